@@ -1,0 +1,152 @@
+"""What is said to a running deal: events of the two systems, decisions and commands of people.
+
+Every message has an id of its own; a second delivery of the same id changes nothing. The outcome of a person's
+message is read back by the query ``outcome(message_id)``.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from domain.record import Record
+
+
+class SalesEventKind(StrEnum):
+    """What happened to a quote or its opportunity in Dynamics 365 Sales."""
+
+    SUBMITTED = "submitted"
+    ACTIVATED = "activated"
+    ACCEPTED = "accepted"
+    REVISED = "revised"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+    OPPORTUNITY_LOST = "opportunity_lost"
+
+
+class SalesEvent(Record):
+    """A change in Dynamics 365 Sales, as the webhook or the sweep reports it.
+
+    It is a hint to look, not the truth: the deal reads the quote again before it acts on it.
+    """
+
+    event_id: str = Field(description="Same id for the same fact, whether it came by webhook or by sweep")
+    kind: SalesEventKind
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int = Field(ge=0)
+    version: int = Field(0, description="Dataverse row version: orders events of one record")
+    occurred_at: datetime
+    actor: str = Field("", description="Dataverse user id (GUID) of who did it")
+    source: str = "webhook"
+
+
+class FinanceEventKind(StrEnum):
+    """What happened in Dynamics 365 Finance."""
+
+    ORDER_CONFIRMED = "order_confirmed"
+    SHIPMENT_POSTED = "shipment_posted"
+    INVOICE_POSTED = "invoice_posted"
+    PAYMENT_POSTED = "payment_posted"
+    PAYMENT_REVERSED = "payment_reversed"
+    CREDIT_LIMIT_CHANGED = "credit_limit_changed"
+    CUSTOMER_BLOCKED = "customer_blocked"
+
+
+class ShippedLine(Record):
+    """A quantity of one order line on a packing slip, in the line's sales unit."""
+
+    line_no: int
+    quantity: Decimal
+
+
+class FinanceEvent(Record):
+    """A business event of Dynamics 365 Finance, or what a sweep found in its place."""
+
+    event_id: str
+    kind: FinanceEventKind
+    company: str
+    customer_account: str = ""
+    order_number: str = ""
+    document: str = Field("", description="Packing slip, invoice or payment id")
+    lines: tuple[ShippedLine, ...] = ()
+    amount: Decimal | None = Field(None, description="Company currency; payment: the amount received")
+    control_number: int = 0
+    occurred_at: datetime
+    source: str = "business_event"
+
+
+class SignedMessage(Record):
+    """A decision or command of a person, signed by the web application.
+
+    The token is a compact JWS (EdDSA) with claims ``iss`` = "q2c-web", ``aud`` = the workflow id it is for,
+    ``jti`` = message_id, ``iat``, ``exp``, ``sub`` = the person's Entra object id, ``name``, ``upn``, ``roles``,
+    and ``act`` = {"name": …, "args": {…}}. What is not in the token was not said by a person.
+    """
+
+    message_id: str
+    token: str
+
+
+class Actor(Record):
+    """Who did something: a person (object id, display name) or the system itself."""
+
+    id: str
+    name: str = ""
+    roles: tuple[str, ...] = ()
+
+    def has_role(self, role: str, company: str) -> bool:
+        """Whether the person holds the role for every company, or for this one (``role.company``)."""
+        return role in self.roles or f"{role}.{company}" in self.roles
+
+
+SYSTEM = Actor(id="system", name="Quote to Cash")
+
+
+class VerifiedMessage(Record):
+    """What a signed message says, once its signature, audience and expiry were checked."""
+
+    message_id: str
+    actor: Actor
+    name: str
+    args: dict[str, Any] = {}
+    refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
+
+
+class Outcome(Record):
+    """What became of a message."""
+
+    message_id: str
+    accepted: bool
+    code: str = Field("", description="Refusal code, e.g. ALREADY_DECIDED; empty when accepted")
+    detail: str = ""
+
+
+class CommandName(StrEnum):
+    """Commands of people to a deal (POST /api/v1/cases/{company}/{quote}/commands/{name})."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    ABORT = "abort"
+    WITHDRAW = "withdraw"
+    CANCEL = "cancel"
+    CREDIT_RECHECK = "credit_recheck"
+    CREDIT_RELEASE = "credit_release"
+    CREDIT_REJECT = "credit_reject"
+
+
+COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
+    CommandName.RETRY: ("ops", "admin"),
+    CommandName.SKIP: ("ops", "admin"),
+    CommandName.ABORT: ("ops", "admin"),
+    CommandName.WITHDRAW: ("sales_rep", "sales_manager", "ops"),
+    CommandName.CANCEL: ("sales_rep", "sales_manager", "ops"),
+    CommandName.CREDIT_RECHECK: ("credit_clerk", "credit_manager", "ops"),
+    CommandName.CREDIT_RELEASE: ("credit_manager",),
+    CommandName.CREDIT_REJECT: ("credit_manager",),
+}
+"""Which roles may give which command (lifecycle: events and messages). A test enumerates it."""

@@ -1,0 +1,108 @@
+"""The quote as it is sold: lines, totals and the hash that an approval holds on to."""
+
+import hashlib
+import json
+from datetime import date
+from decimal import Decimal
+
+from pydantic import Field
+
+from domain.record import Record
+
+
+class Person(Record):
+    """A user of both worlds: Entra object id and what people call them."""
+
+    oid: str
+    name: str = ""
+    upn: str = ""
+
+
+class QuoteLine(Record):
+    """One line of a quote. Money is in the quote's currency."""
+
+    line_no: int = Field(description="Number of the line in Sales, and its reference in Finance")
+    line_id: str = Field("", description="quotedetailid")
+    item: str | None = Field(description="Finance item number; None for a write-in product")
+    description: str = ""
+    unit: str = "ea"
+    unit_decimals: int = Field(0, description="Decimals the unit of measure admits")
+    quantity: Decimal
+    price: Decimal | None = Field(description="Per unit; None where Sales found no price")
+    discount: Decimal = Field(Decimal(0), description="Money off the whole line")
+    net: Decimal = Field(description="quantity x price - discount, rounded by Sales to the currency")
+    tax: Decimal = Decimal(0)
+    free_goods_reason: str = ""
+
+
+class QuoteSnapshot(Record):
+    """A revision of a quote at one moment, read from Sales."""
+
+    company: str
+    quote_id: str
+    quote_number: str
+    revision: int
+    name: str = ""
+    customer_id: str = ""
+    customer_account: str | None = Field(description="accountnumber = Finance customer account; None: unmapped")
+    customer_name: str = ""
+    currency: str
+    price_list_currency: str
+    payment_terms: str = Field("", description="Name of the Finance payment terms; empty: the customer's default")
+    expires_on: date | None = None
+    header_discount_pct: Decimal = Decimal(0)
+    header_discount: Decimal = Decimal(0)
+    freight: Decimal = Decimal(0)
+    lines: tuple[QuoteLine, ...]
+    net: Decimal = Field(description="Total before tax, header discount taken off, freight included")
+    tax: Decimal
+    total: Decimal
+    owner: Person
+    submitted_by: Person | None = None
+    opportunity_id: str | None = None
+    sales_order_id: str | None = Field(None, description="The salesorder made from it, once accepted")
+    state: str = Field("draft", description="draft, active, won or closed")
+    approval_status: str = Field("none", description="none, requested, pending, approved or rejected")
+    etag: str = ""
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of what is sold, to whom and on what terms.
+
+        State, row version and people are left out: they change without changing the deal. Numbers are normalised,
+        so that 10 and 10.00 are the same content.
+        """
+        content = {
+            "company": self.company,
+            "quote": self.quote_number,
+            "revision": self.revision,
+            "customer": self.customer_account,
+            "currency": self.currency,
+            "payment_terms": self.payment_terms,
+            "expires_on": self.expires_on.isoformat() if self.expires_on else None,
+            "header_discount_pct": _plain(self.header_discount_pct),
+            "header_discount": _plain(self.header_discount),
+            "freight": _plain(self.freight),
+            "net": _plain(self.net),
+            "tax": _plain(self.tax),
+            "total": _plain(self.total),
+            "lines": [
+                [
+                    line.line_no,
+                    line.item,
+                    line.description,
+                    line.unit,
+                    _plain(line.quantity),
+                    None if line.price is None else _plain(line.price),
+                    _plain(line.discount),
+                    _plain(line.net),
+                ]
+                for line in sorted(self.lines, key=lambda line: line.line_no)
+            ],
+        }
+        canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
