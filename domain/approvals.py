@@ -1,0 +1,165 @@
+"""What an approval asks, of whom, and what became of it.
+
+The models only; which steps a quote needs is decided in ``domain.discount``, who may decide them in
+``domain.authority``, and when they fall due in ``domain.calendar``.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.quote import Person
+from domain.record import Record
+
+
+class Reason(Record):
+    """Why a rule of the discount matrix asks for a step, in words with numbers."""
+
+    rule: str = Field(description="Id of the rule, e.g. D2")
+    text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
+
+
+class StepPlan(Record):
+    """One step of an approval: a level of a chain, asked of one role."""
+
+    step: int = Field(description="1, 2, … in the order asked within the whole request")
+    chain: str
+    level: int
+    role: str
+    reasons: tuple[Reason, ...] = Field((), description="Empty where a higher level of the chain implies this one")
+    comment_required: bool = False
+    sla_business_hours: Decimal
+    on_timeout: str = Field(description="escalate or expire; never approve")
+    candidates: tuple[Person, ...] = Field(
+        description="Who may decide, in order: holders of the role, then of higher roles of the chain, without the "
+        "requester and co-owners. The first is asked; the next when it escalates"
+    )
+
+
+class BusinessHours(Record):
+    """Working time of a legal entity, pinned with the plan so that a later change moves no running deadline."""
+
+    timezone: str = Field(description="IANA name")
+    workdays: tuple[int, ...] = Field(description="0 = Monday")
+    opens: str = Field(description="HH:MM local")
+    closes: str = Field(description="HH:MM local")
+    holidays: tuple[str, ...] = Field((), description="ISO dates, local")
+
+
+class ApprovalPlan(Record):
+    """The steps a quote needs under one version of the policy."""
+
+    policy_version: str
+    steps: tuple[StepPlan, ...]
+    calendar: BusinessHours
+
+    @property
+    def needed(self) -> bool:
+        """Whether anybody has to be asked."""
+        return bool(self.steps)
+
+
+class LineFinding(Record):
+    """A line as an approver sees it. Money in the quote's currency, per unit where said."""
+
+    line_no: int
+    item: str
+    description: str
+    quantity: Decimal
+    unit: str
+    price: Decimal
+    list_price: Decimal
+    floor_price: Decimal | None
+    cost: Decimal
+    discount_pct: Decimal
+    net: Decimal
+    margin_pct: Decimal
+    below_floor: bool
+
+
+class Decision(StrEnum):
+    """What an approver may say."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class StepStatus(StrEnum):
+    """Where a step stands; all but waiting and pending are final."""
+
+    WAITING = "waiting"
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+class StepState(Record):
+    """A step as it stands."""
+
+    plan: StepPlan
+    status: StepStatus = StepStatus.WAITING
+    assignees: tuple[Person, ...] = ()
+    asked_at: datetime | None = None
+    deadline: datetime | None = None
+    decided_by: Person | None = None
+    decided_at: datetime | None = None
+    comment: str = ""
+    escalations: int = 0
+
+
+class ApprovalStatus(StrEnum):
+    """Where a request stands; all but pending are final and absorb later decisions."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+class ApprovalRequest(Record):
+    """What the approval workflow is started with."""
+
+    company: str
+    quote_number: str
+    quote_id: str
+    n: int
+    revision: int
+    name: str = ""
+    customer_account: str
+    customer_name: str = ""
+    requester: Person
+    co_owner: Person | None = None
+    currency: str
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+    list_net: Decimal
+    discount_pct: Decimal = Field(description="The worst line's or the header's, in per cent")
+    margin_pct: Decimal = Field(description="Of the document, in per cent")
+    line_count: int
+    snapshot_hash: str
+    credit_text: str = Field("", description="The soft credit check in words")
+    expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
+    plan: ApprovalPlan
+
+
+class ApprovalState(Record):
+    """What the approval workflow answers to the query ``state``, and what it returns at its end."""
+
+    request: ApprovalRequest
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    steps: tuple[StepState, ...]
+    reason: str = ""
+    superseded_by: int | None = None
+    requested_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def pending(self) -> tuple[StepState, ...]:
+        """The steps somebody is asked to decide now (one a chain)."""
+        return tuple(step for step in self.steps if step.status is StepStatus.PENDING)
