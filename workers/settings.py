@@ -1,0 +1,243 @@
+"""Every setting of the product, in one place.
+
+The same code runs against the sandbox and against a tenant; only these values differ. Each value has a variable
+`Q2C_<GROUP>_<FIELD>` (or `Q2C_<FIELD>` where it belongs to no group), read from the environment or from `.env`; the
+default is always the sandbox on this machine. Temporal's own connection is set by Temporal's own `TEMPORAL_*` variables
+or its TOML profile, telemetry by OpenTelemetry's own `OTEL_*` variables: there is one name for a thing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SANDBOX_TENANT = "7c0f7d9e-6a39-5c0c-9d0b-2f6d3b1c9a11"
+SANDBOX_CLIENT = "1c9d4f9a-3a63-5d4f-8f52-0d6f6a3b7e21"
+SANDBOX_WEB_CLIENT = "2f6b7c1e-9a52-5b1d-8c7e-5e4d3c2b1a31"
+SANDBOX_SECRET = "sandbox-only-secret"
+
+
+def _origin(value: object) -> object:
+    """An origin: scheme and host, lower case, no trailing slash, as token audiences must be written."""
+    if not isinstance(value, str):
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise ValueError("must be an origin such as https://contoso.crm.dynamics.com, with no path")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Origin = Annotated[str, BeforeValidator(_origin)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class EntraSettings(_Group):
+    """Microsoft Entra ID: who the product is when it calls Dynamics."""
+
+    url: Origin = "https://localhost:8443"
+    """Origin of the sign-in service; `https://login.microsoftonline.com` for a tenant in the public cloud."""
+    tenant: str = SANDBOX_TENANT
+    """Directory (tenant) id."""
+    client_id: str = SANDBOX_CLIENT
+    """Application (client) id of the worker's app registration: the application user in Dataverse and in Finance."""
+    client_secret: SecretStr = SecretStr(SANDBOX_SECRET)
+    """Its client secret."""
+
+    @property
+    def authority(self) -> str:
+        """The authority URL MSAL expects."""
+        return f"{self.url}/{self.tenant}"
+
+    @property
+    def instance_discovery(self) -> bool:
+        """Whether MSAL may ask Microsoft which authorities exist: only for a Microsoft cloud, never for the sandbox."""
+        host = urlsplit(self.url).hostname or ""
+        return host.endswith((".microsoftonline.com", ".microsoftonline.us", ".partner.microsoftonline.cn"))
+
+
+class DataverseSettings(_Group):
+    """Dynamics 365 Sales."""
+
+    url: Origin = "https://localhost:8444"
+    """Origin of the environment, e.g. `https://contoso.crm.dynamics.com`."""
+    webhook_key: SecretStr = SecretStr("sandbox-webhook-key")
+    """Value Dataverse sends in the header `x-q2c-webhook-key` of every webhook call."""
+    activities_per_second: float = Field(default=15.0, gt=0)
+    """Ceiling of the task queue, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
+    concurrent_activities: int = Field(default=20, gt=0)
+    """Ceiling of one worker. Microsoft allows a user 52 concurrent requests: stay below, all replicas together."""
+
+
+class FinanceSettings(_Group):
+    """Dynamics 365 Finance."""
+
+    url: Origin = "https://localhost:8445"
+    """Origin of the environment, e.g. `https://contoso.operations.dynamics.com`."""
+    events_secret: SecretStr = SecretStr("sandbox-events-secret")
+    """Secret in the URL of the business-events endpoint (`/intake/finance?code=…`)."""
+    order_numbers: Literal["manual", "automatic"] = "manual"
+    """Number sequence of sales orders: `manual` lets the product send its own number, the strongest guard there is
+    against a second order; `automatic` lets Finance number, and the product finds its orders by requisition number."""
+    activities_per_second: float = Field(default=20.0, gt=0)
+    """Ceiling of the task queue, all workers together."""
+    concurrent_activities: int = Field(default=20, gt=0)
+    """Ceiling of one worker."""
+
+
+class WebSettings(_Group):
+    """The approvals UI, the JSON API and the intake of events."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on."""
+    url: Origin = "http://localhost:8000"
+    """Origin people's browsers use; the sign-in redirect is `<url>/auth/callback`."""
+    client_id: str = SANDBOX_WEB_CLIENT
+    """Application (client) id of the web app registration; also the audience of the JSON API's tokens."""
+    client_secret: SecretStr = SecretStr(SANDBOX_SECRET)
+    """Its client secret."""
+    session_secret: SecretStr = SecretStr("sandbox-session-secret")
+    """Signs the session cookie; at least 32 random bytes in production."""
+    temporal_ui: Origin = "http://localhost:8233"
+    """Origin of Temporal Web, for the links from a case to its run."""
+
+
+class DecisionSettings(_Group):
+    """The key pair that proves a decision came from the signed-in person (Ed25519, JSON Web Keys)."""
+
+    private_key_file: Path = Path(".q2c/decision-key.json")
+    """Private key: only the web process needs it."""
+    public_keys_file: Path = Path(".q2c/decision-jwks.json")
+    """Public keys (JWKS): only the worker needs it. Several keys may stand in it while one replaces another."""
+
+
+class WorkerSettings(_Group):
+    """The worker process."""
+
+    health_host: str = "127.0.0.1"
+    """Address of the live and ready endpoints."""
+    health_port: int = Field(default=8090, ge=0, le=65535)
+    """Port of the live and ready endpoints."""
+    max_cached_workflows: int = Field(default=400, ge=0)
+    """Runs kept in memory between tasks; the rest are replayed when something happens to them."""
+    concurrent_workflow_tasks: int = Field(default=50, ge=2)
+    """Workflow tasks one worker handles at a time."""
+    concurrent_activities: int = Field(default=50, gt=0)
+    """Activities of the queue `q2c` one worker runs at a time."""
+    graceful_shutdown_seconds: int = Field(default=30, ge=0)
+    """How long running activities may finish after SIGTERM."""
+
+
+class Settings(BaseSettings):
+    """All settings; see the module's docstring for the variables' names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="Q2C_",
+        env_file=".env",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    state_dir: Path = Path(".q2c")
+    """Where the local stack keeps keys, certificates and logs."""
+    ca_file: OptionalPath = Path(".q2c/ca.pem")
+    """Authority that signed the certificates of Entra, Dataverse and Finance; empty: the system's authorities."""
+    policies: OptionalPath = None
+    """Folder of policies; empty: the policies shipped with the product."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lowest level that is logged."""
+    log_format: Literal["json", "console"] = "json"
+    """`json` for machines, `console` for people."""
+    entra: EntraSettings = EntraSettings()
+    dataverse: DataverseSettings = DataverseSettings()
+    finance: FinanceSettings = FinanceSettings()
+    web: WebSettings = WebSettings()
+    decision: DecisionSettings = DecisionSettings()
+    worker: WorkerSettings = WorkerSettings()
+
+    @model_validator(mode="after")
+    def _no_sandbox_secret_in_a_tenant(self) -> Self:
+        """The sandbox's secrets are public: with a Microsoft cloud behind, a default left in force is a hole."""
+        if self.entra.instance_discovery:
+            defaults = Settings.model_construct()
+            for group, field in _SECRETS:
+                if getattr(getattr(self, group), field) == getattr(getattr(defaults, group), field):
+                    raise ValueError(f"{variable_name((group, field))} still has the sandbox's value: set your own")
+        return self
+
+
+_SECRETS = (
+    ("entra", "client_secret"),
+    ("dataverse", "webhook_key"),
+    ("finance", "events_secret"),
+    ("web", "client_secret"),
+    ("web", "session_secret"),
+)
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names the variable, what is wrong with it and nothing secret."""
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: a value is not valid; one line a variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{variable_name(e['loc'])}: {e['msg']}" if e["loc"] else e["msg"]
+            for e in error.errors(include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def variable_name(location: tuple[str | int, ...]) -> str:
+    """The environment variable of a field, from its path in the model, e.g. ("finance", "url") → Q2C_FINANCE_URL."""
+    return "Q2C_" + "_".join(str(part) for part in location).upper()
+
+
+def known_variables() -> frozenset[str]:
+    """The names of all variables that are read."""
+    names: set[str] = set()
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, _Group):
+            names.update(variable_name((name, inner)) for inner in group.model_fields)
+        else:
+            names.add(variable_name((name,)))
+    return frozenset(names)
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """`Q2C_*` variables nobody reads: a typing error there would otherwise leave a default in force unnoticed.
+
+    `Q2C_SANDBOX_*` belong to the sandbox, which reads its own.
+    """
+    known = known_variables()
+    return sorted(
+        name
+        for name in environment
+        if name.startswith("Q2C_") and name not in known and not name.startswith("Q2C_SANDBOX_")
+    )
