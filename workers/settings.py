@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SANDBOX_TENANT = "7c0f7d9e-6a39-5c0c-9d0b-2f6d3b1c9a11"
-SANDBOX_CLIENT = "1c9d4f9a-3a63-5d4f-8f52-0d6f6a3b7e21"
-SANDBOX_WEB_CLIENT = "2f6b7c1e-9a52-5b1d-8c7e-5e4d3c2b1a31"
+SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
+SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
+SANDBOX_WEB_CLIENT = "c6e70c03-1294-5d1c-9e55-ce8cd818047d"
 SANDBOX_SECRET = "sandbox-only-secret"
 
 

@@ -1,0 +1,105 @@
+"""The one way a process of the product connects to Temporal.
+
+Worker, web and command line must agree on the data converter and carry trace context, or one writes what another cannot
+read. Address, namespace, API key and TLS come from Temporal's own `TEMPORAL_*` variables or its TOML profile, so that
+the `temporal` command line and the product always talk to the same place.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from domain.names import ATTRIBUTES
+from workers.telemetry import Telemetry
+
+DEFAULT_ADDRESS = "localhost:7233"
+CONNECT_TIMEOUT = timedelta(seconds=10)
+
+
+class TemporalUnusable(Exception):
+    """Temporal cannot be reached or is not set up for the product; the text says what to do."""
+
+
+def temporal_address() -> str:
+    """Host and port of Temporal's frontend, as configured."""
+    return ClientConfig.load_client_connect_config().get("target_host", DEFAULT_ADDRESS)
+
+
+async def connect(telemetry: Telemetry) -> Client:
+    """Connect to Temporal.
+
+    Raises:
+        TemporalUnusable: the server does not answer.
+    """
+    config = {"target_host": DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
+    try:
+        return await Client.connect(
+            **config,  # type: ignore[arg-type]  # a TypedDict loses its types when a default is put under it
+            data_converter=pydantic_data_converter,
+            interceptors=telemetry.interceptors,
+            runtime=telemetry.runtime,
+            connect_timeout=CONNECT_TIMEOUT,
+        )
+    except RuntimeError as error:
+        raise TemporalUnusable(
+            f"Temporal does not answer at {config['target_host']} ({error}). Start it, or set TEMPORAL_ADDRESS."
+        ) from error
+
+
+async def missing_attributes(client: Client) -> dict[str, str]:
+    """Search attributes the product writes that are not registered, or registered with another type.
+
+    Returns:
+        Name and type of each; empty when all is well.
+
+    Raises:
+        TemporalUnusable: Temporal refuses to list them.
+    """
+    try:
+        answer = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace), timeout=CONNECT_TIMEOUT
+        )
+    except RPCError as error:
+        raise TemporalUnusable(
+            f"Temporal does not list search attributes of namespace {client.namespace!r}: {error.message}"
+        ) from error
+    registered = dict(answer.custom_attributes)
+    return {
+        name: kind
+        for name, kind in ATTRIBUTES.items()
+        if registered.get(name) != IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{_ENUM_NAMES[kind]}")
+    }
+
+
+_ENUM_NAMES = {
+    "Keyword": "KEYWORD",
+    "KeywordList": "KEYWORD_LIST",
+    "Datetime": "DATETIME",
+    "Double": "DOUBLE",
+}
+
+
+async def require_attributes(client: Client) -> None:
+    """Stop a process that could not work.
+
+    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again for ever.
+
+    Raises:
+        TemporalUnusable: attributes are missing; the text gives the commands that register them.
+    """
+    missing = await missing_attributes(client)
+    if missing:
+        commands = "\n".join(f"  {register_command(name, kind, client.namespace)}" for name, kind in missing.items())
+        raise TemporalUnusable(f"Search attributes are missing in namespace {client.namespace!r}. Run:\n{commands}")
+
+
+def register_command(name: str, kind: str, namespace: str) -> str:
+    """The command that registers a search attribute."""
+    return f"temporal operator search-attribute create --namespace {namespace} --name {name} --type {kind}"
