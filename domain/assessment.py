@@ -1,4 +1,4 @@
-"""What is found when a quote is looked at: is it valid, what does Finance price it at, who must approve, is there credit.
+"""What is found when a quote is looked at: validity, Finance's prices, who must approve, whether there is credit.
 
 These are results, small enough for a workflow's history: totals, counts and hashes. The lines stay in Sales and are
 read again, by hash, where they are needed.

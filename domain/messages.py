@@ -113,7 +113,7 @@ class VerifiedMessage(Record):
     message_id: str
     actor: Actor
     name: str
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default_factory=dict)
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
 
 

@@ -1,0 +1,182 @@
+"""What a running deal shows of itself: the answers to its queries, for the web pages, the JSON API and operators."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.approvals import ApprovalStatus, Reason
+from domain.assessment import CreditDecision, CreditStatus, Problem
+from domain.quote import Person
+from domain.record import Record
+
+
+class Stage(StrEnum):
+    """The seven stages and the end, in order (the value of Q2CStage)."""
+
+    OPPORTUNITY = "opportunity"
+    QUOTE = "quote"
+    CREDIT = "credit"
+    ORDER = "order"
+    FULFILMENT = "fulfilment"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    CLOSED = "closed"
+
+
+STAGES: tuple[Stage, ...] = tuple(Stage)[:7]
+
+
+class WaitingFor(StrEnum):
+    """What a deal waits for (the value of Q2CWaitingFor)."""
+
+    NOTHING = "none"
+    APPROVAL = "approval"
+    REP = "rep"
+    CUSTOMER = "customer"
+    CREDIT = "credit"
+    SHIPMENT = "shipment"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    FINANCE = "finance"
+    SALES = "sales"
+    OPERATOR = "operator"
+
+
+class Ending(StrEnum):
+    """How a deal ended; empty while it runs."""
+
+    RUNNING = ""
+    CLOSED = "closed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    ABORTED = "aborted"
+    STALE = "stale"
+
+
+class DocumentView(Record):
+    """A document of the deal in one of the systems."""
+
+    kind: str = Field(description="quote, order, sales order, packing slip, invoice, payment")
+    system: str = Field(description="Sales or Finance")
+    number: str
+    amount: Decimal | None = None
+    open_amount: Decimal | None = None
+    status: str = ""
+    at: datetime | None = None
+
+
+class TimelineEntry(Record):
+    """One audit record: a transition or a refusal."""
+
+    version: int = Field(description="Version of the case after it; unchanged by a refusal")
+    at: datetime
+    actor: Person
+    event: str = Field(description="What happened, as a code")
+    text: str = Field(description="What happened, in words")
+    stage: Stage
+    accepted: bool = True
+    code: str = Field("", description="Refusal code where not accepted")
+    before: str = ""
+    after: str = ""
+    policy_version: str = ""
+
+
+class ApprovalSummary(Record):
+    """A request for approval of the deal, as the deal knows it."""
+
+    n: int
+    revision: int
+    status: ApprovalStatus
+    highest_level: int
+    steps: int
+    reasons: tuple[Reason, ...] = ()
+    requested_at: datetime
+    ended_at: datetime | None = None
+    text: str = Field("", description='Outcome in words, e.g. "rejected by dirk: too low"')
+
+
+class ParkedStep(Record):
+    """A step that failed for good and waits for a person."""
+
+    step: str = Field(description="What was attempted, in words")
+    activity: str
+    cause: str = Field(description="Error type, the value of Q2CError")
+    message: str
+    suggestion: str = Field(description="What would help")
+    since: datetime
+    failures: int = Field(description="How often it was parked in this place, this one included")
+    can_skip: bool = Field(False, description="Whether a person may supply the result by hand")
+    skip_fields: tuple[str, ...] = ()
+
+
+class LineView(Record):
+    """Quantities of one order line (the line ledger)."""
+
+    line_no: int
+    item: str = ""
+    ordered: Decimal
+    cancelled: Decimal
+    shipped: Decimal
+    returned: Decimal
+    invoiced: Decimal
+    credited: Decimal
+
+
+class Explanation(Record):
+    """Why the deal waits and what would unblock it (query ``explain``)."""
+
+    waiting_for: WaitingFor
+    since: datetime
+    text: str
+    unblock: str
+    who: tuple[str, ...] = Field((), description="Names or roles of who can act")
+    deadline: datetime | None = None
+
+
+class CaseView(Record):
+    """The deal as it stands (query ``state``)."""
+
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int
+    name: str = ""
+    customer_account: str = ""
+    customer_name: str = ""
+    owner: Person
+    currency: str = ""
+    net: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    total: Decimal = Decimal(0)
+    discount_pct: Decimal = Decimal(0)
+    margin_pct: Decimal = Decimal(0)
+    line_count: int = 0
+    snapshot_hash: str = ""
+    policy_version: str = ""
+    version: int = 0
+    stage: Stage
+    ending: Ending = Ending.RUNNING
+    quote_status: str = Field(description="draft, pending_approval, approved, rejected, sent, accepted, ordered, …")
+    credit_status: CreditStatus
+    order_status: str = Field(description="none, creating, unknown, created, confirmed, partially_shipped, …")
+    problems: tuple[Problem, ...] = ()
+    explanation: Explanation
+    credit: CreditDecision | None = None
+    credit_released_by: Person | None = None
+    approvals: tuple[ApprovalSummary, ...] = ()
+    parked: ParkedStep | None = None
+    order_number: str = ""
+    sales_order_id: str = ""
+    opportunity_id: str = ""
+    expires_at: datetime | None = None
+    lines: tuple[LineView, ...] = ()
+    documents: tuple[DocumentView, ...] = ()
+    invoiced: Decimal = Decimal(0)
+    paid: Decimal = Decimal(0)
+    open_amount: Decimal = Decimal(0)
+    exceptions: tuple[str, ...] = Field((), description="Open exceptions, e.g. ACCEPTED_AFTER_EXPIRY, in words")
+    started_at: datetime
+    updated_at: datetime
