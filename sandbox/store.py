@@ -334,7 +334,7 @@ class Database:
         self._listeners.append(listener)
 
     def defer(self, callback: Callable[[], None]) -> None:
-        """Run `callback` after the running transaction commits (at once where there is none); never after a rollback."""
+        """Run `callback` once the running transaction commits (at once where there is none), never after a rollback."""
         with self.transaction():
             self._deferred.append(callback)
 
