@@ -150,3 +150,53 @@ COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
     CommandName.CREDIT_REJECT: ("credit_manager",),
 }
 """Which roles may give which command (lifecycle: events and messages). A test enumerates it."""
+
+
+class CaseStart(Record):
+    """What a deal is started with: which quote, and the event that started it.
+
+    The ``checkpoint`` is set only when the workflow continues as new: the deal as it stood.
+    """
+
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int
+    event: SalesEvent | None = None
+    checkpoint: dict[str, Any] | None = None
+
+
+class CustomerChanged(Record):
+    """Something about a customer's credit changed: deals on hold may look again."""
+
+    event_id: str
+    reason: str
+    freed: Decimal | None = Field(None, description="Amount by which exposure fell, incl. tax; None: not known")
+
+
+class CreditRecheck(Record):
+    """The ledger asks a held deal to look again."""
+
+    message_id: str
+    reason: str
+
+
+class Supersede(Record):
+    """A deal tells its approval request that the quote moved on."""
+
+    message_id: str
+    status: str = Field(description="withdrawn, superseded or expired")
+    reason: str
+    by_revision: int | None = None
+
+
+class ReviewRequest(Record):
+    """Which lines of a quote somebody wants to see before deciding."""
+
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int
+    snapshot_hash: str
+    offset: int = Field(0, ge=0)
+    limit: int = Field(200, ge=1, le=500)

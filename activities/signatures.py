@@ -1,0 +1,393 @@
+"""What workflows may ask of the outside world: names, queues, inputs and results.
+
+Workflows import this module and nothing else of the room, so that no HTTP client is ever loaded into a workflow.
+The implementations subclass these classes (``activities.sales``, ``activities.finance``, ``activities.credit``,
+``activities.decisions``, ``activities.feeds``).
+
+Every activity is idempotent: it may run again after a crash at any point, with the same argument. Each takes one
+record and returns one. Failures are ``ApplicationError`` whose ``type`` is the class of ``FailureType``.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+from temporalio import activity
+
+from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.messages import CaseStart, FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
+from domain.record import Record
+
+
+class FailureType(StrEnum):
+    """The ``type`` of an ``ApplicationError`` an activity raises (the value of Q2CError of a parked deal)."""
+
+    TRANSIENT = "Transient"
+    THROTTLED = "Throttled"
+    UNKNOWN_OUTCOME = "UnknownOutcome"
+    REFUSED = "Refused"
+    CONFLICT = "Conflict"
+    NOT_FOUND = "NotFound"
+    UNAUTHORIZED = "Unauthorized"
+    CONTENT_CHANGED = "ContentChanged"
+
+
+class QuoteRef(Record):
+    """A revision of a quote in Sales."""
+
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int
+
+
+class AssessQuote(Record):
+    """Look at a submitted quote."""
+
+    quote: QuoteRef
+    case_id: str
+
+
+class MarkQuote(Record):
+    """Tell the rep in Sales where approval and credit of the quote stand."""
+
+    quote: QuoteRef
+    approval_status: str = Field(description="none, requested, pending, approved or rejected")
+    reason: str = ""
+    case_id: str
+    credit_status: str | None = Field(None, description="notchecked, passed, held, released; None leaves it")
+
+
+class CloseQuote(Record):
+    """Close a quote in Sales."""
+
+    quote: QuoteRef
+    reason: str = Field(description="expired, lost or cancelled")
+    text: str
+
+
+class PrepareOrder(Record):
+    """Look at an accepted quote again, just before its order: content, prices, credit, and whether the order exists."""
+
+    quote: QuoteRef
+    approved_hash: str
+    price_hash: str
+    order_number: str
+    customer_account: str
+
+
+class OrderedLine(Record):
+    """A line of the order as Finance made it. Amount in the order's currency, before tax."""
+
+    line_no: int
+    item: str
+    quantity: Decimal
+    amount: Decimal
+
+
+class CreateOrder(Record):
+    """Create the order in Finance, once."""
+
+    quote: QuoteRef
+    approved_hash: str
+    order_number: str = Field(description="The client's key: Q2C-…; at most 20 characters")
+    customer_account: str
+
+
+class CreatedOrder(Record):
+    """The order Finance holds under our key."""
+
+    order_number: str
+    found: bool = Field(description="It was there already: an earlier attempt had succeeded")
+    lines: tuple[OrderedLine, ...]
+    net: Decimal
+    rounding_difference: Decimal = Field(Decimal(0), description="Finance's net less the quote's, within tolerance")
+
+
+class ConfirmOrder(Record):
+    """Confirm the order in Finance."""
+
+    company: str
+    order_number: str
+    release_reason: str = Field("", description="Not empty: a person released the credit hold, and why")
+
+
+class Confirmation(Record):
+    """The order's confirmation."""
+
+    confirmation_number: str
+
+
+class RecordOrder(Record):
+    """Write the order back to Sales and win the opportunity."""
+
+    quote: QuoteRef
+    sales_order_id: str | None
+    order_number: str
+    opportunity_id: str | None
+    revenue: Decimal = Field(description="Net of the order, in the quote's currency")
+    credit_status: str
+
+
+class RecordedOrder(Record):
+    """The salesorder in Sales that mirrors the Finance order."""
+
+    sales_order_id: str
+
+
+class ShippedTotal(Record):
+    """How much of a line has been shipped so far, over all packing slips."""
+
+    line_no: int
+    shipped: Decimal
+
+
+class RecordShipment(Record):
+    """Write what was shipped to Sales."""
+
+    sales_order_id: str
+    shipped: tuple[ShippedTotal, ...]
+    complete: bool
+    slips: tuple[str, ...]
+
+
+class BillingRef(Record):
+    """Whose invoices and settlements to read."""
+
+    company: str
+    order_number: str
+    customer_account: str
+
+
+class InvoicedLine(Record):
+    """A line of a posted invoice. Money in the invoice's currency."""
+
+    line_no: int
+    item: str
+    quantity: Decimal
+    price: Decimal
+    net: Decimal
+    tax: Decimal
+
+
+class Invoice(Record):
+    """A posted sales invoice and what is still open on it. Money in the invoice's currency, incl. tax where total."""
+
+    invoice_number: str
+    invoiced_on: datetime
+    due_on: datetime | None
+    currency: str
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+    open_amount: Decimal
+    settled_on: datetime | None = None
+    lines: tuple[InvoicedLine, ...]
+
+
+class PackingSlip(Record):
+    """A posted packing slip of the order."""
+
+    slip: str
+    shipped: tuple[ShippedTotal, ...] = Field(description="Quantities on this slip")
+
+
+class Billing(Record):
+    """All that Finance holds on an order after its confirmation, read at one moment."""
+
+    status: str = Field(description="SalesOrderProcessingStatus symbol")
+    slips: tuple[PackingSlip, ...]
+    invoices: tuple[Invoice, ...]
+
+
+class RecordInvoice(Record):
+    """Write a posted invoice to Sales."""
+
+    sales_order_id: str
+    quote_id: str
+    customer_account: str
+    order_number: str
+    invoices: tuple[Invoice, ...]
+    order_invoiced: bool = Field(description="Nothing of the order is left to invoice")
+
+
+class RecordPayment(Record):
+    """Write what is still open on each invoice to Sales."""
+
+    sales_order_id: str
+    invoices: tuple[Invoice, ...]
+    order_paid: bool
+
+
+class Nothing(Record):
+    """An activity that returns nothing returns this, so that fields can be added later."""
+
+
+class ReserveCredit(Record):
+    """Ask the customer's ledger for credit for one order."""
+
+    company: str
+    customer_account: str
+    case_id: str
+    order_number: str
+    amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
+    readiness: OrderReadiness
+    released_by: str = Field("", description="Object id of the credit manager who released this order")
+    released_reason: str = ""
+    attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
+
+
+class SweepSales(Record):
+    """Find what changed in Sales since the last sweep."""
+
+    company: str
+    delta_link: str | None
+
+
+class SalesChanges(Record):
+    """What changed in Sales."""
+
+    delta_link: str
+    signalled: int
+    started: tuple[CaseStart, ...] = ()
+
+
+class SweepFinance(Record):
+    """Find what was posted in Finance since the last sweep."""
+
+    company: str
+    since: datetime
+    known: tuple[str, ...] = Field(description="Ids of documents of that window that were handled before")
+    unrouted: tuple[FinanceEvent, ...] = Field(description="Events whose deal was not known when they came")
+
+
+class FinanceChanges(Record):
+    """What was posted in Finance."""
+
+    since: datetime
+    known: tuple[str, ...]
+    unrouted: tuple[FinanceEvent, ...]
+    signalled: int
+
+
+class RouteSales(Record):
+    """Events whose deal was not known when they came, e.g. a webhook too large to carry its image."""
+
+    company: str
+    events: tuple[SalesEvent, ...]
+
+
+class SalesActivities:
+    """Dynamics 365 Sales (task queue q2c-dataverse)."""
+
+    @activity.defn(name="mark_quote")
+    async def mark_quote(self, mark: MarkQuote) -> Nothing:
+        """Write approval and credit status of a quote. Never creates a quote."""
+        raise NotImplementedError
+
+    @activity.defn(name="close_quote")
+    async def close_quote(self, close: CloseQuote) -> Nothing:
+        """Close an open quote; a quote already closed is left as it is."""
+        raise NotImplementedError
+
+    @activity.defn(name="record_order")
+    async def record_order(self, order: RecordOrder) -> RecordedOrder:
+        """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
+        raise NotImplementedError
+
+    @activity.defn(name="record_shipment")
+    async def record_shipment(self, shipment: RecordShipment) -> Nothing:
+        """Write shipped quantities and the fulfilment status."""
+        raise NotImplementedError
+
+    @activity.defn(name="record_invoice")
+    async def record_invoice(self, invoice: RecordInvoice) -> Nothing:
+        """Write copies of posted invoices, each once."""
+        raise NotImplementedError
+
+    @activity.defn(name="record_payment")
+    async def record_payment(self, payment: RecordPayment) -> Nothing:
+        """Write open amounts and payment status of invoices."""
+        raise NotImplementedError
+
+
+class FinanceActivities:
+    """Dynamics 365 Finance (task queue q2c-finance).
+
+    Those that need a quote's lines read them from Sales by hash; lines never travel through a workflow.
+    """
+
+    @activity.defn(name="assess_quote")
+    async def assess_quote(self, ask: AssessQuote) -> QuoteAssessment:
+        """Read the quote from Sales and its prices from Finance; validate, price, run the matrix, look at credit."""
+        raise NotImplementedError
+
+    @activity.defn(name="prepare_order")
+    async def prepare_order(self, ask: PrepareOrder) -> OrderReadiness:
+        """Read the accepted quote, current prices and fresh credit facts."""
+        raise NotImplementedError
+
+    @activity.defn(name="create_order")
+    async def create_order(self, ask: CreateOrder) -> CreatedOrder:
+        """Create the order with all lines in one change set, or find the one an earlier attempt made."""
+        raise NotImplementedError
+
+    @activity.defn(name="confirm_order")
+    async def confirm_order(self, ask: ConfirmOrder) -> Confirmation:
+        """Post the confirmation; an order already confirmed answers its confirmation."""
+        raise NotImplementedError
+
+    @activity.defn(name="read_billing")
+    async def read_billing(self, ask: BillingRef) -> Billing:
+        """Read packing slips, invoices and what is open on them."""
+        raise NotImplementedError
+
+    @activity.defn(name="review_lines")
+    async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
+        """Read a page of a quote's lines with Finance's prices, for a person who decides."""
+        raise NotImplementedError
+
+
+class CreditActivities:
+    """The customer's credit ledger, asked on behalf of a deal (task queue q2c)."""
+
+    @activity.defn(name="reserve_credit")
+    async def reserve_credit(self, ask: ReserveCredit) -> CreditDecision:
+        """Ask the ledger, starting it where it does not run yet."""
+        raise NotImplementedError
+
+
+class DecisionActivities:
+    """Proof of who said what (local activity)."""
+
+    @activity.defn(name="verify_message")
+    async def verify_message(self, message: "Proof") -> VerifiedMessage:
+        """Check signature, audience and expiry of a signed message."""
+        raise NotImplementedError
+
+
+class Proof(Record):
+    """A signed message and the workflow it was sent to."""
+
+    message: SignedMessage
+    audience: str
+
+
+class FeedActivities:
+    """Sweeps for what webhooks and business events missed (task queue of the system swept)."""
+
+    @activity.defn(name="sweep_sales")
+    async def sweep_sales(self, sweep: SweepSales) -> SalesChanges:
+        """Read changed quotes by change tracking and tell the deals."""
+        raise NotImplementedError
+
+    @activity.defn(name="route_sales")
+    async def route_sales(self, route: RouteSales) -> SalesChanges:
+        """Read the quotes of events that could not be routed, and tell the deals."""
+        raise NotImplementedError
+
+    @activity.defn(name="sweep_finance")
+    async def sweep_finance(self, sweep: SweepFinance) -> FinanceChanges:
+        """Read packing slips, invoices and settlements posted since, and tell the deals."""
+        raise NotImplementedError
