@@ -1,0 +1,50 @@
+"""What the web process has to know.
+
+The composition root fills it from the settings; the web room itself reads no environment variable, so that a test or
+another host can build the same application from plain values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+
+class WebConfig(BaseModel):
+    """Settings of the approvals UI, the JSON API and the intake of events."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    public_url: str = Field(description="Origin people's browsers use, without trailing slash")
+    entra_authority: str = Field(description="https://login.microsoftonline.com/{tenant}, or the sandbox's own")
+    entra_instance_discovery: bool = Field(
+        False, description="Whether MSAL may ask Microsoft which authorities exist: only for a Microsoft cloud"
+    )
+    ca_file: Path | None = Field(None, description="Authority behind Entra's certificate; None: the system's")
+    client_id: str = Field(description="Application id of the web app registration, and audience of API tokens")
+    client_secret: SecretStr
+    session_secret: SecretStr = Field(description="Encrypts the session cookie; 32 random bytes in production")
+    dataverse_webhook_key: SecretStr = Field(description="Expected in the header x-q2c-webhook-key")
+    finance_events_secret: SecretStr = Field(description="Expected in the query of /intake/finance?code=…")
+    decision_private_key_file: Path = Field(description="Ed25519 private key (JSON Web Key) that signs decisions")
+    temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a case to its run")
+    companies: dict[str, str] = Field(
+        description="Name of the owning business unit of a quote → Finance legal entity, lower case"
+    )
+    session_hours: int = Field(8, gt=0, description="How long a sign-in holds")
+
+    @field_validator("public_url", "entra_authority", "temporal_ui")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Entra sends the browser back to; registered with the application."""
+        return f"{self.public_url}/auth/callback"
+
+    @property
+    def cookie_secure(self) -> bool:
+        """Whether cookies travel over TLS only: wherever the site itself is served over TLS."""
+        return self.public_url.startswith("https://")
