@@ -1,0 +1,87 @@
+"""How a process of the product serves HTTP and how it ends.
+
+A container platform says SIGTERM and waits; a person presses Ctrl-C. Both mean: take no new work, finish what runs,
+send what is still in memory, then go. One place does it, so that worker and web end the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NoReturn
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE_SECONDS = 10
+"""How long open HTTP requests may finish."""
+
+
+class EmbeddedServer(uvicorn.Server):
+    """A uvicorn server inside a process that handles its signals itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave SIGTERM and SIGINT to the process."""
+        yield
+
+
+@asynccontextmanager
+async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+    """Serve an application while the block runs.
+
+    Args:
+        app: the ASGI application.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+
+    Yields:
+        The port.
+
+    Raises:
+        OSError: the address cannot be used.
+    """
+    listener = socket.create_server((host, port))
+    server = EmbeddedServer(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set, while the block runs."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    watched = (signal.SIGTERM, signal.SIGINT)
+    for number in watched:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in watched:
+            loop.remove_signal_handler(number)
+
+
+def run_process(main: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a process to its end and leave with its exit code.
+
+    It leaves by `os._exit` after flushing: the Temporal SDK's native threads can bring the interpreter down while it is
+    torn down, which would turn a clean end into a random exit code (temporalio/sdk-python issue 300).
+    """
+    code = asyncio.run(main)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

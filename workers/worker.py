@@ -1,0 +1,132 @@
+"""The worker: one process that polls the three task queues.
+
+Workflows and the activities that touch no other system live on `q2c`; each Dynamics system has a queue of its own, rate
+limited there, because the budget of requests belongs to the system and not to whoever calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from domain.names import CASE_QUEUE, DATAVERSE_QUEUE, FINANCE_QUEUE
+from workers.health import health_app
+from workers.serving import serve, stop_signals
+from workers.settings import Settings
+from workers.telemetry import Telemetry
+from workers.temporal_client import connect, require_attributes
+
+log = structlog.get_logger(__name__)
+
+# Deterministic, and expensive to import again for every run: the rules, and the signatures of activities.
+PASSED_THROUGH = (
+    "domain",
+    "activities",
+    "policies",
+    "msgspec",
+    "structlog",
+    "opentelemetry",
+    "yaml",
+    "moneyed",
+    "babel",
+)
+
+Activity = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker can do, by task queue, and the connections it does it with."""
+
+    workflows: Sequence[type]
+    case_activities: Sequence[Activity]
+    dataverse_activities: Sequence[Activity]
+    finance_activities: Sequence[Activity]
+    connections: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+
+def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker]:
+    """One Temporal worker a task queue.
+
+    Args:
+        client: connected with the product's data converter.
+        settings: ceilings of the queues and of this process.
+        work: workflows and activities.
+
+    Returns:
+        Workers that have not started yet.
+    """
+    grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
+    runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    cases = Worker(
+        client,
+        task_queue=CASE_QUEUE,
+        workflows=work.workflows,
+        activities=work.case_activities,
+        workflow_runner=runner,
+        max_cached_workflows=settings.worker.max_cached_workflows,
+        max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
+        max_concurrent_activities=settings.worker.concurrent_activities,
+        graceful_shutdown_timeout=grace,
+    )
+    systems = [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=activities,
+            max_task_queue_activities_per_second=limits.activities_per_second,
+            max_concurrent_activities=limits.concurrent_activities,
+            disable_eager_activity_execution=True,
+            graceful_shutdown_timeout=grace,
+        )
+        for queue, activities, limits in (
+            (DATAVERSE_QUEUE, work.dataverse_activities, settings.dataverse),
+            (FINANCE_QUEUE, work.finance_activities, settings.finance),
+        )
+    ]
+    return [cases, *systems]
+
+
+async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings], Work]) -> int:
+    """Poll until SIGTERM or SIGINT, then let running activities finish.
+
+    Args:
+        settings: the product's settings.
+        telemetry: of this process; closed before returning.
+        compose: builds the work from the settings (workers.composition).
+
+    Returns:
+        Exit code.
+
+    Raises:
+        TemporalUnusable: Temporal does not answer or lacks a search attribute.
+        OSError: the health port is taken.
+    """
+    with stop_signals() as stop:
+        client = await connect(telemetry)
+        await require_attributes(client)
+        work = compose(settings)
+        workers = build_workers(client, settings, work)
+        async with AsyncExitStack() as running:
+            running.push_async_exit(work.connections)
+            await running.enter_async_context(
+                serve(health_app(client, workers), settings.worker.health_host, settings.worker.health_port)
+            )
+            for worker in workers:
+                await running.enter_async_context(worker)
+            log.info("worker ready", queues=[worker.task_queue for worker in workers])
+            await stop.wait()
+            log.info("worker stopping", grace_seconds=settings.worker.graceful_shutdown_seconds)
+            await asyncio.gather(*(worker.shutdown() for worker in workers))  # one grace for all, not one after another
+    log.info("worker stopped")
+    telemetry.close()
+    return 0
