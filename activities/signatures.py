@@ -15,7 +15,8 @@ from enum import StrEnum
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.assessment import CreditDecision, CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import CaseStart, FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
 from domain.record import Record
 
@@ -77,15 +78,6 @@ class PrepareOrder(Record):
     customer_account: str
 
 
-class OrderedLine(Record):
-    """A line of the order as Finance made it. Amount in the order's currency, before tax."""
-
-    line_no: int
-    item: str
-    quantity: Decimal
-    amount: Decimal
-
-
 class CreateOrder(Record):
     """Create the order in Finance, once."""
 
@@ -136,13 +128,6 @@ class RecordedOrder(Record):
     sales_order_id: str
 
 
-class ShippedTotal(Record):
-    """How much of a line has been shipped so far, over all packing slips."""
-
-    line_no: int
-    shipped: Decimal
-
-
 class RecordShipment(Record):
     """Write what was shipped to Sales."""
 
@@ -158,47 +143,6 @@ class BillingRef(Record):
     company: str
     order_number: str
     customer_account: str
-
-
-class InvoicedLine(Record):
-    """A line of a posted invoice. Money in the invoice's currency."""
-
-    line_no: int
-    item: str
-    quantity: Decimal
-    price: Decimal
-    net: Decimal
-    tax: Decimal
-
-
-class Invoice(Record):
-    """A posted sales invoice and what is still open on it. Money in the invoice's currency, incl. tax where total."""
-
-    invoice_number: str
-    invoiced_on: datetime
-    due_on: datetime | None
-    currency: str
-    net: Decimal
-    tax: Decimal
-    total: Decimal
-    open_amount: Decimal
-    settled_on: datetime | None = None
-    lines: tuple[InvoicedLine, ...]
-
-
-class PackingSlip(Record):
-    """A posted packing slip of the order."""
-
-    slip: str
-    shipped: tuple[ShippedTotal, ...] = Field(description="Quantities on this slip")
-
-
-class Billing(Record):
-    """All that Finance holds on an order after its confirmation, read at one moment."""
-
-    status: str = Field(description="SalesOrderProcessingStatus symbol")
-    slips: tuple[PackingSlip, ...]
-    invoices: tuple[Invoice, ...]
 
 
 class RecordInvoice(Record):
@@ -232,7 +176,7 @@ class ReserveCredit(Record):
     case_id: str
     order_number: str
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
-    readiness: OrderReadiness
+    facts: CreditFacts
     released_by: str = Field("", description="Object id of the credit manager who released this order")
     released_reason: str = ""
     attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
@@ -358,20 +302,20 @@ class CreditActivities:
         raise NotImplementedError
 
 
-class DecisionActivities:
-    """Proof of who said what (local activity)."""
-
-    @activity.defn(name="verify_message")
-    async def verify_message(self, message: "Proof") -> VerifiedMessage:
-        """Check signature, audience and expiry of a signed message."""
-        raise NotImplementedError
-
-
 class Proof(Record):
     """A signed message and the workflow it was sent to."""
 
     message: SignedMessage
     audience: str
+
+
+class DecisionActivities:
+    """Proof of who said what (local activity)."""
+
+    @activity.defn(name="verify_message")
+    async def verify_message(self, proof: Proof) -> VerifiedMessage:
+        """Check signature, audience and expiry of a signed message."""
+        raise NotImplementedError
 
 
 class FeedActivities:
