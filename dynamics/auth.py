@@ -3,7 +3,7 @@
 MSAL for Python is synchronous, so it runs in a thread; one token per resource is kept in memory and renewed before it
 ends. Many coroutines that find it stale cause one request to Entra ID, not many.
 
-Source: Microsoft Learn "Acquire tokens for web APIs from a daemon app" (client credentials, scope `{resource}/.default`).
+Source: Microsoft Learn "Acquire tokens for web APIs from a daemon app" (scope `{resource}/.default`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import msal
 import requests
 
 from dynamics.errors import DynamicsError, System, Transient, Unauthorized
+from dynamics.network import is_loopback
 
 RENEW_BEFORE_SECONDS = 300.0
 """MSAL itself calls a token stale this long before it ends; asking earlier would return the same token."""
@@ -123,6 +126,8 @@ class ClientCredentials:
         session = requests.Session()
         session.trust_env = False  # REQUESTS_CA_BUNDLE in the environment would silently win over verify
         session.verify = c.ca_file or True
+        if not is_loopback(urlsplit(c.authority).hostname or ""):
+            session.proxies.update(getproxies())
         return msal.ConfidentialClientApplication(
             c.client_id,
             client_credential=c.client_secret,

@@ -1,0 +1,105 @@
+"""What is seen of every HTTP request to Dynamics: one span, one count, one duration.
+
+Attribute names follow OpenTelemetry's HTTP semantic conventions; ours begin with `q2c.`. No body, no customer's name
+and no query string ever goes into a span: entity set and method say what was asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from dynamics.errors import DynamicsError, System
+
+_tracer = trace.get_tracer("dynamics")
+_meter = metrics.get_meter("dynamics")
+_requests = _meter.create_counter(
+    "q2c_http_requests_total", unit="{request}", description="HTTP requests to Dynamics, by system, operation, status"
+)
+_durations = _meter.create_histogram(
+    "q2c_http_request_duration_seconds", unit="s", description="From the request leaving to its answer read"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """The deal a request is made for: legal entity (lower case) and quote number."""
+
+    company: str
+    quote: str
+
+
+_deal: ContextVar[Deal | None] = ContextVar("q2c_deal", default=None)
+
+
+@contextmanager
+def on_behalf_of(company: str, quote: str) -> Iterator[None]:
+    """Mark every request made inside the block, in this task, as made for one deal."""
+    token = _deal.set(Deal(company, quote))
+    try:
+        yield
+    finally:
+        _deal.reset(token)
+
+
+class Observation:
+    """One request under way; told how it ended before the block is left."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self.outcome = "no answer"
+
+    def inject(self, headers: MutableMapping[str, str]) -> None:
+        """Add the W3C trace context, so that the system's log can be joined with our trace."""
+        propagate.inject(headers)
+
+    def answered(self, status: int, request_id: str, retry_after: str | None) -> None:
+        """Record the status and the server's own id of the request."""
+        self.outcome = str(status)
+        self._span.set_attribute("http.response.status_code", status)
+        if request_id:
+            self._span.set_attribute("q2c.request_id", request_id)
+        if retry_after is not None:
+            self._span.set_attribute("q2c.retry_after", retry_after)
+
+    def failed(self, error: DynamicsError) -> None:
+        """Mark the span with the class and the message of the error."""
+        self._span.set_attribute("error.type", type(error).__name__)
+        self._span.set_status(Status(StatusCode.ERROR, error.message[:200]))
+
+
+@contextmanager
+def observed(system: System, method: str, operation: str, host: str) -> Iterator[Observation]:
+    """A span, a count and a duration around one HTTP request.
+
+    Args:
+        system: The system asked.
+        method: HTTP method.
+        operation: Entity set or action, without keys and options.
+        host: Host name asked.
+    """
+    attributes = {
+        "http.request.method": method,
+        "server.address": host,
+        "q2c.system": system.value,
+        "q2c.operation": operation,
+    }
+    if deal := _deal.get():
+        attributes |= {"q2c.company": deal.company, "q2c.quote": deal.quote}
+    started = time.perf_counter()
+    with _tracer.start_as_current_span(
+        f"{method} {system.value} {operation}", kind=SpanKind.CLIENT, attributes=attributes
+    ) as span:
+        observation = Observation(span)
+        try:
+            yield observation
+        finally:
+            labels = {"system": system.value, "operation": f"{method} {operation}", "status": observation.outcome}
+            _requests.add(1, labels)
+            _durations.record(time.perf_counter() - started, labels)
