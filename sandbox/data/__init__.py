@@ -1,0 +1,1 @@
+"""What the sandbox holds at start: the sample companies, or Northwind's tables."""

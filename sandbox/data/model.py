@@ -1,0 +1,123 @@
+"""The shape of a data set: companies, items, customers, people, and quotes to be played.
+
+A data set is described once, here, and then written into both systems (`sandbox.data.install`), so that accounts and
+customers, products and items, people and users agree from the first moment. Amounts are `Decimal` in the currency
+named beside them; dates are given as days from today, because a sandbox is started on any day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+
+from sandbox.desk.plans import Plan
+from sandbox.entra.directory import Person
+
+DECIMALS = {"JPY": 0, "KWD": 3, "BHD": 3}
+
+
+def round_to_currency(amount: Decimal, currency: str) -> Decimal:
+    """The amount at the currency's minor unit, half away from zero (Finance's "Ordinary" rounding)."""
+    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+
+
+@dataclass(frozen=True)
+class Company:
+    """A legal entity: its id (lower case), currency, time zone (IANA) and tax rate in percent by document."""
+
+    id: str
+    name: str
+    currency: str
+    time_zone: str
+    tax_pct: Decimal
+
+
+@dataclass(frozen=True)
+class Item:
+    """A released product of one company: list price and cost a unit, in the company's currency."""
+
+    company: str
+    number: str
+    name: str
+    list_price: Decimal
+    unit_cost: Decimal
+    unit: str = "ea"
+
+
+@dataclass(frozen=True)
+class OpenInvoice:
+    """An unpaid invoice from before: `due_in_days` is negative when overdue."""
+
+    amount: Decimal
+    due_in_days: int
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer of one company, the same in Sales and Finance.
+
+    `threshold_pct` is the share of the limit that credit management allows to be used; `open_orders` are values
+    including tax of confirmed orders from before.
+    """
+
+    company: str
+    account: str
+    name: str
+    credit_limit: Decimal
+    unlimited: bool = False
+    threshold_pct: Decimal = Decimal(100)
+    payment_terms: str = "Net 30"
+    open_invoices: tuple[OpenInvoice, ...] = ()
+    open_orders: tuple[Decimal, ...] = ()
+    street: str = ""
+    city: str = ""
+    postal_code: str = ""
+    country: str = ""
+    contact: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True)
+class QuoteLine:
+    """A line as the rep enters it. `price` None takes the list price; `discount` is money off the whole line."""
+
+    item: str
+    quantity: Decimal
+    price: Decimal | None = None
+    discount: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedQuote:
+    """A draft quote of the data set and how the people played by the autopilot treat it."""
+
+    number: str
+    company: str
+    customer: str
+    rep: str
+    name: str
+    lines: tuple[QuoteLine, ...]
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a fresh sandbox holds. `expected` says what must come out of it, for `GET /expected`."""
+
+    name: str
+    companies: tuple[Company, ...]
+    items: tuple[Item, ...]
+    customers: tuple[Customer, ...]
+    people: tuple[Person, ...]
+    quotes: tuple[PlannedQuote, ...] = ()
+    default_plan: Plan = field(default_factory=Plan)
+    expected: dict[str, object] = field(default_factory=dict)
+
+    def company(self, company: str) -> Company:
+        """The company of this id; KeyError when there is none."""
+        found = next((entry for entry in self.companies if entry.id == company), None)
+        if found is None:
+            raise KeyError(company)
+        return found

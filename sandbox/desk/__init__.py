@@ -1,0 +1,1 @@
+"""The desk: where people and programs play rep, warehouse and accounts receivable."""

@@ -1,0 +1,93 @@
+"""How the people of the sandbox treat a deal when the autopilot plays them.
+
+A plan is data: each deal of a demo or a test can end another way. The same words are used over HTTP (`PUT /autopilot`).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+import msgspec
+
+REST: Literal["rest"] = "rest"
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One deal's story; every default is that of a deal that goes well.
+
+    Attributes:
+        submit: the rep asks for approval (only of quotes the data set brought along).
+        decisions: what the approvers answer to the first, second, … request; the last one repeats. "leave" never
+            answers.
+        comment: what an approver writes.
+        after_rejection: the rep leaves the rejected quote, or lowers every line's discount to `resubmit_discount_pct`
+            percent of its base amount and submits again.
+        activate: the rep activates the approved quote.
+        accept: the customer accepts, never answers (so that the quote expires), or declines.
+        shipments: what the warehouse ships, one entry a packing slip: "rest", or quantity by line number. Empty: never.
+        invoice: accounts receivable invoice each packing slip.
+        payments: what the customer pays for each invoice, one entry a payment: "rest" or an amount in the invoice's
+            currency, as text. Empty: never.
+        credit_release: the credit manager releases a hold, sooner or later.
+        retry_parked: somebody presses retry on a parked step.
+    """
+
+    submit: bool = True
+    decisions: tuple[Literal["approve", "reject", "leave"], ...] = ("approve",)
+    comment: str = "Played by the sandbox."
+    after_rejection: Literal["leave", "resubmit"] = "leave"
+    resubmit_discount_pct: Decimal = Decimal(0)
+    activate: bool = True
+    accept: Literal["accept", "never", "decline"] = "accept"
+    shipments: tuple[Literal["rest"] | dict[str, Decimal], ...] = (REST,)
+    invoice: bool = True
+    payments: tuple[str, ...] = (REST,)
+    credit_release: bool = True
+    retry_parked: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a payment that is no amount (msgspec reports the ValueError with its place)."""
+        for payment in self.payments:
+            if payment != REST and not _is_amount(payment):
+                raise ValueError(f"a payment is 'rest' or an amount as text, not {payment!r}")
+        if not self.decisions:
+            raise ValueError("decisions names at least one answer")
+
+    def decision(self, request_number: int) -> Literal["approve", "reject", "leave"]:
+        """The answer to the n-th approval request of the deal, counted from 1."""
+        return self.decisions[min(request_number, len(self.decisions)) - 1]
+
+
+def _is_amount(text: str) -> bool:
+    try:
+        return Decimal(text) > 0
+    except InvalidOperation:
+        return False
+
+
+class Delays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds between what a person sees and what the person does."""
+
+    submit: float = 0.0
+    activate: float = 0.5
+    accept: float = 0.5
+    ship: float = 0.5
+    invoice: float = 0.5
+    pay: float = 0.5
+    decide: float = 0.5
+
+
+class AutopilotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `PUT /autopilot` takes.
+
+    `approvals_api` is the product's web origin (its JSON API); null plays no approvers and no credit manager. `plans`
+    is by quote number and wins over the data set's own plans.
+    """
+
+    enabled: bool = False
+    delays: Delays = Delays()
+    approvals_api: str | None = None
+    default_plan: Plan | None = None
+    plans: dict[str, Plan] = {}
+    submits_per_second: float = 10.0
