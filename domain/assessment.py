@@ -89,6 +89,13 @@ class CreditDecision(Record):
         return "; ".join(reason.text for reason in self.reasons)
 
 
+class CasePolicy(Record):
+    """What of the policy a running deal itself needs, pinned when its quote was assessed."""
+
+    version: str = ""
+    over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
+
+
 class QuoteAssessment(Record):
     """A submitted quote, read from Sales and held against Finance."""
 
@@ -117,6 +124,7 @@ class QuoteAssessment(Record):
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None
+    case_policy: CasePolicy = CasePolicy()
     soft_credit: CreditDecision | None = None
 
 

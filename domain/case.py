@@ -1,0 +1,738 @@
+"""The deal as a pure state machine: ``apply(state, event, policy)`` says what a fact changes, and what it does not.
+
+No clock, no I/O, no Temporal: the workflow feeds it and does what is due; property tests run it alone.
+
+Facts of Finance (packing slips, invoices) are kept under their document numbers and quantities are derived from them,
+so that a document told twice, late or out of order leaves the same state (invariant I13). Facts of the quote carry
+their revision; an older one is recorded as stale and changes nothing (I12).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from domain import facts
+from domain.approvals import ApprovalStatus
+from domain.assessment import CasePolicy, CreditDecision, CreditStatus, QuoteAssessment
+from domain.facts import Event, Fact
+from domain.fulfilment import Invoice, OrderedLine
+from domain.messages import ShippedLine
+from domain.quote import Person
+from domain.record import Record
+from domain.views import ApprovalSummary, Ending, ParkedStep, Stage, TimelineEntry
+
+
+class QuoteStatus(StrEnum):
+    """Where the current revision of the quote stands (lifecycle 2.2)."""
+
+    SUBMITTED = "submitted"
+    INVALID = "invalid"
+    APPROVAL_DUE = "approval_due"
+    PENDING_APPROVAL = "pending_approval"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    APPROVED = "approved"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    ORDERED = "ordered"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+class OrderStatus(StrEnum):
+    """Where the order stands (lifecycle 2.5)."""
+
+    NONE = "none"
+    CREATING = "creating"
+    CREATED = "created"
+    CONFIRMED = "confirmed"
+    PARTIALLY_SHIPPED = "partially_shipped"
+    SHIPPED = "shipped"
+    PARTIALLY_INVOICED = "partially_invoiced"
+    INVOICED = "invoiced"
+    CLOSED = "closed"
+
+
+OPEN_QUOTE = frozenset(
+    {
+        QuoteStatus.SUBMITTED,
+        QuoteStatus.INVALID,
+        QuoteStatus.APPROVAL_DUE,
+        QuoteStatus.PENDING_APPROVAL,
+        QuoteStatus.REJECTED,
+        QuoteStatus.WITHDRAWN,
+        QuoteStatus.APPROVED,
+        QuoteStatus.SENT,
+        QuoteStatus.SUPERSEDED,
+    }
+)
+"""States in which the quote may still be submitted again, revised, lost, cancelled or expire."""
+
+_DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
+
+
+class Outage(Record):
+    """A system that does not answer."""
+
+    system: str
+    since: datetime
+    message: str
+
+
+class CaseState(Record):
+    """All that a deal knows of itself. Money in the quote's currency."""
+
+    company: str
+    quote_number: str
+    quote_id: str
+    revision: int
+    version: int = 0
+    stage: Stage = Stage.OPPORTUNITY
+    ending: Ending = Ending.RUNNING
+    quote: QuoteStatus = QuoteStatus.SUBMITTED
+    credit: CreditStatus = CreditStatus.NOT_CHECKED
+    order: OrderStatus = OrderStatus.NONE
+    assessment: QuoteAssessment | None = None
+    approved_hash: str = ""
+    active: bool = Field(False, description="The rep activated the current revision")
+    accepted: bool = False
+    resubmitted: bool = Field(False, description="Submitted again while a decision stands: to be looked at")
+    approvals: tuple[ApprovalSummary, ...] = ()
+    approval_text: str = ""
+    credit_decision: CreditDecision | None = None
+    credit_checks: int = 0
+    released_by: Person | None = None
+    release_reason: str = ""
+    order_number: str = ""
+    confirmation_number: str = ""
+    sales_order_id: str = ""
+    order_lines: tuple[OrderedLine, ...] = ()
+    order_net: Decimal = Decimal(0)
+    rounding_difference: Decimal = Decimal(0)
+    slips: dict[str, tuple[ShippedLine, ...]] = Field(default_factory=dict)
+    invoices: dict[str, Invoice] = Field(default_factory=dict)
+    billing_unread: tuple[str, ...] = ()
+    recorded_slips: tuple[str, ...] = ()
+    recorded_invoices: tuple[str, ...] = ()
+    recorded_open: dict[str, Decimal] = Field(default_factory=dict)
+    parked: ParkedStep | None = None
+    park_count: dict[str, int] = Field(default_factory=dict)
+    outage: Outage | None = None
+    exceptions: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    started_at: datetime
+    updated_at: datetime
+    waiting_since: datetime
+
+    @property
+    def policy(self) -> CasePolicy:
+        """What of the policy is pinned; the default before the quote was assessed."""
+        return self.assessment.case_policy if self.assessment else CasePolicy()
+
+    @property
+    def shipped(self) -> dict[int, Decimal]:
+        """Quantity shipped of each order line, over all packing slips."""
+        total: dict[int, Decimal] = {line.line_no: Decimal(0) for line in self.order_lines}
+        for lines in self.slips.values():
+            for line in lines:
+                total[line.line_no] = total.get(line.line_no, Decimal(0)) + line.quantity
+        return total
+
+    @property
+    def invoiced(self) -> dict[int, Decimal]:
+        """Quantity invoiced of each order line, over all invoices."""
+        total: dict[int, Decimal] = {line.line_no: Decimal(0) for line in self.order_lines}
+        for invoice in self.invoices.values():
+            for line in invoice.lines:
+                total[line.line_no] = total.get(line.line_no, Decimal(0)) + line.quantity
+        return total
+
+    @property
+    def all_shipped(self) -> bool:
+        """Nothing is left to ship."""
+        shipped = self.shipped
+        return bool(self.order_lines) and all(shipped[line.line_no] >= line.quantity for line in self.order_lines)
+
+    @property
+    def all_invoiced(self) -> bool:
+        """Nothing is left to invoice."""
+        invoiced = self.invoiced
+        return bool(self.order_lines) and all(invoiced[line.line_no] >= line.quantity for line in self.order_lines)
+
+    @property
+    def all_paid(self) -> bool:
+        """Finance holds nothing open on any invoice."""
+        return all(invoice.open_amount <= 0 for invoice in self.invoices.values())
+
+    @property
+    def unrecorded_slips(self) -> tuple[str, ...]:
+        """Packing slips Sales does not show yet, in the order they were told."""
+        return tuple(slip for slip in self.slips if slip not in self.recorded_slips)
+
+    @property
+    def unrecorded_invoices(self) -> tuple[Invoice, ...]:
+        """Invoices Sales does not show yet."""
+        return tuple(i for i in self.invoices.values() if i.invoice_number not in self.recorded_invoices)
+
+    @property
+    def unrecorded_payments(self) -> tuple[Invoice, ...]:
+        """Invoices whose open amount in Sales is not Finance's."""
+        return tuple(
+            invoice
+            for number, invoice in self.invoices.items()
+            if number in self.recorded_invoices and self.recorded_open.get(number) != invoice.open_amount
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Shipped, invoiced, paid, and Sales shows all of it (lifecycle 2.9)."""
+        return (
+            self.all_shipped
+            and self.all_invoiced
+            and self.all_paid
+            and not (self.billing_unread or self.unrecorded_slips or self.unrecorded_invoices)
+            and not self.unrecorded_payments
+        )
+
+    @property
+    def may_order(self) -> bool:
+        """Approved content was accepted, and credit was given (I7, I10)."""
+        return (
+            self.accepted
+            and bool(self.approved_hash)
+            and self.ending is Ending.RUNNING
+            and self.credit in (CreditStatus.PASSED, CreditStatus.RELEASED)
+        )
+
+
+class Transition(Record):
+    """What an event did."""
+
+    state: CaseState
+    audit: TimelineEntry | None
+    code: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the state moved on."""
+        return not self.code
+
+
+DUPLICATE = "DUPLICATE"
+STALE = "STALE"
+ILLEGAL = "ILLEGAL_TRANSITION"
+SEEN_WINDOW = 2_000
+
+
+class _Refusal(Exception):
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+Change = tuple[dict[str, Any], str]
+"""The fields that change, and what happened in words."""
+
+
+def apply(state: CaseState, event: Event, policy: CasePolicy) -> Transition:
+    """What ``event`` makes of ``state``.
+
+    Args:
+        state: the deal as it stands; never changed.
+        event: a fact with its circumstances.
+        policy: the pinned part of the policy (over-delivery allowance, version).
+
+    Returns:
+        The next state with one audit record. A duplicate leaves the state and writes nothing; a refusal leaves it and
+        writes a record with its code.
+    """
+    if event.event_id and event.event_id in state.seen:
+        return Transition(state=state, audit=None, code=DUPLICATE)
+    fact = event.fact
+    try:
+        if isinstance(fact, facts.Refused):
+            raise _Refusal(fact.code, f"{fact.what}: {fact.detail}" if fact.detail else fact.what)
+        if state.ending is not Ending.RUNNING:
+            raise _Refusal("TERMINAL", f"the deal has ended ({state.ending})")
+        changes, text = _RULES[type(fact)](state, fact, policy)
+    except _Refusal as refusal:
+        seen = _remember(state, event)
+        return Transition(
+            state=state.model_copy(update={"seen": seen}),
+            audit=_audit(state, event, refusal.text, code=refusal.code, after=state),
+            code=refusal.code,
+        )
+    changes |= {"version": state.version + 1, "seen": _remember(state, event), "updated_at": event.at}
+    after = state.model_copy(update=changes)
+    if after.settled and after.ending is Ending.RUNNING:
+        after = after.model_copy(update={"ending": Ending.CLOSED})
+        text += "; the deal is closed"
+    after = after.model_copy(update={"stage": _stage(after), "order": _order_status(after)})
+    if (after.stage, after.quote, after.credit, after.parked is None) != (
+        state.stage,
+        state.quote,
+        state.credit,
+        state.parked is None,
+    ):
+        after = after.model_copy(update={"waiting_since": event.at})
+    return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
+
+
+def _remember(state: CaseState, event: Event) -> tuple[str, ...]:
+    return (*state.seen, event.event_id)[-SEEN_WINDOW:] if event.event_id else state.seen
+
+
+def _audit(before: CaseState, event: Event, text: str, *, code: str, after: CaseState) -> TimelineEntry:
+    name = event.fact.what if isinstance(event.fact, facts.Refused) else type(event.fact).__name__
+    return TimelineEntry(
+        version=after.version,
+        at=event.at,
+        actor=event.actor,
+        event=name,
+        text=text,
+        stage=after.stage,
+        accepted=not code,
+        code=code,
+        before=_vector(before),
+        after=_vector(after),
+        policy_version=after.policy.version,
+    )
+
+
+def _vector(state: CaseState) -> str:
+    return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.order}"
+
+
+def _stage(state: CaseState) -> Stage:
+    if state.ending is Ending.CLOSED:
+        return Stage.CLOSED
+    if state.order in (OrderStatus.NONE, OrderStatus.CREATING) or not state.sales_order_id:
+        if state.order is not OrderStatus.NONE or state.may_order:
+            return Stage.ORDER
+        if state.accepted and state.approved_hash:
+            return Stage.CREDIT
+        return Stage.QUOTE if state.assessment else Stage.OPPORTUNITY
+    if not state.all_shipped:
+        return Stage.FULFILMENT
+    return Stage.PAYMENT if state.all_invoiced else Stage.INVOICE
+
+
+def _order_status(state: CaseState) -> OrderStatus:
+    if not state.confirmation_number:
+        return state.order
+    if state.ending is Ending.CLOSED:
+        return OrderStatus.CLOSED
+    if state.all_invoiced:
+        return OrderStatus.INVOICED
+    if any(state.invoiced.values()):
+        return OrderStatus.PARTIALLY_INVOICED
+    if state.all_shipped:
+        return OrderStatus.SHIPPED
+    if any(state.shipped.values()):
+        return OrderStatus.PARTIALLY_SHIPPED
+    return OrderStatus.CONFIRMED
+
+
+# The quote
+
+
+def _current(state: CaseState, revision: int) -> None:
+    if revision < state.revision:
+        raise _Refusal(STALE, f"revision {revision} is older than {state.revision}")
+
+
+def _open(state: CaseState, what: str) -> None:
+    if state.accepted and state.approved_hash:
+        raise _Refusal(ILLEGAL, f"{what}: the quote is accepted already")
+    if state.quote not in OPEN_QUOTE:
+        raise _Refusal(ILLEGAL, f"{what}: the quote is {state.quote}")
+
+
+def _submitted(state: CaseState, fact: facts.Submitted, policy: CasePolicy) -> Change:
+    _current(state, fact.revision)
+    _open(state, "submitted")
+    if fact.revision == state.revision and state.quote in _DECIDED:
+        return {"resubmitted": True}, f"revision {fact.revision} submitted again"
+    fresh = {
+        "revision": fact.revision,
+        "quote_id": fact.quote_id,
+        "quote": QuoteStatus.SUBMITTED,
+        "assessment": None,
+        "approved_hash": "",
+        "active": False,
+        "accepted": False,
+        "resubmitted": False,
+        "approval_text": "",
+        "credit": CreditStatus.NOT_CHECKED,
+        "credit_decision": None,
+    }
+    return fresh, f"revision {fact.revision} submitted for approval"
+
+
+def _assessed(state: CaseState, fact: facts.Assessed, policy: CasePolicy) -> Change:
+    found = fact.assessment
+    _current(state, found.revision)
+    if state.resubmitted:
+        if found.stale or (state.assessment and found.snapshot_hash == state.assessment.snapshot_hash):
+            return {"resubmitted": False}, "submitted again with the same content: what was decided stands"
+    elif state.quote is not QuoteStatus.SUBMITTED:
+        raise _Refusal(ILLEGAL, f"assessed: the quote is {state.quote}")
+    elif found.stale:
+        return {"ending": Ending.STALE}, found.stale
+    fresh: dict[str, Any] = {"assessment": found, "resubmitted": False, "approved_hash": "", "approval_text": ""}
+    if found.problems:
+        codes = ", ".join(sorted({problem.code for problem in found.problems}))
+        return {**fresh, "quote": QuoteStatus.INVALID}, f"returned to the rep: {codes}"
+    if found.plan is not None and found.plan.needed:
+        level = max(step.level for step in found.plan.steps)
+        return {**fresh, "quote": QuoteStatus.APPROVAL_DUE}, f"needs approval up to level {level}"
+    return {**fresh, **_approved(state, found.snapshot_hash)}, "no approval needed"
+
+
+def _approved(state: CaseState, content: str) -> dict[str, Any]:
+    """Approved; further on at once where Sales was ahead of us (its events may come in any order)."""
+    ahead = QuoteStatus.ACCEPTED if state.accepted else QuoteStatus.SENT if state.active else QuoteStatus.APPROVED
+    early = ("ACTIVATED_WITHOUT_APPROVAL", "ACCEPTED_WITHOUT_APPROVAL")
+    exceptions = tuple(text for text in state.exceptions if not text.startswith(early))
+    return {"quote": ahead, "approved_hash": content, "exceptions": exceptions}
+
+
+def _approval_asked(state: CaseState, fact: facts.ApprovalAsked, policy: CasePolicy) -> Change:
+    if state.quote is not QuoteStatus.APPROVAL_DUE:
+        raise _Refusal(ILLEGAL, f"approval asked: the quote is {state.quote}")
+    summary = ApprovalSummary(
+        n=fact.n,
+        revision=state.revision,
+        status=ApprovalStatus.PENDING,
+        highest_level=max(step.level for step in fact.plan.steps),
+        steps=len(fact.plan.steps),
+        reasons=tuple(reason for step in fact.plan.steps for reason in step.reasons),
+        requested_at=state.updated_at,
+    )
+    steps = ", ".join(f"{step.role} ({step.candidates[0].name})" for step in fact.plan.steps)
+    return {
+        "quote": QuoteStatus.PENDING_APPROVAL,
+        "approvals": (*state.approvals, summary),
+    }, f"approval asked of {steps}"
+
+
+def _approval_ended(state: CaseState, fact: facts.ApprovalEnded, policy: CasePolicy) -> Change:
+    result = fact.result
+    text = _approval_words(result.status, result.reason)
+    approvals = tuple(
+        summary.model_copy(update={"status": result.status, "ended_at": result.ended_at, "text": text})
+        if summary.n == fact.n
+        else summary
+        for summary in state.approvals
+    )
+    changes: dict[str, Any] = {"approvals": approvals}
+    if state.quote is QuoteStatus.PENDING_APPROVAL and result.request.revision == state.revision:
+        changes["approval_text"] = text
+        if result.status is ApprovalStatus.COMPLETED:
+            changes |= _approved(state, result.request.snapshot_hash)
+        elif result.status is ApprovalStatus.REJECTED or result.status is ApprovalStatus.EXPIRED:
+            changes["quote"] = QuoteStatus.REJECTED
+        else:
+            changes["quote"] = QuoteStatus.WITHDRAWN
+    return changes, text
+
+
+def _approval_words(status: ApprovalStatus, reason: str) -> str:
+    return f"approval {status}: {reason}" if reason else f"approval {status}"
+
+
+def _activated(state: CaseState, fact: facts.Activated, policy: CasePolicy) -> Change:
+    _current(state, fact.revision)
+    _open(state, "activated")
+    if state.active:
+        raise _Refusal(STALE, "the quote is active already")
+    if state.quote is QuoteStatus.APPROVED:
+        return {"active": True, "quote": QuoteStatus.SENT}, "quote activated: it is with the customer"
+    return {
+        "active": True,
+        "exceptions": _with(state, "ACTIVATED_WITHOUT_APPROVAL: the quote was activated before it was approved"),
+    }, "quote activated before it was approved"
+
+
+def _accepted(state: CaseState, fact: facts.Accepted, policy: CasePolicy) -> Change:
+    _current(state, fact.revision)
+    if state.quote is QuoteStatus.EXPIRED:
+        raise _Refusal("EXPIRED", "accepted after expiry: revise the quote")
+    _open(state, "accepted")
+    if state.accepted:
+        raise _Refusal(STALE, "the quote is accepted already")
+    expires_at = state.assessment.expires_at if state.assessment else None
+    if expires_at and fact.at > expires_at:
+        late = f"ACCEPTED_AFTER_EXPIRY: accepted {fact.at:%Y-%m-%d %H:%M} UTC, after the quote's expiry; revise it"
+        return {"exceptions": _with(state, late)}, "accepted after expiry: nothing is ordered"
+    if state.quote in (QuoteStatus.APPROVED, QuoteStatus.SENT):
+        return {"accepted": True, "quote": QuoteStatus.ACCEPTED}, "the customer accepted the quote"
+    return {
+        "accepted": True,
+        "exceptions": _with(
+            state, "ACCEPTED_WITHOUT_APPROVAL: won in Sales before it was approved; nothing is ordered"
+        ),
+    }, "won in Sales before it was approved"
+
+
+def _revised(state: CaseState, fact: facts.Revised, policy: CasePolicy) -> Change:
+    _current(state, fact.revision)
+    _open(state, "revised")
+    return {"quote": QuoteStatus.SUPERSEDED, "approved_hash": "", "active": False, "accepted": False}, (
+        f"revision {fact.revision} is being revised"
+    )
+
+
+def _withdrawn(state: CaseState, fact: facts.Withdrawn, policy: CasePolicy) -> Change:
+    _current(state, fact.revision)
+    if state.quote not in (QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVAL_DUE):
+        raise _Refusal("ALREADY_DECIDED", f"nothing to withdraw: the quote is {state.quote}")
+    return {"quote": QuoteStatus.WITHDRAWN}, f"request for approval withdrawn: {fact.reason}"
+
+
+def _lost(state: CaseState, fact: facts.QuoteLost, policy: CasePolicy) -> Change:
+    _before_order(state)
+    return {"quote": QuoteStatus.LOST, "ending": Ending.LOST}, f"lost: {fact.reason}"
+
+
+def _cancelled(state: CaseState, fact: facts.QuoteCancelled, policy: CasePolicy) -> Change:
+    _before_order(state)
+    return {"quote": QuoteStatus.CANCELLED, "ending": Ending.CANCELLED}, f"cancelled: {fact.reason}"
+
+
+def _before_order(state: CaseState) -> None:
+    if state.order is not OrderStatus.NONE:
+        raise _Refusal(ILLEGAL, "there is an order in Finance: cancel the order instead")
+
+
+def _expired(state: CaseState, fact: facts.ExpiryReached, policy: CasePolicy) -> Change:
+    _open(state, "expired")
+    return {"quote": QuoteStatus.EXPIRED, "ending": Ending.EXPIRED}, "the quote expired: revise it to go on"
+
+
+# Credit
+
+
+def _prepared(state: CaseState, fact: facts.Prepared, policy: CasePolicy) -> Change:
+    ready = fact.readiness
+    if not (state.accepted and state.approved_hash):
+        raise _Refusal(ILLEGAL, "nothing to prepare: the quote is not accepted")
+    if ready.snapshot_hash != state.approved_hash:
+        what = "; ".join(ready.differences) or "the content is not what was approved"
+        raise _Refusal("HASH_MISMATCH", what)
+    return {"credit": CreditStatus.CHECKING, "credit_checks": state.credit_checks + 1}, (
+        f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC"
+    )
+
+
+def _credit_decided(state: CaseState, fact: facts.CreditDecided, policy: CasePolicy) -> Change:
+    if state.credit is not CreditStatus.CHECKING:
+        raise _Refusal(ILLEGAL, f"credit decided: it is {state.credit}")
+    decision = fact.decision
+    if decision.passed:
+        status = CreditStatus.RELEASED if state.released_by else CreditStatus.PASSED
+        return {"credit": status, "credit_decision": decision}, f"credit {status}: {decision.text}"
+    return {"credit": CreditStatus.HELD, "credit_decision": decision}, f"credit held: {decision.text}"
+
+
+def _credit_released(state: CaseState, fact: facts.CreditReleased, policy: CasePolicy) -> Change:
+    if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
+        raise _Refusal("NOT_HELD", f"credit is {state.credit}")
+    assessment = state.assessment
+    involved = {p.oid for p in (assessment.owner, assessment.submitted_by) if p} if assessment else set()
+    if fact.by.oid in involved:
+        raise _Refusal("REQUESTER_CANNOT_RELEASE", "the rep of a deal cannot release its credit hold")
+    return {"released_by": fact.by, "release_reason": fact.reason}, f"credit hold released: {fact.reason}"
+
+
+def _credit_rejected(state: CaseState, fact: facts.CreditRejected, policy: CasePolicy) -> Change:
+    if state.credit is not CreditStatus.HELD:
+        raise _Refusal("NOT_HELD", f"credit is {state.credit}")
+    return {
+        "credit": CreditStatus.REJECTED,
+        "quote": QuoteStatus.CANCELLED,
+        "ending": Ending.CANCELLED,
+    }, f"credit refused: {fact.reason}"
+
+
+# The order
+
+
+def _order_started(state: CaseState, fact: facts.OrderStarted, policy: CasePolicy) -> Change:
+    if not state.may_order:
+        raise _Refusal(ILLEGAL, "an order needs approved content, acceptance and credit")
+    return {"order": OrderStatus.CREATING, "order_number": fact.order_number}, (
+        f"order {fact.order_number} is being created in Finance"
+    )
+
+
+def _order_created(state: CaseState, fact: facts.OrderCreated, policy: CasePolicy) -> Change:
+    if state.order is not OrderStatus.CREATING:
+        raise _Refusal(ILLEGAL, f"order created: it is {state.order}")
+    return {
+        "order": OrderStatus.CREATED,
+        "quote": QuoteStatus.ORDERED,
+        "order_number": fact.order_number,
+        "order_lines": fact.lines,
+        "order_net": fact.net,
+        "rounding_difference": fact.rounding_difference,
+    }, f"order {fact.order_number} created with {len(fact.lines)} lines"
+
+
+def _order_confirmed(state: CaseState, fact: facts.OrderConfirmed, policy: CasePolicy) -> Change:
+    if state.order is not OrderStatus.CREATED:
+        raise _Refusal(ILLEGAL, f"order confirmed: it is {state.order}")
+    return {"order": OrderStatus.CONFIRMED, "confirmation_number": fact.confirmation_number}, (
+        f"order confirmed ({fact.confirmation_number})"
+    )
+
+
+def _order_recorded(state: CaseState, fact: facts.OrderRecorded, policy: CasePolicy) -> Change:
+    if not state.confirmation_number:
+        raise _Refusal(ILLEGAL, f"order recorded in Sales: it is {state.order}")
+    return {"sales_order_id": fact.sales_order_id}, "Sales shows the order; opportunity won"
+
+
+# Fulfilment, invoice, payment
+
+
+def _shipment_posted(state: CaseState, fact: facts.ShipmentPosted, policy: CasePolicy) -> Change:
+    if fact.slip in state.slips:
+        raise _Refusal(STALE, f"packing slip {fact.slip} is known")
+    slips = {**state.slips, fact.slip: fact.lines}
+    after = state.model_copy(update={"slips": slips})
+    quantities = ", ".join(f"line {line.line_no}: {line.quantity.normalize():f}" for line in fact.lines)
+    return {"slips": slips, "exceptions": _violations(after, policy)}, f"packing slip {fact.slip} posted ({quantities})"
+
+
+def _billing_changed(state: CaseState, fact: facts.BillingChanged, policy: CasePolicy) -> Change:
+    if fact.document in state.billing_unread:
+        raise _Refusal(STALE, f"{fact.document} is waiting to be read")
+    return {"billing_unread": (*state.billing_unread, fact.document)}, fact.text
+
+
+def _billing_read(state: CaseState, fact: facts.BillingRead, policy: CasePolicy) -> Change:
+    slips = dict(state.slips)
+    for slip in fact.billing.slips:
+        told = tuple(ShippedLine(line_no=line.line_no, quantity=line.shipped) for line in slip.shipped)
+        slips.setdefault(slip.slip, told)
+    invoices = {invoice.invoice_number: invoice for invoice in fact.billing.invoices}
+    after = state.model_copy(update={"slips": slips, "invoices": invoices})
+    total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
+    open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
+    return {
+        "slips": slips,
+        "invoices": invoices,
+        "billing_unread": (),
+        "exceptions": _violations(after, policy),
+    }, f"Finance: {len(invoices)} invoice(s) of {total:,}, {open_amount:,} open"
+
+
+def _shipment_recorded(state: CaseState, fact: facts.ShipmentRecorded, policy: CasePolicy) -> Change:
+    slips = (*state.recorded_slips, *(slip for slip in fact.slips if slip not in state.recorded_slips))
+    return {"recorded_slips": slips}, f"Sales shows packing slip {', '.join(fact.slips)}"
+
+
+def _invoices_recorded(state: CaseState, fact: facts.InvoicesRecorded, policy: CasePolicy) -> Change:
+    numbers = (*state.recorded_invoices, *(n for n in fact.numbers if n not in state.recorded_invoices))
+    known = {n: state.invoices[n].open_amount for n in fact.numbers if n in state.invoices}
+    return {"recorded_invoices": numbers, "recorded_open": {**state.recorded_open, **known}}, (
+        f"Sales shows invoice {', '.join(fact.numbers)}"
+    )
+
+
+def _payments_recorded(state: CaseState, fact: facts.PaymentsRecorded, policy: CasePolicy) -> Change:
+    words = ", ".join(f"{number}: {amount:,} open" for number, amount in fact.open_amounts.items())
+    return {"recorded_open": {**state.recorded_open, **fact.open_amounts}}, f"Sales shows {words}"
+
+
+def _violations(state: CaseState, policy: CasePolicy) -> tuple[str, ...]:
+    """Shipped or invoiced more than may be (I1, I2): a fact we cannot undo, so it becomes an open exception."""
+    found = [text for text in state.exceptions if not text.startswith(("OVER_SHIPPED", "OVER_INVOICED"))]
+    if not state.order_lines:
+        return tuple(found)
+    ordered = {line.line_no: line.quantity for line in state.order_lines}
+    for line_no, quantity in sorted(state.shipped.items()):
+        allowed = ordered.get(line_no, Decimal(0)) * (1 + policy.over_delivery_pct / 100)
+        if quantity > allowed:
+            found.append(f"OVER_SHIPPED: line {line_no}: {quantity:f} shipped, {ordered.get(line_no, 0):f} ordered")
+    for line_no, quantity in sorted(state.invoiced.items()):
+        allowed = ordered.get(line_no, Decimal(0)) * (1 + policy.over_delivery_pct / 100)
+        if quantity > allowed:
+            found.append(f"OVER_INVOICED: line {line_no}: {quantity:f} invoiced, {ordered.get(line_no, 0):f} ordered")
+    return tuple(found)
+
+
+# Waiting and mending
+
+
+def _parked(state: CaseState, fact: facts.StepParked, policy: CasePolicy) -> Change:
+    activity = fact.parked.activity
+    count = state.park_count.get(activity, 0) + 1
+    parked = fact.parked.model_copy(update={"failures": count})
+    return {"parked": parked, "park_count": {**state.park_count, activity: count}, "outage": None}, (
+        f"waits for a person: {fact.parked.step} failed ({fact.parked.cause}): {fact.parked.message}"
+    )
+
+
+def _resumed(state: CaseState, fact: facts.StepResumed, policy: CasePolicy) -> Change:
+    if state.parked is None:
+        raise _Refusal("NOT_PARKED", "no step waits for a person")
+    changes: dict[str, Any] = {"parked": None}
+    if fact.action == "abort":
+        changes["ending"] = Ending.ABORTED
+    return changes, f"{fact.action}: {fact.reason}" if fact.reason else fact.action
+
+
+def _unreachable(state: CaseState, fact: facts.Unreachable, policy: CasePolicy) -> Change:
+    outage = Outage(system=fact.system, since=fact.since, message=fact.message)
+    return {"outage": outage, "waiting_since": fact.since}, f"waiting for {fact.system}: {fact.message}"
+
+
+def _reachable(state: CaseState, fact: facts.Reachable, policy: CasePolicy) -> Change:
+    return {"outage": None}, f"{fact.system} answers again"
+
+
+def _with(state: CaseState, exception: str) -> tuple[str, ...]:
+    return state.exceptions if exception in state.exceptions else (*state.exceptions, exception)
+
+
+_RULES: dict[type[Fact], Callable[[CaseState, Any, CasePolicy], Change]] = {
+    facts.Submitted: _submitted,
+    facts.Assessed: _assessed,
+    facts.ApprovalAsked: _approval_asked,
+    facts.ApprovalEnded: _approval_ended,
+    facts.Activated: _activated,
+    facts.Accepted: _accepted,
+    facts.Revised: _revised,
+    facts.Withdrawn: _withdrawn,
+    facts.QuoteLost: _lost,
+    facts.QuoteCancelled: _cancelled,
+    facts.ExpiryReached: _expired,
+    facts.Prepared: _prepared,
+    facts.CreditDecided: _credit_decided,
+    facts.CreditReleased: _credit_released,
+    facts.CreditRejected: _credit_rejected,
+    facts.OrderStarted: _order_started,
+    facts.OrderCreated: _order_created,
+    facts.OrderConfirmed: _order_confirmed,
+    facts.OrderRecorded: _order_recorded,
+    facts.ShipmentPosted: _shipment_posted,
+    facts.BillingChanged: _billing_changed,
+    facts.BillingRead: _billing_read,
+    facts.ShipmentRecorded: _shipment_recorded,
+    facts.InvoicesRecorded: _invoices_recorded,
+    facts.PaymentsRecorded: _payments_recorded,
+    facts.StepParked: _parked,
+    facts.StepResumed: _resumed,
+    facts.Unreachable: _unreachable,
+    facts.Reachable: _reachable,
+}
+"""Every fact and the rule that says what follows from it; a test holds that none is missing."""
