@@ -1,0 +1,263 @@
+"""Why a deal waits, what would unblock it, and how it looks to people: text made from the state, nothing more."""
+
+from decimal import Decimal
+
+from domain.assessment import CreditStatus
+from domain.case import CaseState, OrderStatus, QuoteStatus
+from domain.quote import Person
+from domain.views import (
+    STAGES,
+    CaseView,
+    DocumentView,
+    Ending,
+    Explanation,
+    LineView,
+    Stage,
+    WaitingFor,
+)
+
+_NOBODY = Person(oid="")
+
+_REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
+    QuoteStatus.INVALID: ("The quote has problems", "Correct the quote in Sales and request approval again"),
+    QuoteStatus.REJECTED: ("The discount was not approved", "Change the quote in Sales and request approval again"),
+    QuoteStatus.WITHDRAWN: ("The request for approval was withdrawn", "Request approval again in Sales"),
+    QuoteStatus.SUPERSEDED: ("The quote is being revised", "Submit the new revision in Sales"),
+    QuoteStatus.APPROVED: ("The quote is approved", "Activate the quote in Sales and send it to the customer"),
+}
+
+
+def explain(state: CaseState) -> Explanation:
+    """Why the deal waits, who can act and what would unblock it."""
+    waiting_for, text, unblock, who = _waiting(state)
+    deadline = None
+    if waiting_for in (WaitingFor.REP, WaitingFor.CUSTOMER) and state.assessment:
+        deadline = state.assessment.expires_at
+    return Explanation(
+        waiting_for=waiting_for,
+        since=state.waiting_since,
+        text=text,
+        unblock=unblock,
+        who=who,
+        deadline=deadline,
+    )
+
+
+def _waiting(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    if state.ending is not Ending.RUNNING:
+        return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
+    if state.parked:
+        parked = state.parked
+        return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
+    if state.outage:
+        system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
+        since = f"{state.outage.since:%H:%M} UTC"
+        text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
+        return system, text, f"Goes on by itself when {state.outage.system} answers", ()
+    if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
+        return _waiting_in_quote(state)
+    if state.credit is CreditStatus.HELD:
+        reasons = state.credit_decision.text if state.credit_decision else ""
+        unblock = "A payment, a higher limit or a release by a credit manager"
+        return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
+    return _waiting_after_order(state)
+
+
+def _waiting_in_quote(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    owner = (state.assessment.owner.name,) if state.assessment else ()
+    if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
+        asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
+        text = f"Waiting for approval of {state.assessment.discount_pct.normalize():f} % discount"
+        return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
+    if state.quote is QuoteStatus.SENT:
+        return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
+    if state.quote in _REP_WAITS:
+        text, unblock = _REP_WAITS[state.quote]
+        if state.quote is QuoteStatus.INVALID and state.assessment:
+            text = "; ".join(problem.message for problem in state.assessment.problems)
+        elif state.approval_text and state.quote is QuoteStatus.REJECTED:
+            text = state.approval_text
+        return WaitingFor.REP, text, unblock, owner
+    return WaitingFor.NOTHING, "In progress", "", ()
+
+
+def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    if state.stage is Stage.FULFILMENT:
+        shipped, ordered = _sum(state.shipped), sum((line.quantity for line in state.order_lines), Decimal(0))
+        text = f"{shipped.normalize():f} of {ordered.normalize():f} shipped"
+        return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
+    if state.stage is Stage.INVOICE:
+        return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
+    if state.stage is Stage.PAYMENT and not state.all_paid:
+        text = f"{open_amount(state):,} {currency(state)} open"
+        return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
+    return WaitingFor.NOTHING, "In progress", "", ()
+
+
+def _sum(quantities: dict[int, Decimal]) -> Decimal:
+    return sum(quantities.values(), Decimal(0))
+
+
+def currency(state: CaseState) -> str:
+    """The deal's currency; empty before the quote was read."""
+    return state.assessment.currency if state.assessment else ""
+
+
+def open_amount(state: CaseState) -> Decimal:
+    """What Finance holds open on all invoices, in the deal's currency."""
+    return sum((invoice.open_amount for invoice in state.invoices.values()), Decimal(0))
+
+
+def invoiced_amount(state: CaseState) -> Decimal:
+    """Total of all invoices incl. tax, in the deal's currency."""
+    return sum((invoice.total for invoice in state.invoices.values()), Decimal(0))
+
+
+def view(state: CaseState) -> CaseView:
+    """The deal as people and programs see it."""
+    found = state.assessment
+    invoiced, still_open = invoiced_amount(state), open_amount(state)
+    return CaseView(
+        company=state.company,
+        quote_number=state.quote_number,
+        quote_id=state.quote_id,
+        revision=state.revision,
+        name=found.name if found else "",
+        customer_account=found.customer_account if found else "",
+        customer_name=found.customer_name if found else "",
+        owner=found.owner if found else _NOBODY,
+        currency=currency(state),
+        net=found.net if found else Decimal(0),
+        tax=found.tax if found else Decimal(0),
+        total=found.total if found else Decimal(0),
+        discount_pct=found.discount_pct if found else Decimal(0),
+        margin_pct=found.margin_pct if found else Decimal(0),
+        line_count=found.line_count if found else 0,
+        snapshot_hash=found.snapshot_hash if found else "",
+        policy_version=state.policy.version,
+        version=state.version,
+        stage=state.stage,
+        ending=state.ending,
+        quote_status=state.quote,
+        credit_status=state.credit,
+        order_status=state.order,
+        problems=found.problems if found else (),
+        explanation=explain(state),
+        credit=state.credit_decision or (found.soft_credit if found else None),
+        credit_released_by=state.released_by,
+        approvals=state.approvals,
+        parked=state.parked,
+        order_number=state.order_number,
+        sales_order_id=state.sales_order_id,
+        opportunity_id=(found.opportunity_id or "") if found else "",
+        expires_at=found.expires_at if found else None,
+        lines=_lines(state),
+        documents=_documents(state),
+        invoiced=invoiced,
+        paid=invoiced - still_open,
+        open_amount=still_open,
+        exceptions=state.exceptions,
+        started_at=state.started_at,
+        updated_at=state.updated_at,
+    )
+
+
+def _lines(state: CaseState) -> tuple[LineView, ...]:
+    shipped, invoiced = state.shipped, state.invoiced
+    return tuple(
+        LineView(
+            line_no=line.line_no,
+            item=line.item,
+            ordered=line.quantity,
+            cancelled=Decimal(0),
+            shipped=shipped[line.line_no],
+            returned=Decimal(0),
+            invoiced=invoiced[line.line_no],
+            credited=Decimal(0),
+        )
+        for line in state.order_lines
+    )
+
+
+def _documents(state: CaseState) -> tuple[DocumentView, ...]:
+    found = state.assessment
+    documents = [
+        DocumentView(
+            kind="quote",
+            system="Sales",
+            number=f"{state.quote_number} rev {state.revision}",
+            amount=found.total if found else None,
+            status=state.quote,
+        )
+    ]
+    if state.order is not OrderStatus.NONE:
+        documents.append(
+            DocumentView(
+                kind="order",
+                system="Finance",
+                number=state.order_number,
+                amount=found.total if found else None,
+                status=state.order,
+            )
+        )
+    for slip, lines in state.slips.items():
+        quantity = sum((line.quantity for line in lines), Decimal(0))
+        documents.append(
+            DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{quantity.normalize():f} shipped")
+        )
+    documents.extend(
+        DocumentView(
+            kind="invoice",
+            system="Finance",
+            number=invoice.invoice_number,
+            amount=invoice.total,
+            open_amount=invoice.open_amount,
+            status="paid" if invoice.open_amount <= 0 else "open",
+            at=invoice.invoiced_on,
+        )
+        for invoice in state.invoices.values()
+    )
+    return tuple(documents)
+
+
+def summary_line(state: CaseState) -> str:
+    """One line for a list: amount, customer account and lines."""
+    found = state.assessment
+    if found is None or not found.currency:
+        return f"**{state.quote_number}**"
+    return (
+        f"**{state.quote_number}** {found.line_count} lines {found.total:,} {found.currency} ({found.customer_account})"
+    )
+
+
+def details(state: CaseState) -> str:
+    """The deal as a page of Markdown: the stages, what it waits for, who can act and until when."""
+    now = explain(state)
+    rows = ["| stage | |", "|---|---|"]
+    reached = list(Stage).index(state.stage)
+    for index, stage in enumerate(STAGES):
+        mark = "done" if index < reached else "**now**" if index == reached and not state.ending else ""
+        rows.append(f"| {stage.capitalize()} | {mark}{_stage_note(state, stage)} |")
+    lines = [summary_line(state), "", *rows, ""]
+    if state.ending:
+        lines.append(f"**Ended**: {state.ending}")
+    elif now.waiting_for is not WaitingFor.NOTHING:
+        who = f" ({', '.join(now.who)})" if now.who else ""
+        until = f" until {now.deadline:%Y-%m-%d %H:%M} UTC" if now.deadline else ""
+        lines.append(f"**Waits for {now.waiting_for}**{who} since {now.since:%Y-%m-%d %H:%M} UTC{until}: {now.text}")
+        if now.unblock:
+            lines.append(f"\n**What would help**: {now.unblock}")
+    lines.extend(f"\n**Exception**: {text}" for text in state.exceptions)
+    return "\n".join(lines)
+
+
+def _stage_note(state: CaseState, stage: Stage) -> str:
+    note = {
+        Stage.QUOTE: f"rev {state.revision}, {state.quote}",
+        Stage.CREDIT: state.credit if state.credit is not CreditStatus.NOT_CHECKED else "",
+        Stage.ORDER: f"{state.order_number} {state.order}" if state.order_number else "",
+        Stage.FULFILMENT: f"{len(state.slips)} packing slip(s)" if state.slips else "",
+        Stage.INVOICE: f"{invoiced_amount(state):,} {currency(state)}" if state.invoices else "",
+        Stage.PAYMENT: f"{open_amount(state):,} {currency(state)} open" if state.invoices else "",
+    }.get(stage, "")
+    return f" {note}" if note else ""
