@@ -7,18 +7,40 @@ named beside them; dates are given as days from today, because a sandbox is star
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from sandbox.desk.plans import Plan
 from sandbox.entra.directory import Person
 
 DECIMALS = {"JPY": 0, "KWD": 3, "BHD": 3}
+"""Decimals of currencies that do not have two."""
 
 
 def round_to_currency(amount: Decimal, currency: str) -> Decimal:
     """The amount at the currency's minor unit, half away from zero (Finance's "Ordinary" rounding)."""
     return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+
+
+def spread(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """Divide an amount over lines by their weights so that the parts add up exactly (largest remainder first).
+
+    >>> spread(Decimal("10.00"), [Decimal("33.33"), Decimal("33.33"), Decimal("33.34")], "USD")
+    [Decimal('3.33'), Decimal('3.33'), Decimal('3.34')]
+    """
+    unit = Decimal(1).scaleb(-DECIMALS.get(currency, 2))
+    whole = sum(weights, Decimal(0))
+    if not whole:
+        return [Decimal(0).quantize(unit)] * len(weights)
+    exact = [total * weight / whole for weight in weights]
+    parts = [amount.quantize(unit, ROUND_DOWN) for amount in exact]
+    units = int((total - sum(parts, Decimal(0))) / unit)
+    step = unit.copy_sign(Decimal(units))
+    by_remainder = sorted(range(len(parts)), key=lambda i: (-abs(exact[i] - parts[i]), i))
+    for position in by_remainder[: abs(units)]:
+        parts[position] += step
+    return parts
 
 
 @dataclass(frozen=True)

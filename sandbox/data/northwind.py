@@ -14,7 +14,7 @@ from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from sandbox.data.model import Company, Customer, Dataset, Item, PlannedQuote, QuoteLine
+from sandbox.data.model import Company, Customer, Dataset, Item, PlannedQuote, QuoteLine, spread
 from sandbox.desk.plans import REST, Plan
 from sandbox.entra.directory import Person
 
@@ -77,23 +77,6 @@ def line_amount(quantity: Decimal, price: Decimal, discount: Decimal) -> Decimal
     return (quantity * price * (1 - discount)).quantize(_CENT, ROUND_HALF_UP)
 
 
-def spread(total: Decimal, weights: list[Decimal]) -> list[Decimal]:
-    """Divide an amount over lines by their weights so that the parts add up exactly (largest remainder first).
-
-    >>> spread(Decimal("10.00"), [Decimal("33.33"), Decimal("33.33"), Decimal("33.34")])
-    [Decimal('3.33'), Decimal('3.33'), Decimal('3.34')]
-    """
-    whole = sum(weights, Decimal(0))
-    if not whole:
-        return [Decimal("0.00")] * len(weights)
-    exact = [total * weight / whole for weight in weights]
-    parts = [amount.quantize(_CENT, "ROUND_DOWN") for amount in exact]
-    cents = int((total - sum(parts, Decimal(0))) / _CENT)
-    for position in sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))[:cents]:
-        parts[position] += _CENT
-    return parts
-
-
 def _read(folder: Path, name: str) -> list[dict[str, str]]:
     path = folder / f"{name}.csv"
     try:
@@ -137,7 +120,9 @@ def _quote(
 ) -> PlannedQuote:
     sold = [(Decimal(row["Quantity"]), Decimal(row["UnitPrice"]), Decimal(row["Discount"])) for row in rows]
     amounts = [line_amount(*line) for line in sold]
-    tax = spread((sum(amounts, Decimal(0)) * COMPANY.tax_pct / 100).quantize(_CENT, ROUND_HALF_UP), amounts)
+    tax = spread(
+        (sum(amounts, Decimal(0)) * COMPANY.tax_pct / 100).quantize(_CENT, ROUND_HALF_UP), amounts, COMPANY.currency
+    )
     lines = tuple(
         QuoteLine(
             items[row["ProductID"]].number,

@@ -1,0 +1,178 @@
+"""What programs may send to the desk, and how it says what is wrong with it.
+
+Amounts and quantities are read as `Decimal`, from JSON numbers or text; quantities and prices are deliberately not
+judged here: a rep can enter nonsense in Sales too, and the product has to find it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+Body = TypeVar("Body")
+
+
+class DeskError(Exception):
+    """The desk cannot do what was asked: `field` names what is wrong (empty: the whole), `status` is the answer's."""
+
+    def __init__(self, message: str, *, field: str = "", status: int = 400, system: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.status = status
+        self.system = system
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of the refusal; `system` says which of the two refused, where one did."""
+        error = {"message": self.message}
+        if self.field:
+            error["field"] = self.field
+        if self.system:
+            error["system"] = self.system
+        return {"error": error}
+
+
+class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A quote line as a rep enters it.
+
+    Without `item` the line is written in by its description. `price` overrides the price list; a discount is given in
+    percent of quantity × price, or as money off the whole line, in the quote's currency.
+    """
+
+    item: str | None = None
+    quantity: Decimal = Decimal(1)
+    price: Decimal | None = None
+    discount_pct: Decimal | None = None
+    discount_amount: Decimal | None = None
+    tax: Decimal | None = None
+    description: str = ""
+
+
+class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it)."""
+
+    company: str
+    customer: str
+    rep: str
+    lines: list[LineRequest] = []
+    header_discount_pct: Decimal | None = None
+    payment_terms: str | None = None
+    expires_on: date | None = None
+    opportunity: bool = False
+    name: str | None = None
+    number: str | None = None
+
+
+class ReviseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What changes in the next revision; what is left out stays as it was."""
+
+    lines: list[LineRequest] | None = None
+    header_discount_pct: Decimal | None = None
+    payment_terms: str | None = None
+    expires_on: date | None = None
+
+
+class LineQuantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of an order line, by its number in Finance (LineCreationSequenceNumber)."""
+
+    line: int
+    quantity: Decimal
+
+
+class LinesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which quantities to pick, ship, invoice or cancel; without lines all that remain."""
+
+    lines: list[LineQuantity] | None = None
+
+
+class SettlementRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a payment that settles an invoice, in the invoice's currency."""
+
+    invoice: str
+    amount: Decimal
+
+
+class PaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money received from a customer; `currency` defaults to the company's."""
+
+    company: str
+    customer: str
+    amount: Decimal
+    currency: str | None = None
+    settlements: list[SettlementRequest] = []
+    reference: str | None = None
+
+
+class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the credit department changes on a customer; `on_hold` is Finance's OnHoldStatus symbol."""
+
+    credit_limit: Decimal | None = None
+    on_hold: str | None = None
+    unlimited: bool | None = None
+    payment_terms: str | None = None
+
+
+class ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the sandbox's clock is ahead of the real one."""
+
+    offset_seconds: float
+
+
+class WebhookEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Dataverse sends its webhooks, and the value of the header x-q2c-webhook-key."""
+
+    url: str
+    key: str
+
+
+class EventsEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Finance sends its business events; the secret is part of the URL."""
+
+    url: str
+
+
+class EndpointsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the product listens; what is left out stays as it is."""
+
+    dataverse_webhook: WebhookEndpoint | None = None
+    finance_events: EventsEndpoint | None = None
+    web_redirect_uris: list[str] | None = None
+
+
+_PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`|.*unknown field `(?P<unknown>[^`]+)`")
+
+
+def parse(body: bytes, kind: type[Body]) -> Body:
+    """The request of a JSON body; an empty body counts as `{}`.
+
+    Raises:
+        DeskError: the body does not fit; `field` names the place, e.g. `lines[0].quantity`.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from error
+    except msgspec.DecodeError as error:
+        raise DeskError(f"not JSON: {error}") from error
+
+
+def convert(value: Any, kind: type[Body]) -> Body:
+    """The same from plain values (a form's fields), where numbers come as text."""
+    try:
+        return msgspec.convert(value, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from error
+
+
+def _refusal(text: str) -> DeskError:
+    place = _PLACE.fullmatch(text)
+    message, field = (place["message"], place["field"] or "") if place else (text, "")
+    if named := _MISSING.match(message):
+        name = named["field"] or named["unknown"]
+        field = f"{field}.{name}" if field else name
+    return DeskError(message, field=field)
