@@ -1,0 +1,342 @@
+"""Rows of Dataverse (Dynamics 365 Sales) and the option values of their choices.
+
+Column names and option values: Microsoft Learn, table reference of quote, salesorder, invoice, opportunity. Columns
+with the prefix `q2c_` are this product's own.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import IntEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from dynamics.rows import Exact, Money, ReadRow, Text
+
+
+class QuoteState(IntEnum):
+    """statecode of quote."""
+
+    DRAFT = 0
+    ACTIVE = 1
+    WON = 2
+    CLOSED = 3
+
+
+class QuoteStatus(IntEnum):
+    """statuscode of quote."""
+
+    DRAFT = 1
+    IN_PROGRESS = 2
+    OPEN = 3
+    WON = 4
+    LOST = 5
+    CANCELED = 6
+    REVISED = 7
+
+
+class OrderState(IntEnum):
+    """statecode of salesorder."""
+
+    ACTIVE = 0
+    SUBMITTED = 1
+    CANCELED = 2
+    FULFILLED = 3
+    INVOICED = 4
+
+
+class OrderStatus(IntEnum):
+    """statuscode of salesorder."""
+
+    NEW = 1
+    PENDING = 2
+    IN_PROGRESS = 3
+    NO_MONEY = 4
+    COMPLETE = 100001
+    PARTIAL = 100002
+    INVOICED = 100003
+
+
+class InvoiceState(IntEnum):
+    """statecode of invoice."""
+
+    ACTIVE = 0
+    CLOSED = 1
+    PAID = 2
+    CANCELED = 3
+
+
+class InvoiceStatus(IntEnum):
+    """statuscode of invoice; only those this product sets."""
+
+    BILLED = 4
+    COMPLETE = 100001
+    PARTIAL = 100002
+
+
+class OpportunityState(IntEnum):
+    """statecode of opportunity."""
+
+    OPEN = 0
+    WON = 1
+    LOST = 2
+
+
+OPPORTUNITY_WON_STATUS = 3
+"""statuscode `Won`, the `Status` of WinOpportunity."""
+
+
+class ApprovalChoice(IntEnum):
+    """quote.q2c_approvalstatus."""
+
+    NONE = 100000000
+    REQUESTED = 100000001
+    PENDING = 100000002
+    APPROVED = 100000003
+    REJECTED = 100000004
+
+
+class CreditChoice(IntEnum):
+    """quote.q2c_creditstatus."""
+
+    NOTCHECKED = 100000000
+    PASSED = 100000001
+    HELD = 100000002
+    RELEASED = 100000003
+
+
+class FulfilmentChoice(IntEnum):
+    """salesorder.q2c_fulfilmentstatus."""
+
+    NONE = 100000000
+    CONFIRMED = 100000001
+    PARTIAL = 100000002
+    SHIPPED = 100000003
+    INVOICED = 100000004
+    CLOSED = 100000005
+
+
+class PaymentChoice(IntEnum):
+    """invoice.q2c_paymentstatus."""
+
+    OPEN = 100000000
+    PARTIAL = 100000001
+    PAID = 100000002
+
+
+class User(ReadRow):
+    """systemuser, as far as it names a person."""
+
+    entra_id: UUID | None = Field(None, alias="azureactivedirectoryobjectid")
+    name: Text = Field("", alias="fullname")
+    upn: Text = Field("", alias="domainname")
+    email: Text = Field("", alias="internalemailaddress")
+
+
+class Account(ReadRow):
+    """account: the customer of a quote."""
+
+    id: UUID = Field(alias="accountid")
+    number: Text = Field("", alias="accountnumber", description="CustomerAccount of Finance; empty: not mapped")
+    name: Text = ""
+    currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
+
+
+class Opportunity(ReadRow):
+    """The opportunity a quote belongs to."""
+
+    id: UUID = Field(alias="opportunityid")
+    name: Text = ""
+    state: OpportunityState = Field(alias="statecode")
+
+
+class Currency(ReadRow):
+    """transactioncurrency."""
+
+    iso: str = Field(alias="isocurrencycode")
+
+
+class BusinessUnit(ReadRow):
+    """businessunit; its name is the legal entity's id."""
+
+    name: str
+
+
+class PriceList(ReadRow):
+    """pricelevel."""
+
+    id: UUID = Field(alias="pricelevelid")
+    name: Text = ""
+    currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
+
+
+class Product(ReadRow):
+    """product, as far as a line shows it."""
+
+    number: str = Field(alias="productnumber")
+    name: Text = ""
+    decimals: int | None = Field(None, alias="quantitydecimal")
+
+
+class Unit(ReadRow):
+    """uom."""
+
+    name: str
+
+
+class QuoteLine(ReadRow):
+    """quotedetail. Money in the quote's currency."""
+
+    id: UUID = Field(alias="quotedetailid")
+    number: int | None = Field(None, alias="lineitemnumber")
+    sequence: int | None = Field(None, alias="sequencenumber")
+    product: Product | None = Field(None, alias="productid")
+    unit: Unit | None = Field(None, alias="uomid")
+    write_in: bool | None = Field(None, alias="isproductoverridden")
+    write_in_text: Text = Field("", alias="productdescription")
+    description: Text = ""
+    quantity: Exact
+    price: Exact | None = Field(None, alias="priceperunit")
+    price_overridden: bool | None = Field(None, alias="ispriceoverridden")
+    manual_discount: Money = Field(Decimal(0), alias="manualdiscountamount", description="Off the whole line")
+    volume_discount: Money = Field(Decimal(0), alias="volumediscountamount", description="Per unit")
+    tax: Money = Decimal(0)
+    base: Money = Field(Decimal(0), alias="baseamount", description="quantity x (price - volume discount)")
+    extended: Money = Field(Decimal(0), alias="extendedamount", description="base - manual discount + tax")
+    pricing_error: int | None = Field(None, alias="pricingerrorcode")
+
+
+class OrderLine(ReadRow):
+    """salesorderdetail."""
+
+    id: UUID = Field(alias="salesorderdetailid")
+    number: int | None = Field(None, alias="lineitemnumber")
+    quote_line_id: UUID | None = Field(None, alias="_quotedetailid_value")
+    product_id: UUID | None = Field(None, alias="_productid_value")
+    unit_id: UUID | None = Field(None, alias="_uomid_value")
+    write_in_text: Text = Field("", alias="productdescription")
+    quantity: Exact
+    shipped: Money = Field(Decimal(0), alias="quantityshipped", description="A quantity; null counts as zero")
+
+
+class SalesOrder(ReadRow):
+    """salesorder: what the quote became in Sales. Money in the order's currency."""
+
+    id: UUID = Field(alias="salesorderid")
+    number: Text = Field("", alias="ordernumber")
+    name: Text = ""
+    state: OrderState = Field(alias="statecode")
+    status: int | None = Field(None, alias="statuscode")
+    quote_id: UUID | None = Field(None, alias="_quoteid_value")
+    account_id: UUID | None = Field(None, alias="_customerid_value")
+    opportunity_id: UUID | None = Field(None, alias="_opportunityid_value")
+    price_list_id: UUID | None = Field(None, alias="_pricelevelid_value")
+    currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
+    finance_number: Text = Field("", alias="q2c_financeordernumber")
+    fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
+    created_on: datetime | None = Field(None, alias="createdon")
+    lines: tuple[OrderLine, ...] = Field((), alias="order_details")
+
+
+class Quote(ReadRow):
+    """A quote with everything a decision on it needs, from one read. Money in the quote's currency."""
+
+    id: UUID = Field(alias="quoteid")
+    etag: str = Field(alias="@odata.etag")
+    version: int = Field(0, alias="versionnumber")
+    number: str = Field(alias="quotenumber")
+    revision: int = Field(0, alias="revisionnumber")
+    name: Text = ""
+    state: QuoteState = Field(alias="statecode")
+    status: int = Field(alias="statuscode")
+    expires_on: date | None = Field(None, alias="expireson")
+    closed_on: datetime | None = Field(None, alias="closedon")
+    payment_terms_code: int | None = Field(None, alias="paymenttermscode")
+    requested_delivery: datetime | None = Field(None, alias="requestdeliveryby")
+    header_discount_pct: Money = Field(Decimal(0), alias="discountpercentage")
+    header_discount: Money = Field(Decimal(0), alias="discountamount")
+    freight: Money = Field(Decimal(0), alias="freightamount")
+    net: Money = Field(Decimal(0), alias="totalamountlessfreight", description="Before tax and freight")
+    tax: Money = Field(Decimal(0), alias="totaltax")
+    total: Money = Field(Decimal(0), alias="totalamount", description="Incl. tax and freight")
+    approval: ApprovalChoice | None = Field(None, alias="q2c_approvalstatus")
+    approval_reason: Text = Field("", alias="q2c_approvalreason")
+    case_id: Text = Field("", alias="q2c_caseid")
+    credit: CreditChoice | None = Field(None, alias="q2c_creditstatus")
+    customer: Account | None = Field(None, alias="customerid_account", description="None: a contact, or nobody")
+    opportunity: Opportunity | None = Field(None, alias="opportunityid")
+    currency: Currency | None = Field(None, alias="transactioncurrencyid")
+    currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
+    price_list: PriceList | None = Field(None, alias="pricelevelid")
+    owner: User | None = Field(None, alias="owninguser", description="None: owned by a team")
+    modified_by: User | None = Field(None, alias="modifiedby")
+    business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
+    lines: tuple[QuoteLine, ...] = Field((), alias="quote_details")
+    orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")
+
+
+class QuoteChange(ReadRow):
+    """A quote that changed, as change tracking tells it."""
+
+    id: UUID = Field(alias="quoteid")
+    version: int = Field(0, alias="versionnumber")
+    number: str = Field(alias="quotenumber")
+    revision: int = Field(0, alias="revisionnumber")
+    state: QuoteState = Field(alias="statecode")
+    status: int = Field(alias="statuscode")
+    approval: ApprovalChoice | None = Field(None, alias="q2c_approvalstatus")
+    business_unit_id: UUID | None = Field(None, alias="_owningbusinessunit_value")
+    modified_by_id: UUID | None = Field(None, alias="_modifiedby_value")
+    modified_on: datetime | None = Field(None, alias="modifiedon")
+
+
+class Changes(ReadRow):
+    """One page of changes to quotes."""
+
+    changed: tuple[QuoteChange, ...]
+    deleted: tuple[UUID, ...]
+    next_link: str | None = Field(None, description="More of this sweep; None on the last page")
+    delta_link: str | None = Field(None, description="Where the next sweep begins; only on the last page")
+
+
+class InvoiceCopy(ReadRow):
+    """invoice: the copy of a posted Finance invoice in Sales."""
+
+    id: UUID = Field(alias="invoiceid")
+    finance_number: Text = Field("", alias="q2c_financeinvoicenumber")
+    sales_order_id: UUID | None = Field(None, alias="_salesorderid_value")
+    total: Money = Field(Decimal(0), alias="totalamount")
+    open_amount: Money = Field(Decimal(0), alias="q2c_openamount")
+    state: InvoiceState = Field(alias="statecode")
+
+
+class InvoiceLineToWrite(ReadRow):
+    """A line of a posted invoice, to be copied to Sales. Money in the invoice's currency."""
+
+    line_no: int = Field(description="Number of the quote line")
+    quantity: Exact
+    price: Exact = Field(description="Per unit, as invoiced")
+    net: Exact
+    tax: Exact
+
+
+class InvoiceToWrite(ReadRow):
+    """A posted invoice, to be copied to Sales. Money in the invoice's currency; total = net + tax."""
+
+    number: str
+    invoiced_on: date
+    due_on: date | None
+    net: Exact
+    tax: Exact
+    total: Exact
+    open_amount: Exact
+    lines: tuple[InvoiceLineToWrite, ...]
+
+    @property
+    def payment(self) -> PaymentChoice:
+        """Open, partly paid or paid, by what is still open."""
+        if self.open_amount == 0:
+            return PaymentChoice.PAID
+        return PaymentChoice.OPEN if self.open_amount >= self.total else PaymentChoice.PARTIAL
