@@ -1,0 +1,222 @@
+"""The books every part of Finance writes to: tables, companies, number sequences, record ids and the company's date.
+
+A `Books` is what X++ code finds around it: the current company's parameters, the number sequences, and tables whose
+rows carry a record id and a version that rises with every update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from sandbox.finance.errors import PostingRefused
+from sandbox.finance.events import BusinessEvents
+from sandbox.finance.model import SALES_LINES, SALES_ORDERS, entity_sets, stamp
+from sandbox.store import Database, Row, Table
+
+FIRST_RECORD_ID: Final = 22565420000
+
+_INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    SALES_ORDERS: (
+        ("OrderingCustomerAccountNumber",),
+        ("InvoiceCustomerAccountNumber",),
+        ("CustomerRequisitionNumber",),
+        ("CustomersOrderReference",),
+        ("SalesOrderNumber",),
+    ),
+    SALES_LINES: (("SalesOrderNumber",), ("InventoryLotId",)),
+    "CustomersV3": (("CustomerAccount",),),
+    "SalesPriceAgreements": (("ItemNumber",),),
+    "WarehousesOnHandV2": (("ItemNumber",),),
+    "SalesInvoiceHeadersV4": (("SalesOrderNumber",), ("InvoiceNumber",), ("InvoiceCustomerAccountNumber",)),
+    "SalesInvoiceV4Lines": (("InvoiceNumber",),),
+    "CustTransactions": (("AccountNum",), ("Invoice",), ("PaymId",), ("_record",), ("Voucher",)),
+    "CustTransOpens": (("AccountNum",), ("RefRecId",)),
+    "CustomerPaymentJournalLines": (("JournalBatchNumber",),),
+    "CredManTableBiEntities": (("SalesId",), ("CustAccount",)),
+    "ShipmentPackingSlipJournalLines": (("ConsignerOrderNumber",), ("ShipmentPackingSlipVersionNumber",)),
+    "ShipmentPackingSlipJournalHeaders": (("_SalesOrderNumber",),),
+    "Settlements": (("payment",), ("invoice",)),
+}
+"""Table -> the columns look-ups name."""
+
+
+@dataclass(slots=True)
+class CreditSettings:
+    """Credit management parameters of a company.
+
+    Attributes:
+        enabled: Whether credit management runs. When it does, a limit of 0.00 means no credit; otherwise unlimited.
+        checkpoints: Posting operations that check.
+        overdue_days: An open transaction overdue by more days than this blocks.
+        threshold_pct: Percentage of the limit that may be used.
+        thresholds: Percentages of their own, by customer account or by credit management group.
+    """
+
+    enabled: bool = True
+    checkpoints: frozenset[str] = frozenset({"confirm", "packingSlip"})
+    overdue_days: int = 60
+    threshold_pct: Decimal = Decimal(100)
+    thresholds: dict[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Company:
+    """A legal entity and the parameters that decide how it books.
+
+    Attributes:
+        id: dataAreaId, lower case.
+        currency: Accounting currency.
+        timezone: IANA name; the company's calendar date follows it.
+        tax_pct: Sales tax in percent, computed by document.
+        number_sequence: Whether callers must give the sales order number ("manual") or never may ("automatic").
+        default_site: Site and warehouse of orders whose customer has none; empty means there is no default.
+        default_warehouse: See `default_site`.
+        credit: Credit management parameters.
+    """
+
+    id: str
+    currency: str
+    timezone: str
+    tax_pct: Decimal
+    number_sequence: Literal["manual", "automatic"]
+    default_site: str
+    default_warehouse: str
+    credit: CreditSettings
+
+
+class Books:
+    """Tables, companies and sequences of one Finance environment."""
+
+    def __init__(self, db: Database, events: BusinessEvents) -> None:
+        self.db = db
+        self.events = events
+        self.companies: dict[str, Company] = {}
+        self.rates: dict[tuple[str, str], Decimal] = {}
+        self._sequences: dict[tuple[str, str], int] = {}
+        self._last_record = FIRST_RECORD_ID
+        for entity_set in entity_sets().values():
+            db.table(entity_set.table, key=entity_set.stored_key)
+        db.table("Settlements", key=("id",))
+        for name, indexes in _INDEXES.items():
+            for columns in indexes:
+                db.tables[name].index(*columns)
+
+    def table(self, name: str) -> Table:
+        """A stored table by its name (`model.SALES_ORDERS`, or the entity set's name)."""
+        return self.db.tables[name]
+
+    def clear(self) -> None:
+        """Forget companies, sequences and all rows."""
+        for entity_set in entity_sets().values():
+            self.db.tables[entity_set.table].clear()
+        self.db.tables["Settlements"].clear()
+        self.companies.clear()
+        self.rates.clear()
+        self._sequences.clear()
+
+    def company(self, identifier: str) -> Company:
+        """The company of a dataAreaId.
+
+        Raises:
+            PostingRefused: There is none.
+        """
+        found = self.companies.get(identifier.lower())
+        if found is None:
+            raise PostingRefused(f"Company {identifier} does not exist.")
+        return found
+
+    def now(self) -> datetime:
+        """The present moment, UTC."""
+        return self.db.clock.now()
+
+    def today(self, company: Company) -> date:
+        """The company's calendar date."""
+        return self.now().astimezone(ZoneInfo(company.timezone)).date()
+
+    def next_number(self, company: Company, sequence: str, pattern: str) -> str:
+        """The next number of a sequence, e.g. `next_number(usmf, "invoice", "CIV-{:06d}")`.
+
+        Numbers of writes that are rolled back are lost, as with non-continuous sequences.
+        """
+        key = (company.id, sequence)
+        self._sequences[key] = self._sequences.get(key, 0) + 1
+        return pattern.format(self._sequences[key])
+
+    def insert(self, table: str, row: Row) -> Row:
+        """Store a new row, with a record id and version of its own.
+
+        Raises:
+            sandbox.store.DuplicateKey: Its key is taken.
+        """
+        self._last_record += 1
+        stored = {**row, "_record": self._last_record, "_version": 0, "_modified": stamp(self.now())}
+        return self.table(table).insert(stored)
+
+    def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
+        """Change a row; its version rises."""
+        target = self.table(table)
+        bumped = {**changes, "_version": row["_version"] + 1, "_modified": stamp(self.now())}
+        return target.update(target.key_of(row), bumped)
+
+    def delete(self, table: str, row: Mapping[str, Any]) -> None:
+        """Remove a row."""
+        target = self.table(table)
+        target.delete(target.key_of(row))
+
+    def get(self, table: str, *key: Any) -> Row | None:
+        """A row by its primary key."""
+        return self.table(table).get(key)
+
+    def find(self, table: str, **equal: Any) -> list[Row]:
+        """Rows by equal columns, oldest first."""
+        return self.table(table).find(**equal)
+
+    def order(self, company: Company, number: str) -> Row:
+        """A sales order.
+
+        Raises:
+            PostingRefused: There is none of this number in the company.
+        """
+        found = self.get(SALES_ORDERS, company.id, number)
+        if found is None:
+            raise PostingRefused(f"Sales order {number} does not exist in company {company.id}.")
+        return found
+
+    def lines(self, company: Company, number: str) -> list[Row]:
+        """The lines of a sales order, by line number."""
+        rows = self.find(SALES_LINES, SalesOrderNumber=number, dataAreaId=company.id)
+        return sorted(rows, key=lambda row: int(row["LineCreationSequenceNumber"]))
+
+    def customer(self, company: Company, account: str) -> Row:
+        """A customer.
+
+        Raises:
+            PostingRefused: There is none of this account in the company.
+        """
+        found = self.get("CustomersV3", company.id, account)
+        if found is None:
+            raise PostingRefused(f"Customer account {account} does not exist in company {company.id}.")
+        return found
+
+    def in_accounting_currency(self, amount: Decimal, currency: str, company: Company) -> Decimal:
+        """An amount converted at the exchange rate set for the pair; unrounded.
+
+        Raises:
+            PostingRefused: No rate has been set.
+        """
+        if currency == company.currency:
+            return amount
+        rate = self.rates.get((currency, company.currency))
+        if rate is None:
+            raise PostingRefused(f"There is no exchange rate from {currency} to {company.currency}.")
+        return amount * rate
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum of amounts, Decimal also when there are none."""
+    return sum(amounts, Decimal(0))

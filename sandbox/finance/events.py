@@ -1,0 +1,182 @@
+"""Business events: what Finance tells the outside after a posting has committed.
+
+An event is a flat JSON object: the contract's own fields beside the envelope. It is sent by HTTPS POST to the one
+endpoint that is set, retried three times a second apart, and then goes to the error log, from where it can be sent
+again. Events may arrive late, twice or out of order; `ControlNumber` rises with every event.
+Source: Microsoft Learn, "Business events overview" and "Business events developer documentation".
+
+Only `SalesInvoicePostedBusinessEvent` exists out of the box. The events named `Q2C…` are custom events, as a
+customer's own extension would add them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from sandbox.odata.jsonio import encode
+from sandbox.store import Database
+
+log = logging.getLogger(__name__)
+
+SALES_INVOICE_POSTED: Final = "SalesInvoicePostedBusinessEvent"
+SALES_ORDER_CONFIRMED: Final = "Q2CSalesOrderConfirmedBusinessEvent"
+PACKING_SLIP_POSTED: Final = "Q2CPackingSlipPostedBusinessEvent"
+CUST_PAYMENT_POSTED: Final = "Q2CCustPaymentPostedBusinessEvent"
+CUST_PAYMENT_REVERSED: Final = "Q2CCustPaymentReversedBusinessEvent"
+CUST_CREDIT_LIMIT_CHANGED: Final = "Q2CCustCreditLimitChangedBusinessEvent"
+CUST_BLOCKED: Final = "Q2CCustBlockedBusinessEvent"
+TEST_PING: Final = "BusinessEventsTestEndpointContract"
+
+RETRIES: Final = 3
+_FIRST_CONTROL_NUMBER: Final = 5637144576
+_PING_CONTROL_NUMBER: Final = -9223372036854775808
+_USER: Final = "{410A7C8B-9E0C-4C1D-8B1E-2F3D5A6B7C8D}"
+_KEPT: Final = 5000
+
+
+def json_date(moment: datetime) -> str:
+    """A moment as the events' serializer writes it: `/Date(milliseconds)/`."""
+    return f"/Date({int(moment.timestamp() * 1000)})/"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedEvent:
+    """An entry of the error log: the event that could not be delivered, and why."""
+
+    event: dict[str, Any]
+    reason: str
+
+
+class BusinessEvents:
+    """The queue of business events of one environment, and their delivery."""
+
+    def __init__(self, db: Database, *, retry_delay: float = 1.0, concurrency: int = 8) -> None:
+        """Make an empty queue.
+
+        Args:
+            db: Events raised inside its transactions are sent only when they commit.
+            retry_delay: Seconds between attempts.
+            concurrency: Events sent at the same time.
+        """
+        self._db = db
+        self._retry_delay = retry_delay
+        self._slots = asyncio.Semaphore(concurrency)
+        self._control_number = _FIRST_CONTROL_NUMBER
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: httpx.AsyncClient | None = None
+        self.endpoint: str | None = None
+        self.history: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        """Every event raised, newest last, delivered or not."""
+        self.error_log: deque[FailedEvent] = deque(maxlen=_KEPT)
+
+    def set_endpoint(self, url: str | None) -> None:
+        """Send events to this URL from now on; None stops sending (events raised meanwhile are not kept for later)."""
+        self.endpoint = url
+
+    def emit(self, event_id: str, company: str, fields: Mapping[str, Any]) -> None:
+        """Raise an event: it is sent once the open transaction commits, and never if it rolls back.
+
+        Args:
+            event_id: The event's class name.
+            company: Legal entity, lower case.
+            fields: The contract's own fields; dates already in `/Date()/` form.
+        """
+        self._db.defer(lambda: self._accept(event_id, company, fields))
+
+    def _accept(self, event_id: str, company: str, fields: Mapping[str, Any]) -> None:
+        event = self._envelope(event_id, company) | dict(fields)
+        self.history.append(event)
+        if self.endpoint is not None:
+            self._send_later(event)
+
+    def resend_failed(self) -> int:
+        """Send everything in the error log again, as the Resend button does; returns how many."""
+        failed = list(self.error_log)
+        self.error_log.clear()
+        for entry in failed:
+            self._send_later(entry.event)
+        return len(failed)
+
+    async def ping(self, company: str) -> bool:
+        """Send the test event of endpoint activation; True when it was answered with success."""
+        event = self._envelope(TEST_PING, company) | {"ControlNumber": _PING_CONTROL_NUMBER}
+        try:
+            await self._post(event)
+        except httpx.HTTPError as problem:
+            self.error_log.append(FailedEvent(event, str(problem)))
+            return False
+        return True
+
+    async def drain(self) -> None:
+        """Wait until every event raised so far has been delivered or has failed."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def aclose(self) -> None:
+        """Stop delivering: what is under way is dropped."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _envelope(self, event_id: str, company: str) -> dict[str, Any]:
+        now = self._db.clock.now()
+        self._control_number += 1
+        return {
+            "BusinessEventId": event_id,
+            "BusinessEventLegalEntity": company,
+            "ContextRecordSubject": "",
+            "ControlNumber": self._control_number,
+            "EventId": str(uuid.uuid4()).upper(),
+            "EventTime": json_date(now),
+            "EventTimeIso8601": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
+            "InitiatingUserAADObjectId": _USER,
+            "MajorVersion": 0,
+            "MinorVersion": 0,
+            "ParentContextRecordSubjects": [],
+        }
+
+    def _send_later(self, event: dict[str, Any]) -> None:
+        """Start delivery on the running loop; without one (data loaded before the servers start) nobody listens yet."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        task = loop.create_task(self._deliver(event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, event: dict[str, Any]) -> None:
+        reason = ""
+        async with self._slots:
+            for attempt in range(RETRIES + 1):
+                if attempt:
+                    await asyncio.sleep(self._retry_delay)
+                try:
+                    await self._post(event)
+                    return
+                except httpx.HTTPError as problem:
+                    reason = f"{type(problem).__name__}: {problem}"
+        log.warning("business event not delivered", extra={"event": event["BusinessEventId"], "reason": reason})
+        self.error_log.append(FailedEvent(event, reason))
+
+    async def _post(self, event: dict[str, Any]) -> None:
+        if self.endpoint is None:
+            raise httpx.UnsupportedProtocol("no endpoint is set")
+        if self._client is None:
+            self._client = httpx.AsyncClient(trust_env=False, timeout=30.0)
+        answer = await self._client.post(
+            self.endpoint, content=encode(event), headers={"Content-Type": "application/json; charset=utf-8"}
+        )
+        answer.raise_for_status()
