@@ -1,0 +1,69 @@
+"""Logs name company, quote, workflow and trace; telemetry without an endpoint costs nothing."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from opentelemetry.sdk.trace import TracerProvider
+
+from workers.telemetry import configure_logging, start_telemetry
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logging("INFO", "json", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def only(stream: io.StringIO) -> dict[str, object]:
+    (line,) = stream.getvalue().splitlines()
+    return json.loads(line)
+
+
+def test_a_record_of_an_activity_names_the_case(lines):
+    logging.getLogger("temporalio.activity").warning(
+        "throttled", extra={"temporal_activity": {"workflow_id": "q2c/usmf/Q-1001", "activity_type": "x", "attempt": 3}}
+    )
+    record = only(lines)
+    assert record["company"] == "usmf"
+    assert record["quote"] == "Q-1001"
+    assert (record["activity"], record["attempt"], record["level"]) == ("x", 3, "warning")
+
+
+def test_a_record_of_an_approval_names_its_quote_and_one_of_a_ledger_its_customer(lines):
+    log = structlog.get_logger("q2c")
+    log.info("asked", workflow_id="approval/usmf/Q-1/2")
+    log.info("reserved", workflow_id="credit/usmf/US-001")
+    asked, reserved = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert (asked["quote"], reserved["customer"]) == ("Q-1", "US-001")
+
+
+def test_a_record_carries_the_trace_in_hand(lines):
+    with TracerProvider().get_tracer("test").start_as_current_span("click") as span:
+        structlog.get_logger("q2c").info("decided", amount="1045.00")
+    record = only(lines)
+    assert record["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+    assert record["amount"] == "1045.00"
+
+
+def test_an_exception_is_part_of_its_line(lines):
+    try:
+        raise ValueError("wrong currency")
+    except ValueError:
+        structlog.get_logger("q2c").exception("failed")
+    assert "wrong currency" in str(only(lines)["exception"])
+
+
+def test_without_an_endpoint_nothing_is_traced():
+    telemetry = start_telemetry("test", environment={})
+    assert telemetry.interceptors == []
+    telemetry.close()

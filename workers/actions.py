@@ -1,0 +1,71 @@
+"""What a deal costs on Temporal: its Actions, counted from its history.
+
+Temporal Cloud bills Actions; self-hosted they measure the load just as well. The rules are those of Temporal's
+documentation, page "Actions" (Temporal Cloud): starting a run, a timer, a signal, an update, an upsert of search
+attributes and every attempt of an activity are one each; starting a child is one in the parent besides the child's own
+start; the local activities of one workflow task are one together. Attributes given at the start are free, queries leave
+no trace in a history and are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+_ONE_EACH = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+        EventType.EVENT_TYPE_TIMER_STARTED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+    }
+)
+_LOCAL_ACTIVITY_MARKER = "core_local_activity"
+
+
+@dataclass(frozen=True)
+class HistoryCost:
+    """Actions and events of one history, or of several added up."""
+
+    actions: int = 0
+    events: int = 0
+
+    def __add__(self, other: HistoryCost) -> HistoryCost:
+        """Both together."""
+        return HistoryCost(self.actions + other.actions, self.events + other.events)
+
+
+def history_cost(events: Iterable[HistoryEvent]) -> HistoryCost:
+    """Count what one run cost so far.
+
+    A signal from one run to another stands in both histories; added up over both it counts twice, which errs on the
+    expensive side.
+
+    Args:
+        events: the run's history, whole.
+
+    Returns:
+        Actions and number of events.
+    """
+    actions = 0
+    total = 0
+    tasks_with_local_activities: set[int] = set()
+    for event in events:
+        total += 1
+        if event.event_type in _ONE_EACH:
+            actions += 1
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            # A retry leaves no event of its own, only the number of the attempt that ended it.
+            actions += max(0, event.activity_task_started_event_attributes.attempt - 1)
+        elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
+            marker = event.marker_recorded_event_attributes
+            if marker.marker_name == _LOCAL_ACTIVITY_MARKER:
+                tasks_with_local_activities.add(marker.workflow_task_completed_event_id)
+    return HistoryCost(actions + len(tasks_with_local_activities), total)
