@@ -1,0 +1,147 @@
+"""Money: minor units, rounding, comparing two systems' figures, and writing amounts for people.
+
+One place rounds money. Finance is the calculator of record; what is computed here checks Finance's figures, tests
+them against a policy, or splits a total so that its parts add up again.
+"""
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from decimal import (
+    ROUND_FLOOR,
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    DivisionByZero,
+    FloatOperation,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
+from functools import cache
+
+from moneyed import CURRENCIES
+from pydantic import Field
+
+from domain.record import Record
+
+_ARITHMETIC = Context(
+    prec=34, rounding=ROUND_HALF_UP, traps=[DivisionByZero, FloatOperation, InvalidOperation, Overflow]
+)
+
+
+class UnknownCurrency(ValueError):
+    """A code that is no ISO 4217 currency."""
+
+
+def arithmetic() -> AbstractContextManager[Context]:
+    """The context all rules compute in: 34 digits, half up, and an error instead of a silent float."""
+    return localcontext(_ARITHMETIC)
+
+
+@cache
+def minor_digits(currency: str) -> int:
+    """Decimals of a currency's minor unit: JPY 0, USD 2, KWD 3 (py-moneyed's ISO 4217 table).
+
+    Raises:
+        UnknownCurrency: the code is not in the table.
+    """
+    known = CURRENCIES.get(currency)
+    if known is None:
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code, e.g. USD")
+    return len(str(known.sub_unit)) - 1
+
+
+def minor_unit(currency: str) -> Decimal:
+    """The smallest amount of a currency: 0.01 for USD, 1 for JPY."""
+    return Decimal(1).scaleb(-minor_digits(currency))
+
+
+def round_money(amount: Decimal, currency: str) -> Decimal:
+    """An amount at its currency's minor unit; ties go away from zero (2.345 USD is 2.35, -2.345 is -2.35).
+
+    Source: Business Central's and Finance's ordinary rounding, "0.5 and above is rounded up".
+    """
+    with arithmetic():
+        return amount.quantize(minor_unit(currency)) + 0  # + 0: never "-0.00"
+
+
+def is_money(amount: Decimal, currency: str) -> bool:
+    """Whether an amount is finite and has no more decimals than its currency."""
+    return amount.is_finite() and amount == round_money(amount, currency)
+
+
+def same_money(a: Decimal, b: Decimal, currency: str, tolerance_units: int) -> bool:
+    """Whether two amounts differ by at most so many minor units of the currency; the limit itself is the same."""
+    with arithmetic():
+        return abs(a - b) <= minor_unit(currency) * tolerance_units
+
+
+def format_amount(amount: Decimal, currency: str) -> str:
+    """An amount for people, without its currency: ``1,045.00``, in JPY ``1,045``."""
+    return f"{round_money(amount, currency):,f}"
+
+
+def format_money(amount: Decimal, currency: str) -> str:
+    """An amount for people: ``1,045.00 USD``, ``1,045 JPY``."""
+    return f"{format_amount(amount, currency)} {currency}"
+
+
+class DocumentTolerance(Record):
+    """How far two systems may differ before it is a difference, in minor units (lifecycle: money rules)."""
+
+    line_units: int = Field(1, ge=0, description="On one line")
+    document_cap_units: int = Field(100, ge=0, description="On a document, however many lines it has")
+
+    def document_units(self, lines: int) -> int:
+        """On a document of so many lines: the square root of their number, at least one, at most the cap.
+
+        Rounding errors of single lines mostly cancel out, so their sum grows with the root.
+        """
+        if lines < 0:
+            raise ValueError(f"a document cannot have {lines} lines")
+        root = math.isqrt(lines)
+        ceiling = root if root * root == lines else root + 1
+        return min(max(1, ceiling) * self.line_units, self.document_cap_units)
+
+    def same_line(self, a: Decimal, b: Decimal, currency: str) -> bool:
+        """Whether two systems mean the same amount of one line."""
+        return same_money(a, b, currency, self.line_units)
+
+    def same_document(self, a: Decimal, b: Decimal, currency: str, lines: int) -> bool:
+        """Whether two systems mean the same total of a document of so many lines."""
+        return same_money(a, b, currency, self.document_units(lines))
+
+
+def spread(total: Decimal, weights: Sequence[Decimal], currency: str) -> tuple[Decimal, ...]:
+    """Split a total by weight into amounts of the currency that add up to exactly the total.
+
+    Largest remainder: every part is rounded down, then the minor units left over go one each to the parts that lost
+    most; of equal losses the earlier part is served first, so the result is the same every time.
+
+    Args:
+        total: Amount to split, at the currency's minor unit; may be negative.
+        weights: Not negative. All zero: the total is split evenly.
+        currency: ISO 4217 code.
+
+    Raises:
+        ValueError: no weights, a negative weight, or a total finer than the currency.
+    """
+    if not weights:
+        raise ValueError("there is nothing to spread the amount over")
+    if any(weight < 0 for weight in weights):
+        raise ValueError("weights must not be negative")
+    if not is_money(total, currency):
+        raise ValueError(f"{total} {currency} is finer than the currency's minor unit")
+    with arithmetic():
+        unit = minor_unit(currency)
+        units = total / unit
+        weight_sum = sum(weights, Decimal(0))
+        if weight_sum == 0:
+            weights, weight_sum = [Decimal(1)] * len(weights), Decimal(len(weights))
+        shares = [units * weight / weight_sum for weight in weights]
+        floors = [share.to_integral_value(ROUND_FLOOR) for share in shares]
+        left = int(units - sum(floors, Decimal(0)))
+        by_loss = sorted(range(len(shares)), key=lambda i: (floors[i] - shares[i], i))
+        extra = set(by_loss[:left])
+        return tuple((floor + (i in extra)) * unit for i, floor in enumerate(floors))

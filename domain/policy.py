@@ -1,0 +1,388 @@
+"""The policies as validated data: who must approve what, when credit is refused, who holds which authority.
+
+The rules' numbers live in YAML (room ``policies``); these models say what such a file may hold, refuse what makes no
+sense before it can decide anything, and name file, field and remedy when they do. A policy is one immutable value with
+a version and a hash, which every decision records.
+"""
+
+import hashlib
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from domain.approvals import BusinessHours
+from domain.money import DocumentTolerance, minor_digits
+from domain.quote import Person
+from domain.record import Record
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, bool | float):
+        raise ValueError(f"{value} would be inexact: write the number in quotes or without an exponent")
+    return value
+
+
+def _company(value: str) -> str:
+    if value != value.lower() or not value.isalnum() or len(value) > 4:
+        raise ValueError(f"{value!r} is not a legal entity id in lower case, e.g. usmf")
+    return value
+
+
+def _currency(value: str) -> str:
+    minor_digits(value)
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(_exact)]
+Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)]
+Company = Annotated[str, AfterValidator(_company)]
+Currency = Annotated[str, AfterValidator(_currency)]
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be used: the text names the file, the field and what to do."""
+
+
+class Tested(StrEnum):
+    """What a rule of the discount matrix may test."""
+
+    DISCOUNT_PCT = "disc_pct"
+    MARGIN_PCT = "margin_pct"
+    NET = "net"
+    PAYMENT_DAYS = "payment_days"
+    BELOW_FLOOR = "below_floor"
+
+
+class Condition(Record):
+    """One test of a rule, e.g. disc_pct > 10.
+
+    A test of ``net`` needs an amount for every currency quotes are written in: a quote in a currency that is not
+    listed counts as reaching it, so that a missing line asks one person too many and never one too few.
+    """
+
+    value: Tested
+    op: Literal[">", ">=", "<", "<="] | None = Field(
+        None, description="Absent only for below_floor, which is yes or no"
+    )
+    than: Number | dict[Currency, Number] | None = Field(None, description="For net: an amount per currency")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Condition":
+        if self.value is Tested.BELOW_FLOOR:
+            if self.op is not None or self.than is not None:
+                raise ValueError("below_floor is yes or no: leave out op and than")
+        elif self.op is None or self.than is None:
+            raise ValueError(f"{self.value} needs op (>, >=, < or <=) and than (a number)")
+        elif isinstance(self.than, dict) != (self.value is Tested.NET):
+            raise ValueError("than is an amount per currency for net, a plain number for everything else")
+        return self
+
+
+class MatrixRule(Record):
+    """A rule of the discount matrix: when any of its conditions holds, it asks for its step."""
+
+    id: str = Field(min_length=1)
+    when: tuple[Condition, ...] = Field(min_length=1)
+    chain: str = Field(min_length=1)
+    level: int = Field(ge=1, le=9)
+    role: str = Field(min_length=1)
+    comment_required: bool = False
+
+
+class SegregationOfDuties(Record):
+    """Written into the policy so that its readers see it; it cannot be switched off."""
+
+    requester_may_approve: Literal[False] = False
+    co_owner_may_approve: Literal[False] = False
+    same_person_two_levels: Literal["another_holder_else_count_once"] = "another_holder_else_count_once"
+
+
+class DiscountPolicy(Record):
+    """The discount matrix (lifecycle 4.1): every matching rule contributes its step."""
+
+    version: str = Field(min_length=1)
+    rules: tuple[MatrixRule, ...] = Field(min_length=1)
+    closure: Literal["lower_levels_of_same_chain_included"] = "lower_levels_of_same_chain_included"
+    sla_business_hours: dict[int, Number] = Field(description="Per level, in business hours of the legal entity")
+    reminders_pct: tuple[int, ...] = Field((), description="When to remind, in per cent of the time allowed")
+    on_timeout: dict[int, Literal["escalate", "expire"]] = Field(description="Per level; never approve")
+    max_age_days: int = Field(ge=1, description="A request older than this expires, as it does with its quote")
+    sod: SegregationOfDuties = SegregationOfDuties()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "DiscountPolicy":
+        ids = [rule.id for rule in self.rules]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"rules: ids must differ, got {', '.join(ids)}")
+        for chain in self.chains:
+            self.ladder(chain)
+        for level in {rule.level for rule in self.rules}:
+            for name, table in (("sla_business_hours", self.sla_business_hours), ("on_timeout", self.on_timeout)):
+                if level not in table:
+                    raise ValueError(f"{name}: add a value for level {level}")
+        if any(hours <= 0 for hours in self.sla_business_hours.values()):
+            raise ValueError("sla_business_hours: must be above 0")
+        if list(self.reminders_pct) != sorted(set(self.reminders_pct)) or any(
+            not 0 < pct < 100 for pct in self.reminders_pct
+        ):
+            raise ValueError("reminders_pct: give rising numbers between 1 and 99")
+        return self
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """The chains, in the order their rules are written."""
+        return tuple(dict.fromkeys(rule.chain for rule in self.rules))
+
+    def ladder(self, chain: str) -> tuple[str, ...]:
+        """The roles of a chain from level 1 upwards.
+
+        Raises:
+            ValueError: a level is missing, or two rules name different roles for one level.
+        """
+        roles: dict[int, str] = {}
+        for rule in self.rules:
+            if rule.chain == chain and roles.setdefault(rule.level, rule.role) != rule.role:
+                raise ValueError(
+                    f"rules: level {rule.level} of chain {chain!r} has two roles, {roles[rule.level]} and {rule.role}"
+                )
+        if sorted(roles) != list(range(1, len(roles) + 1)):
+            raise ValueError(f"rules: chain {chain!r} needs a rule for every level from 1 to {max(roles, default=1)}")
+        return tuple(roles[level] for level in sorted(roles))
+
+
+class CreditLimits(Record):
+    """When credit is refused, beside the limit itself. Amounts in the customer's currency; None: not tested."""
+
+    threshold_pct: Number | None = Field(None, gt=0, le=1000, description="Share of the limit that may be used")
+    overdue_days: int | None = Field(None, ge=0, description="Refuse when the oldest open invoice is later than this")
+    overdue_amount: Number | None = Field(None, ge=0, description="Refuse above this overdue amount, if also …")
+    overdue_amount_threshold_pct: Percent | None = Field(
+        None, description="… exposure is above this share of the limit"
+    )
+    single_order: Number | None = Field(None, gt=0, description="Refuse a single order above this")
+
+    def over(self, base: "CreditLimits") -> "CreditLimits":
+        """These limits where set, and elsewhere those of ``base``."""
+        return base.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class ReleaseDefaults(Record):
+    """What a release of a hold covers unless the credit manager says otherwise."""
+
+    valid_days: int = Field(ge=1, le=90)
+    deviation_pct: Percent
+
+
+class CreditPolicy(Record):
+    """The credit rule's numbers (lifecycle 4.2): default, then customer group, then customer; the narrower wins."""
+
+    version: str = Field(min_length=1)
+    default: CreditLimits
+    groups: dict[str, CreditLimits] = Field(default_factory=dict, description="By Finance customer group")
+    customers: dict[Company, dict[str, CreditLimits]] = Field(default_factory=dict, description="By company, account")
+    blocking_statuses: tuple[str, ...] = Field(description="OnHoldStatus symbols of CustomersV3 that stop an order")
+    limit_grace_days: int = Field(ge=0, description="Days an expired limit still counts")
+    freshness_seconds: int = Field(gt=0, le=300, description="Facts older than this decide nothing")
+    tax_rate_pct: dict[Company, Percent] = Field(
+        description="Tax to assume on an open order whose totals Finance has not calculated yet"
+    )
+    release: ReleaseDefaults
+
+    @model_validator(mode="after")
+    def _default_complete(self) -> "CreditPolicy":
+        if self.default.threshold_pct is None:
+            raise ValueError("default.threshold_pct: say how much of the limit may be used, e.g. 100")
+        return self
+
+
+class CreditTerms(Record):
+    """What the policy says of one customer's credit, small enough to travel with a question to the ledger."""
+
+    policy_version: str
+    limits: CreditLimits
+    blocking_statuses: tuple[str, ...]
+    limit_grace_days: int
+    freshness_seconds: int
+    timezone: str = Field(description="Of the company: on which day a limit expires")
+
+
+class AuthorityPolicy(Record):
+    """Who holds which role in which company, in the order they are asked."""
+
+    version: str = Field(min_length=1)
+    people: dict[str, Person]
+    companies: dict[Company, dict[str, tuple[str, ...]]] = Field(description="Company → role → keys of people")
+
+    @model_validator(mode="after")
+    def _known(self) -> "AuthorityPolicy":
+        for company, roles in self.companies.items():
+            for role, keys in roles.items():
+                unknown = [key for key in keys if key not in self.people]
+                if unknown:
+                    raise ValueError(f"companies.{company}.{role}: not under people: {', '.join(unknown)}")
+                if len(set(keys)) != len(keys):
+                    raise ValueError(f"companies.{company}.{role}: names a person twice")
+        oids = [person.oid.lower() for person in self.people.values()]
+        if len(set(oids)) != len(oids):
+            raise ValueError("people: two people have the same oid; give each their own Entra object id")
+        return self
+
+    def holders(self, company: str, role: str) -> tuple[Person, ...]:
+        """Holders of a role in a company, in the order they are asked; empty where there is none."""
+        return tuple(self.people[key] for key in self.companies.get(company, {}).get(role, ()))
+
+
+class PublishedCalendars(Record):
+    """Working time per company, as the file holds it."""
+
+    version: str = Field(min_length=1)
+    companies: dict[Company, BusinessHours]
+
+    @model_validator(mode="after")
+    def _sound(self) -> "PublishedCalendars":
+        for company, hours in self.companies.items():
+            problem = _calendar_problem(hours)
+            if problem:
+                raise ValueError(f"companies.{company}.{problem}")
+        return self
+
+
+def _calendar_problem(hours: BusinessHours) -> str:
+    try:
+        ZoneInfo(hours.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return f"timezone: {hours.timezone!r} is not an IANA name, e.g. America/New_York"
+    if not hours.workdays or any(not 0 <= day <= 6 for day in hours.workdays):
+        return "workdays: give days from 0 (Monday) to 6 (Sunday)"
+    if not hours.opens < hours.closes:
+        return "opens: must be before closes, both as HH:MM"
+    for day in hours.holidays:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            return f"holidays: {day!r} is not a date, e.g. 2026-11-26"
+    return ""
+
+
+class OwnColumns(Record):
+    """Names of the columns the product adds to Dataverse, should a publisher prefix other than q2c be wanted."""
+
+    approval_status: str = "q2c_approvalstatus"
+    approval_reason: str = "q2c_approvalreason"
+    case_id: str = "q2c_caseid"
+    credit_status: str = "q2c_creditstatus"
+    finance_order_number: str = "q2c_financeordernumber"
+    fulfilment_status: str = "q2c_fulfilmentstatus"
+    finance_invoice_number: str = "q2c_financeinvoicenumber"
+    payment_status: str = "q2c_paymentstatus"
+    open_amount: str = "q2c_openamount"
+
+
+class EntityMap(Record):
+    """How records of Sales and Finance find each other."""
+
+    version: str = Field(min_length=1)
+    business_units: dict[str, Company] = Field(description="Name of a quote's owning business unit → legal entity")
+    payment_terms: dict[int, str] = Field(description="Dataverse paymenttermscode → name of Finance's payment terms")
+    own_columns: OwnColumns = OwnColumns()
+    order_numbers: dict[Company, Literal["manual", "automatic"]] = Field(
+        description="manual: we send the sales order number; automatic: Finance numbers, we find by requisition number"
+    )
+
+    def company_of(self, business_unit: str) -> str | None:
+        """The legal entity of a business unit, its name compared without regard to case; None: not mapped."""
+        wanted = business_unit.strip().casefold()
+        return next((company for name, company in self.business_units.items() if name.casefold() == wanted), None)
+
+
+class TolerancePolicy(Record):
+    """How far the two systems may differ, and how far a shipment may exceed its order line."""
+
+    version: str = Field(min_length=1)
+    money: DocumentTolerance = DocumentTolerance()
+    over_delivery_pct: dict[Company, Percent] = Field(default_factory=dict, description="Absent: none allowed")
+
+
+class Policy(Record):
+    """All policies of an installation at one version."""
+
+    version: str = Field(
+        description="Newest version of its files and the start of its hash, e.g. 2026-11-01#3+0f3c9a7b"
+    )
+    hash: str = Field(description="SHA-256 (hex) of the whole content")
+    discount: DiscountPolicy
+    credit: CreditPolicy
+    authority: AuthorityPolicy
+    calendars: dict[Company, BusinessHours]
+    entity_map: EntityMap
+    tolerances: TolerancePolicy
+
+    def calendar(self, company: str) -> BusinessHours:
+        """Working time of a company.
+
+        Raises:
+            PolicyError: the company has no calendar.
+        """
+        hours = self.calendars.get(company)
+        if hours is None:
+            raise PolicyError(f"calendars.yaml: company {company!r} has no calendar; add it under companies")
+        return hours
+
+    def credit_terms(self, company: str, account: str, group: str = "") -> CreditTerms:
+        """What the policy says of one customer's credit.
+
+        Raises:
+            PolicyError: the company has no calendar.
+        """
+        credit = self.credit
+        limits = credit.groups.get(group, CreditLimits()).over(credit.default)
+        limits = credit.customers.get(company, {}).get(account, CreditLimits()).over(limits)
+        return CreditTerms(
+            policy_version=self.version,
+            limits=limits,
+            blocking_statuses=credit.blocking_statuses,
+            limit_grace_days=credit.limit_grace_days,
+            freshness_seconds=credit.freshness_seconds,
+            timezone=self.calendar(company).timezone,
+        )
+
+
+def assemble(
+    discount: DiscountPolicy,
+    credit: CreditPolicy,
+    authority: AuthorityPolicy,
+    calendars: PublishedCalendars,
+    entity_map: EntityMap,
+    tolerances: TolerancePolicy,
+) -> Policy:
+    """One policy of its files, with version and hash, checked across them.
+
+    Raises:
+        PolicyError: the files do not fit each other.
+    """
+    files = (discount, credit, authority, calendars, entity_map, tolerances)
+    digest = hashlib.sha256("\n".join(file.model_dump_json() for file in files).encode()).hexdigest()
+    companies = set(entity_map.business_units.values())
+    for file, have in (
+        ("calendars.yaml: companies", set(calendars.companies)),
+        ("approvers.yaml: companies", set(authority.companies)),
+        ("credit.yaml: tax_rate_pct", set(credit.tax_rate_pct)),
+        ("entity_map.yaml: order_numbers", set(entity_map.order_numbers)),
+    ):
+        if companies - have:
+            missing = ", ".join(sorted(companies - have))
+            raise PolicyError(f"{file}: add {missing}, which entity_map.yaml maps a business unit to")
+    return Policy(
+        version=f"{max(file.version for file in files)}+{digest[:8]}",
+        hash=digest,
+        discount=discount,
+        credit=credit,
+        authority=authority,
+        calendars=calendars.companies,
+        entity_map=entity_map,
+        tolerances=tolerances,
+    )
