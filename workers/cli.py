@@ -171,3 +171,13 @@ async def _expecting_failures(main: Coroutine[Any, Any, int]) -> int:
     except (TemporalUnusable, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
         return 2
+
+
+@app.command()
+def keys() -> None:
+    """Make the key pair that signs decisions, unless there is one."""
+    from workers.keys import ensure_decision_keys
+
+    decision = _settings().decision
+    ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+    print(f"private: {decision.private_key_file}\npublic:  {decision.public_keys_file}")  # noqa: T201  # its output

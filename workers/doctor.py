@@ -1,0 +1,235 @@
+"""`q2c doctor`: does everything the product needs work, for real, with these settings?
+
+Each check talks to the system it checks, as the product would. Every line that fails says what to do about it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+from rich.console import Console
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.policy import Policy, PolicyError
+from dynamics.dataverse import Dataverse
+from dynamics.errors import DynamicsError
+from dynamics.finance import Finance
+from workers import composition
+from workers.settings import Settings, SettingsError, load_settings, unknown_variables
+from workers.telemetry import start_telemetry
+from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
+
+FINANCE_ENTITY_SETS = (
+    "CustomersV3",
+    "CustTransOpens",
+    "CustTransactions",
+    "PaymentTerms",
+    "ReleasedProductsV2",
+    "SalesInvoiceHeadersV4",
+    "SalesOrderHeadersV2",
+    "SalesOrderHeadersV4",
+    "SalesOrderLinesV3",
+    "SalesPriceAgreements",
+    "ShipmentPackingSlipJournalLines",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome of one check: what was found, or what to do."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+def dataverse_columns(policy: Policy) -> Mapping[str, tuple[str, ...]]:
+    """The product's own columns, by logical name of their table."""
+    own = policy.entity_map.own_columns
+    return {
+        "quote": (own.approval_status, own.approval_reason, own.case_id, own.credit_status),
+        "salesorder": (own.finance_order_number, own.fulfilment_status),
+        "invoice": (own.finance_invoice_number, own.payment_status, own.open_amount),
+    }
+
+
+async def run_doctor(console: Console | None = None) -> int:
+    """Run every check and print one line each.
+
+    Args:
+        console: where the lines go; standard output when absent.
+
+    Returns:
+        Exit code: 0 when all is well, 1 otherwise.
+    """
+    out = console or Console(highlight=False, soft_wrap=True)
+    failed = 0
+    async for check in _checks():
+        failed += not check.ok
+        mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
+        out.print(f"{mark} {check.name}: ", end="")
+        out.print(check.text, markup=False)
+    out.print("All is well." if not failed else f"{failed} of the checks failed.")
+    return 1 if failed else 0
+
+
+async def _checks() -> AsyncIterator[Check]:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Check("settings", False, str(error))
+        return
+    unread = unknown_variables()
+    if unread:
+        yield Check("settings", False, f"nobody reads {', '.join(unread)}: correct or remove them")
+    else:
+        yield Check("settings", True, "valid")
+    policy, check = _policies(settings)
+    yield check
+    yield _decision_keys(settings)
+    async for check in _temporal():
+        yield check
+    async for check in _dynamics(settings, policy):
+        yield check
+    yield await _web(settings)
+
+
+def _policies(settings: Settings) -> tuple[Policy | None, Check]:
+    try:
+        policy = composition.load_policy(settings)
+    except PolicyError as error:
+        return None, Check("policies", False, str(error))
+    companies = ", ".join(sorted(set(policy.entity_map.business_units.values())))
+    return policy, Check("policies", True, f"version {policy.version}, companies {companies}")
+
+
+def _decision_keys(settings: Settings) -> Check:
+    """Whether the worker would believe what the web application signs."""
+    name = "decision keys"
+    private_file, public_file = settings.decision.private_key_file, settings.decision.public_keys_file
+    try:
+        private = OKPKey.import_key(json.loads(private_file.read_text()))
+        public = KeySet.import_key_set(json.loads(public_file.read_text()))
+    except (OSError, ValueError, JoseError) as error:
+        return Check(name, False, f"{error}: make a pair with `q2c keys`")
+    if private.thumbprint() not in {key.thumbprint() for key in public.keys}:
+        return Check(name, False, f"{public_file} does not hold the public part of {private_file}: add it")
+    return Check(name, True, f"{len(public.keys)} public, the private one among them")
+
+
+async def _temporal() -> AsyncIterator[Check]:
+    try:
+        client = await connect(start_telemetry("q2c-doctor", environment={}))
+    except TemporalUnusable as error:
+        yield Check("Temporal", False, str(error))
+        return
+    yield Check("Temporal", True, client.service_client.config.target_host)
+    yield await _namespace(client)
+    try:
+        missing = await missing_attributes(client)
+    except TemporalUnusable as error:
+        yield Check("search attributes", False, str(error))
+        return
+    if missing:
+        commands = "; ".join(register_command(name, kind, client.namespace) for name, kind in missing.items())
+        yield Check("search attributes", False, f"missing {', '.join(missing)}. Run: {commands}")
+    else:
+        yield Check("search attributes", True, "all registered")
+
+
+async def _namespace(client: Client) -> Check:
+    try:
+        answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        return Check("namespace", False, f"{client.namespace}: {error.message}. Create it or set TEMPORAL_NAMESPACE.")
+    days = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
+    return Check("namespace", True, f"{client.namespace}, keeps closed runs {days} days")
+
+
+async def _dynamics(settings: Settings, policy: Policy | None) -> AsyncIterator[Check]:
+    try:
+        dataverse, finance = composition.dataverse(settings), composition.finance(settings)
+    except OSError as error:
+        yield Check("certificates", False, f"{settings.ca_file}: {error}. Set Q2C_CA_FILE, or leave it empty.")
+        return
+    async with dataverse, finance:
+        yield await _answer("Entra ID", "check Q2C_ENTRA_*", lambda: _token(settings, dataverse))
+        yield await _answer(
+            "Dataverse", "create an application user for the client id", lambda: _application_user(dataverse)
+        )
+        if policy is not None:
+            for table, columns in dataverse_columns(policy).items():
+                yield await _answer(
+                    f"Dataverse table {table}",
+                    "see docs/tenant-set-up.md",
+                    lambda t=table, c=columns: _columns(dataverse, t, c),
+                )
+        yield await _answer(
+            "Finance",
+            "register the application in Finance (Microsoft Entra applications)",
+            lambda: _entity_sets(finance),
+        )
+        yield await _answer(
+            "Finance posting service",
+            "deploy the service of docs/posting-service.md",
+            lambda: _posting_service(finance),
+        )
+
+
+class Missing(Exception):
+    """A system answers but lacks something; the text says what."""
+
+
+async def _answer(name: str, remedy: str, check: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name, True, await check())
+    except (DynamicsError, Missing) as error:
+        return Check(name, False, f"{error}. To do: {remedy}.")
+
+
+async def _token(settings: Settings, dataverse: Dataverse) -> str:
+    await dataverse.odata.tokens.token()
+    return f"signed in as {settings.entra.client_id}"
+
+
+async def _application_user(dataverse: Dataverse) -> str:
+    return f"acts as systemuser {await dataverse.who_am_i()}"
+
+
+async def _columns(dataverse: Dataverse, table: str, columns: tuple[str, ...]) -> str:
+    missing = sorted(set(columns) - await dataverse.columns(table))
+    if missing:
+        raise Missing(f"columns missing: {', '.join(missing)}")
+    return f"{len(columns)} own columns"
+
+
+async def _entity_sets(finance: Finance) -> str:
+    missing = sorted(set(FINANCE_ENTITY_SETS) - await finance.entity_sets())
+    if missing:
+        raise Missing(f"entity sets missing: {', '.join(missing)}")
+    return f"{len(FINANCE_ENTITY_SETS)} entity sets"
+
+
+async def _posting_service(finance: Finance) -> str:
+    operations = await finance.posting_operations()
+    return f"{len(operations)} operations"
+
+
+async def _web(settings: Settings) -> Check:
+    """The web application's own readiness: it also says whether Entra ID knows its registration."""
+    url = f"{settings.web.url}/health/ready"
+    try:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+            answer = await http.get(url)
+    except httpx.HTTPError as error:
+        return Check(
+            "web", False, f"{url} does not answer ({type(error).__name__}): start `q2c web`, or set Q2C_WEB_URL"
+        )
+    return Check("web", answer.is_success, f"{url} answers {answer.status_code}")
