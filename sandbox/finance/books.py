@@ -101,7 +101,7 @@ class Books:
         self._last_record = FIRST_RECORD_ID
         for entity_set in entity_sets().values():
             db.table(entity_set.table, key=entity_set.stored_key)
-        db.table("Settlements", key=("id",))
+        db.table("Settlements", key=("_record",))
         for name, indexes in _INDEXES.items():
             for columns in indexes:
                 db.tables[name].index(*columns)
@@ -158,10 +158,15 @@ class Books:
         return self.table(table).insert(stored)
 
     def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
-        """Change a row; its version rises."""
+        """Change a row, which may have been read some time ago; its version rises.
+
+        Raises:
+            sandbox.store.NoSuchRow: It is gone.
+        """
         target = self.table(table)
-        bumped = {**changes, "_version": row["_version"] + 1, "_modified": stamp(self.now())}
-        return target.update(target.key_of(row), bumped)
+        key = target.key_of(row)
+        current = target.get(key) or row
+        return target.update(key, {**changes, "_version": current["_version"] + 1, "_modified": stamp(self.now())})
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:
         """Remove a row."""
@@ -220,3 +225,10 @@ class Books:
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The sum of amounts, Decimal also when there are none."""
     return sum(amounts, Decimal(0))
+
+
+def positive(value: Any) -> Decimal | None:
+    """The number of a request as Decimal when it is one and above zero, otherwise None."""
+    if type(value) not in (int, Decimal) or value <= 0:
+        return None
+    return Decimal(value)

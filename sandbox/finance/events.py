@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import httpx
@@ -46,6 +46,11 @@ _KEPT: Final = 5000
 def json_date(moment: datetime) -> str:
     """A moment as the events' serializer writes it: `/Date(milliseconds)/`."""
     return f"/Date({int(moment.timestamp() * 1000)})/"
+
+
+def json_day(day: date) -> str:
+    """A calendar date as the events' serializer writes it: the date at 00:00 UTC."""
+    return json_date(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sandbox.store import Row
 
 HEADER_SOURCE: Final = "SalesTable (SalesTable)"
 LINE_SOURCE: Final = "SalesLine (SalesLine)"
-NOT_CALCULATED: Final[Mapping[str, Any]] = {
+NOT_CALCULATED: Final[Row] = {
     "AreTotalsCalculated": "No",
     "OrderTotalAmount": Decimal(0),
     "OrderTotalTaxAmount": Decimal(0),
