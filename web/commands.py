@@ -1,0 +1,116 @@
+"""What people may say to a deal, as forms and programs must spell it.
+
+A wrong argument is refused here, naming the field; whether the command fits the deal is decided by the deal.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from domain.approvals import Decision
+from domain.messages import CommandName
+from web.problems import Problem
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+RequiredText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class NoArgs(_Body):
+    """A command that needs no argument; a reason is welcome."""
+
+    reason: Text = ""
+
+
+class ReasonArgs(_Body):
+    """A command that has to be explained."""
+
+    reason: RequiredText
+
+
+class SkipArgs(_Body):
+    """The result of a parked step, supplied by hand."""
+
+    reason: RequiredText
+    value: dict[str, str] = Field(description="The fields the parked step asks for (`skip_fields`)")
+
+
+class CreditReleaseArgs(_Body):
+    """A release of a credit hold and how far it reaches."""
+
+    reason: RequiredText
+    valid_until: date = Field(description="Last day on which it holds, in the company's time zone")
+    ceiling: Decimal = Field(gt=0, max_digits=19, description="Amount incl. tax up to which it holds")
+    deviation_pct: Decimal = Field(Decimal(0), ge=0, le=100, description="By how much the ceiling may be exceeded")
+
+
+COMMAND_ARGS: dict[CommandName, type[_Body]] = {
+    CommandName.RETRY: NoArgs,
+    CommandName.SKIP: SkipArgs,
+    CommandName.ABORT: ReasonArgs,
+    CommandName.WITHDRAW: ReasonArgs,
+    CommandName.CANCEL: ReasonArgs,
+    CommandName.CREDIT_RECHECK: NoArgs,
+    CommandName.CREDIT_RELEASE: CreditReleaseArgs,
+    CommandName.CREDIT_REJECT: ReasonArgs,
+}
+
+
+class DecisionBody(_Body):
+    """An approver's decision on one step."""
+
+    decision: Decision
+    comment: Text = ""
+    step: int = Field(ge=1)
+    seen_hash: str = Field(min_length=1, max_length=128, description="`seen_hash` of what was shown")
+    message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
+
+
+class CommandBody(_Body):
+    """A command to a deal."""
+
+    message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+def parsed(model: type[M], content: object) -> M:
+    """Hold what was sent against a model.
+
+    Raises:
+        Problem: 400 BAD_ARGUMENT with ``field`` and, where there are more, all ``errors``.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        errors = [
+            {"field": ".".join(map(str, e["loc"])) or "body", "message": e["msg"]}
+            for e in error.errors(include_url=False, include_input=False)
+        ]
+        first = errors[0]
+        raise Problem(
+            400, "BAD_ARGUMENT", f"{first['field']}: {first['message']}", field=first["field"], errors=errors
+        ) from error
+
+
+def command_name(text: str) -> CommandName:
+    """The command of a name.
+
+    Raises:
+        Problem: 404, there is no such command.
+    """
+    try:
+        return CommandName(text)
+    except ValueError:
+        known = ", ".join(CommandName)
+        raise Problem(404, "NOT_FOUND", f"There is no command {text!r}; there are {known}.") from None

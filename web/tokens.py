@@ -1,0 +1,178 @@
+"""Believes bearer tokens of the JSON API.
+
+An access token is a person's if the tenant signed it for this application with the delegated scope
+``access_as_user``. An ID token has the same audience and issuer but is no permission to call an API: without ``scp`` it
+is refused, and so is an application's own token, since nobody stands behind it.
+Source: Microsoft Learn, "Access token claims reference" and "Secure applications and APIs by validating claims".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+from web.identity import Identity
+
+SCOPE = "access_as_user"
+LEEWAY_SECONDS = 60
+KEYS_AT_MOST_EVERY = 30.0
+KEYS_KEPT_FOR = 24 * 3600.0
+_CACHE_LIMIT = 2048
+
+
+class InvalidToken(Exception):
+    """The token is not good for this API; the text says why."""
+
+
+class KeysUnavailable(Exception):
+    """Entra's signing keys could not be read: nothing can be said about a token."""
+
+
+class SigningKeys:
+    """The tenant's public keys and issuer, read from its OpenID configuration and kept."""
+
+    def __init__(self, authority: str, ca_file: Path | None, *, now: Callable[[], float] = time.monotonic) -> None:
+        """Look at a tenant.
+
+        Args:
+            authority: e.g. https://login.microsoftonline.com/{tenant}.
+            ca_file: authority behind its certificate; None: the system's.
+            now: monotonic seconds.
+        """
+        self._authority = authority
+        self._ca_file = ca_file
+        self._now = now
+        self._lock = asyncio.Lock()
+        self._keys: KeySet | None = None
+        self._issuer = ""
+        self._sign_out = ""
+        self._read_at = 0.0
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the keys were read at least once."""
+        return self._keys is not None
+
+    @property
+    def issuer(self) -> str:
+        """The tenant's issuer; empty before the keys were read."""
+        return self._issuer
+
+    async def current(self, *, unknown_key: bool = False) -> KeySet:
+        """The tenant's keys.
+
+        Args:
+            unknown_key: a token named a key that is not among them: read again, at most once in 30 seconds, because
+                anybody can send a token with an invented key id.
+
+        Raises:
+            KeysUnavailable: they were never read and cannot be read now.
+        """
+        age = self._now() - self._read_at
+        if self._keys is None or age > KEYS_KEPT_FOR or (unknown_key and age > KEYS_AT_MOST_EVERY):
+            async with self._lock:
+                if self._keys is None or self._now() - self._read_at >= age:
+                    await self._read()
+        if self._keys is None:
+            raise KeysUnavailable(f"{self._authority} gave no signing keys")
+        return self._keys
+
+    async def sign_out_address(self) -> str:
+        """Where the browser ends its session with Entra."""
+        await self.current()
+        return self._sign_out
+
+    async def _read(self) -> None:
+        tls = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        try:
+            async with httpx.AsyncClient(verify=tls, timeout=5.0, trust_env=False) as http:
+                answer = await http.get(f"{self._authority}/v2.0/.well-known/openid-configuration")
+                configuration = answer.raise_for_status().json()
+                keys = (await http.get(configuration["jwks_uri"])).raise_for_status().json()
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            if self._keys is not None:
+                self._read_at = self._now() - KEYS_KEPT_FOR + KEYS_AT_MOST_EVERY
+                return
+            raise KeysUnavailable(f"{self._authority} gave no signing keys: {error}") from error
+        self._keys = KeySet.import_key_set(keys)
+        self._issuer = str(configuration["issuer"])
+        self._sign_out = str(configuration.get("end_session_endpoint", ""))
+        self._read_at = self._now()
+
+
+class TokenVerifier:
+    """Turns a bearer token into a person."""
+
+    def __init__(self, keys: SigningKeys, client_id: str, *, now: Callable[[], float] = time.time) -> None:
+        """Verify for one application.
+
+        Args:
+            keys: the tenant's keys.
+            client_id: this application: the tokens' audience, also as ``api://{client_id}``.
+            now: seconds since the epoch, UTC.
+        """
+        self._keys = keys
+        self._audiences = (client_id, f"api://{client_id}")
+        self._now = now
+        self._believed: dict[str, tuple[float, Identity]] = {}
+
+    async def identify(self, authorization: str | None) -> Identity:
+        """The person behind an Authorization header.
+
+        Raises:
+            InvalidToken: missing, malformed, expired, not signed by the tenant, for another audience, or no person's.
+            KeysUnavailable: Entra's keys cannot be read.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise InvalidToken("a bearer token is required")
+        token = token.strip()
+        known = self._believed.get(token)
+        if known and known[0] > self._now():
+            return known[1]
+        claims = await self._claims(token)
+        self._check(claims)
+        try:
+            identity = Identity.from_claims(claims)
+        except ValueError as error:
+            raise InvalidToken(str(error)) from error
+        if len(self._believed) >= _CACHE_LIMIT:
+            self._believed.clear()
+        self._believed[token] = (float(claims["exp"]), identity)
+        return identity
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        keys = await self._keys.current()
+        try:
+            return dict(jwt.decode(token, keys, algorithms=["RS256"]).claims)
+        except InvalidKeyIdError:
+            keys = await self._keys.current(unknown_key=True)
+        except (JoseError, ValueError) as error:
+            raise InvalidToken(f"the token's signature does not hold: {error}") from error
+        try:
+            return dict(jwt.decode(token, keys, algorithms=["RS256"]).claims)
+        except (JoseError, ValueError) as error:
+            raise InvalidToken(f"the token's signature does not hold: {error}") from error
+
+    def _check(self, claims: dict[str, Any]) -> None:
+        now = self._now()
+        expires = claims.get("exp")
+        if not isinstance(expires, (int, float)) or now >= expires:
+            raise InvalidToken("the token has expired")
+        if now < float(claims.get("nbf", 0)) - LEEWAY_SECONDS:
+            raise InvalidToken("the token is not valid yet")
+        if claims.get("iss") != self._keys.issuer:
+            raise InvalidToken(f"issued by {claims.get('iss')}")
+        if claims.get("aud") not in self._audiences:
+            raise InvalidToken(f"issued for {claims.get('aud')}, not for this application")
+        if SCOPE not in str(claims.get("scp", "")).split():
+            raise InvalidToken(f"the token lacks the delegated scope {SCOPE}")
