@@ -20,7 +20,7 @@ from dynamics.batch import BatchItem, ChangeSet, Read, Write
 from dynamics.errors import Conflict, DynamicsError, NotFound, Refused, System
 from dynamics.invoice_copy import invoice_body
 from dynamics.literals import key, literal, query
-from dynamics.odata import ChangeSetAnswer, Endpoint, ODataClient, Part, Row
+from dynamics.odata import BatchAnswer, Endpoint, ODataClient, Row
 from dynamics.rows import ReadRow
 from dynamics.sales_records import (
     OPPORTUNITY_WON_STATUS,
@@ -184,8 +184,8 @@ class Dataverse:
         answers = await self.odata.batch(
             [Read(query(key("quotes", quote_id), select=_CHANGE_COLUMNS)) for quote_id in quote_ids]
         )
-        found = [a for a in answers if isinstance(a, Part) and not isinstance(a.error, NotFound)]
-        return [self._read(QuoteChange, part.value(), "GET quotes") for part in found]
+        found = [answer for answer in answers if not isinstance(answer.error, NotFound)]
+        return [self._read(QuoteChange, answer.value(), "GET quotes") for answer in found]
 
     async def changes(self, link: str | None) -> Changes:
         """One page of what changed in quotes.
@@ -214,7 +214,7 @@ class Dataverse:
         answers = await self.odata.batch([Read(query(_invoice_key(n), select=_INVOICE_COLUMNS)) for n in numbers])
         copies = {}
         for number, answer in zip(numbers, answers, strict=True):
-            if isinstance(answer, Part) and not isinstance(answer.error, NotFound):
+            if not isinstance(answer.error, NotFound):
                 copies[number] = self._read(InvoiceCopy, answer.value(), "GET invoices")
         return copies
 
@@ -294,8 +294,8 @@ class Dataverse:
             },
         )
         writes = (win, convert) if quote.state is QuoteState.ACTIVE else (convert,)
-        parts = (await self._change([ChangeSet(writes)]))[0]
-        return self._read(SalesOrder, parts[-1].value(), "POST ConvertQuoteToSalesOrder")
+        answer = (await self._change([ChangeSet(writes)]))[0]
+        return self._read(SalesOrder, answer.parts[-1].value(), "POST ConvertQuoteToSalesOrder")
 
     # --- writes on orders and invoices -----------------------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class Dataverse:
             if not (opportunity_id and e.code.lower() == OPPORTUNITY_ALREADY_CLOSED):
                 raise
             answers = await self._change([ChangeSet((order,)), read])
-        return self._remember(self._read(SalesOrder, answers[1][0].value(), "GET salesorders"))
+        return self._remember(self._read(SalesOrder, answers[1].value(), "GET salesorders"))
 
     async def write_shipment(self, order_id: UUID, shipped: Mapping[int, Decimal], *, complete: bool) -> None:
         """Write how much of each line has been shipped so far and what that makes of the order.
@@ -433,13 +433,12 @@ class Dataverse:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    async def _change(self, items: Sequence[BatchItem]) -> list[list[Part]]:
-        """Send a batch and return each item's parts; the first error is raised."""
+    async def _change(self, items: Sequence[BatchItem]) -> list[BatchAnswer]:
+        """Send a batch of which every item must succeed; the first error is raised."""
         answers = await self.odata.batch(items)
         for answer in answers:
-            if answer.error is not None:
-                raise answer.error
-        return [a.parts if isinstance(a, ChangeSetAnswer) else [a] for a in answers]
+            answer.check()
+        return answers
 
     async def _whole_quote(self, row: Row) -> Quote:
         link = row.get("quote_details@odata.nextLink")

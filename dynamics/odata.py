@@ -20,7 +20,7 @@ import msgspec
 
 from dynamics import exact_json, telemetry
 from dynamics.auth import TokenSource
-from dynamics.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, format_batch, parse_batch
+from dynamics.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
 from dynamics.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
 from dynamics.network import is_loopback
 
@@ -75,10 +75,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The answer to one request of a batch."""
+    """The answer to one request inside a batch."""
 
     row: Row | None
-    entity_id: str
     error: DynamicsError | None
 
     def value(self) -> Row:
@@ -87,23 +86,28 @@ class Part:
             raise self.error
         return self.row or {}
 
-    def rows(self) -> list[Row]:
-        """The rows of a collection; raises the part's error."""
-        return list(self.value().get("value", []))
-
 
 @dataclass(frozen=True, slots=True)
-class ChangeSetAnswer:
-    """The answer to a change set: all parts, or the one error that undid them."""
+class BatchAnswer:
+    """The answer to one item of a batch: a read's single part, or a change set's parts."""
 
-    parts: list[Part]
+    parts: tuple[Part, ...]
     error: DynamicsError | None
+    """Why the read failed, or why the whole change set was undone."""
 
-    def check(self) -> list[Part]:
-        """The parts; raises the error that undid the set."""
+    def check(self) -> tuple[Part, ...]:
+        """The parts; raises the item's error."""
         if self.error is not None:
             raise self.error
         return self.parts
+
+    def value(self) -> Row:
+        """The decoded body of a read; raises its error."""
+        return self.check()[0].value()
+
+    def rows(self) -> list[Row]:
+        """The rows of a read collection; raises its error."""
+        return list(self.value().get("value", []))
 
 
 class ODataClient:
@@ -288,7 +292,7 @@ class ODataClient:
         response = await self._send("POST", (base or self.root) + path, content=exact_json.dumps(body))
         return self._object(response, operation_of(path), write=True)
 
-    async def batch(self, items: Sequence[BatchItem]) -> list[Part | ChangeSetAnswer]:
+    async def batch(self, items: Sequence[BatchItem]) -> list[BatchAnswer]:
         """Several requests in one. The answers are in the order of `items`, errors inside them.
 
         A failing item does not stop the others (`Prefer: odata.continue-on-error`).
@@ -406,19 +410,21 @@ class ODataClient:
                 retry_after=max(1.0, wait),
             )
 
-    def _item(self, item: BatchItem, raw: list[RawPart]) -> Part | ChangeSetAnswer:
-        if isinstance(item, Read):
-            return self._part(raw[0] if raw else None, f"GET {operation_of(item.path)}", write=False)
-        operation = f"{item.writes[0].method} {operation_of(item.writes[0].path)}"
-        parts = [self._part(p, operation, write=True) for p in raw] or [self._part(None, operation, write=True)]
+    def _item(self, item: BatchItem, raw: list[RawPart]) -> BatchAnswer:
+        write = isinstance(item, ChangeSet)
+        first = item.writes[0] if isinstance(item, ChangeSet) else item
+        method = first.method if isinstance(first, Write) else "GET"
+        operation = f"{method} {operation_of(first.path)}"
+        if not raw:
+            return BatchAnswer((), self._unreadable("the batch gave no answer to this request", operation, write))
+        parts = tuple(self._part(p, operation, write=write) for p in raw)
         error = next((p.error for p in parts if p.error is not None), None)
-        if error is None and len(parts) != len(item.writes):
-            error = self._unreadable(f"{len(parts)} answers to {len(item.writes)} writes", operation, write=True)
-        return ChangeSetAnswer(parts, error)
+        expected = len(item.writes) if isinstance(item, ChangeSet) else 1
+        if error is None and len(parts) != expected:
+            error = self._unreadable(f"{len(parts)} answers to {expected} requests", operation, write)
+        return BatchAnswer(parts, error)
 
-    def _part(self, raw: RawPart | None, operation: str, *, write: bool) -> Part:
-        if raw is None:
-            return Part(None, "", self._unreadable("the batch gave no answer to this request", operation, write))
+    def _part(self, raw: RawPart, operation: str, *, write: bool) -> Part:
         if not 200 <= raw.status < 300:
             answer = answer_of(
                 system=self.system,
@@ -428,12 +434,12 @@ class ODataClient:
                 body=raw.body,
                 operation=operation,
             )
-            return Part(None, "", answer.error())
+            return Part(None, answer.error())
         try:
             row = exact_json.loads(raw.body) if raw.body.strip() else None
         except msgspec.DecodeError as e:
-            return Part(None, "", self._unreadable(str(e), operation, write))
-        return Part(row, raw.headers.get("odata-entityid", ""), None)
+            return Part(None, self._unreadable(str(e), operation, write))
+        return Part(row, None)
 
     def _object(self, response: httpx.Response, operation: str, *, write: bool) -> Row:
         if not response.content:

@@ -1,0 +1,130 @@
+"""The writes that make an order in Finance, and what an order found there lacks of the one wanted.
+
+Header and lines go in one change set, so an order is made whole or not at all; an order that was begun otherwise (the
+number sequence automatic, more lines than one batch takes) is completed by its difference. Lines are told apart by
+`OrderLineReference`, which holds the number of the quote line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from dynamics.batch import Write
+from dynamics.finance_records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
+
+NAME_LENGTH = 60
+REFERENCE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an order found in Finance is, held against the one wanted."""
+
+    missing: tuple[NewOrderLine, ...]
+    """Lines to be added."""
+    conflicts: tuple[str, ...]
+    """What is there and should not be so, in words for a person. Never mended by us."""
+
+
+def header_write(order: NewOrder, *, number: str | None) -> Write:
+    """POST of the header.
+
+    Columns we have no say in (invoice account, tax group, site, delivery) are left out: Finance defaults them from the
+    customer, and an empty value sent would defeat that.
+
+    Args:
+        order: The order wanted.
+        number: SalesOrderNumber where the company's number sequence is manual; None where Finance numbers.
+    """
+    body: dict[str, Any] = {
+        "dataAreaId": order.company,
+        **({"SalesOrderNumber": number} if number else {}),
+        "OrderingCustomerAccountNumber": order.account,
+        "CurrencyCode": order.currency,
+        "CustomerRequisitionNumber": order.key,
+        "CustomersOrderReference": order.quote_number[:REFERENCE_LENGTH],
+        **({"SalesOrderName": order.name[:NAME_LENGTH]} if order.name else {}),
+        **({"PaymentTermsName": order.payment_terms} if order.payment_terms else {}),
+        **(
+            {"RequestedReceiptDate": f"{order.requested_receipt.isoformat()}T12:00:00Z"}
+            if order.requested_receipt
+            else {}
+        ),
+    }
+    return Write("POST", "SalesOrderHeadersV4?cross-company=true", body, {"Prefer": "return=representation"})
+
+
+def line_writes(order: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> list[Write]:
+    """POSTs of lines, in the order of the quote. `InventoryLotId` is Finance's to give."""
+    return [
+        Write(
+            "POST",
+            "SalesOrderLinesV3?cross-company=true",
+            {
+                "dataAreaId": order.company,
+                "SalesOrderNumber": number,
+                "ItemNumber": line.item,
+                **({"LineDescription": line.description} if line.description else {}),
+                "OrderedSalesQuantity": line.quantity,
+                "SalesUnitSymbol": line.unit,
+                "SalesPrice": line.price,
+                "SalesPriceQuantity": Decimal(1),
+                "LineDiscountAmount": line.discount_per_unit,
+                "LineDiscountPercentage": Decimal(0),
+                "FixedPriceCharges": line.charges,
+                "OrderLineReference": str(line.line_no),
+            },
+            {"Prefer": "return=representation"},
+        )
+        for line in lines
+    ]
+
+
+def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
+    """Hold an order in Finance against the one wanted.
+
+    The line amount is Finance's and is compared by the caller, within the tolerance of the policy; here are compared
+    customer, currency, items, quantities, units and prices.
+    """
+    conflicts: list[str] = []
+    header = found.header
+    if header.requisition not in ("", wanted.key):
+        conflicts.append(f"the order belongs to {header.requisition}, not to {wanted.key}")
+    if header.account != wanted.account:
+        conflicts.append(f"customer {header.account}, wanted {wanted.account}")
+    if header.currency != wanted.currency:
+        conflicts.append(f"currency {header.currency}, wanted {wanted.currency}")
+    by_reference: dict[str, list[OrderLine]] = {}
+    for line in found.lines:
+        if line.status is not SalesStatus.CANCELED:
+            by_reference.setdefault(line.reference, []).append(line)
+    missing = []
+    for wanted_line in wanted.lines:
+        candidates = by_reference.pop(str(wanted_line.line_no), [])
+        if not candidates:
+            missing.append(wanted_line)
+            continue
+        if len(candidates) > 1:
+            conflicts.append(f"line {wanted_line.line_no} is there {len(candidates)} times")
+        conflicts += _line_conflicts(wanted_line, candidates[0])
+    conflicts += [
+        f"line {reference or line.sequence} ({line.item}) is not in the quote"
+        for reference, lines in by_reference.items()
+        for line in lines
+    ]
+    return Difference(tuple(missing), tuple(conflicts))
+
+
+def _line_conflicts(wanted: NewOrderLine, found: OrderLine) -> list[str]:
+    pairs = (
+        ("item", found.item, wanted.item),
+        ("quantity", found.quantity, wanted.quantity),
+        ("unit", found.unit, wanted.unit),
+        ("price", found.price, wanted.price),
+        ("discount per unit", found.discount_per_unit, wanted.discount_per_unit),
+        ("charges", found.charges, wanted.charges),
+    )
+    return [f"line {wanted.line_no}: {name} {is_}, wanted {should}" for name, is_, should in pairs if is_ != should]

@@ -1,0 +1,351 @@
+"""Rows of Dynamics 365 Finance, and the order to be made there.
+
+Column names and enum symbols: the `$metadata` of finance and operations. Finance shows an empty date as 1900-01-01;
+here it is None. Money is in the row's currency unless a field says otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from dynamics.rows import Exact, FinanceDay, FinanceMoment, ReadRow, YesNo
+
+
+class SalesStatus(StrEnum):
+    """SalesStatus: of an order or a line. What the client shows as "Open order" is `Backorder`."""
+
+    NONE = "None"
+    BACKORDER = "Backorder"
+    DELIVERED = "Delivered"
+    INVOICED = "Invoiced"
+    CANCELED = "Canceled"
+
+
+class ProcessingStatus(StrEnum):
+    """SalesOrderProcessingStatus."""
+
+    ACTIVE = "Active"
+    CONFIRMED = "Confirmed"
+    PICKED = "Picked"
+    PARTIALLY_DELIVERED = "PartiallyDelivered"
+    DELIVERED = "Delivered"
+    INVOICED = "Invoiced"
+    PARTIALLY_INVOICED = "PartiallyInvoiced"
+    CANCELED = "Canceled"
+    DELIVERED_PARTIALLY_INVOICED = "DeliveredPartiallyInvoiced"
+
+
+MAY_BE_PARTLY_INVOICED = frozenset(
+    {
+        ProcessingStatus.PARTIALLY_DELIVERED,
+        ProcessingStatus.PARTIALLY_INVOICED,
+        ProcessingStatus.DELIVERED_PARTIALLY_INVOICED,
+    }
+)
+"""Open orders of which an invoice may exist: their value not yet invoiced is not their total."""
+
+
+class Customer(ReadRow):
+    """CustomersV3. The credit limit is in the company's accounting currency."""
+
+    company: str = Field(alias="dataAreaId")
+    account: str = Field(alias="CustomerAccount")
+    name: str = Field("", alias="OrganizationName")
+    group: str = Field("", alias="CustomerGroupId")
+    currency: str = Field("", alias="SalesCurrencyCode")
+    invoice_account: str = Field("", alias="InvoiceAccount", description="Empty: the customer itself")
+    payment_terms: str = Field("", alias="PaymentTerms")
+    price_group: str = Field("", alias="DiscountPriceGroupId")
+    credit_limit: Exact = Field(alias="CreditLimit")
+    unlimited: YesNo = Field(False, alias="CredManCustUnlimitedCredit")
+    limit_expires_on: FinanceDay = Field(None, alias="CredManCreditLimitExpiryDate")
+    on_hold: str = Field("No", alias="OnHoldStatus")
+    excluded: YesNo = Field(False, alias="CredManExclude")
+    account_status: str = Field("", alias="CredManAccountStatusId")
+    credit_group: str = Field("", alias="CredManGroupId")
+
+
+class ReleasedProduct(ReadRow):
+    """ReleasedProductsV2: an item as a company sells it. Prices and cost in the company's accounting currency."""
+
+    item: str = Field(alias="ItemNumber")
+    sales_unit: str = Field("", alias="SalesUnitSymbol")
+    sales_price: Exact = Field(Decimal(0), alias="SalesPrice")
+    sales_price_quantity: Exact = Field(Decimal(1), alias="SalesPriceQuantity")
+    cost: Exact = Field(Decimal(0), alias="UnitCost")
+    cost_quantity: Exact = Field(Decimal(1), alias="UnitCostQuantity")
+    lifecycle_state: str = Field("", alias="ProductLifecycleStateId")
+    overdelivery_pct: Exact = Field(Decimal(0), alias="SalesOverdeliveryPercentage")
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Cost of one unit."""
+        return self.cost / (self.cost_quantity or Decimal(1))
+
+
+class PriceAgreement(ReadRow):
+    """SalesPriceAgreements: an active sales price of an item."""
+
+    item: str = Field(alias="ItemNumber")
+    account: str = Field("", alias="CustomerAccountNumber")
+    group: str = Field("", alias="PriceCustomerGroupCode")
+    currency: str = Field("", alias="PriceCurrencyCode")
+    unit: str = Field("", alias="QuantityUnitySymbol")
+    from_quantity: Exact = Field(Decimal(0), alias="FromQuantity")
+    to_quantity: Exact = Field(Decimal(0), alias="ToQuantity", description="0: no upper bound")
+    valid_from: FinanceDay = Field(None, alias="PriceApplicableFromDate")
+    valid_to: FinanceDay = Field(None, alias="PriceApplicableToDate")
+    price: Exact = Field(alias="Price")
+    price_quantity: Exact = Field(Decimal(1), alias="SalesPriceQuantity")
+    charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
+    search_continues: YesNo = Field(False, alias="WillSearchContinue")
+    site: str = Field("", alias="PriceSiteId")
+    warehouse: str = Field("", alias="PriceWarehouseId")
+
+    @property
+    def unit_price(self) -> Decimal:
+        """Price of one unit, unrounded."""
+        return self.price / (self.price_quantity or Decimal(1))
+
+
+class PaymentTerm(ReadRow):
+    """PaymentTerms."""
+
+    name: str = Field(alias="Name")
+    days: int = Field(0, alias="NumberOfDays")
+    months: int = Field(0, alias="NumberOfMonths")
+    method: str = Field("Net", alias="PaymentMethodType")
+
+
+class OpenTransaction(ReadRow):
+    """CustTransOpens: what is open of one customer transaction; a payment not yet applied is negative."""
+
+    account: str = Field(alias="AccountNum")
+    amount: Exact = Field(alias="AmountCur", description="Transaction currency")
+    amount_company: Exact = Field(alias="AmountMST", description="Accounting currency of the company")
+    due_on: FinanceDay = Field(None, alias="DueDate")
+    posted_on: FinanceDay = Field(None, alias="TransDate")
+
+
+class Transaction(ReadRow):
+    """CustTransactions: a posted customer transaction, in its own currency."""
+
+    account: str = Field(alias="AccountNum")
+    invoice: str = Field("", alias="Invoice")
+    voucher: str = Field("", alias="Voucher")
+    currency: str = Field("", alias="CurrencyCode")
+    amount: Exact = Field(alias="AmountCur")
+    settled: Exact = Field(Decimal(0), alias="SettleAmountCur")
+    due_on: FinanceDay = Field(None, alias="DueDate")
+    closed_on: FinanceDay = Field(None, alias="Closed", description="None: still open")
+    last_settled_on: FinanceDay = Field(None, alias="LastSettleDate")
+    last_settle_voucher: str = Field("", alias="LastSettleVoucher")
+
+    @property
+    def open_amount(self) -> Decimal:
+        """What is still open, with the sign of the transaction."""
+        return Decimal(0) if self.closed_on is not None else self.amount - self.settled
+
+
+class OrderHeader(ReadRow):
+    """SalesOrderHeadersV4 or V2."""
+
+    company: str = Field(alias="dataAreaId")
+    number: str = Field(alias="SalesOrderNumber")
+    account: str = Field(alias="OrderingCustomerAccountNumber")
+    invoice_account: str = Field("", alias="InvoiceCustomerAccountNumber")
+    currency: str = Field(alias="CurrencyCode")
+    requisition: str = Field("", alias="CustomerRequisitionNumber", description="Our order key")
+    reference: str = Field("", alias="CustomersOrderReference")
+    payment_terms: str = Field("", alias="PaymentTermsName")
+    status: SalesStatus = Field(alias="SalesOrderStatus")
+    processing: ProcessingStatus = Field(alias="SalesOrderProcessingStatus")
+    totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
+    total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
+    tax: Exact = Field(Decimal(0), alias="OrderTotalTaxAmount", description="Meaningless until totals are calculated")
+
+
+class OrderLine(ReadRow):
+    """SalesOrderLinesV3, or a line expanded from SalesOrderHeadersV2."""
+
+    lot: str = Field(alias="InventoryLotId")
+    order_number: str = Field("", alias="SalesOrderNumber")
+    sequence: int = Field(0, alias="LineCreationSequenceNumber")
+    reference: str = Field("", alias="OrderLineReference", description="Number of the quote line")
+    item: str = Field(alias="ItemNumber")
+    quantity: Exact = Field(alias="OrderedSalesQuantity")
+    unit: str = Field("", alias="SalesUnitSymbol")
+    price: Exact = Field(Decimal(0), alias="SalesPrice")
+    discount_per_unit: Exact = Field(Decimal(0), alias="LineDiscountAmount")
+    charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
+    amount: Exact = Field(alias="LineAmount", description="Before tax")
+    status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
+
+    @property
+    def line_no(self) -> int:
+        """Number of the quote line; the creation sequence where the reference is not one of ours."""
+        return int(self.reference) if self.reference.isdecimal() else self.sequence
+
+
+class OpenOrder(OrderHeader):
+    """SalesOrderHeadersV2 with its lines."""
+
+    lines: tuple[OrderLine, ...] = Field((), alias="SalesOrderLines")
+    invoiced: Decimal = Field(Decimal(0), description="Incl. tax, of its invoices, where it is partly invoiced")
+
+    @property
+    def net(self) -> Decimal:
+        """Sum of the lines that are not cancelled, before tax."""
+        return sum((line.amount for line in self.lines if line.status is not SalesStatus.CANCELED), Decimal(0))
+
+
+class InvoiceLine(ReadRow):
+    """SalesInvoiceV4Lines."""
+
+    sequence: int = Field(alias="LineCreationSequenceNumber", description="That of the order's line")
+    item: str = Field("", alias="ProductNumber")
+    quantity: Exact = Field(alias="InvoicedQuantity")
+    price: Exact = Field(Decimal(0), alias="SalesPrice")
+    net: Exact = Field(alias="LineAmount")
+    tax: Exact = Field(Decimal(0), alias="LineTotalTaxAmount")
+
+
+class PostedInvoice(ReadRow):
+    """SalesInvoiceHeadersV4, with lines where they were asked for."""
+
+    company: str = Field("", alias="dataAreaId")
+    number: str = Field(alias="InvoiceNumber")
+    order_number: str = Field("", alias="SalesOrderNumber", description="Empty: a free-text invoice")
+    account: str = Field("", alias="InvoiceCustomerAccountNumber")
+    invoiced_on: FinanceMoment = Field(None, alias="InvoiceDate")
+    voucher: str = Field("", alias="LedgerVoucher")
+    currency: str = Field("", alias="CurrencyCode")
+    total: Exact = Field(alias="TotalInvoiceAmount", description="Incl. tax and charges")
+    tax: Exact = Field(Decimal(0), alias="TotalTaxAmount")
+    payment_terms: str = Field("", alias="PaymentTermsName")
+    lines: tuple[InvoiceLine, ...] = Field((), alias="SalesInvoiceLinesV4")
+
+
+class SlipLine(ReadRow):
+    """ShipmentPackingSlipJournalLines: what one packing slip took of one order line."""
+
+    slip: str = Field(alias="ShipmentPackingSlipVersionNumber")
+    order_number: str = Field("", alias="ConsignerOrderNumber")
+    sequence: int = Field(0, alias="ConsignerLineNumber", description="LineCreationSequenceNumber of the order's line")
+    lot: str = Field("", alias="InventoryLotId")
+    item: str = Field("", alias="ItemNumber")
+    shipped: Exact = Field(alias="ShippedQuantity")
+
+
+class Slip(ReadRow):
+    """ShipmentPackingSlipJournalHeaders with its lines."""
+
+    slip: str = Field(alias="ShipmentPackingSlipVersionNumber")
+    account: str = Field("", alias="ConsigneeAccountNumber")
+    posted_on: FinanceDay = Field(None, alias="DocumentDate")
+    lines: tuple[SlipLine, ...] = Field((), alias="ShipmentPackingSlipJournalLines")
+
+
+class CreditControl(ReadRow):
+    """SalesTableBiEntities: whether credit management stopped an order."""
+
+    number: str = Field(alias="SalesId")
+    in_control: YesNo = Field(False, alias="CredManInCreditControl")
+    released: YesNo = Field(False, alias="CredManReleasedFromCreditControl")
+    rejected: YesNo = Field(False, alias="CredManRejected")
+
+
+class NewOrderLine(ReadRow):
+    """A line to be ordered. Money in the order's currency."""
+
+    line_no: int
+    item: str
+    description: str = ""
+    unit: str
+    quantity: Exact
+    price: Exact
+    discount_per_unit: Exact = Decimal(0)
+    charges: Exact = Field(Decimal(0), description="Added to the line, e.g. the cent that rounding per unit lost")
+    amount: Exact = Field(description="What the line must come to, before tax")
+
+
+class NewOrder(ReadRow):
+    """An order to be made in Finance, once."""
+
+    company: str
+    key: str = Field(description="Our key, at most 20 characters; the order number where numbers are manual")
+    account: str
+    currency: str
+    quote_number: str
+    name: str = ""
+    payment_terms: str = Field("", description="Empty: the customer's")
+    requested_receipt: date | None = None
+    lines: tuple[NewOrderLine, ...]
+
+
+class FinanceOrder(ReadRow):
+    """An order as Finance holds it."""
+
+    header: OrderHeader
+    lines: tuple[OrderLine, ...]
+    found: bool = Field(False, description="It was there before we asked to make it")
+
+    @property
+    def net(self) -> Decimal:
+        """Sum of the lines, before tax."""
+        return sum((line.amount for line in self.lines), Decimal(0))
+
+
+class Pricing(ReadRow):
+    """What Finance says of a customer, of items and of their prices, read in one batch."""
+
+    customer: Customer | None = Field(description="None: Finance does not know the account in this company")
+    products: dict[str, ReleasedProduct]
+    agreements: tuple[PriceAgreement, ...]
+    payment_terms: dict[str, PaymentTerm]
+
+
+class CreditRead(ReadRow):
+    """What Finance says of a customer's credit, read in one batch."""
+
+    read_at: datetime = Field(description="UTC, before the read left")
+    customer: Customer | None
+    open_transactions: tuple[OpenTransaction, ...]
+    open_orders: tuple[OpenOrder, ...]
+    own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
+    pricing: Pricing | None = None
+
+
+class BillingRead(ReadRow):
+    """What Finance posted on an order, read in one batch."""
+
+    header: OrderHeader
+    lines: tuple[OrderLine, ...]
+    slips: tuple[SlipLine, ...]
+    invoices: tuple[PostedInvoice, ...]
+    open_transactions: tuple[Transaction, ...] = Field(description="Of the customer, still open, all orders")
+
+    def open_amount(self, invoice: str) -> Decimal:
+        """What is open on an invoice: 0 once Finance has no open transaction of it any more."""
+        return sum((t.open_amount for t in self.open_transactions if t.invoice == invoice), Decimal(0))
+
+
+class Sweep(ReadRow):
+    """What Finance posted since a day, in one company."""
+
+    slips: tuple[Slip, ...]
+    invoices: tuple[PostedInvoice, ...]
+    settled: tuple[Transaction, ...]
+    settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+
+
+class Posted(ReadRow):
+    """The answer of the posting service; each operation fills what it has."""
+
+    confirmation: str = Field("", alias="ConfirmationNumber")
+    packing_slip: str = Field("", alias="PackingSlipId")
+    invoice: str = Field("", alias="InvoiceId")
