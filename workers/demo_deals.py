@@ -1,0 +1,119 @@
+"""The deals of `q2c demo`: one for every kind of decision, each with the end its input says it must have.
+
+Items, prices and customers are those of the sandbox's sample companies: US-001 has room for credit, US-002 is checked
+against 90 % of 10,000.00, US-004 has no limit. Prices are of the price list; discounts decide who is asked
+(policies/discount.yaml).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class End(StrEnum):
+    """How a deal must end."""
+
+    CLOSED = "closed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FULFILMENT = "fulfilment"
+    """Ordered and confirmed, waiting for a shipment that never comes."""
+
+
+@dataclass(frozen=True)
+class SampleDeal:
+    """One quote and its story.
+
+    Attributes:
+        title: what it shows, in words.
+        request: body of the desk's `POST /quotes`, without its number.
+        plan: how the people played by the sandbox treat it, as the desk's `PUT /autopilot` takes it.
+        end: how it must end.
+        levels: highest level of approval it must need; 0: none.
+        held: credit must be refused, and released by a person.
+        parked: a step must be parked, and retried by a person.
+        expires: its time must run out; the demo moves the clock of this one run.
+    """
+
+    title: str
+    request: dict[str, Any]
+    plan: dict[str, Any] = field(default_factory=dict)
+    end: End = End.CLOSED
+    levels: int = 0
+    held: bool = False
+    parked: bool = False
+    expires: bool = False
+
+
+def _quote(
+    name: str,
+    customer: str,
+    *lines: tuple[str, int, int],
+    rep: str = "rita",
+    opportunity: bool = False,
+) -> dict[str, Any]:
+    """A quote of lines (item, quantity, discount in per cent)."""
+    return {
+        "company": "usmf",
+        "customer": customer,
+        "rep": rep,
+        "name": name,
+        "opportunity": opportunity,
+        "payment_terms": "Net 30",
+        "lines": [{"item": item, "quantity": quantity, "discount_pct": discount} for item, quantity, discount in lines],
+    }
+
+
+PARKED = SampleDeal(
+    "A step is parked and retried",
+    _quote("Studio refresh", "US-001", ("P100", 12, 0), rep="ravi"),
+    plan={"retry_parked": True},
+    parked=True,
+)
+"""Submitted alone and first: the refusal that parks it hits the first order that is confirmed."""
+
+SAMPLE = (
+    SampleDeal("No approval needed", _quote("Ten headphones", "US-001", ("P100", 10, 5), opportunity=True)),
+    SampleDeal("Two levels of approval", _quote("Showroom fit-out", "US-004", ("P250", 100, 22)), levels=2),
+    SampleDeal("Up to the CFO", _quote("Nationwide rollout", "US-004", ("P250", 1000, 36), opportunity=True), levels=3),
+    SampleDeal("Credit hold, released", _quote("Grand opening", "US-002", ("P100", 50, 10)), held=True),
+    SampleDeal(
+        "Shipped in two parts, two invoices",
+        _quote("Split delivery", "US-001", ("P100", 10, 5), rep="ravi"),
+        plan={"shipments": [{"1": "6"}, "rest"]},
+    ),
+    SampleDeal(
+        "Paid in parts",
+        _quote("Instalments", "US-004", ("P250", 8, 10)),
+        plan={"payments": ["600.00", "900.00", "rest"]},
+    ),
+    SampleDeal(
+        "Rejected",
+        _quote("Too cheap", "US-004", ("P250", 20, 26), rep="ravi"),
+        plan={"decisions": ["reject"], "comment": "Below what we can do for this customer."},
+        end=End.REJECTED,
+        levels=2,
+    ),
+    SampleDeal(
+        "Expires unanswered",
+        _quote("No answer", "US-001", ("P250", 2, 0)),
+        plan={"accept": "never"},
+        end=End.EXPIRED,
+        expires=True,
+    ),
+    SampleDeal(
+        "Three lines, one approver",
+        _quote("Listening room", "US-004", ("P100", 4, 15), ("P250", 2, 5), ("P099", 6, 0), opportunity=True),
+        levels=1,
+    ),
+)
+
+
+def sample_deals(count: int) -> Iterator[tuple[str, SampleDeal]]:
+    """Number of the quote and the deal, `count` of them: the parked one, then the sample over and over."""
+    yield "Q-1001", PARKED
+    for n in range(count - 1):
+        yield f"Q-{1002 + n}", SAMPLE[n % len(SAMPLE)]
