@@ -1,0 +1,118 @@
+"""One request's work on the tables: who does it, what must be recalculated, which messages it raises.
+
+A create with lines, a change of twenty lines in a change set, or an action all touch a document several times; its
+totals are computed once, at the end, inside the same transaction, and the messages (Create, Update, Win …) are handed
+to the webhooks only if that transaction commits.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.dataverse.schema import Entity, Schema
+from sandbox.store import Database, Row, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that happened to a row, as a registered step sees it.
+
+    Attributes:
+        name: Create, Update, Delete, Win, Close, Revise or Lose.
+        entity: The table.
+        row_id: The row's id.
+        target: The stored columns sent or changed (empty for a delete).
+        before: The row before, None for a create.
+        after: The row after, None for a delete.
+        user: The row of the caller.
+        correlation_id: Shared by all messages of one request.
+    """
+
+    name: str
+    entity: Entity
+    row_id: str
+    target: Row
+    before: Row | None
+    after: Row | None
+    user: Row
+    correlation_id: str
+
+
+@dataclass
+class Operation:
+    """The work of one request.
+
+    Attributes:
+        db: The tables.
+        schema: Their definitions.
+        user: The caller's `systemuser` row.
+        now: The moment of the request, as rows store it.
+        integration: The caller is an integration user and sales order processing integration is on: orders and
+            invoices are stored as sent, without price calculation.
+        correlation_id: Names the request in every message it raises.
+        touched: (logical name, id) of documents whose totals must be computed again.
+        messages: What happened, in order.
+    """
+
+    db: Database
+    schema: Schema
+    user: Row
+    now: str
+    integration: bool = False
+    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    touched: dict[tuple[str, str], None] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def user_id(self) -> str:
+        """The caller's `systemuserid`."""
+        return str(self.user["systemuserid"])
+
+    def table(self, entity: Entity) -> Table:
+        """The rows of a table."""
+        return self.db.table(entity.entity_set, (entity.key,))
+
+    def rows(self, name: str) -> Table:
+        """The rows of a table by its logical name."""
+        return self.table(self.schema.by_name[name])
+
+    def row(self, name: str, row_id: Any) -> Row | None:
+        """A row by logical name and id, None where there is none."""
+        return None if row_id is None else self.rows(name).get((row_id,))
+
+    def touch(self, name: str, row_id: str) -> None:
+        """Have a document's totals computed at the end."""
+        self.touched[(name, row_id)] = None
+
+    def put(self, entity: Entity, row_id: str, changes: Row) -> Row:
+        """Change a row with the stamps every write leaves (modified, version)."""
+        stamps = {
+            "modifiedon": self.now,
+            "_modifiedby_value": self.user_id,
+            "versionnumber": self.db.version + 1,
+        }
+        return self.table(entity).update((row_id,), {**changes, **stamps})
+
+    def say(self, name: str, entity: Entity, target: Row, before: Row | None, after: Row | None) -> None:
+        """Record a message for the registered steps."""
+        row = after if after is not None else before
+        row_id = str(row[entity.key]) if row is not None else ""
+        message = Message(name, entity, row_id, target, before, after, self.user, self.correlation_id)
+        self.messages.append(message)
+
+
+@contextmanager
+def run(
+    operation: Operation, settle: Callable[[Operation], None], deliver: Callable[[list[Message]], None]
+) -> Iterator[Operation]:
+    """Do an operation in a transaction: then `settle` computes totals, and `deliver` gets the messages after commit."""
+    with operation.db.transaction():
+        yield operation
+        settle(operation)
+        if operation.messages:
+            messages = list(operation.messages)
+            operation.db.defer(lambda: deliver(messages))

@@ -1,0 +1,255 @@
+"""What Dataverse computes on opportunities, quotes, orders and invoices: prices from the list, line amounts, totals.
+
+Line: baseamount = (price per unit − volume discount) × quantity; extendedamount = baseamount − manual discount + tax.
+Header: detail amount = Σ (extended − tax); less the header's discount (amount and percentage of the detail amount);
+plus freight and the lines' tax. Amounts are rounded to the currency's decimals, half away from zero.
+(Microsoft Learn: quote and quotedetail column descriptions; "Calculate price in opportunity, quote, order, and invoice
+records"; pricing error codes: global choice `qooi_pricingerrorcode`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+from sandbox.dataverse import errors
+from sandbox.dataverse.operation import Operation
+from sandbox.dataverse.values import money
+from sandbox.store import Row
+
+NO_ERROR: Final = 0
+DETAIL_ERROR: Final = 1
+MISSING_PRICE_LEVEL: Final = 2
+INACTIVE_PRICE_LEVEL: Final = 3
+MISSING_QUANTITY: Final = 4
+MISSING_UNIT_PRICE: Final = 5
+MISSING_PRODUCT: Final = 6
+MISSING_UOM: Final = 10
+PRODUCT_NOT_IN_PRICE_LEVEL: Final = 11
+MISSING_PRICE: Final = 14
+
+_ZERO: Final = Decimal(0)
+_PRICE_STEP: Final = Decimal("0.0001")
+_HUNDRED: Final = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A priced table and the table of its lines.
+
+    Attributes:
+        name: Logical name of the header.
+        line: Logical name of the line.
+        lookup: The line's stored lookup to the header.
+        number: The header's number column, None where it has none.
+        prefix: What its numbers begin with.
+        editable: States in which header and lines can be edited.
+        line_state: The line's column that repeats the header's state.
+    """
+
+    name: str
+    line: str
+    lookup: str
+    number: str | None
+    prefix: str
+    editable: frozenset[int]
+    line_state: str
+
+
+DOCUMENTS: Final[Mapping[str, Document]] = {
+    document.name: document
+    for document in (
+        Document(
+            "opportunity",
+            "opportunityproduct",
+            "_opportunityid_value",
+            None,
+            "",
+            frozenset({0, 1, 2}),
+            "opportunitystatecode",
+        ),
+        Document("quote", "quotedetail", "_quoteid_value", "quotenumber", "QUO", frozenset({0}), "quotestatecode"),
+        Document(
+            "salesorder",
+            "salesorderdetail",
+            "_salesorderid_value",
+            "ordernumber",
+            "ORD",
+            frozenset({0}),
+            "salesorderstatecode",
+        ),
+        Document(
+            "invoice", "invoicedetail", "_invoiceid_value", "invoicenumber", "INV", frozenset({0}), "invoicestatecode"
+        ),
+    )
+}
+LINES: Final[Mapping[str, Document]] = {document.line: document for document in DOCUMENTS.values()}
+
+
+def precision_of(operation: Operation, row: Row) -> Decimal:
+    """The smallest unit of a row's currency as a Decimal step, e.g. 0.01 for USD and 1 for JPY."""
+    currency = operation.row("transactioncurrency", row.get("_transactioncurrencyid_value"))
+    places = 2 if currency is None else currency.get("currencyprecision")
+    return Decimal(1).scaleb(-int(2 if places is None else places))
+
+
+def check_currency(operation: Operation, header: Row) -> None:
+    """A document's currency must be its price list's.
+
+    Raises:
+        DataverseError: They differ.
+    """
+    price_list = operation.row("pricelevel", header.get("_pricelevelid_value"))
+    if price_list is None:
+        return
+    if price_list.get("_transactioncurrencyid_value") != header.get("_transactioncurrencyid_value"):
+        raise errors.currencies_differ()
+
+
+def skips_pricing(operation: Operation, name: str) -> bool:
+    """Whether a document is stored as sent: an order or invoice written by an integration user.
+
+    (Microsoft Learn: "Enable sales order processing integration".)
+    """
+    return operation.integration and name in ("salesorder", "invoice")
+
+
+def settle(operation: Operation) -> None:
+    """Compute again every document the operation touched."""
+    while operation.touched:
+        name, row_id = next(iter(operation.touched))
+        del operation.touched[(name, row_id)]
+        if not skips_pricing(operation, name):
+            recalculate(operation, name, row_id)
+
+
+def recalculate(operation: Operation, name: str, row_id: str) -> None:
+    """Price every line of a document and sum it up; writes only what changed."""
+    document = DOCUMENTS[name]
+    header = operation.row(name, row_id)
+    if header is None:
+        return
+    step = precision_of(operation, header)
+    rate = header.get("exchangerate") or Decimal(1)
+    line_entity = operation.schema.by_name[document.line]
+    lines: list[Row] = []
+    for line in operation.rows(document.line).find(**{document.lookup: row_id}):
+        priced = _price_line(operation, header, line, step)
+        priced[document.line_state] = header["statecode"]
+        changes = _changed(line, _with_base(line_entity.columns, priced, rate))
+        lines.append(operation.put(line_entity, line[line_entity.key], changes) if changes else line)
+    entity = operation.schema.by_name[name]
+    totals = _totals(header, lines, step)
+    changes = _changed(header, _with_base(entity.columns, {**_money_of(entity.columns, header), **totals}, rate))
+    if changes:
+        operation.put(entity, row_id, changes)
+
+
+def _changed(row: Row, computed: Row) -> Row:
+    return {name: value for name, value in computed.items() if row.get(name) != value}
+
+
+def _money_of(columns: Mapping[str, Any], row: Row) -> Row:
+    return {name: row[name] for name, column in columns.items() if column.type == "Money" and row.get(name) is not None}
+
+
+def _with_base(columns: Mapping[str, Any], values: Row, rate: Decimal) -> Row:
+    """The values and, for each amount, its twin in the base currency."""
+    twins = {
+        f"{name}_base": None if value is None else money(value / rate)
+        for name, value in values.items()
+        if f"{name}_base" in columns and not name.endswith("_base")
+    }
+    return {**{name: value for name, value in values.items() if name in columns}, **twins}
+
+
+def _price_line(operation: Operation, header: Row, line: Row, step: Decimal) -> Row:
+    """The computed columns of one line."""
+    price, problem = _unit_price(operation, header, line)
+    quantity = line.get("quantity")
+    if quantity is None and problem == NO_ERROR:
+        problem = MISSING_QUANTITY
+    volume = line.get("volumediscountamount") or _ZERO
+    base = ((price or _ZERO) - volume) * (quantity or _ZERO)
+    base = base.quantize(step, ROUND_HALF_UP)
+    manual = line.get("manualdiscountamount") or _ZERO
+    tax = line.get("tax") or _ZERO
+    priced: Row = {
+        "priceperunit": None if price is None else money(price),
+        "baseamount": money(base),
+        "extendedamount": money(base - manual + tax),
+        "pricingerrorcode": problem,
+    }
+    for name in ("manualdiscountamount", "tax", "volumediscountamount"):
+        if line.get(name) is not None:
+            priced[name] = line[name]
+    return priced
+
+
+def _unit_price(operation: Operation, header: Row, line: Row) -> tuple[Decimal | None, int]:
+    """The price per unit and the pricing error, if any: own price, write-in price, or the price list's."""
+    given: Decimal | None = line.get("priceperunit")
+    if line.get("ispriceoverridden") or line.get("isproductoverridden"):
+        return given, NO_ERROR if given is not None else MISSING_UNIT_PRICE
+    if line.get("_productid_value") is None:
+        return given, MISSING_PRODUCT
+    if line.get("_uomid_value") is None:
+        return given, MISSING_UOM
+    price_list = operation.row("pricelevel", header.get("_pricelevelid_value"))
+    if price_list is None:
+        return given, MISSING_PRICE_LEVEL
+    if price_list.get("statecode") != 0:
+        return given, INACTIVE_PRICE_LEVEL
+    item = operation.rows("productpricelevel").first(
+        _pricelevelid_value=header["_pricelevelid_value"],
+        _productid_value=line["_productid_value"],
+        _uomid_value=line["_uomid_value"],
+    )
+    if item is None:
+        return None, PRODUCT_NOT_IN_PRICE_LEVEL
+    price = list_price(operation, item)
+    return price, NO_ERROR if price is not None else MISSING_PRICE
+
+
+def list_price(operation: Operation, item: Row) -> Decimal | None:
+    """The price per unit a price list item gives, by its pricing method (amount, percent of list, markup, margin)."""
+    method = item.get("pricingmethodcode") or 1
+    amount: Decimal | None = item.get("amount")
+    if method == 1:
+        return amount
+    product = operation.row("product", item.get("_productid_value")) or {}
+    source = {2: "price", 3: "currentcost", 4: "currentcost", 5: "standardcost", 6: "standardcost"}[method]
+    base: Decimal | None = product.get(source)
+    if base is None:
+        return None
+    share = (item.get("percentage") or _ZERO) / _HUNDRED
+    if method == 2:
+        price = base * share
+    elif method in (3, 5):
+        price = base * (1 + share)
+    else:
+        price = base / (1 - share)
+    return price.quantize(_PRICE_STEP, ROUND_HALF_UP)
+
+
+def _totals(header: Row, lines: list[Row], step: Decimal) -> Row:
+    """The computed columns of a header."""
+    tax = sum((line.get("tax") or _ZERO for line in lines), _ZERO)
+    detail = sum((line["extendedamount"] - (line.get("tax") or _ZERO) for line in lines), _ZERO)
+    line_discount = sum((line.get("manualdiscountamount") or _ZERO for line in lines), _ZERO)
+    percentage = header.get("discountpercentage") or _ZERO
+    discount = (header.get("discountamount") or _ZERO) + (detail * percentage / _HUNDRED).quantize(step, ROUND_HALF_UP)
+    net = detail - discount
+    freight = header.get("freightamount") or _ZERO
+    broken = any(line.get("pricingerrorcode") for line in lines)
+    return {
+        "totallineitemamount": money(detail),
+        "totallineitemdiscountamount": money(line_discount),
+        "totaldiscountamount": money(discount),
+        "totalamountlessfreight": money(net),
+        "totaltax": money(tax),
+        "totalamount": money(net + freight + tax),
+        "pricingerrorcode": DETAIL_ERROR if broken else NO_ERROR,
+    }

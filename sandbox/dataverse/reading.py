@@ -1,0 +1,232 @@
+"""What a row looks like in an answer: the columns asked for, annotations, and the rows expanded into it.
+
+The columns of a `$select` are worked out once for each table and selection, because reads are what the sandbox answers
+most. (Microsoft Learn: "Retrieve a table row using the Web API", "Join tables using OData", "Select columns using
+OData", "Formatted values".)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sandbox.dataverse import errors
+from sandbox.dataverse.filtering import Dialects
+from sandbox.dataverse.schema import Collection, Column, Entity, Navigation, Schema
+from sandbox.dataverse.values import shown
+from sandbox.odata.filters import Filter, FilterError, compile_filter
+from sandbox.odata.query import NO_OPTIONS, Expand, QueryOptions, SortKey, matching, read_page
+from sandbox.store import Database, Row
+
+FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"
+LOGICAL_NAME: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
+NAVIGATION: Final = "Microsoft.Dynamics.CRM.associatednavigationproperty"
+_EXPANDED_PAGE: Final = 5000
+
+
+def etag(row: Row) -> str:
+    """A row's entity tag."""
+    return f'W/"{row["versionnumber"]}"'
+
+
+class Annotations:
+    """Which annotations a request asked for with `Prefer: odata.include-annotations`."""
+
+    def __init__(self, pattern: str | None) -> None:
+        wanted = [part.strip() for part in (pattern or "").split(",") if part.strip()]
+        self.formatted = self._has(wanted, FORMATTED)
+        self.logical_name = self._has(wanted, LOGICAL_NAME)
+        self.navigation = self._has(wanted, NAVIGATION)
+        self.errors = "*" in wanted
+        self.any = self.formatted or self.logical_name or self.navigation
+
+    @staticmethod
+    def _has(wanted: list[str], name: str) -> bool:
+        return any(
+            part == "*" or part == name or (part.endswith(".*") and name.startswith(part[:-1])) for part in wanted
+        )
+
+
+NO_ANNOTATIONS: Final = Annotations(None)
+
+
+class Reader:
+    """Reads rows of one environment."""
+
+    def __init__(self, db: Database, schema: Schema) -> None:
+        self._db = db
+        self._schema = schema
+        self._dialects = Dialects(db, schema)
+        self._selections: dict[tuple[str, tuple[str, ...] | None], tuple[str, ...]] = {}
+
+    def condition(self, entity: Entity, text: str | None) -> Filter | None:
+        """The compiled `$filter`, None where there is none.
+
+        Raises:
+            DataverseError: The filter is wrong.
+        """
+        if text is None:
+            return None
+        try:
+            return compile_filter(text, self._dialects.of(entity))
+        except FilterError as problem:
+            raise errors.bad_query(str(problem)) from problem
+
+    def order(self, entity: Entity, options: QueryOptions) -> tuple[SortKey, ...]:
+        """The sort keys of `$orderby`, ended by the primary key.
+
+        Raises:
+            DataverseError: A column does not exist.
+        """
+        keys: list[SortKey] = []
+        for path, descending in options.orderby:
+            try:
+                keys.append(SortKey(self._dialects.of(entity).column(tuple(path.split("/"))).read, descending))
+            except FilterError as problem:
+                raise errors.bad_query(str(problem)) from problem
+        key = entity.key
+        return (*keys, SortKey(lambda row: row[key]))
+
+    def rows(self, entity: Entity, text: str | None) -> list[Row]:
+        """All rows of a table a filter selects."""
+        return matching(self._db.table(entity.entity_set, (entity.key,)), self.condition(entity, text))
+
+    def selection(self, entity: Entity, select: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The stored columns an answer shows: those selected and the primary key, or all.
+
+        Raises:
+            DataverseError: A column does not exist.
+        """
+        found = self._selections.get((entity.name, select))
+        if found is None:
+            found = self._selections[(entity.name, select)] = self._select(entity, select)
+        return found
+
+    @staticmethod
+    def _select(entity: Entity, select: tuple[str, ...] | None) -> tuple[str, ...]:
+        if select is None:
+            return tuple(column.stored for column in entity.columns.values())
+        stored: list[str] = []
+        for name in select:
+            column = entity.named(name)
+            if column is None:
+                raise errors.unknown_property(entity.name, name)
+            stored.append(column.stored)
+        if entity.key not in stored:
+            stored.append(entity.key)
+        return tuple(dict.fromkeys(stored))
+
+    def present(
+        self, entity: Entity, row: Row, options: QueryOptions = NO_OPTIONS, annotations: Annotations = NO_ANNOTATIONS
+    ) -> Row:
+        """One row as an answer shows it.
+
+        Raises:
+            DataverseError: `$select` or `$expand` names what is not there.
+        """
+        names = self.selection(entity, options.select)
+        answer: Row = {"@odata.etag": etag(row)}
+        if annotations.any:
+            self._annotated(entity, row, names, annotations, answer)
+        else:
+            get = row.get
+            for name in names:
+                answer[name] = get(name)
+        for item in options.expand:
+            self._expand(entity, row, item, annotations, answer)
+        return answer
+
+    def expander(self, entity: Entity, options: QueryOptions, annotations: Annotations) -> Callable[[Row], Row]:
+        """`present` for many rows of one table."""
+        self.selection(entity, options.select)
+        return lambda row: self.present(entity, row, options, annotations)
+
+    def _annotated(
+        self, entity: Entity, row: Row, names: tuple[str, ...], annotations: Annotations, answer: Row
+    ) -> None:
+        symbol = self._currency_symbol(entity, row) if annotations.formatted else ""
+        for name in names:
+            column = entity.by_stored[name]
+            value = row.get(name)
+            if value is not None:
+                if column.type == "Lookup":
+                    self._annotate_lookup(entity, row, column, value, annotations, answer)
+                elif annotations.formatted:
+                    text = shown(column, value, symbol)
+                    if text is not None:
+                        answer[f"{name}@{FORMATTED}"] = text
+            answer[name] = value
+
+    def _annotate_lookup(
+        self, entity: Entity, row: Row, column: Column, value: Any, annotations: Annotations, answer: Row
+    ) -> None:
+        target = target_of(column, row)
+        navigation = entity.navigation_of.get((column.name, target))
+        if annotations.navigation and navigation is not None:
+            answer[f"{column.stored}@{NAVIGATION}"] = navigation
+        if annotations.logical_name:
+            answer[f"{column.stored}@{LOGICAL_NAME}"] = target
+        if annotations.formatted:
+            name = self.name_of(target, value)
+            if name is not None:
+                answer[f"{column.stored}@{FORMATTED}"] = name
+
+    def name_of(self, target: str, row_id: Any) -> str | None:
+        """The primary name of a row, None where it is not there."""
+        entity = self._schema.by_name.get(target)
+        if entity is None or row_id is None:
+            return None
+        row = self._db.table(entity.entity_set, (entity.key,)).get((row_id,))
+        return None if row is None else row.get(entity.primary_name)
+
+    def _currency_symbol(self, entity: Entity, row: Row) -> str:
+        currencies = self._schema.by_name["transactioncurrency"]
+        table = self._db.table(currencies.entity_set, (currencies.key,))
+        currency = table.get((row.get("_transactioncurrencyid_value"),))
+        return str((currency or {}).get("currencysymbol") or "")
+
+    def _expand(self, entity: Entity, row: Row, item: Expand, annotations: Annotations, answer: Row) -> None:
+        navigation = entity.navigations.get(item.name)
+        if navigation is not None:
+            answer[item.name] = self._expand_single(row, navigation, item.options, annotations)
+            return
+        collection = entity.collections.get(item.name)
+        if collection is None:
+            raise errors.unknown_property(entity.name, item.name)
+        answer[item.name] = self._expand_many(entity, row, collection, item.options, annotations)
+
+    def _expand_single(
+        self, row: Row, navigation: Navigation, options: QueryOptions, annotations: Annotations
+    ) -> Row | None:
+        row_id = row.get(navigation.column.stored)
+        target = target_of(navigation.column, row)
+        if row_id is None or target not in navigation.targets:
+            return None
+        entity = self._schema.by_name.get(target)
+        if entity is None:
+            return None
+        found = self._db.table(entity.entity_set, (entity.key,)).get((row_id,))
+        return None if found is None else self.present(entity, found, options, annotations)
+
+    def _expand_many(
+        self, entity: Entity, row: Row, collection: Collection, options: QueryOptions, annotations: Annotations
+    ) -> list[Row]:
+        child, rows = self.children(entity, row, collection)
+        condition = self.condition(child, options.filter)
+        chosen = rows if condition is None else [found for found in rows if condition.matches(found)]
+        page = read_page(chosen, self.order(child, options), size=_EXPANDED_PAGE, top=options.top)
+        return [self.present(child, found, options, annotations) for found in page.rows]
+
+    def children(self, entity: Entity, row: Row, collection: Collection) -> tuple[Entity, list[Row]]:
+        """The rows of a collection navigation property, and their table."""
+        child = self._schema.by_name[collection.child]
+        lookup = child.columns[collection.lookup]
+        found = self._db.table(child.entity_set, (child.key,)).find(**{lookup.stored: row[entity.key]})
+        return child, [item for item in found if target_of(lookup, item) == entity.name]
+
+
+def target_of(column: Column, row: Mapping[str, Any]) -> str:
+    """The table a lookup of a row points to."""
+    if len(column.targets) == 1:
+        return column.targets[0]
+    return str(row.get(f"@{column.name}") or column.targets[0])

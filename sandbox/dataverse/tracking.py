@@ -1,0 +1,81 @@
+"""Change tracking: what changed in a table since a delta token, deletions included.
+
+(Microsoft Learn: "Use change tracking to synchronize data with external systems".)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sandbox.dataverse.errors import DataverseError
+from sandbox.dataverse.schema import Schema
+from sandbox.store import Change, Database, Row
+
+EXPIRY: Final = timedelta(days=7)
+_FORMAT: Final = "%m/%d/%Y %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A point in the history: everything up to `version` has been told."""
+
+    version: int
+    issued: datetime
+
+    def text(self) -> str:
+        """The form in which it goes into a delta link."""
+        return f"{self.version}!{self.issued.strftime(_FORMAT)}"
+
+
+class ChangeLog:
+    """Remembers deletions, and answers what changed since a token."""
+
+    def __init__(self, db: Database, schema: Schema) -> None:
+        self._db = db
+        self._tables = {entity.entity_set for entity in schema.by_set.values()}
+        self._deleted: dict[str, list[tuple[int, str]]] = {}
+        db.on_commit(self._note)
+
+    def _note(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.kind == "delete" and change.table in self._tables:
+                self._deleted.setdefault(change.table, []).append((change.version, str(change.key[0])))
+
+    def now(self) -> Token:
+        """The present point in the history."""
+        return Token(self._db.version, self._db.clock.now())
+
+    def parse(self, text: str) -> Token:
+        """A token from a delta link.
+
+        Raises:
+            DataverseError: It is not one of ours, or older than seven days.
+        """
+        version, _, moment = text.partition("!")
+        try:
+            issued = datetime.strptime(moment, _FORMAT).replace(tzinfo=self._db.clock.now().tzinfo)
+            token = Token(int(version), issued)
+        except ValueError as problem:
+            raise DataverseError(400, "0x80060888", "The delta token is malformed.") from problem
+        if self._db.clock.now() - issued > EXPIRY:
+            raise DataverseError(410, "0x80044352", "The version stamp specified is invalid: it has expired.")
+        return token
+
+    def deleted_since(self, entity_set: str, token: Token) -> list[str]:
+        """The ids of rows deleted after the token and not there again."""
+        return [row_id for version, row_id in self._deleted.get(entity_set, []) if version > token.version]
+
+    @staticmethod
+    def changed_since(rows: list[Row], token: Token) -> list[Row]:
+        """The rows written after the token, oldest change first."""
+        return sorted((row for row in rows if row["versionnumber"] > token.version), key=_version)
+
+    def clear(self) -> None:
+        """Forget the deletions, for a reset of the sandbox."""
+        self._deleted.clear()
+
+
+def _version(row: Row) -> int:
+    return int(row["versionnumber"])
