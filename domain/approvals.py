@@ -28,6 +28,7 @@ class StepPlan(Record):
     chain: str
     level: int
     role: str
+    accepted_roles: tuple[str, ...] = Field((), description="Roles that may decide: the step's, then higher ones")
     reasons: tuple[Reason, ...] = Field((), description="Empty where a higher level of the chain implies this one")
     comment_required: bool = False
     sla_business_hours: Decimal
@@ -54,6 +55,8 @@ class ApprovalPlan(Record):
     policy_version: str
     steps: tuple[StepPlan, ...]
     calendar: BusinessHours
+    reminders_pct: tuple[int, ...] = Field((), description="When to remind, in per cent of a step's business hours")
+    max_age_days: int = Field(14, description="A request older than this expires, as it does with its quote")
 
     @property
     def needed(self) -> bool:

@@ -1,0 +1,134 @@
+"""Who may decide a step, and whether a decision counts.
+
+Authority comes from two sides that must agree: the policy names who is asked, and the person's token says which roles
+the directory grants now. Nobody decides their own request or one they co-own, whatever roles they hold.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import Field
+
+from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
+from domain.messages import Actor
+from domain.policy import Policy
+from domain.quote import Person
+from domain.record import Record
+
+REQUESTER_CANNOT_APPROVE: Final = "REQUESTER_CANNOT_APPROVE"
+ALREADY_DECIDED: Final = "ALREADY_DECIDED"
+EXPIRED: Final = "EXPIRED"
+SUPERSEDED: Final = "SUPERSEDED"
+SEEN_HASH_MISMATCH: Final = "SEEN_HASH_MISMATCH"
+NOT_ASSIGNED: Final = "NOT_ASSIGNED"
+NO_AUTHORITY: Final = "NO_AUTHORITY"
+COMMENT_REQUIRED: Final = "COMMENT_REQUIRED"
+
+_DECIDED: Final = (ApprovalStatus.COMPLETED, ApprovalStatus.REJECTED, ApprovalStatus.WITHDRAWN)
+
+
+class NoApprover(LookupError):
+    """Nobody in the company may decide a step; the text says which role to fill."""
+
+
+class Assignment(Record):
+    """Who is asked to decide a step, or whose earlier approval covers it."""
+
+    assignees: tuple[Person, ...] = ()
+    covered_by: Person | None = Field(None, description="Not None: nobody is asked, this person's approval counts")
+
+
+def candidates(
+    company: str, chain: str, level: int, *, requester: Person, co_owner: Person | None, policy: Policy
+) -> tuple[Person, ...]:
+    """Who may decide a level of a chain in a company, in the order they are asked.
+
+    Holders of the level's role come first, then those of the higher roles of the chain, each person once, without the
+    requester and a co-owner.
+
+    Raises:
+        NoApprover: nobody is left.
+    """
+    roles = policy.discount.ladder(chain)[level - 1 :]
+    excluded = {_same(requester), *(() if co_owner is None else (_same(co_owner),))}
+    found: dict[str, Person] = {}
+    for role in roles:
+        for person in policy.authority.holders(company, role):
+            if _same(person) not in excluded:
+                found.setdefault(_same(person), person)
+    if not found:
+        raise NoApprover(
+            f"nobody in {company} may decide level {level} of chain {chain!r} for {requester.name or requester.oid}: "
+            f"add a holder of {' or '.join(roles)} to approvers.yaml"
+        )
+    return tuple(found.values())
+
+
+def check_decision(
+    step: StepState, actor: Actor, request: ApprovalRequest, decided: ApprovalState, seen_hash: str, comment: str
+) -> str:
+    """Why a decision does not count, as a code; empty when it does (lifecycle: events and messages).
+
+    The order matters: who may never decide learns nothing of the state, and a late decision learns that it is late
+    before anything else about it is judged.
+
+    Args:
+        step: The step decided on.
+        actor: Who decides, with the roles their token carries now.
+        request: What was asked.
+        decided: The request as it stands.
+        seen_hash: Hash of the quote the person had in front of them.
+        comment: What they said with it.
+    """
+    person = actor.id.lower()
+    if person in {_same(request.requester), "" if request.co_owner is None else _same(request.co_owner)}:
+        return REQUESTER_CANNOT_APPROVE
+    late = _lateness(step, decided)
+    if late:
+        return late
+    if seen_hash != request.snapshot_hash:
+        return SEEN_HASH_MISMATCH
+    if person not in {_same(assignee) for assignee in step.assignees}:
+        return NOT_ASSIGNED
+    if not any(actor.has_role(role, request.company) for role in step.plan.accepted_roles or (step.plan.role,)):
+        return NO_AUTHORITY
+    if step.plan.comment_required and not comment.strip():
+        return COMMENT_REQUIRED
+    return ""
+
+
+def _lateness(step: StepState, decided: ApprovalState) -> str:
+    if step.status in (StepStatus.APPROVED, StepStatus.REJECTED) or decided.status in _DECIDED:
+        return ALREADY_DECIDED
+    if decided.status is ApprovalStatus.EXPIRED:
+        return EXPIRED
+    if decided.status is ApprovalStatus.SUPERSEDED:
+        return SUPERSEDED
+    return ALREADY_DECIDED if step.status is StepStatus.SKIPPED else ""
+
+
+def next_assignees(step: StepState, already_approved: Sequence[Person]) -> Assignment:
+    """Whom to ask when a step's turn comes.
+
+    Two levels are meant to be two people: who approved a lower level is passed over as long as anybody else may
+    decide. If nobody else may, their earlier approval counts once, for this level too, and nobody is asked.
+
+    Args:
+        step: The step whose turn it is.
+        already_approved: Who approved lower levels of the same chain of this request, in order.
+    """
+    approved = {_same(person) for person in already_approved}
+    for person in step.plan.candidates:
+        if _same(person) not in approved:
+            return Assignment(assignees=(person,))
+    return Assignment(covered_by=step.plan.candidates[0])
+
+
+def escalation(step: StepState) -> Person | None:
+    """The next candidate of a pending step who was not asked yet; None where all were."""
+    asked = {_same(person) for person in step.assignees}
+    return next((person for person in step.plan.candidates if _same(person) not in asked), None)
+
+
+def _same(person: Person) -> str:
+    return person.oid.lower()

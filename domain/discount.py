@@ -1,0 +1,172 @@
+"""Which approvals a quote needs: the discount matrix applied to a priced quote.
+
+Every rule that matches contributes its step (no first match wins); a step brings the lower levels of its chain with
+it; the reasons are written with the numbers that made the rule match.
+"""
+
+import operator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
+from domain.authority import candidates
+from domain.money import arithmetic, format_amount, format_money
+from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
+from domain.pricing import PricedQuote
+from domain.quote import Person
+from domain.record import Record
+
+_COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_MOST_LINES_NAMED: Final = 5
+
+
+class RuleMatch(Record):
+    """A rule of the matrix that matches, and why: one reason for each condition that holds."""
+
+    rule: MatrixRule
+    reasons: tuple[Reason, ...]
+
+
+def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]:
+    """The rules a priced quote meets, in the order of the policy."""
+    matches = []
+    for rule in policy.discount.rules:
+        texts = [text for condition in rule.when if (text := _why(condition, priced))]
+        if texts:
+            matches.append(RuleMatch(rule=rule, reasons=tuple(Reason(rule=rule.id, text=text) for text in texts)))
+    return tuple(matches)
+
+
+def approval_plan(
+    priced: PricedQuote, *, requester: Person, co_owner: Person | None, company: str, policy: Policy
+) -> ApprovalPlan:
+    """The steps a priced quote needs, none where nobody has to be asked.
+
+    Args:
+        priced: The quote held against Finance's prices.
+        requester: Who asks; never among those who decide.
+        co_owner: Who shares the quote with them; never among those who decide.
+        company: Legal entity, lower case: its people decide, its calendar counts.
+        policy: The policy, pinned by its version.
+
+    Returns:
+        The steps chain by chain in the order of the policy, within a chain by level.
+
+    Raises:
+        NoApprover: nobody in the company may decide a step that is needed.
+        PolicyError: the company has no calendar.
+    """
+    matches = required_rules(priced, policy)
+    discount = policy.discount
+    steps: list[StepPlan] = []
+    for chain in discount.chains:
+        of_chain = [match for match in matches if match.rule.chain == chain]
+        highest = max((match.rule.level for match in of_chain), default=0)
+        for level in range(1, highest + 1):
+            of_level = [match for match in of_chain if match.rule.level == level]
+            who = candidates(company, chain, level, requester=requester, co_owner=co_owner, policy=policy)
+            steps.append(_step(len(steps) + 1, discount, chain, level, of_level, who))
+    return ApprovalPlan(
+        policy_version=policy.version,
+        steps=tuple(steps),
+        calendar=policy.calendar(company),
+        reminders_pct=discount.reminders_pct,
+        max_age_days=discount.max_age_days,
+    )
+
+
+def request_expires_at(requested_at: datetime, quote_expires_at: datetime | None, plan: ApprovalPlan) -> datetime:
+    """When a request for approval dies: after its maximum age, and never later than its quote. All UTC."""
+    oldest = requested_at + timedelta(days=plan.max_age_days)
+    return oldest if quote_expires_at is None else min(oldest, quote_expires_at)
+
+
+def _step(
+    number: int,
+    discount: DiscountPolicy,
+    chain: str,
+    level: int,
+    matches: list[RuleMatch],
+    who: tuple[Person, ...],
+) -> StepPlan:
+    accepted = discount.ladder(chain)[level - 1 :]
+    return StepPlan(
+        step=number,
+        chain=chain,
+        level=level,
+        role=accepted[0],
+        accepted_roles=accepted,
+        reasons=tuple(reason for match in matches for reason in match.reasons),
+        comment_required=any(match.rule.comment_required for match in matches),
+        sla_business_hours=discount.sla_business_hours[level],
+        on_timeout=discount.on_timeout[level],
+        candidates=who,
+    )
+
+
+def _why(condition: Condition, priced: PricedQuote) -> str:
+    """The condition in words with the quote's numbers; empty when it does not hold."""
+    if condition.value is Tested.BELOW_FLOOR:
+        return _below_floor(priced)
+    if condition.value is Tested.NET:
+        return _net(condition, priced)
+    values = {
+        Tested.DISCOUNT_PCT: priced.disc_pct,
+        Tested.MARGIN_PCT: priced.margin_pct,
+        Tested.PAYMENT_DAYS: Decimal(priced.payment_days),
+    }
+    actual, than = values[condition.value], condition.than
+    if not isinstance(than, Decimal) or condition.op is None or not _COMPARE[condition.op](actual, than):
+        return ""
+    if condition.value is Tested.PAYMENT_DAYS:
+        return f"payment {actual} days {condition.op} {_percent(than, than)} days"
+    name = "margin " if condition.value is Tested.MARGIN_PCT else ""
+    return f"{name}{_percent(actual, than)} % {condition.op} {_percent(than, than)} %"
+
+
+def _net(condition: Condition, priced: PricedQuote) -> str:
+    if not isinstance(condition.than, dict) or condition.op is None:
+        return ""
+    net = format_money(priced.net, priced.currency)
+    than = condition.than.get(priced.currency)
+    if than is None:
+        return f"net {net}, a currency without an amount in the policy"
+    if not _COMPARE[condition.op](priced.net, than):
+        return ""
+    return f"net {net} {condition.op} {format_money(than, priced.currency)}"
+
+
+def _below_floor(priced: PricedQuote) -> str:
+    below = [line for line in priced.lines if line.below_floor]
+    if not below:
+        return ""
+    named = ", ".join(_floor_of(line, priced.currency) for line in below[:_MOST_LINES_NAMED])
+    more = f" and {len(below) - _MOST_LINES_NAMED} more" if len(below) > _MOST_LINES_NAMED else ""
+    return f"below floor price: {named}{more}"
+
+
+def _floor_of(line: LineFinding, currency: str) -> str:
+    with arithmetic():
+        price = format_amount(line.net / line.quantity, currency)
+    return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
+
+
+def _percent(actual: Decimal, than: Decimal) -> str:
+    """A percentage with two decimals, or as many as it takes not to look equal to what it is compared with."""
+    for places in (*_places(), actual):
+        shown = actual.quantize(places, ROUND_HALF_UP) if places is not actual else actual
+        if shown != than or actual == than:
+            break
+    text = f"{shown:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _places() -> Iterator[Decimal]:
+    return (Decimal(1).scaleb(-digits) for digits in range(2, 11))

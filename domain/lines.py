@@ -1,0 +1,187 @@
+"""The line ledger: how much of each order line was ordered, cancelled, shipped, returned, invoiced and credited.
+
+Quantities only ever move by a named operation that checks what must always hold, so that no document of Finance can
+quietly break the arithmetic of a deal: what breaks it is refused with a code and becomes a person's business.
+"""
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from domain.money import arithmetic
+from domain.record import Record
+
+
+class LineViolation(ValueError):
+    """A quantity that cannot be, with a code and the reason in words."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class LineLedger(Record):
+    """Quantities of one order line, in its sales unit, none negative (lifecycle: line ledger).
+
+    Always: shipped is at most ordered x (1 + over-delivery) - cancelled; invoiced is at most shipped; returned is at
+    most shipped; credited is at most invoiced.
+    """
+
+    line_no: int
+    item: str = ""
+    ordered: Decimal = Field(gt=0)
+    cancelled: Decimal = Decimal(0)
+    shipped: Decimal = Decimal(0)
+    returned: Decimal = Decimal(0)
+    invoiced: Decimal = Decimal(0)
+    credited: Decimal = Decimal(0)
+    over_delivery_pct: Decimal = Field(Decimal(0), ge=0, description="Allowed above the ordered quantity")
+
+    @property
+    def deliverable(self) -> Decimal:
+        """The most that may be shipped in all: the order less what was cancelled, and the over-delivery allowed."""
+        with arithmetic():
+            return self.ordered * (100 + self.over_delivery_pct) / 100 - self.cancelled
+
+    @property
+    def open_to_ship(self) -> Decimal:
+        """Ordered and neither cancelled nor shipped; 0 where more was shipped than ordered."""
+        return max(self.ordered - self.cancelled - self.shipped, Decimal(0))
+
+    @property
+    def open_to_invoice(self) -> Decimal:
+        """Shipped and not invoiced (invoices follow deliveries)."""
+        return self.shipped - self.invoiced
+
+    @property
+    def net_delivered(self) -> Decimal:
+        """Shipped and not returned."""
+        return self.shipped - self.returned
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to ship or to invoice."""
+        return self.open_to_ship == 0 and self.open_to_invoice == 0
+
+    def ship(self, quantity: Decimal) -> "LineLedger":
+        """Ship more of the line.
+
+        Raises:
+            LineViolation: BAD_QTY, or OVER_DELIVERY above what may be delivered.
+        """
+        self._positive(quantity)
+        if self.shipped + quantity > self.deliverable:
+            raise LineViolation(
+                "OVER_DELIVERY",
+                f"line {self.line_no}: {_n(quantity)} more shipped than {_n(self.deliverable - self.shipped)} still "
+                f"allowed (ordered {_n(self.ordered)}, cancelled {_n(self.cancelled)}, shipped {_n(self.shipped)}, "
+                f"over-delivery {_n(self.over_delivery_pct)} %)",
+            )
+        return self.model_copy(update={"shipped": self.shipped + quantity})
+
+    def cancel(self, quantity: Decimal) -> "LineLedger":
+        """Cancel some of what is not shipped.
+
+        Raises:
+            LineViolation: BAD_QTY, or BELOW_SHIPPED above what is open.
+        """
+        self._positive(quantity)
+        if quantity > self.open_to_ship:
+            raise LineViolation(
+                "BELOW_SHIPPED",
+                f"line {self.line_no}: {_n(quantity)} cannot be cancelled, only {_n(self.open_to_ship)} is not "
+                "shipped; take the rest back as a return",
+            )
+        return self.model_copy(update={"cancelled": self.cancelled + quantity})
+
+    def cancel_remainder(self) -> "LineLedger":
+        """Cancel all that is not shipped; nothing open changes nothing."""
+        return self.model_copy(update={"cancelled": self.cancelled + self.open_to_ship})
+
+    def take_back(self, quantity: Decimal) -> "LineLedger":
+        """Receive a return.
+
+        Raises:
+            LineViolation: BAD_QTY, or OVER_RETURN above what was delivered.
+        """
+        self._positive(quantity)
+        if quantity > self.net_delivered:
+            raise LineViolation(
+                "OVER_RETURN",
+                f"line {self.line_no}: {_n(quantity)} returned of only {_n(self.net_delivered)} delivered",
+            )
+        return self.model_copy(update={"returned": self.returned + quantity})
+
+    def invoice(self, quantity: Decimal) -> "LineLedger":
+        """Invoice some of what was shipped.
+
+        Raises:
+            LineViolation: BAD_QTY, or OVER_INVOICED above what was shipped.
+        """
+        self._positive(quantity)
+        if quantity > self.open_to_invoice:
+            raise LineViolation(
+                "OVER_INVOICED",
+                f"line {self.line_no}: {_n(quantity)} invoiced of only {_n(self.open_to_invoice)} shipped and not "
+                "yet invoiced",
+            )
+        return self.model_copy(update={"invoiced": self.invoiced + quantity})
+
+    def credit(self, quantity: Decimal) -> "LineLedger":
+        """Credit some of what was invoiced.
+
+        Raises:
+            LineViolation: BAD_QTY, or OVER_CREDITED above what was invoiced.
+        """
+        self._positive(quantity)
+        if quantity > self.invoiced - self.credited:
+            raise LineViolation(
+                "OVER_CREDITED",
+                f"line {self.line_no}: {_n(quantity)} credited of only {_n(self.invoiced - self.credited)} invoiced",
+            )
+        return self.model_copy(update={"credited": self.credited + quantity})
+
+    def change_order(self, ordered: Decimal) -> "LineLedger":
+        """Order more or less of the line.
+
+        Args:
+            ordered: The new quantity in all, what was cancelled before included.
+
+        Raises:
+            LineViolation: BAD_QTY, or BELOW_SHIPPED under what was shipped.
+        """
+        self._positive(ordered)
+        changed = self.model_copy(update={"ordered": ordered})
+        if changed.deliverable < self.shipped:
+            raise LineViolation(
+                "BELOW_SHIPPED",
+                f"line {self.line_no}: cannot be changed to {_n(ordered)}, {_n(self.shipped)} is shipped already; "
+                "take the rest back as a return",
+            )
+        return changed
+
+    def observe(self, *, shipped: Decimal, invoiced: Decimal) -> "LineLedger":
+        """Take over the totals Finance reports; a total below what is known already is an older report, and ignored.
+
+        Reports may come twice and in any order: the result is the same as in order and once.
+
+        Raises:
+            LineViolation: BAD_QTY, OVER_DELIVERY or OVER_INVOICED: the totals cannot be.
+        """
+        if shipped < 0 or invoiced < 0:
+            raise LineViolation("BAD_QTY", f"line {self.line_no}: totals {_n(shipped)} and {_n(invoiced)} below 0")
+        ledger = self
+        if shipped > self.shipped:
+            ledger = ledger.ship(shipped - self.shipped)
+        if invoiced > self.invoiced:
+            ledger = ledger.invoice(invoiced - self.invoiced)
+        return ledger
+
+    def _positive(self, quantity: Decimal) -> None:
+        if not quantity.is_finite() or quantity <= 0:
+            raise LineViolation("BAD_QTY", f"line {self.line_no}: {quantity} is not a quantity above 0")
+
+
+def _n(quantity: Decimal) -> str:
+    text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

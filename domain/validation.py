@@ -1,0 +1,201 @@
+"""Whether a submitted quote can be taken at all: the hard checks, before any price is looked at.
+
+Each problem names the field and says what to do, because it is the rep who reads it, in Sales.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from domain.assessment import Problem
+from domain.money import DocumentTolerance, arithmetic, format_money, is_money, minor_digits, round_money
+from domain.quote import QuoteLine, QuoteSnapshot
+
+MAX_LINES: Final = 20_000
+MAX_PROBLEMS: Final = 50
+"""Problems listed one by one; a rep mends a template, not two thousand lines."""
+MAX_DESCRIPTION: Final = 4_000
+MAX_NAME: Final = 300
+"""Longest texts, in UTF-16 units as Dataverse counts them (Microsoft Learn: quote.name 300, memo columns 4,000)."""
+
+
+def normalise(text: str) -> str:
+    """A text in Unicode form NFC, so that the same characters are the same bytes in every system."""
+    return unicodedata.normalize("NFC", text)
+
+
+def validate_quote(
+    snapshot: QuoteSnapshot,
+    *,
+    today: date,
+    customer_currency: str | None,
+    customer_blocked: bool,
+    released_items: Mapping[str, bool],
+) -> tuple[Problem, ...]:
+    """What is wrong with a quote (lifecycle 3.1), in the order a rep would mend it; empty when it can be taken.
+
+    Args:
+        snapshot: The quote as read from Sales.
+        today: The day in the time zone of the company.
+        customer_currency: Sales currency of the customer in Finance; None where Finance does not know the customer.
+        customer_blocked: Whether Finance has the customer on hold in a way that stops orders.
+        released_items: Item number → released to the company and not stopped; a missing item is not released.
+
+    Returns:
+        At most ``MAX_PROBLEMS`` problems, the last one saying how many more there are.
+    """
+    problems = [
+        *_header_problems(snapshot, today, customer_currency, customer_blocked),
+        *_line_problems(snapshot, released_items),
+    ]
+    if not problems:
+        problems = list(_total_problems(snapshot))
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS + 1
+        text = f"There are {more} more problems; mend those listed and submit again to see them."
+        problems = [*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text)]
+    return tuple(problems)
+
+
+def _header_problems(
+    snapshot: QuoteSnapshot, today: date, customer_currency: str | None, customer_blocked: bool
+) -> Iterator[Problem]:
+    account, currency = snapshot.customer_account, snapshot.currency
+    if not account:
+        yield Problem(
+            code="CUSTOMER_UNMAPPED",
+            field="customer",
+            message=f"Customer {snapshot.customer_name or 'of the quote'} has no account number in Sales. Create the "
+            "customer in Finance and enter its account number on the account.",
+        )
+    elif customer_currency is None:
+        yield Problem(
+            code="CUSTOMER_UNMAPPED",
+            field="customer",
+            message=f"Finance company {snapshot.company} has no customer {account}. Create it there, or correct the "
+            "account number on the account in Sales.",
+        )
+    elif customer_currency != currency:
+        yield Problem(
+            code="CURRENCY_MISMATCH",
+            field="currency",
+            message=f"The quote is in {currency}, customer {account} buys in {customer_currency}. Make the quote in "
+            f"{customer_currency}.",
+        )
+    if snapshot.price_list_currency != currency:
+        yield Problem(
+            code="CURRENCY_MISMATCH",
+            field="price_list",
+            message=f"The quote is in {currency}, its price list in {snapshot.price_list_currency}. Choose a price "
+            f"list in {currency}.",
+        )
+    if account and customer_blocked:
+        yield Problem(
+            code="CUSTOMER_BLOCKED",
+            field="customer",
+            message=f"Customer {account} is on hold in Finance. Ask the credit manager to lift the hold, then submit "
+            "again.",
+        )
+    if snapshot.expires_on is not None and snapshot.expires_on < today:
+        yield Problem(
+            code="EXPIRED",
+            field="expires_on",
+            message=f"The quote expired on {snapshot.expires_on.isoformat()}. Set an expiry date of today or later.",
+        )
+    yield from _text_problem("name", snapshot.name, MAX_NAME)
+    if not snapshot.lines:
+        yield Problem(code="NO_LINES", field="lines", message="The quote has no lines. Add at least one product.")
+    if len(snapshot.lines) > MAX_LINES:
+        yield Problem(
+            code="TOO_MANY_LINES",
+            field="lines",
+            message=f"The quote has {len(snapshot.lines):,} lines, at most {MAX_LINES:,} can be ordered at once. "
+            "Split it into several quotes.",
+        )
+
+
+def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool]) -> Iterator[Problem]:
+    seen: set[int] = set()
+    for line in snapshot.lines:
+        if line.line_no in seen:
+            yield Problem(
+                code="DUPLICATE_LINE",
+                field=f"line {line.line_no}",
+                message=f"Two lines have the number {line.line_no}. Give every line a number of its own.",
+            )
+        seen.add(line.line_no)
+        yield from _quantity_problem(line)
+        yield from _price_problem(line)
+        yield from _item_problem(line, snapshot.company, released_items)
+        yield from _text_problem(f"line {line.line_no}: description", line.description, MAX_DESCRIPTION)
+
+
+def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
+    field, quantity = f"line {line.line_no}: quantity", line.quantity
+    if not quantity.is_finite() or quantity <= 0:
+        text = f"The quantity is {quantity}. Enter one above 0; goods come back by a return order."
+        yield Problem(code="BAD_QTY", field=field, message=text)
+    elif _decimals(quantity) > line.unit_decimals:
+        most = f"at most {line.unit_decimals} decimals" if line.unit_decimals else "no decimals"
+        text = f"The quantity {quantity:f} is not possible: unit {line.unit!r} takes {most}."
+        yield Problem(code="BAD_QTY", field=field, message=text)
+
+
+def _price_problem(line: QuoteLine) -> Iterator[Problem]:
+    field, price = f"line {line.line_no}: price", line.price
+    if price is None or not price.is_finite():
+        text = "There is no price. Choose a price list that holds the product, or enter a price."
+        yield Problem(code="NO_PRICE", field=field, message=text)
+    elif price < 0:
+        yield Problem(code="NO_PRICE", field=field, message=f"The price is {price:f}. Enter one of 0 or more.")
+    elif price == 0 and not line.free_goods_reason.strip():
+        text = "The price is 0. Enter a price, or the reason why the goods are free."
+        yield Problem(code="NO_PRICE", field=field, message=text)
+    elif line.discount < 0 or line.net < 0:
+        text = "The discount must be between 0 and the amount of the line. Correct it."
+        yield Problem(code="BAD_DISCOUNT", field=f"line {line.line_no}: discount", message=text)
+
+
+def _item_problem(line: QuoteLine, company: str, released_items: Mapping[str, bool]) -> Iterator[Problem]:
+    field = f"line {line.line_no}: product"
+    if line.item is None:
+        text = "A written-in product cannot be ordered from Finance. Choose a product of the catalogue."
+        yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text)
+    elif not released_items.get(line.item, False):
+        text = f"Item {line.item} is not released for sale in Finance company {company}. Have it released, or choose "
+        yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text + "another product.")
+
+
+def _text_problem(field: str, text: str, limit: int) -> Iterator[Problem]:
+    length = len(normalise(text).encode("utf-16-le")) // 2
+    if length > limit:
+        message = f"The text has {length:,} characters, {limit:,} fit. Shorten it."
+        yield Problem(code="TEXT_TOO_LONG", field=field, message=message)
+
+
+def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
+    """Whether header and lines agree, and every amount is one of its currency."""
+    currency = snapshot.currency
+    for field, amount in (("net", snapshot.net), ("tax", snapshot.tax), ("total", snapshot.total)):
+        if not is_money(amount, currency):
+            text = f"{amount:f} {currency} has more than {minor_digits(currency)} decimals. Recalculate the quote."
+            yield Problem(code="BAD_AMOUNT", field=field, message=text)
+    with arithmetic():
+        gross = sum((line.net for line in snapshot.lines), Decimal(0))
+        of_lines = gross - gross * snapshot.header_discount_pct / 100 - snapshot.header_discount + snapshot.freight
+    tolerance = DocumentTolerance()
+    expectations = (
+        ("net", snapshot.net, of_lines, "the lines, less the discount, plus freight"),
+        ("total", snapshot.total, snapshot.net + snapshot.tax, "net plus tax"),
+    )
+    for field, actual, expected, what in expectations:
+        if not tolerance.same_document(actual, round_money(expected, currency), currency, len(snapshot.lines)):
+            text = f"{format_money(actual, currency)} is not {what}, {format_money(expected, currency)}. "
+            yield Problem(code="TOTALS_DIFFER", field=field, message=text + "Recalculate the quote and submit again.")
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
