@@ -88,6 +88,7 @@ async def _up(settings: Settings, options: StackOptions) -> int:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def sandbox(context: typer.Context) -> None:
     """Start Entra ID, Dataverse, Finance and the desk alone; arguments go to the sandbox (try --help)."""
+    os.environ.setdefault("Q2C_SANDBOX_STATE_DIR", str(_settings().state_dir))
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])
 
 

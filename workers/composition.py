@@ -36,12 +36,15 @@ def explain_policy(settings: Settings) -> str:
 
 def dataverse(settings: Settings) -> Dataverse:
     """A client of Dynamics 365 Sales; close it with `aclose`."""
-    return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), _credentials(settings)))
+    return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings)))
 
 
 def finance(settings: Settings) -> Finance:
     """A client of Dynamics 365 Finance; close it with `aclose`."""
-    return Finance(FinanceSettings(_endpoint(settings.finance.url, settings), _credentials(settings)))
+    numbering = load_policy(settings).entity_map.order_numbers
+    automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
+    endpoint = _endpoint(settings.finance.url, settings)
+    return Finance(FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic))
 
 
 def _endpoint(url: str, settings: Settings) -> Endpoint:

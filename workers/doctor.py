@@ -6,7 +6,7 @@ Each check talks to the system it checks, as the product would. Every line that 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -18,8 +18,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.policy import Policy, PolicyError
+from dynamics.auth import ClientCredentials
 from dynamics.dataverse import Dataverse
-from dynamics.errors import DynamicsError
+from dynamics.errors import DynamicsError, Refused
 from dynamics.finance import Finance
 from workers import composition
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables
@@ -96,8 +97,9 @@ async def _checks() -> AsyncIterator[Check]:
     yield _decision_keys(settings)
     async for check in _temporal():
         yield check
-    async for check in _dynamics(settings, policy):
-        yield check
+    if policy is not None:
+        async for check in _dynamics(settings, policy):
+            yield check
     yield await _web(settings)
 
 
@@ -153,33 +155,27 @@ async def _namespace(client: Client) -> Check:
     return Check("namespace", True, f"{client.namespace}, keeps closed runs {days} days")
 
 
-async def _dynamics(settings: Settings, policy: Policy | None) -> AsyncIterator[Check]:
+async def _dynamics(settings: Settings, policy: Policy) -> AsyncIterator[Check]:
     try:
         dataverse, finance = composition.dataverse(settings), composition.finance(settings)
     except OSError as error:
         yield Check("certificates", False, f"{settings.ca_file}: {error}. Set Q2C_CA_FILE, or leave it empty.")
         return
+    company = next(iter(policy.entity_map.business_units.values()))
     async with dataverse, finance:
-        yield await _answer("Entra ID", "check Q2C_ENTRA_*", lambda: _token(settings, dataverse))
+        yield await _answer("Entra ID", _token(settings), "check Q2C_ENTRA_*")
         yield await _answer(
-            "Dataverse", "create an application user for the client id", lambda: _application_user(dataverse)
+            "Dataverse", _application_user(dataverse), "create an application user for Q2C_ENTRA_CLIENT_ID"
         )
-        if policy is not None:
-            for table, columns in dataverse_columns(policy).items():
-                yield await _answer(
-                    f"Dataverse table {table}",
-                    "see docs/tenant-set-up.md",
-                    lambda t=table, c=columns: _columns(dataverse, t, c),
-                )
+        for table, columns in dataverse_columns(policy).items():
+            yield await _answer(
+                f"Dataverse {table}", _columns(dataverse, table, columns), "add them as docs/tenant-set-up.md says"
+            )
         yield await _answer(
-            "Finance",
-            "register the application in Finance (Microsoft Entra applications)",
-            lambda: _entity_sets(finance),
+            "Finance", _entity_sets(finance), "register the application in Finance (Microsoft Entra applications)"
         )
         yield await _answer(
-            "Finance posting service",
-            "deploy the service of docs/posting-service.md",
-            lambda: _posting_service(finance),
+            "Finance posting", _posting_service(finance, company), "deploy the service of docs/posting-service.md"
         )
 
 
@@ -187,15 +183,15 @@ class Missing(Exception):
     """A system answers but lacks something; the text says what."""
 
 
-async def _answer(name: str, remedy: str, check: Callable[[], Awaitable[str]]) -> Check:
+async def _answer(name: str, check: Awaitable[str], remedy: str) -> Check:
     try:
-        return Check(name, True, await check())
+        return Check(name, True, await check)
     except (DynamicsError, Missing) as error:
         return Check(name, False, f"{error}. To do: {remedy}.")
 
 
-async def _token(settings: Settings, dataverse: Dataverse) -> str:
-    await dataverse.odata.tokens.token()
+async def _token(settings: Settings) -> str:
+    await ClientCredentials(composition.credentials(settings), settings.dataverse.url).token()
     return f"signed in as {settings.entra.client_id}"
 
 
@@ -217,9 +213,13 @@ async def _entity_sets(finance: Finance) -> str:
     return f"{len(FINANCE_ENTITY_SETS)} entity sets"
 
 
-async def _posting_service(finance: Finance) -> str:
-    operations = await finance.posting_operations()
-    return f"{len(operations)} operations"
+async def _posting_service(finance: Finance, company: str) -> str:
+    """Ask it to confirm an order that cannot exist: a service that refuses is a service that is there."""
+    try:
+        await finance.post("confirm", {"DataAreaId": company, "SalesOrderId": "Q2C-DOCTOR"})
+    except Refused as refusal:
+        return f"answers ({refusal})"
+    raise Missing("it confirmed an order that does not exist")
 
 
 async def _web(settings: Settings) -> Check:

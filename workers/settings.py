@@ -89,9 +89,6 @@ class FinanceSettings(_Group):
     """Origin of the environment, e.g. `https://contoso.operations.dynamics.com`."""
     events_secret: SecretStr = SecretStr("sandbox-events-secret")
     """Secret in the URL of the business-events endpoint (`/intake/finance?code=…`)."""
-    order_numbers: Literal["manual", "automatic"] = "manual"
-    """Number sequence of sales orders: `manual` lets the product send its own number, the strongest guard there is
-    against a second order; `automatic` lets Finance number, and the product finds its orders by requisition number."""
     activities_per_second: float = Field(default=20.0, gt=0)
     """Ceiling of the task queue, all workers together."""
     concurrent_activities: int = Field(default=20, gt=0)

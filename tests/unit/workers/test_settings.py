@@ -77,7 +77,6 @@ def test_a_secret_of_the_sandbox_is_refused_in_a_tenant(monkeypatch, name):
     [
         ("Q2C_FINANCE_URL", "contoso.operations.dynamics.com"),
         ("Q2C_FINANCE_URL", "https://contoso.operations.dynamics.com/data"),
-        ("Q2C_FINANCE_ORDER_NUMBERS", "sometimes"),
         ("Q2C_DATAVERSE_ACTIVITIES_PER_SECOND", "0"),
         ("Q2C_WEB_PORT", "70000"),
         ("Q2C_LOG_LEVEL", "LOUD"),
