@@ -75,11 +75,7 @@ async def _up(settings: Settings, options: StackOptions) -> int:
         try:
             async with run_stack(settings, options) as stack:
                 print(stack.info().ready_line(), flush=True)  # noqa: T201  # the promised line on standard output
-                stopping = asyncio.create_task(stop.wait())
-                await asyncio.wait({stopping, stack.failed}, return_when=asyncio.FIRST_COMPLETED)
-                stopping.cancel()
-                if stack.failed.done():
-                    stack.failed.result()
+                await stack.hold_until(stop)
         except StackFailed as error:
             _fail(str(error), code=1)
     return 0

@@ -51,7 +51,8 @@ def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(url, ca_file=str(settings.ca_file) if settings.ca_file else None)
 
 
-def _credentials(settings: Settings) -> Credentials:
+def credentials(settings: Settings) -> Credentials:
+    """The worker's app registration, as Entra ID knows it."""
     return Credentials(
         authority=settings.entra.authority,
         client_id=settings.entra.client_id,

@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,14 +74,15 @@ class StackOptions:
         worker: start a worker.
         web: start the web application.
         data: sample data of the sandbox: `fixtures`, `empty`, or a folder with Northwind's tables.
-        policies: folder of policies; None: as set.
+        policies: given the desk's origin and the state folder, writes a folder of policies that fits the data and
+            returns it; None: the policies as set.
     """
 
     ports: Literal["fixed", "auto"] = "fixed"
     worker: bool = True
     web: bool = True
     data: str = "fixtures"
-    policies: Path | None = None
+    policies: Callable[[str, Path], Awaitable[Path]] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class Stack:
         }
     )
     _watchers: list[asyncio.Task[None]] = field(default_factory=list)
+    _policies: Path | None = None
 
     @property
     def web_url(self) -> str:
@@ -158,7 +160,7 @@ class Stack:
         private_key, public_keys = self.decision_files
         return {
             **inherited,
-            **({"Q2C_POLICIES": str(self.options.policies)} if self.options.policies else {}),
+            **({"Q2C_POLICIES": str(self._policies)} if self._policies else {}),
             "PYTHONUNBUFFERED": "1",
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
@@ -207,6 +209,8 @@ class Stack:
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 await asyncio.gather(self._start_temporal(), self._start_sandbox())
+                if self.options.policies:
+                    self._policies = await self.options.policies(self.sandbox["desk"], self.state_dir)
                 if self.options.web:
                     await self._start_service("web", f"{self.web_url}/health/ready")
                 if self.options.worker:
@@ -324,6 +328,19 @@ class Stack:
             worker_health=self.worker_health_url,
             pids=self.pids(),
         )
+
+    async def hold_until(self, stop: asyncio.Event) -> None:
+        """Wait until somebody wants the end.
+
+        Raises:
+            StackFailed: a part ended by itself before.
+        """
+        stopping = asyncio.create_task(stop.wait())
+        ends: set[asyncio.Future[Any]] = {stopping, self.failed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self.failed.done():
+            self.failed.result()
 
     async def stop(self) -> None:
         """End every part: first what works, then what it works with."""
