@@ -85,6 +85,7 @@ class CreateOrder(Record):
     approved_hash: str
     order_number: str = Field(description="The client's key: Q2C-…; at most 20 characters")
     customer_account: str
+    probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
 
 
 class CreatedOrder(Record):
@@ -303,10 +304,10 @@ class CreditActivities:
 
 
 class Proof(Record):
-    """A signed message and the workflow it was sent to."""
+    """A signed message and the ids of the workflows it may have been signed for."""
 
     message: SignedMessage
-    audience: str
+    audiences: tuple[str, ...]
 
 
 class DecisionActivities:

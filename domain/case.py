@@ -259,7 +259,7 @@ def apply(state: CaseState, event: Event, policy: CasePolicy) -> Transition:
     try:
         if isinstance(fact, facts.Refused):
             raise _Refusal(fact.code, f"{fact.what}: {fact.detail}" if fact.detail else fact.what)
-        if state.ending is not Ending.RUNNING:
+        if state.ending is not Ending.RUNNING and not isinstance(fact, facts.ApprovalEnded):
             raise _Refusal("TERMINAL", f"the deal has ended ({state.ending})")
         changes, text = _RULES[type(fact)](state, fact, policy)
     except _Refusal as refusal:
@@ -448,9 +448,16 @@ def _approval_words(status: ApprovalStatus, reason: str) -> str:
     return f"approval {status}: {reason}" if reason else f"approval {status}"
 
 
+def _unsubmitted(state: CaseState, revision: int, what: str) -> Change:
+    text = f"NOT_SUBMITTED: revision {revision} was {what} without having been submitted for approval"
+    return {"exceptions": _with(state, text)}, f"revision {revision} {what} without approval: nothing is ordered"
+
+
 def _activated(state: CaseState, fact: facts.Activated, policy: CasePolicy) -> Change:
     _current(state, fact.revision)
     _open(state, "activated")
+    if fact.revision > state.revision:
+        return _unsubmitted(state, fact.revision, "activated")
     if state.active:
         raise _Refusal(STALE, "the quote is active already")
     if state.quote is QuoteStatus.APPROVED:
@@ -466,6 +473,8 @@ def _accepted(state: CaseState, fact: facts.Accepted, policy: CasePolicy) -> Cha
     if state.quote is QuoteStatus.EXPIRED:
         raise _Refusal("EXPIRED", "accepted after expiry: revise the quote")
     _open(state, "accepted")
+    if fact.revision > state.revision:
+        return _unsubmitted(state, fact.revision, "accepted")
     if state.accepted:
         raise _Refusal(STALE, "the quote is accepted already")
     expires_at = state.assessment.expires_at if state.assessment else None
@@ -642,8 +651,7 @@ def _shipment_recorded(state: CaseState, fact: facts.ShipmentRecorded, policy: C
 
 def _invoices_recorded(state: CaseState, fact: facts.InvoicesRecorded, policy: CasePolicy) -> Change:
     numbers = (*state.recorded_invoices, *(n for n in fact.numbers if n not in state.recorded_invoices))
-    known = {n: state.invoices[n].open_amount for n in fact.numbers if n in state.invoices}
-    return {"recorded_invoices": numbers, "recorded_open": {**state.recorded_open, **known}}, (
+    return {"recorded_invoices": numbers, "recorded_open": {**state.recorded_open, **fact.open_amounts}}, (
         f"Sales shows invoice {', '.join(fact.numbers)}"
     )
 

@@ -166,9 +166,10 @@ class ShipmentRecorded(Fact):
 
 
 class InvoicesRecorded(Fact):
-    """Sales shows these invoices."""
+    """Sales shows these invoices, with these open amounts (invoice number -> amount)."""
 
     numbers: tuple[str, ...]
+    open_amounts: dict[str, Decimal]
 
 
 class PaymentsRecorded(Fact):

@@ -200,3 +200,19 @@ class ReviewRequest(Record):
     snapshot_hash: str
     offset: int = Field(0, ge=0)
     limit: int = Field(200, ge=1, le=500)
+
+
+class LedgerNote(Record):
+    """A deal tells its customer's ledger that its order is in Finance, or that it needs no credit any more."""
+
+    case_id: str
+    at: datetime = Field(description="UTC")
+
+
+class FeedStart(Record):
+    """Which feed to run; ``cursor`` is what the run before it had reached (set when it continues as new)."""
+
+    system: str = Field(description="sales or finance")
+    company: str
+    every_seconds: int = Field(900, gt=0, description="Rest between two sweeps")
+    cursor: dict[str, Any] | None = None

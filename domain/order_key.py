@@ -1,0 +1,15 @@
+"""The key under which Finance holds a deal's order: the same however often it is computed."""
+
+import base64
+import hashlib
+
+
+def order_key(environment: str, company: str, quote_number: str, revision: int) -> str:
+    """The client-assigned sales order number, at most 20 characters.
+
+    ``Q2C-`` and the first 12 characters of the base32 SHA-256 of environment, company, quote number and accepted
+    revision (lifecycle: idempotency). It does not depend on a run, so that a reset or a restart finds the same order.
+    """
+    content = "|".join((environment, company, quote_number, str(revision)))
+    digest = hashlib.sha256(content.encode()).digest()
+    return "Q2C-" + base64.b32encode(digest).decode()[:12]

@@ -1,0 +1,26 @@
+"""Reads a quote's lines once for a person who decides; the lines stay out of the deal's own history."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.signatures import FinanceActivities
+    from domain import names
+    from domain.assessment import ReviewLines
+    from domain.messages import ReviewRequest
+    from workflows.steps import URGENT, attempt
+
+
+@workflow.defn(name=names.QUOTE_REVIEW)
+class QuoteReview:
+    """A page of lines with Finance's list price, floor, cost and margin."""
+
+    @workflow.run
+    async def run(self, request: ReviewRequest) -> ReviewLines:
+        """Read the lines; the snapshot's hash says whether they are still what approval is asked for."""
+        return await attempt(
+            FinanceActivities.review_lines,
+            request,
+            queue=names.FINANCE_QUEUE,
+            summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
+            priority=URGENT,
+        )
