@@ -47,6 +47,7 @@ class CreditFacts(Record):
 
     company: str
     customer_account: str
+    customer_group: str = Field("", description="CustomerGroupId in Finance: the policy may set terms by group")
     currency: str
     as_of: datetime = Field(description="UTC, taken before the first read left")
     credit_limit: Decimal

@@ -157,7 +157,7 @@ class DiscountPolicy(Record):
 class CreditLimits(Record):
     """When credit is refused, beside the limit itself. Amounts in the customer's currency; None: not tested."""
 
-    threshold_pct: Number | None = Field(None, gt=0, le=1000, description="Share of the limit that may be used")
+    threshold_pct: Number | None = Field(None, gt=0, le=100, description="Share of the limit that may be used")
     overdue_days: int | None = Field(None, ge=0, description="Refuse when the oldest open invoice is later than this")
     overdue_amount: Number | None = Field(None, ge=0, description="Refuse above this overdue amount, if also …")
     overdue_amount_threshold_pct: Percent | None = Field(
@@ -208,6 +208,7 @@ class CreditTerms(Record):
     limit_grace_days: int
     freshness_seconds: int
     timezone: str = Field(description="Of the company: on which day a limit expires")
+    release: ReleaseDefaults
 
 
 class AuthorityPolicy(Record):
@@ -348,6 +349,7 @@ class Policy(Record):
             limit_grace_days=credit.limit_grace_days,
             freshness_seconds=credit.freshness_seconds,
             timezone=self.calendar(company).timezone,
+            release=credit.release,
         )
 
 

@@ -1,0 +1,417 @@
+"""Whether a customer has credit for an order, and the book that keeps two deals from using the same credit.
+
+The rule is decided on Finance's own facts, read within the last minute, or not at all. Finance does not know a deal
+until its order is there; until then the book holds its amount, and a deal is counted exactly once at every moment:
+by the book before its order is visible in Finance, by Finance afterwards.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
+
+from domain.assessment import CreditDecision, CreditFacts, CreditReason
+from domain.calendar import local_date
+from domain.money import arithmetic, format_amount, minor_unit
+from domain.policy import CreditTerms, Policy
+from domain.quote import Person
+from domain.record import Record
+
+WITHIN_LIMIT: Final = "WITHIN_LIMIT"
+UNLIMITED: Final = "UNLIMITED"
+RELEASED: Final = "RELEASED"
+OVER_LIMIT: Final = "OVER_LIMIT"
+NO_CREDIT: Final = "NO_CREDIT"
+LIMIT_EXPIRED: Final = "LIMIT_EXPIRED"
+OVERDUE: Final = "OVERDUE"
+OVERDUE_AMOUNT: Final = "OVERDUE_AMOUNT"
+ORDER_TOO_LARGE: Final = "ORDER_TOO_LARGE"
+CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
+
+_HUNDRED: Final = Decimal(100)
+
+
+class StaleFacts(ValueError):
+    """Facts too old to decide credit on: read them again."""
+
+
+def decide_credit(
+    facts: CreditFacts,
+    *,
+    this_order: Decimal,
+    this_order_number: str,
+    reservations: Decimal,
+    policy: Policy | CreditTerms,
+    now: datetime,
+) -> CreditDecision:
+    """The credit rule (lifecycle 4.2) for one order.
+
+    exposure = open invoices + open orders other than this one + reservations + this order, compared unrounded with
+    limit x threshold; equal passes. Microsoft's example: limit 10,000, threshold 90 %, balance 5,000: an order of
+    4,000 passes, one of 4,500 does not (Microsoft Learn: credit holds for sales orders).
+
+    Args:
+        facts: What Finance says of the customer, in the customer's currency, incl. tax.
+        this_order: Amount of the order, in the customer's currency, incl. tax and charges; not negative.
+        this_order_number: Its number in Finance; should Finance list it already, it is not counted again.
+        reservations: What other deals hold that Finance's figures do not show yet.
+        policy: The policy, or its terms for this customer.
+        now: UTC.
+
+    Returns:
+        The decision with its reasons: all that refuse it, or the one that gives it.
+
+    Raises:
+        StaleFacts: the facts are older than the policy allows.
+        ValueError: a negative amount.
+    """
+    terms = _terms(policy, facts)
+    age = now - facts.as_of
+    if age > timedelta(seconds=terms.freshness_seconds):
+        raise StaleFacts(
+            f"facts of customer {facts.customer_account} are {age.total_seconds():.0f} s old, at most "
+            f"{terms.freshness_seconds} s are allowed: read them again"
+        )
+    if this_order < 0 or reservations < 0:
+        raise ValueError("the order and the reservations must not be negative")
+    with arithmetic():
+        orders = sum((o.amount for o in facts.open_orders if o.order_number != this_order_number), Decimal(0))
+        exposure = facts.open_ar + orders + reservations + this_order
+        threshold = min(facts.threshold_pct, terms.limits.threshold_pct or _HUNDRED)
+        limit = facts.credit_limit * threshold / _HUNDRED
+        unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0)
+        over_by = Decimal(0) if unlimited or facts.credit_limit == 0 else max(exposure - limit, Decimal(0))
+        refusals = (
+            *_limit_refusals(facts, terms, unlimited, over_by, threshold, now),
+            *_overdue_refusals(facts, terms, exposure),
+            *_order_refusals(facts, terms, this_order),
+        )
+    return CreditDecision(
+        passed=not refusals,
+        reasons=refusals or (_pass_reason(facts, unlimited, exposure, limit),),
+        exposure=exposure,
+        limit=limit,
+        over_by=over_by,
+        open_ar=facts.open_ar,
+        open_orders=orders,
+        reservations=reservations,
+        this_order=this_order,
+        as_of=facts.as_of,
+        policy_version=terms.policy_version,
+    )
+
+
+def _terms(policy: Policy | CreditTerms, facts: CreditFacts) -> CreditTerms:
+    if isinstance(policy, CreditTerms):
+        return policy
+    return policy.credit_terms(facts.company, facts.customer_account, facts.customer_group)
+
+
+def _limit_refusals(
+    facts: CreditFacts, terms: CreditTerms, unlimited: bool, over_by: Decimal, threshold: Decimal, now: datetime
+) -> tuple[CreditReason, ...]:
+    if unlimited:
+        return ()
+    if facts.credit_limit == 0:
+        text = "no credit: the limit is 0.00 and not unlimited"
+        return (CreditReason(code=NO_CREDIT, text=text),)
+    refusals = []
+    if over_by > 0:
+        share = "" if threshold == _HUNDRED else f" × {_plain(threshold)} %"
+        text = f"over by {_excess(over_by, facts.currency)} (limit {_amount(facts.credit_limit, facts)}{share})"
+        refusals.append(CreditReason(code=OVER_LIMIT, text=text))
+    expires = facts.limit_expires_on
+    if expires is not None:
+        days = (local_date(now, terms.timezone) - expires).days
+        if days > terms.limit_grace_days:
+            grace = f", {terms.limit_grace_days} days of grace included" if terms.limit_grace_days else ""
+            text = f"the limit expired on {expires.isoformat()}, {days} days ago{grace}"
+            refusals.append(CreditReason(code=LIMIT_EXPIRED, text=text))
+    return tuple(refusals)
+
+
+def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal) -> tuple[CreditReason, ...]:
+    refusals = []
+    limits = terms.limits
+    if limits.overdue_days is not None and facts.oldest_overdue_days > limits.overdue_days:
+        text = f"an invoice is {facts.oldest_overdue_days} days overdue, {limits.overdue_days} are allowed"
+        refusals.append(CreditReason(code=OVERDUE, text=text))
+    if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
+        share = limits.overdue_amount_threshold_pct or Decimal(0)
+        if exposure > facts.credit_limit * share / _HUNDRED:
+            text = (
+                f"{_amount(facts.overdue_amount, facts)} overdue, {_amount(limits.overdue_amount, facts)} are allowed"
+            )
+            refusals.append(CreditReason(code=OVERDUE_AMOUNT, text=text))
+    return tuple(refusals)
+
+
+def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal) -> tuple[CreditReason, ...]:
+    refusals = []
+    if facts.on_hold in terms.blocking_statuses:
+        text = f"customer {facts.customer_account} is on hold in Finance ({facts.on_hold})"
+        refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=text))
+    single = terms.limits.single_order
+    if single is not None and this_order > single:
+        text = f"the order of {_amount(this_order, facts)} is above the {_amount(single, facts)} of a single order"
+        refusals.append(CreditReason(code=ORDER_TOO_LARGE, text=text))
+    return tuple(refusals)
+
+
+def _pass_reason(facts: CreditFacts, unlimited: bool, exposure: Decimal, limit: Decimal) -> CreditReason:
+    if facts.unlimited:
+        return CreditReason(code=UNLIMITED, text="unlimited credit")
+    if unlimited:
+        text = "unlimited credit: credit management is off in Finance, where a limit of 0.00 means no limit"
+        return CreditReason(code=UNLIMITED, text=text)
+    text = f"exposure {_amount(exposure, facts)} within {_amount(limit, facts)}"
+    return CreditReason(code=WITHIN_LIMIT, text=text)
+
+
+def _amount(amount: Decimal, facts: CreditFacts) -> str:
+    return format_amount(amount, facts.currency)
+
+
+def _excess(over_by: Decimal, currency: str) -> str:
+    """An amount above zero never shows as zero, however small."""
+    return format_amount(max(over_by, minor_unit(currency)), currency)
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class ReleaseToken(Record):
+    """A credit manager's release of one deal's hold, and how far it reaches.
+
+    It covers an order up to its ceiling plus the deviation, until its end, and only the reasons the hold had when it
+    was released: a customer blocked later, or a limit that expires, is a new hold.
+    """
+
+    case_id: str
+    ceiling: Decimal = Field(ge=0, description="In the customer's currency, incl. tax")
+    deviation_pct: Decimal = Field(Decimal(0), ge=0, le=100)
+    valid_until: datetime = Field(description="UTC")
+    reasons: tuple[str, ...] = Field(description="Codes of the reasons it covers")
+    released_by: Person
+    comment: str = ""
+
+    def covers(self, decision: CreditDecision, now: datetime) -> bool:
+        """Whether the release still holds for a decision that refuses credit."""
+        with arithmetic():
+            most = self.ceiling * (_HUNDRED + self.deviation_pct) / _HUNDRED
+        return (
+            decision.this_order <= most
+            and now <= self.valid_until
+            and {reason.code for reason in decision.reasons} <= set(self.reasons)
+        )
+
+
+class EntryStatus(StrEnum):
+    """Whether a deal holds credit or waits for it."""
+
+    RESERVED = "reserved"
+    HELD = "held"
+
+
+class CreditEntry(Record):
+    """A deal in a customer's book. Money in the customer's currency, incl. tax."""
+
+    case_id: str
+    order_number: str
+    amount: Decimal
+    status: EntryStatus
+    over_by: Decimal = Field(Decimal(0), description="Held: by how much the limit was exceeded; 0 for other reasons")
+    visible_at: datetime | None = Field(None, description="UTC: the order was seen in Finance at the latest then")
+    released: bool = Field(False, description="Reserved by a person's release, whatever the limit")
+
+
+class CreditBook(Record):
+    """A customer's reservations and the deals that wait for credit, in the order they came."""
+
+    entries: tuple[CreditEntry, ...] = ()
+
+    def entry(self, case_id: str) -> CreditEntry | None:
+        """The entry of a deal; None where it has none."""
+        return next((entry for entry in self.entries if entry.case_id == case_id), None)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The deals that wait for credit, the one that came first in front."""
+        return tuple(entry.case_id for entry in self.entries if entry.status is EntryStatus.HELD)
+
+    def reserved(self, facts: CreditFacts, *, without: str) -> Decimal:
+        """What other deals hold that Finance's figures do not show.
+
+        An entry is left out when its order is among Finance's open orders, or was seen in Finance before the facts
+        were read: then Finance counts it, as open order or as invoice.
+        """
+        listed = {order.order_number for order in facts.open_orders}
+        return sum(
+            (
+                entry.amount
+                for entry in self.entries
+                if entry.case_id != without
+                and entry.status is EntryStatus.RESERVED
+                and entry.order_number not in listed
+                and (entry.visible_at is None or entry.visible_at >= facts.as_of)
+            ),
+            Decimal(0),
+        )
+
+
+def reserve(
+    book: CreditBook,
+    case_id: str,
+    order_number: str,
+    amount: Decimal,
+    facts: CreditFacts,
+    policy: Policy | CreditTerms,
+    now: datetime,
+    released: ReleaseToken | None = None,
+) -> tuple[CreditBook, CreditDecision]:
+    """Reserve credit for a deal's order, or put the deal in the queue. Asking again replaces the deal's entry.
+
+    Args:
+        book: The customer's book.
+        case_id: Workflow id of the deal.
+        order_number: Number its order has, or will have, in Finance.
+        amount: Order total incl. tax and charges, in the customer's currency.
+        facts: Finance's facts of the customer.
+        policy: The policy, or its terms for this customer.
+        now: UTC.
+        released: A release of this deal's hold by a credit manager, if there is one.
+
+    Returns:
+        The book as it is now, and the decision; passed by release where the rule refuses and the release covers it.
+
+    Raises:
+        StaleFacts: the facts are older than the policy allows; the book stays as it was.
+        ValueError: a negative amount, or a release of another deal.
+    """
+    if released is not None and released.case_id != case_id:
+        raise ValueError(f"the release is for {released.case_id}, not for {case_id}")
+    terms = _terms(policy, facts)
+    decision = decide_credit(
+        facts,
+        this_order=amount,
+        this_order_number=order_number,
+        reservations=book.reserved(facts, without=case_id),
+        policy=terms,
+        now=now,
+    )
+    by_release = not decision.passed and released is not None and released.covers(decision, now)
+    if by_release and released is not None:
+        decision = _released(decision, released)
+    before = book.entry(case_id)
+    entry = CreditEntry(
+        case_id=case_id,
+        order_number=order_number,
+        amount=amount,
+        status=EntryStatus.RESERVED if decision.passed else EntryStatus.HELD,
+        over_by=Decimal(0) if decision.passed else decision.over_by,
+        visible_at=before.visible_at if before is not None and before.order_number == order_number else None,
+        released=by_release,
+    )
+    return _pruned(_noted(_put(book, entry), facts, now), terms, now), decision
+
+
+def mark_visible(book: CreditBook, case_id: str, at: datetime) -> CreditBook:
+    """Note that a deal's order is in Finance; from then on Finance counts it. An earlier note stays.
+
+    Args:
+        book: The customer's book.
+        case_id: Workflow id of the deal; one without an entry changes nothing.
+        at: UTC, not before the order was in Finance.
+    """
+    entry = book.entry(case_id)
+    if entry is None or entry.visible_at is not None:
+        return book
+    return _put(book, entry.model_copy(update={"visible_at": at}))
+
+
+def release(book: CreditBook, case_id: str) -> tuple[CreditBook, tuple[str, ...]]:
+    """Give back what a deal holds, because it ended or was withdrawn; a deal without an entry changes nothing.
+
+    A reservation whose order was seen in Finance stays until it is too old to matter: facts read before the order was
+    there may still decide another deal, and would miss it.
+
+    Returns:
+        The book as it is now, and the held deals that may now have credit.
+    """
+    entry = book.entry(case_id)
+    if entry is None or (entry.status is EntryStatus.RESERVED and entry.visible_at is not None):
+        return book, ()
+    left = CreditBook(entries=tuple(e for e in book.entries if e.case_id != case_id))
+    return customer_changed(left, entry.amount) if entry.status is EntryStatus.RESERVED else (left, ())
+
+
+def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBook, tuple[str, ...]]:
+    """Whom to wake when a customer's credit changed: those whose excess is covered by what was freed since they asked.
+
+    Those held for another reason than the limit are always woken: a payment may have cured an overdue invoice.
+
+    Args:
+        book: The customer's book.
+        freed: By how much the exposure fell, in the customer's currency; None where it is not known: all are woken.
+
+    Returns:
+        The book with each excess less what was freed, and the deals to wake, the one that came first in front.
+    """
+    fall = None if freed is None else max(freed, Decimal(0))
+    entries: list[CreditEntry] = []
+    woken: list[str] = []
+    for entry in book.entries:
+        if entry.status is EntryStatus.HELD:
+            rest = Decimal(0) if fall is None else max(entry.over_by - fall, Decimal(0))
+            if rest == 0:
+                woken.append(entry.case_id)
+            entry = entry.model_copy(update={"over_by": rest})
+        entries.append(entry)
+    return CreditBook(entries=tuple(entries)), tuple(woken)
+
+
+def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
+    who = token.released_by.name or token.released_by.oid
+    text = f"released by {who} up to {_plain(token.ceiling)} until {token.valid_until.isoformat()}"
+    reason = CreditReason(code=RELEASED, text=text)
+    return decision.model_copy(update={"passed": True, "reasons": (reason, *decision.reasons)})
+
+
+def _put(book: CreditBook, entry: CreditEntry) -> CreditBook:
+    """The book with the entry in the place its deal had, or at the end."""
+    if book.entry(entry.case_id) is None:
+        return CreditBook(entries=(*book.entries, entry))
+    return CreditBook(entries=tuple(entry if e.case_id == entry.case_id else e for e in book.entries))
+
+
+def _noted(book: CreditBook, facts: CreditFacts, now: datetime) -> CreditBook:
+    """The book with every order among Finance's open orders marked as seen."""
+    listed = {order.order_number for order in facts.open_orders}
+    return CreditBook(
+        entries=tuple(
+            entry.model_copy(update={"visible_at": now})
+            if entry.visible_at is None and entry.order_number in listed
+            else entry
+            for entry in book.entries
+        )
+    )
+
+
+def _pruned(book: CreditBook, terms: CreditTerms, now: datetime) -> CreditBook:
+    """The book without reservations that no facts still fresh enough to be used could miss."""
+    oldest_facts = now - timedelta(seconds=terms.freshness_seconds)
+    return CreditBook(
+        entries=tuple(
+            entry
+            for entry in book.entries
+            if not (
+                entry.status is EntryStatus.RESERVED
+                and entry.visible_at is not None
+                and entry.visible_at < oldest_facts
+            )
+        )
+    )
