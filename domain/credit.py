@@ -15,7 +15,7 @@ from pydantic import Field
 from domain.assessment import CreditDecision, CreditFacts, CreditReason
 from domain.calendar import local_date
 from domain.money import arithmetic, format_amount, minor_unit
-from domain.policy import CreditTerms, Policy
+from domain.policy import CreditTerms, Policy, ReleaseDefaults
 from domain.quote import Person
 from domain.record import Record
 
@@ -115,7 +115,7 @@ def _limit_refusals(
     if unlimited:
         return ()
     if facts.credit_limit == 0:
-        text = "no credit: the limit is 0.00 and not unlimited"
+        text = f"no credit: the limit is {_amount(facts.credit_limit, facts)} and not unlimited"
         return (CreditReason(code=NO_CREDIT, text=text),)
     refusals = []
     if over_by > 0:
@@ -141,9 +141,8 @@ def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal)
     if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
         share = limits.overdue_amount_threshold_pct or Decimal(0)
         if exposure > facts.credit_limit * share / _HUNDRED:
-            text = (
-                f"{_amount(facts.overdue_amount, facts)} overdue, {_amount(limits.overdue_amount, facts)} are allowed"
-            )
+            allowed = _amount(limits.overdue_amount, facts)
+            text = f"{_amount(facts.overdue_amount, facts)} overdue, {allowed} are allowed"
             refusals.append(CreditReason(code=OVERDUE_AMOUNT, text=text))
     return tuple(refusals)
 
@@ -210,6 +209,42 @@ class ReleaseToken(Record):
         )
 
 
+def grant_release(
+    decision: CreditDecision,
+    *,
+    case_id: str,
+    by: Person,
+    comment: str,
+    now: datetime,
+    defaults: ReleaseDefaults,
+    ceiling: Decimal | None = None,
+    valid_until: datetime | None = None,
+    deviation_pct: Decimal | None = None,
+) -> ReleaseToken:
+    """A release of the hold a decision put on a deal; what the credit manager leaves open comes from the policy.
+
+    Args:
+        decision: The decision that refused credit: its reasons are what is released, its order the default ceiling.
+        case_id: Workflow id of the deal.
+        by: The credit manager.
+        comment: Why.
+        now: UTC.
+        defaults: The policy's, for what is None.
+        ceiling: Up to this amount, in the customer's currency, incl. tax.
+        valid_until: UTC.
+        deviation_pct: How much above the ceiling is still covered.
+    """
+    return ReleaseToken(
+        case_id=case_id,
+        ceiling=decision.this_order if ceiling is None else ceiling,
+        deviation_pct=defaults.deviation_pct if deviation_pct is None else deviation_pct,
+        valid_until=now + timedelta(days=defaults.valid_days) if valid_until is None else valid_until,
+        reasons=tuple(sorted({reason.code for reason in decision.reasons})),
+        released_by=by,
+        comment=comment,
+    )
+
+
 class EntryStatus(StrEnum):
     """Whether a deal holds credit or waits for it."""
 
@@ -247,7 +282,8 @@ class CreditBook(Record):
         """What other deals hold that Finance's figures do not show.
 
         An entry is left out when its order is among Finance's open orders, or was seen in Finance before the facts
-        were read: then Finance counts it, as open order or as invoice.
+        were read: then Finance counts it, as open order or as invoice. A deal that waits for credit holds none, unless
+        its order is in Finance already.
         """
         listed = {order.order_number for order in facts.open_orders}
         return sum(
@@ -255,7 +291,7 @@ class CreditBook(Record):
                 entry.amount
                 for entry in self.entries
                 if entry.case_id != without
-                and entry.status is EntryStatus.RESERVED
+                and (entry.status is EntryStatus.RESERVED or entry.visible_at is not None)
                 and entry.order_number not in listed
                 and (entry.visible_at is None or entry.visible_at >= facts.as_of)
             ),
@@ -336,17 +372,22 @@ def mark_visible(book: CreditBook, case_id: str, at: datetime) -> CreditBook:
 def release(book: CreditBook, case_id: str) -> tuple[CreditBook, tuple[str, ...]]:
     """Give back what a deal holds, because it ended or was withdrawn; a deal without an entry changes nothing.
 
-    A reservation whose order was seen in Finance stays until it is too old to matter: facts read before the order was
-    there may still decide another deal, and would miss it.
+    An entry whose order was seen in Finance leaves the queue but stays in the book until it is too old to matter:
+    facts read before the order was there may still decide another deal, and would miss it.
 
     Returns:
         The book as it is now, and the held deals that may now have credit.
     """
     entry = book.entry(case_id)
-    if entry is None or (entry.status is EntryStatus.RESERVED and entry.visible_at is not None):
+    if entry is None:
         return book, ()
-    left = CreditBook(entries=tuple(e for e in book.entries if e.case_id != case_id))
-    return customer_changed(left, entry.amount) if entry.status is EntryStatus.RESERVED else (left, ())
+    if entry.visible_at is not None:
+        left = _put(book, entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
+    else:
+        left = CreditBook(entries=tuple(e for e in book.entries if e.case_id != case_id))
+        if entry.status is EntryStatus.HELD:
+            return left, ()
+    return customer_changed(left, entry.amount)
 
 
 def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBook, tuple[str, ...]]:

@@ -5,7 +5,7 @@ it; the reasons are written with the numbers that made the rule match.
 """
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
@@ -126,9 +126,9 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
     if not isinstance(than, Decimal) or condition.op is None or not _COMPARE[condition.op](actual, than):
         return ""
     if condition.value is Tested.PAYMENT_DAYS:
-        return f"payment {actual} days {condition.op} {_percent(than, than)} days"
+        return f"payment {actual} days {condition.op} {_plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{_percent(actual, than)} % {condition.op} {_percent(than, than)} %"
+    return f"{name}{_percent(actual, than)} % {condition.op} {_plain(than)} %"
 
 
 def _net(condition: Condition, priced: PricedQuote) -> str:
@@ -160,13 +160,13 @@ def _floor_of(line: LineFinding, currency: str) -> str:
 
 def _percent(actual: Decimal, than: Decimal) -> str:
     """A percentage with two decimals, or as many as it takes not to look equal to what it is compared with."""
-    for places in (*_places(), actual):
-        shown = actual.quantize(places, ROUND_HALF_UP) if places is not actual else actual
+    for digits in range(2, 11):
+        shown = actual.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
         if shown != than or actual == than:
-            break
-    text = f"{shown:f}"
+            return _plain(shown)
+    return _plain(actual)
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _places() -> Iterator[Decimal]:
-    return (Decimal(1).scaleb(-digits) for digits in range(2, 11))
