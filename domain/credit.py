@@ -14,7 +14,7 @@ from pydantic import Field
 
 from domain.assessment import CreditDecision, CreditFacts, CreditReason
 from domain.calendar import local_date
-from domain.money import arithmetic, format_amount, minor_unit
+from domain.money import arithmetic, format_amount, minor_unit, plain
 from domain.policy import CreditTerms, Policy, ReleaseDefaults
 from domain.quote import Person
 from domain.record import Record
@@ -119,7 +119,7 @@ def _limit_refusals(
         return (CreditReason(code=NO_CREDIT, text=text),)
     refusals = []
     if over_by > 0:
-        share = "" if threshold == _HUNDRED else f" × {_plain(threshold)} %"
+        share = "" if threshold == _HUNDRED else f" × {plain(threshold)} %"
         text = f"over by {_excess(over_by, facts.currency)} (limit {_amount(facts.credit_limit, facts)}{share})"
         refusals.append(CreditReason(code=OVER_LIMIT, text=text))
     expires = facts.limit_expires_on
@@ -176,11 +176,6 @@ def _amount(amount: Decimal, facts: CreditFacts) -> str:
 def _excess(over_by: Decimal, currency: str) -> str:
     """An amount above zero never shows as zero, however small."""
     return format_amount(max(over_by, minor_unit(currency)), currency)
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class ReleaseToken(Record):
@@ -417,7 +412,7 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
     who = token.released_by.name or token.released_by.oid
-    text = f"released by {who} up to {_plain(token.ceiling)} until {token.valid_until.isoformat()}"
+    text = f"released by {who} up to {plain(token.ceiling)} until {token.valid_until.isoformat()}"
     reason = CreditReason(code=RELEASED, text=text)
     return decision.model_copy(update={"passed": True, "reasons": (reason, *decision.reasons)})
 

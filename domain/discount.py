@@ -12,7 +12,7 @@ from typing import Final
 
 from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
 from domain.authority import candidates
-from domain.money import arithmetic, format_amount, format_money
+from domain.money import arithmetic, format_amount, format_money, plain
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
 from domain.quote import Person
@@ -126,9 +126,9 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
     if not isinstance(than, Decimal) or condition.op is None or not _COMPARE[condition.op](actual, than):
         return ""
     if condition.value is Tested.PAYMENT_DAYS:
-        return f"payment {actual} days {condition.op} {_plain(than)} days"
+        return f"payment {actual} days {condition.op} {plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{_percent(actual, than)} % {condition.op} {_plain(than)} %"
+    return f"{name}{_percent(actual, than)} % {condition.op} {plain(than)} %"
 
 
 def _net(condition: Condition, priced: PricedQuote) -> str:
@@ -163,10 +163,5 @@ def _percent(actual: Decimal, than: Decimal) -> str:
     for digits in range(2, 11):
         shown = actual.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
         if shown != than or actual == than:
-            return _plain(shown)
-    return _plain(actual)
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+            return plain(shown)
+    return plain(actual)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from domain.money import arithmetic
+from domain.money import arithmetic, plain
 from domain.record import Record
 
 
@@ -70,12 +70,12 @@ class LineLedger(Record):
             LineViolation: BAD_QTY, or OVER_DELIVERY above what may be delivered.
         """
         self._positive(quantity)
-        if self.shipped + quantity > self.deliverable:
-            raise LineViolation(
+        allowed = self.deliverable - self.shipped
+        if quantity > allowed:
+            raise self._violation(
                 "OVER_DELIVERY",
-                f"line {self.line_no}: {_n(quantity)} more shipped than {_n(self.deliverable - self.shipped)} still "
-                f"allowed (ordered {_n(self.ordered)}, cancelled {_n(self.cancelled)}, shipped {_n(self.shipped)}, "
-                f"over-delivery {_n(self.over_delivery_pct)} %)",
+                f"{plain(quantity)} more shipped where {plain(allowed)} is allowed (ordered {plain(self.ordered)}, "
+                f"cancelled {plain(self.cancelled)}, shipped before {plain(self.shipped)})",
             )
         return self.model_copy(update={"shipped": self.shipped + quantity})
 
@@ -87,10 +87,10 @@ class LineLedger(Record):
         """
         self._positive(quantity)
         if quantity > self.open_to_ship:
-            raise LineViolation(
+            raise self._violation(
                 "BELOW_SHIPPED",
-                f"line {self.line_no}: {_n(quantity)} cannot be cancelled, only {_n(self.open_to_ship)} is not "
-                "shipped; take the rest back as a return",
+                f"{plain(quantity)} cannot be cancelled, only {plain(self.open_to_ship)} is not shipped; the rest comes "
+                "back as a return",
             )
         return self.model_copy(update={"cancelled": self.cancelled + quantity})
 
@@ -106,10 +106,8 @@ class LineLedger(Record):
         """
         self._positive(quantity)
         if quantity > self.net_delivered:
-            raise LineViolation(
-                "OVER_RETURN",
-                f"line {self.line_no}: {_n(quantity)} returned of only {_n(self.net_delivered)} delivered",
-            )
+            text = f"{plain(quantity)} returned of only {plain(self.net_delivered)} delivered"
+            raise self._violation("OVER_RETURN", text)
         return self.model_copy(update={"returned": self.returned + quantity})
 
     def invoice(self, quantity: Decimal) -> "LineLedger":
@@ -120,11 +118,8 @@ class LineLedger(Record):
         """
         self._positive(quantity)
         if quantity > self.open_to_invoice:
-            raise LineViolation(
-                "OVER_INVOICED",
-                f"line {self.line_no}: {_n(quantity)} invoiced of only {_n(self.open_to_invoice)} shipped and not "
-                "yet invoiced",
-            )
+            text = f"{plain(quantity)} invoiced of only {plain(self.open_to_invoice)} shipped and not yet invoiced"
+            raise self._violation("OVER_INVOICED", text)
         return self.model_copy(update={"invoiced": self.invoiced + quantity})
 
     def credit(self, quantity: Decimal) -> "LineLedger":
@@ -135,10 +130,8 @@ class LineLedger(Record):
         """
         self._positive(quantity)
         if quantity > self.invoiced - self.credited:
-            raise LineViolation(
-                "OVER_CREDITED",
-                f"line {self.line_no}: {_n(quantity)} credited of only {_n(self.invoiced - self.credited)} invoiced",
-            )
+            text = f"{plain(quantity)} credited of only {plain(self.invoiced - self.credited)} invoiced"
+            raise self._violation("OVER_CREDITED", text)
         return self.model_copy(update={"credited": self.credited + quantity})
 
     def change_order(self, ordered: Decimal) -> "LineLedger":
@@ -153,10 +146,10 @@ class LineLedger(Record):
         self._positive(ordered)
         changed = self.model_copy(update={"ordered": ordered})
         if changed.deliverable < self.shipped:
-            raise LineViolation(
+            raise self._violation(
                 "BELOW_SHIPPED",
-                f"line {self.line_no}: cannot be changed to {_n(ordered)}, {_n(self.shipped)} is shipped already; "
-                "take the rest back as a return",
+                f"cannot be changed to {plain(ordered)}, {plain(self.shipped)} is shipped already; the rest comes back "
+                "as a return",
             )
         return changed
 
@@ -169,7 +162,7 @@ class LineLedger(Record):
             LineViolation: BAD_QTY, OVER_DELIVERY or OVER_INVOICED: the totals cannot be.
         """
         if shipped < 0 or invoiced < 0:
-            raise LineViolation("BAD_QTY", f"line {self.line_no}: totals {_n(shipped)} and {_n(invoiced)} below 0")
+            raise self._violation("BAD_QTY", f"totals {plain(shipped)} shipped and {plain(invoiced)} invoiced")
         ledger = self
         if shipped > self.shipped:
             ledger = ledger.ship(shipped - self.shipped)
@@ -179,9 +172,7 @@ class LineLedger(Record):
 
     def _positive(self, quantity: Decimal) -> None:
         if not quantity.is_finite() or quantity <= 0:
-            raise LineViolation("BAD_QTY", f"line {self.line_no}: {quantity} is not a quantity above 0")
+            raise self._violation("BAD_QTY", f"{quantity} is not a quantity above 0")
 
-
-def _n(quantity: Decimal) -> str:
-    text = f"{quantity:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    def _violation(self, code: str, text: str) -> LineViolation:
+        return LineViolation(code, f"line {self.line_no}: {text}")

@@ -87,6 +87,12 @@ def format_money(amount: Decimal, currency: str) -> str:
     return f"{format_amount(amount, currency)} {currency}"
 
 
+def plain(number: Decimal) -> str:
+    """A number as few characters as it takes, without exponent: 20.10 is ``20.1``, 1E+3 is ``1000``."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 class DocumentTolerance(Record):
     """How far two systems may differ before it is a difference, in minor units (lifecycle: money rules)."""
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from domain.approvals import LineFinding
 from domain.assessment import PriceDrift, Problem
-from domain.money import arithmetic, round_money, spread
+from domain.money import arithmetic, plain, round_money, spread
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record
 
@@ -115,9 +115,9 @@ def price_hash(prices: Mapping[str, FinancePrice]) -> str:
     content = [
         (
             item,
-            _plain(price.list_price),
-            None if price.floor_price is None else _plain(price.floor_price),
-            _plain(price.cost),
+            plain(price.list_price),
+            None if price.floor_price is None else plain(price.floor_price),
+            plain(price.cost),
             price.unit,
             price.released,
             price.blocked,
@@ -202,8 +202,3 @@ def _off(listed: Decimal, net: Decimal) -> Decimal:
 
 def _margin(net: Decimal, cost: Decimal) -> Decimal:
     return (net - cost) * _HUNDRED / net if net != 0 else NOTHING_EARNED
-
-
-def _plain(number: Decimal) -> str:
-    text = format(number, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
