@@ -16,8 +16,10 @@ from pydantic import Field
 from temporalio import activity
 
 from domain.assessment import CreditDecision, CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.credit import CreditBook, ReleaseToken
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import CaseStart, FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
+from domain.policy import CreditTerms
 from domain.record import Record
 
 
@@ -178,9 +180,35 @@ class ReserveCredit(Record):
     order_number: str
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
     facts: CreditFacts
-    released_by: str = Field("", description="Object id of the credit manager who released this order")
-    released_reason: str = ""
+    release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
+
+
+class LedgerRequest(Record):
+    """What the customer's ledger is asked: a deal's question with the policy's terms for the customer."""
+
+    case_id: str
+    order_number: str
+    amount: Decimal
+    facts: CreditFacts
+    terms: CreditTerms
+    release: ReleaseToken | None = None
+
+
+class CreditAnswer(Record):
+    """The ledger's answer; no decision where the facts were too old to decide on."""
+
+    decision: CreditDecision | None
+    stale: str = ""
+
+
+class LedgerStart(Record):
+    """Whose credit; ``book`` and ``seen`` are what the run before it held (set when it continues as new)."""
+
+    company: str
+    customer_account: str
+    book: CreditBook = CreditBook()
+    seen: tuple[str, ...] = ()
 
 
 class SweepSales(Record):
@@ -298,7 +326,7 @@ class CreditActivities:
     """The customer's credit ledger, asked on behalf of a deal (task queue q2c)."""
 
     @activity.defn(name="reserve_credit")
-    async def reserve_credit(self, ask: ReserveCredit) -> CreditDecision:
+    async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
         """Ask the ledger, starting it where it does not run yet."""
         raise NotImplementedError
 

@@ -18,10 +18,10 @@ from pydantic import Field
 from domain import facts
 from domain.approvals import ApprovalStatus
 from domain.assessment import CasePolicy, CreditDecision, CreditStatus, QuoteAssessment
+from domain.credit import RELEASED, ReleaseToken
 from domain.facts import Event, Fact
 from domain.fulfilment import Invoice, OrderedLine
 from domain.messages import ShippedLine
-from domain.quote import Person
 from domain.record import Record
 from domain.views import ApprovalSummary, Ending, ParkedStep, Stage, TimelineEntry
 
@@ -107,8 +107,7 @@ class CaseState(Record):
     approval_text: str = ""
     credit_decision: CreditDecision | None = None
     credit_checks: int = 0
-    released_by: Person | None = None
-    release_reason: str = ""
+    release: ReleaseToken | None = None
     order_number: str = ""
     confirmation_number: str = ""
     sales_order_id: str = ""
@@ -546,7 +545,8 @@ def _credit_decided(state: CaseState, fact: facts.CreditDecided, policy: CasePol
         raise _Refusal(ILLEGAL, f"credit decided: it is {state.credit}")
     decision = fact.decision
     if decision.passed:
-        status = CreditStatus.RELEASED if state.released_by else CreditStatus.PASSED
+        by_release = any(reason.code == RELEASED for reason in decision.reasons)
+        status = CreditStatus.RELEASED if by_release else CreditStatus.PASSED
         return {"credit": status, "credit_decision": decision}, f"credit {status}: {decision.text}"
     return {"credit": CreditStatus.HELD, "credit_decision": decision}, f"credit held: {decision.text}"
 
@@ -556,9 +556,9 @@ def _credit_released(state: CaseState, fact: facts.CreditReleased, policy: CaseP
         raise _Refusal("NOT_HELD", f"credit is {state.credit}")
     assessment = state.assessment
     involved = {p.oid for p in (assessment.owner, assessment.submitted_by) if p} if assessment else set()
-    if fact.by.oid in involved:
+    if fact.release.released_by.oid in involved:
         raise _Refusal("REQUESTER_CANNOT_RELEASE", "the rep of a deal cannot release its credit hold")
-    return {"released_by": fact.by, "release_reason": fact.reason}, f"credit hold released: {fact.reason}"
+    return {"release": fact.release}, f"credit hold released: {fact.release.comment}"
 
 
 def _credit_rejected(state: CaseState, fact: facts.CreditRejected, policy: CasePolicy) -> Change:

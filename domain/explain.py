@@ -144,7 +144,7 @@ def view(state: CaseState) -> CaseView:
         problems=found.problems if found else (),
         explanation=explain(state),
         credit=state.credit_decision or (found.soft_credit if found else None),
-        credit_released_by=state.released_by,
+        credit_released_by=state.release.released_by if state.release else None,
         approvals=state.approvals,
         parked=state.parked,
         order_number=state.order_number,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment
+from domain.credit import ReleaseToken
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ShippedLine
 from domain.quote import Person
@@ -102,8 +103,7 @@ class CreditDecided(Fact):
 class CreditReleased(Fact):
     """A credit manager released the hold."""
 
-    by: Person
-    reason: str
+    release: ReleaseToken
 
 
 class CreditRejected(Fact):

@@ -8,13 +8,15 @@ code and written down.
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from decimal import Decimal
+
     from temporalio.common import Priority
 
     from activities.signatures import (
@@ -25,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         ConfirmOrder,
         CreateOrder,
         CreditActivities,
+        CreditAnswer,
         FinanceActivities,
         MarkQuote,
         PrepareOrder,
@@ -40,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.assessment import CreditStatus, QuoteAssessment
     from domain.case import CaseState, OrderStatus, QuoteStatus, apply
+    from domain.credit import ReleaseToken
     from domain.facts import Event, Fact
     from domain.fulfilment import ShippedTotal
     from domain.messages import (
@@ -341,8 +345,7 @@ class QuoteToCash:
             await self._park("A product can no longer be sold", "prepare_order", "PriceDrift", f"Blocked: {items}")
             self._recheck = True
             return
-        released = self._state.released_by
-        decision = await self._step(
+        answer: CreditAnswer = await self._step(
             CreditActivities.reserve_credit,
             ReserveCredit(
                 company=state.company,
@@ -351,15 +354,17 @@ class QuoteToCash:
                 order_number=number,
                 amount=ready.total,
                 facts=ready.credit,
-                released_by=released.oid if released else "",
-                released_reason=self._state.release_reason,
+                release=self._state.release,
                 attempt=self._state.credit_checks,
             ),
             queue=names.CASE_QUEUE,
             summary=f"Reserve {ready.total:,} {found.currency} of credit",
             priority=URGENT,
         )
-        self._apply(facts.CreditDecided(decision=decision))
+        if answer.decision is None:
+            self._recheck = True  # the facts were too old when their turn came: read Finance again
+        else:
+            self._apply(facts.CreditDecided(decision=answer.decision))
 
     # Stage 4
 
@@ -413,7 +418,7 @@ class QuoteToCash:
                 ConfirmOrder(
                     company=self._state.company,
                     order_number=self._state.order_number,
-                    release_reason=self._state.release_reason if self._state.released_by else "",
+                    release_reason=self._state.release.comment if self._state.release else "",
                 ),
                 queue=names.FINANCE_QUEUE,
                 summary=f"Confirm order {self._state.order_number}",
@@ -836,7 +841,7 @@ class QuoteToCash:
             case CommandName.CREDIT_REJECT:
                 return put(facts.CreditRejected(reason=reason))
             case CommandName.CREDIT_RELEASE:
-                code = put(facts.CreditReleased(by=person, reason=reason))
+                code = self._release(said, person, put)
                 self._recheck = self._recheck or not code
                 return code
             case CommandName.CREDIT_RECHECK:
@@ -850,6 +855,31 @@ class QuoteToCash:
                         )
                     )
                 )
+
+    def _release(self, said: VerifiedMessage, person: Person, put: "_Command") -> str:
+        state, policy = self._state, self._state.policy
+        held = state.credit_decision
+        try:
+            until = said.args.get("valid_until")
+            default_end = workflow.now() + timedelta(days=policy.release_valid_days)
+            release = ReleaseToken(
+                case_id=workflow.info().workflow_id,
+                ceiling=Decimal(str(said.args.get("ceiling") or (held.this_order if held else 0))),
+                deviation_pct=Decimal(str(said.args.get("deviation_pct") or policy.release_deviation_pct)),
+                valid_until=_moment(str(until))
+                if until
+                else workflow.now() + timedelta(days=policy.release_valid_days),
+                reasons=tuple(reason.code for reason in held.reasons) if held else (),
+                released_by=person,
+                comment=str(said.args.get("reason") or ""),
+            )
+        except (ValueError, ArithmeticError) as error:
+            return put(
+                facts.Refused(
+                    message_id=said.message_id, what="credit_release", code="BAD_ARGUMENTS", detail=str(error)
+                )
+            )
+        return put(facts.CreditReleased(release=release))
 
     # What the deal answers
 
@@ -905,6 +935,12 @@ _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="withdrawn in Sales"),
     SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
 }
+
+
+def _moment(text: str) -> datetime:
+    """An ISO moment, or the end of an ISO date, in UTC."""
+    moment = datetime.fromisoformat(text if "T" in text else f"{text}T23:59:59")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _finance_fact(event: FinanceEvent) -> Fact | None:
