@@ -94,7 +94,7 @@ def parsed(model: type[M], content: object) -> M:
         return model.model_validate(content)
     except ValidationError as error:
         errors = [
-            {"field": ".".join(map(str, e["loc"])) or "body", "message": e["msg"]}
+            {"field": str(e["loc"][0]) if e["loc"] else "body", "message": e["msg"]}
             for e in error.errors(include_url=False, include_input=False)
         ]
         first = errors[0]

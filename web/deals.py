@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
@@ -22,7 +21,7 @@ from domain.messages import Outcome
 from domain.views import CaseView, TimelineEntry
 from web.identity import Identity
 from web.problems import Problem
-from web.rpc import PATIENCE, NoAnswer, answer
+from web.rpc import NoAnswer, answer
 from web.signing import DecisionSigner
 
 T = TypeVar("T")
@@ -147,7 +146,7 @@ class Deals:
         pause = _FIRST_LOOK_SECONDS
         while (left := until - time.monotonic()) > 0:
             try:
-                known = await self._known_outcome(workflow_id, message_id, timedelta(seconds=left))
+                known = await self._known_outcome(workflow_id, message_id, left)
             except NoAnswer:
                 known = None
             if known is not None:
@@ -190,7 +189,7 @@ class Deals:
         text = detail.get(code, f"This request was {state.status.value} already; nothing changed.")
         return Outcome(message_id=message_id, accepted=False, code=code, detail=text)
 
-    async def _known_outcome(self, workflow_id: str, message_id: str, patience: timedelta = PATIENCE) -> Outcome | None:
+    async def _known_outcome(self, workflow_id: str, message_id: str, patience: float | None = None) -> Outcome | None:
         return await self._query(workflow_id, names.OUTCOME, Outcome, message_id, patience)
 
     async def _query(
@@ -199,7 +198,7 @@ class Deals:
         query: str,
         result: type[T],
         arg: object = None,
-        patience: timedelta = PATIENCE,
+        patience: float | None = None,
     ) -> T:
         handle = self._client.get_workflow_handle(workflow_id)
         args = [] if arg is None else [arg]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import TypeVar
 
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,7 +16,7 @@ from web.problems import Problem
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(seconds=5)
+PATIENCE_SECONDS = 5.0
 _NO_ANSWER = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -39,15 +38,19 @@ class NoAnswer(Problem):
         self.headers = {"Retry-After": "5"}
 
 
-async def answer(call: Awaitable[T], patience: timedelta = PATIENCE) -> T:
+async def answer(call: Awaitable[T], patience: float | None = None) -> T:
     """Wait for a call to Temporal.
+
+    Args:
+        call: the call.
+        patience: seconds; None: the five that every call has.
 
     Raises:
         NoAnswer: the service is down, overloaded or slow.
         RPCError: the service answered with something else, e.g. that there is no such run.
     """
     try:
-        return await asyncio.wait_for(call, patience.total_seconds())
+        return await asyncio.wait_for(call, PATIENCE_SECONDS if patience is None else patience)
     except TimeoutError as error:
         raise NoAnswer from error
     except RPCError as error:
