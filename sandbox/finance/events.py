@@ -164,15 +164,15 @@ class BusinessEvents:
 
     async def _deliver(self, event: dict[str, Any]) -> None:
         reason = ""
-        async with self._slots:
-            for attempt in range(RETRIES + 1):
-                if attempt:
-                    await asyncio.sleep(self._retry_delay)
-                try:
+        for attempt in range(RETRIES + 1):
+            if attempt:
+                await asyncio.sleep(self._retry_delay)
+            try:
+                async with self._slots:
                     await self._post(event)
-                    return
-                except httpx.HTTPError as problem:
-                    reason = f"{type(problem).__name__}: {problem}"
+                return
+            except httpx.HTTPError as problem:
+                reason = f"{type(problem).__name__}: {problem}"
         log.warning("business event not delivered", extra={"event": event["BusinessEventId"], "reason": reason})
         self.error_log.append(FailedEvent(event, reason))
 

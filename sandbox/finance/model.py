@@ -169,7 +169,7 @@ class Link:
     many: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class EntitySet:
     """One published entity set.
 
@@ -189,12 +189,6 @@ class EntitySet:
     operators: frozenset[str] = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
     wildcards: bool = True
     projections: dict[tuple[str, ...] | None, Callable[[Row], dict[str, Any]]] = field(default_factory=dict)
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EntitySet) and other.name == self.name
 
     @property
     def entity(self) -> str:

@@ -65,6 +65,7 @@ def pay(
         raise PostingRefused(f"Amount {amount} is not a payable amount in {currency}.")
     if books.get("Currencies", currency) is None:
         raise PostingRefused(f"Currency {currency} does not exist.")
+    amount = round_money(amount, currency)
     date_posted = day or books.today(company)
     with books.db.transaction():
         journal = _journal(books, company, f"Payment {reference}".strip())
@@ -99,7 +100,7 @@ def _settle_all(
         if amount is None:
             raise PostingRefused(f"The settlement amount of invoice {invoice} must be greater than zero.")
         target = _invoice_transaction(books, company, invoice, payment)
-        part = min(amount, receivables.open_amount(books, target))
+        part = min(round_money(amount, payment["CurrencyCode"]), receivables.open_amount(books, target))
         if part > -receivables.open_amount(books, payment):
             raise PostingRefused(f"Settlements exceed the payment amount of {-payment['AmountCur']}.")
         if part <= 0:

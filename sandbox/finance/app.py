@@ -1,0 +1,133 @@
+"""Finance over HTTP: tokens, throttling, `/data` and `/api/services`.
+
+Tokens are checked as the real environment does: `aud` must be the environment's address, lower case and without a
+trailing slash, otherwise 401. Under high resource utilization every request is 429 with Retry-After.
+Sources: Microsoft Learn, "Troubleshoot service authentication" and "Service protection API limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.entra.tokens import InvalidToken
+from sandbox.finance.errors import HIGH_UTILIZATION
+from sandbox.finance.posting import GROUP, OPERATIONS, SERVICE, BadServiceRequest
+from sandbox.finance.system import Finance
+from sandbox.odata.batch import Request
+from sandbox.odata.jsonio import BadJson, decode, encode
+
+_VERBS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+Handler = Callable[[HttpRequest], Awaitable[Response]]
+
+
+class Authority(Protocol):
+    """Who says whether a token is good: `sandbox.entra.tokens.TokenAuthority`."""
+
+    def verify(self, authorization: str | None, audience: str) -> dict[str, Any]:
+        """The token's claims; `InvalidToken` when it is not good for this audience."""
+
+
+def build_app(finance: Finance, authority: Authority) -> Starlette:
+    """The ASGI application of a Finance environment, to be served at `finance.origin`."""
+    http = _Http(finance, authority)
+    base = f"/api/services/{GROUP}/{SERVICE}"
+    routes = [
+        Route("/data/$batch", http.guarded(http.batch), methods=["POST"]),
+        Route("/data", http.guarded(http.data), methods=["GET"]),
+        Route("/data/{path:path}", http.guarded(http.data), methods=_VERBS),
+        Route("/api/services", http.guarded(http.groups), methods=["GET"]),
+        Route(f"/api/services/{GROUP}", http.guarded(http.services), methods=["GET"]),
+        Route(base, http.guarded(http.operations), methods=["GET"]),
+        Route(base + "/{operation}", http.guarded(http.describe), methods=["GET"]),
+        Route(base + "/{operation}", http.guarded(http.post), methods=["POST"]),
+    ]
+    return Starlette(routes=routes)
+
+
+class _Http:
+    def __init__(self, finance: Finance, authority: Authority) -> None:
+        self._finance = finance
+        self._authority = authority
+
+    def guarded(self, handler: Handler) -> Handler:
+        """A handler that is reached with a good token only, and not while resources are short."""
+
+        async def answer(request: HttpRequest) -> Response:
+            if self._finance.high_utilization is not None:
+                retry_after = str(self._finance.high_utilization)
+                return Response(HIGH_UTILIZATION, 429, {"Retry-After": retry_after}, "text/plain")
+            try:
+                claims = self._authority.verify(request.headers.get("authorization"), self._finance.origin)
+            except InvalidToken:
+                return Response(b"", 401, {"WWW-Authenticate": "Bearer"})
+            request.state.user = str(claims.get("appid") or claims.get("oid") or "")
+            return await handler(request)
+
+        return answer
+
+    async def data(self, request: HttpRequest) -> Response:
+        """Any request below `/data` but `$batch`."""
+        url = request.scope["raw_path"].decode().removeprefix("/data")
+        query = request.scope["query_string"].decode()
+        headers = {name.decode(): value.decode("latin-1") for name, value in request.scope["headers"]}
+        answer = self._finance.odata.execute(
+            Request(request.method, f"{url}?{query}" if query else url, headers, await request.body())
+        )
+        return Response(answer.body, answer.status, dict(answer.headers))
+
+    async def batch(self, request: HttpRequest) -> Response:
+        """`POST /data/$batch`."""
+        body = await request.body()
+        answer = self._finance.odata.execute_batch(request.headers.get("content-type", ""), body)
+        return Response(answer.body, answer.status, dict(answer.headers))
+
+    async def groups(self, request: HttpRequest) -> Response:
+        """The service groups there are."""
+        return _json({"ServiceGroups": [{"Name": GROUP}]})
+
+    async def services(self, request: HttpRequest) -> Response:
+        """The services of the group."""
+        return _json({"Services": [{"Name": SERVICE}]})
+
+    async def operations(self, request: HttpRequest) -> Response:
+        """The operations of the service."""
+        return _json({"Operations": [{"Name": name} for name in OPERATIONS]})
+
+    async def describe(self, request: HttpRequest) -> Response:
+        """What an operation takes and returns."""
+        operation = OPERATIONS.get(request.path_params["operation"])
+        if operation is None:
+            return Response(b"", 404)
+        parameters = [{"Name": "_request", "Type": operation.contract}]
+        returns = {"Name": "return", "Type": operation.contract.replace("Contract", "Response")}
+        return _json({"Parameters": parameters, "Return": returns})
+
+    async def post(self, request: HttpRequest) -> Response:
+        """Run an operation of the posting service."""
+        name = request.path_params["operation"]
+        if name not in OPERATIONS:
+            return Response(b"", 404)
+        try:
+            body = decode(await request.body())
+            if not isinstance(body, dict):
+                raise BadServiceRequest("The request body must be a JSON object.")
+            return _json(self._finance.post(name, body.get("_request"), user=request.state.user))
+        except (BadJson, BadServiceRequest) as problem:
+            return _json(
+                {
+                    "Message": "An error has occurred.",
+                    "ExceptionMessage": str(problem),
+                    "ExceptionType": "Microsoft.Dynamics.Ax.Services.XppServicesDeserializationException",
+                },
+                500,
+            )
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(encode(body), status, media_type="application/json")
