@@ -1,6 +1,7 @@
 """Asks the customer's credit ledger on behalf of a deal: one call that starts the ledger where it does not run yet."""
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation
@@ -33,7 +34,7 @@ class CreditDesk(CreditActivities):
             terms=self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group),
             release=ask.release,
         )
-        start = WithStartWorkflowOperation(
+        start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
             names.CREDIT_LEDGER,
             LedgerStart(company=ask.company, customer_account=ask.customer_account),
             id=ledger,
@@ -41,7 +42,7 @@ class CreditDesk(CreditActivities):
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"Credit of **{ask.customer_account}** in {ask.company.upper()}",
         )
-        return await self._client.execute_update_with_start_workflow(
+        answer: CreditAnswer = await self._client.execute_update_with_start_workflow(
             names.RESERVE,
             request,
             start_workflow_operation=start,
@@ -49,3 +50,4 @@ class CreditDesk(CreditActivities):
             result_type=CreditAnswer,
             rpc_timeout=PATIENCE,
         )
+        return answer

@@ -1,24 +1,18 @@
 """The deal: a quote from its submission to the money, in one durable process.
 
 ``run`` reads as the business does, stage by stage. What may happen and what follows from it is said in
-``domain.case``; how a step is tried, waited for and parked in ``workflows.steps``. Events of the two systems and
-commands of people come as signals, each with an id; a message never harms a run: it is applied, or refused with a
-code and written down.
+``domain.case``; how a step is tried, waited for and parked in ``workflows.deal``; what people say in
+``workflows.people``. Events of the two systems come as signals, each with an id: told twice, late or out of order,
+they change nothing more than told once and in order.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from decimal import Decimal
-
-    from temporalio.common import Priority
-
     from activities.signatures import (
         AssessQuote,
         BillingRef,
@@ -31,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
         FinanceActivities,
         MarkQuote,
         PrepareOrder,
-        QuoteRef,
         RecordInvoice,
         RecordOrder,
         RecordPayment,
@@ -41,80 +34,43 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import explain, facts, names
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
-    from domain.assessment import CreditStatus, QuoteAssessment
-    from domain.case import CaseState, OrderStatus, QuoteStatus, apply
-    from domain.credit import ReleaseToken
-    from domain.facts import Event, Fact
+    from domain.assessment import CreditStatus
+    from domain.case import OrderStatus, QuoteStatus
+    from domain.facts import Fact
     from domain.fulfilment import ShippedTotal
     from domain.messages import (
-        COMMAND_ROLES,
         CaseStart,
-        CommandName,
         CreditRecheck,
         FinanceEvent,
         FinanceEventKind,
-        LedgerNote,
-        Outcome,
         SalesEvent,
         SalesEventKind,
-        SignedMessage,
         Supersede,
-        VerifiedMessage,
     )
-    from domain.order_key import order_key
     from domain.quote import Person
-    from domain.views import CaseView, Ending, Explanation, ParkedStep, TimelineEntry
-    from workflows import attributes
+    from domain.views import CaseView, Ending
     from workflows.approval import Approval
-    from workflows.proof import verify
-    from workflows.steps import LOOK_AGAIN, NORMAL, SUGGESTIONS, URGENT, WAIT_FOR, Argument, attempt, cause_of
+    from workflows.deal import SYSTEM, Ended
+    from workflows.people import Hearing
+    from workflows.steps import URGENT
+
 
 SAFETY_LOOK = timedelta(hours=24)
 """How long a deal waits for an event before it looks itself: the sweeps should have told it long before."""
 CREDIT_LOOK = timedelta(hours=4)
 """How long a hold rests before credit is looked at again though nothing was heard (lifecycle: timers)."""
-KEPT = 500
-"""Audit records and outcomes kept in the running state; older ones are in the history."""
-SYSTEM = Person(oid="system", name="Quote to Cash")
-
-
-class _Ended(Exception):
-    """The deal has come to an end while a stage was waiting."""
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
-class QuoteToCash:
+class QuoteToCash(Hearing):
     """One quote family of one company, from opportunity to payment."""
 
     @workflow.init
     def __init__(self, start: CaseStart) -> None:
         """Make the state before the first message is handled."""
-        now = workflow.now()
-        checkpoint = start.checkpoint or {}
-        self._state = (
-            CaseState.model_validate(checkpoint["state"])
-            if checkpoint
-            else CaseState(
-                company=start.company,
-                quote_number=start.quote_number,
-                quote_id=start.quote_id,
-                revision=start.revision,
-                started_at=now,
-                updated_at=now,
-                waiting_since=now,
-                seen=(start.event.event_id,) if start.event else (),
-            )
-        )
-        self._timeline = [TimelineEntry.model_validate(entry) for entry in checkpoint.get("timeline", [])]
-        self._outcomes = {o["message_id"]: Outcome.model_validate(o) for o in checkpoint.get("outcomes", [])}
-        self._tally: dict[str, int] = dict(checkpoint.get("tally", {}))
-        self._published = attributes.Published()
-        self._messages: list[SignedMessage] = []
-        self._resolution: VerifiedMessage | None = None
-        self._recheck = False
+        super().__init__(start)
         self._expiry: asyncio.Task[None] | None = None
         self._request: workflow.ChildWorkflowHandle[Approval, ApprovalState] | None = None
-        workflow.set_current_details(explain.details(self._state))
 
     @workflow.run
     async def run(self, start: CaseStart) -> CaseView:
@@ -132,7 +88,7 @@ class QuoteToCash:
             await self._fulfilment()
             await self._invoice()
             await self._payment()
-        except _Ended:
+        except Ended:
             pass
         await self._finish()
         await workflow.wait_condition(lambda: not self._messages)
@@ -534,6 +490,10 @@ class QuoteToCash:
         )
         self._apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
 
+    def _at_rest(self) -> bool:
+        """A child does not outlive its parent's run, so its answer comes first; and so do people's messages."""
+        return self._request is None and not self._messages
+
     # The end
 
     async def _finish(self) -> None:
@@ -553,194 +513,7 @@ class QuoteToCash:
             await self._tell_ledger(names.RELEASE)
         self._publish()
 
-    # What every stage uses
-
-    def _apply(self, fact: Fact, *, event_id: str = "", actor: Person = SYSTEM, at: datetime | None = None) -> str:
-        """Put a fact to the state; the refusal code, empty where it was taken."""
-        event = Event(event_id=event_id, at=at or workflow.now(), actor=actor, fact=fact)
-        transition = apply(self._state, event, self._state.policy)
-        self._state = transition.state
-        if event_id:
-            kind = {"": "applied", "DUPLICATE": "duplicate", "STALE": "stale"}.get(transition.code, "refused")
-            self._tally[kind] = self._tally.get(kind, 0) + 1
-        if transition.audit is not None:
-            self._timeline = [*self._timeline, transition.audit][-KEPT:]
-            workflow.logger.info(
-                transition.audit.text,
-                extra={
-                    "company": self._state.company,
-                    "quote": self._state.quote_number,
-                    "event": transition.audit.event,
-                    "code": transition.code,
-                    "stage": str(self._state.stage),
-                },
-            )
-            meter = workflow.metric_meter()
-            meter.create_counter("q2c_transitions", "Transitions of deals, and refusals by code").add(
-                1, {"stage": str(self._state.stage), "event": transition.audit.event, "code": transition.code}
-            )
-        workflow.set_current_details(explain.details(self._state))
-        return transition.code
-
-    async def _until(
-        self,
-        condition: Callable[[], bool],
-        *,
-        patience: timedelta | None = None,
-        what: str = "",
-        look: bool = False,
-    ) -> None:
-        """Wait for ``condition``, at most for ``patience``; then go on, with a look at Finance if ``look``.
-
-        Raises:
-            _Ended: the deal came to its end meanwhile.
-        """
-        self._publish()
-        if workflow.info().is_continue_as_new_suggested():
-            await self._continue_as_new()
-        try:
-            await workflow.wait_condition(
-                lambda: condition() or bool(self._state.ending), timeout=patience, timeout_summary=what or None
-            )
-        except TimeoutError:
-            if look:
-                self._apply(facts.BillingChanged(document="look", text="nothing heard for a while: looking at Finance"))
-            else:
-                self._recheck = True
-        if self._state.ending:
-            raise _Ended
-
-    async def _continue_as_new(self) -> None:
-        if self._request is not None:
-            return  # a child does not outlive its parent's run: its answer comes first
-        await workflow.wait_condition(lambda: not self._messages)
-        workflow.continue_as_new(
-            CaseStart(
-                company=self._state.company,
-                quote_number=self._state.quote_number,
-                quote_id=self._state.quote_id,
-                revision=self._state.revision,
-                checkpoint={
-                    "state": self._state.model_dump(mode="json"),
-                    "timeline": [entry.model_dump(mode="json") for entry in self._timeline],
-                    "outcomes": [outcome.model_dump(mode="json") for outcome in self._outcomes.values()],
-                    "tally": self._tally,
-                },
-            )
-        )
-
-    async def _step(
-        self,
-        activity: Callable[[Any, Argument], Any],
-        argument: Argument,
-        *,
-        queue: str,
-        summary: str,
-        priority: Priority = NORMAL,
-        skippable: bool = False,
-    ) -> Any:
-        """Run an activity until it succeeds: waiting for a system that is away, parking what only a person can mend.
-
-        Raises:
-            _Ended: a person aborted the deal.
-        """
-        name = activity.__name__
-        while True:
-            try:
-                result = await attempt(activity, argument, queue=queue, summary=summary, priority=priority)
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                cause, message = cause_of(error)
-                if isinstance(argument, CreateOrder):
-                    argument = argument.model_copy(update={"probe": True})
-                if cause in WAIT_FOR:
-                    await self._wait_for(queue, message)
-                elif await self._park(summary, name, cause, message, skippable=skippable) == CommandName.SKIP:
-                    return None
-            else:
-                if self._state.outage:
-                    self._apply(facts.Reachable(system=self._state.outage.system))
-                return result
-
-    async def _wait_for(self, queue: str, message: str) -> None:
-        system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
-        if self._state.outage is None:
-            self._apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
-        self._publish()
-        await workflow.sleep(LOOK_AGAIN, summary=f"Waiting for {system}")
-
-    async def _park(self, step: str, activity: str, cause: str, message: str, *, skippable: bool = False) -> str:
-        """Wait until a person says how to go on: the command, retry or skip.
-
-        Raises:
-            _Ended: the person aborted the deal.
-        """
-        now = workflow.now()
-        parked = ParkedStep(
-            step=step,
-            activity=activity,
-            cause=cause,
-            message=message,
-            suggestion=SUGGESTIONS.get(cause, "Mend what the message names, then retry"),
-            since=now,
-            failures=0,
-            can_skip=skippable,
-        )
-        self._apply(facts.StepParked(parked=parked))
-        workflow.metric_meter().create_counter("q2c_parked", "Steps that wait for a person").add(1, {"cause": cause})
-        self._publish()
-        self._resolution = None
-        await workflow.wait_condition(lambda: self._resolution is not None or bool(self._state.ending))
-        resolution, self._resolution = self._resolution, None
-        if resolution is None or self._state.ending:
-            raise _Ended
-        self._publish()
-        return resolution.name
-
-    async def _tell_ledger(self, signal: str) -> None:
-        if self._state.assessment is None:
-            return
-        handle = workflow.get_external_workflow_handle(
-            names.ledger_id(self._state.company, self._state.assessment.customer_account)
-        )
-        try:
-            await handle.signal(signal, LedgerNote(case_id=workflow.info().workflow_id, at=workflow.now()))
-        except ApplicationError as error:  # no ledger runs: then nothing is reserved there either
-            workflow.logger.info("the customer's ledger does not run: %s", error)
-
-    def _publish(self) -> None:
-        state = self._state
-        now = explain.explain(state)
-        found = state.assessment
-        error = state.parked.cause if state.parked else None
-        self._published.publish(
-            {
-                attributes.STAGE: str(state.stage),
-                attributes.WAITING_FOR: str(now.waiting_for),
-                attributes.CUSTOMER: found.customer_account if found and found.customer_account else None,
-                attributes.AMOUNT: attributes.amount(found.total) if found else None,
-                attributes.ORDER: state.order_number or None,
-                attributes.ERROR: error,
-            }
-        )
-
-    def _found(self) -> QuoteAssessment:
-        if self._state.assessment is None:
-            raise AssertionError("credit and order come after the assessment")
-        return self._state.assessment
-
-    def _quote_ref(self) -> QuoteRef:
-        state = self._state
-        return QuoteRef(
-            company=state.company, quote_number=state.quote_number, quote_id=state.quote_id, revision=state.revision
-        )
-
-    def _order_number(self) -> str:
-        state = self._state
-        return order_key(workflow.info().namespace, state.company, state.quote_number, state.revision)
-
-    # What is said to the deal
+    # What the two systems say
 
     @workflow.signal(name=names.SALES_EVENT, description="Something happened to the quote in Sales")
     def sales_event(self, event: SalesEvent) -> None:
@@ -758,172 +531,12 @@ class QuoteToCash:
             return
         self._apply(fact, event_id=event.event_id, actor=Person(oid="finance", name="Finance"))
 
-    @workflow.signal(name=names.COMMAND, description="A signed command of a person: retry, skip, abort, cancel, …")
-    def command(self, message: SignedMessage) -> None:
-        """Take a signed command; its outcome is read back by the query ``outcome``."""
-        self._messages.append(message)
-
-    @workflow.signal(name=names.DECIDE, description="A decision that came after its request had ended")
-    def decide(self, message: SignedMessage) -> None:
-        """Write down a decision that came too late; it changes nothing."""
-        self._messages.append(message)
-
     @workflow.signal(name=names.CREDIT_RECHECK, description="The ledger: credit may have become free")
     def credit_recheck(self, message: CreditRecheck) -> None:
         """Look at credit again, where it is held."""
         if self._state.credit is CreditStatus.HELD:
             self._recheck = True
 
-    async def _serve_people(self) -> None:
-        while True:
-            await workflow.wait_condition(lambda: bool(self._messages))
-            message = self._messages[0]
-            if message.message_id not in self._outcomes:
-                self._settle(await self._hear(message))
-            self._messages.pop(0)
-
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.message_id] = outcome
-        while len(self._outcomes) > KEPT:
-            self._outcomes.pop(next(iter(self._outcomes)))
-
-    async def _hear(self, message: SignedMessage) -> Outcome:
-        said = await verify(message, audiences=self._audiences())
-        person = Person(oid=said.actor.id, name=said.actor.name)
-        if said.refused:
-            return self._refuse(said, person, "UNAUTHENTICATED", said.refused)
-        if said.name == names.DECIDE:
-            ended = self._state.approvals[-1] if self._state.approvals else None
-            code = _LATE.get(ended.status, "ALREADY_DECIDED") if ended else "NOT_ASSIGNED"
-            return self._refuse(said, person, code, ended.text if ended else "no approval was asked")
-        try:
-            name = CommandName(said.name)
-        except ValueError:
-            return self._refuse(said, person, "UNKNOWN_COMMAND", said.name)
-        if not any(said.actor.has_role(role, self._state.company) for role in COMMAND_ROLES[name]):
-            return self._refuse(said, person, "NO_AUTHORITY", f"needs one of {', '.join(COMMAND_ROLES[name])}")
-        code = self._command(name, said, person)
-        if code:
-            return Outcome(message_id=said.message_id, accepted=False, code=code, detail=self._timeline[-1].text)
-        return Outcome(message_id=said.message_id, accepted=True)
-
-    def _audiences(self) -> tuple[str, ...]:
-        state = self._state
-        requests = (names.approval_id(state.company, state.quote_number, a.n) for a in state.approvals)
-        return (workflow.info().workflow_id, *requests)
-
-    def _refuse(self, said: VerifiedMessage, person: Person, code: str, detail: str) -> Outcome:
-        what = said.name or "message"
-        self._apply(
-            facts.Refused(message_id=said.message_id, what=what, code=code, detail=detail),
-            event_id=said.message_id,
-            actor=person,
-        )
-        return Outcome(message_id=said.message_id, accepted=False, code=code, detail=detail)
-
-    def _command(self, name: CommandName, said: VerifiedMessage, person: Person) -> str:
-        reason = str(said.args.get("reason", ""))
-        put = _Command(self, said.message_id, person)
-        match name:
-            case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
-                if name is CommandName.SKIP and self._state.parked and not self._state.parked.can_skip:
-                    refusal = facts.Refused(
-                        message_id=said.message_id, what="skip", code="CANNOT_SKIP", detail="this step must be done"
-                    )
-                    return put(refusal)
-                code = put(facts.StepResumed(action=name, reason=reason))
-                self._resolution = said if not code else None
-                return code
-            case CommandName.WITHDRAW:
-                return put(facts.Withdrawn(revision=self._state.revision, reason=reason))
-            case CommandName.CANCEL:
-                return put(facts.QuoteCancelled(reason=reason))
-            case CommandName.CREDIT_REJECT:
-                return put(facts.CreditRejected(reason=reason))
-            case CommandName.CREDIT_RELEASE:
-                code = self._release(said, person, put)
-                self._recheck = self._recheck or not code
-                return code
-            case CommandName.CREDIT_RECHECK:
-                self._recheck = self._state.credit is CreditStatus.HELD
-                return (
-                    ""
-                    if self._recheck
-                    else put(
-                        facts.Refused(
-                            message_id=said.message_id, what=name, code="NOT_HELD", detail="credit is not held"
-                        )
-                    )
-                )
-
-    def _release(self, said: VerifiedMessage, person: Person, put: "_Command") -> str:
-        state, policy = self._state, self._state.policy
-        held = state.credit_decision
-        try:
-            until = said.args.get("valid_until")
-            default_end = workflow.now() + timedelta(days=policy.release_valid_days)
-            release = ReleaseToken(
-                case_id=workflow.info().workflow_id,
-                ceiling=Decimal(str(said.args.get("ceiling") or (held.this_order if held else 0))),
-                deviation_pct=Decimal(str(said.args.get("deviation_pct") or policy.release_deviation_pct)),
-                valid_until=_moment(str(until))
-                if until
-                else workflow.now() + timedelta(days=policy.release_valid_days),
-                reasons=tuple(reason.code for reason in held.reasons) if held else (),
-                released_by=person,
-                comment=str(said.args.get("reason") or ""),
-            )
-        except (ValueError, ArithmeticError) as error:
-            return put(
-                facts.Refused(
-                    message_id=said.message_id, what="credit_release", code="BAD_ARGUMENTS", detail=str(error)
-                )
-            )
-        return put(facts.CreditReleased(release=release))
-
-    # What the deal answers
-
-    @workflow.query(name=names.STATE, description="The deal as it stands")
-    def state(self) -> CaseView:
-        """The deal as it stands."""
-        return explain.view(self._state)
-
-    @workflow.query(name=names.TIMELINE, description="Every transition and refusal: who, when, what, why")
-    def timeline(self) -> list[TimelineEntry]:
-        """Audit records, oldest first."""
-        return self._timeline
-
-    @workflow.query(name=names.EXPLAIN, description="Why the deal waits and what would unblock it")
-    def explanation(self) -> Explanation:
-        """Why the deal waits and what would unblock it."""
-        return explain.explain(self._state)
-
-    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
-    def outcome(self, message_id: str) -> Outcome | None:
-        """What became of a message; None while it is not known."""
-        return self._outcomes.get(message_id)
-
-    @workflow.query(name="tally", description="Events received: applied, stale, duplicate, refused, ignored")
-    def tally(self) -> dict[str, int]:
-        """How many events were applied, stale, duplicate, refused or ignored."""
-        return self._tally
-
-
-class _Command:
-    """Puts a person's fact to the deal under the message's id."""
-
-    def __init__(self, case: QuoteToCash, message_id: str, person: Person) -> None:
-        self._case, self._message_id, self._person = case, message_id, person
-
-    def __call__(self, fact: Fact) -> str:
-        return self._case._apply(fact, event_id=self._message_id, actor=self._person)
-
-
-_LATE = {
-    ApprovalStatus.EXPIRED: "EXPIRED",
-    ApprovalStatus.SUPERSEDED: "SUPERSEDED",
-    ApprovalStatus.WITHDRAWN: "WITHDRAWN",
-}
 
 _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.SUBMITTED: lambda e: facts.Submitted(revision=e.revision, quote_id=e.quote_id),
@@ -935,12 +548,6 @@ _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="withdrawn in Sales"),
     SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
 }
-
-
-def _moment(text: str) -> datetime:
-    """An ISO moment, or the end of an ISO date, in UTC."""
-    moment = datetime.fromisoformat(text if "T" in text else f"{text}T23:59:59")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _finance_fact(event: FinanceEvent) -> Fact | None:
