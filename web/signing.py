@@ -66,7 +66,8 @@ class DecisionSigner:
             args: its arguments, of JSON types only (money as text).
 
         Returns:
-            The signal's payload: a compact JWS that holds for a day, so that it still counts where no worker ran meanwhile.
+            The signal's payload: a compact JWS that holds for a day, so that it still counts where no worker ran
+            meanwhile.
         """
         issued_at = int(self._now())
         claims = {

@@ -1,0 +1,91 @@
+"""Signed messages: what is under the signature, and keys that cannot sign."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.errors import BadSignatureError
+from joserfc.jwk import KeySet, OKPKey
+from pydantic import ValidationError
+
+from domain.messages import COMMAND_ROLES, CommandName
+from web.commands import COMMAND_ARGS, CreditReleaseArgs
+from web.identity import Identity
+from web.signing import LIFETIME_SECONDS, DecisionSigner
+from workers.keys import ensure_decision_keys
+
+MONA = Identity(oid="oid-mona", name="Mona Meyer", upn="mona@contoso.example", roles=("sales_manager.usmf",))
+
+
+def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
+    ensure_decision_keys(tmp_path / "private.json", tmp_path / "public.json")
+    signer = DecisionSigner.from_file(tmp_path / "private.json")
+    message = signer.sign(
+        audience="approval/usmf/Q-1/1", message_id="m-1", person=MONA, action="decide", args={"decision": "approve"}
+    )
+    public = KeySet.import_key_set(json.loads((tmp_path / "public.json").read_text()))
+    claims = jwt.decode(message.token, public, algorithms=["EdDSA"]).claims
+    assert claims["exp"] - claims["iat"] == LIFETIME_SECONDS
+    assert {name: value for name, value in claims.items() if name not in ("iat", "exp")} == {
+        "iss": "q2c-web",
+        "aud": "approval/usmf/Q-1/1",
+        "jti": "m-1",
+        "sub": "oid-mona",
+        "name": "Mona Meyer",
+        "upn": "mona@contoso.example",
+        "roles": ["sales_manager.usmf"],
+        "act": {"name": "decide", "args": {"decision": "approve"}},
+    }
+    stranger = OKPKey.generate_key("Ed25519", {"kid": public.keys[0].kid})
+    with pytest.raises(BadSignatureError):
+        jwt.decode(message.token, KeySet([stranger]), algorithms=["EdDSA"])
+
+
+def test_a_key_that_cannot_sign_is_refused(tmp_path: Path) -> None:
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    public = tmp_path / "public.json"
+    public.write_text(json.dumps(key.as_dict(private=False)))
+    with pytest.raises(ValueError, match="private part"):
+        DecisionSigner.from_file(public)
+    with pytest.raises(ValueError, match="kid"):
+        DecisionSigner(OKPKey.generate_key("Ed25519"))
+
+
+@pytest.mark.parametrize(
+    ("roles", "company", "holds"),
+    [
+        (("credit_manager",), "usmf", True),
+        (("credit_manager.usmf",), "usmf", True),
+        (("credit_manager.demf",), "usmf", False),
+        (("credit_clerk.usmf",), "usmf", False),
+        ((), "usmf", False),
+    ],
+)
+def test_a_role_counts_for_its_company(roles: tuple[str, ...], company: str, holds: bool) -> None:
+    person = Identity(oid="1", name="Carl", roles=roles)
+    assert person.has_role("credit_manager", company) is holds
+    assert person.may_give(CommandName.CREDIT_RELEASE, company) is holds
+
+
+def test_who_may_read_what() -> None:
+    assert Identity(oid="1", name="a", roles=("ops", "cfo.usmf")).companies is None
+    limited = Identity(oid="1", name="a", roles=("ops.usmf", "cfo.demf"))
+    assert limited.companies == {"usmf", "demf"} and limited.may_read("demf") and not limited.may_read("jpmf")
+    assert Identity(oid="1", name="a").companies == frozenset()
+
+
+def test_every_command_has_its_arguments_and_its_roles() -> None:
+    assert set(COMMAND_ARGS) == set(COMMAND_ROLES) == set(CommandName)
+
+
+def test_a_ceiling_is_exact_and_finite() -> None:
+    args = CreditReleaseArgs.model_validate(
+        {"reason": "r", "valid_until": "2026-12-01", "ceiling": "1045.10", "deviation_pct": "10"}
+    )
+    assert args.model_dump(mode="json")["ceiling"] == "1045.10"
+    for ceiling in ("Infinity", "0", "-1", "1e30"):
+        with pytest.raises(ValidationError):
+            CreditReleaseArgs.model_validate({"reason": "r", "valid_until": "2026-12-01", "ceiling": ceiling})
