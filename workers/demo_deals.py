@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+SAMPLE_COMPANY = "usmf"
+
 
 class End(StrEnum):
     """How a deal must end."""
@@ -57,7 +59,7 @@ def _quote(
 ) -> dict[str, Any]:
     """A quote of lines (item, quantity, discount in per cent)."""
     return {
-        "company": "usmf",
+        "company": SAMPLE_COMPANY,
         "customer": customer,
         "rep": rep,
         "name": name,

@@ -6,7 +6,7 @@ comes as exact decimals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +47,7 @@ class Desk:
         """What stands under a path, decoded; raises DeskRefused."""
         return await self._send("GET", path)
 
-    async def put(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def put(self, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
         """Set what stands under a path; raises DeskRefused."""
         return await self._send("PUT", path, body)
 
@@ -59,7 +59,9 @@ class Desk:
         """Take something back; raises DeskRefused."""
         return await self._send("DELETE", path)
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> Any:
         content = None if body is None else _encode(body)
         answer = await self._http.request(method, path, content=content, headers={"Content-Type": "application/json"})
         if not answer.is_success:

@@ -7,6 +7,7 @@ the `temporal` command line and the product always talk to the same place.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -27,18 +28,18 @@ class TemporalUnusable(Exception):
     """Temporal cannot be reached or is not set up for the product; the text says what to do."""
 
 
-def temporal_address() -> str:
-    """Host and port of Temporal's frontend, as configured."""
-    return ClientConfig.load_client_connect_config().get("target_host", DEFAULT_ADDRESS)
-
-
-async def connect(telemetry: Telemetry) -> Client:
+async def connect(telemetry: Telemetry, environment: Mapping[str, str] | None = None) -> Client:
     """Connect to Temporal.
+
+    Args:
+        telemetry: of this process.
+        environment: where Temporal's variables are read from; this process's own when absent.
 
     Raises:
         TemporalUnusable: the server does not answer.
     """
-    config = {"target_host": DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
+    given = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    config = {"target_host": DEFAULT_ADDRESS, **given}
     try:
         return await Client.connect(
             **config,  # type: ignore[arg-type]  # a TypedDict loses its types when a default is put under it

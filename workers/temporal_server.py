@@ -45,6 +45,8 @@ def dev_server_command(port: int, ui_port: int) -> list[str]:
         *("--ui-port", str(ui_port)),
         *("--namespace", NAMESPACE),
         *("--log-level", "error"),
+        # The demo moves the clock of a single run, to show a quote that expires.
+        *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     ]
     for name, kind in ATTRIBUTES.items():
         command += ["--search-attribute", f"{name}={kind}"]

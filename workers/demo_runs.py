@@ -1,0 +1,125 @@
+"""The deals' runs as the demo reads them: from visibility while they move, from their history when they are judged."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from temporalio.api.common.v1 import WorkflowExecution as ExecutionId
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
+from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from domain.names import QUOTE_TO_CASH, STATE, approval_id
+from domain.views import CaseView
+from workers.actions import HistoryCost, history_cost
+
+
+@dataclass(frozen=True)
+class DealRow:
+    """A deal in a list: what its search attributes say."""
+
+    workflow_id: str
+    run_id: str
+    quote: str
+    stage: str
+    waiting_for: str
+    amount: Decimal
+    error: str
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A deal, read whole: its state, everything it ever waited for, and what it cost with its approvals."""
+
+    deal: CaseView
+    waited_for: frozenset[str]
+    cost: HistoryCost
+
+
+async def list_deals(client: Client) -> list[DealRow]:
+    """Every deal, oldest first, as visibility has it: a moment behind the runs themselves."""
+    rows = []
+    async for execution in client.list_workflows(f"WorkflowType = '{QUOTE_TO_CASH}'", page_size=1000):
+        attributes = {pair.key.name: pair.value for pair in execution.typed_search_attributes}
+        rows.append(
+            DealRow(
+                workflow_id=execution.id,
+                run_id=execution.run_id,
+                quote=execution.id.rsplit("/", 1)[-1],
+                stage=str(attributes.get("Q2CStage", "")),
+                waiting_for=str(attributes.get("Q2CWaitingFor", "")),
+                # Shown, never summed: search attributes have no decimal type.
+                amount=Decimal(str(attributes.get("Q2CAmount", 0))),
+                error=str(attributes.get("Q2CError", "")),
+                ended=execution.status is not WorkflowExecutionStatus.RUNNING,
+            )
+        )
+    return rows[::-1]
+
+
+async def read_run(client: Client, row: DealRow) -> Run:
+    """A deal with its history; of an ended one the state is its result, of a running one it is asked."""
+    handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
+    events = [event async for event in handle.fetch_history_events()]
+    deal = await _result(client, events[-1])
+    if deal is None:
+        deal = await handle.query(STATE, result_type=CaseView)
+    cost = history_cost(events)
+    for request in deal.approvals:
+        child = client.get_workflow_handle(approval_id(deal.company, deal.quote_number, request.n))
+        cost += history_cost([event async for event in child.fetch_history_events()])
+    return Run(deal, frozenset(_waits(events)), cost)
+
+
+async def _result(client: Client, last: HistoryEvent) -> CaseView | None:
+    if last.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        return None
+    payloads = last.workflow_execution_completed_event_attributes.result.payloads
+    (deal,) = await client.data_converter.decode(payloads, [CaseView])
+    return deal if isinstance(deal, CaseView) else None
+
+
+def _waits(events: list[HistoryEvent]) -> set[str]:
+    """Every value the attribute Q2CWaitingFor ever had."""
+    found = set()
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
+            fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+            if "Q2CWaitingFor" in fields and fields["Q2CWaitingFor"].data:
+                value: Any = json.loads(fields["Q2CWaitingFor"].data)
+                found.add(str(value))
+    return found
+
+
+async def expire_now(client: Client, row: DealRow) -> None:
+    """Move the clock of one run past the expiry of its quote, as the development server can.
+
+    The durable timer fires as it would in thirty days; no other run notices.
+    """
+    handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
+    deal = await handle.query(STATE, result_type=CaseView)
+    if deal.expires_at is None:
+        raise ValueError(f"{row.quote} has no expiry")
+    ahead = deal.expires_at - datetime.now(UTC) + timedelta(seconds=1)
+    options = WorkflowExecutionOptions()
+    options.time_skipping_config.enabled = True
+    options.time_skipping_config.fast_forward_config.id = str(uuid.uuid4())
+    options.time_skipping_config.fast_forward_config.duration.CopyFrom(Duration(seconds=int(ahead.total_seconds())))
+    await client.workflow_service.update_workflow_execution_options(
+        UpdateWorkflowExecutionOptionsRequest(
+            namespace=client.namespace,
+            workflow_execution=ExecutionId(workflow_id=row.workflow_id, run_id=row.run_id),
+            workflow_execution_options=options,
+            update_mask=FieldMask(paths=["time_skipping_config"]),
+        )
+    )
