@@ -39,13 +39,6 @@ class ReasonArgs(_Body):
     reason: RequiredText
 
 
-class SkipArgs(_Body):
-    """The result of a parked step, supplied by hand."""
-
-    reason: RequiredText
-    value: dict[str, str] = Field(description="The fields the parked step asks for (`skip_fields`)")
-
-
 class CreditReleaseArgs(_Body):
     """A release of a credit hold and how far it reaches."""
 
@@ -57,7 +50,7 @@ class CreditReleaseArgs(_Body):
 
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
-    CommandName.SKIP: SkipArgs,
+    CommandName.SKIP: ReasonArgs,
     CommandName.ABORT: ReasonArgs,
     CommandName.WITHDRAW: ReasonArgs,
     CommandName.CANCEL: ReasonArgs,

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.approvals import ApprovalState, ApprovalStatus
-from domain.messages import Outcome
+from domain.messages import Outcome, SignedMessage
 from domain.views import CaseView, TimelineEntry
 from web.identity import Identity
 from web.problems import Problem
@@ -37,7 +37,7 @@ _ENDED: dict[ApprovalStatus, str] = {
     ApprovalStatus.COMPLETED: "ALREADY_DECIDED",
     ApprovalStatus.REJECTED: "ALREADY_DECIDED",
     ApprovalStatus.EXPIRED: "EXPIRED",
-    ApprovalStatus.WITHDRAWN: "ALREADY_DECIDED",
+    ApprovalStatus.WITHDRAWN: "WITHDRAWN",
     ApprovalStatus.SUPERSEDED: "SUPERSEDED",
 }
 
@@ -123,8 +123,11 @@ class Deals:
         workflow_id = names.approval_id(company, quote, n)
         for key in [key for key, (_, state) in self._states.items() if _is(state, company, quote, n)]:
             del self._states[key]
-        if not await self._say(workflow_id, names.DECIDE, person, message_id, names.DECIDE, args):
-            return await self._too_late(company, quote, n, message_id)
+        message = self._signer.sign(
+            audience=workflow_id, message_id=message_id, person=person, action=names.DECIDE, args=args
+        )
+        if not await self._send(workflow_id, names.DECIDE, message):
+            return await self._too_late(company, quote, n, message)
         return await self.outcome(workflow_id, message_id)
 
     async def command(
@@ -132,7 +135,8 @@ class Deals:
     ) -> Outcome | None:
         """Give a deal a command. Returns and raises as ``decide``."""
         workflow_id = names.case_id(company, quote)
-        if not await self._say(workflow_id, names.COMMAND, person, message_id, name, args):
+        message = self._signer.sign(audience=workflow_id, message_id=message_id, person=person, action=name, args=args)
+        if not await self._send(workflow_id, names.COMMAND, message):
             known = await self._known_outcome(workflow_id, message_id)
             ended = Outcome(
                 message_id=message_id, accepted=False, code="ILLEGAL_TRANSITION", detail="The deal has ended."
@@ -155,13 +159,8 @@ class Deals:
             pause = min(pause * 1.6, _LOOK_AT_MOST_EVERY_SECONDS)
         return None
 
-    async def _say(
-        self, workflow_id: str, signal: str, person: Identity, message_id: str, action: str, args: Mapping[str, Any]
-    ) -> bool:
+    async def _send(self, workflow_id: str, signal: str, message: SignedMessage) -> bool:
         """Send a signed signal; False where the run has ended, so that nobody can hear it."""
-        message = self._signer.sign(
-            audience=workflow_id, message_id=message_id, person=person, action=action, args=args
-        )
         try:
             await answer(self._client.get_workflow_handle(workflow_id).signal(signal, message))
         except NoAnswer as error:
@@ -175,19 +174,23 @@ class Deals:
             return False
         return True
 
-    async def _too_late(self, company: str, quote: str, n: int, message_id: str) -> Outcome:
-        """The answer of a request that has ended: what it made of this message, or how it ended."""
-        known = await self._known_outcome(names.approval_id(company, quote, n), message_id)
+    async def _too_late(self, company: str, quote: str, n: int, message: SignedMessage) -> Outcome:
+        """The answer of a request that has ended: what it made of this message before, or how it ended.
+
+        A decision that comes too late is told to the deal, which writes it down.
+        """
+        known = await self._known_outcome(names.approval_id(company, quote, n), message.message_id)
         if known:
             return known
         state = await self.approval(company, quote, n)
+        await self._send(names.case_id(company, quote), names.DECIDE, message)
         detail = {
             "SUPERSEDED": f"The quote was revised: decide on revision {state.superseded_by} instead.",
             "EXPIRED": "The request has expired; the rep has to revise the quote and submit it again.",
         }
         code = _ENDED.get(state.status, "ALREADY_DECIDED")
         text = detail.get(code, f"This request was {state.status.value} already; nothing changed.")
-        return Outcome(message_id=message_id, accepted=False, code=code, detail=text)
+        return Outcome(message_id=message.message_id, accepted=False, code=code, detail=text)
 
     async def _known_outcome(self, workflow_id: str, message_id: str, patience: float | None = None) -> Outcome | None:
         return await self._query(workflow_id, names.OUTCOME, Outcome, message_id, patience)

@@ -14,7 +14,7 @@ PROBLEM_JSON = "application/problem+json"
 FORBIDDEN_CODES = frozenset(
     {"REQUESTER_CANNOT_APPROVE", "REQUESTER_CANNOT_RELEASE", "NOT_ASSIGNED", "NO_AUTHORITY", "UNAUTHENTICATED"}
 )
-INVALID_CODES = frozenset({"COMMENT_REQUIRED", "INVALID", "BAD_ARGUMENT", "REASON_REQUIRED"})
+INVALID_CODES = frozenset({"COMMENT_REQUIRED", "BAD_DECISION", "BAD_ARGUMENTS", "UNKNOWN_COMMAND"})
 
 REFUSALS: dict[str, str] = {
     "REQUESTER_CANNOT_APPROVE": "You asked for this approval, so somebody else has to decide it.",
@@ -24,6 +24,8 @@ REFUSALS: dict[str, str] = {
     "UNAUTHENTICATED": "The decision could not be proved to come from you. Sign in again and repeat it.",
     "ALREADY_DECIDED": "This was decided already; nothing changed.",
     "EXPIRED": "The request has expired; nothing changed. The rep has to revise the quote and submit it again.",
+    "WITHDRAWN": "The request was withdrawn; nothing changed.",
+    "CANNOT_SKIP": "This step has to be done; it can be retried or the deal aborted.",
     "SUPERSEDED": "The quote was revised after this request; decide on the new revision instead.",
     "SEEN_HASH_MISMATCH": "The quote changed after this page was shown to you. Read it again before you decide.",
     "COMMENT_REQUIRED": "This step needs a comment: say why.",

@@ -31,7 +31,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
-from domain.messages import CaseStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import CaseStart, FeedStart, FinanceEvent, SalesEvent, SalesEventKind
 from domain.record import Record
 from domain.views import Stage, WaitingFor
 from web.config import WebConfig
@@ -122,6 +122,7 @@ class Intake:
             quote_number=event.quote_number,
             quote_id=event.quote_id,
             revision=event.revision,
+            event=event,
         )
         attributes = {
             "Q2CStage": Stage.OPPORTUNITY.value,
@@ -173,7 +174,7 @@ class Intake:
         await answer(
             self._client.start_workflow(
                 feed,
-                {"system": system, "company": company},
+                FeedStart(system=system, company=company),
                 id=names.feed_id(system, company),
                 task_queue=names.CASE_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

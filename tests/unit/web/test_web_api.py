@@ -125,6 +125,7 @@ async def test_a_decision_is_answered_with_its_outcome_and_counts_once(
 async def test_the_last_decision_ends_the_request_and_later_ones_learn_how_it_ended(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage
 ) -> None:
+    deal = await stage.case(scenes.case("API-4"))
     handle = await stage.approval(scenes.request("API-4"))
     address = "/api/v1/approvals/usmf/API-4/1/decision"
     body = decision(decision="reject", comment="too low")
@@ -135,6 +136,7 @@ async def test_the_last_decision_ends_the_request_and_later_ones_learn_how_it_en
     assert (again.status_code, again.json()) == (200, first.json())
     late = await http.post(address, json=decision(), headers=tenant.bearer("mona"))
     assert "rejected" in problem(late, 409, "ALREADY_DECIDED")["detail"]
+    assert await deal.query("received") == ["late: approval/usmf/API-4/1"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ class StandInCase:
             message_id=message.message_id, accepted=not refused, code="NOT_HELD" if refused else ""
         )
 
+    @workflow.signal(name=names.DECIDE)
+    def decide(self, message: SignedMessage) -> None:
+        self.told.append(f"late: {claims(message)['aud']}")
+
     @workflow.signal
     def end(self) -> None:
         self.ended = True
