@@ -1,8 +1,8 @@
 """Dataverse as this product uses it: quotes read whole, and one write for all that a stage changed.
 
 Every operation is one HTTP request in an undisturbed run; where a second may be needed, its docstring says when. All
-writes may be repeated: a PATCH says `If-Match: *` so that it never creates, and an invoice's copy is unique by its
-alternate key `q2c_financeinvoicenumber`.
+writes may be repeated: a PATCH says `If-Match: *` so that it never creates, and an invoice's copy is
+unique by its id, which is derived from order and number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from uuid import UUID
 from dynamics.auth import ClientCredentials, Credentials, TokenSource
 from dynamics.batch import BatchItem, ChangeSet, Read, Write
 from dynamics.errors import Conflict, DynamicsError, NotFound, Refused, System
-from dynamics.invoice_copy import invoice_body
 from dynamics.literals import key, literal, query
 from dynamics.odata import BatchAnswer, Endpoint, ODataClient, Row
 from dynamics.rows import ReadRow
@@ -29,18 +28,16 @@ from dynamics.sales_records import (
     CreditChoice,
     FulfilmentChoice,
     InvoiceCopy,
-    InvoiceState,
-    InvoiceStatus,
     InvoiceToWrite,
     OrderState,
     OrderStatus,
-    PaymentChoice,
     Quote,
     QuoteChange,
     QuoteState,
     QuoteStatus,
     SalesOrder,
 )
+from dynamics.sales_writes import copies, fulfil, fulfilment, invoice_key, payment_body, shipped_lines
 
 R = TypeVar("R", bound=ReadRow)
 
@@ -51,6 +48,9 @@ REMEMBERED_ORDERS = 2000
 """Orders whose ids (never their state) are remembered, so that a later write needs no read before it."""
 
 OPPORTUNITY_ALREADY_CLOSED = "0x80040515"
+INVALID_STATE = "0x80048408"
+NUMBER_TAKEN = "0x80060892"
+"""Codes this module reacts to (Microsoft Learn: "Web service error codes")."""
 
 _ORDER_LINE_COLUMNS = (
     "salesorderdetailid,lineitemnumber,_quotedetailid_value,_productid_value,_uomid_value,"
@@ -60,7 +60,7 @@ _ORDER_COLUMNS = (
     "salesorderid,ordernumber,name,statecode,statuscode,_quoteid_value,_customerid_value,_opportunityid_value,"
     "_pricelevelid_value,_transactioncurrencyid_value,q2c_financeordernumber,q2c_fulfilmentstatus,createdon"
 )
-_ORDER_EXPAND = f"order_details($select={_ORDER_LINE_COLUMNS})"
+_ORDER_EXPAND = f"order_details($select={_ORDER_LINE_COLUMNS}),owningbusinessunit($select=name)"
 
 _USER_COLUMNS = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
 _QUOTE_COLUMNS = (
@@ -77,7 +77,7 @@ _QUOTE_EXPAND = ",".join(
         "customerid_account($select=accountid,accountnumber,name,_transactioncurrencyid_value)",
         "opportunityid($select=opportunityid,name,statecode)",
         "transactioncurrencyid($select=isocurrencycode)",
-        "pricelevelid($select=pricelevelid,name,_transactioncurrencyid_value)",
+        "pricelevelid($select=pricelevelid,name;$expand=transactioncurrencyid($select=isocurrencycode))",
         f"owninguser($select={_USER_COLUMNS})",
         f"modifiedby($select={_USER_COLUMNS})",
         "owningbusinessunit($select=name)",
@@ -209,14 +209,16 @@ class Dataverse:
         """A salesorder with its lines, read now."""
         return self._remember(self._read(SalesOrder, await self.odata.get(_order_path(order_id)), "GET salesorders"))
 
-    async def read_invoices(self, numbers: Sequence[str]) -> dict[str, InvoiceCopy]:
-        """The copies of posted invoices that Sales holds, by their Finance numbers, in one batch."""
-        answers = await self.odata.batch([Read(query(_invoice_key(n), select=_INVOICE_COLUMNS)) for n in numbers])
-        copies = {}
-        for number, answer in zip(numbers, answers, strict=True):
-            if not isinstance(answer.error, NotFound):
-                copies[number] = self._read(InvoiceCopy, answer.value(), "GET invoices")
-        return copies
+    async def read_invoices(self, order_id: UUID, numbers: Sequence[str]) -> dict[str, InvoiceCopy]:
+        """The copies Sales holds of an order's posted invoices, by their Finance numbers, in one batch."""
+        answers = await self.odata.batch(
+            [Read(query(invoice_key(order_id, number), select=_INVOICE_COLUMNS)) for number in numbers]
+        )
+        return {
+            number: self._read(InvoiceCopy, answer.value(), "GET invoices")
+            for number, answer in zip(numbers, answers, strict=True)
+            if not isinstance(answer.error, NotFound)
+        }
 
     # --- writes on quotes ------------------------------------------------------------------------------------------
 
@@ -356,65 +358,50 @@ class Dataverse:
             shipped: Total shipped by quote line number, in the line's unit.
             complete: Nothing is left to ship.
 
-        One request more where this process has not seen the order's lines, and one for each further 1,000 lines.
+        One request more where this process has not seen the order's lines, one for each further 1,000 lines, and two
+        where an earlier attempt has fulfilled the order already.
 
         Raises:
-            Refused: a line number the order does not have.
+            Refused: a line number the order does not have, or the order is cancelled.
         """
         order = await self._known_order(order_id)
-        lines = {line.number: line for line in order.lines}
-        if unknown := sorted(set(shipped) - set(lines)):
-            raise Refused(
-                f"salesorder {order.number} has no line {', '.join(map(str, unknown))}",
-                system=System.DATAVERSE,
-                code="UNKNOWN_LINE",
-                operation="PATCH salesorderdetails",
-            )
-        writes = [
-            Write(
-                "PATCH",
-                key("salesorderdetails", lines[number].id),
-                {
-                    "quantityshipped": quantity,
-                    "quantitybackordered": max(lines[number].quantity - quantity, Decimal(0)),
-                },
-                {"If-Match": "*"},
-            )
-            for number, quantity in shipped.items()
-        ]
+        writes = shipped_lines(order, shipped)
+        fulfilled = FulfilmentChoice.SHIPPED if complete else FulfilmentChoice.PARTIAL
+        writes.append(fulfilment(order_id, fulfilled))
         status = OrderStatus.COMPLETE if complete else OrderStatus.PARTIAL
-        writes.append(
-            _order_state(
-                order_id,
-                OrderState.FULFILLED,
-                status,
-                FulfilmentChoice.SHIPPED if complete else FulfilmentChoice.PARTIAL,
-            )
-        )
-        for start in range(0, len(writes), MAX_BATCH):
-            await self._change([ChangeSet(tuple(writes[start : start + MAX_BATCH]))])
+        for start in range(0, len(writes), MAX_BATCH - 1):
+            chunk = tuple(writes[start : start + MAX_BATCH - 1])
+            if start + len(chunk) < len(writes):
+                await self._change([ChangeSet(chunk)])
+                continue
+            try:
+                await self._change([ChangeSet((*chunk, fulfil(order, status)))])
+            except Refused as refusal:
+                if refusal.code.lower() != INVALID_STATE:
+                    raise
+                now = await self.read_order(order_id)
+                if now.state not in (OrderState.FULFILLED, OrderState.INVOICED):
+                    raise
+                await self._change([ChangeSet(chunk)])
 
     async def write_invoices(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_invoiced: bool) -> None:
         """Copy posted invoices with their lines to Sales, each once; the order is Invoiced when nothing is left.
 
-        A copy that exists is left as it is: then two requests more, to see that it belongs to this order and to write
-        the rest. One more where this process has not seen the order's lines.
+        Where copies exist already, or another legal entity's invoice has taken a number: up to three requests more.
+        One more where this process has not seen the order's lines.
 
         Raises:
-            Conflict: an invoice's number is in Sales already, for another order.
+            Conflict: an invoice's number is taken even with its legal entity added.
         """
         order = await self._known_order(order_id)
         try:
-            await self._change([_copies(order, invoices, order_invoiced)])
+            await self._change([copies(order, invoices, order_invoiced)])
         except Conflict as conflict:
-            existing = await self.read_invoices([invoice.number for invoice in invoices])
-            foreign = [n for n, copy in existing.items() if copy.sales_order_id != order_id]
-            if foreign or not existing:
-                conflict.add_note(f"invoices of another order: {', '.join(foreign) or 'unknown'}")
-                raise
+            existing = await self.read_invoices(order_id, [invoice.number for invoice in invoices])
             missing = [invoice for invoice in invoices if invoice.number not in existing]
             if missing or order_invoiced:
-                await self._change([_copies(order, missing, order_invoiced)])
+                taken = conflict.code.lower() == NUMBER_TAKEN
+                await self._copy_missing(order, missing, order_invoiced, qualified=taken)
 
     async def write_payments(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_paid: bool) -> None:
         """Write what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
@@ -423,12 +410,11 @@ class Dataverse:
             NotFound: an invoice's copy is not in Sales.
         """
         writes = [
-            Write("PATCH", _invoice_key(invoice.number), _payment_body(invoice), {"If-Match": "*"})
+            Write("PATCH", invoice_key(order_id, invoice.number), payment_body(invoice), {"If-Match": "*"})
             for invoice in invoices
         ]
         if order_paid:
-            closed = {"q2c_fulfilmentstatus": int(FulfilmentChoice.CLOSED)}
-            writes.append(Write("PATCH", key("salesorders", order_id), closed, {"If-Match": "*"}))
+            writes.append(fulfilment(order_id, FulfilmentChoice.CLOSED))
         await self._change([ChangeSet(tuple(writes))])
 
     # --- inside ----------------------------------------------------------------------------------------------------
@@ -439,6 +425,17 @@ class Dataverse:
         for answer in answers:
             answer.check()
         return answers
+
+    async def _copy_missing(
+        self, order: SalesOrder, invoices: Sequence[InvoiceToWrite], order_invoiced: bool, *, qualified: bool
+    ) -> None:
+        """Write the copies that are not there; numbers another legal entity took get this one's name."""
+        try:
+            await self._change([copies(order, invoices, order_invoiced, qualified=qualified)])
+        except Conflict as conflict:
+            if qualified or conflict.code.lower() != NUMBER_TAKEN:
+                raise
+            await self._change([copies(order, invoices, order_invoiced, qualified=True)])
 
     async def _whole_quote(self, row: Row) -> Quote:
         link = row.get("quote_details@odata.nextLink")
@@ -466,29 +463,3 @@ class Dataverse:
 
 def _order_path(order_id: UUID) -> str:
     return query(key("salesorders", order_id), select=_ORDER_COLUMNS, expand=_ORDER_EXPAND)
-
-
-def _invoice_key(number: str) -> str:
-    return key("invoices", q2c_financeinvoicenumber=number)
-
-
-def _order_state(order_id: UUID, state: OrderState, status: OrderStatus, fulfilment: FulfilmentChoice) -> Write:
-    body = {"statecode": int(state), "statuscode": int(status), "q2c_fulfilmentstatus": int(fulfilment)}
-    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
-
-
-def _copies(order: SalesOrder, invoices: Sequence[InvoiceToWrite], order_invoiced: bool) -> ChangeSet:
-    writes = [Write("POST", "invoices", invoice_body(invoice, order)) for invoice in invoices]
-    if order_invoiced:
-        writes.append(_order_state(order.id, OrderState.INVOICED, OrderStatus.INVOICED, FulfilmentChoice.INVOICED))
-    return ChangeSet(tuple(writes))
-
-
-def _payment_body(invoice: InvoiceToWrite) -> Row:
-    paid = invoice.payment is PaymentChoice.PAID
-    return {
-        "q2c_openamount": invoice.open_amount,
-        "q2c_paymentstatus": int(invoice.payment),
-        "statecode": int(InvoiceState.PAID if paid else InvoiceState.ACTIVE),
-        "statuscode": int(InvoiceStatus.COMPLETE if paid else InvoiceStatus.BILLED),
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from dynamics.sales_records import InvoiceLineToWrite, InvoiceStatus, InvoiceToWrite, OrderLine, SalesOrder
 
@@ -17,13 +17,24 @@ PRICE_DECIMALS = Decimal("0.0001")
 """Precision of priceperunit in Dataverse as it ships."""
 
 
-def invoice_body(invoice: InvoiceToWrite, order: SalesOrder) -> dict[str, Any]:
+def copy_id(order_id: UUID, number: str) -> UUID:
+    """The id under which Sales keeps the copy of an invoice: the same however often it is written.
+
+    It is what makes the write idempotent. The number alone would not do: two legal entities number their invoices
+    from sequences of their own, and both may have a CIV-000001.
+    """
+    return uuid5(order_id, number)
+
+
+def invoice_body(invoice: InvoiceToWrite, order: SalesOrder, *, number: str) -> dict[str, Any]:
     """The body of `POST invoices` with its lines; names, bindings and columns as Dataverse spells them.
 
     Args:
         invoice: What Finance posted, in the invoice's currency.
         order: The salesorder it belongs to, with its lines: customer, price list, currency and products are taken
             from it, so that the copy needs no further read.
+        number: Value of the alternate key: the invoice's number, or that with its legal entity where another legal
+            entity's invoice has taken it.
     """
     bindings = {
         "salesorderid@odata.bind": _bind("salesorders", order.id),
@@ -35,8 +46,9 @@ def invoice_body(invoice: InvoiceToWrite, order: SalesOrder) -> dict[str, Any]:
     by_number = {line.number: line for line in order.lines}
     taxes = spread_tax(invoice)
     return {
+        "invoiceid": str(copy_id(order.id, invoice.number)),
         "name": invoice.number,
-        "q2c_financeinvoicenumber": invoice.number,
+        "q2c_financeinvoicenumber": number,
         "q2c_openamount": invoice.open_amount,
         "q2c_paymentstatus": int(invoice.payment),
         "statuscode": int(InvoiceStatus.BILLED),

@@ -99,7 +99,8 @@ def finance_terms(quantity: Decimal, price: Decimal, net: Decimal, minor_unit: D
     """Turn a net for the whole line into what Finance takes.
 
     Finance's discount is per unit, at the currency's precision; what division loses becomes a charge. 10.00 off a line
-    of 3 is 3.33 a unit and -0.01 (Microsoft Learn: "Prospect-to-cash in dual-write", discounts).
+    of 3 is 3.33 a unit and -0.01 (Microsoft Learn: "Prospect-to-cash in dual-write", discounts). There is no charge
+    where Finance's own rounding of the line (half up) gives the net already.
 
     Args:
         quantity: Ordered quantity, not 0.
@@ -108,7 +109,9 @@ def finance_terms(quantity: Decimal, price: Decimal, net: Decimal, minor_unit: D
         minor_unit: Smallest amount of the currency, e.g. 0.01.
     """
     discount = max((quantity * price - net) / quantity, Decimal(0)).quantize(minor_unit, rounding=ROUND_HALF_UP)
-    return FinanceTerms(discount, net - quantity * (price - discount))
+    unrounded = quantity * (price - discount)
+    exact = unrounded.quantize(minor_unit, rounding=ROUND_HALF_UP) == net
+    return FinanceTerms(discount, Decimal(0) if exact else net - unrounded)
 
 
 def _fits(a: PriceAgreement, currency: str, unit: str, quantity: Decimal, on: date) -> bool:

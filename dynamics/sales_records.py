@@ -169,7 +169,7 @@ class PriceList(ReadRow):
 
     id: UUID = Field(alias="pricelevelid")
     name: Text = ""
-    currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
+    currency: Currency | None = Field(None, alias="transactioncurrencyid")
 
 
 class Product(ReadRow):
@@ -237,6 +237,7 @@ class SalesOrder(ReadRow):
     finance_number: Text = Field("", alias="q2c_financeordernumber")
     fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
     created_on: datetime | None = Field(None, alias="createdon")
+    business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
     lines: tuple[OrderLine, ...] = Field((), alias="order_details")
 
 
@@ -302,7 +303,7 @@ class Changes(ReadRow):
 
 
 class InvoiceCopy(ReadRow):
-    """invoice: the copy of a posted Finance invoice in Sales."""
+    """invoice: the copy of a posted Finance invoice in Sales. Money in the invoice's currency."""
 
     id: UUID = Field(alias="invoiceid")
     finance_number: Text = Field("", alias="q2c_financeinvoicenumber")
