@@ -136,6 +136,8 @@ class WorkerSettings(_Group):
     """Workflow tasks one worker handles at a time."""
     concurrent_activities: int = Field(default=50, gt=0)
     """Activities of the queue `q2c` one worker runs at a time."""
+    sweep_seconds: int = Field(default=300, gt=0)
+    """Pause between two sweeps for what webhooks and business events missed. Read when a feed first starts."""
     graceful_shutdown_seconds: int = Field(default=30, ge=0)
     """How long running activities may finish after SIGTERM."""
 

@@ -57,6 +57,11 @@ class Telemetry:
     interceptors: list[Interceptor] = field(default_factory=list)
     _providers: list[TracerProvider | MeterProvider] = field(default_factory=list)
 
+    @property
+    def exports(self) -> bool:
+        """Whether anything is sent anywhere."""
+        return bool(self._providers)
+
     def close(self) -> None:
         """Flush and stop the exporters. Call it last: nothing is exported afterwards."""
         for provider in self._providers:

@@ -7,7 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,10 +15,13 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from domain.names import CASE_QUEUE, DATAVERSE_QUEUE, FINANCE_QUEUE
+from domain.messages import FeedStart
+from domain.names import CASE_QUEUE, DATAVERSE_QUEUE, FINANCE_FEED, FINANCE_QUEUE, SALES_FEED, feed_id
+from workers.gauges import report_cases
 from workers.health import health_app
 from workers.serving import serve, stop_signals
 from workers.settings import Settings
@@ -51,6 +54,7 @@ class Work:
     case_activities: Sequence[Activity]
     dataverse_activities: Sequence[Activity]
     finance_activities: Sequence[Activity]
+    companies: Collection[str]
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -96,7 +100,27 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
     return [cases, *systems]
 
 
-async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings], Work]) -> int:
+async def start_feeds(client: Client, companies: Collection[str], every_seconds: int) -> None:
+    """Make sure that both feeds of every company run; one that runs already is left alone.
+
+    Args:
+        client: connected.
+        companies: legal entities, lower case.
+        every_seconds: pause between two sweeps.
+    """
+    for company in companies:
+        for system, kind in (("sales", SALES_FEED), ("finance", FINANCE_FEED)):
+            await client.start_workflow(
+                kind,
+                FeedStart(system=system, company=company, every_seconds=every_seconds),
+                id=feed_id(system, company),
+                task_queue=CASE_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"Sweeps what {system} changed in {company}",
+            )
+
+
+async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings, Client], Work]) -> int:
     """Poll until SIGTERM or SIGINT, then let running activities finish.
 
     Args:
@@ -114,7 +138,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
     with stop_signals() as stop:
         client = await connect(telemetry)
         await require_attributes(client)
-        work = compose(settings)
+        work = compose(settings, client)
         workers = build_workers(client, settings, work)
         async with AsyncExitStack() as running:
             running.push_async_exit(work.connections)
@@ -123,6 +147,10 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             )
             for worker in workers:
                 await running.enter_async_context(worker)
+            if telemetry.exports:
+                counting = asyncio.create_task(report_cases(client))
+                running.callback(counting.cancel)
+            await start_feeds(client, work.companies, settings.worker.sweep_seconds)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
             log.info("worker stopping", grace_seconds=settings.worker.graceful_shutdown_seconds)
