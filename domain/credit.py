@@ -15,7 +15,7 @@ from pydantic import Field
 from domain.assessment import CreditDecision, CreditFacts, CreditReason
 from domain.calendar import local_date
 from domain.money import arithmetic, format_amount, minor_unit, plain
-from domain.policy import CreditTerms, Policy, ReleaseDefaults
+from domain.policy import CreditTerms, Policy
 from domain.quote import Person
 from domain.record import Record
 
@@ -202,42 +202,6 @@ class ReleaseToken(Record):
             and now <= self.valid_until
             and {reason.code for reason in decision.reasons} <= set(self.reasons)
         )
-
-
-def grant_release(
-    decision: CreditDecision,
-    *,
-    case_id: str,
-    by: Person,
-    comment: str,
-    now: datetime,
-    defaults: ReleaseDefaults,
-    ceiling: Decimal | None = None,
-    valid_until: datetime | None = None,
-    deviation_pct: Decimal | None = None,
-) -> ReleaseToken:
-    """A release of the hold a decision put on a deal; what the credit manager leaves open comes from the policy.
-
-    Args:
-        decision: The decision that refused credit: its reasons are what is released, its order the default ceiling.
-        case_id: Workflow id of the deal.
-        by: The credit manager.
-        comment: Why.
-        now: UTC.
-        defaults: The policy's, for what is None.
-        ceiling: Up to this amount, in the customer's currency, incl. tax.
-        valid_until: UTC.
-        deviation_pct: How much above the ceiling is still covered.
-    """
-    return ReleaseToken(
-        case_id=case_id,
-        ceiling=decision.this_order if ceiling is None else ceiling,
-        deviation_pct=defaults.deviation_pct if deviation_pct is None else deviation_pct,
-        valid_until=now + timedelta(days=defaults.valid_days) if valid_until is None else valid_until,
-        reasons=tuple(sorted({reason.code for reason in decision.reasons})),
-        released_by=by,
-        comment=comment,
-    )
 
 
 class EntryStatus(StrEnum):

@@ -89,8 +89,8 @@ class LineLedger(Record):
         if quantity > self.open_to_ship:
             raise self._violation(
                 "BELOW_SHIPPED",
-                f"{plain(quantity)} cannot be cancelled, only {plain(self.open_to_ship)} is not shipped; the rest comes "
-                "back as a return",
+                f"{plain(quantity)} cannot be cancelled, only {plain(self.open_to_ship)} is not shipped; the rest "
+                "comes back as a return",
             )
         return self.model_copy(update={"cancelled": self.cancelled + quantity})
 

@@ -6,6 +6,7 @@ a version and a hash, which every decision records.
 """
 
 import hashlib
+import re
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -208,7 +209,6 @@ class CreditTerms(Record):
     limit_grace_days: int
     freshness_seconds: int
     timezone: str = Field(description="Of the company: on which day a limit expires")
-    release: ReleaseDefaults
 
 
 class AuthorityPolicy(Record):
@@ -259,8 +259,11 @@ def _calendar_problem(hours: BusinessHours) -> str:
         return f"timezone: {hours.timezone!r} is not an IANA name, e.g. America/New_York"
     if not hours.workdays or any(not 0 <= day <= 6 for day in hours.workdays):
         return "workdays: give days from 0 (Monday) to 6 (Sunday)"
+    for name, clock in (("opens", hours.opens), ("closes", hours.closes)):
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", clock):
+            return f"{name}: {clock!r} is not a time as HH:MM, e.g. 09:00"
     if not hours.opens < hours.closes:
-        return "opens: must be before closes, both as HH:MM"
+        return "opens: must be before closes"
     for day in hours.holidays:
         try:
             date.fromisoformat(day)
@@ -349,7 +352,6 @@ class Policy(Record):
             limit_grace_days=credit.limit_grace_days,
             freshness_seconds=credit.freshness_seconds,
             timezone=self.calendar(company).timezone,
-            release=credit.release,
         )
 
 

@@ -112,11 +112,11 @@ def _read(folder: Path | None, name: str, model: type[FileModel]) -> FileModel:
 def _problems(file: Path, error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"]) or "the file"
+        field = "".join(f"{part}." for part in problem["loc"]).removesuffix(".")
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             what = "is not a setting here; remove it or correct its name"
         elif problem["type"] == "missing":
             what = "is missing; add it"
-        lines.append(f"{file}: {field}: {what}")
+        lines.append(": ".join(part for part in (str(file), field, what) if part))
     return "\n".join(lines)
