@@ -42,8 +42,12 @@ class _SharedLoopServer(uvicorn.Server):
 class HttpServer:
     """One origin: socket, TLS and application."""
 
-    def __init__(self, name: str, host: str, port: int, tls: TlsFiles | None) -> None:
+    def __init__(
+        self, name: str, host: str, port: int, tls: TlsFiles | None, *, public_host: str | None = None
+    ) -> None:
         """Bind the address at once; 0 takes a free port. `tls` None serves plain HTTP.
+
+        `public_host` is the name clients use, where it is not the address itself (a container's service name).
 
         Raises:
             OSError: the port is taken.
@@ -53,7 +57,7 @@ class HttpServer:
         self._socket = _bind(host, port)
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
-        shown = "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host
+        shown = public_host or ("localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host)
         self.port: int = self._socket.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{shown}:{self.port}"
 

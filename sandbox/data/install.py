@@ -1,0 +1,225 @@
+"""Writes a data set into Sales, Finance and the directory, so that all of them agree.
+
+What belongs together carries the same number: account and customer, product and item. A company is a legal entity in
+Finance and a business unit in Sales; its list prices are a price list there and price agreements here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sandbox.data.ids import row_id
+from sandbox.data.model import DECIMALS, Company, Customer, Dataset
+from sandbox.dataverse import Dataverse
+from sandbox.entra.directory import DOMAIN, SERVICE_CLIENT_ID, Directory, Person
+from sandbox.finance import Finance
+
+_SCHEDULE = row_id("uomschedule", "default")
+_ACTIVE_PRODUCT = {"statecode": 0, "statuscode": 1}
+_COUNTRIES = {"USA": "United States", "DEU": "Germany", "JPN": "Japan", "KWT": "Kuwait"}
+_SYMBOLS = {
+    "USD": ("US Dollar", "$"),
+    "EUR": ("Euro", "€"),
+    "JPY": ("Japanese Yen", "¥"),
+    "KWD": ("Kuwaiti Dinar", "KD"),
+}
+_BASE_CURRENCY = "USD"
+_PER_DOLLAR = {"USD": Decimal(1), "EUR": Decimal("0.92"), "JPY": Decimal(150), "KWD": Decimal("0.307")}
+
+
+def install(dataset: Dataset, dataverse: Dataverse, finance: Finance, directory: Directory) -> None:
+    """Fill empty systems with a data set (its planned quotes are entered by the desk's rep afterwards)."""
+    directory.replace_people(dataset.people)
+    _fill_finance(dataset, finance)
+    _fill_sales(dataset, dataverse)
+
+
+# --- Finance ---------------------------------------------------------------------------------------------------------
+
+
+def _fill_finance(dataset: Dataset, finance: Finance) -> None:
+    for company in dataset.companies:
+        finance.add_company(company.id, company.currency, company.time_zone, company.tax_pct, name=company.name)
+    for currency, rate in _PER_DOLLAR.items():
+        if currency != _BASE_CURRENCY:
+            finance.set_exchange_rate(_BASE_CURRENCY, currency, rate)
+    for item in dataset.items:
+        finance.add_item(
+            item.company, item.number, name=item.name, price=item.list_price, cost=item.unit_cost, unit=item.unit
+        )
+    for customer in dataset.customers:
+        _add_customer(dataset, finance, customer)
+
+
+def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> None:
+    finance.create(
+        "CustomersV3",
+        {
+            "dataAreaId": customer.company,
+            "CustomerAccount": customer.account,
+            "OrganizationName": customer.name,
+            "CustomerGroupId": "10",
+            "SalesCurrencyCode": dataset.company(customer.company).currency,
+            "PaymentTerms": customer.payment_terms,
+            "CreditLimit": customer.credit_limit,
+            "CredManCustUnlimitedCredit": "Yes" if customer.unlimited else "No",
+            "AddressStreet": customer.street,
+            "AddressCity": customer.city,
+            "AddressZipCode": customer.postal_code,
+            "PrimaryContactPhone": customer.phone,
+        },
+    )
+    if customer.threshold_pct != 100:
+        finance.set_credit_threshold(customer.company, customer.account, customer.threshold_pct)
+    for number, invoice in enumerate(customer.open_invoices, start=1):
+        finance.seed_open_invoice(
+            customer.company,
+            customer.account,
+            invoice.amount,
+            due_in_days=invoice.due_in_days,
+            invoice=f"OPEN-{customer.account}-{number}",
+        )
+    item = next((item.number for item in dataset.items if item.company == customer.company), "")
+    for number, amount in enumerate(customer.open_orders, start=1):
+        order = f"SO-{customer.account}-{number}"
+        finance.seed_open_order(customer.company, customer.account, amount, number=order, item=item)
+
+
+# --- Sales -----------------------------------------------------------------------------------------------------------
+
+
+def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
+    with dataverse.db.transaction():
+        currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies)]
+        for currency in dict.fromkeys(currencies):
+            _add_currency(dataverse, currency)
+        for company in dataset.companies:
+            unit = {"businessunitid": row_id("businessunit", company.id), "name": company.id.upper()}
+            dataverse.create("businessunits", unit | {"divisionname": company.name[:100]})
+        _add_users(dataset, dataverse)
+        _add_catalogue(dataset, dataverse)
+        for customer in dataset.customers:
+            _add_account(dataset.company(customer.company), dataverse, customer)
+
+
+def _add_currency(dataverse: Dataverse, code: str) -> None:
+    name, symbol = _SYMBOLS.get(code, (code, code))
+    dataverse.create(
+        "transactioncurrencies",
+        {
+            "transactioncurrencyid": row_id("transactioncurrency", code),
+            "isocurrencycode": code,
+            "currencyname": name,
+            "currencysymbol": symbol,
+            "currencyprecision": DECIMALS.get(code, 2),
+            "exchangerate": _PER_DOLLAR.get(code, Decimal(1)),
+        },
+    )
+
+
+def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
+    for person in dataset.people:
+        dataverse.create("systemusers", _user(person))
+    # The product itself: an application user, known by its application id.
+    dataverse.create(
+        "systemusers",
+        {
+            "systemuserid": row_id("systemuser", "application"),
+            "firstname": "Quote to Cash",
+            "lastname": "(application)",
+            "domainname": f"{SERVICE_CLIENT_ID}@{DOMAIN}",
+            "applicationid": SERVICE_CLIENT_ID,
+            "accessmode": 4,
+            "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
+        },
+    )
+
+
+def _user(person: Person) -> dict[str, Any]:
+    first, _, last = person.display_name.partition(" ")
+    return {
+        "systemuserid": row_id("systemuser", person.name),
+        "firstname": first,
+        "lastname": last or first,
+        "domainname": person.upn,
+        "internalemailaddress": person.upn,
+        "azureactivedirectoryobjectid": person.oid,
+        "title": person.title,
+        "isdisabled": False,
+        "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', person.company)})",
+    }
+
+
+def _add_catalogue(dataset: Dataset, dataverse: Dataverse) -> None:
+    schedule = {"uomscheduleid": _SCHEDULE, "name": "Default unit", "baseuomname": "ea"}
+    dataverse.create("uomschedules", schedule)
+    for unit in dict.fromkeys(item.unit for item in dataset.items):
+        body = {"uomid": row_id("uom", unit), "name": unit, "quantity": Decimal(1)}
+        dataverse.create("uoms", body | {"uomscheduleid@odata.bind": f"/uomschedules({_SCHEDULE})"})
+    for company in dataset.companies:
+        currency = row_id("transactioncurrency", company.currency)
+        price_list = {
+            "pricelevelid": row_id("pricelevel", company.id),
+            "name": f"{company.id.upper()} list prices",
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})",
+        }
+        dataverse.create("pricelevels", price_list)
+    known: set[str] = set()
+    for item in dataset.items:
+        product, unit = row_id("product", item.number), row_id("uom", item.unit)
+        if item.number not in known:
+            known.add(item.number)
+            body = {
+                "productid": product,
+                "productnumber": item.number,
+                "name": item.name,
+                "quantitydecimal": 0,
+                "defaultuomid@odata.bind": f"/uoms({unit})",
+                "defaultuomscheduleid@odata.bind": f"/uomschedules({_SCHEDULE})",
+            }
+            dataverse.create("products", body)
+            dataverse.update("products", product, _ACTIVE_PRODUCT)
+        dataverse.create(
+            "productpricelevels",
+            {
+                "productpricelevelid": row_id("productpricelevel", item.company, item.number),
+                "amount": item.list_price,
+                "pricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', item.company)})",
+                "productid@odata.bind": f"/products({product})",
+                "uomid@odata.bind": f"/uoms({unit})",
+            },
+        )
+
+
+def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> None:
+    account = row_id("account", company.id, customer.account)
+    currency = row_id("transactioncurrency", company.currency)
+    dataverse.create(
+        "accounts",
+        {
+            "accountid": account,
+            "name": customer.name,
+            "accountnumber": customer.account,
+            "customertypecode": 3,
+            "telephone1": customer.phone or None,
+            "address1_line1": customer.street or None,
+            "address1_city": customer.city or None,
+            "address1_postalcode": customer.postal_code or None,
+            "address1_country": _COUNTRIES.get(customer.country, customer.country) or None,
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})",
+            "defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})",
+        },
+    )
+    if customer.contact:
+        first, _, last = customer.contact.rpartition(" ")
+        dataverse.create(
+            "contacts",
+            {
+                "contactid": row_id("contact", company.id, customer.account),
+                "firstname": first or None,
+                "lastname": last,
+                "telephone1": customer.phone or None,
+                "parentcustomerid_account@odata.bind": f"/accounts({account})",
+            },
+        )

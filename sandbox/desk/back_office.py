@@ -1,0 +1,337 @@
+"""Plays the people inside Finance: warehouse, accounts receivable, credit department.
+
+Everything is done as those people would do it there: by posting, never by writing a document's columns; what Finance
+refuses comes back in Finance's own words. Reading shows what Finance holds, in the currency of each document.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sandbox.data.model import Dataset
+from sandbox.desk.requests import CustomerRequest, DeskError, LineQuantity, PaymentRequest
+from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
+from sandbox.finance.orders import order_totals
+from sandbox.store import Change, Row
+
+_ORDER = (
+    "SalesOrderNumber",
+    "OrderingCustomerAccountNumber",
+    "SalesOrderStatus",
+    "SalesOrderProcessingStatus",
+    "CurrencyCode",
+    "PaymentTermsName",
+    "CustomerRequisitionNumber",
+    "CustomersOrderReference",
+    "AreTotalsCalculated",
+    "OrderTotalAmount",
+    "OrderTotalTaxAmount",
+)
+_LINE = (
+    "LineCreationSequenceNumber",
+    "ItemNumber",
+    "LineDescription",
+    "OrderedSalesQuantity",
+    "SalesUnitSymbol",
+    "SalesPrice",
+    "LineDiscountAmount",
+    "LineDiscountPercentage",
+    "FixedPriceCharges",
+    "LineAmount",
+    "SalesOrderLineStatus",
+    "OrderLineReference",
+)
+_INVOICE = ("InvoiceNumber", "InvoiceDate", "CurrencyCode", "TotalInvoiceAmount", "TotalTaxAmount", "LedgerVoucher")
+_SERVICE_MEMBERS = ("Success", "ErrorMessage", "DebugMessage")
+_PAYMENT = ("Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an order is: quantities still to ship and to invoice, slips posted, open amount by invoice."""
+
+    customer: str
+    currency: str
+    confirmed: bool
+    canceled: bool
+    slips: int
+    to_ship: Decimal
+    to_invoice: Decimal
+    invoices: dict[str, Decimal]
+
+
+class BackOffice:
+    """The desk's hands inside Finance."""
+
+    def __init__(self, finance: Finance, dataset: Dataset) -> None:
+        self._finance = finance
+        self._dataset = dataset
+        self._from_before: set[tuple[str, str]] = set()
+
+    def remember_start(self) -> None:
+        """What is there now belongs to the data set, not to the deals."""
+        self._from_before = {(row["dataAreaId"], row["SalesOrderNumber"]) for row in self._table("SalesOrders")}
+
+    # --- what Finance holds ----------------------------------------------------------------------------------------
+
+    def orders(self, company: str | None = None) -> list[dict[str, Any]]:
+        """All sales orders, of one company or of all, oldest first."""
+        equal = {"dataAreaId": company.lower()} if company else {}
+        rows = self._finance.query("SalesOrderHeadersV4", select=("dataAreaId", *_ORDER), **equal)
+        return [{"company": row.pop("dataAreaId"), **row} for row in rows]
+
+    def order(self, company: str, number: str) -> dict[str, Any]:
+        """One order as Finance has it: header, lines with what has happened to each, slips, invoices, payments.
+
+        Raises:
+            DeskError: 404, there is none.
+        """
+        here = {"dataAreaId": company}
+        header = next(iter(self._finance.query("SalesOrderHeadersV4", SalesOrderNumber=number, **here)), None)
+        if header is None:
+            raise DeskError(f"no order {number} in company {company}", field="salesid", status=404)
+        lines = self._finance.query("SalesOrderLinesV3", SalesOrderNumber=number, **here)
+        slips = self._finance.query("ShipmentPackingSlipJournalLines", ConsignerOrderNumber=number, **here)
+        credit = self._finance.query("SalesTableBiEntities", SalesId=number, **here)[0]
+        return {
+            "header": {"company": company} | _some(header, _ORDER),
+            "credit": {
+                "on_hold": credit["CredManInCreditControl"] == "Yes",
+                "released": credit["CredManReleasedFromCreditControl"] == "Yes",
+            },
+            "lines": [_some(row, _LINE) for row in sorted(lines, key=lambda row: row["LineCreationSequenceNumber"])],
+            "slips": [
+                {
+                    "slip": row["ShipmentPackingSlipVersionNumber"],
+                    "line": row["ConsignerLineNumber"],
+                    "item": row["ItemNumber"],
+                    "quantity": row["ShippedQuantity"],
+                }
+                for row in slips
+            ],
+            "invoices": [
+                _some(row, _INVOICE)
+                | {
+                    "due": self._transaction(company, row["InvoiceNumber"])["DueDate"],
+                    "open": self.open_amount(company, row["InvoiceNumber"]),
+                    "payments": self._payments(company, row["InvoiceNumber"]),
+                }
+                for row in self._finance.query("SalesInvoiceHeadersV4", SalesOrderNumber=number, **here)
+            ],
+        }
+
+    def progress(self, company: str, number: str) -> Progress:
+        """How far an order is.
+
+        Raises:
+            DeskError: 404, there is none.
+        """
+        order = self._finance.books.get("SalesOrders", company, number)
+        if order is None:
+            raise DeskError(f"no order {number} in company {company}", field="salesid", status=404)
+        lines = self._finance.books.find("SalesOrderLines", SalesOrderNumber=number, dataAreaId=company)
+        slips = self._finance.books.find("ShipmentPackingSlipJournalHeaders", _SalesOrderNumber=number)
+        invoices = self._finance.books.find("SalesInvoiceHeadersV4", SalesOrderNumber=number, dataAreaId=company)
+        kept = sum((line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines), Decimal(0))
+        shipped = sum((line["_delivered"] for line in lines), Decimal(0))
+        invoiced = sum((line["_invoiced"] for line in lines), Decimal(0))
+        return Progress(
+            customer=order["InvoiceCustomerAccountNumber"],
+            currency=order["CurrencyCode"],
+            confirmed=bool(order["_confirmed"]),
+            canceled=order["SalesOrderStatus"] == "Canceled",
+            slips=sum(1 for slip in slips if slip["dataAreaId"] == company),
+            to_ship=kept - shipped,
+            to_invoice=shipped - invoiced,
+            invoices={row["InvoiceNumber"]: self.open_amount(company, row["InvoiceNumber"]) for row in invoices},
+        )
+
+    def new_orders(self) -> list[dict[str, Any]]:
+        """Orders made since the start, each with its net and tax, what was invoiced and what of that is paid."""
+        shown = []
+        for order in self._table("SalesOrders"):
+            company, number = order["dataAreaId"], order["SalesOrderNumber"]
+            if (company, number) in self._from_before:
+                continue
+            net, tax = self._order_totals(company, number)
+            invoices = self._finance.books.find("SalesInvoiceHeadersV4", SalesOrderNumber=number, dataAreaId=company)
+            invoiced = sum((row["TotalInvoiceAmount"] for row in invoices), Decimal(0))
+            left = sum((self.open_amount(company, row["InvoiceNumber"]) for row in invoices), Decimal(0))
+            shown.append(
+                {
+                    "company": company,
+                    "number": number,
+                    "quote": order.get("CustomersOrderReference", ""),
+                    "currency": order["CurrencyCode"],
+                    "processing_status": order["SalesOrderProcessingStatus"],
+                    "net": net,
+                    "tax": tax,
+                    "invoiced": invoiced,
+                    "paid": invoiced - left,
+                }
+            )
+        return shown
+
+    def open_amount(self, company: str, invoice: str) -> Decimal:
+        """What is not settled of an invoice, in its currency."""
+        row = self._transaction(company, invoice)
+        left: Decimal = row["AmountCur"] - row["SettleAmountCur"]
+        return left
+
+    def customers(self, company: str | None) -> list[dict[str, Any]]:
+        """All customers, of one company or of all, with their credit figures."""
+        equal = {"dataAreaId": company.lower()} if company else {}
+        rows = self._finance.query("CustomersV3", select=("dataAreaId", "CustomerAccount"), **equal)
+        return [self.customer(row["dataAreaId"], row["CustomerAccount"]) for row in rows]
+
+    def customer(self, company: str, account: str) -> dict[str, Any]:
+        """A customer's credit figures: limit, hold, and what is open, in the company's currency.
+
+        Raises:
+            DeskError: 404, there is none.
+        """
+        row = self._finance.get("CustomersV3", (company, account))
+        if row is None:
+            raise DeskError(f"no customer {account} in company {company}", field="account", status=404)
+        opens = self._finance.query("CustTransOpens", AccountNum=account, dataAreaId=company)
+        return {
+            "company": company,
+            "account": account,
+            "name": row["OrganizationName"],
+            "credit_limit": row["CreditLimit"],
+            "unlimited": row["CredManCustUnlimitedCredit"] == "Yes",
+            "on_hold": row["OnHoldStatus"],
+            "payment_terms": row["PaymentTerms"],
+            "open_receivables": sum((entry["AmountMST"] for entry in opens), Decimal(0)),
+        }
+
+    def order_of(self, change: Change) -> tuple[str, str] | None:
+        """Company and number of the order that a commit in Finance concerns, None when it concerns none."""
+        row = change.after or change.before or {}
+        column = {
+            "SalesOrders": "SalesOrderNumber",
+            "ShipmentPackingSlipJournalHeaders": "_SalesOrderNumber",
+            "SalesInvoiceHeadersV4": "SalesOrderNumber",
+        }.get(change.table)
+        if column:
+            return row["dataAreaId"], row[column]
+        if change.table == "CustTransactions" and row.get("Invoice"):
+            invoices = self._finance.books.find(
+                "SalesInvoiceHeadersV4", InvoiceNumber=row["Invoice"], dataAreaId=row["dataAreaId"]
+            )
+            return (row["dataAreaId"], invoices[0]["SalesOrderNumber"]) if invoices else None
+        return None
+
+    def reference_of(self, company: str, number: str) -> str:
+        """The customer's reference on an order, where whoever made it may have put the quote's number."""
+        order = self._finance.books.get("SalesOrders", company, number) or {}
+        reference: str = order.get("CustomersOrderReference", "")
+        return reference
+
+    # --- what its people do ----------------------------------------------------------------------------------------
+
+    def pick(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Register a picking list."""
+        return self._post("pick", company, {"SalesOrderId": number} | _lines(lines))
+
+    def ship(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Post a packing slip; without lines, for all that remains."""
+        return self._post("packingSlip", company, {"SalesOrderId": number} | _lines(lines))
+
+    def invoice(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Post an invoice; without lines, for all that is delivered and not invoiced."""
+        return self._post("invoice", company, {"SalesOrderId": number} | _lines(lines))
+
+    def cancel_remainder(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Cancel what has not been shipped."""
+        return self._post("cancelRemainder", company, {"SalesOrderId": number} | _lines(lines))
+
+    def pay(self, payment: PaymentRequest) -> dict[str, Any]:
+        """Post a customer payment and settle the named invoices; the rest stays unapplied on the account."""
+        settlements = [{"InvoiceId": part.invoice, "Amount": part.amount} for part in payment.settlements]
+        request = {
+            "CustAccount": payment.customer,
+            "Amount": payment.amount,
+            "CurrencyCode": payment.currency or self._currency(payment.company),
+            "PaymentReference": payment.reference or f"BANK-{uuid.uuid4().hex[:10].upper()}",
+            "Settlements": settlements,
+        }
+        return self._post("payment", payment.company, request)
+
+    def change_customer(self, company: str, account: str, change: CustomerRequest) -> dict[str, Any]:
+        """Change credit limit, hold, unlimited flag or terms of a customer; returns the customer as it is now.
+
+        Raises:
+            DeskError: 404, no such customer; 409, Finance refuses a value.
+        """
+        self.customer(company, account)
+        yes_no = None if change.unlimited is None else ("Yes" if change.unlimited else "No")
+        body = {
+            "CreditLimit": change.credit_limit,
+            "OnHoldStatus": change.on_hold,
+            "CredManCustUnlimitedCredit": yes_no,
+            "PaymentTerms": change.payment_terms,
+        }
+        wanted = {name: value for name, value in body.items() if value is not None}
+        try:
+            self._finance.update("CustomersV3", (company, account), wanted)
+        except FinanceError as error:
+            raise DeskError(str(error), status=409, system="finance") from error
+        return self.customer(company, account)
+
+    def run_totals_job(self) -> dict[str, Any]:
+        """Run the batch job that calculates the totals of orders; says how many it calculated."""
+        return {"orders": self._finance.run_totals_job()}
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _post(self, operation: str, company: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            answer = self._finance.post(operation, {"DataAreaId": company, **request}, user="desk")
+        except BadServiceRequest as error:
+            raise DeskError(str(error), system="finance") from error
+        if not answer["Success"]:
+            raise DeskError(answer["ErrorMessage"], status=409, system="finance")
+        return {name: value for name, value in answer.items() if name not in ("$id", *_SERVICE_MEMBERS)}
+
+    def _table(self, name: str) -> list[Row]:
+        return list(self._finance.books.table(name))
+
+    def _transaction(self, company: str, invoice: str) -> Row:
+        rows = self._finance.books.find("CustTransactions", Invoice=invoice, dataAreaId=company)
+        return next(row for row in rows if row["TransType"] == "Sales")
+
+    def _payments(self, company: str, invoice: str) -> list[dict[str, Any]]:
+        """What was settled against an invoice, oldest first."""
+        debit = self._transaction(company, invoice)
+        paid = []
+        for settlement in self._finance.books.find("Settlements", invoice=debit["_record"], company=company):
+            credit = self._finance.books.find("CustTransactions", _record=settlement["payment"], dataAreaId=company)[0]
+            paid.append({name: credit.get(name, "") for name in _PAYMENT} | {"settled": settlement["amount"]})
+        return paid
+
+    def _order_totals(self, company: str, number: str) -> tuple[Decimal, Decimal]:
+        """Net and tax of an order as Finance computes them, whether or not the totals job has run."""
+        entry = self._finance.company(company)
+        _, _, tax, whole = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
+        return whole - tax, tax
+
+    def _currency(self, company: str) -> str:
+        try:
+            return self._finance.company(company).currency
+        except PostingRefused as error:
+            raise DeskError(str(error), field="company", status=404) from error
+
+
+def _some(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names if name in row}
+
+
+def _lines(lines: list[LineQuantity] | None) -> dict[str, Any]:
+    if lines is None:
+        return {}
+    return {"Lines": [{"LineNumber": part.line, "Quantity": part.quantity} for part in lines]}

@@ -1,0 +1,166 @@
+"""The desk's state and verbs that concern the sandbox as a whole: autopilot, reset, clock, endpoints, totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sandbox.data.install import install
+from sandbox.data.model import Dataset
+from sandbox.dataverse import Dataverse
+from sandbox.desk.autopilot import Autopilot
+from sandbox.desk.back_office import BackOffice
+from sandbox.desk.deciders import Deciders
+from sandbox.desk.movement import Movement
+from sandbox.desk.people import SignIn
+from sandbox.desk.plans import AutopilotConfig
+from sandbox.desk.rep import Rep
+from sandbox.desk.requests import EndpointsRequest
+from sandbox.entra.directory import WEB_CLIENT_ID, Application, Directory
+from sandbox.faults import FaultPlan, RequestLog
+from sandbox.finance import Finance
+from sandbox.store import Clock
+
+
+class Desk:
+    """Everything one can do to the sandbox from outside its three systems."""
+
+    def __init__(
+        self,
+        *,
+        dataverse: Dataverse,
+        finance: Finance,
+        directory: Directory,
+        dataset: Dataset,
+        clock: Clock,
+        faults: FaultPlan,
+        requests: RequestLog,
+        sign_in: SignIn,
+    ) -> None:
+        self.dataset = dataset
+        self.directory = directory
+        self.faults = faults
+        self.requests = requests
+        self.rep = Rep(dataverse, dataset)
+        self.office = BackOffice(finance, dataset)
+        self.autopilot = Autopilot(self.rep, self.office, dataset)
+        movement = Movement(self.rep, self.office, self.autopilot)
+        self.deciders = Deciders(self.autopilot, movement, directory, sign_in)
+        self._dataverse = dataverse
+        self._finance = finance
+        self._clock = clock
+        self._webhook: tuple[str, str] | None = None
+        dataverse.db.on_commit(self.autopilot.sales_changed)
+        finance.db.on_commit(self.autopilot.finance_changed)
+
+    async def play(self, config: AutopilotConfig) -> None:
+        """Let the autopilot play by this configuration, or stop it."""
+        self.autopilot.configure(config)
+        if config.enabled and config.approvals_api:
+            await self.deciders.start(config.approvals_api.rstrip("/"))
+        else:
+            await self.deciders.stop()
+
+    async def stop(self) -> None:
+        """Nobody plays any more."""
+        await self.deciders.stop()
+        await self.autopilot.stop()
+
+    async def reset(self) -> None:
+        """Everything as at the start: data, faults, request log, clock; the autopilot is off. Endpoints stay."""
+        await self.stop()
+        self.autopilot.forget()
+        self.deciders.forget()
+        self.faults.clear()
+        self.requests.clear()
+        self._clock.offset = timedelta(0)
+        endpoint = self._finance.events.endpoint
+        self._dataverse.set_webhook(None)
+        self._finance.set_endpoint(None)
+        self._dataverse.clear()
+        self._finance.reset()
+        self.load()
+        self._finance.set_endpoint(endpoint)
+        if self._webhook:
+            self._dataverse.set_webhook(*self._webhook)
+
+    def load(self) -> None:
+        """Fill the empty systems with the data set, and let the reps enter its quotes."""
+        install(self.dataset, self._dataverse, self._finance, self.directory)
+        for planned in self.dataset.quotes:
+            self.rep.enter_planned(planned)
+        self.office.remember_start()
+
+    def set_clock(self, offset_seconds: float) -> dict[str, Any]:
+        """Put the sandbox's clock ahead of (or behind) the real one."""
+        self._clock.offset = timedelta(seconds=offset_seconds)
+        return {"offset_seconds": offset_seconds, "now": self._clock.now().isoformat()}
+
+    def set_endpoints(self, endpoints: EndpointsRequest) -> dict[str, Any]:
+        """Say where the product listens."""
+        if endpoints.dataverse_webhook:
+            self._webhook = endpoints.dataverse_webhook.url, endpoints.dataverse_webhook.key
+            self._dataverse.set_webhook(*self._webhook)
+        if endpoints.finance_events:
+            self._finance.set_endpoint(endpoints.finance_events.url)
+        if endpoints.web_redirect_uris is not None:
+            web = self.directory.applications[WEB_CLIENT_ID]
+            self.directory.applications[WEB_CLIENT_ID] = Application(
+                web.client_id, web.display_name, web.secret, tuple(endpoints.web_redirect_uris)
+            )
+        return {"ok": True}
+
+    def people(self) -> list[dict[str, Any]]:
+        """The users of the tenant: for policies that name approvers."""
+        return [
+            {
+                "name": person.name,
+                "oid": person.oid,
+                "upn": person.upn,
+                "display_name": person.display_name,
+                "title": person.title,
+                "company": person.company,
+                "roles": list(person.roles),
+            }
+            for person in self.directory.people.values()
+        ]
+
+    def autopilot_status(self) -> dict[str, Any]:
+        """What is configured, what has been done so far, and what was refused."""
+        return {
+            "config": self.autopilot.config,
+            "submitting": self.autopilot.submitting,
+            "done": dict(self.autopilot.done + self.deciders.done),
+            "problems": [*self.autopilot.problems, *self.deciders.problems],
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Counts and sums of what both systems hold, without what was there at the start.
+
+        `duplicates` counts orders in Finance beyond one for each quote; amounts are by currency.
+        """
+        quotes = self.rep.quotes()
+        orders = self.office.new_orders()
+        by_quote = Counter(order["quote"] for order in orders if order["quote"])
+        money: dict[str, dict[str, Decimal]] = {}
+        for order in orders:
+            entry = money.setdefault(order["currency"], dict.fromkeys(("net", "tax", "invoiced", "paid"), Decimal(0)))
+            for name in entry:
+                entry[name] += order[name]
+        return {
+            "quotes": {
+                "total": len(quotes),
+                "by_state": Counter(quote["state"] for quote in quotes),
+                "by_approval": Counter(quote["approval"] for quote in quotes),
+                "by_credit": Counter(quote["credit"] for quote in quotes),
+            },
+            "orders": {
+                "total": len(orders),
+                "duplicates": sum(count - 1 for count in by_quote.values()),
+                "without_quote": sum(1 for order in orders if not order["quote"]),
+                "by_status": Counter(order["processing_status"] for order in orders),
+            },
+            "money": money,
+        }

@@ -1,0 +1,531 @@
+"""Plays the sales rep, and the customer who answers: what the Sales app does when its buttons are pressed.
+
+Submitting is the product's convention: the column `q2c_approvalstatus` of a draft quote is set to requested. Accepting
+is "Create Order": the quote is won, then converted. Revising an active quote closes it as revised and makes the next
+revision; a draft is simply edited. Everything runs under Dataverse's own rules, as the rep's user.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sandbox.data.ids import row_id
+from sandbox.data.model import Company, Dataset, PlannedQuote, round_to_currency, spread
+from sandbox.dataverse import Dataverse, DataverseError
+from sandbox.desk.requests import DeskError, LineRequest, QuoteRequest, ReviseRequest
+
+REQUESTED = 100000001
+APPROVAL_STATUS = {
+    100000000: "none",
+    REQUESTED: "requested",
+    100000002: "pending",
+    100000003: "approved",
+    100000004: "rejected",
+}
+CREDIT_STATUS = {100000000: "notchecked", 100000001: "passed", 100000002: "held", 100000003: "released"}
+QUOTE_STATE = {0: "draft", 1: "active", 2: "won", 3: "closed"}
+QUOTE_STATUS = {1: "in progress", 2: "in progress", 3: "open", 4: "won", 5: "lost", 6: "canceled", 7: "revised"}
+ORDER_STATE = {0: "active", 1: "submitted", 2: "canceled", 3: "fulfilled", 4: "invoiced"}
+FULFILMENT = {
+    100000000: "none",
+    100000001: "confirmed",
+    100000002: "partial",
+    100000003: "shipped",
+    100000004: "invoiced",
+    100000005: "closed",
+}
+PAYMENT_STATUS = {100000000: "open", 100000001: "partial", 100000002: "paid"}
+PAYMENT_TERMS = {"Net 30": 1, "2% 10, Net 30": 2, "Net 45": 3, "Net 60": 4}
+_LOST, _CANCELED, _REVISED = 5, 6, 7
+_VALID_DAYS = 30
+
+
+class Rep:
+    """The desk's hands inside Sales."""
+
+    def __init__(self, dataverse: Dataverse, dataset: Dataset) -> None:
+        self._dataverse = dataverse
+        self._dataset = dataset
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def create_quote(self, request: QuoteRequest) -> dict[str, Any]:
+        """Enter a draft quote with its lines, and an opportunity for it if asked.
+
+        Raises:
+            DeskError: company, customer, rep, item or payment terms do not exist (names the field), or Sales refuses.
+        """
+        company = self._company(request.company)
+        rep = self._rep(request.rep)
+        account = self._account(company, request.customer)
+        price_list = f"/pricelevels({row_id('pricelevel', company.id)})"
+        currency = f"/transactioncurrencies({row_id('transactioncurrency', company.currency)})"
+        name = request.name or f"{account['name']}: {self._describe(request.lines)}"
+        common = {
+            "customerid_account@odata.bind": f"/accounts({account['accountid']})",
+            "pricelevelid@odata.bind": price_list,
+            "transactioncurrencyid@odata.bind": currency,
+            "ownerid@odata.bind": f"/systemusers({rep})",
+        }
+        today = self._dataverse.now().astimezone(ZoneInfo(company.time_zone)).date()
+        body: dict[str, Any] = common | {
+            "quoteid": str(uuid.uuid4()),
+            "name": name[:300],
+            "expireson": (request.expires_on or today + timedelta(days=_VALID_DAYS)).isoformat(),
+            "q2c_approvalstatus": 100000000,
+            "quote_details": self._lines(company, request.lines, request.header_discount_pct),
+        }
+        if request.number:
+            body["quotenumber"] = request.number
+        body |= self._header(request.header_discount_pct, request.payment_terms)
+        with _sales_refusals(), self._dataverse.db.transaction():
+            if request.opportunity:
+                opportunity = self._create_opportunity(name, common, rep)
+                body["opportunityid@odata.bind"] = f"/opportunities({opportunity})"
+            self._dataverse.create("quotes", body, user=rep)
+        return self._identity(self._by_id(body["quoteid"]))
+
+    def submit(self, number: str) -> dict[str, Any]:
+        """Ask for approval of the draft."""
+        quote = self._draft(number)
+        self._update(quote, {"q2c_approvalstatus": REQUESTED})
+        return self._identity(quote)
+
+    def activate(self, number: str) -> dict[str, Any]:
+        """Activate the draft: it is sent to the customer and can no longer be edited."""
+        quote = self._draft(number)
+        self._update(quote, {"statecode": 1, "statuscode": 2})
+        return self._identity(quote)
+
+    def accept(self, number: str) -> dict[str, Any]:
+        """The customer says yes: the quote is won and becomes an order in Sales."""
+        quote = self._active(number)
+        self._close_activity("WinQuote", quote, 4, "Accepted by the customer")
+        columns = {"AllColumns": False, "Columns": ["salesorderid", "ordernumber"]}
+        order = self._act("ConvertQuoteToSalesOrder", {"QuoteId": quote["quoteid"], "ColumnSet": columns}, quote)
+        return self._identity(quote) | {"salesorderid": order["salesorderid"], "ordernumber": order["ordernumber"]}
+
+    def lose(self, number: str) -> dict[str, Any]:
+        """The customer says no."""
+        return self._close(number, _LOST, "Declined by the customer")
+
+    def cancel(self, number: str) -> dict[str, Any]:
+        """The rep withdraws the quote."""
+        return self._close(number, _CANCELED, "Withdrawn by the rep")
+
+    def revise(self, number: str, request: ReviseRequest) -> dict[str, Any]:
+        """Close the quote as revised, unless it is closed already, and make the next revision, changed as asked.
+
+        Raises:
+            DeskError: the quote is won, or Sales refuses.
+        """
+        quote = self._latest(number)
+        if quote["statecode"] == 2:
+            raise DeskError(f"quote {number} is won and cannot be revised", field="quotenumber", status=409)
+        if quote["statecode"] != 3:
+            self._close_activity("CloseQuote", quote, _REVISED, "Revised")
+        revised = self._act("ReviseQuote", {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": True}}, quote)
+        self._edit(self._by_id(revised["quoteid"]), request)
+        return self._identity(self._by_id(revised["quoteid"]))
+
+    def edit(self, number: str, request: ReviseRequest) -> dict[str, Any]:
+        """Change a draft in place, as a rep does before submitting or after a rejection.
+
+        Raises:
+            DeskError: the quote is not a draft, or Sales refuses.
+        """
+        quote = self._draft(number)
+        self._edit(quote, request)
+        return self._identity(quote)
+
+    def lower_discount(self, number: str, percent: Decimal) -> dict[str, Any]:
+        """Reduce every line's discount of a draft to `percent` of quantity × price, as a rep does after a rejection."""
+        quote = self._draft(number)
+        lines = [
+            LineRequest(
+                item=self._item_number(line),
+                quantity=line["quantity"],
+                price=line["priceperunit"] if line.get("ispriceoverridden") else None,
+                discount_pct=percent,
+                description=line.get("productdescription") or line.get("description") or "",
+            )
+            for line in self._lines_of(quote["quoteid"])
+        ]
+        self._edit(quote, ReviseRequest(lines=lines, header_discount_pct=Decimal(0)))
+        return self._identity(quote)
+
+    def enter_planned(self, planned: PlannedQuote) -> None:
+        """Enter a draft quote of the data set."""
+        lines = [
+            LineRequest(
+                item=line.item,
+                quantity=line.quantity,
+                price=line.price,
+                discount_amount=line.discount,
+                tax=line.tax,
+                description=line.description,
+            )
+            for line in planned.lines
+        ]
+        self.create_quote(
+            QuoteRequest(
+                company=planned.company,
+                customer=planned.customer,
+                rep=planned.rep,
+                lines=lines,
+                payment_terms="Net 30",
+                name=planned.name,
+                number=planned.number,
+            )
+        )
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def quotes(self) -> list[dict[str, Any]]:
+        """The latest revision of every quote, oldest first, in short."""
+        return [self._summary(row) for row in _latest_of(self._dataverse.rows("quote"))]
+
+    def quotes_of(self, company: str, customer: str) -> list[dict[str, Any]]:
+        """The latest revision of every quote of a customer, oldest first, in short."""
+        rows = self._dataverse.rows("quote", customerid=row_id("account", company, customer))
+        return [self._summary(row) for row in _latest_of(rows)]
+
+    def latest(self, number: str) -> dict[str, Any]:
+        """The latest revision of a quote, in short.
+
+        Raises:
+            DeskError: 404, there is none of this number.
+        """
+        return self._summary(self._latest(number))
+
+    def finance_order_of(self, quote_id: str) -> str | None:
+        """The number Finance gave the order of a won quote, once it is written back to Sales."""
+        orders = self._dataverse.rows("salesorder", quoteid=quote_id)
+        return next((row["q2c_financeordernumber"] for row in orders if row.get("q2c_financeordernumber")), None)
+
+    def exists(self, number: str) -> bool:
+        """Whether a quote of this number exists."""
+        return bool(self._dataverse.rows("quote", quotenumber=number))
+
+    def quote(self, number: str) -> dict[str, Any]:
+        """A quote family as Sales shows it: latest revision with lines, earlier revisions, orders, invoices."""
+        family = self._family(number)
+        quote = family[-1]
+        lines = [
+            {
+                "line": line["lineitemnumber"],
+                "item": self._item_number(line),
+                "description": line.get("productdescription") or line.get("description"),
+                "quantity": line["quantity"],
+                "price": line["priceperunit"],
+                "price_overridden": bool(line.get("ispriceoverridden")),
+                "discount": line.get("manualdiscountamount") or Decimal(0),
+                "tax": line.get("tax") or Decimal(0),
+                "amount": line["extendedamount"],
+            }
+            for line in self._lines_of(quote["quoteid"])
+        ]
+        orders = [row for revision in family for row in self._dataverse.rows("salesorder", quoteid=revision["quoteid"])]
+        return self._summary(quote) | {
+            "expires_on": quote.get("expireson"),
+            "approval_reason": quote.get("q2c_approvalreason"),
+            "case": quote.get("q2c_caseid"),
+            "lines": lines,
+            "revisions": [{"revision": row["revisionnumber"], **self._state(row)} for row in family],
+            "opportunity": self._opportunity(quote),
+            "orders": [self._order(row) for row in orders],
+        }
+
+    def number_of_order(self, finance_order: str) -> str | None:
+        """The quote behind an order of Finance, once Sales knows the order's number."""
+        order = next(iter(self._dataverse.rows("salesorder", q2c_financeordernumber=finance_order)), None)
+        if order is None or not order.get("_quoteid_value"):
+            return None
+        number: str = self._by_id(order["_quoteid_value"])["quotenumber"]
+        return number
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _company(self, company: str) -> Company:
+        try:
+            return self._dataset.company(company.lower())
+        except KeyError:
+            raise DeskError(f"no company {company}", field="company", status=404) from None
+
+    def _rep(self, name: str) -> str:
+        person = next((person for person in self._dataset.people if person.name == name), None)
+        if person is None:
+            raise DeskError(f"no person {name}", field="rep", status=404)
+        return row_id("systemuser", name)
+
+    def _account(self, company: Company, number: str) -> dict[str, Any]:
+        found = self._dataverse.rows("account", accountid=row_id("account", company.id, number))
+        if not found:
+            raise DeskError(f"no customer {number} in company {company.id}", field="customer", status=404)
+        return found[0]
+
+    def _describe(self, lines: Sequence[LineRequest]) -> str:
+        parts = [f"{line.quantity} × {line.item or line.description[:40]}" for line in lines[:3]]
+        return ", ".join(parts) + (" …" if len(lines) > 3 else "") if parts else "empty quote"
+
+    def _header(self, discount_pct: Decimal | None, payment_terms: str | None) -> dict[str, Any]:
+        header: dict[str, Any] = {}
+        if discount_pct is not None:
+            header["discountpercentage"] = discount_pct
+        if payment_terms is not None:
+            if payment_terms not in PAYMENT_TERMS:
+                known = ", ".join(PAYMENT_TERMS)
+                raise DeskError(f"{payment_terms!r} is not one of {known}", field="payment_terms")
+            header["paymenttermscode"] = PAYMENT_TERMS[payment_terms]
+        return header
+
+    def _lines(
+        self, company: Company, lines: Sequence[LineRequest], header_discount_pct: Decimal | None
+    ) -> list[dict[str, Any]]:
+        """Bodies of quote lines: discount as money off the line, and the document's tax spread over the lines."""
+        discounts = [self._discount(company, line, place) for place, line in enumerate(lines)]
+        nets = [
+            round_to_currency((self._price(company, line) or Decimal(0)) * line.quantity, company.currency) - discount
+            for line, discount in zip(lines, discounts, strict=True)
+        ]
+        share = 1 - (header_discount_pct or Decimal(0)) / 100
+        tax = round_to_currency(sum(nets, Decimal(0)) * share * company.tax_pct / 100, company.currency)
+        taxes = spread(tax, [max(net, Decimal(0)) for net in nets], company.currency)
+        bodies = []
+        for position, (line, discount) in enumerate(zip(lines, discounts, strict=True)):
+            body: dict[str, Any] = {
+                "quantity": line.quantity,
+                "manualdiscountamount": discount,
+                "tax": taxes[position] if line.tax is None else line.tax,
+                "lineitemnumber": position + 1,
+            }
+            if line.item is None:
+                body |= {"isproductoverridden": True, "productdescription": line.description}
+            else:
+                body |= {
+                    "productid@odata.bind": f"/products({self._product(company, line.item, position)})",
+                    "uomid@odata.bind": f"/uoms({row_id('uom', self._unit(company, line.item))})",
+                }
+                if line.description:
+                    body["description"] = line.description
+            if line.price is not None:
+                body |= {"ispriceoverridden": True, "priceperunit": line.price}
+            bodies.append(body)
+        return bodies
+
+    def _product(self, company: Company, number: str, position: int) -> str:
+        product = row_id("product", number)
+        if not self._dataverse.rows("product", productid=product):
+            raise DeskError(f"no item {number}", field=f"lines[{position}].item", status=404)
+        return product
+
+    def _unit(self, company: Company, number: str) -> str:
+        items = (item for item in self._dataset.items if item.company == company.id and item.number == number)
+        return next((item.unit for item in items), "ea")
+
+    def _price(self, company: Company, line: LineRequest) -> Decimal | None:
+        if line.price is not None or line.item is None:
+            return line.price
+        items = (item for item in self._dataset.items if item.company == company.id and item.number == line.item)
+        return next((item.list_price for item in items), None)
+
+    def _discount(self, company: Company, line: LineRequest, position: int) -> Decimal:
+        if line.discount_amount is not None and line.discount_pct is not None:
+            raise DeskError("give discount_pct or discount_amount, not both", field=f"lines[{position}].discount_pct")
+        if line.discount_amount is not None:
+            return line.discount_amount
+        base = round_to_currency((self._price(company, line) or Decimal(0)) * line.quantity, company.currency)
+        return round_to_currency(base * (line.discount_pct or Decimal(0)) / 100, company.currency)
+
+    def _create_opportunity(self, name: str, common: dict[str, Any], rep: str) -> str:
+        opportunity = str(uuid.uuid4())
+        body = common | {
+            "opportunityid": opportunity,
+            "name": name[:300],
+            "parentaccountid@odata.bind": common["customerid_account@odata.bind"],
+        }
+        self._dataverse.create("opportunities", body, user=rep)
+        return opportunity
+
+    def _edit(self, quote: dict[str, Any], request: ReviseRequest) -> None:
+        """Write what the request names into a draft; a draft that was asked about becomes one that was not."""
+        company = self._company(self.company_of(quote))
+        changes = self._header(request.header_discount_pct, request.payment_terms)
+        if request.expires_on is not None:
+            changes["expireson"] = request.expires_on.isoformat()
+        if quote.get("q2c_approvalstatus") != 100000000:
+            changes["q2c_approvalstatus"] = 100000000
+        with _sales_refusals(), self._dataverse.db.transaction():
+            if changes:
+                self._update(quote, changes)
+            if request.lines is not None:
+                header_pct = request.header_discount_pct
+                if header_pct is None:
+                    header_pct = quote.get("discountpercentage")
+                self._replace_lines(quote, self._lines(company, request.lines, header_pct))
+
+    def _replace_lines(self, quote: dict[str, Any], bodies: Sequence[dict[str, Any]]) -> None:
+        rep = quote["_ownerid_value"]
+        for line in self._lines_of(quote["quoteid"]):
+            self._dataverse.delete("quotedetails", line["quotedetailid"], user=rep)
+        for body in bodies:
+            bound = body | {"quoteid@odata.bind": f"/quotes({quote['quoteid']})"}
+            self._dataverse.create("quotedetails", bound, user=rep)
+
+    def _close(self, number: str, status: int, subject: str) -> dict[str, Any]:
+        quote = self._latest(number)
+        if quote["statecode"] in (2, 3):
+            raise DeskError(f"quote {number} is {QUOTE_STATE[quote['statecode']]} already", status=409)
+        self._close_activity("CloseQuote", quote, status, subject)
+        return self._identity(self._by_id(quote["quoteid"]))
+
+    def _close_activity(self, action: str, quote: dict[str, Any], status: int, subject: str) -> None:
+        close = {
+            "@odata.type": "Microsoft.Dynamics.CRM.quoteclose",
+            "subject": subject,
+            "quoteid@odata.bind": f"/quotes({quote['quoteid']})",
+        }
+        self._act(action, {"Status": status, "QuoteClose": close}, quote)
+
+    def _act(self, action: str, body: dict[str, Any], quote: dict[str, Any]) -> dict[str, Any]:
+        with _sales_refusals():
+            answer: dict[str, Any] | None = self._dataverse.action(action, body, user=quote["_ownerid_value"])
+        return answer or {}
+
+    def _update(self, quote: dict[str, Any], changes: dict[str, Any]) -> None:
+        with _sales_refusals():
+            self._dataverse.update("quotes", quote["quoteid"], changes, user=quote["_ownerid_value"])
+
+    def _family(self, number: str) -> list[dict[str, Any]]:
+        family = sorted(self._dataverse.rows("quote", quotenumber=number), key=lambda row: row["revisionnumber"])
+        if not family:
+            raise DeskError(f"no quote {number}", field="quotenumber", status=404)
+        return family
+
+    def _latest(self, number: str) -> dict[str, Any]:
+        return self._family(number)[-1]
+
+    def _draft(self, number: str) -> dict[str, Any]:
+        return self._in_state(number, 0)
+
+    def _active(self, number: str) -> dict[str, Any]:
+        return self._in_state(number, 1)
+
+    def _in_state(self, number: str, state: int) -> dict[str, Any]:
+        quote = self._latest(number)
+        if quote["statecode"] != state:
+            actual = QUOTE_STATE[quote["statecode"]]
+            raise DeskError(f"quote {number} is {actual}, not {QUOTE_STATE[state]}", field="quotenumber", status=409)
+        return quote
+
+    def _by_id(self, quote_id: str) -> dict[str, Any]:
+        row: dict[str, Any] = self._dataverse.rows("quote", quoteid=quote_id)[0]
+        return row
+
+    def _lines_of(self, quote_id: str) -> list[dict[str, Any]]:
+        return sorted(self._dataverse.rows("quotedetail", quoteid=quote_id), key=lambda row: row["lineitemnumber"])
+
+    def _item_number(self, line: dict[str, Any]) -> str | None:
+        if not line.get("_productid_value"):
+            return None
+        product = self._dataverse.rows("product", productid=line["_productid_value"])[0]
+        number: str = product["productnumber"]
+        return number
+
+    def company_of(self, quote: dict[str, Any]) -> str:
+        """Legal entity, lower case, of a quote or order: the name of its owning business unit."""
+        unit = self._dataverse.rows("businessunit", businessunitid=quote["_owningbusinessunit_value"])[0]
+        name: str = unit["name"]
+        return name.lower()
+
+    def _identity(self, quote: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "quoteid": quote["quoteid"],
+            "quotenumber": quote["quotenumber"],
+            "revision": quote["revisionnumber"],
+        }
+
+    def _state(self, quote: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "state": QUOTE_STATE[quote["statecode"]],
+            "status": QUOTE_STATUS[quote["statuscode"]],
+            "approval": APPROVAL_STATUS.get(quote.get("q2c_approvalstatus") or 100000000),
+            "credit": CREDIT_STATUS.get(quote.get("q2c_creditstatus") or 100000000),
+        }
+
+    def _summary(self, quote: dict[str, Any]) -> dict[str, Any]:
+        account = self._dataverse.rows("account", accountid=quote["_customerid_value"])[0]
+        owner = self._dataverse.rows("systemuser", systemuserid=quote["_ownerid_value"])[0]
+        currency = self._dataverse.rows(
+            "transactioncurrency", transactioncurrencyid=quote["_transactioncurrencyid_value"]
+        )[0]
+        net = quote.get("totalamountlessfreight") or Decimal(0)
+        return {
+            **self._identity(quote),
+            "company": self.company_of(quote),
+            "name": quote["name"],
+            "customer": account["accountnumber"],
+            "customer_name": account["name"],
+            "rep": owner["domainname"].partition("@")[0],
+            **self._state(quote),
+            "net": net,
+            "tax": quote.get("totaltax") or Decimal(0),
+            "total": quote.get("totalamount") or Decimal(0),
+            "currency": currency["isocurrencycode"],
+        }
+
+    def _opportunity(self, quote: dict[str, Any]) -> dict[str, Any] | None:
+        if not quote.get("_opportunityid_value"):
+            return None
+        row = self._dataverse.rows("opportunity", opportunityid=quote["_opportunityid_value"])[0]
+        state = {0: "open", 1: "won", 2: "lost"}[row["statecode"]]
+        return {"opportunityid": row["opportunityid"], "state": state, "actual_value": row.get("actualvalue")}
+
+    def _order(self, order: dict[str, Any]) -> dict[str, Any]:
+        invoices = self._dataverse.rows("invoice", salesorderid=order["salesorderid"])
+        return {
+            "salesorderid": order["salesorderid"],
+            "ordernumber": order["ordernumber"],
+            "finance_order": order.get("q2c_financeordernumber"),
+            "state": ORDER_STATE[order["statecode"]],
+            "statuscode": order["statuscode"],
+            "fulfilment": FULFILMENT.get(order.get("q2c_fulfilmentstatus") or 100000000),
+            "total": order.get("totalamount"),
+            "invoices": [
+                {
+                    "finance_invoice": invoice.get("q2c_financeinvoicenumber"),
+                    "total": invoice.get("totalamount"),
+                    "open": invoice.get("q2c_openamount"),
+                    "payment": PAYMENT_STATUS.get(invoice.get("q2c_paymentstatus") or 100000000),
+                    "statecode": invoice["statecode"],
+                    "statuscode": invoice["statuscode"],
+                }
+                for invoice in invoices
+            ],
+        }
+
+
+@contextmanager
+def _sales_refusals() -> Iterator[None]:
+    """What Sales refuses becomes the desk's refusal, in Sales' words."""
+    try:
+        yield
+    except DataverseError as error:
+        status = 409 if error.status < 500 else error.status
+        raise DeskError(f"{error.message} ({error.code})", status=status, system="dataverse") from error
+
+
+def _latest_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The latest revision of each quote number, in the order of first entry."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = latest.get(row["quotenumber"])
+        if known is None or known["revisionnumber"] <= row["revisionnumber"]:
+            latest[row["quotenumber"]] = row
+    return list(latest.values())
