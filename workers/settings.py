@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
@@ -42,7 +44,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class EntraSettings(_Group):
@@ -153,6 +155,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     state_dir: Path = Path(".q2c")
@@ -217,16 +220,33 @@ def variable_name(location: tuple[str | int, ...]) -> str:
     return "Q2C_" + "_".join(str(part) for part in location).upper()
 
 
-def known_variables() -> frozenset[str]:
-    """The names of all variables that are read."""
-    names: set[str] = set()
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the product, as docs/settings.md lists it."""
+
+    name: str
+    group: str
+    default: str
+    text: str
+
+
+def variables() -> list[Variable]:
+    """Every variable that is read, in the order of the groups."""
+    found = []
     for name, field in Settings.model_fields.items():
         group = field.annotation
         if isinstance(group, type) and issubclass(group, _Group):
-            names.update(variable_name((name, inner)) for inner in group.model_fields)
+            heading = (group.__doc__ or "").split(".")[0]
+            found += [_variable((name, inner), heading, of) for inner, of in group.model_fields.items()]
         else:
-            names.add(variable_name((name,)))
-    return frozenset(names)
+            found.append(_variable((name,), "General", field))
+    return found
+
+
+def _variable(location: tuple[str, ...], group: str, field: FieldInfo) -> Variable:
+    default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    text = " ".join((field.description or "").split())
+    return Variable(variable_name(location), group, "" if default is None else str(default), text)
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -234,7 +254,7 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
     `Q2C_SANDBOX_*` belong to the sandbox, which reads its own.
     """
-    known = known_variables()
+    known = {variable.name for variable in variables()}
     return sorted(
         name
         for name in environment
