@@ -40,7 +40,7 @@ class DataverseDialect:
             raise self._unknown(path[0])
         target = self._schema.by_name[navigation.targets[0]]
         far = self._dialects.of(target).column(path[1:])
-        table = self._db.table(target.entity_set, (target.key,))
+        table = self._db.table(target.name, (target.key,))
         lookup = navigation.column.stored
 
         def read(row: Row) -> Any:

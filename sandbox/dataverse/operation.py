@@ -74,7 +74,7 @@ class Operation:
 
     def table(self, entity: Entity) -> Table:
         """The rows of a table."""
-        return self.db.table(entity.entity_set, (entity.key,))
+        return self.db.table(entity.name, (entity.key,))
 
     def rows(self, name: str) -> Table:
         """The rows of a table by its logical name."""

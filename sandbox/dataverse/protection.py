@@ -93,9 +93,10 @@ class ServiceProtection:
     def remaining(self, user: str) -> dict[str, str]:
         """The rate-limit headers of an answer."""
         use = self._users.setdefault(user, _Use())
+        seconds = max(0.0, self.limits.execution_seconds - use.seconds)
         return {
             "x-ms-ratelimit-burst-remaining-xrm-requests": str(max(0, self.limits.requests - len(use.calls))),
-            "x-ms-ratelimit-time-remaining-xrm-requests": f"{max(0.0, self.limits.execution_seconds - use.seconds):,.2f}",
+            "x-ms-ratelimit-time-remaining-xrm-requests": f"{seconds:,.2f}",
         }
 
     def clear(self) -> None:

@@ -89,7 +89,7 @@ class Reader:
 
     def rows(self, entity: Entity, text: str | None) -> list[Row]:
         """All rows of a table a filter selects."""
-        return matching(self._db.table(entity.entity_set, (entity.key,)), self.condition(entity, text))
+        return matching(self._db.table(entity.name, (entity.key,)), self.condition(entity, text))
 
     def selection(self, entity: Entity, select: tuple[str, ...] | None) -> tuple[str, ...]:
         """The stored columns an answer shows: those selected and the primary key, or all.
@@ -176,12 +176,12 @@ class Reader:
         entity = self._schema.by_name.get(target)
         if entity is None or row_id is None:
             return None
-        row = self._db.table(entity.entity_set, (entity.key,)).get((row_id,))
+        row = self._db.table(entity.name, (entity.key,)).get((row_id,))
         return None if row is None else row.get(entity.primary_name)
 
     def _currency_symbol(self, entity: Entity, row: Row) -> str:
         currencies = self._schema.by_name["transactioncurrency"]
-        table = self._db.table(currencies.entity_set, (currencies.key,))
+        table = self._db.table(currencies.name, (currencies.key,))
         currency = table.get((row.get("_transactioncurrencyid_value"),))
         return str((currency or {}).get("currencysymbol") or "")
 
@@ -205,7 +205,7 @@ class Reader:
         entity = self._schema.by_name.get(target)
         if entity is None:
             return None
-        found = self._db.table(entity.entity_set, (entity.key,)).get((row_id,))
+        found = self._db.table(entity.name, (entity.key,)).get((row_id,))
         return None if found is None else self.present(entity, found, options, annotations)
 
     def _expand_many(
@@ -221,7 +221,7 @@ class Reader:
         """The rows of a collection navigation property, and their table."""
         child = self._schema.by_name[collection.child]
         lookup = child.columns[collection.lookup]
-        found = self._db.table(child.entity_set, (child.key,)).find(**{lookup.stored: row[entity.key]})
+        found = self._db.table(child.name, (child.key,)).find(**{lookup.stored: row[entity.key]})
         return child, [item for item in found if target_of(lookup, item) == entity.name]
 
 

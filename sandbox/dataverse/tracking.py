@@ -34,7 +34,7 @@ class ChangeLog:
 
     def __init__(self, db: Database, schema: Schema) -> None:
         self._db = db
-        self._tables = {entity.entity_set for entity in schema.by_set.values()}
+        self._tables = set(schema.by_name)
         self._deleted: dict[str, list[tuple[int, str]]] = {}
         db.on_commit(self._note)
 
@@ -63,19 +63,26 @@ class ChangeLog:
             raise DataverseError(410, "0x80044352", "The version stamp specified is invalid: it has expired.")
         return token
 
-    def deleted_since(self, entity_set: str, token: Token) -> list[str]:
-        """The ids of rows deleted after the token and not there again."""
-        return [row_id for version, row_id in self._deleted.get(entity_set, []) if version > token.version]
+    def since(self, name: str, rows: list[Row], token: Token) -> list[tuple[int, Row | str]]:
+        """What changed in a table after the token, oldest first: the version, and the row or the id of a deleted one.
 
-    @staticmethod
-    def changed_since(rows: list[Row], token: Token) -> list[Row]:
-        """The rows written after the token, oldest change first."""
-        return sorted((row for row in rows if row["versionnumber"] > token.version), key=_version)
+        Args:
+            name: Logical name of the table.
+            rows: Its present rows.
+            token: The point after which to begin.
+        """
+        deleted = self._deleted.get(name, [])
+        first = len(deleted)
+        while first > 0 and deleted[first - 1][0] > token.version:
+            first -= 1
+        changes: list[tuple[int, Row | str]] = list(deleted[first:])
+        changes.extend((row["versionnumber"], row) for row in rows if row["versionnumber"] > token.version)
+        return sorted(changes, key=_version)
 
     def clear(self) -> None:
         """Forget the deletions, for a reset of the sandbox."""
         self._deleted.clear()
 
 
-def _version(row: Row) -> int:
-    return int(row["versionnumber"])
+def _version(change: tuple[int, Row | str]) -> int:
+    return change[0]

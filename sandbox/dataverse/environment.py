@@ -1,0 +1,321 @@
+"""One Dataverse environment: its tables, its users and its rules, without HTTP.
+
+The Web API (`service`) and whoever plays people in this process work through the same object, so that both meet the
+same rules::
+
+    dataverse = Dataverse("https://localhost:8444")
+    unit = dataverse.create("businessunits", {"name": "USMF"})["businessunitid"]
+    user = {"firstname": "Rita", "businessunitid@odata.bind": f"/businessunits({unit})"}
+    rita = dataverse.create("systemusers", user)
+    quote = dataverse.create("quotes", {"name": "Pallets", ...}, user=rita["systemuserid"])
+    dataverse.update("quotes", quote["quoteid"], {"q2c_approvalstatus": 100000001}, user=rita["systemuserid"])
+    dataverse.action("WinQuote", {"Status": 4, "QuoteClose": {...}}, user=rita["systemuserid"])
+    dataverse.rows("salesorder", quoteid=quote["quoteid"])
+
+Amounts go in and come out as Decimal, moments as text in UTC. A refused call raises `DataverseError`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sandbox.dataverse import errors, pricing
+from sandbox.dataverse.actions import Actions, Body
+from sandbox.dataverse.operation import Operation, run
+from sandbox.dataverse.protection import Limits, ServiceProtection
+from sandbox.dataverse.queries import Queries
+from sandbox.dataverse.reading import Reader
+from sandbox.dataverse.schema import Entity, load_schema
+from sandbox.dataverse.tracking import ChangeLog
+from sandbox.dataverse.values import to_moment
+from sandbox.dataverse.webhooks import Webhooks
+from sandbox.dataverse.writing import Writer
+from sandbox.odata.query import QueryOptions
+from sandbox.store import Clock, Database, Row
+
+_NAMESPACE: Final = uuid.UUID("b5a4c0de-6f1d-5f0e-8a49-0d8c9e1f7a01")
+SYSTEM_USER: Final = str(uuid.uuid5(_NAMESPACE, "systemuser/SYSTEM"))
+ROOT_UNIT: Final = str(uuid.uuid5(_NAMESPACE, "businessunit/root"))
+ORGANIZATION: Final = str(uuid.uuid5(_NAMESPACE, "organization"))
+
+_INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "quote": ("quotenumber", "_opportunityid_value", "_customerid_value", "_owningbusinessunit_value"),
+    "quotedetail": ("_quoteid_value", "_productid_value"),
+    "salesorder": ("_quoteid_value", "_opportunityid_value", "_customerid_value", "ordernumber"),
+    "salesorderdetail": ("_salesorderid_value", "_quotedetailid_value"),
+    "invoice": ("_salesorderid_value", "_opportunityid_value", "_customerid_value", "invoicenumber"),
+    "invoicedetail": ("_invoiceid_value",),
+    "opportunity": ("_customerid_value", "name"),
+    "opportunityproduct": ("_opportunityid_value",),
+    "account": ("accountnumber", "name"),
+    "contact": ("_parentcustomerid_value", "emailaddress1"),
+    "product": ("productnumber",),
+    "productpricelevel": ("_productid_value", "_pricelevelid_value"),
+    "pricelevel": ("name",),
+    "uom": ("name", "_uomscheduleid_value"),
+    "transactioncurrency": ("isocurrencycode",),
+    "systemuser": ("azureactivedirectoryobjectid", "applicationid", "domainname", "_businessunitid_value"),
+    "businessunit": ("name",),
+    "quoteclose": ("_quoteid_value",),
+    "orderclose": ("_salesorderid_value",),
+    "opportunityclose": ("_opportunityid_value",),
+}
+
+
+class Dataverse:
+    """An environment of Dynamics 365 Sales on Dataverse."""
+
+    def __init__(
+        self,
+        origin: str,
+        *,
+        clock: Clock | None = None,
+        organization_name: str = "contoso",
+        limits: Limits | None = None,
+        sales_order_integration: bool = False,
+    ) -> None:
+        """Make an empty environment: one business unit, the SYSTEM user.
+
+        Args:
+            origin: Its address without trailing slash, also the audience of its tokens.
+            clock: The simulated world's time.
+            organization_name: The environment's domain name, told in webhooks.
+            limits: Service protection limits; Microsoft's own where absent.
+            sales_order_integration: `organization.issopintegrationenabled`: orders and invoices written by a user whose
+                `isintegrationuser` is true are stored as sent, without price calculation.
+        """
+        self.origin = origin.rstrip("/")
+        self.organization_name = organization_name
+        self.db = Database(clock)
+        self.schema = load_schema()
+        self.reader = Reader(self.db, self.schema)
+        self.changes = ChangeLog(self.db, self.schema)
+        self.queries = Queries(self.reader, self.changes, lambda entity: list(self.table(entity)))
+        self.webhooks = Webhooks(self.db, self.reader, ORGANIZATION, organization_name)
+        self.writer = Writer(base_currency=self._base_currency, administrator=self.is_administrator)
+        self.actions = Actions(self.writer)
+        self.protection = ServiceProtection(limits or Limits(), time.monotonic)
+        self.execution_seconds = 0.0
+        """Time every request takes, in seconds: lets requests overlap, so that the concurrency limit can be met."""
+        self._sales_order_integration = sales_order_integration
+        self._define()
+        self._populate()
+
+    def table(self, entity: Entity) -> Any:
+        """The rows of a table."""
+        return self.db.table(entity.name, (entity.key,))
+
+    def now(self) -> datetime:
+        """The environment's time, UTC."""
+        return self.db.clock.now()
+
+    def create(self, entity_set: str, body: Mapping[str, Any], *, user: str | None = None) -> Row:
+        """Create a row as `POST` does, nested rows included.
+
+        Args:
+            entity_set: e.g. `quotes`.
+            body: Columns, `@odata.bind` references and nested collections.
+            user: `systemuserid` of the caller; the SYSTEM user where absent.
+
+        Returns:
+            The stored row: lookups as `_x_value`, totals computed.
+
+        Raises:
+            DataverseError: The rules refuse it.
+        """
+        entity = self.entity(entity_set)
+        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+            row = self.writer.create(operation, entity, body)
+        stored: Row = self.table(entity).get((row[entity.key],))
+        return stored
+
+    def update(self, entity_set: str, key: str, body: Mapping[str, Any], *, user: str | None = None) -> Row:
+        """Change the row with this id as `PATCH` with `If-Match: *` does; returns the stored row.
+
+        Raises:
+            DataverseError: There is no such row, or the rules refuse it.
+        """
+        entity = self.entity(entity_set)
+        row = self.get(entity_set, key)
+        if row is None:
+            raise errors.row_not_found(entity.name, key)
+        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+            self.writer.update(operation, entity, row, body)
+        stored: Row = self.table(entity).get((key,))
+        return stored
+
+    def delete(self, entity_set: str, key: str, *, user: str | None = None) -> None:
+        """Delete the row with this id.
+
+        Raises:
+            DataverseError: There is no such row, or the rules refuse it.
+        """
+        entity = self.entity(entity_set)
+        row = self.get(entity_set, key)
+        if row is None:
+            raise errors.row_not_found(entity.name, key)
+        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+            self.writer.delete(operation, entity, row)
+
+    def get(self, entity_set: str, key: str) -> Row | None:
+        """The stored row with this id, None where there is none."""
+        found: Row | None = self.table(self.entity(entity_set)).get((key,))
+        return found
+
+    def rows(self, name: str, **equal: Any) -> list[Row]:
+        """The stored rows of a table (logical name) equal in the named columns; a lookup goes by its logical name."""
+        entity = self.schema.by_name[name]
+        wanted = {entity.columns[column].stored: value for column, value in equal.items()}
+        found: list[Row] = self.table(entity).find(**wanted)
+        return found
+
+    def query(self, entity_set: str, text: str | None = None) -> list[Row]:
+        """The stored rows a `$filter` selects.
+
+        Raises:
+            DataverseError: The filter is wrong.
+        """
+        return self.reader.rows(self.entity(entity_set), text)
+
+    def action(self, name: str, body: Body, *, user: str | None = None) -> Row | None:
+        """Run an action; returns the row it answers with, in full, None where it has none.
+
+        Raises:
+            DataverseError: There is no such action, or the rules refuse it.
+        """
+        handler = self.actions.by_name.get(name)
+        if handler is None:
+            raise errors.resource_not_found(name)
+        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+            outcome = handler(operation, body)
+        if outcome is None:
+            return None
+        entity, row, _ = outcome
+        stored: Row = self.table(entity).get((row[entity.key],))
+        return stored
+
+    def entity(self, entity_set: str) -> Entity:
+        """The table of an entity set.
+
+        Raises:
+            DataverseError: There is none of this name.
+        """
+        entity = self.schema.by_set.get(entity_set)
+        if entity is None:
+            raise errors.resource_not_found(entity_set)
+        return entity
+
+    def operation(self, user: str | None) -> Operation:
+        """The work of one request by a user.
+
+        Raises:
+            DataverseError: There is no such user.
+        """
+        row = self.table(self.schema.by_name["systemuser"]).get((user or SYSTEM_USER,))
+        if row is None:
+            raise errors.not_a_member()
+        integration = self._sales_order_integration and row.get("isintegrationuser") is True
+        return Operation(self.db, self.schema, row, to_moment(self.now()), integration=integration)
+
+    def user_of(self, claims: Mapping[str, Any]) -> Row:
+        """The user a verified token speaks for: by object id, or for an application by its application id.
+
+        Raises:
+            DataverseError: 403, no such user or a disabled one.
+        """
+        users = self.table(self.schema.by_name["systemuser"])
+        found = users.first(azureactivedirectoryobjectid=claims.get("oid")) if claims.get("oid") else None
+        if found is None and claims.get("appid") and "scp" not in claims:
+            found = users.first(applicationid=claims["appid"])
+        if found is None:
+            raise errors.not_a_member()
+        if found.get("isdisabled"):
+            raise errors.DataverseError(
+                403, "0x80040225", "The specified user is either disabled or is not a member of any business unit."
+            )
+        row: Row = found
+        return row
+
+    def is_administrator(self, user: Row) -> bool:
+        """Whether a user holds the System Administrator role: SYSTEM and application users do here."""
+        return user["systemuserid"] == SYSTEM_USER or user.get("applicationid") is not None
+
+    def set_webhook(self, url: str | None, key: str = "") -> None:
+        """Where registered steps send, and the value of their `x-q2c-webhook-key` header; None stops sending."""
+        self.webhooks.set_endpoint(url, key)
+
+    def clear(self) -> None:
+        """Forget everything but the definitions: an empty environment again."""
+        self.db.clear()
+        self.changes.clear()
+        self.protection.clear()
+        self._populate()
+
+    async def aclose(self) -> None:
+        """Stop sending webhooks."""
+        await self.webhooks.aclose()
+
+    def _define(self) -> None:
+        for entity in self.schema.by_name.values():
+            table = self.table(entity)
+            for columns in entity.alternate_keys.values():
+                table.unique(*columns)
+            for column in _INDEXES.get(entity.name, ()):
+                table.index(column)
+        prices = self.table(self.schema.by_name["productpricelevel"])
+        prices.index("_pricelevelid_value", "_productid_value", "_uomid_value")
+
+    def _populate(self) -> None:
+        moment = to_moment(self.now())
+        stamps = {"createdon": moment, "modifiedon": moment, "organizationid": ORGANIZATION}
+        units = self.table(self.schema.by_name["businessunit"])
+        units.insert(
+            {
+                "businessunitid": ROOT_UNIT,
+                "name": self.organization_name,
+                "isdisabled": False,
+                "versionnumber": self.db.version + 1,
+                **stamps,
+            }
+        )
+        users = self.table(self.schema.by_name["systemuser"])
+        users.insert(
+            {
+                "systemuserid": SYSTEM_USER,
+                "fullname": "SYSTEM",
+                "lastname": "SYSTEM",
+                "isdisabled": False,
+                "isintegrationuser": False,
+                "accessmode": 3,
+                "_businessunitid_value": ROOT_UNIT,
+                "versionnumber": self.db.version + 1,
+                **stamps,
+            }
+        )
+
+    def _base_currency(self) -> str | None:
+        """The organization's currency: the first one that was created."""
+        key = "transactioncurrencyid"
+        first = next(iter(self.table(self.schema.by_name["transactioncurrency"])), None)
+        return None if first is None else str(first[key])
+
+
+def column_set(entity: Entity, columns: Body | None) -> QueryOptions:
+    """The `$select` a ColumnSet means; the primary key alone where it is absent.
+
+    Raises:
+        DataverseError: A column does not exist.
+    """
+    if columns is None:
+        return QueryOptions(select=(entity.key,))
+    if columns.get("AllColumns"):
+        return QueryOptions()
+    names = tuple(columns.get("Columns") or ())
+    for name in names:
+        if entity.named(name) is None:
+            raise errors.unknown_property(entity.name, name)
+    return QueryOptions(select=names or (entity.key,))

@@ -1,0 +1,183 @@
+"""Answers to `GET` of a collection: filter, order, pages with their next link, counts, and changes since a delta link.
+
+(Microsoft Learn: "Query data using the Web API", "Page results using OData", "Count rows", "Use change tracking".)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from sandbox.dataverse import errors
+from sandbox.dataverse.preferences import MAX_PAGE, Preferences
+from sandbox.dataverse.reading import Reader
+from sandbox.dataverse.schema import Entity
+from sandbox.dataverse.tracking import ChangeLog, Token
+from sandbox.odata.query import QueryError, QueryOptions, read_page
+from sandbox.store import Row
+
+_KNOWN: Final = frozenset({"$skiptoken", "$deltatoken"})
+_REFUSED_WHEN_TRACKING: Final = ("$filter", "$orderby", "$expand", "$top")
+_COOKIE: Final = re.compile(
+    r'pagenumber="(\d+)"\s+pagingcookie="([^"]*)"\s+istracking="(True|False)"(?:\s+since="([^"]*)")?'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """Where a page begins: its number, the position in the order, and the delta token of a tracked query."""
+
+    number: int
+    position: str
+    since: str = ""
+
+    def text(self) -> str:
+        """The cookie as it goes into `$skiptoken`."""
+        since = f' since="{self.since}"' if self.since else ""
+        tracking = bool(self.since)
+        return f'<cookie pagenumber="{self.number}" pagingcookie="{self.position}" istracking="{tracking}"{since} />'
+
+
+def read_cookie(text: str) -> Cookie:
+    """A cookie from a next link.
+
+    Raises:
+        DataverseError: The link was changed.
+    """
+    match = _COOKIE.search(text)
+    if match is None:
+        raise errors.bad_query("The skip token is malformed.")
+    return Cookie(int(match[1]), match[2], match[4] or "")
+
+
+class Queries:
+    """Answers collection queries of one environment."""
+
+    def __init__(self, reader: Reader, changes: ChangeLog, table_rows: Callable[[Entity], list[Row]]) -> None:
+        self._reader = reader
+        self._changes = changes
+        self._table_rows = table_rows
+
+    def check(self, options: QueryOptions) -> None:
+        """Refuse options Dataverse does not have.
+
+        Raises:
+            DataverseError: There is one.
+        """
+        if options.skip:
+            raise errors.bad_query("Skip Clause is not supported in CRM")
+        for name in options.others:
+            if name not in _KNOWN and not name.startswith("@"):
+                raise errors.bad_query(f"The query parameter {name} is not supported")
+
+    def answer(
+        self,
+        entity: Entity,
+        options: QueryOptions,
+        preferences: Preferences,
+        link: str,
+        context: str,
+        rows: list[Row] | None = None,
+    ) -> Row:
+        """The body of an answer to a collection query.
+
+        Args:
+            entity: The table.
+            options: The query options.
+            preferences: The request's preferences.
+            link: Address and query of the request without `$skiptoken` and `$deltatoken`.
+            context: The `@odata.context` address.
+            rows: The rows to query, where they are those of a navigation property; None for the whole table.
+        """
+        self.check(options)
+        if "$deltatoken" in options.others:
+            return self._delta(entity, options, preferences, link, context)
+        cookie = read_cookie(options.others["$skiptoken"]) if "$skiptoken" in options.others else None
+        since = self._tracking_since(options, preferences, cookie)
+        page = self._page(entity, options, preferences, cookie, rows)
+        present = self._reader.expander(entity, options, preferences.annotations)
+        body: dict[str, Any] = {"@odata.context": context}
+        if options.count:
+            body["@odata.count"] = min(page.total, MAX_PAGE)
+            if preferences.annotations.any:
+                body["@Microsoft.Dynamics.CRM.totalrecordcount"] = min(page.total, MAX_PAGE)
+                body["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = page.total > MAX_PAGE
+        body["value"] = [present(row) for row in page.rows]
+        if page.token is not None:
+            following = Cookie((cookie.number if cookie else 1) + 1, page.token, since)
+            body["@odata.nextLink"] = _with(link, "$skiptoken", following.text())
+        elif since:
+            body["@odata.deltaLink"] = _with(link, "$deltatoken", since)
+        return body
+
+    def count(self, entity: Entity, options: QueryOptions) -> int:
+        """The number of rows a `$count` address gives, 5000 at most; with a delta token, the number of changes."""
+        if "$deltatoken" in options.others:
+            token = self._changes.parse(options.others["$deltatoken"])
+            return len(self._changes.since(entity.name, self._table_rows(entity), token))
+        return min(len(self._reader.rows(entity, options.filter)), MAX_PAGE)
+
+    def _page(
+        self,
+        entity: Entity,
+        options: QueryOptions,
+        preferences: Preferences,
+        cookie: Cookie | None,
+        rows: list[Row] | None,
+    ) -> Any:
+        if rows is None:
+            chosen = self._reader.rows(entity, options.filter)
+        else:
+            condition = self._reader.condition(entity, options.filter)
+            chosen = rows if condition is None else [row for row in rows if condition.matches(row)]
+        try:
+            return read_page(
+                chosen,
+                self._reader.order(entity, options),
+                size=preferences.page_size or MAX_PAGE,
+                top=None if preferences.page_size else options.top,
+                after=cookie.position if cookie else None,
+            )
+        except QueryError as problem:
+            raise errors.bad_query(str(problem)) from problem
+
+    def _tracking_since(self, options: QueryOptions, preferences: Preferences, cookie: Cookie | None) -> str:
+        """The delta token a tracked query will end with, taken before its first page; empty where it is not tracked."""
+        if cookie is not None and cookie.since:
+            return cookie.since
+        if not preferences.track_changes:
+            return ""
+        given = {"$filter": options.filter, "$orderby": options.orderby, "$expand": options.expand, "$top": options.top}
+        for name in _REFUSED_WHEN_TRACKING:
+            if given[name]:
+                message = f'The "${{{name[1:]}}}" query parameter isn\'t supported when Change Tracking is enabled.'
+                raise errors.bad_query(message)
+        return self._changes.now().text()
+
+    def _delta(self, entity: Entity, options: QueryOptions, preferences: Preferences, link: str, context: str) -> Row:
+        token = self._changes.parse(options.others["$deltatoken"])
+        now = self._changes.now()
+        found = self._changes.since(entity.name, self._table_rows(entity), token)
+        size = preferences.page_size or MAX_PAGE
+        present = self._reader.expander(entity, options, preferences.annotations)
+        base = context.partition("$metadata")[0] + "$metadata"
+        value = [
+            {"@odata.context": f"{base}#{entity.entity_set}/$deletedEntity", "id": item, "reason": "deleted"}
+            if isinstance(item, str)
+            else present(item)
+            for _, item in found[:size]
+        ]
+        body: dict[str, Any] = {"@odata.context": f"{base}#{entity.entity_set}/$delta", "value": value}
+        if len(found) > size:
+            reached = Token(found[size - 1][0], token.issued)
+            body["@odata.nextLink"] = _with(link, "$deltatoken", reached.text())
+        else:
+            body["@odata.deltaLink"] = _with(link, "$deltatoken", now.text())
+        return body
+
+
+def _with(link: str, name: str, value: str) -> str:
+    return f"{link}{'&' if '?' in link else '?'}{name}={quote(value, safe='')}"
