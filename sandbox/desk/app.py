@@ -183,7 +183,7 @@ class DeskApi:
         return self._desk.state()
 
     async def list_requests(self, request: Request) -> Any:
-        """Every request seen, oldest first; narrowed by `system`, `method`, `since` (ISO 8601), `limit` (the last n)."""
+        """Every request seen, oldest first; narrowed by `system`, `method`, `since` (ISO 8601), `limit`."""
         query = request.query_params
         entries = self._desk.requests.entries
         since = _moment(query["since"]) if "since" in query else 0.0

@@ -80,7 +80,7 @@ class Desk:
         self._dataverse.set_webhook(None)
         self._finance.set_endpoint(None)
         self._dataverse.clear()
-        self._finance.reset()
+        self._finance.clear()
         self.load()
         self._finance.set_endpoint(endpoint)
         if self._webhook:

@@ -277,7 +277,12 @@ def _missing(field: str) -> Decimal:
 
 
 def _money(amount: Any) -> str:
-    return "–" if amount is None else f"{amount:,f}"
+    """An amount with thousands separators; decimals beyond three are shown only where they count."""
+    if amount is None:
+        return "–"
+    text = f"{Decimal(amount):,f}"
+    whole, point, decimals = text.partition(".")
+    return whole + point + decimals.rstrip("0").ljust(2, "0") if len(decimals) > 3 else text
 
 
 def _plain(amount: Any) -> str:

@@ -217,22 +217,24 @@ class Rep:
         """A quote family as Sales shows it: latest revision with lines, earlier revisions, orders, invoices."""
         family = self._family(number)
         quote = family[-1]
+        summary = self._summary(quote)
+        code = summary["currency"]
         lines = [
             {
                 "line": line["lineitemnumber"],
                 "item": self._item_number(line),
                 "description": line.get("productdescription") or line.get("description"),
                 "quantity": line["quantity"],
-                "price": line["priceperunit"],
+                "price": line.get("priceperunit"),
                 "price_overridden": bool(line.get("ispriceoverridden")),
-                "discount": line.get("manualdiscountamount") or Decimal(0),
-                "tax": line.get("tax") or Decimal(0),
-                "amount": line["extendedamount"],
+                "discount": round_to_currency(line.get("manualdiscountamount") or Decimal(0), code),
+                "tax": round_to_currency(line.get("tax") or Decimal(0), code),
+                "amount": round_to_currency(line.get("extendedamount") or Decimal(0), code),
             }
             for line in self._lines_of(quote["quoteid"])
         ]
         orders = [row for revision in family for row in self._dataverse.rows("salesorder", quoteid=revision["quoteid"])]
-        return self._summary(quote) | {
+        return summary | {
             "expires_on": quote.get("expireson"),
             "approval_reason": quote.get("q2c_approvalreason"),
             "case": quote.get("q2c_caseid"),
@@ -465,7 +467,7 @@ class Rep:
         currency = self._dataverse.rows(
             "transactioncurrency", transactioncurrencyid=quote["_transactioncurrencyid_value"]
         )[0]
-        net = quote.get("totalamountlessfreight") or Decimal(0)
+        code: str = currency["isocurrencycode"]
         return {
             **self._identity(quote),
             "company": self.company_of(quote),
@@ -474,10 +476,10 @@ class Rep:
             "customer_name": account["name"],
             "rep": owner["domainname"].partition("@")[0],
             **self._state(quote),
-            "net": net,
-            "tax": quote.get("totaltax") or Decimal(0),
-            "total": quote.get("totalamount") or Decimal(0),
-            "currency": currency["isocurrencycode"],
+            "net": round_to_currency(quote.get("totalamountlessfreight") or Decimal(0), code),
+            "tax": round_to_currency(quote.get("totaltax") or Decimal(0), code),
+            "total": round_to_currency(quote.get("totalamount") or Decimal(0), code),
+            "currency": code,
         }
 
     def _opportunity(self, quote: dict[str, Any]) -> dict[str, Any] | None:
