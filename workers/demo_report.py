@@ -50,7 +50,7 @@ class Outcome:
         deal: as the product sees it; None: there is no run.
         waited_for: everything the run ever waited for, from its history.
         cost: Actions and events of the run and its approvals.
-        sales: the desk's `GET /quotes/{number}`.
+        sales: the desk's `GET /quotes/{number}`; amounts are text, as in `order`.
         order: the desk's `GET /orders/{company}/{number}`; None: Finance has none.
     """
 
@@ -122,7 +122,7 @@ def _wrong_order(outcome: Outcome, deal: CaseView) -> list[str]:
     if outcome.order is None:
         return [f"no order {deal.order_number!r} in Finance"]
     found = []
-    net = sum((line["LineAmount"] for line in outcome.order["lines"]), Decimal(0))
+    net = sum((Decimal(line["LineAmount"]) for line in outcome.order["lines"]), Decimal(0))
     if net != deal.net:
         found.append(f"net {deal.net} in the deal, {net} in Finance")
     if outcome.expected.net is not None and net != outcome.expected.net:
@@ -148,7 +148,7 @@ def _wrong_mirror(outcome: Outcome, deal: CaseView) -> list[str]:
     if order["fulfilment"] not in wanted:
         found.append(f"fulfilment in Sales is {order['fulfilment']}")
     opportunity = outcome.sales.get("opportunity")
-    if opportunity and (opportunity["state"], opportunity["actual_value"]) != ("won", deal.net):
+    if opportunity and (opportunity["state"] != "won" or Decimal(opportunity["actual_value"] or 0) != deal.net):
         found.append(
             f"opportunity {opportunity['state']} with {opportunity['actual_value']}, the deal's net {deal.net}"
         )
@@ -162,17 +162,19 @@ def _wrong_money(outcome: Outcome, deal: CaseView) -> list[str]:
     posted = {invoice["InvoiceNumber"]: invoice for invoice in outcome.order["invoices"]}
     mirrored = {invoice["finance_invoice"]: invoice for invoice in outcome.sales["orders"][0]["invoices"]}
     found = []
-    invoiced = sum((invoice["TotalInvoiceAmount"] for invoice in posted.values()), Decimal(0))
+    invoiced = sum((Decimal(invoice["TotalInvoiceAmount"]) for invoice in posted.values()), Decimal(0))
     if not deal.invoiced == deal.paid == invoiced:
         found.append(f"invoiced {deal.invoiced} and paid {deal.paid} in the deal, {invoiced} in Finance")
     for number, invoice in posted.items():
-        mirror = mirrored.get(number)
-        if invoice["open"]:
+        if Decimal(invoice["open"]):
             found.append(f"{invoice['open']} open on invoice {number} in Finance")
+        mirror = mirrored.get(number)
         if mirror is None:
             found.append(f"invoice {number} is missing in Sales")
-        elif (mirror["total"], mirror["open"], mirror["payment"]) != (invoice["TotalInvoiceAmount"], 0, "paid"):
-            found.append(f"invoice {number} in Sales: {mirror['payment']}, {mirror['open']} of {mirror['total']} open")
+            continue
+        total, left = Decimal(mirror["total"]), Decimal(mirror["open"] or 0)
+        if total != Decimal(invoice["TotalInvoiceAmount"]) or left or mirror["payment"] != "paid":
+            found.append(f"invoice {number} in Sales: {mirror['payment']}, {left} of {total} open")
     if set(mirrored) - set(posted):
         found.append(f"invoices only in Sales: {', '.join(map(str, set(mirrored) - set(posted)))}")
     return found

@@ -1,21 +1,16 @@
 """The sandbox's desk as the demo uses it: over HTTP only, like any other program.
 
-The desk plays the people inside Dynamics (rep, warehouse, accounts receivable) and tells what both systems hold. Money
-comes as exact decimals.
+The desk plays the people inside Dynamics (rep, warehouse, accounts receivable) and tells what both systems hold.
+Amounts come as text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import msgspec
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class DeskRefused(Exception):
@@ -62,8 +57,7 @@ class Desk:
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> Any:
-        content = None if body is None else _encode(body)
-        answer = await self._http.request(method, path, content=content, headers={"Content-Type": "application/json"})
+        answer = await self._http.request(method, path, json=body)
         if not answer.is_success:
             raise DeskRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-        return _decode(answer.content) if answer.content else None
+        return answer.json() if answer.content else None
