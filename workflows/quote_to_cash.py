@@ -175,7 +175,6 @@ class QuoteToCash(Hearing):
             expires_at=found.expires_at,
             plan=found.plan,
         )
-        self._apply(facts.ApprovalAsked(n=n, plan=found.plan))
         self._request = await workflow.start_child_workflow(
             Approval.run,
             request,
@@ -184,7 +183,8 @@ class QuoteToCash(Hearing):
             static_summary=f"Approval of **{self._state.quote_number}** rev {found.revision}: "
             f"{found.discount_pct.normalize():f} % discount on {found.net:,} {found.currency}",
         )
-        await self._mark("pending", f"Approval {n} requested")
+        if not self._apply(facts.ApprovalAsked(n=n, plan=found.plan)):
+            await self._mark("pending", f"Approval {n} requested")
 
     async def _take_answer(self) -> None:
         """Take the request's answer; where the quote moved on without it, end the request first."""

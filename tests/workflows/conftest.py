@@ -1,0 +1,392 @@
+"""A Temporal dev server whose clock can be moved, and a scripted world for the workflows to act on.
+
+The world stands in for the activities, not for the systems: these tests are of time, order and failure, which the
+sandbox cannot make happen on demand. What the activities really do is tested against the sandbox.
+"""
+
+import sysconfig
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities import signatures as s
+from domain import names
+from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
+from domain.assessment import (
+    CreditDecision,
+    CreditFacts,
+    CreditReason,
+    OrderReadiness,
+    QuoteAssessment,
+)
+from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
+from domain.messages import (
+    Actor,
+    CaseStart,
+    FinanceEvent,
+    FinanceEventKind,
+    SalesEvent,
+    SalesEventKind,
+    ShippedLine,
+    SignedMessage,
+    VerifiedMessage,
+)
+from domain.quote import Person
+from workers.worker import PASSED_THROUGH
+from workflows.approval import Approval
+from workflows.credit_ledger import CreditLedger
+from workflows.quote_to_cash import QuoteToCash
+
+RITA = Person(oid="oid-rita", name="rita")
+MONA = Person(oid="oid-mona", name="mona")
+DIRK = Person(oid="oid-dirk", name="dirk")
+OTTO = Person(oid="oid-otto", name="otto")
+CARL = Person(oid="oid-carl", name="carl")
+ROLES = {
+    "oid-mona": ("sales_manager",),
+    "oid-dirk": ("sales_director",),
+    "oid-otto": ("ops",),
+    "oid-carl": ("credit_manager",),
+    "oid-rita": ("sales_rep",),
+}
+CALENDAR = BusinessHours(timezone="America/New_York", workdays=tuple(range(7)), opens="00:00", closes="23:59")
+
+
+def step(number: int, level: int, role: str, *candidates: Person, on_timeout: str = "escalate") -> StepPlan:
+    return StepPlan(
+        step=number,
+        chain="sales",
+        level=level,
+        role=role,
+        reasons=(Reason(rule=f"D{level}", text=f"22 % > {level}0 %"),),
+        sla_business_hours=Decimal(8),
+        on_timeout=on_timeout,
+        candidates=candidates,
+    )
+
+
+@dataclass
+class World:
+    """What the activities answer; tests change it and read what was asked."""
+
+    quote: str
+    plan: tuple[StepPlan, ...] = ()
+    expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
+    credit_passes: bool = True
+    content: str = "hash-1"
+    fail: dict[str, list[ApplicationError]] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    invoices: list[Invoice] = field(default_factory=list)
+
+    def ask(self, name: str, argument: Any) -> None:
+        self.asked.append((name, argument))
+        failures = self.fail.get(name)
+        if failures:
+            raise failures.pop(0)
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.asked]
+
+    def marks(self) -> list[str]:
+        return [argument.approval_status for name, argument in self.asked if name == "mark_quote"]
+
+    def invoice(self, number: str, quantity: int, open_amount: str) -> Invoice:
+        net = Decimal(95) * quantity
+        invoice = Invoice(
+            invoice_number=number,
+            invoiced_on=datetime(2026, 11, 24, tzinfo=UTC),
+            due_on=datetime(2026, 12, 24, tzinfo=UTC),
+            currency="USD",
+            net=net,
+            tax=net / 10,
+            total=net * Decimal("1.1"),
+            open_amount=Decimal(open_amount),
+            lines=(
+                InvoicedLine(
+                    line_no=1, item="P100", quantity=Decimal(quantity), price=Decimal(100), net=net, tax=net / 10
+                ),
+            ),
+        )
+        self.invoices = [i for i in self.invoices if i.invoice_number != number] + [invoice]
+        return invoice
+
+    def facts(self) -> CreditFacts:
+        return CreditFacts(
+            company="usmf",
+            customer_account="US-001",
+            currency="USD",
+            as_of=datetime.now(UTC),
+            credit_limit=Decimal(100_000),
+            unlimited=False,
+            credit_management=True,
+            open_ar=Decimal(40_000),
+        )
+
+    def decision(self) -> CreditDecision:
+        code = "WITHIN_LIMIT" if self.credit_passes else "OVER_LIMIT"
+        return CreditDecision(
+            passed=self.credit_passes,
+            reasons=(CreditReason(code=code, text="over by 500.00" if not self.credit_passes else "within limit"),),
+            exposure=Decimal(41_045),
+            limit=Decimal(100_000),
+            open_ar=Decimal(40_000),
+            open_orders=Decimal(0),
+            reservations=Decimal(0),
+            this_order=Decimal(1_045),
+            as_of=datetime.now(UTC),
+            policy_version="1",
+        )
+
+
+class ScriptedFinance(s.FinanceActivities):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="assess_quote")
+    async def assess_quote(self, ask: s.AssessQuote) -> QuoteAssessment:
+        self.world.ask("assess_quote", ask)
+        return QuoteAssessment(
+            company="usmf",
+            quote_number=ask.quote.quote_number,
+            quote_id=ask.quote.quote_id,
+            revision=ask.quote.revision,
+            customer_account="US-001",
+            currency="USD",
+            owner=RITA,
+            net=Decimal(950),
+            tax=Decimal(95),
+            total=Decimal(1_045),
+            list_net=Decimal(1_000),
+            discount_pct=Decimal(5),
+            margin_pct=Decimal(36),
+            line_count=1,
+            snapshot_hash=self.world.content,
+            expires_at=self.world.expires_at,
+            plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
+        )
+
+    @activity.defn(name="prepare_order")
+    async def prepare_order(self, ask: s.PrepareOrder) -> OrderReadiness:
+        self.world.ask("prepare_order", ask)
+        return OrderReadiness(
+            snapshot_hash=self.world.content,
+            state="won",
+            total=Decimal(1_045),
+            credit=self.world.facts(),
+            price_hash="p",
+        )
+
+    @activity.defn(name="create_order")
+    async def create_order(self, ask: s.CreateOrder) -> s.CreatedOrder:
+        self.world.ask("create_order", ask)
+        line = OrderedLine(line_no=1, item="P100", quantity=Decimal(10), amount=Decimal(950))
+        return s.CreatedOrder(order_number=ask.order_number, found=ask.probe, lines=(line,), net=Decimal(950))
+
+    @activity.defn(name="confirm_order")
+    async def confirm_order(self, ask: s.ConfirmOrder) -> s.Confirmation:
+        self.world.ask("confirm_order", ask)
+        return s.Confirmation(confirmation_number="C-1")
+
+    @activity.defn(name="read_billing")
+    async def read_billing(self, ask: s.BillingRef) -> Billing:
+        self.world.ask("read_billing", ask)
+        return Billing(status="Invoiced", slips=(), invoices=tuple(self.world.invoices))
+
+
+class ScriptedSales(s.SalesActivities):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="mark_quote")
+    async def mark_quote(self, mark: s.MarkQuote) -> s.Nothing:
+        self.world.ask("mark_quote", mark)
+        return s.Nothing()
+
+    @activity.defn(name="close_quote")
+    async def close_quote(self, close: s.CloseQuote) -> s.Nothing:
+        self.world.ask("close_quote", close)
+        return s.Nothing()
+
+    @activity.defn(name="record_order")
+    async def record_order(self, order: s.RecordOrder) -> s.RecordedOrder:
+        self.world.ask("record_order", order)
+        return s.RecordedOrder(sales_order_id="so-1")
+
+    @activity.defn(name="record_shipment")
+    async def record_shipment(self, shipment: s.RecordShipment) -> s.Nothing:
+        self.world.ask("record_shipment", shipment)
+        return s.Nothing()
+
+    @activity.defn(name="record_invoice")
+    async def record_invoice(self, invoice: s.RecordInvoice) -> s.Nothing:
+        self.world.ask("record_invoice", invoice)
+        return s.Nothing()
+
+    @activity.defn(name="record_payment")
+    async def record_payment(self, payment: s.RecordPayment) -> s.Nothing:
+        self.world.ask("record_payment", payment)
+        return s.Nothing()
+
+
+class ScriptedCredit(s.CreditActivities):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="reserve_credit")
+    async def reserve_credit(self, ask: s.ReserveCredit) -> s.CreditAnswer:
+        self.world.ask("reserve_credit", ask)
+        decision = self.world.decision()
+        if not decision.passed and ask.release:
+            reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)
+            decision = decision.model_copy(update={"passed": True, "reasons": reasons})
+        return s.CreditAnswer(decision=decision)
+
+
+class TrustingVerifier(s.DecisionActivities):
+    """Reads ``person|name|k=v;…`` in place of a token; the real proof is tested with real keys."""
+
+    @activity.defn(name="verify_message")
+    async def verify_message(self, proof: s.Proof) -> VerifiedMessage:
+        token = proof.message.token
+        if not token:
+            return VerifiedMessage(message_id=proof.message.message_id, actor=Actor(id=""), name="", refused="unsigned")
+        oid, name, rest = token.split("|")
+        args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
+        actor = Actor(id=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
+        return VerifiedMessage(message_id=proof.message.message_id, actor=actor, name=name, args=args)
+
+
+class Stage:
+    """One deal on a worker of its own, with words for what the systems and people do."""
+
+    def __init__(self, env: WorkflowEnvironment, world: World) -> None:
+        self.env, self.world = env, world
+        self.client: Client = env.client
+        self.case: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.case_id("usmf", world.quote))
+
+    async def submit(self, revision: int = 0) -> None:
+        event = self.event(SalesEventKind.SUBMITTED, revision=revision)
+        await self.client.start_workflow(
+            names.QUOTE_TO_CASH,
+            CaseStart(company="usmf", quote_number=self.world.quote, quote_id="q-1", revision=revision, event=event),
+            id=self.case.id,
+            task_queue=names.CASE_QUEUE,
+            start_signal=names.SALES_EVENT,
+            start_signal_args=[event],
+        )
+
+    def event(self, kind: SalesEventKind, *, revision: int = 0, event_id: str | None = None) -> SalesEvent:
+        return SalesEvent(
+            event_id=event_id or f"dv/{self.world.quote}/{revision}/{kind}",
+            kind=kind,
+            company="usmf",
+            quote_number=self.world.quote,
+            quote_id="q-1",
+            revision=revision,
+            occurred_at=datetime.now(UTC),
+        )
+
+    async def sales(self, kind: SalesEventKind, **how: Any) -> None:
+        await self.case.signal(names.SALES_EVENT, self.event(kind, **how))
+
+    async def finance(self, kind: FinanceEventKind, document: str, *lines: tuple[int, int]) -> None:
+        event = FinanceEvent(
+            event_id=f"finance/{kind}/{document}",
+            kind=kind,
+            company="usmf",
+            document=document,
+            lines=tuple(ShippedLine(line_no=n, quantity=Decimal(q)) for n, q in lines),
+            occurred_at=datetime.now(UTC),
+        )
+        await self.case.signal(names.FINANCE_EVENT, event)
+
+    async def say(self, person: Person, name: str, **args: str) -> str:
+        message_id = str(uuid.uuid4())
+        rest = ";".join(f"{key}={value}" for key, value in args.items())
+        message = SignedMessage(message_id=message_id, token=f"{person.oid}|{name}|{rest}")
+        await self.case.signal(names.COMMAND, message)
+        return message_id
+
+    async def decide(self, n: int, person: Person, decision: str, step: int, seen: str = "hash-1") -> str:
+        message_id = str(uuid.uuid4())
+        token = f"{person.oid}|decide|decision={decision};step={step};seen_hash={seen};comment=ok"
+        handle = self.client.get_workflow_handle(names.approval_id("usmf", self.world.quote, n))
+        await handle.signal(names.DECIDE, SignedMessage(message_id=message_id, token=token))
+        return message_id
+
+
+@pytest.fixture(scope="session")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    binary = Path(sysconfig.get_path("scripts")) / "temporal"
+    extra = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
+    for name, kind in names.ATTRIBUTES.items():
+        extra += ["--search-attribute", f"{name}={kind}"]
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=str(binary),
+        dev_server_extra_args=extra,
+        data_converter=pydantic_data_converter,
+    ) as env:
+        yield env
+
+
+@pytest.fixture
+async def world() -> World:
+    return World(quote=f"Q-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+async def stage(
+    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    suffix = uuid.uuid4().hex[:8]
+    for queue in ("CASE_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
+        monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    finance, sales = ScriptedFinance(world), ScriptedSales(world)
+    client = environment.client
+    cases = Worker(
+        client,
+        task_queue=names.CASE_QUEUE,
+        workflows=[QuoteToCash, Approval, CreditLedger],
+        activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_message],
+        workflow_runner=runner,
+    )
+    fin = Worker(
+        client,
+        task_queue=names.FINANCE_QUEUE,
+        activities=[
+            finance.assess_quote,
+            finance.prepare_order,
+            finance.create_order,
+            finance.confirm_order,
+            finance.read_billing,
+        ],
+    )
+    dv = Worker(
+        client,
+        task_queue=names.DATAVERSE_QUEUE,
+        activities=[
+            sales.mark_quote,
+            sales.close_quote,
+            sales.record_order,
+            sales.record_shipment,
+            sales.record_invoice,
+            sales.record_payment,
+        ],
+    )
+    async with cases, fin, dv:
+        yield Stage(environment, world)

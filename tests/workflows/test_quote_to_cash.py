@@ -1,0 +1,244 @@
+"""The deal as a process: order of events, time, failures and people."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from domain import names
+from domain.messages import FinanceEventKind, Outcome, SalesEventKind
+from domain.views import CaseView, Ending, WaitingFor
+from domain.views import Stage as CaseStage
+from tests.workflows.conftest import CARL, DIRK, MONA, OTTO, RITA, Stage, World, step
+
+
+async def until(stage: Stage, ready: Callable[[CaseView], bool], seconds: float = 15) -> CaseView:
+    """The deal's view as soon as it is as wanted."""
+    view: CaseView | None = None
+    for _ in range(int(seconds / 0.1)):
+        view = await stage.case.query(names.STATE, result_type=CaseView)
+        if ready(view):
+            return view
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"the deal is not as expected: {view}")
+
+
+async def outcome(stage: Stage, message_id: str) -> Outcome:
+    for _ in range(100):
+        known = await stage.case.query(names.OUTCOME, message_id, result_type=Outcome)
+        if known:
+            return known
+        await asyncio.sleep(0.1)
+    raise AssertionError("no outcome")
+
+
+def waits_for(waiting_for: WaitingFor) -> Callable[[CaseView], bool]:
+    return lambda view: view.explanation.waiting_for is waiting_for
+
+
+async def to_fulfilment(stage: Stage) -> CaseView:
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACTIVATED)
+    await stage.sales(SalesEventKind.ACCEPTED)
+    return await until(stage, waits_for(WaitingFor.SHIPMENT))
+
+
+async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, world: World) -> None:
+    view = await to_fulfilment(stage)
+    assert view.order_number.startswith("Q2C-")
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 10))
+    await until(stage, waits_for(WaitingFor.INVOICE))
+    world.invoice("INV-1", 10, "1045")
+    await stage.finance(FinanceEventKind.INVOICE_POSTED, "INV-1")
+    await until(stage, waits_for(WaitingFor.PAYMENT))
+    world.invoice("INV-1", 10, "0")
+    await stage.finance(FinanceEventKind.PAYMENT_POSTED, "PAY-1")
+
+    ended: CaseView = await stage.case.result()
+
+    assert CaseView.model_validate(ended).ending is Ending.CLOSED
+    assert world.names() == [
+        "assess_quote",
+        "mark_quote",
+        "prepare_order",
+        "reserve_credit",
+        "create_order",
+        "confirm_order",
+        "record_order",
+        "record_shipment",
+        "read_billing",
+        "record_invoice",
+        "read_billing",
+        "record_payment",
+    ]
+
+
+async def test_events_told_twice_late_and_out_of_order_change_nothing_more(stage: Stage, world: World) -> None:
+    await to_fulfilment(stage)
+    world.invoice("INV-1", 10, "1045")
+    for _ in range(5):
+        await stage.finance(FinanceEventKind.INVOICE_POSTED, "INV-1")
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-2", (1, 4))
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 6))
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 6))
+    await stage.finance(FinanceEventKind.ORDER_CONFIRMED, "C-1")
+    await stage.sales(SalesEventKind.ACCEPTED)
+
+    view = await until(stage, lambda v: v.explanation.waiting_for is WaitingFor.PAYMENT)
+
+    line = view.lines[0]
+    assert (line.ordered, line.shipped, line.invoiced) == (10, 10, 10)
+    tally = await stage.case.query("tally")
+    assert sum(tally.values()) == 1 + 1 + 1 + 5 + 3 + 1 + 1  # submitted, activated, accepted, then what came here
+    assert world.names().count("create_order") == 1
+
+
+async def test_two_levels_are_asked_in_turn_and_the_quote_is_approved(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA, DIRK), step(2, 2, "sales_director", DIRK))
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    await stage.decide(1, DIRK, "approve", 2)  # not his turn
+    await stage.decide(1, MONA, "approve", 1)
+    await asyncio.sleep(0.5)
+    await stage.decide(1, DIRK, "approve", 2)
+
+    view = await until(stage, waits_for(WaitingFor.REP))
+
+    assert view.quote_status == "approved"
+    assert [a.status for a in view.approvals] == ["completed"]
+    assert world.marks() == ["pending", "approved"]
+
+
+async def test_a_rejection_returns_the_quote_to_the_rep_with_the_comment(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA), step(2, 2, "sales_director", DIRK))
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    await stage.decide(1, MONA, "reject", 1)
+
+    view = await until(stage, waits_for(WaitingFor.REP))
+
+    assert view.quote_status == "rejected"
+    assert "rejected by mona: ok" in view.explanation.text
+    assert world.marks() == ["pending", "rejected"]
+
+
+async def test_nothing_is_approved_by_time_a_request_dies_with_the_quote(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    world.expires_at = datetime.now(UTC) + timedelta(seconds=3)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    approval = stage.client.get_workflow_handle(names.approval_id("usmf", world.quote, 1))
+
+    ended = CaseView.model_validate(await stage.case.result())
+
+    assert ended.ending is Ending.EXPIRED
+    assert (await approval.result())["status"] == "expired"
+    assert "close_quote" in world.names()
+    assert "create_order" not in world.names()
+
+
+async def test_a_step_not_decided_in_working_hours_is_asked_of_the_next(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA, DIRK),)
+    world.expires_at = datetime.now(UTC) + timedelta(days=60)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    approval = stage.client.get_workflow_handle(names.approval_id("usmf", world.quote, 1))
+    state = await approval.query(names.STATE)
+    assert [p["name"] for p in state["steps"][0]["assignees"]] == ["mona"]
+
+    await stage.env.fast_forward(approval, timedelta(hours=10))
+
+    for _ in range(50):
+        state = await approval.query(names.STATE)
+        if state["steps"][0]["escalations"]:
+            break
+        await asyncio.sleep(0.1)
+    assert [p["name"] for p in state["steps"][0]["assignees"]] == ["mona", "dirk"]
+    assert state["status"] == "pending"
+
+
+async def test_held_credit_waits_for_a_release_by_somebody_else_than_the_rep(stage: Stage, world: World) -> None:
+    world.credit_passes = False
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.CREDIT))
+
+    refused = await outcome(stage, await stage.say(RITA, "credit_release", reason="mine"))
+    accepted = await outcome(stage, await stage.say(CARL, "credit_release", reason="good customer"))
+
+    assert (refused.accepted, refused.code) == (False, "NO_AUTHORITY")
+    assert accepted.accepted
+    view = await until(stage, waits_for(WaitingFor.SHIPMENT))
+    assert view.credit_status == "released"
+    confirm = next(argument for name, argument in world.asked if name == "confirm_order")
+    assert confirm.release_reason == "good customer"
+
+
+async def test_a_refused_step_is_parked_until_a_person_retries_it(stage: Stage, world: World) -> None:
+    world.fail["create_order"] = [ApplicationError("no warehouse", type="Refused", non_retryable=True)]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    view = await until(stage, waits_for(WaitingFor.OPERATOR))
+    assert view.parked is not None
+    assert (view.parked.cause, view.parked.message) == ("Refused", "no warehouse")
+
+    await stage.say(OTTO, "retry", reason="warehouse added")
+
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    asked = [argument for name, argument in world.asked if name == "create_order"]
+    assert [ask.probe for ask in asked] == [False, True]
+    assert len({ask.order_number for ask in asked}) == 1
+
+
+async def test_a_system_that_is_away_is_waited_for_and_nothing_is_parked(stage: Stage, world: World) -> None:
+    world.fail["assess_quote"] = [ApplicationError("503", type="Transient", non_retryable=True)]
+    await stage.submit()
+    view = await until(stage, waits_for(WaitingFor.FINANCE))
+    assert view.parked is None
+
+    await stage.env.fast_forward(stage.case, timedelta(minutes=1))
+
+    await until(stage, waits_for(WaitingFor.REP))
+
+
+async def test_a_changed_quote_is_not_ordered(stage: Stage, world: World) -> None:
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    world.content = "hash-2"
+    await stage.sales(SalesEventKind.ACCEPTED)
+
+    view = await until(stage, waits_for(WaitingFor.OPERATOR))
+
+    assert view.parked is not None and view.parked.cause == "HashMismatch"
+    assert "create_order" not in world.names()
+
+
+@pytest.mark.parametrize("kind", [SalesEventKind.LOST, SalesEventKind.CANCELLED, SalesEventKind.OPPORTUNITY_LOST])
+async def test_a_deal_called_off_before_the_order_ends(stage: Stage, world: World, kind: SalesEventKind) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    await stage.sales(kind)
+
+    ended = CaseView.model_validate(await stage.case.result())
+
+    assert ended.ending in (Ending.LOST, Ending.CANCELLED)
+    assert ended.approvals[0].status == "withdrawn"
+    assert "create_order" not in world.names()
+
+
+async def test_an_unsigned_command_changes_nothing_and_is_written_down(stage: Stage, world: World) -> None:
+    await stage.submit()
+    view = await until(stage, waits_for(WaitingFor.REP))
+    await stage.case.signal(names.COMMAND, {"message_id": "m-1", "token": ""})
+
+    assert (await outcome(stage, "m-1")).code == "UNAUTHENTICATED"
+    after = await stage.case.query(names.STATE, result_type=CaseView)
+    assert (after.version, after.stage) == (view.version, CaseStage.QUOTE)
+    timeline = await stage.case.query(names.TIMELINE)
+    assert [entry["code"] for entry in timeline if entry["code"]] == ["UNAUTHENTICATED"]
