@@ -229,10 +229,10 @@ class FaultsAndLog:
         if effect.delay_ms:
             await asyncio.sleep(effect.delay_ms / 1000)
         if effect.drop == "before":
-            _break_connection(scope)
+            await _break_connection(scope, receive)
         elif effect.drop == "after":
             await self._app(scope, receive, _to_nowhere)
-            _break_connection(scope)
+            await _break_connection(scope, receive)
         elif effect.status is not None:
             await _refuse(self._system, effect.status, effect.retry_after, send)
         else:
@@ -243,9 +243,11 @@ async def _to_nowhere(message: Message) -> None:
     """An answer nobody will read."""
 
 
-def _break_connection(scope: Scope) -> None:
-    """End the TCP connection at once, without an answer."""
+async def _break_connection(scope: Scope, receive: Receive) -> None:
+    """End the TCP connection at once, without an answer; returns when the server has noticed."""
     scope["extensions"][CONNECTION]["transport"].abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _refuse(system: System, status: int, retry_after: int | None, send: Send) -> None:

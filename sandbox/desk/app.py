@@ -13,9 +13,12 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.desk.desk import Desk
 from sandbox.desk.pages import Pages
@@ -25,6 +28,7 @@ from sandbox.desk.requests import (
     CustomerRequest,
     DeskError,
     EndpointsRequest,
+    LimitsRequest,
     LinesRequest,
     PaymentRequest,
     QuoteRequest,
@@ -94,6 +98,7 @@ class DeskApi:
             ("GET", "/autopilot", self.get_autopilot),
             ("PUT", "/autopilot", self.put_autopilot),
             ("PUT", "/endpoints", self.put_endpoints),
+            ("PUT", "/limits", self.put_limits),
             ("PUT", "/clock", self.put_clock),
             ("POST", "/reset", self.reset),
             ("GET", "/health", self.health),
@@ -235,6 +240,10 @@ class DeskApi:
         """Say where the product listens."""
         return self._desk.set_endpoints(parse(await request.body(), EndpointsRequest))
 
+    async def put_limits(self, request: Request) -> Any:
+        """Change the limits beyond which the systems throttle."""
+        return self._desk.set_limits(parse(await request.body(), LimitsRequest))
+
     async def put_clock(self, request: Request) -> Any:
         """Shift the sandbox's clock."""
         return self._desk.set_clock(parse(await request.body(), ClockRequest).offset_seconds)
@@ -251,7 +260,24 @@ class DeskApi:
 
 def build_app(desk: Desk) -> Starlette:
     """The ASGI application of the desk."""
-    return Starlette(routes=[*DeskApi(desk).routes(), *Pages(desk).routes()])
+    routes = [*DeskApi(desk).routes(), *Pages(desk).routes()]
+    return Starlette(routes=routes, middleware=[Middleware(_SameOrigin)])
+
+
+class _SameOrigin:
+    """Refuses what another site's page sends through a browser: the desk asks nobody who they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
+            refusal = DeskError("requests from other sites' pages are refused", status=403)
+            await Json(refusal.as_json(), refusal.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

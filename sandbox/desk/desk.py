@@ -17,7 +17,7 @@ from sandbox.desk.movement import Movement
 from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
 from sandbox.desk.rep import Rep
-from sandbox.desk.requests import EndpointsRequest
+from sandbox.desk.requests import EndpointsRequest, LimitsRequest
 from sandbox.entra.directory import WEB_CLIENT_ID, Application, Directory
 from sandbox.faults import FaultPlan, RequestLog
 from sandbox.finance import Finance
@@ -111,6 +111,23 @@ class Desk:
                 web.client_id, web.display_name, web.secret, tuple(endpoints.web_redirect_uris)
             )
         return {"ok": True}
+
+    def set_limits(self, wanted: LimitsRequest) -> dict[str, Any]:
+        """Change how much the systems bear before they throttle; says what holds now."""
+        limits = self._dataverse.protection.limits
+        for name in ("requests", "execution_seconds", "concurrent", "window_seconds"):
+            value = getattr(wanted, name)
+            if value is not None:
+                setattr(limits, name, value)
+        if wanted.finance_retry_after is not None:
+            self._finance.high_utilization = wanted.finance_retry_after or None
+        return {
+            "requests": limits.requests,
+            "execution_seconds": limits.execution_seconds,
+            "concurrent": limits.concurrent,
+            "window_seconds": limits.window_seconds,
+            "finance_retry_after": self._finance.high_utilization or 0,
+        }
 
     def people(self) -> list[dict[str, Any]]:
         """The users of the tenant: for policies that name approvers."""

@@ -122,6 +122,20 @@ class ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset_seconds: float
 
 
+class LimitsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much the systems bear; what is left out stays as it is.
+
+    The first four are Dataverse's service protection limits; `finance_retry_after` makes Finance answer everything with
+    429 and this Retry-After in seconds (0 ends it).
+    """
+
+    requests: int | None = None
+    execution_seconds: float | None = None
+    concurrent: int | None = None
+    window_seconds: float | None = None
+    finance_retry_after: int | None = None
+
+
 class WebhookEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where Dataverse sends its webhooks, and the value of the header x-q2c-webhook-key."""
 
