@@ -302,16 +302,26 @@ class Dataverse:
     # --- writes on orders and invoices -----------------------------------------------------------------------------
 
     async def write_order(
-        self, order_id: UUID, finance_number: str, *, opportunity_id: UUID | None, revenue: Decimal, quote_number: str
+        self,
+        order_id: UUID,
+        finance_number: str,
+        *,
+        quote_id: UUID,
+        quote_number: str,
+        credit: CreditChoice | None,
+        opportunity_id: UUID | None,
+        revenue: Decimal,
     ) -> SalesOrder:
         """Write Finance's order number and win the opportunity, together; the order is In Progress from then on.
 
         Args:
             order_id: The salesorder made from the quote.
             finance_number: SalesOrderNumber in Finance.
+            quote_id: The quote it was made from.
+            quote_number: For the closing activity's subject.
+            credit: How credit was decided, for the quote; None leaves it.
             opportunity_id: The opportunity to win; None where there is none or it is closed.
             revenue: Net of the order in its currency, the opportunity's actual revenue.
-            quote_number: For the closing activity's subject.
 
         Returns:
             The order with its lines, from the same batch.
@@ -341,13 +351,17 @@ class Dataverse:
                 },
             },
         )
+        writes: tuple[Write, ...] = (order,)
+        if credit is not None:
+            body = {"q2c_creditstatus": int(credit)}
+            writes = (order, Write("PATCH", key("quotes", quote_id), body, {"If-Match": "*"}))
         read = Read(_order_path(order_id))
         try:
-            answers = await self._change([ChangeSet((order, win) if opportunity_id else (order,)), read])
+            answers = await self._change([ChangeSet((*writes, win) if opportunity_id else writes), read])
         except DynamicsError as e:
             if not (opportunity_id and e.code.lower() == OPPORTUNITY_ALREADY_CLOSED):
                 raise
-            answers = await self._change([ChangeSet((order,)), read])
+            answers = await self._change([ChangeSet(writes), read])
         return self._remember(self._read(SalesOrder, answers[1].value(), "GET salesorders"))
 
     async def write_shipment(self, order_id: UUID, shipped: Mapping[int, Decimal], *, complete: bool) -> None:

@@ -101,6 +101,10 @@ class Finance:
         """Close all connections."""
         await self.odata.aclose()
 
+    def numbers_automatically(self, company: str) -> bool:
+        """Whether Finance numbers a company's orders itself, so that our key is not their number."""
+        return company in self._settings.automatic_numbers
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def entity_sets(self) -> frozenset[str]:
@@ -120,14 +124,20 @@ class Finance:
         return await self._pricing(answers)
 
     async def read_credit(
-        self, company: str, account: str, order_number: str, *, items: Sequence[str] = (), currency: str = ""
+        self,
+        company: str,
+        account: str,
+        *,
+        order_number: str | None = None,
+        items: Sequence[str] = (),
+        currency: str = "",
     ) -> CreditRead:
         """All that the credit rule needs, fresh, in one batch; with `items` their prices as well.
 
         Args:
             company: Legal entity, lower case.
             account: Customer account.
-            order_number: Our key or the number known: whether the order exists already.
+            order_number: The number the order would have: whether it exists already. None: it was not begun.
             items: Item numbers to price; none reads no prices.
             currency: ISO code of the prices.
 
@@ -147,7 +157,7 @@ class Finance:
             customer=customer,
             open_transactions=tuple(opens),
             open_orders=tuple(await self._less_invoiced(company, orders)),
-            own_order=self._row(OrderHeader, answers["own order"][0]),
+            own_order=self._row(OrderHeader, answers["own order"][0]) if order_number else None,
             pricing=await self._pricing(answers) if items else None,
         )
 
@@ -245,7 +255,7 @@ class Finance:
 
         One batch; in a company with automatic numbers one request before it, to learn the number.
         """
-        if company in self._settings.automatic_numbers:
+        if self.numbers_automatically(company):
             number = await self._number_of(company, order_key)
             return None if number is None else await self._order(company, number)
         return await self._order(company, order_key)
@@ -262,7 +272,7 @@ class Finance:
             Refused: X++ refused the order.
             UnknownOutcome: the request left and no answer came: `find_order` tells.
         """
-        if wanted.company in self._settings.automatic_numbers:
+        if self.numbers_automatically(wanted.company):
             return await self._create_numbered(wanted)
         room = MAX_BATCH - 3
         lines = wanted.lines[:room]
@@ -347,12 +357,12 @@ class Finance:
         reads.append(("terms", _rows_of("PaymentTerms", of)))
         return reads
 
-    def _credit_reads(self, company: str, account: str, order_number: str) -> list[tuple[str, Read]]:
+    def _credit_reads(self, company: str, account: str, order_number: str | None) -> list[tuple[str, Read]]:
         of = f"dataAreaId eq {exact_text(company)} and "
         open_status = " or ".join(
             f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")
         )
-        return [
+        reads = [
             ("customer", _customer(company, account)),
             (
                 "orders",
@@ -363,8 +373,8 @@ class Finance:
                 ),
             ),
             ("opens", _rows_of("CustTransOpens", f"{of}AccountNum eq {exact_text(account)}")),
-            ("own order", Read(_order_key(company, order_number))),
         ]
+        return reads + ([("own order", Read(_order_key(company, order_number)))] if order_number else [])
 
     async def _reads(self, named: Sequence[tuple[str, Read]]) -> dict[str, list[BatchAnswer]]:
         """Send named reads in one batch; parts by name, several where a name was given several times."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dynamics.rows import Exact, FinanceDay, FinanceMoment, ReadRow, YesNo
+from dynamics.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
 class SalesStatus(StrEnum):
@@ -221,7 +221,7 @@ class PostedInvoice(ReadRow):
     number: str = Field(alias="InvoiceNumber")
     order_number: str = Field("", alias="SalesOrderNumber", description="Empty: a free-text invoice")
     account: str = Field("", alias="InvoiceCustomerAccountNumber")
-    invoiced_on: FinanceMoment = Field(None, alias="InvoiceDate")
+    invoiced_on: FinanceInstant = Field(alias="InvoiceDate")
     voucher: str = Field("", alias="LedgerVoucher")
     currency: str = Field("", alias="CurrencyCode")
     total: Exact = Field(alias="TotalInvoiceAmount", description="Incl. tax and charges")

@@ -13,6 +13,9 @@ from typing import TypeAlias
 from urllib.parse import quote
 from uuid import UUID
 
+WILDCARD = "*"
+"""What Finance reads as "anything" in a compared string."""
+
 FINANCE_NAMESPACE = "Microsoft.Dynamics.DataEntities"
 
 
@@ -61,7 +64,7 @@ def exact_text(value: str) -> str:
     Raises:
         ValueError: when the value holds `*`: the filter would match other rows as well.
     """
-    if "*" in value:
+    if WILDCARD in value:
         raise ValueError(f"{value!r} holds a '*', which Finance reads as a wildcard")
     return literal(value)
 

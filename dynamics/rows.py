@@ -79,8 +79,8 @@ def _finance_day(value: Any) -> Any:
     return moment.date() if isinstance(moment, datetime) else moment
 
 
-FinanceMoment = Annotated[datetime | None, BeforeValidator(_finance_moment)]
-"""An instant, UTC; None where Finance shows its empty date."""
+FinanceInstant = Annotated[datetime, BeforeValidator(_finance_moment)]
+"""An instant, UTC, that is never empty."""
 
 FinanceDay = Annotated[date | None, BeforeValidator(_finance_day)]
 """A calendar day of the legal entity: Finance sends it as 12:00 UTC so that no time zone moves it."""

@@ -1,0 +1,84 @@
+"""How a failure of Dynamics reaches a workflow: one translation, used by every activity that talks to it.
+
+The class of the error was decided once, by the table of `dynamics.errors`; here it becomes the `type` of an
+`ApplicationError`, with whether and when to try again. Attributes of the error travel as details, never a body.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.signatures import FailureType
+from domain import names
+from dynamics.errors import (
+    Conflict,
+    DynamicsError,
+    NotFound,
+    Refused,
+    Throttled,
+    Transient,
+    Unauthorized,
+    UnknownOutcome,
+)
+from dynamics.telemetry import on_behalf_of
+
+FAILURE_TYPES: tuple[tuple[type[DynamicsError], FailureType, bool], ...] = (
+    (Throttled, FailureType.THROTTLED, True),
+    (Transient, FailureType.TRANSIENT, True),
+    (Unauthorized, FailureType.UNAUTHORIZED, True),
+    # May be tried again because every write is preceded by a look once its first attempt is not known to have failed.
+    (UnknownOutcome, FailureType.UNKNOWN_OUTCOME, True),
+    (Conflict, FailureType.CONFLICT, False),
+    (NotFound, FailureType.NOT_FOUND, False),
+    (Refused, FailureType.REFUSED, False),
+)
+"""Class of the error, type of the failure, whether the activity may be tried again. First match holds."""
+
+JITTER = 0.1
+"""Share of a stated pause added at random, so that all who were throttled together do not come back together."""
+
+
+def failure_of(error: DynamicsError) -> ApplicationError:
+    """The failure an activity raises for an error of Dynamics."""
+    kind, may_retry = next((name, retry) for cls, name, retry in FAILURE_TYPES if isinstance(error, cls))
+    pause = None
+    if isinstance(error, Throttled) and error.retry_after is not None:
+        pause = timedelta(seconds=error.retry_after * (1 + random.uniform(0, JITTER)))
+    return ApplicationError(
+        str(error),
+        error.details(),
+        type=kind,
+        non_retryable=not may_retry,
+        next_retry_delay=pause,
+        # Being throttled is ordinary: it is counted, and pages nobody.
+        category=ApplicationErrorCategory.BENIGN if pause else ApplicationErrorCategory.UNSPECIFIED,
+    )
+
+
+def refused(kind: FailureType, message: str) -> ApplicationError:
+    """A failure that no retry mends: a person must act."""
+    return ApplicationError(message, type=kind, non_retryable=True)
+
+
+@contextmanager
+def for_deal() -> Iterator[None]:
+    """Make requests on behalf of the deal whose workflow asked; errors of Dynamics leave as failures of the activity.
+
+    Raises:
+        ApplicationError: in place of any `DynamicsError`.
+    """
+    try:
+        deal: AbstractContextManager[None] = on_behalf_of(*names.parse_case_id(activity.info().workflow_id or ""))
+    except ValueError:  # a feed or a review: its requests belong to no single deal
+        deal = nullcontext()
+    with deal:
+        try:
+            yield
+        except DynamicsError as error:
+            raise failure_of(error) from error

@@ -1,0 +1,145 @@
+"""What a deal tells Dynamics 365 Sales: approval, order, shipments, invoices and payments, each in one write."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from temporalio import activity
+
+from activities import signatures as ask_for
+from activities.failures import for_deal, refused
+from activities.signatures import FailureType, Nothing, SalesActivities
+from activities.snapshots import SalesQuotes
+from domain.fulfilment import Invoice
+from dynamics import sales_records as sales
+from dynamics.dataverse import Dataverse
+from dynamics.errors import Refused
+
+CLOSE_STATUS = {
+    "expired": sales.QuoteStatus.CANCELED,
+    "cancelled": sales.QuoteStatus.CANCELED,
+    "lost": sales.QuoteStatus.LOST,
+}
+"""Status a quote is closed with. Sales has none for expiry: the closing activity's subject says it."""
+
+
+class SalesWork(SalesActivities):
+    """The activities on Sales' queue."""
+
+    def __init__(self, dataverse: Dataverse, quotes: SalesQuotes) -> None:
+        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became."""
+        self._dataverse = dataverse
+        self._quotes = quotes
+
+    @activity.defn(name="mark_quote")
+    async def mark_quote(self, mark: ask_for.MarkQuote) -> Nothing:
+        """Write approval and credit status of a quote. Never creates a quote."""
+        with for_deal():
+            await self._dataverse.set_quote_approval(
+                UUID(mark.quote.quote_id),
+                sales.ApprovalChoice[mark.approval_status.upper()],
+                reason=mark.reason,
+                case_id=mark.case_id,
+                credit=sales.CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
+            )
+        return Nothing()
+
+    @activity.defn(name="close_quote")
+    async def close_quote(self, close: ask_for.CloseQuote) -> Nothing:
+        """Close an open quote; a quote already closed is left as it is."""
+        quote_id = UUID(close.quote.quote_id)
+        with for_deal():
+            try:
+                await self._dataverse.close_quote(quote_id, CLOSE_STATUS[close.reason], close.text)
+            except Refused:
+                quote = await self._dataverse.read_quote(quote_id)
+                if quote.state is not sales.QuoteState.CLOSED:
+                    raise
+        return Nothing()
+
+    @activity.defn(name="record_order")
+    async def record_order(self, order: ask_for.RecordOrder) -> ask_for.RecordedOrder:
+        """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
+        with for_deal():
+            order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
+            await self._dataverse.write_order(
+                order_id,
+                order.order_number,
+                quote_id=UUID(order.quote.quote_id),
+                credit=CREDIT_CHOICES.get(order.credit_status),
+                opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
+                revenue=order.revenue,
+                quote_number=order.quote.quote_number,
+            )
+        return ask_for.RecordedOrder(sales_order_id=str(order_id))
+
+    @activity.defn(name="record_shipment")
+    async def record_shipment(self, shipment: ask_for.RecordShipment) -> Nothing:
+        """Write shipped quantities and the fulfilment status."""
+        with for_deal():
+            await self._dataverse.write_shipment(
+                UUID(shipment.sales_order_id),
+                {total.line_no: total.shipped for total in shipment.shipped},
+                complete=shipment.complete,
+            )
+        return Nothing()
+
+    @activity.defn(name="record_invoice")
+    async def record_invoice(self, invoice: ask_for.RecordInvoice) -> Nothing:
+        """Write copies of posted invoices, each once."""
+        with for_deal():
+            await self._dataverse.write_invoices(
+                UUID(invoice.sales_order_id),
+                [_to_write(posted) for posted in invoice.invoices],
+                order_invoiced=invoice.order_invoiced,
+            )
+        return Nothing()
+
+    @activity.defn(name="record_payment")
+    async def record_payment(self, payment: ask_for.RecordPayment) -> Nothing:
+        """Write open amounts and payment status of invoices."""
+        with for_deal():
+            await self._dataverse.write_payments(
+                UUID(payment.sales_order_id),
+                [_to_write(posted) for posted in payment.invoices],
+                order_paid=payment.order_paid,
+            )
+        return Nothing()
+
+    async def _order_of(self, ref: ask_for.QuoteRef) -> UUID:
+        """The salesorder of a quote: remembered, read, or made."""
+        known = self._quotes.order_of(ref.quote_id)
+        if known is not None:
+            return known
+        _, quote = await self._quotes.read(ref.quote_id)
+        if quote.state not in (sales.QuoteState.WON, sales.QuoteState.ACTIVE):
+            raise refused(
+                FailureType.CONFLICT, f"quote {ref.quote_number} is not won: no salesorder can be made from it"
+            )
+        return (await self._dataverse.convert_quote(quote)).id
+
+
+CREDIT_CHOICES = {
+    "passed": sales.CreditChoice.PASSED,
+    "held": sales.CreditChoice.HELD,
+    "released": sales.CreditChoice.RELEASED,
+}
+"""States of the credit decision that a rep sees on the quote."""
+
+
+def _to_write(invoice: Invoice) -> sales.InvoiceToWrite:
+    return sales.InvoiceToWrite(
+        number=invoice.invoice_number,
+        invoiced_on=invoice.invoiced_on.date(),
+        due_on=invoice.due_on.date() if invoice.due_on else None,
+        net=invoice.net,
+        tax=invoice.tax,
+        total=invoice.total,
+        open_amount=invoice.open_amount,
+        lines=tuple(
+            sales.InvoiceLineToWrite(
+                line_no=line.line_no, quantity=line.quantity, price=line.price, net=line.net, tax=line.tax
+            )
+            for line in invoice.lines
+        ),
+    )
