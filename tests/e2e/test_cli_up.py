@@ -1,0 +1,134 @@
+"""`q2c up` as another program uses it: one ready line, parts that answer, a doctor that agrees, a clean end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+Q2C = [sys.executable, "-m", "workers"]
+
+
+def process_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def clean_environment(**values: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
+    return inherited | values
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    state = tmp_path_factory.mktemp("stack")
+    process = subprocess.Popen(
+        [*Q2C, "up", "--ports", "auto"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(Q2C_STATE_DIR=str(state)),
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"`q2c up` ended with code {process.wait()}"
+    ready = json.loads(line) | {"supervisor": process}
+    yield ready
+    if process.poll() is None:
+        process.terminate()
+        process.wait(30)
+
+
+def product_environment(stack: dict[str, Any]) -> dict[str, str]:
+    """What an administrator would put into `.env` for this stack."""
+    return clean_environment(
+        Q2C_STATE_DIR=stack["state_dir"],
+        Q2C_CA_FILE=stack["ca_file"],
+        Q2C_ENTRA_URL=stack["entra"],
+        Q2C_ENTRA_TENANT=stack["tenant"],
+        Q2C_ENTRA_CLIENT_ID=stack["client_id"],
+        Q2C_ENTRA_CLIENT_SECRET=stack["client_secret"],
+        Q2C_DATAVERSE_URL=stack["dataverse"],
+        Q2C_FINANCE_URL=stack["finance"],
+        Q2C_WEB_URL=stack["web"],
+        Q2C_DECISION_PRIVATE_KEY_FILE=str(Path(stack["state_dir"]) / "decision-key.json"),
+        Q2C_DECISION_PUBLIC_KEYS_FILE=str(Path(stack["state_dir"]) / "decision-jwks.json"),
+        TEMPORAL_ADDRESS=stack["temporal"],
+    )
+
+
+def doctor(**changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*Q2C, "doctor"], env=changes, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_ready_line_says_where_everything_is(stack):
+    assert stack["event"] == "ready"
+    for part in ("web", "temporal_ui", "desk"):
+        assert httpx.get(stack[part], follow_redirects=True, timeout=10).status_code == 200
+    for system in ("entra", "dataverse", "finance"):
+        assert stack[system].startswith("https://localhost:")
+    assert stack["users"]["mona"] == ["sales_manager.usmf"]
+    assert {"supervisor", "temporal", "sandbox", "worker", "web"} <= stack["pids"].keys()
+
+
+def test_worker_and_web_are_live_and_ready(stack):
+    for origin in (stack["web"], stack["worker_health"]):
+        for path in ("live", "ready"):
+            assert httpx.get(f"{origin}/health/{path}").json()["status"] == "ok"
+
+
+def test_the_doctor_finds_nothing_wrong(stack):
+    result = doctor(**product_environment(stack))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "FAIL" not in result.stdout
+    for name in ("Temporal", "search attributes", "Entra ID", "Dataverse", "Finance posting", "decision keys", "web"):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("Q2C_ENTRA_CLIENT_SECRET", "wrong", "AADSTS7000215"),
+        ("TEMPORAL_NAMESPACE", "nowhere", "nowhere"),
+        ("Q2C_DATAVERS_URL", "https://x.example", "Q2C_DATAVERS_URL"),
+        ("Q2C_DECISION_PUBLIC_KEYS_FILE", "/nowhere/jwks.json", "q2c keys"),
+        ("Q2C_WEB_URL", "http://localhost:1", "start `q2c web`"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong(stack, variable, value, said):
+    result = doctor(**product_environment(stack) | {variable: value})
+    assert result.returncode == 1
+    assert said in result.stdout, result.stdout
+
+
+def test_a_killed_worker_is_started_again(stack):
+    pids = Path(stack["state_dir"]) / "pids.json"
+    before = json.loads(pids.read_text())["worker"]
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while json.loads(pids.read_text())["worker"] == before:
+        assert time.monotonic() < deadline, "no new worker after 30 s"
+        time.sleep(0.1)
+    while True:
+        try:
+            if httpx.get(f"{stack['worker_health']}/health/ready").status_code == 200:
+                break
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, "the new worker is not ready after 30 s"
+        time.sleep(0.1)
+
+
+def test_sigterm_ends_every_process_and_frees_every_port(stack):
+    pids = json.loads((Path(stack["state_dir"]) / "pids.json").read_text())
+    stack["supervisor"].terminate()
+    assert stack["supervisor"].wait(40) == 0
+    assert {name: pid for name, pid in pids.items() if process_alive(pid)} == {}
