@@ -148,7 +148,7 @@ def demo(
 @policy_app.command("explain")
 def policy_explain() -> None:
     """Say in words what the rules in force ask for."""
-    from workers.composition import explain_policy
+    from workers.rules import explain_policy
 
     print(explain_policy(_settings()))  # noqa: T201  # the command's output
 
@@ -161,11 +161,12 @@ def _log_to_stderr(settings: Settings) -> None:
 
 async def _expecting_failures(main: Coroutine[Any, Any, int]) -> int:
     """Turn what a person can mend into one message and exit code 2."""
+    from domain.policy import PolicyError
     from workers.temporal_client import TemporalUnusable
 
     try:
         return await main
-    except (TemporalUnusable, OSError) as error:
+    except (TemporalUnusable, SettingsError, PolicyError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
         return 2
 

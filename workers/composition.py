@@ -6,32 +6,90 @@ name.
 
 from __future__ import annotations
 
-import policies
-from domain.policy import Policy
+import json
+
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from temporalio.client import Client
+
+from activities.credit import CreditDesk
+from activities.decisions import DecisionVerifier
+from activities.feeds import FeedWork
+from activities.finance import FinanceWork
+from activities.sales import SalesWork
+from activities.snapshots import SalesQuotes
 from dynamics.auth import Credentials
 from dynamics.dataverse import Dataverse, DataverseSettings
 from dynamics.finance import Finance, FinanceSettings
 from dynamics.odata import Endpoint
-from workers.settings import Settings
+from workers.rules import load_policy
+from workers.settings import Settings, SettingsError
+from workers.worker import Work
+from workflows.approval import Approval
+from workflows.credit_ledger import CreditLedger
+from workflows.feeds import FinanceFeed, SalesFeed
+from workflows.quote_to_cash import QuoteToCash
+from workflows.review import QuoteReview
+
+WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview)
 
 
-def load_policy(settings: Settings) -> Policy:
-    """The rules in force.
+def compose(settings: Settings, client: Client) -> Work:
+    """All that a worker can do, with the connections it does it with.
 
     Raises:
-        PolicyError: a file is missing or wrong; the text names file, field and remedy.
+        PolicyError: the rules cannot be used.
+        SettingsError: the public keys of decisions cannot be read.
+        OSError: the certificate authority's file cannot be read.
     """
-    return policies.load(settings.policies)
+    policy = load_policy(settings)
+    sales_system, finance_system = dataverse(settings), finance(settings)
+    quotes = SalesQuotes(sales_system, policy)
+    sales = SalesWork(sales_system, quotes)
+    orders = FinanceWork(quotes, finance_system, policy)
+    feeds = FeedWork(client, sales_system, finance_system, policy)
+    credit = CreditDesk(client, policy)
+    decisions = DecisionVerifier(decision_keys(settings))
+    work = Work(
+        workflows=WORKFLOWS,
+        case_activities=[credit.reserve_credit, decisions.verify_message],
+        dataverse_activities=[
+            sales.mark_quote,
+            sales.close_quote,
+            sales.record_order,
+            sales.record_shipment,
+            sales.record_invoice,
+            sales.record_payment,
+            feeds.sweep_sales,
+            feeds.route_sales,
+        ],
+        finance_activities=[
+            orders.assess_quote,
+            orders.prepare_order,
+            orders.create_order,
+            orders.confirm_order,
+            orders.read_billing,
+            orders.review_lines,
+            feeds.sweep_finance,
+        ],
+        companies=sorted(set(policy.entity_map.business_units.values())),
+    )
+    work.connections.push_async_callback(sales_system.aclose)
+    work.connections.push_async_callback(finance_system.aclose)
+    return work
 
 
-def companies(settings: Settings) -> dict[str, str]:
-    """Name of the owning business unit of a quote → legal entity in Finance, lower case."""
-    return dict(load_policy(settings).entity_map.business_units)
+def decision_keys(settings: Settings) -> KeySet:
+    """The public keys whose signature makes a message a person's.
 
-
-def explain_policy(settings: Settings) -> str:
-    """The rules in force, in words."""
-    return policies.explain(load_policy(settings))
+    Raises:
+        SettingsError: the file is missing or holds no keys.
+    """
+    path = settings.decision.public_keys_file
+    try:
+        return KeySet.import_key_set(json.loads(path.read_text()))
+    except (OSError, ValueError, JoseError) as error:
+        raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {path}: {error}; make a pair with `q2c keys`") from error
 
 
 def dataverse(settings: Settings) -> Dataverse:

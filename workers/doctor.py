@@ -23,6 +23,7 @@ from dynamics.dataverse import Dataverse
 from dynamics.errors import DynamicsError, Refused
 from dynamics.finance import Finance
 from workers import composition
+from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
@@ -105,7 +106,7 @@ async def _checks() -> AsyncIterator[Check]:
 
 def _policies(settings: Settings) -> tuple[Policy | None, Check]:
     try:
-        policy = composition.load_policy(settings)
+        policy = load_policy(settings)
     except PolicyError as error:
         return None, Check("policies", False, str(error))
     companies = ", ".join(sorted(set(policy.entity_map.business_units.values())))

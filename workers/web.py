@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from web.app import create_app
 from web.config import WebConfig
-from workers.composition import companies
+from workers.rules import companies
 from workers.serving import serve, stop_signals
 from workers.settings import Settings
 from workers.telemetry import Telemetry

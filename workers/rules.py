@@ -1,0 +1,26 @@
+"""The rules in force, as the settings say where they are."""
+
+from __future__ import annotations
+
+import policies
+from domain.policy import Policy
+from workers.settings import Settings
+
+
+def load_policy(settings: Settings) -> Policy:
+    """The rules in force.
+
+    Raises:
+        PolicyError: a file is missing or wrong; the text names file, field and remedy.
+    """
+    return policies.load(settings.policies)
+
+
+def companies(settings: Settings) -> dict[str, str]:
+    """Name of the owning business unit of a quote → legal entity in Finance, lower case."""
+    return dict(load_policy(settings).entity_map.business_units)
+
+
+def explain_policy(settings: Settings) -> str:
+    """The rules in force, in words."""
+    return policies.explain(load_policy(settings))
