@@ -187,6 +187,11 @@ class Dataverse:
         found = [answer for answer in answers if not isinstance(answer.error, NotFound)]
         return [self._read(QuoteChange, answer.value(), "GET quotes") for answer in found]
 
+    async def quotes_of_opportunity(self, opportunity_id: UUID) -> list[QuoteChange]:
+        """How the quotes of an opportunity stand now, without lines."""
+        path = query("quotes", select=_CHANGE_COLUMNS, filter=f"_opportunityid_value eq {opportunity_id}")
+        return [self._read(QuoteChange, row, "GET quotes") for row in await self.odata.all_rows(path)]
+
     async def changes(self, link: str | None) -> Changes:
         """One page of what changed in quotes.
 

@@ -61,8 +61,8 @@ class SalesFeed(_Feed):
 
     @workflow.run
     async def run(self, start: FeedStart) -> None:
-        """Sweep for ever."""
-        while True:
+        """Sweep for ever. Without a company there is nothing to sweep: only events to route, and then it ends."""
+        while self._company or self._events:
             try:
                 await self._sweep()
                 self._failed = ""
@@ -73,7 +73,8 @@ class SalesFeed(_Feed):
                 events = [event.model_dump(mode="json") for event in self._events]
                 cursor = {"delta_link": self._delta_link, "events": events}
                 workflow.continue_as_new(start.model_copy(update={"cursor": cursor}))
-            await self._rest(bool(self._events))
+            if self._company or self._events:
+                await self._rest(bool(self._events))
 
     async def _sweep(self) -> None:
         if self._events:
@@ -85,6 +86,8 @@ class SalesFeed(_Feed):
                 summary=f"Find the deals of {len(events)} events",
             )
             self._events = self._events[len(events) :]
+        if not self._company:
+            return
         changes = await attempt(
             FeedActivities.sweep_sales,
             SweepSales(company=self._company, delta_link=self._delta_link),

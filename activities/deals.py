@@ -1,0 +1,98 @@
+"""Tells deals what happened: starts one where a quote was submitted, signals the one that runs otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import names
+from domain.messages import CaseStart, FinanceEvent, SalesEvent, SalesEventKind
+
+ORDERS_A_QUERY = 40
+"""Orders looked up in one visibility query."""
+
+
+class Deals:
+    """The running deals, as the sweeps reach them."""
+
+    def __init__(self, client: Client) -> None:
+        """Reach deals through ``client``."""
+        self._client = client
+
+    async def tell(self, event: SalesEvent) -> bool:
+        """Give an event to its deal; whether one took it. A submission starts the deal where none runs."""
+        if event.kind is SalesEventKind.SUBMITTED:
+            await self._start(event)
+            return True
+        return await self._signal(names.case_id(event.company, event.quote_number), names.SALES_EVENT, event)
+
+    async def tell_finance(self, case_id: str, event: FinanceEvent) -> bool:
+        """Give an event of Finance to a deal; False where it has ended."""
+        return await self._signal(case_id, names.FINANCE_EVENT, event)
+
+    async def of_orders(self, company: str, orders: Iterable[str]) -> dict[str, str]:
+        """Workflow ids of the running deals by order number; orders of no running deal are left out."""
+        wanted = sorted(set(orders))
+        found: dict[str, str] = {}
+        order = SearchAttributeKey.for_keyword("Q2COrder")
+        for start in range(0, len(wanted), ORDERS_A_QUERY):
+            numbers = ", ".join(f"'{_escaped(number)}'" for number in wanted[start : start + ORDERS_A_QUERY])
+            query = (
+                f"WorkflowType = '{names.QUOTE_TO_CASH}' AND ExecutionStatus = 'Running' "
+                f"AND Q2CCompany = '{_escaped(company)}' AND Q2COrder IN ({numbers})"
+            )
+            async for run in self._client.list_workflows(query):
+                number = run.typed_search_attributes.get(order)
+                if number is not None:
+                    found[number] = run.id
+        return found
+
+    async def _start(self, event: SalesEvent) -> None:
+        attributes = {
+            "Q2CStage": "opportunity",
+            "Q2CWaitingFor": "none",
+            "Q2CCompany": event.company,
+            "Q2CQuote": event.quote_number,
+        }
+        await self._client.start_workflow(
+            names.QUOTE_TO_CASH,
+            CaseStart(
+                company=event.company,
+                quote_number=event.quote_number,
+                quote_id=event.quote_id,
+                revision=event.revision,
+                event=event,
+            ),
+            id=names.case_id(event.company, event.quote_number),
+            task_queue=names.CASE_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=names.SALES_EVENT,
+            start_signal_args=[event],
+            static_summary=f"Quote {event.quote_number} of {event.company.upper()}: quote to cash",
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in attributes.items()]
+            ),
+        )
+
+    async def _signal(self, workflow_id: str, signal: str, event: SalesEvent | FinanceEvent) -> bool:
+        try:
+            await self._client.get_workflow_handle(workflow_id).signal(signal, event)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
