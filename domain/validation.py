@@ -134,13 +134,17 @@ def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool]) 
 
 def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
     field, quantity = f"line {line.line_no}: quantity", line.quantity
-    if not quantity.is_finite() or quantity <= 0:
+    if not _possible(quantity):
         text = f"The quantity is {quantity}. Enter one above 0; goods come back by a return order."
         yield Problem(code="BAD_QTY", field=field, message=text)
     elif _decimals(quantity) > line.unit_decimals:
         most = f"at most {line.unit_decimals} decimals" if line.unit_decimals else "no decimals"
         text = f"The quantity {quantity:f} is not possible: unit {line.unit!r} takes {most}."
         yield Problem(code="BAD_QTY", field=field, message=text)
+
+
+def _possible(quantity: Decimal) -> bool:
+    return quantity.is_finite() and quantity > 0
 
 
 def _price_problem(line: QuoteLine) -> Iterator[Problem]:
@@ -153,7 +157,7 @@ def _price_problem(line: QuoteLine) -> Iterator[Problem]:
     elif price == 0 and not line.free_goods_reason.strip():
         text = "The price is 0. Enter a price, or the reason why the goods are free."
         yield Problem(code="NO_PRICE", field=field, message=text)
-    elif line.discount < 0 or line.net < 0:
+    elif line.discount < 0 or (line.net < 0 and _possible(line.quantity)):
         text = "The discount must be between 0 and the amount of the line. Correct it."
         yield Problem(code="BAD_DISCOUNT", field=f"line {line.line_no}: discount", message=text)
 

@@ -139,7 +139,7 @@ def test_fractions_are_exact(tmp_path: Path):
         ("discount.yaml", "co_owner_may_approve: false", "co_owner_may_approve: true", ["co_owner_may_approve"]),
         ("approvers.yaml", "cfo: [cora]", "cfo: [coro]", ["companies.usmf.cfo: not under people: coro"]),
         ("approvers.yaml", "cfo: [cora]", "cfo: [cora, cora]", ["names a person twice"]),
-        ("approvers.yaml", "df154f77-9dd9-502a-b646-ab0dcd8ab0ca", "800654ED-e59a-5376-a645-838605947a61", ["same oid"]),
+        ("approvers.yaml", "df154f77-9dd9-502a-b646-ab0dcd8ab0ca", "800654ED-E59A-5376-A645-838605947A61", ["oid"]),
         ("approvers.yaml", "  kwmf: {}\n", "", ["approvers.yaml", "add kwmf"]),
         ("calendars.yaml", "America/New_York", "New York", ["companies.usmf.timezone", "IANA"]),
         ("calendars.yaml", '"09:00"', '"18:00"', ["opens: must be before closes"]),

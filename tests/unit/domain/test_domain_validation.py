@@ -1,0 +1,169 @@
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from makers import line, quote
+
+from domain.assessment import Problem
+from domain.quote import QuoteSnapshot
+from domain.validation import MAX_PROBLEMS, normalise, validate_quote
+
+TODAY = date(2026, 11, 23)
+RELEASED = {"P100": True, "P250": True, "P099": False}
+
+
+def problems(snapshot: QuoteSnapshot, **more: Any) -> tuple[Problem, ...]:
+    given: dict[str, Any] = {"customer_currency": "USD", "customer_blocked": False, "released_items": RELEASED}
+    return validate_quote(snapshot, today=TODAY, **given | more)
+
+
+def found(snapshot: QuoteSnapshot, **more: Any) -> list[tuple[str, str]]:
+    return [(problem.code, problem.field) for problem in problems(snapshot, **more)]
+
+
+def test_s01_a_sound_quote_has_no_problems():
+    assert problems(quote(line(quantity=10, off="50.00"), line(2, "P250", 3), header_discount_pct=5, freight=12)) == ()
+
+
+# S41
+
+
+def test_s41_a_quote_without_lines():
+    assert found(quote()) == [("NO_LINES", "lines")]
+
+
+@pytest.mark.parametrize("quantity", ["-3", "0", "NaN", "Infinity"])
+def test_s41_a_quantity_is_above_zero(quantity: str):
+    bad = line(quantity=1).model_copy(update={"quantity": Decimal(quantity)})
+    assert found(quote(bad)) == [("BAD_QTY", "line 1: quantity")]
+
+
+def test_s41_half_an_each_is_no_quantity_but_half_an_hour_is():
+    assert found(quote(line(quantity="1.5"))) == [("BAD_QTY", "line 1: quantity")]
+    assert found(quote(line(quantity="1.50", unit="hr", unit_decimals=2))) == []
+    assert found(quote(line(quantity="1.505", unit="hr", unit_decimals=2))) == [("BAD_QTY", "line 1: quantity")]
+    assert found(quote(line(quantity="10.000"))) == []
+    assert found(quote(line(quantity="1E+1"))) == []
+
+
+def test_s41_a_price_is_there_and_zero_only_with_a_reason():
+    assert found(quote(line(price=None))) == [("NO_PRICE", "line 1: price")]
+    assert found(quote(line(price=0))) == [("NO_PRICE", "line 1: price")]
+    assert found(quote(line(price=0, free_goods_reason="  "))) == [("NO_PRICE", "line 1: price")]
+    assert found(quote(line(price=0, free_goods_reason="Trade fair"))) == []
+    assert found(quote(line(price=-1))) == [("NO_PRICE", "line 1: price")]
+
+
+def test_s41_a_text_is_measured_as_dataverse_stores_it():
+    assert found(quote(line(description="x" * 4_000))) == []
+    assert found(quote(line(description="x" * 4_001))) == [("TEXT_TOO_LONG", "line 1: description")]
+    assert found(quote(line(description="🚚" * 2_000))) == []
+    assert found(quote(line(description="🚚" * 2_001))) == [("TEXT_TOO_LONG", "line 1: description")]
+    assert found(quote(line(description="u\u0308" * 4_000))) == []  # ü in two characters becomes one
+    assert found(quote(line(), name="x" * 301)) == [("TEXT_TOO_LONG", "name")]
+
+
+def test_s41_any_script_survives():
+    text = "Ünïcödé 🚚 株式会社 \u200fעברית"
+    assert normalise(normalise(text)) == normalise(text)
+    assert normalise(text).encode() == text.encode()
+    assert normalise("u\u0308") == "ü"
+    assert found(quote(line(description=text))) == []
+
+
+# The customer
+
+
+@pytest.mark.parametrize("account", [None, ""])
+def test_a_customer_without_an_account_number_is_not_mapped(account: str | None):
+    assert found(quote(line(), customer_account=account)) == [("CUSTOMER_UNMAPPED", "customer")]
+
+
+def test_a_customer_finance_does_not_know_is_not_mapped():
+    (problem,) = problems(quote(line()), customer_currency=None)
+    assert problem.code == "CUSTOMER_UNMAPPED"
+    assert "US-001" in problem.message
+
+
+def test_s33_a_blocked_customer_buys_nothing():
+    assert found(quote(line()), customer_blocked=True) == [("CUSTOMER_BLOCKED", "customer")]
+
+
+def test_quote_price_list_and_customer_share_a_currency():
+    assert found(quote(line()), customer_currency="EUR") == [("CURRENCY_MISMATCH", "currency")]
+    assert found(quote(line(), price_list_currency="EUR")) == [("CURRENCY_MISMATCH", "price_list")]
+
+
+# Dates and items
+
+
+def test_a_quote_is_good_on_the_day_it_expires():
+    assert found(quote(line(), expires_on=TODAY)) == []
+    assert found(quote(line(), expires_on=date(2026, 11, 22))) == [("EXPIRED", "expires_on")]
+    assert found(quote(line(), expires_on=None)) == []
+
+
+@pytest.mark.parametrize("item", ["P099", "P777", None])
+def test_an_item_is_released_to_the_company(item: str | None):
+    assert found(quote(line(item=item, price=10))) == [("ITEM_NOT_RELEASED", "line 1: product")]
+
+
+def test_every_line_has_a_number_of_its_own():
+    assert found(quote(line(1), line(1, "P250"))) == [("DUPLICATE_LINE", "line 1")]
+
+
+def test_a_discount_lies_between_nothing_and_the_line():
+    assert found(quote(line(off="-1.00"))) == [("BAD_DISCOUNT", "line 1: discount")]
+    assert found(quote(line(off="100.01"))) == [("BAD_DISCOUNT", "line 1: discount")]
+    assert found(quote(line(off="100.00"))) == []
+
+
+# Totals (I19)
+
+
+def test_header_and_lines_agree_within_the_tolerance_of_the_document():
+    sound = quote(line(1), line(2), line(3))
+    for difference, expected in (("0.02", []), ("0.03", [("TOTALS_DIFFER", "net")])):
+        moved = {"net": sound.net + Decimal(difference), "total": sound.total + Decimal(difference)}
+        assert found(sound.model_copy(update=moved)) == expected
+
+
+def test_total_is_net_plus_tax():
+    sound = quote(line())
+    assert found(sound.model_copy(update={"total": sound.total + 1})) == [("TOTALS_DIFFER", "total")]
+
+
+def test_amounts_are_whole_minor_units():
+    bad = quote(line()).model_copy(update={"tax": Decimal("10.005"), "total": Decimal("110.005")})
+    assert found(bad) == [("BAD_AMOUNT", "tax"), ("BAD_AMOUNT", "total")]
+
+
+# Many problems
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    bad = quote(line(1, quantity=-1), line(2, "P099"), customer_account=None, expires_on=date(2026, 1, 1))
+    codes = [problem.code for problem in problems(bad)]
+    assert codes == ["CUSTOMER_UNMAPPED", "EXPIRED", "BAD_QTY", "ITEM_NOT_RELEASED"]
+
+
+def test_a_broken_template_does_not_fill_the_history():
+    listed = problems(quote(*(line(no, "P099") for no in range(1, 501))))
+    assert len(listed) == MAX_PROBLEMS
+    assert listed[-1].code == "MORE_PROBLEMS"
+    assert "451 more" in listed[-1].message
+
+
+def test_a_quote_has_an_upper_size():
+    enough, one_more = (quote(*(line(no) for no in range(1, count + 1))) for count in (20_000, 20_001))
+    assert found(enough) == []
+    assert found(one_more) == [("TOO_MANY_LINES", "lines")]
+
+
+def test_every_problem_says_what_to_do():
+    bad = quote(line(1, quantity="1.5"), line(2, "P099"), line(2, price=None), customer_account=None, name="x" * 301)
+    for problem in problems(bad, customer_currency="EUR"):
+        assert problem.message[0].isupper()
+        assert problem.message.endswith(".")
+        assert len(problem.message.split()) > 5
