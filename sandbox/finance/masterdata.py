@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance.amounts import DECIMALS
+from sandbox.finance.amounts import DECIMALS, round_money
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import InfologError, must_be_filled, not_found_in
 from sandbox.finance.events import CUST_BLOCKED, CUST_CREDIT_LIMIT_CHANGED
@@ -236,7 +236,8 @@ def sales_price(books: Books, company: Company, header: Row, item: Row, line: Ma
     """The unit price of a line whose caller sent none, in the order's currency.
 
     Price agreements are searched for the customer, then for the customer's price group, then for all customers; the
-    lowest price that fits currency, unit, quantity and date wins. Without one the item's base sales price is taken.
+    lowest price that fits currency, unit, quantity and date wins. Without one the item's base sales price is taken, at
+    the exchange rate where the order is in another currency than the company.
     """
     today = books.today(company)
     fitting = [
@@ -258,7 +259,10 @@ def sales_price(books: Books, company: Company, header: Row, item: Row, line: Ma
         if prices:
             return min(prices)
     base: Decimal = item.get("SalesPrice", Decimal(0))
-    return base
+    currency = line["CurrencyCode"]
+    if currency == company.currency:
+        return base
+    return round_money(base * books.rates[company.currency, currency], currency)
 
 
 def _in_force(start: str | None, end: str | None, today: str) -> bool:

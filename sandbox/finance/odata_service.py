@@ -22,7 +22,7 @@ from sandbox.finance.errors import (
     not_found_in,
 )
 from sandbox.finance.model import EntitySet, entity_sets
-from sandbox.finance.reads import MAX_PAGE, etag, find_row, select_page, to_json
+from sandbox.finance.reads import MAX_PAGE, check_shape, etag, find_row, select_page, to_json
 from sandbox.finance.writes import create_row, delete_row, read_body, update_row
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.batch import (
@@ -104,6 +104,7 @@ class ODataService:
             raise UnknownResource(
                 f"No HTTP resource was found that matches the request URI '{self.origin}/data/{path}'."
             )
+        check_shape(entity, options)
         visible = None if _is_cross_company(options) else self.default_company
         key = segments[0].key
         if key is None:

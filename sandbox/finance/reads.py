@@ -95,28 +95,35 @@ def _in_company(column: str, company: str, condition: Filter | None) -> Filter:
     return Filter(lambda row: bool(fold(row[column]) == company) and test(row), choices)
 
 
-def to_json(
-    books: Books, entity: EntitySet, row: Row, select: tuple[str, ...] | None, expand: tuple[Expand, ...]
-) -> dict[str, Any]:
-    """The JSON object of a row with its ETag and expanded navigation properties.
+def check_shape(entity: EntitySet, options: QueryOptions) -> None:
+    """Refuse columns and navigation properties the set does not have, whether or not there are rows.
 
     Raises:
-        MalformedRequest: A selected column or an expanded property does not exist.
+        MalformedRequest: One does not exist, or `$expand` goes deeper than one level.
     """
-    shown = {"@odata.etag": etag(entity, row)} | entity.project(select)(row)
-    for item in expand:
+    entity.project(options.select)
+    for item in options.expand:
         link = entity.links.get(item.name)
         if link is None:
             raise MalformedRequest(
                 f"Could not find a property named '{item.name}' on type '{NAMESPACE}.{entity.type_name}'."
             )
-        shown[item.name] = _expanded(books, row, link, item.options)
+        if item.options.expand:
+            raise MalformedRequest("Only one level of $expand is supported.")
+        entity_sets()[link.target].project(item.options.select)
+
+
+def to_json(
+    books: Books, entity: EntitySet, row: Row, select: tuple[str, ...] | None, expand: tuple[Expand, ...]
+) -> dict[str, Any]:
+    """The JSON object of a row with its ETag and expanded navigation properties, both checked by `check_shape`."""
+    shown = {"@odata.etag": etag(entity, row)} | entity.project(select)(row)
+    for item in expand:
+        shown[item.name] = _expanded(books, row, entity.links[item.name], item.options)
     return shown
 
 
 def _expanded(books: Books, row: Row, link: Link, options: QueryOptions) -> Any:
-    if options.expand:
-        raise MalformedRequest("Only one level of $expand is supported.")
     target = entity_sets()[link.target]
     rows = books.find(target.table, **{theirs: row[ours] for ours, theirs in link.joins})
     if options.filter:

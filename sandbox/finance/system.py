@@ -281,8 +281,14 @@ class Finance:
             filter: `$filter` text.
             select: Columns wanted; None for all.
             **equal: Column = value, found by index where there is one.
+
+        Raises:
+            MalformedRequest: A column does not exist.
         """
         entity = self._entity(set_name)
+        unknown = equal.keys() - entity.properties.keys()
+        if unknown:
+            raise MalformedRequest(f"{set_name} has no column {sorted(unknown)[0]}.")
         stored = {entity.properties[name].stored: value for name, value in equal.items()}
         rows: Iterable[Row] = self.books.table(entity.table).find(**stored)
         if filter:
@@ -445,7 +451,7 @@ class Finance:
         """Send the test event of endpoint activation; True when it was answered with success."""
         return await self.events.ping(self.odata.default_company)
 
-    def reset(self) -> None:
+    def clear(self) -> None:
         """Forget companies, rows, numbers and events; the endpoint stays."""
         self.books.clear()
         self.odata.default_company = ""

@@ -1,0 +1,124 @@
+"""Every column Finance serves is a published one: name, type, nullability, enum members, key."""
+
+from __future__ import annotations
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from finance_world import World, open_world
+
+from sandbox.finance.model import ENUMS, entity_sets
+from sandbox.metadata.finance.generate import SETS, read_schemas
+from sandbox.odata.jsonio import decode
+
+SCHEMAS = (
+    Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[2].parent / "shared" / "contract" / "schemas"))
+    / "finance"
+)
+published = pytest.mark.skipif(not SCHEMAS.is_dir(), reason="the published schemas are not on this machine")
+EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
+NAMESPACE = "Microsoft.Dynamics.DataEntities"
+
+
+def _schema(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
+    return schema
+
+
+def _plain(enum: str) -> str:
+    return enum.lower().replace("_", "")
+
+
+@published
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_served_columns_are_the_published_columns(name: str) -> None:
+    entity, schema = entity_sets()[name], _schema(name)
+    assert list(entity.key) == schema["key"]
+    assert set(entity.properties) == set(schema["fields"])
+    for column, field in schema["fields"].items():
+        served = entity.properties[column]
+        if "enum" in field:
+            assert served.members == field["enum"], column
+            assert _plain(served.edm_type) == _plain(field["type"]), column
+        else:
+            assert served.edm_type == field["type"], column
+            assert served.nullable == field["nullable"], column
+
+
+@published
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_served_navigation_is_published(name: str) -> None:
+    links = _schema(name)["navigation"]
+    for link in entity_sets()[name].links.values():
+        assert links[link.name]["to"] == link.target
+        assert (links[link.name]["kind"] == "OneToManyLink") == link.many
+
+
+@published
+def test_committed_tables_are_what_the_generator_writes() -> None:
+    entities, enums = read_schemas(SCHEMAS)
+    folder = Path(__file__).parents[2] / "sandbox" / "metadata" / "finance"
+    assert json.loads((folder / "entities.json").read_text()) == entities
+    assert json.loads((folder / "enums.json").read_text()) == enums
+
+
+def test_keys_begin_with_the_company_where_a_set_belongs_to_one() -> None:
+    without = {name for name, entity in entity_sets().items() if entity.key[0] != "dataAreaId"}
+    assert without == {"Currencies", "LegalEntities", "UnitsOfMeasure", "CredManTableBiEntities"}
+
+
+@pytest.mark.parametrize("enum", ["DocumentType_IT", "FITaxationOrigin_BR", "ScaleIndicator_BR", "InvoiceType_W"])
+def test_enum_types_keep_their_country_suffix(enum: str) -> None:
+    assert enum in ENUMS
+
+
+@pytest.fixture
+async def world() -> Any:
+    async with open_world() as opened:
+        yield opened
+
+
+async def test_rows_carry_exactly_their_columns(world: World) -> None:
+    world.finance.seed_open_invoice("usmf", "US-001", Decimal(100), due_in_days=3)
+    world.order("SO-1")
+    world.ok("confirm", SalesOrderId="SO-1")
+    world.ok("packingSlip", SalesOrderId="SO-1")
+    world.ok("invoice", SalesOrderId="SO-1")
+    world.ok("payment", CustAccount="US-001", Amount=1, PaymentReference="x")
+    world.order("SO-2", OrderingCustomerAccountNumber="US-003")
+    world.refused("confirm", SalesOrderId="SO-2")
+    for name, entity in entity_sets().items():
+        rows = await world.rows(f"{name}?cross-company=true")
+        assert rows, f"no row of {name} to look at"
+        for row in rows:
+            assert set(row) == {*entity.properties, "@odata.etag"}
+            for column, item in entity.properties.items():
+                assert item.from_json(row[column]) == row[column], f"{name}.{column} = {row[column]!r}"
+
+
+async def test_metadata_document_describes_every_set(world: World) -> None:
+    answer = await world.get("$metadata")
+    assert answer.headers["content-type"].startswith("application/xml")
+    root = ElementTree.fromstring(answer.text)
+    container = next(root.iter(f"{EDM}EntityContainer"))
+    assert container.get("Name") == "Resources"
+    types = {item.get("Name"): item for item in root.iter(f"{EDM}EntityType")}
+    enums = {item.get("Name") for item in root.iter(f"{EDM}EnumType")}
+    listed = {item.get("Name"): item.get("EntityType", "").rsplit(".", 1)[-1] for item in container}
+    assert listed == SETS
+    for name, entity in entity_sets().items():
+        described = types[listed[name]]
+        columns = {item.get("Name"): item.get("Type", "") for item in described.iter(f"{EDM}Property")}
+        assert columns == {item.name: item.edm_type for item in entity.properties.values()}
+        for kind in columns.values():
+            assert kind.startswith("Edm.") or kind.removeprefix(f"{NAMESPACE}.") in enums
+
+
+async def test_service_document_lists_every_set(world: World) -> None:
+    answer = await world.client.get("/data")
+    assert {item["url"] for item in decode(answer.content)["value"]} == set(SETS)
