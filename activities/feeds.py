@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from temporalio import activity
+from temporalio.client import Client
 
 from activities.deals import Deals
 from activities.failures import for_deal
@@ -33,14 +34,14 @@ KEPT_UNROUTED = timedelta(days=7)
 """How long an event of an order without a deal is kept; orders that were not made from quotes have none."""
 
 
-class Sweeps(FeedActivities):
+class FeedWork(FeedActivities):
     """The sweeping activities of both feeds."""
 
-    def __init__(self, dataverse: Dataverse, finance: Finance, deals: Deals, policy: Policy) -> None:
-        """Read through the clients, tell ``deals``; ``policy`` maps business units to companies."""
+    def __init__(self, client: Client, dataverse: Dataverse, finance: Finance, policy: Policy) -> None:
+        """Read both systems, tell deals through ``client``; ``policy`` maps business units to companies."""
         self._dataverse = dataverse
         self._finance = finance
-        self._deals = deals
+        self._deals = Deals(client)
         self._policy = policy
         self._units: dict[UUID, str] = {}
 
