@@ -33,7 +33,7 @@ def line_amount(line: Mapping[str, Any], currency: str) -> Decimal:
 
 
 def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decimal, currency: str) -> Decimal:
-    """The part of a line's net amount that belongs to `quantity`, after `before` has been taken already.
+    """The part of an amount that belongs to `quantity` of `ordered`, after `before` has been taken already.
 
     Parts taken one after another add up to the whole, to the minor unit.
     """

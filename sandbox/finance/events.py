@@ -153,10 +153,11 @@ class BusinessEvents:
         }
 
     def _send_later(self, event: dict[str, Any]) -> None:
-        """Start delivery on the running loop; without one (data loaded before the servers start) nobody listens yet."""
+        """Start delivery on the running loop; without one the event waits in the error log to be sent again."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:
+        except RuntimeError as problem:
+            self.error_log.append(FailedEvent(event, str(problem)))
             return
         task = loop.create_task(self._deliver(event))
         self._tasks.add(task)

@@ -237,8 +237,11 @@ def _write_journal(
             "EndDiscount": discount,
         },
     )
+    net, done = total(item.amount for item in billed), Decimal(0)
     for item in billed:
         line = item.line
+        tax = part_of(posted.tax, net, done, item.amount, order["CurrencyCode"])
+        done += item.amount
         books.insert(
             INVOICE_LINES,
             {
@@ -251,6 +254,7 @@ def _write_journal(
                 "SalesUnitSymbol": line["SalesUnitSymbol"],
                 "SalesPrice": line["SalesPrice"],
                 "LineAmount": item.amount,
+                "LineTotalTaxAmount": tax,
                 "InventorySiteId": line["ShippingSiteId"],
                 "InventoryWarehouseId": line["ShippingWarehouseId"],
                 "_credited": Decimal(0),

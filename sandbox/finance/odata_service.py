@@ -104,6 +104,7 @@ class ODataService:
             raise UnknownResource(
                 f"No HTTP resource was found that matches the request URI '{self.origin}/data/{path}'."
             )
+        _check_options(options)
         check_shape(entity, options)
         visible = None if _is_cross_company(options) else self.default_company
         key = segments[0].key
@@ -217,6 +218,12 @@ class ODataService:
             quoted = "'" + value.replace("'", "''") + "'" if entity.properties[name].type == "String" else str(value)
             parts.append(f"{name}={quoted}")
         return f"{self.origin}/data/{entity.name}({','.join(parts)})"
+
+
+def _check_options(options: QueryOptions) -> None:
+    for name in options.others:
+        if name.startswith("$") and name != "$skiptoken":
+            raise MalformedRequest(f"The query option '{name}' is not supported.")
 
 
 def _is_cross_company(options: QueryOptions) -> bool:

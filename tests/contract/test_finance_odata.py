@@ -122,6 +122,18 @@ async def test_filters_finance_does_not_understand_are_400(world: World, text: s
     assert decode(answer.content)["error"]["innererror"]["type"] == "Microsoft.OData.ODataException"
 
 
+@pytest.mark.parametrize("option", ["$apply=aggregate(CreditLimit)", "$search=x", "$orderby=Nope", "$select=Nope"])
+async def test_options_finance_does_not_have_are_400(world: World, option: str) -> None:
+    assert (await world.get(f"CustomersV3?{option}")).status_code == 400
+
+
+async def test_what_changed_since_can_be_asked(world: World) -> None:
+    world.order("SO-1")
+    path = "SalesTableBiEntities?$select=SalesId&$filter=SysModifiedDateTime ge "
+    assert [row["SalesId"] for row in await world.rows(path + "2026-01-01T00:00:00Z")] == ["SO-1"]
+    assert await world.rows(path + "2999-01-01") == []
+
+
 async def test_order_top_skip_and_count(world: World) -> None:
     assert await _accounts(world, "$orderby=CreditLimit desc&$top=2") == ["US-001", "US-005"]
     assert await _accounts(world, "$orderby=CreditLimit desc,CustomerAccount desc&$skip=3") == ["US-004", "US-003"]

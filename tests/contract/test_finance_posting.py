@@ -249,6 +249,16 @@ async def test_a_document_discount_lowers_the_tax_base(world: World) -> None:
     assert row["EndDiscount"] == Decimal("95.00")
 
 
+async def test_the_documents_tax_is_spread_over_its_lines(world: World) -> None:
+    world.order("SO-1", *({"SalesPrice": Decimal("33.35")} for _ in range(3)))
+    world.ok("packingSlip", SalesOrderId="SO-1")
+    posted = world.ok("invoice", SalesOrderId="SO-1")
+    rows = world.finance.query("SalesInvoiceV4Lines", InvoiceNumber=posted["InvoiceId"])
+    taxes = [row["LineTotalTaxAmount"] for row in rows]
+    assert sum(taxes) == posted["TaxAmount"] == Decimal("10.01")
+    assert max(taxes) - min(taxes) <= Decimal("0.01")
+
+
 async def test_foreign_currency_is_booked_in_both_currencies(world: World) -> None:
     world.finance.set_exchange_rate("EUR", "USD", Decimal("1.10"))
     world.order("SO-1", CurrencyCode="EUR")
