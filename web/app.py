@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -14,6 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ExceptionHandler
 from temporalio.client import Client
 
 from web.api.routes import Api
@@ -22,7 +27,14 @@ from web.deals import Deals
 from web.health import health_routes
 from web.intake.routes import Intake
 from web.middleware import SecurityHeaders, Tracing
+from web.pages.approvals import Approvals
+from web.pages.cases import Cases
+from web.pages.inbox import Inbox
+from web.pages.site import STATIC, Site
 from web.problems import Problem
+from web.review import Reviews
+from web.session import Sessions
+from web.signin import SignIn
 from web.signing import DecisionSigner
 from web.tokens import SigningKeys, TokenVerifier
 from web.visibility import Visibility
@@ -30,6 +42,12 @@ from web.visibility import Visibility
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
+_FOR_PROGRAMS = ("/api/", "/intake/", "/health/")
+_HTTP_ERRORS = {
+    404: ("NOT_FOUND", "There is nothing at this address."),
+    405: ("METHOD_NOT_ALLOWED", "This address does not take this method."),
+    413: ("TOO_LARGE", "The body is larger than one megabyte."),
+}
 
 
 def create_app(config: WebConfig, client: Client) -> Starlette:
@@ -50,6 +68,8 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     keys = SigningKeys(config.entra_authority, config.ca_file)
     deals = Deals(client, DecisionSigner.from_file(config.decision_private_key_file))
     visibility = Visibility(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    sessions = Sessions(config)
+    site = Site(config, client, sessions, visibility)
     api = Api(config, TokenVerifier(keys, config.client_id), deals, visibility)
     authority = urlsplit(config.entra_authority)
     return Starlette(
@@ -57,6 +77,12 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             *health_routes(client, keys),
             *Intake(config, client, visibility).routes(),
             *api.routes(),
+            *SignIn(config, sessions, keys).routes(),
+            *Inbox(site, deals, visibility).routes(),
+            *Cases(site, deals, visibility).routes(),
+            *Approvals(site, deals, Reviews(client)).routes(),
+            Route("/signed-out", _signed_out(site), methods=["GET"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
             Middleware(Tracing),
@@ -64,22 +90,34 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
                 SecurityHeaders, form_targets=f"{authority.scheme}://{authority.netloc}", tls=config.cookie_secure
             ),
         ],
-        exception_handlers={Problem: _problem, HTTPException: _http_error, Exception: _unexpected},
+        exception_handlers=_exception_handlers(site),
         max_body_size=MAX_BODY_BYTES,
     )
 
 
-async def _problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
+def _exception_handlers(site: Site) -> dict[Any, ExceptionHandler]:
+    """Errors as problem details for programs, as pages for people."""
+
+    async def problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        if request.url.path.startswith(_FOR_PROGRAMS):
+            return error.response()
+        return await site.problem(request, error)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, text = _HTTP_ERRORS.get(error.status_code, ("HTTP_ERROR", error.detail))
+        return await problem(request, Problem(error.status_code, code, text))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("request failed", exc_info=error, extra={"path": request.url.path})
+        return await problem(request, Problem(500, "INTERNAL", "Something went wrong here. It is in the log."))
+
+    return {Problem: problem, HTTPException: http_error, Exception: unexpected}
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}.get(error.status_code, "HTTP_ERROR")
-    return await _problem(request, Problem(error.status_code, code, error.detail))
+def _signed_out(site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def signed_out(_request: Request) -> Response:
+        return await site.render("signed_out.html", None, {})
 
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    log.exception("request failed", exc_info=error, extra={"path": request.url.path})
-    return await _problem(request, Problem(500, "INTERNAL", "Something went wrong here. It is in the log."))
+    return signed_out

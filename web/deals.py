@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.approvals import ApprovalState, ApprovalStatus
+from domain.assessment import CreditDecision
 from domain.messages import Outcome, SignedMessage
 from domain.views import CaseView, TimelineEntry
 from web.identity import Identity
@@ -63,6 +64,13 @@ class Deals:
             Problem: 404, there is none; 503, Temporal or every worker is down.
         """
         return await self._query(names.case_id(company, quote), names.STATE, CaseView)
+
+    async def soft_credit(self, company: str, quote: str) -> CreditDecision | None:
+        """The credit decision a deal last knew; None where there is none or the deal does not answer."""
+        try:
+            return (await self.case(company, quote)).credit
+        except Problem:
+            return None
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
         """Everything that happened to a deal, oldest first. Raises as ``case``."""
@@ -137,7 +145,7 @@ class Deals:
         workflow_id = names.case_id(company, quote)
         message = self._signer.sign(audience=workflow_id, message_id=message_id, person=person, action=name, args=args)
         if not await self._send(workflow_id, names.COMMAND, message):
-            known = await self._known_outcome(workflow_id, message_id)
+            known = await self.known_outcome(workflow_id, message_id)
             ended = Outcome(
                 message_id=message_id, accepted=False, code="ILLEGAL_TRANSITION", detail="The deal has ended."
             )
@@ -150,7 +158,7 @@ class Deals:
         pause = _FIRST_LOOK_SECONDS
         while (left := until - time.monotonic()) > 0:
             try:
-                known = await self._known_outcome(workflow_id, message_id, left)
+                known = await self.known_outcome(workflow_id, message_id, left)
             except NoAnswer:
                 known = None
             if known is not None:
@@ -179,7 +187,7 @@ class Deals:
 
         A decision that comes too late is told to the deal, which writes it down.
         """
-        known = await self._known_outcome(names.approval_id(company, quote, n), message.message_id)
+        known = await self.known_outcome(names.approval_id(company, quote, n), message.message_id)
         if known:
             return known
         state = await self.approval(company, quote, n)
@@ -192,7 +200,8 @@ class Deals:
         text = detail.get(code, f"This request was {state.status.value} already; nothing changed.")
         return Outcome(message_id=message.message_id, accepted=False, code=code, detail=text)
 
-    async def _known_outcome(self, workflow_id: str, message_id: str, patience: float | None = None) -> Outcome | None:
+    async def known_outcome(self, workflow_id: str, message_id: str, patience: float | None = None) -> Outcome | None:
+        """What a run made of a message, if it has heard it; asks once. Raises as ``case``."""
         return await self._query(workflow_id, names.OUTCOME, Outcome, message_id, patience)
 
     async def _query(

@@ -52,7 +52,9 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                # Addresses of static files carry the hash of their content, so they may be kept for ever.
+                kept = scope["path"].startswith("/static/") and message["status"] == 200
+                headers.setdefault("Cache-Control", "public, max-age=31536000, immutable" if kept else "no-store")
             await send(message)
 
         await self._app(scope, receive, complete)

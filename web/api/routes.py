@@ -15,10 +15,9 @@ from starlette.routing import Route
 
 from domain.messages import Outcome
 from domain.record import Record
+from web.access import check_readable, readable
 from web.api.bodies import (
     Accepted,
-    ApprovalItem,
-    ApprovalPage,
     ApprovalsQuery,
     CaseDetail,
     CasesQuery,
@@ -29,6 +28,7 @@ from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, command_name, 
 from web.config import WebConfig
 from web.deals import Deals
 from web.identity import Identity
+from web.inbox import ApprovalPage, approvals_for
 from web.problems import Problem, refused, unauthorized
 from web.tokens import SCOPE, InvalidToken, KeysUnavailable, TokenVerifier
 from web.visibility import CaseFilter, CasePage, Visibility
@@ -189,47 +189,6 @@ class Api:
                 problems=refusals,
             ),
         ]
-
-
-async def approvals_for(
-    person: Identity, deals: Deals, visibility: Visibility, limit: int, cursor: str = ""
-) -> ApprovalPage:
-    """The pending steps that ask a person, with what they need to decide."""
-    runs, next_cursor = await visibility.approvals(person.oid, limit=limit, cursor=cursor)
-    states = await deals.approvals_of(runs)
-    items = [
-        ApprovalItem.of(state, step)
-        for state in states
-        for step in state.pending
-        if any(assignee.oid == person.oid for assignee in step.assignees)
-    ]
-    return ApprovalPage(items=tuple(items), next_cursor=next_cursor)
-
-
-def readable(person: Identity) -> tuple[str, ...] | None:
-    """The companies a person may read, for the lists.
-
-    Raises:
-        Problem: 403, the person has no role at all.
-    """
-    if person.companies is None:
-        return None
-    if not person.companies:
-        raise Problem(
-            403, "NO_AUTHORITY", "Your account has no role in this application. Ask an administrator to assign one."
-        )
-    return tuple(sorted(person.companies))
-
-
-def check_readable(person: Identity, company: str) -> None:
-    """Refuse who may not read a company's deals.
-
-    Raises:
-        Problem: 403.
-    """
-    readable(person)
-    if not person.may_read(company):
-        raise Problem(403, "NO_AUTHORITY", f"Your roles do not cover the company {company.upper()}.")
 
 
 def _outcome(message_id: str, outcome: Outcome | None) -> Response:

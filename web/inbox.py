@@ -1,0 +1,95 @@
+"""What waits for a person's decision, for the inbox page and the API alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import Field
+
+from domain.approvals import ApprovalState, Reason, StepState
+from domain.quote import Person
+from domain.record import Record
+from web.deals import Deals
+from web.identity import Identity
+from web.visibility import Visibility
+
+
+class ApprovalItem(Record):
+    """A step that asks the caller for a decision."""
+
+    company: str
+    quote: str
+    n: int = Field(description="Number of the request within the deal")
+    revision: int
+    name: str = Field("", description="The quote's name")
+    customer: str = Field(description="Finance customer account")
+    customer_name: str = ""
+    step: int
+    level: int
+    chain: str
+    role: str
+    comment_required: bool
+    assignees: tuple[str, ...] = Field(description="Entra object ids of who is asked")
+    deadline: datetime | None = None
+    seen_hash: str = Field(description="Hash of the content shown; goes back with the decision")
+    reasons: tuple[Reason, ...]
+    net: Decimal
+    total: Decimal
+    currency: str
+    discount_pct: Decimal
+    margin_pct: Decimal
+    requester: Person
+    requested_at: datetime | None = None
+
+    @classmethod
+    def of(cls, state: ApprovalState, step: StepState) -> ApprovalItem:
+        """The item of one pending step of a request."""
+        request = state.request
+        return cls(
+            company=request.company,
+            quote=request.quote_number,
+            n=request.n,
+            revision=request.revision,
+            name=request.name,
+            customer=request.customer_account,
+            customer_name=request.customer_name,
+            step=step.plan.step,
+            level=step.plan.level,
+            chain=step.plan.chain,
+            role=step.plan.role,
+            comment_required=step.plan.comment_required,
+            assignees=tuple(person.oid for person in step.assignees),
+            deadline=step.deadline,
+            seen_hash=request.snapshot_hash,
+            reasons=step.plan.reasons,
+            net=request.net,
+            total=request.total,
+            currency=request.currency,
+            discount_pct=request.discount_pct,
+            margin_pct=request.margin_pct,
+            requester=request.requester,
+            requested_at=state.requested_at,
+        )
+
+
+class ApprovalPage(Record):
+    """What waits for the caller."""
+
+    items: tuple[ApprovalItem, ...]
+    next_cursor: str = Field("", description="Give it back as `cursor` to read on; empty at the end")
+
+
+async def approvals_for(
+    person: Identity, deals: Deals, visibility: Visibility, limit: int, cursor: str = ""
+) -> ApprovalPage:
+    """The pending steps that ask a person, with what they need to decide."""
+    runs, next_cursor = await visibility.approvals(person.oid, limit=limit, cursor=cursor)
+    states = await deals.approvals_of(runs)
+    items = [
+        ApprovalItem.of(state, step)
+        for state in states
+        for step in state.pending
+        if any(assignee.oid == person.oid for assignee in step.assignees)
+    ]
+    return ApprovalPage(items=tuple(items), next_cursor=next_cursor)

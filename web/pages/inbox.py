@@ -1,0 +1,64 @@
+"""The inbox: what waits for the person who looks at it, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.views import WaitingFor
+from web.access import readable
+from web.deals import Deals
+from web.identity import Identity
+from web.inbox import approvals_for
+from web.pages.site import Site
+from web.session import Session
+from web.visibility import CaseFilter, CasePage, Visibility
+
+_APPROVALS = 50
+_ROWS = 25
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Inbox:
+    """The first page."""
+
+    def __init__(self, site: Site, deals: Deals, visibility: Visibility) -> None:
+        """Show what the lists and the requests say."""
+        self._site = site
+        self._deals = deals
+        self._visibility = visibility
+
+    def routes(self) -> list[Route]:
+        """The route of the inbox."""
+        return [Route("/", self._site.page(self.show), methods=["GET"])]
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """Approvals that ask me; credit holds and parked steps where my role looks after them."""
+        person = session.identity
+        approvals, holds, parked = await asyncio.gather(
+            approvals_for(person, self._deals, self._visibility, _APPROVALS, request.query_params.get("cursor", "")),
+            self._waiting(person, ("credit_manager", "credit_clerk"), WaitingFor.CREDIT),
+            self._waiting(person, ("ops", "admin"), WaitingFor.OPERATOR),
+        )
+        items = sorted(approvals.items, key=lambda item: item.deadline or _NEVER)
+        causes = Counter(row.error for row in parked.items) if parked else Counter[str]()
+        context = {
+            "items": items,
+            "next_cursor": approvals.next_cursor,
+            "holds": holds,
+            "parked": parked,
+            "causes": causes.most_common(),
+        }
+        return await self._site.render("inbox.html", session, context)
+
+    async def _waiting(self, person: Identity, roles: tuple[str, ...], waiting_for: WaitingFor) -> CasePage | None:
+        """Deals that wait for one of these roles; None for who holds none of them."""
+        if not any(person.has_role(role) for role in roles):
+            return None
+        wanted = CaseFilter(readable=readable(person), waiting_for=waiting_for, status="running")
+        return await self._visibility.cases(wanted, limit=_ROWS)

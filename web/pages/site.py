@@ -1,0 +1,137 @@
+"""What all pages share: templates, the session, protection of forms, and errors as pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from temporalio.client import Client
+
+from web.config import WebConfig
+from web.pages import words
+from web.problems import Problem
+from web.session import Session, Sessions
+from web.visibility import Visibility
+
+ROOT = Path(__file__).parent.parent
+STATIC = ROOT / "static"
+
+PageHandler = Callable[[Request, Session], Awaitable[Response]]
+FormHandler = Callable[[Request, Session, FormData], Awaitable[Response]]
+
+
+class Site:
+    """Renders pages for signed-in people."""
+
+    def __init__(self, config: WebConfig, client: Client, sessions: Sessions, visibility: Visibility) -> None:
+        """Prepare the templates.
+
+        Args:
+            config: addresses.
+            client: names the namespace in links to Temporal Web.
+            sessions: who is signed in.
+            visibility: counts what waits for the reader.
+        """
+        self._config = config
+        self._namespace = client.namespace
+        self._sessions = sessions
+        self._visibility = visibility
+        self._templates = Environment(
+            loader=FileSystemLoader(ROOT / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "money": words.money,
+            "percent": words.percent,
+            "quantity": words.quantity,
+            "moment": words.moment,
+            "words": words.words,
+            "waiting": words.waiting,
+            "tone": words.tone,
+            "distance": lambda value: words.distance(value, datetime.now(UTC)),
+            "ago": lambda value: words.ago(value, datetime.now(UTC)),
+            "seg": lambda text: quote(str(text), safe=""),
+        }
+        self._templates.globals |= {
+            "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
+            "run_link": self.run_link,
+        }
+
+    def run_link(self, workflow_id: str) -> str:
+        """Address of a run in Temporal Web."""
+        return f"{self._config.temporal_ui}/namespaces/{self._namespace}/workflows/{quote(workflow_id, safe='')}"
+
+    def page(self, handler: PageHandler) -> Callable[[Request], Awaitable[Response]]:
+        """A page for signed-in people; others are sent to sign in and come back here."""
+
+        async def show(request: Request) -> Response:
+            session = self._sessions.current(request)
+            if session is None:
+                path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return RedirectResponse(f"/auth/sign-in?{urlencode({'next': path})}", 302)
+            return await handler(request, session)
+
+        return show
+
+    def form(self, handler: FormHandler) -> Callable[[Request], Awaitable[Response]]:
+        """What a form is sent to: only from a page of this session."""
+
+        async def take(request: Request) -> Response:
+            session = self._sessions.current(request)
+            if session is None:
+                raise Problem(
+                    401, "SIGNED_OUT", "You are not signed in any more, so nothing was recorded. Sign in and repeat it."
+                )
+            form = await request.form()
+            if not session.owns_form(str(form.get("csrf", ""))):
+                raise Problem(403, "FORGED_FORM", "This form is not from this session. Load the page again.")
+            return await handler(request, session, form)
+
+        return take
+
+    async def render(
+        self, template: str, session: Session | None, context: dict[str, Any], status: int = 200
+    ) -> Response:
+        """A page, with what the frame around it needs."""
+        waiting = 0
+        if session is not None and status < 500:
+            waiting = await self._visibility.count_approvals(session.identity.oid)
+        content = self._templates.get_template(template).render(
+            context
+            | {
+                "person": session.identity if session else None,
+                "csrf": session.csrf if session else "",
+                "waiting_for_me": waiting,
+                "temporal_ui": self._config.temporal_ui,
+            }
+        )
+        return HTMLResponse(content, status)
+
+    async def problem(self, request: Request, problem: Problem) -> Response:
+        """An error as a page that says what to do."""
+        session = self._sessions.current(request)
+        content = self._templates.get_template("problem.html").render(
+            problem=problem,
+            person=session.identity if session else None,
+            csrf=session.csrf if session else "",
+            waiting_for_me=0,
+            temporal_ui=self._config.temporal_ui,
+            address=request.url.path if request.method == "GET" else "",
+        )
+        return HTMLResponse(content, problem.status, problem.headers)
+
+
+def _static_address(path: Path) -> str:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return f"/static/{path.name}?v={digest}"

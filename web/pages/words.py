@@ -1,0 +1,110 @@
+"""How values read on a page: amounts, percentages, moments and codes in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from markupsafe import Markup
+
+from domain.money import UnknownCurrency, format_money, plain
+from domain.views import WaitingFor
+
+_WAITING = {
+    WaitingFor.NOTHING: "In progress",
+    WaitingFor.APPROVAL: "Approval",
+    WaitingFor.REP: "Sales rep",
+    WaitingFor.CUSTOMER: "Customer",
+    WaitingFor.CREDIT: "Credit release",
+    WaitingFor.SHIPMENT: "Shipment",
+    WaitingFor.INVOICE: "Invoice",
+    WaitingFor.PAYMENT: "Payment",
+    WaitingFor.FINANCE: "Dynamics 365 Finance",
+    WaitingFor.SALES: "Dynamics 365 Sales",
+    WaitingFor.OPERATOR: "Operations",
+}
+_GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
+_BAD = frozenset({"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"})
+_WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown", "withdrawn", "superseded"})
+
+
+def money(amount: Decimal | None, currency: str = "") -> str:
+    """``19,500.00 USD``; without a currency the number alone; a dash for none."""
+    if amount is None:
+        return "–"
+    try:
+        return format_money(amount, currency)
+    except UnknownCurrency:
+        return f"{amount:,f} {currency}".rstrip()
+
+
+def percent(value: Decimal | None) -> str:
+    """``23.08 %``: at most two decimals, none that say nothing."""
+    if value is None:
+        return "–"
+    return f"{plain(value.quantize(Decimal('0.01'), ROUND_HALF_UP))} %"
+
+
+def quantity(value: Decimal) -> str:
+    """A quantity without needless decimals, ``1,000`` or ``2.5``."""
+    whole, point, rest = plain(value).partition(".")
+    return f"{int(whole):,}{point}{rest}"
+
+
+def moment(value: datetime | None) -> Markup:
+    """A moment in UTC; a browser with JavaScript shows it in the reader's own time."""
+    if value is None:
+        return Markup("–")
+    utc = value.astimezone(UTC)
+    text = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), text)
+
+
+def distance(value: datetime | None, now: datetime) -> str:
+    """How far off a moment is: ``in 3 h``, ``overdue by 2 d``."""
+    if value is None:
+        return "no deadline"
+    away = value - now
+    if away >= timedelta(0):
+        return f"in {_span(away)}"
+    return f"overdue by {_span(-away)}"
+
+
+def ago(value: datetime | None, now: datetime) -> str:
+    """How long ago a moment was: ``4 min ago``."""
+    if value is None:
+        return ""
+    return "just now" if now - value < timedelta(minutes=1) else f"{_span(now - value)} ago"
+
+
+def words(code: str) -> str:
+    """A code in words: ``partially_invoiced`` → ``Partially invoiced``; text that is no code stays as it is."""
+    if not code or " " in code:
+        return code
+    text = code.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def waiting(code: str) -> str:
+    """What a deal waits for, in words."""
+    try:
+        return _WAITING[WaitingFor(code)]
+    except ValueError:
+        return words(code) or "–"
+
+
+def tone(code: str) -> str:
+    """The colour a status is shown in: good, bad, warn or plain."""
+    for name, codes in (("good", _GOOD), ("bad", _BAD), ("warn", _WARN)):
+        if code in codes:
+            return name
+    return "plain"
+
+
+def _span(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    if seconds < 3600:
+        return f"{max(1, seconds // 60)} min"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86400} d"
