@@ -1,0 +1,87 @@
+"""The product's clients pointed at the running sandbox, and people to play with it over the desk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+from dataverse_world import LiveSandbox
+
+from dynamics.auth import Credentials
+from dynamics.dataverse import Dataverse, DataverseSettings
+from dynamics.finance import Finance, FinanceSettings
+from dynamics.odata import Endpoint
+from dynamics.sales_records import Quote
+
+
+@dataclass
+class Clients:
+    """Both clients, and the desk."""
+
+    dataverse: Dataverse
+    finance: Finance
+    desk: httpx.AsyncClient
+    live: LiveSandbox
+
+    async def play(self, method: str, path: str, body: Any = None) -> Any:
+        """Do something at the desk; its answer."""
+        answer = await self.desk.request(method, path, json=body)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def quote(self, *lines: dict[str, Any], **header: Any) -> Quote:
+        """A submitted draft of rita's for US-001."""
+        body = {"company": "usmf", "customer": "US-001", "rep": "rita", "lines": list(lines)} | header
+        made = await self.play("POST", "/quotes", body)
+        await self.play("POST", f"/quotes/{made['quotenumber']}/submit")
+        return await self.dataverse.read_quote(UUID(made["quoteid"]))
+
+    async def accepted(self, quote: Quote) -> Quote:
+        """The quote after it was activated and accepted."""
+        await self.play("POST", f"/quotes/{quote.number}/activate")
+        await self.play("POST", f"/quotes/{quote.number}/accept")
+        return await self.dataverse.read_quote(quote.id)
+
+    async def fault(self, system: str, method: str, path: str, **effect: Any) -> None:
+        """Make the next matching request go wrong."""
+        times = effect.pop("times", 1)
+        fault = {"system": system, "method": method, "path": path, "effect": effect, "probability": 1.0, "times": times}
+        await self.play("PUT", "/faults", [fault])
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Every request the sandbox has seen from the product's side."""
+        log: list[dict[str, Any]] = await self.play("GET", "/requests")
+        return [entry for entry in log if entry["system"] in ("dataverse", "finance")]
+
+
+def credentials(live: LiveSandbox, secret: str | None = None) -> Credentials:
+    info = live.info
+    return Credentials(
+        f"{info.entra}/{info.tenant}",
+        info.client_id,
+        info.client_secret if secret is None else secret,
+        ca_file=info.ca_file,
+        instance_discovery=False,
+    )
+
+
+@asynccontextmanager
+async def clients_of(live: LiveSandbox, **endpoint: Any) -> AsyncIterator[Clients]:
+    """Fresh clients of a running sandbox; faults are cleared on the way out."""
+    info, who = live.info, credentials(live)
+    options = {"ca_file": info.ca_file} | endpoint
+    async with (
+        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who, page_size=50)) as dataverse,
+        Finance(
+            FinanceSettings(Endpoint(info.finance, **options), who, automatic_numbers=frozenset({"demf"}))
+        ) as finance,
+        httpx.AsyncClient(base_url=info.desk, timeout=30) as desk,
+    ):
+        clients = Clients(dataverse, finance, desk, live)
+        await clients.play("DELETE", "/faults")
+        yield clients
+        await clients.play("DELETE", "/faults")

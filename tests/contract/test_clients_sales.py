@@ -1,0 +1,405 @@
+"""Operations of the Dataverse client against the running sandbox: TLS, tokens, and the rules of Sales."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from clients_world import Clients, clients_of, credentials
+from dataverse_world import LiveSandbox
+
+from dynamics.auth import ClientCredentials
+from dynamics.dataverse import Dataverse, DataverseSettings
+from dynamics.errors import Conflict, NotFound, Refused, Throttled, Transient, Unauthorized, UnknownOutcome
+from dynamics.literals import key
+from dynamics.odata import Endpoint
+from dynamics.sales_records import (
+    ApprovalChoice,
+    CreditChoice,
+    FulfilmentChoice,
+    InvoiceLineToWrite,
+    InvoiceState,
+    InvoiceToWrite,
+    OrderState,
+    OrderStatus,
+    Quote,
+    QuoteState,
+    QuoteStatus,
+    SalesOrder,
+)
+
+D = Decimal
+P100: dict[str, Any] = {"item": "P100", "quantity": "10", "discount_pct": "5"}
+P250: dict[str, Any] = {"item": "P250", "quantity": "2"}
+
+
+@pytest.fixture
+async def clients(live_sandbox: LiveSandbox) -> AsyncIterator[Clients]:
+    async with clients_of(live_sandbox) as clients:
+        yield clients
+
+
+async def recorded(clients: Clients, quote: Quote, number: str | None = None) -> SalesOrder:
+    """The salesorder of an accepted quote, with its Finance number written back."""
+    return await clients.dataverse.write_order(
+        quote.orders[0].id,
+        number or f"Q2C-{uuid4().hex[:12].upper()}",
+        quote_id=quote.id,
+        quote_number=quote.number,
+        credit=CreditChoice.PASSED,
+        opportunity_id=quote.opportunity.id if quote.opportunity else None,
+        revenue=D("950.00"),
+    )
+
+
+def invoice(number: str, *, quantity: str, net: str, tax: str, open_amount: str | None = None) -> InvoiceToWrite:
+    total = D(net) + D(tax)
+    return InvoiceToWrite(
+        number=number,
+        invoiced_on=date(2026, 11, 23),
+        due_on=date(2026, 12, 23),
+        net=D(net),
+        tax=D(tax),
+        total=total,
+        open_amount=total if open_amount is None else D(open_amount),
+        lines=(InvoiceLineToWrite(line_no=1, quantity=D(quantity), price=D("100"), net=D(net), tax=D(0)),),
+    )
+
+
+async def test_the_application_is_known_and_the_tables_have_our_columns(clients: Clients) -> None:
+    assert await clients.dataverse.who_am_i()
+    assert {"q2c_approvalstatus", "quotenumber"} <= await clients.dataverse.columns("quote")
+    assert "USMF" in (await clients.dataverse.business_units()).values()
+
+
+async def test_one_request_reads_a_quote_with_all_that_decides_on_it(clients: Clients) -> None:
+    made = await clients.quote(P100, P250, opportunity=True, payment_terms="Net 60", expires_on="2027-01-31")
+    before = len(await clients.requests())
+    quote = await clients.dataverse.read_quote(made.id)
+    assert len(await clients.requests()) == before + 1
+    assert (quote.state, quote.approval) == (QuoteState.DRAFT, ApprovalChoice.REQUESTED)
+    assert (quote.net, quote.tax, quote.total) == (D("1450.00"), D("145.00"), D("1595.00"))
+    assert quote.expires_on == date(2027, 1, 31) and quote.payment_terms_code == 4
+    assert quote.currency and quote.currency.iso == "USD"
+    assert quote.price_list and quote.price_list.currency and quote.price_list.currency.iso == "USD"
+    assert quote.customer and quote.customer.number == "US-001"
+    assert quote.opportunity and quote.business_unit and quote.business_unit.name == "USMF"
+    assert quote.owner and quote.owner.entra_id and quote.owner.upn == "rita@contoso.example"
+    assert quote.modified_by and quote.modified_by.entra_id == quote.owner.entra_id
+    first, second = sorted(quote.lines, key=lambda line: line.number or 0)
+    assert first.product and (first.product.number, first.product.decimals) == ("P100", 0)
+    assert (first.quantity, first.price, first.manual_discount) == (D(10), D("100.00"), D("50.00"))
+    assert first.extended - first.tax == D("950.00")
+    assert second.unit and second.unit.name == "ea" and second.product and second.product.number == "P250"
+    assert quote.orders == ()
+
+
+async def test_a_quote_is_found_by_number_and_revision(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    found = await clients.dataverse.find_quote(quote.number, quote.revision)
+    assert found is not None and found.id == quote.id and found.lines
+    assert await clients.dataverse.find_quote(quote.number, quote.revision + 1) is None
+
+
+async def test_a_deleted_quote_is_not_found_and_never_created_by_a_write(clients: Clients) -> None:
+    missing = uuid4()
+    with pytest.raises(NotFound):
+        await clients.dataverse.read_quote(missing)
+    with pytest.raises(NotFound):
+        await clients.dataverse.set_quote_approval(missing, ApprovalChoice.PENDING, reason="", case_id="q2c/usmf/x")
+    assert await clients.dataverse.quote_changes([missing]) == []
+
+
+async def test_approval_is_written_only_on_the_version_that_was_read(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    write = clients.dataverse.set_quote_approval
+    await write(quote.id, ApprovalChoice.PENDING, reason="mona asked", case_id="q2c/usmf/1", etag=quote.etag)
+    with pytest.raises(Conflict):
+        await write(quote.id, ApprovalChoice.APPROVED, reason="", case_id="q2c/usmf/1", etag=quote.etag)
+    after = await clients.dataverse.read_quote(quote.id)
+    assert (after.approval, after.approval_reason, after.case_id) == (
+        ApprovalChoice.PENDING,
+        "mona asked",
+        "q2c/usmf/1",
+    )
+
+
+async def test_an_active_quote_is_closed_as_expired_and_only_once(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", case_id="c")
+    await clients.play("POST", f"/quotes/{quote.number}/activate")
+    await clients.dataverse.close_quote(quote.id, QuoteStatus.CANCELED, "Expired on 2026-11-30")
+    after = await clients.dataverse.read_quote(quote.id)
+    assert (after.state, after.status) == (QuoteState.CLOSED, QuoteStatus.CANCELED)
+    with pytest.raises(Refused):
+        await clients.dataverse.close_quote(quote.id, QuoteStatus.CANCELED, "Expired on 2026-11-30")
+
+
+async def test_an_active_quote_becomes_one_order_however_often_it_is_converted(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", case_id="c")
+    await clients.play("POST", f"/quotes/{quote.number}/activate")
+    order = await clients.dataverse.convert_quote(await clients.dataverse.read_quote(quote.id))
+    again = await clients.dataverse.convert_quote(await clients.dataverse.read_quote(quote.id))
+    after = await clients.dataverse.read_quote(quote.id)
+    assert again.id == order.id and [o.id for o in after.orders] == [order.id]
+    assert after.state is QuoteState.WON
+
+
+async def test_the_order_is_written_back_and_the_opportunity_won_in_one_request(clients: Clients) -> None:
+    quote = await clients.accepted(await clients.quote(P100, opportunity=True))
+    before = len(await clients.requests())
+    order = await recorded(clients, quote, "Q2C-WRITEBACK")
+    assert len(await clients.requests()) == before + 1
+    assert (order.state, order.status) == (OrderState.SUBMITTED, OrderStatus.IN_PROGRESS)
+    assert (order.finance_number, order.fulfilment) == ("Q2C-WRITEBACK", FulfilmentChoice.CONFIRMED)
+    assert [line.number for line in order.lines] == [1]
+    after = await clients.dataverse.read_quote(quote.id)
+    assert after.credit is CreditChoice.PASSED and after.opportunity and after.opportunity.state == 1
+    # The same once more, as after a crash: the opportunity is closed by then.
+    assert (await recorded(clients, quote, "Q2C-WRITEBACK")).finance_number == "Q2C-WRITEBACK"
+
+
+async def test_shipments_are_written_in_parts_and_may_be_repeated(clients: Clients) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
+    write = clients.dataverse.write_shipment
+    for _ in range(2):
+        await write(order.id, {1: D(6)}, complete=False)
+    part = await clients.dataverse.read_order(order.id)
+    assert (part.state, part.status, part.fulfilment) == (
+        OrderState.FULFILLED,
+        OrderStatus.PARTIAL,
+        FulfilmentChoice.PARTIAL,
+    )
+    for _ in range(2):
+        await write(order.id, {1: D(10)}, complete=True)
+    whole = await clients.dataverse.read_order(order.id)
+    assert (whole.status, whole.fulfilment) == (OrderStatus.COMPLETE, FulfilmentChoice.SHIPPED)
+    assert [line.shipped for line in whole.lines] == [D(10)]
+    with pytest.raises(Refused, match="no line 7"):
+        await write(order.id, {7: D(1)}, complete=False)
+
+
+async def test_a_shipment_costs_one_request_where_the_order_was_seen(clients: Clients) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
+    before = len(await clients.requests())
+    await clients.dataverse.write_shipment(order.id, {1: D(10)}, complete=True)
+    assert len(await clients.requests()) == before + 1
+
+
+async def test_invoices_are_copied_once_with_finance_s_amounts(clients: Clients) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
+    numbers = [f"CIV-{uuid4().hex[:8]}" for _ in range(2)]
+    first = invoice(numbers[0], quantity="6", net="570.00", tax="57.00")
+    second = invoice(numbers[1], quantity="4", net="380.00", tax="38.00")
+    await clients.dataverse.write_invoices(order.id, [first], order_invoiced=False)
+    for _ in range(2):
+        await clients.dataverse.write_invoices(order.id, [first, second], order_invoiced=True)
+    copies = await clients.dataverse.read_invoices(order.id, [*numbers, "CIV-NONE"])
+    assert {n: (c.total, c.open_amount, c.finance_number) for n, c in copies.items()} == {
+        numbers[0]: (D("627.00"), D("627.00"), numbers[0]),
+        numbers[1]: (D("418.00"), D("418.00"), numbers[1]),
+    }
+    after = await clients.dataverse.read_order(order.id)
+    assert (after.state, after.status, after.fulfilment) == (
+        OrderState.INVOICED,
+        OrderStatus.INVOICED,
+        FulfilmentChoice.INVOICED,
+    )
+
+
+async def test_two_companies_may_number_their_invoices_alike(clients: Clients) -> None:
+    orders = [
+        await recorded(clients, await clients.accepted(await clients.quote(P100))),
+        await recorded(clients, await clients.accepted(await clients.quote(P100))),
+    ]
+    same = invoice(f"CIV-{uuid4().hex[:8]}", quantity="10", net="950.00", tax="95.00")
+    for order in orders:
+        await clients.dataverse.write_invoices(order.id, [same], order_invoiced=True)
+    copies = [(await clients.dataverse.read_invoices(order.id, [same.number]))[same.number] for order in orders]
+    assert [copy.finance_number for copy in copies] == [same.number, f"{same.number}/USMF"]
+
+
+async def test_payments_close_an_invoice_and_a_reversal_opens_it_again(clients: Clients) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
+    number = f"CIV-{uuid4().hex[:8]}"
+    states = []
+    await clients.dataverse.write_invoices(
+        order.id, [invoice(number, quantity="10", net="950.00", tax="95.00")], order_invoiced=True
+    )
+    for left, paid in (("645.00", False), ("0.00", True), ("1045.00", False)):
+        now = invoice(number, quantity="10", net="950.00", tax="95.00", open_amount=left)
+        await clients.dataverse.write_payments(order.id, [now], order_paid=paid)
+        copy = (await clients.dataverse.read_invoices(order.id, [number]))[number]
+        states.append((copy.open_amount, copy.state))
+    assert states == [
+        (D("645.00"), InvoiceState.ACTIVE),
+        (D("0.00"), InvoiceState.PAID),
+        (D("1045.00"), InvoiceState.ACTIVE),
+    ]
+    assert (await clients.dataverse.read_order(order.id)).fulfilment is FulfilmentChoice.CLOSED
+
+
+async def test_change_tracking_tells_what_changed_and_what_was_deleted(clients: Clients) -> None:
+    page = await clients.dataverse.changes(None)
+    while page.next_link:
+        page = await clients.dataverse.changes(page.next_link)
+    quote, doomed = await clients.quote(P100), await clients.quote(P250)
+    await clients.dataverse.odata.delete(key("quotes", doomed.id))
+    assert page.delta_link
+    page = await clients.dataverse.changes(page.delta_link)
+    changed = {change.id: change for change in page.changed}
+    assert changed[quote.id].approval is ApprovalChoice.REQUESTED and changed[quote.id].number == quote.number
+    assert doomed.id in page.deleted and doomed.id not in changed
+    assert page.delta_link and (await clients.dataverse.changes(page.delta_link)).changed == ()
+
+
+async def test_pages_are_followed_to_the_end(clients: Clients) -> None:
+    whole = await clients.dataverse.odata.all_rows("accounts?$select=accountnumber")
+    paged = await clients.dataverse.odata.all_rows("accounts?$select=accountnumber", prefer="odata.maxpagesize=2")
+    assert len(paged) == len(whole) > 2
+    with pytest.raises(ValueError, match="leaves"):
+        await clients.dataverse.odata.page("https://elsewhere.example/api/data/v9.2/accounts")
+
+
+async def test_a_row_is_created_changed_upserted_and_deleted(clients: Clients) -> None:
+    odata = clients.dataverse.odata
+    made = await odata.post("accounts", {"name": "Prospect", "creditlimit": D("1000.10")}, representation=True)
+    assert made.created and made.row and made.row["creditlimit"] == D("1000.10")
+    path = key("accounts", made.row["accountid"])
+    changed = await odata.patch(path, {"name": "Prospect Ltd"}, if_match=made.row["@odata.etag"])
+    assert not changed.created
+    with pytest.raises(Conflict):
+        await odata.patch(path, {"name": "x"}, if_match=made.row["@odata.etag"])
+    with pytest.raises(Conflict):
+        await odata.patch(path, {"name": "x"}, if_match=None, if_none_match="*")
+    await odata.upsert(key("accounts", uuid4()), {"name": "Upserted"})
+    await odata.delete(path)
+    with pytest.raises(NotFound):
+        await odata.delete(path, if_match="*")
+
+
+# --- when things go wrong -------------------------------------------------------------------------------------------
+
+
+async def test_a_write_that_was_done_but_not_answered_is_unknown(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    await clients.fault("dataverse", "PATCH", "quotes", drop="after")
+    with pytest.raises(UnknownOutcome):
+        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", case_id="c")
+    assert (await clients.dataverse.read_quote(quote.id)).approval is ApprovalChoice.PENDING
+
+
+async def test_a_read_that_breaks_is_transient(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    await clients.fault("dataverse", "GET", "quotes", drop="before")
+    with pytest.raises(Transient):
+        await clients.dataverse.read_quote(quote.id)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(500, UnknownOutcome), (503, UnknownOutcome), (404, NotFound)])
+async def test_a_failing_server_leaves_a_write_in_doubt(clients: Clients, status: int, kind: type[Exception]) -> None:
+    quote = await clients.quote(P100)
+    await clients.fault("dataverse", "PATCH", "quotes", status=status)
+    with pytest.raises(kind):
+        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", case_id="c")
+
+
+async def test_a_silent_server_is_given_up(live_sandbox: LiveSandbox) -> None:
+    async with clients_of(live_sandbox, read_timeout=0.3) as clients:
+        quote = await clients.quote(P100)
+        await clients.fault("dataverse", "GET", "quotes", delay_ms=2000)
+        with pytest.raises(Transient, match="ReadTimeout"):
+            await clients.dataverse.read_quote(quote.id)
+
+
+async def test_after_a_429_nothing_is_sent_until_the_pause_is_over(clients: Clients) -> None:
+    quote = await clients.quote(P100)
+    await clients.fault("dataverse", "GET", "quotes", status=429, retry_after=30)
+    with pytest.raises(Throttled) as first:
+        await clients.dataverse.read_quote(quote.id)
+    before = len(await clients.requests())
+    with pytest.raises(Throttled) as second:
+        await clients.dataverse.who_am_i()
+    assert len(await clients.requests()) == before
+    assert first.value.retry_after == 30.0
+    assert second.value.retry_after is not None and 20 < second.value.retry_after <= 30
+    assert first.value.code == "0x80072322"
+
+
+async def test_a_refused_token_is_replaced_once_and_the_request_repeated(clients: Clients) -> None:
+    await clients.dataverse.who_am_i()
+    await clients.fault("dataverse", "GET", "WhoAmI", status=401)
+    assert await clients.dataverse.who_am_i()
+    await clients.fault("dataverse", "GET", "WhoAmI", status=401, times=2)
+    with pytest.raises(Unauthorized):
+        await clients.dataverse.who_am_i()
+
+
+async def test_a_wrong_secret_is_told_with_entra_s_code(live_sandbox: LiveSandbox) -> None:
+    settings = DataverseSettings(
+        Endpoint(live_sandbox.info.dataverse, ca_file=live_sandbox.info.ca_file), credentials(live_sandbox, "wrong")
+    )
+    async with Dataverse(settings) as dataverse:
+        with pytest.raises(Unauthorized) as refusal:
+            await dataverse.who_am_i()
+    assert refusal.value.code == "AADSTS7000215"
+
+
+async def test_many_waiters_ask_entra_for_one_token(clients: Clients, live_sandbox: LiveSandbox) -> None:
+    tokens = ClientCredentials(credentials(live_sandbox), live_sandbox.info.dataverse)
+    log = await clients.play("GET", "/requests")
+    before = sum(1 for entry in log if entry["system"] == "entra" and entry["path"].endswith("/token"))
+    got = await asyncio.gather(*(tokens.token() for _ in range(20)))
+    log = await clients.play("GET", "/requests")
+    after = sum(1 for entry in log if entry["system"] == "entra" and entry["path"].endswith("/token"))
+    assert len(set(got)) == 1 and after == before + 1
+
+
+async def test_a_server_that_is_not_there_is_transient_even_for_a_write(live_sandbox: LiveSandbox) -> None:
+    ca_file = live_sandbox.info.ca_file
+    here = ClientCredentials(credentials(live_sandbox), live_sandbox.info.dataverse)
+    nowhere = DataverseSettings(Endpoint("https://localhost:9", ca_file=ca_file), credentials(live_sandbox))
+    async with Dataverse(nowhere, tokens=here) as dataverse:
+        with pytest.raises(Transient) as failure:
+            await dataverse.set_quote_approval(UUID(int=1), ApprovalChoice.PENDING, reason="", case_id="")
+    assert type(failure.value) is Transient
+
+
+async def test_a_certificate_of_a_stranger_is_not_accepted(live_sandbox: LiveSandbox) -> None:
+    here = ClientCredentials(credentials(live_sandbox), live_sandbox.info.dataverse)
+    settings = DataverseSettings(Endpoint(live_sandbox.info.dataverse), credentials(live_sandbox))
+    async with Dataverse(settings, tokens=here) as dataverse:
+        with pytest.raises(Transient, match="CERTIFICATE_VERIFY_FAILED"):
+            await dataverse.who_am_i()
+
+
+async def test_a_batch_too_large_is_refused_before_it_is_sent(clients: Clients) -> None:
+    with pytest.raises(ValueError, match="1001 operations"):
+        await clients.dataverse.quote_changes([UUID(int=n) for n in range(1001)])
+
+
+async def test_the_order_of_a_deleted_row_in_a_change_set_undoes_all(clients: Clients) -> None:
+    quote = await clients.accepted(await clients.quote(P100))
+    with pytest.raises(NotFound):
+        await clients.dataverse.write_order(
+            quote.orders[0].id,
+            "Q2C-NEVER",
+            quote_id=uuid4(),
+            quote_number=quote.number,
+            credit=CreditChoice.PASSED,
+            opportunity_id=None,
+            revenue=D(1),
+        )
+    assert (await clients.dataverse.read_order(quote.orders[0].id)).finance_number == ""
+
+
+async def test_times_are_aware(clients: Clients) -> None:
+    quote = await clients.accepted(await clients.quote(P100))
+    assert quote.closed_on is not None and quote.closed_on.tzinfo is not None
+    assert quote.closed_on <= datetime.now(UTC)
