@@ -131,6 +131,7 @@ class Sandbox:
         )
         self.dataverse = Dataverse(origins["dataverse"], clock=self.clock)
         self.finance = Finance(origins["finance"], clock=self.clock)
+        self.finance.register_application(SERVICE_CLIENT_ID)
         self.faults = FaultPlan(config.seed)
         self.requests = RequestLog()
         self.desk = Desk(

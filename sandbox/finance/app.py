@@ -1,7 +1,8 @@
 """Finance over HTTP: tokens, throttling, `/data` and `/api/services`.
 
 Tokens are checked as the real environment does: `aud` must be the environment's address, lower case and without a
-trailing slash, otherwise 401. Under high resource utilization every request is 429 with Retry-After.
+trailing slash, and the application must be registered, otherwise 401. Under high resource utilization every request is
+429 with Retry-After.
 Sources: Microsoft Learn, "Troubleshoot service authentication" and "Service protection API limits".
 """
 
@@ -66,7 +67,10 @@ class _Http:
                 claims = self._authority.verify(request.headers.get("authorization"), self._finance.origin)
             except InvalidToken:
                 return Response(b"", 401, {"WWW-Authenticate": "Bearer"})
-            request.state.user = str(claims.get("appid") or claims.get("oid") or "")
+            application = claims.get("appid")
+            if application not in self._finance.applications:
+                return Response(b"", 401, {"WWW-Authenticate": "Bearer"})
+            request.state.user = application
             return await handler(request)
 
         return answer

@@ -54,6 +54,8 @@ class Finance:
         self.odata = ODataService(self.books, self.origin, default_company="")
         self.high_utilization: int | None = None
         """While set, every request is answered 429 with this Retry-After, in seconds."""
+        self.applications: set[str] = set()
+        """Client ids registered under Microsoft Entra applications: tokens of others are refused."""
 
     # --- set-up ------------------------------------------------------------------------------------------------------
 
@@ -218,6 +220,10 @@ class Finance:
             raise MalformedRequest(f"{set_name} is not set-up data: use create.")
         entity = self._entity(set_name)
         self.books.insert(entity.table, read_body(entity, dict(body)))
+
+    def register_application(self, client_id: str) -> None:
+        """Register an application under Microsoft Entra applications: only its tokens are accepted over HTTP."""
+        self.applications.add(client_id)
 
     def set_exchange_rate(self, source: str, target: str, rate: Decimal) -> None:
         """Set how many units of `target` one unit of `source` is worth, and back."""
@@ -452,7 +458,7 @@ class Finance:
         return await self.events.ping(self.odata.default_company)
 
     def clear(self) -> None:
-        """Forget companies, rows, numbers and events; the endpoint stays."""
+        """Forget companies, rows, numbers and events; endpoint and registered applications stay."""
         self.books.clear()
         self.odata.default_company = ""
         self.high_utilization = None

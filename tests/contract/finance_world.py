@@ -18,6 +18,7 @@ from sandbox.store import Clock
 
 ORIGIN = "https://finance.example"
 TENANT = "7d3b4c5e-0000-4000-8000-000000000001"
+APPLICATION = "11111111-2222-4333-8444-555555555555"
 AUTHORITY = TokenAuthority("https://entra.example", TENANT)
 ENUM = "Microsoft.Dynamics.DataEntities"
 
@@ -142,6 +143,7 @@ def customer(finance: Finance, account: str, limit: str, company: str = "usmf", 
 def sample_finance(clock: Clock | None = None) -> Finance:
     """Four companies, their items, and customers of every credit kind."""
     finance = Finance(ORIGIN, clock=clock, retry_delay=0.01)
+    finance.register_application(APPLICATION)
     finance.add_company("usmf", "USD", "America/New_York", Decimal(10))
     finance.add_company("demf", "EUR", "Europe/Berlin", Decimal(19), number_sequence="automatic")
     finance.add_company("jpmf", "JPY", "Asia/Tokyo", Decimal(10))
@@ -161,9 +163,9 @@ def sample_finance(clock: Clock | None = None) -> Finance:
     return finance
 
 
-def bearer(audience: str = ORIGIN, **options: Any) -> str:
+def bearer(audience: str = ORIGIN, app_id: str = APPLICATION, **options: Any) -> str:
     """An Authorization header of the product's application."""
-    return "Bearer " + AUTHORITY.issue(audience, app_id="11111111-2222-4333-8444-555555555555", **options)
+    return "Bearer " + AUTHORITY.issue(audience, app_id=app_id, **options)
 
 
 @asynccontextmanager

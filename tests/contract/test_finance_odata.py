@@ -35,8 +35,9 @@ async def world() -> AsyncIterator[World]:
         bearer("https://other.example"),
         bearer(lifetime=-10),
         bearer()[:-4] + "AAAA",
+        bearer(app_id="99999999-2222-4333-8444-555555555555"),
     ],
-    ids=["none", "basic", "trailing slash", "upper case", "other audience", "expired", "bad signature"],
+    ids=["none", "basic", "trailing slash", "upper case", "other audience", "expired", "bad signature", "unregistered"],
 )
 async def test_a_token_for_anything_else_is_401(world: World, authorization: str) -> None:
     for path in ("/data/Currencies", "/api/services"):
