@@ -166,7 +166,7 @@ class Dataverse:
         found: Row | None = self.table(self.entity(entity_set)).get((key,))
         return found
 
-    def rows(self, name: str, **equal: Any) -> list[Row]:
+    def rows(self, name: str, /, **equal: Any) -> list[Row]:
         """The stored rows of a table (logical name) equal in the named columns; a lookup goes by its logical name."""
         entity = self.schema.by_name[name]
         wanted = {entity.columns[column].stored: value for column, value in equal.items()}

@@ -138,8 +138,19 @@ class Reader:
 
     def expander(self, entity: Entity, options: QueryOptions, annotations: Annotations) -> Callable[[Row], Row]:
         """`present` for many rows of one table."""
-        self.selection(entity, options.select)
+        self._check(entity, options)
         return lambda row: self.present(entity, row, options, annotations)
+
+    def _check(self, entity: Entity, options: QueryOptions) -> None:
+        """Refuse names that do not exist even where no row would show it."""
+        self.selection(entity, options.select)
+        for item in options.expand:
+            navigation, collection = entity.navigations.get(item.name), entity.collections.get(item.name)
+            if navigation is None and collection is None:
+                raise errors.unknown_property(entity.name, item.name)
+            target = collection.child if collection is not None else navigation.targets[0] if navigation else ""
+            if target in self._schema.by_name:
+                self._check(self._schema.by_name[target], item.options)
 
     def _annotated(
         self, entity: Entity, row: Row, names: tuple[str, ...], annotations: Annotations, answer: Row
@@ -174,7 +185,7 @@ class Reader:
     def name_of(self, target: str, row_id: Any) -> str | None:
         """The primary name of a row, None where it is not there."""
         entity = self._schema.by_name.get(target)
-        if entity is None or row_id is None:
+        if entity is None or entity.primary_name is None or row_id is None:
             return None
         row = self._db.table(entity.name, (entity.key,)).get((row_id,))
         return None if row is None else row.get(entity.primary_name)

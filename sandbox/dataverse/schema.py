@@ -104,7 +104,7 @@ class Entity:
     entity_set: str
     name: str
     key: str
-    primary_name: str
+    primary_name: str | None
     columns: Mapping[str, Column]
     states: Mapping[int, int]
     navigations: Mapping[str, Navigation]

@@ -321,6 +321,7 @@ class Writer:
         elif entity.name == "systemuser":
             names = [part for part in (values.get("firstname"), values.get("lastname")) if part]
             values["fullname"] = " ".join(names) or values.get("domainname")
+            values.setdefault("_businessunitid_value", operation.user.get("_businessunitid_value"))
         elif entity.name == "contact":
             names = [part for part in (values.get("firstname"), values.get("lastname")) if part]
             values["fullname"] = " ".join(names) or None

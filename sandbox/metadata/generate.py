@@ -192,18 +192,14 @@ def _navigations(
     """
     found: dict[str, dict[str, Any]] = {}
     for bind, rule in binds.items():
-        own = bind.lower() == lookup or bind.lower().startswith(lookup + "_")
-        if own and not any(other != bind and other.lower() == lookup for other in binds):
-            sets = rule["entity_set"].split("|")
-            targets = [logical_names.get(name, _singular(name)) for name in sets]
+        first = bind.lower().partition("_")[0]
+        if lookup in (bind.lower(), first, f"{first}id"):
+            targets = [logical_names.get(name, _singular(name)) for name in rule["entity_set"].split("|")]
             found[bind] = {"column": lookup, "targets": targets, "on": rule["allowed_on"]}
-        elif bind.lower() == lookup:
-            sets = rule["entity_set"].split("|")
-            targets = [logical_names.get(name, _singular(name)) for name in sets]
-            found[bind] = {"column": lookup, "targets": targets, "on": rule["allowed_on"]}
-    if not found:
-        found[lookup] = {"column": lookup, "targets": column["targets"], "on": "none"}
-    return found
+    if found:
+        column["targets"] = list(dict.fromkeys(target for item in found.values() for target in item["targets"]))
+        return found
+    return {lookup: {"column": lookup, "targets": column["targets"], "on": "none"}}
 
 
 def _singular(entity_set: str) -> str:

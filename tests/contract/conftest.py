@@ -1,0 +1,51 @@
+"""Fixtures the contract tests share: the published schemas, and a whole sandbox on sockets with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataverse_world import LiveSandbox, World
+
+from sandbox.runtime import Sandbox, SandboxConfig
+
+SCHEMAS = Path(__file__).parents[3] / "shared" / "contract" / "schemas"
+
+
+def published(system: str) -> dict[str, dict[str, Any]]:
+    """The published schemas of a system by entity set; the test is skipped where they are not at hand."""
+    folder = SCHEMAS / system
+    if not folder.is_dir():
+        pytest.skip(f"the published schemas are not at hand ({system})")
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+@pytest.fixture(scope="session")
+def dataverse_schemas() -> dict[str, dict[str, Any]]:
+    return published("dataverse")
+
+
+@pytest.fixture
+def sales() -> World:
+    """A fresh Dataverse environment."""
+    return World()
+
+
+@pytest.fixture(scope="session")
+def live_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
+    """All four origins in a thread of their own, so that synchronous clients can be pointed at them."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
+    thread.start()
+    sandbox = Sandbox(SandboxConfig(state_dir=tmp_path_factory.mktemp("sandbox")))
+    info = asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(60)
+    yield LiveSandbox(sandbox, info)
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(60)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()

@@ -1,0 +1,526 @@
+"""The sales process in Dataverse: prices and totals, who may edit what and when, states, and the actions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from dataverse_world import World, bind, closing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.dataverse import DataverseError
+from sandbox.store import Row
+
+PRICED = ("totallineitemamount", "totaldiscountamount", "totalamountlessfreight", "totaltax", "totalamount")
+
+
+def _totals(row: Row) -> list[Decimal]:
+    return [row[name] for name in PRICED]
+
+
+def _amounts(*values: str) -> list[Decimal]:
+    return [Decimal(value) for value in values]
+
+
+# --- prices and totals -----------------------------------------------------------------------------------------------
+
+
+def test_a_catalogue_line_takes_its_price_from_the_price_list(sales: World) -> None:
+    quote = sales.quote(sales.line("10", manualdiscountamount="50.00", tax="95.00"))
+
+    (line,) = sales.lines(quote)
+    assert line["priceperunit"] == Decimal(100)
+    assert line["baseamount"] == Decimal(1000)
+    assert line["extendedamount"] == Decimal(1045)
+    assert line["pricingerrorcode"] == 0
+    assert line["productname"] == "Product P100"
+    assert _totals(quote) == _amounts("950", "0", "950", "95", "1045")
+    assert quote["totallineitemdiscountamount"] == Decimal(50)
+
+
+def test_an_overridden_price_wins_over_the_price_list(sales: World) -> None:
+    quote = sales.quote(sales.line("3", ispriceoverridden=True, priceperunit="33.33"))
+
+    assert quote["totalamount"] == Decimal("99.99")
+
+
+def test_a_price_that_is_not_overridden_is_replaced(sales: World) -> None:
+    quote = sales.quote(sales.line("1", priceperunit="1.00"))
+
+    assert sales.lines(quote)[0]["priceperunit"] == Decimal(100)
+
+
+def test_the_headers_discounts_and_freight_come_after_the_lines(sales: World) -> None:
+    quote = sales.quote(
+        sales.line("10", tax="100.00"),
+        discountpercentage=Decimal(10),
+        discountamount=Decimal("25.50"),
+        freightamount=Decimal("12.34"),
+    )
+
+    assert _totals(quote) == _amounts("1000", "125.50", "874.50", "100", "986.84")
+
+
+def test_totals_follow_every_change_of_lines_and_header(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    other = sales.dataverse.create(
+        "quotedetails", sales.line("2", sales.p250) | bind("quoteid", "quotes", quote["quoteid"]), user=sales.rita
+    )
+    assert sales.again(quote)["totalamount"] == Decimal(600)
+
+    sales.dataverse.update("quotedetails", other["quotedetailid"], {"quantity": Decimal(1)}, user=sales.rita)
+    assert sales.again(quote)["totalamount"] == Decimal(350)
+
+    sales.dataverse.update("quotes", quote["quoteid"], {"discountpercentage": Decimal(10)}, user=sales.rita)
+    assert sales.again(quote)["totalamount"] == Decimal(315)
+
+    sales.dataverse.delete("quotedetails", other["quotedetailid"], user=sales.rita)
+    assert sales.again(quote)["totalamount"] == Decimal(90)
+
+
+def test_totals_that_callers_send_are_computed_all_the_same(sales: World) -> None:
+    quote = sales.quote(sales.line("1"), totalamount=Decimal(1))
+
+    assert quote["totalamount"] == Decimal(100)
+
+
+def test_amounts_have_their_twin_in_the_base_currency(sales: World) -> None:
+    prices = sales.dataverse.create(
+        "pricelevels", {"name": "EUR", **bind("transactioncurrencyid", "transactioncurrencies", sales.eur)}
+    )["pricelevelid"]
+
+    quote = sales.quote(
+        sales.line("1", ispriceoverridden=True, priceperunit="80.00"), **bind("pricelevelid", "pricelevels", prices)
+    )
+
+    assert (quote["totalamount"], quote["totalamount_base"]) == (Decimal(80), Decimal(100))
+
+
+def test_amounts_are_rounded_to_the_currencys_decimals(sales: World) -> None:
+    yen = bind("transactioncurrencyid", "transactioncurrencies", sales.jpy)
+    prices = sales.dataverse.create("pricelevels", {"name": "JPY", **yen})["pricelevelid"]
+
+    quote = sales.quote(
+        sales.line("3", ispriceoverridden=True, priceperunit="33.5"), **bind("pricelevelid", "pricelevels", prices)
+    )
+
+    assert quote["totalamount"] == Decimal(101)
+
+
+def test_a_price_list_in_another_currency_is_refused(sales: World) -> None:
+    with pytest.raises(DataverseError) as caught:
+        sales.quote(**bind("transactioncurrencyid", "transactioncurrencies", sales.eur))
+
+    assert caught.value.code == "0x80048cee"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"quantity": None}, 4),
+        ({"ispriceoverridden": True}, 5),
+        ({"productid@odata.bind": None}, 6),
+        ({"uomid@odata.bind": None}, 10),
+    ],
+)
+def test_a_line_that_cannot_be_priced_says_why(sales: World, change: Row, code: int) -> None:
+    quote = sales.quote({**sales.line("1"), **change})
+
+    assert sales.lines(quote)[0]["pricingerrorcode"] == code
+    assert quote["pricingerrorcode"] == 1
+
+
+def test_a_product_that_is_not_in_the_price_list_has_no_price(sales: World) -> None:
+    product = sales.dataverse.create("products", {"name": "New", "productnumber": "NEW"})["productid"]
+
+    quote = sales.quote(sales.line("1", product))
+
+    assert sales.lines(quote)[0]["pricingerrorcode"] == 11
+
+
+def test_a_write_in_line_needs_no_product(sales: World) -> None:
+    line = {"isproductoverridden": True, "productdescription": "Assembly", "quantity": Decimal(2)}
+
+    quote = sales.quote({**line, "priceperunit": Decimal("10.00")})
+
+    assert quote["totalamount"] == Decimal(20)
+
+
+@pytest.mark.parametrize(("method", "percentage", "price"), [(2, "80", "96"), (3, "50", "90"), (6, "20", "62.5")])
+def test_a_price_list_item_may_be_a_share_of_price_or_cost(
+    sales: World, method: int, percentage: str, price: str
+) -> None:
+    product = sales.dataverse.create(
+        "products",
+        {
+            "name": "Derived",
+            "productnumber": "DERIVED",
+            "price": Decimal(120),
+            "currentcost": Decimal(60),
+            "standardcost": Decimal(50),
+        },
+    )["productid"]
+    item: dict[str, Any] = {"pricingmethodcode": method, "percentage": Decimal(percentage)}
+    item |= bind("productid", "products", product) | bind("uomid", "uoms", sales.each)
+    sales.dataverse.create("productpricelevels", item | bind("pricelevelid", "pricelevels", sales.prices))
+
+    quote = sales.quote(sales.line("1", product))
+
+    assert quote["totalamount"] == Decimal(price)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.decimals("0.01", "9999", places=2), st.decimals("0.01", "999", places=2), st.decimals(0, 1, places=2)
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    percentage=st.decimals(0, 50, places=1),
+)
+def test_header_totals_add_up_exactly(lines: list[tuple[Decimal, Decimal, Decimal]], percentage: Decimal) -> None:
+    sales = World()
+    bodies = [
+        sales.line(str(quantity), ispriceoverridden=True, priceperunit=str(price), tax=str(tax))
+        for quantity, price, tax in lines
+    ]
+
+    quote = sales.quote(*bodies, discountpercentage=percentage)
+
+    rows = sales.lines(quote)
+    assert quote["totallineitemamount"] == sum(row["extendedamount"] - row["tax"] for row in rows)
+    assert quote["totalamountlessfreight"] == quote["totallineitemamount"] - quote["totaldiscountamount"]
+    assert quote["totalamount"] == quote["totalamountlessfreight"] + quote["totaltax"]
+    assert quote["totalamount"] == quote["totalamount"].quantize(Decimal("0.01"))
+
+
+# --- owners and numbers ----------------------------------------------------------------------------------------------
+
+
+def test_a_quote_belongs_to_its_owners_business_unit(sales: World) -> None:
+    other = sales.dataverse.create("businessunits", {"name": "DEMF"})["businessunitid"]
+    rolf = sales.dataverse.create(
+        "systemusers", {"firstname": "Rolf", "lastname": "R", **bind("businessunitid", "businessunits", other)}
+    )["systemuserid"]
+    quote = sales.quote()
+    assert quote["_owningbusinessunit_value"] == sales.unit
+
+    sales.dataverse.update("quotes", quote["quoteid"], bind("ownerid", "systemusers", rolf))
+
+    assert sales.again(quote)["_owningbusinessunit_value"] == other
+
+
+def test_quotes_get_a_number_of_their_own_or_the_one_sent(sales: World) -> None:
+    first, second = sales.quote(), sales.quote()
+
+    assert first["quotenumber"].startswith("QUO-")
+    assert first["quotenumber"] != second["quotenumber"]
+    assert sales.quote(quotenumber="Q-1001")["quotenumber"] == "Q-1001"
+    assert first["revisionnumber"] == 0
+
+
+# --- what can be edited ----------------------------------------------------------------------------------------------
+
+
+def test_only_a_draft_quote_can_be_edited(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+    line = sales.lines(quote)[0]["quotedetailid"]
+    new_line = sales.line("1") | bind("quoteid", "quotes", quote["quoteid"])
+
+    header = sales.refused("PATCH", f"quotes({quote['quoteid']})", {"name": "Changed"})
+    assert header[0] == 400
+    assert "read only" in header[2]
+    refusals = [
+        sales.refused("POST", "quotedetails", new_line),
+        sales.refused("PATCH", f"quotedetails({line})", {"quantity": Decimal(2)}),
+        sales.refused("DELETE", f"quotedetails({line})"),
+    ]
+    assert [refusal[:2] for refusal in refusals] == [(400, "0x80043b09")] * 3
+    unchanged = sales.again(quote)
+    assert (unchanged["name"], unchanged["totalamount"]) == ("A quote", Decimal(100))
+
+
+def test_columns_of_our_solution_can_be_written_in_any_state(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+
+    answer = sales.request("PATCH", f"quotes({quote['quoteid']})", {"q2c_creditstatus": 100000002})
+
+    assert answer.status_code == 204
+    assert sales.again(quote)["q2c_creditstatus"] == 100000002
+
+
+def test_a_submitted_order_is_read_only_for_people_but_not_for_the_application(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"}, user=sales.rita)["salesorderid"]
+    sales.dataverse.update("salesorders", order, {"statecode": 1, "statuscode": 3}, user=sales.rita)
+
+    with pytest.raises(DataverseError):
+        sales.dataverse.update("salesorders", order, {"description": "by rita"}, user=sales.rita)
+    sales.dataverse.update("salesorders", order, {"description": "by the application"}, user=sales.app_user)
+
+    assert sales.dataverse.get("salesorders", order)["description"] == "by the application"  # type: ignore[index]
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({"statecode": 1}, (1, 2)),
+        ({"statecode": 1, "statuscode": 3}, (1, 3)),
+        ({"statecode": 1, "statuscode": 1}, None),
+        ({"statecode": 2, "statuscode": 4}, None),
+        ({"statecode": 3}, None),
+        ({"statuscode": 2}, None),
+        ({"statecode": 9}, None),
+    ],
+)
+def test_a_draft_quotes_state_by_update(sales: World, change: Row, outcome: tuple[int, int] | None) -> None:
+    quote = sales.quote(sales.line("1"))
+
+    answer = sales.request("PATCH", f"quotes({quote['quoteid']})", change)
+
+    row = sales.again(quote)
+    if outcome is None:
+        assert answer.status_code == 400
+        assert "0x80048408" in answer.text or "0x8004431A" in answer.text
+        assert (row["statecode"], row["statuscode"]) == (0, 1)
+    else:
+        assert (row["statecode"], row["statuscode"]) == outcome
+        assert sales.lines(quote)[0]["quotestatecode"] == 1
+
+
+def test_a_quote_cannot_be_created_active(sales: World) -> None:
+    assert sales.refused("POST", "quotes", {"name": "x", "statecode": 1})[:2] == (400, "0x80048408")
+
+
+def test_an_invoice_is_paid_by_update(sales: World) -> None:
+    invoice = sales.dataverse.create("invoices", {"name": "Invoice"})["invoiceid"]
+
+    sales.request("PATCH", f"invoices({invoice})", {"statecode": 2, "statuscode": 100001})
+
+    row = sales.dataverse.get("invoices", invoice)
+    assert row is not None
+    assert (row["statecode"], row["statuscode"]) == (2, 100001)
+
+
+# --- actions ---------------------------------------------------------------------------------------------------------
+
+
+def test_win_then_convert_makes_an_order_of_the_quote(sales: World) -> None:
+    quote = sales.quote(sales.line("10", manualdiscountamount="50.00", tax="95.00"), discountpercentage=Decimal(1))
+    sales.activate(quote)
+
+    won = sales.request("POST", "WinQuote", {"Status": 4, "QuoteClose": closing("quote", quote)})
+    body = {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": False, "Columns": ["ordernumber", "totalamount"]}}
+    converted = sales.request("POST", "ConvertQuoteToSalesOrder", body)
+
+    assert won.status_code == 204
+    assert converted.status_code == 200
+    assert (sales.again(quote)["statecode"], sales.again(quote)["statuscode"]) == (2, 4)
+    (order,) = sales.dataverse.rows("salesorder", quoteid=quote["quoteid"])
+    assert (order["statecode"], order["statuscode"]) == (0, 1)
+    assert order["_ownerid_value"] == sales.rita
+    assert order["_owningbusinessunit_value"] == sales.unit
+    assert order["_customerid_value"] == sales.account
+    assert _totals(order) == _totals(sales.again(quote))
+    (line,) = sales.dataverse.rows("salesorderdetail", salesorderid=order["salesorderid"])
+    assert line["_quotedetailid_value"] == sales.lines(quote)[0]["quotedetailid"]
+    assert (line["quantity"], line["extendedamount"]) == (Decimal(10), Decimal(1045))
+    (close,) = sales.dataverse.rows("quoteclose", quoteid=quote["quoteid"])
+    assert close["statecode"] == 1
+
+
+@pytest.mark.parametrize("state", ["draft", "won", "closed"])
+def test_only_an_active_quote_can_be_won(sales: World, state: str) -> None:
+    quote = sales.quote(sales.line("1"))
+    if state == "won":
+        sales.activate(quote)
+        sales.close("WinQuote", quote, 4)
+    elif state == "closed":
+        sales.close("CloseQuote", quote, 5)
+
+    body = {"Status": 4, "QuoteClose": closing("quote", quote)}
+
+    assert sales.refused("POST", "WinQuote", body)[:2] == (400, "0x80048408")
+
+
+def test_a_draft_quote_cannot_be_converted(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+
+    refused = sales.refused("POST", "ConvertQuoteToSalesOrder", {"QuoteId": quote["quoteid"]})
+
+    assert refused[:2] == (400, "0x80048408")
+    assert sales.dataverse.rows("salesorder") == []
+
+
+def test_an_active_quote_is_won_when_it_is_converted(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+
+    sales.dataverse.action("ConvertQuoteToSalesOrder", {"QuoteId": quote["quoteid"]}, user=sales.rita)
+
+    assert sales.again(quote)["statecode"] == 2
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(5, 5), (6, 6), (7, 7), (-1, 7)])
+def test_a_quote_is_closed_with_the_status_sent(sales: World, status: int, outcome: int) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+
+    sales.close("CloseQuote", quote, status)
+
+    row = sales.again(quote)
+    assert (row["statecode"], row["statuscode"]) == (3, outcome)
+    assert row["closedon"]
+
+
+def test_revising_a_closed_quote_makes_the_next_revision(sales: World) -> None:
+    quote = sales.quote(
+        sales.line("1", manualdiscountamount="5.00"),
+        sales.line("2", sales.p250),
+        quotenumber="Q-77",
+        q2c_approvalstatus=100000003,
+        expireson="2026-12-31",
+    )
+    sales.activate(quote)
+    sales.close("CloseQuote", quote, 7)
+
+    body = {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": True}}
+    answer = sales.request("POST", "ReviseQuote", body)
+
+    assert answer.status_code == 200
+    (old, new) = sorted(sales.dataverse.rows("quote", quotenumber="Q-77"), key=lambda row: row["revisionnumber"])
+    assert (old["statecode"], old["statuscode"]) == (3, 7)
+    assert (new["statecode"], new["statuscode"], new["revisionnumber"]) == (0, 1, 1)
+    assert new["totalamount"] == old["totalamount"]
+    assert new["expireson"] == "2026-12-31"
+    assert new["q2c_approvalstatus"] == 100000000
+    assert new["_ownerid_value"] == sales.rita
+    assert [line["quantity"] for line in sales.lines(new)] == [Decimal(1), Decimal(2)]
+
+
+@pytest.mark.parametrize("state", ["draft", "active", "won"])
+def test_only_a_closed_quote_can_be_revised(sales: World, state: str) -> None:
+    quote = sales.quote(sales.line("1"))
+    if state != "draft":
+        sales.activate(quote)
+    if state == "won":
+        sales.close("WinQuote", quote, 4)
+
+    assert sales.refused("POST", "ReviseQuote", {"QuoteId": quote["quoteid"]})[0] == 400
+    assert len(sales.dataverse.rows("quote")) == 1
+
+
+def test_a_quote_is_not_revised_twice_at_the_same_time(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.close("CloseQuote", quote, 7)
+    sales.dataverse.action("ReviseQuote", {"QuoteId": quote["quoteid"]}, user=sales.rita)
+
+    assert sales.refused("POST", "ReviseQuote", {"QuoteId": quote["quoteid"]})[:2] == (400, "0x80048d00")
+
+
+def test_an_opportunity_is_won_with_its_actual_revenue(sales: World) -> None:
+    opportunity = sales.dataverse.create(
+        "opportunities", {"name": "Deal", **bind("customerid_account", "accounts", sales.account)}
+    )
+    close = closing("opportunity", opportunity) | {
+        "actualrevenue": Decimal("950.00"),
+        "actualend": "2026-11-30T09:00:00Z",
+    }
+
+    answer = sales.request("POST", "WinOpportunity", {"Status": 3, "OpportunityClose": close})
+
+    row = sales.dataverse.get("opportunities", opportunity["opportunityid"])
+    assert row is not None
+    assert answer.status_code == 204
+    assert (row["statecode"], row["statuscode"]) == (1, 3)
+    assert (row["actualvalue"], row["actualclosedate"]) == (Decimal(950), "2026-11-30")
+    again = {"Status": 3, "OpportunityClose": closing("opportunity", opportunity)}
+    assert sales.refused("POST", "WinOpportunity", again)[:2] == (400, "0x80040515")
+
+
+@pytest.mark.parametrize("status", [4, 5])
+def test_an_opportunity_is_lost(sales: World, status: int) -> None:
+    opportunity = sales.dataverse.create("opportunities", {"name": "Deal"})
+
+    sales.request(
+        "POST", "LoseOpportunity", {"Status": status, "OpportunityClose": closing("opportunity", opportunity)}
+    )
+
+    row = sales.dataverse.get("opportunities", opportunity["opportunityid"])
+    assert row is not None
+    assert (row["statecode"], row["statuscode"]) == (2, status)
+
+
+def test_an_order_is_fulfilled_in_part_and_then_completely(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+    for status in (100002, 100001):
+        body = {"Status": status, "OrderClose": closing("order", order)}
+
+        assert sales.request("POST", "FulfillSalesOrder", body).status_code == 204
+
+        row = sales.dataverse.get("salesorders", order["salesorderid"])
+        assert row is not None
+        assert (row["statecode"], row["statuscode"]) == (3, status)
+    assert sales.refused("POST", "FulfillSalesOrder", body)[:2] == (400, "0x80048408")
+
+
+def test_an_order_is_cancelled(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+
+    sales.request("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": closing("order", order)})
+
+    row = sales.dataverse.get("salesorders", order["salesorderid"])
+    assert row is not None
+    assert (row["statecode"], row["statuscode"]) == (2, 4)
+
+
+def test_an_order_close_without_its_type_is_refused(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+    close = closing("order", order)
+    del close["@odata.type"]
+
+    status, _, message = sales.refused("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": close})
+
+    assert status == 400
+    assert "@odata.type" in message
+
+
+def test_calculate_price_takes_up_a_new_list_price(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    (item,) = sales.dataverse.rows("productpricelevel", productid=sales.p100)
+    sales.dataverse.update("productpricelevels", item["productpricelevelid"], {"amount": Decimal(110)})
+    assert sales.again(quote)["totalamount"] == Decimal(100)
+
+    target = {"@odata.type": "Microsoft.Dynamics.CRM.quote", "quoteid": quote["quoteid"]}
+    answer = sales.request("POST", "CalculatePrice", {"Target": target})
+
+    assert answer.status_code == 204
+    assert sales.again(quote)["totalamount"] == Decimal(110)
+
+
+def test_a_draft_product_is_published(sales: World) -> None:
+    product = sales.dataverse.create("products", {"name": "New", "productnumber": "NEW"})
+    assert (product["statecode"], product["statuscode"]) == (2, 0)
+
+    sales.request("POST", f"products({product['productid']})/Microsoft.Dynamics.CRM.PublishProductHierarchy", {})
+
+    assert sales.dataverse.rows("product", productnumber="NEW")[0]["statecode"] == 0
+
+
+def test_an_integration_users_invoice_is_stored_as_sent() -> None:
+    sales = World(sales_order_integration=True)
+    sales.dataverse.update("systemusers", sales.app_user, {"isintegrationuser": True})
+    body = {"name": "Invoice", "totalamount": Decimal("627.00"), "totaltax": Decimal("57.00")}
+
+    sales.request("POST", "invoices", body)
+
+    (invoice,) = sales.dataverse.rows("invoice")
+    assert (invoice["totalamount"], invoice["totaltax"]) == (Decimal(627), Decimal(57))

@@ -1,0 +1,154 @@
+"""Microsoft's own Python client for Dataverse, pointed at the sandbox over TLS with a token from its Entra ID.
+
+What a client somebody else wrote can do here is the best proof that the sandbox speaks Dataverse's language.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+import requests
+from azure.core.credentials import AccessToken
+from dataverse_world import LiveSandbox
+from PowerPlatform.Dataverse.client import DataverseClient
+from PowerPlatform.Dataverse.core.errors import HttpError
+from PowerPlatform.Dataverse.models.upsert import UpsertItem
+
+
+class _SandboxCredential:
+    """Client credentials at the sandbox's token endpoint, as azure-identity gets them from Entra ID."""
+
+    def __init__(self, live: LiveSandbox) -> None:
+        self._live = live
+
+    def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        info = self._live.info
+        answer = requests.post(
+            f"{info.entra}/{info.tenant}/oauth2/v2.0/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": info.client_id,
+                "client_secret": info.client_secret,
+                "scope": scopes[0],
+            },
+            verify=info.ca_file,
+            timeout=10,
+        )
+        answer.raise_for_status()
+        found = answer.json()
+        return AccessToken(found["access_token"], int(found["expires_in"]))
+
+
+@pytest.fixture
+def client(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataverseClient]:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", live_sandbox.info.ca_file)
+    with DataverseClient(live_sandbox.info.dataverse, _SandboxCredential(live_sandbox)) as found:
+        yield found
+
+
+def test_creates_reads_updates_and_deletes_a_row(client: DataverseClient) -> None:
+    account_id = client.records.create("account", {"name": "Fabrikam", "accountnumber": "SDK-1", "creditlimit": 5000})
+
+    row = client.records.retrieve("account", account_id, select=["name", "creditlimit"])
+    assert row["name"] == "Fabrikam"
+    assert Decimal(str(row["creditlimit"])) == 5000
+
+    client.records.update("account", account_id, {"name": "Fabrikam Inc."})
+    assert client.records.retrieve("account", account_id, select=["name"])["name"] == "Fabrikam Inc."
+
+    client.records.delete("account", account_id)
+    assert client.records.retrieve("account", account_id, select=["name"]) is None
+
+
+def test_a_choice_can_be_sent_by_its_label(client: DataverseClient) -> None:
+    account_id = client.records.create("account", {"name": "Litware", "customertypecode": "Customer"})
+
+    assert client.records.retrieve("account", account_id, select=["customertypecode"])["customertypecode"] == 3
+
+
+def test_queries_page_by_page(client: DataverseClient) -> None:
+    marker = f"Paged {uuid.uuid4()}"
+    ids = client.records.create("account", [{"name": f"{marker} {number:02d}"} for number in range(7)])
+    assert len(set(ids)) == 7
+
+    pages = list(
+        client.records.list_pages(
+            "account",
+            filter=f"startswith(name,'{marker}')",
+            select=["name"],
+            orderby=["name desc"],
+            page_size=3,
+        )
+    )
+
+    assert [len(page) for page in pages] == [3, 3, 1]
+    names = [row["name"] for page in pages for row in page]
+    assert names == [f"{marker} {number:02d}" for number in reversed(range(7))]
+
+
+def test_updates_many_rows_in_one_request(client: DataverseClient) -> None:
+    ids = client.records.create("account", [{"name": "Many 1"}, {"name": "Many 2"}])
+
+    client.records.update("account", ids, {"websiteurl": "https://many.example"})
+
+    rows = [client.records.retrieve("account", row_id, select=["websiteurl"]) for row_id in ids]
+    assert [row["websiteurl"] for row in rows] == ["https://many.example"] * 2
+
+
+def test_upserts_by_alternate_key(client: DataverseClient) -> None:
+    number = f"Q2C-{uuid.uuid4().hex[:12].upper()}"
+    key = {"q2c_financeordernumber": number}
+
+    client.records.upsert("salesorder", [UpsertItem(alternate_key=key, record={"name": "first"})])
+    client.records.upsert("salesorder", [UpsertItem(alternate_key=key, record={"name": "second"})])
+
+    rows = list(client.records.list("salesorder", filter=f"q2c_financeordernumber eq '{number}'", select=["name"]))
+    assert [row["name"] for row in rows] == ["second"]
+
+
+def test_batch_with_a_change_set_and_references(client: DataverseClient) -> None:
+    batch = client.batch.new()
+    with batch.changeset() as changes:
+        account = changes.records.create("account", {"name": "Batch account"})
+        changes.records.update("account", account, {"telephone1": "555-0100"})
+    batch.records.list("account", filter="name eq 'Batch account'", select=["telephone1"])
+
+    result = batch.execute()
+
+    assert not result.has_errors
+    assert [response.status_code for response in result.responses] == [204, 204, 200]
+    assert result.responses[-1].data["value"][0]["telephone1"] == "555-0100"
+
+
+def test_a_failed_change_set_leaves_nothing(client: DataverseClient) -> None:
+    marker = f"Atomic {uuid.uuid4()}"
+    batch = client.batch.new()
+    with batch.changeset() as changes:
+        changes.records.create("account", {"name": marker})
+        changes.records.create("account", {"name": "x" * 161})
+
+    result = batch.execute(continue_on_error=True)
+
+    assert [response.error_code for response in result.failed] == ["0x80044331"]
+    assert list(client.records.list("account", filter=f"name eq '{marker}'", select=["name"])) == []
+
+
+def test_knows_tables_and_columns_from_metadata(client: DataverseClient) -> None:
+    info = client.tables.get("quote")
+    assert info is not None
+    assert info["entity_set_name"] == "quotes"
+
+    columns = client.tables.list_columns("quote")
+    assert {"q2c_approvalstatus", "quotenumber"} <= {column["LogicalName"] for column in columns}
+
+
+def test_an_error_carries_dataverse_code_and_text(client: DataverseClient) -> None:
+    with pytest.raises(HttpError) as caught:
+        client.records.create("account", {"name": "x" * 161})
+
+    assert caught.value.status_code == 400
+    assert "0x80044331" in str(caught.value.details)
+    assert "exceeded the maximum allowed length of '160'" in str(caught.value)
