@@ -81,7 +81,7 @@ class Pages:
             request,
             customers=self._desk.office.customers(None),
             items=sorted({(item.number, item.name) for item in self._desk.dataset.items}),
-            reps=sorted(reps, key=lambda person: ("sales_rep" not in person["roles"][0], person["name"])),
+            reps=reps,
             terms=list(PAYMENT_TERMS),
             lines=range(_FORM_LINES),
         )

@@ -163,9 +163,7 @@ class EntraId:
 
     def _account_picker(self, form: Mapping[str, str], application: Application, unknown: bool) -> Response:
         hint = self.directory.find(form.get("login_hint", ""))
-        people = sorted(
-            self.directory.people.values(), key=lambda person: (person != hint, person.company, person.name)
-        )
+        people = sorted(self.directory.people.values(), key=lambda person: person != hint)
         hidden = {key: value for key, value in form.items() if key != "user"}
         page = self._pages.get_template("authorize.html").render(
             application=application, people=people, hidden=hidden, unknown=unknown
