@@ -106,6 +106,11 @@ def test_ten_dollars_off_three_pieces_come_back_as_exactly_ten():
     assert spread(D("10"), [D(1)] * 3, "JPY") == (D(4), D(3), D(3))
 
 
+def test_who_lost_most_by_rounding_down_is_served_first():
+    assert spread(D("0.02"), [D(1), D(3), D(3)], "USD") == (D("0.00"), D("0.01"), D("0.01"))
+    assert spread(D("1.00"), [D(1), D(2), D(3)], "JPY") == (D(0), D(0), D(1))
+
+
 def test_weights_of_nothing_share_evenly():
     assert spread(D("1.00"), [D(0), D(0)], "USD") == (D("0.50"), D("0.50"))
 
