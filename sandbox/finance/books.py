@@ -97,6 +97,9 @@ class Books:
         self.events = events
         self.companies: dict[str, Company] = {}
         self.rates: dict[tuple[str, str], Decimal] = {}
+        self.open_values: dict[int, tuple[Row, Decimal, Decimal]] = {}
+        """What is still to be invoiced of an order, by record id: valid for this very version of its row and tax rate.
+        Every change of a line writes its order too, so an unchanged order has unchanged lines."""
         self._sequences: dict[tuple[str, str], int] = {}
         self._last_record = FIRST_RECORD_ID
         for entity_set in entity_sets().values():
@@ -117,6 +120,7 @@ class Books:
         self.db.tables["Settlements"].clear()
         self.companies.clear()
         self.rates.clear()
+        self.open_values.clear()
         self._sequences.clear()
 
     def company(self, identifier: str) -> Company:

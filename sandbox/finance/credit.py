@@ -70,6 +70,17 @@ def open_order_value(books: Books, company: Company, order: Row) -> Decimal:
     if order["SalesOrderStatus"] in ("Invoiced", "Canceled"):
         return Decimal(0)
     currency = order["CurrencyCode"]
+    known = books.open_values.get(order["_record"])
+    if known is not None and known[0] is order and known[1] == company.tax_pct:
+        whole = known[2]
+    else:
+        whole = _to_be_invoiced(books, company, order)
+        books.open_values[order["_record"]] = (order, company.tax_pct, whole)
+    return round_money(books.in_accounting_currency(whole, currency, company), company.currency)
+
+
+def _to_be_invoiced(books: Books, company: Company, order: Row) -> Decimal:
+    currency = order["CurrencyCode"]
     net = total(
         line["LineAmount"]
         * (line["OrderedSalesQuantity"] - line["_cancelled"] - line["_invoiced"])
@@ -79,7 +90,7 @@ def open_order_value(books: Books, company: Company, order: Row) -> Decimal:
     _, _, whole = document_totals(
         round_money(net, currency), order["TotalDiscountPercentage"], company.tax_pct, currency
     )
-    return round_money(books.in_accounting_currency(whole, currency, company), company.currency)
+    return whole
 
 
 def judge(books: Books, company: Company, order: Row) -> Verdict | None:
