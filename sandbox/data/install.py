@@ -35,6 +35,13 @@ def install(dataset: Dataset, dataverse: Dataverse, finance: Finance, directory:
     _fill_sales(dataset, dataverse)
 
 
+def install_customer(dataset: Dataset, dataverse: Dataverse, finance: Finance, customer: Customer) -> None:
+    """Add one customer to both systems: the account in Sales and the customer of the same number in Finance."""
+    _add_customer(dataset, finance, customer)
+    with dataverse.db.transaction():
+        _add_account(dataset.company(customer.company), dataverse, customer)
+
+
 # --- Finance ---------------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from sandbox.desk.requests import (
     EndpointsRequest,
     LimitsRequest,
     LinesRequest,
+    NewCustomerRequest,
     PaymentRequest,
     QuoteRequest,
     ReviseRequest,
@@ -84,6 +85,7 @@ class DeskApi:
             ("POST", "/orders/{company}/{number}/{action}", self.act_on_order),
             ("POST", "/payments", self.pay),
             ("GET", "/customers", self.list_customers),
+            ("POST", "/customers", self.create_customer),
             ("GET", "/customers/{company}/{account}", self.get_customer),
             ("PUT", "/customers/{company}/{account}", self.change_customer),
             ("POST", "/jobs/totals", self.run_totals_job),
@@ -97,6 +99,7 @@ class DeskApi:
             ("DELETE", "/faults", self.delete_faults),
             ("GET", "/autopilot", self.get_autopilot),
             ("PUT", "/autopilot", self.put_autopilot),
+            ("GET", "/endpoints", self.get_endpoints),
             ("PUT", "/endpoints", self.put_endpoints),
             ("PUT", "/limits", self.put_limits),
             ("PUT", "/clock", self.put_clock),
@@ -158,6 +161,10 @@ class DeskApi:
     async def list_customers(self, request: Request) -> Any:
         """Customers with their credit figures, of one `company` or of all."""
         return self._desk.office.customers(request.query_params.get("company"))
+
+    async def create_customer(self, request: Request) -> Any:
+        """Make a customer in both systems."""
+        return self._desk.add_customer(parse(await request.body(), NewCustomerRequest))
 
     async def get_customer(self, request: Request) -> Any:
         """A customer's credit figures."""
@@ -235,6 +242,10 @@ class DeskApi:
         """Configure the autopilot."""
         await self._desk.play(parse(await request.body(), AutopilotConfig))
         return self._desk.autopilot_status()
+
+    async def get_endpoints(self, request: Request) -> Any:
+        """Where the product listens."""
+        return self._desk.endpoints()
 
     async def put_endpoints(self, request: Request) -> Any:
         """Say where the product listens."""

@@ -7,9 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sandbox.data.install import install
-from sandbox.data.model import Dataset
-from sandbox.dataverse import Dataverse
+from sandbox.data.install import install, install_customer
+from sandbox.data.model import Customer, Dataset, OpenInvoice
+from sandbox.dataverse import Dataverse, DataverseError
 from sandbox.desk.autopilot import Autopilot
 from sandbox.desk.back_office import BackOffice
 from sandbox.desk.deciders import Deciders
@@ -17,11 +17,13 @@ from sandbox.desk.movement import Movement
 from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
 from sandbox.desk.rep import Rep
-from sandbox.desk.requests import EndpointsRequest, LimitsRequest
+from sandbox.desk.requests import DeskError, EndpointsRequest, LimitsRequest, NewCustomerRequest
 from sandbox.entra.directory import WEB_CLIENT_ID, Application, Directory
 from sandbox.faults import FaultPlan, RequestLog
-from sandbox.finance import Finance
+from sandbox.finance import Finance, FinanceError
 from sandbox.store import Clock
+
+_DUE_IN_DAYS = 10
 
 
 class Desk:
@@ -93,6 +95,37 @@ class Desk:
             self.rep.enter_planned(planned)
         self.office.remember_start()
 
+    def add_customer(self, wanted: NewCustomerRequest) -> dict[str, Any]:
+        """Make a customer in both systems; returns its credit figures.
+
+        Raises:
+            DeskError: 404, no such company; 409, there is such a customer already, or a system refuses a value.
+        """
+        company = wanted.company.lower()
+        try:
+            self.dataset.company(company)
+        except KeyError:
+            raise DeskError(f"no company {wanted.company}", field="company", status=404) from None
+        if self._finance.get("CustomersV3", (company, wanted.account)) is not None:
+            raise DeskError(f"customer {wanted.account} exists already", field="account", status=409)
+        customer = Customer(
+            company,
+            wanted.account,
+            wanted.name,
+            wanted.credit_limit,
+            unlimited=wanted.unlimited,
+            threshold_pct=wanted.threshold_pct,
+            payment_terms=wanted.payment_terms,
+            open_invoices=(OpenInvoice(wanted.open_ar, _DUE_IN_DAYS),) if wanted.open_ar else (),
+        )
+        try:
+            install_customer(self.dataset, self._dataverse, self._finance, customer)
+        except FinanceError as error:
+            raise DeskError(str(error), status=409, system="finance") from error
+        except DataverseError as error:
+            raise DeskError(error.message, status=409, system="dataverse") from error
+        return self.office.customer(company, wanted.account)
+
     def set_clock(self, offset_seconds: float) -> dict[str, Any]:
         """Put the sandbox's clock ahead of (or behind) the real one."""
         self._clock.offset = timedelta(seconds=offset_seconds)
@@ -111,6 +144,11 @@ class Desk:
                 web.client_id, web.display_name, web.secret, tuple(endpoints.web_redirect_uris)
             )
         return {"ok": True}
+
+    def endpoints(self) -> dict[str, Any]:
+        """Where the product listens, with the secrets it is told by: the desk hides nothing of the sandbox."""
+        url, key = self._webhook or (None, None)
+        return {"dataverse_webhook": {"url": url, "key": key}, "finance_events": {"url": self._finance.events.endpoint}}
 
     def set_limits(self, wanted: LimitsRequest) -> dict[str, Any]:
         """Change how much the systems bear before they throttle; says what holds now."""

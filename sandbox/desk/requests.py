@@ -116,6 +116,23 @@ class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payment_terms: str | None = None
 
 
+class NewCustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A customer of one company, made in both systems; amounts in the company's currency.
+
+    `open_ar` is one unpaid invoice from before, due in ten days; `threshold_pct` the share of the limit that Finance's
+    credit management allows to be used.
+    """
+
+    company: str
+    account: str
+    name: str
+    credit_limit: Decimal = Decimal(0)
+    unlimited: bool = False
+    threshold_pct: Decimal = Decimal(100)
+    payment_terms: str = "Net 30"
+    open_ar: Decimal = Decimal(0)
+
+
 class ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far the sandbox's clock is ahead of the real one."""
 
