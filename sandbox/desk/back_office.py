@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.data.model import Dataset
 from sandbox.desk.requests import CustomerRequest, DeskError, LineQuantity, PaymentRequest
 from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
-from sandbox.finance.orders import order_totals
+from sandbox.finance.totals import order_totals
 from sandbox.store import Change, Row
 
 _ORDER = (

@@ -12,24 +12,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance.amounts import document_totals, line_amount
-from sandbox.finance.books import Books, Company, total
+from sandbox.finance.amounts import line_amount
+from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import InfologError, PostingRefused, must_be_filled, not_found_in
 from sandbox.finance.masterdata import blocks, sales_price
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS, EntitySet, day_stamp, stamp
+from sandbox.finance.totals import NOT_CALCULATED
 from sandbox.store import Row
 
 HEADER_SOURCE: Final = "SalesTable (SalesTable)"
 LINE_SOURCE: Final = "SalesLine (SalesLine)"
-NOT_CALCULATED: Final[Row] = {
-    "AreTotalsCalculated": "No",
-    "OrderTotalAmount": Decimal(0),
-    "OrderTotalTaxAmount": Decimal(0),
-    "OrderTotalChargesAmount": Decimal(0),
-    "OrderTotalDiscountAmount": Decimal(0),
-    "TotalDiscountAmount": Decimal(0),
-}
-
 _HEADER_NOT_EDITABLE: Final = {
     "SalesOrderStatus": "Status",
     "SalesOrderProcessingStatus": "Processing status",
@@ -168,6 +160,7 @@ def _header_defaults(books: Books, company: Company, customer: Row, invoice_cust
         "SalesOrderStatus": "Backorder",
         "SalesOrderProcessingStatus": "Active",
         "_confirmed": False,
+        "_confirmed_as": (),
         "_picked": False,
         "_confirmations": 0,
         **NOT_CALCULATED,
@@ -438,32 +431,6 @@ def delete_line(books: Books, entity: EntitySet, company: Company, row: Row) -> 
     header = books.order(company, row["SalesOrderNumber"])
     books.delete(SALES_LINES, row)
     books.update(SALES_ORDERS, header, NOT_CALCULATED)
-
-
-def order_totals(books: Books, company: Company, header: Row) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """(net of lines, document discount, tax, total incl. tax) of an order, in its currency."""
-    lines = books.lines(company, header["SalesOrderNumber"])
-    net = total(line["LineAmount"] for line in lines)
-    discount, tax, whole = document_totals(
-        net, header["TotalDiscountPercentage"], company.tax_pct, header["CurrencyCode"]
-    )
-    return net, discount, tax, whole
-
-
-def calculate_totals(books: Books, company: Company, header: Row) -> Row:
-    """Store an order's totals, as the batch job Calculate sales totals does."""
-    _, discount, tax, whole = order_totals(books, company, header)
-    return books.update(
-        SALES_ORDERS,
-        header,
-        {
-            "AreTotalsCalculated": "Yes",
-            "OrderTotalAmount": whole,
-            "OrderTotalTaxAmount": tax,
-            "OrderTotalDiscountAmount": discount,
-            "TotalDiscountAmount": discount,
-        },
-    )
 
 
 def _refuse_closed(entity: EntitySet, header: Row) -> None:

@@ -26,7 +26,7 @@ SLIP_LINES: Final = "ShipmentPackingSlipJournalLines"
 def confirm(
     books: Books, company: Company, number: str, *, release: bool = False, reason: str = "", user: str = ""
 ) -> str:
-    """Post a confirmation.
+    """Post a confirmation; an order that is confirmed as it stands is not confirmed again.
 
     Args:
         books: Where to book.
@@ -43,31 +43,47 @@ def confirm(
         PostingRefused: Nothing to confirm, the customer is on hold, or credit management blocks it (the order is in
             the hold list then).
     """
+    if release:
+        with books.db.transaction():
+            credit.release(books, company, books.order(company, number), reason, user)
     order = books.order(company, number)
+    content = _content(books, company, order)
+    if order["_confirmed_as"] == content:
+        return _confirmation_number(order)
     _refuse_blocked(books, company, order, "confirm")
     if order["SalesOrderStatus"] in ("Invoiced", "Canceled"):
         raise PostingRefused(f"Sales order {number} has status {order['SalesOrderStatus']} and cannot be confirmed.")
     if not books.lines(company, number):
         raise PostingRefused(f"Sales order {number} has no lines to confirm.")
-    if release:
-        credit.release(books, company, order, reason, user)
     refuse_without_credit(books, company, number, "confirm")
     with books.db.transaction():
-        order = books.order(company, number)
-        count = order["_confirmations"] + 1
-        books.update(
-            SALES_ORDERS, order, {"_confirmed": True, "_confirmations": count, "_DocumentStatus": "Confirmation"}
-        )
+        changes = {
+            "_confirmed": True,
+            "_confirmed_as": content,
+            "_confirmations": order["_confirmations"] + 1,
+            "_DocumentStatus": "Confirmation",
+        }
+        order = books.update(SALES_ORDERS, order, changes)
         refresh_status(books, company, number)
-        confirmation = f"{number}-{count}"
         fields = {
             "SalesOrderId": number,
             "CustAccount": order["OrderingCustomerAccountNumber"],
-            "ConfirmationNumber": confirmation,
+            "ConfirmationNumber": _confirmation_number(order),
             "LegalEntity": company.id,
         }
         books.events.emit(SALES_ORDER_CONFIRMED, company.id, fields)
-    return confirmation
+    return _confirmation_number(order)
+
+
+def _confirmation_number(order: Row) -> str:
+    return f"{order['SalesOrderNumber']}-{order['_confirmations']}"
+
+
+def _content(books: Books, company: Company, order: Row) -> tuple[Any, ...]:
+    """What a confirmation confirms: the document discount, and each line's quantity and net amount."""
+    lines = books.lines(company, order["SalesOrderNumber"])
+    ordered = tuple((line["InventoryLotId"], line["OrderedSalesQuantity"], line["LineAmount"]) for line in lines)
+    return (order["TotalDiscountPercentage"], *ordered)
 
 
 def refuse_without_credit(books: Books, company: Company, number: str, checkpoint: credit.Checkpoint) -> None:

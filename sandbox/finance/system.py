@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from sandbox.finance import credit, orders, receivables, shipping
+from sandbox.finance import credit, receivables, shipping
 from sandbox.finance.amounts import due_date, round_money
 from sandbox.finance.books import Books, Company, CreditSettings
 from sandbox.finance.errors import MalformedRequest, PostingRefused, RecordNotFound
@@ -20,6 +20,7 @@ from sandbox.finance.masterdata import add_currency, set_up_company
 from sandbox.finance.model import SALES_ORDERS, EntitySet, day_of, entity_sets
 from sandbox.finance.odata_service import ODataService
 from sandbox.finance.posting import OPERATIONS, run_operation
+from sandbox.finance.totals import calculate_totals
 from sandbox.finance.writes import create_row, delete_row, read_body, update_row
 from sandbox.odata.filters import compile_filter
 from sandbox.store import Clock, Database, Row
@@ -350,7 +351,7 @@ class Finance:
         ]
         with self.db.transaction():
             for row in stale:
-                orders.calculate_totals(self.books, self.company(row["dataAreaId"]), row)
+                calculate_totals(self.books, self.company(row["dataAreaId"]), row)
         return len(stale)
 
     def place_hold(self, company: str, number: str, reason: str) -> None:
@@ -445,7 +446,7 @@ class Finance:
                 SALES_ORDERS, self.books.order(target, created), {"_confirmed": True, "_DocumentStatus": "Confirmation"}
             )
             shipping.refresh_status(self.books, target, created)
-            orders.calculate_totals(self.books, target, self.books.order(target, created))
+            calculate_totals(self.books, target, self.books.order(target, created))
 
     # --- events and life ---------------------------------------------------------------------------------------------
 

@@ -153,6 +153,16 @@ async def test_a_lowered_limit_blocks_the_packing_slip(world: World) -> None:
     assert _holds(world)[0]["Active"] == "No"
 
 
+async def test_a_confirmed_order_can_be_released_too(world: World) -> None:
+    world.order("SO-1")
+    world.ok("confirm", SalesOrderId="SO-1")
+    world.finance.set_credit_limit("usmf", "US-001", Decimal("1000.00"))
+    world.refused("packingSlip", SalesOrderId="SO-1")
+    world.ok("confirm", SalesOrderId="SO-1", ReleaseFromCreditHold="Yes", ReleaseReason="Known customer")
+    assert _state(world) == ("No", "Yes")
+    world.ok("packingSlip", SalesOrderId="SO-1")
+
+
 async def test_a_payment_makes_room(world: World) -> None:
     world.finance.set_credit_limit("usmf", "US-001", Decimal("1045.00"))
     invoice = world.finance.seed_open_invoice("usmf", "US-001", Decimal("100.00"), due_in_days=5)

@@ -116,10 +116,17 @@ async def test_statuses_follow_the_quantities(world: World) -> None:
     assert (state["SalesStatus"], state["DocumentStatus"], state["CustAccount"]) == ("Invoiced", "Invoice", "US-001")
 
 
-async def test_a_confirmation_again_is_a_new_one(world: World) -> None:
+async def test_an_unchanged_order_is_confirmed_once(world: World) -> None:
     world.order("SO-1")
     numbers = [world.ok("confirm", SalesOrderId="SO-1")["ConfirmationNumber"] for _ in range(2)]
-    assert numbers == ["SO-1-1", "SO-1-2"]
+    assert numbers == ["SO-1-1", "SO-1-1"]
+    assert len(world.finance.events.history) == 1
+    [line] = world.finance.query("SalesOrderLinesV3", SalesOrderNumber="SO-1")
+    world.finance.update("SalesOrderLinesV3", ("usmf", line["InventoryLotId"]), {"OrderedSalesQuantity": 11})
+    assert world.ok("confirm", SalesOrderId="SO-1")["ConfirmationNumber"] == "SO-1-2"
+    world.ok("packingSlip", SalesOrderId="SO-1")
+    world.ok("invoice", SalesOrderId="SO-1")
+    assert world.ok("confirm", SalesOrderId="SO-1")["ConfirmationNumber"] == "SO-1-2"
 
 
 async def test_an_order_without_lines_cannot_be_confirmed(world: World) -> None:
