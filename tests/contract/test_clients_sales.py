@@ -71,6 +71,12 @@ def invoice(number: str, *, quantity: str, net: str, tax: str, open_amount: str 
     )
 
 
+async def tokens_asked(clients: Clients) -> int:
+    """How many tokens Entra ID was asked for."""
+    log = await clients.play("GET", "/requests")
+    return sum(1 for entry in log if entry["system"] == "entra" and entry["path"].endswith("/token"))
+
+
 async def test_the_application_is_known_and_the_tables_have_our_columns(clients: Clients) -> None:
     assert await clients.dataverse.who_am_i()
     assert {"q2c_approvalstatus", "quotenumber"} <= await clients.dataverse.columns("quote")
@@ -334,8 +340,10 @@ async def test_after_a_429_nothing_is_sent_until_the_pause_is_over(clients: Clie
 
 async def test_a_refused_token_is_replaced_once_and_the_request_repeated(clients: Clients) -> None:
     await clients.dataverse.who_am_i()
+    asked = await tokens_asked(clients)
     await clients.fault("dataverse", "GET", "WhoAmI", status=401)
     assert await clients.dataverse.who_am_i()
+    assert await tokens_asked(clients) == asked + 1
     await clients.fault("dataverse", "GET", "WhoAmI", status=401, times=2)
     with pytest.raises(Unauthorized):
         await clients.dataverse.who_am_i()
@@ -353,12 +361,9 @@ async def test_a_wrong_secret_is_told_with_entra_s_code(live_sandbox: LiveSandbo
 
 async def test_many_waiters_ask_entra_for_one_token(clients: Clients, live_sandbox: LiveSandbox) -> None:
     tokens = ClientCredentials(credentials(live_sandbox), live_sandbox.info.dataverse)
-    log = await clients.play("GET", "/requests")
-    before = sum(1 for entry in log if entry["system"] == "entra" and entry["path"].endswith("/token"))
+    asked = await tokens_asked(clients)
     got = await asyncio.gather(*(tokens.token() for _ in range(20)))
-    log = await clients.play("GET", "/requests")
-    after = sum(1 for entry in log if entry["system"] == "entra" and entry["path"].endswith("/token"))
-    assert len(set(got)) == 1 and after == before + 1
+    assert len(set(got)) == 1 and await tokens_asked(clients) == asked + 1
 
 
 async def test_a_server_that_is_not_there_is_transient_even_for_a_write(live_sandbox: LiveSandbox) -> None:

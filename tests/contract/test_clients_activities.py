@@ -1,0 +1,301 @@
+"""Activities of Sales and Finance against the running sandbox, with the scenarios' numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from clients_world import Clients, clients_of
+from dataverse_world import LiveSandbox
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+import policies
+from activities import signatures as ask_for
+from activities.finance import FinanceWork
+from activities.sales import SalesWork
+from activities.snapshots import SalesQuotes
+from domain import names
+from domain.messages import ReviewRequest
+from dynamics.sales_records import FulfilmentChoice, Quote
+
+D = Decimal
+POLICY = policies.load(None)
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Work:
+    """The activities of one worker, and the clients beneath them."""
+
+    clients: Clients
+    sales: SalesWork
+    finance: FinanceWork
+    quote: ask_for.QuoteRef | None = None
+
+    async def run(
+        self, work: Callable[[Argument], Awaitable[Result]], argument: Argument, *, attempt: int = 1
+    ) -> Result:
+        """Run one activity as a worker does."""
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(
+            environment.info, attempt=attempt, workflow_id=names.case_id("usmf", "QUO-1")
+        )
+        return await environment.run(work, argument)
+
+    async def assess(self, *lines: dict[str, Any], **header: Any) -> Any:
+        """Submit a quote and assess it."""
+        quote = await self.clients.quote(*lines, **header)
+        self.quote = reference(quote, header.get("company", "usmf"))
+        return await self.run(self.finance.assess_quote, ask_for.AssessQuote(quote=self.quote, case_id="c"))
+
+    async def accept(self) -> None:
+        """The rep activates the quote, the customer accepts it."""
+        assert self.quote is not None
+        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/activate")
+        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
+
+
+def worker(clients: Clients, **options: Any) -> Work:
+    quotes = SalesQuotes(clients.dataverse, POLICY)
+    return Work(clients, SalesWork(clients.dataverse, quotes), FinanceWork(quotes, clients.finance, POLICY, **options))
+
+
+def reference(quote: Quote, company: str) -> ask_for.QuoteRef:
+    return ask_for.QuoteRef(company=company, quote_number=quote.number, quote_id=str(quote.id), revision=quote.revision)
+
+
+@pytest.fixture
+async def work(live_sandbox: LiveSandbox) -> AsyncIterator[Work]:
+    async with clients_of(live_sandbox) as clients:
+        yield worker(clients)
+
+
+def p100(quantity: str = "10", **columns: Any) -> dict[str, Any]:
+    return {"item": "P100", "quantity": quantity} | columns
+
+
+def p250(quantity: str, **columns: Any) -> dict[str, Any]:
+    return {"item": "P250", "quantity": quantity} | columns
+
+
+async def test_s01_a_small_discount_needs_nobody_and_shows_the_exposure(work: Work) -> None:
+    found = await work.assess(p100(discount_pct="5"))
+    assert found.problems == () and found.stale == ""
+    assert (found.net, found.tax, found.total, found.list_net) == (D("950.00"), D("95.00"), D("1045.00"), D("1000.00"))
+    assert found.plan.steps == () and found.owner.upn == "rita@contoso.example"
+    assert found.payment_terms == "Net 30" and found.customer_account == "US-001"
+    assert found.soft_credit.passed and found.soft_credit.this_order == D("1045.00")
+    assert found.expires_at > datetime.now(UTC) + timedelta(days=1)
+
+
+async def test_s02_a_director_is_asked_for_22_per_cent(work: Work) -> None:
+    found = await work.assess(p250("100", discount_pct="22"))
+    assert (found.net, found.list_net) == (D("19500.00"), D("25000.00"))
+    assert [(step.level, step.role) for step in found.plan.steps] == [(1, "sales_manager"), (2, "sales_director")]
+    assert [reason.text for reason in found.plan.steps[1].reasons] == ["22 % > 20 %", "margin 23.08 % < 25 %"]
+
+
+async def test_s41_what_is_wrong_goes_back_to_the_rep(work: Work) -> None:
+    empty = await work.assess()
+    assert [problem.code for problem in empty.problems] == ["NO_LINES"]
+    bad = await work.assess(p100("1.5"), p100("3", price="0"))
+    assert {problem.code for problem in bad.problems} == {"BAD_QTY", "NO_PRICE"}
+
+
+async def test_an_unicode_text_survives_in_its_normal_form(work: Work) -> None:
+    text = "U\u0308ni\u0308co\u0308d\u00e9 \U0001f69a 株式会社 \u200fעברית"
+    await work.assess(p100(description=text))
+    assert work.quote is not None
+    review = await work.run(
+        work.finance.review_lines,
+        ReviewRequest(**work.quote.model_dump(), snapshot_hash="not seen by this worker"),
+    )
+    assert [line.description for line in review.lines] == ["Ünïcödé \U0001f69a 株式会社 \u200fעברית"]
+    assert (review.total_lines, review.lines[0].list_price, review.lines[0].cost) == (1, D("100"), D("60"))
+
+
+async def test_a_request_taken_back_or_a_deleted_quote_is_stale(work: Work) -> None:
+    await work.assess(p100())
+    assert work.quote is not None
+    ask = ask_for.AssessQuote(quote=work.quote, case_id="c")
+    await work.clients.dataverse.odata.patch(f"quotes({work.quote.quote_id})", {"q2c_approvalstatus": 100000000})
+    assert "taken back" in (await work.run(work.finance.assess_quote, ask)).stale
+    await work.clients.dataverse.odata.delete(f"quotes({work.quote.quote_id})")
+    assert "deleted" in (await work.run(work.finance.assess_quote, ask)).stale
+
+
+async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: Work) -> None:
+    clients, finance, sales = work.clients, work.finance, work.sales
+    key = f"Q2C-{uuid4().hex[:12].upper()}"
+    made = await clients.quote(p100(discount_pct="5"), opportunity=True, customer="US-004")
+    quote = work.quote = reference(made, "usmf")
+    before = len(await clients.requests())
+    found = await work.run(finance.assess_quote, ask_for.AssessQuote(quote=quote, case_id="c"))
+    mark = ask_for.MarkQuote(quote=quote, approval_status="approved", case_id="c", credit_status="passed")
+    await work.run(sales.mark_quote, mark)
+    await work.accept()
+    ready = await work.run(
+        finance.prepare_order,
+        ask_for.PrepareOrder(
+            quote=quote,
+            approved_hash=found.snapshot_hash,
+            price_hash=found.price_hash,
+            order_number=key,
+            customer_account="US-004",
+        ),
+    )
+    assert ready.snapshot_hash == found.snapshot_hash and ready.differences == () and ready.drift == ()
+    assert ready.state == "won" and ready.accepted_at is not None and not ready.existing_order
+    assert ready.credit.unlimited and ready.price_hash == found.price_hash
+    create = ask_for.CreateOrder(
+        quote=quote, approved_hash=found.snapshot_hash, order_number=key, customer_account="US-004"
+    )
+    created = await work.run(finance.create_order, create)
+    assert (created.order_number, created.found, created.net, created.rounding_difference) == (key, False, D(950), 0)
+    confirm = ask_for.ConfirmOrder(company="usmf", order_number=key)
+    assert (await work.run(finance.confirm_order, confirm)).confirmation_number == f"{key}-1"
+    recorded = await work.run(
+        sales.record_order,
+        ask_for.RecordOrder(
+            quote=quote,
+            sales_order_id=None,
+            order_number=key,
+            opportunity_id=found.opportunity_id,
+            revenue=created.net,
+            credit_status="passed",
+        ),
+    )
+    await clients.play("POST", f"/orders/usmf/{key}/ship", {})
+    shipment = ask_for.RecordShipment(
+        sales_order_id=recorded.sales_order_id, shipped=({"line_no": 1, "shipped": 10},), complete=True, slips=("PS",)
+    )
+    await work.run(sales.record_shipment, shipment)
+    await clients.play("POST", f"/orders/usmf/{key}/invoice", {})
+    ref = ask_for.BillingRef(company="usmf", order_number=key, customer_account="US-004")
+    billing = await work.run(finance.read_billing, ref)
+    invoice = billing.invoices[0]
+    assert (invoice.total, invoice.open_amount, billing.status) == (D("1045.00"), D("1045.00"), "Invoiced")
+    assert [(line.line_no, line.net) for line in invoice.lines] == [(1, D("950.00"))]
+    assert [(slip.shipped[0].line_no, slip.shipped[0].shipped) for slip in billing.slips] == [(1, D(10))]
+    record = ask_for.RecordInvoice(
+        sales_order_id=recorded.sales_order_id,
+        quote_id=quote.quote_id,
+        customer_account="US-004",
+        order_number=key,
+        invoices=billing.invoices,
+        order_invoiced=True,
+    )
+    await work.run(sales.record_invoice, record)
+    pay = {"company": "usmf", "customer": "US-004", "amount": "1045.00"}
+    settle = [{"invoice": invoice.invoice_number, "amount": "1045.00"}]
+    await clients.play("POST", "/payments", pay | {"settlements": settle})
+    billing = await work.run(finance.read_billing, ref)
+    assert billing.invoices[0].open_amount == 0
+    paid = ask_for.RecordPayment(sales_order_id=recorded.sales_order_id, invoices=billing.invoices, order_paid=True)
+    await work.run(sales.record_payment, paid)
+    assert len(await clients.requests()) - before == 13
+    order = (await clients.dataverse.read_quote(made.id)).orders[0]
+    assert (order.fulfilment, order.finance_number) == (FulfilmentChoice.CLOSED, key)
+
+
+async def prepared(work: Work, lines: list[dict[str, Any]], **header: Any) -> ask_for.CreateOrder:
+    """What asks for the order of an approved and accepted quote of US-004."""
+    found = await work.assess(*lines, customer="US-004", **header)
+    assert work.quote is not None
+    mark = ask_for.MarkQuote(quote=work.quote, approval_status="approved", case_id="c")
+    await work.run(work.sales.mark_quote, mark)
+    await work.accept()
+    return ask_for.CreateOrder(
+        quote=work.quote,
+        approved_hash=found.snapshot_hash,
+        order_number=f"Q2C-{uuid4().hex[:12].upper()}",
+        customer_account="US-004",
+    )
+
+
+async def test_another_worker_orders_the_same_content(work: Work) -> None:
+    create = await prepared(work, [p100("3", discount_amount="10.00"), p250("1")])
+    created = await work.run(worker(work.clients).finance.create_order, create)
+    assert [(line.line_no, line.amount) for line in created.lines] == [(1, D("290.00")), (2, D("250.00"))]
+
+
+async def test_s10_content_that_was_not_approved_is_never_ordered(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    changed = create.model_copy(update={"approved_hash": "0" * 64})
+    with pytest.raises(ApplicationError) as failure:
+        await work.run(work.finance.create_order, changed)
+    assert failure.value.type == "ContentChanged" and failure.value.non_retryable
+    assert await work.clients.finance.find_order("usmf", create.order_number) is None
+
+
+async def test_s26_an_order_in_doubt_is_found_and_not_made_again(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    await work.clients.fault("finance", "POST", r"/data/\$batch", drop="after")
+    with pytest.raises(ApplicationError) as failure:
+        await work.run(work.finance.create_order, create)
+    assert failure.value.type == "UnknownOutcome" and not failure.value.non_retryable
+    again = await work.run(work.finance.create_order, create, attempt=2)
+    assert again.found and again.net == D("1000.00")
+
+
+async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    await work.run(work.finance.create_order, create)
+    confirm = ask_for.ConfirmOrder(company="usmf", order_number=create.order_number)
+    await work.clients.fault("finance", "POST", "confirm", drop="after")
+    with pytest.raises(ApplicationError):
+        await work.run(work.finance.confirm_order, confirm)
+    before = [entry for entry in await work.clients.requests() if entry["path"].endswith("/confirm")]
+    await work.run(work.finance.confirm_order, confirm, attempt=2)
+    after = [entry for entry in await work.clients.requests() if entry["path"].endswith("/confirm")]
+    assert len(after) == len(before)
+
+
+async def test_being_throttled_is_told_with_its_pause_and_pages_nobody(work: Work) -> None:
+    await work.assess(p100())
+    assert work.quote is not None
+    await work.clients.fault("dataverse", "PATCH", "quotes", status=429, retry_after=30)
+    mark = ask_for.MarkQuote(quote=work.quote, approval_status="pending", case_id="c")
+    with pytest.raises(ApplicationError) as failure:
+        await work.run(work.sales.mark_quote, mark)
+    assert failure.value.type == "Throttled" and failure.value.category.name == "BENIGN"
+    assert failure.value.next_retry_delay is not None
+    assert timedelta(seconds=30) <= failure.value.next_retry_delay <= timedelta(seconds=33)
+
+
+async def test_a_quote_closed_twice_is_closed(work: Work) -> None:
+    await work.assess(p100())
+    assert work.quote is not None
+    close = ask_for.CloseQuote(quote=work.quote, reason="expired", text="Expired on 2026-11-30")
+    for _ in range(2):
+        await work.run(work.sales.close_quote, close)
+
+
+async def test_s16_without_credit_management_a_limit_of_zero_is_unlimited(work: Work) -> None:
+    held = await work.assess(p100(), customer="US-003")
+    assert not held.soft_credit.passed and held.soft_credit.reasons[0].code == "NO_CREDIT"
+    without = worker(work.clients, credit_management={"usmf": False})
+    passed = await without.assess(p100(), customer="US-003")
+    assert passed.soft_credit.passed and passed.soft_credit.reasons[0].code == "UNLIMITED"
+
+
+async def test_s17_an_overdue_customer_is_seen_as_such(work: Work) -> None:
+    found = await work.assess(p100(discount_pct="5"), customer="US-005")
+    assert not found.soft_credit.passed and [r.code for r in found.soft_credit.reasons] == ["OVERDUE"]
+    assert found.soft_credit.exposure == D("21045.00")
+
+
+async def test_a_header_discount_reaches_finance_to_the_cent(work: Work) -> None:
+    create = await prepared(work, [p100("3"), p250("7", discount_amount="0.01")], header_discount_pct="3.33")
+    snapshot_net = D("1981.73")  # (300.00 + 1,749.99) less 3.33 % = 1,981.7253
+    created = await work.run(work.finance.create_order, create)
+    assert (created.net, created.rounding_difference) == (snapshot_net, D(0))
+    assert sum(line.amount for line in created.lines) == snapshot_net
