@@ -37,10 +37,11 @@ class RuleMatch(Record):
 def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]:
     """The rules a priced quote meets, in the order of the policy."""
     matches = []
-    for rule in policy.discount.rules:
-        texts = [text for condition in rule.when if (text := _why(condition, priced))]
-        if texts:
-            matches.append(RuleMatch(rule=rule, reasons=tuple(Reason(rule=rule.id, text=text) for text in texts)))
+    with arithmetic():
+        for rule in policy.discount.rules:
+            reasons = [Reason(rule=rule.id, text=text) for test in rule.when if (text := _why(test, priced))]
+            if reasons:
+                matches.append(RuleMatch(rule=rule, reasons=tuple(reasons)))
     return tuple(matches)
 
 
@@ -153,8 +154,7 @@ def _below_floor(priced: PricedQuote) -> str:
 
 
 def _floor_of(line: LineFinding, currency: str) -> str:
-    with arithmetic():
-        price = format_amount(line.net / line.quantity, currency)
+    price = format_amount(line.net / line.quantity, currency)
     return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
 
 

@@ -23,8 +23,8 @@ class LineViolation(ValueError):
 class LineLedger(Record):
     """Quantities of one order line, in its sales unit, none negative (lifecycle: line ledger).
 
-    Always: shipped is at most ordered x (1 + over-delivery) - cancelled; invoiced is at most shipped; returned is at
-    most shipped; credited is at most invoiced.
+    Shipped is at most ordered x (1 + over-delivery) - cancelled; invoiced is at most shipped; returned is at most
+    shipped; credited is at most invoiced. An over-delivery that is allowed is invoiced as well.
     """
 
     line_no: int
@@ -50,8 +50,8 @@ class LineLedger(Record):
 
     @property
     def open_to_invoice(self) -> Decimal:
-        """Shipped and not invoiced (invoices follow deliveries)."""
-        return self.shipped - self.invoiced
+        """Shipped and not invoiced (invoices follow deliveries); 0 where more was invoiced."""
+        return max(self.shipped - self.invoiced, Decimal(0))
 
     @property
     def net_delivered(self) -> Decimal:
@@ -63,52 +63,32 @@ class LineLedger(Record):
         """Nothing is left to ship or to invoice."""
         return self.open_to_ship == 0 and self.open_to_invoice == 0
 
+    @property
+    def violations(self) -> tuple[LineViolation, ...]:
+        """What of the ledger cannot be; empty unless it was filled with what Finance reports.
+
+        No operation makes a ledger with a violation. A document of Finance may: it is a fact nobody can undo, and the
+        violation is what a person is told.
+        """
+        limits = (
+            ("OVER_DELIVERY", "shipped", self.shipped, "may be delivered", self.deliverable),
+            ("OVER_INVOICED", "invoiced", self.invoiced, "shipped", self.shipped),
+            ("OVER_RETURN", "returned", self.returned, "shipped", self.shipped),
+            ("OVER_CREDITED", "credited", self.credited, "invoiced", self.invoiced),
+        )
+        return tuple(
+            LineViolation(code, f"line {self.line_no}: {plain(quantity)} {done}, but only {plain(most)} {may}")
+            for code, done, quantity, may, most in limits
+            if quantity > most
+        )
+
     def ship(self, quantity: Decimal) -> "LineLedger":
         """Ship more of the line.
 
         Raises:
             LineViolation: BAD_QTY, or OVER_DELIVERY above what may be delivered.
         """
-        self._positive(quantity)
-        allowed = self.deliverable - self.shipped
-        if quantity > allowed:
-            raise self._violation(
-                "OVER_DELIVERY",
-                f"{plain(quantity)} more shipped where {plain(allowed)} is allowed (ordered {plain(self.ordered)}, "
-                f"cancelled {plain(self.cancelled)}, shipped before {plain(self.shipped)})",
-            )
-        return self.model_copy(update={"shipped": self.shipped + quantity})
-
-    def cancel(self, quantity: Decimal) -> "LineLedger":
-        """Cancel some of what is not shipped.
-
-        Raises:
-            LineViolation: BAD_QTY, or BELOW_SHIPPED above what is open.
-        """
-        self._positive(quantity)
-        if quantity > self.open_to_ship:
-            raise self._violation(
-                "BELOW_SHIPPED",
-                f"{plain(quantity)} cannot be cancelled, only {plain(self.open_to_ship)} is not shipped; the rest "
-                "comes back as a return",
-            )
-        return self.model_copy(update={"cancelled": self.cancelled + quantity})
-
-    def cancel_remainder(self) -> "LineLedger":
-        """Cancel all that is not shipped; nothing open changes nothing."""
-        return self.model_copy(update={"cancelled": self.cancelled + self.open_to_ship})
-
-    def take_back(self, quantity: Decimal) -> "LineLedger":
-        """Receive a return.
-
-        Raises:
-            LineViolation: BAD_QTY, or OVER_RETURN above what was delivered.
-        """
-        self._positive(quantity)
-        if quantity > self.net_delivered:
-            text = f"{plain(quantity)} returned of only {plain(self.net_delivered)} delivered"
-            raise self._violation("OVER_RETURN", text)
-        return self.model_copy(update={"returned": self.returned + quantity})
+        return self._moved(shipped=self.shipped + self._above_zero(quantity))
 
     def invoice(self, quantity: Decimal) -> "LineLedger":
         """Invoice some of what was shipped.
@@ -116,11 +96,15 @@ class LineLedger(Record):
         Raises:
             LineViolation: BAD_QTY, or OVER_INVOICED above what was shipped.
         """
-        self._positive(quantity)
-        if quantity > self.open_to_invoice:
-            text = f"{plain(quantity)} invoiced of only {plain(self.open_to_invoice)} shipped and not yet invoiced"
-            raise self._violation("OVER_INVOICED", text)
-        return self.model_copy(update={"invoiced": self.invoiced + quantity})
+        return self._moved(invoiced=self.invoiced + self._above_zero(quantity))
+
+    def take_back(self, quantity: Decimal) -> "LineLedger":
+        """Receive a return.
+
+        Raises:
+            LineViolation: BAD_QTY, or OVER_RETURN above what was shipped.
+        """
+        return self._moved(returned=self.returned + self._above_zero(quantity))
 
     def credit(self, quantity: Decimal) -> "LineLedger":
         """Credit some of what was invoiced.
@@ -128,11 +112,22 @@ class LineLedger(Record):
         Raises:
             LineViolation: BAD_QTY, or OVER_CREDITED above what was invoiced.
         """
-        self._positive(quantity)
-        if quantity > self.invoiced - self.credited:
-            text = f"{plain(quantity)} credited of only {plain(self.invoiced - self.credited)} invoiced"
-            raise self._violation("OVER_CREDITED", text)
-        return self.model_copy(update={"credited": self.credited + quantity})
+        return self._moved(credited=self.credited + self._above_zero(quantity))
+
+    def cancel(self, quantity: Decimal) -> "LineLedger":
+        """Cancel some of what is not shipped.
+
+        Raises:
+            LineViolation: BAD_QTY, or BELOW_SHIPPED above what is open.
+        """
+        if self._above_zero(quantity) > self.open_to_ship:
+            text = f"{plain(quantity)} cannot be cancelled, only {plain(self.open_to_ship)} is not shipped"
+            raise self._violation("BELOW_SHIPPED", f"{text}; the rest comes back as a return")
+        return self._moved(cancelled=self.cancelled + quantity)
+
+    def cancel_remainder(self) -> "LineLedger":
+        """Cancel all that is not shipped; nothing open changes nothing."""
+        return self._moved(cancelled=self.cancelled + self.open_to_ship)
 
     def change_order(self, ordered: Decimal) -> "LineLedger":
         """Order more or less of the line.
@@ -143,14 +138,10 @@ class LineLedger(Record):
         Raises:
             LineViolation: BAD_QTY, or BELOW_SHIPPED under what was shipped.
         """
-        self._positive(ordered)
-        changed = self.model_copy(update={"ordered": ordered})
+        changed = self.model_copy(update={"ordered": self._above_zero(ordered)})
         if changed.deliverable < self.shipped:
-            raise self._violation(
-                "BELOW_SHIPPED",
-                f"cannot be changed to {plain(ordered)}, {plain(self.shipped)} is shipped already; the rest comes back "
-                "as a return",
-            )
+            text = f"cannot be changed to {plain(ordered)}, {plain(self.shipped)} is shipped already"
+            raise self._violation("BELOW_SHIPPED", f"{text}; the rest comes back as a return")
         return changed
 
     def observe(self, *, shipped: Decimal, invoiced: Decimal) -> "LineLedger":
@@ -163,16 +154,18 @@ class LineLedger(Record):
         """
         if shipped < 0 or invoiced < 0:
             raise self._violation("BAD_QTY", f"totals {plain(shipped)} shipped and {plain(invoiced)} invoiced")
-        ledger = self
-        if shipped > self.shipped:
-            ledger = ledger.ship(shipped - self.shipped)
-        if invoiced > self.invoiced:
-            ledger = ledger.invoice(invoiced - self.invoiced)
-        return ledger
+        return self._moved(shipped=max(shipped, self.shipped), invoiced=max(invoiced, self.invoiced))
 
-    def _positive(self, quantity: Decimal) -> None:
+    def _moved(self, **quantities: Decimal) -> "LineLedger":
+        after = self.model_copy(update=quantities)
+        if after.violations:
+            raise after.violations[0]
+        return after
+
+    def _above_zero(self, quantity: Decimal) -> Decimal:
         if not quantity.is_finite() or quantity <= 0:
             raise self._violation("BAD_QTY", f"{quantity} is not a quantity above 0")
+        return quantity
 
     def _violation(self, code: str, text: str) -> LineViolation:
         return LineViolation(code, f"line {self.line_no}: {text}")

@@ -36,7 +36,7 @@ def test_s30_ship_six_cancel_the_remainder():
     with pytest.raises(LineViolation) as late:
         ledger.ship(D(4))
     assert late.value.code == "OVER_DELIVERY"
-    assert str(late.value).startswith("line 1: 4 more shipped where 0 is allowed")
+    assert str(late.value) == "line 1: 10 shipped, but only 6 may be delivered"
 
 
 def test_cancelling_twice_cancels_once():
@@ -103,6 +103,17 @@ def test_s24_reports_out_of_order_and_twice_end_where_reports_in_order_do():
     assert shuffled == in_order
 
 
+def test_what_finance_reports_is_kept_and_what_cannot_be_is_named():
+    reported = ten(shipped=12, invoiced=13, returned=0, credited=14)
+    assert [(violation.code, str(violation)) for violation in reported.violations] == [
+        ("OVER_DELIVERY", "line 1: 12 shipped, but only 10 may be delivered"),
+        ("OVER_INVOICED", "line 1: 13 invoiced, but only 12 shipped"),
+        ("OVER_CREDITED", "line 1: 14 credited, but only 13 invoiced"),
+    ]
+    assert (reported.open_to_ship, reported.open_to_invoice, reported.done) == (0, 0, True)
+    assert ten(shipped=10, invoiced=10).violations == ()
+
+
 class AnyLife(RuleBasedStateMachine):
     """I1 to I3: whatever is attempted in whatever order, the arithmetic of the line holds."""
 
@@ -128,6 +139,7 @@ class AnyLife(RuleBasedStateMachine):
     @rule()
     def cancel_remainder(self) -> None:
         self.line = self.line.cancel_remainder()
+        assert not self.line.violations
         assert self.line.open_to_ship == 0
 
     @precondition(lambda self: self.done > 0)
