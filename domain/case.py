@@ -639,7 +639,7 @@ def _billing_read(state: CaseState, fact: facts.BillingRead, policy: CasePolicy)
     return {
         "slips": slips,
         "invoices": invoices,
-        "billing_unread": (),
+        "billing_unread": tuple(document for document in state.billing_unread if document not in fact.covers),
         "exceptions": _violations(after, policy),
     }, f"Finance: {len(invoices)} invoice(s) of {total:,}, {open_amount:,} open"
 

@@ -157,6 +157,7 @@ class BillingRead(Fact):
     """Packing slips, invoices and open amounts were read from Finance."""
 
     billing: Billing
+    covers: tuple[str, ...] = Field(description="What was unread when the reading began; what came since still is")
 
 
 class ShipmentRecorded(Fact):

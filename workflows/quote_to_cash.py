@@ -420,6 +420,7 @@ class QuoteToCash(Hearing):
         )
 
     async def _read_billing(self) -> None:
+        unread = self._state.billing_unread
         billing = await self._step(
             FinanceActivities.read_billing,
             BillingRef(
@@ -430,7 +431,7 @@ class QuoteToCash(Hearing):
             queue=names.FINANCE_QUEUE,
             summary="Read invoices and settlements",
         )
-        self._apply(facts.BillingRead(billing=billing))
+        self._apply(facts.BillingRead(billing=billing, covers=unread))
 
     async def _record_shipment(self) -> None:
         state = self._state
