@@ -135,9 +135,10 @@ class FinanceWork(FinanceActivities):
         with for_deal():
             snapshot = await self._approved(ask.quote, ask.approved_hash)
             wanted = wanted_order(snapshot, ask.order_number)
-            if ask.probe or activity.info().attempt > 1:
-                await self._prove_absent(ask.quote.company, ask.order_number)
-            order = await self._finance.create_order(wanted)
+            in_doubt = ask.probe or activity.info().attempt > 1
+            if in_doubt:
+                await self._look_twice(ask.quote.company, ask.order_number)
+            order = await self._finance.create_order(wanted, in_doubt=in_doubt)
             return self._created(snapshot, order)
 
     @activity.defn(name="confirm_order")
@@ -257,10 +258,11 @@ class FinanceWork(FinanceActivities):
                 )
         return snapshot
 
-    async def _prove_absent(self, company: str, order_key: str) -> None:
-        """Look twice, apart, for an order whose creation is in doubt and whose key refuses no second one.
+    async def _look_twice(self, company: str, order_key: str) -> None:
+        """Give an order whose creation is in doubt time to appear, where no key refuses a second one.
 
-        Where our key is the order's number Finance itself refuses a second one, and `create_order` looks first.
+        Where our key is the order's number Finance itself refuses a second one, and no pause is needed. `create_order`
+        takes the second look.
         """
         if not self._finance.numbers_automatically(company):
             return

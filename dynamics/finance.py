@@ -260,12 +260,16 @@ class Finance:
             return None if number is None else await self._order(company, number)
         return await self._order(company, order_key)
 
-    async def create_order(self, wanted: NewOrder) -> FinanceOrder:
+    async def create_order(self, wanted: NewOrder, *, in_doubt: bool = False) -> FinanceOrder:
         """Make an order, once, or complete or find the one that is there.
 
         Manual numbers: one batch that looks for the order and makes it in one change set; where it is there already
         the change set is refused by its key and the order found is held against the one wanted. Automatic numbers: a
         search by `CustomerRequisitionNumber`, the header, then the lines.
+
+        Args:
+            wanted: The order.
+            in_doubt: An earlier attempt may have succeeded: look first, and write nothing if it did. One request more.
 
         Raises:
             Conflict: an order under this key differs from the one wanted; nothing was changed.
@@ -274,6 +278,8 @@ class Finance:
         """
         if self.numbers_automatically(wanted.company):
             return await self._create_numbered(wanted)
+        if in_doubt and (found := await self.find_order(wanted.company, wanted.key)) is not None:
+            return await self._complete(wanted, found)
         room = MAX_BATCH - 3
         lines = wanted.lines[:room]
         writes = (header_write(wanted, number=wanted.key), *line_writes(wanted, wanted.key, lines))

@@ -242,8 +242,19 @@ async def test_s26_an_order_in_doubt_is_found_and_not_made_again(work: Work) -> 
     with pytest.raises(ApplicationError) as failure:
         await work.run(work.finance.create_order, create)
     assert failure.value.type == "UnknownOutcome" and not failure.value.non_retryable
+    before = len(work.clients.live.sandbox.finance.db.tables["SalesOrders"])
     again = await work.run(work.finance.create_order, create, attempt=2)
     assert again.found and again.net == D("1000.00")
+    assert len(work.clients.live.sandbox.finance.db.tables["SalesOrders"]) == before
+
+
+async def test_s26_an_order_that_never_arrived_is_made_under_the_same_key(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    await work.clients.fault("finance", "POST", r"/data/\$batch", drop="before")
+    with pytest.raises(ApplicationError):
+        await work.run(work.finance.create_order, create)
+    made = await work.run(work.finance.create_order, create, attempt=2)
+    assert not made.found and made.order_number == create.order_number
 
 
 async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
