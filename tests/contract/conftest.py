@@ -31,9 +31,11 @@ def dataverse_schemas() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def sales() -> World:
+def sales() -> Iterator[World]:
     """A fresh Dataverse environment."""
-    return World()
+    world = World()
+    yield world
+    world.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-from starlette.testclient import TestClient
 
 from sandbox.dataverse import Dataverse, Limits, build_app
 from sandbox.entra.tokens import TokenAuthority
@@ -42,7 +42,8 @@ class World:
         self.dataverse = Dataverse(
             ORIGIN, clock=self.clock, limits=limits, sales_order_integration=sales_order_integration
         )
-        self.client = TestClient(build_app(self.dataverse, _AUTHORITY), base_url=ORIGIN)
+        self.app = build_app(self.dataverse, _AUTHORITY)
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self.application = token(APPLICATION)
         self.unit = self._create("businessunits", {"name": "USMF"})
         self.rita = self._user("Rita", {"azureactivedirectoryobjectid": RITA_OID})
@@ -114,20 +115,29 @@ class World:
     def activate(self, quote: Row) -> None:
         self.dataverse.update("quotes", quote["quoteid"], {"statecode": 1, "statuscode": 2}, user=self.rita)
 
-    def close(self, action: str, quote: Row, status: int) -> None:
+    def close_quote(self, action: str, quote: Row, status: int) -> None:
         self.dataverse.action(action, {"Status": status, "QuoteClose": closing("quote", quote)}, user=self.rita)
 
     def request(
         self, method: str, path: str, body: Any = None, *, bearer: str | None = None, **headers: str
     ) -> httpx.Response:
-        """A request as the application, or with another token; header names with underscores for dashes."""
+        """A request as the application, or with another token (empty: none); header names with underscores."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent["Authorization"] = f"Bearer {bearer or self.application}"
+        if bearer != "":
+            sent["Authorization"] = f"Bearer {bearer or self.application}"
         content = body if isinstance(body, bytes) else b"" if body is None else encode(body)
         if content and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
         url = path if path.startswith(("http", "/")) else f"{ROOT}/{path}"
-        return self.client.request(method, url, content=content, headers=sent)
+        return self._runner.run(self._send(method, url, content, sent))
+
+    async def _send(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ORIGIN) as client:
+            return await client.request(method, url, content=content, headers=dict(headers))
+
+    def close(self) -> None:
+        """End the event loop requests ran in."""
+        self._runner.close()
 
     def get(self, path: str, **headers: str) -> Any:
         """The JSON body of a successful read, numbers as Decimal."""

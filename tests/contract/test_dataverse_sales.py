@@ -342,9 +342,9 @@ def test_only_an_active_quote_can_be_won(sales: World, state: str) -> None:
     quote = sales.quote(sales.line("1"))
     if state == "won":
         sales.activate(quote)
-        sales.close("WinQuote", quote, 4)
+        sales.close_quote("WinQuote", quote, 4)
     elif state == "closed":
-        sales.close("CloseQuote", quote, 5)
+        sales.close_quote("CloseQuote", quote, 5)
 
     body = {"Status": 4, "QuoteClose": closing("quote", quote)}
 
@@ -374,7 +374,7 @@ def test_a_quote_is_closed_with_the_status_sent(sales: World, status: int, outco
     quote = sales.quote(sales.line("1"))
     sales.activate(quote)
 
-    sales.close("CloseQuote", quote, status)
+    sales.close_quote("CloseQuote", quote, status)
 
     row = sales.again(quote)
     assert (row["statecode"], row["statuscode"]) == (3, outcome)
@@ -390,7 +390,7 @@ def test_revising_a_closed_quote_makes_the_next_revision(sales: World) -> None:
         expireson="2026-12-31",
     )
     sales.activate(quote)
-    sales.close("CloseQuote", quote, 7)
+    sales.close_quote("CloseQuote", quote, 7)
 
     body = {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": True}}
     answer = sales.request("POST", "ReviseQuote", body)
@@ -412,7 +412,7 @@ def test_only_a_closed_quote_can_be_revised(sales: World, state: str) -> None:
     if state != "draft":
         sales.activate(quote)
     if state == "won":
-        sales.close("WinQuote", quote, 4)
+        sales.close_quote("WinQuote", quote, 4)
 
     assert sales.refused("POST", "ReviseQuote", {"QuoteId": quote["quoteid"]})[0] == 400
     assert len(sales.dataverse.rows("quote")) == 1
@@ -420,7 +420,7 @@ def test_only_a_closed_quote_can_be_revised(sales: World, state: str) -> None:
 
 def test_a_quote_is_not_revised_twice_at_the_same_time(sales: World) -> None:
     quote = sales.quote(sales.line("1"))
-    sales.close("CloseQuote", quote, 7)
+    sales.close_quote("CloseQuote", quote, 7)
     sales.dataverse.action("ReviseQuote", {"QuoteId": quote["quoteid"]}, user=sales.rita)
 
     assert sales.refused("POST", "ReviseQuote", {"QuoteId": quote["quoteid"]})[:2] == (400, "0x80048d00")
@@ -524,3 +524,4 @@ def test_an_integration_users_invoice_is_stored_as_sent() -> None:
 
     (invoice,) = sales.dataverse.rows("invoice")
     assert (invoice["totalamount"], invoice["totaltax"]) == (Decimal(627), Decimal(57))
+    sales.close()

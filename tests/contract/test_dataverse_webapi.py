@@ -26,7 +26,7 @@ def _accounts(sales: World, *names: str) -> None:
 
 
 def test_without_a_token_401_names_the_authority(sales: World) -> None:
-    answer = sales.client.get(f"{ROOT}/WhoAmI")
+    answer = sales.request("GET", "WhoAmI", bearer="")
 
     assert answer.status_code == 401
     challenge = answer.headers["WWW-Authenticate"]

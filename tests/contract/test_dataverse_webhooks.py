@@ -1,0 +1,188 @@
+"""Webhooks: which messages are sent, what they hold, in which order, and how they get lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from dataverse_world import World, bind, closing
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.dataverse import webhooks
+from sandbox.odata.jsonio import decode
+from sandbox.serving import HttpServer
+
+
+class Receiver:
+    """An endpoint that notes what it is sent and answers with the statuses it was told to, 200 after that."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.statuses: list[int] = []
+        self.app = Starlette(routes=[Route("/intake/dataverse", self._take, methods=["POST"])])
+
+    async def _take(self, request: Request) -> Response:
+        self.headers.append(dict(request.headers))
+        self.bodies.append(decode(await request.body()))
+        return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
+
+    def messages(self) -> list[tuple[str, str]]:
+        return [(body["PrimaryEntityName"], body["MessageName"]) for body in self.bodies]
+
+
+@pytest.fixture
+async def receiver(sales: World) -> AsyncIterator[Receiver]:
+    found = Receiver()
+    server = HttpServer("receiver", "127.0.0.1", 0, None)
+    await server.start(found.app)
+    sales.dataverse.set_webhook(f"{server.origin}/intake/dataverse", "s3cret")
+    yield found
+    await sales.dataverse.aclose()
+    await server.stop()
+
+
+def _attributes(entity: dict[str, Any]) -> dict[str, Any]:
+    return {item["key"]: item["value"] for item in entity["Attributes"]}
+
+
+async def test_the_reps_request_reaches_the_endpoint_as_documented(sales: World, receiver: Receiver) -> None:
+    quote = sales.quote(sales.line("1"), quotenumber="Q-1001", expireson="2026-11-30")
+    sales.dataverse.update("quotes", quote["quoteid"], {"q2c_approvalstatus": 100000001}, user=sales.rita)
+    await sales.dataverse.webhooks.drain()
+
+    assert receiver.messages() == [("quote", "Create"), ("quote", "Update")]
+    headers, body = receiver.headers[1], receiver.bodies[1]
+    assert headers["x-q2c-webhook-key"] == "s3cret"
+    assert headers["x-ms-dynamics-organization"] == "contoso"
+    assert headers["x-ms-dynamics-entity-name"] == "quote"
+    assert headers["x-ms-dynamics-request-name"] == "Update"
+    assert headers["x-ms-correlation-request-id"] == body["CorrelationId"]
+    assert body["PrimaryEntityId"] == quote["quoteid"]
+    assert (body["Stage"], body["Mode"], body["Depth"]) == (40, 1, 1)
+    assert body["InitiatingUserId"] == sales.rita
+    assert body["BusinessUnitId"] == sales.unit
+    assert body["OperationCreatedOn"].startswith("/Date(")
+    (parameter,) = body["InputParameters"]
+    target = _attributes(parameter["value"])
+    assert parameter["key"] == "Target"
+    assert parameter["value"]["__type"] == "Entity:http://schemas.microsoft.com/xrm/2011/Contracts"
+    assert target["q2c_approvalstatus"]["Value"] == 100000001
+    (image,) = body["PostEntityImages"]
+    assert image["key"] == "AsynchronousStepPrimaryName"
+    row = _attributes(image["value"])
+    assert row["quotenumber"] == "Q-1001"
+    assert row["revisionnumber"] == 0
+    assert row["statecode"]["Value"] == 0
+    assert row["owningbusinessunit"]["Name"] == "USMF"
+    assert row["owningbusinessunit"]["LogicalName"] == "businessunit"
+    assert row["ownerid"]["Id"] == sales.rita
+    assert row["expireson"] == f"/Date({int(datetime(2026, 11, 30, tzinfo=UTC).timestamp() * 1000)})/"
+    assert row["versionnumber"] > 0
+
+
+async def test_updates_of_other_columns_are_not_sent(sales: World, receiver: Receiver) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.dataverse.update("quotes", quote["quoteid"], {"description": "x"}, user=sales.rita)
+    sales.dataverse.create("accounts", {"name": "Not registered"})
+    await sales.dataverse.webhooks.drain()
+
+    assert receiver.messages() == [("quote", "Create")]
+
+
+async def test_the_life_of_a_quote_is_told_in_order(sales: World, receiver: Receiver) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+    sales.close_quote("CloseQuote", quote, 7)
+    revised = sales.dataverse.action("ReviseQuote", {"QuoteId": quote["quoteid"]}, user=sales.rita)
+    assert revised is not None
+    await sales.dataverse.webhooks.drain()
+    sales.activate(revised)
+    sales.close_quote("WinQuote", revised, 4)
+    await sales.dataverse.webhooks.drain()
+    sales.dataverse.delete("quotes", quote["quoteid"], user=sales.rita)
+    await sales.dataverse.webhooks.drain()
+
+    of_first = [body["MessageName"] for body in receiver.bodies if body["PrimaryEntityId"] == quote["quoteid"]]
+    of_second = [body["MessageName"] for body in receiver.bodies if body["PrimaryEntityId"] == revised["quoteid"]]
+    assert of_first == ["Create", "Update", "Close", "Revise", "Delete"]
+    assert of_second == ["Create", "Update", "Win"]
+    created = next(body for body in receiver.bodies if body["PrimaryEntityId"] == revised["quoteid"])
+    assert _attributes(created["PostEntityImages"][0]["value"])["revisionnumber"] == 1
+
+
+async def test_an_opportunitys_end_is_told(sales: World, receiver: Receiver) -> None:
+    opportunity = sales.dataverse.create(
+        "opportunities", {"name": "Deal", **bind("ownerid", "systemusers", sales.rita)}
+    )
+    body = {"Status": 3, "OpportunityClose": closing("opportunity", opportunity)}
+    sales.dataverse.action("WinOpportunity", body)
+    await sales.dataverse.webhooks.drain()
+
+    assert receiver.messages() == [("opportunity", "Win")]
+    image = _attributes(receiver.bodies[0]["PostEntityImages"][0]["value"])
+    assert (image["name"], image["statecode"]["Value"], image["statuscode"]["Value"]) == ("Deal", 1, 3)
+    assert image["owningbusinessunit"]["Name"] == "USMF"
+
+
+async def test_what_is_rolled_back_is_never_sent(sales: World, receiver: Receiver) -> None:
+    with pytest.raises(RuntimeError), sales.dataverse.db.transaction():
+        sales.quote(sales.line("1"))
+        raise RuntimeError
+    await sales.dataverse.webhooks.drain()
+
+    assert receiver.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "attempts", "lost"),
+    [([503], 2, 0), ([502, 504], 2, 1), ([503, 503, 503], 2, 1), ([500], 1, 1), ([429], 1, 1), ([404], 1, 1)],
+)
+async def test_only_502_503_and_504_are_retried_and_only_once(
+    sales: World,
+    receiver: Receiver,
+    statuses: list[int],
+    attempts: int,
+    lost: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks, "_RETRY_AFTER_SECONDS", 0.0)
+    receiver.statuses = list(statuses)
+
+    sales.quote()
+    await sales.dataverse.webhooks.drain()
+
+    assert len(receiver.bodies) == attempts
+    assert len(sales.dataverse.webhooks.failures) == lost
+    assert sales.dataverse.webhooks.sent == 1 - lost
+
+
+async def test_an_endpoint_that_is_down_loses_the_message_and_blocks_nobody(sales: World, receiver: Receiver) -> None:
+    sales.dataverse.set_webhook("http://127.0.0.1:9/nobody", "key")
+
+    quote = sales.quote(sales.line("1"))
+    assert sales.again(quote)["totalamount"] == 100
+    await sales.dataverse.webhooks.drain()
+
+    (failure,) = sales.dataverse.webhooks.failures
+    assert (failure.entity, failure.message, failure.row_id) == ("quote", "Create", quote["quoteid"])
+
+
+async def test_a_body_over_the_limit_loses_its_parameters_and_images(
+    sales: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert webhooks._MAX_BYTES == 256 * 1024
+    monkeypatch.setattr(webhooks, "_MAX_BYTES", 2000)
+
+    quote = sales.quote(quotenumber="Q-1")
+    await sales.dataverse.webhooks.drain()
+
+    (body,) = receiver.bodies
+    assert receiver.headers[0]["x-ms-dynamics-msg-size-exceeded"] == "true"
+    assert {"InputParameters", "PostEntityImages", "PreEntityImages", "ParentContext"}.isdisjoint(body)
+    assert body["PrimaryEntityId"] == quote["quoteid"]
