@@ -9,16 +9,20 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, Final
 
 DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3}
 """Minor units of currencies that do not have two (ISO 4217)."""
 
 
+_WIDE: Final = Context(prec=60)
+"""Digits enough for any product of two columns: nothing is rounded before it should be."""
+
+
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """Round half up to the currency's minor unit."""
-    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP, _WIDE)
 
 
 def line_amount(line: Mapping[str, Any], currency: str) -> Decimal:
@@ -27,9 +31,10 @@ def line_amount(line: Mapping[str, Any], currency: str) -> Decimal:
     (quantity × (sales price − discount per unit) ÷ price unit + charges) × (1 − discount percentage), rounded once.
     The discount amount is per unit, the fixed charge is for the whole line (X++: `SalesLine.calcLineAmount`).
     """
-    per_unit = line["SalesPrice"] - line["LineDiscountAmount"]
-    gross = line["OrderedSalesQuantity"] * per_unit / line["SalesPriceQuantity"] + line["FixedPriceCharges"]
-    return round_money(gross * (1 - line["LineDiscountPercentage"] / 100), currency)
+    with localcontext(_WIDE):
+        per_unit = line["SalesPrice"] - line["LineDiscountAmount"]
+        gross = line["OrderedSalesQuantity"] * per_unit / line["SalesPriceQuantity"] + line["FixedPriceCharges"]
+        return round_money(gross * (1 - line["LineDiscountPercentage"] / 100), currency)
 
 
 def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decimal, currency: str) -> Decimal:
@@ -39,8 +44,9 @@ def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decima
     """
     if ordered == 0:
         return Decimal(0)
-    upto = round_money(amount * (before + quantity) / ordered, currency)
-    return upto - round_money(amount * before / ordered, currency)
+    with localcontext(_WIDE):
+        upto = round_money(amount * (before + quantity) / ordered, currency)
+        return upto - round_money(amount * before / ordered, currency)
 
 
 def document_totals(
@@ -50,9 +56,10 @@ def document_totals(
 
     The total discount lowers the tax base; tax is computed once for the document, not line by line.
     """
-    discount = round_money(net_lines * discount_percentage / 100, currency)
-    tax = round_money((net_lines - discount) * tax_percentage / 100, currency)
-    return discount, tax, net_lines - discount + tax
+    with localcontext(_WIDE):
+        discount = round_money(net_lines * discount_percentage / 100, currency)
+        tax = round_money((net_lines - discount) * tax_percentage / 100, currency)
+        return discount, tax, net_lines - discount + tax
 
 
 def due_date(invoice_date: date, term: Mapping[str, Any]) -> date:

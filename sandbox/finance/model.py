@@ -30,6 +30,9 @@ _METADATA: Final = Path(__file__).parent.parent / "metadata" / "finance"
 SALES_ORDERS: Final = "SalesOrders"
 SALES_LINES: Final = "SalesOrderLines"
 
+_DECIMAL_LIMIT: Final = 10**16
+_INTEGERS: Final[Mapping[str, int]] = {"Int32": 2**31, "Int64": 2**63}
+
 _EMPTY: Final[Mapping[str, Any]] = {
     "String": "",
     "Decimal": Decimal(0),
@@ -111,9 +114,9 @@ class Property:
 
     def _of_primitive(self, value: Any) -> Any:
         kind = type(value)
-        if self.type == "Decimal" and kind in (int, Decimal):
+        if self.type == "Decimal" and kind in (int, Decimal) and abs(value) < _DECIMAL_LIMIT:
             return Decimal(value)
-        if self.type in ("Int32", "Int64") and kind is int:
+        if self.type in _INTEGERS and kind is int and abs(value) < _INTEGERS[self.type]:
             return value
         if self.type in ("String", "Guid", "Binary") and kind is str:
             return value

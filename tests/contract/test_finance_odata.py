@@ -270,6 +270,8 @@ async def test_etags_are_version_and_record_pairs_and_stale_ones_are_412(world: 
         {"NoSuchProperty": 1},
         {"CreditLimit": "100"},
         {"CreditLimit": None},
+        {"CreditLimit": 10**16},
+        {"ConsolidationDay": 2**31},
         {"OnHoldStatus": "Blocked"},
         {"OnHoldStatus": 1},
         {"CredManCustUnlimitedCredit": True},

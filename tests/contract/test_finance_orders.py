@@ -199,6 +199,11 @@ async def test_what_a_hold_status_blocks(
         ({"OrderedSalesQuantity": 1000, "SalesPrice": "99.99", "LineDiscountPercentage": "33.33"}, "USD", "66663.33"),
         ({"OrderedSalesQuantity": 1, "SalesPrice": "2.345"}, "USD", "2.35"),
         ({"OrderedSalesQuantity": 1, "SalesPrice": "0.125"}, "USD", "0.13"),
+        (
+            {"OrderedSalesQuantity": "9e15", "SalesPrice": "9876543210987654.3215"},
+            "USD",
+            "88888888898888888893500000000000.00",
+        ),
         ({"OrderedSalesQuantity": 3, "SalesPrice": "100.5"}, "JPY", "302"),
         ({"OrderedSalesQuantity": 3, "SalesPrice": "1.2345"}, "KWD", "3.704"),
         ({"OrderedSalesQuantity": 50, "SalesPrice": "100", "SalesPriceQuantity": 100}, "USD", "50.00"),
