@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,10 @@ from web.tokens import KeysUnavailable, SigningKeys
 
 log = logging.getLogger(__name__)
 _sign_ins = metrics.get_meter(__name__).create_counter("q2c_sign_ins", description="Sign-ins of people, by result")
+
+# With form_post the answer comes as a cross-site POST, to which a browser adds no SameSite=Lax cookie: state and code
+# verifier would be lost. The code in the address is useless without the verifier (PKCE) and the client secret.
+warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended", category=UserWarning)
 
 _TIMEOUT_SECONDS = 10
 _AGAIN = "Go back to the start page and sign in again."

@@ -53,6 +53,7 @@ class Site:
         )
         self._templates.filters |= {
             "money": words.money,
+            "amount": words.amount,
             "percent": words.percent,
             "quantity": words.quantity,
             "moment": words.moment,

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from markupsafe import Markup
 
-from domain.money import UnknownCurrency, format_money, plain
+from domain.money import UnknownCurrency, format_amount, format_money, plain
 from domain.views import WaitingFor
 
 _WAITING = {
@@ -29,13 +29,23 @@ _WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown
 
 
 def money(amount: Decimal | None, currency: str = "") -> str:
-    """``19,500.00 USD``; without a currency the number alone; a dash for none."""
+    """``19,500.00 USD``; a dash for none."""
     if amount is None:
         return "–"
     try:
         return format_money(amount, currency)
     except UnknownCurrency:
-        return f"{amount:,f} {currency}".rstrip()
+        return f"{amount:,.2f} {currency}".rstrip()
+
+
+def amount(value: Decimal | None, currency: str = "") -> str:
+    """``19,500.00``: an amount where its currency stands elsewhere on the page; a dash for none."""
+    if value is None:
+        return "–"
+    try:
+        return format_amount(value, currency)
+    except UnknownCurrency:
+        return f"{value:,.2f}"
 
 
 def percent(value: Decimal | None) -> str:
@@ -81,7 +91,7 @@ def words(code: str) -> str:
     """A code in words: ``partially_invoiced`` → ``Partially invoiced``; text that is no code stays as it is."""
     if not code or " " in code:
         return code
-    text = code.replace("_", " ")
+    text = (code.lower() if code.isupper() else code).replace("_", " ")
     return text[:1].upper() + text[1:]
 
 
