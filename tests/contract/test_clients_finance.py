@@ -299,3 +299,14 @@ async def test_finance_asks_for_patience(clients: Clients) -> None:
     with pytest.raises(Throttled) as throttled:
         await clients.finance.read_pricing("usmf", "US-001", ["P100"], "USD")
     assert throttled.value.retry_after == 7.0
+
+
+async def test_an_order_of_more_lines_than_a_batch_takes_is_completed(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dynamics.finance.MAX_BATCH", 5)
+    wanted = order(*(line(n) for n in range(1, 10)))
+    made = await clients.finance.create_order(wanted)
+    found = await clients.finance.find_order("usmf", wanted.key)
+    assert found is not None and made.net == found.net == D("9000.00")
+    assert [made_line.line_no for made_line in found.lines] == list(range(1, 10))

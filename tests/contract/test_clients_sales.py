@@ -408,3 +408,16 @@ async def test_times_are_aware(clients: Clients) -> None:
     quote = await clients.accepted(await clients.quote(P100))
     assert quote.closed_on is not None and quote.closed_on.tzinfo is not None
     assert quote.closed_on <= datetime.now(UTC)
+
+
+async def test_a_shipment_of_more_lines_than_a_batch_takes_goes_in_several(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(*[P250] * 7)))
+    monkeypatch.setattr("dynamics.dataverse.MAX_BATCH", 4)
+    before = len(await clients.requests())
+    await clients.dataverse.write_shipment(order.id, {n: D(2) for n in range(1, 8)}, complete=True)
+    assert len(await clients.requests()) == before + 3
+    after = await clients.dataverse.read_order(order.id)
+    assert [line.shipped for line in after.lines] == [D(2)] * 7
+    assert (after.status, after.fulfilment) == (OrderStatus.COMPLETE, FulfilmentChoice.SHIPPED)
