@@ -19,9 +19,9 @@ from typing import Any
 from sandbox.data.model import Dataset
 from sandbox.desk.back_office import BackOffice
 from sandbox.desk.plans import REST, AutopilotConfig, Plan
-from sandbox.desk.rep import Rep
+from sandbox.desk.rep import UNDECIDED, Rep
 from sandbox.desk.requests import DeskError, LineQuantity, PaymentRequest, SettlementRequest
-from sandbox.store import Change
+from sandbox.store import Change, Row
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Autopilot:
         self._looking: asyncio.Handle | None = None
         self._submitting: asyncio.Task[None] | None = None
         self._playing = asyncio.Event()
+        self._undecided: set[str] = set()
+        self._room = asyncio.Event()
 
     # --- switching -------------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Autopilot:
         self.config = AutopilotConfig(default_plan=self._dataset.default_plan)
         self._submitting = None
         self._playing.clear()
-        for memory in (self._paid, self._resubmitted, self.done, self.problems):
+        for memory in (self._paid, self._resubmitted, self._undecided, self.done, self.problems):
             memory.clear()
 
     @property
@@ -112,6 +114,7 @@ class Autopilot:
                 continue
             if change.table == "quote":
                 self._quotes_to_look_at.add(row["quotenumber"])
+                self._count_undecided(row)
             elif change.table == "salesorder" and row.get("q2c_financeordernumber"):
                 before = change.before or {}
                 if before.get("q2c_financeordernumber") != row["q2c_financeordernumber"]:
@@ -128,6 +131,14 @@ class Autopilot:
             if number is not None:
                 self._orders_to_look_at.add(number)
         self._look_soon()
+
+    def _count_undecided(self, row: Row) -> None:
+        """Keep count of the quotes that were submitted and neither approved nor rejected yet."""
+        if row["statecode"] == 0 and row.get("q2c_approvalstatus") in UNDECIDED:
+            self._undecided.add(row["quotenumber"])
+        else:
+            self._undecided.discard(row["quotenumber"])
+            self._room.set()
 
     def _look_soon(self) -> None:
         if self._looking is None and (self._quotes_to_look_at or self._orders_to_look_at):
@@ -177,6 +188,9 @@ class Autopilot:
         """The reps submit the quotes the data set brought along, in its order, at the configured pace."""
         for planned in self._dataset.quotes:
             await self._playing.wait()
+            while len(self._undecided) >= self.config.undecided_at_most:
+                self._room.clear()
+                await self._room.wait()
             quote = self._rep.latest(planned.number)
             if self.plan(planned.number).submit and (quote["state"], quote["approval"]) == ("draft", "none"):
                 self._run(("submit", planned.number), partial(self._rep.submit, planned.number), 0)

@@ -82,7 +82,9 @@ class AutopilotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `PUT /autopilot` takes.
 
     `approvals_api` is the product's web origin (its JSON API); null plays no approvers and no credit manager. `plans`
-    is by quote number and wins over the data set's own plans.
+    is by quote number and wins over the data set's own plans. The data set's quotes are submitted at
+    `submits_per_second`, and only while fewer than `undecided_at_most` wait for the product or its approvers: people do
+    not hand in more than is dealt with.
     """
 
     enabled: bool = False
@@ -91,3 +93,4 @@ class AutopilotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_plan: Plan | None = None
     plans: dict[str, Plan] = {}
     submits_per_second: float = 10.0
+    undecided_at_most: int = 60

@@ -21,6 +21,8 @@ from sandbox.dataverse import Dataverse, DataverseError
 from sandbox.desk.requests import DeskError, LineRequest, QuoteRequest, ReviseRequest
 
 REQUESTED = 100000001
+UNDECIDED = frozenset({REQUESTED, 100000002})
+"""Approval statuses of a quote that waits for the product or its approvers."""
 APPROVAL_STATUS = {
     100000000: "none",
     REQUESTED: "requested",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -70,17 +71,24 @@ async def test_what_was_not_shipped_then_never_ships(sandbox: Sandbox) -> None:
     assert sandbox.desk.autopilot.plan("NW-10249").shipments == ()
 
 
-async def test_the_autopilot_submits_the_planned_quotes(sandbox: Sandbox) -> None:
+async def test_the_autopilot_submits_the_planned_quotes_as_they_are_dealt_with(sandbox: Sandbox) -> None:
     async with httpx.AsyncClient(base_url=sandbox.info.desk, trust_env=False) as desk:
-        config = {"enabled": True, "submits_per_second": 100, "plans": {"NW-10249": {"submit": False}}}
+        config = {"enabled": True, "submits_per_second": 200, "undecided_at_most": 1}
         assert (await desk.put("/autopilot", json=config)).status_code == 200
-        submitting = sandbox.desk.autopilot._submitting
-        assert submitting is not None
-        await submitting
+        await asyncio.sleep(0.2)
         approvals = {quote["quotenumber"]: quote["approval"] for quote in (await desk.get("/quotes")).json()}
         assert approvals == {"NW-10248": "requested", "NW-10249": "none"}
+        first = sandbox.desk.rep.latest("NW-10248")
+        sandbox.dataverse.update("quotes", first["quoteid"], {"q2c_approvalstatus": 100000004})
+        await asyncio.wait_for(until_submitted(sandbox), 5)
+        assert sandbox.desk.rep.latest("NW-10249")["approval"] == "requested"
         expected = (await desk.get("/expected")).json()
         assert (expected["orders"], expected["closed"], expected["net"]) == (2, 1, "309.00")
+
+
+async def until_submitted(sandbox: Sandbox) -> None:
+    while sandbox.desk.autopilot.submitting:
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
