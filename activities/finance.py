@@ -15,7 +15,15 @@ from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import STATES, SalesQuotes, company_of, differences
-from domain.assessment import CreditDecision, OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines
+from domain.assessment import (
+    CasePolicy,
+    CreditDecision,
+    OrderReadiness,
+    PriceDrift,
+    Problem,
+    QuoteAssessment,
+    ReviewLines,
+)
 from domain.authority import NoApprover
 from domain.calendar import end_of_day, local_date
 from domain.credit import decide_credit
@@ -201,6 +209,15 @@ class FinanceWork(FinanceActivities):
         prices = finance_prices(snapshot, pricing, today=today)
         if problems := price_problems(snapshot, prices):
             return found.model_copy(update={"problems": problems})
+        terms = snapshot.payment_terms or (customer.payment_terms if customer else "")
+        if terms and terms not in pricing.payment_terms:
+            unknown = Problem(
+                code="UNMAPPED_PAYMENT_TERM",
+                field="payment_terms",
+                message=f"Finance has no payment terms {terms!r} in {snapshot.company}: add them there, or map the "
+                "quote's payment terms in entity_map.yaml",
+            )
+            return found.model_copy(update={"problems": (unknown,)})
         priced = price_quote(snapshot, prices, payment_days=payment_days(snapshot, pricing))
         try:
             plan = approval_plan(
@@ -215,13 +232,19 @@ class FinanceWork(FinanceActivities):
         self._keep_prices(priced.price_hash, prices)
         return found.model_copy(
             update={
-                "payment_terms": snapshot.payment_terms or (customer.payment_terms if customer else ""),
+                "payment_terms": terms,
                 "list_net": priced.list_net,
                 "discount_pct": priced.disc_pct,
                 "margin_pct": priced.margin_pct,
                 "price_hash": priced.price_hash,
                 "expires_at": self._expires_at(snapshot, today),
                 "plan": plan,
+                "case_policy": CasePolicy(
+                    version=self._policy.version,
+                    over_delivery_pct=self._policy.tolerances.over_delivery_pct.get(snapshot.company, Decimal(0)),
+                    release_valid_days=self._policy.credit.release.valid_days,
+                    release_deviation_pct=self._policy.credit.release.deviation_pct,
+                ),
                 "soft_credit": self._soft_credit(snapshot, read, today),
             }
         )

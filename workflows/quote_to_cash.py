@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.assessment import CreditStatus
     from domain.case import OrderStatus, QuoteStatus
+    from domain.discount import request_expires_at
     from domain.facts import Fact
     from domain.fulfilment import ShippedTotal
     from domain.messages import (
@@ -172,7 +173,7 @@ class QuoteToCash(Hearing):
             line_count=found.line_count,
             snapshot_hash=found.snapshot_hash,
             credit_text=found.soft_credit.text if found.soft_credit else "",
-            expires_at=found.expires_at,
+            expires_at=request_expires_at(workflow.now(), found.expires_at, found.plan),
             plan=found.plan,
         )
         self._request = await workflow.start_child_workflow(
