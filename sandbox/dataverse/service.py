@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox.dataverse import bulk, definitions, errors, pricing
 from sandbox.dataverse.csdl import service_metadata
@@ -355,7 +355,7 @@ class Service:
         return Answer(status, {"Content-Type": content_type, **_ODATA}, body)
 
     def _batch_part(self, request: Request, user: str) -> Answer:
-        if _split(request.url)[0].strip("/") == "$batch":
+        if unquote(_split(request.url)[0]).strip("/") == "$batch":
             return self._refusal(errors.bad_query("A batch request cannot contain other batch requests."), request)
         return self.handle(request, user)
 
