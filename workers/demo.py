@@ -40,6 +40,7 @@ TIMEOUT_DATA = 1200.0
 READS_AT_ONCE = 6
 LOOKS_AGAIN = 3
 THROTTLED_CALLS = 4
+AFTER_CONFIRMATION = ("fulfilment", "invoice", "payment", "closed")
 PARKING_FAULT = {
     "system": "finance",
     "method": "POST",
@@ -190,9 +191,11 @@ class Demo:
                 await self.desk.put("/faults", THROTTLING_FAULTS)
 
     async def _until_parked(self) -> None:
+        """Wait until the refusal has hit: the step waits for an operator, or was retried already."""
         while True:
-            if any(row.waiting_for == "operator" for row in await list_deals(self.client)):
-                return
+            for row in await list_deals(self.client):
+                if row.waiting_for == "operator" or row.stage in AFTER_CONFIRMATION:
+                    return
             await asyncio.sleep(LOOK_EVERY / 2)
 
     async def _watch(self, live: Live, submitting: asyncio.Task[None]) -> None:

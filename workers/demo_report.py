@@ -14,6 +14,7 @@ from statistics import median_low
 from typing import Any
 
 from domain.approvals import ApprovalStatus
+from domain.money import round_money
 from domain.views import CaseView, Ending, Stage, WaitingFor
 from workers.actions import HistoryCost
 from workers.demo_deals import End
@@ -239,8 +240,9 @@ def summarise(
 
 
 def _money(ordered: Sequence[CaseView]) -> dict[str, str]:
-    """Sums over the deals that were ordered."""
+    """Sums over the deals that were ordered, in their one currency."""
+    currency = ordered[0].currency if ordered else "USD"
     return {
-        name: str(sum((getattr(deal, name) for deal in ordered), Decimal(0)))
+        name: str(round_money(sum((getattr(deal, name) for deal in ordered), Decimal(0)), currency))
         for name in ("net", "tax", "total", "invoiced", "paid")
     }

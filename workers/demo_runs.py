@@ -47,7 +47,7 @@ class Run:
 
 
 async def list_deals(client: Client) -> list[DealRow]:
-    """Every deal, oldest first, as visibility has it: a moment behind the runs themselves."""
+    """Every deal, by quote number, as visibility has it: a moment behind the runs themselves."""
     rows = []
     async for execution in client.list_workflows(f"WorkflowType = '{QUOTE_TO_CASH}'", page_size=1000):
         attributes = {pair.key.name: pair.value for pair in execution.typed_search_attributes}
@@ -64,7 +64,7 @@ async def list_deals(client: Client) -> list[DealRow]:
                 ended=execution.status is not WorkflowExecutionStatus.RUNNING,
             )
         )
-    return rows[::-1]
+    return sorted(rows, key=lambda row: row.quote)
 
 
 async def read_run(client: Client, row: DealRow) -> Run:

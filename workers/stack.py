@@ -30,7 +30,7 @@ from workers.temporal_server import NAMESPACE, dev_server_command, wait_ready
 
 log = structlog.get_logger(__name__)
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STEADY_AFTER = 10.0
@@ -211,10 +211,11 @@ class Stack:
                 await asyncio.gather(self._start_temporal(), self._start_sandbox())
                 if self.options.policies:
                     self._policies = await self.options.policies(self.sandbox["desk"], self.state_dir)
-                if self.options.web:
-                    await self._start_service("web", f"{self.web_url}/health/ready")
-                if self.options.worker:
-                    await self._start_service("worker", f"{self.worker_health_url}/health/ready")
+                wanted = {
+                    "web": (self.options.web, f"{self.web_url}/health/ready"),
+                    "worker": (self.options.worker, f"{self.worker_health_url}/health/ready"),
+                }
+                await asyncio.gather(*(self._start_service(name, url) for name, (on, url) in wanted.items() if on))
                 if self.options.web:
                     await self._announce_intake()
         except TimeoutError as error:

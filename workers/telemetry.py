@@ -153,6 +153,7 @@ def configure_logging(level: str, style: Literal["json", "console"], stream: Tex
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                drop_colours,
                 structlog.processors.format_exc_info,
                 renderer,
             ],
@@ -163,6 +164,12 @@ def configure_logging(level: str, style: Literal["json", "console"], stream: Tex
     root.setLevel(level)
     for chatty in ("httpx", "httpcore", "msal", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def drop_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out uvicorn's second copy of its message, made for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def add_case(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
