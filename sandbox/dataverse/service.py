@@ -22,7 +22,16 @@ from sandbox.dataverse.preferences import Preferences, parse_prefer
 from sandbox.dataverse.reading import etag
 from sandbox.dataverse.schema import Entity
 from sandbox.odata.address import AddressError, Segment, parse_path
-from sandbox.odata.batch import Answer, BatchError, Outcome, Request, format_batch, parse_batch, run_batch
+from sandbox.odata.batch import (
+    DATAVERSE_MAX_REQUESTS,
+    Answer,
+    BatchError,
+    Outcome,
+    Request,
+    format_batch,
+    parse_batch,
+    run_batch,
+)
 from sandbox.odata.jsonio import BadJson, decode, encode
 from sandbox.odata.query import QueryError, QueryOptions, parse_query
 from sandbox.store import Row
@@ -341,7 +350,9 @@ class Service:
 
     def _batch(self, call: Call) -> Answer:
         self._need_method(call, "POST")
-        items = parse_batch(call.request.headers.get("content-type", ""), call.request.body)
+        items = parse_batch(
+            call.request.headers.get("content-type", ""), call.request.body, at_most=DATAVERSE_MAX_REQUESTS
+        )
         outcomes = run_batch(
             items,
             lambda request: self._batch_part(request, call.user),

@@ -26,6 +26,7 @@ from sandbox.finance.reads import MAX_PAGE, check_shape, etag, find_row, select_
 from sandbox.finance.writes import create_row, delete_row, read_body, update_row
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.batch import (
+    FINANCE_MAX_REQUESTS,
     Answer,
     BatchError,
     Request,
@@ -70,7 +71,7 @@ class ODataService:
     def execute_batch(self, content_type: str, body: bytes) -> Answer:
         """Answer a `$batch` request."""
         try:
-            items = parse_batch(content_type, body)
+            items = parse_batch(content_type, body, at_most=FINANCE_MAX_REQUESTS)
         except BatchError as problem:
             return _refusal(MalformedRequest(str(problem)), MalformedRequest.status)
         db = self._books.db

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-MAX_REQUESTS: Final = 1000
+DATAVERSE_MAX_REQUESTS: Final = 1_000
+FINANCE_MAX_REQUESTS: Final = 5_000
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)"?', re.IGNORECASE)
 _REFERENCE = re.compile(r"^/?\$(\w+)(?=$|/|\?)")
 
@@ -81,15 +82,16 @@ class Outcome:
         return next((answer for _, answer in self.answers if answer.failed), None)
 
 
-def parse_batch(content_type: str, body: bytes) -> list[Request | ChangeSet]:
+def parse_batch(content_type: str, body: bytes, *, at_most: int) -> list[Request | ChangeSet]:
     """The requests of a multipart batch body, in order.
 
     Args:
         content_type: The outer Content-Type with its boundary.
         body: The raw body; CRLF and bare LF line ends are both read.
+        at_most: How many requests the system takes in one batch.
 
     Raises:
-        BatchError: No boundary, broken parts, a query inside a change set, or more than 1000 requests.
+        BatchError: No boundary, broken parts, a query inside a change set, or more than ``at_most`` requests.
     """
     items: list[Request | ChangeSet] = []
     count = 0
@@ -103,8 +105,8 @@ def parse_batch(content_type: str, body: bytes) -> list[Request | ChangeSet]:
         else:
             items.append(_request(headers, content))
             count += 1
-    if count > MAX_REQUESTS:
-        raise BatchError(f"The maximum number of requests in a batch of {MAX_REQUESTS} has been exceeded.")
+    if count > at_most:
+        raise BatchError(f"The maximum number of requests in a batch of {at_most} has been exceeded.")
     return items
 
 
