@@ -1,0 +1,26 @@
+"""Fixtures of the tests that drive the whole product from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One running product for all tests of this pytest process: each test brings its own quotes and customers."""
+    running = Stack.start(tmp_path_factory.mktemp("stack"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No fault outlives the test that set it."""
+    yield
+    if "stack" in request.fixturenames:
+        running: Stack = request.getfixturevalue("stack")
+        running.desk.delete("/faults")
