@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from dataverse_world import LiveSandbox, World
 
 from sandbox.runtime import Sandbox, SandboxConfig
 
-SCHEMAS = Path(__file__).parents[3] / "shared" / "contract" / "schemas"
+SCHEMAS = Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[3] / "shared" / "contract" / "schemas"))
 
 
 def published(system: str) -> dict[str, dict[str, Any]]:

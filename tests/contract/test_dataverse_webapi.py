@@ -413,3 +413,20 @@ def test_amounts_keep_every_digit(sales: World) -> None:
     answer = sales.request("GET", f"quotes({quote['quoteid']})?$select=totalamount")
 
     assert '"totalamount":310.0000' in answer.text
+
+
+def test_deep_insert_creates_the_row_a_lookup_points_to(sales: World) -> None:
+    sales.request("POST", "accounts", {"name": "With contact", "primarycontactid": {"lastname": "Nested"}})
+
+    (account,) = sales.dataverse.query("accounts", "name eq 'With contact'")
+    (contact,) = sales.dataverse.rows("contact")
+    assert account["_primarycontactid_value"] == contact["contactid"]
+    assert contact["lastname"] == "Nested"
+
+
+def test_errors_carry_details_when_annotations_are_asked_for(sales: World) -> None:
+    answer = sales.request("GET", "accounts?$select=nothing", Prefer='odata.include-annotations="*"')
+
+    error = decode(answer.content)["error"]
+    assert error["@Microsoft.PowerApps.CDS.InnerError.Message"] == error["message"]
+    assert answer.headers["x-ms-service-request-id"]

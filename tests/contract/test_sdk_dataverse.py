@@ -158,3 +158,20 @@ def test_an_error_carries_dataverse_code_and_text(client: DataverseClient) -> No
     assert caught.value.status_code == 400
     assert "0x80044331" in str(caught.value.details)
     assert "exceeded the maximum allowed length of '160'" in str(caught.value)
+
+
+def test_upserts_and_deletes_many_rows_in_one_request(client: DataverseClient) -> None:
+    numbers = [f"Q2C-{uuid.uuid4().hex[:12].upper()}" for _ in range(3)]
+    first = [UpsertItem({"q2c_financeordernumber": number}, {"name": "new"}) for number in numbers[:2]]
+    client.records.upsert("salesorder", first)
+
+    every = [UpsertItem({"q2c_financeordernumber": number}, {"description": "seen"}) for number in numbers]
+    client.records.upsert("salesorder", every)
+
+    condition = " or ".join(f"q2c_financeordernumber eq '{number}'" for number in numbers)
+    rows = list(client.records.list("salesorder", filter=condition, select=["salesorderid", "name", "description"]))
+    assert sorted(str(row["name"]) for row in rows) == ["None", "new", "new"]
+    assert [row["description"] for row in rows] == ["seen"] * 3
+
+    client.records.delete("salesorder", [str(row["salesorderid"]) for row in rows])
+    assert list(client.records.list("salesorder", filter=condition, select=["name"])) == []
