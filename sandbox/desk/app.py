@@ -25,14 +25,17 @@ from sandbox.desk.pages import Pages
 from sandbox.desk.plans import AutopilotConfig
 from sandbox.desk.requests import (
     ClockRequest,
+    CompanyRequest,
     CustomerRequest,
     DeskError,
     EndpointsRequest,
+    ItemRequest,
     LimitsRequest,
     LinesRequest,
     NewCustomerRequest,
     PaymentRequest,
     QuoteRequest,
+    ReversalRequest,
     ReviseRequest,
     parse,
 )
@@ -84,6 +87,9 @@ class DeskApi:
             ("GET", "/orders/{company}/{number}", self.get_order),
             ("POST", "/orders/{company}/{number}/{action}", self.act_on_order),
             ("POST", "/payments", self.pay),
+            ("POST", "/payments/{company}/{payment}/reverse", self.reverse_payment),
+            ("PUT", "/companies/{company}", self.change_company),
+            ("PUT", "/items/{company}/{item}", self.change_item),
             ("GET", "/customers", self.list_customers),
             ("POST", "/customers", self.create_customer),
             ("GET", "/customers/{company}/{account}", self.get_customer),
@@ -92,6 +98,8 @@ class DeskApi:
             ("GET", "/people", self.list_people),
             ("GET", "/expected", self.get_expected),
             ("GET", "/state", self.get_state),
+            ("GET", "/deliveries", self.get_deliveries),
+            ("POST", "/deliveries/resend", self.resend),
             ("GET", "/requests", self.list_requests),
             ("GET", "/requests/summary", self.summarize_requests),
             ("GET", "/faults", self.list_faults),
@@ -158,6 +166,23 @@ class DeskApi:
         """Post money received."""
         return self._desk.office.pay(parse(await request.body(), PaymentRequest))
 
+    async def reverse_payment(self, request: Request) -> Any:
+        """Take a payment back, by its id."""
+        company, payment = request.path_params["company"].lower(), request.path_params["payment"]
+        reason = parse(await request.body(), ReversalRequest).reason
+        return self._desk.office.reverse_payment(company, payment, reason)
+
+    async def change_company(self, request: Request) -> Any:
+        """Change credit management, tax rate or order numbering of a company."""
+        change = parse(await request.body(), CompanyRequest)
+        return self._desk.office.change_company(request.path_params["company"].lower(), change)
+
+    async def change_item(self, request: Request) -> Any:
+        """Change price, cost or stop of an item in Finance."""
+        change = parse(await request.body(), ItemRequest)
+        company, item = request.path_params["company"].lower(), request.path_params["item"]
+        return self._desk.office.change_item(company, item, change)
+
     async def list_customers(self, request: Request) -> Any:
         """Customers with their credit figures, of one `company` or of all."""
         return self._desk.office.customers(request.query_params.get("company"))
@@ -193,6 +218,14 @@ class DeskApi:
     async def get_state(self, request: Request) -> Any:
         """Counts and sums."""
         return self._desk.state()
+
+    async def get_deliveries(self, request: Request) -> Any:
+        """What became of webhooks and business events."""
+        return self._desk.deliveries()
+
+    async def resend(self, request: Request) -> Any:
+        """Send Finance's error log again, as its Resend button does; lost webhooks stay lost."""
+        return {"resent": self._desk.resend()}
 
     async def list_requests(self, request: Request) -> Any:
         """Every request seen, oldest first; narrowed by `system`, `method`, `since` (ISO 8601), `limit`."""

@@ -13,8 +13,15 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.data.model import Dataset
-from sandbox.desk.requests import CustomerRequest, DeskError, LineQuantity, PaymentRequest
-from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
+from sandbox.desk.requests import (
+    CompanyRequest,
+    CustomerRequest,
+    DeskError,
+    ItemRequest,
+    LineQuantity,
+    PaymentRequest,
+)
+from sandbox.finance import BadServiceRequest, Company, Finance, FinanceError, PostingRefused
 from sandbox.finance.totals import order_totals
 from sandbox.store import Change, Row
 
@@ -256,11 +263,55 @@ class BackOffice:
         request = {
             "CustAccount": payment.customer,
             "Amount": payment.amount,
-            "CurrencyCode": payment.currency or self._currency(payment.company),
+            "CurrencyCode": payment.currency or self._company(payment.company).currency,
             "PaymentReference": payment.reference or f"BANK-{uuid.uuid4().hex[:10].upper()}",
             "Settlements": settlements,
         }
         return self._post("payment", payment.company, request)
+
+    def reverse_payment(self, company: str, payment: str, reason: str) -> dict[str, Any]:
+        """Take a payment back, by its id: what it settled is open again."""
+        return self._post("reversePayment", company, {"PaymentId": payment, "Reason": reason})
+
+    def change_company(self, company: str, change: CompanyRequest) -> dict[str, Any]:
+        """Change a company's parameters; says how they are now.
+
+        Raises:
+            DeskError: 404, no such company.
+        """
+        entry = self._company(company)
+        if change.credit_management is not None:
+            entry.credit.enabled = change.credit_management
+        if change.tax_pct is not None:
+            entry.tax_pct = change.tax_pct
+        if change.order_numbers is not None:
+            entry.number_sequence = change.order_numbers
+        return {
+            "company": entry.id,
+            "currency": entry.currency,
+            "credit_management": entry.credit.enabled,
+            "tax_pct": entry.tax_pct,
+            "order_numbers": entry.number_sequence,
+        }
+
+    def change_item(self, company: str, item: str, change: ItemRequest) -> dict[str, Any]:
+        """Change list price, cost or the stop of an item in a company; says how it is now.
+
+        Raises:
+            DeskError: 404, no such item.
+        """
+        row = self._finance.get("ReleasedProductsV2", (company, item))
+        if row is None:
+            raise DeskError(f"no item {item} in company {company}", field="item", status=404)
+        if change.list_price is not None:
+            self._finance.set_list_price(company, item, change.list_price, unit=row["SalesUnitSymbol"])
+        if change.unit_cost is not None:
+            self._finance.set_cost(company, item, change.unit_cost)
+        if change.stopped is not None:
+            self._finance.stop_item(company, item, stopped=change.stopped)
+        prices = self._finance.query("SalesPriceAgreements", ItemNumber=item, dataAreaId=company)
+        cost = self._finance.query("ReleasedProductsV2", ItemNumber=item, dataAreaId=company)[0]["UnitCost"]
+        return {"company": company, "item": item, "list_price": prices[0]["Price"], "unit_cost": cost}
 
     def change_customer(self, company: str, account: str, change: CustomerRequest) -> dict[str, Any]:
         """Change credit limit, hold, unlimited flag or terms of a customer; returns the customer as it is now.
@@ -281,6 +332,8 @@ class BackOffice:
             self._finance.update("CustomersV3", (company, account), wanted)
         except FinanceError as error:
             raise DeskError(str(error), status=409, system="finance") from error
+        if change.threshold_pct is not None:
+            self._finance.set_credit_threshold(company, account, change.threshold_pct)
         return self.customer(company, account)
 
     def run_totals_job(self) -> dict[str, Any]:
@@ -320,9 +373,9 @@ class BackOffice:
         _, _, tax, whole = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
         return whole - tax, tax
 
-    def _currency(self, company: str) -> str:
+    def _company(self, company: str) -> Company:
         try:
-            return self._finance.company(company).currency
+            return self._finance.company(company)
         except PostingRefused as error:
             raise DeskError(str(error), field="company", status=404) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -166,6 +167,21 @@ class Desk:
             "window_seconds": limits.window_seconds,
             "finance_retry_after": self._finance.high_utilization or 0,
         }
+
+    def deliveries(self) -> dict[str, Any]:
+        """Webhooks sent and lost, business events raised and stuck in the error log."""
+        webhooks, events = self._dataverse.webhooks, self._finance.events
+        return {
+            "webhooks": {"sent": webhooks.sent, "failed": [asdict(failure) for failure in webhooks.failures]},
+            "events": {
+                "raised": len(events.history),
+                "failed": [{"event": entry.event, "reason": entry.reason} for entry in events.error_log],
+            },
+        }
+
+    def resend(self) -> int:
+        """Send the business events of the error log again; how many."""
+        return self._finance.events.resend_failed()
 
     def people(self) -> list[dict[str, Any]]:
         """The users of the tenant: for policies that name approvers."""

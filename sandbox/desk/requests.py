@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -108,12 +108,38 @@ class PaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the credit department changes on a customer; `on_hold` is Finance's OnHoldStatus symbol."""
+    """What the credit department changes on a customer.
+
+    `on_hold` is Finance's OnHoldStatus symbol; `threshold_pct` is how much of the limit may be used.
+    """
 
     credit_limit: Decimal | None = None
     on_hold: str | None = None
     unlimited: bool | None = None
     payment_terms: str | None = None
+    threshold_pct: Decimal | None = None
+
+
+class CompanyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of a company; `order_numbers` says who numbers sales orders: the caller or Finance."""
+
+    credit_management: bool | None = None
+    tax_pct: Decimal | None = None
+    order_numbers: Literal["manual", "automatic"] | None = None
+
+
+class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What changes on an item in Finance, in the company's currency; the price list in Sales stays as it is."""
+
+    list_price: Decimal | None = None
+    unit_cost: Decimal | None = None
+    stopped: bool | None = None
+
+
+class ReversalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a payment is taken back."""
+
+    reason: str = "Returned by the bank"
 
 
 class NewCustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -204,6 +204,57 @@ async def test_a_customers_credit_can_be_changed(desk: httpx.AsyncClient) -> Non
     assert (await desk.put("/customers/usmf/US-404", json={"on_hold": "No"})).status_code == 404
 
 
+async def test_credit_management_can_be_switched_off_for_a_company(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
+    header = {"dataAreaId": "usmf", "SalesOrderNumber": "Q2C-NOCREDIT", "OrderingCustomerAccountNumber": "US-003"}
+    sandbox.finance.create("SalesOrderHeadersV4", header)
+    line = {"dataAreaId": "usmf", "SalesOrderNumber": "Q2C-NOCREDIT", "ItemNumber": "P100"}
+    sandbox.finance.create("SalesOrderLinesV3", line)
+    confirm = {"DataAreaId": "usmf", "SalesOrderId": "Q2C-NOCREDIT"}
+    assert not sandbox.finance.post("confirm", confirm)["Success"]
+    assert (await desk.put("/companies/usmf", json={"credit_management": False})).json()["credit_management"] is False
+    assert sandbox.finance.post("confirm", confirm)["Success"]
+    assert (await desk.put("/companies/xxxx", json={})).status_code == 404
+
+
+async def test_an_items_price_and_cost_can_be_changed(desk: httpx.AsyncClient) -> None:
+    changed = await desk.put("/items/usmf/P100", json={"list_price": "104.00", "unit_cost": "72.00"})
+    assert (changed.json()["list_price"], changed.json()["unit_cost"]) == ("104.00", "72.00")
+    assert (await desk.put("/items/usmf/P999", json={"unit_cost": "1"})).status_code == 404
+
+
+async def test_a_reversed_payment_opens_the_invoice_again(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
+    order = await order_for(sandbox, await enter(desk))
+    await desk.post(f"/orders/usmf/{order}/ship")
+    invoice = (await desk.post(f"/orders/usmf/{order}/invoice")).json()["InvoiceId"]
+    body = {"company": "usmf", "customer": "US-001", "amount": "1045.00"}
+    paid = await desk.post("/payments", json=body | {"settlements": [{"invoice": invoice, "amount": "1045.00"}]})
+    assert sandbox.desk.office.open_amount("usmf", invoice) == 0
+    taken_back = await desk.post(f"/payments/usmf/{paid.json()['PaymentId']}/reverse", json={"reason": "bounced"})
+    assert taken_back.status_code == 200
+    assert sandbox.desk.office.open_amount("usmf", invoice) == Decimal("1045.00")
+
+
+async def test_what_could_not_be_delivered_is_listed_and_events_can_be_sent_again(
+    sandbox: Sandbox, desk: httpx.AsyncClient
+) -> None:
+    nobody = "http://127.0.0.1:9/intake"
+    endpoints = {"dataverse_webhook": {"url": nobody, "key": "k"}, "finance_events": {"url": nobody}}
+    await desk.put("/endpoints", json=endpoints)
+    await desk.post(f"/quotes/{await enter(desk)}/submit")
+    await desk.put("/customers/usmf/US-001", json={"credit_limit": "1.00"})
+    await sandbox.dataverse.webhooks.drain()
+    await sandbox.finance.events.drain()
+    deliveries = (await desk.get("/deliveries")).json()
+    assert deliveries["webhooks"]["failed"]
+    assert [e["event"]["BusinessEventId"] for e in deliveries["events"]["failed"]] == [
+        "Q2CCustCreditLimitChangedBusinessEvent"
+    ]
+    assert (await desk.post("/deliveries/resend")).json() == {"resent": 1}
+    await desk.put("/endpoints", json={"dataverse_webhook": None})
+    sandbox.dataverse.set_webhook(None)
+    sandbox.finance.set_endpoint(None)
+
+
 async def test_the_fixtures_are_the_same_in_both_systems(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
     in_finance = {(c["company"], c["account"]): c for c in (await desk.get("/customers")).json()}
     in_sales = {row["accountnumber"] for row in sandbox.dataverse.rows("account")}
