@@ -190,6 +190,16 @@ class Supersede(Record):
     by_revision: int | None = None
 
 
+class DecisionRefused(Record):
+    """A request for approval tells its deal whose decision it did not take, so that the attempt is on record there."""
+
+    message_id: str
+    actor: Actor
+    code: str
+    detail: str = ""
+    at: datetime = Field(description="UTC")
+
+
 class ReviewRequest(Record):
     """Which lines of a quote somebody wants to see before deciding."""
 

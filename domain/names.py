@@ -24,6 +24,7 @@ DECIDE: Final = "decide"
 COMMAND: Final = "command"
 CREDIT_RECHECK: Final = "credit_recheck"
 SUPERSEDE: Final = "supersede"
+DECISION_REFUSED: Final = "decision_refused"
 
 # Updates and signals of the credit ledger
 RESERVE: Final = "reserve"

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 PATIENCE = 30.0
 """Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
@@ -209,6 +211,10 @@ class Stack:
         """Process id of the worker that runs now; a restarted one has a new id."""
         pids: dict[str, int] = json.loads((Path(self.ready["state_dir"]) / "pids.json").read_text())
         return pids["worker"]
+
+    async def temporal(self) -> Client:
+        """A client of the stack's Temporal, to read histories; it tells nothing to a deal."""
+        return await Client.connect(self.ready["temporal"], data_converter=pydantic_data_converter)
 
     # --- what there is to act on -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import names
@@ -22,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.authority import check_decision, escalation, next_assignees
     from domain.calendar import add_business_hours
-    from domain.messages import Outcome, SignedMessage, Supersede, VerifiedMessage
+    from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
     from domain.quote import Person
     from workflows import attributes
     from workflows.proof import verify
@@ -165,8 +166,29 @@ class Approval:
             message = self._messages[0]
             if message.message_id not in self._outcomes:
                 said = await verify(message, audiences=(workflow.info().workflow_id,))
-                self._outcomes[message.message_id] = self._decide(said)
+                outcome = self._decide(said)
+                self._outcomes[message.message_id] = outcome
+                if not outcome.accepted:
+                    await self._tell_deal(said, outcome)
             self._messages.pop(0)
+
+    async def _tell_deal(self, said: VerifiedMessage, refused: Outcome) -> None:
+        """A refused attempt is written down in the deal, where all that was ever tried is read."""
+        parent = workflow.info().parent
+        if parent is None:
+            return
+        note = DecisionRefused(
+            message_id=said.message_id,
+            actor=said.actor,
+            code=refused.code,
+            detail=refused.detail,
+            at=workflow.now(),
+        )
+        deal = workflow.get_external_workflow_handle(parent.workflow_id, run_id=parent.run_id)
+        try:
+            await deal.signal(names.DECISION_REFUSED, note)
+        except ApplicationError as error:  # the deal has ended, and with it its record
+            workflow.logger.info("a refused decision could not be written down: %s", error)
 
     def _decide(self, said: VerifiedMessage) -> Outcome:
         if said.refused:

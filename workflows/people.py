@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         COMMAND_ROLES,
         CaseStart,
         CommandName,
+        DecisionRefused,
         Outcome,
         SignedMessage,
         VerifiedMessage,
@@ -45,6 +46,16 @@ class Hearing(Deal):
     def decide(self, message: SignedMessage) -> None:
         """Write down a decision that came too late; it changes nothing."""
         self._messages.append(message)
+
+    @workflow.signal(name=names.DECISION_REFUSED, description="An approval request: whose decision it did not take")
+    def decision_refused(self, note: DecisionRefused) -> None:
+        """Write down who tried to decide a request and why it did not count; it changes nothing."""
+        self._apply(
+            facts.Refused(message_id=note.message_id, what=names.DECIDE, code=note.code, detail=note.detail),
+            event_id=note.message_id,
+            actor=Person(oid=note.actor.id, name=note.actor.name),
+            at=note.at,
+        )
 
     async def _serve_people(self) -> None:
         while True:

@@ -24,6 +24,7 @@ _CATALOGUE = (
     ("P100", "Studio headphones", Decimal("100.00"), Decimal("60.00")),
     ("P250", "Bookshelf speakers, pair", Decimal("250.00"), Decimal("150.00")),
     ("P099", "Turntable cartridge", Decimal("99.99"), Decimal("60.00")),
+    ("P001", "Cable clip", Decimal("0.50"), Decimal("0.10")),
 )
 _RATES = {"USD": Decimal(1), "EUR": Decimal(1), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 

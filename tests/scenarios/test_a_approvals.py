@@ -6,13 +6,12 @@ import asyncio
 import threading
 import time
 import uuid
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-
+from domain import names
 from tests.stack import Deal, Json, Person, Stack, assert_sound, ledger, line, money, refusals, texts
-from workers.demo_runs import expire_now, list_deals
+from tests.time_travel import move_clock
 
 FINANCE_TO_SALES = 120.0
 """Seconds within which Sales shows what Finance posted."""
@@ -246,7 +245,8 @@ def twice(person: Person, asked: Json, message_id: str) -> tuple[object, ...]:
 
 def test_s07_a_decision_after_the_expiry_orders_nothing(stack: Stack) -> None:
     """The clock of this one deal is moved past its expiry, as the development server can; all else keeps its time."""
-    deal = asked_for(stack, line("P250", 100, "22"))
+    tomorrow = (date.today() + timedelta(days=1)).isoformat()
+    deal = asked_for(stack, line("P250", 100, "22"), expires_on=tomorrow)
     asked = deal.asks("mona")
     asyncio.run(let_expire(stack, deal))
     deal.ends("expired")
@@ -264,9 +264,12 @@ def test_s07_a_decision_after_the_expiry_orders_nothing(stack: Stack) -> None:
 
 
 async def let_expire(stack: Stack, deal: Deal) -> None:
-    client = await Client.connect(stack.ready["temporal"], data_converter=pydantic_data_converter)
-    (row,) = [row for row in await list_deals(client) if row.quote == deal.quote]
-    await expire_now(client, row)
+    """Their timers stand at the same moment; a run's clock moves only while none of its children runs."""
+    expiry = datetime.fromisoformat(deal.case()["expires_at"])
+    client = await stack.temporal()
+    await move_clock(client, names.approval_id(deal.company, deal.quote, 1), expiry)
+    await client.get_workflow_handle(names.approval_id(deal.company, deal.quote, 1)).result()
+    await move_clock(client, names.case_id(deal.company, deal.quote), expiry)
 
 
 def test_s08_a_level_or_a_company_too_low_decides_nothing(stack: Stack) -> None:
