@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from markupsafe import Markup
 
+from domain.approvals import LineFinding
 from domain.money import UnknownCurrency, format_amount, format_money, plain
 from domain.views import WaitingFor
 
@@ -46,6 +47,11 @@ def amount(value: Decimal | None, currency: str = "") -> str:
         return format_amount(value, currency)
     except UnknownCurrency:
         return f"{value:,.2f}"
+
+
+def unit_price(line: LineFinding) -> Decimal:
+    """What one unit is sold for, all discounts off: that is what stands against list, floor and cost."""
+    return line.net / line.quantity if line.quantity else line.price
 
 
 def percent(value: Decimal | None) -> str:
@@ -93,6 +99,30 @@ def words(code: str) -> str:
         return code
     text = (code.lower() if code.isupper() else code).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """A text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def changed(before: str, after: str) -> str:
+    """What differs between two states of a deal, ``order confirmed → partially shipped``; empty where nothing does.
+
+    A state reads ``stage: quote …, credit …, order …`` in the audit record.
+    """
+    then, now = _parts(before), _parts(after)
+    return ", ".join(
+        f"{name} {words(then[name]).lower()} → {words(value).lower()}"
+        for name, value in now.items()
+        if then.get(name) and then[name] != value
+    )
+
+
+def _parts(state: str) -> dict[str, str]:
+    stage, _, rest = state.partition(": ")
+    pairs = (part.partition(" ") for part in rest.split(", ") if " " in part)
+    return {"stage": stage} | {name: value for name, _, value in pairs}
 
 
 def waiting(code: str) -> str:

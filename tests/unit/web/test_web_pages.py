@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,7 @@ async def _at_entra(tenant: Tenant, client: httpx.AsyncClient, name: str, going_
     asked = parse_qs(urlsplit(address).query)
     assert asked["code_challenge_method"] == ["S256"] and asked["redirect_uri"] == [f"{SITE}/auth/callback"]
     assert asked["state"] and asked["nonce"]
-    async with httpx.AsyncClient(verify=str(tenant.ca_file)) as entra:
+    async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=tenant.ca_file)) as entra:
         back = await entra.post(address, data={"user": name})
     assert back.status_code == 302
     return str(back.headers["location"])
@@ -347,6 +348,13 @@ async def test_with_temporal_down_a_page_says_so_and_offers_to_try_again(
 )
 def test_how_values_read(text: str, shown: str) -> None:
     assert text == shown
+
+
+def test_a_timeline_shows_what_a_step_changed() -> None:
+    before = "order: quote ordered, credit passed, order confirmed"
+    after = "fulfilment: quote ordered, credit passed, order partially_shipped"
+    assert words.changed(before, after) == "stage order → fulfilment, order confirmed → partially shipped"
+    assert words.changed(before, before) == words.changed("", after) == words.changed("", "") == ""
 
 
 def test_how_far_off_a_moment_is() -> None:

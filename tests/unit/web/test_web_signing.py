@@ -20,6 +20,8 @@ from workers.keys import ensure_decision_keys
 MONA = Identity(oid="oid-mona", name="Mona Meyer", upn="mona@contoso.example", roles=("sales_manager.usmf",))
 
 
+# EdDSA is the name older libraries know; the key fixes the curve.
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
     ensure_decision_keys(tmp_path / "private.json", tmp_path / "public.json")
     signer = DecisionSigner.from_file(tmp_path / "private.json")
