@@ -26,7 +26,7 @@ from web.config import WebConfig
 from web.deals import Deals
 from web.health import health_routes
 from web.intake.routes import Intake
-from web.middleware import SecurityHeaders, Tracing
+from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import Approvals
 from web.pages.cases import Cases
 from web.pages.inbox import Inbox
@@ -72,6 +72,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     site = Site(config, client, sessions, visibility)
     api = Api(config, TokenVerifier(keys, config.client_id), deals, visibility)
     authority = urlsplit(config.entra_authority)
+    headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
     return Starlette(
         routes=[
             *health_routes(client, keys),
@@ -86,16 +87,14 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
         ],
         middleware=[
             Middleware(Tracing),
-            Middleware(
-                SecurityHeaders, form_targets=f"{authority.scheme}://{authority.netloc}", tls=config.cookie_secure
-            ),
+            Middleware(SecurityHeaders, headers=headers),
         ],
-        exception_handlers=_exception_handlers(site),
+        exception_handlers=_exception_handlers(site, headers),
         max_body_size=MAX_BODY_BYTES,
     )
 
 
-def _exception_handlers(site: Site) -> dict[Any, ExceptionHandler]:
+def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
     """Errors as problem details for programs, as pages for people."""
 
     async def problem(request: Request, error: Exception) -> Response:
@@ -111,7 +110,10 @@ def _exception_handlers(site: Site) -> dict[Any, ExceptionHandler]:
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})
-        return await problem(request, Problem(500, "INTERNAL", "Something went wrong here. It is in the log."))
+        response = await problem(request, Problem(500, "INTERNAL", "Something went wrong here. It is in the log."))
+        # This handler answers outside of all middleware.
+        response.headers.update(headers)
+        return response
 
     return {Problem: problem, HTTPException: http_error, Exception: unexpected}
 

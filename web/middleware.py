@@ -15,31 +15,33 @@ _seconds = metrics.get_meter(__name__).create_histogram(
 )
 
 
-class SecurityHeaders:
-    """Adds the headers; nothing is loaded from another host and nothing of ours is framed."""
+def security_headers(form_targets: str, tls: bool) -> dict[str, str]:
+    """The headers of every answer: nothing is loaded from another host and nothing of ours is framed.
 
-    def __init__(self, app: ASGIApp, form_targets: str, tls: bool) -> None:
-        """Wrap an application.
-
-        Args:
-            app: the application.
-            form_targets: further origins a form's answer may redirect to (Entra, at sign-out).
-            tls: whether the site is served over TLS, and browsers may be told to insist on it.
-        """
-        self._app = app
-        policy = (
+    Args:
+        form_targets: further origins a form's answer may redirect to (Entra, at sign-out).
+        tls: whether the site is served over TLS, and browsers may be told to insist on it.
+    """
+    headers = {
+        "Content-Security-Policy": (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
             f"form-action 'self' {form_targets}; base-uri 'none'; frame-ancestors 'none'"
-        )
-        self._headers = {
-            "Content-Security-Policy": policy,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-        }
-        if tls:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }
+    return headers | ({"Strict-Transport-Security": "max-age=31536000"} if tls else {})
+
+
+class SecurityHeaders:
+    """Completes the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+        """Wrap an application; what it sets itself stays."""
+        self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and complete the answer's headers."""

@@ -77,3 +77,13 @@ def refused(code: str, detail: str, message_id: str) -> Problem:
     """A deal's refusal of a decision or command as an answer: 400, 403 or 409 by its code."""
     status = 403 if code in FORBIDDEN_CODES else 400 if code in INVALID_CODES else 409
     return Problem(status, code, detail or REFUSALS.get(code, "The deal refused this."), message_id=message_id)
+
+
+def recorded(message_id: str) -> Problem:
+    """202: what was said is stored, and nobody could answer yet."""
+    return Problem(
+        202,
+        "RECORDED",
+        "What you decided is stored. No worker has answered yet; it is done as soon as one runs, and counts once.",
+        message_id=message_id,
+    )

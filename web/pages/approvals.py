@@ -19,7 +19,7 @@ from web.commands import DecisionBody, parsed
 from web.deals import Deals
 from web.identity import Identity
 from web.pages.site import Site
-from web.problems import Problem, refused
+from web.problems import Problem, recorded, refused
 from web.review import Reviews
 from web.session import Session
 
@@ -46,7 +46,7 @@ class Approvals:
         company, quote, n = _address(request)
         said = request.query_params.get("said", "")
         outcome = await self._deals.known_outcome(names.approval_id(company, quote, n), said) if said else None
-        return await self._request_page(request, session, outcome, recorded=bool(said) and outcome is None)
+        return await self._request_page(request, session, outcome, unknown=bool(said) and outcome is None)
 
     async def decide(self, request: Request, session: Session, form: FormData) -> Response:
         """Pass on the decision; show what became of it."""
@@ -62,7 +62,10 @@ class Approvals:
         except Problem as problem:
             if problem.status >= 500 or problem.status == 404:
                 raise
-            return await self._request_page(request, session, None, problem=problem)
+            typed = str(form.get("comment", ""))
+            return await self._request_page(request, session, None, problem=problem, typed=typed)
+        if outcome is None:
+            raise recorded(message_id)
         return RedirectResponse(f"{_path(company, quote, n)}?said={message_id}", 303)
 
     async def _request_page(
@@ -71,8 +74,9 @@ class Approvals:
         session: Session,
         outcome: Outcome | None,
         *,
-        recorded: bool = False,
+        unknown: bool = False,
         problem: Problem | None = None,
+        typed: str = "",
     ) -> Response:
         company, quote, n = _address(request)
         state = await self._deals.approval(company, quote, n)
@@ -98,9 +102,9 @@ class Approvals:
             "workflow_id": names.approval_id(company, quote, n),
             "pending_status": StepStatus.PENDING,
             "outcome": outcome,
-            "recorded": recorded,
+            "recorded": unknown,
             "problem": problem,
-            "typed": "",
+            "typed": typed,
         }
         return await self._site.render("approval.html", session, context, problem.status if problem else 200)
 

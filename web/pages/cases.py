@@ -24,7 +24,7 @@ from web.commands import COMMAND_ARGS, command_name, parsed
 from web.deals import Deals
 from web.identity import Identity
 from web.pages.site import Site
-from web.problems import REFUSALS, Problem, refused
+from web.problems import REFUSALS, Problem, recorded, refused
 from web.session import Session
 from web.visibility import STATUSES, CaseFilter, Visibility
 
@@ -78,7 +78,7 @@ class Cases:
         outcome = None
         if said:
             outcome = await self._deals.known_outcome(names.case_id(*_address(request)), said)
-        return await self._case_page(request, session, outcome, recorded=bool(said) and outcome is None)
+        return await self._case_page(request, session, outcome, unknown=bool(said) and outcome is None)
 
     async def command(self, request: Request, session: Session, form: FormData) -> Response:
         """Give the deal a command; what was wrong or refused is shown on its page."""
@@ -101,6 +101,8 @@ class Cases:
             if problem.status >= 500 or problem.status == 404:
                 raise
             return await self._case_page(request, session, None, problem=problem)
+        if outcome is None:
+            raise recorded(message_id)
         return RedirectResponse(f"{_case_path(company, quote)}?said={message_id}", 303)
 
     async def _case_page(
@@ -109,7 +111,7 @@ class Cases:
         session: Session,
         outcome: Outcome | None,
         *,
-        recorded: bool = False,
+        unknown: bool = False,
         problem: Problem | None = None,
     ) -> Response:
         company, quote = _address(request)
@@ -125,7 +127,7 @@ class Cases:
             "workflow_id": names.case_id(company, quote),
             "approval_id": names.approval_id,
             "outcome": outcome,
-            "recorded": recorded,
+            "recorded": unknown,
             "problem": problem,
         }
         return await self._site.render("case.html", session, context, problem.status if problem else 200)

@@ -152,8 +152,9 @@ async def test_what_is_missing_in_a_decision_is_said_on_the_page(browser: Browse
     form = form_of(page, action)
     answer = await mona.post(action, data=form | {"decision": "reject", "comment": ""})
     assert answer.status_code == 400 and "needs a comment" in answer.text
-    answer = await mona.post(action, data=form | {"comment": "x"})
+    answer = await mona.post(action, data=form | {"comment": "typed <once>"})
     assert answer.status_code == 400 and "decision" in answer.text
+    assert "typed &lt;once&gt;</textarea>" in answer.text
 
 
 async def test_the_requester_is_told_that_somebody_else_decides(browser: Browser, stage: Stage) -> None:
@@ -237,6 +238,19 @@ async def test_a_command_the_person_may_not_give_is_neither_offered_nor_taken(br
     assert await handle.query("received") == []
     assert (await otto.post(action, data=form)).status_code == 303
     assert await handle.query("received") == ['retry {"reason": ""}']
+
+
+async def test_what_nobody_could_answer_yet_is_said_to_be_recorded(
+    browser: Browser, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.deals.OUTCOME_PATIENCE_SECONDS", 0.3)
+    handle = await stage.case(scenes.parked("PAGE-12"))
+    otto = await browser("otto")
+    action = "/cases/usmf/PAGE-12/commands/retry"
+    form = form_of((await otto.get("/cases/usmf/PAGE-12")).text, action)
+    answer = await otto.post(action, data=form | {"reason": "unheard"})
+    assert answer.status_code == 202 and "<h1>Recorded</h1>" in answer.text
+    assert await handle.query("received") == ['retry {"reason": "unheard"}']
 
 
 async def test_parked_deals_are_in_the_inbox_of_operations(browser: Browser, stage: Stage) -> None:
