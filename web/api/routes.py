@@ -34,6 +34,16 @@ from web.tokens import SCOPE, InvalidToken, KeysUnavailable, TokenVerifier
 from web.visibility import CaseFilter, CasePage, Visibility
 
 PREFIX = "/api/v1"
+_OUTCOMES: dict[int, tuple[str, type[BaseModel]]] = {
+    200: ("Accepted by the deal", Accepted),
+    202: ("Recorded; the outcome is not known yet", Recorded),
+}
+_REFUSALS = {
+    400: "An argument is wrong; `field` names it",
+    403: "Not the caller's to decide, e.g. NOT_ASSIGNED, NO_AUTHORITY, REQUESTER_CANNOT_APPROVE",
+    404: "There is no such deal, request or command",
+    409: "Too late or out of place, e.g. ALREADY_DECIDED, SEEN_HASH_MISMATCH, ILLEGAL_TRANSITION",
+}
 
 
 class Api:
@@ -127,16 +137,6 @@ class Api:
         return secured
 
     def _operations(self) -> list[Operation]:
-        outcomes: dict[int, tuple[str, type[BaseModel]]] = {
-            200: ("Accepted by the deal", Accepted),
-            202: ("Recorded; the outcome is not known yet", Recorded),
-        }
-        refusals = {
-            400: "An argument is wrong; `field` names it",
-            403: "Not the caller's to decide, e.g. NOT_ASSIGNED, NO_AUTHORITY, REQUESTER_CANNOT_APPROVE",
-            404: "There is no such deal, request or command",
-            409: "Too late or out of place, e.g. ALREADY_DECIDED, SEEN_HASH_MISMATCH, ILLEGAL_TRANSITION",
-        }
         return [
             Operation(
                 "GET",
@@ -146,7 +146,7 @@ class Api:
                 "The steps that wait for the caller's decision",
                 query=ApprovalsQuery,
                 answers={200: ("The steps, newest request first", ApprovalPage)},
-                problems={400: refusals[400]},
+                problems={400: _REFUSALS[400]},
             ),
             Operation(
                 "POST",
@@ -155,8 +155,8 @@ class Api:
                 "decideApproval",
                 "Approve or reject a step",
                 body=DecisionBody,
-                answers=outcomes,
-                problems=refusals,
+                answers=_OUTCOMES,
+                problems=_REFUSALS,
             ),
             Operation(
                 "GET",
@@ -166,7 +166,7 @@ class Api:
                 "Deals, newest first",
                 query=CasesQuery,
                 answers={200: ("A page of deals", CasePage)},
-                problems={400: refusals[400], 403: "The caller has no role"},
+                problems={400: _REFUSALS[400], 403: "The caller has no role"},
             ),
             Operation(
                 "GET",
@@ -185,8 +185,8 @@ class Api:
                 "Give a deal a command: retry, skip, abort, withdraw, cancel, credit_recheck, credit_release, "
                 "credit_reject",
                 body=CommandBody,
-                answers=outcomes,
-                problems=refusals,
+                answers=_OUTCOMES,
+                problems=_REFUSALS,
             ),
         ]
 

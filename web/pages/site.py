@@ -58,6 +58,7 @@ class Site:
             "percent": words.percent,
             "quantity": words.quantity,
             "moment": words.moment,
+            "day": words.day,
             "words": words.words,
             "waiting": words.waiting,
             "sentence": words.sentence,

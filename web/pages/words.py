@@ -76,6 +76,14 @@ def moment(value: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), text)
 
 
+def day(value: datetime | None) -> Markup:
+    """A calendar date as the other system holds it (UTC); no browser shifts it into another zone."""
+    if value is None:
+        return Markup("–")
+    utc = value.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(utc.date().isoformat(), f"{utc.day} {utc:%b %Y}")
+
+
 def distance(value: datetime | None, now: datetime) -> str:
     """How far off a moment is: ``in 3 h``, ``overdue by 2 d``."""
     if value is None:

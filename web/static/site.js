@@ -8,7 +8,7 @@ const EVERY_MS = 4000;
 
 function localTimes(root) {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  for (const element of root.querySelectorAll("time[datetime]")) {
+  for (const element of root.querySelectorAll("time[datetime*=T]")) {
     if (element.title) continue;
     element.title = element.textContent;
     element.textContent = format.format(new Date(element.dateTime));
