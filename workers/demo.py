@@ -245,6 +245,7 @@ class Demo:
         )
         if self.options.json_file:
             self.options.json_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        self.console.print()
         self.console.print(verdict(summary))
         return 1 if summary["mismatches"] else 0
 

@@ -123,6 +123,8 @@ def _wrong_order(outcome: Outcome, deal: CaseView) -> list[str]:
     if outcome.order is None:
         return [f"no order {deal.order_number!r} in Finance"]
     found = []
+    if deal.credit is not None and deal.credit.over_by and deal.credit_released_by is None:
+        found.append(f"ordered {deal.credit.over_by} above the credit limit without a release")
     net = sum((Decimal(line["LineAmount"]) for line in outcome.order["lines"]), Decimal(0))
     if net != deal.net:
         found.append(f"net {deal.net} in the deal, {net} in Finance")

@@ -33,10 +33,15 @@ WAITS = {
 }
 
 
+DECIDING_ROLES = ("sales_manager", "sales_director", "cfo", "credit_manager", "ops")
+
+
 def where_to_click(info: StackInfo, *, auto: bool) -> RenderableType:
-    """Addresses, and who to sign in as."""
+    """Addresses, and who to sign in as: the first holder of each deciding role; a password is the user's name."""
+    holders = {role.partition(".")[0]: name for name, roles in reversed(info.users.items()) for role in roles}
+    people = ", ".join(f"{holders[role]} ({role.replace('_', ' ')})" for role in DECIDING_ROLES if role in holders)
     table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Approvals, cases[/]", info.web, "sign in as mona, dirk, cora; carl (credit), otto (retry)")
+    table.add_row("[b]Approvals, cases[/]", info.web, f"sign in as {people}")
     table.add_row("[b]Temporal Web[/]", info.temporal_ui, "one run a deal: summary, details, named steps")
     table.add_row("[b]Desk[/]", info.desk, "play sales rep, warehouse, accounts receivable")
     text = (

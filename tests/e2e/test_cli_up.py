@@ -30,7 +30,7 @@ def clean_environment(**values: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     state = tmp_path_factory.mktemp("stack")
     process = subprocess.Popen(
         [*Q2C, "up", "--ports", "auto"],
@@ -48,21 +48,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         process.wait(30)
 
 
-def product_environment(stack: dict[str, Any]) -> dict[str, str]:
+def product_environment(up: dict[str, Any]) -> dict[str, str]:
     """What an administrator would put into `.env` for this stack."""
     return clean_environment(
-        Q2C_STATE_DIR=stack["state_dir"],
-        Q2C_CA_FILE=stack["ca_file"],
-        Q2C_ENTRA_URL=stack["entra"],
-        Q2C_ENTRA_TENANT=stack["tenant"],
-        Q2C_ENTRA_CLIENT_ID=stack["client_id"],
-        Q2C_ENTRA_CLIENT_SECRET=stack["client_secret"],
-        Q2C_DATAVERSE_URL=stack["dataverse"],
-        Q2C_FINANCE_URL=stack["finance"],
-        Q2C_WEB_URL=stack["web"],
-        Q2C_DECISION_PRIVATE_KEY_FILE=str(Path(stack["state_dir"]) / "decision-key.json"),
-        Q2C_DECISION_PUBLIC_KEYS_FILE=str(Path(stack["state_dir"]) / "decision-jwks.json"),
-        TEMPORAL_ADDRESS=stack["temporal"],
+        Q2C_STATE_DIR=up["state_dir"],
+        Q2C_CA_FILE=up["ca_file"],
+        Q2C_ENTRA_URL=up["entra"],
+        Q2C_ENTRA_TENANT=up["tenant"],
+        Q2C_ENTRA_CLIENT_ID=up["client_id"],
+        Q2C_ENTRA_CLIENT_SECRET=up["client_secret"],
+        Q2C_DATAVERSE_URL=up["dataverse"],
+        Q2C_FINANCE_URL=up["finance"],
+        Q2C_WEB_URL=up["web"],
+        Q2C_DECISION_PRIVATE_KEY_FILE=str(Path(up["state_dir"]) / "decision-key.json"),
+        Q2C_DECISION_PUBLIC_KEYS_FILE=str(Path(up["state_dir"]) / "decision-jwks.json"),
+        TEMPORAL_ADDRESS=up["temporal"],
     )
 
 
@@ -70,24 +70,24 @@ def doctor(**changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*Q2C, "doctor"], env=changes, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_ready_line_says_where_everything_is(stack):
-    assert stack["event"] == "ready"
+def test_the_ready_line_says_where_everything_is(up):
+    assert up["event"] == "ready"
     for part in ("web", "temporal_ui", "desk"):
-        assert httpx.get(stack[part], follow_redirects=True, timeout=10).status_code == 200
+        assert httpx.get(up[part], timeout=10).status_code < 400, part
     for system in ("entra", "dataverse", "finance"):
-        assert stack[system].startswith("https://localhost:")
-    assert stack["users"]["mona"] == ["sales_manager.usmf"]
-    assert {"supervisor", "temporal", "sandbox", "worker", "web"} <= stack["pids"].keys()
+        assert up[system].startswith("https://localhost:")
+    assert up["users"]["mona"] == ["sales_manager.usmf"]
+    assert {"supervisor", "temporal", "sandbox", "worker", "web"} <= up["pids"].keys()
 
 
-def test_worker_and_web_are_live_and_ready(stack):
-    for origin in (stack["web"], stack["worker_health"]):
+def test_worker_and_web_are_live_and_ready(up):
+    for origin in (up["web"], up["worker_health"]):
         for path in ("live", "ready"):
             assert httpx.get(f"{origin}/health/{path}").json()["status"] == "ok"
 
 
-def test_the_doctor_finds_nothing_wrong(stack):
-    result = doctor(**product_environment(stack))
+def test_the_doctor_finds_nothing_wrong(up):
+    result = doctor(**product_environment(up))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "FAIL" not in result.stdout
     for name in ("Temporal", "search attributes", "Entra ID", "Dataverse", "Finance posting", "decision keys", "web"):
@@ -104,14 +104,14 @@ def test_the_doctor_finds_nothing_wrong(stack):
         ("Q2C_WEB_URL", "http://localhost:1", "start `q2c web`"),
     ],
 )
-def test_the_doctor_says_what_is_wrong(stack, variable, value, said):
-    result = doctor(**product_environment(stack) | {variable: value})
+def test_the_doctor_says_what_is_wrong(up, variable, value, said):
+    result = doctor(**product_environment(up) | {variable: value})
     assert result.returncode == 1
     assert said in result.stdout, result.stdout
 
 
-def test_a_killed_worker_is_started_again(stack):
-    pids = Path(stack["state_dir"]) / "pids.json"
+def test_a_killed_worker_is_started_again(up):
+    pids = Path(up["state_dir"]) / "pids.json"
     before = json.loads(pids.read_text())["worker"]
     os.kill(before, signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -120,15 +120,15 @@ def test_a_killed_worker_is_started_again(stack):
         time.sleep(0.1)
     while True:
         try:
-            if httpx.get(f"{stack['worker_health']}/health/ready").status_code == 200:
+            if httpx.get(f"{up['worker_health']}/health/ready").status_code == 200:
                 break
         except httpx.TransportError:
             assert time.monotonic() < deadline, "the new worker is not ready after 30 s"
         time.sleep(0.1)
 
 
-def test_sigterm_ends_every_process_and_frees_every_port(stack):
-    pids = json.loads((Path(stack["state_dir"]) / "pids.json").read_text())
-    stack["supervisor"].terminate()
-    assert stack["supervisor"].wait(40) == 0
+def test_sigterm_ends_every_process_and_frees_every_port(up):
+    pids = json.loads((Path(up["state_dir"]) / "pids.json").read_text())
+    up["supervisor"].terminate()
+    assert up["supervisor"].wait(40) == 0
     assert {name: pid for name, pid in pids.items() if process_alive(pid)} == {}

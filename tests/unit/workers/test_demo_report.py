@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.approvals import ApprovalStatus
-from domain.assessment import CreditStatus
+from domain.assessment import CreditDecision, CreditStatus
 from domain.quote import Person
 from domain.views import ApprovalSummary, CaseView, Ending, Explanation, Stage, WaitingFor
 from workers.actions import HistoryCost
@@ -44,6 +44,21 @@ def deal(**changes: Any) -> CaseView:
         updated_at=T0,
     )
     return closed.model_copy(update=changes)
+
+
+def over_limit() -> CreditDecision:
+    return CreditDecision(
+        passed=False,
+        exposure=Decimal("9500.00"),
+        limit=Decimal("9000.00"),
+        over_by=Decimal("500.00"),
+        open_ar=Decimal("5000.00"),
+        open_orders=Decimal(0),
+        reservations=Decimal(0),
+        this_order=Decimal("4500.00"),
+        as_of=T0,
+        policy_version="1",
+    )
 
 
 def sales(**changes: Any) -> dict[str, Any]:
@@ -101,6 +116,7 @@ def test_a_deal_that_agrees_everywhere_has_no_mismatch():
         ({"expected": Expectation(End.CLOSED, parked=True)}, "no step was parked"),
         ({"expected": Expectation(End.CLOSED, net=Decimal("951.00"))}, "951.00 in the input"),
         ({"expected": Expectation(End.REJECTED)}, "not rejected"),
+        ({"deal": deal(credit=over_limit())}, "500.00 above the credit limit without a release"),
         ({"expected": Expectation(End.FULFILMENT)}, "not waiting for a shipment"),
     ],
 )
@@ -113,6 +129,10 @@ def rejection() -> ApprovalSummary:
     return ApprovalSummary(
         n=1, revision=0, status=ApprovalStatus.REJECTED, highest_level=2, steps=1, requested_at=T0, text="too low"
     )
+
+
+def test_a_person_may_release_what_is_above_the_limit():
+    assert mismatches(replace(CLOSED, deal=deal(credit=over_limit(), credit_released_by=CARL))) == []
 
 
 def test_a_rejected_quote_must_not_be_ordered():

@@ -1,0 +1,34 @@
+"""`q2c demo --auto` on a machine of its own ports: every kind of decision, and a verdict another program can read."""
+
+import json
+import os
+import subprocess
+import sys
+
+CASES = 12
+DEMO = (sys.executable, "-m", "workers", "demo", "--auto", "--ports", "auto")
+
+
+def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path):
+    summary_file = tmp_path / "out.json"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
+    result = subprocess.run(
+        [*DEMO, "--cases", str(CASES), "--json", str(summary_file)],
+        env=inherited | {"Q2C_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "140"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads(summary_file.read_text())
+    assert summary["mismatches"] == []
+    assert summary["duplicate_orders"] == 0
+    assert (summary["deals"], summary["closed"], summary["rejected"], summary["expired"]) == (CASES, 10, 1, 1)
+    assert summary["orders_in_finance"] == 10
+    assert summary["approvals"] == {"none": 7, "level1": 1, "level2": 3, "level3": 1, "steps": 10}
+    assert summary["credit"] == {"held": 1, "released_by_person": 1}
+    assert summary["parked"] == 1
+    assert summary["requests"]["throttled"] > 0
+    assert summary["money"]["invoiced"] == summary["money"]["paid"] == summary["money"]["total"]
+    assert "both systems agree" in result.stdout
