@@ -153,7 +153,7 @@ class FinanceWork(FinanceActivities):
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
         """Post the confirmation; an order already confirmed answers its confirmation."""
         with for_deal():
-            if activity.info().attempt > 1:
+            if ask.probe or activity.info().attempt > 1:
                 order = await self._finance.find_order(ask.company, ask.order_number)
                 if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
                     return ask_for.Confirmation(confirmation_number=order.header.number)

@@ -106,6 +106,7 @@ class ConfirmOrder(Record):
     company: str
     order_number: str
     release_reason: str = Field("", description="Not empty: a person released the credit hold, and why")
+    probe: bool = Field(False, description="An earlier attempt may have succeeded: look before posting")
 
 
 class Confirmation(Record):

@@ -95,9 +95,7 @@ class CasePolicy(Record):
 
     version: str = ""
     over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
-    release_valid_days: int = Field(
-        5, description="How long a release of a credit hold lasts unless said"
-    )
+    release_valid_days: int = Field(5, description="How long a release of a credit hold lasts unless said")
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
 
 

@@ -7,7 +7,7 @@ so that a document told twice, late or out of order leaves the same state (invar
 their revision; an older one is recorded as stale and changes nothing (I12).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -21,6 +21,7 @@ from domain.assessment import CasePolicy, CreditDecision, CreditStatus, QuoteAss
 from domain.credit import RELEASED, ReleaseToken
 from domain.facts import Event, Fact
 from domain.fulfilment import Invoice, OrderedLine
+from domain.lines import LineLedger
 from domain.messages import ShippedLine
 from domain.record import Record
 from domain.views import ApprovalSummary, Ending, ParkedStep, Stage, TimelineEntry
@@ -135,34 +136,21 @@ class CaseState(Record):
         return self.assessment.case_policy if self.assessment else CasePolicy()
 
     @property
-    def shipped(self) -> dict[int, Decimal]:
-        """Quantity shipped of each order line, over all packing slips."""
-        total: dict[int, Decimal] = {line.line_no: Decimal(0) for line in self.order_lines}
-        for lines in self.slips.values():
-            for line in lines:
-                total[line.line_no] = total.get(line.line_no, Decimal(0)) + line.quantity
-        return total
-
-    @property
-    def invoiced(self) -> dict[int, Decimal]:
-        """Quantity invoiced of each order line, over all invoices."""
-        total: dict[int, Decimal] = {line.line_no: Decimal(0) for line in self.order_lines}
-        for invoice in self.invoices.values():
-            for line in invoice.lines:
-                total[line.line_no] = total.get(line.line_no, Decimal(0)) + line.quantity
-        return total
+    def ledger(self) -> tuple[LineLedger, ...]:
+        """Quantities of each order line, derived from Finance's documents; empty before there is an order."""
+        return ledger_of(self, self.policy)
 
     @property
     def all_shipped(self) -> bool:
         """Nothing is left to ship."""
-        shipped = self.shipped
-        return bool(self.order_lines) and all(shipped[line.line_no] >= line.quantity for line in self.order_lines)
+        ledger = self.ledger
+        return bool(ledger) and all(line.open_to_ship == 0 for line in ledger)
 
     @property
     def all_invoiced(self) -> bool:
-        """Nothing is left to invoice."""
-        invoiced = self.invoiced
-        return bool(self.order_lines) and all(invoiced[line.line_no] >= line.quantity for line in self.order_lines)
+        """Nothing is left to ship or to invoice."""
+        ledger = self.ledger
+        return bool(ledger) and all(line.invoiced >= line.ordered - line.cancelled for line in ledger)
 
     @property
     def all_paid(self) -> bool:
@@ -330,11 +318,11 @@ def _order_status(state: CaseState) -> OrderStatus:
         return OrderStatus.CLOSED
     if state.all_invoiced:
         return OrderStatus.INVOICED
-    if any(state.invoiced.values()):
+    if any(line.invoiced for line in state.ledger):
         return OrderStatus.PARTIALLY_INVOICED
     if state.all_shipped:
         return OrderStatus.SHIPPED
-    if any(state.shipped.values()):
+    if any(line.shipped for line in state.ledger):
         return OrderStatus.PARTIALLY_SHIPPED
     return OrderStatus.CONFIRMED
 
@@ -661,21 +649,43 @@ def _payments_recorded(state: CaseState, fact: facts.PaymentsRecorded, policy: C
     return {"recorded_open": {**state.recorded_open, **fact.open_amounts}}, f"Sales shows {words}"
 
 
+def ledger_of(state: CaseState, policy: CasePolicy) -> tuple[LineLedger, ...]:
+    """The line ledger of the order: what was ordered, and what all packing slips and invoices say of it."""
+    shipped = _totals((line.line_no, line.quantity) for lines in state.slips.values() for line in lines)
+    invoiced = _totals((line.line_no, line.quantity) for doc in state.invoices.values() for line in doc.lines)
+    return tuple(
+        LineLedger(
+            line_no=line.line_no,
+            item=line.item,
+            ordered=line.quantity,
+            shipped=shipped.get(line.line_no, Decimal(0)),
+            invoiced=invoiced.get(line.line_no, Decimal(0)),
+            over_delivery_pct=policy.over_delivery_pct,
+        )
+        for line in state.order_lines
+    )
+
+
+def _totals(quantities: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:
+    total: dict[int, Decimal] = {}
+    for line_no, quantity in quantities:
+        total[line_no] = total.get(line_no, Decimal(0)) + quantity
+    return total
+
+
 def _violations(state: CaseState, policy: CasePolicy) -> tuple[str, ...]:
-    """Shipped or invoiced more than may be (I1, I2): a fact we cannot undo, so it becomes an open exception."""
-    found = [text for text in state.exceptions if not text.startswith(("OVER_SHIPPED", "OVER_INVOICED"))]
-    if not state.order_lines:
-        return tuple(found)
-    ordered = {line.line_no: line.quantity for line in state.order_lines}
-    for line_no, quantity in sorted(state.shipped.items()):
-        allowed = ordered.get(line_no, Decimal(0)) * (1 + policy.over_delivery_pct / 100)
-        if quantity > allowed:
-            found.append(f"OVER_SHIPPED: line {line_no}: {quantity:f} shipped, {ordered.get(line_no, 0):f} ordered")
-    for line_no, quantity in sorted(state.invoiced.items()):
-        allowed = ordered.get(line_no, Decimal(0)) * (1 + policy.over_delivery_pct / 100)
-        if quantity > allowed:
-            found.append(f"OVER_INVOICED: line {line_no}: {quantity:f} invoiced, {ordered.get(line_no, 0):f} ordered")
+    """The open exceptions, with what Finance shipped or invoiced beyond the order (I1, I2).
+
+    Such a document is a fact we cannot undo, so it is never refused: it becomes an exception for a person. One that
+    was only told too early (an invoice before its packing slip) goes away with the missing document.
+    """
+    found = [text for text in state.exceptions if not text.startswith(_OF_LINES)]
+    for line in ledger_of(state, policy):
+        found.extend(f"{violation.code}: {violation}" for violation in line.violations)
     return tuple(found)
+
+
+_OF_LINES = ("OVER_DELIVERY", "OVER_INVOICED", "OVER_RETURN", "OVER_CREDITED")
 
 
 # Waiting and mending

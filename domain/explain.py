@@ -83,7 +83,9 @@ def _waiting_in_quote(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str
 
 def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.stage is Stage.FULFILMENT:
-        shipped, ordered = _sum(state.shipped), sum((line.quantity for line in state.order_lines), Decimal(0))
+        ledger = state.ledger
+        shipped = sum((line.shipped for line in ledger), Decimal(0))
+        ordered = sum((line.ordered for line in ledger), Decimal(0))
         text = f"{shipped.normalize():f} of {ordered.normalize():f} shipped"
         return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
     if state.stage is Stage.INVOICE:
@@ -92,10 +94,6 @@ def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[
         text = f"{open_amount(state):,} {currency(state)} open"
         return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
     return WaitingFor.NOTHING, "In progress", "", ()
-
-
-def _sum(quantities: dict[int, Decimal]) -> Decimal:
-    return sum(quantities.values(), Decimal(0))
 
 
 def currency(state: CaseState) -> str:
@@ -163,19 +161,18 @@ def view(state: CaseState) -> CaseView:
 
 
 def _lines(state: CaseState) -> tuple[LineView, ...]:
-    shipped, invoiced = state.shipped, state.invoiced
     return tuple(
         LineView(
             line_no=line.line_no,
             item=line.item,
-            ordered=line.quantity,
-            cancelled=Decimal(0),
-            shipped=shipped[line.line_no],
-            returned=Decimal(0),
-            invoiced=invoiced[line.line_no],
-            credited=Decimal(0),
+            ordered=line.ordered,
+            cancelled=line.cancelled,
+            shipped=line.shipped,
+            returned=line.returned,
+            invoiced=line.invoiced,
+            credited=line.credited,
         )
-        for line in state.order_lines
+        for line in state.ledger
     )
 
 

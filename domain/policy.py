@@ -272,27 +272,12 @@ def _calendar_problem(hours: BusinessHours) -> str:
     return ""
 
 
-class OwnColumns(Record):
-    """Names of the columns the product adds to Dataverse, should a publisher prefix other than q2c be wanted."""
-
-    approval_status: str = "q2c_approvalstatus"
-    approval_reason: str = "q2c_approvalreason"
-    case_id: str = "q2c_caseid"
-    credit_status: str = "q2c_creditstatus"
-    finance_order_number: str = "q2c_financeordernumber"
-    fulfilment_status: str = "q2c_fulfilmentstatus"
-    finance_invoice_number: str = "q2c_financeinvoicenumber"
-    payment_status: str = "q2c_paymentstatus"
-    open_amount: str = "q2c_openamount"
-
-
 class EntityMap(Record):
     """How records of Sales and Finance find each other."""
 
     version: str = Field(min_length=1)
     business_units: dict[str, Company] = Field(description="Name of a quote's owning business unit → legal entity")
     payment_terms: dict[int, str] = Field(description="Dataverse paymenttermscode → name of Finance's payment terms")
-    own_columns: OwnColumns = OwnColumns()
     order_numbers: dict[Company, Literal["manual", "automatic"]] = Field(
         description="manual: we send the sales order number; automatic: Finance numbers, we find by requisition number"
     )

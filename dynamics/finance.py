@@ -151,12 +151,13 @@ class Finance:
         answers = await self._reads(named)
         customer = self._row(Customer, answers["customer"][0])
         orders = [self._read(OpenOrder, row) for row in await self._rows(answers["orders"])]
-        opens = [self._read(OpenTransaction, row) for row in await self._rows(answers["opens"])]
+        orders, later = await self._less_invoiced(company, account, orders)
+        opens = [self._read(OpenTransaction, row) for row in await self._rows(later or answers["opens"])]
         return CreditRead(
             read_at=read_at,
             customer=customer,
             open_transactions=tuple(opens),
-            open_orders=tuple(await self._less_invoiced(company, orders)),
+            open_orders=tuple(orders),
             own_order=self._row(OrderHeader, answers["own order"][0]) if order_number else None,
             pricing=await self._pricing(answers) if items else None,
         )
@@ -378,7 +379,7 @@ class Finance:
                     expand="SalesOrderLines",
                 ),
             ),
-            ("opens", _rows_of("CustTransOpens", f"{of}AccountNum eq {exact_text(account)}")),
+            _open_transactions(company, account),
         ]
         return reads + ([("own order", Read(_order_key(company, order_number)))] if order_number else [])
 
@@ -411,15 +412,25 @@ class Finance:
             payment_terms={term.name: term for term in terms},
         )
 
-    async def _less_invoiced(self, company: str, orders: list[OpenOrder]) -> list[OpenOrder]:
+    async def _less_invoiced(
+        self, company: str, account: str, orders: list[OpenOrder]
+    ) -> tuple[list[OpenOrder], list[BatchAnswer]]:
+        """The orders with what is invoiced of each, and the open transactions read after those invoices.
+
+        An invoice that is posted meanwhile is then counted among the open transactions, or in its order, or in both:
+        never in neither. The answers are empty where no order can be invoiced in part, and nothing had to be read.
+        """
         partly = [order.number for order in orders if order.processing in MAY_BE_PARTLY_INVOICED]
         if not partly:
-            return orders
+            return orders, []
+        reads = self._chunks(company, "SalesInvoiceHeadersV4", "SalesOrderNumber", partly)
+        answers = await self._reads([*reads, _open_transactions(company, account)])
         totals: dict[str, Any] = {}
-        for row in await self._chunked(company, "SalesInvoiceHeadersV4", "SalesOrderNumber", partly):
+        for row in await self._rows(answers["rows"]):
             invoice = self._read(PostedInvoice, row)
             totals[invoice.order_number] = totals.get(invoice.order_number, 0) + invoice.total
-        return [order.model_copy(update={"invoiced": totals.get(order.number, order.invoiced)}) for order in orders]
+        less = [order.model_copy(update={"invoiced": totals.get(order.number, order.invoiced)}) for order in orders]
+        return less, answers["opens"]
 
     async def _orders_of_invoices(self, company: str, numbers: list[str]) -> dict[str, str]:
         rows = await self._chunked(company, "SalesInvoiceHeadersV4", "InvoiceNumber", numbers)
@@ -427,12 +438,14 @@ class Finance:
 
     async def _chunked(self, company: str, entity_set: str, column: str, values: list[str]) -> list[Row]:
         """Rows whose column is one of many values, in one batch."""
+        return await self._rows((await self._reads(self._chunks(company, entity_set, column, values)))["rows"])
+
+    def _chunks(self, company: str, entity_set: str, column: str, values: list[str]) -> list[tuple[str, Read]]:
         of = f"dataAreaId eq {exact_text(company)} and "
-        reads = [
+        return [
             ("rows", _rows_of(entity_set, of + any_of(column, values[start : start + ITEMS_PER_READ])))
             for start in range(0, len(values), ITEMS_PER_READ)
         ]
-        return await self._rows((await self._reads(reads))["rows"])
 
     # --- inside: orders --------------------------------------------------------------------------------------------
 
@@ -523,6 +536,11 @@ _CUSTOMER_COLUMNS = (
 
 def _rows_of(entity_set: str, filter_: str, *, select: str | None = None, expand: str | None = None) -> Read:
     return Read(query(entity_set, cross_company="true", filter=filter_, select=select, expand=expand))
+
+
+def _open_transactions(company: str, account: str) -> tuple[str, Read]:
+    filter_ = f"dataAreaId eq {exact_text(company)} and AccountNum eq {exact_text(account)}"
+    return "opens", _rows_of("CustTransOpens", filter_)
 
 
 def _customer(company: str, account: str) -> Read:

@@ -52,14 +52,12 @@ class Check:
     text: str
 
 
-def dataverse_columns(policy: Policy) -> Mapping[str, tuple[str, ...]]:
-    """The product's own columns, by logical name of their table."""
-    own = policy.entity_map.own_columns
-    return {
-        "quote": (own.approval_status, own.approval_reason, own.case_id, own.credit_status),
-        "salesorder": (own.finance_order_number, own.fulfilment_status),
-        "invoice": (own.finance_invoice_number, own.payment_status, own.open_amount),
-    }
+OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus"),
+    "salesorder": ("q2c_financeordernumber", "q2c_fulfilmentstatus"),
+    "invoice": ("q2c_financeinvoicenumber", "q2c_paymentstatus", "q2c_openamount"),
+}
+"""The product's own columns in Dataverse, by logical name of their table."""
 
 
 async def run_doctor(console: Console | None = None) -> int:
@@ -168,7 +166,7 @@ async def _dynamics(settings: Settings, policy: Policy) -> AsyncIterator[Check]:
         yield await _answer(
             "Dataverse", _application_user(dataverse), "create an application user for Q2C_ENTRA_CLIENT_ID"
         )
-        for table, columns in dataverse_columns(policy).items():
+        for table, columns in OWN_COLUMNS.items():
             yield await _answer(
                 f"Dataverse {table}", _columns(dataverse, table, columns), "add them as docs/tenant-set-up.md says"
             )

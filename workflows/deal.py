@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.common import Priority
 
     from activities.signatures import (
-        CreateOrder,
         QuoteRef,
     )
     from domain import explain, facts, names
@@ -106,9 +105,8 @@ class Deal:
         *,
         patience: timedelta | None = None,
         what: str = "",
-        look: bool = False,
     ) -> None:
-        """Wait for ``condition``, at most for ``patience``; then go on, with a look at Finance if ``look``.
+        """Wait for ``condition``, at most for ``patience``.
 
         Raises:
             Ended: the deal came to its end meanwhile.
@@ -121,10 +119,7 @@ class Deal:
                 lambda: condition() or bool(self._state.ending), timeout=patience, timeout_summary=what or None
             )
         except TimeoutError:
-            if look:
-                self._apply(facts.BillingChanged(document="look", text="nothing heard for a while: looking at Finance"))
-            else:
-                self._recheck = True
+            workflow.logger.info("nothing heard in %s", patience)
         if self._state.ending:
             raise Ended
 
@@ -171,8 +166,7 @@ class Deal:
                 if is_cancelled_exception(error):
                     raise
                 cause, message = cause_of(error)
-                if isinstance(argument, CreateOrder):
-                    argument = argument.model_copy(update={"probe": True})
+                argument = _in_doubt(argument)
                 if cause in WAIT_FOR:
                     await self._wait_for(queue, message)
                 elif await self._park(summary, name, cause, message, skippable=skippable) == CommandName.SKIP:
@@ -285,3 +279,9 @@ class Deal:
     def tally(self) -> dict[str, int]:
         """How many events were applied, stale, duplicate, refused or ignored."""
         return self._tally
+
+
+def _in_doubt(argument: Argument) -> Argument:
+    """The argument of the next try: one that knows of doubt is told that the last try may have succeeded."""
+    doubts = "probe" in type(argument).model_fields
+    return argument.model_copy(update={"probe": True}) if doubts else argument

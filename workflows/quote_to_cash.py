@@ -57,7 +57,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 SAFETY_LOOK = timedelta(hours=24)
-"""How long a deal waits for an event before it looks itself: the sweeps should have told it long before."""
+"""How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
 CREDIT_LOOK = timedelta(hours=4)
 """How long a hold rests before credit is looked at again though nothing was heard (lifecycle: timers)."""
 
@@ -71,6 +71,7 @@ class QuoteToCash(Hearing):
         """Make the state before the first message is handled."""
         super().__init__(start)
         self._expiry: asyncio.Task[None] | None = None
+        self._safety: asyncio.Task[None] | None = None
         self._request: workflow.ChildWorkflowHandle[Approval, ApprovalState] | None = None
 
     @workflow.run
@@ -387,6 +388,7 @@ class QuoteToCash(Hearing):
 
     async def _fulfilment(self) -> None:
         """Follow the packing slips until everything is shipped."""
+        self._safety = asyncio.create_task(self._look_now_and_then())
         await self._follow(lambda: self._state.all_shipped)
 
     async def _invoice(self) -> None:
@@ -410,9 +412,13 @@ class QuoteToCash(Hearing):
             elif state.unrecorded_payments:
                 await self._record_payments()
             else:
-                await self._until(
-                    lambda: self._work_due() or done(), patience=SAFETY_LOOK, what="Look at Finance", look=True
-                )
+                await self._until(lambda: self._work_due() or done())
+
+    async def _look_now_and_then(self) -> None:
+        """One long timer for the whole way from order to cash, should every event and every sweep have been missed."""
+        while True:
+            await workflow.sleep(SAFETY_LOOK, summary="Look at Finance, should no event come")
+            self._apply(facts.BillingChanged(document="look", text="a day has passed: looking at Finance"))
 
     def _work_due(self) -> bool:
         state = self._state
@@ -441,7 +447,7 @@ class QuoteToCash(Hearing):
             SalesActivities.record_shipment,
             RecordShipment(
                 sales_order_id=state.sales_order_id,
-                shipped=tuple(ShippedTotal(line_no=n, shipped=q) for n, q in sorted(state.shipped.items())),
+                shipped=tuple(ShippedTotal(line_no=line.line_no, shipped=line.shipped) for line in state.ledger),
                 complete=state.all_shipped,
                 slips=slips,
             ),
@@ -501,6 +507,8 @@ class QuoteToCash(Hearing):
     async def _finish(self) -> None:
         """Leave both systems as the ending says, and give back credit that was reserved."""
         self._stop_expiry()
+        if self._safety is not None:
+            self._safety.cancel()
         await self._take_answer()
         state = self._state
         if state.ending is Ending.EXPIRED:

@@ -1,1 +1,1 @@
-"""The published shape of the Finance entity sets the sandbox serves, as compact tables (`entities.json`, `enums.json`)."""
+"""The published shape of the Finance entity sets the sandbox serves, as tables (`entities.json`, `enums.json`)."""
