@@ -178,7 +178,7 @@ class Stack:
         for _, person in self._people.values():
             person.http.close()
         self.process.terminate()
-        self.process.wait(60)
+        self.process.communicate(timeout=60)
 
     # --- who acts --------------------------------------------------------------------------------------------------
 

@@ -43,9 +43,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     assert line, f"`q2c up` ended with code {process.wait()}"
     ready = json.loads(line) | {"supervisor": process}
     yield ready
-    if process.poll() is None:
-        process.terminate()
-        process.wait(30)
+    process.terminate()
+    process.communicate(timeout=40)
 
 
 def product_environment(up: dict[str, Any]) -> dict[str, str]:
