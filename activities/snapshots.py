@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from uuid import UUID
 
+from domain.money import is_money, round_money
 from domain.policy import Policy
 from domain.quote import Person, QuoteLine, QuoteSnapshot
 from domain.validation import normalise
@@ -113,9 +114,9 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         header_discount=quote.header_discount,
         freight=quote.freight,
         lines=tuple(_line(line, n) for n, line in enumerate(quote.lines, start=1)),
-        net=quote.net + quote.freight,
-        tax=quote.tax,
-        total=quote.total,
+        net=_trimmed(quote.net + quote.freight, currency),
+        tax=_trimmed(quote.tax, currency),
+        total=_trimmed(quote.total, currency),
         owner=owner,
         submitted_by=submitter if submitter and submitter.oid != owner.oid else None,
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
@@ -124,6 +125,11 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         approval_status=(quote.approval or sales.ApprovalChoice.NONE).name.lower(),
         etag=quote.etag,
     )
+
+
+def _trimmed(amount: Decimal, currency: str) -> Decimal:
+    """A total without the zeros beyond the currency's decimals that Sales stores; any other digit stays."""
+    return round_money(amount, currency) if currency and is_money(amount, currency) else amount
 
 
 def _line(line: sales.QuoteLine, position: int) -> QuoteLine:

@@ -23,6 +23,7 @@ from domain.facts import Event, Fact
 from domain.fulfilment import Invoice, OrderedLine
 from domain.lines import LineLedger
 from domain.messages import ShippedLine
+from domain.money import format_money
 from domain.record import Record
 from domain.views import ApprovalSummary, Ending, ParkedStep, Stage, TimelineEntry
 
@@ -580,7 +581,7 @@ def _order_created(state: CaseState, fact: facts.OrderCreated, policy: CasePolic
         "order_lines": fact.lines,
         "order_net": fact.net,
         "rounding_difference": fact.rounding_difference,
-    }, f"order {fact.order_number} created with {len(fact.lines)} lines"
+    }, f"order {fact.order_number} created with {len(fact.lines)} line{'s' if len(fact.lines) != 1 else ''}"
 
 
 def _order_confirmed(state: CaseState, fact: facts.OrderConfirmed, policy: CasePolicy) -> Change:
@@ -629,7 +630,10 @@ def _billing_read(state: CaseState, fact: facts.BillingRead, policy: CasePolicy)
         "invoices": invoices,
         "billing_unread": tuple(document for document in state.billing_unread if document not in fact.covers),
         "exceptions": _violations(after, policy),
-    }, f"Finance: {len(invoices)} invoice(s) of {total:,}, {open_amount:,} open"
+    }, (
+        f"Finance: {len(invoices)} invoice{'s' if len(invoices) != 1 else ''} of {_money(state, total)}, "
+        f"{_money(state, open_amount)} open"
+    )
 
 
 def _shipment_recorded(state: CaseState, fact: facts.ShipmentRecorded, policy: CasePolicy) -> Change:
@@ -645,7 +649,7 @@ def _invoices_recorded(state: CaseState, fact: facts.InvoicesRecorded, policy: C
 
 
 def _payments_recorded(state: CaseState, fact: facts.PaymentsRecorded, policy: CasePolicy) -> Change:
-    words = ", ".join(f"{number}: {amount:,} open" for number, amount in fact.open_amounts.items())
+    words = ", ".join(f"{number}: {_money(state, amount)} open" for number, amount in fact.open_amounts.items())
     return {"recorded_open": {**state.recorded_open, **fact.open_amounts}}, f"Sales shows {words}"
 
 
@@ -664,6 +668,10 @@ def ledger_of(state: CaseState, policy: CasePolicy) -> tuple[LineLedger, ...]:
         )
         for line in state.order_lines
     )
+
+
+def _money(state: CaseState, amount: Decimal) -> str:
+    return format_money(amount, state.assessment.currency) if state.assessment else f"{amount:,}"
 
 
 def _totals(quantities: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:

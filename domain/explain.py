@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from domain.assessment import CreditStatus
 from domain.case import CaseState, OrderStatus, QuoteStatus
+from domain.money import format_money
 from domain.quote import Person
 from domain.views import (
     STAGES,
@@ -91,7 +92,7 @@ def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[
     if state.stage is Stage.INVOICE:
         return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
     if state.stage is Stage.PAYMENT and not state.all_paid:
-        text = f"{open_amount(state):,} {currency(state)} open"
+        text = f"{format_money(open_amount(state), currency(state))} open"
         return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
     return WaitingFor.NOTHING, "In progress", "", ()
 
@@ -222,8 +223,10 @@ def summary_line(state: CaseState) -> str:
     found = state.assessment
     if found is None or not found.currency:
         return f"**{state.quote_number}**"
+    plural = "s" if found.line_count != 1 else ""
     return (
-        f"**{state.quote_number}** {found.line_count} lines {found.total:,} {found.currency} ({found.customer_account})"
+        f"**{state.quote_number}** {found.line_count} line{plural} "
+        f"{format_money(found.total, found.currency)} ({found.customer_account})"
     )
 
 
@@ -254,7 +257,7 @@ def _stage_note(state: CaseState, stage: Stage) -> str:
         Stage.CREDIT: state.credit if state.credit is not CreditStatus.NOT_CHECKED else "",
         Stage.ORDER: f"{state.order_number} {state.order}" if state.order_number else "",
         Stage.FULFILMENT: f"{len(state.slips)} packing slip(s)" if state.slips else "",
-        Stage.INVOICE: f"{invoiced_amount(state):,} {currency(state)}" if state.invoices else "",
-        Stage.PAYMENT: f"{open_amount(state):,} {currency(state)} open" if state.invoices else "",
+        Stage.INVOICE: format_money(invoiced_amount(state), currency(state)) if state.invoices else "",
+        Stage.PAYMENT: f"{format_money(open_amount(state), currency(state))} open" if state.invoices else "",
     }.get(stage, "")
     return f" {note}" if note else ""

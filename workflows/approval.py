@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.authority import check_decision, escalation, next_assignees
     from domain.calendar import add_business_hours
     from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
+    from domain.money import format_money
     from domain.quote import Person
     from workflows import attributes
     from workflows.proof import verify
@@ -245,7 +246,7 @@ class Approval:
         request = self._state.request
         lines = [
             f"**{request.quote_number}** rev {request.revision} for {request.customer_account}: "
-            f"{request.discount_pct.normalize():f} % discount, {request.net:,} {request.currency} net",
+            f"{request.discount_pct.normalize():f} % discount, {format_money(request.net, request.currency)} net",
             "",
             "| step | role | status | by | until |",
             "|---|---|---|---|---|",

@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
         SalesEventKind,
         Supersede,
     )
+    from domain.money import format_money
     from domain.quote import Person
     from domain.views import CaseView, Ending
     from workflows.approval import Approval
@@ -182,8 +183,8 @@ class QuoteToCash(Hearing):
             request,
             id=names.approval_id(self._state.company, self._state.quote_number, n),
             task_queue=names.CASE_QUEUE,
-            static_summary=f"Approval of **{self._state.quote_number}** rev {found.revision}: "
-            f"{found.discount_pct.normalize():f} % discount on {found.net:,} {found.currency}",
+            static_summary=f"Approval of {self._state.quote_number} rev {found.revision}: "
+            f"{found.discount_pct.normalize():f} % discount on {format_money(found.net, found.currency)}",
         )
         if not self._apply(facts.ApprovalAsked(n=n, plan=found.plan)):
             await self._mark("pending", f"Approval {n} requested")
@@ -316,7 +317,7 @@ class QuoteToCash(Hearing):
                 attempt=self._state.credit_checks,
             ),
             queue=names.CASE_QUEUE,
-            summary=f"Reserve {ready.total:,} {found.currency} of credit",
+            summary=f"Reserve {format_money(ready.total, found.currency)} of credit",
             priority=URGENT,
         )
         if answer.decision is None:
