@@ -58,6 +58,11 @@ class Work:
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox workflows run in, here and wherever a recorded run is replayed."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
 def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker]:
     """One Temporal worker a task queue.
 
@@ -70,13 +75,12 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         Workers that have not started yet.
     """
     grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
-    runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
     cases = Worker(
         client,
         task_queue=CASE_QUEUE,
         workflows=work.workflows,
         activities=work.case_activities,
-        workflow_runner=runner,
+        workflow_runner=workflow_runner(),
         max_cached_workflows=settings.worker.max_cached_workflows,
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
         max_concurrent_activities=settings.worker.concurrent_activities,

@@ -1,0 +1,164 @@
+"""What an operator sees: one trace from the webhook to each HTTP request, metrics of the SDK and ours, logs that agree.
+
+A collector of the test's own takes OTLP over HTTP, as the real one does.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.stack import Deal, Stack, line
+
+PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class SeenSpan:
+    service: str
+    name: str
+    trace: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class Collector:
+    """Everything that was exported."""
+
+    origin: str = ""
+    spans: list[SeenSpan] = field(default_factory=list)
+    metrics: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+
+    def take(self, path: str, body: bytes) -> None:
+        if path == "/v1/traces":
+            request = ExportTraceServiceRequest.FromString(body)
+            for resource in request.resource_spans:
+                service = labels(resource.resource.attributes)["service.name"]
+                for scope in resource.scope_spans:
+                    self.spans += [
+                        SeenSpan(service, span.name, span.trace_id.hex(), labels(span.attributes))
+                        for span in scope.spans
+                    ]
+        elif path == "/v1/metrics":
+            for resource_metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for scope_metrics in resource_metrics.scope_metrics:
+                    for metric in scope_metrics.metrics:
+                        points = getattr(metric, metric.WhichOneof("data")).data_points
+                        self.metrics.setdefault(metric.name, []).extend(labels(point.attributes) for point in points)
+
+
+def labels(attributes) -> dict[str, str]:
+    return {pair.key: str(getattr(pair.value, pair.value.WhichOneof("value"))) for pair in attributes}
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    seen = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.take(self.path, body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the test's output is pytest's."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    seen.origin = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield seen
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deal]:
+    """A deal whose order is confirmed, on a stack of its own that exports."""
+    stack = Stack.start(
+        tmp_path_factory.mktemp("observed"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin,
+        OTEL_BSP_SCHEDULE_DELAY="200",
+        OTEL_METRIC_EXPORT_INTERVAL="500",
+    )
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.rep("submit")
+    deal.until(lambda shown: shown["quote_status"] == "approved")
+    deal.rep("activate")
+    deal.until(lambda shown: shown["quote_status"] == "sent")
+    deal.rep("accept")
+    deal.until(lambda shown: shown["stage"] == "fulfilment")
+    yield deal
+    stack.stop()
+
+
+def eventually(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not found():
+        assert time.monotonic() < deadline, "not exported"
+        time.sleep(0.1)
+
+
+def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(ordered, collector):
+    def requests() -> list[SeenSpan]:
+        return [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+
+    eventually(lambda: {"finance", "dataverse"} <= {span.attributes["q2c.system"] for span in requests()})
+    first = requests()[0].trace
+    expected = {
+        "POST /intake/dataverse",
+        "HandleSignal:sales_event",
+        "RunActivity:assess_quote",
+        "GET dataverse quotes",
+    }
+    eventually(lambda: expected <= {span.name for span in collector.spans if span.trace == first})
+    assert {span.service for span in collector.spans if span.trace == first} == {"q2c-web", "q2c-worker"}
+    for span in requests():
+        assert span.attributes["q2c.company"] == "usmf"
+        assert span.attributes["http.response.status_code"] in ("200", "201", "204")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "q2c_http_requests_total",
+        "q2c_http_request_duration_seconds",
+        "q2c_cases",
+        "q2c_cases_waiting",
+        "q2c_transitions",
+        "temporal_num_pollers",
+        "temporal_workflow_task_schedule_to_start_latency",
+        "temporal_activity_schedule_to_start_latency",
+        "temporal_sticky_cache_size",
+    ],
+)
+def test_the_metrics_that_alerts_and_dashboard_use_are_exported(ordered, collector, name):
+    eventually(lambda: name in collector.metrics)
+
+
+def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered, collector):
+    eventually(lambda: "q2c_http_requests_total" in collector.metrics)
+    assert {"system", "status"} <= collector.metrics["q2c_http_requests_total"][0].keys()
+    eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_cases"]})
+
+
+def test_a_line_of_the_log_leads_to_its_trace(ordered, collector):
+    log = Path(ordered.stack.ready["state_dir"]) / "web.log"
+
+    def taken() -> list[dict[str, str]]:
+        records = [json.loads(text) for text in log.read_text().splitlines() if text.startswith("{")]
+        return [record for record in records if record.get("quote") == ordered.quote and "trace_id" in record]
+
+    eventually(taken)
+    assert {record["company"] for record in taken()} == {"usmf"}
+    traces = {span.trace for span in collector.spans}
+    eventually(lambda: {record["trace_id"] for record in taken()} <= traces | {s.trace for s in collector.spans})
