@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -90,9 +91,18 @@ class HttpServer:
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """Finish running requests (3 s at most) and close the socket."""
+        """Finish running requests (3 s at most) and close the socket and every connection.
+
+        A client that keeps an idle connection may never answer TLS's farewell: such a connection is broken off.
+        """
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
+            state = self._server.server_state
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while state.tasks and time.monotonic() < deadline:  # noqa: ASYNC110  # uvicorn offers no event for it
+                await asyncio.sleep(0.02)
+            for connection in list(state.connections):
+                connection.transport.abort()
             await self._task
         self._socket.close()
 
