@@ -1,0 +1,195 @@
+"""Records the histories that the replay test holds: one of each way a deal can go, on a real stack.
+
+Run it from the project's root when a workflow has a new way to go, and add to the recorded files; an old file stays
+for as long as a run of its kind may still be alive anywhere: `uv run python -m tests.replay.record [NAME …]`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from domain import names
+from tests.stack import Deal, Stack, line
+from tests.time_travel import move_clock
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+def happy_path(stack: Stack) -> Deal:
+    """No approval, shipped and paid in full."""
+    deal = stack.deal(line("P100", 10, "5"), opportunity=True)
+    deal.accepted()
+    deal.ship()
+    deal.waits_for("invoice")
+    deal.invoice()
+    deal.waits_for("payment")
+    deal.pay("1045.00")
+    deal.ends("closed")
+    return deal
+
+
+def partial_shipments(stack: Stack) -> Deal:
+    """Shipped, invoiced and paid in parts."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    deal.ship(_1="6")
+    deal.until(lambda case: case["order_status"] == "partially_shipped")
+    deal.invoice()
+    deal.until(lambda case: case["order_status"] == "partially_invoiced")
+    deal.ship()
+    deal.waits_for("invoice")
+    deal.invoice()
+    deal.waits_for("payment")
+    deal.pay("627.00")
+    deal.until(lambda case: case["open_amount"] == "418.00")
+    deal.pay("418.00")
+    deal.ends("closed")
+    return deal
+
+
+def two_level_approval(stack: Stack) -> Deal:
+    """Approved by a manager and a director, then with the customer."""
+    deal = stack.deal(line("P250", 100, "22"))
+    deal.submitted("approval")
+    assert stack.person("mona").decide(deal.asks("mona"), "approve").accepted
+    assert stack.person("dirk").decide(deal.asks("dirk"), "approve").accepted
+    deal.waits_for("rep")
+    deal.rep("activate")
+    deal.waits_for("customer")
+    return deal
+
+
+def rejected_and_submitted_again(stack: Stack) -> Deal:
+    """Rejected, changed by the rep, approved without a step."""
+    deal = stack.deal(line("P100", 10, "15"))
+    deal.submitted("approval")
+    assert stack.person("mona").decide(deal.asks("mona"), "reject", comment="too much").accepted
+    deal.waits_for("rep")
+    deal.rep("edit", lines=[line("P100", 10, "5")])
+    deal.rep("submit")
+    deal.until(lambda case: case["quote_status"] == "approved")
+    deal.rep("cancel")
+    deal.until(lambda case: case["ending"])
+    return deal
+
+
+def approval_waits(stack: Stack) -> Deal:
+    """An open run that waits for its approver, with one refused decision."""
+    deal = stack.deal(line("P250", 1_000, "36"))
+    deal.submitted("approval")
+    asked = deal.asks("mona")
+    assert not stack.person("dirk").decide(asked, "approve").accepted
+    return deal
+
+
+def credit_held_and_released(stack: Stack) -> Deal:
+    """Held, released by the credit manager, waiting for its shipment."""
+    deal = stack.deal(line("P100", 45, "0"), customer=stack.customer(credit_limit="4000.00"))
+    deal.accepted("credit")
+    released = stack.person("carl").command(
+        deal, "credit_release", reason="known well", ceiling="6000.00", valid_until="2099-12-31"
+    )
+    assert released.accepted, released.body
+    deal.waits_for("shipment")
+    return deal
+
+
+def parked_and_retried(stack: Stack) -> Deal:
+    """A refused order, mended by a person."""
+    fault = {
+        "system": "finance",
+        "method": "POST",
+        "path": r".*\$batch",
+        "effect": {"status": 400},
+        "probability": 1.0,
+        "times": 1,
+    }
+    deal = stack.deal(line("P100", 10, "5"))
+    stack.desk.put("/faults", fault)
+    deal.rep("submit")
+    deal.waits_for("operator")
+    stack.desk.delete("/faults")
+    assert stack.person("otto").command(deal, "retry", reason="mended").accepted
+    deal.waits_for("rep")
+    return deal
+
+
+def lost_to_another(stack: Stack) -> Deal:
+    """Approval pending when the quote was lost."""
+    deal = stack.deal(line("P100", 10, "15"))
+    deal.submitted("approval")
+    deal.rep("lose")
+    deal.until(lambda case: case["ending"])
+    return deal
+
+
+def expired(stack: Stack) -> Deal:
+    """Approved, and never activated before it expired."""
+    deal = stack.deal(line("P100", 10, "5"))
+    ends_at = datetime.fromisoformat(deal.submitted()["expires_at"])
+
+    async def let_time_pass() -> None:
+        await move_clock(await stack.temporal(), names.case_id(deal.company, deal.quote), ends_at)
+
+    asyncio.run(let_time_pass())
+    deal.ends("expired")
+    return deal
+
+
+STORIES: dict[str, Callable[[Stack], Deal]] = {
+    story.__name__: story
+    for story in (
+        happy_path,
+        partial_shipments,
+        two_level_approval,
+        rejected_and_submitted_again,
+        approval_waits,
+        credit_held_and_released,
+        parked_and_retried,
+        lost_to_another,
+        expired,
+    )
+}
+
+
+async def keep(stack: Stack, name: str, deal: Deal) -> None:
+    """Write the histories of a deal, its approvals and its customer's ledger."""
+    client = await stack.temporal()
+    runs = {name: names.case_id(deal.company, deal.quote)}
+    case = deal.case()
+    for summary in case["approvals"]:
+        runs[f"{name}.approval{summary['n']}"] = names.approval_id(deal.company, deal.quote, summary["n"])
+    if case["order_number"]:
+        runs[f"{name}.ledger"] = names.ledger_id(deal.company, deal.customer)
+    for file, workflow_id in runs.items():
+        history = await client.get_workflow_handle(workflow_id).fetch_history()
+        (HISTORIES / f"{file}.json").write_text(history.to_json() + "\n")
+
+
+async def keep_feeds(stack: Stack) -> None:
+    """Write the histories of both feeds."""
+    client = await stack.temporal()
+    for system in ("sales", "finance"):
+        history = await client.get_workflow_handle(names.feed_id(system, "usmf")).fetch_history()
+        (HISTORIES / f"feed.{system}.json").write_text(history.to_json() + "\n")
+
+
+def main(wanted: list[str]) -> None:
+    """Record the wanted stories, or all."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack.start(Path(folder), Q2C_WORKER_SWEEP_SECONDS="5")
+        try:
+            for name in wanted or STORIES:
+                asyncio.run(keep(stack, name, STORIES[name](stack)))
+            asyncio.run(keep_feeds(stack))
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
