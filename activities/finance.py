@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -58,7 +57,6 @@ class FinanceWork(FinanceActivities):
         finance: Finance,
         policy: Policy,
         *,
-        credit_management: Mapping[str, bool] | None = None,
         probe_again: float = PROBE_AGAIN_SECONDS,
     ) -> None:
         """Bring the clients and the rules together.
@@ -67,14 +65,11 @@ class FinanceWork(FinanceActivities):
             quotes: Reads quotes from Sales.
             finance: Client of Finance.
             policy: The rules in force.
-            credit_management: Companies (lower case) that do not run credit management, as False: a limit of 0.00
-                means unlimited there. Finance publishes no column that tells.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
         """
         self._quotes = quotes
         self._finance = finance
         self._policy = policy
-        self._credit_management = credit_management or {}
         self._probe_again = probe_again
         self._prices: OrderedDict[str, dict[str, FinancePrice]] = OrderedDict()
 
@@ -112,9 +107,7 @@ class FinanceWork(FinanceActivities):
                 items=items,
                 currency=snapshot.currency,
             )
-            facts = credit_facts(
-                read, self._policy, credit_management=self._manages_credit(company), today=self._today(company)
-            )
+            facts = credit_facts(read, self._policy, today=self._today(company))
             if facts is None or read.pricing is None:
                 raise refused(
                     FailureType.NOT_FOUND, f"Finance company {company} has no customer {ask.customer_account} any more"
@@ -251,7 +244,7 @@ class FinanceWork(FinanceActivities):
 
     def _soft_credit(self, snapshot: QuoteSnapshot, read: CreditRead, today: date) -> CreditDecision | None:
         """How credit looks at submission; it informs, and holds nothing."""
-        facts = credit_facts(read, self._policy, credit_management=self._manages_credit(snapshot.company), today=today)
+        facts = credit_facts(read, self._policy, today=today)
         if facts is None:
             return None
         return decide_credit(
@@ -342,9 +335,6 @@ class FinanceWork(FinanceActivities):
         self._prices.move_to_end(content)
         while len(self._prices) > PRICES_KEPT:
             self._prices.popitem(last=False)
-
-    def _manages_credit(self, company: str) -> bool:
-        return self._credit_management.get(company, True)
 
     def _today(self, company: str) -> date:
         return local_date(datetime.now(UTC), self._policy.calendar(company).timezone)

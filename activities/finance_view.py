@@ -72,9 +72,7 @@ def payment_days(snapshot: QuoteSnapshot, pricing: finance.Pricing) -> int:
     return term.days + DAYS_A_MONTH * term.months if term else 0
 
 
-def credit_facts(
-    read: finance.CreditRead, policy: Policy, *, credit_management: bool, today: date
-) -> CreditFacts | None:
+def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> CreditFacts | None:
     """What Finance says of a customer's credit, in the company's currency; None where it does not know the customer.
 
     An open order counts once it is confirmed, with its total less what is invoiced of it. Where Finance has not
@@ -82,8 +80,7 @@ def credit_facts(
 
     Args:
         read: Finance's rows, read together.
-        policy: For the tax rate of estimates.
-        credit_management: Whether the company runs credit management: a limit of 0.00 then means no credit.
+        policy: For the tax rate of estimates, and which companies run no credit management.
         today: The day in the company's time zone, for what is overdue.
 
     Raises:
@@ -103,7 +100,7 @@ def credit_facts(
         as_of=read.read_at,
         credit_limit=customer.credit_limit,
         unlimited=customer.unlimited,
-        credit_management=credit_management,
+        credit_management=customer.company.lower() not in policy.credit.without_credit_management,
         limit_expires_on=customer.limit_expires_on,
         on_hold=customer.on_hold,
         open_ar=sum((t.amount_company for t in read.open_transactions), Decimal(0)),

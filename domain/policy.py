@@ -186,6 +186,9 @@ class CreditPolicy(Record):
     groups: dict[str, CreditLimits] = Field(default_factory=dict, description="By Finance customer group")
     customers: dict[Company, dict[str, CreditLimits]] = Field(default_factory=dict, description="By company, account")
     blocking_statuses: tuple[str, ...] = Field(description="OnHoldStatus symbols of CustomersV3 that stop an order")
+    without_credit_management: tuple[Company, ...] = Field(
+        (), description="Companies that do not run credit management: 0.00 means unlimited there. OData does not tell"
+    )
     limit_grace_days: int = Field(ge=0, description="Days an expired limit still counts")
     freshness_seconds: int = Field(gt=0, le=300, description="Facts older than this decide nothing")
     tax_rate_pct: dict[Company, Percent] = Field(

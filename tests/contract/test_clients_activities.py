@@ -23,6 +23,7 @@ from activities.sales import SalesWork
 from activities.snapshots import SalesQuotes
 from domain import names
 from domain.messages import ReviewRequest
+from domain.policy import Policy
 from dynamics.sales_records import FulfilmentChoice, Quote
 
 D = Decimal
@@ -63,9 +64,9 @@ class Work:
         await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
 
 
-def worker(clients: Clients, **options: Any) -> Work:
-    quotes = SalesQuotes(clients.dataverse, POLICY)
-    return Work(clients, SalesWork(clients.dataverse, quotes), FinanceWork(quotes, clients.finance, POLICY, **options))
+def worker(clients: Clients, policy: Policy = POLICY) -> Work:
+    quotes = SalesQuotes(clients.dataverse, policy)
+    return Work(clients, SalesWork(clients.dataverse, quotes), FinanceWork(quotes, clients.finance, policy))
 
 
 def reference(quote: Quote, company: str) -> ask_for.QuoteRef:
@@ -293,7 +294,8 @@ async def test_a_quote_closed_twice_is_closed(work: Work) -> None:
 async def test_s16_without_credit_management_a_limit_of_zero_is_unlimited(work: Work) -> None:
     held = await work.assess(p100(), customer="US-003")
     assert not held.soft_credit.passed and held.soft_credit.reasons[0].code == "NO_CREDIT"
-    without = worker(work.clients, credit_management={"usmf": False})
+    credit = POLICY.credit.model_copy(update={"without_credit_management": ("usmf",)})
+    without = worker(work.clients, POLICY.model_copy(update={"credit": credit}))
     passed = await without.assess(p100(), customer="US-003")
     assert passed.soft_credit.passed and passed.soft_credit.reasons[0].code == "UNLIMITED"
 
