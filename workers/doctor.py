@@ -162,20 +162,27 @@ async def _dynamics(settings: Settings, policy: Policy) -> AsyncIterator[Check]:
         return
     company = next(iter(policy.entity_map.business_units.values()))
     async with dataverse, finance:
-        yield await _answer("Entra ID", _token(settings), "check Q2C_ENTRA_*")
-        yield await _answer(
+        sign_in = await _answer("Entra ID", _token(settings), "check Q2C_ENTRA_*")
+        yield sign_in
+        if not sign_in.ok:
+            yield Check("Dataverse and Finance", False, "not asked: without Entra ID there is no token")
+            return
+        user = await _answer(
             "Dataverse", _application_user(dataverse), "create an application user for Q2C_ENTRA_CLIENT_ID"
         )
-        for table, columns in OWN_COLUMNS.items():
+        yield user
+        for table, columns in OWN_COLUMNS.items() if user.ok else ():
             yield await _answer(
                 f"Dataverse {table}", _columns(dataverse, table, columns), "add them as docs/tenant-set-up.md says"
             )
-        yield await _answer(
+        access = await _answer(
             "Finance", _entity_sets(finance), "register the application in Finance (Microsoft Entra applications)"
         )
-        yield await _answer(
-            "Finance posting", _posting_service(finance, company), "deploy the service of docs/posting-service.md"
-        )
+        yield access
+        if access.ok:
+            yield await _answer(
+                "Finance posting", _posting_service(finance, company), "deploy the service of docs/posting-service.md"
+            )
 
 
 class Missing(Exception):

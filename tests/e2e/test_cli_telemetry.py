@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.stack import Deal, Stack, line
 
 PATIENCE = 20.0
+COMPANIES = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ def labels(attributes) -> dict[str, str]:
     return {pair.key: str(getattr(pair.value, pair.value.WhichOneof("value"))) for pair in attributes}
 
 
+def eventually(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not found():
+        assert time.monotonic() < deadline, "not exported"
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
     seen = Collector()
@@ -90,6 +98,8 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
         OTEL_BSP_SCHEDULE_DELAY="200",
         OTEL_METRIC_EXPORT_INTERVAL="500",
     )
+    # The first sweep of each company's feed would find the quote as well, and be where its trace begins.
+    eventually(lambda: sum(span.name == "RunActivity:sweep_sales" for span in collector.spans) >= COMPANIES)
     deal = stack.deal(line("P100", 10, "5"))
     deal.rep("submit")
     deal.until(lambda shown: shown["quote_status"] == "approved")
@@ -99,13 +109,6 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
     deal.until(lambda shown: shown["stage"] == "fulfilment")
     yield deal
     stack.stop()
-
-
-def eventually(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not found():
-        assert time.monotonic() < deadline, "not exported"
-        time.sleep(0.1)
 
 
 def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(ordered, collector):
