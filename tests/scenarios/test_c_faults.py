@@ -1,0 +1,140 @@
+"""Messages told twice and in disorder, and a worker that dies: S24 and S25, driven from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from domain import names
+from tests.relay import relay
+from tests.stack import Deal, Json, Stack, assert_sound, eventually, ledger, line, money, refusals
+
+RUNS = int(os.environ.get("Q2C_S25_RUNS", "3"))
+"""How often the worker is killed in S25; the scenario's 50 take about forty minutes."""
+RESTART = 60.0
+"""Seconds after which a killed worker's work must have gone on."""
+
+
+def outcome(deal: Deal) -> dict[str, Any]:
+    """How a deal ended, without the numbers of its documents."""
+    case = deal.case()
+    same = {name: case[name] for name in ("stage", "ending", "quote_status", "credit_status", "order_status")}
+    amounts = {name: money(case[name]) for name in ("net", "tax", "total", "invoiced", "paid", "open_amount")}
+    documents = [(d["kind"], money(d["amount"] or "0"), d["status"]) for d in case["documents"]]
+    return same | amounts | {"lines": ledger(case), "documents": sorted(documents)}
+
+
+async def tally(stack: Stack, deal: Deal) -> dict[str, int]:
+    client = await stack.temporal()
+    counted: dict[str, int] = await client.get_workflow_handle(names.case_id(deal.company, deal.quote)).query("tally")
+    return counted
+
+
+def in_order(stack: Stack) -> Deal:
+    """The same deal as below, told once and in order."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    deal.ship(_1="6")
+    deal.until(lambda case: money(case["lines"][0]["shipped"]) == 6, "6 shipped")
+    deal.ship(_1="4")
+    deal.waits_for("invoice")
+    deal.invoice()
+    deal.waits_for("payment")
+    deal.pay("1045.00")
+    deal.ends("closed")
+    return deal
+
+
+def test_s24_what_is_told_twice_and_out_of_order_ends_as_if_told_once_and_in_order(stack: Stack) -> None:
+    expected = outcome(in_order(stack))
+    with relay(stack) as between:
+        deal = stack.deal(line("P100", 10, "5"))
+        deal.accepted()
+        deal.ship(_1="6")
+        deal.ship(_1="4")
+        deal.invoice()
+        eventually(lambda: len(between.events) >= 4, "confirmed, two slips and an invoice were sent")
+
+        between.deliver(between.event("SalesInvoicePostedBusinessEvent"), 5)
+        between.deliver(between.event("Q2CPackingSlipPostedBusinessEvent", 1), 2)
+        between.deliver(between.event("Q2CPackingSlipPostedBusinessEvent", 0), 2)
+        between.deliver(between.event("Q2CSalesOrderConfirmedBusinessEvent"), 3)
+        for webhook in reversed(between.webhooks):
+            between.deliver(webhook)
+        deal.waits_for("payment")
+        deal.pay("1045.00")
+        eventually(lambda: len(between.events) >= 5, "a payment was sent")
+        between.deliver(between.event("Q2CCustPaymentPostedBusinessEvent"), 1)
+        deal.ends("closed")
+
+        case = assert_sound(deal)
+        assert outcome(deal) == expected
+        assert {code for _, code in refusals(case)} <= {"STALE"}
+        quote_id, order = case["quote_id"], case["order_number"]
+        received = [told for told in between.taken if told.concerns(quote_id, order)]
+        counted = asyncio.run(tally(stack, deal))
+        assert set(counted) <= {"applied", "stale", "duplicate", "ignored"}
+        assert sum(counted.values()) == len(received), counted
+        assert counted["duplicate"] >= 4 + 1 + 1
+
+
+def test_s24_events_that_overtake_the_deal_before_it_is_ordered_change_nothing(stack: Stack) -> None:
+    """A webhook of the accepted quote arrives before the one of its activation."""
+    with relay(stack) as between:
+        deal = stack.deal(line("P100", 10, "5"))
+        deal.submitted()
+        between.holds_webhooks = True
+        before = len(between.webhooks)
+        deal.rep("activate")
+        deal.rep("accept")
+        eventually(lambda: len(between.webhooks) >= before + 2, "activated and accepted were sent")
+        for webhook in reversed(between.webhooks):
+            between.deliver(webhook)
+        deal.waits_for("shipment")
+
+    assert_sound(deal)
+
+
+WRITE_BACK: Json = {
+    "system": "dataverse",
+    "method": "POST",
+    "path": r"\$batch",
+    "effect": {"delay_ms": 8000},
+    "times": 1,
+}
+
+
+@pytest.mark.timeout(120 + 90 * RUNS)
+def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
+    stack: Stack, record_property: Callable[[str, object], None]
+) -> None:
+    """kill -9 while the write-back is under way: it may or may not have arrived, and nobody is left to know."""
+    for run in range(RUNS):
+        deal = stack.deal(line("P100", 10, "5"))
+        deal.submitted()
+        deal.rep("activate")
+        deal.waits_for("customer")
+        stack.desk.put("/faults", WRITE_BACK)
+        deal.rep("accept")
+        eventually(lambda deal=deal: deal.case()["order_status"] == "confirmed", "the order is in Finance")
+        killed = stack.worker_pid
+        os.kill(killed, signal.SIGKILL)
+        began = time.monotonic()
+
+        deal.until(
+            lambda case: case["explanation"]["waiting_for"] == "shipment" and case["sales_order_id"], patience=90
+        )
+
+        took = time.monotonic() - began
+        record_property(f"run {run + 1}: seconds from the kill until the deal went on", round(took, 1))
+        assert took <= RESTART
+        assert stack.worker_pid != killed
+        (shown,) = deal.sales()["orders"]
+        assert shown["finance_order"] == deal.case()["order_number"]
+        assert_sound(deal)
