@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import (
@@ -195,7 +196,10 @@ class QuoteToCash(Hearing):
         if request is None:
             return
         if not request.done():
-            await request.signal(Approval.supersede, self._supersede())
+            try:
+                await request.signal(Approval.supersede, self._supersede())
+            except ApplicationError as error:  # it ended at this very moment: its answer is on the way
+                workflow.logger.info("the request for approval has ended: %s", error)
         result = await request
         self._request = None
         n = result.request.n

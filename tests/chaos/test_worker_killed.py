@@ -60,7 +60,6 @@ def test_24_deals_end_as_they_must_though_the_worker_is_killed_20_times(tmp_path
     shown = (tmp_path / "demo.log").read_text()[-4_000:]
     assert verdict.exists(), shown
     result = json.loads(verdict.read_text())
-    print(f"seed {SEED}: {kills} kills, {result['seconds']} s, {result['requests']}")
-    assert kills == KILLS, f"the run ended after {kills} kills"
-    assert result["mismatches"] == [], shown
+    assert kills == KILLS, f"seed {SEED}: the run ended after {kills} kills"
+    assert result["mismatches"] == [], f"seed {SEED}: {shown}"
     assert (code, result["deals"], result["duplicate_orders"]) == (0, CASES, 0), shown
