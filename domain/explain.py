@@ -233,11 +233,13 @@ def summary_line(state: CaseState) -> str:
 def details(state: CaseState) -> str:
     """The deal as a page of Markdown: the stages, what it waits for, who can act and until when."""
     now = explain(state)
-    rows = ["| stage | |", "|---|---|"]
+    rows = ["| | stage | |", "|---|---|---|"]
     reached = list(Stage).index(state.stage)
     for index, stage in enumerate(STAGES):
-        mark = "done" if index < reached else "**now**" if index == reached and not state.ending else ""
-        rows.append(f"| {stage.capitalize()} | {mark}{_stage_note(state, stage)} |")
+        now_here = index == reached and not state.ending
+        mark = "✓" if index < reached else "▶" if now_here else "·"
+        name = f"**{stage.capitalize()}**" if now_here else stage.capitalize()
+        rows.append(f"| {mark} | {name} | {_stage_note(state, stage)} |")
     lines = [summary_line(state), "", *rows, ""]
     if state.ending:
         lines.append(f"**Ended**: {state.ending}")
@@ -253,11 +255,15 @@ def details(state: CaseState) -> str:
 
 def _stage_note(state: CaseState, stage: Stage) -> str:
     note = {
-        Stage.QUOTE: f"rev {state.revision}, {state.quote}",
-        Stage.CREDIT: state.credit if state.credit is not CreditStatus.NOT_CHECKED else "",
-        Stage.ORDER: f"{state.order_number} {state.order}" if state.order_number else "",
-        Stage.FULFILMENT: f"{len(state.slips)} packing slip(s)" if state.slips else "",
+        Stage.QUOTE: f"rev {state.revision}, {_words(state.quote)}",
+        Stage.CREDIT: _words(state.credit) if state.credit is not CreditStatus.NOT_CHECKED else "",
+        Stage.ORDER: f"{state.order_number} {_words(state.order)}" if state.order_number else "",
+        Stage.FULFILMENT: f"packing slips: {len(state.slips)}" if state.slips else "",
         Stage.INVOICE: format_money(invoiced_amount(state), currency(state)) if state.invoices else "",
         Stage.PAYMENT: f"{format_money(open_amount(state), currency(state))} open" if state.invoices else "",
     }.get(stage, "")
     return f" {note}" if note else ""
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
