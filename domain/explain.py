@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from domain.assessment import CreditStatus
-from domain.case import CaseState, OrderStatus, QuoteStatus
+from domain.case_state import CaseState, OrderStatus, QuoteStatus
 from domain.money import format_money
 from domain.quote import Person
 from domain.views import (

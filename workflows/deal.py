@@ -18,7 +18,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import explain, facts, names
     from domain.assessment import QuoteAssessment
-    from domain.case import CaseState, apply
+    from domain.case import apply
+    from domain.case_state import CaseState
     from domain.facts import Event, Fact
     from domain.messages import (
         CaseStart,

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from domain import explain, facts, names
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.assessment import CreditStatus
-    from domain.case import OrderStatus, QuoteStatus
+    from domain.case_state import OrderStatus, QuoteStatus
     from domain.discount import request_expires_at
     from domain.facts import Fact
     from domain.fulfilment import ShippedTotal

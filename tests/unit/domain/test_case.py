@@ -21,7 +21,8 @@ from domain.approvals import (
     StepPlan,
 )
 from domain.assessment import CasePolicy, CreditDecision, CreditFacts, CreditReason, OrderReadiness, QuoteAssessment
-from domain.case import _RULES, CaseState, OrderStatus, QuoteStatus, apply
+from domain.case import _RULES, apply
+from domain.case_state import CaseState, OrderStatus, QuoteStatus
 from domain.credit import ReleaseToken
 from domain.explain import details, explain, view
 from domain.facts import Event, Fact
