@@ -18,7 +18,7 @@ from temporalio import activity
 from domain.assessment import CreditDecision, CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
 from domain.credit import CreditBook, ReleaseToken
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
-from domain.messages import CaseStart, FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
+from domain.messages import FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
 from domain.policy import CreditTerms
 from domain.record import Record
 
@@ -224,7 +224,6 @@ class SalesChanges(Record):
 
     delta_link: str
     signalled: int
-    started: tuple[CaseStart, ...] = ()
 
 
 class SweepFinance(Record):

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-ENVIRONMENT_SEPARATOR: Final = "/"
-
 # Workflow types
 QUOTE_TO_CASH: Final = "QuoteToCash"
 APPROVAL: Final = "Approval"

@@ -7,24 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from domain import names
-from tests.stack import Deal, Stack, line
+from tests.replay.record import happy_path
+from tests.stack import Deal, Stack
 from workers.actions import HistoryCost, history_cost
 
 MOST_REQUESTS = 14
 MOST_ACTIONS = 40
-
-
-def undisturbed(stack: Stack) -> Deal:
-    """A deal nobody disturbs, of a customer of its own, with an opportunity to win."""
-    deal = stack.deal(line("P100", 10, "5"), opportunity=True)
-    deal.accepted()
-    deal.ship()
-    deal.waits_for("invoice")
-    deal.invoice()
-    deal.waits_for("payment")
-    deal.pay("1045.00")
-    deal.ends("closed")
-    return deal
 
 
 async def actions_of(stack: Stack, deal: Deal) -> HistoryCost:
@@ -41,9 +29,9 @@ async def test_an_undisturbed_deal_stays_within_its_requests_and_actions(
     stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     """No sweep runs meanwhile: the stack's rest an hour. The desk acts inside the sandbox and makes no requests."""
-    undisturbed(stack)  # tokens and connections are there afterwards, as in a system that runs
+    happy_path(stack)  # tokens and connections are there afterwards, as in a system that runs
     since = datetime.now(UTC).isoformat()
-    deal = undisturbed(stack)
+    deal = happy_path(stack)
 
     seen = [r for r in stack.desk.requests(since) if r["system"] in ("dataverse", "finance")]
     cost = await actions_of(stack, deal)
