@@ -235,7 +235,7 @@ class DeskApi:
         wanted = [
             entry
             for entry in entries
-            if entry.at >= since
+            if round(entry.at, 6) >= since  # as it is shown: to the microsecond
             and query.get("system", entry.system) == entry.system
             and query.get("method", entry.method) == entry.method
         ]
