@@ -8,9 +8,12 @@ COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project
 COPY README.md LICENSE ./
 COPY activities activities
+COPY cli cli
+COPY demo demo
 COPY domain domain
 COPY dynamics dynamics
 COPY policies policies
+COPY runs runs
 COPY sandbox sandbox
 COPY web web
 COPY workers workers

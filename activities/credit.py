@@ -8,8 +8,8 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.signatures import CreditActivities, CreditAnswer, LedgerRequest, LedgerStart, ReserveCredit
-from domain import names
 from domain.policy import Policy
+from runs import names
 
 PATIENCE = timedelta(seconds=20)
 
@@ -27,7 +27,7 @@ class CreditDesk(CreditActivities):
         """Ask the ledger. Asking again with the same facts gets the same answer; the deal's entry is replaced."""
         ledger = names.ledger_id(ask.company, ask.customer_account)
         request = LedgerRequest(
-            case_id=ask.case_id,
+            deal_id=ask.deal_id,
             order_number=ask.order_number,
             amount=ask.amount,
             facts=ask.facts,
@@ -38,7 +38,7 @@ class CreditDesk(CreditActivities):
             names.CREDIT_LEDGER,
             LedgerStart(company=ask.company, customer_account=ask.customer_account),
             id=ledger,
-            task_queue=names.CASE_QUEUE,
+            task_queue=names.DEAL_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"Credit of **{ask.customer_account}** in {ask.company.upper()}",
         )
@@ -46,7 +46,7 @@ class CreditDesk(CreditActivities):
             names.RESERVE,
             request,
             start_workflow_operation=start,
-            id=f"{ask.case_id}:{ask.attempt}:{ask.facts.as_of.isoformat()}",
+            id=f"{ask.deal_id}:{ask.attempt}:{ask.facts.as_of.isoformat()}",
             result_type=CreditAnswer,
             rpc_timeout=PATIENCE,
         )

@@ -14,8 +14,8 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import names
-from domain.messages import CaseStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import DealStart, FinanceEvent, SalesEvent, SalesEventKind
+from runs import names
 
 ORDERS_A_QUERY = 40
 """Orders looked up in one visibility query."""
@@ -33,11 +33,11 @@ class Deals:
         if event.kind is SalesEventKind.SUBMITTED:
             await self._start(event)
             return True
-        return await self._signal(names.case_id(event.company, event.quote_number), names.SALES_EVENT, event)
+        return await self._signal(names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
 
-    async def tell_finance(self, case_id: str, event: FinanceEvent) -> bool:
+    async def tell_finance(self, deal_id: str, event: FinanceEvent) -> bool:
         """Give an event of Finance to a deal; False where it has ended."""
-        return await self._signal(case_id, names.FINANCE_EVENT, event)
+        return await self._signal(deal_id, names.FINANCE_EVENT, event)
 
     async def of_orders(self, company: str, orders: Iterable[str]) -> dict[str, str]:
         """Workflow ids of the running deals by order number; orders of no running deal are left out."""
@@ -65,15 +65,15 @@ class Deals:
         }
         await self._client.start_workflow(
             names.QUOTE_TO_CASH,
-            CaseStart(
+            DealStart(
                 company=event.company,
                 quote_number=event.quote_number,
                 quote_id=event.quote_id,
                 revision=event.revision,
                 event=event,
             ),
-            id=names.case_id(event.company, event.quote_number),
-            task_queue=names.CASE_QUEUE,
+            id=names.deal_id(event.company, event.quote_number),
+            task_queue=names.DEAL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=names.SALES_EVENT,

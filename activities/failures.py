@@ -1,6 +1,6 @@
 """How a failure of Dynamics reaches a workflow: one translation, used by every activity that talks to it.
 
-The class of the error was decided once, by the table of `dynamics.errors`; here it becomes the `type` of an
+The class of the error was decided once, by the table of `dynamics.core.errors`; here it becomes the `type` of an
 `ApplicationError`, with whether and when to try again. Attributes of the error travel as details, never a body.
 """
 
@@ -15,8 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.signatures import FailureType
-from domain import names
-from dynamics.errors import (
+from dynamics.core.errors import (
     Conflict,
     DynamicsError,
     NotFound,
@@ -26,7 +25,8 @@ from dynamics.errors import (
     Unauthorized,
     UnknownOutcome,
 )
-from dynamics.telemetry import on_behalf_of
+from dynamics.core.telemetry import on_behalf_of
+from runs import names
 
 FAILURE_TYPES: tuple[tuple[type[DynamicsError], FailureType, bool], ...] = (
     (Throttled, FailureType.THROTTLED, True),
@@ -74,7 +74,7 @@ def for_deal() -> Iterator[None]:
         ApplicationError: in place of any `DynamicsError`.
     """
     try:
-        deal: AbstractContextManager[None] = on_behalf_of(*names.parse_case_id(activity.info().workflow_id or ""))
+        deal: AbstractContextManager[None] = on_behalf_of(*names.parse_deal_id(activity.info().workflow_id or ""))
     except ValueError:  # a feed or a review: its requests belong to no single deal
         deal = nullcontext()
     with deal:

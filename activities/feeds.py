@@ -18,10 +18,10 @@ from activities.failures import for_deal
 from activities.signatures import FeedActivities, FinanceChanges, RouteSales, SalesChanges, SweepFinance, SweepSales
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind, ShippedLine
 from domain.policy import Policy
-from dynamics.dataverse import Dataverse
-from dynamics.finance import Finance
-from dynamics.finance_records import Sweep
-from dynamics.sales_records import ApprovalChoice, QuoteChange, QuoteState, QuoteStatus
+from dynamics.finance.client import Finance
+from dynamics.finance.records import Sweep
+from dynamics.sales.client import Dataverse
+from dynamics.sales.records import ApprovalChoice, QuoteChange, QuoteState, QuoteStatus
 
 _CLOSED_AS = {
     QuoteStatus.LOST: SalesEventKind.LOST,
@@ -100,8 +100,8 @@ class FeedWork(FeedActivities):
         deals = await self._deals.of_orders(sweep.company, (event.order_number for event in new))
         told = 0
         for event in new:
-            case_id = deals.get(event.order_number)
-            if case_id is not None and await self._deals.tell_finance(case_id, event):
+            deal_id = deals.get(event.order_number)
+            if deal_id is not None and await self._deals.tell_finance(deal_id, event):
                 known.add(event.event_id)
                 told += 1
         unrouted = tuple(

@@ -15,8 +15,8 @@ from activities.finance_view import billing, credit_facts, finance_prices, payme
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import STATES, SalesQuotes, company_of, differences
 from domain.assessment import (
-    CasePolicy,
     CreditDecision,
+    DealPolicy,
     OrderReadiness,
     PriceDrift,
     Problem,
@@ -33,10 +33,10 @@ from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import Person, QuoteSnapshot
 from domain.validation import validate_quote
-from dynamics import sales_records as sales
-from dynamics.errors import NotFound
-from dynamics.finance import Finance
-from dynamics.finance_records import CreditRead, FinanceOrder, ProcessingStatus
+from dynamics.core.errors import NotFound
+from dynamics.finance.client import Finance
+from dynamics.finance.records import CreditRead, FinanceOrder, ProcessingStatus
+from dynamics.sales import records as sales
 
 DEFAULT_VALIDITY = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits for ever."""
@@ -232,7 +232,7 @@ class FinanceWork(FinanceActivities):
                 "price_hash": priced.price_hash,
                 "expires_at": self._expires_at(snapshot, today),
                 "plan": plan,
-                "case_policy": CasePolicy(
+                "deal_policy": DealPolicy(
                     version=self._policy.version,
                     over_delivery_pct=self._policy.tolerances.over_delivery_pct.get(snapshot.company, Decimal(0)),
                     release_valid_days=self._policy.credit.release.valid_days,

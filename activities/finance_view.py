@@ -13,8 +13,8 @@ from domain.money import minor_unit, round_money, spread
 from domain.policy import Policy
 from domain.pricing import FinancePrice
 from domain.quote import QuoteSnapshot
-from dynamics import finance_records as finance
-from dynamics.prices import finance_terms, floor_price, list_price
+from dynamics.finance import records as finance
+from dynamics.finance.prices import finance_terms, floor_price, list_price
 
 FLOOR_PRICE_GROUP = "FLOOR"
 """Price group in Finance whose agreements hold the floor prices of items, where a company keeps any."""

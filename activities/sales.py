@@ -11,9 +11,9 @@ from activities.failures import for_deal, refused
 from activities.signatures import FailureType, Nothing, SalesActivities
 from activities.snapshots import SalesQuotes
 from domain.fulfilment import Invoice
-from dynamics import sales_records as sales
-from dynamics.dataverse import Dataverse
-from dynamics.errors import Refused
+from dynamics.core.errors import Refused
+from dynamics.sales import records as sales
+from dynamics.sales.client import Dataverse
 
 CLOSE_STATUS = {
     "expired": sales.QuoteStatus.CANCELED,
@@ -39,7 +39,7 @@ class SalesWork(SalesActivities):
                 UUID(mark.quote.quote_id),
                 sales.ApprovalChoice[mark.approval_status.upper()],
                 reason=mark.reason,
-                case_id=mark.case_id,
+                deal_id=mark.deal_id,
                 credit=sales.CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
             )
         return Nothing()

@@ -49,7 +49,7 @@ class AssessQuote(Record):
     """Look at a submitted quote."""
 
     quote: QuoteRef
-    case_id: str
+    deal_id: str
 
 
 class MarkQuote(Record):
@@ -58,7 +58,7 @@ class MarkQuote(Record):
     quote: QuoteRef
     approval_status: str = Field(description="none, requested, pending, approved or rejected")
     reason: str = ""
-    case_id: str
+    deal_id: str
     credit_status: str | None = Field(None, description="notchecked, passed, held, released; None leaves it")
 
 
@@ -177,7 +177,7 @@ class ReserveCredit(Record):
 
     company: str
     customer_account: str
-    case_id: str
+    deal_id: str
     order_number: str
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
     facts: CreditFacts
@@ -188,7 +188,7 @@ class ReserveCredit(Record):
 class LedgerRequest(Record):
     """What the customer's ledger is asked: a deal's question with the policy's terms for the customer."""
 
-    case_id: str
+    deal_id: str
     order_number: str
     amount: Decimal
     facts: CreditFacts

@@ -16,9 +16,9 @@ from domain.money import is_money, round_money
 from domain.policy import Policy
 from domain.quote import Person, QuoteLine, QuoteSnapshot
 from domain.validation import normalise
-from dynamics import sales_records as sales
-from dynamics.dataverse import Dataverse
-from dynamics.literals import WILDCARD
+from dynamics.core.literals import WILDCARD
+from dynamics.sales import records as sales
+from dynamics.sales.client import Dataverse
 
 LINES_KEPT = 100_000
 """Lines of all snapshots kept together; the least recently used go first."""

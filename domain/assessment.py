@@ -90,7 +90,7 @@ class CreditDecision(Record):
         return "; ".join(reason.text for reason in self.reasons)
 
 
-class CasePolicy(Record):
+class DealPolicy(Record):
     """What of the policy a running deal itself needs, pinned when its quote was assessed."""
 
     version: str = ""
@@ -127,7 +127,7 @@ class QuoteAssessment(Record):
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None
-    case_policy: CasePolicy = CasePolicy()
+    deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
 
 

@@ -185,7 +185,7 @@ class ReleaseToken(Record):
     was released: a customer blocked later, or a limit that expires, is a new hold.
     """
 
-    case_id: str
+    deal_id: str
     ceiling: Decimal = Field(ge=0, description="In the customer's currency, incl. tax")
     deviation_pct: Decimal = Field(Decimal(0), ge=0, le=100)
     valid_until: datetime = Field(description="UTC")
@@ -214,7 +214,7 @@ class EntryStatus(StrEnum):
 class CreditEntry(Record):
     """A deal in a customer's book. Money in the customer's currency, incl. tax."""
 
-    case_id: str
+    deal_id: str
     order_number: str
     amount: Decimal
     status: EntryStatus
@@ -228,14 +228,14 @@ class CreditBook(Record):
 
     entries: tuple[CreditEntry, ...] = ()
 
-    def entry(self, case_id: str) -> CreditEntry | None:
+    def entry(self, deal_id: str) -> CreditEntry | None:
         """The entry of a deal; None where it has none."""
-        return next((entry for entry in self.entries if entry.case_id == case_id), None)
+        return next((entry for entry in self.entries if entry.deal_id == deal_id), None)
 
     @property
     def held(self) -> tuple[str, ...]:
         """The deals that wait for credit, the one that came first in front."""
-        return tuple(entry.case_id for entry in self.entries if entry.status is EntryStatus.HELD)
+        return tuple(entry.deal_id for entry in self.entries if entry.status is EntryStatus.HELD)
 
     def reserved(self, facts: CreditFacts, *, without: str) -> Decimal:
         """What other deals hold that Finance's figures do not show.
@@ -249,7 +249,7 @@ class CreditBook(Record):
             (
                 entry.amount
                 for entry in self.entries
-                if entry.case_id != without
+                if entry.deal_id != without
                 and (entry.status is EntryStatus.RESERVED or entry.visible_at is not None)
                 and entry.order_number not in listed
                 and (entry.visible_at is None or entry.visible_at >= facts.as_of)
@@ -260,7 +260,7 @@ class CreditBook(Record):
 
 def reserve(
     book: CreditBook,
-    case_id: str,
+    deal_id: str,
     order_number: str,
     amount: Decimal,
     facts: CreditFacts,
@@ -272,7 +272,7 @@ def reserve(
 
     Args:
         book: The customer's book.
-        case_id: Workflow id of the deal.
+        deal_id: Workflow id of the deal.
         order_number: Number its order has, or will have, in Finance.
         amount: Order total incl. tax and charges, in the customer's currency.
         facts: Finance's facts of the customer.
@@ -287,23 +287,23 @@ def reserve(
         StaleFacts: the facts are older than the policy allows; the book stays as it was.
         ValueError: a negative amount, or a release of another deal.
     """
-    if released is not None and released.case_id != case_id:
-        raise ValueError(f"the release is for {released.case_id}, not for {case_id}")
+    if released is not None and released.deal_id != deal_id:
+        raise ValueError(f"the release is for {released.deal_id}, not for {deal_id}")
     terms = _terms(policy, facts)
     decision = decide_credit(
         facts,
         this_order=amount,
         this_order_number=order_number,
-        reservations=book.reserved(facts, without=case_id),
+        reservations=book.reserved(facts, without=deal_id),
         policy=terms,
         now=now,
     )
     by_release = not decision.passed and released is not None and released.covers(decision, now)
     if by_release and released is not None:
         decision = _released(decision, released)
-    before = book.entry(case_id)
+    before = book.entry(deal_id)
     entry = CreditEntry(
-        case_id=case_id,
+        deal_id=deal_id,
         order_number=order_number,
         amount=amount,
         status=EntryStatus.RESERVED if decision.passed else EntryStatus.HELD,
@@ -314,21 +314,21 @@ def reserve(
     return _pruned(_noted(_put(book, entry), facts, now), terms, now), decision
 
 
-def mark_visible(book: CreditBook, case_id: str, at: datetime) -> CreditBook:
+def mark_visible(book: CreditBook, deal_id: str, at: datetime) -> CreditBook:
     """Note that a deal's order is in Finance; from then on Finance counts it. An earlier note stays.
 
     Args:
         book: The customer's book.
-        case_id: Workflow id of the deal; one without an entry changes nothing.
+        deal_id: Workflow id of the deal; one without an entry changes nothing.
         at: UTC, not before the order was in Finance.
     """
-    entry = book.entry(case_id)
+    entry = book.entry(deal_id)
     if entry is None or entry.visible_at is not None:
         return book
     return _put(book, entry.model_copy(update={"visible_at": at}))
 
 
-def release(book: CreditBook, case_id: str) -> tuple[CreditBook, tuple[str, ...]]:
+def release(book: CreditBook, deal_id: str) -> tuple[CreditBook, tuple[str, ...]]:
     """Give back what a deal holds, because it ended or was withdrawn; a deal without an entry changes nothing.
 
     An entry whose order was seen in Finance leaves the queue but stays in the book until it is too old to matter:
@@ -337,13 +337,13 @@ def release(book: CreditBook, case_id: str) -> tuple[CreditBook, tuple[str, ...]
     Returns:
         The book as it is now, and the held deals that may now have credit.
     """
-    entry = book.entry(case_id)
+    entry = book.entry(deal_id)
     if entry is None:
         return book, ()
     if entry.visible_at is not None:
         left = _put(book, entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
     else:
-        left = CreditBook(entries=tuple(e for e in book.entries if e.case_id != case_id))
+        left = CreditBook(entries=tuple(e for e in book.entries if e.deal_id != deal_id))
         if entry.status is EntryStatus.HELD:
             return left, ()
     return customer_changed(left, entry.amount)
@@ -368,7 +368,7 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
         if entry.status is EntryStatus.HELD:
             rest = Decimal(0) if fall is None else max(entry.over_by - fall, Decimal(0))
             if rest == 0:
-                woken.append(entry.case_id)
+                woken.append(entry.deal_id)
             entry = entry.model_copy(update={"over_by": rest})
         entries.append(entry)
     return CreditBook(entries=tuple(entries)), tuple(woken)
@@ -383,9 +383,9 @@ def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
 
 def _put(book: CreditBook, entry: CreditEntry) -> CreditBook:
     """The book with the entry in the place its deal had, or at the end."""
-    if book.entry(entry.case_id) is None:
+    if book.entry(entry.deal_id) is None:
         return CreditBook(entries=(*book.entries, entry))
-    return CreditBook(entries=tuple(entry if e.case_id == entry.case_id else e for e in book.entries))
+    return CreditBook(entries=tuple(entry if e.deal_id == entry.deal_id else e for e in book.entries))
 
 
 def _noted(book: CreditBook, facts: CreditFacts, now: datetime) -> CreditBook:

@@ -3,12 +3,12 @@
 from decimal import Decimal
 
 from domain.assessment import CreditStatus
-from domain.case_state import CaseState, OrderStatus, QuoteStatus
+from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.money import format_money
 from domain.quote import Person
 from domain.views import (
     STAGES,
-    CaseView,
+    DealView,
     DocumentView,
     Ending,
     Explanation,
@@ -28,7 +28,7 @@ _REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
 }
 
 
-def explain(state: CaseState) -> Explanation:
+def explain(state: DealState) -> Explanation:
     """Why the deal waits, who can act and what would unblock it."""
     waiting_for, text, unblock, who = _waiting(state)
     deadline = None
@@ -44,7 +44,7 @@ def explain(state: CaseState) -> Explanation:
     )
 
 
-def _waiting(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.ending is not Ending.RUNNING:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.parked:
@@ -64,7 +64,7 @@ def _waiting(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     return _waiting_after_order(state)
 
 
-def _waiting_in_quote(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     owner = (state.assessment.owner.name,) if state.assessment else ()
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
         asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
@@ -82,7 +82,7 @@ def _waiting_in_quote(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str
     return WaitingFor.NOTHING, "In progress", "", ()
 
 
-def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.stage is Stage.FULFILMENT:
         ledger = state.ledger
         shipped = sum((line.shipped for line in ledger), Decimal(0))
@@ -97,26 +97,26 @@ def _waiting_after_order(state: CaseState) -> tuple[WaitingFor, str, str, tuple[
     return WaitingFor.NOTHING, "In progress", "", ()
 
 
-def currency(state: CaseState) -> str:
+def currency(state: DealState) -> str:
     """The deal's currency; empty before the quote was read."""
     return state.assessment.currency if state.assessment else ""
 
 
-def open_amount(state: CaseState) -> Decimal:
+def open_amount(state: DealState) -> Decimal:
     """What Finance holds open on all invoices, in the deal's currency."""
     return sum((invoice.open_amount for invoice in state.invoices.values()), Decimal(0))
 
 
-def invoiced_amount(state: CaseState) -> Decimal:
+def invoiced_amount(state: DealState) -> Decimal:
     """Total of all invoices incl. tax, in the deal's currency."""
     return sum((invoice.total for invoice in state.invoices.values()), Decimal(0))
 
 
-def view(state: CaseState) -> CaseView:
+def view(state: DealState) -> DealView:
     """The deal as people and programs see it."""
     found = state.assessment
     invoiced, still_open = invoiced_amount(state), open_amount(state)
-    return CaseView(
+    return DealView(
         company=state.company,
         quote_number=state.quote_number,
         quote_id=state.quote_id,
@@ -161,7 +161,7 @@ def view(state: CaseState) -> CaseView:
     )
 
 
-def _lines(state: CaseState) -> tuple[LineView, ...]:
+def _lines(state: DealState) -> tuple[LineView, ...]:
     return tuple(
         LineView(
             line_no=line.line_no,
@@ -177,7 +177,7 @@ def _lines(state: CaseState) -> tuple[LineView, ...]:
     )
 
 
-def _documents(state: CaseState) -> tuple[DocumentView, ...]:
+def _documents(state: DealState) -> tuple[DocumentView, ...]:
     found = state.assessment
     documents = [
         DocumentView(
@@ -218,7 +218,7 @@ def _documents(state: CaseState) -> tuple[DocumentView, ...]:
     return tuple(documents)
 
 
-def summary_line(state: CaseState) -> str:
+def summary_line(state: DealState) -> str:
     """One line for a list: amount, customer account and lines."""
     found = state.assessment
     if found is None or not found.currency:
@@ -230,7 +230,7 @@ def summary_line(state: CaseState) -> str:
     )
 
 
-def details(state: CaseState) -> str:
+def details(state: DealState) -> str:
     """The deal as a page of Markdown: the stages, what it waits for, who can act and until when."""
     now = explain(state)
     rows = ["| | stage | |", "|---|---|---|"]
@@ -253,7 +253,7 @@ def details(state: CaseState) -> str:
     return "\n".join(lines)
 
 
-def _stage_note(state: CaseState, stage: Stage) -> str:
+def _stage_note(state: DealState, stage: Stage) -> str:
     note = {
         Stage.QUOTE: f"rev {state.revision}, {_words(state.quote)}",
         Stage.CREDIT: _words(state.credit) if state.credit is not CreditStatus.NOT_CHECKED else "",

@@ -1,4 +1,4 @@
-"""What can happen to a deal. Each fact names one thing that is true from now on; ``domain.case`` says what follows."""
+"""What can happen to a deal. Each fact names one thing that is true from now on; ``domain.deal`` says what follows."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -152,7 +152,7 @@ COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
 """Which roles may give which command (lifecycle: events and messages). A test enumerates it."""
 
 
-class CaseStart(Record):
+class DealStart(Record):
     """What a deal is started with: which quote, and the event that started it.
 
     The ``checkpoint`` is set only when the workflow continues as new: the deal as it stood.
@@ -215,7 +215,7 @@ class ReviewRequest(Record):
 class LedgerNote(Record):
     """A deal tells its customer's ledger that its order is in Finance, or that it needs no credit any more."""
 
-    case_id: str
+    deal_id: str
     at: datetime = Field(description="UTC")
 
 

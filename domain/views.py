@@ -136,7 +136,7 @@ class Explanation(Record):
     deadline: datetime | None = None
 
 
-class CaseView(Record):
+class DealView(Record):
     """The deal as it stands (query ``state``)."""
 
     company: str

@@ -159,7 +159,7 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
         settings = {"Q2C_STATE_DIR": str(state_dir), "Q2C_WORKER_SWEEP_SECONDS": "3600"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers", "up", "--ports", "auto"],
+            [sys.executable, "-m", "cli", "up", "--ports", "auto"],
             stdout=subprocess.PIPE,
             text=True,
             env=inherited | settings | environment,

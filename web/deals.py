@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import names
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.assessment import CreditDecision
 from domain.messages import Outcome, SignedMessage
-from domain.views import CaseView, TimelineEntry
+from domain.views import DealView, TimelineEntry
+from runs import names
 from web.identity import Identity
 from web.problems import Problem
 from web.rpc import NoAnswer, answer
@@ -57,13 +57,13 @@ class Deals:
         self._signer = signer
         self._states: OrderedDict[tuple[object, ...], tuple[float, ApprovalState]] = OrderedDict()
 
-    async def case(self, company: str, quote: str) -> CaseView:
+    async def case(self, company: str, quote: str) -> DealView:
         """A deal as it stands now.
 
         Raises:
             Problem: 404, there is none; 503, Temporal or every worker is down.
         """
-        return await self._query(names.case_id(company, quote), names.STATE, CaseView)
+        return await self._query(names.deal_id(company, quote), names.STATE, DealView)
 
     async def soft_credit(self, company: str, quote: str) -> CreditDecision | None:
         """The credit decision a deal last knew; None where there is none or the deal does not answer."""
@@ -74,7 +74,7 @@ class Deals:
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
         """Everything that happened to a deal, oldest first. Raises as ``case``."""
-        return await self._query(names.case_id(company, quote), names.TIMELINE, list[TimelineEntry])
+        return await self._query(names.deal_id(company, quote), names.TIMELINE, list[TimelineEntry])
 
     async def approval(self, company: str, quote: str, n: int) -> ApprovalState:
         """A request for approval as it stands now. Raises as ``case``."""
@@ -142,7 +142,7 @@ class Deals:
         self, company: str, quote: str, person: Identity, message_id: str, name: str, args: Mapping[str, Any]
     ) -> Outcome | None:
         """Give a deal a command. Returns and raises as ``decide``."""
-        workflow_id = names.case_id(company, quote)
+        workflow_id = names.deal_id(company, quote)
         message = self._signer.sign(audience=workflow_id, message_id=message_id, person=person, action=name, args=args)
         if not await self._send(workflow_id, names.COMMAND, message):
             known = await self.known_outcome(workflow_id, message_id)
@@ -191,7 +191,7 @@ class Deals:
         if known:
             return known
         state = await self.approval(company, quote, n)
-        await self._send(names.case_id(company, quote), names.DECIDE, message)
+        await self._send(names.deal_id(company, quote), names.DECIDE, message)
         detail = {
             "SUPERSEDED": f"The quote was revised: decide on revision {state.superseded_by} instead.",
             "EXPIRED": "The request has expired; the rep has to revise the quote and submit it again.",

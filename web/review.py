@@ -14,11 +14,11 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
-from domain import names
 from domain.approvals import ApprovalRequest
 from domain.assessment import ReviewLines
 from domain.messages import ReviewRequest
 from domain.record import Record
+from runs import names
 from web.rpc import NoAnswer, answer
 
 PATIENCE_SECONDS = 10.0
@@ -81,7 +81,7 @@ class Reviews:
                 limit=PAGE_LINES,
             ),
             id=names.review_id(request.company, request.quote_number, request.revision, uuid.uuid4().hex[:12]),
-            task_queue=names.CASE_QUEUE,
+            task_queue=names.DEAL_QUEUE,
             result_type=ReviewLines,
             # Nobody waits longer, so it must not go on for longer.
             execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),

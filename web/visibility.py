@@ -21,9 +21,9 @@ from pydantic import Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import names
 from domain.record import Record
 from domain.views import Stage, WaitingFor
+from runs import names
 from web.problems import Problem
 from web.rpc import answer
 
@@ -49,7 +49,7 @@ _STATUS_WORDS = {
 }
 
 
-class CaseRow(Record):
+class DealRow(Record):
     """A deal as the list knows it: search attributes only, so no names and no currency."""
 
     company: str
@@ -68,7 +68,7 @@ class CaseRow(Record):
     closed_at: datetime | None = None
 
 
-class CaseFilter(Record):
+class DealFilter(Record):
     """Which deals are wanted; empty means all."""
 
     company: str = ""
@@ -103,14 +103,14 @@ class CaseFilter(Record):
         return " AND ".join(parts)
 
 
-class CasePage(Record):
+class DealPage(Record):
     """A page of the list and where the next begins."""
 
-    items: tuple[CaseRow, ...]
+    items: tuple[DealRow, ...]
     next_cursor: str = Field("", description="Give it back as `cursor` to read on; empty at the end")
 
 
-class CaseCounts(Record):
+class DealCounts(Record):
     """How many deals run, by stage and by what needs a person."""
 
     running: int
@@ -145,16 +145,16 @@ class Visibility:
         self._client = client
         self._cursor_key = cursor_key
         self._now = now
-        self._counts: dict[tuple[str, ...] | None, tuple[float, CaseCounts]] = {}
+        self._counts: dict[tuple[str, ...] | None, tuple[float, DealCounts]] = {}
 
-    async def cases(self, wanted: CaseFilter, *, limit: int, cursor: str = "") -> CasePage:
+    async def cases(self, wanted: DealFilter, *, limit: int, cursor: str = "") -> DealPage:
         """A page of deals, newest first.
 
         Raises:
             Problem: 400 for a cursor that is none; 503 where Temporal does not answer.
         """
         rows, token = await self._page(wanted.query(), limit, cursor)
-        return CasePage(items=tuple(map(case_row, rows)), next_cursor=token)
+        return DealPage(items=tuple(map(deal_row, rows)), next_cursor=token)
 
     async def approvals(self, approver: str, *, limit: int, cursor: str = "") -> tuple[list[WorkflowExecution], str]:
         """Runs of open requests that ask a person, newest first, and the next cursor.
@@ -178,7 +178,7 @@ class Visibility:
             f"WorkflowType = '{names.APPROVAL}' AND ExecutionStatus = 'Running' AND Q2CApprovers = {quoted(approver)}"
         )
 
-    async def counts(self, readable: tuple[str, ...] | None) -> CaseCounts:
+    async def counts(self, readable: tuple[str, ...] | None) -> DealCounts:
         """The counts of the tiles; kept for two seconds, because every page shows them.
 
         Args:
@@ -187,7 +187,7 @@ class Visibility:
         kept = self._counts.get(readable)
         if kept and self._now() - kept[0] < COUNTS_KEPT_SECONDS:
             return kept[1]
-        running = CaseFilter(readable=readable, status="running")
+        running = DealFilter(readable=readable, status="running")
         stages = [stage for stage in Stage if stage is not Stage.CLOSED]
         waits = (WaitingFor.APPROVAL, WaitingFor.CREDIT, WaitingFor.OPERATOR)
         numbers = await asyncio.gather(
@@ -195,7 +195,7 @@ class Visibility:
             *(self._count(running.model_copy(update={"stage": stage}).query()) for stage in stages),
             *(self._count(running.model_copy(update={"waiting_for": wait}).query()) for wait in waits),
         )
-        counts = CaseCounts(
+        counts = DealCounts(
             running=numbers[0],
             stages={stage.value: number for stage, number in zip(stages, numbers[1:8], strict=True)},
             approval=numbers[8],
@@ -248,12 +248,12 @@ class Visibility:
         return hmac.digest(self._cursor_key, token, hashlib.sha256)[:16]
 
 
-def case_row(run: WorkflowExecution) -> CaseRow:
+def deal_row(run: WorkflowExecution) -> DealRow:
     """The row of a run."""
     attributes: dict[str, Any] = {pair.key.name: pair.value for pair in run.typed_search_attributes}
-    company, quote = names.parse_case_id(run.id)
+    company, quote = names.parse_deal_id(run.id)
     amount = attributes.get("Q2CAmount")
-    return CaseRow(
+    return DealRow(
         company=company,
         quote=quote,
         customer=attributes.get("Q2CCustomer", ""),

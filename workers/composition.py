@@ -18,10 +18,10 @@ from activities.feeds import FeedWork
 from activities.finance import FinanceWork
 from activities.sales import SalesWork
 from activities.snapshots import SalesQuotes
-from dynamics.auth import Credentials
-from dynamics.dataverse import Dataverse, DataverseSettings
-from dynamics.finance import Finance, FinanceSettings
-from dynamics.odata import Endpoint
+from dynamics.core.auth import Credentials
+from dynamics.core.odata import Endpoint
+from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.client import Dataverse, DataverseSettings
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
@@ -52,7 +52,7 @@ def compose(settings: Settings, client: Client) -> Work:
     decisions = DecisionVerifier(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
-        case_activities=[credit.reserve_credit, decisions.verify_message],
+        deal_activities=[credit.reserve_credit, decisions.verify_message],
         dataverse_activities=[
             sales.mark_quote,
             sales.close_quote,

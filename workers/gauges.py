@@ -14,8 +14,8 @@ from opentelemetry import metrics
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.names import QUOTE_TO_CASH
 from domain.views import WaitingFor
+from runs.names import QUOTE_TO_CASH
 
 EVERY_SECONDS = 30.0
 _OPEN = f"WorkflowType = '{QUOTE_TO_CASH}' AND ExecutionStatus = 'Running'"
@@ -23,7 +23,7 @@ _OPEN = f"WorkflowType = '{QUOTE_TO_CASH}' AND ExecutionStatus = 'Running'"
 log = structlog.get_logger(__name__)
 
 
-def case_queries(now: datetime) -> dict[str, str]:
+def deal_queries(now: datetime) -> dict[str, str]:
     """Visibility queries by the value of the attribute `state` of the metric `q2c_cases`.
 
     Args:
@@ -37,14 +37,14 @@ def case_queries(now: datetime) -> dict[str, str]:
     }
 
 
-async def report_cases(client: Client) -> None:
+async def report_deals(client: Client) -> None:
     """Count for ever; a count that fails is left out and tried again."""
     meter = metrics.get_meter("q2c")
     cases = meter.create_gauge("q2c_cases", description="Deals by state: open, parked, overdue")
     waiting = meter.create_gauge("q2c_cases_waiting", description="Open deals by what they wait for")
     while True:
         try:
-            for state, query in case_queries(datetime.now(UTC)).items():
+            for state, query in deal_queries(datetime.now(UTC)).items():
                 cases.set((await client.count_workflows(query)).count, {"state": state})
             for reason in WaitingFor:
                 count = await client.count_workflows(f"{_OPEN} AND Q2CWaitingFor = '{reason}'")

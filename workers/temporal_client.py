@@ -17,7 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from domain.names import ATTRIBUTES
+from runs.names import ATTRIBUTES
 from workers.telemetry import Telemetry
 
 DEFAULT_ADDRESS = "localhost:7233"

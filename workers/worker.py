@@ -20,8 +20,8 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain.messages import FeedStart
-from domain.names import CASE_QUEUE, DATAVERSE_QUEUE, FINANCE_FEED, FINANCE_QUEUE, SALES_FEED, feed_id
-from workers.gauges import report_cases
+from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_FEED, FINANCE_QUEUE, SALES_FEED, feed_id
+from workers.gauges import report_deals
 from workers.health import health_app
 from workers.serving import serve, stop_signals
 from workers.settings import Settings
@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 # Deterministic, and expensive to import again for every run: the rules, and the signatures of activities.
 PASSED_THROUGH = (
     "domain",
+    "runs",
     "activities",
     "policies",
     "msgspec",
@@ -51,7 +52,7 @@ class Work:
     """What a worker can do, by task queue, and the connections it does it with."""
 
     workflows: Sequence[type]
-    case_activities: Sequence[Activity]
+    deal_activities: Sequence[Activity]
     dataverse_activities: Sequence[Activity]
     finance_activities: Sequence[Activity]
     companies: Collection[str]
@@ -77,9 +78,9 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
     grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
     cases = Worker(
         client,
-        task_queue=CASE_QUEUE,
+        task_queue=DEAL_QUEUE,
         workflows=work.workflows,
-        activities=work.case_activities,
+        activities=work.deal_activities,
         workflow_runner=workflow_runner(),
         max_cached_workflows=settings.worker.max_cached_workflows,
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
@@ -118,7 +119,7 @@ async def start_feeds(client: Client, companies: Collection[str], every_seconds:
                 kind,
                 FeedStart(system=system, company=company, every_seconds=every_seconds),
                 id=feed_id(system, company),
-                task_queue=CASE_QUEUE,
+                task_queue=DEAL_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"Sweeps what {system} changed in {company}",
             )
@@ -152,7 +153,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             for worker in workers:
                 await running.enter_async_context(worker)
             if telemetry.exports:
-                counting = asyncio.create_task(report_cases(client))
+                counting = asyncio.create_task(report_deals(client))
                 running.callback(counting.cancel)
             await start_feeds(client, work.companies, settings.worker.sweep_seconds)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])

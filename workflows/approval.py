@@ -12,7 +12,6 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain import names
     from domain.approvals import (
         ApprovalRequest,
         ApprovalState,
@@ -26,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
     from domain.money import format_money
     from domain.quote import Person
-    from workflows import attributes
+    from runs import attributes, names
     from workflows.proof import verify
 
 

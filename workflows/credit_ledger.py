@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import CreditAnswer, LedgerRequest, LedgerStart
-    from domain import names
     from domain.credit import CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
     from domain.messages import CreditRecheck, CustomerChanged, LedgerNote
+    from runs import names
 
 SEEN = 500
 """Events of the customer remembered, so that one told twice wakes nobody twice."""
@@ -40,14 +40,14 @@ class CreditLedger:
 
     async def _wake_all(self) -> None:
         while self._wake:
-            case_id, reason = next(iter(self._wake.items()))
-            del self._wake[case_id]
+            deal_id, reason = next(iter(self._wake.items()))
+            del self._wake[deal_id]
             try:
-                await workflow.get_external_workflow_handle(case_id).signal(
+                await workflow.get_external_workflow_handle(deal_id).signal(
                     names.CREDIT_RECHECK, CreditRecheck(message_id=str(workflow.uuid4()), reason=reason)
                 )
             except ApplicationError:  # the deal has ended: it needs no credit
-                self._book, _ = release(self._book, case_id)
+                self._book, _ = release(self._book, deal_id)
 
     @workflow.update(name=names.RESERVE, description="Reserve credit for one deal's order, or join the queue")
     def reserve(self, ask: LedgerRequest) -> CreditAnswer:
@@ -55,7 +55,7 @@ class CreditLedger:
         try:
             self._book, decision = reserve(
                 self._book,
-                ask.case_id,
+                ask.deal_id,
                 ask.order_number,
                 ask.amount,
                 ask.facts,
@@ -71,14 +71,14 @@ class CreditLedger:
     @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
     def order_visible(self, note: LedgerNote) -> None:
         """Note that Finance shows a deal's order from now on."""
-        self._book = mark_visible(self._book, note.case_id, note.at)
+        self._book = mark_visible(self._book, note.deal_id, note.at)
         self._describe()
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
     def give_back(self, note: LedgerNote) -> None:
         """Give back what a deal holds, and wake those it may help."""
-        self._book, woken = release(self._book, note.case_id)
-        self._wake.update(dict.fromkeys(woken, f"{note.case_id} gave credit back"))
+        self._book, woken = release(self._book, note.deal_id)
+        self._wake.update(dict.fromkeys(woken, f"{note.deal_id} gave credit back"))
         self._describe()
 
     @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment, a new limit or a block of the customer")
@@ -99,7 +99,7 @@ class CreditLedger:
     def _describe(self) -> None:
         rows = ["| deal | order | amount | | over by |", "|---|---|---|---|---|"]
         rows.extend(
-            f"| {entry.case_id} | {entry.order_number} | {entry.amount:,} | {entry.status} | {entry.over_by:,} |"
+            f"| {entry.deal_id} | {entry.order_number} | {entry.amount:,} | {entry.status} | {entry.over_by:,} |"
             for entry in self._book.entries
         )
         workflow.set_current_details("\n".join(rows))

@@ -16,22 +16,22 @@ with workflow.unsafe.imports_passed_through():
     from activities.signatures import (
         QuoteRef,
     )
-    from domain import explain, facts, names
+    from domain import explain, facts
     from domain.assessment import QuoteAssessment
-    from domain.case import apply
-    from domain.case_state import CaseState
+    from domain.deal import apply
+    from domain.deal_state import DealState
     from domain.facts import Event, Fact
     from domain.messages import (
-        CaseStart,
         CommandName,
+        DealStart,
         LedgerNote,
         Outcome,
         VerifiedMessage,
     )
     from domain.order_key import order_key
     from domain.quote import Person
-    from domain.views import CaseView, Explanation, ParkedStep, TimelineEntry
-    from workflows import attributes
+    from domain.views import DealView, Explanation, ParkedStep, TimelineEntry
+    from runs import attributes, names
     from workflows.steps import LOOK_AGAIN, NORMAL, SUGGESTIONS, WAIT_FOR, Argument, attempt, cause_of
 
 
@@ -47,14 +47,14 @@ class Ended(Exception):
 class Deal:
     """A deal's state, and what it does with it."""
 
-    def __init__(self, start: CaseStart) -> None:
+    def __init__(self, start: DealStart) -> None:
         """Make the state before the first message is handled."""
         now = workflow.now()
         checkpoint = start.checkpoint or {}
         self._state = (
-            CaseState.model_validate(checkpoint["state"])
+            DealState.model_validate(checkpoint["state"])
             if checkpoint
-            else CaseState(
+            else DealState(
                 company=start.company,
                 quote_number=start.quote_number,
                 quote_id=start.quote_id,
@@ -130,7 +130,7 @@ class Deal:
 
     def _continue_as_new(self) -> None:
         workflow.continue_as_new(
-            CaseStart(
+            DealStart(
                 company=self._state.company,
                 quote_number=self._state.quote_number,
                 quote_id=self._state.quote_id,
@@ -219,7 +219,7 @@ class Deal:
             names.ledger_id(self._state.company, self._state.assessment.customer_account)
         )
         try:
-            await handle.signal(signal, LedgerNote(case_id=workflow.info().workflow_id, at=workflow.now()))
+            await handle.signal(signal, LedgerNote(deal_id=workflow.info().workflow_id, at=workflow.now()))
         except ApplicationError as error:  # no ledger runs: then nothing is reserved there either
             workflow.logger.info("the customer's ledger does not run: %s", error)
 
@@ -257,7 +257,7 @@ class Deal:
     # What the deal answers
 
     @workflow.query(name=names.STATE, description="The deal as it stands")
-    def state(self) -> CaseView:
+    def state(self) -> DealView:
         """The deal as it stands."""
         return explain.view(self._state)
 

@@ -12,8 +12,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import FeedActivities, RouteSales, SweepFinance, SweepSales
-    from domain import names
     from domain.messages import FeedStart, FinanceEvent, SalesEvent
+    from runs import names
     from workflows.steps import attempt, cause_of
 
 SWEEPS_A_RUN = 200

@@ -10,21 +10,22 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from decimal import Decimal
 
-    from domain import facts, names
+    from domain import facts
     from domain.approvals import ApprovalStatus
     from domain.assessment import CreditStatus
     from domain.credit import ReleaseToken
     from domain.facts import Fact
     from domain.messages import (
         COMMAND_ROLES,
-        CaseStart,
         CommandName,
+        DealStart,
         DecisionRefused,
         Outcome,
         SignedMessage,
         VerifiedMessage,
     )
     from domain.quote import Person
+    from runs import names
     from workflows.deal import KEPT, Deal
     from workflows.proof import verify
 
@@ -32,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
 class Hearing(Deal):
     """A deal that listens to people."""
 
-    def __init__(self, start: CaseStart) -> None:
+    def __init__(self, start: DealStart) -> None:
         """Make the state before the first message is heard."""
         super().__init__(start)
         self._messages: list[SignedMessage] = []
@@ -146,7 +147,7 @@ class Hearing(Deal):
             until = said.args.get("valid_until")
             default_end = workflow.now() + timedelta(days=policy.release_valid_days)
             release = ReleaseToken(
-                case_id=workflow.info().workflow_id,
+                deal_id=workflow.info().workflow_id,
                 ceiling=Decimal(str(said.args.get("ceiling") or (held.this_order if held else 0))),
                 deviation_pct=Decimal(str(said.args.get("deviation_pct") or policy.release_deviation_pct)),
                 valid_until=_moment(str(until)) if until else default_end,

@@ -1,7 +1,7 @@
 """The deal: a quote from its submission to the money, in one durable process.
 
 ``run`` reads as the business does, stage by stage. What may happen and what follows from it is said in
-``domain.case``; how a step is tried, waited for and parked in ``workflows.deal``; what people say in
+``domain.deal``; how a step is tried, waited for and parked in ``workflows.deal``; what people say in
 ``workflows.people``. Events of the two systems come as signals, each with an id: told twice, late or out of order,
 they change nothing more than told once and in order.
 """
@@ -33,16 +33,16 @@ with workflow.unsafe.imports_passed_through():
         ReserveCredit,
         SalesActivities,
     )
-    from domain import explain, facts, names
+    from domain import explain, facts
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.assessment import CreditStatus
-    from domain.case_state import OrderStatus, QuoteStatus
+    from domain.deal_state import OrderStatus, QuoteStatus
     from domain.discount import request_expires_at
     from domain.facts import Fact
     from domain.fulfilment import ShippedTotal
     from domain.messages import (
-        CaseStart,
         CreditRecheck,
+        DealStart,
         FinanceEvent,
         FinanceEventKind,
         SalesEvent,
@@ -51,7 +51,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.money import format_money
     from domain.quote import Person
-    from domain.views import CaseView, Ending
+    from domain.views import DealView, Ending
+    from runs import names
     from workflows.approval import Approval
     from workflows.deal import SYSTEM, Ended
     from workflows.people import Hearing
@@ -69,7 +70,7 @@ class QuoteToCash(Hearing):
     """One quote family of one company, from opportunity to payment."""
 
     @workflow.init
-    def __init__(self, start: CaseStart) -> None:
+    def __init__(self, start: DealStart) -> None:
         """Make the state before the first message is handled."""
         super().__init__(start)
         self._expiry: asyncio.Task[None] | None = None
@@ -77,7 +78,7 @@ class QuoteToCash(Hearing):
         self._request: workflow.ChildWorkflowHandle[Approval, ApprovalState] | None = None
 
     @workflow.run
-    async def run(self, start: CaseStart) -> CaseView:
+    async def run(self, start: DealStart) -> DealView:
         """Carry the deal through its seven stages.
 
         Returns:
@@ -133,7 +134,7 @@ class QuoteToCash(Hearing):
     async def _assess(self) -> None:
         found = await self._step(
             FinanceActivities.assess_quote,
-            AssessQuote(quote=self._quote_ref(), case_id=workflow.info().workflow_id),
+            AssessQuote(quote=self._quote_ref(), deal_id=workflow.info().workflow_id),
             queue=names.FINANCE_QUEUE,
             summary=f"Read, validate and price {self._state.quote_number} rev {self._state.revision}",
         )
@@ -183,7 +184,7 @@ class QuoteToCash(Hearing):
             Approval.run,
             request,
             id=names.approval_id(self._state.company, self._state.quote_number, n),
-            task_queue=names.CASE_QUEUE,
+            task_queue=names.DEAL_QUEUE,
             static_summary=f"Approval of {self._state.quote_number} rev {found.revision}: "
             f"{found.discount_pct.normalize():f} % discount on {format_money(found.net, found.currency)}",
         )
@@ -239,7 +240,7 @@ class QuoteToCash(Hearing):
                 quote=self._quote_ref(),
                 approval_status=status,
                 reason=reason[:4_000],
-                case_id=workflow.info().workflow_id,
+                deal_id=workflow.info().workflow_id,
                 credit_status=credit,
             ),
             queue=names.DATAVERSE_QUEUE,
@@ -313,14 +314,14 @@ class QuoteToCash(Hearing):
             ReserveCredit(
                 company=state.company,
                 customer_account=found.customer_account,
-                case_id=workflow.info().workflow_id,
+                deal_id=workflow.info().workflow_id,
                 order_number=number,
                 amount=ready.total,
                 facts=ready.credit,
                 release=self._state.release,
                 attempt=self._state.credit_checks,
             ),
-            queue=names.CASE_QUEUE,
+            queue=names.DEAL_QUEUE,
             summary=f"Reserve {format_money(ready.total, found.currency)} of credit",
             priority=URGENT,
         )

@@ -4,9 +4,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import FinanceActivities
-    from domain import names
     from domain.assessment import ReviewLines
     from domain.messages import ReviewRequest
+    from runs import names
     from workflows.steps import URGENT, attempt
 
 

@@ -39,7 +39,7 @@ def test_24_deals_end_as_they_must_though_the_worker_is_killed_20_times(tmp_path
     command = ["demo", "--auto", "--cases", str(CASES), "--ports", "auto", "--json", str(verdict)]
     with (tmp_path / "demo.log").open("w") as log:
         demo = subprocess.Popen(
-            [sys.executable, "-m", "workers", *command], env=inherited | settings, stdout=log, stderr=log
+            [sys.executable, "-m", "cli", *command], env=inherited | settings, stdout=log, stderr=log
         )
         try:
             kills = 0

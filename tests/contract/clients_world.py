@@ -11,11 +11,11 @@ from uuid import UUID
 import httpx
 from dataverse_world import LiveSandbox
 
-from dynamics.auth import Credentials
-from dynamics.dataverse import Dataverse, DataverseSettings
-from dynamics.finance import Finance, FinanceSettings
-from dynamics.odata import Endpoint
-from dynamics.sales_records import Quote
+from dynamics.core.auth import Credentials
+from dynamics.core.odata import Endpoint
+from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.client import Dataverse, DataverseSettings
+from dynamics.sales.records import Quote
 
 
 @dataclass

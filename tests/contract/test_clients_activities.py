@@ -21,10 +21,10 @@ from activities import signatures as ask_for
 from activities.finance import FinanceWork
 from activities.sales import SalesWork
 from activities.snapshots import SalesQuotes
-from domain import names
 from domain.messages import ReviewRequest
 from domain.policy import Policy
-from dynamics.sales_records import FulfilmentChoice, Quote
+from dynamics.sales.records import FulfilmentChoice, Quote
+from runs import names
 
 D = Decimal
 POLICY = policies.load(None)
@@ -47,7 +47,7 @@ class Work:
         """Run one activity as a worker does."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(
-            environment.info, attempt=attempt, workflow_id=names.case_id("usmf", "QUO-1")
+            environment.info, attempt=attempt, workflow_id=names.deal_id("usmf", "QUO-1")
         )
         return await environment.run(work, argument)
 
@@ -55,7 +55,7 @@ class Work:
         """Submit a quote and assess it."""
         quote = await self.clients.quote(*lines, **header)
         self.quote = reference(quote, header.get("company", "usmf"))
-        return await self.run(self.finance.assess_quote, ask_for.AssessQuote(quote=self.quote, case_id="c"))
+        return await self.run(self.finance.assess_quote, ask_for.AssessQuote(quote=self.quote, deal_id="c"))
 
     async def accept(self) -> None:
         """The rep activates the quote, the customer accepts it."""
@@ -126,7 +126,7 @@ async def test_an_unicode_text_survives_in_its_normal_form(work: Work) -> None:
 async def test_a_request_taken_back_or_a_deleted_quote_is_stale(work: Work) -> None:
     await work.assess(p100())
     assert work.quote is not None
-    ask = ask_for.AssessQuote(quote=work.quote, case_id="c")
+    ask = ask_for.AssessQuote(quote=work.quote, deal_id="c")
     await work.clients.dataverse.odata.patch(f"quotes({work.quote.quote_id})", {"q2c_approvalstatus": 100000000})
     assert "taken back" in (await work.run(work.finance.assess_quote, ask)).stale
     await work.clients.dataverse.odata.delete(f"quotes({work.quote.quote_id})")
@@ -139,8 +139,8 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
     made = await clients.quote(p100(discount_pct="5"), opportunity=True, customer="US-004")
     quote = work.quote = reference(made, "usmf")
     before = len(await clients.requests())
-    found = await work.run(finance.assess_quote, ask_for.AssessQuote(quote=quote, case_id="c"))
-    mark = ask_for.MarkQuote(quote=quote, approval_status="approved", case_id="c", credit_status="passed")
+    found = await work.run(finance.assess_quote, ask_for.AssessQuote(quote=quote, deal_id="c"))
+    mark = ask_for.MarkQuote(quote=quote, approval_status="approved", deal_id="c", credit_status="passed")
     await work.run(sales.mark_quote, mark)
     await work.accept()
     ready = await work.run(
@@ -211,7 +211,7 @@ async def prepared(work: Work, lines: list[dict[str, Any]], **header: Any) -> as
     """What asks for the order of an approved and accepted quote of US-004."""
     found = await work.assess(*lines, customer="US-004", **header)
     assert work.quote is not None
-    mark = ask_for.MarkQuote(quote=work.quote, approval_status="approved", case_id="c")
+    mark = ask_for.MarkQuote(quote=work.quote, approval_status="approved", deal_id="c")
     await work.run(work.sales.mark_quote, mark)
     await work.accept()
     return ask_for.CreateOrder(
@@ -275,7 +275,7 @@ async def test_being_throttled_is_told_with_its_pause_and_pages_nobody(work: Wor
     await work.assess(p100())
     assert work.quote is not None
     await work.clients.fault("dataverse", "PATCH", "quotes", status=429, retry_after=30)
-    mark = ask_for.MarkQuote(quote=work.quote, approval_status="pending", case_id="c")
+    mark = ask_for.MarkQuote(quote=work.quote, approval_status="pending", deal_id="c")
     with pytest.raises(ApplicationError) as failure:
         await work.run(work.sales.mark_quote, mark)
     assert failure.value.type == "Throttled" and failure.value.category.name == "BENIGN"

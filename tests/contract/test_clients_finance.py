@@ -12,9 +12,9 @@ import pytest
 from clients_world import Clients, clients_of
 from dataverse_world import LiveSandbox
 
-from dynamics.batch import ChangeSet, Read, Write
-from dynamics.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
-from dynamics.finance_records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
+from dynamics.core.batch import ChangeSet, Read, Write
+from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
+from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
 
 D = Decimal
 
@@ -304,7 +304,7 @@ async def test_finance_asks_for_patience(clients: Clients) -> None:
 async def test_an_order_of_more_lines_than_a_batch_takes_is_completed(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dynamics.finance.MAX_BATCH", 5)
+    monkeypatch.setattr("dynamics.finance.client.MAX_BATCH", 5)
     wanted = order(*(line(n) for n in range(1, 10)))
     made = await clients.finance.create_order(wanted)
     found = await clients.finance.find_order("usmf", wanted.key)

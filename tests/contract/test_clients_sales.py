@@ -13,12 +13,12 @@ import pytest
 from clients_world import Clients, clients_of, credentials
 from dataverse_world import LiveSandbox
 
-from dynamics.auth import ClientCredentials
-from dynamics.dataverse import Dataverse, DataverseSettings
-from dynamics.errors import Conflict, NotFound, Refused, Throttled, Transient, Unauthorized, UnknownOutcome
-from dynamics.literals import key
-from dynamics.odata import Endpoint
-from dynamics.sales_records import (
+from dynamics.core.auth import ClientCredentials
+from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, Unauthorized, UnknownOutcome
+from dynamics.core.literals import key
+from dynamics.core.odata import Endpoint
+from dynamics.sales.client import Dataverse, DataverseSettings
+from dynamics.sales.records import (
     ApprovalChoice,
     CreditChoice,
     FulfilmentChoice,
@@ -117,18 +117,18 @@ async def test_a_deleted_quote_is_not_found_and_never_created_by_a_write(clients
     with pytest.raises(NotFound):
         await clients.dataverse.read_quote(missing)
     with pytest.raises(NotFound):
-        await clients.dataverse.set_quote_approval(missing, ApprovalChoice.PENDING, reason="", case_id="q2c/usmf/x")
+        await clients.dataverse.set_quote_approval(missing, ApprovalChoice.PENDING, reason="", deal_id="q2c/usmf/x")
     assert await clients.dataverse.quote_changes([missing]) == []
 
 
 async def test_approval_is_written_only_on_the_version_that_was_read(clients: Clients) -> None:
     quote = await clients.quote(P100)
     write = clients.dataverse.set_quote_approval
-    await write(quote.id, ApprovalChoice.PENDING, reason="mona asked", case_id="q2c/usmf/1", etag=quote.etag)
+    await write(quote.id, ApprovalChoice.PENDING, reason="mona asked", deal_id="q2c/usmf/1", etag=quote.etag)
     with pytest.raises(Conflict):
-        await write(quote.id, ApprovalChoice.APPROVED, reason="", case_id="q2c/usmf/1", etag=quote.etag)
+        await write(quote.id, ApprovalChoice.APPROVED, reason="", deal_id="q2c/usmf/1", etag=quote.etag)
     after = await clients.dataverse.read_quote(quote.id)
-    assert (after.approval, after.approval_reason, after.case_id) == (
+    assert (after.approval, after.approval_reason, after.deal_id) == (
         ApprovalChoice.PENDING,
         "mona asked",
         "q2c/usmf/1",
@@ -137,7 +137,7 @@ async def test_approval_is_written_only_on_the_version_that_was_read(clients: Cl
 
 async def test_an_active_quote_is_closed_as_expired_and_only_once(clients: Clients) -> None:
     quote = await clients.quote(P100)
-    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", case_id="c")
+    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", deal_id="c")
     await clients.play("POST", f"/quotes/{quote.number}/activate")
     await clients.dataverse.close_quote(quote.id, QuoteStatus.CANCELED, "Expired on 2026-11-30")
     after = await clients.dataverse.read_quote(quote.id)
@@ -148,7 +148,7 @@ async def test_an_active_quote_is_closed_as_expired_and_only_once(clients: Clien
 
 async def test_an_active_quote_becomes_one_order_however_often_it_is_converted(clients: Clients) -> None:
     quote = await clients.quote(P100)
-    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", case_id="c")
+    await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.APPROVED, reason="", deal_id="c")
     await clients.play("POST", f"/quotes/{quote.number}/activate")
     order = await clients.dataverse.convert_quote(await clients.dataverse.read_quote(quote.id))
     again = await clients.dataverse.convert_quote(await clients.dataverse.read_quote(quote.id))
@@ -297,7 +297,7 @@ async def test_a_write_that_was_done_but_not_answered_is_unknown(clients: Client
     quote = await clients.quote(P100)
     await clients.fault("dataverse", "PATCH", "quotes", drop="after")
     with pytest.raises(UnknownOutcome):
-        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", case_id="c")
+        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", deal_id="c")
     assert (await clients.dataverse.read_quote(quote.id)).approval is ApprovalChoice.PENDING
 
 
@@ -313,7 +313,7 @@ async def test_a_failing_server_leaves_a_write_in_doubt(clients: Clients, status
     quote = await clients.quote(P100)
     await clients.fault("dataverse", "PATCH", "quotes", status=status)
     with pytest.raises(kind):
-        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", case_id="c")
+        await clients.dataverse.set_quote_approval(quote.id, ApprovalChoice.PENDING, reason="r", deal_id="c")
 
 
 async def test_a_silent_server_is_given_up(live_sandbox: LiveSandbox) -> None:
@@ -372,7 +372,7 @@ async def test_a_server_that_is_not_there_is_transient_even_for_a_write(live_san
     nowhere = DataverseSettings(Endpoint("https://localhost:9", ca_file=ca_file), credentials(live_sandbox))
     async with Dataverse(nowhere, tokens=here) as dataverse:
         with pytest.raises(Transient) as failure:
-            await dataverse.set_quote_approval(UUID(int=1), ApprovalChoice.PENDING, reason="", case_id="")
+            await dataverse.set_quote_approval(UUID(int=1), ApprovalChoice.PENDING, reason="", deal_id="")
     assert type(failure.value) is Transient
 
 
@@ -414,7 +414,7 @@ async def test_a_shipment_of_more_lines_than_a_batch_takes_goes_in_several(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await recorded(clients, await clients.accepted(await clients.quote(*[P250] * 7)))
-    monkeypatch.setattr("dynamics.dataverse.MAX_BATCH", 4)
+    monkeypatch.setattr("dynamics.sales.client.MAX_BATCH", 4)
     before = len(await clients.requests())
     await clients.dataverse.write_shipment(order.id, {n: D(2) for n in range(1, 8)}, complete=True)
     assert len(await clients.requests()) == before + 3

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 CASES = 12
-DEMO = (sys.executable, "-m", "workers", "demo", "--auto", "--ports", "auto")
+DEMO = (sys.executable, "-m", "cli", "demo", "--auto", "--ports", "auto")
 
 
 def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-Q2C = [sys.executable, "-m", "workers"]
+Q2C = [sys.executable, "-m", "cli"]
 
 
 def process_alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from domain.names import ATTRIBUTES
+from runs.names import ATTRIBUTES
 from workers.settings import Settings, variables
 
 ROOT = Path(__file__).parents[2]

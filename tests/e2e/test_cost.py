@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from domain import names
+from demo.actions import HistoryCost, history_cost
+from runs import names
 from tests.replay.record import happy_path
 from tests.stack import Deal, Stack
-from workers.actions import HistoryCost, history_cost
 
 MOST_REQUESTS = 14
 MOST_ACTIONS = 40
@@ -19,7 +19,7 @@ async def actions_of(stack: Stack, deal: Deal) -> HistoryCost:
     """Actions and events of the deal and of its customer's ledger, which it alone used."""
     client = await stack.temporal()
     cost = HistoryCost()
-    for workflow_id in (names.case_id(deal.company, deal.quote), names.ledger_id(deal.company, deal.customer)):
+    for workflow_id in (names.deal_id(deal.company, deal.quote), names.ledger_id(deal.company, deal.customer)):
         handle = client.get_workflow_handle(workflow_id)
         cost += history_cost([event async for event in handle.fetch_history_events()])
     return cost

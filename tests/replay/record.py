@@ -13,11 +13,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from domain import names
+from temporalio.client import Client
+
+from runs import names
 from tests.stack import Deal, Stack, line
 from tests.time_travel import move_clock
 
 HISTORIES = Path(__file__).parent / "histories"
+PROJECT = Path(__file__).parents[2]
 
 
 def happy_path(stack: Stack) -> Deal:
@@ -134,7 +137,7 @@ def expired(stack: Stack) -> Deal:
     ends_at = datetime.fromisoformat(deal.submitted()["expires_at"])
 
     async def let_time_pass() -> None:
-        await move_clock(await stack.temporal(), names.case_id(deal.company, deal.quote), ends_at)
+        await move_clock(await stack.temporal(), names.deal_id(deal.company, deal.quote), ends_at)
 
     asyncio.run(let_time_pass())
     deal.ends("expired")
@@ -160,23 +163,27 @@ STORIES: dict[str, Callable[[Stack], Deal]] = {
 async def keep(stack: Stack, name: str, deal: Deal) -> None:
     """Write the histories of a deal, its approvals and its customer's ledger."""
     client = await stack.temporal()
-    runs = {name: names.case_id(deal.company, deal.quote)}
+    runs = {name: names.deal_id(deal.company, deal.quote)}
     case = deal.case()
     for summary in case["approvals"]:
         runs[f"{name}.approval{summary['n']}"] = names.approval_id(deal.company, deal.quote, summary["n"])
     if case["order_number"]:
         runs[f"{name}.ledger"] = names.ledger_id(deal.company, deal.customer)
     for file, workflow_id in runs.items():
-        history = await client.get_workflow_handle(workflow_id).fetch_history()
-        (HISTORIES / f"{file}.json").write_text(history.to_json() + "\n")
+        await write(client, file, workflow_id)
+
+
+async def write(client: Client, file: str, workflow_id: str) -> None:
+    """Write the history of one run; stack traces in it name files from the project's root."""
+    history = await client.get_workflow_handle(workflow_id).fetch_history()
+    (HISTORIES / f"{file}.json").write_text(history.to_json().replace(f"{PROJECT}/", "") + "\n")
 
 
 async def keep_feeds(stack: Stack) -> None:
     """Write the histories of both feeds."""
     client = await stack.temporal()
     for system in ("sales", "finance"):
-        history = await client.get_workflow_handle(names.feed_id(system, "usmf")).fetch_history()
-        (HISTORIES / f"feed.{system}.json").write_text(history.to_json() + "\n")
+        await write(client, f"feed.{system}", names.feed_id(system, "usmf"))
 
 
 def main(wanted: list[str]) -> None:

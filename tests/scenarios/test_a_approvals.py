@@ -9,7 +9,7 @@ import uuid
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from domain import names
+from runs import names
 from tests.stack import Deal, Json, Person, Stack, assert_sound, ledger, line, money, refusals, texts
 from tests.time_travel import move_clock
 
@@ -269,7 +269,7 @@ async def let_expire(stack: Stack, deal: Deal) -> None:
     client = await stack.temporal()
     await move_clock(client, names.approval_id(deal.company, deal.quote, 1), expiry)
     await client.get_workflow_handle(names.approval_id(deal.company, deal.quote, 1)).result()
-    await move_clock(client, names.case_id(deal.company, deal.quote), expiry)
+    await move_clock(client, names.deal_id(deal.company, deal.quote), expiry)
 
 
 def test_s08_a_level_or_a_company_too_low_decides_nothing(stack: Stack) -> None:

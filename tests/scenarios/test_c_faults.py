@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from domain import names
+from runs import names
 from tests.relay import relay
 from tests.stack import Deal, Json, Stack, assert_sound, eventually, ledger, line, money, refusals
 
@@ -32,7 +32,7 @@ def outcome(deal: Deal) -> dict[str, Any]:
 
 async def tally(stack: Stack, deal: Deal) -> dict[str, int]:
     client = await stack.temporal()
-    counted: dict[str, int] = await client.get_workflow_handle(names.case_id(deal.company, deal.quote)).query("tally")
+    counted: dict[str, int] = await client.get_workflow_handle(names.deal_id(deal.company, deal.quote)).query("tally")
     return counted
 
 

@@ -23,7 +23,6 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import signatures as s
-from domain import names
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import (
     CreditDecision,
@@ -35,7 +34,7 @@ from domain.assessment import (
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
 from domain.messages import (
     Actor,
-    CaseStart,
+    DealStart,
     FinanceEvent,
     FinanceEventKind,
     SalesEvent,
@@ -45,6 +44,7 @@ from domain.messages import (
     VerifiedMessage,
 )
 from domain.quote import Person
+from runs import names
 from workers.worker import PASSED_THROUGH
 from workflows.approval import Approval
 from workflows.credit_ledger import CreditLedger
@@ -275,15 +275,15 @@ class Stage:
     def __init__(self, env: WorkflowEnvironment, world: World) -> None:
         self.env, self.world = env, world
         self.client: Client = env.client
-        self.case: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.case_id("usmf", world.quote))
+        self.case: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.deal_id("usmf", world.quote))
 
     async def submit(self, revision: int = 0) -> None:
         event = self.event(SalesEventKind.SUBMITTED, revision=revision)
         await self.client.start_workflow(
             names.QUOTE_TO_CASH,
-            CaseStart(company="usmf", quote_number=self.world.quote, quote_id="q-1", revision=revision, event=event),
+            DealStart(company="usmf", quote_number=self.world.quote, quote_id="q-1", revision=revision, event=event),
             id=self.case.id,
-            task_queue=names.CASE_QUEUE,
+            task_queue=names.DEAL_QUEUE,
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],
         )
@@ -353,14 +353,14 @@ async def stage(
     environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     suffix = uuid.uuid4().hex[:8]
-    for queue in ("CASE_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
+    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
     runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
     finance, sales = ScriptedFinance(world), ScriptedSales(world)
     client = environment.client
     cases = Worker(
         client,
-        task_queue=names.CASE_QUEUE,
+        task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger],
         activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_message],
         workflow_runner=runner,

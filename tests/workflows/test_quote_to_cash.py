@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from domain import names
 from domain.messages import FinanceEventKind, Outcome, SalesEventKind
-from domain.views import CaseView, Ending, WaitingFor
+from domain.views import DealView, Ending, WaitingFor
 from domain.views import Stage as CaseStage
+from runs import names
 from tests.workflows.conftest import CARL, DIRK, MONA, OTTO, RITA, Stage, World, step
 
 
-async def until(stage: Stage, ready: Callable[[CaseView], bool], seconds: float = 15) -> CaseView:
+async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = 15) -> DealView:
     """The deal's view as soon as it is as wanted."""
-    view: CaseView | None = None
+    view: DealView | None = None
     for _ in range(int(seconds / 0.1)):
-        view = await stage.case.query(names.STATE, result_type=CaseView)
+        view = await stage.case.query(names.STATE, result_type=DealView)
         if ready(view):
             return view
         await asyncio.sleep(0.1)
@@ -43,11 +43,11 @@ async def marked(world: World, *statuses: str) -> None:
     assert world.marks() == list(statuses)
 
 
-def waits_for(waiting_for: WaitingFor) -> Callable[[CaseView], bool]:
+def waits_for(waiting_for: WaitingFor) -> Callable[[DealView], bool]:
     return lambda view: view.explanation.waiting_for is waiting_for
 
 
-async def to_fulfilment(stage: Stage) -> CaseView:
+async def to_fulfilment(stage: Stage) -> DealView:
     await stage.submit()
     await until(stage, waits_for(WaitingFor.REP))
     await stage.sales(SalesEventKind.ACTIVATED)
@@ -66,9 +66,9 @@ async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, wo
     world.invoice("INV-1", 10, "0")
     await stage.finance(FinanceEventKind.PAYMENT_POSTED, "PAY-1")
 
-    ended: CaseView = await stage.case.result()
+    ended: DealView = await stage.case.result()
 
-    assert CaseView.model_validate(ended).ending is Ending.CLOSED
+    assert DealView.model_validate(ended).ending is Ending.CLOSED
     assert world.names() == [
         "assess_quote",
         "mark_quote",
@@ -141,7 +141,7 @@ async def test_nothing_is_approved_by_time_a_request_dies_with_the_quote(stage: 
     await until(stage, waits_for(WaitingFor.APPROVAL))
     approval = stage.client.get_workflow_handle(names.approval_id("usmf", world.quote, 1))
 
-    ended = CaseView.model_validate(await stage.case.result())
+    ended = DealView.model_validate(await stage.case.result())
 
     assert ended.ending is Ending.EXPIRED
     assert (await approval.result())["status"] == "expired"
@@ -234,7 +234,7 @@ async def test_a_deal_called_off_before_the_order_ends(stage: Stage, world: Worl
     await until(stage, waits_for(WaitingFor.APPROVAL))
     await stage.sales(kind)
 
-    ended = CaseView.model_validate(await stage.case.result())
+    ended = DealView.model_validate(await stage.case.result())
 
     assert ended.ending in (Ending.LOST, Ending.CANCELLED)
     assert ended.approvals[0].status == "withdrawn"
@@ -247,7 +247,7 @@ async def test_an_unsigned_command_changes_nothing_and_is_written_down(stage: St
     await stage.case.signal(names.COMMAND, {"message_id": "m-1", "token": ""})
 
     assert (await outcome(stage, "m-1")).code == "UNAUTHENTICATED"
-    after = await stage.case.query(names.STATE, result_type=CaseView)
+    after = await stage.case.query(names.STATE, result_type=DealView)
     assert (after.version, after.stage) == (view.version, CaseStage.QUOTE)
     timeline = await stage.case.query(names.TIMELINE)
     assert [entry["code"] for entry in timeline if entry["code"]] == ["UNAUTHENTICATED"]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.record import Record
-from domain.views import CaseView, Stage, TimelineEntry, WaitingFor
+from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 
 MAX_LIMIT = 200
 
@@ -23,7 +23,7 @@ class ApprovalsQuery(_Query):
     """Query of GET /approvals."""
 
 
-class CasesQuery(_Query):
+class DealsQuery(_Query):
     """Query of GET /cases; what is left out does not narrow."""
 
     company: str = Field("", max_length=10, description="Finance legal entity, lower case")
@@ -37,7 +37,7 @@ class CasesQuery(_Query):
     quote: str = Field("", max_length=100, description="Beginning of the quote number")
 
 
-class CaseDetail(CaseView):
+class DealDetail(DealView):
     """A deal as it stands, and everything that happened to it, oldest first."""
 
     timeline: tuple[TimelineEntry, ...] = ()

@@ -19,8 +19,8 @@ from web.access import check_readable, readable
 from web.api.bodies import (
     Accepted,
     ApprovalsQuery,
-    CaseDetail,
-    CasesQuery,
+    DealDetail,
+    DealsQuery,
     Recorded,
 )
 from web.api.operations import Handler, Operation, openapi
@@ -31,7 +31,7 @@ from web.identity import Identity
 from web.inbox import ApprovalPage, approvals_for
 from web.problems import Problem, refused, unauthorized
 from web.tokens import SCOPE, InvalidToken, KeysUnavailable, TokenVerifier
-from web.visibility import CaseFilter, CasePage, Visibility
+from web.visibility import DealFilter, DealPage, Visibility
 
 PREFIX = "/api/v1"
 _OUTCOMES: dict[int, tuple[str, type[BaseModel]]] = {
@@ -100,8 +100,8 @@ class Api:
 
     async def cases(self, request: Request, person: Identity) -> Response:
         """The list of deals."""
-        query = parsed(CasesQuery, dict(request.query_params))
-        wanted = CaseFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=readable(person))
+        query = parsed(DealsQuery, dict(request.query_params))
+        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=readable(person))
         return _json(await self._visibility.cases(wanted, limit=query.limit, cursor=query.cursor))
 
     async def case(self, request: Request, person: Identity) -> Response:
@@ -110,7 +110,7 @@ class Api:
         check_readable(person, company)
         view = await self._deals.case(company, quote)
         timeline = await self._deals.timeline(company, quote)
-        return _json(CaseDetail(**dict(view), timeline=tuple(timeline)))
+        return _json(DealDetail(**dict(view), timeline=tuple(timeline)))
 
     async def command(self, request: Request, person: Identity) -> Response:
         """Give a deal a command."""
@@ -164,8 +164,8 @@ class Api:
                 self.cases,
                 "listCases",
                 "Deals, newest first",
-                query=CasesQuery,
-                answers={200: ("A page of deals", CasePage)},
+                query=DealsQuery,
+                answers={200: ("A page of deals", DealPage)},
                 problems={400: _REFUSALS[400], 403: "The caller has no role"},
             ),
             Operation(
@@ -174,7 +174,7 @@ class Api:
                 self.case,
                 "readCase",
                 "A deal as it stands, with its timeline",
-                answers={200: ("The deal", CaseDetail)},
+                answers={200: ("The deal", DealDetail)},
                 problems={403: "The caller has no role in this company", 404: "There is no such deal"},
             ),
             Operation(

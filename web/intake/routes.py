@@ -30,12 +30,13 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import names
-from domain.messages import CaseStart, FeedStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import DealStart, FeedStart, FinanceEvent, SalesEvent, SalesEventKind
 from domain.record import Record
 from domain.views import Stage, WaitingFor
+from dynamics import business_events as finance
+from dynamics import webhooks as dataverse
+from runs import names
 from web.config import WebConfig
-from web.intake import dataverse, finance
 from web.problems import Problem
 from web.rpc import answer
 from web.visibility import Visibility
@@ -90,9 +91,9 @@ class Intake:
                 await self._tell_feed("sales", company, event.model_copy(update={"company": company}))
             return _taken("dataverse", event.kind, "feed")
         if event.kind is SalesEventKind.SUBMITTED:
-            await self._start_or_tell_case(event)
+            await self._start_or_tell_deal(event)
             return _taken("dataverse", event.kind, "taken", event)
-        known = await self._tell(names.case_id(event.company, event.quote_number), names.SALES_EVENT, event)
+        known = await self._tell(names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
         return _taken("dataverse", event.kind, "taken" if known else "ignored", event)
 
     async def from_finance(self, request: Request) -> Response:
@@ -115,9 +116,9 @@ class Intake:
         kind = report.orders[0].kind if report.orders else "customer"
         return _taken("finance", kind, "taken", *report.orders)
 
-    async def _start_or_tell_case(self, event: SalesEvent) -> None:
+    async def _start_or_tell_deal(self, event: SalesEvent) -> None:
         """Signal-with-start: the same call begins the deal or reaches the one that runs."""
-        start = CaseStart(
+        start = DealStart(
             company=event.company,
             quote_number=event.quote_number,
             quote_id=event.quote_id,
@@ -134,8 +135,8 @@ class Intake:
             self._client.start_workflow(
                 names.QUOTE_TO_CASH,
                 start,
-                id=names.case_id(event.company, event.quote_number),
-                task_queue=names.CASE_QUEUE,
+                id=names.deal_id(event.company, event.quote_number),
+                task_queue=names.DEAL_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=names.SALES_EVENT,
@@ -176,7 +177,7 @@ class Intake:
                 feed,
                 FeedStart(system=system, company=company),
                 id=names.feed_id(system, company),
-                task_queue=names.CASE_QUEUE,
+                task_queue=names.DEAL_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=signal,

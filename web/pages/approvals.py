@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain import names
 from domain.approvals import ApprovalState, ApprovalStatus, StepState, StepStatus
 from domain.messages import Outcome
+from runs import names
 from web.access import check_readable
 from web.commands import DecisionBody, parsed
 from web.deals import Deals
@@ -97,7 +97,7 @@ class Approvals:
             "review": review,
             "credit": credit,
             "message_ids": {step.plan.step: str(uuid.uuid4()) for step in mine},
-            "case_path": f"/cases/{quoted(company, safe='')}/{quoted(quote, safe='')}",
+            "deal_path": f"/cases/{quoted(company, safe='')}/{quoted(quote, safe='')}",
             "path": _path(company, quote, n),
             "workflow_id": names.approval_id(company, quote, n),
             "pending_status": StepStatus.PENDING,

@@ -13,20 +13,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain import names
 from domain.approvals import ApprovalStatus
 from domain.assessment import CreditStatus
 from domain.messages import CommandName, Outcome
-from domain.views import STAGES, CaseView, Ending, Stage, WaitingFor
+from domain.views import STAGES, DealView, Ending, Stage, WaitingFor
+from runs import names
 from web.access import check_readable, readable
-from web.api.bodies import CasesQuery
+from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.deals import Deals
 from web.identity import Identity
 from web.pages.site import Site
 from web.problems import REFUSALS, Problem, recorded, refused
 from web.session import Session
-from web.visibility import STATUSES, CaseFilter, Visibility
+from web.visibility import STATUSES, DealFilter, Visibility
 
 _ROWS = 50
 _RELEASE_DAYS = 5
@@ -52,9 +52,9 @@ class Cases:
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to somebody."""
         given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
-        query = parsed(CasesQuery, {"limit": _ROWS, **given})
+        query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = readable(session.identity)
-        wanted = CaseFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
+        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
         page, counts = await asyncio.gather(
             self._visibility.cases(wanted, limit=query.limit, cursor=query.cursor), self._visibility.counts(companies)
         )
@@ -77,8 +77,8 @@ class Cases:
         said = request.query_params.get("said", "")
         outcome = None
         if said:
-            outcome = await self._deals.known_outcome(names.case_id(*_address(request)), said)
-        return await self._case_page(request, session, outcome, unknown=bool(said) and outcome is None)
+            outcome = await self._deals.known_outcome(names.deal_id(*_address(request)), said)
+        return await self._deal_page(request, session, outcome, unknown=bool(said) and outcome is None)
 
     async def command(self, request: Request, session: Session, form: FormData) -> Response:
         """Give the deal a command; what was wrong or refused is shown on its page."""
@@ -100,12 +100,12 @@ class Cases:
         except Problem as problem:
             if problem.status >= 500 or problem.status == 404:
                 raise
-            return await self._case_page(request, session, None, problem=problem)
+            return await self._deal_page(request, session, None, problem=problem)
         if outcome is None:
             raise recorded(message_id)
-        return RedirectResponse(f"{_case_path(company, quote)}?said={message_id}", 303)
+        return RedirectResponse(f"{_deal_path(company, quote)}?said={message_id}", 303)
 
-    async def _case_page(
+    async def _deal_page(
         self,
         request: Request,
         session: Session,
@@ -124,7 +124,7 @@ class Cases:
             "commands": _commands(view, session.identity),
             "message_id": str(uuid.uuid4()),
             "release_until": (datetime.now(UTC) + timedelta(days=_RELEASE_DAYS)).date().isoformat(),
-            "workflow_id": names.case_id(company, quote),
+            "workflow_id": names.deal_id(company, quote),
             "approval_id": names.approval_id,
             "outcome": outcome,
             "recorded": unknown,
@@ -137,7 +137,7 @@ def _address(request: Request) -> tuple[str, str]:
     return request.path_params["company"].lower(), request.path_params["quote"]
 
 
-def _case_path(company: str, quote: str) -> str:
+def _deal_path(company: str, quote: str) -> str:
     return f"/cases/{quoted(company, safe='')}/{quoted(quote, safe='')}"
 
 
@@ -153,7 +153,7 @@ def _message_id(form: FormData) -> str:
         raise Problem(400, "BAD_ARGUMENT", "The form is incomplete. Load the page again.") from None
 
 
-def _stepper(view: CaseView) -> list[tuple[str, str]]:
+def _stepper(view: DealView) -> list[tuple[str, str]]:
     """The seven stages, each done, current, stopped or still to come."""
     ended = view.ending is not Ending.RUNNING
     if view.ending is Ending.CLOSED or (view.stage is Stage.CLOSED and not ended):
@@ -166,14 +166,14 @@ def _stepper(view: CaseView) -> list[tuple[str, str]]:
     ]
 
 
-def _reached(view: CaseView) -> int:
+def _reached(view: DealView) -> int:
     """How far a deal came that ended before its time."""
     if view.order_number:
         return STAGES.index(Stage.FULFILMENT)
     return STAGES.index(Stage.CREDIT if view.credit_status is not CreditStatus.NOT_CHECKED else Stage.QUOTE)
 
 
-def _commands(view: CaseView, person: Identity) -> list[CommandName]:
+def _commands(view: DealView, person: Identity) -> list[CommandName]:
     """What this person can usefully say to the deal as it stands; the deal itself decides."""
     if view.ending is not Ending.RUNNING:
         return []

@@ -17,7 +17,7 @@ from web.identity import Identity
 from web.inbox import approvals_for
 from web.pages.site import Site
 from web.session import Session
-from web.visibility import CaseFilter, CasePage, Visibility
+from web.visibility import DealFilter, DealPage, Visibility
 
 _APPROVALS = 50
 _ROWS = 25
@@ -56,9 +56,9 @@ class Inbox:
         }
         return await self._site.render("inbox.html", session, context)
 
-    async def _waiting(self, person: Identity, roles: tuple[str, ...], waiting_for: WaitingFor) -> CasePage | None:
+    async def _waiting(self, person: Identity, roles: tuple[str, ...], waiting_for: WaitingFor) -> DealPage | None:
         """Deals that wait for one of these roles; None for who holds none of them."""
         if not any(person.has_role(role) for role in roles):
             return None
-        wanted = CaseFilter(readable=readable(person), waiting_for=waiting_for, status="running")
+        wanted = DealFilter(readable=readable(person), waiting_for=waiting_for, status="running")
         return await self._visibility.cases(wanted, limit=_ROWS)

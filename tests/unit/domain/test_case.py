@@ -20,10 +20,10 @@ from domain.approvals import (
     BusinessHours,
     StepPlan,
 )
-from domain.assessment import CasePolicy, CreditDecision, CreditFacts, CreditReason, OrderReadiness, QuoteAssessment
-from domain.case import _RULES, apply
-from domain.case_state import CaseState, OrderStatus, QuoteStatus
+from domain.assessment import CreditDecision, CreditFacts, CreditReason, DealPolicy, OrderReadiness, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.deal import _RULES, apply
+from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.explain import details, explain, view
 from domain.facts import Event, Fact
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
@@ -43,11 +43,11 @@ STEP = StepPlan(
     on_timeout="expire",
     candidates=(MONA,),
 )
-POLICY = CasePolicy(version="1")
+POLICY = DealPolicy(version="1")
 
 
-def new_case() -> CaseState:
-    return CaseState(
+def new_case() -> DealState:
+    return DealState(
         company="usmf",
         quote_number="Q-1",
         quote_id="q",
@@ -73,7 +73,7 @@ def assessment(*, steps: tuple[StepPlan, ...] = (), content: str = "h0", revisio
         snapshot_hash=content,
         expires_at=T0 + timedelta(days=7),
         plan=ApprovalPlan(policy_version="1", steps=steps, calendar=HOURS),
-        case_policy=POLICY,
+        deal_policy=POLICY,
     )
 
 
@@ -146,7 +146,7 @@ def invoice(number: str, quantity: int, open_amount: str) -> Invoice:
     )
 
 
-def put(state: CaseState, *told: Fact, event_id: str = "") -> CaseState:
+def put(state: DealState, *told: Fact, event_id: str = "") -> DealState:
     for fact in told:
         state = apply(state, Event(event_id=event_id, at=T0, actor=SYSTEM, fact=fact), POLICY).state
     return state
@@ -240,7 +240,7 @@ def test_an_older_revision_is_stale_and_changes_nothing() -> None:
 def test_the_rep_of_a_deal_cannot_release_its_hold() -> None:
     held = put(new_case(), *TO_ORDER[:4], facts.CreditDecided(decision=decision(False)))
     token = ReleaseToken(
-        case_id="c",
+        deal_id="c",
         ceiling=Decimal(1045),
         valid_until=T0 + timedelta(days=5),
         reasons=("OVER_LIMIT",),

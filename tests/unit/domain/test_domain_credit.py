@@ -245,7 +245,7 @@ def test_a_larger_order_never_passes_where_a_smaller_is_held(order: Decimal, mor
 
 def token(**more: Any) -> ReleaseToken:
     given: dict[str, Any] = {
-        "case_id": "q2c/usmf/Q-1001",
+        "deal_id": "q2c/usmf/Q-1001",
         "ceiling": D("1045.00"),
         "deviation_pct": D(10),
         "valid_until": T0 + timedelta(days=5),

@@ -44,7 +44,7 @@ def later(seconds: int) -> datetime:
 
 def token(case: str, ceiling: object = "1000000.00") -> ReleaseToken:
     return ReleaseToken(
-        case_id=case,
+        deal_id=case,
         ceiling=D(str(ceiling)),
         valid_until=T0 + timedelta(days=5),
         reasons=("OVER_LIMIT",),
@@ -93,7 +93,7 @@ def test_asking_again_replaces_and_keeps_the_place():
     book, _ = ask(book, "c", "50000.00")
     book, again = ask(book, "a", "20000.00")
     assert again.reservations == 0
-    assert [entry.case_id for entry in book.entries] == ["a", "b", "c"]
+    assert [entry.deal_id for entry in book.entries] == ["a", "b", "c"]
     assert book.held == ("b", "c")
     assert book.reserved(facts(), without="") == 20000
 
@@ -197,7 +197,7 @@ def test_the_first_sighting_stands_and_strangers_change_nothing():
 def queue(*held: tuple[str, object]) -> CreditBook:
     return CreditBook(
         entries=tuple(
-            CreditEntry(case_id=case, order_number=case, amount=D(1), status=EntryStatus.HELD, over_by=D(str(over)))
+            CreditEntry(deal_id=case, order_number=case, amount=D(1), status=EntryStatus.HELD, over_by=D(str(over)))
             for case, over in held
         )
     )

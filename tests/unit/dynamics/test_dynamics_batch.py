@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from dynamics.batch import ChangeSet, MalformedBatch, Read, Write, format_batch, parse_batch
+from dynamics.core.batch import ChangeSet, MalformedBatch, Read, Write, format_batch, parse_batch
 
 ROOT = "https://x.test/data/"
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from dynamics.errors import (
+from dynamics.core.errors import (
     MAX_MESSAGE_BYTES,
     RULES,
     Answer,

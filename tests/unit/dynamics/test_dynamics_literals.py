@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamics import exact_json
-from dynamics.literals import FinanceEnum, Literal, any_of, exact_text, key, literal, query
+from dynamics.core import exact_json
+from dynamics.core.literals import FinanceEnum, Literal, any_of, exact_text, key, literal, query
 
 GUID = UUID("0b3e0c9c-6c51-4a3a-9d1e-6f1f3c9b7a10")
 

@@ -12,12 +12,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from dynamics import telemetry
-from dynamics.auth import ClientCredentials, Credentials
-from dynamics.batch import ChangeSet, Read, Write
-from dynamics.errors import NotFound, System, Transient, Unauthorized, UnknownOutcome
-from dynamics.odata import Endpoint, ODataClient, operation_of
-from dynamics.telemetry import on_behalf_of
+from dynamics.core import telemetry
+from dynamics.core.auth import ClientCredentials, Credentials
+from dynamics.core.batch import ChangeSet, Read, Write
+from dynamics.core.errors import NotFound, System, Transient, Unauthorized, UnknownOutcome
+from dynamics.core.odata import Endpoint, ODataClient, operation_of
+from dynamics.core.telemetry import on_behalf_of
 
 
 class FixedToken:

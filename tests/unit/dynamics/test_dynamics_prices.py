@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamics.errors import Refused, System
-from dynamics.finance_orders import compare, header_write, line_writes
-from dynamics.finance_records import (
+from dynamics.core.errors import Refused, System
+from dynamics.finance.orders import compare, header_write, line_writes
+from dynamics.finance.prices import finance_terms, floor_price, list_price
+from dynamics.finance.records import (
     Customer,
     FinanceOrder,
     NewOrder,
@@ -22,9 +23,8 @@ from dynamics.finance_records import (
     ReleasedProduct,
     Transaction,
 )
-from dynamics.invoice_copy import invoice_body, price_and_discount, spread_tax
-from dynamics.prices import finance_terms, floor_price, list_price
-from dynamics.sales_records import InvoiceLineToWrite, InvoiceToWrite, PaymentChoice, SalesOrder
+from dynamics.sales.invoice_copy import invoice_body, price_and_discount, spread_tax
+from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, PaymentChoice, SalesOrder
 
 D = Decimal
 TODAY = date(2026, 11, 23)

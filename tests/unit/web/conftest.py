@@ -18,10 +18,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from web_standins import WORKFLOWS, Scene
 
-from domain import names
 from domain.approvals import ApprovalRequest
-from domain.messages import CaseStart
-from domain.views import CaseView, TimelineEntry
+from domain.messages import DealStart
+from domain.views import DealView, TimelineEntry
+from runs import names
 from sandbox import tls
 from sandbox.entra.app import EntraId, build_app
 from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Directory
@@ -104,7 +104,7 @@ async def temporal() -> AsyncIterator[Client]:
     async with await dev_server() as environment:
         worker = Worker(
             environment.client,
-            task_queue=names.CASE_QUEUE,
+            task_queue=names.DEAL_QUEUE,
             workflows=WORKFLOWS,
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
@@ -149,7 +149,7 @@ class Stage:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def case(self, view: CaseView, timeline: tuple[TimelineEntry, ...] = ()) -> WorkflowHandle[Any, Any]:
+    async def case(self, view: DealView, timeline: tuple[TimelineEntry, ...] = ()) -> WorkflowHandle[Any, Any]:
         values: dict[str, Any] = {
             "Q2CStage": view.stage.value,
             "Q2CWaitingFor": view.explanation.waiting_for.value,
@@ -164,15 +164,15 @@ class Stage:
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(
             names.QUOTE_TO_CASH,
-            CaseStart(
+            DealStart(
                 company=view.company,
                 quote_number=view.quote_number,
                 quote_id=view.quote_id,
                 revision=view.revision,
                 checkpoint=scene.model_dump(mode="json"),
             ),
-            id=names.case_id(view.company, view.quote_number),
-            task_queue=names.CASE_QUEUE,
+            id=names.deal_id(view.company, view.quote_number),
+            task_queue=names.DEAL_QUEUE,
             search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(KEYS[name], value) for name, value in values.items() if value is not None]
             ),
@@ -182,7 +182,7 @@ class Stage:
 
     async def approval(self, request: ApprovalRequest) -> WorkflowHandle[Any, Any]:
         workflow_id = names.approval_id(request.company, request.quote_number, request.n)
-        handle = await self.client.start_workflow(names.APPROVAL, request, id=workflow_id, task_queue=names.CASE_QUEUE)
+        handle = await self.client.start_workflow(names.APPROVAL, request, id=workflow_id, task_queue=names.DEAL_QUEUE)
         await until(lambda: self._listed(f"WorkflowId = '{workflow_id}' AND Q2CApprovers IS NOT NULL"))
         return handle
 

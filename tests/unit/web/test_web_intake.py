@@ -13,13 +13,13 @@ import web_scenes as scenes
 from conftest import EVENTS_SECRET, WEBHOOK_KEY, Stage, dev_server
 from temporalio.client import Client
 
-from domain import names
 from domain.messages import CustomerChanged, FinanceEventKind, SalesEventKind
+from dynamics.business_events import Malformed, read_report
+from dynamics.webhooks import Malformed as MalformedContext
+from dynamics.webhooks import read_change
+from runs import names
 from web.app import create_app
 from web.config import WebConfig
-from web.intake.dataverse import Malformed as MalformedContext
-from web.intake.dataverse import read_change
-from web.intake.finance import Malformed, read_report
 
 COMPANIES = {"USMF": "usmf", "DEMF": "demf"}
 CONTRACT = "http://schemas.microsoft.com/xrm/2011/Contracts"
@@ -278,7 +278,7 @@ async def test_a_submission_starts_the_deal_once_and_later_events_reach_it(
         assert (await webhook(http, submitted)).status_code == 202
     active = context(target={"statecode": choice(1)}, image={"statecode": choice(1)}, quote=quote)
     assert (await webhook(http, active)).json() == {"status": "taken", "kind": "activated"}
-    handle = temporal.get_workflow_handle(names.case_id("usmf", quote))
+    handle = temporal.get_workflow_handle(names.deal_id("usmf", quote))
     base = f"dv/quote/{QUOTE_ID}/0"
     assert await handle.query("received") == [*[f"{base}/submitted/4711"] * 3, f"{base}/activated"]
     described = await handle.describe()
@@ -308,7 +308,7 @@ async def test_finance_events_reach_the_deals_of_their_orders_and_the_customers_
     one = await stage.case(scenes.shipping("FIN-1").model_copy(update={"order_number": "Q2C-FIN1"}))
     two = await stage.case(scenes.shipping("FIN-2").model_copy(update={"order_number": "Q2C-FIN2"}))
     ledger = await temporal.start_workflow(
-        names.CREDIT_LEDGER, id=names.ledger_id("usmf", "US-777"), task_queue=names.CASE_QUEUE
+        names.CREDIT_LEDGER, id=names.ledger_id("usmf", "US-777"), task_queue=names.DEAL_QUEUE
     )
     slip = SLIP | {"SalesOrderId": "Q2C-FIN1", "PackingSlipId": "PS-77"}
     assert (await event(http, business_event("Q2CPackingSlipPostedBusinessEvent", **slip))).status_code == 202

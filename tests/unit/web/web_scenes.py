@@ -19,7 +19,7 @@ from domain.assessment import CreditDecision, CreditReason, CreditStatus
 from domain.quote import Person
 from domain.views import (
     ApprovalSummary,
-    CaseView,
+    DealView,
     DocumentView,
     Explanation,
     LineView,
@@ -123,9 +123,9 @@ def explanation(waiting_for: WaitingFor, text: str, unblock: str, *who: str, day
     )
 
 
-def case(quote: str = "Q-1002", **changes: object) -> CaseView:
+def case(quote: str = "Q-1002", **changes: object) -> DealView:
     """S02 while Mona has not decided."""
-    content = CaseView(
+    content = DealView(
         company="usmf",
         quote_number=quote,
         quote_id=str(uuid.uuid5(uuid.NAMESPACE_URL, quote)),
@@ -205,7 +205,7 @@ def timeline() -> tuple[TimelineEntry, ...]:
     )
 
 
-def held(quote: str = "Q-1015") -> CaseView:
+def held(quote: str = "Q-1015") -> DealView:
     """S15: over by 500.00."""
     return case(
         quote,
@@ -241,7 +241,7 @@ def held(quote: str = "Q-1015") -> CaseView:
     )
 
 
-def parked(quote: str = "Q-1030") -> CaseView:
+def parked(quote: str = "Q-1030") -> DealView:
     """An order Finance refused."""
     return case(
         quote,
@@ -271,7 +271,7 @@ def parked(quote: str = "Q-1030") -> CaseView:
     )
 
 
-def shipping(quote: str = "Q-1029") -> CaseView:
+def shipping(quote: str = "Q-1029") -> DealView:
     """S29: six of ten shipped and invoiced."""
     return case(
         quote,

@@ -13,13 +13,13 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 
-from domain import names
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
-from domain.messages import CaseStart, CustomerChanged, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
+from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
 from domain.quote import Person
 from domain.record import Record
-from domain.views import CaseView, Explanation, TimelineEntry
+from domain.views import DealView, Explanation, TimelineEntry
+from runs import names
 
 
 def claims(message: SignedMessage) -> dict[str, Any]:
@@ -32,21 +32,21 @@ def claims(message: SignedMessage) -> dict[str, Any]:
 class Scene(Record):
     """What a stand-in deal shows."""
 
-    view: CaseView
+    view: DealView
     timeline: tuple[TimelineEntry, ...] = ()
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
 class StandInCase:
     @workflow.init
-    def __init__(self, start: CaseStart) -> None:
+    def __init__(self, start: DealStart) -> None:
         self.scene = Scene.model_validate(start.checkpoint) if start.checkpoint else None
         self.told: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
         self.ended = False
 
     @workflow.run
-    async def run(self, start: CaseStart) -> None:
+    async def run(self, start: DealStart) -> None:
         await workflow.wait_condition(lambda: self.ended)
 
     @workflow.signal(name=names.SALES_EVENT)
@@ -77,7 +77,7 @@ class StandInCase:
         self.ended = True
 
     @workflow.query(name=names.STATE)
-    def state(self) -> CaseView | None:
+    def state(self) -> DealView | None:
         return self.scene.view if self.scene else None
 
     @workflow.query(name=names.TIMELINE)

@@ -3,7 +3,7 @@
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from workers.actions import HistoryCost, history_cost
+from demo.actions import HistoryCost, history_cost
 
 
 def event(kind: str) -> HistoryEvent:

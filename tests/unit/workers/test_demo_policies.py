@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 import policies
-from workers.demo_policies import policy_files
+from demo.policies import policy_files
 
 PEOPLE = [
     {"name": "davolio", "oid": "1" * 8, "upn": "davolio@contoso.example", "display_name": "Nancy Davolio",

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
+from demo.actions import HistoryCost
+from demo.deals import End
+from demo.report import Expectation, Outcome, mismatches, summarise
 from domain.approvals import ApprovalStatus
 from domain.assessment import CreditDecision, CreditStatus
 from domain.quote import Person
-from domain.views import ApprovalSummary, CaseView, Ending, Explanation, Stage, WaitingFor
-from workers.actions import HistoryCost
-from workers.demo_deals import End
-from workers.demo_report import Expectation, Outcome, mismatches, summarise
+from domain.views import ApprovalSummary, DealView, Ending, Explanation, Stage, WaitingFor
 
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
 CARL = Person(oid="carl", name="Carl Castro")
 
 
-def deal(**changes: Any) -> CaseView:
-    closed = CaseView(
+def deal(**changes: Any) -> DealView:
+    closed = DealView(
         company="usmf",
         quote_number="Q-1",
         quote_id="7d9c",

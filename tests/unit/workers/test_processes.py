@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from workers.processes import ChildProcess, free_ports, port_is_free
+from demo.processes import ChildProcess, free_ports, port_is_free
 
 
 def child(tmp_path, script: str) -> ChildProcess:
@@ -46,7 +46,7 @@ async def test_no_child_outlives_a_parent_that_was_killed(tmp_path):
     parent = child(
         tmp_path,
         "import asyncio, os, sys, pathlib\n"
-        "from workers.processes import ChildProcess\n"
+        "from demo.processes import ChildProcess\n"
         "async def main():\n"
         "    inner = ChildProcess('inner', [sys.executable, '-c', 'import time; time.sleep(60)'], dict(os.environ),"
         f" pathlib.Path({str(tmp_path)!r}))\n"

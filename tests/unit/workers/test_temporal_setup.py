@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 
-from domain.names import ATTRIBUTES
-from workers.processes import ChildProcess, free_ports
+from demo.processes import ChildProcess, free_ports
+from demo.temporal_server import dev_server_command, wait_ready
+from runs.names import ATTRIBUTES
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, require_attributes
-from workers.temporal_server import dev_server_command, wait_ready
 
 
 @pytest.fixture

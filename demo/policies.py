@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import policies
-from workers.desk import Desk
+from demo.desk import Desk
 
 VERSION = "2026-11-01#1"
 TIMEZONE = "America/New_York"

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from dynamics.batch import ChangeSet, Write
-from dynamics.errors import Refused, System
-from dynamics.invoice_copy import copy_id, invoice_body
-from dynamics.literals import key
-from dynamics.odata import Row
-from dynamics.sales_records import (
+from dynamics.core.batch import ChangeSet, Write
+from dynamics.core.errors import Refused, System
+from dynamics.core.literals import key
+from dynamics.core.odata import Row
+from dynamics.sales.invoice_copy import copy_id, invoice_body
+from dynamics.sales.records import (
     FulfilmentChoice,
     InvoiceState,
     InvoiceStatus,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dynamics.rows import Exact, Money, ReadRow, Text
+from dynamics.core.rows import Exact, Money, ReadRow, Text
 
 
 class QuoteState(IntEnum):
@@ -264,7 +264,7 @@ class Quote(ReadRow):
     total: Money = Field(Decimal(0), alias="totalamount", description="Incl. tax and freight")
     approval: ApprovalChoice | None = Field(None, alias="q2c_approvalstatus")
     approval_reason: Text = Field("", alias="q2c_approvalreason")
-    case_id: Text = Field("", alias="q2c_caseid")
+    deal_id: Text = Field("", alias="q2c_caseid")
     credit: CreditChoice | None = Field(None, alias="q2c_creditstatus")
     customer: Account | None = Field(None, alias="customerid_account", description="None: a contact, or nobody")
     opportunity: Opportunity | None = Field(None, alias="opportunityid")

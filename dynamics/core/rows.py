@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from dynamics.errors import DynamicsError, Refused, System
+from dynamics.core.errors import DynamicsError, Refused, System
 
 
 class ReadRow(BaseModel):
@@ -41,7 +41,7 @@ def unreadable_row(error: ValidationError, system: System, operation: str) -> Dy
 
 def _no_float(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError("binary float: decode with dynamics.exact_json")
+        raise ValueError("binary float: decode with dynamics.core.exact_json")
     return value
 
 

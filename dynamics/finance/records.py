@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dynamics.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
+from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
 class SalesStatus(StrEnum):

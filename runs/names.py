@@ -11,7 +11,7 @@ FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
 
 # Task queues: one a system, so that each has its own budget of requests
-CASE_QUEUE: Final = "q2c"
+DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
 
@@ -51,7 +51,7 @@ ATTRIBUTES: Final[dict[str, str]] = {
 }
 
 
-def case_id(company: str, quote_number: str) -> str:
+def deal_id(company: str, quote_number: str) -> str:
     """Workflow id of the deal of one quote family (all revisions) in one company."""
     return f"q2c/{company}/{quote_number}"
 
@@ -76,7 +76,7 @@ def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str
     return f"review/{company}/{quote_number}/{revision}/{nonce}"
 
 
-def parse_case_id(workflow_id: str) -> tuple[str, str]:
+def parse_deal_id(workflow_id: str) -> tuple[str, str]:
     """The company and quote number of a deal's workflow id.
 
     Raises:

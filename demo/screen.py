@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from workers.demo_runs import DealRow
-from workers.stack import StackInfo
+from demo.recorded import DealRow
+from demo.stack import StackInfo
 
 ROWS_AT_MOST = 40
 STAGES = ("opportunity", "quote", "credit", "order", "fulfilment", "invoice", "payment")

@@ -13,11 +13,11 @@ from decimal import Decimal
 from statistics import median_low
 from typing import Any
 
+from demo.actions import HistoryCost
+from demo.deals import End
 from domain.approvals import ApprovalStatus
 from domain.money import round_money
-from domain.views import CaseView, Ending, Stage, WaitingFor
-from workers.actions import HistoryCost
-from workers.demo_deals import End
+from domain.views import DealView, Ending, Stage, WaitingFor
 
 FINISHED = (Ending.CLOSED, Ending.EXPIRED, Ending.LOST, Ending.CANCELLED, Ending.ABORTED, Ending.STALE)
 
@@ -57,7 +57,7 @@ class Outcome:
 
     quote: str
     expected: Expectation
-    deal: CaseView | None
+    deal: DealView | None
     waited_for: frozenset[str]
     cost: HistoryCost
     sales: dict[str, Any]
@@ -89,7 +89,7 @@ def mismatches(outcome: Outcome) -> list[str]:
     return [f"{outcome.quote}: {text}" for text in found]
 
 
-def _wrong_end(outcome: Outcome, deal: CaseView) -> list[str]:
+def _wrong_end(outcome: Outcome, deal: DealView) -> list[str]:
     end = outcome.expected.end
     if deal.parked is not None:
         return [f"parked in {deal.parked.step}: {deal.parked.message}"]
@@ -106,7 +106,7 @@ def _wrong_end(outcome: Outcome, deal: CaseView) -> list[str]:
     return []
 
 
-def _wrong_way(outcome: Outcome, deal: CaseView) -> list[str]:
+def _wrong_way(outcome: Outcome, deal: DealView) -> list[str]:
     expected, found = outcome.expected, []
     level = max((request.highest_level for request in deal.approvals), default=0)
     if expected.level is not None and level != expected.level:
@@ -118,7 +118,7 @@ def _wrong_way(outcome: Outcome, deal: CaseView) -> list[str]:
     return found
 
 
-def _wrong_order(outcome: Outcome, deal: CaseView) -> list[str]:
+def _wrong_order(outcome: Outcome, deal: DealView) -> list[str]:
     """The order in Finance against the deal and the input."""
     if outcome.order is None:
         return [f"no order {deal.order_number!r} in Finance"]
@@ -138,7 +138,7 @@ def _wrong_order(outcome: Outcome, deal: CaseView) -> list[str]:
     return found
 
 
-def _wrong_mirror(outcome: Outcome, deal: CaseView) -> list[str]:
+def _wrong_mirror(outcome: Outcome, deal: DealView) -> list[str]:
     """The order in Sales against the deal."""
     orders = outcome.sales["orders"]
     if len(orders) != 1:
@@ -158,7 +158,7 @@ def _wrong_mirror(outcome: Outcome, deal: CaseView) -> list[str]:
     return found
 
 
-def _wrong_money(outcome: Outcome, deal: CaseView) -> list[str]:
+def _wrong_money(outcome: Outcome, deal: DealView) -> list[str]:
     """Invoices and payments of a closed deal: deal, Finance and Sales."""
     if outcome.order is None or len(outcome.sales["orders"]) != 1:
         return []
@@ -241,7 +241,7 @@ def summarise(
     }
 
 
-def _money(ordered: Sequence[CaseView]) -> dict[str, str]:
+def _money(ordered: Sequence[DealView]) -> dict[str, str]:
     """Sums over the deals that were ordered, in their one currency."""
     currency = ordered[0].currency if ordered else "USD"
     return {

@@ -13,11 +13,14 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from dynamics.auth import ClientCredentials, Credentials, TokenSource
-from dynamics.batch import BatchItem, ChangeSet, Read
-from dynamics.errors import Answer, Conflict, NotFound, System, infolog_of
-from dynamics.finance_orders import compare, header_write, line_writes
-from dynamics.finance_records import (
+from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
+from dynamics.core.batch import BatchItem, ChangeSet, Read
+from dynamics.core.errors import Answer, Conflict, NotFound, System, infolog_of
+from dynamics.core.literals import FinanceEnum, any_of, exact_text, key, query
+from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
+from dynamics.core.rows import ReadRow
+from dynamics.finance.orders import compare, header_write, line_writes
+from dynamics.finance.records import (
     MAY_BE_PARTLY_INVOICED,
     BillingRead,
     CreditControl,
@@ -41,9 +44,6 @@ from dynamics.finance_records import (
     Sweep,
     Transaction,
 )
-from dynamics.literals import FinanceEnum, any_of, exact_text, key, query
-from dynamics.odata import BatchAnswer, Endpoint, ODataClient, Row
-from dynamics.rows import ReadRow
 
 R = TypeVar("R", bound=ReadRow)
 

@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from dynamics.auth import ClientCredentials, Credentials, TokenSource
-from dynamics.batch import BatchItem, ChangeSet, Read, Write
-from dynamics.errors import Conflict, DynamicsError, NotFound, Refused, System
-from dynamics.literals import key, literal, query
-from dynamics.odata import BatchAnswer, Endpoint, ODataClient, Row
-from dynamics.rows import ReadRow
-from dynamics.sales_records import (
+from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
+from dynamics.core.batch import BatchItem, ChangeSet, Read, Write
+from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, System
+from dynamics.core.literals import key, literal, query
+from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
+from dynamics.core.rows import ReadRow
+from dynamics.sales.records import (
     OPPORTUNITY_WON_STATUS,
     ApprovalChoice,
     Changes,
@@ -37,7 +37,7 @@ from dynamics.sales_records import (
     QuoteStatus,
     SalesOrder,
 )
-from dynamics.sales_writes import copies, fulfil, fulfilment, invoice_key, payment_body, shipped_lines
+from dynamics.sales.writes import copies, fulfil, fulfilment, invoice_key, payment_body, shipped_lines
 
 R = TypeVar("R", bound=ReadRow)
 
@@ -233,7 +233,7 @@ class Dataverse:
         status: ApprovalChoice,
         *,
         reason: str,
-        case_id: str,
+        deal_id: str,
         credit: CreditChoice | None = None,
         etag: str | None = None,
     ) -> None:
@@ -243,7 +243,7 @@ class Dataverse:
             quote_id: The revision.
             status: The approval's state.
             reason: Shown to the rep; cut to the column's 4,000 characters.
-            case_id: Workflow id of the deal.
+            deal_id: Workflow id of the deal.
             credit: The credit state; None leaves it.
             etag: Write only if the quote is unchanged since it was read.
 
@@ -254,7 +254,7 @@ class Dataverse:
         body: Row = {
             "q2c_approvalstatus": int(status),
             "q2c_approvalreason": reason[:4000],
-            "q2c_caseid": case_id,
+            "q2c_caseid": deal_id,
             **({} if credit is None else {"q2c_creditstatus": int(credit)}),
         }
         await self.odata.patch(key("quotes", quote_id), body, if_match=etag or "*")

@@ -23,10 +23,10 @@ from typing import Any, Literal
 import httpx
 import structlog
 
+from demo.processes import ChildProcess, free_ports, port_is_free
+from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from workers.keys import ensure_decision_keys
-from workers.processes import ChildProcess, free_ports, port_is_free
 from workers.settings import Settings
-from workers.temporal_server import NAMESPACE, dev_server_command, wait_ready
 
 log = structlog.get_logger(__name__)
 
@@ -251,7 +251,7 @@ class Stack:
         self.sandbox = json.loads(line)
 
     async def _start_service(self, name: str, ready_url: str) -> None:
-        child = self._child(name, [sys.executable, "-m", "workers", name], self.environment())
+        child = self._child(name, [sys.executable, "-m", "cli", name], self.environment())
         await child.start()
         await self._ready_or_ended(child, wait_healthy(ready_url))
 

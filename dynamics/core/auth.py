@@ -19,8 +19,8 @@ from urllib.request import getproxies
 import msal
 import requests
 
-from dynamics.errors import DynamicsError, System, Transient, Unauthorized
-from dynamics.network import is_loopback
+from dynamics.core.errors import DynamicsError, System, Transient, Unauthorized
+from dynamics.core.network import is_loopback
 
 RENEW_BEFORE_SECONDS = 300.0
 """MSAL itself calls a token stale this long before it ends; asking earlier would return the same token."""

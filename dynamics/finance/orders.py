@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from dynamics.batch import Write
-from dynamics.finance_records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
+from dynamics.core.batch import Write
+from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
 
 NAME_LENGTH = 60
 REFERENCE_LENGTH = 60

@@ -21,16 +21,16 @@ from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client
 
-from workers.actions import HistoryCost
-from workers.demo_deals import SAMPLE_COMPANY, End, SampleDeal, sample_deals
-from workers.demo_policies import write_policies
-from workers.demo_report import Expectation, Outcome, mismatches, summarise
-from workers.demo_runs import DealRow, expire_now, list_deals, read_run
-from workers.demo_screen import deals_table, verdict, where_to_click
-from workers.desk import Desk
+from demo.actions import HistoryCost
+from demo.deals import SAMPLE_COMPANY, End, SampleDeal, sample_deals
+from demo.desk import Desk
+from demo.policies import write_policies
+from demo.recorded import DealRow, expire_now, list_deals, read_run
+from demo.report import Expectation, Outcome, mismatches, summarise
+from demo.screen import deals_table, verdict, where_to_click
+from demo.stack import Stack, StackFailed, StackOptions, run_stack
 from workers.serving import stop_signals
 from workers.settings import Settings
-from workers.stack import Stack, StackFailed, StackOptions, run_stack
 from workers.telemetry import start_telemetry
 from workers.temporal_client import connect
 

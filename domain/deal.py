@@ -3,7 +3,7 @@
 No clock, no I/O, no Temporal: the workflow feeds it and does what is due; property tests run it alone.
 
 Facts of the quote carry their revision; an older one is recorded as stale and changes nothing (I12). Documents of
-Finance are kept under their numbers (``domain.case_state``), so their order does not matter.
+Finance are kept under their numbers (``domain.deal_state``), so their order does not matter.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from typing import Any
 
 from domain import facts
 from domain.approvals import ApprovalStatus
-from domain.assessment import CasePolicy, CreditStatus
-from domain.case_state import OPEN_QUOTE, CaseState, OrderStatus, Outage, QuoteStatus, ledger_of
+from domain.assessment import CreditStatus, DealPolicy
 from domain.credit import RELEASED
+from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, Outage, QuoteStatus, ledger_of
 from domain.facts import Event, Fact
 from domain.messages import ShippedLine
 from domain.money import format_money
@@ -27,7 +27,7 @@ _DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, Qu
 class Transition(Record):
     """What an event did."""
 
-    state: CaseState
+    state: DealState
     audit: TimelineEntry | None
     code: str = ""
 
@@ -54,7 +54,7 @@ Change = tuple[dict[str, Any], str]
 """The fields that change, and what happened in words."""
 
 
-def apply(state: CaseState, event: Event, policy: CasePolicy) -> Transition:
+def apply(state: DealState, event: Event, policy: DealPolicy) -> Transition:
     """What ``event`` makes of ``state``.
 
     Args:
@@ -98,11 +98,11 @@ def apply(state: CaseState, event: Event, policy: CasePolicy) -> Transition:
     return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
 
 
-def _remember(state: CaseState, event: Event) -> tuple[str, ...]:
+def _remember(state: DealState, event: Event) -> tuple[str, ...]:
     return (*state.seen, event.event_id)[-SEEN_WINDOW:] if event.event_id else state.seen
 
 
-def _audit(before: CaseState, event: Event, text: str, *, code: str, after: CaseState) -> TimelineEntry:
+def _audit(before: DealState, event: Event, text: str, *, code: str, after: DealState) -> TimelineEntry:
     name = event.fact.what if isinstance(event.fact, facts.Refused) else type(event.fact).__name__
     return TimelineEntry(
         version=after.version,
@@ -119,11 +119,11 @@ def _audit(before: CaseState, event: Event, text: str, *, code: str, after: Case
     )
 
 
-def _vector(state: CaseState) -> str:
+def _vector(state: DealState) -> str:
     return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.order}"
 
 
-def _stage(state: CaseState) -> Stage:
+def _stage(state: DealState) -> Stage:
     if state.ending is Ending.CLOSED:
         return Stage.CLOSED
     if state.order in (OrderStatus.NONE, OrderStatus.CREATING) or not state.sales_order_id:
@@ -137,7 +137,7 @@ def _stage(state: CaseState) -> Stage:
     return Stage.PAYMENT if state.all_invoiced else Stage.INVOICE
 
 
-def _order_status(state: CaseState) -> OrderStatus:
+def _order_status(state: DealState) -> OrderStatus:
     if not state.confirmation_number:
         return state.order
     if state.ending is Ending.CLOSED:
@@ -156,19 +156,19 @@ def _order_status(state: CaseState) -> OrderStatus:
 # The quote
 
 
-def _current(state: CaseState, revision: int) -> None:
+def _current(state: DealState, revision: int) -> None:
     if revision < state.revision:
         raise _Refusal(STALE, f"revision {revision} is older than {state.revision}")
 
 
-def _open(state: CaseState, what: str) -> None:
+def _open(state: DealState, what: str) -> None:
     if state.accepted and state.approved_hash:
         raise _Refusal(ILLEGAL, f"{what}: the quote is accepted already")
     if state.quote not in OPEN_QUOTE:
         raise _Refusal(ILLEGAL, f"{what}: the quote is {state.quote}")
 
 
-def _submitted(state: CaseState, fact: facts.Submitted, policy: CasePolicy) -> Change:
+def _submitted(state: DealState, fact: facts.Submitted, policy: DealPolicy) -> Change:
     _current(state, fact.revision)
     _open(state, "submitted")
     if fact.revision == state.revision and state.quote in _DECIDED:
@@ -189,7 +189,7 @@ def _submitted(state: CaseState, fact: facts.Submitted, policy: CasePolicy) -> C
     return fresh, f"revision {fact.revision} submitted for approval"
 
 
-def _assessed(state: CaseState, fact: facts.Assessed, policy: CasePolicy) -> Change:
+def _assessed(state: DealState, fact: facts.Assessed, policy: DealPolicy) -> Change:
     found = fact.assessment
     _current(state, found.revision)
     if state.resubmitted:
@@ -209,7 +209,7 @@ def _assessed(state: CaseState, fact: facts.Assessed, policy: CasePolicy) -> Cha
     return {**fresh, **_approved(state, found.snapshot_hash)}, "no approval needed"
 
 
-def _approved(state: CaseState, content: str) -> dict[str, Any]:
+def _approved(state: DealState, content: str) -> dict[str, Any]:
     """Approved; further on at once where Sales was ahead of us (its events may come in any order)."""
     ahead = QuoteStatus.ACCEPTED if state.accepted else QuoteStatus.SENT if state.active else QuoteStatus.APPROVED
     early = ("ACTIVATED_WITHOUT_APPROVAL", "ACCEPTED_WITHOUT_APPROVAL")
@@ -217,7 +217,7 @@ def _approved(state: CaseState, content: str) -> dict[str, Any]:
     return {"quote": ahead, "approved_hash": content, "exceptions": exceptions}
 
 
-def _approval_asked(state: CaseState, fact: facts.ApprovalAsked, policy: CasePolicy) -> Change:
+def _approval_asked(state: DealState, fact: facts.ApprovalAsked, policy: DealPolicy) -> Change:
     if state.quote is not QuoteStatus.APPROVAL_DUE:
         raise _Refusal(ILLEGAL, f"approval asked: the quote is {state.quote}")
     summary = ApprovalSummary(
@@ -236,7 +236,7 @@ def _approval_asked(state: CaseState, fact: facts.ApprovalAsked, policy: CasePol
     }, f"approval asked of {steps}"
 
 
-def _approval_ended(state: CaseState, fact: facts.ApprovalEnded, policy: CasePolicy) -> Change:
+def _approval_ended(state: DealState, fact: facts.ApprovalEnded, policy: DealPolicy) -> Change:
     result = fact.result
     text = _approval_words(result.status, result.reason)
     approvals = tuple(
@@ -261,12 +261,12 @@ def _approval_words(status: ApprovalStatus, reason: str) -> str:
     return f"approval {status}: {reason}" if reason else f"approval {status}"
 
 
-def _unsubmitted(state: CaseState, revision: int, what: str) -> Change:
+def _unsubmitted(state: DealState, revision: int, what: str) -> Change:
     text = f"NOT_SUBMITTED: revision {revision} was {what} without having been submitted for approval"
     return {"exceptions": _with(state, text)}, f"revision {revision} {what} without approval: nothing is ordered"
 
 
-def _activated(state: CaseState, fact: facts.Activated, policy: CasePolicy) -> Change:
+def _activated(state: DealState, fact: facts.Activated, policy: DealPolicy) -> Change:
     _current(state, fact.revision)
     _open(state, "activated")
     if fact.revision > state.revision:
@@ -281,7 +281,7 @@ def _activated(state: CaseState, fact: facts.Activated, policy: CasePolicy) -> C
     }, "quote activated before it was approved"
 
 
-def _accepted(state: CaseState, fact: facts.Accepted, policy: CasePolicy) -> Change:
+def _accepted(state: DealState, fact: facts.Accepted, policy: DealPolicy) -> Change:
     _current(state, fact.revision)
     if state.quote is QuoteStatus.EXPIRED:
         raise _Refusal("EXPIRED", "accepted after expiry: revise the quote")
@@ -304,7 +304,7 @@ def _accepted(state: CaseState, fact: facts.Accepted, policy: CasePolicy) -> Cha
     }, "won in Sales before it was approved"
 
 
-def _revised(state: CaseState, fact: facts.Revised, policy: CasePolicy) -> Change:
+def _revised(state: DealState, fact: facts.Revised, policy: DealPolicy) -> Change:
     _current(state, fact.revision)
     _open(state, "revised")
     return {"quote": QuoteStatus.SUPERSEDED, "approved_hash": "", "active": False, "accepted": False}, (
@@ -312,29 +312,29 @@ def _revised(state: CaseState, fact: facts.Revised, policy: CasePolicy) -> Chang
     )
 
 
-def _withdrawn(state: CaseState, fact: facts.Withdrawn, policy: CasePolicy) -> Change:
+def _withdrawn(state: DealState, fact: facts.Withdrawn, policy: DealPolicy) -> Change:
     _current(state, fact.revision)
     if state.quote not in (QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVAL_DUE):
         raise _Refusal("ALREADY_DECIDED", f"nothing to withdraw: the quote is {state.quote}")
     return {"quote": QuoteStatus.WITHDRAWN}, f"request for approval withdrawn: {fact.reason}"
 
 
-def _lost(state: CaseState, fact: facts.QuoteLost, policy: CasePolicy) -> Change:
+def _lost(state: DealState, fact: facts.QuoteLost, policy: DealPolicy) -> Change:
     _before_order(state)
     return {"quote": QuoteStatus.LOST, "ending": Ending.LOST}, f"lost: {fact.reason}"
 
 
-def _cancelled(state: CaseState, fact: facts.QuoteCancelled, policy: CasePolicy) -> Change:
+def _cancelled(state: DealState, fact: facts.QuoteCancelled, policy: DealPolicy) -> Change:
     _before_order(state)
     return {"quote": QuoteStatus.CANCELLED, "ending": Ending.CANCELLED}, f"cancelled: {fact.reason}"
 
 
-def _before_order(state: CaseState) -> None:
+def _before_order(state: DealState) -> None:
     if state.order is not OrderStatus.NONE:
         raise _Refusal(ILLEGAL, "there is an order in Finance: cancel the order instead")
 
 
-def _expired(state: CaseState, fact: facts.ExpiryReached, policy: CasePolicy) -> Change:
+def _expired(state: DealState, fact: facts.ExpiryReached, policy: DealPolicy) -> Change:
     _open(state, "expired")
     return {"quote": QuoteStatus.EXPIRED, "ending": Ending.EXPIRED}, "the quote expired: revise it to go on"
 
@@ -342,7 +342,7 @@ def _expired(state: CaseState, fact: facts.ExpiryReached, policy: CasePolicy) ->
 # Credit
 
 
-def _prepared(state: CaseState, fact: facts.Prepared, policy: CasePolicy) -> Change:
+def _prepared(state: DealState, fact: facts.Prepared, policy: DealPolicy) -> Change:
     ready = fact.readiness
     if not (state.accepted and state.approved_hash):
         raise _Refusal(ILLEGAL, "nothing to prepare: the quote is not accepted")
@@ -354,7 +354,7 @@ def _prepared(state: CaseState, fact: facts.Prepared, policy: CasePolicy) -> Cha
     )
 
 
-def _credit_decided(state: CaseState, fact: facts.CreditDecided, policy: CasePolicy) -> Change:
+def _credit_decided(state: DealState, fact: facts.CreditDecided, policy: DealPolicy) -> Change:
     if state.credit is not CreditStatus.CHECKING:
         raise _Refusal(ILLEGAL, f"credit decided: it is {state.credit}")
     decision = fact.decision
@@ -365,7 +365,7 @@ def _credit_decided(state: CaseState, fact: facts.CreditDecided, policy: CasePol
     return {"credit": CreditStatus.HELD, "credit_decision": decision}, f"credit held: {decision.text}"
 
 
-def _credit_released(state: CaseState, fact: facts.CreditReleased, policy: CasePolicy) -> Change:
+def _credit_released(state: DealState, fact: facts.CreditReleased, policy: DealPolicy) -> Change:
     if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
         raise _Refusal("NOT_HELD", f"credit is {state.credit}")
     assessment = state.assessment
@@ -375,7 +375,7 @@ def _credit_released(state: CaseState, fact: facts.CreditReleased, policy: CaseP
     return {"release": fact.release}, f"credit hold released: {fact.release.comment}"
 
 
-def _credit_rejected(state: CaseState, fact: facts.CreditRejected, policy: CasePolicy) -> Change:
+def _credit_rejected(state: DealState, fact: facts.CreditRejected, policy: DealPolicy) -> Change:
     if state.credit is not CreditStatus.HELD:
         raise _Refusal("NOT_HELD", f"credit is {state.credit}")
     return {
@@ -388,7 +388,7 @@ def _credit_rejected(state: CaseState, fact: facts.CreditRejected, policy: CaseP
 # The order
 
 
-def _order_started(state: CaseState, fact: facts.OrderStarted, policy: CasePolicy) -> Change:
+def _order_started(state: DealState, fact: facts.OrderStarted, policy: DealPolicy) -> Change:
     if not state.may_order:
         raise _Refusal(ILLEGAL, "an order needs approved content, acceptance and credit")
     return {"order": OrderStatus.CREATING, "order_number": fact.order_number}, (
@@ -396,7 +396,7 @@ def _order_started(state: CaseState, fact: facts.OrderStarted, policy: CasePolic
     )
 
 
-def _order_created(state: CaseState, fact: facts.OrderCreated, policy: CasePolicy) -> Change:
+def _order_created(state: DealState, fact: facts.OrderCreated, policy: DealPolicy) -> Change:
     if state.order is not OrderStatus.CREATING:
         raise _Refusal(ILLEGAL, f"order created: it is {state.order}")
     return {
@@ -409,7 +409,7 @@ def _order_created(state: CaseState, fact: facts.OrderCreated, policy: CasePolic
     }, f"order {fact.order_number} created with {len(fact.lines)} line{'s' if len(fact.lines) != 1 else ''}"
 
 
-def _order_confirmed(state: CaseState, fact: facts.OrderConfirmed, policy: CasePolicy) -> Change:
+def _order_confirmed(state: DealState, fact: facts.OrderConfirmed, policy: DealPolicy) -> Change:
     if state.order is not OrderStatus.CREATED:
         raise _Refusal(ILLEGAL, f"order confirmed: it is {state.order}")
     return {"order": OrderStatus.CONFIRMED, "confirmation_number": fact.confirmation_number}, (
@@ -417,7 +417,7 @@ def _order_confirmed(state: CaseState, fact: facts.OrderConfirmed, policy: CaseP
     )
 
 
-def _order_recorded(state: CaseState, fact: facts.OrderRecorded, policy: CasePolicy) -> Change:
+def _order_recorded(state: DealState, fact: facts.OrderRecorded, policy: DealPolicy) -> Change:
     if not state.confirmation_number:
         raise _Refusal(ILLEGAL, f"order recorded in Sales: it is {state.order}")
     return {"sales_order_id": fact.sales_order_id}, "Sales shows the order; opportunity won"
@@ -426,7 +426,7 @@ def _order_recorded(state: CaseState, fact: facts.OrderRecorded, policy: CasePol
 # Fulfilment, invoice, payment
 
 
-def _shipment_posted(state: CaseState, fact: facts.ShipmentPosted, policy: CasePolicy) -> Change:
+def _shipment_posted(state: DealState, fact: facts.ShipmentPosted, policy: DealPolicy) -> Change:
     if fact.slip in state.slips:
         raise _Refusal(STALE, f"packing slip {fact.slip} is known")
     slips = {**state.slips, fact.slip: fact.lines}
@@ -435,13 +435,13 @@ def _shipment_posted(state: CaseState, fact: facts.ShipmentPosted, policy: CaseP
     return {"slips": slips, "exceptions": _violations(after, policy)}, f"packing slip {fact.slip} posted ({quantities})"
 
 
-def _billing_changed(state: CaseState, fact: facts.BillingChanged, policy: CasePolicy) -> Change:
+def _billing_changed(state: DealState, fact: facts.BillingChanged, policy: DealPolicy) -> Change:
     if fact.document in state.billing_unread:
         raise _Refusal(STALE, f"{fact.document} is waiting to be read")
     return {"billing_unread": (*state.billing_unread, fact.document)}, fact.text
 
 
-def _billing_read(state: CaseState, fact: facts.BillingRead, policy: CasePolicy) -> Change:
+def _billing_read(state: DealState, fact: facts.BillingRead, policy: DealPolicy) -> Change:
     slips = dict(state.slips)
     for slip in fact.billing.slips:
         told = tuple(ShippedLine(line_no=line.line_no, quantity=line.shipped) for line in slip.shipped)
@@ -461,28 +461,28 @@ def _billing_read(state: CaseState, fact: facts.BillingRead, policy: CasePolicy)
     )
 
 
-def _shipment_recorded(state: CaseState, fact: facts.ShipmentRecorded, policy: CasePolicy) -> Change:
+def _shipment_recorded(state: DealState, fact: facts.ShipmentRecorded, policy: DealPolicy) -> Change:
     slips = (*state.recorded_slips, *(slip for slip in fact.slips if slip not in state.recorded_slips))
     return {"recorded_slips": slips}, f"Sales shows packing slip {', '.join(fact.slips)}"
 
 
-def _invoices_recorded(state: CaseState, fact: facts.InvoicesRecorded, policy: CasePolicy) -> Change:
+def _invoices_recorded(state: DealState, fact: facts.InvoicesRecorded, policy: DealPolicy) -> Change:
     numbers = (*state.recorded_invoices, *(n for n in fact.numbers if n not in state.recorded_invoices))
     return {"recorded_invoices": numbers, "recorded_open": {**state.recorded_open, **fact.open_amounts}}, (
         f"Sales shows invoice {', '.join(fact.numbers)}"
     )
 
 
-def _payments_recorded(state: CaseState, fact: facts.PaymentsRecorded, policy: CasePolicy) -> Change:
+def _payments_recorded(state: DealState, fact: facts.PaymentsRecorded, policy: DealPolicy) -> Change:
     words = ", ".join(f"{number}: {_money(state, amount)} open" for number, amount in fact.open_amounts.items())
     return {"recorded_open": {**state.recorded_open, **fact.open_amounts}}, f"Sales shows {words}"
 
 
-def _money(state: CaseState, amount: Decimal) -> str:
+def _money(state: DealState, amount: Decimal) -> str:
     return format_money(amount, state.assessment.currency) if state.assessment else f"{amount:,}"
 
 
-def _violations(state: CaseState, policy: CasePolicy) -> tuple[str, ...]:
+def _violations(state: DealState, policy: DealPolicy) -> tuple[str, ...]:
     """The open exceptions, with what Finance shipped or invoiced beyond the order (I1, I2).
 
     Such a document is a fact we cannot undo, so it is never refused: it becomes an exception for a person. One that
@@ -500,7 +500,7 @@ _OF_LINES = ("OVER_DELIVERY", "OVER_INVOICED", "OVER_RETURN", "OVER_CREDITED")
 # Waiting and mending
 
 
-def _parked(state: CaseState, fact: facts.StepParked, policy: CasePolicy) -> Change:
+def _parked(state: DealState, fact: facts.StepParked, policy: DealPolicy) -> Change:
     activity = fact.parked.activity
     count = state.park_count.get(activity, 0) + 1
     parked = fact.parked.model_copy(update={"failures": count})
@@ -509,7 +509,7 @@ def _parked(state: CaseState, fact: facts.StepParked, policy: CasePolicy) -> Cha
     )
 
 
-def _resumed(state: CaseState, fact: facts.StepResumed, policy: CasePolicy) -> Change:
+def _resumed(state: DealState, fact: facts.StepResumed, policy: DealPolicy) -> Change:
     if state.parked is None:
         raise _Refusal("NOT_PARKED", "no step waits for a person")
     changes: dict[str, Any] = {"parked": None}
@@ -518,20 +518,20 @@ def _resumed(state: CaseState, fact: facts.StepResumed, policy: CasePolicy) -> C
     return changes, f"{fact.action}: {fact.reason}" if fact.reason else fact.action
 
 
-def _unreachable(state: CaseState, fact: facts.Unreachable, policy: CasePolicy) -> Change:
+def _unreachable(state: DealState, fact: facts.Unreachable, policy: DealPolicy) -> Change:
     outage = Outage(system=fact.system, since=fact.since, message=fact.message)
     return {"outage": outage, "waiting_since": fact.since}, f"waiting for {fact.system}: {fact.message}"
 
 
-def _reachable(state: CaseState, fact: facts.Reachable, policy: CasePolicy) -> Change:
+def _reachable(state: DealState, fact: facts.Reachable, policy: DealPolicy) -> Change:
     return {"outage": None}, f"{fact.system} answers again"
 
 
-def _with(state: CaseState, exception: str) -> tuple[str, ...]:
+def _with(state: DealState, exception: str) -> tuple[str, ...]:
     return state.exceptions if exception in state.exceptions else (*state.exceptions, exception)
 
 
-_RULES: dict[type[Fact], Callable[[CaseState, Any, CasePolicy], Change]] = {
+_RULES: dict[type[Fact], Callable[[DealState, Any, DealPolicy], Change]] = {
     facts.Submitted: _submitted,
     facts.Assessed: _assessed,
     facts.ApprovalAsked: _approval_asked,

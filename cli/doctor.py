@@ -18,10 +18,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.policy import Policy, PolicyError
-from dynamics.auth import ClientCredentials
-from dynamics.dataverse import Dataverse
-from dynamics.errors import DynamicsError, Refused
-from dynamics.finance import Finance
+from dynamics.core.auth import ClientCredentials
+from dynamics.core.errors import DynamicsError, Refused
+from dynamics.finance.client import Finance
+from dynamics.sales.client import Dataverse
 from workers import composition
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables

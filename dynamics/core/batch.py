@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from dynamics import exact_json
+from dynamics.core import exact_json
 
 CRLF = b"\r\n"
 

@@ -18,11 +18,11 @@ import certifi
 import httpx
 import msgspec
 
-from dynamics import exact_json, telemetry
-from dynamics.auth import TokenSource
-from dynamics.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
-from dynamics.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
-from dynamics.network import is_loopback
+from dynamics.core import exact_json, telemetry
+from dynamics.core.auth import TokenSource
+from dynamics.core.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
+from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
+from dynamics.core.network import is_loopback
 
 Row = dict[str, Any]
 """One row as decoded from JSON: numbers are `int` or `Decimal`."""

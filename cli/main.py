@@ -18,7 +18,7 @@ import typer
 from workers.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from workers.stack import StackOptions
+    from demo.stack import StackOptions
 
 app = typer.Typer(
     name="q2c",
@@ -60,7 +60,7 @@ def up(
     data: Annotated[str, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = "fixtures",
 ) -> None:
     """Start the whole stack without deals; print one JSON line when it is ready; end with SIGTERM or Ctrl-C."""
-    from workers.stack import StackOptions
+    from demo.stack import StackOptions
 
     settings = _settings()
     _log_to_stderr(settings)
@@ -68,8 +68,8 @@ def up(
 
 
 async def _up(settings: Settings, options: StackOptions) -> int:
+    from demo.stack import StackFailed, run_stack
     from workers.serving import stop_signals
-    from workers.stack import StackFailed, run_stack
 
     with stop_signals() as stop:
         try:
@@ -116,7 +116,7 @@ def web() -> None:
 @app.command()
 def doctor() -> None:
     """Check settings and every system for real; exit 1 with what to do when one does not work."""
-    from workers.doctor import run_doctor
+    from cli.doctor import run_doctor
     from workers.telemetry import configure_logging
 
     configure_logging("ERROR", "console", sys.stderr)
@@ -137,7 +137,7 @@ def demo(
     ports: PortsOption = "fixed",
 ) -> None:
     """Everything on this machine in one command: the stack, sample deals, and where to click."""
-    from workers.demo import DemoOptions, run_demo
+    from demo.demo import DemoOptions, run_demo
 
     settings = _settings()
     _log_to_stderr(settings)

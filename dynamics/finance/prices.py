@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-from dynamics.finance_records import Customer, PriceAgreement, ReleasedProduct
+from dynamics.finance.records import Customer, PriceAgreement, ReleasedProduct
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.names import ATTRIBUTES
+from runs.names import ATTRIBUTES
 
 NAMESPACE = "default"
 

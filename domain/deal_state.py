@@ -1,4 +1,4 @@
-"""What a deal knows of itself, and what follows from that alone; what changes it is in ``domain.case``.
+"""What a deal knows of itself, and what follows from that alone; what changes it is in ``domain.deal``.
 
 Facts of Finance (packing slips, invoices) are kept under their document numbers and quantities are derived from them,
 so that a document told twice, late or out of order leaves the same state (invariant I13).
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.assessment import CasePolicy, CreditDecision, CreditStatus, QuoteAssessment
+from domain.assessment import CreditDecision, CreditStatus, DealPolicy, QuoteAssessment
 from domain.credit import ReleaseToken
 from domain.fulfilment import Invoice, OrderedLine
 from domain.lines import LineLedger
@@ -77,7 +77,7 @@ class Outage(Record):
     message: str
 
 
-class CaseState(Record):
+class DealState(Record):
     """All that a deal knows of itself. Money in the quote's currency."""
 
     company: str
@@ -122,9 +122,9 @@ class CaseState(Record):
     waiting_since: datetime
 
     @property
-    def policy(self) -> CasePolicy:
+    def policy(self) -> DealPolicy:
         """What of the policy is pinned; the default before the quote was assessed."""
-        return self.assessment.case_policy if self.assessment else CasePolicy()
+        return self.assessment.deal_policy if self.assessment else DealPolicy()
 
     @property
     def ledger(self) -> tuple[LineLedger, ...]:
@@ -189,7 +189,7 @@ class CaseState(Record):
         )
 
 
-def ledger_of(state: CaseState, policy: CasePolicy) -> tuple[LineLedger, ...]:
+def ledger_of(state: DealState, policy: DealPolicy) -> tuple[LineLedger, ...]:
     """The line ledger of the order: what was ordered, and what all packing slips and invoices say of it."""
     shipped = _totals((line.line_no, line.quantity) for lines in state.slips.values() for line in lines)
     invoiced = _totals((line.line_no, line.quantity) for doc in state.invoices.values() for line in doc.lines)

@@ -18,9 +18,9 @@ from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from domain.names import QUOTE_TO_CASH, STATE, approval_id
-from domain.views import CaseView
-from workers.actions import HistoryCost, history_cost
+from demo.actions import HistoryCost, history_cost
+from domain.views import DealView
+from runs.names import QUOTE_TO_CASH, STATE, approval_id
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DealRow:
 class Run:
     """A deal, read whole: its state, everything it ever waited for, and what it cost with its approvals."""
 
-    deal: CaseView
+    deal: DealView
     waited_for: frozenset[str]
     cost: HistoryCost
 
@@ -73,7 +73,7 @@ async def read_run(client: Client, row: DealRow) -> Run:
     events = [event async for event in handle.fetch_history_events()]
     deal = await _result(client, events[-1])
     if deal is None:
-        deal = await handle.query(STATE, result_type=CaseView)
+        deal = await handle.query(STATE, result_type=DealView)
     cost = history_cost(events)
     for request in deal.approvals:
         child = client.get_workflow_handle(approval_id(deal.company, deal.quote_number, request.n))
@@ -81,12 +81,12 @@ async def read_run(client: Client, row: DealRow) -> Run:
     return Run(deal, frozenset(_waits(events)), cost)
 
 
-async def _result(client: Client, last: HistoryEvent) -> CaseView | None:
+async def _result(client: Client, last: HistoryEvent) -> DealView | None:
     if last.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
         return None
     payloads = last.workflow_execution_completed_event_attributes.result.payloads
-    (deal,) = await client.data_converter.decode(payloads, [CaseView])
-    return deal if isinstance(deal, CaseView) else None
+    (deal,) = await client.data_converter.decode(payloads, [DealView])
+    return deal if isinstance(deal, DealView) else None
 
 
 def _waits(events: list[HistoryEvent]) -> set[str]:
@@ -107,7 +107,7 @@ async def expire_now(client: Client, row: DealRow) -> None:
     The durable timer fires as it would in thirty days; no other run notices.
     """
     handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
-    deal = await handle.query(STATE, result_type=CaseView)
+    deal = await handle.query(STATE, result_type=DealView)
     if deal.expires_at is None:
         raise ValueError(f"{row.quote} has no expiry")
     ahead = deal.expires_at - datetime.now(UTC) + timedelta(seconds=1)

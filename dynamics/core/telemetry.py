@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from dynamics.errors import DynamicsError, System
+from dynamics.core.errors import DynamicsError, System
 
 _tracer = trace.get_tracer("dynamics")
 _meter = metrics.get_meter("dynamics")

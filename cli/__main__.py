@@ -1,0 +1,5 @@
+"""`python -m cli` is the command `q2c`, for where the console script is not on the path."""
+
+from cli.main import main
+
+main()
