@@ -11,7 +11,8 @@ from joserfc.jwk import KeySet
 from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proof
-from domain.messages import Actor, VerifiedMessage
+from domain.messages import VerifiedMessage
+from domain.people import Person
 
 ISSUER = "q2c-web"
 LEEWAY_SECONDS = 30
@@ -43,7 +44,9 @@ class DecisionVerifier(DecisionActivities):
         act = claims["act"]
         return VerifiedMessage(
             message_id=message.message_id,
-            actor=Actor(id=claims["sub"], name=str(claims.get("name") or ""), roles=tuple(claims.get("roles") or ())),
+            person=Person(
+                oid=claims["sub"], name=str(claims.get("name") or ""), roles=tuple(claims.get("roles") or ())
+            ),
             name=str(act["name"]),
             args=dict(act.get("args") or {}),
         )
@@ -73,4 +76,4 @@ def _problem(claims: Mapping[str, Any], message_id: str, audiences: tuple[str, .
 
 
 def _refused(message_id: str, why: str) -> VerifiedMessage:
-    return VerifiedMessage(message_id=message_id, actor=Actor(id=""), name="", refused=why)
+    return VerifiedMessage(message_id=message_id, person=Person(oid=""), name="", refused=why)

@@ -29,9 +29,10 @@ from domain.credit import decide_credit
 from domain.discount import approval_plan
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ReviewRequest
+from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
-from domain.quote import Person, QuoteSnapshot
+from domain.quote import QuoteSnapshot
 from domain.validation import validate_quote
 from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance

@@ -13,8 +13,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.money import is_money, round_money
+from domain.people import Person
 from domain.policy import Policy
-from domain.quote import Person, QuoteLine, QuoteSnapshot
+from domain.quote import QuoteLine, QuoteSnapshot
 from domain.validation import normalise
 from dynamics.core.literals import WILDCARD
 from dynamics.sales import records as sales

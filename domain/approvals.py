@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 
 

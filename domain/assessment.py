@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.approvals import ApprovalPlan, LineFinding
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 
 

@@ -10,9 +10,8 @@ from typing import Final
 from pydantic import Field
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
-from domain.messages import Actor
+from domain.people import Person
 from domain.policy import Policy
-from domain.quote import Person
 from domain.record import Record
 
 REQUESTER_CANNOT_APPROVE: Final = "REQUESTER_CANNOT_APPROVE"
@@ -65,7 +64,7 @@ def candidates(
 
 
 def check_decision(
-    step: StepState, actor: Actor, request: ApprovalRequest, decided: ApprovalState, seen_hash: str, comment: str
+    step: StepState, actor: Person, request: ApprovalRequest, decided: ApprovalState, seen_hash: str, comment: str
 ) -> str:
     """Why a decision does not count, as a code; empty when it does (lifecycle: events and messages).
 
@@ -80,7 +79,7 @@ def check_decision(
         seen_hash: Hash of the quote the person had in front of them.
         comment: What they said with it.
     """
-    person = actor.id.lower()
+    person = _same(actor)
     if person in {_same(request.requester), "" if request.co_owner is None else _same(request.co_owner)}:
         return REQUESTER_CANNOT_APPROVE
     late = _lateness(step, decided)

@@ -15,8 +15,8 @@ from pydantic import Field
 from domain.assessment import CreditDecision, CreditFacts, CreditReason
 from domain.calendar import local_date
 from domain.money import arithmetic, format_amount, minor_unit, plain
+from domain.people import Person
 from domain.policy import CreditTerms, Policy
-from domain.quote import Person
 from domain.record import Record
 
 WITHIN_LIMIT: Final = "WITHIN_LIMIT"

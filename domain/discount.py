@@ -13,9 +13,9 @@ from typing import Final
 from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
 from domain.authority import candidates
 from domain.money import arithmetic, format_amount, format_money, plain
+from domain.people import Person
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
-from domain.quote import Person
 from domain.record import Record
 
 _COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {

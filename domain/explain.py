@@ -5,7 +5,7 @@ from decimal import Decimal
 from domain.assessment import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.money import format_money
-from domain.quote import Person
+from domain.people import Person
 from domain.views import (
     STAGES,
     DealView,

@@ -10,7 +10,7 @@ from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment
 from domain.credit import ReleaseToken
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ShippedLine
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 from domain.views import ParkedStep
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from domain.people import Person
 from domain.record import Record
 
 
@@ -92,26 +93,11 @@ class SignedMessage(Record):
     token: str
 
 
-class Actor(Record):
-    """Who did something: a person (object id, display name) or the system itself."""
-
-    id: str
-    name: str = ""
-    roles: tuple[str, ...] = ()
-
-    def has_role(self, role: str, company: str) -> bool:
-        """Whether the person holds the role for every company, or for this one (``role.company``)."""
-        return role in self.roles or f"{role}.{company}" in self.roles
-
-
-SYSTEM = Actor(id="system", name="Quote to Cash")
-
-
 class VerifiedMessage(Record):
     """What a signed message says, once its signature, audience and expiry were checked."""
 
     message_id: str
-    actor: Actor
+    person: Person
     name: str
     args: dict[str, Any] = Field(default_factory=dict)
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
@@ -150,6 +136,11 @@ COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
     CommandName.CREDIT_REJECT: ("credit_manager",),
 }
 """Which roles may give which command (lifecycle: events and messages). A test enumerates it."""
+
+
+def may_give(person: Person, command: CommandName, company: str) -> bool:
+    """Whether the person holds one of the roles that may give a command to a deal of the company."""
+    return any(person.has_role(role, company) for role in COMMAND_ROLES[command])
 
 
 class DealStart(Record):
@@ -194,7 +185,7 @@ class DecisionRefused(Record):
     """A request for approval tells its deal whose decision it did not take, so that the attempt is on record there."""
 
     message_id: str
-    actor: Actor
+    person: Person
     code: str
     detail: str = ""
     at: datetime = Field(description="UTC")

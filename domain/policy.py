@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from domain.approvals import BusinessHours
 from domain.money import DocumentTolerance, minor_digits
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 
 

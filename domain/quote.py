@@ -7,15 +7,8 @@ from decimal import Decimal
 
 from pydantic import Field
 
+from domain.people import Person
 from domain.record import Record
-
-
-class Person(Record):
-    """A user of both worlds: Entra object id and what people call them."""
-
-    oid: str
-    name: str = ""
-    upn: str = ""
 
 
 class QuoteLine(Record):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from domain.approvals import ApprovalStatus, Reason
 from domain.assessment import CreditDecision, CreditStatus, Problem
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from web.identity import Identity
+from domain.people import Person
 from web.problems import Problem
 
 
-def readable(person: Identity) -> tuple[str, ...] | None:
+def readable(person: Person) -> tuple[str, ...] | None:
     """The companies a person may read, for the lists.
 
     Raises:
@@ -21,7 +21,7 @@ def readable(person: Identity) -> tuple[str, ...] | None:
     return tuple(sorted(person.companies))
 
 
-def check_readable(person: Identity, company: str) -> None:
+def check_readable(person: Person, company: str) -> None:
     """Refuse who may not read a company's deals.
 
     Raises:

@@ -18,9 +18,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.assessment import CreditDecision
 from domain.messages import Outcome, SignedMessage
+from domain.people import Person
 from domain.views import DealView, TimelineEntry
 from runs import names
-from web.identity import Identity
 from web.problems import Problem
 from web.rpc import NoAnswer, answer
 from web.signing import DecisionSigner
@@ -110,7 +110,7 @@ class Deals:
         return [state for state in found if state is not None]
 
     async def decide(
-        self, company: str, quote: str, n: int, person: Identity, message_id: str, args: Mapping[str, Any]
+        self, company: str, quote: str, n: int, person: Person, message_id: str, args: Mapping[str, Any]
     ) -> Outcome | None:
         """Tell a request for approval what an approver decides.
 
@@ -139,7 +139,7 @@ class Deals:
         return await self.outcome(workflow_id, message_id)
 
     async def command(
-        self, company: str, quote: str, person: Identity, message_id: str, name: str, args: Mapping[str, Any]
+        self, company: str, quote: str, person: Person, message_id: str, name: str, args: Mapping[str, Any]
     ) -> Outcome | None:
         """Give a deal a command. Returns and raises as ``decide``."""
         workflow_id = names.deal_id(company, quote)

@@ -8,10 +8,9 @@ from decimal import Decimal
 from pydantic import Field
 
 from domain.approvals import ApprovalState, Reason, StepState
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 from web.deals import Deals
-from web.identity import Identity
 from web.visibility import Visibility
 
 
@@ -81,7 +80,7 @@ class ApprovalPage(Record):
 
 
 async def approvals_for(
-    person: Identity, deals: Deals, visibility: Visibility, limit: int, cursor: str = ""
+    person: Person, deals: Deals, visibility: Visibility, limit: int, cursor: str = ""
 ) -> ApprovalPage:
     """The pending steps that ask a person, with what they need to decide."""
     runs, next_cursor = await visibility.approvals(person.oid, limit=limit, cursor=cursor)

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.people import Person
 from domain.record import Record
 from web.config import WebConfig
-from web.identity import Identity
 
 SIGN_IN_SECONDS = 600
 
@@ -31,7 +31,7 @@ SIGN_IN_SECONDS = 600
 class Session(Record):
     """A signed-in person and the token their forms carry."""
 
-    identity: Identity
+    identity: Person
     csrf: str
     expires_at: float
 
@@ -70,7 +70,7 @@ class Sessions:
             return None
         return session if session.expires_at > self._now() else None
 
-    def begin(self, response: Response, identity: Identity) -> None:
+    def begin(self, response: Response, identity: Person) -> None:
         """Start a session: with this response the person is signed in."""
         session = Session(identity=identity, csrf=secrets.token_urlsafe(24), expires_at=self._now() + self._seconds)
         self._set(response, self._session_cookie, session.model_dump(mode="json"), self._seconds)

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from domain.people import Person
 from web.config import WebConfig
-from web.identity import Identity
 from web.problems import Problem
 from web.session import Sessions
 from web.tokens import KeysUnavailable, SigningKeys
@@ -114,7 +114,7 @@ class SignIn:
             reason = str(result.get("error_description") or result.get("error") or "").splitlines()
             log.warning("sign-in refused", extra={"reason": reason[:1]})
             raise Problem(403, "SIGN_IN_REFUSED", f"Entra ID refused the sign-in: {''.join(reason[:1])}")
-        identity = Identity.from_claims(result["id_token_claims"])
+        identity = Person.from_claims(result["id_token_claims"])
         _sign_ins.add(1, {"result": "ok"})
         response = RedirectResponse(kept["next"], 303)
         self._sessions.begin(response, identity)

@@ -18,7 +18,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
 
 from domain.messages import SignedMessage
-from web.identity import Identity
+from domain.people import Person
 
 ISSUER = "q2c-web"
 LIFETIME_SECONDS = 86_400
@@ -54,7 +54,7 @@ class DecisionSigner:
         return cls(key)
 
     def sign(
-        self, *, audience: str, message_id: str, person: Identity, action: str, args: Mapping[str, Any]
+        self, *, audience: str, message_id: str, person: Person, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
         """Put a person's words under the signature.
 

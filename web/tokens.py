@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from web.identity import Identity
+from domain.people import Person
 
 SCOPE = "access_as_user"
 LEEWAY_SECONDS = 60
@@ -123,9 +123,9 @@ class TokenVerifier:
         self._keys = keys
         self._audiences = (client_id, f"api://{client_id}")
         self._now = now
-        self._believed: dict[str, tuple[float, Identity]] = {}
+        self._believed: dict[str, tuple[float, Person]] = {}
 
-    async def identify(self, authorization: str | None) -> Identity:
+    async def identify(self, authorization: str | None) -> Person:
         """The person behind an Authorization header.
 
         Raises:
@@ -142,7 +142,7 @@ class TokenVerifier:
         claims = await self._claims(token)
         self._check(claims)
         try:
-            identity = Identity.from_claims(claims)
+            identity = Person.from_claims(claims)
         except ValueError as error:
             raise InvalidToken(str(error)) from error
         if len(self._believed) >= _CACHE_LIMIT:

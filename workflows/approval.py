@@ -24,7 +24,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.calendar import add_business_hours
     from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
     from domain.money import format_money
-    from domain.quote import Person
     from runs import attributes, names
     from workflows.proof import verify
 
@@ -179,7 +178,7 @@ class Approval:
             return
         note = DecisionRefused(
             message_id=said.message_id,
-            actor=said.actor,
+            person=said.person,
             code=refused.code,
             detail=refused.detail,
             at=workflow.now(),
@@ -203,12 +202,12 @@ class Approval:
             return self._refuse(said, "NOT_ASSIGNED", f"there is no step {number}")
         comment = str(said.args.get("comment") or "")
         seen_hash = str(said.args.get("seen_hash") or "")
-        code = check_decision(step, said.actor, self._state.request, self._state, seen_hash, comment)
+        code = check_decision(step, said.person, self._state.request, self._state, seen_hash, comment)
         if not code and step.status is not StepStatus.PENDING:
             code = "NOT_ASSIGNED"
         if code:
             return self._refuse(said, code, f"step {number} is {step.status}")
-        person = Person(oid=said.actor.id, name=said.actor.name)
+        person = said.person.named
         status = StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED
         self._put(step, status=status, decided_by=person, decided_at=workflow.now(), comment=comment)
         if decision is Decision.REJECT:
@@ -219,9 +218,9 @@ class Approval:
 
     def _refuse(self, said: VerifiedMessage, code: str, detail: str) -> Outcome:
         self._refused.append(
-            f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {said.actor.name or said.actor.id}: {code} {detail}"
+            f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {said.person.name or said.person.oid}: {code} {detail}"
         )
-        workflow.logger.info("decision refused", extra={"code": code, "actor": said.actor.id})
+        workflow.logger.info("decision refused", extra={"code": code, "actor": said.person.oid})
         return Outcome(message_id=said.message_id, accepted=False, code=code, detail=detail)
 
     def _publish(self) -> None:

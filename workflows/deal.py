@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         VerifiedMessage,
     )
     from domain.order_key import order_key
-    from domain.quote import Person
+    from domain.people import SYSTEM, Person
     from domain.views import DealView, Explanation, ParkedStep, TimelineEntry
     from runs import attributes, names
     from workflows.steps import LOOK_AGAIN, NORMAL, SUGGESTIONS, WAIT_FOR, Argument, attempt, cause_of
@@ -37,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
 
 KEPT = 500
 """Audit records and outcomes kept in the running state; older ones are in the history."""
-SYSTEM = Person(oid="system", name="Quote to Cash")
 
 
 class Ended(Exception):

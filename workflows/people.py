@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SignedMessage,
         VerifiedMessage,
     )
-    from domain.quote import Person
+    from domain.people import Person
     from runs import names
     from workflows.deal import KEPT, Deal
     from workflows.proof import verify
@@ -54,7 +54,7 @@ class Hearing(Deal):
         self._apply(
             facts.Refused(message_id=note.message_id, what=names.DECIDE, code=note.code, detail=note.detail),
             event_id=note.message_id,
-            actor=Person(oid=note.actor.id, name=note.actor.name),
+            actor=note.person.named,
             at=note.at,
         )
 
@@ -73,7 +73,7 @@ class Hearing(Deal):
 
     async def _hear(self, message: SignedMessage) -> Outcome:
         said = await verify(message, audiences=self._audiences())
-        person = Person(oid=said.actor.id, name=said.actor.name)
+        person = said.person.named
         if said.refused:
             return self._refuse(said, person, "UNAUTHENTICATED", said.refused)
         if said.name == names.DECIDE:
@@ -84,7 +84,7 @@ class Hearing(Deal):
             name = CommandName(said.name)
         except ValueError:
             return self._refuse(said, person, "UNKNOWN_COMMAND", said.name)
-        if not any(said.actor.has_role(role, self._state.company) for role in COMMAND_ROLES[name]):
+        if not any(said.person.has_role(role, self._state.company) for role in COMMAND_ROLES[name]):
             return self._refuse(said, person, "NO_AUTHORITY", f"needs one of {', '.join(COMMAND_ROLES[name])}")
         code = self._command(name, said, person)
         if code:

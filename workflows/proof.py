@@ -11,7 +11,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import DecisionActivities, Proof
-    from domain.messages import Actor, SignedMessage, VerifiedMessage
+    from domain.messages import SignedMessage, VerifiedMessage
+    from domain.people import Person
 
 
 async def verify(message: SignedMessage, *, audiences: tuple[str, ...]) -> VerifiedMessage:
@@ -31,7 +32,7 @@ async def verify(message: SignedMessage, *, audiences: tuple[str, ...]) -> Verif
     except ActivityError as error:
         return VerifiedMessage(
             message_id=message.message_id,
-            actor=Actor(id=""),
+            person=Person(oid=""),
             name="",
             refused=f"the proof could not be checked: {error}",
         )

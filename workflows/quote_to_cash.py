@@ -50,11 +50,11 @@ with workflow.unsafe.imports_passed_through():
         Supersede,
     )
     from domain.money import format_money
-    from domain.quote import Person
+    from domain.people import SYSTEM, Person
     from domain.views import DealView, Ending
     from runs import names
     from workflows.approval import Approval
-    from workflows.deal import SYSTEM, Ended
+    from workflows.deal import Ended
     from workflows.people import Hearing
     from workflows.steps import URGENT
 

@@ -33,7 +33,6 @@ from domain.assessment import (
 )
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
 from domain.messages import (
-    Actor,
     DealStart,
     FinanceEvent,
     FinanceEventKind,
@@ -43,7 +42,7 @@ from domain.messages import (
     SignedMessage,
     VerifiedMessage,
 )
-from domain.quote import Person
+from domain.people import Person
 from runs import names
 from workers.worker import PASSED_THROUGH
 from workflows.approval import Approval
@@ -262,11 +261,13 @@ class TrustingVerifier(s.DecisionActivities):
     async def verify_message(self, proof: s.Proof) -> VerifiedMessage:
         token = proof.message.token
         if not token:
-            return VerifiedMessage(message_id=proof.message.message_id, actor=Actor(id=""), name="", refused="unsigned")
+            return VerifiedMessage(
+                message_id=proof.message.message_id, person=Person(oid=""), name="", refused="unsigned"
+            )
         oid, name, rest = token.split("|")
         args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
-        actor = Actor(id=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
-        return VerifiedMessage(message_id=proof.message.message_id, actor=actor, name=name, args=args)
+        actor = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
+        return VerifiedMessage(message_id=proof.message.message_id, person=actor, name=name, args=args)
 
 
 class Stage:

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.people import Person
 from web.api.bodies import ProblemBody
-from web.identity import Identity
 
-Handler = Callable[[Request, Identity], Awaitable[Response]]
+Handler = Callable[[Request, Person], Awaitable[Response]]
 
 
 @dataclass(frozen=True)

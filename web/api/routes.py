@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from domain.messages import Outcome
+from domain.messages import Outcome, may_give
+from domain.people import Person
 from domain.record import Record
 from web.access import check_readable, readable
 from web.api.bodies import (
@@ -27,7 +28,6 @@ from web.api.operations import Handler, Operation, openapi
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, command_name, parsed
 from web.config import WebConfig
 from web.deals import Deals
-from web.identity import Identity
 from web.inbox import ApprovalPage, approvals_for
 from web.problems import Problem, refused, unauthorized
 from web.tokens import SCOPE, InvalidToken, KeysUnavailable, TokenVerifier
@@ -83,13 +83,13 @@ class Api:
             )
         )
 
-    async def approvals(self, request: Request, person: Identity) -> Response:
+    async def approvals(self, request: Request, person: Person) -> Response:
         """What waits for the caller's decision."""
         query = parsed(ApprovalsQuery, dict(request.query_params))
         page = await approvals_for(person, self._deals, self._visibility, query.limit, query.cursor)
         return _json(page)
 
-    async def decide(self, request: Request, person: Identity) -> Response:
+    async def decide(self, request: Request, person: Person) -> Response:
         """Decide a step. Who may is the request's to say, so that a refused attempt is on record."""
         body = parsed(DecisionBody, await _json_body(request))
         message_id = str(body.message_id or uuid.uuid4())
@@ -98,13 +98,13 @@ class Api:
         outcome = await self._deals.decide(path["company"].lower(), path["quote"], path["n"], person, message_id, args)
         return _outcome(message_id, outcome)
 
-    async def cases(self, request: Request, person: Identity) -> Response:
+    async def cases(self, request: Request, person: Person) -> Response:
         """The list of deals."""
         query = parsed(DealsQuery, dict(request.query_params))
         wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=readable(person))
         return _json(await self._visibility.cases(wanted, limit=query.limit, cursor=query.cursor))
 
-    async def case(self, request: Request, person: Identity) -> Response:
+    async def case(self, request: Request, person: Person) -> Response:
         """One deal and its timeline."""
         company, quote = request.path_params["company"].lower(), request.path_params["quote"]
         check_readable(person, company)
@@ -112,13 +112,13 @@ class Api:
         timeline = await self._deals.timeline(company, quote)
         return _json(DealDetail(**dict(view), timeline=tuple(timeline)))
 
-    async def command(self, request: Request, person: Identity) -> Response:
+    async def command(self, request: Request, person: Person) -> Response:
         """Give a deal a command."""
         company, quote = request.path_params["company"].lower(), request.path_params["quote"]
         name = command_name(request.path_params["name"])
         body = parsed(CommandBody, await _json_body(request))
         args = parsed(COMMAND_ARGS[name], body.args)
-        if not person.may_give(name, company):
+        if not may_give(person, name, company):
             raise Problem(403, "NO_AUTHORITY", f"None of your roles may give the command {name} in {company.upper()}.")
         message_id = str(body.message_id or uuid.uuid4())
         outcome = await self._deals.command(company, quote, person, message_id, name, args.model_dump(mode="json"))

@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 from domain.approvals import ApprovalState, ApprovalStatus, StepState, StepStatus
 from domain.messages import Outcome
+from domain.people import Person
 from runs import names
 from web.access import check_readable
 from web.commands import DecisionBody, parsed
 from web.deals import Deals
-from web.identity import Identity
 from web.pages.site import Site
 from web.problems import Problem, recorded, refused
 from web.review import Reviews
@@ -109,7 +109,7 @@ class Approvals:
         return await self._site.render("approval.html", session, context, problem.status if problem else 200)
 
 
-def _mine(state: ApprovalState, person: Identity) -> tuple[StepState, ...]:
+def _mine(state: ApprovalState, person: Person) -> tuple[StepState, ...]:
     """The steps this person is asked to decide now."""
     if state.status is not ApprovalStatus.PENDING:
         return ()

@@ -15,14 +15,14 @@ from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
 from domain.assessment import CreditStatus
-from domain.messages import CommandName, Outcome
+from domain.messages import CommandName, Outcome, may_give
+from domain.people import Person
 from domain.views import STAGES, DealView, Ending, Stage, WaitingFor
 from runs import names
 from web.access import check_readable, readable
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.deals import Deals
-from web.identity import Identity
 from web.pages.site import Site
 from web.problems import REFUSALS, Problem, recorded, refused
 from web.session import Session
@@ -91,7 +91,7 @@ class Cases:
                 field: str(form[field]).strip() for field in model.model_fields if str(form.get(field, "")).strip()
             }
             args = parsed(model, given)
-            if not person.may_give(name, company):
+            if not may_give(person, name, company):
                 raise Problem(403, "NO_AUTHORITY", REFUSALS["NO_AUTHORITY"])
             message_id = _message_id(form)
             outcome = await self._deals.command(company, quote, person, message_id, name, args.model_dump(mode="json"))
@@ -173,7 +173,7 @@ def _reached(view: DealView) -> int:
     return STAGES.index(Stage.CREDIT if view.credit_status is not CreditStatus.NOT_CHECKED else Stage.QUOTE)
 
 
-def _commands(view: DealView, person: Identity) -> list[CommandName]:
+def _commands(view: DealView, person: Person) -> list[CommandName]:
     """What this person can usefully say to the deal as it stands; the deal itself decides."""
     if view.ending is not Ending.RUNNING:
         return []
@@ -187,4 +187,4 @@ def _commands(view: DealView, person: Identity) -> list[CommandName]:
         fitting.append(CommandName.WITHDRAW)
     if view.order_status in ("", "none"):
         fitting.append(CommandName.CANCEL)
-    return [name for name in fitting if person.may_give(name, view.company)]
+    return [name for name in fitting if may_give(person, name, view.company)]

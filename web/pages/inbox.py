@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from domain.people import Person
 from domain.views import WaitingFor
 from web.access import readable
 from web.deals import Deals
-from web.identity import Identity
 from web.inbox import approvals_for
 from web.pages.site import Site
 from web.session import Session
@@ -56,7 +56,7 @@ class Inbox:
         }
         return await self._site.render("inbox.html", session, context)
 
-    async def _waiting(self, person: Identity, roles: tuple[str, ...], waiting_for: WaitingFor) -> DealPage | None:
+    async def _waiting(self, person: Person, roles: tuple[str, ...], waiting_for: WaitingFor) -> DealPage | None:
         """Deals that wait for one of these roles; None for who holds none of them."""
         if not any(person.has_role(role) for role in roles):
             return None

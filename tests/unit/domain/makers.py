@@ -17,10 +17,10 @@ from domain.approvals import (
 )
 from domain.assessment import CreditFacts, OpenOrder
 from domain.discount import approval_plan
-from domain.messages import Actor
 from domain.money import round_money
+from domain.people import Person
 from domain.pricing import FinancePrice, PricedQuote, price_quote
-from domain.quote import Person, QuoteLine, QuoteSnapshot
+from domain.quote import QuoteLine, QuoteSnapshot
 
 POLICY = policies.load()
 T0 = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -47,9 +47,9 @@ def names(people: tuple[Person, ...]) -> list[str]:
     return [someone.upn.partition("@")[0] for someone in people]
 
 
-def actor(name: str, *roles: str) -> Actor:
+def actor(name: str, *roles: str) -> Person:
     """A person with the roles of their token; by default the role of the sample company."""
-    return Actor(id=person(name).oid, name=name, roles=roles or (f"{ROLES[name]}.usmf",))
+    return Person(oid=person(name).oid, name=name, roles=roles or (f"{ROLES[name]}.usmf",))
 
 
 PRICES = {

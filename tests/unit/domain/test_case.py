@@ -28,7 +28,7 @@ from domain.explain import details, explain, view
 from domain.facts import Event, Fact
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
 from domain.messages import ShippedLine
-from domain.quote import Person
+from domain.people import Person
 from domain.views import Ending, ParkedStep, Stage
 
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)

@@ -7,7 +7,7 @@ from makers import POLICY, ROLES, actor, discounted, line, names, person, plan, 
 
 from domain.approvals import ApprovalPlan, ApprovalStatus, StepStatus
 from domain.authority import NoApprover, candidates, check_decision, escalation, next_assignees
-from domain.messages import Actor
+from domain.people import Person
 
 HASH = "hash-of-revision-1"
 
@@ -17,7 +17,7 @@ def two_levels(requester: str = "rita", co_owner: str | None = None) -> Approval
 
 
 def decide(
-    who: Actor,
+    who: Person,
     level: int = 1,
     assigned: tuple[str, ...] = ("mona",),
     step_status: StepStatus = StepStatus.PENDING,
@@ -75,7 +75,7 @@ def test_an_assigned_holder_decides():
 def test_s05_nobody_decides_their_own_request():
     assert decide(actor("mona"), requester="mona") == "REQUESTER_CANNOT_APPROVE"
     assert decide(actor("mona"), co_owner="mona") == "REQUESTER_CANNOT_APPROVE"
-    shouting = actor("mona").model_copy(update={"id": actor("mona").id.upper()})
+    shouting = actor("mona").model_copy(update={"oid": actor("mona").oid.upper()})
     assert decide(shouting, requester="mona") == "REQUESTER_CANNOT_APPROVE"
 
 
@@ -117,7 +117,7 @@ def test_s08_authority_in_another_company_is_none_here():
 
 def test_authority_is_what_the_token_says_now():
     assert decide(actor("mona", "sales_rep.usmf")) == "NO_AUTHORITY"
-    assert decide(Actor(id=person("mona").oid)) == "NO_AUTHORITY"
+    assert decide(Person(oid=person("mona").oid)) == "NO_AUTHORITY"
 
 
 @pytest.mark.parametrize("role", ["sales_manager", "sales_manager.usmf", "sales_director.usmf", "cfo"])
@@ -201,7 +201,7 @@ def test_i8_i9_a_decision_that_counts_has_authority_and_is_nobodys_own(
     who: str, roles: list[str], requester: str, co_owner: str | None, level: int, assigned: list[str]
 ):
     code = decide(
-        Actor(id=person(who).oid, roles=tuple(roles)),
+        Person(oid=person(who).oid, roles=tuple(roles)),
         level=level,
         assigned=tuple(assigned),
         requester=requester,

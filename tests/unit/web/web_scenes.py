@@ -16,7 +16,7 @@ from domain.approvals import (
     StepPlan,
 )
 from domain.assessment import CreditDecision, CreditReason, CreditStatus
-from domain.quote import Person
+from domain.people import Person
 from domain.views import (
     ApprovalSummary,
     DealView,

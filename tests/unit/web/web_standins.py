@@ -16,7 +16,7 @@ from temporalio.common import RawValue, SearchAttributeKey
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
 from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
-from domain.quote import Person
+from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names

@@ -12,7 +12,7 @@ from demo.deals import End
 from demo.report import Expectation, Outcome, mismatches, summarise
 from domain.approvals import ApprovalStatus
 from domain.assessment import CreditDecision, CreditStatus
-from domain.quote import Person
+from domain.people import Person
 from domain.views import ApprovalSummary, DealView, Ending, Explanation, Stage, WaitingFor
 
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)

@@ -1,28 +1,26 @@
-"""Who is asking: a signed-in person, whether by browser or by bearer token.
+"""A person: who they are in the directory, and what its app roles let them see.
 
-Both ways end in the same identity, taken from a token Entra signed, so that a page and a program are judged alike.
+Roles are those of the token a person signs in with: app roles of the registration, either for every company
+(``sales_manager``) or for one (``sales_manager.usmf``). A person who is only named somewhere has none.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from domain.messages import COMMAND_ROLES, CommandName
 from domain.record import Record
 
 
-class Identity(Record):
-    """A person, as Entra's token names them. Keyed on the object id: names and addresses change."""
+class Person(Record):
+    """A user of both worlds. Keyed on the Entra object id: names and addresses change."""
 
     oid: str
-    name: str
+    name: str = ""
     upn: str = ""
     roles: tuple[str, ...] = ()
 
     @classmethod
-    def from_claims(cls, claims: Mapping[str, Any]) -> Identity:
-        """The person of an ID token or access token in v2.0 format.
+    def from_claims(cls, claims: Mapping[str, Any]) -> "Person":
+        """The person of an ID token or access token of Entra in v2.0 format.
 
         Raises:
             ValueError: the token names no person (no object id).
@@ -34,6 +32,20 @@ class Identity(Record):
         return cls(
             oid=oid, name=str(claims.get("name") or upn or oid), upn=upn, roles=tuple(map(str, claims.get("roles", ())))
         )
+
+    @property
+    def named(self) -> "Person":
+        """The person without the roles of the moment: what records keep."""
+        return self.model_copy(update={"roles": ()})
+
+    @property
+    def label(self) -> str:
+        """The name, or the object id where there is none."""
+        return self.name or self.oid
+
+    def is_same(self, other: "Person | None") -> bool:
+        """Whether both are the same directory object; its id is compared without regard to case."""
+        return other is not None and self.oid.lower() == other.oid.lower()
 
     def has_role(self, role: str, company: str = "") -> bool:
         """Whether the person holds an app role for every company, or for this one (``role.company``).
@@ -60,12 +72,12 @@ class Identity(Record):
         """Whether the person may see deals of a company."""
         return self.companies is None or company in self.companies
 
-    def may_give(self, command: CommandName, company: str) -> bool:
-        """Whether one of the roles that may give a command is held. The deal itself decides again."""
-        return any(self.has_role(role, company) for role in COMMAND_ROLES[command])
-
     @property
     def initials(self) -> str:
-        """One or two letters for the round badge in the header."""
+        """One or two letters for a badge."""
         words = [word for word in self.name.split() if word]
         return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+SYSTEM = Person(oid="system", name="Quote to Cash")
+"""What nobody did: the deal itself."""
