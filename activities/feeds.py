@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.deals import Deals
 from activities.failures import for_deal
 from activities.signatures import FeedActivities, FinanceChanges, RouteSales, SalesChanges, SweepFinance, SweepSales
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind, ShippedLine
@@ -22,6 +21,7 @@ from dynamics.finance.client import Finance
 from dynamics.finance.records import Sweep
 from dynamics.sales.client import Dataverse
 from dynamics.sales.records import ApprovalChoice, QuoteChange, QuoteState, QuoteStatus
+from runs.deals import Deals
 
 _CLOSED_AS = {
     QuoteStatus.LOST: SalesEventKind.LOST,

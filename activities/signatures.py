@@ -15,11 +15,11 @@ from enum import StrEnum
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import CreditDecision, CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
-from domain.credit import CreditBook, ReleaseToken
+from domain.assessment import CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.credit import ReleaseToken
+from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
-from domain.policy import CreditTerms
 from domain.record import Record
 
 
@@ -183,33 +183,6 @@ class ReserveCredit(Record):
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
-
-
-class LedgerRequest(Record):
-    """What the customer's ledger is asked: a deal's question with the policy's terms for the customer."""
-
-    deal_id: str
-    order_number: str
-    amount: Decimal
-    facts: CreditFacts
-    terms: CreditTerms
-    release: ReleaseToken | None = None
-
-
-class CreditAnswer(Record):
-    """The ledger's answer; no decision where the facts were too old to decide on."""
-
-    decision: CreditDecision | None
-    stale: str = ""
-
-
-class LedgerStart(Record):
-    """Whose credit; ``book`` and ``seen`` are what the run before it held (set when it continues as new)."""
-
-    company: str
-    customer_account: str
-    book: CreditBook = CreditBook()
-    seen: tuple[str, ...] = ()
 
 
 class SweepSales(Record):

@@ -21,6 +21,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ExceptionHandler
 from temporalio.client import Client
 
+from runs.calls import NoAnswer
+from runs.feeds import Feeds
+from runs.ledgers import Ledgers
 from web.api.routes import Api
 from web.config import WebConfig
 from web.deals import Deals
@@ -31,7 +34,7 @@ from web.pages.approvals import Approvals
 from web.pages.cases import Cases
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
-from web.problems import Problem
+from web.problems import Problem, unavailable
 from web.review import Reviews
 from web.session import Sessions
 from web.signin import SignIn
@@ -69,6 +72,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     deals = Deals(client, DecisionSigner.from_file(config.decision_private_key_file))
     visibility = Visibility(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
     sessions = Sessions(config)
+    feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, visibility)
     api = Api(config, TokenVerifier(keys, config.client_id), deals, visibility)
     authority = urlsplit(config.entra_authority)
@@ -76,7 +80,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     return Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, client, visibility).routes(),
+            *Intake(config, client, visibility, feeds, Ledgers(client)).routes(),
             *api.routes(),
             *SignIn(config, sessions, keys).routes(),
             *Inbox(site, deals, visibility).routes(),
@@ -103,6 +107,10 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
             return error.response()
         return await site.problem(request, error)
 
+    async def no_answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NoAnswer)
+        return await problem(request, unavailable(error))
+
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code, text = _HTTP_ERRORS.get(error.status_code, ("HTTP_ERROR", error.detail))
@@ -115,7 +123,7 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
         response.headers.update(headers)
         return response
 
-    return {Problem: problem, HTTPException: http_error, Exception: unexpected}
+    return {Problem: problem, NoAnswer: no_answer, HTTPException: http_error, Exception: unexpected}
 
 
 def _signed_out(site: Site) -> Callable[[Request], Awaitable[Response]]:

@@ -32,6 +32,7 @@ class WebConfig(BaseModel):
     companies: dict[str, str] = Field(
         description="Name of the owning business unit of a quote → Finance legal entity, lower case"
     )
+    sweep_seconds: int = Field(300, gt=0, description="Pause between two sweeps of a feed the intake starts")
     session_hours: int = Field(8, gt=0, description="How long a sign-in holds")
 
     @field_validator("public_url", "entra_authority", "temporal_ui")

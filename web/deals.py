@@ -21,8 +21,8 @@ from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from domain.views import DealView, TimelineEntry
 from runs import names
+from runs.calls import NoAnswer, answer
 from web.problems import Problem
-from web.rpc import NoAnswer, answer
 from web.signing import DecisionSigner
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Deals:
         """The credit decision a deal last knew; None where there is none or the deal does not answer."""
         try:
             return (await self.case(company, quote)).credit
-        except Problem:
+        except (Problem, NoAnswer):
             return None
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
@@ -97,7 +97,7 @@ class Deals:
             async with gate:
                 try:
                     state = await self._query(run.id, names.STATE, ApprovalState)
-                except Problem:
+                except (Problem, NoAnswer):
                     return None
             self._states[key] = (time.monotonic(), state)
             if len(self._states) > _KEPT_STATES:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from web.rpc import NoAnswer, answer
+from runs.calls import NoAnswer, answer
 from web.tokens import KeysUnavailable, SigningKeys
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from runs.calls import NoAnswer
+
 PROBLEM_JSON = "application/problem+json"
 
 FORBIDDEN_CODES = frozenset(
@@ -64,6 +66,13 @@ class Problem(Exception):
         return JSONResponse(
             body | {"code": self.code} | self.members, self.status, self.headers, media_type=PROBLEM_JSON
         )
+
+
+def unavailable(error: NoAnswer) -> Problem:
+    """503: Temporal did not answer, so it is not known whether anything happened."""
+    problem = Problem(503, "TEMPORAL_UNAVAILABLE", error.detail)
+    problem.headers = {"Retry-After": "5"}
+    return problem
 
 
 def unauthorized(detail: str) -> Problem:

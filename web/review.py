@@ -19,7 +19,7 @@ from domain.assessment import ReviewLines
 from domain.messages import ReviewRequest
 from domain.record import Record
 from runs import names
-from web.rpc import NoAnswer, answer
+from runs.calls import NoAnswer, answer
 
 PATIENCE_SECONDS = 10.0
 PAGE_LINES = 100

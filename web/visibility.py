@@ -24,8 +24,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.record import Record
 from domain.views import Stage, WaitingFor
 from runs import names
+from runs.calls import answer
 from web.problems import Problem
-from web.rpc import answer
 
 COUNTS_KEPT_SECONDS = 2.0
 

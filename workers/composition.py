@@ -22,6 +22,7 @@ from dynamics.core.auth import Credentials
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from runs.ledgers import Ledgers
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
@@ -48,7 +49,7 @@ def compose(settings: Settings, client: Client) -> Work:
     sales = SalesWork(sales_system, quotes)
     orders = FinanceWork(quotes, finance_system, policy)
     feeds = FeedWork(client, sales_system, finance_system, policy)
-    credit = CreditDesk(client, policy)
+    credit = CreditDesk(Ledgers(client), policy)
     decisions = DecisionVerifier(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,

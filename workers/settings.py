@@ -139,7 +139,7 @@ class WorkerSettings(_Group):
     concurrent_activities: int = Field(default=50, gt=0)
     """Activities of the queue `q2c` one worker runs at a time."""
     sweep_seconds: int = Field(default=300, gt=0)
-    """Pause between two sweeps for what webhooks and business events missed. Read when a feed first starts."""
+    """Pause between two sweeps for what webhooks and business events missed. Worker and web must agree on it."""
     graceful_shutdown_seconds: int = Field(default=30, ge=0)
     """How long running activities may finish after SIGTERM."""
 

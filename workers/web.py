@@ -31,6 +31,7 @@ def web_config(settings: Settings) -> WebConfig:
         decision_private_key_file=settings.decision.private_key_file,
         temporal_ui=settings.web.temporal_ui,
         companies=companies(settings),
+        sweep_seconds=settings.worker.sweep_seconds,
     )
 
 

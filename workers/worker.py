@@ -15,12 +15,11 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from domain.messages import FeedStart
-from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_FEED, FINANCE_QUEUE, SALES_FEED, feed_id
+from runs.feeds import Feeds
+from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE
 from workers.gauges import report_deals
 from workers.health import health_app
 from workers.serving import serve, stop_signals
@@ -105,26 +104,6 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
     return [cases, *systems]
 
 
-async def start_feeds(client: Client, companies: Collection[str], every_seconds: int) -> None:
-    """Make sure that both feeds of every company run; one that runs already is left alone.
-
-    Args:
-        client: connected.
-        companies: legal entities, lower case.
-        every_seconds: pause between two sweeps.
-    """
-    for company in companies:
-        for system, kind in (("sales", SALES_FEED), ("finance", FINANCE_FEED)):
-            await client.start_workflow(
-                kind,
-                FeedStart(system=system, company=company, every_seconds=every_seconds),
-                id=feed_id(system, company),
-                task_queue=DEAL_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"Sweeps what {system} changed in {company}",
-            )
-
-
 async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings, Client], Work]) -> int:
     """Poll until SIGTERM or SIGINT, then let running activities finish.
 
@@ -155,7 +134,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             if telemetry.exports:
                 counting = asyncio.create_task(report_deals(client))
                 running.callback(counting.cancel)
-            await start_feeds(client, work.companies, settings.worker.sweep_seconds)
+            await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
             log.info("worker stopping", grace_seconds=settings.worker.graceful_shutdown_seconds)

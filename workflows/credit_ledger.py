@@ -9,8 +9,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import CreditAnswer, LedgerRequest, LedgerStart
     from domain.credit import CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
+    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
     from domain.messages import CreditRecheck, CustomerChanged, LedgerNote
     from runs import names
 

@@ -22,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
         ConfirmOrder,
         CreateOrder,
         CreditActivities,
-        CreditAnswer,
         FinanceActivities,
         MarkQuote,
         PrepareOrder,
@@ -36,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from domain import explain, facts
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.assessment import CreditStatus
+    from domain.credit_ledger import CreditAnswer
     from domain.deal_state import OrderStatus, QuoteStatus
     from domain.discount import request_expires_at
     from domain.facts import Fact

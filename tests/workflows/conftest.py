@@ -31,6 +31,7 @@ from domain.assessment import (
     OrderReadiness,
     QuoteAssessment,
 )
+from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
 from domain.messages import (
     DealStart,
@@ -245,13 +246,13 @@ class ScriptedCredit(s.CreditActivities):
         self.world = world
 
     @activity.defn(name="reserve_credit")
-    async def reserve_credit(self, ask: s.ReserveCredit) -> s.CreditAnswer:
+    async def reserve_credit(self, ask: s.ReserveCredit) -> CreditAnswer:
         self.world.ask("reserve_credit", ask)
         decision = self.world.decision()
         if not decision.passed and ask.release:
             reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)
             decision = decision.model_copy(update={"passed": True, "reasons": reasons})
-        return s.CreditAnswer(decision=decision)
+        return CreditAnswer(decision=decision)
 
 
 class TrustingVerifier(s.DecisionActivities):

@@ -30,15 +30,17 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.messages import DealStart, FeedStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import DealStart, FinanceEvent, SalesEvent, SalesEventKind
 from domain.record import Record
 from domain.views import Stage, WaitingFor
 from dynamics import business_events as finance
 from dynamics import webhooks as dataverse
 from runs import names
+from runs.calls import answer
+from runs.feeds import Feeds
+from runs.ledgers import Ledgers
 from web.config import WebConfig
 from web.problems import Problem
-from web.rpc import answer
 from web.visibility import Visibility
 
 log = logging.getLogger(__name__)
@@ -52,17 +54,23 @@ _KNOWN_ORDERS = 10_000
 class Intake:
     """Hands events to deals, feeds and ledgers."""
 
-    def __init__(self, config: WebConfig, client: Client, visibility: Visibility) -> None:
+    def __init__(
+        self, config: WebConfig, client: Client, visibility: Visibility, feeds: Feeds, ledgers: Ledgers
+    ) -> None:
         """Take in events.
 
         Args:
             config: secrets of the two senders, and the map from business unit to company.
             client: connected to the deals' namespace.
             visibility: finds the deal of an order.
+            feeds: keep events whose deal is not known.
+            ledgers: are told what changes a customer's credit.
         """
         self._config = config
         self._client = client
         self._visibility = visibility
+        self._feeds = feeds
+        self._ledgers = ledgers
         self._orders: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def routes(self) -> list[Route]:
@@ -88,7 +96,7 @@ class Intake:
             return _taken("dataverse", change.why, "ignored")
         if change.route == "feed":
             for company in [event.company] if event.company else sorted(set(self._config.companies.values())):
-                await self._tell_feed("sales", company, event.model_copy(update={"company": company}))
+                await self._feeds.tell(event.model_copy(update={"company": company}))
             return _taken("dataverse", event.kind, "feed")
         if event.kind is SalesEventKind.SUBMITTED:
             await self._start_or_tell_deal(event)
@@ -110,8 +118,7 @@ class Intake:
         calls = [self._tell_order(event) for event in report.orders]
         if report.customer:
             # No ledger, no deal of this customer that waits for credit: then there is nobody to tell.
-            ledger = names.ledger_id(report.company, report.customer_account)
-            calls.append(self._tell(ledger, names.CUSTOMER_CHANGED, report.customer))
+            calls.append(self._ledgers.changed(report.company, report.customer_account, report.customer))
         await asyncio.gather(*calls)
         kind = report.orders[0].kind if report.orders else "customer"
         return _taken("finance", kind, "taken", *report.orders)
@@ -165,26 +172,8 @@ class Intake:
                 self._orders.popitem(last=False)
             return True
         self._orders.pop(key, None)
-        await self._tell_feed("finance", event.company, event)
+        await self._feeds.tell(event)
         return False
-
-    async def _tell_feed(self, system: str, company: str, event: SalesEvent | FinanceEvent) -> None:
-        feed, signal = (
-            (names.SALES_FEED, names.SALES_EVENT) if system == "sales" else (names.FINANCE_FEED, names.FINANCE_EVENT)
-        )
-        await answer(
-            self._client.start_workflow(
-                feed,
-                FeedStart(system=system, company=company),
-                id=names.feed_id(system, company),
-                task_queue=names.DEAL_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal=signal,
-                start_signal_args=[event],
-                static_summary=f"What changed in {system.capitalize()} for {company.upper()}",
-            )
-        )
 
     async def _tell(self, workflow_id: str, signal: str, message: Record) -> bool:
         """Signal a run; False where none runs under this id."""

@@ -15,11 +15,12 @@ from domain.approvals import ApprovalState, ApprovalStatus, StepState, StepStatu
 from domain.messages import Outcome
 from domain.people import Person
 from runs import names
+from runs.calls import NoAnswer
 from web.access import check_readable
 from web.commands import DecisionBody, parsed
 from web.deals import Deals
 from web.pages.site import Site
-from web.problems import Problem, recorded, refused
+from web.problems import Problem, recorded, refused, unavailable
 from web.review import Reviews
 from web.session import Session
 
@@ -59,7 +60,8 @@ class Approvals:
             )
             if outcome is not None and not outcome.accepted:
                 raise refused(outcome.code, outcome.detail, message_id)
-        except Problem as problem:
+        except (Problem, NoAnswer) as error:
+            problem = error if isinstance(error, Problem) else unavailable(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
             typed = str(form.get("comment", ""))

@@ -19,12 +19,13 @@ from domain.messages import CommandName, Outcome, may_give
 from domain.people import Person
 from domain.views import STAGES, DealView, Ending, Stage, WaitingFor
 from runs import names
+from runs.calls import NoAnswer
 from web.access import check_readable, readable
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.deals import Deals
 from web.pages.site import Site
-from web.problems import REFUSALS, Problem, recorded, refused
+from web.problems import REFUSALS, Problem, recorded, refused, unavailable
 from web.session import Session
 from web.visibility import STATUSES, DealFilter, Visibility
 
@@ -97,7 +98,8 @@ class Cases:
             outcome = await self._deals.command(company, quote, person, message_id, name, args.model_dump(mode="json"))
             if outcome is not None and not outcome.accepted:
                 raise refused(outcome.code, outcome.detail, message_id)
-        except Problem as problem:
+        except (Problem, NoAnswer) as error:
+            problem = error if isinstance(error, Problem) else unavailable(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
             return await self._deal_page(request, session, None, problem=problem)

@@ -279,7 +279,7 @@ async def test_a_deal_that_has_ended_refuses_commands(http: httpx.AsyncClient, t
 async def test_temporal_down_is_503_and_says_that_nothing_was_recorded(
     config: WebConfig, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.rpc.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runs.calls.PATIENCE_SECONDS", 0.5)
     server = await dev_server()
     nobody = server.client
     await server.shutdown()

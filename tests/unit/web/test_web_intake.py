@@ -359,7 +359,7 @@ async def test_a_deal_is_looked_up_once(
 async def test_with_temporal_down_the_senders_are_told_to_come_again(
     config: WebConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.rpc.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runs.calls.PATIENCE_SECONDS", 0.5)
     server = await dev_server()
     nobody = server.client
     await server.shutdown()

@@ -328,7 +328,7 @@ async def test_an_error_is_a_page_for_people(browser: Browser) -> None:
 async def test_with_temporal_down_a_page_says_so_and_offers_to_try_again(
     config: WebConfig, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.rpc.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runs.calls.PATIENCE_SECONDS", 0.5)
     server = await dev_server()
     app = create_app(config, server.client)
     await server.shutdown()

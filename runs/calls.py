@@ -12,8 +12,6 @@ from typing import TypeVar
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from web.problems import Problem
-
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
@@ -30,12 +28,12 @@ _NO_ANSWER = frozenset(
 )
 
 
-class NoAnswer(Problem):
-    """503: Temporal did not answer, so it is not known whether anything happened."""
+class NoAnswer(Exception):
+    """Temporal did not answer, so it is not known whether anything happened."""
 
     def __init__(self, detail: str = "Temporal does not answer. Try again in a moment.") -> None:
-        super().__init__(503, "TEMPORAL_UNAVAILABLE", detail)
-        self.headers = {"Retry-After": "5"}
+        super().__init__(detail)
+        self.detail = detail
 
 
 async def answer(call: Awaitable[T], patience: float | None = None) -> T:
