@@ -1,5 +1,7 @@
 """Asks the customer's credit ledger on behalf of a deal."""
 
+from __future__ import annotations
+
 from temporalio import activity
 
 from activities.signatures import CreditActivities, ReserveCredit

@@ -1,5 +1,7 @@
 """Checks who said it: the signature, audience and expiry of a person's message."""
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Mapping

@@ -8,6 +8,8 @@ Every activity is idempotent: it may run again after a crash at any point, with 
 record and returns one. Failures are ``ApplicationError`` whose ``type`` is the class of ``FailureType``.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum

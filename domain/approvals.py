@@ -4,6 +4,8 @@ The models only; which steps a quote needs is decided in ``domain.discount``, wh
 ``domain.authority``, and when they fall due in ``domain.calendar``.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum

@@ -4,6 +4,8 @@ These are results, small enough for a workflow's history: totals, counts and has
 read again, by hash, where they are needed.
 """
 
+from __future__ import annotations
+
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum

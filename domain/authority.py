@@ -4,6 +4,8 @@ Authority comes from two sides that must agree: the policy names who is asked, a
 the directory grants now. Nobody decides their own request or one they co-own, whatever roles they hold.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Final
 

@@ -4,6 +4,8 @@ Local working time is turned into instants day by day, so that a night in which 
 business hour. Everything that goes in and comes out is UTC.
 """
 
+from __future__ import annotations
+
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final

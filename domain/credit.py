@@ -5,6 +5,8 @@ until its order is there; until then the book holds its amount, and a deal is co
 by the book before its order is visible in Finance, by Finance afterwards.
 """
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum

@@ -1,5 +1,7 @@
 """What a deal and its customer's credit ledger say to each other."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 
 from domain.assessment import CreditDecision, CreditFacts

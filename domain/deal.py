@@ -6,6 +6,8 @@ Facts of the quote carry their revision; an older one is recorded as stale and c
 Finance are kept under their numbers (``domain.deal_state``), so their order does not matter.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any

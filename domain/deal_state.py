@@ -4,6 +4,8 @@ Facts of Finance (packing slips, invoices) are kept under their document numbers
 so that a document told twice, late or out of order leaves the same state (invariant I13).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal

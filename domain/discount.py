@@ -4,6 +4,8 @@ Every rule that matches contributes its step (no first match wins); a step bring
 it; the reasons are written with the numbers that made the rule match.
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,5 +1,7 @@
 """Why a deal waits, what would unblock it, and how it looks to people: text made from the state, nothing more."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 
 from domain.assessment import CreditStatus

@@ -1,5 +1,7 @@
 """What can happen to a deal. Each fact names one thing that is true from now on; ``domain.deal`` says what follows."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 

@@ -3,6 +3,8 @@
 All of it is Finance's word, read or reported; nothing here is computed by us.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 

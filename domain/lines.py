@@ -4,6 +4,8 @@ Quantities only ever move by a named operation that checks what must always hold
 quietly break the arithmetic of a deal: what breaks it is refused with a code and becomes a person's business.
 """
 
+from __future__ import annotations
+
 from decimal import Decimal
 
 from pydantic import Field
@@ -82,7 +84,7 @@ class LineLedger(Record):
             if quantity > most
         )
 
-    def ship(self, quantity: Decimal) -> "LineLedger":
+    def ship(self, quantity: Decimal) -> LineLedger:
         """Ship more of the line.
 
         Raises:
@@ -90,7 +92,7 @@ class LineLedger(Record):
         """
         return self._moved(shipped=self.shipped + self._above_zero(quantity))
 
-    def invoice(self, quantity: Decimal) -> "LineLedger":
+    def invoice(self, quantity: Decimal) -> LineLedger:
         """Invoice some of what was shipped.
 
         Raises:
@@ -98,7 +100,7 @@ class LineLedger(Record):
         """
         return self._moved(invoiced=self.invoiced + self._above_zero(quantity))
 
-    def take_back(self, quantity: Decimal) -> "LineLedger":
+    def take_back(self, quantity: Decimal) -> LineLedger:
         """Receive a return.
 
         Raises:
@@ -106,7 +108,7 @@ class LineLedger(Record):
         """
         return self._moved(returned=self.returned + self._above_zero(quantity))
 
-    def credit(self, quantity: Decimal) -> "LineLedger":
+    def credit(self, quantity: Decimal) -> LineLedger:
         """Credit some of what was invoiced.
 
         Raises:
@@ -114,7 +116,7 @@ class LineLedger(Record):
         """
         return self._moved(credited=self.credited + self._above_zero(quantity))
 
-    def cancel(self, quantity: Decimal) -> "LineLedger":
+    def cancel(self, quantity: Decimal) -> LineLedger:
         """Cancel some of what is not shipped.
 
         Raises:
@@ -125,11 +127,11 @@ class LineLedger(Record):
             raise self._violation("BELOW_SHIPPED", f"{text}; the rest comes back as a return")
         return self._moved(cancelled=self.cancelled + quantity)
 
-    def cancel_remainder(self) -> "LineLedger":
+    def cancel_remainder(self) -> LineLedger:
         """Cancel all that is not shipped; nothing open changes nothing."""
         return self._moved(cancelled=self.cancelled + self.open_to_ship)
 
-    def change_order(self, ordered: Decimal) -> "LineLedger":
+    def change_order(self, ordered: Decimal) -> LineLedger:
         """Order more or less of the line.
 
         Args:
@@ -144,7 +146,7 @@ class LineLedger(Record):
             raise self._violation("BELOW_SHIPPED", f"{text}; the rest comes back as a return")
         return changed
 
-    def observe(self, *, shipped: Decimal, invoiced: Decimal) -> "LineLedger":
+    def observe(self, *, shipped: Decimal, invoiced: Decimal) -> LineLedger:
         """Take over the totals Finance reports; a total below what is known already is an older report, and ignored.
 
         Reports may come twice and in any order: the result is the same as in order and once.
@@ -156,7 +158,7 @@ class LineLedger(Record):
             raise self._violation("BAD_QTY", f"totals {plain(shipped)} shipped and {plain(invoiced)} invoiced")
         return self._moved(shipped=max(shipped, self.shipped), invoiced=max(invoiced, self.invoiced))
 
-    def _moved(self, **quantities: Decimal) -> "LineLedger":
+    def _moved(self, **quantities: Decimal) -> LineLedger:
         after = self.model_copy(update=quantities)
         if after.violations:
             raise after.violations[0]

@@ -4,6 +4,8 @@ Every message has an id of its own; a second delivery of the same id changes not
 message is read back by the query ``outcome(message_id)``.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum

@@ -4,6 +4,8 @@ One place rounds money. Finance is the calculator of record; what is computed he
 them against a policy, or splits a total so that its parts add up again.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

@@ -1,5 +1,7 @@
 """The key under which Finance holds a deal's order: the same however often it is computed."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 

@@ -4,6 +4,8 @@ Roles are those of the token a person signs in with: app roles of the registrati
 (``sales_manager``) or for one (``sales_manager.usmf``). A person who is only named somewhere has none.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +21,7 @@ class Person(Record):
     roles: tuple[str, ...] = ()
 
     @classmethod
-    def from_claims(cls, claims: Mapping[str, Any]) -> "Person":
+    def from_claims(cls, claims: Mapping[str, Any]) -> Person:
         """The person of an ID token or access token of Entra in v2.0 format.
 
         Raises:
@@ -34,7 +36,7 @@ class Person(Record):
         )
 
     @property
-    def named(self) -> "Person":
+    def named(self) -> Person:
         """The person without the roles of the moment: what records keep."""
         return self.model_copy(update={"roles": ()})
 
@@ -43,7 +45,7 @@ class Person(Record):
         """The name, or the object id where there is none."""
         return self.name or self.oid
 
-    def is_same(self, other: "Person | None") -> bool:
+    def is_same(self, other: Person | None) -> bool:
         """Whether both are the same directory object; its id is compared without regard to case."""
         return other is not None and self.oid.lower() == other.oid.lower()
 

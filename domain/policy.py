@@ -5,6 +5,8 @@ sense before it can decide anything, and name file, field and remedy when they d
 a version and a hash, which every decision records.
 """
 
+from __future__ import annotations
+
 import hashlib
 import re
 from datetime import date
@@ -72,7 +74,7 @@ class Condition(Record):
     than: Number | dict[Currency, Number] | None = Field(None, description="For net: an amount per currency")
 
     @model_validator(mode="after")
-    def _complete(self) -> "Condition":
+    def _complete(self) -> Condition:
         if self.value is Tested.BELOW_FLOOR:
             if self.op is not None or self.than is not None:
                 raise ValueError("below_floor is yes or no: leave out op and than")
@@ -115,7 +117,7 @@ class DiscountPolicy(Record):
     sod: SegregationOfDuties = SegregationOfDuties()
 
     @model_validator(mode="after")
-    def _whole(self) -> "DiscountPolicy":
+    def _whole(self) -> DiscountPolicy:
         ids = [rule.id for rule in self.rules]
         if len(set(ids)) != len(ids):
             raise ValueError(f"rules: ids must differ, got {', '.join(ids)}")
@@ -166,7 +168,7 @@ class CreditLimits(Record):
     )
     single_order: Number | None = Field(None, gt=0, description="Refuse a single order above this")
 
-    def over(self, base: "CreditLimits") -> "CreditLimits":
+    def over(self, base: CreditLimits) -> CreditLimits:
         """These limits where set, and elsewhere those of ``base``."""
         return base.model_copy(update=self.model_dump(exclude_none=True))
 
@@ -197,7 +199,7 @@ class CreditPolicy(Record):
     release: ReleaseDefaults
 
     @model_validator(mode="after")
-    def _default_complete(self) -> "CreditPolicy":
+    def _default_complete(self) -> CreditPolicy:
         if self.default.threshold_pct is None:
             raise ValueError("default.threshold_pct: say how much of the limit may be used, e.g. 100")
         return self
@@ -222,7 +224,7 @@ class AuthorityPolicy(Record):
     companies: dict[Company, dict[str, tuple[str, ...]]] = Field(description="Company → role → keys of people")
 
     @model_validator(mode="after")
-    def _known(self) -> "AuthorityPolicy":
+    def _known(self) -> AuthorityPolicy:
         for company, roles in self.companies.items():
             for role, keys in roles.items():
                 unknown = [key for key in keys if key not in self.people]
@@ -247,7 +249,7 @@ class PublishedCalendars(Record):
     companies: dict[Company, BusinessHours]
 
     @model_validator(mode="after")
-    def _sound(self) -> "PublishedCalendars":
+    def _sound(self) -> PublishedCalendars:
         for company, hours in self.companies.items():
             problem = _calendar_problem(hours)
             if problem:

@@ -5,6 +5,8 @@ less than Finance's list price, or what the rep entered, whichever is larger, so
 rounding hides it. Percentages are not rounded; the matrix compares them as they are.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

@@ -1,5 +1,7 @@
 """The quote as it is sold: lines, totals and the hash that an approval holds on to."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from datetime import date

@@ -4,6 +4,8 @@ Values are frozen: a rule returns a new value and never changes one it was given
 reading, so that a history written by a newer version still loads in an older one during a rolling deploy.
 """
 
+from __future__ import annotations
+
 from pydantic import BaseModel, ConfigDict
 
 

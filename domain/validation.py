@@ -3,6 +3,8 @@
 Each problem names the field and says what to do, because it is the rep who reads it, in Sales.
 """
 
+from __future__ import annotations
+
 import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date

@@ -1,5 +1,7 @@
 """What a running deal shows of itself: the answers to its queries, for the web pages, the JSON API and operators."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum

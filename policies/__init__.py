@@ -4,6 +4,8 @@ The packaged files are the default. A folder given by the installation replaces 
 taken from the package.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import Any, Final, TypeVar

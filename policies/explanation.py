@@ -1,5 +1,7 @@
 """A policy in words, for the people who answer for it and those it decides about (``q2c policy explain``)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final

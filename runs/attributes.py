@@ -1,5 +1,7 @@
 """Search attributes as typed keys: what lists, tiles and the inbox are made of."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Ids, message names and search attributes: each defined once, for workflows, web and command line alike."""
 
+from __future__ import annotations
+
 from typing import Final
 
 # Workflow types

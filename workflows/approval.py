@@ -5,6 +5,8 @@ Nothing is ever approved by the passing of time: a step that is not decided in i
 person, and in the end the request expires.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

@@ -5,6 +5,8 @@ show yet, applies the rule and remembers. It keeps the queue of held deals and w
 or a higher limit may have helped. It is rebuilt from nothing by the deals' next questions.
 """
 
+from __future__ import annotations
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 

@@ -3,6 +3,8 @@
 The stages themselves are in ``workflows.quote_to_cash``, what people say in ``workflows.people``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any

@@ -5,6 +5,8 @@ it sweeps one company's changes, all deals in one reading, so that the work grow
 many deals wait. It also keeps the events whose deal was not known when they came, and tries them again.
 """
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
 
 from temporalio import workflow

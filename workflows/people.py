@@ -3,6 +3,8 @@
 A message never harms a run: it is applied, or refused with a code and written down.
 """
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
@@ -140,7 +142,7 @@ class Hearing(Deal):
                     )
                 )
 
-    def _release(self, said: VerifiedMessage, person: Person, put: "_Command") -> str:
+    def _release(self, said: VerifiedMessage, person: Person, put: _Command) -> str:
         state, policy = self._state, self._state.policy
         held = state.credit_decision
         try:

@@ -3,6 +3,8 @@
 The check is a local activity: its result is in the history, so that a key rotated later changes no replay.
 """
 
+from __future__ import annotations
+
 from datetime import timedelta
 
 from temporalio import workflow

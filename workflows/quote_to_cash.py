@@ -6,6 +6,8 @@
 they change nothing more than told once and in order.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta

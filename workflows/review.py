@@ -1,5 +1,7 @@
 """Reads a quote's lines once for a person who decides; the lines stay out of the deal's own history."""
 
+from __future__ import annotations
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():

@@ -5,6 +5,8 @@ parked: it says why and what would help, and waits for a person to retry it, sup
 No step fails the workflow for a reason a person could mend.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar

@@ -1,5 +1,7 @@
 """What the HTTP clients must know of the machine they run on."""
 
+from __future__ import annotations
+
 from ipaddress import ip_address
 
 

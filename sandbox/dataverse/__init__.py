@@ -3,6 +3,8 @@
 `Dataverse` is the environment, usable in-process; `build_app` serves it.
 """
 
+from __future__ import annotations
+
 from sandbox.dataverse.app import build_app
 from sandbox.dataverse.environment import Dataverse
 from sandbox.dataverse.errors import DataverseError

@@ -3,6 +3,8 @@
 `Finance(origin)` is the environment (add companies, load data, post, query); `build_app(finance, authority)` serves it.
 """
 
+from __future__ import annotations
+
 from sandbox.finance.app import build_app
 from sandbox.finance.books import Company, CreditSettings
 from sandbox.finance.credit import Exposure

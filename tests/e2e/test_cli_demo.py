@@ -1,5 +1,7 @@
 """`q2c demo --auto` on a machine of its own ports: every kind of decision, and a verdict another program can read."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess

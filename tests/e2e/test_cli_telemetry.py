@@ -3,6 +3,8 @@
 A collector of the test's own takes OTLP over HTTP, as the real one does.
 """
 
+from __future__ import annotations
+
 import json
 import threading
 import time

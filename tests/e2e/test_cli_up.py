@@ -1,5 +1,7 @@
 """`q2c up` as another program uses it: one ready line, parts that answer, a doctor that agrees, a clean end."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal

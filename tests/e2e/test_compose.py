@@ -4,6 +4,8 @@ There is no container engine where these tests run: the file is held against the
 and against what the code needs.
 """
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path

@@ -4,6 +4,8 @@ The world stands in for the activities, not for the systems: these tests are of 
 sandbox cannot make happen on demand. What the activities really do is tested against the sandbox.
 """
 
+from __future__ import annotations
+
 import sysconfig
 import uuid
 from collections.abc import AsyncIterator

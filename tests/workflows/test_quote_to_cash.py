@@ -1,5 +1,7 @@
 """The deal as a process: order of events, time, failures and people."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,5 +1,7 @@
 """Quotes, people and facts in the words of the tests: only what a test is about has to be said."""
 
+from __future__ import annotations
+
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

@@ -1,5 +1,7 @@
 """The deal as a state machine: what a fact changes, what it never changes, in whatever order facts come."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,5 +1,7 @@
 """Two deals never use the same credit, a deal is counted exactly once, and whom credit may help is woken."""
 
+from __future__ import annotations
+
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal

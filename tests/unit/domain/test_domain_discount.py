@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from datetime import timedelta
 from decimal import Decimal
 

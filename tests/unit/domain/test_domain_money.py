@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import ast
 from decimal import Decimal, FloatOperation
 from pathlib import Path

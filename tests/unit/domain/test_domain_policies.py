@@ -1,5 +1,7 @@
 """The policies' files: what is shipped, what an installation may replace, and what is refused with a remedy."""
 
+from __future__ import annotations
+
 import uuid
 from decimal import Decimal
 from pathlib import Path

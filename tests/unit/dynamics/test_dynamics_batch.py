@@ -1,5 +1,7 @@
 """The multipart form of a batch, both ways, with answers in the shapes Microsoft documents."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 
 import pytest

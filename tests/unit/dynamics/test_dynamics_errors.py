@@ -1,5 +1,7 @@
 """The table from an answer to an error class: every row, and the answers each stands for."""
 
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
 

@@ -1,5 +1,7 @@
 """How values are spelled in URLs of the two systems, and how numbers travel in JSON."""
 
+from __future__ import annotations
+
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID

@@ -1,5 +1,7 @@
 """Which price agreement holds, how a net is put to Finance, how an invoice's copy adds up."""
 
+from __future__ import annotations
+
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any

@@ -1,5 +1,7 @@
 """A deal's Actions are counted as Temporal's page "Actions" says."""
 
+from __future__ import annotations
+
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 

@@ -1,5 +1,7 @@
 """Policies written for a data set are policies the product can load."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import yaml

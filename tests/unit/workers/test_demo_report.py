@@ -1,5 +1,7 @@
 """The demo's verdict finds what does not agree, and its summary has the keys that others read."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal

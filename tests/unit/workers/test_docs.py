@@ -1,5 +1,7 @@
 """docs/settings.md lists every variable there is, as the code has it."""
 
+from __future__ import annotations
+
 from itertools import groupby
 from pathlib import Path
 

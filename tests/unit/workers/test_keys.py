@@ -1,5 +1,7 @@
 """The key pair of decisions."""
 
+from __future__ import annotations
+
 import json
 import stat
 

@@ -1,5 +1,7 @@
 """Children of the stack: their output is kept, they end when asked, and they end when their parent dies."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import signal

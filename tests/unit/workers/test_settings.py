@@ -1,5 +1,7 @@
 """Settings: the sandbox is the default, a tenant is set by variables alone, and errors name the variable."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """The development server comes up with what the product needs, and a worker refuses one that lacks it."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
