@@ -12,6 +12,7 @@ COPY cli cli
 COPY demo demo
 COPY domain domain
 COPY dynamics dynamics
+COPY ledger ledger
 COPY policies policies
 COPY runs runs
 COPY sandbox sandbox

@@ -94,7 +94,7 @@ async def _checks() -> AsyncIterator[Check]:
     policy, check = _policies(settings)
     yield check
     yield _decision_keys(settings)
-    async for check in _temporal():
+    async for check in _temporal(settings):
         yield check
     if policy is not None:
         async for check in _dynamics(settings, policy):
@@ -125,10 +125,10 @@ def _decision_keys(settings: Settings) -> Check:
     return Check(name, True, f"{len(public.keys)} public, the private one among them")
 
 
-async def _temporal() -> AsyncIterator[Check]:
+async def _temporal(settings: Settings) -> AsyncIterator[Check]:
     try:
-        client = await connect(start_telemetry("q2c-doctor", environment={}))
-    except TemporalUnusable as error:
+        client = await connect(start_telemetry("q2c-doctor", environment={}), settings.codec)
+    except (TemporalUnusable, SettingsError) as error:
         yield Check("Temporal", False, str(error))
         return
     yield Check("Temporal", True, client.service_client.config.target_host)

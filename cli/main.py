@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from cli.codec import app as codec_app
 from workers.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 policy_app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
+app.add_typer(codec_app, name="codec")
 
 PortsOption = Annotated[
     Literal["fixed", "auto"], typer.Option(help="fixed: the documented ports; auto: free ones, told in the ready line")
@@ -173,9 +175,15 @@ async def _expecting_failures(main: Coroutine[Any, Any, int]) -> int:
 
 @app.command()
 def keys() -> None:
-    """Make the key pair that signs decisions, unless there is one."""
-    from workers.keys import ensure_decision_keys
+    """Make the keys that are missing: those that sign decisions, and those that seal payloads. None is replaced."""
+    from runs.codec_keys import KeyFileError, ensure_codec_keys
+    from workers.keys import KeyPairIncomplete, ensure_decision_keys
 
-    decision = _settings().decision
-    ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
-    print(f"private: {decision.private_key_file}\npublic:  {decision.public_keys_file}")  # noqa: T201  # its output
+    settings = _settings()
+    decision, sealing = settings.decision, settings.codec.keys_file
+    try:
+        ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+        ensure_codec_keys(sealing)
+    except (KeyPairIncomplete, KeyFileError) as error:
+        _fail(str(error))
+    print(f"private: {decision.private_key_file}\npublic:  {decision.public_keys_file}\nsealing: {sealing}")  # noqa: T201

@@ -102,7 +102,7 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console | 
 
 async def _run_on(stack: Stack, options: DemoOptions, out: Console, stop: asyncio.Event) -> int:
     """Run the demo on a stack until it has ended, somebody stops it, or the stack fails."""
-    client = await connect(start_telemetry("q2c-demo", environment={}), stack.environment())
+    client = await connect(start_telemetry("q2c-demo", environment={}), stack.codec, stack.environment())
     async with Desk(stack.info().desk) as desk:
         running = asyncio.create_task(Demo(options, stack, client, desk, out).run())
         holding = asyncio.create_task(stack.hold_until(stop))

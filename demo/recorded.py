@@ -17,6 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.converter import WorkflowSerializationContext
 
 from demo.actions import HistoryCost, history_cost
 from domain.views import DealView
@@ -71,7 +72,7 @@ async def read_run(client: Client, row: DealRow) -> Run:
     """A deal with its history; of an ended one the state is its result, of a running one it is asked."""
     handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
     events = [event async for event in handle.fetch_history_events()]
-    deal = await _result(client, events[-1])
+    deal = await _result(client, row.workflow_id, events[-1])
     if deal is None:
         deal = await handle.query(STATE, result_type=DealView)
     cost = history_cost(events)
@@ -81,11 +82,12 @@ async def read_run(client: Client, row: DealRow) -> Run:
     return Run(deal, frozenset(_waits(events)), cost)
 
 
-async def _result(client: Client, last: HistoryEvent) -> DealView | None:
+async def _result(client: Client, workflow_id: str, last: HistoryEvent) -> DealView | None:
     if last.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
         return None
     payloads = last.workflow_execution_completed_event_attributes.result.payloads
-    (deal,) = await client.data_converter.decode(payloads, [DealView])
+    place = WorkflowSerializationContext(client.namespace, workflow_id)
+    (deal,) = await client.data_converter.with_context(place).decode(payloads, [DealView])
     return deal if isinstance(deal, DealView) else None
 
 

@@ -25,8 +25,9 @@ import structlog
 
 from demo.processes import ChildProcess, free_ports, port_is_free
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
+from runs.codec_keys import ensure_codec_keys
 from workers.keys import ensure_decision_keys
-from workers.settings import Settings
+from workers.settings import CodecSettings, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -53,11 +54,12 @@ class Ports:
     dataverse: int = 8444
     finance: int = 8445
     desk: int = 8446
+    codec: int = 8234
     worker_health: int = 8090
 
     @classmethod
     def free(cls) -> Ports:
-        """Eight ports nobody uses now."""
+        """Ports nobody uses now."""
         return cls(*free_ports(len(cls.__dataclass_fields__)))
 
     def taken(self) -> dict[str, int]:
@@ -96,6 +98,7 @@ class StackInfo:
     dataverse: str
     finance: str
     desk: str
+    codec: str
     ca_file: str
     tenant: str
     client_id: str
@@ -147,6 +150,26 @@ class Stack:
         return f"http://127.0.0.1:{self.ports.worker_health}"
 
     @property
+    def codec_url(self) -> str:
+        """Origin of the codec server, which opens sealed payloads for Temporal Web."""
+        return f"http://127.0.0.1:{self.ports.codec}"
+
+    @property
+    def codec(self) -> CodecSettings:
+        """How this stack seals, and its codec server: on the loopback address, for this Temporal Web, no sign-in.
+
+        The keys are the stack's own, unless the settings name some.
+        """
+        hosts = ("localhost", "127.0.0.1")
+        named = "keys_file" in self.settings.codec.model_fields_set
+        return CodecSettings(
+            keys_file=self.settings.codec.keys_file.resolve() if named else self.state_dir / "codec-keys.json",
+            port=self.ports.codec,
+            origins=",".join(f"http://{host}:{self.ports.temporal_ui}" for host in hosts),
+            sign_in=False,
+        )
+
+    @property
     def decision_files(self) -> tuple[Path, Path]:
         """Private key and public keys of decisions."""
         return self.state_dir / "decision-key.json", self.state_dir / "decision-jwks.json"
@@ -168,6 +191,10 @@ class Stack:
             "Q2C_STATE_DIR": str(self.state_dir),
             "Q2C_DECISION_PRIVATE_KEY_FILE": str(private_key),
             "Q2C_DECISION_PUBLIC_KEYS_FILE": str(public_keys),
+            "Q2C_CODEC_KEYS_FILE": str(self.codec.keys_file),
+            "Q2C_CODEC_PORT": str(self.codec.port),
+            "Q2C_CODEC_ORIGINS": self.codec.origins,
+            "Q2C_CODEC_SIGN_IN": str(self.codec.sign_in).lower(),
             "Q2C_DATAVERSE_WEBHOOK_KEY": self._secrets["webhook"],
             "Q2C_FINANCE_EVENTS_SECRET": self._secrets["events"],
             "Q2C_WEB_PORT": str(self.ports.web),
@@ -206,12 +233,14 @@ class Stack:
             raise StackFailed(f"These ports are in use: {named}. Stop what uses them, or add --ports auto.")
         self.state_dir.mkdir(parents=True, exist_ok=True)
         ensure_decision_keys(*self.decision_files)
+        ensure_codec_keys(self.codec.keys_file)
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 await asyncio.gather(self._start_temporal(), self._start_sandbox())
                 if self.options.policies:
                     self._policies = await self.options.policies(self.sandbox["desk"], self.state_dir)
                 wanted = {
+                    "codec": (True, f"{self.codec_url}/health/ready"),
                     "web": (self.options.web, f"{self.web_url}/health/ready"),
                     "worker": (self.options.worker, f"{self.worker_health_url}/health/ready"),
                 }
@@ -228,7 +257,9 @@ class Stack:
 
     async def _start_temporal(self) -> None:
         child = self._child(
-            "temporal", dev_server_command(self.ports.temporal, self.ports.temporal_ui), dict(os.environ)
+            "temporal",
+            dev_server_command(self.ports.temporal, self.ports.temporal_ui, codec=self.codec_url),
+            dict(os.environ),
         )
         await child.start()
         await self._ready_or_ended(child, wait_ready(self.temporal_address))
@@ -318,6 +349,7 @@ class Stack:
             temporal=self.temporal_address,
             temporal_ui=f"http://localhost:{self.ports.temporal_ui}",
             web=self.web_url,
+            codec=self.codec_url,
             **{
                 name: self.sandbox[name]
                 for name in ("entra", "dataverse", "finance", "desk", "ca_file", "tenant", "client_id", "client_secret")
@@ -348,7 +380,7 @@ class Stack:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
-        for group in (("worker", "web"), ("sandbox", "temporal")):
+        for group in (("worker", "web"), ("codec", "sandbox", "temporal")):
             await asyncio.gather(*(self.children[name].stop(STOP_TIMEOUT) for name in group if name in self.children))
         with contextlib.suppress(FileNotFoundError):
             (self.state_dir / "pids.json").unlink()

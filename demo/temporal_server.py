@@ -35,8 +35,14 @@ def temporal_binary() -> Path:
     return path
 
 
-def dev_server_command(port: int, ui_port: int) -> list[str]:
-    """The command line of a development server on the loopback address with the product's search attributes."""
+def dev_server_command(port: int, ui_port: int, *, codec: str = "") -> list[str]:
+    """The command line of a development server on the loopback address with the product's search attributes.
+
+    Args:
+        port: of its frontend.
+        ui_port: of Temporal Web.
+        codec: origin of the codec server Temporal Web asks; without one it shows sealed payloads as they are.
+    """
     command = [
         str(temporal_binary()),
         *("server", "start-dev"),
@@ -48,6 +54,8 @@ def dev_server_command(port: int, ui_port: int) -> list[str]:
         # The demo moves the clock of a single run, to show a quote that expires.
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     ]
+    if codec:
+        command += ["--ui-codec-endpoint", codec]
     for name, kind in ATTRIBUTES.items():
         command += ["--search-attribute", f"{name}={kind}"]
     return command

@@ -22,7 +22,8 @@ from typing import Any
 
 import httpx
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+
+from tests.sealing import KEYS_FILE, SEALING
 
 PATIENCE = 30.0
 """Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
@@ -157,7 +158,11 @@ class Stack:
         The sweeps rest for an hour: what the product learns, it learns from webhooks and business events.
         """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
-        settings = {"Q2C_STATE_DIR": str(state_dir), "Q2C_WORKER_SWEEP_SECONDS": "3600"}
+        settings = {
+            "Q2C_STATE_DIR": str(state_dir),
+            "Q2C_WORKER_SWEEP_SECONDS": "3600",
+            "Q2C_CODEC_KEYS_FILE": str(KEYS_FILE),
+        }
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "up", "--ports", "auto"],
             stdout=subprocess.PIPE,
@@ -214,7 +219,7 @@ class Stack:
 
     async def temporal(self) -> Client:
         """A client of the stack's Temporal, to read histories; it tells nothing to a deal."""
-        return await Client.connect(self.ready["temporal"], data_converter=pydantic_data_converter)
+        return await Client.connect(self.ready["temporal"], plugins=[SEALING])
 
     # --- what there is to act on -----------------------------------------------------------------------------------
 

@@ -125,6 +125,23 @@ class DecisionSettings(_Group):
     """Public keys (JWKS): only the worker needs it. Several keys may stand in it while one replaces another."""
 
 
+class CodecSettings(_Group):
+    """How everything in Temporal is sealed, and who may read it there."""
+
+    keys_file: Path = Path(".q2c/codec-keys.json")
+    """Keys (JWKS) that seal every payload: all processes of the product need the same file. Made by `q2c keys`."""
+    compress: bool = False
+    """Pack payloads above 1 KiB before they are sealed. Smaller histories; sizes tell more about contents."""
+    host: str = "127.0.0.1"
+    """Address the codec server listens on."""
+    port: int = Field(default=8234, ge=0, le=65535)
+    """Port the codec server listens on."""
+    origins: str = "http://localhost:8233"
+    """Origins of Temporal Web that may ask the codec server, separated by commas."""
+    sign_in: bool = True
+    """Whether a reader must show a token of Entra ID. Off is possible for the sandbox on the loopback address only."""
+
+
 class WorkerSettings(_Group):
     """The worker process."""
 
@@ -173,6 +190,7 @@ class Settings(BaseSettings):
     finance: FinanceSettings = FinanceSettings()
     web: WebSettings = WebSettings()
     decision: DecisionSettings = DecisionSettings()
+    codec: CodecSettings = CodecSettings()
     worker: WorkerSettings = WorkerSettings()
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
 """The one way a process of the product connects to Temporal.
 
-Worker, web and command line must agree on the data converter and carry trace context, or one writes what another cannot
-read. Address, namespace, API key and TLS come from Temporal's own `TEMPORAL_*` variables or its TOML profile, so that
-the `temporal` command line and the product always talk to the same place.
+Worker, web and command line must seal alike and carry trace context, or one writes what another cannot read.
+Address, namespace, API key and TLS come from Temporal's own `TEMPORAL_*` variables or its TOML profile, so that the
+`temporal` command line and the product always talk to the same place.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from datetime import timedelta
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from runs.names import ATTRIBUTES
+from workers.sealing import sealing_of
+from workers.settings import CodecSettings
 from workers.telemetry import Telemetry
 
 DEFAULT_ADDRESS = "localhost:7233"
@@ -28,22 +29,25 @@ class TemporalUnusable(Exception):
     """Temporal cannot be reached or is not set up for the product; the text says what to do."""
 
 
-async def connect(telemetry: Telemetry, environment: Mapping[str, str] | None = None) -> Client:
+async def connect(telemetry: Telemetry, codec: CodecSettings, environment: Mapping[str, str] | None = None) -> Client:
     """Connect to Temporal.
 
     Args:
         telemetry: of this process.
+        codec: where the keys are that seal every payload.
         environment: where Temporal's variables are read from; this process's own when absent.
 
     Raises:
+        SettingsError: the codec's keys cannot be used.
         TemporalUnusable: the server does not answer.
     """
+    sealed = sealing_of(codec)
     given = ClientConfig.load_client_connect_config(override_env_vars=environment)
     config = {"target_host": DEFAULT_ADDRESS, **given}
     try:
         return await Client.connect(
             **config,  # type: ignore[arg-type]  # a TypedDict loses its types when a default is put under it
-            data_converter=pydantic_data_converter,
+            plugins=[sealed],
             interceptors=telemetry.interceptors,
             runtime=telemetry.runtime,
             connect_timeout=CONNECT_TIMEOUT,

@@ -42,11 +42,12 @@ async def run_web(settings: Settings, telemetry: Telemetry) -> int:
         Exit code.
 
     Raises:
+        SettingsError: the codec's keys cannot be used.
         TemporalUnusable: Temporal does not answer.
         OSError: the port is taken.
     """
     with stop_signals() as stop:
-        client: Client = await connect(telemetry)
+        client: Client = await connect(telemetry, settings.codec)
         async with serve(create_app(web_config(settings), client), settings.web.host, settings.web.port) as port:
             log.info("web ready", port=port, url=settings.web.url)
             await stop.wait()

@@ -116,11 +116,12 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
         Exit code.
 
     Raises:
+        SettingsError: the codec's keys cannot be used.
         TemporalUnusable: Temporal does not answer or lacks a search attribute.
         OSError: the health port is taken.
     """
     with stop_signals() as stop:
-        client = await connect(telemetry)
+        client = await connect(telemetry, settings.codec)
         await require_attributes(client)
         work = compose(settings, client)
         workers = build_workers(client, settings, work)

@@ -1,5 +1,7 @@
 """Records the histories that the replay test holds: one of each way a deal can go, on a real stack.
 
+They are sealed under the fixed keys of `tests/sealing.py`, and a replay opens them as the product does.
+
 Run it from the project's root when a workflow has a new way to go, and add to the recorded files; an old file stays
 for as long as a run of its kind may still be alive anywhere: `uv run python -m tests.replay.record [NAME …]`
 """

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from demo.temporal_server import NAMESPACE
+from tests.sealing import SEALING
 from workers.composition import WORKFLOWS
 from workers.worker import workflow_runner
 
@@ -26,18 +28,23 @@ def recorded(history: Path, **renamed: str) -> WorkflowHistory:
     for before, after in renamed.items():
         assert f'"name": "{before}"' in content
         content = content.replace(f'"name": "{before}"', f'"name": "{after}"')
-    return WorkflowHistory.from_json(history.stem, content)
+    return WorkflowHistory.from_json(started(history)["workflowId"], content)
+
+
+def started(history: Path) -> dict[str, Any]:
+    """How a recorded run began. Its payloads are sealed for its workflow id, so it replays under that id only."""
+    begun: dict[str, Any] = json.loads(history.read_text())["events"][0]["workflowExecutionStartedEventAttributes"]
+    return begun
 
 
 def workflow_type(history: Path) -> str:
-    events = json.loads(history.read_text())["events"]
-    return str(events[0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"])
+    return str(started(history)["workflowType"]["name"])
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_run_replays(history: Path) -> None:
     replayer = Replayer(
-        workflows=list(WORKFLOWS), data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
+        workflows=list(WORKFLOWS), namespace=NAMESPACE, plugins=[SEALING], workflow_runner=workflow_runner()
     )
     await replayer.replay_workflow(recorded(history))
 
@@ -51,7 +58,7 @@ async def test_a_run_of_other_code_does_not_replay() -> None:
     """The test above can fail: a history with a step the code does not take is refused."""
     (source,) = (history for history in HISTORIES if history.stem == "happy_path")
     replayer = Replayer(
-        workflows=list(WORKFLOWS), data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
+        workflows=list(WORKFLOWS), namespace=NAMESPACE, plugins=[SEALING], workflow_runner=workflow_runner()
     )
     with pytest.raises(Exception, match=r"[Nn]ondeterminism"):
         await replayer.replay_workflow(recorded(source, mark_quote="close_quote"))

@@ -18,11 +18,9 @@ from typing import Any
 import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
@@ -47,7 +45,8 @@ from domain.messages import (
 )
 from domain.people import Person
 from runs import names
-from workers.worker import PASSED_THROUGH
+from tests.sealing import SEALING
+from workers.worker import workflow_runner
 from workflows.approval import Approval
 from workflows.credit_ledger import CreditLedger
 from workflows.quote_to_cash import QuoteToCash
@@ -342,7 +341,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(binary),
         dev_server_extra_args=extra,
-        data_converter=pydantic_data_converter,
+        plugins=[SEALING],
     ) as env:
         yield env
 
@@ -359,7 +358,6 @@ async def stage(
     suffix = uuid.uuid4().hex[:8]
     for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
-    runner = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
     finance, sales = ScriptedFinance(world), ScriptedSales(world)
     client = environment.client
     cases = Worker(
@@ -367,7 +365,7 @@ async def stage(
         task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger],
         activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_message],
-        workflow_runner=runner,
+        workflow_runner=workflow_runner(),
     )
     fin = Worker(
         client,

@@ -13,7 +13,6 @@ import pytest
 from starlette.applications import Starlette
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from web_standins import WORKFLOWS, Scene
@@ -28,6 +27,7 @@ from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Direc
 from sandbox.entra.directory import Person as User
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
+from tests.sealing import SEALING
 from web.app import create_app
 from web.config import WebConfig
 from workers.keys import ensure_decision_keys
@@ -94,7 +94,7 @@ async def dev_server() -> WorkflowEnvironment:
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         search_attributes=list(KEYS.values()),
-        data_converter=pydantic_data_converter,
+        plugins=[SEALING],
         dev_server_log_level="never",
     )
 

@@ -270,7 +270,7 @@ async def test_an_outcome_that_is_not_known_in_time_is_recorded(
 
 async def test_a_deal_that_has_ended_refuses_commands(http: httpx.AsyncClient, tenant: Tenant, stage: Stage) -> None:
     handle = await stage.case(scenes.case("CMD-3"))
-    await handle.signal("end")
+    await handle.signal("end", "the test is over")
     await handle.result()
     answer = await http.post("/api/v1/cases/usmf/CMD-3/commands/retry", json={}, headers=tenant.bearer("otto"))
     problem(answer, 409, "ILLEGAL_TRANSITION")

@@ -13,6 +13,7 @@ import web_scenes as scenes
 from conftest import EVENTS_SECRET, WEBHOOK_KEY, Stage, dev_server
 from temporalio.client import Client
 
+from domain.credit_ledger import LedgerStart
 from domain.messages import CustomerChanged, FinanceEventKind, SalesEventKind
 from dynamics.business_events import Malformed, read_report
 from dynamics.webhooks import Malformed as MalformedContext
@@ -308,7 +309,10 @@ async def test_finance_events_reach_the_deals_of_their_orders_and_the_customers_
     one = await stage.case(scenes.shipping("FIN-1").model_copy(update={"order_number": "Q2C-FIN1"}))
     two = await stage.case(scenes.shipping("FIN-2").model_copy(update={"order_number": "Q2C-FIN2"}))
     ledger = await temporal.start_workflow(
-        names.CREDIT_LEDGER, id=names.ledger_id("usmf", "US-777"), task_queue=names.DEAL_QUEUE
+        names.CREDIT_LEDGER,
+        LedgerStart(company="usmf", customer_account="US-777"),
+        id=names.ledger_id("usmf", "US-777"),
+        task_queue=names.DEAL_QUEUE,
     )
     slip = SLIP | {"SalesOrderId": "Q2C-FIN1", "PackingSlipId": "PS-77"}
     assert (await event(http, business_event("Q2CPackingSlipPostedBusinessEvent", **slip))).status_code == 202
@@ -331,7 +335,7 @@ async def test_an_order_no_deal_is_known_for_goes_to_the_feed(
     http: httpx.AsyncClient, temporal: Client, stage: Stage
 ) -> None:
     ended = await stage.case(scenes.shipping("FIN-3").model_copy(update={"order_number": "Q2C-FIN3"}))
-    await ended.signal("end")
+    await ended.signal("end", "the test is over")
     await ended.result()
     for order, invoice in (("Q2C-FIN3", "INV-LATE"), ("Q2C-STRANGE", "INV-STRANGE")):
         fields = INVOICE | {"SalesOrderId": order, "InvoiceId": invoice}

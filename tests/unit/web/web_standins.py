@@ -73,7 +73,7 @@ class StandInCase:
         self.told.append(f"late: {claims(message)['aud']}")
 
     @workflow.signal
-    def end(self) -> None:
+    def end(self, why: str) -> None:
         self.ended = True
 
     @workflow.query(name=names.STATE)
@@ -197,7 +197,7 @@ class StandInLedger:
         self.told: list[CustomerChanged] = []
 
     @workflow.run
-    async def run(self) -> None:
+    async def run(self, start: RawValue) -> None:
         await workflow.wait_condition(lambda: False)
 
     @workflow.signal(name=names.CUSTOMER_CHANGED)

@@ -12,6 +12,8 @@ from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from demo.processes import ChildProcess, free_ports
 from demo.temporal_server import dev_server_command, wait_ready
 from runs.names import ATTRIBUTES
+from tests.sealing import KEYS_FILE
+from workers.settings import CodecSettings
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, require_attributes
 
@@ -31,7 +33,7 @@ async def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def test_every_search_attribute_is_registered_and_a_missing_one_stops_the_worker(address):
-    client = await connect(start_telemetry("test", environment={}))
+    client = await connect(start_telemetry("test", environment={}), CodecSettings(keys_file=KEYS_FILE))
     assert await missing_attributes(client) == {}
     await require_attributes(client)
 
@@ -47,4 +49,4 @@ async def test_a_server_that_does_not_answer_is_named(monkeypatch):
     (port,) = free_ports(1)
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(TemporalUnusable, match=f"127.0.0.1:{port}.*TEMPORAL_ADDRESS"):
-        await connect(start_telemetry("test", environment={}))
+        await connect(start_telemetry("test", environment={}), CodecSettings(keys_file=KEYS_FILE))

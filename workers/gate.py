@@ -1,0 +1,325 @@
+"""The border of every run: what reaches a workflow was sealed by the product for exactly this place in it.
+
+The codec opens payloads and says what each was sealed for; it does not know where they arrived. Here both meet. What
+does not fit is turned into what a run can live with, and is counted and logged:
+
+- a **start**: the run fails at once, visibly, before its code ran; nothing is retried forever;
+- a **signal** is dropped; an **update** or **query** is refused, and its sender is told;
+- the result or failure of an **activity** or **child**: the step has failed with `PayloadRefused`, and is parked.
+
+It also counts payloads: every message of ours carries one argument, so that a handler is never called with none or two.
+On the way out it marks what each payload is for. It stands outside the workflow sandbox, around every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from typing import Any, Final
+
+import structlog
+from opentelemetry import metrics
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, RetryState
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import SerializationContext
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+    WorkflowRunner,
+)
+from temporalio.workflow import Info
+
+from runs.codec import (
+    ANSWER,
+    BY_HAND,
+    INPUT,
+    RESULT,
+    Addressed,
+    PayloadRefused,
+    child_of,
+    continued_from,
+    mark,
+    open_by_hand,
+    purpose_of,
+    query_of,
+    refused,
+    signal_of,
+    start_of,
+    update_of,
+    why_refused,
+)
+
+log = structlog.get_logger(__name__)
+
+_FAILURE_TYPE: Final = PayloadRefused.__name__
+_STARTED_AGAIN: Final = (
+    ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY,
+    ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE,
+)
+
+
+class GuardedRunner(WorkflowRunner):
+    """Runs workflows as another runner does, each behind the gate."""
+
+    def __init__(self, inner: WorkflowRunner) -> None:
+        """Guard the runs of ``inner``."""
+        self._inner = inner
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """See base class."""
+        self._inner.prepare_workflow(defn)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """See base class."""
+        return Gate(self._inner.create_instance(det), det.info)
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        """See base class."""
+        self._inner.set_worker_level_failure_exception_types(types)
+
+
+class Gate(WorkflowInstance):
+    """One run, and what may pass to and from it."""
+
+    def __init__(self, inner: WorkflowInstance, info: Info) -> None:
+        """Guard one run."""
+        self._inner = inner
+        self._info = info
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Let pass what fits, hand it to the run, and mark what comes out."""
+        kept = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
+        if len(kept) < len(act.jobs):
+            del act.jobs[:]
+            act.jobs.extend(kept)
+        completion = self._inner.activate(act)
+        for command in completion.successful.commands:
+            self._address(command)
+        return completion
+
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
+        """See base class."""
+        return self._inner.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: Any) -> Any:
+        """See base class."""
+        return self._inner.get_external_store_context(command_info)
+
+    def get_info(self) -> Info:
+        """See base class."""
+        return self._inner.get_info()
+
+    def get_thread_id(self) -> int | None:
+        """See base class."""
+        return self._inner.get_thread_id()
+
+    # What comes in
+
+    def _admit(self, job: WorkflowActivationJob, *, replaying: bool) -> bool:
+        """Whether a job may reach the run; what it carries is replaced where it cannot be believed."""
+        match job.WhichOneof("variant"):
+            case "initialize_workflow":
+                start = job.initialize_workflow
+                why = _one(start.arguments, self._start_purpose(start))
+                self._count("start", self._info.workflow_type, why, replaying, start.identity)
+            case "signal_workflow":
+                signal = job.signal_workflow
+                why = _one(signal.input, signal_of(signal.signal_name))
+                self._count("signal", signal.signal_name, why, replaying, signal.identity)
+                return not why
+            case "do_update":
+                why = _one(job.do_update.input, update_of(job.do_update.name))
+                self._count("update", job.do_update.name, why, replaying, job.do_update.meta.identity)
+            case "query_workflow":
+                query = job.query_workflow
+                why = _question(query.arguments, query_of(query.query_type))
+                self._count("query", query.query_type, why, replaying, "")
+            case "resolve_activity":
+                why = _resolved(job.resolve_activity.result, _of_activity)
+                self._count("activity", "", why, replaying, "")
+            case "resolve_child_workflow_execution":
+                why = _resolved(job.resolve_child_workflow_execution.result, _of_child)
+                self._count("child", "", why, replaying, "")
+        return True
+
+    def _start_purpose(self, start: Any) -> str:
+        if start.continued_from_execution_run_id and start.continued_initiator not in _STARTED_AGAIN:
+            return continued_from(start.continued_from_execution_run_id)
+        if start.HasField("parent_workflow_info"):
+            return child_of(start.parent_workflow_info.run_id)
+        return start_of(self._info.workflow_type)
+
+    def _count(self, kind: str, name: str, why: str, replaying: bool, sender: str) -> None:
+        if not why or replaying:
+            return
+        _refusals().add(1, {"kind": kind, "workflow_type": self._info.workflow_type})
+        log.warning(
+            "a payload was refused",
+            kind=kind,
+            name=name[:200],
+            why=why,
+            sender=sender[:200],
+            workflow_id=self._info.workflow_id,
+            run_id=self._info.run_id,
+        )
+
+    # What goes out
+
+    def _address(self, command: WorkflowCommand) -> None:
+        """Mark what a command carries with what it is for."""
+        kind = command.WhichOneof("variant")
+        body: Any = getattr(command, kind or "", None)
+        match kind:
+            case "schedule_activity" | "schedule_local_activity":
+                _mark_all(body.arguments, INPUT)
+            case "start_child_workflow_execution":
+                _mark_all(body.input, child_of(self._info.run_id))
+                # The summary is the child's, and is read there.
+                for text in ("summary", "details"):
+                    if command.user_metadata.HasField(text):
+                        mark(getattr(command.user_metadata, text), "", target=body.workflow_id)
+            case "continue_as_new_workflow_execution":
+                _mark_all(body.arguments, continued_from(self._info.run_id))
+            case "signal_external_workflow_execution":
+                _mark_all(body.args, signal_of(body.signal_name))
+            case "complete_workflow_execution":
+                mark(body.result, RESULT)
+            case "respond_to_query" if body.HasField("succeeded"):
+                mark(body.succeeded.response, ANSWER)
+            case "update_response" if body.HasField("completed"):
+                mark(body.completed, ANSWER)
+
+
+def _mark_all(payloads: Iterable[Payload], purpose: str) -> None:
+    for payload in payloads:
+        mark(payload, purpose)
+
+
+def _one(arguments: MutableSequence[Payload], purpose: str) -> str:
+    """Make sure that the one argument was sealed for ``purpose``; why not, where it was not."""
+    if len(arguments) != 1:
+        why = f"it carries {len(arguments)} payloads in place of one"
+    else:
+        why = _why_not(arguments[0], purpose)
+    if why:
+        del arguments[:]
+        arguments.append(refused(why))
+    return why
+
+
+def _question(arguments: MutableSequence[Payload], purpose: str) -> str:
+    """Make sure that arguments of a query were sealed for it, or typed through the codec server."""
+    why = ""
+    for index, argument in enumerate(arguments):
+        if argument.metadata.get("encoding") == BY_HAND.encode():
+            arguments[index].CopyFrom(open_by_hand(argument))
+        elif found := _why_not(argument, purpose):
+            why = found
+            arguments[index].CopyFrom(refused(found))
+    return why
+
+
+def _why_not(payload: Payload, purpose: str) -> str:
+    found = purpose_of(payload)
+    if found is None:
+        return why_refused(payload)
+    return "" if found == purpose else f"it was sealed for {found or 'something else'}, not for {purpose}"
+
+
+def _is_result(payload: Payload) -> str:
+    found = purpose_of(payload)
+    if found is None:
+        return why_refused(payload)
+    return "" if found.rpartition("/")[2] == RESULT else f"it was sealed for {found or 'something else'}, not a result"
+
+
+def _of_activity(cause: Failure) -> Failure:
+    failure = Failure(message="Activity task failed", cause=cause)
+    failure.activity_failure_info.retry_state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+    return failure
+
+
+def _of_child(cause: Failure) -> Failure:
+    failure = Failure(message="Child Workflow execution failed", cause=cause)
+    failure.child_workflow_execution_failure_info.retry_state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+    return failure
+
+
+def _resolved(resolution: Any, envelope: Callable[[Failure], Failure]) -> str:
+    """Make sure that a step was answered by a worker of ours; what is not becomes the failure of the step.
+
+    Args:
+        resolution: how an activity or child ended, changed in place.
+        envelope: wraps a failure as the server would.
+
+    Returns:
+        Why it is refused; empty where it is not.
+    """
+    outcome = resolution.WhichOneof("status")
+    if outcome == "completed":
+        has_result = resolution.completed.HasField("result")
+        why = _is_result(resolution.completed.result) if has_result else "it carries no payload"
+        if why:
+            resolution.failed.failure.CopyFrom(envelope(_failure(f"The result of this step is refused: {why}.")))
+        return why
+    if outcome in ("failed", "cancelled"):
+        failure = getattr(resolution, outcome).failure
+        why = _unproven(failure)
+        if why:
+            text = f"This step was said to have failed, and that is refused: {why}."
+            # The envelope, which names activity or child, is the server's own; what a worker said is below it.
+            inner = failure.cause if failure.HasField("cause") else failure
+            inner.CopyFrom(_failure(text))
+        return why
+    return ""
+
+
+def _unproven(failure: Failure) -> str:
+    """Why the words of a failure are not those of a worker of ours; the server's own failures have none."""
+    kind = failure.WhichOneof("failure_info")
+    if failure.HasField("encoded_attributes"):
+        if why := why_refused(failure.encoded_attributes):
+            return why
+    elif kind == "application_failure_info":
+        return "it was not reported by a worker of ours"
+    details = {
+        "application_failure_info": failure.application_failure_info.details,
+        "canceled_failure_info": failure.canceled_failure_info.details,
+        "timeout_failure_info": failure.timeout_failure_info.last_heartbeat_details,
+    }.get(kind or "")
+    for payload in details.payloads if details is not None else ():
+        if why := why_refused(payload):
+            return why
+    return _unproven(failure.cause) if failure.HasField("cause") else ""
+
+
+def _failure(text: str) -> Failure:
+    failure = Failure(message=text)
+    failure.application_failure_info.type = _FAILURE_TYPE
+    failure.application_failure_info.non_retryable = True
+    return failure
+
+
+def _refusals() -> metrics.Counter:
+    return metrics.get_meter("q2c").create_counter(
+        "q2c_payloads_refused", description="Payloads that were not sealed by the product for where they arrived"
+    )
+
+
+class MarksResults(Interceptor):
+    """Marks what an activity returns as its result, so that no other payload of it passes for one."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See base class."""
+        return _MarkingInbound(next)
+
+
+class _MarkingInbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        return Addressed(RESULT, await super().execute_activity(input))
