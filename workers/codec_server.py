@@ -10,12 +10,12 @@ Without a sign-in it serves the sandbox on the loopback address, and refuses to 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -134,9 +134,11 @@ async def _asked(request: Request, reader: Reader) -> tuple[Person | None, str, 
     if not namespace:
         raise Problem(400, "BAD_REQUEST", "The header X-Namespace is missing: it says which namespace to read.")
     try:
-        body = json.loads(await request.body())
+        body = from_json(await request.body())
+        if not isinstance(body, dict):
+            raise ValueError("not an object")
         payloads = list(ParseDict(body, Payloads()).payloads)
-    except (ValueError, ParseError, RecursionError) as error:
+    except (ValueError, ParseError) as error:
         raise Problem(400, "BAD_REQUEST", 'The body is not {"payloads": […]} as protobuf JSON.') from error
     if len(payloads) > MAX_PAYLOADS:
         raise Problem(413, "TOO_LARGE", f"Ask for at most {MAX_PAYLOADS} payloads at a time.")
