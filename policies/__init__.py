@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from domain.audit import RetentionPolicy
 from domain.policy import (
     AuthorityPolicy,
     CreditPolicy,
@@ -27,7 +28,7 @@ from domain.policy import (
 from domain.record import Record
 from policies.explanation import explain
 
-__all__ = ["FILES", "explain", "load"]
+__all__ = ["FILES", "explain", "load", "retention"]
 
 FILES: Final = (
     "discount.yaml",
@@ -95,6 +96,18 @@ def load(path: Path | None = None) -> Policy:
         entity_map=_read(path, "entity_map.yaml", EntityMap),
         tolerances=_read(path, "tolerances.yaml", TolerancePolicy),
     )
+
+
+def retention(path: Path | None = None) -> RetentionPolicy:
+    """How long audit records are kept.
+
+    Args:
+        path: folder whose ``audit.yaml`` replaces the packaged one; None for the packaged one.
+
+    Raises:
+        PolicyError: the file cannot be read, or what it says makes no sense; the text says where.
+    """
+    return _read(path, "audit.yaml", RetentionPolicy)
 
 
 def _read(folder: Path | None, name: str, model: type[FileModel]) -> FileModel:

@@ -1,0 +1,217 @@
+"""What is written down forever of a deal: who did what, when, why, and what it changed.
+
+A deal keeps what the audit store has not acknowledged yet in an ``Outbox`` that is part of its state. It sends a batch
+whenever it starts to wait or ends, waits for the answer no longer than a bound, and keeps what was not acknowledged
+for the next time. What is left at its end is handed to a process of its own (``workflows.audit``). So a deal never
+waits for the store, and nothing is lost while the store is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import Field
+
+from domain import facts
+from domain.facts import Fact
+from domain.people import SYSTEM, Person
+from domain.record import Record
+from domain.views import TimelineEntry
+
+BATCH: Final = 50
+"""Records sent at a time."""
+MOST_REFUSALS: Final = 100
+"""Refusals kept for sending, each with its words; of more than these only their number is kept."""
+WORDS: Final = 4_000
+"""Characters of a text that are kept: what a comment may hold."""
+CODE: Final = 200
+"""Characters of a code, an id or a fact that are kept."""
+FIRST_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PAUSE: Final = timedelta(hours=1)
+"""How long a deal leaves the store alone after it did not answer: doubled from the first to the longest."""
+
+
+class AuditKind(StrEnum):
+    """What a record is about."""
+
+    TRANSITION = "transition"
+    DECISION = "decision"
+    REFUSAL = "refusal"
+    ATTEMPT = "attempt"
+    POLICY = "policy"
+    PEOPLE = "people"
+    INTEGRITY = "integrity"
+    RETENTION = "retention"
+
+
+class AuditRecord(Record):
+    """One line of the audit. Only ``actor``, ``what`` and ``why`` hold personal data, never another field."""
+
+    record_id: str = Field(description="The same id for the same line, however often it is sent")
+    n: int = Field(0, description="Its number in its deal, counted from 1; 0 where it belongs to none")
+    company: str = Field(description="Legal entity, lower case")
+    deal_id: str = Field("", description="Workflow id of the deal; empty where it belongs to none")
+    kind: AuditKind
+    event: str = Field(description="What happened, as a code")
+    at: datetime = Field(description="When it happened, UTC")
+    actor: Person = Field(description="Who did it")
+    what: str = Field("", description="What happened, in words")
+    why: str = Field("", description="The reason given, in the words of who gave it")
+    before: str = ""
+    after: str = ""
+    code: str = Field("", description="Refusal code; empty where it was taken")
+    policy_version: str = ""
+    envelope_id: str = Field("", description="Id of the signed message it rests on")
+    envelope_hash: str = Field("", description="SHA-256 of the signed message, hexadecimal")
+    facts: dict[str, str] = Field(default_factory=dict, description="Numbers of documents, amounts, levels")
+
+
+class AuditBatch(Record):
+    """Records of one deal on their way to the store, in their order."""
+
+    records: tuple[AuditRecord, ...]
+
+
+class AuditReceipt(Record):
+    """What the store has."""
+
+    through: int = Field(description="Number of the last record of the batch that is stored for good")
+    stored: int = 0
+    known: int = Field(0, description="Were stored before")
+    conflicts: int = Field(0, description="Had the id of another record; written down as errors of integrity")
+
+
+class Outbox(Record):
+    """The records of a deal that the store has not acknowledged."""
+
+    next_n: int = 1
+    pending: tuple[AuditRecord, ...] = ()
+    uncounted: int = Field(0, description="Refusals beyond those kept, of which only the number is known")
+    failures: int = Field(0, description="How often in a row the store did not answer")
+    resting_until: datetime | None = None
+
+    def add(self, record: AuditRecord, *, run_id: str) -> Outbox:
+        """The outbox with one more record; it is given its number and id here.
+
+        Args:
+            record: what happened.
+            run_id: of the run that adds it: a run that is reset tells its own story again, under ids of its own.
+        """
+        refusals = sum(kept.kind is AuditKind.REFUSAL for kept in self.pending)
+        if record.kind is AuditKind.REFUSAL and refusals >= MOST_REFUSALS:
+            return self.model_copy(update={"uncounted": self.uncounted + 1})
+        numbered = record.model_copy(update={"n": self.next_n, "record_id": f"{record.deal_id}/{run_id}/{self.next_n}"})
+        return self.model_copy(update={"pending": (*self.pending, numbered), "next_n": self.next_n + 1})
+
+    def counted(self, *, company: str, deal_id: str, at: datetime, run_id: str) -> Outbox:
+        """The outbox with a record of how many refusals were not kept, where there were any. Do this before a batch."""
+        if not self.uncounted:
+            return self
+        summary = AuditRecord(
+            record_id="",
+            company=company,
+            deal_id=deal_id,
+            kind=AuditKind.ATTEMPT,
+            event="RefusalsNotListed",
+            at=at,
+            actor=SYSTEM,
+            what=f"{self.uncounted} more refused messages",
+            facts={"count": str(self.uncounted)},
+        )
+        return self.model_copy(update={"uncounted": 0}).add(summary, run_id=run_id)
+
+    def due(self, now: datetime) -> bool:
+        """Whether something is to be sent and the store is not left alone for a while."""
+        return bool(self.pending) and (self.resting_until is None or now >= self.resting_until)
+
+    def batch(self) -> AuditBatch:
+        """The oldest records, as many as are sent at a time."""
+        return AuditBatch(records=self.pending[:BATCH])
+
+    def acknowledged(self, receipt: AuditReceipt) -> Outbox:
+        """The outbox without what the store has."""
+        left = tuple(record for record in self.pending if record.n > receipt.through)
+        return self.model_copy(update={"pending": left, "failures": 0, "resting_until": None})
+
+    def unanswered(self, now: datetime) -> Outbox:
+        """The outbox after the store did not answer: everything is kept, and sent again later."""
+        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE)
+        return self.model_copy(update={"failures": self.failures + 1, "resting_until": now + pause})
+
+
+def of_entry(
+    entry: TimelineEntry,
+    *,
+    company: str,
+    deal_id: str,
+    fact: Fact | None = None,
+    why: str = "",
+    envelope_id: str = "",
+    envelope_hash: str = "",
+) -> AuditRecord:
+    """The record of a line of a deal's timeline. It raises nothing, whatever the line holds: too much is cut.
+
+    Args:
+        entry: the line.
+        company: legal entity, lower case.
+        deal_id: workflow id of the deal.
+        fact: what the line is about: its numbers of documents and amounts are recorded as well.
+        why: the reason a person gave.
+        envelope_id: id of the signed message it rests on, where a person said it.
+        envelope_hash: SHA-256 of that message.
+    """
+    kind = AuditKind.TRANSITION if entry.accepted else AuditKind.REFUSAL
+    if entry.accepted and envelope_id:
+        kind = AuditKind.DECISION
+    return AuditRecord(
+        record_id="",
+        company=company[:CODE],
+        deal_id=deal_id[:CODE],
+        kind=kind,
+        event=entry.event[:CODE],
+        at=entry.at,
+        actor=entry.actor.named,
+        what=entry.text[:WORDS],
+        why=why[:WORDS],
+        before=entry.before[:CODE],
+        after=entry.after[:CODE],
+        code=entry.code[:CODE],
+        policy_version=entry.policy_version[:CODE],
+        envelope_id=envelope_id[:CODE],
+        envelope_hash=envelope_hash[:CODE],
+        facts={"stage": str(entry.stage), "version": str(entry.version), **(facts_of(fact) if fact else {})},
+    )
+
+
+def facts_of(fact: Fact) -> dict[str, str]:
+    """Numbers of documents and amounts a fact carries, as text."""
+    read = _FACTS.get(type(fact))
+    return {name: str(value)[:CODE] for name, value in read(fact).items()} if read else {}
+
+
+_FACTS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    facts.Submitted: lambda f: {"revision": f.revision},
+    facts.ApprovalAsked: lambda f: {"approval": f.n, "level": max(step.level for step in f.plan.steps)},
+    facts.ApprovalEnded: lambda f: {"approval": f.n, "outcome": f.result.status},
+    facts.OrderCreated: lambda f: {"order": f.order_number, "net": f.net},
+    facts.OrderConfirmed: lambda f: {"confirmation": f.confirmation_number},
+    facts.ShipmentPosted: lambda f: {"slip": f.slip},
+    facts.InvoicesRecorded: lambda f: {"invoices": ",".join(f.numbers)},
+    facts.StepParked: lambda f: {"cause": f.parked.cause},
+}
+"""What is kept of a fact beside its words, by its type."""
+
+
+class RetentionPolicy(Record):
+    """How long records are kept, by company (policies/audit.yaml)."""
+
+    version: str
+    default_years: int = Field(7, ge=1, le=100)
+    years: dict[str, int] = Field(default_factory=dict, description="By company, where it differs")
+
+    def years_of(self, company: str) -> int:
+        """Years a company's records are kept."""
+        return self.years.get(company, self.default_years)

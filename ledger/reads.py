@@ -1,0 +1,171 @@
+"""Reads the audit: of a deal, a company, a period, page by page. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import Select, select
+
+from domain.audit import AuditKind
+from domain.people import Person
+from domain.record import Record
+from ledger.chain import ChainCheck, Finding, moment
+from ledger.database import Database
+from ledger.tables import CHAINS, CHECKPOINTS, PEOPLE, RECORDS, WORDS
+
+PAGE = 200
+MOST = 1_000
+"""Records of a page, at most."""
+
+
+class AuditRow(Record):
+    """A stored record, as people read it."""
+
+    company: str
+    seq: int
+    record_id: str
+    deal_id: str
+    kind: AuditKind
+    event: str
+    at: datetime
+    recorded_at: datetime
+    actor: Person
+    what: str
+    why: str
+    before: str
+    after: str
+    code: str
+    policy_version: str
+    envelope_id: str
+    envelope_hash: str
+    facts: dict[str, str] = Field(default_factory=dict)
+    hash: str
+
+
+class AuditReader:
+    """The audit, read only."""
+
+    def __init__(self, database: Database) -> None:
+        """Read a database."""
+        self._database = database
+
+    async def page(
+        self,
+        company: str,
+        *,
+        deal_id: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Collection[AuditKind] = (),
+        after_seq: int = 0,
+        limit: int = PAGE,
+    ) -> list[AuditRow]:
+        """Records of a company in their order.
+
+        Args:
+            company: legal entity, lower case.
+            deal_id: workflow id of one deal; all where empty.
+            since: recorded at or after.
+            until: recorded before.
+            kinds: of these kinds; of all where empty.
+            after_seq: number of the last record of the page before.
+            limit: at most this many, and never more than 1,000.
+        """
+        query = _rows(company, since, until, after_seq)
+        if deal_id:
+            query = query.where(RECORDS.c.deal_id == deal_id)
+        if kinds:
+            query = query.where(RECORDS.c.kind.in_([str(kind) for kind in kinds]))
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query.limit(min(limit, MOST)))).mappings().all()
+        return [readable(dict(row)) for row in found]
+
+    async def rows(
+        self, company: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Every record of a company with all that its check needs, in one state of the database."""
+        async with self._database.reading() as connection:
+            result = await connection.stream(_rows(company, since, until, 0))
+            async for row in result.mappings():
+                yield dict(row)
+
+    async def companies(self) -> list[str]:
+        """Companies that have a chain."""
+        async with self._database.reading() as connection:
+            return list((await connection.execute(select(CHAINS.c.company).order_by(CHAINS.c.company))).scalars())
+
+    async def chain(self, company: str) -> dict[str, Any] | None:
+        """The end of a company's chain, and how far retention went."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(CHAINS).where(CHAINS.c.company == company))).mappings().first()
+        return dict(row) if row else None
+
+    async def checkpoints(self, company: str) -> list[dict[str, Any]]:
+        """What retention removed, oldest first."""
+        query = select(CHECKPOINTS).where(CHECKPOINTS.c.company == company).order_by(CHECKPOINTS.c.through_seq)
+        async with self._database.reading() as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    async def verify(self, company: str) -> tuple[ChainCheck, Finding | None]:
+        """Check a company's chain against itself: each record, the records retention left, and its end.
+
+        Returns:
+            The check, with the last record that holds; and the first that does not.
+        """
+        async with self._database.reading() as connection:
+            head = (await connection.execute(select(CHAINS).where(CHAINS.c.company == company))).mappings().one()
+            check = ChainCheck(company, after_seq=head["pruned_seq"], after_hash=head["pruned_hash"])
+            result = await connection.stream(_rows(company, None, None, 0))
+            async for row in result.mappings():
+                if check.finding is None:
+                    check.check(row)
+            check.ends(head["seq"], head["hash"])
+            query = select(CHECKPOINTS).where(CHECKPOINTS.c.company == company).order_by(CHECKPOINTS.c.through_seq)
+            marks = (await connection.execute(query)).mappings().all()
+        return check, check.finding or _checkpoints_wrong(company, head, marks)
+
+
+def _checkpoints_wrong(company: str, head: Any, marks: Any) -> Finding | None:
+    """The checkpoints must join without a gap, from the first record to where the records begin."""
+    seq, last = 0, "0" * 64
+    for mark in marks:
+        if (mark["from_seq"], mark["prev_hash"]) != (seq + 1, last):
+            return Finding(company=company, seq=mark["through_seq"], problem="checkpoint does not join the one before")
+        seq, last = mark["through_seq"], mark["last_hash"]
+    if (seq, last) != (head["pruned_seq"], head["pruned_hash"]):
+        return Finding(company=company, seq=head["pruned_seq"], problem="was removed without a checkpoint")
+    return None
+
+
+def _rows(company: str, since: datetime | None, until: datetime | None, after_seq: int) -> Select[Any]:
+    query = (
+        select(
+            RECORDS,
+            WORDS.c.salt.label("words_salt"),
+            WORDS.c.what,
+            WORDS.c.why,
+            PEOPLE.c.salt.label("actor_salt"),
+            PEOPLE.c.oid.label("actor_oid"),
+            PEOPLE.c.name.label("actor_name"),
+            PEOPLE.c.upn.label("actor_upn"),
+        )
+        .join(WORDS, (WORDS.c.company == RECORDS.c.company) & (WORDS.c.seq == RECORDS.c.seq))
+        .join(PEOPLE, PEOPLE.c.person_id == RECORDS.c.actor_id)
+        .where(RECORDS.c.company == company, RECORDS.c.seq > after_seq)
+        .order_by(RECORDS.c.seq)
+    )
+    if since is not None:
+        query = query.where(RECORDS.c.recorded_at >= moment(since))
+    if until is not None:
+        query = query.where(RECORDS.c.recorded_at < moment(until))
+    return query
+
+
+def readable(row: dict[str, Any]) -> AuditRow:
+    """A row as people read it."""
+    actor = Person(oid=row["actor_oid"] or row["actor_id"], name=row["actor_name"], upn=row["actor_upn"])
+    return AuditRow.model_validate(row | {"actor": actor, "facts": json.loads(row["facts"])})

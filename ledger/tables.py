@@ -1,0 +1,90 @@
+"""The ledger's tables for the audit. A migration in ``ledger/migrations`` makes them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+metadata = MetaData()
+
+PEOPLE: Final = Table(
+    "audit_people",
+    metadata,
+    Column("person_id", String(32), primary_key=True),
+    Column("oid", String(200), unique=True, nullable=True, comment="Entra object id, lower case; null once erased"),
+    Column("name", String(400), nullable=False),
+    Column("upn", String(400), nullable=False),
+    Column("salt", String(32), nullable=True, comment="null once erased"),
+    Column("erased_at", String(27), nullable=True),
+)
+"""People by a random id. The only place where a record's actor has a name."""
+
+CHAINS: Final = Table(
+    "audit_chains",
+    metadata,
+    Column("company", String(200), primary_key=True),
+    Column("seq", Integer, nullable=False, comment="of the last record"),
+    Column("hash", String(64), nullable=False, comment="of the last record"),
+    Column("last_at", String(27), nullable=False),
+    Column("pruned_seq", Integer, nullable=False, comment="records up to here were removed by retention"),
+    Column("pruned_hash", String(64), nullable=False),
+)
+"""The end of each company's chain: the row a writer locks."""
+
+RECORDS: Final = Table(
+    "audit_records",
+    metadata,
+    Column("company", String(200), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("record_id", String(700), nullable=False, unique=True),
+    Column("kind", String(20), nullable=False),
+    Column("event", String(200), nullable=False),
+    Column("at", String(27), nullable=False, comment="when it happened, ISO 8601, UTC"),
+    Column("recorded_at", String(27), nullable=False, comment="when it was stored, ISO 8601, UTC; never falls"),
+    Column("deal_id", String(400), nullable=False),
+    Column("actor_id", String(32), nullable=False),
+    Column("actor_seal", String(64), nullable=False),
+    Column("words_seal", String(64), nullable=False),
+    Column("before", String(200), nullable=False),
+    Column("after", String(200), nullable=False),
+    Column("code", String(200), nullable=False),
+    Column("policy_version", String(200), nullable=False),
+    Column("envelope_id", String(200), nullable=False),
+    Column("envelope_hash", String(200), nullable=False),
+    Column("facts", Text, nullable=False, comment="canonical JSON"),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    PrimaryKeyConstraint("company", "seq"),
+    Index("audit_records_by_deal", "deal_id", "seq"),
+    Index("audit_records_by_time", "company", "recorded_at"),
+)
+"""The chain. Nothing in it is personal data, and nothing in it is ever changed."""
+
+WORDS: Final = Table(
+    "audit_words",
+    metadata,
+    Column("company", String(200), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("salt", String(32), nullable=True, comment="null once a name in it was erased"),
+    Column("what", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    PrimaryKeyConstraint("company", "seq"),
+)
+"""The words of a record: free text, in which people may be named."""
+
+CHECKPOINTS: Final = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("company", String(200), nullable=False),
+    Column("through_seq", Integer, nullable=False),
+    Column("from_seq", Integer, nullable=False),
+    Column("first_at", String(27), nullable=False),
+    Column("last_at", String(27), nullable=False),
+    Column("prev_hash", String(64), nullable=False, comment="of the record before the first one removed"),
+    Column("last_hash", String(64), nullable=False, comment="of the last one removed"),
+    Column("made_at", String(27), nullable=False),
+    Column("signature", Text, nullable=False),
+    PrimaryKeyConstraint("company", "through_seq"),
+)
+"""What retention removed."""
