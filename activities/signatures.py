@@ -18,6 +18,7 @@ from pydantic import Field
 from temporalio import activity
 
 from domain.assessment import CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.audit import AuditBatch, AuditReceipt
 from domain.credit import ReleaseToken
 from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
@@ -319,6 +320,15 @@ class DecisionActivities:
     @activity.defn(name="verify_message")
     async def verify_message(self, proof: Proof) -> VerifiedMessage:
         """Check signature, audience and expiry of a signed message."""
+        raise NotImplementedError
+
+
+class AuditActivities:
+    """The audit store (task queue q2c; a local activity where a deal waits for it)."""
+
+    @activity.defn(name="record_audit")
+    async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
+        """Store a batch of records for good; the same batch again changes nothing."""
         raise NotImplementedError
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from cli.audit import app as audit_app
 from cli.codec import app as codec_app
+from cli.ledger import app as ledger_app
 from workers.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ app = typer.Typer(
 policy_app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(codec_app, name="codec")
+app.add_typer(audit_app, name="audit")
+app.add_typer(ledger_app, name="ledger")
 
 PortsOption = Annotated[
     Literal["fixed", "auto"], typer.Option(help="fixed: the documented ports; auto: free ones, told in the ready line")
@@ -183,6 +187,7 @@ def keys() -> None:
     decision, sealing = settings.decision, settings.codec.keys_file
     try:
         ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+        ensure_decision_keys(settings.audit.private_key_file, settings.audit.public_keys_file)
         ensure_codec_keys(sealing)
     except (KeyPairIncomplete, KeyFileError) as error:
         _fail(str(error))

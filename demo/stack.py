@@ -174,6 +174,11 @@ class Stack:
         """Private key and public keys of decisions."""
         return self.state_dir / "decision-key.json", self.state_dir / "decision-jwks.json"
 
+    @property
+    def audit_files(self) -> tuple[Path, Path]:
+        """Private key and public keys of the audit."""
+        return self.state_dir / "audit-key.json", self.state_dir / "audit-jwks.json"
+
     def environment(self) -> dict[str, str]:
         """The environment of a child: what the caller set, and on top of it where this stack's parts are.
 
@@ -191,6 +196,9 @@ class Stack:
             "Q2C_STATE_DIR": str(self.state_dir),
             "Q2C_DECISION_PRIVATE_KEY_FILE": str(private_key),
             "Q2C_DECISION_PUBLIC_KEYS_FILE": str(public_keys),
+            "Q2C_LEDGER_URL": f"sqlite:///{self.state_dir / 'ledger.db'}",
+            "Q2C_AUDIT_PRIVATE_KEY_FILE": str(self.audit_files[0]),
+            "Q2C_AUDIT_PUBLIC_KEYS_FILE": str(self.audit_files[1]),
             "Q2C_CODEC_KEYS_FILE": str(self.codec.keys_file),
             "Q2C_CODEC_PORT": str(self.codec.port),
             "Q2C_CODEC_ORIGINS": self.codec.origins,
@@ -233,6 +241,7 @@ class Stack:
             raise StackFailed(f"These ports are in use: {named}. Stop what uses them, or add --ports auto.")
         self.state_dir.mkdir(parents=True, exist_ok=True)
         ensure_decision_keys(*self.decision_files)
+        ensure_decision_keys(*self.audit_files)
         ensure_codec_keys(self.codec.keys_file)
         try:
             async with asyncio.timeout(START_TIMEOUT):

@@ -51,7 +51,7 @@ class AuditStore:
         stored = known = conflicts = 0
         for company, group in groupby(sorted(records, key=lambda record: record.company), lambda r: r.company):
             async with self._database.writing() as connection:
-                chain = await _Chain.locked(connection, company, self._now())
+                chain = await Chain.locked(connection, company, self._now())
                 outcome = await chain.append(list(group))
                 stored, known, conflicts = stored + outcome[0], known + outcome[1], conflicts + outcome[2]
             if chain.appended:
@@ -88,7 +88,7 @@ class AuditStore:
                 .values(oid=None, name="(erased)", upn="", salt=None, erased_at=moment(self._now()))
             )
             for company in sorted({company for company, _ in touched}):
-                chain = await _Chain.locked(connection, company, self._now())
+                chain = await Chain.locked(connection, company, self._now())
                 await chain.note(
                     AuditKind.PEOPLE,
                     "PersonErased",
@@ -99,7 +99,7 @@ class AuditStore:
         return len(touched)
 
 
-class _Chain:
+class Chain:
     """A company's chain while its end is locked."""
 
     def __init__(self, connection: AsyncConnection, company: str, head: Mapping[str, Any], now: datetime) -> None:
@@ -112,7 +112,7 @@ class _Chain:
         self._now = max(moment(now), str(head["last_at"]))
 
     @classmethod
-    async def locked(cls, connection: AsyncConnection, company: str, now: datetime) -> _Chain:
+    async def locked(cls, connection: AsyncConnection, company: str, now: datetime) -> Chain:
         """The chain, made where there is none; nobody else appends to it until the transaction ends.
 
         SQLite's transaction is the only one that writes. PostgreSQL locks the row of the chain's end.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -86,12 +86,6 @@ class ChainCheck:
         self.hash = after_hash
         self.erased = 0
         self.finding: Finding | None = None
-
-    def check_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Check rows until one is wrong."""
-        for row in rows:
-            if self.finding is None:
-                self.check(row)
 
     def check(self, row: Mapping[str, Any]) -> None:
         """Check the next record; its row holds the actor and the words with their salts beside the chained columns."""

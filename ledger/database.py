@@ -17,17 +17,22 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
 BUSY_SECONDS = 10
 """How long a writer waits for another one's transaction in SQLite."""
 
 
 class LedgerError(Exception):
     """The ledger's database cannot be used; the text says what to do and holds no password."""
+
+
+DATABASE_ERRORS: tuple[type[Exception], ...] = (LedgerError, SQLAlchemyError, OSError)
+"""What the database raises where it does not answer or refuses."""
 
 
 class Database:

@@ -75,7 +75,7 @@ class AuditReader:
             after_seq: number of the last record of the page before.
             limit: at most this many, and never more than 1,000.
         """
-        query = _rows(company, since, until, after_seq)
+        query = audit_rows(company, since, until, after_seq)
         if deal_id:
             query = query.where(RECORDS.c.deal_id == deal_id)
         if kinds:
@@ -89,7 +89,7 @@ class AuditReader:
     ) -> AsyncIterator[dict[str, Any]]:
         """Every record of a company with all that its check needs, in one state of the database."""
         async with self._database.reading() as connection:
-            result = await connection.stream(_rows(company, since, until, 0))
+            result = await connection.stream(audit_rows(company, since, until))
             async for row in result.mappings():
                 yield dict(row)
 
@@ -119,7 +119,7 @@ class AuditReader:
         async with self._database.reading() as connection:
             head = (await connection.execute(select(CHAINS).where(CHAINS.c.company == company))).mappings().one()
             check = ChainCheck(company, after_seq=head["pruned_seq"], after_hash=head["pruned_hash"])
-            result = await connection.stream(_rows(company, None, None, 0))
+            result = await connection.stream(audit_rows(company))
             async for row in result.mappings():
                 if check.finding is None:
                     check.check(row)
@@ -141,7 +141,10 @@ def _checkpoints_wrong(company: str, head: Any, marks: Any) -> Finding | None:
     return None
 
 
-def _rows(company: str, since: datetime | None, until: datetime | None, after_seq: int) -> Select[Any]:
+def audit_rows(
+    company: str, since: datetime | None = None, until: datetime | None = None, after_seq: int = 0
+) -> Select[Any]:
+    """The query for records with their actors and words, in their order."""
     query = (
         select(
             RECORDS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 metadata = MetaData()
 
@@ -43,7 +43,7 @@ RECORDS: Final = Table(
     Column("at", String(27), nullable=False, comment="when it happened, ISO 8601, UTC"),
     Column("recorded_at", String(27), nullable=False, comment="when it was stored, ISO 8601, UTC; never falls"),
     Column("deal_id", String(400), nullable=False),
-    Column("actor_id", String(32), nullable=False),
+    Column("actor_id", String(32), ForeignKey("audit_people.person_id"), nullable=False),
     Column("actor_seal", String(64), nullable=False),
     Column("words_seal", String(64), nullable=False),
     Column("before", String(200), nullable=False),

@@ -11,6 +11,7 @@ CREDIT_LEDGER: Final = "CreditLedger"
 SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
+AUDIT_DELIVERY: Final = "AuditDelivery"
 
 # Task queues: one a system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -76,6 +77,12 @@ def feed_id(system: str, company: str) -> str:
 def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str:
     """Workflow id of one reading of a quote's lines for a person who decides."""
     return f"review/{company}/{quote_number}/{revision}/{nonce}"
+
+
+def audit_delivery_id(deal_id: str, run_id: str) -> str:
+    """Workflow id of the delivery of a deal's last audit records: one for each of its runs."""
+    company, quote_number = parse_deal_id(deal_id)
+    return f"audit/{company}/{quote_number}/{run_id}"
 
 
 def parse_deal_id(workflow_id: str) -> tuple[str, str]:

@@ -56,7 +56,7 @@ WRITERS: Final = ("admin", "ops")
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_PAYLOADS: Final = 1_000
 
-_COMPANY_AT: Final = {"q2c": 1, "approval": 1, "credit": 1, "collections": 1, "review": 1, "feed": 2}
+_COMPANY_AT: Final = {"q2c": 1, "approval": 1, "credit": 1, "collections": 1, "review": 1, "audit": 1, "feed": 2}
 """Where the company stands in the workflow ids of each process (runs.names)."""
 
 Reader = Callable[[Request], Awaitable[Person | None]]

@@ -12,6 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from temporalio.client import Client
 
+from activities.audit import AuditDesk
 from activities.credit import CreditDesk
 from activities.decisions import DecisionVerifier
 from activities.feeds import FeedWork
@@ -22,17 +23,19 @@ from dynamics.core.auth import Credentials
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.opening import Ledger
 from runs.ledgers import Ledgers
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
 from workflows.approval import Approval
+from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import QuoteReview
 
-WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview)
+WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview, AuditDelivery)
 
 
 def compose(settings: Settings, client: Client) -> Work:
@@ -51,9 +54,10 @@ def compose(settings: Settings, client: Client) -> Work:
     feeds = FeedWork(client, sales_system, finance_system, policy)
     credit = CreditDesk(Ledgers(client), policy)
     decisions = DecisionVerifier(decision_keys(settings))
+    ledger = Ledger(settings.ledger.url.get_secret_value())
     work = Work(
         workflows=WORKFLOWS,
-        deal_activities=[credit.reserve_credit, decisions.verify_message],
+        deal_activities=[credit.reserve_credit, decisions.verify_message, AuditDesk(ledger).record_audit],
         dataverse_activities=[
             sales.mark_quote,
             sales.close_quote,
@@ -77,6 +81,7 @@ def compose(settings: Settings, client: Client) -> Work:
     )
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)
+    work.connections.push_async_callback(ledger.close)
     return work
 
 

@@ -142,6 +142,22 @@ class CodecSettings(_Group):
     """Whether a reader must show a token of Entra ID. Off is possible for the sandbox on the loopback address only."""
 
 
+class LedgerSettings(_Group):
+    """The product's own lasting records, outside Temporal."""
+
+    url: SecretStr = SecretStr("sqlite:///.q2c/ledger.db")
+    """Database: `sqlite:///path/to/file`, or `postgresql://user:password@host/database` (see `q2c ledger migrate`)."""
+
+
+class AuditSettings(_Group):
+    """The key pair that signs exports of the audit and the checkpoints of its retention (Ed25519, JSON Web Keys)."""
+
+    private_key_file: Path = Path(".q2c/audit-key.json")
+    """Private key: only who exports or prunes needs it."""
+    public_keys_file: Path = Path(".q2c/audit-jwks.json")
+    """Public keys (JWKS): for who verifies."""
+
+
 class WorkerSettings(_Group):
     """The worker process."""
 
@@ -191,6 +207,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     decision: DecisionSettings = DecisionSettings()
     codec: CodecSettings = CodecSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    audit: AuditSettings = AuditSettings()
     worker: WorkerSettings = WorkerSettings()
 
     @model_validator(mode="after")

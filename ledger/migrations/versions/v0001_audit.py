@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("at", _TIME, nullable=False),
         sa.Column("recorded_at", _TIME, nullable=False),
         sa.Column("deal_id", sa.String(400), nullable=False),
-        sa.Column("actor_id", sa.String(32), nullable=False),
+        sa.Column("actor_id", sa.String(32), sa.ForeignKey("audit_people.person_id"), nullable=False),
         sa.Column("actor_seal", _HASH, nullable=False),
         sa.Column("words_seal", _HASH, nullable=False),
         *(

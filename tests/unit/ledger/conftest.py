@@ -9,24 +9,16 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from demo.processes import free_ports
-from domain.audit import AuditKind, AuditRecord
-from domain.people import Person
 from ledger.audit import AuditStore
 from ledger.database import Database, migrate, open_database
 from ledger.reads import AuditReader
-
-MONA = Person(oid="800654ED-E59A-5376-A645-838605947A61", name="Mona Meyer", upn="mona@contoso.example")
-RITA = Person(oid="456fe869-4210-5090-b322-87651eebab41", name="Rita Reyes", upn="rita@contoso.example")
-AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 
 
 def postgresql_binaries() -> Path | None:
@@ -98,40 +90,3 @@ def store(database: Database) -> AuditStore:
 @pytest.fixture
 def reader(database: Database) -> AuditReader:
     return AuditReader(database)
-
-
-def record(n: int, **changes: Any) -> AuditRecord:
-    """A line of a deal of USMF by Mona."""
-    fields: dict[str, Any] = {
-        "record_id": f"q2c/usmf/Q-1/run-1/{n}",
-        "n": n,
-        "company": "usmf",
-        "deal_id": "q2c/usmf/Q-1",
-        "kind": AuditKind.TRANSITION,
-        "event": "Submitted",
-        "at": AT,
-        "actor": MONA,
-        "what": f"revision {n} submitted by Mona Meyer",
-        "why": "",
-        "before": "opportunity",
-        "after": "quote",
-        "policy_version": "2026-11-01#3",
-        "facts": {"revision": str(n)},
-    }
-    return AuditRecord(**fields | changes)
-
-
-async def tamper(url: str, *statements: str) -> None:
-    """What somebody with the database's password may do: switch the triggers off, and change what they like."""
-    sqlite = url.startswith("sqlite")
-    driver = ("sqlite:", "sqlite+aiosqlite:") if sqlite else ("postgresql:", "postgresql+psycopg:")
-    engine = create_async_engine(url.replace(*driver))
-    off = (
-        ["DROP TRIGGER audit_records_keep", "DROP TRIGGER audit_records_stay"]
-        if sqlite
-        else ["ALTER TABLE audit_records DISABLE TRIGGER ALL"]
-    )
-    async with engine.begin() as connection:
-        for statement in (*off, *statements):
-            await connection.execute(text(statement))
-    await engine.dispose()

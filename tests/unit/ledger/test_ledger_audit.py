@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import AT, MONA, RITA, record, tamper
+from ledger_makers import AT, MONA, RITA, record, tamper
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 

@@ -1,0 +1,240 @@
+"""What an auditor asks: who could do both, who decided beyond their authority, what has no proof behind it.
+
+Each report is a function of records and of facts given to it: who holds which role, what Finance knows. It reads
+nothing itself and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from domain.audit import AuditKind
+from domain.people import Person
+from domain.record import Record
+from ledger.reads import AuditRow
+
+CONFLICTS: Final[tuple[tuple[frozenset[str], frozenset[str], str], ...]] = (
+    (
+        frozenset({"sales_rep"}),
+        frozenset({"sales_manager", "sales_director", "cfo", "legal"}),
+        "could submit a quote and approve quotes",
+    ),
+    (
+        frozenset({"sales_rep"}),
+        frozenset({"credit_manager"}),
+        "could submit a quote and release its credit hold",
+    ),
+    (
+        frozenset({"ops", "admin"}),
+        frozenset({"sales_manager", "sales_director", "cfo", "legal", "credit_manager"}),
+        "could approve and steer the run of the same deal",
+    ),
+    (
+        frozenset({"auditor"}),
+        frozenset({"ops", "admin", "sales_rep", "sales_manager", "sales_director", "cfo", "legal", "credit_manager"}),
+        "could act and audit the same act",
+    ),
+)
+"""Roles that no person should hold for one company, and what they could do with both."""
+
+
+class Grant(Record):
+    """A role somebody holds; the company is empty where it holds for all."""
+
+    person: Person
+    role: str
+    company: str = ""
+    source: str = ""
+
+
+class Conflict(Record):
+    """A person who could do both."""
+
+    company: str
+    oid: str
+    name: str
+    roles: tuple[str, ...]
+    problem: str
+
+
+class RoleReview(Record):
+    """The roles of one person, for the yearly review."""
+
+    oid: str
+    name: str
+    upn: str
+    roles: tuple[str, ...]
+    decisions: int = 0
+    last_decision: str = ""
+
+
+class Anomaly(Record):
+    """A record an auditor has to look at."""
+
+    company: str
+    deal_id: str
+    seq: int = 0
+    name: str = ""
+    problem: str
+
+
+class Document(Record):
+    """A document the deals know of: a packing slip or an invoice."""
+
+    company: str
+    kind: str
+    number: str
+    deal_id: str = ""
+
+
+def grants_of(people: Iterable[Mapping[str, Any]]) -> list[Grant]:
+    """Roles from a list of people: ``oid``, ``name``, ``upn``, ``roles`` as Entra writes them (``role.company``).
+
+    Raises:
+        ValueError: a person has no ``oid`` or ``roles``.
+    """
+    grants = []
+    for entry in people:
+        if not isinstance(entry, Mapping) or not entry.get("oid") or not isinstance(entry.get("roles"), list):
+            raise ValueError(
+                'each person needs "oid" and "roles", e.g. {"oid": "…", "name": "…", "roles": ["ops.usmf"]}'
+            )
+        person = Person(oid=str(entry["oid"]), name=str(entry.get("name", "")), upn=str(entry.get("upn", "")))
+        for held in entry["roles"]:
+            role, _, company = str(held).partition(".")
+            grants.append(Grant(person=person, role=role, company=company, source="directory"))
+    return grants
+
+
+def conflicts(grants: Iterable[Grant], companies: Collection[str]) -> list[Conflict]:
+    """Who could do both, for each company; a role of all companies counts for each."""
+    held: dict[tuple[str, str], set[str]] = {}
+    names: dict[str, Person] = {}
+    for grant in grants:
+        oid = grant.person.oid.lower()
+        names.setdefault(oid, grant.person)
+        for company in [grant.company] if grant.company else sorted(companies):
+            held.setdefault((company, oid), set()).add(grant.role)
+    return [
+        Conflict(
+            company=company,
+            oid=names[oid].oid,
+            name=names[oid].name,
+            roles=tuple(sorted(roles & (one | other))),
+            problem=problem,
+        )
+        for (company, oid), roles in sorted(held.items())
+        for one, other, problem in CONFLICTS
+        if roles & one and roles & other
+    ]
+
+
+def access_review(grants: Iterable[Grant], rows: Iterable[AuditRow]) -> list[RoleReview]:
+    """Every person with the roles they hold, and how often they decided; also who decided and holds none any more."""
+    people: dict[str, Person] = {}
+    roles: dict[str, set[str]] = {}
+    decided: dict[str, list[str]] = {}
+    for grant in grants:
+        oid = grant.person.oid.lower()
+        people.setdefault(oid, grant.person)
+        roles.setdefault(oid, set()).add(f"{grant.role}.{grant.company}" if grant.company else grant.role)
+    for row in rows:
+        if row.kind is AuditKind.DECISION:
+            oid = row.actor.oid.lower()
+            people.setdefault(oid, row.actor)
+            decided.setdefault(oid, []).append(row.at.isoformat())
+    return [
+        RoleReview(
+            oid=person.oid,
+            name=person.name,
+            upn=person.upn,
+            roles=tuple(sorted(roles.get(oid, ()))),
+            decisions=len(decided.get(oid, ())),
+            last_decision=max(decided.get(oid, [""])),
+        )
+        for oid, person in sorted(people.items(), key=lambda entry: (entry[1].name.lower(), entry[0]))
+    ]
+
+
+def above_limit(
+    rows: Iterable[AuditRow], grants: Iterable[Grant], limits: Mapping[str, Mapping[str, Decimal]]
+) -> list[Anomaly]:
+    """Decisions of who did not hold the step's role for the company, or above the role's limit in the currency.
+
+    Args:
+        rows: records; decisions carry the facts ``role``, ``amount`` and ``currency``.
+        grants: who holds which role.
+        limits: by role and currency, the amount from which the role alone does not suffice.
+    """
+    holds = {(grant.person.oid.lower(), grant.role, grant.company) for grant in grants}
+    found = []
+    for row in rows:
+        role = row.facts.get("role", "")
+        if row.kind is not AuditKind.DECISION or not role:
+            continue
+        oid = row.actor.oid.lower()
+        if (oid, role, "") not in holds and (oid, role, row.company) not in holds:
+            found.append(_anomaly(row, f"decided as {role} without holding the role for {row.company.upper()}"))
+        limit = limits.get(role, {}).get(row.facts.get("currency", ""))
+        amount = _amount(row.facts.get("amount", ""))
+        if limit is not None and amount is not None and amount > limit:
+            found.append(
+                _anomaly(row, f"decided on {amount} {row.facts['currency']} as {role}, whose limit is {limit}")
+            )
+    return found
+
+
+def unsigned_orders(rows: Iterable[AuditRow]) -> list[Anomaly]:
+    """Orders of deals whose approval was asked, and which no signed decision stands before."""
+    asked: dict[str, bool] = {}
+    found = []
+    for row in rows:
+        if row.event == "ApprovalAsked":
+            asked[row.deal_id] = False
+        elif row.kind is AuditKind.DECISION and row.envelope_id and row.envelope_hash:
+            asked[row.deal_id] = True
+        elif row.event == "OrderCreated" and asked.get(row.deal_id) is False:
+            number = row.facts.get("order", "")
+            found.append(_anomaly(row, f"order {number} was created without a signed decision before it"))
+    return found
+
+
+def documents_of(rows: Iterable[AuditRow]) -> list[Document]:
+    """Packing slips and invoices the deals recorded."""
+    found = []
+    for row in rows:
+        for name in ("slip", "invoice"):
+            numbers = row.facts.get(name) or row.facts.get(f"{name}s") or ""
+            found += [
+                Document(company=row.company, kind=name, number=number, deal_id=row.deal_id)
+                for number in numbers.split(",")
+                if number
+            ]
+    return found
+
+
+def unknown_to_finance(recorded: Iterable[Document], known: Iterable[Document]) -> list[Anomaly]:
+    """Slips and invoices that deals recorded and Finance does not know."""
+    there = {(document.company, document.kind, document.number) for document in known}
+    return [
+        Anomaly(
+            company=document.company,
+            deal_id=document.deal_id,
+            problem=f"{document.kind} {document.number} is not in Finance",
+        )
+        for document in recorded
+        if (document.company, document.kind, document.number) not in there
+    ]
+
+
+def _anomaly(row: AuditRow, problem: str) -> Anomaly:
+    return Anomaly(company=row.company, deal_id=row.deal_id, seq=row.seq, name=row.actor.name, problem=problem)
+
+
+def _amount(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None

@@ -1,0 +1,106 @@
+"""An auditor's questions, each with an answer that is a finding and one that is not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from ledger_makers import AT, MONA, RITA
+
+from domain.audit import AuditKind
+from ledger import reports
+from ledger.reads import AuditRow
+from ledger.reports import Document, Grant
+
+
+def row(seq: int, event: str = "Approved", kind: AuditKind = AuditKind.TRANSITION, **changes: Any) -> AuditRow:
+    fields: dict[str, Any] = {
+        "company": "usmf",
+        "seq": seq,
+        "record_id": str(seq),
+        "deal_id": "q2c/usmf/Q-1",
+        "kind": kind,
+        "event": event,
+        "at": AT,
+        "recorded_at": AT,
+        "actor": MONA,
+        "what": "",
+        "why": "",
+        "before": "",
+        "after": "",
+        "code": "",
+        "policy_version": "1",
+        "envelope_id": "",
+        "envelope_hash": "",
+        "hash": "",
+    }
+    return AuditRow(**fields | changes)
+
+
+def decision(seq: int, **facts: str) -> AuditRow:
+    given = {"role": "sales_manager", "amount": "1000.00", "currency": "USD"} | facts
+    return row(seq, kind=AuditKind.DECISION, facts=given, envelope_id="m-1", envelope_hash="ab")
+
+
+def test_who_could_do_both() -> None:
+    grants = [
+        Grant(person=MONA, role="sales_rep", company="usmf"),
+        Grant(person=MONA, role="sales_manager"),
+        Grant(person=RITA, role="sales_rep", company="usmf"),
+        Grant(person=RITA, role="sales_manager", company="demf"),
+    ]
+    (found,) = reports.conflicts(grants, ["usmf", "demf"])
+    assert (found.company, found.name, found.roles) == ("usmf", "Mona Meyer", ("sales_manager", "sales_rep"))
+
+
+def test_an_operator_who_approves_is_a_conflict() -> None:
+    grants = [Grant(person=MONA, role=role) for role in ("ops", "sales_director")]
+    assert [c.company for c in reports.conflicts(grants, ["usmf", "demf"])] == ["demf", "usmf"]
+
+
+def test_decisions_without_the_role_or_above_its_limit() -> None:
+    limits = {"sales_manager": {"USD": Decimal("999.99")}}
+    held = [Grant(person=MONA, role="sales_manager", company="usmf")]
+    assert reports.above_limit([decision(1)], held, {}) == []
+    (found,) = reports.above_limit([decision(1)], held, limits)
+    assert "1000.00 USD as sales_manager, whose limit is 999.99" in found.problem
+    (found,) = reports.above_limit([decision(1)], [Grant(person=MONA, role="sales_manager", company="demf")], {})
+    assert "without holding the role for USMF" in found.problem
+    assert reports.above_limit([decision(1, currency="EUR")], held, limits) == []
+
+
+def test_orders_without_a_signed_decision() -> None:
+    asked, ordered = row(1, "ApprovalAsked"), row(3, "OrderCreated", facts={"order": "Q2C-1"})
+    assert reports.unsigned_orders([asked, decision(2), ordered]) == []
+    (found,) = reports.unsigned_orders([asked, ordered])
+    assert (found.seq, "Q2C-1" in found.problem) == (3, True)
+    assert len(reports.unsigned_orders([asked, decision(2), row(3, "ApprovalAsked"), row(4, "OrderCreated")])) == 1
+    unsigned = decision(2).model_copy(update={"envelope_hash": ""})
+    assert len(reports.unsigned_orders([asked, unsigned, ordered])) == 1
+    assert reports.unsigned_orders([row(1, "Assessed"), ordered]) == [], "no approval was needed"
+
+
+def test_slips_and_invoices_finance_does_not_know() -> None:
+    rows = [row(1, facts={"slip": "PS-1"}), row(2, facts={"invoices": "I-1,I-2"})]
+    recorded = reports.documents_of(rows)
+    assert [d.number for d in recorded] == ["PS-1", "I-1", "I-2"]
+    known = [
+        Document(company="usmf", kind=kind, number=number) for kind, number in (("slip", "PS-1"), ("invoice", "I-2"))
+    ]
+    (found,) = reports.unknown_to_finance(recorded, known)
+    assert "invoice I-1 is not in Finance" in found.problem
+    assert len(reports.unknown_to_finance(recorded, [known[0].model_copy(update={"company": "demf"})])) == 3
+
+
+def test_the_review_of_access_shows_who_decided_and_holds_no_role_any_more() -> None:
+    grants = reports.grants_of([{"oid": RITA.oid, "name": "Rita Reyes", "roles": ["sales_rep.usmf", "ops"]}])
+    mona, rita = reports.access_review(grants, [decision(1), decision(2)])
+    assert (mona.name, mona.roles, mona.decisions) == ("Mona Meyer", (), 2)
+    assert (rita.name, rita.roles, rita.decisions) == ("Rita Reyes", ("ops", "sales_rep.usmf"), 0)
+
+
+@pytest.mark.parametrize("bad", [{}, {"oid": "1"}, {"oid": "1", "roles": "ops"}, "mona"])
+def test_a_list_of_people_that_is_none_is_told_so(bad: Any) -> None:
+    with pytest.raises(ValueError, match='"oid" and "roles"'):
+        reports.grants_of([bad])
