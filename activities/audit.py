@@ -7,8 +7,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.signatures import AuditActivities, FailureType
 from domain.audit import AuditBatch, AuditReceipt
-from ledger.database import DATABASE_ERRORS
-from ledger.opening import Ledger
+from ledger.opening import Ledger, LedgerAway
 
 
 class AuditDesk(AuditActivities):
@@ -26,11 +25,11 @@ class AuditDesk(AuditActivities):
             ApplicationError: the store does not answer; nothing of the batch is stored by half.
         """
         try:
-            return await (await self._ledger.audit()).append(batch.records)
-        except DATABASE_ERRORS as error:
+            return await self._ledger.append(batch.records)
+        except LedgerAway as error:
             # Expected while the database is away: the deal keeps the records, and nobody is paged for each of them.
             raise ApplicationError(
-                f"the audit store does not answer: {type(error).__name__}",
+                f"the audit store does not answer: {error}",
                 type=FailureType.TRANSIENT,
                 category=ApplicationErrorCategory.BENIGN,
             ) from error

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from cli.audit import app as audit_app
 from cli.codec import app as codec_app
-from cli.ledger import app as ledger_app
 from workers.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ app = typer.Typer(
 policy_app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(codec_app, name="codec")
-app.add_typer(audit_app, name="audit")
-app.add_typer(ledger_app, name="ledger")
 
 PortsOption = Annotated[
     Literal["fixed", "auto"], typer.Option(help="fixed: the documented ports; auto: free ones, told in the ready line")
@@ -175,6 +171,25 @@ async def _expecting_failures(main: Coroutine[Any, Any, int]) -> int:
     except (TemporalUnusable, SettingsError, PolicyError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
         return 2
+
+
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=_PASSED_ON)
+def audit(context: typer.Context) -> None:
+    """The audit: export, verify, prune, erase, reports (try --help)."""
+    from cli.audit import app as audit_app
+
+    audit_app(args=context.args, prog_name="q2c audit")
+
+
+@app.command(context_settings=_PASSED_ON)
+def ledger(context: typer.Context) -> None:
+    """The database of lasting records (try --help)."""
+    from cli.ledger import app as ledger_app
+
+    ledger_app(args=context.args, prog_name="q2c ledger")
 
 
 @app.command()

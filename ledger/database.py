@@ -6,20 +6,20 @@ process needs no right to change tables there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
@@ -80,7 +80,7 @@ async def open_database(url: str) -> Database:
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
-        migrate(url)
+        await asyncio.to_thread(migrate, url)
     engine = create_async_engine(_with_driver(parsed), poolclass=NullPool if _is_file(parsed) else None)
     if parsed.get_backend_name() == "sqlite":
         _set_up_sqlite(engine.sync_engine)
@@ -103,6 +103,9 @@ def migrate(url: str) -> str:
     Raises:
         LedgerError: no such kind of database, or it does not answer.
     """
+    from alembic import command
+    from alembic.migration import MigrationContext
+
     parsed = _parsed(url)
     if _is_file(parsed):
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,8 @@ def migrate(url: str) -> str:
 
 
 def _alembic() -> Config:
+    from alembic.config import Config  # slow to import, and not needed by every process that could write
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
@@ -134,6 +139,9 @@ def _alembic() -> Config:
 
 def _behind(connection: Connection) -> str:
     """What is wrong with the version of the tables; empty where it is the newest."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     found = MigrationContext.configure(connection).get_current_revision()
     wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
     return "" if found == wanted else f"has tables of version {found or 'none'}, not {wanted}"

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
@@ -112,16 +113,18 @@ async def export(
     check: ChainCheck | None = None
     first_seq, prev_hash = 0, START
     draft = path.with_name(f".{path.name}.new")
+    rows = aclosing(reader.rows(company, since=since, until=until))
     with draft.open("w", encoding="utf-8", newline="") as file:
         write = _writer(file, form)
-        async for row in reader.rows(company, since=since, until=until):
-            if check is None:
-                first_seq, prev_hash = int(row["seq"]), str(row["prev_hash"])
-                check = ChainCheck(company, after_seq=row["seq"] - 1, after_hash=row["prev_hash"])
-            check.check(row)
-            if check.finding:
-                break
-            write({name: row[name] for name in COLUMNS})
+        async with rows as found:
+            async for row in found:
+                if check is None:
+                    first_seq, prev_hash = int(row["seq"]), str(row["prev_hash"])
+                    check = ChainCheck(company, after_seq=row["seq"] - 1, after_hash=row["prev_hash"])
+                check.check(row)
+                if check.finding:
+                    break
+                write({name: row[name] for name in COLUMNS})
     if check is not None and check.finding:
         draft.unlink()
         raise ExportRefused(f"Not exported: {check.finding}. Check the database with `q2c audit verify --database`.")

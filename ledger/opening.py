@@ -1,11 +1,24 @@
-"""Opens the ledger when it is first needed: a worker whose ledger is away starts, and its deals go on."""
+"""Opens the ledger when it is first needed: a worker whose ledger is away starts, and its deals go on.
+
+The database's libraries are imported then as well: they would make a worker's start a good deal slower. Opening happens
+once, in threads and a task of its own, so that neither an impatient caller nor the event loop's other work suffers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ledger.audit import AuditStore
-from ledger.database import Database, open_database
+from domain.audit import AuditReceipt, AuditRecord
+
+if TYPE_CHECKING:
+    from ledger.database import Database
+
+
+class LedgerAway(Exception):
+    """The ledger's database does not answer or cannot be used; nothing is stored by half."""
 
 
 class Ledger:
@@ -14,21 +27,44 @@ class Ledger:
     def __init__(self, url: str) -> None:
         """Use a database; nothing is opened yet."""
         self._url = url
-        self._lock = asyncio.Lock()
-        self._database: Database | None = None
+        self._opening: asyncio.Task[Database] | None = None
 
-    async def audit(self) -> AuditStore:
-        """The audit store.
+    async def append(self, records: Sequence[AuditRecord]) -> AuditReceipt:
+        """Store audit records, as `ledger.audit.AuditStore.append` does.
 
         Raises:
-            LedgerError: the database cannot be used; asked again it is tried again.
+            LedgerAway: asked again, it is tried again.
         """
-        async with self._lock:
-            if self._database is None:
-                self._database = await open_database(self._url)
-        return AuditStore(self._database)
+        database = await self._opened()
+        from ledger.audit import AuditStore
+        from ledger.database import DATABASE_ERRORS
+
+        try:
+            return await AuditStore(database).append(records)
+        except DATABASE_ERRORS as error:
+            raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
+
+    async def _opened(self) -> Database:
+        failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
+        if self._opening is None or failed:
+            self._opening = asyncio.create_task(_open(self._url), name="open the ledger")
+        # A caller that gives up does not stop the opening: the next one finds it done.
+        return await asyncio.shield(self._opening)
 
     async def close(self) -> None:
         """Close what was opened."""
-        if self._database is not None:
-            await self._database.close()
+        if self._opening is not None:
+            opened = await asyncio.gather(self._opening, return_exceptions=True)
+            for database in opened:
+                if not isinstance(database, BaseException):
+                    await database.close()
+
+
+async def _open(url: str) -> Database:
+    await asyncio.to_thread(importlib.import_module, "ledger.audit")
+    from ledger.database import DATABASE_ERRORS, open_database
+
+    try:
+        return await open_database(url)
+    except DATABASE_ERRORS as error:
+        raise LedgerAway(f"the ledger cannot be opened: {error}") from error

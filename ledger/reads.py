@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from datetime import datetime
 from typing import Any
 
@@ -86,8 +86,8 @@ class AuditReader:
 
     async def rows(
         self, company: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Every record of a company with all that its check needs, in one state of the database."""
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Every record of a company with all that its check needs, in one state of the database; close it when done."""
         async with self._database.reading() as connection:
             result = await connection.stream(audit_rows(company, since, until))
             async for row in result.mappings():

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -44,7 +44,7 @@ async def flush(outbox: Outbox, *, company: str) -> Outbox:
                 schedule_to_close_timeout=LONGEST_WAIT,
                 retry_policy=RetryPolicy(maximum_attempts=1),
             )
-        except ActivityError as error:
+        except FailureError as error:  # a local activity fails with its own error, or an ActivityError around it
             if is_cancelled_exception(error):
                 raise
             return outbox.unanswered(workflow.now())
