@@ -117,10 +117,13 @@ class Chain:
 
         SQLite's transaction is the only one that writes. PostgreSQL locks the row of the chain's end.
         """
-        empty = {"company": company, "seq": 0, "hash": START, "last_at": "", "pruned_seq": 0, "pruned_hash": START}
-        await connection.execute(_unless_there(connection, CHAINS, empty))
         query = select(CHAINS).where(CHAINS.c.company == company).with_for_update()
-        return cls(connection, company, dict((await connection.execute(query)).mappings().one()), now)
+        head = (await connection.execute(query)).mappings().first()
+        if head is None:
+            empty = {"company": company, "seq": 0, "hash": START, "last_at": "", "pruned_seq": 0, "pruned_hash": START}
+            await connection.execute(_unless_there(connection, CHAINS, [empty]))
+            head = (await connection.execute(query)).mappings().one()
+        return cls(connection, company, dict(head), now)
 
     async def append(self, records: list[AuditRecord]) -> tuple[int, int, int]:
         """Add records; how many were stored, known, and conflict."""
@@ -229,16 +232,17 @@ class Chain:
         """Random id and salt of each actor, by object id; who is new is written down, a new name replaces the old."""
         # The store itself is always among them, so that every writer asks for people in the same order.
         actors = {SYSTEM.oid: SYSTEM} | {record.actor.oid.lower(): record.actor for record in records}
-        found: dict[str, tuple[str, str | None]] = {}
+        query = select(PEOPLE).where(PEOPLE.c.oid.in_(list(actors)))
+        found = {row["oid"]: row for row in (await self._connection.execute(query)).mappings()}
+        missing = [_person(oid, actor) for oid, actor in sorted(actors.items()) if oid not in found]
+        if missing:
+            await self._connection.execute(_unless_there(self._connection, PEOPLE, missing))
+            found = {row["oid"]: row for row in (await self._connection.execute(query)).mappings()}
         for oid, actor in sorted(actors.items()):
-            await self._connection.execute(_unless_there(self._connection, PEOPLE, _person(oid, actor)))
-            query = select(PEOPLE).where(PEOPLE.c.oid == oid)
-            row = (await self._connection.execute(query)).mappings().one()
-            if actor.name and (row["name"], row["upn"]) != (actor.name[:400], actor.upn[:400]):
-                changed = {"name": actor.name[:400], "upn": actor.upn[:400]}
+            changed = {"name": actor.name[:400], "upn": actor.upn[:400]}
+            if actor.name and changed != {name: found[oid][name] for name in changed}:
                 await self._connection.execute(update(PEOPLE).where(PEOPLE.c.oid == oid).values(changed))
-            found[oid] = (row["person_id"], row["salt"])
-        return found
+        return {oid: (row["person_id"], row["salt"]) for oid, row in found.items()}
 
 
 def _person(oid: str, actor: Person) -> dict[str, Any]:
@@ -252,9 +256,9 @@ def _person(oid: str, actor: Person) -> dict[str, Any]:
     }
 
 
-def _unless_there(connection: AsyncConnection, table: Any, row: dict[str, Any]) -> Any:
+def _unless_there(connection: AsyncConnection, table: Any, rows: list[dict[str, Any]]) -> Any:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).values(row).on_conflict_do_nothing()
+    return dialect.insert(table).values(rows).on_conflict_do_nothing()
 
 
 def _same(row: Mapping[str, Any], record: AuditRecord) -> bool:

@@ -81,7 +81,7 @@ async def open_database(url: str) -> Database:
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         await asyncio.to_thread(migrate, url)
-    engine = create_async_engine(_with_driver(parsed), poolclass=NullPool if _is_file(parsed) else None)
+    engine = create_async_engine(_with_driver(parsed), pool_pre_ping=parsed.get_backend_name() == "postgresql")
     if parsed.get_backend_name() == "sqlite":
         _set_up_sqlite(engine.sync_engine)
     database = Database(engine)

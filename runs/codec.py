@@ -18,6 +18,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -286,14 +287,19 @@ class SealedPayloadConverter(PydanticPayloadConverter):
     """The SDK's converter of pydantic values, which knows purposes and refusals."""
 
     def __init__(self) -> None:
-        """Put them before the SDK's own encodings."""
-        super().__init__()
-        self._set_converters(
-            _AddressedValues(PydanticPayloadConverter()),
-            _Unreadable(REFUSED),
-            _Unreadable(BY_HAND),
-            *self.converters.values(),
-        )
+        """Put them before the SDK's own encodings.
+
+        The SDK makes a converter for every activity and every task of a run: all of them share one set of encodings,
+        and with it what pydantic has learned of the types.
+        """
+        self.converters = _encodings()
+
+
+@cache
+def _encodings() -> dict[bytes, EncodingPayloadConverter]:
+    values = PydanticPayloadConverter()
+    own = (_AddressedValues(values), _Unreadable(REFUSED), _Unreadable(BY_HAND))
+    return {converter.encoding.encode(): converter for converter in (*own, *values.converters.values())}
 
 
 def data_converter(keys: KeyRing, *, compress: bool = False) -> DataConverter:
