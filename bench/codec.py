@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, WorkflowSerializationContext
@@ -129,9 +131,9 @@ async def _round(environment: WorkflowEnvironment, kind: Kind, deals: int) -> fl
         for _ in range(deals):
             stage.world.quote, stage.world.invoices = f"Q-{uuid.uuid4().hex[:8]}", []
             stage.case = kind.client.get_workflow_handle(names.deal_id("usmf", stage.world.quote))
-            await _deal(stage)
+            entries = await _deal(stage)
             if kind.audit is not None:
-                await _audit(stage, kind.audit)
+                await _audit(stage, entries, kind.audit)
         return (time.process_time() - began) / deals
 
 
@@ -182,8 +184,8 @@ def _activities_of(scripted: object) -> list[Callable[..., Any]]:
     ]
 
 
-async def _deal(stage: Stage) -> None:
-    """An undisturbed deal, from submission to paid."""
+async def _deal(stage: Stage) -> list[TimelineEntry]:
+    """An undisturbed deal, from submission to paid; what its timeline held before its last event."""
     await stage.submit()
     await _until(stage, WaitingFor.REP)
     await stage.sales(SalesEventKind.ACTIVATED)
@@ -194,9 +196,12 @@ async def _deal(stage: Stage) -> None:
     stage.world.invoice("INV-1", 10, "1045")
     await stage.finance(FinanceEventKind.INVOICE_POSTED, "INV-1")
     await _until(stage, WaitingFor.PAYMENT)
+    # Asked while the run is in the worker's memory: an ended one would be replayed to answer.
+    entries: list[TimelineEntry] = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
     stage.world.invoice("INV-1", 10, "0")
     await stage.finance(FinanceEventKind.PAYMENT_POSTED, "PAY-1")
     await stage.case.result()
+    return entries
 
 
 async def _until(stage: Stage, waiting_for: WaitingFor) -> None:
@@ -207,9 +212,8 @@ async def _until(stage: Stage, waiting_for: WaitingFor) -> None:
         await asyncio.sleep(LOOK_EVERY)
 
 
-async def _audit(stage: Stage, store: AuditStore) -> None:
+async def _audit(stage: Stage, entries: list[TimelineEntry], store: AuditStore) -> None:
     """Store the deal's timeline as it would have been: a batch for each time it started to wait."""
-    entries = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
     outbox = Outbox()
     for position, entry in enumerate(entries):
         outbox = outbox.add(of_entry(entry, company="usmf", deal_id=stage.case.id), run_id="run-1")
@@ -219,6 +223,7 @@ async def _audit(stage: Stage, store: AuditStore) -> None:
 
 def main() -> int:
     """Measure and print."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     deals = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     result = asyncio.run(measure(rounds, deals))

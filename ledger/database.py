@@ -81,7 +81,9 @@ async def open_database(url: str) -> Database:
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         await asyncio.to_thread(migrate, url)
-    engine = create_async_engine(_with_driver(parsed), pool_pre_ping=parsed.get_backend_name() == "postgresql")
+    # Every transaction is ended by a context: nothing is left to undo when a connection goes back to the pool.
+    is_postgresql = parsed.get_backend_name() == "postgresql"
+    engine = create_async_engine(_with_driver(parsed), pool_pre_ping=is_postgresql, pool_reset_on_return=None)
     if parsed.get_backend_name() == "sqlite":
         _set_up_sqlite(engine.sync_engine)
     database = Database(engine)
