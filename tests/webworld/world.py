@@ -12,22 +12,22 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from web_standins import WORKFLOWS, Scene
 
 from domain.approvals import ApprovalRequest
 from domain.messages import DealStart
 from domain.views import DealView, TimelineEntry
-from runs import names
+from runs import attributes, names, query
+from runs.attributes import Attribute
 from sandbox import tls
 from sandbox.entra.app import EntraId, build_app
 from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Directory
 from sandbox.entra.directory import Person as User
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
+from tests.webworld.standins import WORKFLOWS, Scene
 from web.app import create_app
 from web.config import WebConfig
 from workers.keys import ensure_decision_keys
@@ -44,13 +44,6 @@ USERS = (
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),
 )
-_KINDS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
-    "Keyword": SearchAttributeKey.for_keyword,
-    "KeywordList": SearchAttributeKey.for_keyword_list,
-    "Datetime": SearchAttributeKey.for_datetime,
-    "Double": SearchAttributeKey.for_float,
-}
-KEYS = {name: _KINDS[kind](name) for name, kind in names.ATTRIBUTES.items()}
 
 
 class Tenant:
@@ -93,7 +86,7 @@ async def dev_server() -> WorkflowEnvironment:
     """A development server of Temporal with the product's search attributes."""
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
-        search_attributes=list(KEYS.values()),
+        search_attributes=[attribute.key for attribute in attributes.ATTRIBUTES],
         data_converter=pydantic_data_converter,
         dev_server_log_level="never",
     )
@@ -149,17 +142,17 @@ class Stage:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def case(self, view: DealView, timeline: tuple[TimelineEntry, ...] = ()) -> WorkflowHandle[Any, Any]:
-        values: dict[str, Any] = {
-            "Q2CStage": view.stage.value,
-            "Q2CWaitingFor": view.explanation.waiting_for.value,
-            "Q2CCompany": view.company,
-            "Q2CCustomer": view.customer_account,
-            "Q2CQuote": view.quote_number,
-            "Q2COrder": view.order_number or None,
-            "Q2CError": view.parked.cause if view.parked else None,
-            "Q2CDeadline": view.explanation.deadline,
-            "Q2CAmount": float(view.total),
+    async def deal(self, view: DealView, timeline: tuple[TimelineEntry, ...] = ()) -> WorkflowHandle[Any, Any]:
+        values: dict[Attribute[Any], Any] = {
+            attributes.STAGE: view.stage.value,
+            attributes.WAITING_FOR: view.explanation.waiting_for.value,
+            attributes.COMPANY: view.company,
+            attributes.CUSTOMER: view.customer_account,
+            attributes.QUOTE: view.quote_number,
+            attributes.ORDER: view.order_number or None,
+            attributes.ERROR: view.parked.cause if view.parked else None,
+            attributes.DEADLINE: view.explanation.deadline,
+            attributes.AMOUNT: view.total,
         }
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(
@@ -173,17 +166,15 @@ class Stage:
             ),
             id=names.deal_id(view.company, view.quote_number),
             task_queue=names.DEAL_QUEUE,
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(KEYS[name], value) for name, value in values.items() if value is not None]
-            ),
+            search_attributes=attributes.typed({a: value for a, value in values.items() if value is not None}),
         )
-        await until(lambda: self._listed(f"Q2CQuote = '{view.quote_number}'"))
+        await until(lambda: self._listed(query.equals(attributes.QUOTE, view.quote_number)))
         return handle
 
     async def approval(self, request: ApprovalRequest) -> WorkflowHandle[Any, Any]:
         workflow_id = names.approval_id(request.company, request.quote_number, request.n)
         handle = await self.client.start_workflow(names.APPROVAL, request, id=workflow_id, task_queue=names.DEAL_QUEUE)
-        await until(lambda: self._listed(f"WorkflowId = '{workflow_id}' AND Q2CApprovers IS NOT NULL"))
+        await until(lambda: self._listed(f"WorkflowId = '{workflow_id}' AND {attributes.APPROVERS.name} IS NOT NULL"))
         return handle
 
     async def _listed(self, query: str) -> bool:
