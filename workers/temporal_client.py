@@ -49,7 +49,7 @@ async def connect(telemetry: Telemetry, environment: Mapping[str, str] | None = 
         )
     except RuntimeError as error:
         raise TemporalUnusable(
-            f"Temporal does not answer at {config['target_host']} ({error}). Start it, or set TEMPORAL_ADDRESS."
+            f"Temporal does not respond at {config['target_host']} ({error}). Start it, or set TEMPORAL_ADDRESS."
         ) from error
 
 

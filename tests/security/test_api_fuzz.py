@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.applications import Starlette
 
 from tests.webworld import scenes
-from tests.webworld.world import EVENTS_SECRET, WEBHOOK_KEY, Stage, Tenant
+from tests.webworld.world import EVENTS_SECRET, Stage, Tenant
 from workers.serving import serve
 
 OPERATIONS = ("listApprovals", "decideApproval", "listCases", "readCase", "commandCase")
