@@ -10,7 +10,8 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from domain.approvals import ApprovalRequest, ApprovalStatus
-from domain.messages import DealStart, Supersede
+from domain.deal_start import DealStart
+from domain.messages import Supersede
 from domain.people import Person
 from runs import attributes, names, query
 from tests.webworld import scenes
@@ -110,10 +111,10 @@ async def test_a_deal_that_answers_nonsense_is_a_clear_problem(
     http: httpx.AsyncClient, browser: Browser, tenant: Tenant, temporal: Client
 ) -> None:
     nonsense = {"view": scenes.deal("OTHER").model_dump(mode="json")}
-    for quote, checkpoint in (("NO-STATE", None), ("WRONG-STATE", nonsense)):
+    for quote, scene in (("NO-STATE", None), ("WRONG-STATE", nonsense)):
         await temporal.start_workflow(
             names.QUOTE_TO_CASH,
-            DealStart(company="usmf", quote_number=quote, quote_id="0", revision=0, checkpoint=checkpoint),
+            {"company": "usmf", "quote_number": quote, "quote_id": "0", "revision": 0, "scene": scene},
             id=names.deal_id("usmf", quote),
             task_queue=names.DEAL_QUEUE,
         )
