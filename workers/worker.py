@@ -117,7 +117,8 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
 
     Raises:
         TemporalUnusable: Temporal does not answer or lacks a search attribute.
-        OSError: the health port is taken.
+        PolicyError, SettingsError: as `workers.composition.compose`.
+        CannotListen: the health port is taken.
     """
     with stop_signals() as stop:
         client = await connect(telemetry)
@@ -127,7 +128,12 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
         async with AsyncExitStack() as running:
             running.push_async_exit(work.connections)
             await running.enter_async_context(
-                serve(health_app(client, workers), settings.worker.health_host, settings.worker.health_port)
+                serve(
+                    health_app(client, workers),
+                    settings.worker.health_host,
+                    settings.worker.health_port,
+                    variables="Q2C_WORKER_HEALTH",
+                )
             )
             for worker in workers:
                 await running.enter_async_context(worker)
