@@ -75,7 +75,6 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
                     "workdays": [0, 1, 2, 3, 4],
                     "opens": "09:00",
                     "closes": "17:00",
-                    "holidays": [],
                 }
                 for company in companies
             },
