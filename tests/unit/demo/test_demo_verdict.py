@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from demo.actions import HistoryCost
-from demo.deals import End
-from demo.report import Expectation, Outcome, mismatches, summarise
+from demo.samples import End
+from demo.summary import summarise
+from demo.verdict import Expectation, Outcome, mismatches
 from domain.approvals import ApprovalStatus
 from domain.assessment import CreditDecision, CreditStatus
 from domain.people import Person
