@@ -191,7 +191,7 @@ class Demo:
         )
 
     async def _submit_samples(self) -> None:
-        """Submit the sample deals; where people decide, a sandbox that died on the way is told, and no more."""
+        """Submit the sample deals; where people decide, a sandbox that dies on the way is reported, and the demo goes on."""
         try:
             await self._submit_each()
         except (DeskRefused, httpx.TransportError) as error:

@@ -45,7 +45,7 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Content of the files by name.
 
     Args:
-        people: as the desk's `GET /people` tells them.
+        people: as the desk's `GET /people` lists them.
     """
     shipped = policies.load()
     companies = sorted({person["company"] for person in people})

@@ -34,7 +34,7 @@ def summarise(
     duplicates = orders["duplicates"] + orders["without_quote"]
     found = [text for outcome in outcomes for text in mismatches(outcome)]
     if duplicates:
-        found.append(f"{duplicates} orders in Finance beyond one a deal")
+        found.append(f"{duplicates} orders in Finance beyond one per deal")
     costs = [o.cost for o in outcomes if o.deal is not None and o.deal.ending is Ending.CLOSED]
     return {
         "deals": len(outcomes),

@@ -1,4 +1,4 @@
-"""What becomes of a part that dies: it is started again, and people are told; one that keeps dying ends the stack.
+"""What becomes of a part that dies: it is started again, and people hear of it; one that keeps dying ends the stack.
 
 The bound is three restarts within a minute. A worker that something outside kills is not counted: that a worker may be
 killed at any moment is what the product promises, and what one tries on this stack.

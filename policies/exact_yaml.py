@@ -1,8 +1,8 @@
 """YAML as policies are written: numbers stay exact, times and dates stay text, no key twice, no tricks.
 
 YAML's own numbers with a fraction are floats, `09:00` is a number in base 60 and the second of two equal keys wins
-quietly: in a file that decides about money each of these would be a surprise. Aliases are refused because nobody needs
-them here, and a few of them make a text of a hundred lines as large as a disk.
+quietly: in a file that decides about money each of these would be a surprise. Aliases are refused: they are
+not needed here, and a few of them make a text of a hundred lines as large as a disk.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ _ENUM_NAMES = {
 async def require_attributes(client: Client) -> None:
     """Stop a process that could not work.
 
-    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again for ever.
+    A run that sets an attribute nobody registered does not fail: its workflow task fails and is retried forever.
 
     Raises:
         TemporalUnusable: attributes are missing; the text gives the commands that register them.

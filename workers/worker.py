@@ -64,7 +64,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker]:
-    """One Temporal worker a task queue.
+    """One Temporal worker per task queue.
 
     Args:
         client: connected with the product's data converter.
@@ -75,7 +75,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         Workers that have not started yet.
     """
     grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
-    cases = Worker(
+    deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
         workflows=work.workflows,
@@ -101,7 +101,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [cases, *systems]
+    return [deals, *systems]
 
 
 async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings, Client], Work]) -> int:

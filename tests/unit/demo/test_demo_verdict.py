@@ -185,4 +185,4 @@ def test_an_order_without_a_quote_is_a_duplicate_and_a_mismatch():
     none = {"total": 0, "throttled": 0}
     summary = summarise([CLOSED], state, {"dataverse": none, "finance": none}, 1)
     assert summary["duplicate_orders"] == 1
-    assert summary["mismatches"] == ["1 orders in Finance beyond one a deal"]
+    assert summary["mismatches"] == ["1 orders in Finance beyond one per deal"]
