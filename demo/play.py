@@ -191,7 +191,7 @@ class Demo:
         )
 
     async def _submit_samples(self) -> None:
-        """Submit the sample deals; where people decide, a sandbox that dies on the way is reported, and the demo goes on."""
+        """Submit the sample deals; where people decide, the demo goes on when the sandbox dies on the way."""
         try:
             await self._submit_each()
         except (DeskRefused, httpx.TransportError) as error:
