@@ -31,6 +31,7 @@ from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, ProcessingStatus
 from dynamics.sales import records as sales
+from policies import business_hours
 
 DEFAULT_VALIDITY = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits for ever."""
@@ -212,6 +213,7 @@ class FinanceWork(FinanceActivities):
                 requester=snapshot.owner,
                 co_owner=snapshot.submitted_by,
                 company=snapshot.company,
+                calendar=business_hours(self._policy, snapshot.company, today),
                 policy=self._policy,
             )
         except NoApprover as nobody:

@@ -13,6 +13,7 @@ from domain.approvals import (
     ApprovalRequest,
     ApprovalState,
     ApprovalStatus,
+    BusinessHours,
     StepPlan,
     StepState,
     StepStatus,
@@ -132,8 +133,14 @@ def plan(
         requester=person(requester),
         co_owner=None if co_owner is None else person(co_owner),
         company=company,
+        calendar=working_time(company),
         policy=POLICY,
     )
+
+
+def working_time(company: str, asked_on: date = date(2026, 11, 23)) -> BusinessHours:
+    """The shipped working time of a company, as a request made on that day takes it along."""
+    return policies.business_hours(POLICY, company, asked_on)
 
 
 def asked(the_plan: ApprovalPlan) -> list[tuple[str, int, str]]:

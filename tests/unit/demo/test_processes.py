@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from demo.processes import ChildProcess, free_ports, port_is_free
+from demo.ports import free_ports, port_is_free
+from demo.processes import ChildProcess
 
 
 def child(tmp_path, script: str) -> ChildProcess:

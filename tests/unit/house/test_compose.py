@@ -1,7 +1,7 @@
 """The compose file is valid, every service is pinned, limited and watched, and nothing it mounts is missing.
 
-There is no container engine where these tests run: the file is held against the compose specification's JSON schema
-and against what the code needs.
+There is no container engine where these tests run: the file is validated against the compose specification's JSON
+schema and against what the code needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 from runs.attributes import ATTRIBUTES
 from workers.settings import Settings, variables
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"temporal-schema", "temporal-namespace", "keys"}

@@ -1,4 +1,4 @@
-"""`q2c demo`: the whole product on this machine, with deals that meet every kind of decision.
+"""Plays the demo: the whole product on this machine, with deals that meet every kind of decision.
 
 Without `--auto` a person decides: the demo plays rep, customer, warehouse and accounts receivable, and says where to
 click. With `--auto` approvers, credit manager and operator are played too, through the same JSON API a person's client
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,31 +17,36 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from demo.actions import HistoryCost
-from demo.deals import SAMPLE_COMPANY, End, SampleDeal, sample_deals
-from demo.desk import Desk
+from demo.desk import Desk, DeskRefused
 from demo.policies import write_policies
 from demo.recorded import expire_now, list_deals, read_run
-from demo.report import Expectation, Outcome, mismatches, summarise
-from demo.screen import deals_table, verdict, where_to_click
-from demo.stack import Stack, StackFailed, StackOptions, run_stack
+from demo.samples import SAMPLE_COMPANY, End, SampleDeal, sample_deals
+from demo.screen import Screen, screen, verdict
+from demo.stack import Stack, StackOptions, run_stack
+from demo.summary import summarise
+from demo.supervision import StackFailed
+from demo.verdict import Expectation, Outcome, mismatches
 from runs.search import DealRow
 from workers.serving import stop_signals
 from workers.settings import Settings
 from workers.telemetry import start_telemetry
 from workers.temporal_client import connect
 
+STANDARD_OUTPUT = Path("-")
 LOOK_EVERY = 1.0
 TIMEOUT_SAMPLE = 420.0
 TIMEOUT_DATA = 1200.0
 READS_AT_ONCE = 6
 LOOKS_AGAIN = 3
 THROTTLED_CALLS = 4
+KEEPS_IN_MEMORY = frozenset({"temporal", "sandbox"})
 AFTER_CONFIRMATION = ("fulfilment", "invoice", "payment", "closed")
 PARKING_FAULT = {
     "system": "finance",
@@ -63,49 +69,52 @@ class DemoOptions:
         auto: people are played; the run ends with a verdict.
         cases: how many sample deals.
         data: folder of Northwind's tables instead of the sample company.
-        json_file: where the summary is written.
+        summary: file the summary is written to as JSON, with `auto`; `-`: standard output; None: nowhere.
         ports: of the stack.
     """
 
     auto: bool = False
     cases: int = 12
     data: Path | None = None
-    json_file: Path | None = None
+    summary: Path | None = None
     ports: Literal["fixed", "auto"] = "fixed"
 
 
-async def run_demo(settings: Settings, options: DemoOptions, console: Console | None = None) -> int:
+async def play(settings: Settings, options: DemoOptions, console: Console) -> int:
     """Run the demo to its end, or until Ctrl-C.
 
     Args:
         settings: the product's settings.
         options: what to show.
-        console: where people look; the terminal when absent.
+        console: where people look.
 
     Returns:
         Exit code: with `auto` 0 only if there is no mismatch; 1 where the stack failed.
     """
-    out = console or Console()
     stack_options = StackOptions(
         ports=options.ports,
         data=str(options.data.resolve()) if options.data else "fixtures",
         policies=write_policies if options.data else None,
     )
+
+    def say(text: str) -> None:
+        console.print(text, style="dim", soft_wrap=not console.is_terminal, markup=False, highlight=False)
+
     with stop_signals() as stop:
-        out.print("Starting Temporal, the sandbox, the worker and the web application …", style="dim")
+        say("Starting Temporal, the sandbox, the worker and the web application …")
         try:
-            async with run_stack(settings, stack_options) as stack:
-                return await _run_on(stack, options, out, stop)
-        except StackFailed as error:
-            out.print(Text(str(error), style="red"))
+            async with run_stack(settings, stack_options, say) as stack:
+                return await _play_on(stack, options, console, stop)
+        except (StackFailed, DeskRefused, httpx.TransportError, RPCError) as error:
+            console.print(Text(f"The demo cannot go on. {error}", style="red"))
             return 1
 
 
-async def _run_on(stack: Stack, options: DemoOptions, out: Console, stop: asyncio.Event) -> int:
-    """Run the demo on a stack until it has ended, somebody stops it, or the stack fails."""
+async def _play_on(stack: Stack, options: DemoOptions, console: Console, stop: asyncio.Event) -> int:
+    """Play the demo on a stack until it has ended, somebody stops it, or the stack fails."""
     client = await connect(start_telemetry("q2c-demo", environment={}), stack.environment())
     async with Desk(stack.info().desk) as desk:
-        running = asyncio.create_task(Demo(options, stack, client, desk, out).run())
+        running = asyncio.create_task(Demo(options, stack, client, desk, console).run())
         holding = asyncio.create_task(stack.hold_until(stop))
         ends: set[asyncio.Task[Any]] = {running, holding}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -134,17 +143,17 @@ class Demo:
     async def run(self) -> int:
         """Submit the deals, watch them, and with `auto` judge them; returns the exit code."""
         began = time.monotonic()
-        self.console.print(where_to_click(self.stack.info(), auto=self.options.auto))
         if self.options.data:
             await self._start_data()
         else:
             await self._start_samples()
         timeout = TIMEOUT_DATA if self.options.data else TIMEOUT_SAMPLE
-        with Live(console=self.console, refresh_per_second=4, transient=not self.options.auto) as live:
+        titles = {number: deal.title for number, deal in self._samples.items()}
+        with screen(self.console, self.stack.info(), titles, len(self._expected), auto=self.options.auto) as shown:
             submitting = asyncio.create_task(self._submit_samples())
             try:
                 async with asyncio.timeout(timeout if self.options.auto else None):
-                    await self._watch(live, submitting)
+                    await self._watch(shown, submitting)
             except TimeoutError:
                 self.console.print(f"[red]Not every deal had ended after {timeout:.0f} s.[/]")
             finally:
@@ -183,6 +192,15 @@ class Demo:
         )
 
     async def _submit_samples(self) -> None:
+        """Submit the sample deals; where people decide, the demo goes on when the sandbox dies on the way."""
+        try:
+            await self._submit_each()
+        except (DeskRefused, httpx.TransportError) as error:
+            if self.options.auto:
+                raise
+            self.console.print(Text(f"The other sample deals could not be submitted. {error}", style="red"))
+
+    async def _submit_each(self) -> None:
         """Create and submit the sample deals: first the one whose step is to be parked, then all others, throttled."""
         for number, deal in self._samples.items():
             await self.desk.post("/quotes", {"number": number, **deal.request})
@@ -199,20 +217,38 @@ class Demo:
                     return
             await asyncio.sleep(LOOK_EVERY / 2)
 
-    async def _watch(self, live: Live, submitting: asyncio.Task[None]) -> None:
-        """Show the deals until all have arrived where they must; without `auto` for ever."""
-        titles = {number: deal.title for number, deal in self._samples.items()}
+    async def _watch(self, shown: Screen, submitting: asyncio.Task[None]) -> None:
+        """Show the deals until all have arrived where they must; without `auto` until somebody ends the demo."""
         expiring: set[str] = set()
         while True:
+            self._require_memory()
             if submitting.done():
                 submitting.result()
-            rows = {row.quote: row for row in await list_deals(self.client)}
-            live.update(deals_table(list(rows.values()), titles, len(self._expected)))
+            try:
+                rows = {row.quote: row for row in await list_deals(self.client)}
+            except RPCError:
+                # Temporal was killed and is being started again; a stack that cannot do so ends by itself.
+                await asyncio.sleep(LOOK_EVERY)
+                continue
+            shown.show(list(rows.values()))
             if self.options.auto:
                 await self._let_time_pass(rows, expiring)
                 if len(rows) == len(self._expected) and all(map(self._arrived, rows.values())):
                     return
             await asyncio.sleep(LOOK_EVERY)
+
+    def _require_memory(self) -> None:
+        """Stop a run whose deals are gone: there is nothing left to judge.
+
+        Raises:
+            StackFailed: Temporal or the sandbox died on the way.
+        """
+        forgot = self.stack.restarts & KEEPS_IN_MEMORY
+        if self.options.auto and forgot:
+            raise StackFailed(
+                f"The deals of this run went with what {' and '.join(sorted(forgot))} kept in memory, so there is "
+                "nothing to judge. Start the demo again."
+            )
 
     async def _let_time_pass(self, rows: Mapping[str, DealRow], expiring: set[str]) -> None:
         """Move the clock of deals that are to expire: theirs alone, once the customer has the quote."""
@@ -244,8 +280,8 @@ class Demo:
             await self.desk.get("/requests/summary"),
             time.monotonic() - began,
         )
-        if self.options.json_file:
-            self.options.json_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        if self.options.summary:
+            write_summary(summary, self.options.summary)
         self.console.print()
         self.console.print(verdict(summary))
         return 1 if summary["mismatches"] else 0
@@ -274,3 +310,15 @@ class Demo:
             sales=sales,
             order=order,
         )
+
+
+def write_summary(summary: Mapping[str, Any], target: Path) -> None:
+    """Write the summary as JSON, whole or not at all; `-` is standard output."""
+    text = json.dumps(summary, indent=2) + "\n"
+    if target == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    part = target.with_name(f".{target.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(target)

@@ -11,7 +11,7 @@ DOC = Path(__file__).parents[3] / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
 Environment variables, or the same names in a file `.env` in the working directory; the environment wins. Every default
-is the sandbox on this machine. `q2c doctor` reports variables nobody reads.
+is the sandbox on this machine. `q2c doctor` reports unknown ones.
 
 Beside these the product reads Temporal's own variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
 `TEMPORAL_TLS_*`, or a profile file) and OpenTelemetry's (`OTEL_EXPORTER_OTLP_ENDPOINT` and its relatives; without an

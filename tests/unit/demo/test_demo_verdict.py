@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from demo.actions import HistoryCost
-from demo.deals import End
-from demo.report import Expectation, Outcome, mismatches, summarise
+from demo.samples import End
+from demo.summary import summarise
+from demo.verdict import Expectation, Outcome, mismatches
 from domain.approvals import ApprovalStatus
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
@@ -184,4 +185,4 @@ def test_an_order_without_a_quote_is_a_duplicate_and_a_mismatch():
     none = {"total": 0, "throttled": 0}
     summary = summarise([CLOSED], state, {"dataverse": none, "finance": none}, 1)
     assert summary["duplicate_orders"] == 1
-    assert summary["mismatches"] == ["1 orders in Finance beyond one a deal"]
+    assert summary["mismatches"] == ["1 orders in Finance beyond one per deal"]
