@@ -35,7 +35,7 @@ def deal_queries(now: datetime) -> dict[str, str]:
 async def report_deals(client: Client) -> None:
     """Count forever; a count that fails is left out and tried again."""
     meter = metrics.get_meter("q2c")
-    cases = meter.create_gauge("q2c_cases", description="Open and parked deals, and requests for approval that are overdue")
+    cases = meter.create_gauge("q2c_cases", description="Deals open and parked, and approvals overdue")
     waiting = meter.create_gauge("q2c_cases_waiting", description="Open deals by what they wait for")
     while True:
         try:
