@@ -143,7 +143,7 @@ class Actions:
             raise errors.invalid_argument("CalculatePrice needs a Target of a priced table with its @odata.type.")
         entity = operation.schema.by_name[name]
         row = self._named(operation, entity, target.get(entity.key))
-        operation.touch(name, row[entity.key])
+        operation.touch(name, row[entity.key]).everything = True
         return None
 
     def _close_opportunity(
@@ -211,7 +211,7 @@ class Actions:
         if "closedon" in entity.columns:
             changes["closedon"] = operation.now
         after = operation.put(entity, row[entity.key], changes)
-        operation.touch(name, row[entity.key])
+        operation.touch(name, row[entity.key]).state = True
         message = {("quote", 2): "Win", ("quote", 3): "Close", ("salesorder", 2): "Cancel"}.get(
             (name, state), "Fulfill"
         )
@@ -283,7 +283,7 @@ class Actions:
                 "versionnumber": operation.db.version + 1,
             }
             operation.table(new_lines).insert({**values, **stamps})
-        operation.touch(to, new[new_key])
+        operation.touch(to, new[new_key]).everything = True
 
     @staticmethod
     def _refresh_created(operation: Operation, entity: Entity, row: Row) -> None:

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from sandbox.dataverse import errors, pricing
 from sandbox.dataverse.actions import Actions, Body
-from sandbox.dataverse.operation import Operation, run
+from sandbox.dataverse.operation import Effort, Operation, run
 from sandbox.dataverse.protection import Limits, ServiceProtection
 from sandbox.dataverse.queries import Queries
 from sandbox.dataverse.reading import Reader
@@ -101,7 +102,9 @@ class Dataverse:
         self.protection = ServiceProtection(limits or Limits(), time.monotonic)
         self.execution_seconds = 0.0
         """Time every request takes, in seconds: lets requests overlap, so that the concurrency limit can be met."""
+        self.effort = Effort()
         self._sales_order_integration = sales_order_integration
+        self._change_set: Operation | None = None
         self._define()
         self._populate()
 
@@ -219,7 +222,35 @@ class Dataverse:
         if row is None:
             raise errors.not_a_member()
         integration = self._sales_order_integration and row.get("isintegrationuser") is True
-        return Operation(self.db, self.schema, row, to_moment(self.now()), integration=integration)
+        operation = Operation(
+            self.db, self.schema, row, to_moment(self.now()), integration=integration, effort=self.effort
+        )
+        if self._change_set is not None:
+            operation.touched, operation.deferred = self._change_set.touched, True
+        return operation
+
+    @contextmanager
+    def change_set(self, user: str | None = None) -> Iterator[None]:
+        """What is done in the block is kept wholly or not at all; documents it touches are computed once, at its end.
+
+        Args:
+            user: `systemuserid` of the caller.
+        """
+        with self.db.transaction():
+            if self._change_set is not None:
+                yield
+                return
+            work = self._change_set = self.operation(user)
+            try:
+                yield
+                pricing.settle(work)
+            finally:
+                self._change_set = None
+
+    def settle(self) -> None:
+        """Compute what an open change set has touched so far: somebody is going to read it."""
+        if self._change_set is not None:
+            pricing.settle(self._change_set)
 
     def user_of(self, claims: Mapping[str, Any]) -> Row:
         """The user a verified token speaks for: by object id, or for an application by its application id.

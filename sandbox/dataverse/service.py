@@ -173,6 +173,7 @@ class Service:
         if outcome is None:
             return Answer(204, _ODATA)
         entity, row, columns = outcome
+        self._dataverse.settle()
         stored = self._dataverse.table(entity).get((row[entity.key],))
         return self._row(call, entity, stored, column_set(entity, columns), 200)
 
@@ -249,6 +250,7 @@ class Service:
     def _written(self, call: Call, entity: Entity, row_id: str, status: int, address: str | None = None) -> Answer:
         """The answer to a create or update: the row where it is wanted, else its address."""
         if call.preferences.representation:
+            self._dataverse.settle()
             row = self._dataverse.table(entity).get((row_id,))
             return self._row(call, entity, row, parse_query(call.query), status)
         location = address or f"{self._base}/{entity.entity_set}({row_id})"
@@ -356,7 +358,7 @@ class Service:
         outcomes = run_batch(
             items,
             lambda request: self._batch_part(request, call.user),
-            self._dataverse.db.transaction,
+            lambda: self._dataverse.change_set(call.user),
             continue_on_error=call.preferences.continue_on_error,
             created_at=lambda answer: answer.headers.get("OData-EntityId"),
             refuse=lambda problem: self._refusal(errors.bad_query(str(problem)), call.request),

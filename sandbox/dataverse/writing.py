@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sandbox.dataverse import errors, states
 from sandbox.dataverse.operation import Operation
-from sandbox.dataverse.pricing import DOCUMENTS, LINES, check_currency, skips_pricing
+from sandbox.dataverse.pricing import DOCUMENTS, LINES, Document, check_currency, skips_pricing, touch_header
 from sandbox.dataverse.schema import Collection, Column, Entity, Navigation
 from sandbox.dataverse.values import from_literal, is_guid, store
 from sandbox.odata.address import AddressError, Segment, parse_path
@@ -106,7 +106,7 @@ class Writer:
         self._check_required(entity, values)
         row = self._insert(operation, entity, values)
         operation.say("Create", entity, dict(payload.values), None, row)
-        self._touch(operation, entity, row)
+        self._touch_new(operation, entity, row)
         for collection, nested in payload.children:
             self._create_child(operation, entity, row, collection, nested)
         return operation.table(entity).get((row[entity.key],)) or row
@@ -137,7 +137,7 @@ class Writer:
         except DuplicateKey as problem:
             raise self._taken(entity, problem) from problem
         operation.say("Update", entity, {**changes, entity.key: row[entity.key]}, row, after)
-        self._touch(operation, entity, after)
+        self._touch_changed(operation, entity, row, after, changes)
         return after
 
     def delete(self, operation: Operation, entity: Entity, row: Row) -> None:
@@ -149,7 +149,7 @@ class Writer:
         if entity.name in LINES:
             administrator = self._administrator(operation.user)
             states.check_line(entity, self._header_of(operation, entity, row), administrator=administrator)
-            self._touch(operation, entity, row)
+            self._touch_without(operation, entity, row)
         document = DOCUMENTS.get(entity.name)
         if document is not None:
             lines = operation.rows(document.line)
@@ -386,10 +386,29 @@ class Writer:
         if "productnumber" in entity.columns:
             values["productnumber"] = product.get("productnumber")
         values[document.line_state] = header["statecode"]
-        siblings = operation.rows(entity.name).find(**{document.lookup: header[document.lookup[1:-6]]})
-        for column in ("lineitemnumber", "sequencenumber"):
+        self._number_line(operation, entity, header, values)
+
+    @staticmethod
+    def _number_line(operation: Operation, entity: Entity, header: Row, values: Row) -> None:
+        """The next line and sequence number where none was sent; the header remembers the last ones (`@numbers`)."""
+        document = LINES[entity.name]
+        columns = ("lineitemnumber", "sequencenumber")
+        header_id = values[document.lookup]
+        last = header.get("@numbers")
+        if last is None:
+            siblings = operation.rows(entity.name).find(**{document.lookup: header_id})
+            last = tuple(max((row.get(column) or 0 for row in siblings), default=0) for column in columns)
+        for column, number in zip(columns, last, strict=True):
             if values.get(column) is None:
-                values[column] = 1 + max((row.get(column) or 0 for row in siblings), default=0)
+                values[column] = number + 1
+        now = tuple(max(number, values[column]) for column, number in zip(columns, last, strict=True))
+        operation.rows(document.name).update((header_id,), {"@numbers": now})
+
+    @staticmethod
+    def _forget_numbers(operation: Operation, document: Document, header_id: Any) -> None:
+        header = operation.row(document.name, header_id)
+        if header is not None and header.get("@numbers") is not None:
+            operation.rows(document.name).update((header_id,), {"@numbers": None})
 
     def _follow(self, operation: Operation, entity: Entity, row: Row, changes: Row) -> None:
         """What must change with what the caller changed: the owner's unit, the customer, names, base amounts."""
@@ -431,12 +450,36 @@ class Writer:
                 return errors.duplicate_alternate_key(name, ", ".join(columns))
         return errors.duplicate_alternate_key("unique", ", ".join(problem.columns))
 
-    def _touch(self, operation: Operation, entity: Entity, row: Row) -> None:
+    @staticmethod
+    def _touch_new(operation: Operation, entity: Entity, row: Row) -> None:
         if entity.name in DOCUMENTS:
-            operation.touch(entity.name, row[entity.key])
+            operation.touch(entity.name, row[entity.key]).everything = True
         elif entity.name in LINES:
             document = LINES[entity.name]
-            operation.touch(document.name, row[document.lookup])
+            operation.touch(document.name, row[document.lookup]).lines[row[entity.key]] = None
+
+    @classmethod
+    def _touch_changed(cls, operation: Operation, entity: Entity, before: Row, after: Row, changes: Row) -> None:
+        if entity.name in DOCUMENTS:
+            touch_header(operation, entity.name, after[entity.key], changes)
+        elif entity.name in LINES:
+            document = LINES[entity.name]
+            if before[document.lookup] != after[document.lookup]:
+                cls._touch_without(operation, entity, before)
+                after = operation.table(entity).update((after[entity.key],), {"@counted": None})
+            if {"lineitemnumber", "sequencenumber"} & changes.keys():
+                cls._forget_numbers(operation, document, after[document.lookup])
+            cls._touch_new(operation, entity, after)
+
+    @classmethod
+    def _touch_without(cls, operation: Operation, entity: Entity, row: Row) -> None:
+        """A line leaves its document."""
+        document = LINES[entity.name]
+        touched = operation.touch(document.name, row[document.lookup])
+        touched.lines.pop(row[entity.key], None)
+        if row.get("@counted") is not None:
+            touched.removed.append(row["@counted"])
+        cls._forget_numbers(operation, document, row[document.lookup])
 
     @staticmethod
     def _header_of(operation: Operation, entity: Entity, row: Row) -> Row | None:
