@@ -179,6 +179,7 @@ class Actions:
         found, row = self._writer.resolve(operation, str(reference))
         if found is not entity:
             raise errors.invalid_argument(f"'{found.name}' is not a target of the lookup '{lookup}'.")
+        self._writer.security.check(operation.user, entity, "Write", row)
         return row
 
     @staticmethod
@@ -225,13 +226,14 @@ class Actions:
         body = {**fields, "statecode": 1, "statuscode": 2}
         return self._writer.create(operation, entity, body)
 
-    @staticmethod
-    def _named(operation: Operation, entity: Entity, row_id: Any) -> Row:
+    def _named(self, operation: Operation, entity: Entity, row_id: Any) -> Row:
+        """The row an action's id names, if the caller may read it."""
         if not isinstance(row_id, str):
             raise errors.invalid_argument(f"Required parameter '{entity.key}' is missing.")
         row = operation.table(entity).get((row_id,))
         if row is None:
             raise errors.row_not_found(entity.name, row_id)
+        self._writer.security.check(operation.user, entity, "Read", row)
         return row
 
     @staticmethod
