@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -128,7 +128,7 @@ class Dataverse:
         self.db = Database(clock)
         self.schema = load_schema()
         self.reader = Reader(self.db, self.schema)
-        self.changes = ChangeLog(self.db, self.schema)
+        self.changes = ChangeLog(self.db, self.schema, self._delta_lifetime)
         self.security = Security(self.db, self.schema, SYSTEM_USER)
         self.queries = Queries(self.reader, self.changes, self.security, lambda entity: list(self.table(entity)))
         self.components = Components(self.db, self.schema)
@@ -356,6 +356,12 @@ class Dataverse:
         with self.db.transaction():
             self.writer.link(self.operation(None), links, user, role["roleid"])
 
+    def add_to_team(self, team: str, user: str) -> None:
+        """Make a user (`systemuserid`) a member of a team."""
+        link = self.schema.many_to_many["teammembership_association"]
+        with self.db.transaction():
+            self.writer.link(self.operation(None), link, team, user)
+
     def set_webhook(self, url: str | None, key: str = "") -> None:
         """Where the product's steps send, and the value of their `x-q2c-webhook-key` header; None stops sending."""
         endpoints = self.table(self.schema.by_name["serviceendpoint"])
@@ -388,6 +394,10 @@ class Dataverse:
 
     def _table(self, name: str) -> Any:
         return self.table(self.schema.by_name[name])
+
+    def _delta_lifetime(self) -> timedelta:
+        row = self._table("organization").get((ORGANIZATION,))
+        return timedelta(days=row["expirechangetrackingindays"])
 
     def _schema_changed(self) -> None:
         self.reader.forget()
