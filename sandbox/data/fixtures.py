@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.data.model import Company, Customer, Dataset, Item, OpenInvoice, round_to_currency
+from sandbox.data.model import (
+    Company,
+    Customer,
+    Dataset,
+    Item,
+    OpenInvoice,
+    SalesTeam,
+    SalesUser,
+    round_to_currency,
+)
 from sandbox.entra.directory import Person
 
 COMPANIES = (
@@ -117,15 +126,33 @@ CUSTOMERS = (
         city="Seattle",
         country="USA",
     ),
+    # One customer, written in lower case in Sales.
+    Customer(
+        "usmf",
+        "US-9200",
+        "Lakeside Audio",
+        Decimal("50000.00"),
+        city="Duluth",
+        country="USA",
+        sales_account="us-9200",
+    ),
     Customer("demf", "DE-001", "Kaufhaus Spree", Decimal("100000.00"), city="Berlin", country="DEU"),
     Customer("jpmf", "JP-001", "株式会社さくら音響", Decimal("10000000"), city="東京", country="JPN"),
     Customer("kwmf", "KW-001", "Gulf Sound Trading", Decimal("30000.000"), city="Kuwait City", country="KWT"),
 )
 
+SALES_USERS = (
+    # No Entra ID object behind her: nobody can sign in as nora, and no approver can be compared with her by id.
+    SalesUser("nora", "Nora Nilsen", "USMF"),
+    # His business unit is no company's: Finance has no legal entity for what he sells.
+    SalesUser("umberto", "Umberto Urso", "OUTLET"),
+)
+TEAMS = (SalesTeam("USMF inside sales", "usmf", ("rita", "ravi")),)
+
 
 def sample() -> Dataset:
     """The sample data set: no quotes yet, they are made at the desk."""
-    return Dataset("fixtures", COMPANIES, ITEMS, CUSTOMERS, PEOPLE)
+    return Dataset("fixtures", COMPANIES, ITEMS, CUSTOMERS, PEOPLE, sales_users=SALES_USERS, teams=TEAMS)
 
 
 def empty() -> Dataset:

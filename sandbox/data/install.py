@@ -24,6 +24,13 @@ _SYMBOLS = {
     "JPY": ("Japanese Yen", "¥"),
     "KWD": ("Kuwaiti Dinar", "KD"),
 }
+_ROLES_OF = {
+    "sales_manager": ("Sales Manager",),
+    "sales_director": ("Sales Manager",),
+    "admin": ("System Administrator",),
+    "ops": ("Sales Manager", "System Customizer"),
+}
+"""What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
 _BASE_CURRENCY = "USD"
 _PER_DOLLAR = {"USD": Decimal(1), "EUR": Decimal("0.92"), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 
@@ -97,7 +104,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
 
 
 def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
-    with dataverse.db.transaction():
+    with dataverse.change_set():
         currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies)]
         for currency in dict.fromkeys(currencies):
             _add_currency(dataverse, currency)
@@ -105,6 +112,7 @@ def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
             unit = {"businessunitid": row_id("businessunit", company.id), "name": company.id.upper()}
             dataverse.create("businessunits", unit | {"divisionname": company.name[:100]})
         _add_users(dataset, dataverse)
+        _add_others(dataset, dataverse)
         _add_catalogue(dataset, dataverse)
         for customer in dataset.customers:
             _add_account(dataset.company(customer.company), dataverse, customer)
@@ -128,6 +136,8 @@ def _add_currency(dataverse: Dataverse, code: str) -> None:
 def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
     for person in dataset.people:
         dataverse.create("systemusers", _user(person))
+        for role in _ROLES_OF.get(_kind(person), ("Salesperson",)):
+            dataverse.assign_role(row_id("systemuser", person.name), role)
     # The product itself: an application user, known by its application id.
     dataverse.create(
         "systemusers",
@@ -141,6 +151,31 @@ def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
             "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
         },
     )
+    dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
+
+
+def _add_others(dataset: Dataset, dataverse: Dataverse) -> None:
+    """Users the directory does not know, business units that are no company's, and teams."""
+    for user in dataset.sales_users:
+        unit = row_id("businessunit", user.unit.lower())
+        if dataverse.get("businessunits", unit) is None:
+            dataverse.create("businessunits", {"businessunitid": unit, "name": user.unit})
+        first, _, last = user.display_name.partition(" ")
+        body = {"systemuserid": row_id("systemuser", user.name), "firstname": first, "lastname": last}
+        body |= {"domainname": f"{user.name}@{DOMAIN}", "businessunitid@odata.bind": f"/businessunits({unit})"}
+        dataverse.create("systemusers", body)
+        dataverse.assign_role(row_id("systemuser", user.name), "Salesperson")
+    for team in dataset.teams:
+        unit = row_id("businessunit", team.company)
+        body = {"teamid": row_id("team", team.name), "name": team.name}
+        dataverse.create("teams", body | {"businessunitid@odata.bind": f"/businessunits({unit})"})
+        for member in team.members:
+            dataverse.add_to_team(row_id("team", team.name), row_id("systemuser", member))
+
+
+def _kind(person: Person) -> str:
+    """A person's first role, without its company."""
+    return person.roles[0].partition(".")[0] if person.roles else ""
 
 
 def _user(person: Person) -> dict[str, Any]:
@@ -207,7 +242,7 @@ def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> 
         {
             "accountid": account,
             "name": customer.name,
-            "accountnumber": customer.account,
+            "accountnumber": customer.sales_account or customer.account,
             "customertypecode": 3,
             "telephone1": customer.phone or None,
             "address1_line1": customer.street or None,

@@ -79,7 +79,8 @@ class Customer:
     """A customer of one company, the same in Sales and Finance.
 
     `threshold_pct` is the share of the limit that credit management allows to be used; `open_orders` are values
-    including tax of confirmed orders from before.
+    including tax of confirmed orders from before. `sales_account` is how Sales writes the account number where the two
+    systems differ, in case only.
     """
 
     company: str
@@ -97,6 +98,28 @@ class Customer:
     country: str = ""
     contact: str = ""
     phone: str = ""
+    sales_account: str = ""
+
+
+@dataclass(frozen=True)
+class SalesUser:
+    """A user Sales knows and the tenant's directory does not: synchronised from elsewhere, or left behind.
+
+    `unit` is the name of the business unit, which need not be a company's.
+    """
+
+    name: str
+    display_name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class SalesTeam:
+    """A team in Sales that can own quotes: its name, its company's id, and its members' user names."""
+
+    name: str
+    company: str
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +157,8 @@ class Dataset:
     customers: tuple[Customer, ...]
     people: tuple[Person, ...]
     quotes: tuple[PlannedQuote, ...] = ()
+    sales_users: tuple[SalesUser, ...] = ()
+    teams: tuple[SalesTeam, ...] = ()
     default_plan: Plan = field(default_factory=Plan)
     expected: dict[str, object] = field(default_factory=dict)
 

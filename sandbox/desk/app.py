@@ -81,8 +81,8 @@ class DeskApi:
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/quotes", self.list_quotes),
             ("POST", "/quotes", self.create_quote),
-            ("GET", "/quotes/{number}", self.get_quote),
-            ("POST", "/quotes/{number}/{action}", self.act_on_quote),
+            ("GET", "/quotes/{number:path}", self.get_quote),
+            ("POST", "/quotes/{number:path}/{action}", self.act_on_quote),
             ("GET", "/orders", self.list_orders),
             ("GET", "/orders/{company}/{number}", self.get_order),
             ("POST", "/orders/{company}/{number}/{action}", self.act_on_order),
@@ -111,6 +111,7 @@ class DeskApi:
             ("PUT", "/endpoints", self.put_endpoints),
             ("PUT", "/limits", self.put_limits),
             ("PUT", "/clock", self.put_clock),
+            ("POST", "/delta-links/expire", self.expire_delta_links),
             ("POST", "/reset", self.reset),
             ("GET", "/health", self.health),
         ]
@@ -291,6 +292,10 @@ class DeskApi:
     async def put_clock(self, request: Request) -> Any:
         """Shift the sandbox's clock."""
         return self._desk.set_clock(parse(await request.body(), ClockRequest).offset_seconds)
+
+    async def expire_delta_links(self, request: Request) -> Any:
+        """End the life of every delta link Dataverse has given out, as seven days would."""
+        return self._desk.expire_delta_links()
 
     async def reset(self, request: Request) -> Any:
         """Everything as at the start."""

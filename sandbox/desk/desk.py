@@ -132,6 +132,11 @@ class Desk:
         self._clock.offset = timedelta(seconds=offset_seconds)
         return {"offset_seconds": offset_seconds, "now": self._clock.now().isoformat()}
 
+    def expire_delta_links(self) -> dict[str, Any]:
+        """End the life of every delta link Dataverse has given out until now."""
+        self._dataverse.changes.expire()
+        return {"ok": True}
+
     def set_endpoints(self, endpoints: EndpointsRequest) -> dict[str, Any]:
         """Say where the product listens."""
         if endpoints.dataverse_webhook:

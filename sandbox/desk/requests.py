@@ -40,7 +40,8 @@ class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A quote line as a rep enters it.
 
     Without `item` the line is written in by its description. `price` overrides the price list; a discount is given in
-    percent of quantity × price, or as money off the whole line, in the quote's currency.
+    percent of quantity × price, or as money off the whole line, in the quote's currency. Lines are numbered 1, 2, 3 …
+    unless `number` says otherwise; `numbered: false` leaves the line without a number.
     """
 
     item: str | None = None
@@ -50,10 +51,29 @@ class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount_amount: Decimal | None = None
     tax: Decimal | None = None
     description: str = ""
+    number: int | None = None
+    numbered: bool = True
+
+
+class AddressRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the goods go, and who takes them there."""
+
+    street: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+    country: str = ""
+    name: str = ""
+    contact: str = ""
+    phone: str = ""
 
 
 class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it)."""
+    """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it).
+
+    `beside` is the number of a quote whose opportunity this one is for, too: an alternative. `owner_team` is the name
+    of a team the quote belongs to instead of its rep. `customer_reference` is the customer's purchase order number.
+    """
 
     company: str
     customer: str
@@ -63,8 +83,13 @@ class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payment_terms: str | None = None
     expires_on: date | None = None
     opportunity: bool = False
+    beside: str | None = None
     name: str | None = None
     number: str | None = None
+    owner_team: str | None = None
+    ship_to: AddressRequest | None = None
+    requested_delivery: date | None = None
+    customer_reference: str | None = None
 
 
 class ReviseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
