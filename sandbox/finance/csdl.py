@@ -1,6 +1,7 @@
 """`$metadata` (CSDL) and the service document of Finance, made from the published columns.
 
-Annotated as the real document is: labels, whether a column can be edited, and its X++ type. Decimals have a variable
+Annotated as the real document is: labels, whether a column can be edited, and its X++ type. The terms are not declared,
+as in the real document: its enum `AXType` would have the name of a term. Decimals have a variable
 scale, because CSDL's default is none at all. (OASIS OData CSDL 4.0; a tenant's trimmed `$metadata`.)
 """
 
@@ -41,13 +42,6 @@ _AX_TYPE: Final = {
     "Binary": "Container",
     "Boolean": "Enum",
 }
-_TERMS: Final = (
-    ("LabelId", "Edm.String"),
-    ("AllowEdit", "Edm.Boolean"),
-    ("AllowEditOnCreate", "Edm.Boolean"),
-    ("IsRequired", "Edm.Boolean"),
-    ("AXType", f"{CORE}.AXType"),
-)
 
 
 def service_document(origin: str) -> dict[str, Any]:
@@ -138,7 +132,4 @@ def _bool(term: str, *, value: bool) -> str:
 def _core_schema() -> list[str]:
     lines = [f'<Schema Namespace="{CORE}" xmlns="http://docs.oasis-open.org/odata/ns/edm">', '<EnumType Name="AXType">']
     lines += [f'<Member Name="{name}" Value="{number}" />' for number, name in enumerate(AX_TYPES)]
-    lines.append("</EnumType>")
-    lines += [f'<Term Name="{name}" Type="{kind}" />' for name, kind in _TERMS]
-    lines.append("</Schema>")
-    return lines
+    return [*lines, "</EnumType>", "</Schema>"]
