@@ -6,7 +6,7 @@ where country, version or setup decide; everything else the sandbox does one way
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
@@ -30,3 +30,8 @@ class Behaviour:
     missing_row_status: int = 404
     norwegian_fields: bool = True
     stored_decimals: int | None = None
+
+    def reset(self) -> None:
+        """Every setting as at the start."""
+        for each in fields(self):
+            setattr(self, each.name, each.default)

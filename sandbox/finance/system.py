@@ -13,7 +13,7 @@ from sandbox.finance import credit
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.books import Books
 from sandbox.finance.errors import MalformedRequest
-from sandbox.finance.events import BusinessEvents
+from sandbox.finance.events import BusinessEvents, Delivery
 from sandbox.finance.model import SALES_ORDERS, EntitySet, FilterRules
 from sandbox.finance.odata_service import ODataService
 from sandbox.finance.operations import OPERATIONS
@@ -152,10 +152,12 @@ class Finance(Environment):
         return await self.events.ping(self.odata.default_company)
 
     def clear(self) -> None:
-        """Forget companies, rows, numbers and events; endpoint and registered applications stay."""
+        """Forget companies, rows, numbers, events and settings; endpoint and registered applications stay."""
         self.books.clear()
         self.odata.default_company = ""
         self.high_utilization = None
+        self.behaviour.reset()
+        self.events.delivery = Delivery()
         self.events.history.clear()
         self.events.error_log.clear()
 
