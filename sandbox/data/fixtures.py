@@ -131,6 +131,16 @@ CUSTOMERS = (
         city="Seattle",
         country="USA",
     ),
+    # One customer, written in lower case in Sales.
+    Customer(
+        "usmf",
+        "US-9200",
+        "Lakeside Audio",
+        Decimal("50000.00"),
+        city="Duluth",
+        country="USA",
+        sales_account="us-9200",
+    ),
     Customer("usmf", "US-9100", "Harbor Stores, head office", Decimal("20000.00"), city="Portland", country="USA"),
     # Its own limit is a trap: what counts is the invoice account's.
     Customer(
@@ -140,15 +150,6 @@ CUSTOMERS = (
         Decimal("900000.00"),
         invoice_account="US-9100",
         city="Salem",
-        country="USA",
-    ),
-    Customer(
-        "usmf",
-        "US-9200",
-        "Lowercase Records",
-        Decimal("50000.00"),
-        sales_account="us-9200",
-        city="Boise",
         country="USA",
     ),
     Customer(

@@ -152,7 +152,7 @@ def _in_company(column: str, company: str, condition: Filter | None) -> Filter:
         return Filter(lambda row: bool(fold(row[column]) == company), {column: (company,)})
     test = condition.matches
     choices = {**condition.choices, column: (company,)}
-    return Filter(lambda row: bool(fold(row[column]) == company) and test(row), choices)
+    return Filter(lambda row: bool(fold(row[column]) == company) and test(row), choices, condition.floors)
 
 
 def check_shape(entity: EntitySet, options: QueryOptions) -> None:

@@ -104,10 +104,12 @@ class Filter:
     Attributes:
         matches: Whether a row satisfies it.
         choices: Column -> the values of which one must hold: what `Table.candidates` takes.
+        floors: Column -> what its value must be at least, as far as an index can help.
     """
 
     matches: Predicate
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    floors: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compile_filter(text: str, dialect: Dialect) -> Filter:
@@ -424,10 +426,11 @@ def _all_of(parts: list[Filter]) -> Filter:
             known = choices.get(column)
             if known is None or len(values) < len(known):
                 choices[column] = values
+    floors = {column: value for part in parts for column, value in part.floors.items()}
     if len(tests) == 2:
         first, second = tests
-        return Filter(lambda row: first(row) and second(row), choices)
-    return Filter(lambda row: all(test(row) for test in tests), choices)
+        return Filter(lambda row: first(row) and second(row), choices, floors)
+    return Filter(lambda row: all(test(row) for test in tests), choices, floors)
 
 
 def _any_of(parts: list[Filter]) -> Filter:
@@ -453,7 +456,8 @@ def _compare_constant(column: Column, operator: str, value: Any) -> Filter:
         return Filter(lambda row: bool(fold(read(row)) == wanted), choices)
     if operator == "ne":
         return Filter(lambda row: bool(fold(read(row)) != wanted))
-    return Filter(_ordered(operator, read, lambda row: wanted))
+    floors = {column.stored: value} if column.stored and operator in ("ge", "gt") else {}
+    return Filter(_ordered(operator, read, lambda row: wanted), floors=floors)
 
 
 def _compare_columns(left: Column, operator: str, right: Column) -> Filter:
