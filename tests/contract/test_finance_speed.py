@@ -1,4 +1,4 @@
-"""How much work Finance does: rows looked at, not seconds. Twice the lines or orders may cost twice the work at most."""
+"""How much work Finance does: rows looked at, not seconds. Twice the lines or orders, twice the work at most."""
 
 from __future__ import annotations
 
