@@ -166,11 +166,13 @@ class Table:
         rows = self.find(**equal)
         return rows[0] if rows else None
 
-    def candidates(self, choices: Mapping[str, tuple[Any, ...]]) -> list[Row]:
-        """A superset of the rows whose columns each hold one of the given values.
+    def candidates(self, choices: Mapping[str, tuple[Any, ...]], floors: Mapping[str, Any] | None = None) -> list[Row]:
+        """A superset of the rows whose columns each hold one of the given values, and are not below the floors.
 
         Args:
             choices: Column -> the values it may have, as `sandbox.odata.filters.Filter.choices` gives them.
+            floors: Column -> its least value. An index on the column alone helps where it holds few values, as with
+                days.
 
         Returns:
             The rows of the narrowest index that fits, or every row where none does. The caller still has to filter.
@@ -184,6 +186,13 @@ class Table:
                     found = _probe(columns, entries, choices)
                     if found is not None and (best is None or len(found) < len(best)):
                         best = found
+        for column, floor in (floors or {}).items():
+            if (column,) in self._indexes:
+                high = [
+                    keys for (value,), keys in self._indexes[column,].items() if value is None or value >= fold(floor)
+                ]
+                if best is None or sum(map(len, high)) < len(best):
+                    best = [key for keys in high for key in keys]
         if best is None:
             return list(self._rows.values())
         return [self._rows[key] for key in best]

@@ -6,6 +6,7 @@ Finance and a business unit in Sales; its list prices are a price list there and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -62,11 +63,35 @@ def _fill_finance(dataset: Dataset, finance: Finance) -> None:
         finance.add_item(
             item.company, item.number, name=item.name, price=item.list_price, cost=item.unit_cost, unit=item.unit
         )
+        if item.stopped:
+            finance.stop_item(item.company, item.number)
+    for company in dataset.companies:
+        _add_surtaxes(finance, company, [entry for entry in dataset.customers if entry.company == company.id])
     for customer in dataset.customers:
         _add_customer(dataset, finance, customer)
+    for group in dataset.credit_groups:
+        members = {entry.account: entry.company for entry in dataset.customers if entry.credit_group == group.name}
+        finance.share_credit(group.name, group.limit, group.currency, members)
+
+
+def _add_surtaxes(finance: Finance, company: Company, customers: Sequence[Customer]) -> None:
+    for percentage in dict.fromkeys(customer.surtax for customer in customers if customer.surtax):
+        code = _surtax_code(percentage)
+        finance.add_tax(company.id, code, f"City tax of {percentage} %", percentage, group=code)
+
+
+def _surtax_code(percentage: Decimal) -> str:
+    return f"CITY{percentage}"
 
 
 def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> None:
+    particulars = {
+        "InvoiceAccount": customer.invoice_account,
+        "PaymentCashDiscount": customer.cash_discount,
+        "PaymentSchedule": customer.payment_schedule,
+        "SalesTaxGroup": _surtax_code(customer.surtax) if customer.surtax else "",
+        "OnHoldStatus": customer.on_hold,
+    }
     finance.create(
         "CustomersV3",
         {
@@ -74,7 +99,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "CustomerAccount": customer.account,
             "OrganizationName": customer.name,
             "CustomerGroupId": "10",
-            "SalesCurrencyCode": dataset.company(customer.company).currency,
+            "SalesCurrencyCode": customer.currency or dataset.company(customer.company).currency,
             "PaymentTerms": customer.payment_terms,
             "CreditLimit": customer.credit_limit,
             "CredManCustUnlimitedCredit": "Yes" if customer.unlimited else "No",
@@ -82,7 +107,8 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "AddressCity": customer.city,
             "AddressZipCode": customer.postal_code,
             "PrimaryContactPhone": customer.phone,
-        },
+        }
+        | {column: value for column, value in particulars.items() if value},
     )
     if customer.threshold_pct != 100:
         finance.set_credit_threshold(customer.company, customer.account, customer.threshold_pct)
@@ -105,7 +131,8 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
 
 def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
     with dataverse.change_set():
-        currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies)]
+        bought_in = [customer.currency for customer in dataset.customers if customer.currency]
+        currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies), *bought_in]
         for currency in dict.fromkeys(currencies):
             _add_currency(dataverse, currency)
         for company in dataset.companies:
@@ -236,7 +263,8 @@ def _add_catalogue(dataset: Dataset, dataverse: Dataverse) -> None:
 
 def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> None:
     account = row_id("account", company.id, customer.account)
-    currency = row_id("transactioncurrency", company.currency)
+    price_list = {"defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})"}
+    currency = customer.currency or company.currency
     dataverse.create(
         "accounts",
         {
@@ -249,9 +277,10 @@ def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> 
             "address1_city": customer.city or None,
             "address1_postalcode": customer.postal_code or None,
             "address1_country": _COUNTRIES.get(customer.country, customer.country) or None,
-            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})",
-            "defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})",
-        },
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({row_id('transactioncurrency', currency)})",
+        }
+        # A price list in another currency than the account's cannot be used: none is proposed.
+        | (price_list if currency == company.currency else {}),
     )
     if customer.contact:
         first, _, last = customer.contact.rpartition(" ")

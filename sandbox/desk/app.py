@@ -31,6 +31,7 @@ from sandbox.desk.requests import (
     EndpointsRequest,
     ItemRequest,
     LimitsRequest,
+    LineChangeRequest,
     LinesRequest,
     NewCustomerRequest,
     PaymentRequest,
@@ -95,6 +96,13 @@ class DeskApi:
             ("GET", "/customers/{company}/{account}", self.get_customer),
             ("PUT", "/customers/{company}/{account}", self.change_customer),
             ("POST", "/jobs/totals", self.run_totals_job),
+            ("PUT", "/orders/{company}/{number}/lines/{line}", self.change_line),
+            ("GET", "/finance/settings", self._desk.finance_desk.get_settings),
+            ("PUT", "/finance/settings", self._desk.finance_desk.put_settings),
+            ("GET", "/finance/events", self._desk.finance_desk.get_delivery),
+            ("PUT", "/finance/events", self._desk.finance_desk.put_delivery),
+            ("PUT", "/finance/rates", self._desk.finance_desk.put_rate),
+            ("POST", "/finance/{company}/{operation}", self._desk.finance_desk.post_json),
             ("GET", "/people", self.list_people),
             ("GET", "/expected", self.get_expected),
             ("GET", "/state", self.get_state),
@@ -162,6 +170,13 @@ class DeskApi:
         if action is None:
             raise DeskError(f"not one of {', '.join(self._order_actions)}", field="action", status=404)
         return action(company, number, parse(await request.body(), LinesRequest).lines)
+
+    async def change_line(self, request: Request) -> Any:
+        """Raise or lower a line's quantity in Finance."""
+        company, number = request.path_params["company"].lower(), request.path_params["number"]
+        line = _whole_number(request.path_params["line"], "line")
+        quantity = parse(await request.body(), LineChangeRequest).quantity
+        return self._desk.finance_desk.change_line(company, number, line, quantity)
 
     async def pay(self, request: Request) -> Any:
         """Post money received."""

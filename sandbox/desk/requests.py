@@ -146,11 +146,20 @@ class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompanyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of a company; `order_numbers` says who numbers sales orders: the caller or Finance."""
+    """Parameters of a company; what is left out stays as it is.
+
+    `order_numbers` says who numbers sales orders: the caller or Finance. `penny_difference` and `over_under` are what a
+    payment may be off, in the company's currency; `settle_automatically` lets prepayments pay their order's invoice;
+    `net_price_rounding` rounds a unit price after its discount before it is multiplied.
+    """
 
     credit_management: bool | None = None
     tax_pct: Decimal | None = None
     order_numbers: Literal["manual", "automatic"] | None = None
+    net_price_rounding: bool | None = None
+    penny_difference: Decimal | None = None
+    over_under: Decimal | None = None
+    settle_automatically: bool | None = None
 
 
 class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +168,22 @@ class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_price: Decimal | None = None
     unit_cost: Decimal | None = None
     stopped: bool | None = None
+
+
+class LineChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quantity an order line shall have, in Finance."""
+
+    quantity: Decimal
+
+
+class ExchangeRateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many units of `target` one unit of `source` is worth, from `start` on (left out: from always)."""
+
+    source: str
+    target: str
+    rate: Decimal
+    rate_type: str = "Default"
+    start: date | None = None
 
 
 class ReversalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
