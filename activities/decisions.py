@@ -13,10 +13,9 @@ from joserfc.jwk import KeySet
 from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proof
-from domain.messages import VerifiedMessage
+from domain.messages import SIGNATURE_ISSUER, VerifiedMessage
 from domain.people import Person
 
-ISSUER = "q2c-web"
 LEEWAY_SECONDS = 30
 """How far the clocks of web and worker may differ."""
 
@@ -60,7 +59,7 @@ class DecisionVerifier(DecisionActivities):
 
 
 def _problem(claims: Mapping[str, Any], message_id: str, audiences: tuple[str, ...]) -> str:
-    if claims.get("iss") != ISSUER:
+    if claims.get("iss") != SIGNATURE_ISSUER:
         return "signed by somebody else than the web application"
     if claims.get("aud") not in audiences:
         return "signed for another deal"

@@ -13,7 +13,7 @@ from activities import signatures as ask_for
 from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
-from activities.snapshots import STATES, SalesQuotes, company_of, differences
+from activities.snapshots import SalesQuotes, company_of, differences
 from domain.assessment import (
     CreditDecision,
     DealPolicy,
@@ -38,6 +38,7 @@ from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, ProcessingStatus
 from dynamics.sales import records as sales
+from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice, QuoteState
 
 DEFAULT_VALIDITY = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits for ever."""
@@ -343,9 +344,9 @@ class FinanceWork(FinanceActivities):
 
 def _stale(quote: sales.Quote, ref: ask_for.QuoteRef, company: str | None) -> str:
     """Why a quote is not to be assessed any more; empty when it is a draft that asks for approval."""
-    if quote.state is not sales.QuoteState.DRAFT:
-        return f"the quote is {STATES[quote.state]}, not a draft"
-    if quote.approval not in (sales.ApprovalChoice.REQUESTED, sales.ApprovalChoice.PENDING):
+    if quote.state is not QuoteState.DRAFT:
+        return f"the quote is {QUOTE_STATE_NAMES[quote.state]}, not a draft"
+    if quote.approval not in (ApprovalChoice.REQUESTED, ApprovalChoice.PENDING):
         return "the request for approval was taken back"
     if company != ref.company:
         return f"the quote belongs to {company or 'a business unit without legal entity'} now"

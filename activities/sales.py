@@ -14,11 +14,12 @@ from domain.fulfilment import Invoice
 from dynamics.core.errors import Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
+from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 
 CLOSE_STATUS = {
-    "expired": sales.QuoteStatus.CANCELED,
-    "cancelled": sales.QuoteStatus.CANCELED,
-    "lost": sales.QuoteStatus.LOST,
+    "expired": QuoteStatus.CANCELED,
+    "cancelled": QuoteStatus.CANCELED,
+    "lost": QuoteStatus.LOST,
 }
 """Status a quote is closed with. Sales has none for expiry: the closing activity's subject says it."""
 
@@ -37,10 +38,10 @@ class SalesWork(SalesActivities):
         with for_deal():
             await self._dataverse.set_quote_approval(
                 UUID(mark.quote.quote_id),
-                sales.ApprovalChoice[mark.approval_status.upper()],
+                ApprovalChoice[mark.approval_status.upper()],
                 reason=mark.reason,
                 deal_id=mark.deal_id,
-                credit=sales.CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
+                credit=CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
             )
         return Nothing()
 
@@ -53,7 +54,7 @@ class SalesWork(SalesActivities):
                 await self._dataverse.close_quote(quote_id, CLOSE_STATUS[close.reason], close.text)
             except Refused:
                 quote = await self._dataverse.read_quote(quote_id)
-                if quote.state is not sales.QuoteState.CLOSED:
+                if quote.state is not QuoteState.CLOSED:
                     raise
         return Nothing()
 
@@ -112,7 +113,7 @@ class SalesWork(SalesActivities):
         if known is not None:
             return known
         _, quote = await self._quotes.read(ref.quote_id)
-        if quote.state not in (sales.QuoteState.WON, sales.QuoteState.ACTIVE):
+        if quote.state not in (QuoteState.WON, QuoteState.ACTIVE):
             raise refused(
                 FailureType.CONFLICT, f"quote {ref.quote_number} is not won: no salesorder can be made from it"
             )
@@ -120,9 +121,9 @@ class SalesWork(SalesActivities):
 
 
 CREDIT_CHOICES = {
-    "passed": sales.CreditChoice.PASSED,
-    "held": sales.CreditChoice.HELD,
-    "released": sales.CreditChoice.RELEASED,
+    "passed": CreditChoice.PASSED,
+    "held": CreditChoice.HELD,
+    "released": CreditChoice.RELEASED,
 }
 """States of the credit decision that a rep sees on the quote."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
 from decimal import Decimal
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from domain.validation import normalise
 from dynamics.core.literals import WILDCARD
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
+from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice
 
 LINES_KEPT = 100_000
 """Lines of all snapshots kept together; the least recently used go first."""
@@ -28,13 +28,6 @@ ORDERS_KEPT = 10_000
 """Quotes whose salesorder's id is remembered."""
 
 _FREE_GOODS = re.compile(r"^\s*free goods\s*:\s*(?P<reason>\S.*)$", re.IGNORECASE | re.MULTILINE)
-
-STATES: Mapping[sales.QuoteState, str] = {
-    sales.QuoteState.DRAFT: "draft",
-    sales.QuoteState.ACTIVE: "active",
-    sales.QuoteState.WON: "won",
-    sales.QuoteState.CLOSED: "closed",
-}
 
 
 class SalesQuotes:
@@ -122,8 +115,8 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         submitted_by=submitter if submitter and submitter.oid != owner.oid else None,
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
         sales_order_id=str(quote.orders[0].id) if quote.orders else None,
-        state=STATES[quote.state],
-        approval_status=(quote.approval or sales.ApprovalChoice.NONE).name.lower(),
+        state=QUOTE_STATE_NAMES[quote.state],
+        approval_status=(quote.approval or ApprovalChoice.NONE).name.lower(),
         etag=quote.etag,
     )
 

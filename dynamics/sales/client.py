@@ -21,22 +21,17 @@ from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, Sys
 from dynamics.core.literals import key, literal, query
 from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
 from dynamics.core.rows import ReadRow
-from dynamics.sales.records import (
+from dynamics.sales.options import (
     OPPORTUNITY_WON_STATUS,
     ApprovalChoice,
-    Changes,
     CreditChoice,
     FulfilmentChoice,
-    InvoiceCopy,
-    InvoiceToWrite,
     OrderState,
     OrderStatus,
-    Quote,
-    QuoteChange,
     QuoteState,
     QuoteStatus,
-    SalesOrder,
 )
+from dynamics.sales.records import Changes, InvoiceCopy, InvoiceToWrite, Quote, QuoteChange, SalesOrder
 from dynamics.sales.writes import copies, fulfil, fulfilment, invoice_key, payment_body, shipped_lines
 
 R = TypeVar("R", bound=ReadRow)

@@ -11,7 +11,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from dynamics.sales.records import InvoiceLineToWrite, InvoiceStatus, InvoiceToWrite, OrderLine, SalesOrder
+from dynamics.sales.options import InvoiceStatus
+from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, OrderLine, SalesOrder
 
 PRICE_DECIMALS = Decimal("0.0001")
 """Precision of priceperunit in Dataverse as it ships."""

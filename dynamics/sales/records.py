@@ -1,129 +1,28 @@
-"""Rows of Dataverse (Dynamics 365 Sales) and the option values of their choices.
+"""Rows of Dataverse (Dynamics 365 Sales).
 
-Column names and option values: Microsoft Learn, table reference of quote, salesorder, invoice, opportunity. Columns
-with the prefix `q2c_` are this product's own.
+Column names: Microsoft Learn, table reference of quote, salesorder, invoice, opportunity. Columns that begin with
+`q2c_` are the product's own.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from enum import IntEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from dynamics.core.rows import Exact, Money, ReadRow, Text
-
-
-class QuoteState(IntEnum):
-    """statecode of quote."""
-
-    DRAFT = 0
-    ACTIVE = 1
-    WON = 2
-    CLOSED = 3
-
-
-class QuoteStatus(IntEnum):
-    """statuscode of quote."""
-
-    DRAFT = 1
-    IN_PROGRESS = 2
-    OPEN = 3
-    WON = 4
-    LOST = 5
-    CANCELED = 6
-    REVISED = 7
-
-
-class OrderState(IntEnum):
-    """statecode of salesorder."""
-
-    ACTIVE = 0
-    SUBMITTED = 1
-    CANCELED = 2
-    FULFILLED = 3
-    INVOICED = 4
-
-
-class OrderStatus(IntEnum):
-    """statuscode of salesorder."""
-
-    NEW = 1
-    PENDING = 2
-    IN_PROGRESS = 3
-    NO_MONEY = 4
-    COMPLETE = 100001
-    PARTIAL = 100002
-    INVOICED = 100003
-
-
-class InvoiceState(IntEnum):
-    """statecode of invoice."""
-
-    ACTIVE = 0
-    CLOSED = 1
-    PAID = 2
-    CANCELED = 3
-
-
-class InvoiceStatus(IntEnum):
-    """statuscode of invoice; only those this product sets."""
-
-    BILLED = 4
-    COMPLETE = 100001
-    PARTIAL = 100002
-
-
-class OpportunityState(IntEnum):
-    """statecode of opportunity."""
-
-    OPEN = 0
-    WON = 1
-    LOST = 2
-
-
-OPPORTUNITY_WON_STATUS = 3
-"""statuscode `Won`, the `Status` of WinOpportunity."""
-
-
-class ApprovalChoice(IntEnum):
-    """quote.q2c_approvalstatus."""
-
-    NONE = 100000000
-    REQUESTED = 100000001
-    PENDING = 100000002
-    APPROVED = 100000003
-    REJECTED = 100000004
-
-
-class CreditChoice(IntEnum):
-    """quote.q2c_creditstatus."""
-
-    NOTCHECKED = 100000000
-    PASSED = 100000001
-    HELD = 100000002
-    RELEASED = 100000003
-
-
-class FulfilmentChoice(IntEnum):
-    """salesorder.q2c_fulfilmentstatus."""
-
-    NONE = 100000000
-    CONFIRMED = 100000001
-    PARTIAL = 100000002
-    SHIPPED = 100000003
-    INVOICED = 100000004
-    CLOSED = 100000005
-
-
-class PaymentChoice(IntEnum):
-    """invoice.q2c_paymentstatus."""
-
-    OPEN = 100000000
-    PARTIAL = 100000001
-    PAID = 100000002
+from dynamics.sales.options import (
+    ApprovalChoice,
+    CreditChoice,
+    FulfilmentChoice,
+    InvoiceState,
+    OpportunityState,
+    OrderState,
+    PaymentChoice,
+    QuoteState,
+)
 
 
 class User(ReadRow):

@@ -14,16 +14,8 @@ from dynamics.core.errors import Refused, System
 from dynamics.core.literals import key
 from dynamics.core.odata import Row
 from dynamics.sales.invoice_copy import copy_id, invoice_body
-from dynamics.sales.records import (
-    FulfilmentChoice,
-    InvoiceState,
-    InvoiceStatus,
-    InvoiceToWrite,
-    OrderState,
-    OrderStatus,
-    PaymentChoice,
-    SalesOrder,
-)
+from dynamics.sales.options import FulfilmentChoice, InvoiceState, InvoiceStatus, OrderState, OrderStatus, PaymentChoice
+from dynamics.sales.records import InvoiceToWrite, SalesOrder
 
 
 def invoice_key(order_id: UUID, number: str) -> str:

@@ -23,7 +23,8 @@ from activities.sales import SalesWork
 from activities.snapshots import SalesQuotes
 from domain.messages import ReviewRequest
 from domain.policy import Policy
-from dynamics.sales.records import FulfilmentChoice, Quote
+from dynamics.sales.options import FulfilmentChoice
+from dynamics.sales.records import Quote
 from runs import names
 
 D = Decimal

@@ -18,20 +18,17 @@ from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transie
 from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
-from dynamics.sales.records import (
+from dynamics.sales.options import (
     ApprovalChoice,
     CreditChoice,
     FulfilmentChoice,
-    InvoiceLineToWrite,
     InvoiceState,
-    InvoiceToWrite,
     OrderState,
     OrderStatus,
-    Quote,
     QuoteState,
     QuoteStatus,
-    SalesOrder,
 )
+from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, Quote, SalesOrder
 
 D = Decimal
 P100: dict[str, Any] = {"item": "P100", "quantity": "10", "discount_pct": "5"}

@@ -26,7 +26,8 @@ from dynamics.finance.records import (
     Transaction,
 )
 from dynamics.sales.invoice_copy import invoice_body, price_and_discount, spread_tax
-from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, PaymentChoice, SalesOrder
+from dynamics.sales.options import PaymentChoice
+from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, SalesOrder
 
 D = Decimal
 TODAY = date(2026, 11, 23)
