@@ -221,11 +221,12 @@ class Finance:
                     ),
                 ),
                 ("invoices", _rows_of("SalesInvoiceHeadersV4", f"{of}InvoiceDate ge {day}")),
-                ("settled", _rows_of("CustTransactions", f"{of}LastSettleDate ge {day} and Invoice ne ''")),
+                ("settled", _rows_of("CustTransactions", f"{of}LastSettleDate ge {day}")),
             ]
         )
         invoices = tuple(self._read(PostedInvoice, row) for row in await self._rows(answers["invoices"]))
-        settled = tuple(self._read(Transaction, row) for row in await self._rows(answers["settled"]))
+        touched = [self._read(Transaction, row) for row in await self._rows(answers["settled"])]
+        settled = tuple(transaction for transaction in touched if transaction.invoice)
         orders = {invoice.number: invoice.order_number for invoice in invoices}
         older = sorted({t.invoice for t in settled} - set(orders))
         if older:
@@ -234,6 +235,7 @@ class Finance:
             slips=tuple(self._read(Slip, row) for row in await self._rows(answers["slips"])),
             invoices=invoices,
             settled=settled,
+            payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={t.invoice: orders[t.invoice] for t in settled if t.invoice in orders},
         )
 

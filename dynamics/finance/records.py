@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from domain.event_ids import payment_number
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
@@ -137,6 +138,7 @@ class Transaction(ReadRow):
     account: str = Field(alias="AccountNum")
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
+    payment_id: str = Field("", alias="PaymId", description="Of a payment, where its journal gives one")
     currency: str = Field("", alias="CurrencyCode")
     amount: Exact = Field(alias="AmountCur")
     settled: Exact = Field(Decimal(0), alias="SettleAmountCur")
@@ -339,8 +341,14 @@ class Sweep(ReadRow):
 
     slips: tuple[Slip, ...]
     invoices: tuple[PostedInvoice, ...]
-    settled: tuple[Transaction, ...]
+    settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
+    payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+
+    def payment_of(self, settled: Transaction) -> str:
+        """What settled it last, as its event names it too."""
+        voucher = settled.last_settle_voucher
+        return payment_number(self.payment_ids.get(voucher, ""), voucher)
 
 
 class Posted(ReadRow):

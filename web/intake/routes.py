@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from opentelemetry import metrics
@@ -108,7 +106,7 @@ class Intake:
         """A business event: 202 taken or ignored, 400 malformed, 401 wrong secret, 503 Temporal does not take it."""
         _check_secret(request.query_params.get("code", ""), self._config.finance_events_secret.get_secret_value())
         try:
-            report = finance.read_report(await _json_object(request))
+            report = finance.read_report(await _json_object(request), set(self._config.companies.values()))
         except finance.Malformed as error:
             _events.add(1, {"system": "finance", "kind": "", "result": "malformed"})
             log.warning("business event refused", extra={"reason": str(error)})
@@ -205,9 +203,6 @@ def _check_secret(presented: str, expected: str) -> None:
 
 async def _json_object(request: Request) -> Mapping[str, Any]:
     try:
-        body = json.loads(await request.body(), parse_float=Decimal)
-    except ValueError as error:
-        raise Problem(400, "MALFORMED", "The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise Problem(400, "MALFORMED", "The body is not a JSON object.")
-    return body
+        return finance.json_object(await request.body())
+    except finance.Malformed as error:
+        raise Problem(400, "MALFORMED", str(error)) from error
