@@ -14,18 +14,11 @@ from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, company_of, differences
-from domain.assessment import (
-    CreditDecision,
-    DealPolicy,
-    OrderReadiness,
-    PriceDrift,
-    Problem,
-    QuoteAssessment,
-    ReviewLines,
-)
+from domain.assessment import DealPolicy, OrderReadiness, PriceDrift, Problem, QuoteAssessment, ReviewLines
 from domain.authority import NoApprover
 from domain.calendar import end_of_day, local_date
 from domain.credit import decide_credit
+from domain.credit_facts import CreditDecision
 from domain.discount import approval_plan
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ReviewRequest

@@ -14,8 +14,9 @@ from typing import Any
 
 from domain import facts
 from domain.approvals import ApprovalStatus
-from domain.assessment import CreditStatus, DealPolicy
+from domain.assessment import DealPolicy
 from domain.credit import RELEASED
+from domain.credit_facts import CreditStatus
 from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, Outage, QuoteStatus, ledger_of
 from domain.facts import Event, Fact
 from domain.messages import ShippedLine

@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.assessment import CreditDecision, CreditStatus, DealPolicy, QuoteAssessment
+from domain.assessment import DealPolicy, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, OrderedLine
 from domain.lines import LineLedger
 from domain.messages import ShippedLine

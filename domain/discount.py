@@ -9,12 +9,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Final
 
 from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
 from domain.authority import candidates
-from domain.money import arithmetic, format_amount, format_money, plain
+from domain.money import arithmetic, format_amount, format_money, plain, told_apart
 from domain.people import Person
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
@@ -131,7 +131,7 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
     if condition.value is Tested.PAYMENT_DAYS:
         return f"payment {actual} days {condition.op} {plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{_percent(actual, than)} % {condition.op} {plain(than)} %"
+    return f"{name}{told_apart(actual, than)} % {condition.op} {plain(than)} %"
 
 
 def _net(condition: Condition, priced: PricedQuote) -> str:
@@ -158,12 +158,3 @@ def _below_floor(priced: PricedQuote) -> str:
 def _floor_of(line: LineFinding, currency: str) -> str:
     price = format_amount(line.net / line.quantity, currency)
     return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
-
-
-def _percent(actual: Decimal, than: Decimal) -> str:
-    """A percentage with two decimals, or as many as it takes not to look equal to what it is compared with."""
-    for digits in range(2, 11):
-        shown = actual.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-        if shown != than or actual == than:
-            return plain(shown)
-    return plain(actual)

@@ -8,8 +8,9 @@ from decimal import Decimal
 from pydantic import Field
 
 from domain.approvals import ApprovalPlan, ApprovalState
-from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment
+from domain.assessment import OrderReadiness, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ShippedLine
 from domain.people import Person

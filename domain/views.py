@@ -9,7 +9,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.approvals import ApprovalStatus, Reason
-from domain.assessment import CreditDecision, CreditStatus, Problem
+from domain.assessment import Problem
+from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
 from domain.record import Record
 

@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedErro
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.approvals import ApprovalState, ApprovalStatus
-from domain.assessment import CreditDecision
+from domain.credit_facts import CreditDecision
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from domain.views import DealView, TimelineEntry

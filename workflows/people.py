@@ -14,8 +14,8 @@ with workflow.unsafe.imports_passed_through():
 
     from domain import facts
     from domain.approvals import ApprovalStatus
-    from domain.assessment import CreditStatus
     from domain.credit import ReleaseToken
+    from domain.credit_facts import CreditStatus
     from domain.facts import Fact
     from domain.messages import (
         COMMAND_ROLES,

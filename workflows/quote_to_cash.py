@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import explain, facts
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
-    from domain.assessment import CreditStatus
+    from domain.credit_facts import CreditStatus
     from domain.credit_ledger import CreditAnswer
     from domain.deal_state import OrderStatus, QuoteStatus
     from domain.discount import request_expires_at

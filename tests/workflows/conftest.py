@@ -26,13 +26,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
-from domain.assessment import (
-    CreditDecision,
-    CreditFacts,
-    CreditReason,
-    OrderReadiness,
-    QuoteAssessment,
-)
+from domain.assessment import OrderReadiness, QuoteAssessment
+from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
 from domain.messages import (

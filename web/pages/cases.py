@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
-from domain.assessment import CreditStatus
+from domain.credit_facts import CreditStatus
 from domain.messages import CommandName, Outcome, may_give
 from domain.people import Person
 from domain.views import STAGES, DealView, Ending, Stage, WaitingFor

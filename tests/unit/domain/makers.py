@@ -17,7 +17,7 @@ from domain.approvals import (
     StepState,
     StepStatus,
 )
-from domain.assessment import CreditFacts, OpenOrder
+from domain.credit_facts import CreditFacts, OpenOrder
 from domain.discount import approval_plan
 from domain.money import round_money
 from domain.people import Person

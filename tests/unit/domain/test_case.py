@@ -22,8 +22,9 @@ from domain.approvals import (
     BusinessHours,
     StepPlan,
 )
-from domain.assessment import CreditDecision, CreditFacts, CreditReason, DealPolicy, OrderReadiness, QuoteAssessment
+from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal import _RULES, apply
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.explain import details, explain, view

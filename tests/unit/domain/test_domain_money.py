@@ -13,6 +13,7 @@ from domain.money import (
     DocumentTolerance,
     UnknownCurrency,
     arithmetic,
+    decimals,
     format_money,
     is_money,
     minor_digits,
@@ -21,6 +22,7 @@ from domain.money import (
     round_money,
     same_money,
     spread,
+    told_apart,
 )
 
 D = Decimal
@@ -162,3 +164,16 @@ def test_no_rule_knows_of_floats():
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"{file.name}:{node.lineno}"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "float", f"{file.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("number", "beside", "shown"),
+    [("20.001", "20", "20.001"), ("22", "20", "22"), ("20", "20", "20"), ("23.0769", "25", "23.08")],
+)
+def test_a_number_is_written_so_that_it_does_not_look_equal_to_its_limit(number: str, beside: str, shown: str) -> None:
+    assert told_apart(D(number), D(beside)) == shown
+
+
+@pytest.mark.parametrize(("number", "count"), [("1.50", 1), ("100", 0), ("1E+3", 0), ("0.001", 3), ("NaN", 0)])
+def test_decimals_are_those_a_number_really_has(number: str, count: int) -> None:
+    assert decimals(D(number)) == count

@@ -15,7 +15,7 @@ from domain.approvals import (
     Reason,
     StepPlan,
 )
-from domain.assessment import CreditDecision, CreditReason, CreditStatus
+from domain.credit_facts import CreditDecision, CreditReason, CreditStatus
 from domain.people import Person
 from domain.views import (
     ApprovalSummary,

@@ -13,7 +13,7 @@ from demo.actions import HistoryCost
 from demo.deals import End
 from demo.report import Expectation, Outcome, mismatches, summarise
 from domain.approvals import ApprovalStatus
-from domain.assessment import CreditDecision, CreditStatus
+from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
 from domain.views import ApprovalSummary, DealView, Ending, Explanation, Stage, WaitingFor
 
