@@ -44,9 +44,11 @@ class QuoteAssessment(Record):
     quote_id: str
     revision: int
     name: str = ""
-    customer_account: str = ""
+    customer_account: str = Field("", description="As Finance writes it, once it was asked")
+    credit_account: str = Field("", description="Invoice account: who is billed, and whose credit the order takes")
     customer_name: str = ""
     currency: str = ""
+    exchange_rate: str = Field("", description="Finance's rate into its own currency, in words; empty: the same")
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
@@ -84,6 +86,7 @@ class OrderReadiness(Record):
     accepted_at: datetime | None = None
     total: Decimal
     credit: CreditFacts
+    credit_amount: Decimal = Field(description="What it takes of credit, in the currency of `credit`")
     price_hash: str
     drift: tuple[PriceDrift, ...] = ()
     existing_order: bool = Field(False, description="Finance already has an order under our key")

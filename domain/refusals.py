@@ -194,6 +194,18 @@ class Refusal(StrEnum):
         FixedBy.CREDIT_MANAGER,
         "The customer is on hold in Finance. Ask the credit manager to lift the hold.",
     )
+    DUPLICATE_CUSTOMER = (
+        "DUPLICATE_CUSTOMER",
+        422,
+        FixedBy.REP,
+        "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
+    )
+    NO_EXCHANGE_RATE = (
+        "NO_EXCHANGE_RATE",
+        422,
+        FixedBy.OPERATOR,
+        "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
+    )
     ITEM_NOT_RELEASED = (
         "ITEM_NOT_RELEASED",
         422,
