@@ -172,13 +172,12 @@ def _posted(company: str, found: Sweep) -> list[FinanceEvent]:
             kind=FinanceEventKind.SHIPMENT_POSTED,
             company=company,
             customer_account=slip.account,
-            order_number=slip.lines[0].order_number,
+            order_number=slip.order_number,
             document=slip.slip,
             occurred_at=now,
             source="sweep",
         )
         for slip in found.slips
-        if slip.lines
     ]
     events.extend(
         FinanceEvent(

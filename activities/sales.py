@@ -1,4 +1,7 @@
-"""What a deal tells Dynamics 365 Sales: approval, order, shipments, invoices and payments, each in one write."""
+"""What a deal tells Dynamics 365 Sales: approval, order, shipments, invoices and payments, each in one write.
+
+The deal knows its lines by number, Sales by the lines of the quote: that translation is made here.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from temporalio import activity
 
 from activities import signatures as ask_for
 from activities.failures import for_deal, refused
+from activities.heartbeat import beating
 from activities.signatures import FailureType, Nothing, SalesActivities
 from activities.snapshots import SalesQuotes
 from domain.fulfilment import Invoice
-from dynamics.core.errors import Refused
+from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
@@ -23,12 +27,19 @@ CLOSE_STATUS = {
 }
 """Status a quote is closed with. Sales has none for expiry: the closing activity's subject says it."""
 
+CREDIT_CHOICES = {
+    "passed": CreditChoice.PASSED,
+    "held": CreditChoice.HELD,
+    "released": CreditChoice.RELEASED,
+}
+"""States of the credit decision that a rep sees on the quote."""
 
-class SalesWork(SalesActivities):
+
+class DataverseSalesActivities(SalesActivities):
     """The activities on Sales' queue."""
 
     def __init__(self, dataverse: Dataverse, quotes: SalesQuotes) -> None:
-        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became."""
+        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became, and its lines' numbers."""
         self._dataverse = dataverse
         self._quotes = quotes
 
@@ -62,47 +73,64 @@ class SalesWork(SalesActivities):
     async def record_order(self, order: ask_for.RecordOrder) -> ask_for.RecordedOrder:
         """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
         with for_deal():
-            order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
-            await self._dataverse.write_order(
-                order_id,
-                order.order_number,
-                quote_id=UUID(order.quote.quote_id),
-                credit=CREDIT_CHOICES.get(order.credit_status),
-                opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
-                revenue=order.revenue,
-                quote_number=order.quote.quote_number,
-            )
-        return ask_for.RecordedOrder(sales_order_id=str(order_id))
+            async with beating():
+                order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
+                try:
+                    written = await self._dataverse.mirror.write_order(
+                        order_id,
+                        order.order_number,
+                        quote_id=UUID(order.quote.quote_id),
+                        credit=CREDIT_CHOICES.get(order.credit_status),
+                        opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
+                        revenue=order.revenue,
+                        quote_number=order.quote.quote_number,
+                    )
+                except NotFound:
+                    self._quotes.forget(order.quote.quote_id)
+                    raise
+        return ask_for.RecordedOrder(sales_order_id=str(order_id), notes=written.notes)
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: ask_for.RecordShipment) -> Nothing:
         """Write shipped quantities and the fulfilment status."""
         with for_deal():
-            await self._dataverse.write_shipment(
-                UUID(shipment.sales_order_id),
-                {total.line_no: total.shipped for total in shipment.shipped},
-                complete=shipment.complete,
-            )
+            async with beating() as beat:
+                order_id = UUID(shipment.sales_order_id)
+                ids = await self._line_ids(order_id)
+                unknown = [total.line_no for total in shipment.shipped if total.line_no not in ids]
+                if unknown:
+                    raise refused(
+                        FailureType.REFUSED, f"the quote has no line {', '.join(map(str, unknown[:5]))} to ship"
+                    )
+                await self._dataverse.mirror.write_shipment(
+                    order_id,
+                    {ids[total.line_no]: total.shipped for total in shipment.shipped},
+                    complete=shipment.complete,
+                    progress=beat.note,
+                )
         return Nothing()
 
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: ask_for.RecordInvoice) -> Nothing:
-        """Write copies of posted invoices, each once."""
+        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted."""
         with for_deal():
-            await self._dataverse.write_invoices(
-                UUID(invoice.sales_order_id),
-                [_to_write(posted) for posted in invoice.invoices],
-                order_invoiced=invoice.order_invoiced,
-            )
+            async with beating() as beat:
+                ids = await self._quotes.line_ids(invoice.quote_id)
+                await self._dataverse.mirror.write_invoices(
+                    UUID(invoice.sales_order_id),
+                    [_to_write(posted, ids) for posted in invoice.invoices],
+                    order_invoiced=invoice.order_invoiced,
+                    progress=beat.note,
+                )
         return Nothing()
 
     @activity.defn(name="record_payment")
     async def record_payment(self, payment: ask_for.RecordPayment) -> Nothing:
         """Write open amounts and payment status of invoices."""
         with for_deal():
-            await self._dataverse.write_payments(
+            await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
-                [_to_write(posted) for posted in payment.invoices],
+                [_to_write(posted, {}) for posted in payment.invoices],
                 order_paid=payment.order_paid,
             )
         return Nothing()
@@ -119,18 +147,18 @@ class SalesWork(SalesActivities):
             )
         return (await self._dataverse.convert_quote(quote)).id
 
+    async def _line_ids(self, order_id: UUID) -> dict[int, UUID]:
+        """The lines of the quote an order was made from, by the deal's numbers."""
+        order = await self._dataverse.mirror.known_order(order_id)
+        if order.quote_id is None:
+            raise refused(FailureType.CONFLICT, f"salesorder {order.number} was made from no quote")
+        return await self._quotes.line_ids(str(order.quote_id))
 
-CREDIT_CHOICES = {
-    "passed": CreditChoice.PASSED,
-    "held": CreditChoice.HELD,
-    "released": CreditChoice.RELEASED,
-}
-"""States of the credit decision that a rep sees on the quote."""
 
-
-def _to_write(invoice: Invoice) -> sales.InvoiceToWrite:
+def _to_write(invoice: Invoice, ids: dict[int, UUID]) -> sales.InvoiceToWrite:
     return sales.InvoiceToWrite(
         number=invoice.invoice_number,
+        currency=invoice.currency,
         invoiced_on=invoice.invoiced_on.date(),
         due_on=invoice.due_on.date() if invoice.due_on else None,
         net=invoice.net,
@@ -139,7 +167,13 @@ def _to_write(invoice: Invoice) -> sales.InvoiceToWrite:
         open_amount=invoice.open_amount,
         lines=tuple(
             sales.InvoiceLineToWrite(
-                line_no=line.line_no, quantity=line.quantity, price=line.price, net=line.net, tax=line.tax
+                line_no=line.line_no,
+                quote_line_id=ids.get(line.line_no),
+                item=line.item,
+                quantity=line.quantity,
+                price=line.price,
+                net=line.net,
+                tax=line.tax,
             )
             for line in invoice.lines
         ),

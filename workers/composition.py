@@ -13,10 +13,10 @@ from joserfc.jwk import KeySet
 from temporalio.client import Client
 
 from activities.credit import CreditDesk
-from activities.decisions import DecisionVerifier
+from activities.decisions import SignedDecisionActivities
 from activities.feeds import FeedWork
-from activities.finance import FinanceWork
-from activities.sales import SalesWork
+from activities.finance import DynamicsFinanceActivities
+from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
 from dynamics.core.odata import Endpoint
@@ -46,11 +46,11 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = SalesWork(sales_system, quotes)
-    orders = FinanceWork(quotes, finance_system, policy)
+    sales = DataverseSalesActivities(sales_system, quotes)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy)
     feeds = FeedWork(client, sales_system, finance_system, policy)
     credit = CreditDesk(Ledgers(client), policy)
-    decisions = DecisionVerifier(decision_keys(settings))
+    decisions = SignedDecisionActivities(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[credit.reserve_credit, decisions.verify_message],

@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
         ReserveCredit,
         SalesActivities,
     )
-    from domain import explain, facts
+    from domain import event_ids, explain, facts
     from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
     from domain.credit_facts import CreditStatus
     from domain.credit_ledger import CreditAnswer
@@ -318,13 +318,13 @@ class QuoteToCash(Hearing):
                 customer_account=found.customer_account,
                 deal_id=workflow.info().workflow_id,
                 order_number=number,
-                amount=ready.total,
+                amount=ready.credit_amount,
                 facts=ready.credit,
                 release=self._state.release,
                 attempt=self._state.credit_checks,
             ),
             queue=names.DEAL_QUEUE,
-            summary=f"Reserve {format_money(ready.total, found.currency)} of credit",
+            summary=f"Reserve {format_money(ready.credit_amount, ready.credit.currency)} of credit",
             priority=URGENT,
         )
         if answer.decision is None:
@@ -436,12 +436,14 @@ class QuoteToCash(Hearing):
 
     async def _read_billing(self) -> None:
         unread = self._state.billing_unread
+        told = (number for document in unread if (number := event_ids.invoice_of(document)))
         billing = await self._step(
             FinanceActivities.read_billing,
             BillingRef(
                 company=self._state.company,
                 order_number=self._state.order_number,
                 customer_account=self._state.assessment.customer_account if self._state.assessment else "",
+                invoices=tuple(dict.fromkeys((*self._state.invoices, *told))),
             ),
             queue=names.FINANCE_QUEUE,
             summary="Read invoices and settlements",
@@ -571,7 +573,8 @@ _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
 def _finance_fact(event: FinanceEvent) -> Fact | None:
     match event.kind:
         case FinanceEventKind.SHIPMENT_POSTED:
-            return facts.ShipmentPosted(slip=event.document, lines=event.lines)
+            slip = f"packing slip {event.document}"
+            return facts.BillingChanged(document=event.event_id, text=f"{slip} posted in Finance")
         case FinanceEventKind.INVOICE_POSTED:
             return facts.BillingChanged(document=event.event_id, text=f"invoice {event.document} posted in Finance")
         case FinanceEventKind.PAYMENT_POSTED:

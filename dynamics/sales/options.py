@@ -130,6 +130,9 @@ QUOTE_CLOSED_AS: Mapping[int, SalesEventKind] = {
 }
 """What happened to a quote, by the status it was closed with; a status of the tenant's own is in no row."""
 
+PAYMENT_TERMS_LABELS: Mapping[int, str] = {1: "Net 30", 2: "2% 10, Net 30", 3: "Net 45", 4: "Net 60"}
+"""paymenttermscode of a quote as Dataverse ships it; a tenant may add choices of its own."""
+
 QUOTE_STATE_NAMES: Mapping[QuoteState, str] = {
     QuoteState.DRAFT: "draft",
     QuoteState.ACTIVE: "active",

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from domain.quote import NumberedLine
 from dynamics.core.rows import Exact, Money, ReadRow, Text
 from dynamics.sales.options import (
     ApprovalChoice,
@@ -85,12 +86,22 @@ class Unit(ReadRow):
     name: str
 
 
-class QuoteLine(ReadRow):
-    """quotedetail. Money in the quote's currency."""
+class LineIdentity(ReadRow):
+    """What identifies a line of a quote."""
 
     id: UUID = Field(alias="quotedetailid")
     number: int | None = Field(None, alias="lineitemnumber")
     sequence: int | None = Field(None, alias="sequencenumber")
+
+    @property
+    def identity(self) -> NumberedLine:
+        """As `domain.quote.numbered` takes it."""
+        return NumberedLine(str(self.id), self.number, self.sequence)
+
+
+class QuoteLine(LineIdentity):
+    """quotedetail. Money in the quote's currency."""
+
     product: Product | None = Field(None, alias="productid")
     unit: Unit | None = Field(None, alias="uomid")
     write_in: bool | None = Field(None, alias="isproductoverridden")
@@ -137,7 +148,7 @@ class SalesOrder(ReadRow):
     fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
     created_on: datetime | None = Field(None, alias="createdon")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
-    lines: tuple[OrderLine, ...] = Field((), alias="order_details")
+    lines: tuple[OrderLine, ...] = Field((), description="Read as a collection of their own")
 
 
 class Quote(ReadRow):
@@ -152,6 +163,7 @@ class Quote(ReadRow):
     state: QuoteState = Field(alias="statecode")
     status: int = Field(alias="statuscode")
     expires_on: date | None = Field(None, alias="expireson")
+    effective_to: datetime | None = Field(None, alias="effectiveto")
     closed_on: datetime | None = Field(None, alias="closedon")
     payment_terms_code: int | None = Field(None, alias="paymenttermscode")
     requested_delivery: datetime | None = Field(None, alias="requestdeliveryby")
@@ -173,7 +185,7 @@ class Quote(ReadRow):
     owner: User | None = Field(None, alias="owninguser", description="None: owned by a team")
     modified_by: User | None = Field(None, alias="modifiedby")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
-    lines: tuple[QuoteLine, ...] = Field((), alias="quote_details")
+    lines: tuple[QuoteLine, ...] = Field((), description="Read as a collection of their own")
     orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")
 
 
@@ -215,7 +227,9 @@ class InvoiceCopy(ReadRow):
 class InvoiceLineToWrite(ReadRow):
     """A line of a posted invoice, to be copied to Sales. Money in the invoice's currency."""
 
-    line_no: int = Field(description="Number of the quote line")
+    line_no: int = Field(description="The deal's number of the quote's line; 0: of none")
+    quote_line_id: UUID | None = Field(None, description="The quote's line; None: of none")
+    item: str = ""
     quantity: Exact
     price: Exact = Field(description="Per unit, as invoiced")
     net: Exact
@@ -226,6 +240,7 @@ class InvoiceToWrite(ReadRow):
     """A posted invoice, to be copied to Sales. Money in the invoice's currency; total = net + tax."""
 
     number: str
+    currency: str
     invoiced_on: date
     due_on: date | None
     net: Exact

@@ -79,6 +79,7 @@ async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, wo
         "create_order",
         "confirm_order",
         "record_order",
+        "read_billing",
         "record_shipment",
         "read_billing",
         "record_invoice",
