@@ -19,6 +19,7 @@ from activities.finance import DynamicsFinanceActivities
 from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
@@ -95,7 +96,8 @@ def decision_keys(settings: Settings) -> KeySet:
 
 def dataverse(settings: Settings) -> Dataverse:
     """A client of Dynamics 365 Sales; close it with `aclose`."""
-    return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings)))
+    target = DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings))
+    return Dataverse(target, budget=_budget(settings.dataverse.requests_per_second, settings))
 
 
 def finance(settings: Settings) -> Finance:
@@ -103,7 +105,13 @@ def finance(settings: Settings) -> Finance:
     numbering = load_policy(settings).entity_map.order_numbers
     automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
     endpoint = _endpoint(settings.finance.url, settings)
-    return Finance(FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic))
+    target = FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic)
+    return Finance(target, budget=_budget(settings.finance.requests_per_second, settings))
+
+
+def _budget(requests_per_second: float, settings: Settings) -> Budget:
+    """This process's share of a system's budget: both clients of a system in one process must share one."""
+    return Budget(requests_per_second / settings.worker.processes)
 
 
 def _endpoint(url: str, settings: Settings) -> Endpoint:
