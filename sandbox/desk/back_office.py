@@ -283,14 +283,14 @@ class BackOffice:
         if change.credit_management is not None:
             entry.credit.enabled = change.credit_management
         if change.tax_pct is not None:
-            entry.tax_pct = change.tax_pct
+            self._finance.set_tax_rate(company, change.tax_pct)
         if change.order_numbers is not None:
             entry.number_sequence = change.order_numbers
         return {
             "company": entry.id,
             "currency": entry.currency,
             "credit_management": entry.credit.enabled,
-            "tax_pct": entry.tax_pct,
+            "tax_pct": self._finance.tax_rate(company),
             "order_numbers": entry.number_sequence,
         }
 
@@ -370,8 +370,8 @@ class BackOffice:
     def _order_totals(self, company: str, number: str) -> tuple[Decimal, Decimal]:
         """Net and tax of an order as Finance computes them, whether or not the totals job has run."""
         entry = self._finance.company(company)
-        _, _, tax, whole = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
-        return whole - tax, tax
+        totals = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
+        return totals.amount - totals.tax, totals.tax
 
     def _company(self, company: str) -> Company:
         try:
