@@ -43,7 +43,7 @@ async def clients(live_sandbox: LiveSandbox) -> AsyncIterator[Clients]:
 
 async def recorded(clients: Clients, quote: Quote, number: str | None = None) -> SalesOrder:
     """The salesorder of an accepted quote, with its Finance number written back."""
-    return await clients.dataverse.write_order(
+    return await clients.dataverse.mirror.write_order(
         quote.orders[0].id,
         number or f"Q2C-{uuid4().hex[:12].upper()}",
         quote_id=quote.id,
@@ -170,10 +170,10 @@ async def test_the_order_is_written_back_and_the_opportunity_won_in_one_request(
 
 async def test_shipments_are_written_in_parts_and_may_be_repeated(clients: Clients) -> None:
     order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
-    write = clients.dataverse.write_shipment
+    write = clients.dataverse.mirror.write_shipment
     for _ in range(2):
         await write(order.id, {1: D(6)}, complete=False)
-    part = await clients.dataverse.read_order(order.id)
+    part = await clients.dataverse.mirror.read_order(order.id)
     assert (part.state, part.status, part.fulfilment) == (
         OrderState.FULFILLED,
         OrderStatus.PARTIAL,
@@ -181,7 +181,7 @@ async def test_shipments_are_written_in_parts_and_may_be_repeated(clients: Clien
     )
     for _ in range(2):
         await write(order.id, {1: D(10)}, complete=True)
-    whole = await clients.dataverse.read_order(order.id)
+    whole = await clients.dataverse.mirror.read_order(order.id)
     assert (whole.status, whole.fulfilment) == (OrderStatus.COMPLETE, FulfilmentChoice.SHIPPED)
     assert [line.shipped for line in whole.lines] == [D(10)]
     with pytest.raises(Refused, match="no line 7"):
@@ -191,7 +191,7 @@ async def test_shipments_are_written_in_parts_and_may_be_repeated(clients: Clien
 async def test_a_shipment_costs_one_request_where_the_order_was_seen(clients: Clients) -> None:
     order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
     before = len(await clients.requests())
-    await clients.dataverse.write_shipment(order.id, {1: D(10)}, complete=True)
+    await clients.dataverse.mirror.write_shipment(order.id, {1: D(10)}, complete=True)
     assert len(await clients.requests()) == before + 1
 
 
@@ -200,15 +200,15 @@ async def test_invoices_are_copied_once_with_finance_s_amounts(clients: Clients)
     numbers = [f"CIV-{uuid4().hex[:8]}" for _ in range(2)]
     first = invoice(numbers[0], quantity="6", net="570.00", tax="57.00")
     second = invoice(numbers[1], quantity="4", net="380.00", tax="38.00")
-    await clients.dataverse.write_invoices(order.id, [first], order_invoiced=False)
+    await clients.dataverse.mirror.write_invoices(order.id, [first], order_invoiced=False)
     for _ in range(2):
-        await clients.dataverse.write_invoices(order.id, [first, second], order_invoiced=True)
-    copies = await clients.dataverse.read_invoices(order.id, [*numbers, "CIV-NONE"])
+        await clients.dataverse.mirror.write_invoices(order.id, [first, second], order_invoiced=True)
+    copies = await clients.dataverse.mirror.read_invoices(order.id, [*numbers, "CIV-NONE"])
     assert {n: (c.total, c.open_amount, c.finance_number) for n, c in copies.items()} == {
         numbers[0]: (D("627.00"), D("627.00"), numbers[0]),
         numbers[1]: (D("418.00"), D("418.00"), numbers[1]),
     }
-    after = await clients.dataverse.read_order(order.id)
+    after = await clients.dataverse.mirror.read_order(order.id)
     assert (after.state, after.status, after.fulfilment) == (
         OrderState.INVOICED,
         OrderStatus.INVOICED,
@@ -223,8 +223,8 @@ async def test_two_companies_may_number_their_invoices_alike(clients: Clients) -
     ]
     same = invoice(f"CIV-{uuid4().hex[:8]}", quantity="10", net="950.00", tax="95.00")
     for order in orders:
-        await clients.dataverse.write_invoices(order.id, [same], order_invoiced=True)
-    copies = [(await clients.dataverse.read_invoices(order.id, [same.number]))[same.number] for order in orders]
+        await clients.dataverse.mirror.write_invoices(order.id, [same], order_invoiced=True)
+    copies = [(await clients.dataverse.mirror.read_invoices(order.id, [same.number]))[same.number] for order in orders]
     assert [copy.finance_number for copy in copies] == [same.number, f"{same.number}/USMF"]
 
 
@@ -232,20 +232,20 @@ async def test_payments_close_an_invoice_and_a_reversal_opens_it_again(clients: 
     order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
     number = f"CIV-{uuid4().hex[:8]}"
     states = []
-    await clients.dataverse.write_invoices(
+    await clients.dataverse.mirror.write_invoices(
         order.id, [invoice(number, quantity="10", net="950.00", tax="95.00")], order_invoiced=True
     )
     for left, paid in (("645.00", False), ("0.00", True), ("1045.00", False)):
         now = invoice(number, quantity="10", net="950.00", tax="95.00", open_amount=left)
-        await clients.dataverse.write_payments(order.id, [now], order_paid=paid)
-        copy = (await clients.dataverse.read_invoices(order.id, [number]))[number]
+        await clients.dataverse.mirror.write_payments(order.id, [now], order_paid=paid)
+        copy = (await clients.dataverse.mirror.read_invoices(order.id, [number]))[number]
         states.append((copy.open_amount, copy.state))
     assert states == [
         (D("645.00"), InvoiceState.ACTIVE),
         (D("0.00"), InvoiceState.PAID),
         (D("1045.00"), InvoiceState.ACTIVE),
     ]
-    assert (await clients.dataverse.read_order(order.id)).fulfilment is FulfilmentChoice.CLOSED
+    assert (await clients.dataverse.mirror.read_order(order.id)).fulfilment is FulfilmentChoice.CLOSED
 
 
 async def test_change_tracking_tells_what_changed_and_what_was_deleted(clients: Clients) -> None:
@@ -389,7 +389,7 @@ async def test_a_batch_too_large_is_refused_before_it_is_sent(clients: Clients) 
 async def test_the_order_of_a_deleted_row_in_a_change_set_undoes_all(clients: Clients) -> None:
     quote = await clients.accepted(await clients.quote(P100))
     with pytest.raises(NotFound):
-        await clients.dataverse.write_order(
+        await clients.dataverse.mirror.write_order(
             quote.orders[0].id,
             "Q2C-NEVER",
             quote_id=uuid4(),
@@ -398,7 +398,7 @@ async def test_the_order_of_a_deleted_row_in_a_change_set_undoes_all(clients: Cl
             opportunity_id=None,
             revenue=D(1),
         )
-    assert (await clients.dataverse.read_order(quote.orders[0].id)).finance_number == ""
+    assert (await clients.dataverse.mirror.read_order(quote.orders[0].id)).finance_number == ""
 
 
 async def test_times_are_aware(clients: Clients) -> None:
@@ -413,8 +413,8 @@ async def test_a_shipment_of_more_lines_than_a_batch_takes_goes_in_several(
     order = await recorded(clients, await clients.accepted(await clients.quote(*[P250] * 7)))
     monkeypatch.setattr("dynamics.sales.client.MAX_BATCH", 4)
     before = len(await clients.requests())
-    await clients.dataverse.write_shipment(order.id, {n: D(2) for n in range(1, 8)}, complete=True)
+    await clients.dataverse.mirror.write_shipment(order.id, {n: D(2) for n in range(1, 8)}, complete=True)
     assert len(await clients.requests()) == before + 3
-    after = await clients.dataverse.read_order(order.id)
+    after = await clients.dataverse.mirror.read_order(order.id)
     assert [line.shipped for line in after.lines] == [D(2)] * 7
     assert (after.status, after.fulfilment) == (OrderStatus.COMPLETE, FulfilmentChoice.SHIPPED)
