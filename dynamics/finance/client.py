@@ -122,10 +122,10 @@ class Finance(Connection):
         today: date,
         currency: str,
         order_number: str | None = None,
-        items: Sequence[str] = (),
+        items: Sequence[str] | None = None,
         rate_type: str = "",
     ) -> CreditRead:
-        """All that the credit rule needs, fresh, in one batch; with `items` their prices as well.
+        """All that the credit rule needs, fresh, in one batch; with `items` the prices as well.
 
         Credit is that of the account that is billed. Where the customer has another invoice account, its limit, open
         orders and open transactions are read in a second request; a third one where one of the open orders may be
@@ -138,7 +138,7 @@ class Finance(Connection):
             today: The day in the company's calendar, for exchange rates.
             currency: ISO code of the quote.
             order_number: The number the order would have: whether it exists already. None: it was not begun.
-            items: Item numbers to price; none reads no prices.
+            items: Item numbers to price; None reads no prices.
             rate_type: Exchange rate type for credit; empty: the ledger's own.
 
         Raises:
@@ -148,7 +148,7 @@ class Finance(Connection):
         one = {"customer": queries.customer(company, account), "ledger": queries.ledger(company)}
         if order_number:
             one["own order"] = queries.order(company, order_number)
-        prices = queries.prices(company, items) if items else {}
+        prices = {} if items is None else queries.prices(company, items)
         reading = await self.read(one, _exposure(company, account) | prices)
         customer = reading.one(Customer, "customer")
         payer, exposure = customer, reading
@@ -167,7 +167,7 @@ class Finance(Connection):
             open_transactions=opens,
             open_orders=orders,
             own_order=reading.one(OrderHeader, "own order") if order_number else None,
-            pricing=_pricing(reading, items, exchange) if items else None,
+            pricing=None if items is None else _pricing(reading, items, exchange),
         )
 
     async def _exposed(

@@ -357,6 +357,6 @@ def _aside(error: DynamicsError | None, what: str) -> str:
     """
     if error is None or error.code.lower() == OPPORTUNITY_ALREADY_CLOSED:
         return ""
-    if not isinstance(error, Refused):
+    if not isinstance(error, Refused | NotFound):
         raise error
     return f"{what}: {error.message}"

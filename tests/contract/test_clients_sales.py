@@ -15,7 +15,7 @@ from dataverse_world import LiveSandbox
 
 from dynamics.core.auth import ClientCredentials
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, Unauthorized, UnknownOutcome
-from dynamics.core.literals import key
+from dynamics.core.literals import key, query
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.options import (
@@ -396,19 +396,21 @@ async def test_a_batch_too_large_is_refused_before_it_is_sent(clients: Clients) 
         await clients.dataverse.quote_changes([UUID(int=n) for n in range(1001)])
 
 
-async def test_the_order_of_a_deleted_row_in_a_change_set_undoes_all(clients: Clients) -> None:
+async def test_the_order_s_number_does_not_depend_on_what_is_told_beside_it(clients: Clients) -> None:
     quote = await clients.accepted(await clients.quote(P100))
+    written = await clients.dataverse.mirror.write_order(
+        quote.orders[0].id,
+        "Q2C-ALONE",
+        quote_id=uuid4(),
+        quote_number=quote.number,
+        credit=CreditChoice.PASSED,
+        opportunity_id=None,
+        revenue=D(1),
+    )
+    assert written.order.finance_number == "Q2C-ALONE"
+    assert len(written.notes) == 1 and written.notes[0].startswith("the credit status is not shown on the quote: ")
     with pytest.raises(NotFound):
-        await clients.dataverse.mirror.write_order(
-            quote.orders[0].id,
-            "Q2C-NEVER",
-            quote_id=uuid4(),
-            quote_number=quote.number,
-            credit=CreditChoice.PASSED,
-            opportunity_id=None,
-            revenue=D(1),
-        )
-    assert (await clients.dataverse.mirror.read_order(quote.orders[0].id)).finance_number == ""
+        await clients.dataverse.mirror.read_order(uuid4())
 
 
 async def test_times_are_aware(clients: Clients) -> None:
@@ -417,14 +419,75 @@ async def test_times_are_aware(clients: Clients) -> None:
     assert quote.closed_on <= datetime.now(UTC)
 
 
-async def test_a_shipment_of_more_lines_than_a_batch_takes_goes_in_several(
+async def test_a_large_shipment_goes_in_steps_and_continues_where_it_was_cut_off(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await recorded(clients, await clients.accepted(await clients.quote(*[P250] * 7)))
-    monkeypatch.setattr("dynamics.sales.client.MAX_BATCH", 4)
+    monkeypatch.setattr("dynamics.sales.mirror.LINES_PER_CHANGE_SET", 3)
+    shipped = {line_of(order, n): D(2) for n in range(7)}
+    heard: list[int] = []
+    write = clients.dataverse.mirror.write_shipment
     before = len(await clients.requests())
-    await clients.dataverse.mirror.write_shipment(order.id, {n: D(2) for n in range(1, 8)}, complete=True)
-    assert len(await clients.requests()) == before + 3
+    await write(order.id, shipped, complete=True, progress=heard.append)
+    assert len(await clients.requests()) == before + 1 + 3 and heard == [3, 6]
     after = await clients.dataverse.mirror.read_order(order.id)
     assert [line.shipped for line in after.lines] == [D(2)] * 7
     assert (after.status, after.fulfilment) == (OrderStatus.COMPLETE, FulfilmentChoice.SHIPPED)
+
+
+async def test_a_large_invoice_is_copied_in_steps_and_continues_where_it_was_cut_off(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await recorded(clients, await clients.accepted(await clients.quote(*[P250] * 8)))
+    monkeypatch.setattr("dynamics.sales.mirror.LINES_PER_CHANGE_SET", 3)
+    lines = tuple(
+        InvoiceLineToWrite(
+            line_no=n + 1, quote_line_id=line_of(order, n), quantity=D(2), price=D(250), net=D("499.99"), tax=D(0)
+        )
+        for n in range(8)
+    )
+    net = D("499.99") * 8
+    posted = invoice(f"CIV-{uuid4().hex[:8]}", line_of(order), quantity="1", net="0", tax="0").model_copy(
+        update={"lines": lines, "net": net, "tax": D("400.00"), "total": net + 400, "open_amount": net + 400}
+    )
+    write = clients.dataverse.mirror.write_invoices
+    monkeypatch.setattr("dynamics.core.odata.SECONDS_PER_OPERATION", 0)
+    await clients.fault("dataverse", "POST", r"\$batch", drop="after", times=1)
+    with pytest.raises((UnknownOutcome, Transient)):
+        await write(order.id, [posted], order_invoiced=True)
+    heard: list[int] = []
+    for _ in range(2):
+        await write(order.id, [posted], order_invoiced=True, progress=heard.append)
+    copy = (await clients.dataverse.mirror.read_invoices(order.id, [posted.number]))[posted.number]
+    assert copy.total == posted.total and heard[-1] == 8
+    rows = await clients.dataverse.odata.all_rows(
+        query("invoicedetails", select="invoicedetailid", filter=f"_invoiceid_value eq {copy.id}")
+    )
+    assert len(rows) == 8
+    assert (await clients.dataverse.mirror.read_order(order.id)).status == OrderStatus.INVOICED
+
+
+async def test_a_copy_that_comes_to_another_total_is_named(clients: Clients) -> None:
+    """Given an invoice whose total is not the sum of its lines, when it is copied, then the difference is told."""
+    order = await recorded(clients, await clients.accepted(await clients.quote(P100)))
+    right = invoice(f"CIV-{uuid4().hex[:8]}", line_of(order), quantity="10", net="950.00", tax="95.00")
+    wrong = right.model_copy(update={"total": D("1045.02")})
+    for _ in range(2):
+        with pytest.raises(
+            Conflict, match=r"comes to 1045\.0+ USD, Finance posted 1045\.02: correct the copy by 0\.02"
+        ):
+            await clients.dataverse.mirror.write_invoices(order.id, [wrong], order_invoiced=True)
+
+
+async def test_prices_have_the_organisation_s_decimals_which_are_asked_for_once(clients: Clients) -> None:
+    before = len(await clients.requests())
+    decimals = {await clients.dataverse.price_decimals() for _ in range(3)}
+    assert len(await clients.requests()) == before + 1 and decimals <= set(range(11))
+
+
+async def test_accounts_with_one_number_are_counted_in_any_case(clients: Clients) -> None:
+    number = f"DUP-{uuid4().hex[:6]}"
+    assert await clients.dataverse.count_accounts(number) == 0
+    for name, written in (("One", number.upper()), ("Two", number.lower())):
+        await clients.dataverse.odata.post("accounts", {"name": name, "accountnumber": written})
+    assert await clients.dataverse.count_accounts(number) == 2
