@@ -19,8 +19,6 @@ from domain.approvals import ApprovalStatus
 from domain.money import round_money
 from domain.views import DealView, Ending, Stage, WaitingFor
 
-FINISHED = (Ending.CLOSED, Ending.EXPIRED, Ending.LOST, Ending.CANCELLED, Ending.ABORTED, Ending.STALE)
-
 
 @dataclass(frozen=True)
 class Expectation:

@@ -14,6 +14,7 @@ from pydantic import Field
 from domain.approvals import ApprovalPlan, LineFinding
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.people import Person
+from domain.quote_header import QuoteHeader
 from domain.record import Record
 
 
@@ -34,33 +35,17 @@ class DealPolicy(Record):
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
 
 
-class QuoteAssessment(Record):
-    """A submitted quote, read from Sales and held against Finance."""
+class QuoteAssessment(QuoteHeader):
+    """A submitted quote, read from Sales, compared with Finance and the policy."""
 
     problems: tuple[Problem, ...] = Field((), description="Not empty: the quote goes back to the rep")
     stale: str = Field("", description="Not empty: the quote is not a draft asking for approval any more, and why")
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    name: str = ""
-    customer_account: str = Field("", description="As Finance writes it, once it was asked")
     credit_account: str = Field("", description="Invoice account: who is billed, and whose credit the order takes")
-    customer_name: str = ""
-    currency: str = ""
     exchange_rate: str = Field("", description="Finance's rate into its own currency, in words; empty: the same")
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
     opportunity_id: str | None = None
-    net: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    total: Decimal = Decimal(0)
-    list_net: Decimal = Decimal(0)
-    discount_pct: Decimal = Decimal(0)
-    margin_pct: Decimal = Decimal(0)
-    line_count: int = 0
-    snapshot_hash: str = ""
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None

@@ -74,15 +74,6 @@ def finance_document(kind: FinanceEventKind, document: str) -> str:
     return f"finance/{_DOCUMENTS[kind]}/{document.upper()}"
 
 
-def invoice_of(event_id: str) -> str | None:
-    """The number of the invoice an id of ``finance_document`` tells of; None for an id of anything else.
-
-    Finance compares numbers without regard to case, so the one form an id has is enough to ask for it.
-    """
-    head = f"finance/{_DOCUMENTS[FinanceEventKind.INVOICE_POSTED]}/"
-    return event_id.removeprefix(head) if event_id.startswith(head) else None
-
-
 def payment_number(payment_id: str, voucher: str) -> str:
     """What identifies a settlement: the payment id of its transaction (PaymId), or its voucher where it has none.
 

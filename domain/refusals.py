@@ -296,6 +296,13 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Finance credited more than was invoiced. Correct the credit note in Finance.",
     )
+    UNKNOWN_LINE = (
+        "UNKNOWN_LINE",
+        409,
+        FixedBy.OPERATOR,
+        "A document of the order has a line that is not in the quote; Sales does not show it. "
+        "Agree on it with the customer, and correct the order or its documents in Finance.",
+    )
 
     # Requests to pages, API and intake
 

@@ -12,6 +12,7 @@ from domain.approvals import ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
+from domain.quote_header import QuoteHeader
 from domain.record import Record
 
 
@@ -112,7 +113,14 @@ class ParkedStep(Record):
     since: datetime
     failures: int = Field(description="How often it was parked in this place, this one included")
     can_skip: bool = Field(False, description="Whether a person may supply the result by hand")
-    skip_fields: tuple[str, ...] = ()
+
+
+class Resolution(StrEnum):
+    """What a person says about a parked step."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    ABORT = "abort"
 
 
 class LineView(Record):
@@ -139,25 +147,10 @@ class Explanation(Record):
     deadline: datetime | None = None
 
 
-class DealView(Record):
+class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    name: str = ""
-    customer_account: str = ""
-    customer_name: str = ""
     owner: Person
-    currency: str = ""
-    net: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    total: Decimal = Decimal(0)
-    discount_pct: Decimal = Decimal(0)
-    margin_pct: Decimal = Decimal(0)
-    line_count: int = 0
-    snapshot_hash: str = ""
     policy_version: str = ""
     version: int = 0
     stage: Stage

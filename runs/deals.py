@@ -14,7 +14,8 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.messages import DealStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.deal_start import DealStart
+from domain.messages import FinanceEvent, SalesEvent, SalesEventKind
 from runs import names
 
 ORDERS_A_QUERY = 40

@@ -29,9 +29,11 @@ from workers.temporal_client import connect, require_attributes
 
 log = structlog.get_logger(__name__)
 
-# Deterministic, and expensive to import again for every run: the rules, and the signatures of activities.
+# Deterministic, and expensive to import again for every run: the rules, the signatures of activities, the processes.
+# That they are deterministic is checked by a test of their source (tests/workflows/test_determinism.py).
 PASSED_THROUGH = (
     "domain",
+    "workflows",
     "runs",
     "activities",
     "policies",

@@ -29,9 +29,9 @@ from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import OrderReadiness, QuoteAssessment
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_ledger import CreditAnswer
+from domain.deal_start import DealStart
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
 from domain.messages import (
-    DealStart,
     FinanceEvent,
     FinanceEventKind,
     SalesEvent,

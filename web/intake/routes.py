@@ -28,7 +28,8 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.messages import DealStart, FinanceEvent, SalesEvent, SalesEventKind
+from domain.deal_start import DealStart
+from domain.messages import FinanceEvent, SalesEvent, SalesEventKind
 from domain.record import Record
 from domain.views import Stage, WaitingFor
 from dynamics import business_events as finance

@@ -159,11 +159,23 @@ def test_a_float_never_enters_the_arithmetic():
 
 def test_no_rule_knows_of_floats():
     """I19: neither a float literal nor the type itself in any rule, save to refuse it."""
-    for file in sorted(Path(domain.__file__).parent.glob("*.py")):
+    for file in sorted(Path(domain.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"{file.name}:{node.lineno}"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "float", f"{file.name}:{node.lineno}"
+
+
+def test_numbers_are_rounded_in_one_place_only():
+    rounds = {"quantize", "normalize", "round", "to_integral_value"}
+    found = {
+        file.name
+        for file in sorted(Path(domain.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in rounds
+    }
+    # The texts of a quote are normalized too, in the sense of Unicode.
+    assert found == {"money.py", "validation.py"}
 
 
 @pytest.mark.parametrize(

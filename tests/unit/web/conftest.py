@@ -16,10 +16,9 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from web_standins import WORKFLOWS, Scene
+from web_standins import WORKFLOWS, Scene, SceneStart
 
 from domain.approvals import ApprovalRequest
-from domain.messages import DealStart
 from domain.views import DealView, TimelineEntry
 from runs import names
 from sandbox import tls
@@ -164,12 +163,12 @@ class Stage:
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(
             names.QUOTE_TO_CASH,
-            DealStart(
+            SceneStart(
                 company=view.company,
                 quote_number=view.quote_number,
                 quote_id=view.quote_id,
                 revision=view.revision,
-                checkpoint=scene.model_dump(mode="json"),
+                scene=scene,
             ),
             id=names.deal_id(view.company, view.quote_number),
             task_queue=names.DEAL_QUEUE,

@@ -260,7 +260,6 @@ def parked(quote: str = "Q-1030") -> DealView:
             since=T0,
             failures=2,
             can_skip=True,
-            skip_fields=("order_number",),
         ),
         explanation=explanation(
             WaitingFor.OPERATOR,

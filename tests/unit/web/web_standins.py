@@ -15,7 +15,8 @@ from temporalio.common import RawValue, SearchAttributeKey
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
-from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
+from domain.deal_start import DealStart
+from domain.messages import CustomerChanged, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
@@ -36,17 +37,23 @@ class Scene(Record):
     timeline: tuple[TimelineEntry, ...] = ()
 
 
+class SceneStart(DealStart):
+    """What a stand-in deal is started with; a real start has no scene."""
+
+    scene: Scene | None = None
+
+
 @workflow.defn(name=names.QUOTE_TO_CASH)
 class StandInCase:
     @workflow.init
-    def __init__(self, start: DealStart) -> None:
-        self.scene = Scene.model_validate(start.checkpoint) if start.checkpoint else None
+    def __init__(self, start: SceneStart) -> None:
+        self.scene = start.scene
         self.told: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
         self.ended = False
 
     @workflow.run
-    async def run(self, start: DealStart) -> None:
+    async def run(self, start: SceneStart) -> None:
         await workflow.wait_condition(lambda: self.ended)
 
     @workflow.signal(name=names.SALES_EVENT)
