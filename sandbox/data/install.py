@@ -24,6 +24,13 @@ _SYMBOLS = {
     "JPY": ("Japanese Yen", "¥"),
     "KWD": ("Kuwaiti Dinar", "KD"),
 }
+_ROLES_OF = {
+    "sales_manager": ("Sales Manager",),
+    "sales_director": ("Sales Manager",),
+    "admin": ("System Administrator",),
+    "ops": ("Sales Manager", "System Customizer"),
+}
+"""What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
 _BASE_CURRENCY = "USD"
 _PER_DOLLAR = {"USD": Decimal(1), "EUR": Decimal("0.92"), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 
@@ -128,6 +135,8 @@ def _add_currency(dataverse: Dataverse, code: str) -> None:
 def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
     for person in dataset.people:
         dataverse.create("systemusers", _user(person))
+        for role in _ROLES_OF.get(_kind(person), ("Salesperson",)):
+            dataverse.assign_role(row_id("systemuser", person.name), role)
     # The product itself: an application user, known by its application id.
     dataverse.create(
         "systemusers",
@@ -141,6 +150,12 @@ def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
             "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
         },
     )
+    dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
+
+
+def _kind(person: Person) -> str:
+    """A person's first role, without its company."""
+    return person.roles[0].partition(".")[0] if person.roles else ""
 
 
 def _user(person: Person) -> dict[str, Any]:

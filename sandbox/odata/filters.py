@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from sandbox.odata.arithmetic import OPERATORS as ARITHMETIC
 from sandbox.odata.arithmetic import operand
@@ -95,6 +95,18 @@ class Dialect(Hashable, Protocol):
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> Predicate:
         """A namespaced function such as ``Microsoft.Dynamics.CRM.In(PropertyName='a',PropertyValues=['x'])``."""
+
+
+@runtime_checkable
+class CollectionDialect(Protocol):
+    """A dialect that can look into collections: `lines/any(l:l/quantity gt 5)`."""
+
+    def collection(self, path: tuple[str, ...]) -> tuple[Dialect, Callable[[Row], list[Row]]]:
+        """How the rows of a collection are read: their dialect, and how to get them from a row.
+
+        Raises:
+            FilterError: There is no such collection.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +207,7 @@ class FilterParser:
         self._at = 0
         self._dialect = dialect
         self._computes = any(token.kind == "name" and token.text in ARITHMETIC for token in tokens)
+        self._variable = ""
 
     def expect_end(self) -> None:
         """Fail unless everything has been read."""
@@ -281,8 +294,43 @@ class FilterParser:
             raise FilterError(f"Syntax error at '{token.text}' in the filter expression.")
         if self._peek("mark", "("):
             return self._function(token.text)
-        column = self._dialect.column(self._path(token.text))
-        return self._after_column(column)
+        path = self._path(token.text)
+        if len(path) > 1 and path[-1] in ("any", "all") and self._peek("mark", "("):
+            return self._lambda(path[:-1], path[-1])
+        return self._after_column(self._column(path))
+
+    def _column(self, path: tuple[str, ...]) -> Column:
+        """The column of a path; inside `any` and `all` paths begin with the lambda's variable."""
+        if not self._variable:
+            return self._dialect.column(path)
+        if path[0] != self._variable or len(path) < 2:
+            raise FilterError(f"Inside any and all, '{'/'.join(path)}' must begin with '{self._variable}/'.")
+        return self._dialect.column(path[1:])
+
+    def _lambda(self, path: tuple[str, ...], quantifier: str) -> Filter:
+        """`path/any(v:condition)`, `path/all(v:condition)`, and `path/any()`: whether there are rows at all."""
+        outer, variable = self._dialect, self._variable
+        if variable:
+            if path[0] != variable:
+                raise FilterError(f"Inside any and all, '{'/'.join(path)}' must begin with '{variable}/'.")
+            path = path[1:]
+        if not isinstance(outer, CollectionDialect):
+            raise FilterError(f"The {quantifier} operator is not supported.")
+        self._dialect, rows_of = outer.collection(path)
+        self._need("mark", "(")
+        if self._take("mark", ")"):
+            self._dialect = outer
+            if quantifier == "all":
+                raise FilterError("The all operator needs a condition.")
+            return Filter(lambda row: bool(rows_of(row)))
+        self._variable = self._need("name").text
+        self._need("mark", ":")
+        matches = self.disjunction().matches
+        self._need("mark", ")")
+        self._dialect, self._variable = outer, variable
+        if quantifier == "any":
+            return Filter(lambda row: any(matches(item) for item in rows_of(row)))
+        return Filter(lambda row: all(matches(item) for item in rows_of(row)))
 
     def _after_column(self, column: Column) -> Filter:
         if not self._peek("name"):
@@ -302,7 +350,7 @@ class FilterParser:
         if token.kind == "literal" and token.literal is not None:
             return self._compare(column, operator, token.literal)
         if token.kind == "name":
-            return _compare_columns(column, operator, self._dialect.column(self._path(token.text)))
+            return _compare_columns(column, operator, self._column(self._path(token.text)))
         raise FilterError(f"Syntax error at '{token.text}' in the filter expression.")
 
     def _literal_first(self, literal: Literal) -> Filter:
@@ -313,7 +361,7 @@ class FilterParser:
         turned = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}.get(operator, operator)
         if turned not in _COMPARISONS:
             raise FilterError(f"Syntax error at '{operator}' in the filter expression.")
-        column = self._dialect.column(self._path(self._need("name").text))
+        column = self._column(self._path(self._need("name").text))
         _check_order(column, turned)
         return self._compare(column, turned, literal)
 
@@ -332,7 +380,7 @@ class FilterParser:
         if name not in _TEXT_FUNCTIONS or name not in self._dialect.functions:
             raise FilterError(f"An unknown function with name '{name}' was found.")
         self._need("mark", "(")
-        column = self._dialect.column(self._path(self._need("name").text))
+        column = self._column(self._path(self._need("name").text))
         self._need("mark", ",")
         literal = self._next().literal
         if literal is None:
