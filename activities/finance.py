@@ -141,13 +141,14 @@ class DynamicsFinanceActivities(FinanceActivities):
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
         """Read a page of a quote's lines with Finance's prices, for a person who decides."""
         with for_deal():
-            snapshot = self._quotes.kept(ask.snapshot_hash)
-            if snapshot is None:
-                snapshot, _ = await self._quotes.read(ask.quote_id)
             today = self._today(ask.company)
-            pricing = await self._finance.read_pricing(
-                ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
-            )
+            async with beating():
+                snapshot = self._quotes.kept(ask.snapshot_hash)
+                if snapshot is None:
+                    snapshot, _ = await self._quotes.read(ask.quote_id)
+                pricing = await self._finance.read_pricing(
+                    ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
+                )
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
             except NoRate as missing:

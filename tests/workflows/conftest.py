@@ -87,6 +87,7 @@ class World:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
     slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
+    lines: int = 1
 
     def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -169,7 +170,7 @@ class ScriptedFinance(s.FinanceActivities):
             list_net=Decimal(1_000),
             discount_pct=Decimal(5),
             margin_pct=Decimal(36),
-            line_count=1,
+            line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
             plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
