@@ -148,7 +148,7 @@ def _price(line: QuoteLine, currency: str, pricing: finance.Pricing, today: date
 def payment_days(snapshot: QuoteSnapshot, pricing: finance.Pricing) -> int:
     """Days of the payment terms that will apply: the quote's, else the customer's; 0 where Finance knows none."""
     name = snapshot.payment_terms or (pricing.customer.payment_terms if pricing.customer else "")
-    term = pricing.payment_terms.get(name)
+    term = pricing.payment_terms.get(name.casefold())
     return _days(term) if term else 0
 
 

@@ -48,7 +48,7 @@ class FinanceFacts(Record):
     released: Mapping[str, bool] = Field(description="Item as the quote writes it → not stopped for sales")
     prices: Mapping[str, FinancePrice] = Field(description="By item as the quote writes it, in the quote's currency")
     unpriced: str = Field("", description="Why no price could be put into the quote's currency")
-    payment_days: Mapping[str, int] = Field(description="Name of payment terms → days until due")
+    payment_days: Mapping[str, int] = Field(description="Name of payment terms in lower case → days until due")
     credit: CreditFacts | None = Field(None, description="None: without customer")
 
 
@@ -76,7 +76,7 @@ def assess(
     if problems or facts is None or facts.customer is None:
         return found.model_copy(update={"problems": problems})
     terms = snapshot.payment_terms or facts.customer.payment_terms
-    priced = price_quote(snapshot, facts.prices, payment_days=facts.payment_days.get(terms, 0))
+    priced = price_quote(snapshot, facts.prices, payment_days=facts.payment_days.get(terms.casefold(), 0))
     plan = approval_plan(
         priced, requester=snapshot.owner, co_owner=snapshot.submitted_by, company=snapshot.company, policy=policy
     )
@@ -148,7 +148,7 @@ def _problems(
     if problems := price_problems(snapshot, facts.prices):
         return problems
     terms = snapshot.payment_terms or customer.payment_terms
-    if terms and terms not in facts.payment_days:
+    if terms and terms.casefold() not in facts.payment_days:
         text = f"Finance has no payment terms {terms!r} in {snapshot.company}. Have them added there, or map the "
         text += "quote's payment terms to others in entity_map.yaml."
         return (Problem(code="UNMAPPED_PAYMENT_TERM", field="payment_terms", message=text),)

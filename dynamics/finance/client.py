@@ -384,5 +384,5 @@ def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pric
         products={item: product for item, product in products.items() if item in asked},
         stopped=frozenset(setting.item.casefold() for setting in settings if setting.stopped),
         agreements=tuple(a for a in reading.all(PriceAgreement, "agreements") if a.item.casefold() in asked),
-        payment_terms={term.name: term for term in reading.all(PaymentTerm, "terms")},
+        payment_terms={term.name.casefold(): term for term in reading.all(PaymentTerm, "terms")},
     )

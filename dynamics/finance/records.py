@@ -346,7 +346,7 @@ class Pricing(ReadRow):
     products: dict[str, ReleasedProduct] = Field(description="By item number in one case")
     stopped: frozenset[str] = Field(description="Items stopped for sales, by number in one case")
     agreements: tuple[PriceAgreement, ...]
-    payment_terms: dict[str, PaymentTerm]
+    payment_terms: dict[str, PaymentTerm] = Field(description="By name in one case")
 
     def product(self, item: str) -> ReleasedProduct | None:
         """An item, whatever case its number is written in; None: not released in the company."""
