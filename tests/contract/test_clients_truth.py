@@ -328,3 +328,20 @@ async def test_a_large_order_is_made_in_steps_and_one_cut_off_is_continued(
     assert made.found and len(made.lines) == 320 and made.net == D("32000.00")
     whole = await work.clients.finance.orders.find("usmf", create.order_number)
     assert whole is not None and sorted(line.line_number for line in whole.lines) == list(range(1, 321))
+
+
+async def test_a_large_deal_goes_from_quote_to_invoice_and_told_again_changes_nothing(work: Work) -> None:
+    """Given 500 lines, four steps of 150 in either system, then the copies are whole, and a repetition writes none."""
+    found = await work.assess(*[p100("1", discount_pct="5")] * 500, customer="US-004")
+    order = await ordered(work, found)
+    await order.ship()
+    number = await order.invoice()
+    billing = await order.billing()
+    assert [(i.net, i.total, len(i.lines)) for i in billing.invoices] == [(D("47500.00"), D("52250.00"), 500)]
+    await order.show(billing)
+    await order.show(billing)
+    mirror = work.clients.dataverse.mirror
+    copy = (await mirror.read_invoices(UUID(order.sales_order_id), [number]))[number]
+    shown = await mirror.read_order(UUID(order.sales_order_id))
+    assert copy.total == D("52250.00")
+    assert {line.shipped for line in shown.lines} == {D(1)} and shown.status == OrderStatus.INVOICED
