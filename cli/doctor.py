@@ -21,26 +21,13 @@ from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
 from dynamics.core.errors import DynamicsError, Refused
 from dynamics.finance.client import Finance
+from dynamics.finance.queries import ENTITY_SETS
 from dynamics.sales.client import Dataverse
 from workers import composition
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
-
-FINANCE_ENTITY_SETS = (
-    "CustomersV3",
-    "CustTransOpens",
-    "CustTransactions",
-    "PaymentTerms",
-    "ReleasedProductsV2",
-    "SalesInvoiceHeadersV4",
-    "SalesOrderHeadersV2",
-    "SalesOrderHeadersV4",
-    "SalesOrderLinesV3",
-    "SalesPriceAgreements",
-    "ShipmentPackingSlipJournalLines",
-)
 
 
 @dataclass(frozen=True)
@@ -213,10 +200,10 @@ async def _columns(dataverse: Dataverse, table: str, columns: tuple[str, ...]) -
 
 
 async def _entity_sets(finance: Finance) -> str:
-    missing = sorted(set(FINANCE_ENTITY_SETS) - await finance.entity_sets())
+    missing = sorted(ENTITY_SETS - await finance.entity_sets())
     if missing:
         raise Missing(f"entity sets missing: {', '.join(missing)}")
-    return f"{len(FINANCE_ENTITY_SETS)} entity sets"
+    return f"{len(ENTITY_SETS)} entity sets"
 
 
 async def _posting_service(finance: Finance, company: str) -> str:

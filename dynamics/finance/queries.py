@@ -32,6 +32,9 @@ _KEYS = {
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
+ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesOrderHeadersV4", "SalesTableBiEntities"})
+"""Sets this product reads or writes: an environment that lacks one cannot serve it."""
+
 _PRODUCT_COLUMNS = (
     "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
     "SalesOverdeliveryPercentage"

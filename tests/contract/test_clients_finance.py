@@ -14,6 +14,7 @@ from dataverse_world import LiveSandbox
 
 from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
+from dynamics.finance.queries import ENTITY_SETS
 from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
 
 D = Decimal
@@ -63,25 +64,7 @@ async def count(clients: Clients) -> int:
 
 
 async def test_the_entity_sets_we_use_are_published(clients: Clients) -> None:
-    used = {
-        "CustomersV3",
-        "SalesOrderHeadersV4",
-        "SalesOrderHeadersV2",
-        "SalesOrderLinesV3",
-        "ReleasedProductsV2",
-        "SalesPriceAgreements",
-        "PaymentTerms",
-        "CustTransOpens",
-        "CustTransactions",
-        "SalesInvoiceHeadersV4",
-        "CustPackingSlipJourBiEntities",
-        "CustPackingSlipTransBiEntities",
-        "ExchangeRates",
-        "Ledgers",
-        "ProductDefaultOrderSettings",
-        "SalesTableBiEntities",
-    }
-    assert used <= await clients.finance.entity_sets()
+    assert ENTITY_SETS <= await clients.finance.entity_sets()
 
 
 async def test_one_batch_reads_customer_items_prices_and_terms(clients: Clients) -> None:
