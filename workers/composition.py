@@ -14,12 +14,13 @@ from joserfc.jwk import KeySet
 from temporalio.client import Client
 
 from activities.credit import CreditDesk
-from activities.decisions import DecisionVerifier
+from activities.decisions import SignedDecisionActivities
 from activities.feeds import FeedWork
-from activities.finance import FinanceWork
-from activities.sales import SalesWork
+from activities.finance import DynamicsFinanceActivities
+from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
@@ -46,11 +47,11 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = SalesWork(sales_system, quotes)
-    orders = FinanceWork(quotes, finance_system, policy)
+    sales = DataverseSalesActivities(sales_system, quotes)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy)
     feeds = FeedWork(client, sales_system, finance_system, policy)
     credit = CreditDesk(Ledgers(client), policy)
-    decisions = DecisionVerifier(decision_keys(settings))
+    decisions = SignedDecisionActivities(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[credit.reserve_credit, decisions.verify_message],
@@ -103,7 +104,13 @@ def finance(settings: Settings) -> Finance:
     numbering = load_policy(settings).entity_map.order_numbers
     automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
     endpoint = _endpoint(settings.finance.url, settings)
-    return Finance(FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic))
+    target = FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic)
+    return Finance(target, budget=_budget(settings.finance.requests_per_second, settings))
+
+
+def _budget(requests_per_second: float, settings: Settings) -> Budget:
+    """This process's share of a system's budget: both clients of a system in one process must share one."""
+    return Budget(requests_per_second / settings.worker.processes)
 
 
 def _endpoint(url: str, settings: Settings) -> Endpoint:

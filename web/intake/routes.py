@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import metrics
@@ -27,7 +26,6 @@ from runs.calls import Rejected
 from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
-from web import exact_json
 from web.config import WebConfig
 from web.problems import Problem
 
@@ -89,7 +87,7 @@ class Intake:
         _check_secret(request.query_params.get("code", ""), self._config.finance_events_secret.get_secret_value())
         body = await _json_object(request, "finance")
         try:
-            report = finance.read_report(body)
+            report = finance.read_report(body, set(self._config.companies.values()))
         except finance.Malformed as error:
             raise _malformed("finance", error, field=error.field) from error
         except ValidationError as error:
@@ -139,11 +137,8 @@ def _check_secret(presented: str, expected: str) -> None:
         raise Problem(Refusal.UNAUTHENTICATED, "The sender's secret is missing or wrong.")
 
 
-async def _json_object(request: Request, system: str) -> Mapping[str, Any]:
+async def _json_object(request: Request, system: str) -> dict[str, Any]:
     try:
-        body = exact_json.loads(await request.body())
-    except ValueError as error:
-        raise _malformed(system, ValueError(f"The body is not valid JSON: {error}")) from error
-    if not isinstance(body, dict):
-        raise _malformed(system, ValueError("The body is not a JSON object."))
-    return body
+        return finance.json_object(await request.body())
+    except finance.Malformed as error:
+        raise _malformed(system, error) from error
