@@ -26,13 +26,14 @@ from temporalio.service import RPCError
 from demo.actions import HistoryCost
 from demo.desk import Desk, DeskRefused
 from demo.policies import write_policies
-from demo.recorded import DealRow, expire_now, list_deals, read_run
+from demo.recorded import expire_now, list_deals, read_run
 from demo.samples import SAMPLE_COMPANY, End, SampleDeal, sample_deals
 from demo.screen import Screen, screen, verdict
 from demo.stack import Stack, StackOptions, run_stack
 from demo.summary import summarise
 from demo.supervision import StackFailed
 from demo.verdict import Expectation, Outcome, mismatches
+from runs.search import DealRow
 from workers.serving import stop_signals
 from workers.settings import Settings
 from workers.telemetry import start_telemetry
