@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from rich.console import Console
 
-from demo.recorded import DealRow
 from demo.samples import sample_deals
 from demo.screen import _Board, screen, where_to_click
 from demo.stack import StackInfo
+from runs.search import DealRow
 
 INFO = StackInfo(
     temporal="127.0.0.1:7233",
@@ -45,7 +45,17 @@ TITLES = {number: deal.title for number, deal in sample_deals(40)}
 
 
 def row(n: int, *, ended: bool = False, waiting_for: str = "customer") -> DealRow:
-    return DealRow(f"q2c/usmf/Q-{n}", "r", f"Q-{n}", "quote", waiting_for, Decimal("176000.00"), "", ended)
+    return DealRow(
+        company="usmf",
+        quote=f"Q-{n}",
+        stage="quote",
+        waiting_for=waiting_for,
+        amount=Decimal("176000.00"),
+        status="closed" if ended else "running",
+        workflow_id=f"q2c/usmf/Q-{n}",
+        run_id="r",
+        started_at=datetime(2026, 11, 23, 14, tzinfo=UTC),
+    )
 
 
 def drawn(rows: list[DealRow], *, width: int = 80, height: int = 24) -> list[str]:
@@ -94,8 +104,8 @@ def plain(titles: dict[str, str], expected: int, *shown: list[DealRow]) -> list[
 
 
 def test_without_a_terminal_each_change_is_one_line():
-    before, after = row(1001), replace(row(1001), stage="order", waiting_for="none")
-    lines = plain(TITLES, 1, [before], [before], [after], [after], [replace(after, ended=True)])
+    before, after = row(1001), row(1001).model_copy(update={"stage": "order", "waiting_for": "none"})
+    lines = plain(TITLES, 1, [before], [before], [after], [after], [after.model_copy(update={"status": "closed"})])
     assert [" ".join(line.split()) for line in lines if line.startswith("Q-1001")] == [
         "Q-1001 quote waiting for customer 176,000.00 A step is parked and retried",
         "Q-1001 order in progress 176,000.00 A step is parked and retried",
