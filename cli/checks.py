@@ -134,7 +134,11 @@ async def _temporal() -> AsyncIterator[Check]:
         yield Check("namespace, search attributes", "not checked", "Temporal does not answer")
         return
     yield _ok("Temporal", client.service_client.config.target_host)
-    yield await _namespace(client)
+    namespace = await _namespace(client)
+    yield namespace
+    if namespace.status != "ok":
+        yield Check("search attributes", "not checked", "they are the namespace's")
+        return
     try:
         missing = await missing_attributes(client)
     except TemporalUnusable as error:

@@ -31,7 +31,7 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 
-START_TIMEOUT = 120.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STOP_ORDER = (("worker", "web"), ("sandbox", "temporal"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 from typing import Any
 
+import structlog
 from opentelemetry import metrics
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -29,7 +29,7 @@ from runs.ledgers import Ledgers
 from web.config import WebConfig
 from web.problems import Problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _events = metrics.get_meter(__name__).create_counter(
     "q2c_intake_events", description="Events reported by Dynamics 365, by system, kind and what became of them"
 )
@@ -116,7 +116,7 @@ class Intake:
 def _malformed(system: str, error: Exception, **members: str) -> Problem:
     """400: the sender reported something that cannot be understood; its log and ours say what."""
     _events.add(1, {"system": system, "kind": "", "result": "malformed"})
-    log.warning("report refused", extra={"system": system, "reason": str(error)})
+    log.warning("report refused", system=system, reason=str(error))
     return Problem(Refusal.MALFORMED, str(error), **members)
 
 
@@ -125,9 +125,9 @@ def _taken(system: str, kind: str, result: str, *events: SalesEvent | FinanceEve
     _events.add(1, {"system": system, "kind": kind, "result": result})
     for event in events:
         number = {"quote": event.quote_number} if isinstance(event, SalesEvent) else {"order": event.order_number}
-        log.info("%s event %s", system, result, extra={"event_id": event.event_id, "company": event.company} | number)
+        log.info(f"{system} event {result}", event_id=event.event_id, company=event.company, **number)
     if not events:
-        log.debug("%s event %s: %s", system, result, kind)
+        log.debug(f"{system} event {result}", kind=kind)
     return JSONResponse({"status": result, "kind": kind}, 202)
 
 
