@@ -12,31 +12,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.assessment import OrderReadiness, QuoteAssessment, ReviewLines
 from domain.audit import AuditBatch, AuditReceipt
+from domain.causes import Cause
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditFacts
 from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
 from domain.record import Record
 
-
-class FailureType(StrEnum):
-    """The ``type`` of an ``ApplicationError`` an activity raises (the value of Q2CError of a parked deal)."""
-
-    TRANSIENT = "Transient"
-    THROTTLED = "Throttled"
-    UNKNOWN_OUTCOME = "UnknownOutcome"
-    REFUSED = "Refused"
-    CONFLICT = "Conflict"
-    NOT_FOUND = "NotFound"
-    UNAUTHORIZED = "Unauthorized"
-    CONTENT_CHANGED = "ContentChanged"
+FailureType = Cause
+"""The ``type`` of an ``ApplicationError`` an activity raises."""
 
 
 class QuoteRef(Record):
@@ -133,6 +124,7 @@ class RecordedOrder(Record):
     """The salesorder in Sales that mirrors the Finance order."""
 
     sales_order_id: str
+    notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words for a person")
 
 
 class RecordShipment(Record):
@@ -150,6 +142,7 @@ class BillingRef(Record):
     company: str
     order_number: str
     customer_account: str
+    invoices: tuple[str, ...] = Field((), description="Invoices known or told of: what is open on them is read at once")
 
 
 class RecordInvoice(Record):

@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runs.codec_keys import KeyFileError, KeyRing
-from workers.settings import Settings, SettingsError, load_settings
+from cli import inputs
+from cli.output import JsonOption, fail, result, result_as_json
+from cli.process import run
 
-app = typer.Typer(help="Read sealed payloads in Temporal Web; change the keys they are sealed under.")
+if TYPE_CHECKING:
+    from runs.codec_keys import KeyRing
+    from workers.settings import Settings
+    from workers.telemetry import Telemetry
+
+EXAMPLES = """Examples:
+
+q2c codec
+    the codec server, on 127.0.0.1:8234
+
+q2c codec add-key
+    the first step of changing the key that writes (docs/encryption.md)
+"""
+
+app = typer.Typer(help="Read sealed payloads in Temporal Web; change the keys they are sealed under.", epilog=EXAMPLES)
 
 KeyId = Annotated[str, typer.Argument(help="Id of the key, as `q2c codec keys` lists it.")]
 
 
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
-    raise typer.Exit(2)
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        _fail(f"Settings are not valid:\n{error}")
-
-
 @app.callback(invoke_without_command=True)
 def codec(context: typer.Context) -> None:
-    """Start the codec server; it ends on SIGTERM or Ctrl-C."""
-    if context.invoked_subcommand:
-        return
+    """Read sealed payloads in Temporal Web; change the keys they are sealed under.
+
+    Without a command it starts the codec server; that ends on SIGTERM or Ctrl-C.
+    """
+    if context.invoked_subcommand is None:
+        run("q2c-codec", _serve)
+
+
+async def _serve(settings: Settings, telemetry: Telemetry) -> int:
     from workers.codec_server import run_codec_server
-    from workers.serving import run_process
-    from workers.telemetry import configure_logging
 
-    settings = _settings()
-    configure_logging(settings.log_level, settings.log_format)
-
-    async def serving() -> int:
-        try:
-            return await run_codec_server(settings)
-        except (SettingsError, OSError) as error:
-            print(error, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
-            return 2
-
-    run_process(serving())
+    return await run_codec_server(settings, telemetry)
 
 
 @app.command("keys")
-def keys() -> None:
+def keys(json: JsonOption = False) -> None:
     """List the ids of the keys; the first one writes."""
-    _show(_read())
+    ring = _read()
+    if json:
+        result_as_json({"keys": list(ring.keys), "writes": ring.writes})
+    else:
+        _show(ring)
 
 
 @app.command("add-key")
 def add_key() -> None:
-    """Make one more key. It reads; give the file to every process and restart them before it writes."""
+    """Make one more key, which reads.
+
+    Give the file to every process and restart them before it writes.
+    """
     _change(lambda ring: ring.with_new_key())
 
 
@@ -70,26 +73,31 @@ def use_key(key_id: KeyId) -> None:
 
 @app.command("retire-key")
 def retire_key(key_id: KeyId) -> None:
-    """Take a key away for good, when no run and no history is left that it sealed."""
+    """Remove a key forever, when no run and no history is left that it sealed."""
     _change(lambda ring: ring.without(key_id))
 
 
 def _read() -> KeyRing:
+    from runs.codec_keys import KeyFileError, KeyRing
+
     try:
-        return KeyRing.read(_settings().codec.keys_file)
+        return KeyRing.read(inputs.settings().codec.keys_file)
     except KeyFileError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _change(change: Callable[[KeyRing], KeyRing]) -> None:
+    from runs.codec_keys import KeyFileError
+
+    ring = _read()
     try:
-        changed = change(_read())
+        changed = change(ring)
     except KeyFileError as error:
-        _fail(str(error))
-    changed.write(_settings().codec.keys_file)
+        fail(str(error))
+    changed.write(inputs.settings().codec.keys_file)
     _show(changed)
 
 
 def _show(ring: KeyRing) -> None:
     for key_id in ring.keys:
-        print(f"{key_id}{'  writes' if key_id == ring.writes else ''}")  # noqa: T201  # the command's output
+        result(f"{key_id}{'  writes' if key_id == ring.writes else ''}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from ledger.database import LedgerError, migrate
-from workers.settings import SettingsError, load_settings
+from cli import inputs
+from cli.output import fail, result
+
+EXAMPLES = """Examples:
+
+q2c ledger migrate
+    once after every upgrade, by a database user who may change tables
+"""
 
 app = typer.Typer(help="The database of lasting records.", no_args_is_help=True)
 
@@ -17,12 +21,16 @@ def ledger() -> None:
     """The database of lasting records."""
 
 
-@app.command("migrate")
-def migrate_command() -> None:
-    """Bring the tables up to date. PostgreSQL needs it after every upgrade; SQLite does it by itself."""
+@app.command(epilog=EXAMPLES)
+def migrate() -> None:
+    """Bring the tables up to date.
+
+    PostgreSQL needs it after every upgrade; SQLite does it by itself.
+    """
+    from ledger import database
+
     try:
-        version = migrate(load_settings().ledger.url.get_secret_value())
-    except (LedgerError, SettingsError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # what a person reads when a command cannot go on
-        raise typer.Exit(2) from error
-    print(f"tables of version {version}")  # noqa: T201  # the command's output
+        version = database.migrate(inputs.settings().ledger.url.get_secret_value())
+    except database.LedgerError as error:
+        fail(str(error))
+    result(f"tables of version {version}")

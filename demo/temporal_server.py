@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runs.names import ATTRIBUTES
+from runs.attributes import ATTRIBUTES
 
 NAMESPACE = "default"
 
@@ -56,8 +56,8 @@ def dev_server_command(port: int, ui_port: int, *, codec: str = "") -> list[str]
     ]
     if codec:
         command += ["--ui-codec-endpoint", codec]
-    for name, kind in ATTRIBUTES.items():
-        command += ["--search-attribute", f"{name}={kind}"]
+    for attribute in ATTRIBUTES:
+        command += ["--search-attribute", f"{attribute.name}={attribute.kind}"]
     return command
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.assessment import CreditDecision, CreditFacts
 from domain.credit import CreditBook, ReleaseToken
+from domain.credit_facts import CreditDecision, CreditFacts
 from domain.policy import CreditTerms
 from domain.record import Record
 

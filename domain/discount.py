@@ -9,12 +9,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Final
 
-from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
+from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
 from domain.authority import candidates
-from domain.money import arithmetic, format_amount, format_money, plain
+from domain.money import arithmetic, format_amount, format_money, plain, told_apart
 from domain.people import Person
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
@@ -26,6 +26,7 @@ _COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+_IN_WORDS: Final = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _MOST_LINES_NAMED: Final = 5
 
 
@@ -41,14 +42,25 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
     matches = []
     with arithmetic():
         for rule in policy.discount.rules:
-            reasons = [Reason(rule=rule.id, text=text) for test in rule.when if (text := _why(test, priced))]
+            alone = _alone(policy.discount, rule)
+            reasons = [
+                Reason(rule=rule.id, text=text, sentence=_sentence(test, text, alone))
+                for test in rule.when
+                if (text := _why(test, priced))
+            ]
             if reasons:
                 matches.append(RuleMatch(rule=rule, reasons=tuple(reasons)))
     return tuple(matches)
 
 
 def approval_plan(
-    priced: PricedQuote, *, requester: Person, co_owner: Person | None, company: str, policy: Policy
+    priced: PricedQuote,
+    *,
+    requester: Person,
+    co_owner: Person | None,
+    company: str,
+    calendar: BusinessHours,
+    policy: Policy,
 ) -> ApprovalPlan:
     """The steps a priced quote needs, none where nobody has to be asked.
 
@@ -56,7 +68,8 @@ def approval_plan(
         priced: The quote held against Finance's prices.
         requester: Who asks; never among those who decide.
         co_owner: Who shares the quote with them; never among those who decide.
-        company: Legal entity, lower case: its people decide, its calendar counts.
+        company: Legal entity, lower case: its people decide.
+        calendar: Its working time, with the holidays of the time the request can live.
         policy: The policy, pinned by its version.
 
     Returns:
@@ -64,7 +77,6 @@ def approval_plan(
 
     Raises:
         NoApprover: nobody in the company may decide a step that is needed.
-        PolicyError: the company has no calendar.
     """
     matches = required_rules(priced, policy)
     discount = policy.discount
@@ -79,8 +91,7 @@ def approval_plan(
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
-        calendar=policy.calendar(company),
-        reminders_pct=discount.reminders_pct,
+        calendar=calendar,
         max_age_days=discount.max_age_days,
     )
 
@@ -131,7 +142,23 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
     if condition.value is Tested.PAYMENT_DAYS:
         return f"payment {actual} days {condition.op} {plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{_percent(actual, than)} % {condition.op} {plain(than)} %"
+    return f"{name}{told_apart(actual, than)} % {condition.op} {plain(than)} %"
+
+
+def _alone(discount: DiscountPolicy, rule: MatrixRule) -> str:
+    """Who may do without the level of a rule: the level below it, or the rep."""
+    return "a rep" if rule.level == 1 else f"a {discount.ladder(rule.chain)[rule.level - 2].replace('_', ' ')}"
+
+
+def _sentence(condition: Condition, text: str, alone: str) -> str:
+    """The reason of a condition as a sentence, made of its text."""
+    actual, sign, than = text.partition(f" {condition.op} ")
+    if not sign or condition.op is None:
+        return text[:1].upper() + text[1:]
+    if condition.value is Tested.DISCOUNT_PCT:
+        actual = f"discount {actual}"
+        than = f"the {than} {alone} may give alone" if condition.op in (">", ">=") else than
+    return f"{actual[:1].upper()}{actual[1:]} is {_IN_WORDS[condition.op]} {than}"
 
 
 def _net(condition: Condition, priced: PricedQuote) -> str:
@@ -158,12 +185,3 @@ def _below_floor(priced: PricedQuote) -> str:
 def _floor_of(line: LineFinding, currency: str) -> str:
     price = format_amount(line.net / line.quantity, currency)
     return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
-
-
-def _percent(actual: Decimal, than: Decimal) -> str:
-    """A percentage with two decimals, or as many as it takes not to look equal to what it is compared with."""
-    for digits in range(2, 11):
-        shown = actual.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-        if shown != than or actual == than:
-            return plain(shown)
-    return plain(actual)

@@ -83,10 +83,14 @@ class FinanceEvent(Record):
     source: str = "business_event"
 
 
+SIGNATURE_ISSUER = "q2c-web"
+"""``iss`` of what the web application signs for a person."""
+
+
 class SignedMessage(Record):
     """A decision or command of a person, signed by the web application.
 
-    The token is a compact JWS (EdDSA) with claims ``iss`` = "q2c-web", ``aud`` = the workflow id it is for,
+    The token is a compact JWS (EdDSA) with claims ``iss`` = ``SIGNATURE_ISSUER``, ``aud`` = the workflow id it is for,
     ``jti`` = message_id, ``iat``, ``exp``, ``sub`` = the person's Entra object id, ``name``, ``upn``, ``roles``,
     and ``act`` = {"name": …, "args": {…}}. What is not in the token was not said by a person.
     """
@@ -143,20 +147,6 @@ COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
 def may_give(person: Person, command: CommandName, company: str) -> bool:
     """Whether the person holds one of the roles that may give a command to a deal of the company."""
     return any(person.has_role(role, company) for role in COMMAND_ROLES[command])
-
-
-class DealStart(Record):
-    """What a deal is started with: which quote, and the event that started it.
-
-    The ``checkpoint`` is set only when the workflow continues as new: the deal as it stood.
-    """
-
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    event: SalesEvent | None = None
-    checkpoint: dict[str, Any] | None = None
 
 
 class CustomerChanged(Record):

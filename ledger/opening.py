@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
     from ledger.database import Database
+
+T = TypeVar("T")
 
 
 class LedgerAway(Exception):
@@ -37,12 +39,19 @@ class Ledger:
         """
         database = await self._opened()
         from ledger.audit import AuditStore
-        from ledger.database import DATABASE_ERRORS
 
-        try:
-            return await AuditStore(database).append(records)
-        except DATABASE_ERRORS as error:
-            raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
+        return await _answered(AuditStore(database).append(records))
+
+    async def companies(self) -> list[str]:
+        """Companies with records of the audit.
+
+        Raises:
+            LedgerAway: asked again, it is tried again.
+        """
+        database = await self._opened()
+        from ledger.reads import AuditReader
+
+        return await _answered(AuditReader(database).companies())
 
     async def _opened(self) -> Database:
         failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
@@ -58,6 +67,15 @@ class Ledger:
             for database in opened:
                 if not isinstance(database, BaseException):
                     await database.close()
+
+
+async def _answered(work: Awaitable[T]) -> T:
+    from ledger.database import DATABASE_ERRORS
+
+    try:
+        return await work
+    except DATABASE_ERRORS as error:
+        raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
 
 
 async def _open(url: str) -> Database:

@@ -27,6 +27,7 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
 from domain.people import Person
+from domain.refusals import Refusal
 from runs.codec import SealingCodec
 from runs.codec_keys import KeyMissing
 from web.problems import Problem, unauthorized
@@ -35,6 +36,7 @@ from workers.mode import is_loopback, is_sandbox
 from workers.sealing import codec_keys
 from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
+from workers.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ WRITERS: Final = ("admin", "ops")
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_PAYLOADS: Final = 1_000
 
+_OF_HTTP: Final = {404: Refusal.NOT_FOUND, 405: Refusal.METHOD_NOT_ALLOWED, 413: Refusal.TOO_LARGE}
 _COMPANY_AT: Final = {"q2c": 1, "approval": 1, "credit": 1, "collections": 1, "review": 1, "audit": 1, "feed": 2}
 """Where the company stands in the workflow ids of each process (runs.names)."""
 
@@ -91,7 +94,7 @@ def codec_app(
     async def decode(request: Request) -> Response:
         person, namespace, payloads = await _asked(request, reader)
         if person is not None and not any(person.has_role(role) for role in READERS):
-            raise Problem(403, "NO_AUTHORITY", "Your roles do not let you read the contents of runs.")
+            raise Problem(Refusal.NO_AUTHORITY, "Your roles do not let you read the contents of runs.")
         opened: set[str] = set()
         shown = [_shown(codec, payload, namespace, person, opened) for payload in payloads]
         log.info("payloads opened", reader=person.oid if person else "sandbox", runs=sorted(opened)[:20])
@@ -100,7 +103,7 @@ def codec_app(
     async def encode(request: Request) -> Response:
         person, namespace, payloads = await _asked(request, reader)
         if person is not None and not any(person.has_role(role) for role in WRITERS):
-            raise Problem(403, "NO_AUTHORITY", "Only operators may ask runs from Temporal Web or the command line.")
+            raise Problem(Refusal.NO_AUTHORITY, "Only operators may ask runs from Temporal Web or the command line.")
         return _answer([codec.seal_by_hand(payload, namespace) for payload in payloads])
 
     async def healthy(_request: Request) -> Response:
@@ -132,16 +135,16 @@ async def _asked(request: Request, reader: Reader) -> tuple[Person | None, str, 
     person = await reader(request)
     namespace = request.headers.get("x-namespace", "")
     if not namespace:
-        raise Problem(400, "BAD_REQUEST", "The header X-Namespace is missing: it says which namespace to read.")
+        raise Problem(Refusal.BAD_ARGUMENT, "The header X-Namespace is missing: it says which namespace to read.")
     try:
         body = from_json(await request.body())
         if not isinstance(body, dict):
             raise ValueError("not an object")
         payloads = list(ParseDict(body, Payloads()).payloads)
     except (ValueError, ParseError) as error:
-        raise Problem(400, "BAD_REQUEST", 'The body is not {"payloads": […]} as protobuf JSON.') from error
+        raise Problem(Refusal.BAD_ARGUMENT, 'The body is not {"payloads": […]} as protobuf JSON.') from error
     if len(payloads) > MAX_PAYLOADS:
-        raise Problem(413, "TOO_LARGE", f"Ask for at most {MAX_PAYLOADS} payloads at a time.")
+        raise Problem(Refusal.TOO_LARGE, f"Ask for at most {MAX_PAYLOADS} payloads at a time.")
     return person, namespace, payloads
 
 
@@ -150,7 +153,7 @@ def _shown(codec: SealingCodec, payload: Payload, namespace: str, person: Person
     try:
         sealed = codec.unseal(payload, namespace)
     except KeyMissing as error:
-        raise Problem(503, "KEY_MISSING", f"A payload was {error}.") from error
+        raise Problem(Refusal.KEY_MISSING, f"A payload was {error}.") from error
     if isinstance(sealed, str) or not (person is None or may_read(person, sealed.workflow_id)):
         return payload
     opened.add(sealed.workflow_id)
@@ -168,9 +171,8 @@ def _problem(_request: Request, error: Exception) -> Response:
 
 def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}.get(error.status_code, "HTTP_ERROR")
-    problem = Problem(error.status_code, code, error.detail)
-    problem.headers = dict(error.headers or {})
+    problem = Problem(_OF_HTTP.get(error.status_code, Refusal.BAD_ARGUMENT), error.detail)
+    problem.headers |= dict(error.headers or {})
     return problem.response()
 
 
@@ -183,7 +185,7 @@ def signed_in(verifier: TokenVerifier) -> Reader:
         except InvalidToken as error:
             raise unauthorized(str(error)) from error
         except KeysUnavailable as error:
-            raise Problem(503, "ENTRA_UNAVAILABLE", str(error)) from error
+            raise Problem(Refusal.ENTRA_UNAVAILABLE, str(error)) from error
 
     return reader
 
@@ -212,16 +214,17 @@ def codec_server_app(settings: Settings) -> Starlette:
     return codec_app(codec, _anybody, origins, hosts=("localhost", "127.0.0.1", "::1"))
 
 
-async def run_codec_server(settings: Settings) -> int:
+async def run_codec_server(settings: Settings, telemetry: Telemetry) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
 
     Raises:
         SettingsError: see `codec_server_app`.
-        OSError: the port is taken.
+        CannotListen: the port is taken.
     """
     app: Any = codec_server_app(settings)
     with stop_signals() as stop:
-        async with serve(app, settings.codec.host, settings.codec.port) as port:
+        async with serve(app, settings.codec.host, settings.codec.port, variables="Q2C_CODEC") as port:
             log.info("codec server ready", port=port, sign_in=settings.codec.sign_in)
             await stop.wait()
+    telemetry.close()
     return 0

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from runs.names import ATTRIBUTES
+from runs.attributes import ATTRIBUTES
 from workers.sealing import sealing_of
 from workers.settings import CodecSettings
 from workers.telemetry import Telemetry
@@ -39,10 +38,15 @@ async def connect(telemetry: Telemetry, codec: CodecSettings, environment: Mappi
 
     Raises:
         SettingsError: the codec's keys cannot be used.
-        TemporalUnusable: the server does not answer.
+        TemporalUnusable: the server does not answer, or one of Temporal's variables cannot be used.
     """
     sealed = sealing_of(codec)
-    given = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    try:
+        given = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    except RuntimeError as error:
+        raise TemporalUnusable(
+            f"Temporal's profile cannot be read: {error}. Correct TEMPORAL_CONFIG_FILE or TEMPORAL_PROFILE."
+        ) from error
     config = {"target_host": DEFAULT_ADDRESS, **given}
     try:
         return await Client.connect(
@@ -52,10 +56,31 @@ async def connect(telemetry: Telemetry, codec: CodecSettings, environment: Mappi
             runtime=telemetry.runtime,
             connect_timeout=CONNECT_TIMEOUT,
         )
+    except OSError as error:
+        raise TemporalUnusable(f"{error.filename}: {error.strerror}. Correct TEMPORAL_TLS_*.") from error
+    except ValueError as error:
+        raise TemporalUnusable(
+            f"TEMPORAL_ADDRESS: {config['target_host']} is not host:port, e.g. localhost:7233."
+        ) from error
     except RuntimeError as error:
         raise TemporalUnusable(
-            f"Temporal does not answer at {config['target_host']} ({error}). Start it, or set TEMPORAL_ADDRESS."
+            f"Temporal does not answer at {config['target_host']}: {_why_not(str(error))}. "
+            "Start it, or set TEMPORAL_ADDRESS."
         ) from error
+
+
+def _why_not(text: str) -> str:
+    """Why the SDK could not connect, without the names of its library's types."""
+    causes = {
+        "Connection refused": "nothing listens there",
+        "dns error": "its name is not known",
+        "timed out": "no answer in time",
+        "deadline": "no answer in time",
+        "certificate": "its certificate is not trusted, or ours is not accepted",
+        "Unauthenticated": "it does not accept our key or certificate",
+        "PermissionDenied": "it does not let us in",
+    }
+    return next((words for sign, words in causes.items() if sign in text), text)
 
 
 async def missing_attributes(client: Client) -> dict[str, str]:
@@ -76,25 +101,13 @@ async def missing_attributes(client: Client) -> dict[str, str]:
             f"Temporal does not list search attributes of namespace {client.namespace!r}: {error.message}"
         ) from error
     registered = dict(answer.custom_attributes)
-    return {
-        name: kind
-        for name, kind in ATTRIBUTES.items()
-        if registered.get(name) != IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{_ENUM_NAMES[kind]}")
-    }
-
-
-_ENUM_NAMES = {
-    "Keyword": "KEYWORD",
-    "KeywordList": "KEYWORD_LIST",
-    "Datetime": "DATETIME",
-    "Double": "DOUBLE",
-}
+    return {a.name: a.kind for a in ATTRIBUTES if registered.get(a.name) != int(a.key.indexed_value_type)}
 
 
 async def require_attributes(client: Client) -> None:
     """Stop a process that could not work.
 
-    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again for ever.
+    A run that sets an attribute nobody registered does not fail: its workflow task fails and is retried forever.
 
     Raises:
         TemporalUnusable: attributes are missing; the text gives the commands that register them.

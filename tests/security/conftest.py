@@ -1,4 +1,7 @@
-"""A development server, what the product may do on it, and what somebody may who has the namespace and no keys."""
+"""A development server, what the product may do on it, and what somebody may who has the namespace and no keys.
+
+The web application of the real code is the one of ``tests.webworld``.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,11 @@ from temporalio.worker import Worker
 from runs.codec_keys import KeyRing
 from tests.sealing import KEYS
 from tests.security.probe import Begin, Note, Probe, ProbeChild, look
+from tests.webworld.world import app, config, http, stage, temporal, tenant
 from workers.sealing import sealing
 from workers.worker import workflow_runner
+
+__all__ = ["app", "config", "http", "stage", "temporal", "tenant"]
 
 PATIENCE = 20.0
 

@@ -133,7 +133,7 @@ async def test_a_key_this_server_was_not_given_is_named() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"payloads": 1}', b"[" * 5_000, b"\xff"])
 async def test_a_body_that_is_none_is_told_so(http: httpx.AsyncClient, body: bytes) -> None:
     answer = await http.post("/decode", content=body, headers={"x-namespace": "default", "authorization": "Bearer ops"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
+    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_ARGUMENT")
 
 
 async def test_limits(http: httpx.AsyncClient) -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from makers import POLICY, T0, facts, person
 
-from domain.assessment import CreditDecision, CreditFacts
 from domain.credit import (
     CreditBook,
     CreditEntry,
@@ -24,6 +23,7 @@ from domain.credit import (
     release,
     reserve,
 )
+from domain.credit_facts import CreditDecision, CreditFacts
 
 D = Decimal
 EMPTY = CreditBook()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from demo.processes import free_ports
+from demo.ports import free_ports
 from ledger.audit import AuditStore
 from ledger.database import Database, migrate, open_database
 from ledger.reads import AuditReader

@@ -1,0 +1,216 @@
+"""What the commands of `q2c audit` do, with the database's libraries: only those commands wait for them to load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import typer
+
+from cli import inputs
+from cli.output import fail, result
+from domain.policy import PolicyError
+from domain.record import Record
+from ledger import reports
+from ledger.audit import AuditStore
+from ledger.database import Database, LedgerError, open_database
+from ledger.export import ExportRefused, verify_file
+from ledger.export import export as write_export
+from ledger.reads import MOST, AuditReader, AuditRow
+from ledger.retention import PruneRefused
+from ledger.retention import prune as remove_old
+from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
+from policies import retention
+from workers.rules import load_policy
+from workers.settings import Settings
+
+T = TypeVar("T")
+
+
+def export(company: str, since: datetime, until: datetime, out: Path, form: Literal["jsonl", "csv"]) -> None:
+    """Write a signed export.
+
+    Args:
+        company: legal entity, in any case.
+        since: first day, UTC.
+        until: last day, UTC, included.
+        out: file to write; the signature goes beside it.
+        form: JSON Lines or CSV.
+    """
+
+    async def work(settings: Settings, database: Database) -> None:
+        signer = AuditSigner.from_file(settings.audit.private_key_file)
+        done = await write_export(
+            AuditReader(database),
+            signer,
+            out,
+            company=company.lower(),
+            since=since.replace(tzinfo=UTC),
+            until=_end_of(until.date()),
+            form=form,
+        )
+        result(f"{out}: {done.records} records ({done.first_seq} to {done.last_seq})\nsignature: {done.signature_file}")
+
+    _on_ledger(work)
+
+
+def verify_export(file: Path) -> bool:
+    """Check an exported file and say what was found; whether it holds."""
+    try:
+        verdict = verify_file(file, AuditVerifier.from_file(inputs.settings().audit.public_keys_file))
+    except (OSError, SignatureWrong) as error:
+        fail(str(error))
+    result(f"{file}: {verdict.problem or f'{verdict.records} records hold'}")
+    return verdict.holds
+
+
+def verify_database() -> bool:
+    """Check every chain of the ledger and say what was found; whether all hold."""
+    return _on_ledger(_verify_database)
+
+
+def _on_ledger(work: Callable[[Settings, Database], Awaitable[T]]) -> T:
+    """Run a piece of work on the open ledger; what a person can fix ends as one message and exit code 2."""
+    settings = inputs.settings()
+
+    async def run() -> T:
+        database = await open_database(settings.ledger.url.get_secret_value())
+        try:
+            return await work(settings, database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except (LedgerError, ExportRefused, PruneRefused, SignatureWrong, PolicyError, OSError, ValueError) as error:
+        fail(str(error))
+
+
+async def _verify_database(settings: Settings, database: Database) -> bool:
+    reader, whole = AuditReader(database), True
+    for company in await reader.companies():
+        check, finding = await reader.verify(company)
+        whole = whole and finding is None
+        erased = f", {check.erased} with a person erased" if check.erased else ""
+        result(str(finding) if finding else f"{company}: records to {check.seq} hold{erased}")
+    return whole
+
+
+def prune() -> None:
+    """Remove records whose time is over."""
+
+    async def work(settings: Settings, database: Database) -> None:
+        policy = retention(settings.policies)
+        signer = AuditSigner.from_file(settings.audit.private_key_file)
+        for company in await AuditReader(database).companies():
+            done = await remove_old(database, policy, signer, company, now=datetime.now(UTC))
+            result(f"{company}: {done.records} records removed")
+
+    _on_ledger(work)
+
+
+def erase(oid: str) -> int:
+    """Forget a person; the number of records that named them or were theirs."""
+
+    async def work(_settings: Settings, database: Database) -> int:
+        return await AuditStore(database).erase(oid)
+
+    return _on_ledger(work)
+
+
+# Reports
+
+
+def conflicts(people: Path | None, *, as_json: bool) -> None:
+    """Show who could do both."""
+    grants, companies = _grants(inputs.settings(), people)
+    _show(reports.conflicts(grants, companies), as_json, "{company} {name}: {problem} ({roles})")
+
+
+def access(company: str, people: Path | None, *, as_json: bool) -> None:
+    """Show every person's roles and number of decisions."""
+    grants, _ = _grants(inputs.settings(), people)
+    wanted = [grant for grant in grants if grant.company in ("", company.lower())]
+    found = reports.access_review(wanted, _rows(company))
+    _show(found, as_json, "{name} {roles}: {decisions} decisions", found_is_bad=False)
+
+
+def above_limit(company: str, people: Path | None, limits: Path | None, *, as_json: bool) -> None:
+    """Show decisions beyond the authority of who made them."""
+    grants, _ = _grants(inputs.settings(), people)
+    given = _json(limits) if limits else {}
+    try:
+        amounts = {role: {code: Decimal(str(v)) for code, v in of.items()} for role, of in dict(given).items()}
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
+        fail(f'{limits}: not of the form {{"role": {{"USD": "250000"}}}}')
+    _show(reports.above_limit(_rows(company), grants, amounts), as_json, "{deal_id} record {seq} {name}: {problem}")
+
+
+def unsigned_orders(company: str, *, as_json: bool) -> None:
+    """Show orders without a signed decision before them."""
+    _show(reports.unsigned_orders(_rows(company)), as_json, "{deal_id} record {seq}: {problem}")
+
+
+def unknown_documents(company: str, known: Path, *, as_json: bool) -> None:
+    """Show documents that Finance does not know."""
+    try:
+        there = [
+            reports.Document(company=company.lower(), kind=str(entry["kind"]), number=str(entry["number"]))
+            for entry in _json(known)
+        ]
+    except (KeyError, TypeError):
+        fail(f'{known}: not a list of {{"kind": "slip", "number": "…"}}')
+    recorded = reports.documents_of(_rows(company))
+    _show(reports.unknown_to_finance(recorded, there), as_json, "{deal_id}: {problem}")
+
+
+def _rows(company: str) -> list[AuditRow]:
+    async def work(_settings: Settings, database: Database) -> list[AuditRow]:
+        reader, found = AuditReader(database), list[AuditRow]()
+        while page := await reader.page(company.lower(), after_seq=found[-1].seq if found else 0, limit=MOST):
+            found += page
+        return found
+
+    return _on_ledger(work)
+
+
+def _grants(settings: Settings, people: Path | None) -> tuple[list[reports.Grant], Sequence[str]]:
+    try:
+        policy = load_policy(settings)
+        companies = sorted(set(policy.entity_map.business_units.values()))
+        if people is not None:
+            return reports.grants_of(_json(people)), companies
+    except (PolicyError, ValueError) as error:
+        fail(str(error))
+    grants = [
+        reports.Grant(person=person, role=role, company=company, source="policies")
+        for company, roles in policy.authority.companies.items()
+        for role, holders in roles.items()
+        for person in (policy.authority.people[holder] for holder in holders)
+    ]
+    return grants, companies
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        fail(f"{path}: {error}")
+
+
+def _show(found: Iterable[Record], as_json: bool, line: str, *, found_is_bad: bool = True) -> None:
+    lines = list(found)
+    for entry in lines:
+        values = {name: ", ".join(v) if isinstance(v, tuple) else v for name, v in entry.model_dump().items()}
+        result(entry.model_dump_json() if as_json else line.format(**values))
+    if found_is_bad:
+        raise typer.Exit(1 if lines else 0)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(date.fromordinal(day.toordinal() + 1), time(), tzinfo=UTC)

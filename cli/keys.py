@@ -1,0 +1,46 @@
+"""`q2c keys`: the keys an installation makes for itself."""
+
+from __future__ import annotations
+
+from cli import inputs
+from cli.output import JsonOption, fail, result, result_as_json
+
+EXAMPLES = """Examples:
+
+q2c keys
+    whatever is missing of the files the settings name
+
+Q2C_DECISION_PRIVATE_KEY_FILE=new/key.json Q2C_DECISION_PUBLIC_KEYS_FILE=new/jwks.json q2c keys
+    a second pair for decisions, to replace the first (docs/operations.md)
+"""
+
+
+def keys(json: JsonOption = False) -> None:
+    """Make the keys that are missing. None is replaced.
+
+    One pair signs decisions: its private key is a secret of the web application,
+    its public keys are given to the worker. One pair signs exports of the audit.
+    The codec's keys seal everything in Temporal: every process needs them.
+    """
+    from runs.codec_keys import KeyFileError, ensure_codec_keys
+    from workers.keys import KeyPairIncomplete, ensure_decision_keys
+
+    settings = inputs.settings()
+    decision, audit, sealing = settings.decision, settings.audit, settings.codec.keys_file
+    try:
+        ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+        ensure_decision_keys(audit.private_key_file, audit.public_keys_file)
+        ensure_codec_keys(sealing)
+    except (KeyPairIncomplete, KeyFileError) as error:
+        fail(str(error))
+    files = {
+        "private": decision.private_key_file,
+        "public": decision.public_keys_file,
+        "audit private": audit.private_key_file,
+        "audit public": audit.public_keys_file,
+        "sealing": sealing,
+    }
+    if json:
+        result_as_json({name.replace(" ", "_"): str(file) for name, file in files.items()})
+    else:
+        result("\n".join(f"{name + ':':<15}{file}" for name, file in files.items()))

@@ -1,0 +1,98 @@
+"""Reads the lines of a quote for a person who decides: from Sales and Finance, now, by a workflow of its own.
+
+The deal's history keeps totals and a hash, not lines. Where the systems do not answer in time, the page says so and
+shows the totals the request was made with.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from cachetools import TTLCache
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError
+
+from domain.approvals import ApprovalRequest
+from domain.assessment import ReviewLines
+from domain.messages import ReviewRequest
+from domain.record import Record
+from runs import names
+from runs.calls import NoAnswer, answer
+
+PATIENCE_SECONDS = 10.0
+PAGE_LINES = 100
+_KEPT = 200
+_KEPT_SECONDS = 60.0
+
+
+class Review(Record):
+    """A page of lines, or why there is none."""
+
+    lines: ReviewLines | None = None
+    missing: str = ""
+    changed: bool = False
+
+
+class Reviews:
+    """Reads lines, and keeps what was read for a minute, because a page is looked at more than once."""
+
+    def __init__(self, client: Client) -> None:
+        """Read through a connected client."""
+        self._client = client
+        self._kept: TTLCache[tuple[str, str, int], ReviewLines] = TTLCache(_KEPT, _KEPT_SECONDS)
+
+    async def lines(self, request: ApprovalRequest, offset: int = 0) -> Review:
+        """A page of the lines a request is about.
+
+        Args:
+            request: the request.
+            offset: how many lines to leave out.
+
+        Returns:
+            The lines; or ``missing`` says why they cannot be shown. ``changed``: they are not what is asked for.
+        """
+        key = (request.quote_id, request.snapshot_hash, offset)
+        kept = self._kept.get(key)
+        if kept:
+            return _review(kept, request)
+        try:
+            lines = await answer(self._read(request, offset), PATIENCE_SECONDS)
+        except NoAnswer:
+            return Review(missing="Dynamics 365 did not respond within ten seconds.")
+        except (WorkflowFailureError, RPCError) as error:
+            return Review(missing=f"The lines could not be read: {_reason(error)}.")
+        self._kept[key] = lines
+        return _review(lines, request)
+
+    async def _read(self, request: ApprovalRequest, offset: int) -> ReviewLines:
+        result: ReviewLines = await self._client.execute_workflow(
+            names.QUOTE_REVIEW,
+            ReviewRequest(
+                company=request.company,
+                quote_number=request.quote_number,
+                quote_id=request.quote_id,
+                revision=request.revision,
+                snapshot_hash=request.snapshot_hash,
+                offset=offset,
+                limit=PAGE_LINES,
+            ),
+            id=names.review_id(request.company, request.quote_number, request.revision, uuid.uuid4().hex[:12]),
+            task_queue=names.DEAL_QUEUE,
+            result_type=ReviewLines,
+            # Nobody waits longer, so it must not go on for longer.
+            execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
+            static_summary=f"Lines of {request.quote_number} for an approver",
+        )
+        return result
+
+
+def _review(lines: ReviewLines, request: ApprovalRequest) -> Review:
+    return Review(lines=lines, changed=lines.snapshot_hash != request.snapshot_hash)
+
+
+def _reason(error: BaseException) -> str:
+    """What failed first: the errors around it only say that something did."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).rstrip(".")

@@ -1,0 +1,196 @@
+"""The list of deals, and one deal with everything a person may want to know or do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from domain.approvals import ApprovalStatus
+from domain.credit_facts import CreditStatus
+from domain.messages import CommandName, Outcome, may_give
+from domain.people import Person
+from domain.refusals import Refusal
+from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
+from runs import names
+from runs.calls import RunError
+from runs.deals import Deals
+from runs.search import STATUSES, DealFilter, Search
+from web.access import check_readable, readable
+from web.addresses import DEAL, Approval, Deal
+from web.api.bodies import DealsQuery
+from web.commands import COMMAND_ARGS, command_name, parsed, said
+from web.decisions import Decisions
+from web.pages.site import Site
+from web.problems import Problem, of_run
+from web.session import Session
+
+_ROWS = 50
+_QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
+_RARE = ("cancelled", "returned", "credited")
+
+
+class DealPages:
+    """The pages under /cases."""
+
+    def __init__(self, site: Site, deals: Deals, search: Search, decisions: Decisions) -> None:
+        """Show what the lists and the deals say, pass on what people command."""
+        self._site = site
+        self._deals = deals
+        self._search = search
+        self._decisions = decisions
+
+    def routes(self) -> list[Route]:
+        """The routes of the list, a deal, and what one may tell it."""
+        return [
+            Route("/cases", self._site.page(self.list), methods=["GET"]),
+            Route(f"{DEAL}/commands/{{name}}", self._site.form(self.command), methods=["POST"]),
+            Route(DEAL, self._site.page(self.show), methods=["GET"]),
+        ]
+
+    async def list(self, request: Request, session: Session) -> Response:
+        """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
+        # A quote number may begin with a blank; one pasted after it would find nothing.
+        given = {
+            name: value.rstrip() if name == "quote" else value.strip()
+            for name, value in request.query_params.items()
+            if value.strip()
+        }
+        query = parsed(DealsQuery, {"limit": _ROWS, **given})
+        companies = readable(session.identity)
+        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
+        page, counts = await asyncio.gather(
+            self._search.deals(wanted, limit=query.limit, cursor=query.cursor), self._search.counts(companies)
+        )
+        filters = {name: value for name, value in given.items() if name != "cursor"}
+        context = {
+            "page": page,
+            "counts": counts,
+            "query": query,
+            "filters": filters,
+            "stages": [stage.value for stage in Stage],
+            "waits": [wait.value for wait in WaitingFor if wait is not WaitingFor.NOTHING],
+            "statuses": list(STATUSES),
+            "companies": companies,
+            "next": f"/cases?{urlencode({**filters, 'cursor': page.next_cursor})}" if page.next_cursor else "",
+        }
+        return await self._site.render("deals.html", session, context)
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """One deal."""
+        deal = Deal.asked(request)
+        message_id = request.query_params.get("said", "")
+        outcome = await self._deals.outcome(deal.company, deal.quote, message_id) if message_id else None
+        return await self._deal_page(deal, session, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def command(self, request: Request, session: Session, form: FormData) -> Response:
+        """Give the deal a command; what was wrong or refused is shown on its page."""
+        deal = Deal.asked(request)
+        name = command_name(request.path_params["name"])
+        fields = COMMAND_ARGS[name].model_fields
+        typed = {field: text for field in fields if (text := str(form.get(field, "")).strip())}
+        try:
+            args = parsed(COMMAND_ARGS[name], typed)
+            message_id = _message_id(form)
+            outcome = await self._decisions.command(deal, session.identity, message_id, name, said(args))
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
+            if problem.status >= 500 or problem.status == 404:
+                raise
+            return await self._deal_page(deal, session, None, problem=problem, typed={name.value: typed})
+        if outcome is None:
+            return await self._site.recorded(session, deal.path(said=message_id))
+        return RedirectResponse(deal.path(said=message_id), 303)
+
+    async def _deal_page(
+        self,
+        deal: Deal,
+        session: Session,
+        outcome: Outcome | None,
+        *,
+        unknown: bool = False,
+        problem: Problem | None = None,
+        typed: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Response:
+        check_readable(session.identity, deal.company)
+        view, timeline = await asyncio.gather(
+            self._deals.state(deal.company, deal.quote), self._deals.timeline(deal.company, deal.quote)
+        )
+        context = {
+            "deal": view,
+            "timeline": timeline[::-1],
+            "steps": _stepper(view),
+            "columns": _columns(view.lines),
+            "commands": _commands(view, session.identity),
+            "command_path": lambda name: deal.path("commands", name),
+            "approval_path": lambda n: Approval(deal, n).path(),
+            "message_id": str(uuid.uuid4()),
+            "typed": typed or {},
+            "workflow_id": names.deal_id(deal.company, deal.quote),
+            "approval_id": names.approval_id,
+            "outcome": outcome,
+            "recorded": unknown,
+            "problem": problem,
+        }
+        return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+
+def _message_id(form: FormData) -> str:
+    """The id the page was rendered with, so that a double click counts once.
+
+    Raises:
+        Problem: 400, it is none of ours.
+    """
+    try:
+        return str(uuid.UUID(str(form.get("message_id", ""))))
+    except ValueError:
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
+
+
+def _columns(lines: tuple[LineView, ...]) -> list[str]:
+    """The quantities worth a column: what every order has, and what happened to some line of this one."""
+    return [name for name in _QUANTITIES if name not in _RARE or any(getattr(line, name) for line in lines)]
+
+
+def _stepper(view: DealView) -> list[tuple[str, str]]:
+    """The seven stages, each done, current, stopped or still to come."""
+    ended = view.ending is not Ending.RUNNING
+    if view.ending is Ending.CLOSED or (view.stage is Stage.CLOSED and not ended):
+        return [(stage.value, "done") for stage in STAGES]
+    reached = STAGES.index(view.stage) if view.stage in STAGES else _reached(view)
+    now = "stopped" if ended else "current"
+    return [
+        (stage.value, "done" if place < reached else now if place == reached else "todo")
+        for place, stage in enumerate(STAGES)
+    ]
+
+
+def _reached(view: DealView) -> int:
+    """How far a deal came that ended before its time."""
+    if view.order_number:
+        return STAGES.index(Stage.FULFILMENT)
+    return STAGES.index(Stage.CREDIT if view.credit_status is not CreditStatus.NOT_CHECKED else Stage.QUOTE)
+
+
+def _commands(view: DealView, person: Person) -> list[CommandName]:
+    """What this person can usefully say to the deal as it stands; the deal itself decides."""
+    if view.ending is not Ending.RUNNING:
+        return []
+    fitting: list[CommandName] = []
+    if view.parked:
+        fitting += [CommandName.RETRY, CommandName.ABORT]
+        fitting += [CommandName.SKIP] if view.parked.can_skip else []
+    if view.credit_status is CreditStatus.HELD:
+        fitting += [] if person.is_same(view.owner) else [CommandName.CREDIT_RELEASE]
+        fitting += [CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
+    if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
+        fitting.append(CommandName.WITHDRAW)
+    if view.order_status in ("", "none"):
+        fitting.append(CommandName.CANCEL)
+    return [name for name in fitting if may_give(person, name, view.company)]
