@@ -90,8 +90,11 @@ class AuditReader:
         """Every record of a company with all that its check needs, in one state of the database; close it when done."""
         async with self._database.reading() as connection:
             result = await connection.stream(audit_rows(company, since, until))
-            async for row in result.mappings():
-                yield dict(row)
+            try:
+                async for row in result.mappings():
+                    yield dict(row)
+            finally:
+                await result.close()
 
     async def companies(self) -> list[str]:
         """Companies that have a chain."""

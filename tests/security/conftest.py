@@ -111,9 +111,16 @@ async def events(handle: WorkflowHandle[Any, Any], kind: EventType.ValueType) ->
 
 
 async def payload_of_signal(handle: WorkflowHandle[Any, Any], number: int = 0) -> RawValue:
-    """The sealed payload of a signal in a history, to be sent again."""
-    found = await events(handle, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
-    return RawValue(found[number].workflow_execution_signaled_event_attributes.input.payloads[0])
+    """The sealed payload of a signal in a history, to be sent again.
+
+    The server keeps a signal aside while a workflow task runs: it is in the history when the task has ended.
+    """
+    for _ in range(int(PATIENCE * 10)):
+        found = await events(handle, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+        if len(found) > number:
+            return RawValue(found[number].workflow_execution_signaled_event_attributes.input.payloads[0])
+        await asyncio.sleep(0.1)
+    raise AssertionError("the signal never reached the history")
 
 
 async def payload_of_start(handle: WorkflowHandle[Any, Any]) -> RawValue:

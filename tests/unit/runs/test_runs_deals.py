@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client
 
-from domain.messages import DealStart, SalesEvent, SalesEventKind
+from domain.deal_start import DealStart
+from domain.messages import SalesEvent, SalesEventKind
 from domain.views import WaitingFor
 from runs import attributes, names, query
 from runs.approvals import Approvals
@@ -65,7 +66,7 @@ async def test_orders_are_found_among_running_deals_of_the_company_only(temporal
     number = f"O'{uuid.uuid4().hex[:8]}\\"
     await stage.deal(scenes.shipping(f"ORD-{number}").model_copy(update={"order_number": number}))
     ended = await stage.deal(scenes.shipping(f"END-{number}").model_copy(update={"order_number": f"E{number}"}))
-    await ended.signal("end")
+    await ended.signal("end", "the test is over")
     await ended.result()
     await temporal.start_workflow(
         names.QUOTE_TO_CASH,
