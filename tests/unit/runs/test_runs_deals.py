@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client
 
-from domain.messages import DealStart, SalesEvent, SalesEventKind
+from domain.deal_start import DealStart
+from domain.messages import SalesEvent, SalesEventKind
 from domain.views import WaitingFor
 from runs import attributes, names, query
 from runs.approvals import Approvals
