@@ -24,9 +24,7 @@ q2c sandbox
 q2c sandbox --ports auto --data empty
     on free ports, without sample data; the first line of output says where
 
-Every option can be given by a variable as well, e.g. Q2C_SANDBOX_DATA; those of
-Dataverse are Q2C_SANDBOX_DATAVERSE_BARE, Q2C_SANDBOX_DATAVERSE_APPLICATION_ROLE,
-Q2C_SANDBOX_DATAVERSE_PRICING_PRECISION, Q2C_SANDBOX_DATAVERSE_CHANGE_TRACKING_DAYS.
+Every option can be given by a variable as well, e.g. Q2C_SANDBOX_DATA.
 
 Variables only: Q2C_SANDBOX_CLIENT_SECRET, Q2C_SANDBOX_WEB_CLIENT_SECRET (secrets);
 Q2C_SANDBOX_WEBHOOK_URL, Q2C_SANDBOX_WEBHOOK_KEY, Q2C_SANDBOX_EVENTS_URL (where events are sent);
@@ -52,15 +50,15 @@ def sandbox(
     data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the dice that faults are thrown with.")] = None,
     bare: Annotated[
-        bool, typer.Option("--bare", help="Dataverse without the product's tables, columns, role and webhook steps.")
+        bool, typer.Option("--bare", help="Leave out the product's tables, columns, role and webhook steps.")
     ] = False,
     application_role: Annotated[
-        str | None, typer.Option(help="Security role of the product's application user in Dataverse.")
+        str | None, typer.Option(help="Security role of the product's application user, e.g. 'Quote to Cash'.")
     ] = None,
     pricing_precision: Annotated[
-        int | None, typer.Option(min=0, max=10, help="Dataverse's pricing decimal precision.")
+        int | None, typer.Option(min=0, max=10, help="Pricing decimal precision of the organization.")
     ] = None,
-    change_tracking_days: Annotated[int | None, typer.Option(help="Days a delta link of Dataverse lives.")] = None,
+    change_tracking_days: Annotated[int | None, typer.Option(min=0, help="Days a delta link lives.")] = None,
 ) -> None:
     """Start Entra ID, Dataverse, Finance and the desk alone.
 

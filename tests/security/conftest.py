@@ -32,7 +32,7 @@ from workers.worker import workflow_runner
 
 __all__ = ["app", "config", "http", "stage", "temporal", "tenant"]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="session")

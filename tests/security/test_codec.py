@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
@@ -108,6 +108,7 @@ async def test_a_key_of_ours_that_is_missing_drops_nothing() -> None:
 
 
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
+@settings(deadline=None)
 def test_a_flipped_bit_anywhere_is_refused(position: int, bit: int) -> None:
     async def flip() -> None:
         payload = await sealed(SECRET)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY, PRICES, T0, facts, line, quote
+from makers import POLICY, PRICES, T0, facts, line, quote, working_time
 
 import policies
 from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
@@ -20,6 +20,7 @@ from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
 
 D = Decimal
+HOURS = working_time("usmf")
 TODAY = date(2026, 11, 23)
 HOURS = policies.business_hours(POLICY, "usmf", TODAY)
 YEN = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=date(2026, 11, 1))
