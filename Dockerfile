@@ -1,7 +1,9 @@
 # Two images: the product (worker and web: `q2c <part>`), which is what `docker build .` makes, and the sandbox that
 # stands in for Dynamics (`--target sandbox`). Neither holds a server of Temporal, a test, or the other one's packages.
 FROM python:3.11.14-slim-bookworm AS base
-RUN useradd --system --uid 10001 --home-dir /var/lib/q2c --create-home q2c
+# Private keys have folders of their own, so that a process is given only the ones it may use (docker-compose.yml).
+RUN useradd --system --uid 10001 --home-dir /var/lib/q2c --create-home q2c \
+    && install --directory --owner=q2c --mode=0700 /var/lib/q2c-signing /var/lib/q2c-auditing
 ENV PATH=/opt/q2c/bin:$PATH PYTHONUNBUFFERED=1
 STOPSIGNAL SIGTERM
 

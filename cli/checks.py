@@ -25,7 +25,7 @@ from dynamics.finance.client import Finance
 from dynamics.finance.queries import ENTITY_SETS
 from dynamics.sales.client import Dataverse
 from ledger.opening import Ledger, LedgerAway
-from workers import composition, sealing
+from workers import composition, mode, sealing
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables
 from workers.telemetry import start_telemetry
@@ -91,6 +91,7 @@ async def run_checks() -> AsyncIterator[Check]:
         yield _failed("settings", f"Unknown setting {', '.join(unknown)}.", "correct its name or remove it.")
     else:
         yield _ok("settings", "valid")
+    yield _mode(settings)
     policy, check = _policies(settings)
     yield check
     yield _decision_keys(settings)
@@ -101,6 +102,12 @@ async def run_checks() -> AsyncIterator[Check]:
         yield check
     yield await _audit_store(settings)
     yield await _web(settings)
+
+
+def _mode(settings: Settings) -> Check:
+    """Whether what is given would be good enough for production, where it is one."""
+    problems = mode.weaknesses(settings) if settings.mode == "production" else []
+    return _failed("mode", " ".join(problems)) if problems else _ok("mode", settings.mode)
 
 
 def _policies(settings: Settings) -> tuple[Policy | None, Check]:

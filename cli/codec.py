@@ -37,7 +37,9 @@ def codec(context: typer.Context) -> None:
     Without a command it starts the codec server; that ends on SIGTERM or Ctrl-C.
     """
     if context.invoked_subcommand is None:
-        run("q2c-codec", _serve)
+        from workers.mode import Process
+
+        run(Process.CODEC, _serve)
 
 
 async def _serve(settings: Settings, telemetry: Telemetry) -> int:

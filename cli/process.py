@@ -9,19 +9,21 @@ from cli import inputs
 from cli.output import UNUSABLE, fail, note
 
 if TYPE_CHECKING:
+    from workers.mode import Process
     from workers.settings import Settings
     from workers.telemetry import Telemetry
 
 Main = Callable[["Settings", "Telemetry"], Coroutine[Any, Any, int]]
 
 
-def run(service: str, main: Main) -> NoReturn:
+def run(process: Process, main: Main) -> NoReturn:
     """Run a process to its end and leave with its exit code.
 
     Args:
-        service: name under which logs, traces and metrics are filed, e.g. `q2c-worker`.
-        main: the process; what a person can fix ends it with one message and exit code 2.
+        process: which one: in production it begins with its own secrets alone.
+        main: what it does; what a person can fix ends it with one message and exit code 2.
     """
+    from workers import mode
     from workers.logs import configure_logging
     from workers.serving import run_process
     from workers.settings import SettingsError
@@ -30,7 +32,8 @@ def run(service: str, main: Main) -> NoReturn:
     settings = inputs.settings()
     configure_logging(settings.log_level, settings.log_format)
     try:
-        telemetry = start_telemetry(service)
+        mode.require(settings, process)
+        telemetry = start_telemetry(process)
     except SettingsError as error:
         fail(str(error))
     run_process(_expecting_failures(main(settings, telemetry)))

@@ -25,7 +25,9 @@ def web() -> None:
 
     It ends gracefully on SIGTERM or Ctrl-C: open requests may finish.
     """
-    run("q2c-web", _serve)
+    from workers.mode import Process
+
+    run(Process.WEB, _serve)
 
 
 async def _serve(settings: Settings, telemetry: Telemetry) -> int:

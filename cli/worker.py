@@ -26,7 +26,9 @@ def worker() -> None:
     It ends gracefully on SIGTERM or Ctrl-C: running activities may finish.
     Start as many as the load needs.
     """
-    run("q2c-worker", _work)
+    from workers.mode import Process
+
+    run(Process.WORKER, _work)
 
 
 async def _work(settings: Settings, telemetry: Telemetry) -> int:

@@ -28,7 +28,8 @@ from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, end
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from runs.codec_keys import ensure_codec_keys
 from workers.keys import ensure_decision_keys
-from workers.settings import CodecSettings, Settings
+from workers.mode import HOLDERS, Process
+from workers.settings import CodecSettings, Settings, variable_name
 
 T = TypeVar("T")
 
@@ -158,18 +159,29 @@ class Stack:
         """Private key and public keys of the audit."""
         return self.state.path / "audit-key.json", self.state.path / "audit-jwks.json"
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, process: Process | None = None) -> dict[str, str]:
         """The environment of a child: what the caller set, and on top of it where this stack's parts are.
 
-        Temporal's variables and profiles of the caller are left out: they may point at a real cluster.
+        Temporal's variables and profiles of the caller are left out: they may point at a real cluster. So is every
+        secret that is not the process's own.
+
+        Args:
+            process: whose it is; None: a person's command, which needs no secret.
         """
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+        ours = {variable_name(location) for location in HOLDERS}
+        foreign = {*ours, *(f"{name}_FILE" for name in ours)}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("TEMPORAL_") and name.upper() not in foreign
+        }
         private_key, public_keys = self.decision_files
         return {
             **SANDBOX_BUDGETS,
             **inherited,
             **({"Q2C_POLICIES": str(self._policies)} if self._policies else {}),
             "PYTHONUNBUFFERED": "1",
+            "Q2C_MODE": "sandbox",
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": os.devnull,
@@ -183,15 +195,23 @@ class Stack:
             "Q2C_CODEC_PORT": str(self.codec.port),
             "Q2C_CODEC_ORIGINS": self.codec.origins,
             "Q2C_CODEC_SIGN_IN": str(self.codec.sign_in).lower(),
-            "Q2C_DATAVERSE_WEBHOOK_KEY": self._secrets["webhook"],
-            "Q2C_FINANCE_EVENTS_SECRET": self._secrets["events"],
             "Q2C_WEB_PORT": str(self.ports.web),
             "Q2C_WEB_URL": self.web_url,
-            "Q2C_WEB_SESSION_SECRET": self._secrets["session"],
             "Q2C_WEB_TEMPORAL_UI": f"http://localhost:{self.ports.temporal_ui}",
             "Q2C_WORKER_HEALTH_PORT": str(self.ports.worker_health),
             "Q2C_WORKER_GRACEFUL_SHUTDOWN_SECONDS": str(WORKER_GRACE),
             **self._sandbox_environment(),
+            **{variable_name(at): secret for at, secret in self._held().items() if HOLDERS[at] is process},
+        }
+
+    def _held(self) -> dict[tuple[str, str], str]:
+        """The secrets of this stack, by their setting."""
+        return {
+            ("entra", "client_secret"): self._secrets["client"],
+            ("dataverse", "webhook_key"): self._secrets["webhook"],
+            ("finance", "events_secret"): self._secrets["events"],
+            ("web", "client_secret"): self._secrets["web"],
+            ("web", "session_secret"): self._secrets["session"],
         }
 
     def _sandbox_environment(self) -> dict[str, str]:
@@ -202,11 +222,9 @@ class Stack:
             "Q2C_ENTRA_URL": self.sandbox["entra"],
             "Q2C_ENTRA_TENANT": self.sandbox["tenant"],
             "Q2C_ENTRA_CLIENT_ID": self.sandbox["client_id"],
-            "Q2C_ENTRA_CLIENT_SECRET": self.sandbox["client_secret"],
             "Q2C_DATAVERSE_URL": self.sandbox["dataverse"],
             "Q2C_FINANCE_URL": self.sandbox["finance"],
             "Q2C_WEB_CLIENT_ID": self.sandbox["web_client_id"],
-            "Q2C_WEB_CLIENT_SECRET": self.sandbox["web_client_secret"],
         }
 
     async def start(self) -> None:
@@ -300,7 +318,7 @@ class Stack:
         return self._service("worker", "The worker", f"{self.worker_health_url}/health/ready", may_be_killed=True)
 
     def _service(self, name: str, title: str, ready_url: str, *, may_be_killed: bool = False) -> Part:
-        child = self._child(name, [sys.executable, "-m", "cli", name], self.environment())
+        child = self._child(name, [sys.executable, "-m", "cli", name], self.environment(Process(f"q2c-{name}")))
 
         async def start() -> None:
             await child.start()

@@ -25,8 +25,12 @@ class WebConfig(BaseModel):
     client_id: str = Field(description="Application id of the web app registration, and audience of API tokens")
     client_secret: SecretStr
     session_secret: SecretStr = Field(description="Encrypts the session cookie; 32 random bytes in production")
-    dataverse_webhook_key: SecretStr = Field(description="Expected in the header x-q2c-webhook-key")
-    finance_events_secret: SecretStr = Field(description="Expected in the query of /intake/finance?code=…")
+    dataverse_webhook_keys: tuple[SecretStr, ...] = Field(
+        min_length=1, description="One is expected in the header x-q2c-webhook-key; the first is the newest"
+    )
+    finance_events_secrets: tuple[SecretStr, ...] = Field(
+        min_length=1, description="One is expected in the query of /intake/finance?code=…; the first is the newest"
+    )
     decision_private_key_file: Path = Field(description="Ed25519 private key (JSON Web Key) that signs decisions")
     temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a deal to its run")
     companies: dict[str, str] = Field(

@@ -28,11 +28,12 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from domain.people import Person
 from domain.refusals import Refusal
+from dynamics.core.network import is_loopback
 from runs.codec import SealingCodec
 from runs.codec_keys import KeyMissing
 from web.problems import Problem, unauthorized
 from web.tokens import InvalidToken, KeysUnavailable, SigningKeys, TokenVerifier
-from workers.mode import is_loopback, is_sandbox
+from workers.mode import is_sandbox
 from workers.sealing import codec_keys
 from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError

@@ -1,26 +1,146 @@
-"""Whether this installation is the sandbox on one machine, or anything else.
+"""What this installation is: the sandbox on one machine, or production; and what each process may hold in production.
 
-The one place that decides it: what is allowed for convenience in the sandbox asks here, so that it is refused anywhere
-else without a setting of its own.
+The mode is said once, by `Q2C_MODE`, and never guessed. The sandbox's secrets are public, so that it works without a
+setting; nothing that is a company's may stand behind them. In production a process begins only with the secrets it
+needs, each of them strong and its own, and with none that belongs to another: who takes over one process has not
+taken over the next.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import os
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
-from workers.settings import Settings
+from pydantic import SecretStr
+
+from dynamics.core.network import is_loopback
+from workers.settings import Settings, SettingsError, variable_name
+
+SHORTEST: Final = 32
+"""Characters a secret has at least in production. Entra ID makes client secrets of 40."""
+FEWEST_DIFFERENT: Final = 10
+"""Different characters a secret has at least: 32 equal ones are long and no secret."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+class Process(StrEnum):
+    """A long-running process of the product, by the name its logs and metrics are filed under."""
+
+    WORKER = "q2c-worker"
+    WEB = "q2c-web"
+    CODEC = "q2c-codec"
+
+
+Location = tuple[str, str]
+
+HOLDERS: Final[Mapping[Location, Process]] = {
+    ("entra", "client_secret"): Process.WORKER,
+    ("dataverse", "webhook_key"): Process.WEB,
+    ("dataverse", "webhook_key_previous"): Process.WEB,
+    ("finance", "events_secret"): Process.WEB,
+    ("finance", "events_secret_previous"): Process.WEB,
+    ("web", "client_secret"): Process.WEB,
+    ("web", "session_secret"): Process.WEB,
+}
+"""Each secret, and the one process that holds it. The ledger's URL may hold a password, and is the worker's too; the
+codec's keys are a file that every process needs."""
+
+_KEY_FILES: Final[Mapping[Location, Process | None]] = {
+    ("decision", "private_key_file"): Process.WEB,
+    ("audit", "private_key_file"): None,
+}
+"""Files of private keys, and the one process that reads each; None: only a person's command does."""
+
+_URLS: Final[tuple[Location, ...]] = (
+    ("entra", "url"),
+    ("dataverse", "url"),
+    ("finance", "url"),
+    ("web", "url"),
+    ("web", "temporal_ui"),
+)
 
 
 def is_sandbox(settings: Settings) -> bool:
-    """Whether every system behind is on this machine: then nothing here is a company's."""
+    """Whether every system behind is the sandbox on this machine: then nothing here is a company's."""
     systems = (settings.entra.url, settings.dataverse.url, settings.finance.url)
-    return all(is_loopback(urlsplit(url).hostname or "") for url in systems)
+    return settings.mode == "sandbox" and all(is_loopback(urlsplit(url).hostname or "") for url in systems)
+
+
+def require(settings: Settings, process: Process) -> None:
+    """Stop a process that production must not have.
+
+    Raises:
+        SettingsError: one line for each thing to correct; no secret is in it.
+    """
+    if settings.mode == "production":
+        problems = [*_of_process(settings, process), *weaknesses(settings)]
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+
+def weaknesses(settings: Settings) -> list[str]:
+    """What is wrong in production whichever process it is for: weak secrets, addresses in clear or left out."""
+    given = _secrets(settings)
+    return [
+        *_in_clear(settings),
+        *(problem for location, value in given.items() if (problem := _weak(location, value))),
+        *_shared(given),
+    ]
+
+
+def _secrets(settings: Settings) -> dict[Location, str]:
+    """The secrets that were given, the sandbox's own among them only where somebody wrote them down."""
+    found: dict[Location, str] = {}
+    for group, field in HOLDERS:
+        values = getattr(settings, group)
+        value = getattr(values, field)
+        if isinstance(value, SecretStr) and field in values.model_fields_set:
+            found[group, field] = value.get_secret_value()
+    return found
+
+
+def _of_process(settings: Settings, process: Process) -> Iterator[str]:
+    given = _secrets(settings)
+    for location, holder in HOLDERS.items():
+        name = variable_name(location)
+        if holder is process and location not in given and not location[1].endswith("_previous"):
+            yield f"{name}: is missing; {process} needs it in production. Set it, or {name}_FILE."
+        elif holder is not process and location in given:
+            yield f"{name}: is a secret of {holder}; take it away from {process}."
+    for location, reader in _KEY_FILES.items():
+        file = Path(getattr(getattr(settings, location[0]), location[1]))
+        if reader is not process and os.access(file, os.R_OK):
+            whose = f"only {reader} may" if reader else "no process that runs all the time may"
+            yield f"{variable_name(location)}: {process} can read {file}, which {whose}; do not mount it there."
+
+
+def _weak(location: Location, value: str) -> str:
+    name = variable_name(location)
+    if value.lower().startswith("sandbox"):
+        return f"{name}: is the sandbox's, which everybody knows; set your own."
+    if len(value) < SHORTEST or len(set(value)) < FEWEST_DIFFERENT:
+        return (
+            f"{name}: is too easy to guess: production wants {SHORTEST} characters or more, {FEWEST_DIFFERENT} of them "
+            'different, e.g. of `python -c "import secrets; print(secrets.token_urlsafe(32))"`.'
+        )
+    return ""
+
+
+def _shared(given: Mapping[Location, str]) -> Iterator[str]:
+    first: dict[str, Location] = {}
+    for location, value in given.items():
+        other = first.setdefault(value, location)
+        if other != location:
+            yield f"{variable_name(location)}: is the same as {variable_name(other)}; give each a value of its own."
+
+
+def _in_clear(settings: Settings) -> Iterator[str]:
+    for group, field in _URLS:
+        url = urlsplit(getattr(getattr(settings, group), field))
+        if url.scheme != "https":
+            yield f"{variable_name((group, field))}: must begin with https:// in production."
+        elif field not in getattr(settings, group).model_fields_set:
+            yield f"{variable_name((group, field))}: is missing; the sandbox's is no place for production."

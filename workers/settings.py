@@ -12,16 +12,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.record import problem_in_words
+from dynamics.core.network import is_loopback
 
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
 SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
@@ -61,6 +62,7 @@ Origin = Annotated[str, BeforeValidator(_origin)]
 Text = Annotated[str, BeforeValidator(_not_empty)]
 Secret = Annotated[SecretStr, BeforeValidator(_not_empty)]
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -100,6 +102,8 @@ class DataverseSettings(_Group):
     """Origin of the environment, e.g. `https://contoso.crm.dynamics.com`."""
     webhook_key: Secret = SecretStr("sandbox-webhook-key")
     """Value Dataverse sends in the header `x-q2c-webhook-key` of every webhook call."""
+    webhook_key_previous: OptionalSecret = None
+    """The value before it, taken as well until every webhook step sends the new one; empty: none."""
     requests_per_second: Rate = 15.0
     """Budget of requests, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
     activities_per_second: Rate = 30.0
@@ -115,6 +119,8 @@ class FinanceSettings(_Group):
     """Origin of the environment, e.g. `https://contoso.operations.dynamics.com`."""
     events_secret: Secret = SecretStr("sandbox-events-secret")
     """Secret in the URL of the business-events endpoint (`/intake/finance?code=…`)."""
+    events_secret_previous: OptionalSecret = None
+    """The secret before it, taken as well until the endpoint in Finance has the new one; empty: none."""
     requests_per_second: Rate = 20.0
     """Budget of requests, all workers together. Finance throttles by its own load and says so."""
     activities_per_second: Rate = 40.0
@@ -220,6 +226,8 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
+    mode: Literal["sandbox", "production"] = "sandbox"
+    """`production` wherever a system behind is not the sandbox on this machine: secrets are then checked at start."""
     state_dir: FilePath = Path(".q2c")
     """Where the local stack keeps keys, certificates and logs."""
     ca_file: OptionalPath = Path(".q2c/ca.pem")
@@ -240,24 +248,33 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     worker: WorkerSettings = WorkerSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets may stand in files of their own: `<NAME>_FILE` names one. Raises SettingsError as `_from_files`."""
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = _from_files(source.env_vars)
+        return init_settings, env_settings, dotenv_settings
+
     @model_validator(mode="after")
-    def _no_sandbox_secret_in_a_tenant(self) -> Self:
-        """The sandbox's secrets are public: with a Microsoft cloud behind, a default left in force is a hole."""
-        if self.entra.instance_discovery:
-            defaults = Settings.model_construct()
-            for group, field in _SECRETS:
-                if getattr(getattr(self, group), field) == getattr(getattr(defaults, group), field):
-                    raise ValueError(f"{variable_name((group, field))} still has the sandbox's value: set your own")
+    def _sandbox_means_this_machine(self) -> Self:
+        """The sandbox's secrets are public: nothing but the sandbox may stand behind them."""
+        if self.mode == "sandbox":
+            for group in ("entra", "dataverse", "finance"):
+                url = getattr(self, group).url
+                if not is_loopback(urlsplit(url).hostname or ""):
+                    raise ValueError(
+                        f"Q2C_MODE: is sandbox, and {variable_name((group, 'url'))} is not on this machine; set it to "
+                        "production"
+                    )
         return self
-
-
-_SECRETS = (
-    ("entra", "client_secret"),
-    ("dataverse", "webhook_key"),
-    ("finance", "events_secret"),
-    ("web", "client_secret"),
-    ("web", "session_secret"),
-)
 
 
 class SettingsError(Exception):
@@ -335,6 +352,46 @@ def variables() -> list[Variable]:
     return found
 
 
+def secret_names() -> list[str]:
+    """Variables that hold a secret, in upper case."""
+    return [
+        variable_name((name, inner))
+        for name, field in Settings.model_fields.items()
+        if (group := _group_of(field))
+        for inner, of in group.model_fields.items()
+        if _is_secret(of)
+    ]
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _from_files(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Put the contents of a secret's file in the place of its name.
+
+    Args:
+        variables: by name, as pydantic-settings keeps them: in lower case.
+
+    Raises:
+        SettingsError: a file cannot be read, or a secret is given twice.
+    """
+    found = dict(variables)
+    for name in secret_names():
+        file = found.pop(f"{name}_FILE".lower(), None)
+        if not file:
+            continue
+        if found.get(name.lower()):
+            raise SettingsError(f"{name}: is set, and {name}_FILE as well; remove one of them")
+        try:
+            found[name.lower()] = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE: {file}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{name}_FILE: {file}: is not UTF-8 text") from error
+    return found
+
+
 def _group_of(field: FieldInfo) -> type[_Group] | None:
     group = field.annotation
     return group if isinstance(group, type) and issubclass(group, _Group) else None
@@ -343,6 +400,8 @@ def _group_of(field: FieldInfo) -> type[_Group] | None:
 def _variable(location: tuple[str, ...], group: str, field: FieldInfo) -> Variable:
     default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     text = " ".join((field.description or "").split())
+    if _is_secret(field):
+        text += f" `{variable_name(location)}_FILE` names a file that holds it."
     return Variable(variable_name(location), group, "" if default is None else str(default), text)
 
 
@@ -354,5 +413,5 @@ def unknown_variables() -> list[str]:
     Raises:
         SettingsError: `.env` cannot be read.
     """
-    known = {variable.name for variable in variables()}
+    known = {variable.name for variable in variables()} | {f"{name}_FILE" for name in secret_names()}
     return sorted(name for name in given_variables() if name not in known and not name.startswith("Q2C_SANDBOX_"))

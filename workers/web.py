@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from joserfc.errors import JoseError
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from temporalio.client import Client
 
@@ -28,13 +29,18 @@ def web_config(settings: Settings) -> WebConfig:
         client_id=settings.web.client_id,
         client_secret=settings.web.client_secret,
         session_secret=settings.web.session_secret,
-        dataverse_webhook_key=settings.dataverse.webhook_key,
-        finance_events_secret=settings.finance.events_secret,
+        dataverse_webhook_keys=_valid(settings.dataverse.webhook_key, settings.dataverse.webhook_key_previous),
+        finance_events_secrets=_valid(settings.finance.events_secret, settings.finance.events_secret_previous),
         decision_private_key_file=settings.decision.private_key_file,
         temporal_ui=settings.web.temporal_ui,
         companies=companies(settings),
         sweep_seconds=settings.worker.sweep_seconds,
     )
+
+
+def _valid(newest: SecretStr, previous: SecretStr | None) -> tuple[SecretStr, ...]:
+    """The secrets a sender may show: two while one replaces the other."""
+    return (newest, previous) if previous else (newest,)
 
 
 def _application(settings: Settings, client: Client) -> Starlette:

@@ -33,6 +33,7 @@ from workers.keys import ensure_decision_keys
 
 WEBHOOK_KEY = "webhook-key-of-the-test"
 EVENTS_SECRET = "events-secret-of-the-test"
+OLD_WEBHOOK_KEY, OLD_EVENTS_SECRET = "webhook-key-before", "events-secret-before"
 CLIENT_SECRET = "web-secret-of-the-test"
 USERS = (
     User("rita", "Rita Reyes", ("sales_rep.usmf",)),
@@ -115,8 +116,8 @@ def config(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> WebConfi
         client_id=WEB_CLIENT_ID,
         client_secret=CLIENT_SECRET,
         session_secret="session-secret-of-the-test",
-        dataverse_webhook_key=WEBHOOK_KEY,
-        finance_events_secret=EVENTS_SECRET,
+        dataverse_webhook_keys=(WEBHOOK_KEY, OLD_WEBHOOK_KEY),
+        finance_events_secrets=(EVENTS_SECRET, OLD_EVENTS_SECRET),
         decision_private_key_file=keys / "private.json",
         temporal_ui="http://localhost:8233",
         companies={"USMF": "usmf", "DEMF": "demf"},

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from opentelemetry import metrics
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -32,6 +33,10 @@ from web.problems import Problem
 log = structlog.get_logger(__name__)
 _events = metrics.get_meter(__name__).create_counter(
     "q2c_intake_events", description="Events reported by Dynamics 365, by system, kind and what became of them"
+)
+
+_secrets = metrics.get_meter(__name__).create_counter(
+    "q2c_intake_secrets", description="Calls of Dynamics 365 by the secret they show: the newest or the previous one"
 )
 
 
@@ -61,9 +66,7 @@ class Intake:
 
     async def from_dataverse(self, request: Request) -> Response:
         """A webhook call: 202 taken or ignored, 400 malformed, 401 wrong key, 503 Temporal does not take it."""
-        _check_secret(
-            request.headers.get("x-q2c-webhook-key", ""), self._config.dataverse_webhook_key.get_secret_value()
-        )
+        _check_secret("dataverse", request.headers.get("x-q2c-webhook-key", ""), self._config.dataverse_webhook_keys)
         body = await _json_object(request, "dataverse")
         try:
             change = dataverse.read_change(body, self._config.companies)
@@ -84,7 +87,7 @@ class Intake:
 
     async def from_finance(self, request: Request) -> Response:
         """A business event: 202 taken or ignored, 400 malformed, 401 wrong secret, 503 Temporal does not take it."""
-        _check_secret(request.query_params.get("code", ""), self._config.finance_events_secret.get_secret_value())
+        _check_secret("finance", request.query_params.get("code", ""), self._config.finance_events_secrets)
         body = await _json_object(request, "finance")
         try:
             report = finance.read_report(body, set(self._config.companies.values()))
@@ -131,10 +134,14 @@ def _taken(system: str, kind: str, result: str, *events: SalesEvent | FinanceEve
     return JSONResponse({"status": result, "kind": kind}, 202)
 
 
-def _check_secret(presented: str, expected: str) -> None:
-    if not hmac.compare_digest(presented.encode("utf-8", "replace"), expected.encode()):
+def _check_secret(system: str, presented: str, valid: Sequence[SecretStr]) -> None:
+    """Refuse who shows none of the valid secrets; every one is compared, so that time tells nothing."""
+    shown = presented.encode("utf-8", "replace")
+    matches = [hmac.compare_digest(shown, secret.get_secret_value().encode()) for secret in valid]
+    if not any(matches):
         _events.add(1, {"system": "", "kind": "", "result": "unauthenticated"})
         raise Problem(Refusal.UNAUTHENTICATED, "The sender's secret is missing or wrong.")
+    _secrets.add(1, {"system": system, "secret": "newest" if matches[0] else "previous"})
 
 
 async def _json_object(request: Request, system: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from runs.attributes import ATTRIBUTES
-from workers.settings import Settings, variables
+from workers.mode import HOLDERS, Process
+from workers.settings import Settings, variable_name, variables
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -76,6 +77,17 @@ def test_every_variable_given_is_one_the_product_reads() -> None:
     for service in SERVICES.values():
         for name in service.get("environment", {}):
             assert name in known or not name.startswith("Q2C_") or name.startswith("Q2C_SANDBOX_"), name
+
+
+@pytest.mark.parametrize("process", Process)
+def test_a_process_is_given_its_own_secrets_and_no_other(process: Process) -> None:
+    """As `workers.mode` demands in production; the sandbox behind makes no difference."""
+    service = SERVICES[process.removeprefix("q2c-")]
+    given = set(service["environment"]) & {variable_name(at) for at in HOLDERS}
+    own = {variable_name(at) for at, holder in HOLDERS.items() if holder is process}
+    assert given == {name for name in own if not name.endswith("_PREVIOUS")}
+    mounted = {volume.split(":")[0] for volume in service["volumes"]}
+    assert mounted == {"state", "signing"} if process is Process.WEB else mounted == {"state"}
 
 
 def test_every_search_attribute_is_registered() -> None:

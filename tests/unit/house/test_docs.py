@@ -12,7 +12,7 @@ import yaml
 from typer.main import get_command
 
 from cli.main import app
-from workers.settings import variables
+from workers.settings import secret_names, variables
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md", ".github/**/*.md") for page in ROOT.glob(pattern))
@@ -84,7 +84,7 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_setting_that_is_named_exists(page: Path) -> None:
-    known = {variable.name for variable in variables()}
+    known = {variable.name for variable in variables()} | {f"{name}_FILE" for name in secret_names()}
     named = set(re.findall(r"Q2C_[A-Z_]*[A-Z]", text_of(page)))
     groups = {name.rsplit("_", 1)[0] for name in known}
     in_tests = set(re.findall(r"Q2C_[A-Z_]*[A-Z]", "".join(text_of(file) for file in (ROOT / "tests").rglob("*.py"))))

@@ -19,9 +19,18 @@ from dynamics.webhooks import read_change
 from runs import names
 from tests.webworld import scenes
 from tests.webworld.reports import QUOTE_ID, choice, context, unit
-from tests.webworld.world import EVENTS_SECRET, WEBHOOK_KEY, Stage, dev_server
+from tests.webworld.world import (
+    EVENTS_SECRET,
+    OLD_EVENTS_SECRET,
+    OLD_WEBHOOK_KEY,
+    WEBHOOK_KEY,
+    Stage,
+    dev_server,
+)
 from web.app import create_app
 from web.config import WebConfig
+from workers.settings import load_settings
+from workers.web import web_config
 
 COMPANIES = {"USMF": "usmf", "DEMF": "demf"}
 
@@ -215,6 +224,29 @@ async def test_wrong_secrets_are_refused(http: httpx.AsyncClient) -> None:
     assert (await webhook(http, context(), key="wrong")).status_code == 401
     assert (await http.post("/intake/dataverse", json=context())).status_code == 401
     assert (await event(http, business_event("X"), code="")).status_code == 401
+
+
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, OLD_WEBHOOK_KEY])
+@pytest.mark.parametrize("secret", [EVENTS_SECRET, OLD_EVENTS_SECRET])
+async def test_the_secret_before_the_newest_is_taken_as_well(http: httpx.AsyncClient, key: str, secret: str) -> None:
+    assert (await webhook(http, context(PrimaryEntityName="account"), key=key)).status_code == 202
+    assert (await event(http, business_event("Unknown"), code=secret)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "shown", ["", WEBHOOK_KEY[:-1], f"{OLD_WEBHOOK_KEY} ", f"{WEBHOOK_KEY},{OLD_WEBHOOK_KEY}", "None", "\ud800"]
+)
+async def test_nothing_but_one_of_the_two_secrets_is_taken(http: httpx.AsyncClient, shown: str) -> None:
+    headers = [(b"x-q2c-webhook-key", shown.encode("utf-8", "surrogatepass"))]
+    assert (await http.post("/intake/dataverse", json=context(), headers=headers)).status_code == 401
+    code = shown.replace(WEBHOOK_KEY, EVENTS_SECRET).replace(OLD_WEBHOOK_KEY, OLD_EVENTS_SECRET)
+    answer = await http.post("/intake/finance", json={}, params={"code": code.encode("utf-8", "surrogatepass")})
+    assert answer.status_code == 401
+
+
+def test_without_a_previous_secret_only_the_newest_is_valid() -> None:
+    config = web_config(load_settings())
+    assert len(config.dataverse_webhook_keys) == len(config.finance_events_secrets) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"null"])
