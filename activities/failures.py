@@ -53,7 +53,7 @@ def failure_of(error: DynamicsError) -> ApplicationError:
     kind, may_retry = next((name, retry) for cls, name, retry in FAILURE_TYPES if isinstance(error, cls))
     pause = None
     if isinstance(error, Throttled) and error.retry_after is not None:
-        pause = timedelta(seconds=error.retry_after * (1 + random.uniform(0, JITTER)))
+        pause = timedelta(seconds=error.retry_after * (1 + random.uniform(0, JITTER)))  # noqa: S311  # spreads retries
     return ApplicationError(
         str(error),
         error.details(),

@@ -84,4 +84,4 @@ def sandbox(
     }
     arguments = [part for name, value in given.items() if value is not None for part in (f"--{name}", str(value))]
     arguments += ["--bare"] if bare else []
-    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606  # this interpreter, with arguments checked above

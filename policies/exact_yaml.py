@@ -78,4 +78,4 @@ def loads(text: str) -> Any:
     Raises:
         yaml.YAMLError: it is not YAML, or uses what is not allowed; the text gives line and column.
     """
-    return yaml.load(text, _Loader)
+    return yaml.load(text, _Loader)  # noqa: S506  # _Loader is a SafeLoader

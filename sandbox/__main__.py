@@ -22,7 +22,7 @@ from sandbox.data.northwind import NorthwindError
 from sandbox.runtime import ORIGINS, Sandbox, SandboxConfig
 
 _DOCUMENTED_PORTS = {"entra": 8443, "dataverse": 8444, "finance": 8445, "desk": 8446}
-_SHARED_SECRET = "sandbox-only-secret"
+_SHARED_SECRET = "sandbox-only-secret"  # noqa: S105  # public
 """Secret of both applications unless one is given: the default of the product's settings, and worth nothing."""
 
 

@@ -58,7 +58,7 @@ class HttpServer:
         self._socket = _bind(host, port)
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
-        shown = public_host or ("localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host)
+        shown = public_host or ("localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host)  # noqa: S104  # shown
         self.port: int = self._socket.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{shown}:{self.port}"
 

@@ -27,7 +27,7 @@ from dynamics.core.network import is_loopback
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
 SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
 SANDBOX_WEB_CLIENT = "c6e70c03-1294-5d1c-9e55-ce8cd818047d"
-SANDBOX_SECRET = "sandbox-only-secret"
+SANDBOX_SECRET = "sandbox-only-secret"  # noqa: S105  # public, and refused in production
 
 
 ENV_FILE = Path(".env")

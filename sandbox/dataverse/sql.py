@@ -32,7 +32,7 @@ _AGGREGATES: Final = {"COUNT": "countcolumn", "SUM": "sum", "AVG": "avg", "MIN":
 _REFUSED: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "DROP", "UNION", "HAVING", "WITH", "EXEC", "RIGHT", "FULL", "CROSS", "OVER", "CASE"}
 )
-_TOKEN_NAME: Final = "skiptoken"
+_TOKEN_NAME: Final = "skiptoken"  # noqa: S105  # a name
 
 Truth = Callable[[Binding], "bool | None"]
 """A condition in SQL's logic: what is compared with null is neither true nor false."""

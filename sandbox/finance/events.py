@@ -200,7 +200,7 @@ class BusinessEvents:
 
     async def _deliver(self, event: dict[str, Any]) -> None:
         reason = ""
-        wait = self.delivery.delay + random.random() * self.delivery.scatter
+        wait = self.delivery.delay + random.random() * self.delivery.scatter  # noqa: S311  # scatters deliveries
         if wait:
             await asyncio.sleep(wait)
         for attempt in range(RETRIES + 1):

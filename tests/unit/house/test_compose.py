@@ -90,6 +90,20 @@ def test_a_process_is_given_its_own_secrets_and_no_other(process: Process) -> No
     assert mounted == {"state", "signing"} if process is Process.WEB else mounted == {"state"}
 
 
+@pytest.mark.parametrize("name", ["worker", "web", "codec", "keys", "sandbox"])
+def test_our_own_services_write_to_their_volumes_alone_and_have_no_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] and service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"] and "no-new-privileges:true" in service["security_opt"]
+
+
+def test_only_temporal_reaches_its_database() -> None:
+    assert COMPOSE["networks"]["database"] == {"internal": True}
+    near = {name for name, service in SERVICES.items() if "database" in service.get("networks", [])}
+    assert near == {"postgresql", "temporal-schema", "temporal"}
+    assert "default" not in SERVICES["postgresql"]["networks"]
+
+
 def test_every_search_attribute_is_registered() -> None:
     script = (ROOT / "deploy" / "temporal" / "namespace.sh").read_text()
     registered = dict(line.split()[1:3] for line in script.splitlines() if line.startswith("register "))
