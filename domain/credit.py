@@ -7,7 +7,8 @@ by the book before its order is visible in Finance, by Finance afterwards.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -34,9 +35,28 @@ CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
 
 _HUNDRED: Final = Decimal(100)
 
+CLOCK_SKEW: Final = timedelta(seconds=5)
+"""How far the clock of a machine that reads Finance may be from the ledger's."""
+OLDEST_FACTS: Final = timedelta(minutes=5)
+"""The oldest facts any policy lets decide (domain.policy bounds freshness_seconds by it)."""
+MOST_DEALS: Final = 2_000
+"""Deals in one customer's book; more have to wait until one of them has its order, or ends."""
+OLD: Final = timedelta(minutes=10)
+"""How long a reservation may go unheard of before the ledger asks whether its deal still runs."""
+ASKED_AGAIN: Final = timedelta(hours=1)
+"""How long until it asks again about a deal that does."""
+
 
 class StaleFacts(ValueError):
     """Facts too old to decide credit on: read them again."""
+
+
+class FutureFacts(ValueError):
+    """Facts dated after now: the clock of the machine that read them is wrong."""
+
+
+class BookFull(ValueError):
+    """The book takes no further deal for now."""
 
 
 def decide_credit(
@@ -67,10 +87,16 @@ def decide_credit(
 
     Raises:
         StaleFacts: the facts are older than the policy allows.
+        FutureFacts: they are dated after now.
         ValueError: a negative amount.
     """
     terms = _terms(policy, facts)
     age = now - facts.as_of
+    if age < -CLOCK_SKEW:
+        raise FutureFacts(
+            f"facts of customer {facts.customer_account} are dated {-age.total_seconds():.0f} s from now: the clock of "
+            "the machine that read them is wrong"
+        )
     if age > timedelta(seconds=terms.freshness_seconds):
         raise StaleFacts(
             f"facts of customer {facts.customer_account} are {age.total_seconds():.0f} s old, at most "
@@ -180,6 +206,10 @@ def _excess(over_by: Decimal, currency: str) -> str:
     return format_amount(max(over_by, minor_unit(currency)), currency)
 
 
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEYOND_MONEY: Final = Decimal(10) ** 15
+
+
 class ReleaseToken(Record):
     """A credit manager's release of one deal's hold, and how far it reaches.
 
@@ -223,6 +253,8 @@ class CreditEntry(Record):
     over_by: Decimal = Field(Decimal(0), description="Held: by how much the limit was exceeded; 0 for other reasons")
     visible_at: datetime | None = Field(None, description="UTC: the order was seen in Finance at the latest then")
     released: bool = Field(False, description="Reserved by a person's release, whatever the limit")
+    asked_at: datetime | None = Field(None, description="UTC: when its deal asked last")
+    checked_at: datetime | None = Field(None, description="UTC: when its deal was last seen to run")
 
 
 class CreditBook(Record):
@@ -243,8 +275,8 @@ class CreditBook(Record):
         """What other deals hold that Finance's figures do not show.
 
         An entry is left out when its order is among Finance's open orders, or was seen in Finance before the facts
-        were read: then Finance counts it, as open order or as invoice. A deal that waits for credit holds none, unless
-        its order is in Finance already.
+        were read (by more than clocks may differ): then Finance counts it, as open order or as invoice. A deal that
+        waits for credit holds none, unless its order is in Finance already.
         """
         listed = {order.order_number for order in facts.open_orders}
         return sum(
@@ -254,7 +286,7 @@ class CreditBook(Record):
                 if entry.deal_id != without
                 and (entry.status is EntryStatus.RESERVED or entry.visible_at is not None)
                 and entry.order_number not in listed
-                and (entry.visible_at is None or entry.visible_at >= facts.as_of)
+                and (entry.visible_at is None or entry.visible_at + CLOCK_SKEW >= facts.as_of)
             ),
             Decimal(0),
         )
@@ -287,8 +319,13 @@ def reserve(
 
     Raises:
         StaleFacts: the facts are older than the policy allows; the book stays as it was.
+        FutureFacts: the facts are dated after now.
+        BookFull: the deal is not in the book, and the book takes no further one.
         ValueError: a negative amount, or a release of another deal.
     """
+    before = book.entry(deal_id)
+    if before is None and len(book.entries) >= MOST_DEALS:
+        raise BookFull(f"{MOST_DEALS:,} deals of this customer hold or wait for credit; one of them has to end first")
     if released is not None and released.deal_id != deal_id:
         raise ValueError(f"the release is for {released.deal_id}, not for {deal_id}")
     terms = _terms(policy, facts)
@@ -303,7 +340,6 @@ def reserve(
     by_release = not decision.passed and released is not None and released.covers(decision, now)
     if by_release and released is not None:
         decision = _released(decision, released)
-    before = book.entry(deal_id)
     entry = CreditEntry(
         deal_id=deal_id,
         order_number=order_number,
@@ -312,8 +348,9 @@ def reserve(
         over_by=Decimal(0) if decision.passed else decision.over_by,
         visible_at=before.visible_at if before is not None and before.order_number == order_number else None,
         released=by_release,
+        asked_at=now,
     )
-    return _pruned(_noted(_put(book, entry), facts, now), terms, now), decision
+    return _pruned(_noted(_put(book, entry), facts, now), now), decision
 
 
 def mark_visible(book: CreditBook, deal_id: str, at: datetime) -> CreditBook:
@@ -322,12 +359,12 @@ def mark_visible(book: CreditBook, deal_id: str, at: datetime) -> CreditBook:
     Args:
         book: The customer's book.
         deal_id: Workflow id of the deal; one without an entry changes nothing.
-        at: UTC, not before the order was in Finance.
+        at: UTC, not before the order was in Finance; a moment before the deal asked counts as when it asked.
     """
     entry = book.entry(deal_id)
     if entry is None or entry.visible_at is not None:
         return book
-    return _put(book, entry.model_copy(update={"visible_at": at}))
+    return _put(book, entry.model_copy(update={"visible_at": max(at, entry.asked_at or at)}))
 
 
 def release(book: CreditBook, deal_id: str) -> tuple[CreditBook, tuple[str, ...]]:
@@ -358,12 +395,13 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
 
     Args:
         book: The customer's book.
-        freed: By how much the exposure fell, in the customer's currency; None where it is not known: all are woken.
+        freed: By how much the exposure fell, in the customer's currency; None where it is not known: all are woken. An
+            amount no customer can owe says nothing either.
 
     Returns:
         The book with each excess less what was freed, and the deals to wake, the one that came first in front.
     """
-    fall = None if freed is None else max(freed, Decimal(0))
+    fall = None if freed is None or freed >= _BEYOND_MONEY else max(freed, Decimal(0))
     entries: list[CreditEntry] = []
     woken: list[str] = []
     for entry in book.entries:
@@ -374,6 +412,45 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
             entry = entry.model_copy(update={"over_by": rest})
         entries.append(entry)
     return CreditBook(entries=tuple(entries)), tuple(woken)
+
+
+def next_check(book: CreditBook) -> datetime | None:
+    """When to ask whether deals of the book still run; None: it would help nobody.
+
+    It helps where a deal is held while another one's reservation is not to be seen in Finance, and where the book is
+    full. Otherwise a reservation whose deal is gone harms nobody.
+    """
+    return min((_check_at(entry) for entry in _unproved(book)), default=None)
+
+
+def due_for_check(book: CreditBook, now: datetime, most: int) -> tuple[str, ...]:
+    """The deals to ask about now, at most so many, the one not heard of longest in front."""
+    due = sorted((entry for entry in _unproved(book) if _check_at(entry) <= now), key=_check_at)
+    return tuple(entry.deal_id for entry in due[:most])
+
+
+def checked(book: CreditBook, deal_ids: Collection[str], now: datetime) -> CreditBook:
+    """The book with these deals noted as seen to run."""
+    asked = set(deal_ids)
+    return CreditBook(
+        entries=tuple(
+            entry.model_copy(update={"checked_at": now}) if entry.deal_id in asked else entry for entry in book.entries
+        )
+    )
+
+
+def _unproved(book: CreditBook) -> tuple[CreditEntry, ...]:
+    entries = tuple(entry for entry in book.entries if entry.visible_at is None)
+    if len(book.entries) >= MOST_DEALS:
+        return entries
+    reserved = tuple(entry for entry in entries if entry.status is EntryStatus.RESERVED)
+    return reserved if book.held else ()
+
+
+def _check_at(entry: CreditEntry) -> datetime:
+    since = [moment for moment in (entry.asked_at, entry.checked_at) if moment is not None]
+    wait = OLD if entry.checked_at is None else ASKED_AGAIN
+    return max(since, default=_LONG_AGO) + wait
 
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
@@ -403,9 +480,12 @@ def _noted(book: CreditBook, facts: CreditFacts, now: datetime) -> CreditBook:
     )
 
 
-def _pruned(book: CreditBook, terms: CreditTerms, now: datetime) -> CreditBook:
-    """The book without reservations that no facts still fresh enough to be used could miss."""
-    oldest_facts = now - timedelta(seconds=terms.freshness_seconds)
+def _pruned(book: CreditBook, now: datetime) -> CreditBook:
+    """The book without reservations that no facts still fresh enough to be used could miss.
+
+    The freshness of the policy of one question is not enough: the next question may come under another policy.
+    """
+    oldest_facts = now - OLDEST_FACTS - CLOCK_SKEW
     return CreditBook(
         entries=tuple(
             entry

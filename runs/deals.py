@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributeKey,
@@ -16,9 +14,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.messages import DealStart, FinanceEvent, SalesEvent, SalesEventKind
 from runs import names
-
-ORDERS_A_QUERY = 40
-"""Orders looked up in one visibility query."""
 
 
 class Deals:
@@ -39,29 +34,13 @@ class Deals:
         """Give an event of Finance to a deal; False where it has ended."""
         return await self._signal(deal_id, names.FINANCE_EVENT, event)
 
-    async def of_orders(self, company: str, orders: Iterable[str]) -> dict[str, str]:
-        """Workflow ids of the running deals by order number; orders of no running deal are left out."""
-        wanted = sorted(set(orders))
-        found: dict[str, str] = {}
-        order = SearchAttributeKey.for_keyword("Q2COrder")
-        for start in range(0, len(wanted), ORDERS_A_QUERY):
-            numbers = ", ".join(f"'{_escaped(number)}'" for number in wanted[start : start + ORDERS_A_QUERY])
-            query = (
-                f"WorkflowType = '{names.QUOTE_TO_CASH}' AND ExecutionStatus = 'Running' "
-                f"AND Q2CCompany = '{_escaped(company)}' AND Q2COrder IN ({numbers})"
-            )
-            async for run in self._client.list_workflows(query):
-                number = run.typed_search_attributes.get(order)
-                if number is not None:
-                    found[number] = run.id
-        return found
-
     async def _start(self, event: SalesEvent) -> None:
         attributes = {
             "Q2CStage": "opportunity",
             "Q2CWaitingFor": "none",
             "Q2CCompany": event.company,
             "Q2CQuote": event.quote_number,
+            "Q2CQuoteId": event.quote_id,
         }
         await self._client.start_workflow(
             names.QUOTE_TO_CASH,
@@ -92,7 +71,3 @@ class Deals:
                 return False
             raise
         return True
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("'", "\\'")

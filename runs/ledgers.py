@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
-from domain.messages import CustomerChanged
+from domain.messages import CreditRecheck, CustomerChanged
 from runs import names
-from runs.calls import answer
+from runs.calls import NoAnswer, answer
+from runs.lookup import Lookup
 
 PATIENCE = timedelta(seconds=20)
+"""How long a question to a ledger may take in all."""
+IN_FLIGHT = 4
+"""Questions this process puts to one ledger at a time: a run takes ten at once, from all processes together."""
+AT_ONCE = 20
+"""Deals woken at the same time."""
+_TRY_AGAIN = frozenset(
+    {
+        RPCStatusCode.RESOURCE_EXHAUSTED,  # ten questions are in flight: "workflow update limit"
+        RPCStatusCode.NOT_FOUND,  # the run has just gone on as a new one
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.FAILED_PRECONDITION,
+    }
+)
+
+
+class LedgerRefused(ValueError):
+    """The ledger takes a question to be impossible; the text says why. Asking again gets the same answer."""
 
 
 class Ledgers:
@@ -23,33 +52,72 @@ class Ledgers:
     def __init__(self, client: Client) -> None:
         """Reach ledgers through ``client``."""
         self._client = client
+        self._lookup = Lookup(client)
+        self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def reserve(self, company: str, account: str, request: LedgerRequest, *, request_id: str) -> CreditAnswer:
+    async def reserve(self, company: str, account: str, request: LedgerRequest) -> CreditAnswer:
         """Ask a customer's ledger for credit; it is started where it does not run yet.
+
+        Questions of this process queue here, a few at a time to each ledger. Asking again replaces what was asked.
 
         Args:
             company: legal entity, lower case.
             account: customer account in Finance.
             request: the deal's question.
-            request_id: the same id asked again gets the same answer.
+
+        Returns:
+            The decision, or that the facts were too old.
+
+        Raises:
+            LedgerRefused: the question is impossible.
+            NoAnswer: the ledger could not be asked in time, or says that it must be asked later.
         """
-        start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
-            names.CREDIT_LEDGER,
-            LedgerStart(company=company, customer_account=account),
-            id=names.ledger_id(company, account),
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"Credit of **{account}** in {company.upper()}",
-        )
-        reserved: CreditAnswer = await self._client.execute_update_with_start_workflow(
-            names.RESERVE,
-            request,
-            start_workflow_operation=start,
-            id=request_id,
-            result_type=CreditAnswer,
-            rpc_timeout=PATIENCE,
-        )
+        ledger_id = names.ledger_id(company, account)
+        gate = self._gates.setdefault(ledger_id, asyncio.Semaphore(IN_FLIGHT))
+        start = LedgerStart(company=company, customer_account=account)
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()), gate:
+                reserved = await self._ask(ledger_id, start, request)
+        except TimeoutError as error:
+            raise NoAnswer(f"The credit ledger of {account} does not answer. Try again in a moment.") from error
+        if reserved.refused:
+            raise LedgerRefused(reserved.refused)
+        if reserved.later:
+            raise NoAnswer(reserved.later)
         return reserved
+
+    async def _ask(self, ledger_id: str, first: LedgerStart, request: LedgerRequest) -> CreditAnswer:
+        """Put the question until the ledger takes it; by its id, it is taken once."""
+        request_id, tries = str(uuid.uuid4()), 0
+        while True:
+            start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
+                names.CREDIT_LEDGER,
+                first,
+                id=ledger_id,
+                task_queue=names.DEAL_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"Credit of **{first.customer_account}** in {first.company.upper()}",
+            )
+            try:
+                answered: CreditAnswer = await self._client.execute_update_with_start_workflow(
+                    names.RESERVE,
+                    request,
+                    start_workflow_operation=start,
+                    id=request_id,
+                    result_type=CreditAnswer,
+                    rpc_timeout=PATIENCE,
+                )
+            except WorkflowUpdateFailedError as error:
+                raise LedgerRefused(str(error.cause or error)) from error
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                raise TimeoutError from error
+            except RPCError as error:
+                if error.status not in _TRY_AGAIN:
+                    raise
+            else:
+                return answered
+            await asyncio.sleep(min(0.05 * 2**tries, 1.0) * random.uniform(0.5, 1.5))
+            tries += 1
 
     async def changed(self, company: str, account: str, change: CustomerChanged) -> bool:
         """Tell a customer's ledger that credit may have come free.
@@ -60,9 +128,42 @@ class Ledgers:
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        handle = self._client.get_workflow_handle(names.ledger_id(company, account))
+        return await self._signal(names.ledger_id(company, account), names.CUSTOMER_CHANGED, change)
+
+    async def wake(self, deals: Mapping[str, str], nonce: str) -> list[str]:
+        """Ask held deals to look at credit again.
+
+        Args:
+            deals: why, by workflow id.
+            nonce: of this waking: the same again wakes no deal twice.
+
+        Returns:
+            Those that do not run any more.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def woken(deal_id: str, reason: str) -> bool:
+            async with slots:
+                recheck = CreditRecheck(message_id=f"{nonce}/{deal_id}", reason=reason)
+                return await self._signal(deal_id, names.CREDIT_RECHECK, recheck)
+
+        told = await asyncio.gather(*(woken(deal_id, reason) for deal_id, reason in deals.items()))
+        return [deal_id for deal_id, taken in zip(deals, told, strict=True) if not taken]
+
+    async def ended(self, deal_ids: Sequence[str]) -> list[str]:
+        """Those of the deals whose run has ended, however, or is gone.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        return await self._lookup.ended(deal_ids)
+
+    async def _signal(self, workflow_id: str, signal: str, message: CustomerChanged | CreditRecheck) -> bool:
         try:
-            await answer(handle.signal(names.CUSTOMER_CHANGED, change))
+            await answer(self._client.get_workflow_handle(workflow_id).signal(signal, message))
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

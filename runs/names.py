@@ -24,6 +24,7 @@ DECIDE: Final = "decide"
 COMMAND: Final = "command"
 CREDIT_RECHECK: Final = "credit_recheck"
 SUPERSEDE: Final = "supersede"
+LOOK_AT: Final = "look_at"
 DECISION_REFUSED: Final = "decision_refused"
 
 # Updates and signals of the credit ledger
@@ -37,6 +38,8 @@ STATE: Final = "state"
 TIMELINE: Final = "timeline"
 EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
+UNROUTED: Final = "unrouted"
+TALLY: Final = "tally"
 
 # Search attributes. They are stored unencrypted: account numbers and amounts, never names or free text.
 ATTRIBUTES: Final[dict[str, str]] = {
@@ -45,6 +48,7 @@ ATTRIBUTES: Final[dict[str, str]] = {
     "Q2CCompany": "Keyword",
     "Q2CCustomer": "Keyword",
     "Q2CQuote": "Keyword",
+    "Q2CQuoteId": "Keyword",
     "Q2COrder": "Keyword",
     "Q2CError": "Keyword",
     "Q2CApprovers": "KeywordList",
@@ -68,9 +72,9 @@ def ledger_id(company: str, customer_account: str) -> str:
     return f"credit/{company}/{customer_account}"
 
 
-def feed_id(system: str, company: str) -> str:
-    """Workflow id of the feed of a system ("sales" or "finance") in one company."""
-    return f"feed/{system}/{company}"
+def feed_id(system: str, of: str) -> str:
+    """Workflow id of a feed: "finance" and its company, or "sales" and its table (all companies share a table)."""
+    return f"feed/{system}/{of}"
 
 
 def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str:

@@ -232,6 +232,7 @@ class Deal:
         self._published.publish(
             {
                 attributes.STAGE: str(state.stage),
+                attributes.QUOTE_ID: state.quote_id,
                 attributes.WAITING_FOR: str(now.waiting_for),
                 attributes.CUSTOMER: found.customer_account if found and found.customer_account else None,
                 attributes.AMOUNT: attributes.amount(found.total) if found else None,

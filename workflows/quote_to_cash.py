@@ -565,6 +565,10 @@ _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.CANCELLED: lambda e: facts.QuoteCancelled(reason="the quote was closed as cancelled in Sales"),
     SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="withdrawn in Sales"),
     SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
+    SalesEventKind.OPPORTUNITY_REOPENED: lambda e: facts.Refused(
+        message_id=e.event_id, what=e.kind, code="REOPENED", detail="the opportunity was reopened in Sales"
+    ),
+    SalesEventKind.DELETED: lambda e: facts.QuoteCancelled(reason="the quote was deleted in Sales"),
 }
 
 

@@ -15,8 +15,8 @@ from typing import Any, Self, TypeVar
 
 from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
 from dynamics.core.batch import BatchItem, ChangeSet, Read
-from dynamics.core.errors import Answer, Conflict, NotFound, System, infolog_of
-from dynamics.core.literals import FinanceEnum, any_of, exact_text, key, query
+from dynamics.core.errors import Answer, Conflict, NotFound, Refused, System, infolog_of
+from dynamics.core.literals import WILDCARD, FinanceEnum, any_of, exact_text, key, query
 from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
 from dynamics.core.rows import ReadRow
 from dynamics.finance.orders import compare, header_write, line_writes
@@ -203,39 +203,50 @@ class Finance:
             open_transactions=tuple(self._read(Transaction, row) for row in await self._rows(answers["transactions"])),
         )
 
-    async def sweep(self, company: str, since: date) -> Sweep:
-        """What was posted in a company since a day (its calendar): packing slips, invoices, settlements.
+    async def sweep(self, company: str, *, slips: date, invoices: date, settled: date) -> Sweep:
+        """What was posted in a company, each kind of document since a day of its own (of the company's calendar).
 
-        One batch; a second one where a settled invoice is older than the day, to learn its order.
+        One batch; a second one where a settled invoice is older than the day, to learn its order. A row that is not as
+        expected is named in `unreadable`; it does not keep the others back.
         """
         of = f"dataAreaId eq {exact_text(company)} and "
-        day = f"{since.isoformat()}T00:00:00Z"
         answers = await self._reads(
             [
                 (
                     "slips",
                     _rows_of(
                         "ShipmentPackingSlipJournalHeaders",
-                        f"{of}DocumentDate ge {day}",
+                        f"{of}DocumentDate ge {_midnight(slips)}",
                         expand="ShipmentPackingSlipJournalLines",
                     ),
                 ),
-                ("invoices", _rows_of("SalesInvoiceHeadersV4", f"{of}InvoiceDate ge {day}")),
-                ("settled", _rows_of("CustTransactions", f"{of}LastSettleDate ge {day} and Invoice ne ''")),
+                ("invoices", _rows_of("SalesInvoiceHeadersV4", f"{of}InvoiceDate ge {_midnight(invoices)}")),
+                (
+                    "settled",
+                    _rows_of("CustTransactions", f"{of}LastSettleDate ge {_midnight(settled)} and Invoice ne ''"),
+                ),
             ]
         )
-        invoices = tuple(self._read(PostedInvoice, row) for row in await self._rows(answers["invoices"]))
-        settled = tuple(self._read(Transaction, row) for row in await self._rows(answers["settled"]))
-        orders = {invoice.number: invoice.order_number for invoice in invoices}
-        older = sorted({t.invoice for t in settled} - set(orders))
+        unreadable: list[str] = []
+        posted = self._readable(PostedInvoice, await self._rows(answers["invoices"]), unreadable)
+        changed = self._readable(Transaction, await self._rows(answers["settled"]), unreadable)
+        orders = {invoice.number: invoice.order_number for invoice in posted}
+        older = sorted({t.invoice for t in changed if WILDCARD not in t.invoice} - set(orders))
         if older:
             orders |= await self._orders_of_invoices(company, older)
         return Sweep(
-            slips=tuple(self._read(Slip, row) for row in await self._rows(answers["slips"])),
-            invoices=invoices,
-            settled=settled,
-            settled_orders={t.invoice: orders[t.invoice] for t in settled if t.invoice in orders},
+            slips=self._readable(Slip, await self._rows(answers["slips"]), unreadable),
+            invoices=posted,
+            settled=changed,
+            settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
+            unreadable=tuple(unreadable),
         )
+
+    async def order_marks(self, company: str, numbers: Sequence[str]) -> dict[str, str]:
+        """The customer requisition numbers of orders, by order number, in one batch; unknown orders are left out."""
+        wanted = sorted({number for number in numbers if WILDCARD not in number})
+        rows = await self._chunked(company, "SalesOrderHeadersV4", "SalesOrderNumber", wanted) if wanted else []
+        return {str(row["SalesOrderNumber"]): str(row["CustomerRequisitionNumber"]) for row in rows}
 
     async def credit_control(self, company: str, order_number: str) -> CreditControl | None:
         """Whether credit management holds an order; None where the order is unknown. Read after a refused posting."""
@@ -518,6 +529,16 @@ class Finance:
         """The row a key read found, or None where there is none."""
         return None if isinstance(part.error, NotFound) else self._read(kind, part.value())
 
+    def _readable(self, kind: type[R], rows: list[Row], unreadable: list[str]) -> tuple[R, ...]:
+        """The rows that are as expected; why the others are not is added to `unreadable`."""
+        read: list[R] = []
+        for row in rows:
+            try:
+                read.append(self._read(kind, row))
+            except Refused as refusal:
+                unreadable.append(str(refusal))
+        return tuple(read)
+
     @staticmethod
     def _read(kind: type[R], row: Any) -> R:
         return kind.read(row, system=System.FINANCE, operation=kind.__name__)
@@ -536,6 +557,10 @@ _CUSTOMER_COLUMNS = (
 
 def _rows_of(entity_set: str, filter_: str, *, select: str | None = None, expand: str | None = None) -> Read:
     return Read(query(entity_set, cross_company="true", filter=filter_, select=select, expand=expand))
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
 
 
 def _open_transactions(company: str, account: str) -> tuple[str, Read]:

@@ -341,6 +341,7 @@ class Sweep(ReadRow):
     invoices: tuple[PostedInvoice, ...]
     settled: tuple[Transaction, ...]
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+    unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
 
 class Posted(ReadRow):

@@ -24,7 +24,6 @@ from dynamics.core.rows import ReadRow
 from dynamics.sales.records import (
     OPPORTUNITY_WON_STATUS,
     ApprovalChoice,
-    Changes,
     CreditChoice,
     FulfilmentChoice,
     InvoiceCopy,
@@ -32,7 +31,6 @@ from dynamics.sales.records import (
     OrderState,
     OrderStatus,
     Quote,
-    QuoteChange,
     QuoteState,
     QuoteStatus,
     SalesOrder,
@@ -84,10 +82,6 @@ _QUOTE_EXPAND = ",".join(
         f"quote_orders($select={_ORDER_COLUMNS})",
     )
 )
-_CHANGE_COLUMNS = (
-    "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
-    "_owningbusinessunit_value,_modifiedby_value,modifiedon"
-)
 _INVOICE_COLUMNS = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
 
 
@@ -97,8 +91,6 @@ class DataverseSettings:
 
     endpoint: Endpoint
     credentials: Credentials
-    page_size: int = 500
-    """Rows a page of change tracking."""
 
 
 class Dataverse:
@@ -172,43 +164,6 @@ class Dataverse:
         )
         rows = (await self.odata.page(path)).rows
         return await self._whole_quote(rows[0]) if rows else None
-
-    async def quote_changes(self, quote_ids: Sequence[UUID]) -> list[QuoteChange]:
-        """How quotes stand now, without lines, in one batch; those that were deleted are left out.
-
-        Raises:
-            ValueError: more than 1,000 ids.
-        """
-        if not quote_ids:
-            return []
-        answers = await self.odata.batch(
-            [Read(query(key("quotes", quote_id), select=_CHANGE_COLUMNS)) for quote_id in quote_ids]
-        )
-        found = [answer for answer in answers if not isinstance(answer.error, NotFound)]
-        return [self._read(QuoteChange, answer.value(), "GET quotes") for answer in found]
-
-    async def quotes_of_opportunity(self, opportunity_id: UUID) -> list[QuoteChange]:
-        """How the quotes of an opportunity stand now, without lines."""
-        path = query("quotes", select=_CHANGE_COLUMNS, filter=f"_opportunityid_value eq {opportunity_id}")
-        return [self._read(QuoteChange, row, "GET quotes") for row in await self.odata.all_rows(path)]
-
-    async def changes(self, link: str | None) -> Changes:
-        """One page of what changed in quotes.
-
-        Args:
-            link: The delta link of the last sweep, or the next link of the page before. None begins: it yields every
-                quote there is and then the first delta link. A delta link lives for seven days by default.
-        """
-        prefer = f"odata.track-changes,odata.maxpagesize={self._settings.page_size}"
-        page = await self.odata.page(link or query("quotes", select=_CHANGE_COLUMNS), prefer=prefer)
-        deleted = [row for row in page.rows if row.get("reason") == "deleted"]
-        changed = [row for row in page.rows if row.get("reason") != "deleted"]
-        return Changes(
-            changed=tuple(self._read(QuoteChange, row, "GET quotes (changes)") for row in changed),
-            deleted=tuple(UUID(str(row["id"])) for row in deleted),
-            next_link=page.next_link,
-            delta_link=page.delta_link,
-        )
 
     async def read_order(self, order_id: UUID) -> SalesOrder:
         """A salesorder with its lines, read now."""

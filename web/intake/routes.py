@@ -95,8 +95,10 @@ class Intake:
         if change.route == "ignore" or event is None:
             return _taken("dataverse", change.why, "ignored")
         if change.route == "feed":
-            for company in [event.company] if event.company else sorted(set(self._config.companies.values())):
-                await self._feeds.tell(event.model_copy(update={"company": company}))
+            if event.kind is SalesEventKind.OPPORTUNITY_LOST:
+                await self._feeds.look_at("opportunity", event.event_id.split("/")[2])
+            else:
+                await self._feeds.look_at("quote", event.quote_id)
             return _taken("dataverse", event.kind, "feed")
         if event.kind is SalesEventKind.SUBMITTED:
             await self._start_or_tell_deal(event)
@@ -137,6 +139,7 @@ class Intake:
             "Q2CWaitingFor": WaitingFor.NOTHING.value,
             "Q2CCompany": event.company,
             "Q2CQuote": event.quote_number,
+            "Q2CQuoteId": event.quote_id,
         }
         await answer(
             self._client.start_workflow(

@@ -140,7 +140,7 @@ def test_facts_read_before_the_order_still_count_the_reservation():
 def test_facts_read_after_the_order_do_not_even_if_it_is_invoiced():
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, "a", later(10))
-    invoiced = facts(as_of=later(11), open_ar="70000.00")
+    invoiced = facts(as_of=later(16), open_ar="70000.00")
     _, decision = ask(book, "b", "15000.00", of=invoiced, now=later(20))
     assert decision.reservations == 0
     assert decision.exposure == 100000
@@ -165,11 +165,12 @@ def test_giving_back_what_finance_shows_keeps_it_for_facts_still_under_way():
 
 
 def test_what_is_too_old_to_matter_leaves_the_book():
+    """No policy lets facts older than five minutes decide, and clocks differ by five seconds at most."""
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, "a", later(0))
-    book, _ = ask(book, "b", "1.00", now=later(60))
+    book, _ = ask(book, "b", "1.00", now=later(305))
     assert book.entry("a") is not None
-    book, _ = ask(book, "b", "1.00", now=later(61))
+    book, _ = ask(book, "b", "1.00", now=later(306))
     assert book.entry("a") is None
 
 
@@ -400,6 +401,6 @@ def test_fresh_facts_and_the_book_count_each_deal_exactly_once():
     book, _ = ask(book, "ordered", "20.00")
     book, _ = ask(book, "invoiced", "30.00")
     book = mark_visible(mark_visible(book, "ordered", later(1)), "invoiced", later(1))
-    now = facts(as_of=later(2), open_ar="40030.00", open_orders={"SO-1": "15000.00", "Q2C-ordered": "20.00"})
-    _, decision = ask(book, "new", "40.00", of=now, now=later(2))
+    now = facts(as_of=later(7), open_ar="40030.00", open_orders={"SO-1": "15000.00", "Q2C-ordered": "20.00"})
+    _, decision = ask(book, "new", "40.00", of=now, now=later(7))
     assert decision.exposure == D("40000.00") + 15000 + 10 + 20 + 30 + 40

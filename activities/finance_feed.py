@@ -1,0 +1,233 @@
+"""The feed of Finance: what was posted in a company, and events whose deal was not known, passed on to the deals.
+
+A fact has the same id whether an event or a sweep tells it, so that a deal that knows it already ignores it. Finance
+dates documents by day: every sweep reads the last days again, and a digest tells which documents were passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from temporalio import activity
+
+from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
+from activities.failures import for_deal
+from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
+from domain.digest import Digest
+from domain.feeds import Became, DocumentKind, Unrouted, key_of, may_be_ours, unrouted_event
+from domain.messages import FinanceEvent, FinanceEventKind, ShippedLine
+from domain.order_key import is_order_key
+from domain.policy import Policy
+from dynamics.finance.client import Finance
+from dynamics.finance.records import Sweep
+from runs.calls import answer
+from runs.deals import Deals
+from runs.lookup import Lookup, Standing, Status
+
+LOOK_BACK = timedelta(days=1)
+"""How far before the newest document of a kind a sweep begins: documents of a day come until it has ended everywhere.
+
+One dated further back than that is found by its deal's own daily look at Finance.
+"""
+PASSED_ON_AT_ONCE = 1_000
+"""Documents one activity passes on; where there are more, the feed sweeps again at once."""
+HANDED_BACK = 200
+"""Documents one activity hands back to wait in the feed; the next sweep finds the others again."""
+
+
+@dataclass(slots=True)
+class Case:
+    """An event and what is known of it: its deal, or what became of it without one."""
+
+    event: FinanceEvent
+    deal_id: str = ""
+    became: Became = Became.WAITING
+    reason: str = ""
+
+
+class FinanceFeedWork(FeedActivities):
+    """The activities of the feeds of Finance."""
+
+    def __init__(self, deals: Deals, lookup: Lookup, finance: Finance, policy: Policy) -> None:
+        """Read ``finance``, find deals by ``lookup``, tell ``deals``; ``policy`` knows calendars and numbering."""
+        self._deals = deals
+        self._lookup = lookup
+        self._finance = finance
+        self._policy = policy
+
+    @activity.defn(name="sweep_finance")
+    async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
+        """Read packing slips, invoices and settlements posted since, and tell the deals what is new."""
+        today = datetime.now(ZoneInfo(self._policy.calendar(sweep.company).timezone)).date()
+        since = {kind: sweep.marks.get(kind, today - LOOK_BACK) for kind in DocumentKind}
+        async with progress() as settled:
+            with for_deal():
+                found = await self._finance.sweep(
+                    sweep.company,
+                    slips=since[DocumentKind.SLIP],
+                    invoices=since[DocumentKind.INVOICE],
+                    settled=since[DocumentKind.SETTLEMENT],
+                )
+            posted = [e for e in _posted(sweep.company, found) if self._may_be_ours(e)]
+            digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
+            digest.keep(key_of(event) for event in posted)
+            new = [event for event in posted if key_of(event) not in digest and key_of(event) not in waiting]
+            cases = await self._resolve(sweep.company, new)
+            deliverable = [case for case in cases if case.deal_id]
+            await self._deliver(deliverable[:PASSED_ON_AT_ONCE], settled)
+        unresolved = [case.event for case in cases if not case.deal_id and case.became is Became.WAITING]
+        more = len(deliverable) > PASSED_ON_AT_ONCE
+        done = [case for case in cases if case.became is not Became.WAITING]
+        for case in done:
+            digest.add(key_of(case.event))
+        return SweptFinance(
+            marks=sweep.marks if more else _moved(since, found, today),
+            told=digest.packed(),
+            unresolved=tuple(unresolved[: min(sweep.room, HANDED_BACK)]),
+            unrouted=(*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)),
+            counts=dict(counted(case.became for case in done)),
+            more=more,
+            key_numbered=self._key_numbered(sweep.company),
+        )
+
+    @activity.defn(name="route_finance")
+    async def route_finance(self, route: RouteFinance) -> RoutedFinance:
+        """Find the deals of events and tell them."""
+        async with progress() as settled:
+            cases = await self._resolve(route.company, route.events)
+            await self._deliver([case for case in cases if case.deal_id], settled)
+        return RoutedFinance(
+            became=tuple(case.became for case in cases),
+            unrouted={place: _unrouted(case) for place, case in enumerate(cases) if case.reason},
+        )
+
+    def _key_numbered(self, company: str) -> bool:
+        return not self._finance.numbers_automatically(company)
+
+    def _may_be_ours(self, event: FinanceEvent) -> bool:
+        return may_be_ours(event.order_number, self._key_numbered(event.company))
+
+    async def _resolve(self, company: str, events: Sequence[FinanceEvent]) -> list[Case]:
+        """Find each event's deal: first in the list of runs, then, of orders not there, whether they are ours at all.
+
+        A deal shows its order number before its order can be known to anyone; still the list is a moment behind.
+        """
+        cases = [Case(event) for event in events]
+        maybe = [case for case in cases if self._may_be_ours(case.event)]
+        numbers = {case.event.order_number for case in maybe}
+        with temporal_failures():
+            deals = await self._lookup.of_orders(company, numbers)
+        unseen = sorted(numbers - set(deals))
+        ours = {number for number in unseen if is_order_key(number)}
+        if self._finance.numbers_automatically(company) and set(unseen) - ours:
+            with for_deal():
+                marks = await self._finance.order_marks(company, sorted(set(unseen) - ours))
+            ours |= {number for number, mark in marks.items() if is_order_key(mark)}
+        for case in cases:
+            number = case.event.order_number
+            if (deal := deals.get(number)) is not None:
+                _meet(case, deal)
+            elif number not in ours:
+                case.became = Became.FOREIGN
+        return cases
+
+    async def _deliver(self, cases: Sequence[Case], settled: set[str]) -> None:
+        async def deliver(case: Case) -> None:
+            key = key_of(case.event)
+            if key in settled:
+                case.became = Became.DELIVERED
+                return
+            call = answer(self._deals.tell_finance(case.deal_id, case.event))
+            case.became, case.reason = await told(call)
+            settled.add(key)
+
+        with temporal_failures():
+            await side_by_side(grouped(cases, key=lambda case: case.deal_id), deliver)
+
+
+def _meet(case: Case, deal: Standing) -> None:
+    """What an event means for the deal its order belongs to: it is told, has ended, or is gone."""
+    if deal.running:
+        case.deal_id = deal.deal_id
+    elif deal.status is not Status.COMPLETED:
+        case.became = Became.UNROUTED
+        case.reason = f"Its deal {deal.deal_id} was ended from outside ({deal.status.name.lower()})"
+    elif case.event.kind is FinanceEventKind.PAYMENT_REVERSED:
+        case.became, case.reason = Became.UNROUTED, f"A payment was reversed after its deal {deal.deal_id} had ended"
+    else:
+        case.became = Became.NOBODY
+
+
+def _unrouted(case: Case) -> Unrouted:
+    return unrouted_event(case.event, datetime.now(UTC), case.reason)
+
+
+def _unreadable(company: str, found: Sweep) -> list[Unrouted]:
+    return [
+        Unrouted(
+            id=f"finance/unreadable/{company}/{why}"[:300],
+            at=datetime.now(UTC),
+            company=company,
+            what="unreadable",
+            reference="",
+            reason=why[:500],
+            help="Give the application user the columns named, or have the entity restored; the other rows were read",
+        )
+        for why in found.unreadable[:20]
+    ]
+
+
+def _moved(since: dict[DocumentKind, date], found: Sweep, today: date) -> dict[DocumentKind, date]:
+    """The day each kind is read from next time: a day before its newest document, a future date not counting."""
+    newest: dict[DocumentKind, list[date | None]] = {
+        DocumentKind.SLIP: [slip.posted_on for slip in found.slips],
+        DocumentKind.INVOICE: [invoice.invoiced_on.date() for invoice in found.invoices],
+        DocumentKind.SETTLEMENT: [settled.last_settled_on for settled in found.settled],
+    }
+    return {
+        kind: max([since[kind], *(min(day, today) - LOOK_BACK for day in newest[kind] if day is not None)])
+        for kind in DocumentKind
+    }
+
+
+def _posted(company: str, found: Sweep) -> Iterator[FinanceEvent]:
+    now = datetime.now(UTC)
+    for slip in found.slips:
+        for lines in grouped(slip.lines, key=lambda line: line.order_number):
+            yield FinanceEvent(
+                event_id=f"finance/slip/{slip.slip}",
+                kind=FinanceEventKind.SHIPMENT_POSTED,
+                company=company,
+                customer_account=slip.account,
+                order_number=lines[0].order_number,
+                document=slip.slip,
+                lines=tuple(ShippedLine(line_no=line.sequence, quantity=line.shipped) for line in lines),
+                occurred_at=now,
+                source="sweep",
+            )
+    for invoice in found.invoices:
+        if invoice.order_number:
+            yield FinanceEvent(
+                event_id=f"finance/invoice/{invoice.number}",
+                kind=FinanceEventKind.INVOICE_POSTED,
+                company=company,
+                order_number=invoice.order_number,
+                document=invoice.number,
+                occurred_at=now,
+                source="sweep",
+            )
+    for settled in found.settled:
+        if settled.invoice in found.settled_orders:
+            yield FinanceEvent(
+                event_id=f"finance/settlement/{settled.invoice}/{settled.last_settle_voucher}",
+                kind=FinanceEventKind.PAYMENT_POSTED,
+                company=company,
+                customer_account=settled.account,
+                order_number=found.settled_orders[settled.invoice],
+                document=settled.last_settle_voucher,
+                occurred_at=now,
+                source="sweep",
+            )
