@@ -135,7 +135,7 @@ class SalesFeedWork(FeedActivities):
         return cases + await self._deleted(page.deleted)
 
     async def _opportunity_cases(self, changed: Sequence[OpportunityChange]) -> list[Case]:
-        """Opportunities lost, and open ones that may have been reopened, as events of their quotes' latest revisions."""
+        """Opportunities lost, and open ones that may have been reopened, as events of their latest quotes."""
         kinds = {each.id: _OPPORTUNITY_KINDS[each.state] for each in changed if each.state in _OPPORTUNITY_KINDS}
         quotes = await self._changes.quotes_of(list(kinds))
         await self._learn_units(quotes)

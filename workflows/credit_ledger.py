@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
     from workflows.steps import LOOK_AGAIN, attempt, cause_of
-    from workflows.understanding import NOTHING, understood
+    from workflows.understanding import understood
 
 SEEN = 500
 """Events of the customer remembered, so that one delivered twice wakes nobody twice."""
@@ -168,7 +168,7 @@ class CreditLedger:
     # --- what deals and the intake say -----------------------------------------------------------------------------
 
     @workflow.update(name=names.RESERVE, description="Reserve credit for one deal's order, or join the queue")
-    def reserve(self, message: RawValue = NOTHING) -> CreditAnswer:
+    def reserve(self, *message: Any) -> CreditAnswer:
         """Decide on one order, on the newest reading of Finance. An impossible question is answered, never raised."""
         self._heard = True
         ask = understood(message, LedgerRequest)
@@ -196,21 +196,21 @@ class CreditLedger:
         return CreditAnswer(decision=decision)
 
     @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
-    def order_visible(self, message: RawValue = NOTHING) -> None:
+    def order_visible(self, *message: Any) -> None:
         """Note that Finance shows a deal's order from now on."""
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
             self._book = mark_visible(self._book, note.deal_id, min(note.at, workflow.now()))
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
-    def give_back(self, message: RawValue = NOTHING) -> None:
+    def give_back(self, *message: Any) -> None:
         """Give back what a deal holds, and wake those it may help."""
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
             self._give_back(note.deal_id, f"{note.deal_id} gave credit back")
 
     @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment, a new limit or a block of the customer")
-    def customer_changed(self, message: RawValue = NOTHING) -> None:
+    def customer_changed(self, *message: Any) -> None:
         """Wake the held deals a change may help."""
         self._heard = True
         change = understood(message, CustomerChanged)

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -36,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import FinanceEvent
     from runs import names
     from workflows.steps import LOOK_AGAIN, RETRY, Argument, Result, cause_of
-    from workflows.understanding import NOTHING, understood
+    from workflows.understanding import understood
 
 AT_ONCE = 200
 """Reports one activity tries."""
@@ -285,7 +284,7 @@ class SalesFeed(_Feed):
         return f"**Feed of Sales: {self._table}**, all companies. Tells deals what changed and no webhook told them."
 
     @workflow.signal(name=names.LOOK_AT, description="Read a record whose webhook could not be understood or mapped")
-    def look_at(self, message: RawValue = NOTHING) -> None:
+    def look_at(self, *message: Any) -> None:
         """Keep a look until it is taken."""
         self._heard = True
         look = understood(message, Look)
@@ -374,7 +373,7 @@ class FinanceFeed(_Feed):
         return f"**Feed of Finance: {company}**. Tells deals what was posted and no business event told them."
 
     @workflow.signal(name=names.FINANCE_EVENT, description="An event of Finance whose deal is not known")
-    def finance_event(self, message: RawValue = NOTHING) -> None:
+    def finance_event(self, *message: Any) -> None:
         """Keep an event until its deal is found; one of an order that is not ours is dropped at once."""
         self._heard = True
         event = understood(message, FinanceEvent)

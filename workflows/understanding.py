@@ -1,31 +1,29 @@
 """Messages from outside, read so that none can harm a run: what cannot be understood is answered with None.
 
-Left to itself, the SDK drops a message it cannot decode without a trace, and fails the workflow task for ever where a
-message comes without its argument.
+A handler that declares its argument's type fails the workflow task, for ever, where a message comes without an argument
+or with a second one, and the SDK drops what does not fit the type without a trace. So these handlers take whatever
+comes (``*message: Any``) and have it read here.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
     from domain.record import Record
 
 R = TypeVar("R", bound=Record)
 
-NOTHING = RawValue(Payload())
-"""The default of a handler's argument: a message that came without one."""
 
-
-def understood(message: RawValue, kind: type[R]) -> R | None:
+def understood(message: tuple[Any, ...], kind: type[R]) -> R | None:
     """The message as a record of its kind; None where it is none, or one with impossible values."""
     try:
-        read = workflow.payload_converter().from_payload(message.payload, kind)
-    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+        (content,) = message
+        return kind.model_validate(content)
+    except (ValidationError, ValueError, ArithmeticError, RecursionError) as error:
         workflow.logger.warning("a message could not be understood: %s", str(error)[:500])
         return None
-    return read if isinstance(read, kind) else None

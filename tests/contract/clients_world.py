@@ -14,6 +14,7 @@ from dataverse_world import LiveSandbox
 from dynamics.core.auth import Credentials
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.records import Quote
 
@@ -26,6 +27,11 @@ class Clients:
     finance: Finance
     desk: httpx.AsyncClient
     live: LiveSandbox
+
+    @property
+    def changes(self) -> SalesChanges:
+        """What changed in Sales, in small pages."""
+        return SalesChanges(self.dataverse.odata, page_rows=50)
 
     async def play(self, method: str, path: str, body: Any = None) -> Any:
         """Do something at the desk; its answer."""
@@ -75,7 +81,7 @@ async def clients_of(live: LiveSandbox, **endpoint: Any) -> AsyncIterator[Client
     info, who = live.info, credentials(live)
     options = {"ca_file": info.ca_file} | endpoint
     async with (
-        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who, page_size=50)) as dataverse,
+        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who)) as dataverse,
         Finance(
             FinanceSettings(Endpoint(info.finance, **options), who, automatic_numbers=frozenset({"demf"}))
         ) as finance,

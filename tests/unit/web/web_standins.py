@@ -15,6 +15,7 @@ from temporalio.common import RawValue, SearchAttributeKey
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
+from domain.feeds import Look
 from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
 from domain.people import Person
 from domain.record import Record
@@ -213,7 +214,7 @@ class _Feed:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def note(self, event: SalesEvent | FinanceEvent) -> None:
+    def note(self, event: FinanceEvent) -> None:
         self.told.append(event.event_id)
 
 
@@ -223,9 +224,9 @@ class StandInSalesFeed(_Feed):
     async def run(self, start: RawValue) -> None:
         await workflow.wait_condition(lambda: False)
 
-    @workflow.signal(name=names.SALES_EVENT)
-    def sales_event(self, event: SalesEvent) -> None:
-        self.note(event)
+    @workflow.signal(name=names.LOOK_AT)
+    def look_at(self, look: Look) -> None:
+        self.told.append(look.record_id)
 
     @workflow.query
     def received(self) -> list[str]:
