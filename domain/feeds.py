@@ -126,7 +126,7 @@ class FeedView(Record):
     unrouted: int = Field(description="Reports shown by the query `unrouted`")
     tally: dict[str, int] = Field(description="Reports received, and what became of them")
     next_sweep_at: AwareDatetime | None
-    failing: str = Field("", description="Why the last sweep failed; empty: it did not")
+    failing: str = Field("", description="What failed when it was last tried, and why; empty: nothing")
     marks: dict[DocumentKind, date] = Field(default_factory=dict)
 
 

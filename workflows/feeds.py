@@ -55,7 +55,7 @@ class _Feed:
         self._reports = Reports(cursor)
         self._sweep_at = cursor.sweep_at or workflow.now()
         self._swept_at = cursor.swept_at
-        self._failing = ""
+        self._failing: dict[str, str] = {}
         self._heard = False
         self._tried_last = False
 
@@ -69,10 +69,10 @@ class _Feed:
             sweep = workflow.now() >= self._sweep_at
             if due and not (sweep and self._tried_last):  # turn by turn: neither keeps the other waiting
                 self._tried_last = True
-                await self._attempt(self._try(due), due)
+                await self._attempt("reports", self._try(due), due)
             elif sweep:
                 self._tried_last = False
-                await self._attempt(self._sweep(), ())
+                await self._attempt("sweep", self._sweep(), ())
 
     async def _rest(self) -> None:
         """Until a report or the next sweep is due. A run that is long enough ends here, and the next one goes on."""
@@ -90,12 +90,13 @@ class _Feed:
         if self._long_enough():
             workflow.continue_as_new(self._start.model_copy(update={"cursor": self._cursor()}))
 
-    async def _attempt(self, work: Coroutine[Any, Any, None], due: Sequence[Waiting]) -> None:
+    async def _attempt(self, what: str, work: Coroutine[Any, Any, None], due: Sequence[Waiting]) -> None:
         """Try reports or sweep; after a failure it is tried again, after a rest."""
         try:
             await work
+            self._failing.pop(what, None)
         except ActivityError as error:
-            self._note(error)
+            self._note(what, error)
             self._reports.postpone(due, workflow.now() + LOOK_AGAIN)
             if not due:
                 self._sweep_at = workflow.now() + self._every
@@ -126,7 +127,7 @@ class _Feed:
     async def _ask(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, *, summary: str
     ) -> Result:
-        result: Result = await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             activity,
             argument,
             task_queue=names.FINANCE_QUEUE if self._start.system == "finance" else names.DATAVERSE_QUEUE,
@@ -135,8 +136,6 @@ class _Feed:
             retry_policy=RETRY,
             summary=summary,
         )
-        self._failing = ""
-        return result
 
     # --- counting and showing --------------------------------------------------------------------------------------
 
@@ -164,11 +163,11 @@ class _Feed:
                     extra={"what": report.what, "reference": report.reference, "reason": report.reason},
                 )
 
-    def _note(self, error: ActivityError) -> None:
+    def _note(self, what: str, error: ActivityError) -> None:
         if is_cancelled_exception(error):
             raise error
         cause, message = cause_of(error)
-        self._failing = f"{cause}: {message}"
+        self._failing[what] = f"{cause}: {message}"
         workflow.logger.warning("sweep failed", extra={"cause": cause, "reason": message})
         workflow.metric_meter().create_counter("q2c_sweeps_failed", "Sweeps that failed").add(1, {"cause": cause})
 
@@ -191,8 +190,7 @@ class _Feed:
             f"| Waiting for their deal | {len(self._reports.waiting):,} |",
             f"| For a person to look at | {len(self._reports.unrouted):,} (query `{names.UNROUTED}`) |",
         ]
-        if self._failing:
-            rows.append(f"\n**The last try failed**: {self._failing}")
+        rows.extend(f"\n**The last try failed** ({what}): {why}" for what, why in self._failing.items())
         rows.extend(
             f"\n- {report.at:%Y-%m-%d %H:%M} UTC **{report.reference or report.company}** {report.what}: "
             f"{report.reason}. {report.help}."
@@ -206,7 +204,7 @@ class _Feed:
             unrouted=len(self._reports.unrouted),
             tally=self._reports.tally,
             next_sweep_at=self._sweep_at,
-            failing=self._failing,
+            failing="; ".join(f"{what}: {why}" for what, why in self._failing.items()),
             **more,
         )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feed_world import FeedWorld, feed_world
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -350,6 +351,16 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 async def world() -> World:
     return World(quote=f"Q-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+async def feeds(environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FeedWorld]:
+    """Feeds, ledgers and noting deals on queues of their own."""
+    suffix = uuid.uuid4().hex[:8]
+    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
+        monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    async with feed_world(environment.client) as world:
+        yield world
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ The activities, the list of runs and the workflows are the real ones; only what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -24,13 +24,14 @@ from activities.credit import CreditDesk
 from activities.finance_feed import FinanceFeedWork
 from activities.sales_feed import SalesFeedWork
 from domain.feeds import FeedStart, FeedView, Unrouted
-from domain.messages import FinanceEvent, FinanceEventKind
+from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
 from dynamics.finance.records import PostedInvoice, Slip, Sweep, Transaction
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, QuoteChange
 from runs import names
+from runs.calls import NoAnswer
 from runs.deals import Deals
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
@@ -121,7 +122,7 @@ class ScriptedSales:
 
 
 class CountingDeals(Deals):
-    """Tells deals as ever, and counts; each telling may be made to take a while, or to fail."""
+    """Tells deals as ever, and counts; telling may be made to take a while, to fail, or to reach nobody really."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
@@ -131,21 +132,28 @@ class CountingDeals(Deals):
         self.fail_after: int | None = None
         self.real = True
 
-    async def _signal(self, workflow_id: str, signal: str, event: Any) -> bool:
-        if self.fail_after is not None:
-            if self.fail_after == 0:
-                self.fail_after = None
-                raise asyncio.CancelledError
-            self.fail_after -= 1
+    async def _start(self, event: SalesEvent) -> None:
+        await self._counted(event.event_id, super()._start(event))
+
+    async def _signal(self, workflow_id: str, signal: str, event: SalesEvent | FinanceEvent) -> bool:
+        return await self._counted(event.event_id, super()._signal(workflow_id, signal, event)) is not False
+
+    async def _counted(self, event_id: str, call: Coroutine[Any, Any, Any]) -> Any:
+        if self.fail_after is not None and len(self.told) >= self.fail_after:
+            call.close()
+            raise NoAnswer
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.delay)
-            taken = await super()._signal(workflow_id, signal, event) if self.real else True
+            if self.real:
+                taken = await call
+            else:
+                taken = call.close()
         finally:
             self.at_once -= 1
-        if taken:
-            self.told.append(event.event_id)
+        if taken is not False:
+            self.told.append(event_id)
         return taken
 
 
@@ -245,6 +253,17 @@ class FeedWorld:
 
 async def view(feed: WorkflowHandle[Any, Any]) -> FeedView:
     return await feed.query(names.STATE, result_type=FeedView)
+
+
+async def until(feed: WorkflowHandle[Any, Any], **tally: int) -> FeedView:
+    """The feed as soon as so many reports became this."""
+
+    async def so_far() -> FeedView | None:
+        now = await view(feed)
+        return now if all(now.tally.get(name, 0) >= number for name, number in tally.items()) else None
+
+    shown: FeedView = await eventually(so_far)
+    return shown
 
 
 async def unrouted(feed: WorkflowHandle[Any, Any]) -> list[Unrouted]:
