@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -25,8 +26,8 @@ from runs import names
 from runs.calls import NoAnswer, answer
 from runs.lookup import Lookup
 
-PATIENCE = timedelta(seconds=20)
-"""How long a question to a ledger may take in all."""
+PATIENCE = 20.0
+"""Seconds a question may take, from its turn in this process's queue."""
 IN_FLIGHT = 4
 """Questions this process puts to one ledger at a time: a run takes ten at once, from all processes together."""
 AT_ONCE = 20
@@ -35,6 +36,7 @@ _TRY_AGAIN = frozenset(
     {
         RPCStatusCode.RESOURCE_EXHAUSTED,  # ten questions are in flight: "workflow update limit"
         RPCStatusCode.NOT_FOUND,  # the run has just gone on as a new one
+        RPCStatusCode.DEADLINE_EXCEEDED,
         RPCStatusCode.UNAVAILABLE,
         RPCStatusCode.ABORTED,
         RPCStatusCode.FAILED_PRECONDITION,
@@ -75,11 +77,8 @@ class Ledgers:
         ledger_id = names.ledger_id(company, account)
         gate = self._gates.setdefault(ledger_id, asyncio.Semaphore(IN_FLIGHT))
         start = LedgerStart(company=company, customer_account=account)
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()), gate:
-                reserved = await self._ask(ledger_id, start, request)
-        except TimeoutError as error:
-            raise NoAnswer(f"The credit ledger of {account} does not answer. Try again in a moment.") from error
+        async with gate:
+            reserved = await self._ask(ledger_id, start, request)
         if reserved.refused:
             raise LedgerRefused(reserved.refused)
         if reserved.later:
@@ -89,7 +88,8 @@ class Ledgers:
     async def _ask(self, ledger_id: str, first: LedgerStart, request: LedgerRequest) -> CreditAnswer:
         """Put the question until the ledger takes it; by its id, it is taken once."""
         request_id, tries = str(uuid.uuid4()), 0
-        while True:
+        until = time.monotonic() + PATIENCE
+        while (left := until - time.monotonic()) > 0:
             start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
                 names.CREDIT_LEDGER,
                 first,
@@ -105,12 +105,12 @@ class Ledgers:
                     start_workflow_operation=start,
                     id=request_id,
                     result_type=CreditAnswer,
-                    rpc_timeout=PATIENCE,
+                    rpc_timeout=timedelta(seconds=left),
                 )
             except WorkflowUpdateFailedError as error:
                 raise LedgerRefused(str(error.cause or error)) from error
-            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-                raise TimeoutError from error
+            except WorkflowUpdateRPCTimeoutOrCancelledError:
+                break
             except RPCError as error:
                 if error.status not in _TRY_AGAIN:
                     raise
@@ -118,6 +118,7 @@ class Ledgers:
                 return answered
             await asyncio.sleep(min(0.05 * 2**tries, 1.0) * random.uniform(0.5, 1.5))
             tries += 1
+        raise NoAnswer(f"The credit ledger of {first.customer_account} does not answer. Try again in a moment.")
 
     async def changed(self, company: str, account: str, change: CustomerChanged) -> bool:
         """Tell a customer's ledger that credit may have come free.
