@@ -7,10 +7,10 @@ by the book before its order is visible in Finance, by Finance afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from pydantic import Field
@@ -35,16 +35,12 @@ CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
 
 _HUNDRED: Final = Decimal(100)
 
-CLOCK_SKEW: Final = timedelta(seconds=5)
+CLOCK_SKEW: Final = timedelta(seconds=2)
 """How far the clock of a machine that reads Finance may be from the ledger's."""
 OLDEST_FACTS: Final = timedelta(minutes=5)
 """The oldest facts any policy lets decide (domain.policy bounds freshness_seconds by it)."""
 MOST_DEALS: Final = 2_000
 """Deals in one customer's book; more have to wait until one of them has its order, or ends."""
-OLD: Final = timedelta(minutes=10)
-"""How long a reservation may go unheard of before the ledger asks whether its deal still runs."""
-ASKED_AGAIN: Final = timedelta(hours=1)
-"""How long until it asks again about a deal that does."""
 
 
 class StaleFacts(ValueError):
@@ -206,7 +202,6 @@ def _excess(over_by: Decimal, currency: str) -> str:
     return format_amount(max(over_by, minor_unit(currency)), currency)
 
 
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BEYOND_MONEY: Final = Decimal(10) ** 15
 
 
@@ -251,6 +246,9 @@ class CreditEntry(Record):
     amount: Decimal
     status: EntryStatus
     over_by: Decimal = Field(Decimal(0), description="Held: by how much the limit was exceeded; 0 for other reasons")
+    in_doubt: Decimal = Field(
+        Decimal(0), description="Held: how much of that were other deals' reservations, which Finance may count as well"
+    )
     visible_at: datetime | None = Field(None, description="UTC: the order was seen in Finance at the latest then")
     released: bool = Field(False, description="Reserved by a person's release, whatever the limit")
     asked_at: datetime | None = Field(None, description="UTC: when its deal asked last")
@@ -271,7 +269,7 @@ class CreditBook(Record):
         """The deals that wait for credit, the one that came first in front."""
         return tuple(entry.deal_id for entry in self.entries if entry.status is EntryStatus.HELD)
 
-    def reserved(self, facts: CreditFacts, *, without: str) -> Decimal:
+    def reserved(self, facts: CreditFacts, *, without: str, skew: timedelta = CLOCK_SKEW) -> Decimal:
         """What other deals hold that Finance's figures do not show.
 
         An entry is left out when its order is among Finance's open orders, or was seen in Finance before the facts
@@ -286,7 +284,7 @@ class CreditBook(Record):
                 if entry.deal_id != without
                 and (entry.status is EntryStatus.RESERVED or entry.visible_at is not None)
                 and entry.order_number not in listed
-                and (entry.visible_at is None or entry.visible_at + CLOCK_SKEW >= facts.as_of)
+                and (entry.visible_at is None or entry.visible_at + skew >= facts.as_of)
             ),
             Decimal(0),
         )
@@ -318,7 +316,8 @@ def reserve(
         The book as it is now, and the decision; passed by release where the rule refuses and the release covers it.
 
     Raises:
-        StaleFacts: the facts are older than the policy allows; the book stays as it was.
+        StaleFacts: the facts are older than the policy allows, or were read so shortly after another deal's order was
+            seen that it may be counted twice, and that alone refuses credit; the book stays as it was.
         FutureFacts: the facts are dated after now.
         BookFull: the deal is not in the book, and the book takes no further one.
         ValueError: a negative amount, or a release of another deal.
@@ -329,14 +328,10 @@ def reserve(
     if released is not None and released.deal_id != deal_id:
         raise ValueError(f"the release is for {released.deal_id}, not for {deal_id}")
     terms = _terms(policy, facts)
-    decision = decide_credit(
-        facts,
-        this_order=amount,
-        this_order_number=order_number,
-        reservations=book.reserved(facts, without=deal_id),
-        policy=terms,
-        now=now,
-    )
+    decide = partial(decide_credit, facts, this_order=amount, this_order_number=order_number, policy=terms, now=now)
+    decision = decide(reservations=book.reserved(facts, without=deal_id))
+    if not decision.passed and decide(reservations=book.reserved(facts, without=deal_id, skew=timedelta(0))).passed:
+        raise StaleFacts("another deal's order may be counted twice for a moment: read the facts again")
     by_release = not decision.passed and released is not None and released.covers(decision, now)
     if by_release and released is not None:
         decision = _released(decision, released)
@@ -346,6 +341,7 @@ def reserve(
         amount=amount,
         status=EntryStatus.RESERVED if decision.passed else EntryStatus.HELD,
         over_by=Decimal(0) if decision.passed else decision.over_by,
+        in_doubt=Decimal(0) if decision.passed else decision.reservations,
         visible_at=before.visible_at if before is not None and before.order_number == order_number else None,
         released=by_release,
         asked_at=now,
@@ -389,9 +385,10 @@ def release(book: CreditBook, deal_id: str) -> tuple[CreditBook, tuple[str, ...]
 
 
 def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBook, tuple[str, ...]]:
-    """Whom to wake when a customer's credit changed: those whose excess is covered by what was freed since they asked.
+    """Whom to wake when a customer's credit changed: those whose excess what was freed may cover.
 
-    Those held for another reason than the limit are always woken: a payment may have cured an overdue invoice.
+    Those held for another reason than the limit are always woken: a payment may have cured an overdue invoice. What
+    other deals had reserved may have been in Finance already, and counted twice; so much less may be enough.
 
     Args:
         book: The customer's book.
@@ -407,50 +404,11 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
     for entry in book.entries:
         if entry.status is EntryStatus.HELD:
             rest = Decimal(0) if fall is None else max(entry.over_by - fall, Decimal(0))
-            if rest == 0:
+            if rest == 0 or (fall and rest <= entry.in_doubt):
                 woken.append(entry.deal_id)
             entry = entry.model_copy(update={"over_by": rest})
         entries.append(entry)
     return CreditBook(entries=tuple(entries)), tuple(woken)
-
-
-def next_check(book: CreditBook) -> datetime | None:
-    """When to ask whether deals of the book still run; None: it would help nobody.
-
-    It helps where a deal is held while another one's reservation is not to be seen in Finance, and where the book is
-    full. Otherwise a reservation whose deal is gone harms nobody.
-    """
-    return min((_check_at(entry) for entry in _unproved(book)), default=None)
-
-
-def due_for_check(book: CreditBook, now: datetime, most: int) -> tuple[str, ...]:
-    """The deals to ask about now, at most so many, the one not heard of longest in front."""
-    due = sorted((entry for entry in _unproved(book) if _check_at(entry) <= now), key=_check_at)
-    return tuple(entry.deal_id for entry in due[:most])
-
-
-def checked(book: CreditBook, deal_ids: Collection[str], now: datetime) -> CreditBook:
-    """The book with these deals noted as seen to run."""
-    asked = set(deal_ids)
-    return CreditBook(
-        entries=tuple(
-            entry.model_copy(update={"checked_at": now}) if entry.deal_id in asked else entry for entry in book.entries
-        )
-    )
-
-
-def _unproved(book: CreditBook) -> tuple[CreditEntry, ...]:
-    entries = tuple(entry for entry in book.entries if entry.visible_at is None)
-    if len(book.entries) >= MOST_DEALS:
-        return entries
-    reserved = tuple(entry for entry in entries if entry.status is EntryStatus.RESERVED)
-    return reserved if book.held else ()
-
-
-def _check_at(entry: CreditEntry) -> datetime:
-    since = [moment for moment in (entry.asked_at, entry.checked_at) if moment is not None]
-    wait = OLD if entry.checked_at is None else ASKED_AGAIN
-    return max(since, default=_LONG_AGO) + wait
 
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:

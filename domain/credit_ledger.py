@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from domain.assessment import CreditDecision, CreditFacts
-from domain.credit import CreditBook, ReleaseToken
+from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken
 from domain.policy import CreditTerms
 from domain.record import Record
 
@@ -72,7 +72,23 @@ class LedgerStart(Record):
     book: CreditBook = CreditBook()
     seen: str = Field("", description="Digest of the customer's events that were heard")
     wake: dict[str, str] = Field(default_factory=dict, description="Deals still to be woken: why, by workflow id")
+    changed_at: datetime | None = Field(None, description="UTC: when credit last came free")
     tally: dict[str, int] = Field(default_factory=dict)
+
+
+def outdated(facts: CreditFacts, decision: CreditDecision, changed_at: datetime | None) -> str:
+    """Why a refusal does not count: credit came free after its facts were read. Empty: it counts.
+
+    The deal was not on hold yet when it came free, so nobody woke it; on hold now, it would wait for the next change.
+
+    Args:
+        facts: what was decided on.
+        decision: the decision.
+        changed_at: UTC, when the ledger last heard that credit came free; None: never.
+    """
+    if decision.passed or changed_at is None or facts.as_of > changed_at + CLOCK_SKEW:
+        return ""
+    return f"credit came free at {changed_at:%H:%M:%S} UTC, after the facts were read: read them again"
 
 
 def newest(kept: CreditFacts | None, asked: CreditFacts) -> CreditFacts:

@@ -24,15 +24,13 @@ with workflow.unsafe.imports_passed_through():
         EntryStatus,
         FutureFacts,
         StaleFacts,
-        checked,
         customer_changed,
-        due_for_check,
         mark_visible,
-        next_check,
         release,
         reserve,
     )
-    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, newest
+    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, newest, outdated
+    from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
@@ -60,6 +58,7 @@ class CreditLedger:
         self._wake = dict(start.wake)
         self._tally = dict(start.tally)
         self._facts: CreditFacts | None = None
+        self._changed_at = start.changed_at
         self._not_before = workflow.now()
         self._failing = ""
         self._heard = False
@@ -99,6 +98,7 @@ class CreditLedger:
                         "book": self._book,
                         "seen": self._seen.packed(),
                         "wake": self._wake,
+                        "changed_at": self._changed_at,
                         "tally": self._tally,
                     }
                 )
@@ -162,6 +162,7 @@ class CreditLedger:
                 self._give_back(deal_id, f"the reservation of {deal_id}, which has ended, was freed")
 
     def _give_back(self, deal_id: str, reason: str) -> None:
+        self._changed_at = workflow.now()
         self._book, woken = release(self._book, deal_id)
         self._wake.update(dict.fromkeys(woken, reason))
 
@@ -186,13 +187,16 @@ class CreditLedger:
             book, decision = reserve(
                 self._book, ask.deal_id, ask.order_number, ask.amount, facts, ask.terms, now, ask.release
             )
-        except StaleFacts as stale:
-            return CreditAnswer(decision=None, stale=str(stale))
+        except StaleFacts as reason:
+            return CreditAnswer(decision=None, stale=str(reason))
         except (BookFull, FutureFacts) as reason:
             return CreditAnswer(decision=None, later=str(reason))
         except (ValueError, TypeError, ArithmeticError) as error:
             return CreditAnswer(decision=None, refused=f"{type(error).__name__}: {error}"[:500])
-        self._book, self._facts = book, facts
+        self._facts = facts
+        if why := outdated(facts, decision, self._changed_at):
+            return CreditAnswer(decision=None, stale=why)
+        self._book = book
         return CreditAnswer(decision=decision)
 
     @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
@@ -218,6 +222,7 @@ class CreditLedger:
             self._count("unreadable")
         elif change.event_id not in self._seen:
             self._seen.add(change.event_id)
+            self._changed_at = workflow.now()
             self._book, woken = customer_changed(self._book, change.freed)
             self._wake.update(dict.fromkeys(woken, change.reason[:200]))
 
