@@ -1,4 +1,4 @@
-"""Which deals of a customer's book to ask about: a reservation whose deal is gone must not stand in another one's way."""
+"""Which deals of a book to ask about: a reservation whose deal is gone must not stand in another one's way."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feed_world import FeedWorld, feed_world
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -48,6 +47,7 @@ from domain.messages import (
 )
 from domain.people import Person
 from runs import names
+from tests.workflows.feed_world import FeedWorld, feed_world
 from workers.worker import PASSED_THROUGH
 from workflows.approval import Approval
 from workflows.credit_ledger import CreditLedger

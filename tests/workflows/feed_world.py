@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from noting_deal import NotingDeal
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
@@ -35,6 +34,7 @@ from runs.calls import NoAnswer
 from runs.deals import Deals
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from tests.workflows.noting_deal import NotingDeal
 from workers.worker import workflow_runner
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed

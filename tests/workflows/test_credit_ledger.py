@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from feed_world import POLICY, FeedWorld, eventually
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -25,6 +24,7 @@ from domain.messages import CustomerChanged, LedgerNote
 from runs import names
 from runs.calls import NoAnswer
 from runs.ledgers import LedgerRefused, Ledgers
+from tests.workflows.feed_world import POLICY, FeedWorld, eventually
 
 D = Decimal
 

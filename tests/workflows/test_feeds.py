@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from feed_world import FeedWorld, eventually, told, unrouted, until, view
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
@@ -16,6 +15,7 @@ from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
 from dynamics.finance.records import Transaction
 from runs import names
+from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
 
 # Woken
 

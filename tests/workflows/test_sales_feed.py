@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
@@ -18,6 +17,7 @@ from dynamics.core.errors import Refused, System
 from dynamics.sales.records import Changes, OpportunityChange, QuoteChange
 from runs import names
 from runs.lookup import Lookup
+from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
 
 REQUESTED, APPROVED, NONE = 100000001, 100000003, 100000000
 DRAFT: dict[str, Any] = {"state": 0, "status": 1}
