@@ -335,7 +335,8 @@ class FinanceFeed(_Feed):
                 became = Became.UNROUTED
                 self._hand_out([unrouted_event(event, workflow.now(), "No deal of this order is to be found")])
             self._settle(entry, became)
-            self._told.add(key_of(event))
+            if became is not Became.FOREIGN:  # a sweep would find it, and must not pass it on again
+                self._told.add(key_of(event))
 
     async def _sweep(self) -> None:
         waiting = Digest()
