@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 
 from activities.signatures import FailureType
 from domain.feeds import Became
-from runs.calls import NoAnswer
+from runs.calls import NoAnswer, Rejected
 
 T = TypeVar("T")
 
@@ -76,8 +76,8 @@ async def told(call: Awaitable[bool]) -> Told:
     """
     try:
         return (Became.DELIVERED, "") if await call else (Became.NOBODY, "")
-    except RPCError as error:
-        return Became.UNROUTED, f"Temporal refused it: {error.message}"[:500]
+    except Rejected as error:
+        return Became.UNROUTED, error.detail[:500]
 
 
 async def side_by_side(groups: Iterable[Sequence[T]], work: Callable[[T], Awaitable[None]]) -> None:

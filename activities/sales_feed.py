@@ -28,6 +28,8 @@ from dynamics.sales.records import (
     Changes,
     OpportunityChange,
     OpportunityState,
+    OrderChange,
+    OrderState,
     QuoteChange,
     QuoteState,
     QuoteStatus,
@@ -130,6 +132,8 @@ class SalesFeedWork(FeedActivities):
     async def _cases(self, table: SalesTable, page: Changes) -> list[Case]:
         if table == "opportunity":
             return await self._opportunity_cases(page.opportunities)
+        if table == "salesorder":
+            return await self._order_cases(page.orders)
         await self._learn_units(page.quotes)
         cases = [self._case(quote, kind) for quote in page.quotes if (kind := _kind(quote)) is not None]
         return cases + await self._deleted(page.deleted)
@@ -143,6 +147,13 @@ class SalesFeedWork(FeedActivities):
         for quote in sorted(quotes, key=lambda quote: quote.revision):
             latest[quote.opportunity_id, quote.number] = quote
         return [self._case(quote, kinds[of]) for (of, _), quote in latest.items() if of is not None]
+
+    async def _order_cases(self, changed: Sequence[OrderChange]) -> list[Case]:
+        """Orders of Sales that were cancelled, as events of the quotes they were made from."""
+        cancelled = {each.quote_id for each in changed if each.state == OrderState.CANCELED and each.quote_id}
+        quotes = (await self._changes.now("quote", sorted(cancelled))).quotes
+        await self._learn_units(quotes)
+        return [self._case(quote, SalesEventKind.ORDER_CANCELLED) for quote in quotes]
 
     async def _deleted(self, ids: Sequence[UUID]) -> list[Case]:
         """A deleted quote can be read by nobody any more: the deal whose current revision it was is known by its id."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
 from pydantic import Field
 from temporalio import activity
 
 from domain.assessment import CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_ledger import CreditAnswer
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
@@ -25,18 +25,8 @@ from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import FinanceEvent, ReviewRequest, SignedMessage, VerifiedMessage
 from domain.record import Record
 
-
-class FailureType(StrEnum):
-    """The ``type`` of an ``ApplicationError`` an activity raises (the value of Q2CError of a parked deal)."""
-
-    TRANSIENT = "Transient"
-    THROTTLED = "Throttled"
-    UNKNOWN_OUTCOME = "UnknownOutcome"
-    REFUSED = "Refused"
-    CONFLICT = "Conflict"
-    NOT_FOUND = "NotFound"
-    UNAUTHORIZED = "Unauthorized"
-    CONTENT_CHANGED = "ContentChanged"
+FailureType = Cause
+"""The ``type`` of an ``ApplicationError`` an activity raises."""
 
 
 class QuoteRef(Record):

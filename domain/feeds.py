@@ -18,8 +18,8 @@ from domain.messages import FinanceEvent
 from domain.order_key import is_order_key
 from domain.record import Record
 
-SalesTable = Literal["quote", "opportunity"]
-SALES_TABLES: Final[tuple[SalesTable, ...]] = ("quote", "opportunity")
+SalesTable = Literal["quote", "opportunity", "salesorder"]
+SALES_TABLES: Final[tuple[SalesTable, ...]] = ("quote", "opportunity", "salesorder")
 """The tables of Sales whose changes are followed, each by one feed for all companies: a delta link is a table's."""
 
 FIRST_WAIT: Final = timedelta(seconds=2)

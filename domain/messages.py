@@ -30,6 +30,7 @@ class SalesEventKind(StrEnum):
     OPPORTUNITY_LOST = "opportunity_lost"
     OPPORTUNITY_REOPENED = "opportunity_reopened"
     DELETED = "deleted"
+    ORDER_CANCELLED = "order_cancelled"
 
 
 class SalesEvent(Record):

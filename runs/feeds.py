@@ -8,13 +8,13 @@ from uuid import UUID
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from domain.feeds import SALES_TABLES, FeedStart, Look, SalesTable
 from domain.messages import FinanceEvent
 from domain.record import Record
 from runs import names
-from runs.calls import NoAnswer, answer
+from runs.calls import answer, rejected
 
 
 class Feeds:
@@ -83,7 +83,4 @@ class Feeds:
         try:
             await answer(start)
         except RPCError as error:
-            # The server takes a bounded number of signals for one run; the next run, moments away, takes more.
-            if error.status is RPCStatusCode.INVALID_ARGUMENT and "signal" in error.message.lower():
-                raise NoAnswer("The feed takes nothing more at the moment. Try again in a moment.") from error
-            raise
+            raise rejected(error) from error

@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
 from domain.messages import CreditRecheck, CustomerChanged
 from runs import names
-from runs.calls import NoAnswer, answer
+from runs.calls import NoAnswer, tell
 from runs.lookup import Lookup
 
 PATIENCE = 20.0
@@ -129,7 +129,7 @@ class Ledgers:
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        return await self._signal(names.ledger_id(company, account), names.CUSTOMER_CHANGED, change)
+        return await tell(self._client, names.ledger_id(company, account), names.CUSTOMER_CHANGED, change)
 
     async def wake(self, deals: Mapping[str, str], nonce: str) -> list[str]:
         """Ask held deals to look at credit again.
@@ -149,7 +149,7 @@ class Ledgers:
         async def woken(deal_id: str, reason: str) -> bool:
             async with slots:
                 recheck = CreditRecheck(message_id=f"{nonce}/{deal_id}", reason=reason)
-                return await self._signal(deal_id, names.CREDIT_RECHECK, recheck)
+                return await tell(self._client, deal_id, names.CREDIT_RECHECK, recheck)
 
         told = await asyncio.gather(*(woken(deal_id, reason) for deal_id, reason in deals.items()))
         return [deal_id for deal_id, taken in zip(deals, told, strict=True) if not taken]
@@ -161,12 +161,3 @@ class Ledgers:
             NoAnswer: Temporal does not answer.
         """
         return await self._lookup.ended(deal_ids)
-
-    async def _signal(self, workflow_id: str, signal: str, message: CustomerChanged | CreditRecheck) -> bool:
-        try:
-            await answer(self._client.get_workflow_handle(workflow_id).signal(signal, message))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from runs import names
-from runs.calls import answer
+from runs import attributes, names, query
+from runs.attributes import Attribute
+from runs.calls import answer, listed
+from runs.query import Condition
 
 IN_ONE_QUERY = 40
 """Orders or quotes looked up in one query."""
@@ -24,12 +25,6 @@ AT_ONCE = 20
 """Runs described at the same time."""
 
 Status = WorkflowExecutionStatus
-_COMPANY = SearchAttributeKey.for_keyword("Q2CCompany")
-_QUOTE = SearchAttributeKey.for_keyword("Q2CQuote")
-_QUOTE_ID = SearchAttributeKey.for_keyword("Q2CQuoteId")
-_ORDER = SearchAttributeKey.for_keyword("Q2COrder")
-_STAGE = SearchAttributeKey.for_keyword("Q2CStage")
-_WAITING_FOR = SearchAttributeKey.for_keyword("Q2CWaitingFor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class Lookup:
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        return await self._by(_ORDER, orders, f" AND Q2CCompany = {quoted(company)}")
+        return await self._by(attributes.ORDER, orders, query.equals(attributes.COMPANY, company))
 
     async def of_quotes(self, company: str, numbers: Collection[str]) -> dict[str, Standing]:
         """Running deals by quote number.
@@ -79,7 +74,7 @@ class Lookup:
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        return await self._by(_QUOTE, numbers, f" AND Q2CCompany = {quoted(company)} AND ExecutionStatus = 'Running'")
+        return await self._by(attributes.QUOTE, numbers, query.equals(attributes.COMPANY, company), query.RUNNING)
 
     async def of_quote_ids(self, ids: Collection[str]) -> dict[str, Standing]:
         """Running deals by the id of their current revision in Sales (GUID, lower case).
@@ -87,7 +82,7 @@ class Lookup:
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        return await self._by(_QUOTE_ID, ids, " AND ExecutionStatus = 'Running'")
+        return await self._by(attributes.QUOTE_ID, ids, query.RUNNING)
 
     async def last_run(self, deal_id: str) -> LastRun | None:
         """How a deal's latest run stands; None where there is none any more.
@@ -122,37 +117,35 @@ class Lookup:
             if run is None or run.status not in (Status.RUNNING, Status.CONTINUED_AS_NEW)
         ]
 
-    async def _by(self, key: SearchAttributeKey[str], values: Iterable[str], more: str) -> dict[str, Standing]:
-        wanted = sorted({value for value in values if value.isprintable()})  # no other text can be in an attribute
+    async def _by(self, key: Attribute[str], values: Iterable[str], *more: Condition) -> dict[str, Standing]:
+        wanted = sorted(set(values))
         found: dict[str, Standing] = {}
         for start in range(0, len(wanted), IN_ONE_QUERY):
-            asked = ", ".join(quoted(value) for value in wanted[start : start + IN_ONE_QUERY])
-            query = f"WorkflowType = '{names.QUOTE_TO_CASH}' AND {key.name} IN ({asked}){more}"
-            # The run a deal went on from is listed as well, and so are earlier deals of a quote: the last one counts.
-            listed = [run for run in await answer(self._listed(query)) if run.status is not Status.CONTINUED_AS_NEW]
-            for run in sorted(listed, key=lambda run: (run.status is Status.RUNNING, run.start_time)):
-                value = run.typed_search_attributes.get(key)
-                if value is not None:
-                    found[value] = _standing(run)
+            among = query.among(key, wanted[start : start + IN_ONE_QUERY])
+            asked = query.all_of(query.of_type(names.QUOTE_TO_CASH), among, query.LATEST, *more)
+            runs = [run async for run in listed(self._client, asked)]
+            # Earlier deals of the same quote are listed as well: the one that runs counts, or else the last one.
+            for run in sorted(runs, key=lambda run: (run.status is Status.RUNNING, run.start_time)):
+                standing = _standing(run)
+                if standing is not None:
+                    found[key.of(run) or ""] = standing
         return found
 
-    async def _listed(self, query: str) -> list[WorkflowExecution]:
-        return [run async for run in self._client.list_workflows(query)]
 
-
-def _standing(run: WorkflowExecution) -> Standing:
-    shown = run.typed_search_attributes
-    return Standing(
-        deal_id=run.id,
-        status=run.status or Status.RUNNING,
-        company=shown.get(_COMPANY) or "",
-        quote_number=shown.get(_QUOTE) or "",
-        quote_id=shown.get(_QUOTE_ID) or "",
-        stage=shown.get(_STAGE) or "",
-        waiting_for=shown.get(_WAITING_FOR) or "",
-    )
-
-
-def quoted(value: str) -> str:
-    """A text as a literal of a visibility query."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def _standing(run: WorkflowExecution) -> Standing | None:
+    """A deal as the list shows it; None where the run is none of ours, though it says so."""
+    try:
+        company, quote_number = names.parse_deal_id(run.id)
+        if attributes.COMPANY.of(run) != company:
+            return None
+        return Standing(
+            deal_id=run.id,
+            status=run.status or Status.RUNNING,
+            company=company,
+            quote_number=quote_number,
+            quote_id=attributes.QUOTE_ID.of(run) or "",
+            stage=attributes.STAGE.of(run) or "",
+            waiting_for=attributes.WAITING_FOR.of(run) or "",
+        )
+    except ValueError:
+        return None

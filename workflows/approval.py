@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.money import format_money
     from runs import attributes, names
     from workflows.proof import verify
+    from workflows.published import Published
 
 
 @workflow.defn(name=names.APPROVAL)
@@ -46,7 +47,7 @@ class Approval:
         self._outcomes: dict[str, Outcome] = {}
         self._refused: list[str] = []
         self._superseded: Supersede | None = None
-        self._published = attributes.Published()
+        self._published = Published()
 
     @workflow.run
     async def run(self, request: ApprovalRequest) -> ApprovalState:
@@ -234,10 +235,10 @@ class Approval:
                 attributes.COMPANY: request.company,
                 attributes.QUOTE: request.quote_number,
                 attributes.CUSTOMER: request.customer_account,
-                attributes.AMOUNT: attributes.amount(request.total),
+                attributes.AMOUNT: request.total,
                 attributes.WAITING_FOR: "approval" if running else "none",
                 attributes.APPROVERS: sorted({p.oid for step in pending for p in step.assignees}) or None,
-                attributes.DEADLINE: attributes.at(self._next_deadline()) if running else None,
+                attributes.DEADLINE: self._next_deadline() if running else None,
             }
         )
         workflow.set_current_details(self._details(pending))

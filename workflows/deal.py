@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.people import SYSTEM, Person
     from domain.views import DealView, Explanation, ParkedStep, TimelineEntry
     from runs import attributes, names
+    from workflows.published import Published
     from workflows.steps import LOOK_AGAIN, NORMAL, SUGGESTIONS, WAIT_FOR, Argument, attempt, cause_of
 
 
@@ -69,7 +70,7 @@ class Deal:
         self._timeline = [TimelineEntry.model_validate(entry) for entry in checkpoint.get("timeline", [])]
         self._outcomes = {o["message_id"]: Outcome.model_validate(o) for o in checkpoint.get("outcomes", [])}
         self._tally: dict[str, int] = dict(checkpoint.get("tally", {}))
-        self._published = attributes.Published()
+        self._published = Published()
         self._resolution: VerifiedMessage | None = None
         self._recheck = False
         workflow.set_current_details(explain.details(self._state))
@@ -235,7 +236,7 @@ class Deal:
                 attributes.QUOTE_ID: state.quote_id,
                 attributes.WAITING_FOR: str(now.waiting_for),
                 attributes.CUSTOMER: found.customer_account if found and found.customer_account else None,
-                attributes.AMOUNT: attributes.amount(found.total) if found else None,
+                attributes.AMOUNT: found.total if found else None,
                 attributes.ORDER: state.order_number or None,
                 attributes.ERROR: error,
             }

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.signatures import FeedActivities, LookAtSales, ReadSales, RouteFinance, SweepFinance
     from domain.digest import Digest
     from domain.feeds import (
+        SALES_TABLES,
         Became,
         FeedCursor,
         FeedStart,
@@ -218,7 +219,7 @@ class SalesFeed(_Feed):
         """Make the state before the first report is taken."""
         super().__init__(start)
         cursor = start.cursor or FeedCursor()
-        self._table: SalesTable = "opportunity" if start.of == "opportunity" else "quote"
+        self._table: SalesTable = next((table for table in SALES_TABLES if table == start.of), SALES_TABLES[0])
         self._link = cursor.link
         self._anew = cursor.anew
 

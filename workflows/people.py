@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from decimal import Decimal
 
     from domain import facts
-    from domain.approvals import ApprovalStatus
     from domain.assessment import CreditStatus
     from domain.credit import ReleaseToken
     from domain.facts import Fact
@@ -27,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         VerifiedMessage,
     )
     from domain.people import Person
+    from domain.refusals import LATE, Refusal
     from runs import names
     from workflows.deal import KEPT, Deal
     from workflows.proof import verify
@@ -80,7 +80,7 @@ class Hearing(Deal):
             return self._refuse(said, person, "UNAUTHENTICATED", said.refused)
         if said.name == names.DECIDE:
             ended = self._state.approvals[-1] if self._state.approvals else None
-            code = _LATE.get(ended.status, "ALREADY_DECIDED") if ended else "NOT_ASSIGNED"
+            code: str = LATE.get(ended.status, Refusal.ALREADY_DECIDED) if ended else Refusal.NOT_ASSIGNED
             return self._refuse(said, person, code, ended.text if ended else "no approval was asked")
         try:
             name = CommandName(said.name)
@@ -160,7 +160,7 @@ class Hearing(Deal):
         except (ValueError, ArithmeticError) as error:
             return put(
                 facts.Refused(
-                    message_id=said.message_id, what="credit_release", code="BAD_ARGUMENTS", detail=str(error)
+                    message_id=said.message_id, what="credit_release", code=Refusal.BAD_ARGUMENT, detail=str(error)
                 )
             )
         return put(facts.CreditReleased(release=release))
@@ -174,13 +174,6 @@ class _Command:
 
     def __call__(self, fact: Fact) -> str:
         return self._case._apply(fact, event_id=self._message_id, actor=self._person)
-
-
-_LATE = {
-    ApprovalStatus.EXPIRED: "EXPIRED",
-    ApprovalStatus.SUPERSEDED: "SUPERSEDED",
-    ApprovalStatus.WITHDRAWN: "WITHDRAWN",
-}
 
 
 def _moment(text: str) -> datetime:

@@ -53,6 +53,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.money import format_money
     from domain.people import SYSTEM, Person
+    from domain.refusals import Refusal
     from domain.views import DealView, Ending
     from runs import names
     from workflows.approval import Approval
@@ -565,11 +566,14 @@ _SALES_FACTS: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.CANCELLED: lambda e: facts.QuoteCancelled(reason="the quote was closed as cancelled in Sales"),
     SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="withdrawn in Sales"),
     SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
-    SalesEventKind.OPPORTUNITY_REOPENED: lambda e: facts.Refused(
-        message_id=e.event_id, what=e.kind, code="REOPENED", detail="the opportunity was reopened in Sales"
-    ),
+    SalesEventKind.OPPORTUNITY_REOPENED: lambda e: _written_down(e, "the opportunity was reopened in Sales"),
+    SalesEventKind.ORDER_CANCELLED: lambda e: _written_down(e, "the order was cancelled in Sales"),
     SalesEventKind.DELETED: lambda e: facts.QuoteCancelled(reason="the quote was deleted in Sales"),
 }
+
+
+def _written_down(event: SalesEvent, what: str) -> Fact:
+    return facts.Refused(message_id=event.event_id, what=event.kind, code=Refusal.ILLEGAL_TRANSITION, detail=what)
 
 
 def _finance_fact(event: FinanceEvent) -> Fact | None:

@@ -7,7 +7,8 @@ table and takes no filter; it lives for seven days by default.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from dynamics.core.batch import Read
@@ -15,10 +16,9 @@ from dynamics.core.errors import NotFound, Refused, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import ODataClient, Row
 from dynamics.core.rows import ReadRow
-from dynamics.sales.records import Changes, OpportunityChange, QuoteChange
+from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 
-R = TypeVar("R", bound=ReadRow)
-Table = Literal["quote", "opportunity"]
+Table = Literal["quote", "opportunity", "salesorder"]
 
 PAGE_ROWS = 500
 """Rows of one page of changes."""
@@ -29,10 +29,27 @@ _QUOTE_COLUMNS = (
     "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
     "_opportunityid_value,_owningbusinessunit_value,_modifiedby_value,modifiedon,closedon"
 )
-_OPPORTUNITY_COLUMNS = "opportunityid,statecode,_modifiedby_value,modifiedon"
 _CLOSING_COLUMNS = "activityid,_opportunityid_value,createdon"
-_ENTITY_SETS: dict[Table, str] = {"quote": "quotes", "opportunity": "opportunities"}
-_COLUMNS: dict[Table, str] = {"quote": _QUOTE_COLUMNS, "opportunity": _OPPORTUNITY_COLUMNS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracked:
+    """A table whose changes are read."""
+
+    entity_set: str
+    columns: str
+    row: type[ReadRow]
+    field: str
+    """Where its rows stand in `Changes`."""
+
+
+_TRACKED: dict[Table, _Tracked] = {
+    "quote": _Tracked("quotes", _QUOTE_COLUMNS, QuoteChange, "quotes"),
+    "opportunity": _Tracked(
+        "opportunities", "opportunityid,statecode,_modifiedby_value,modifiedon", OpportunityChange, "opportunities"
+    ),
+    "salesorder": _Tracked("salesorders", "salesorderid,statecode,_quoteid_value", OrderChange, "orders"),
+}
 
 
 class SalesChanges:
@@ -58,7 +75,9 @@ class SalesChanges:
             ValueError: a link to another origin.
         """
         prefer = f"odata.track-changes,odata.maxpagesize={self._page_rows}"
-        page = await self._odata.page(link or query(_ENTITY_SETS[table], select=_COLUMNS[table]), prefer=prefer)
+        page = await self._odata.page(
+            link or query(_TRACKED[table].entity_set, select=_TRACKED[table].columns), prefer=prefer
+        )
         deleted = tuple(UUID(str(row["id"])) for row in page.rows if row.get("reason") == "deleted")
         rows = [row for row in page.rows if row.get("reason") != "deleted"]
         links = {"next_link": page.next_link, "delta_link": page.delta_link}
@@ -71,7 +90,8 @@ class SalesChanges:
             table: Its logical name.
             ids: At most 1,000.
         """
-        paths = [query(key(_ENTITY_SETS[table], each), select=_COLUMNS[table]) for each in ids]
+        of = _TRACKED[table]
+        paths = [query(key(of.entity_set, each), select=of.columns) for each in ids]
         answers = await self._odata.batch([Read(path) for path in paths]) if paths else []
         missing = [isinstance(answer.error, NotFound) for answer in answers]
         return _changes(
@@ -108,19 +128,12 @@ class SalesChanges:
 
 
 def _changes(table: Table, rows: Sequence[Row], deleted: tuple[UUID, ...]) -> Changes:
-    quotes: list[QuoteChange] = []
-    opportunities: list[OpportunityChange] = []
+    of = _TRACKED[table]
+    read: list[ReadRow] = []
     unreadable: dict[str, str] = {}
     for row in rows:
         try:
-            if table == "quote":
-                quotes.append(_read(QuoteChange, row, table))
-            else:
-                opportunities.append(_read(OpportunityChange, row, table))
+            read.append(of.row.read(row, system=System.DATAVERSE, operation=f"changes of {table}"))
         except Refused as refusal:
             unreadable[str(row.get(f"{table}id", ""))] = refusal.message
-    return Changes(quotes=tuple(quotes), opportunities=tuple(opportunities), deleted=deleted, unreadable=unreadable)
-
-
-def _read(kind: type[R], row: Row, table: str) -> R:
-    return kind.read(row, system=System.DATAVERSE, operation=f"changes of {table}")
+    return Changes.model_validate({of.field: tuple(read), "deleted": deleted, "unreadable": unreadable})

@@ -304,11 +304,20 @@ class OpportunityChange(ReadRow):
     modified_on: datetime | None = Field(None, alias="modifiedon")
 
 
+class OrderChange(ReadRow):
+    """A salesorder that changed, as change tracking tells it."""
+
+    id: UUID = Field(alias="salesorderid")
+    state: int = Field(alias="statecode", description="OrderState")
+    quote_id: UUID | None = Field(None, alias="_quoteid_value")
+
+
 class Changes(ReadRow):
-    """One page of changes to a table: quotes or opportunities."""
+    """One page of changes to a table: quotes, opportunities or salesorders."""
 
     quotes: tuple[QuoteChange, ...] = ()
     opportunities: tuple[OpportunityChange, ...] = ()
+    orders: tuple[OrderChange, ...] = ()
     deleted: tuple[UUID, ...]
     unreadable: dict[str, str] = Field(default_factory=dict, description="Why a row was not understood, by its id")
     next_link: str | None = Field(None, description="More of this sweep; None on the last page")

@@ -28,7 +28,7 @@ from domain.order_key import order_key
 from dynamics.finance.client import Finance
 from dynamics.finance.records import PostedInvoice, Slip, Sweep, Transaction
 from dynamics.sales.changes import SalesChanges
-from dynamics.sales.records import Changes, OpportunityChange, QuoteChange
+from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
 from runs.calls import NoAnswer
 from runs.deals import Deals
@@ -93,7 +93,7 @@ class ScriptedSales:
 
     pages: list[Changes] = field(default_factory=list)
     quotes: dict[UUID, QuoteChange] = field(default_factory=dict)
-    opportunities: dict[UUID, OpportunityChange] = field(default_factory=dict)
+    others: dict[UUID, OpportunityChange | OrderChange] = field(default_factory=dict)
     closings: dict[UUID, UUID] = field(default_factory=dict)
     links: list[str | None] = field(default_factory=list)
     refuse: list[Exception] = field(default_factory=list)
@@ -109,10 +109,11 @@ class ScriptedSales:
         return self.pages[at].model_copy(update={"delta_link" if last else "next_link": f"page-{at + 1}"})
 
     async def now(self, table: str, ids: Sequence[UUID]) -> Changes:
-        records: dict[UUID, Any] = self.quotes if table == "quote" else self.opportunities
+        records: dict[UUID, Any] = self.quotes if table == "quote" else self.others
         found = tuple(records[each] for each in ids if each in records)
         gone = tuple(each for each in ids if each not in records)
-        return Changes(deleted=gone, **{"quotes" if table == "quote" else "opportunities": found})
+        fields = {"quote": "quotes", "opportunity": "opportunities", "salesorder": "orders"}
+        return Changes(deleted=gone, **{fields[table]: found})
 
     async def quotes_of(self, ids: Sequence[UUID]) -> tuple[QuoteChange, ...]:
         return tuple(quote for quote in self.quotes.values() if quote.opportunity_id in ids)
@@ -132,13 +133,13 @@ class CountingDeals(Deals):
         self.fail_after: int | None = None
         self.real = True
 
-    async def _start(self, event: SalesEvent) -> None:
-        await self._counted(event.event_id, super()._start(event))
+    async def tell(self, event: SalesEvent) -> bool:
+        return await self._counted(event.event_id, super().tell(event))
 
-    async def _signal(self, workflow_id: str, signal: str, event: SalesEvent | FinanceEvent) -> bool:
-        return await self._counted(event.event_id, super()._signal(workflow_id, signal, event)) is not False
+    async def tell_finance(self, deal_id: str, event: FinanceEvent) -> bool:
+        return await self._counted(event.event_id, super().tell_finance(deal_id, event))
 
-    async def _counted(self, event_id: str, call: Coroutine[Any, Any, Any]) -> Any:
+    async def _counted(self, event_id: str, call: Coroutine[Any, Any, bool]) -> bool:
         if self.fail_after is not None and len(self.told) >= self.fail_after:
             call.close()
             raise NoAnswer
@@ -149,10 +150,11 @@ class CountingDeals(Deals):
             if self.real:
                 taken = await call
             else:
-                taken = call.close()
+                call.close()
+                taken = True
         finally:
             self.at_once -= 1
-        if taken is not False:
+        if taken:
             self.told.append(event_id)
         return taken
 

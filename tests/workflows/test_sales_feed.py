@@ -14,7 +14,7 @@ from activities.sales_feed import SalesFeedWork
 from activities.signatures import ReadSales
 from domain.feeds import Look
 from dynamics.core.errors import Refused, System
-from dynamics.sales.records import Changes, OpportunityChange, QuoteChange
+from dynamics.sales.records import Changes, OpportunityChange, OrderChange, OrderState, QuoteChange
 from runs import names
 from runs.lookup import Lookup
 from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
@@ -248,6 +248,20 @@ async def test_a_lost_opportunity_reaches_its_deals_and_one_reopened_too(
     assert (await told(deals[lost]))[0].endswith("/opportunity_lost")
     assert await told(deals[reopened]) == [f"dv/quote/{quotes[reopened].id}/0/opportunity_reopened/{closing}"]
     assert await told(deals[always_open]) == []
+
+
+async def test_an_order_cancelled_in_sales_reaches_its_deal(feeds: FeedWorld, environment: WorkflowEnvironment) -> None:
+    cancelled, going = feeds.quote(**WON), feeds.quote(**WON)
+    deal = await feeds.deal(cancelled.number, quote_id=cancelled.id, stage="fulfilment", waits="shipment")
+    feed = await seen_once(feeds, table="salesorder")
+    orders = (
+        OrderChange(id=uuid4(), state=OrderState.CANCELED, quote_id=cancelled.id),
+        OrderChange(id=uuid4(), state=OrderState.SUBMITTED, quote_id=going.id),
+        OrderChange(id=uuid4(), state=OrderState.CANCELED),
+    )
+    await sweep(feeds, environment, feed, Changes(orders=orders, deleted=()))
+    assert await eventually(lambda: told(deal)) == [f"dv/quote/{cancelled.id}/0/order_cancelled"]
+    assert (await view(feed)).tally == {"received": 1, "delivered": 1}
 
 
 # For a person

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
@@ -20,7 +20,7 @@ from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, R
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
-from runs import names
+from runs import attributes, names
 
 
 def claims(message: SignedMessage) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Scene(Record):
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
-class StandInCase:
+class StandInDeal:
     @workflow.init
     def __init__(self, start: DealStart) -> None:
         self.scene = Scene.model_validate(start.checkpoint) if start.checkpoint else None
@@ -173,8 +173,8 @@ class StandInApproval:
         asked = [p.oid for step in self.steps if step.status is StepStatus.PENDING for p in step.assignees]
         workflow.upsert_search_attributes(
             [
-                SearchAttributeKey.for_keyword_list("Q2CApprovers").value_set(asked),
-                SearchAttributeKey.for_keyword("Q2CCompany").value_set(self.request.company),
+                attributes.APPROVERS.update(asked),
+                attributes.COMPANY.update(self.request.company),
             ]
         )
 
@@ -269,7 +269,7 @@ class StandInReview:
 
 
 WORKFLOWS = [
-    StandInCase,
+    StandInDeal,
     StandInApproval,
     StandInLedger,
     StandInSalesFeed,

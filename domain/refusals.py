@@ -1,0 +1,359 @@
+"""Every code with which something is refused or reported as wrong: each once, with what a person needs to know.
+
+The codes are for programs and stay as they are; the sentences are for people and may be improved at any time.
+Source of the codes of decisions and commands: lifecycle, events and messages.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from domain.approvals import ApprovalStatus
+
+
+class FixedBy(StrEnum):
+    """Whose it is to do something about a refusal."""
+
+    CALLER = "caller"
+    """Whoever sent it: the program or the page, by sending it right."""
+    REP = "rep"
+    APPROVER = "approver"
+    CREDIT_MANAGER = "credit manager"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+    NOBODY = "nobody"
+    """It is settled, or passes by itself."""
+
+
+class Refusal(StrEnum):
+    """A code, with its HTTP status, whose it is to fix, and its sentence.
+
+    Attributes:
+        status: HTTP status of an answer that carries the code.
+        fixed_by: whose it is to do something about it.
+        sentence: what happened and what to do, for the person who is refused.
+    """
+
+    status: int
+    fixed_by: FixedBy
+    sentence: str
+
+    def __new__(cls, code: str, status: int, fixed_by: FixedBy, sentence: str) -> Refusal:
+        """Make a member: the code is its value, the rest its attributes."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status, member.fixed_by, member.sentence = status, fixed_by, sentence
+        return member
+
+    @classmethod
+    def of(cls, code: str) -> Refusal | None:
+        """The refusal of a code; None for one that this version does not know."""
+        return cls.__members__.get(code)
+
+    # Decisions of approvers
+
+    REQUESTER_CANNOT_APPROVE = (
+        "REQUESTER_CANNOT_APPROVE",
+        403,
+        FixedBy.APPROVER,
+        "You asked for this approval, so someone else has to decide it.",
+    )
+    NOT_ASSIGNED = (
+        "NOT_ASSIGNED",
+        403,
+        FixedBy.APPROVER,
+        "This step is not assigned to you. The request shows who is asked.",
+    )
+    NO_AUTHORITY = (
+        "NO_AUTHORITY",
+        403,
+        FixedBy.ADMINISTRATOR,
+        "Your roles do not allow this for this company. Ask an administrator for the role if it is your job.",
+    )
+    UNAUTHENTICATED = (
+        "UNAUTHENTICATED",
+        401,
+        FixedBy.CALLER,
+        "It could not be proved that this comes from you. Sign in again and repeat it.",
+    )
+    ALREADY_DECIDED = ("ALREADY_DECIDED", 409, FixedBy.NOBODY, "This was already decided; nothing changed.")
+    EXPIRED = (
+        "EXPIRED",
+        409,
+        FixedBy.REP,
+        "This has expired; nothing changed. The rep has to revise the quote and submit it again.",
+    )
+    WITHDRAWN = ("WITHDRAWN", 409, FixedBy.NOBODY, "The request was withdrawn; nothing changed.")
+    SUPERSEDED = (
+        "SUPERSEDED",
+        409,
+        FixedBy.NOBODY,
+        "The quote changed after this request was made, so the request no longer counts; nothing changed. "
+        "The deal shows what comes next.",
+    )
+    SEEN_HASH_MISMATCH = (
+        "SEEN_HASH_MISMATCH",
+        409,
+        FixedBy.APPROVER,
+        "The quote changed after this page was shown to you. Read it again before you decide.",
+    )
+    COMMENT_REQUIRED = ("COMMENT_REQUIRED", 400, FixedBy.APPROVER, "This step needs a comment: say why.")
+    BAD_DECISION = (
+        "BAD_DECISION",
+        400,
+        FixedBy.CALLER,
+        "The decision has to be approve or reject, and the step one of this request.",
+    )
+
+    # Commands and events
+
+    REQUESTER_CANNOT_RELEASE = (
+        "REQUESTER_CANNOT_RELEASE",
+        403,
+        FixedBy.CREDIT_MANAGER,
+        "This deal is your own, so someone else has to release its credit hold.",
+    )
+    UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
+    CANNOT_SKIP = (
+        "CANNOT_SKIP",
+        409,
+        FixedBy.OPERATOR,
+        "This step cannot be skipped. Retry it, or abort the deal.",
+    )
+    NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
+    NOT_PARKED = ("NOT_PARKED", 409, FixedBy.NOBODY, "No step of this deal is parked any more; nothing changed.")
+    ILLEGAL_TRANSITION = (
+        "ILLEGAL_TRANSITION",
+        409,
+        FixedBy.NOBODY,
+        "The deal is not at a point where this can be done; nothing changed.",
+    )
+    TERMINAL = ("TERMINAL", 409, FixedBy.NOBODY, "The deal has ended; nothing changed.")
+    STALE = ("STALE", 409, FixedBy.NOBODY, "The deal already knows something newer; nothing changed.")
+    DUPLICATE = ("DUPLICATE", 409, FixedBy.NOBODY, "This was received before and counts once.")
+    HASH_MISMATCH = (
+        "HASH_MISMATCH",
+        409,
+        FixedBy.REP,
+        "The accepted quote is not what was approved. Restore the approved content, or revise and submit the quote.",
+    )
+
+    # What is wrong with a quote
+
+    NO_LINES = ("NO_LINES", 422, FixedBy.REP, "The quote has no lines. Add at least one product.")
+    MORE_PROBLEMS = (
+        "MORE_PROBLEMS",
+        422,
+        FixedBy.REP,
+        "There are more problems. Correct those listed and submit again to see the rest.",
+    )
+    TOO_MANY_LINES = ("TOO_MANY_LINES", 422, FixedBy.REP, "The quote has too many lines. Split it into several quotes.")
+    DUPLICATE_LINE = (
+        "DUPLICATE_LINE",
+        422,
+        FixedBy.REP,
+        "Two lines have the same number. Give every line its own number.",
+    )
+    BAD_QTY = (
+        "BAD_QTY",
+        422,
+        FixedBy.REP,
+        "A quantity is not possible. Enter one above 0 that the unit allows.",
+    )
+    NO_PRICE = ("NO_PRICE", 422, FixedBy.REP, "A line has no usable price. Choose a price list or enter a price.")
+    BAD_DISCOUNT = (
+        "BAD_DISCOUNT",
+        422,
+        FixedBy.REP,
+        "A discount is not possible. Enter one between 0 and the amount of the line.",
+    )
+    BAD_AMOUNT = (
+        "BAD_AMOUNT",
+        422,
+        FixedBy.REP,
+        "An amount has more decimals than its currency. Recalculate the quote.",
+    )
+    TOTALS_DIFFER = (
+        "TOTALS_DIFFER",
+        422,
+        FixedBy.REP,
+        "The totals do not match the lines. Recalculate the quote and submit it again.",
+    )
+    TEXT_TOO_LONG = ("TEXT_TOO_LONG", 422, FixedBy.REP, "A text is too long for Finance. Shorten it.")
+    CURRENCY_MISMATCH = (
+        "CURRENCY_MISMATCH",
+        422,
+        FixedBy.REP,
+        "Quote, price list and customer do not have the same currency. Create the quote in the customer's currency.",
+    )
+    CUSTOMER_UNMAPPED = (
+        "CUSTOMER_UNMAPPED",
+        422,
+        FixedBy.REP,
+        "Finance does not know the customer. Create the customer there, or correct the account number in Sales.",
+    )
+    CUSTOMER_BLOCKED = (
+        "CUSTOMER_BLOCKED",
+        422,
+        FixedBy.CREDIT_MANAGER,
+        "The customer is on hold in Finance. Ask the credit manager to lift the hold.",
+    )
+    ITEM_NOT_RELEASED = (
+        "ITEM_NOT_RELEASED",
+        422,
+        FixedBy.REP,
+        "A product is not released for sale in this company. Have it released, or choose another product.",
+    )
+    UNIT_MISMATCH = (
+        "UNIT_MISMATCH",
+        422,
+        FixedBy.REP,
+        "A line's unit is not the one Finance sells the product in. Choose that unit.",
+    )
+    UNMAPPED_PAYMENT_TERM = (
+        "UNMAPPED_PAYMENT_TERM",
+        422,
+        FixedBy.OPERATOR,
+        "The payment terms have no counterpart in Finance. Choose other terms, or have them added to the entity map.",
+    )
+
+    # Why credit is refused
+
+    NO_CREDIT = ("NO_CREDIT", 409, FixedBy.CREDIT_MANAGER, "The customer has no credit limit in Finance.")
+    OVER_LIMIT = ("OVER_LIMIT", 409, FixedBy.CREDIT_MANAGER, "The order would exceed the customer's credit limit.")
+    LIMIT_EXPIRED = ("LIMIT_EXPIRED", 409, FixedBy.CREDIT_MANAGER, "The customer's credit limit has expired.")
+    OVERDUE = ("OVERDUE", 409, FixedBy.CREDIT_MANAGER, "An invoice of the customer has been overdue for too long.")
+    OVERDUE_AMOUNT = ("OVERDUE_AMOUNT", 409, FixedBy.CREDIT_MANAGER, "Too much of what the customer owes is overdue.")
+    ORDER_TOO_LARGE = (
+        "ORDER_TOO_LARGE",
+        409,
+        FixedBy.CREDIT_MANAGER,
+        "The order is larger than the policy allows without a release.",
+    )
+
+    # Exceptions: facts that cannot be undone, for a person to settle
+
+    NOT_SUBMITTED = (
+        "NOT_SUBMITTED",
+        409,
+        FixedBy.REP,
+        "The quote went on in Sales without having been submitted for approval; nothing is ordered. "
+        "Revise the quote and submit it.",
+    )
+    ACTIVATED_WITHOUT_APPROVAL = (
+        "ACTIVATED_WITHOUT_APPROVAL",
+        409,
+        FixedBy.REP,
+        "The quote was activated before it was approved. It is ordered only after the approval.",
+    )
+    ACCEPTED_WITHOUT_APPROVAL = (
+        "ACCEPTED_WITHOUT_APPROVAL",
+        409,
+        FixedBy.REP,
+        "The quote was won before it was approved. It is ordered only after the approval.",
+    )
+    ACCEPTED_AFTER_EXPIRY = (
+        "ACCEPTED_AFTER_EXPIRY",
+        409,
+        FixedBy.REP,
+        "The quote was accepted after it had expired; nothing is ordered. Revise the quote and submit it.",
+    )
+    BELOW_SHIPPED = (
+        "BELOW_SHIPPED",
+        409,
+        FixedBy.REP,
+        "A line cannot be reduced below what was shipped. Goods come back by a return order.",
+    )
+    OVER_DELIVERY = (
+        "OVER_DELIVERY",
+        409,
+        FixedBy.OPERATOR,
+        "Finance shipped more than was ordered. Agree with the customer, then correct the order or take goods back.",
+    )
+    OVER_INVOICED = (
+        "OVER_INVOICED",
+        409,
+        FixedBy.OPERATOR,
+        "Finance invoiced more than was shipped. Post the missing packing slip, or a credit note.",
+    )
+    OVER_RETURN = (
+        "OVER_RETURN",
+        409,
+        FixedBy.OPERATOR,
+        "Finance took back more than was shipped. Correct the return in Finance.",
+    )
+    OVER_CREDITED = (
+        "OVER_CREDITED",
+        409,
+        FixedBy.OPERATOR,
+        "Finance credited more than was invoiced. Correct the credit note in Finance.",
+    )
+
+    # Requests to pages, API and intake
+
+    BAD_ARGUMENT = ("BAD_ARGUMENT", 400, FixedBy.CALLER, "Something in the request is not valid.")
+    MALFORMED = ("MALFORMED", 400, FixedBy.OPERATOR, "The report cannot be understood.")
+    SIGN_IN_LOST = (
+        "SIGN_IN_LOST",
+        400,
+        FixedBy.CALLER,
+        "This sign-in cannot be completed. Go back to the start page and sign in again.",
+    )
+    SIGNED_OUT = (
+        "SIGNED_OUT",
+        401,
+        FixedBy.CALLER,
+        "You are no longer signed in, so nothing was recorded. Sign in and repeat it.",
+    )
+    SIGN_IN_REFUSED = ("SIGN_IN_REFUSED", 403, FixedBy.ADMINISTRATOR, "Entra ID refused the sign-in.")
+    FORGED_FORM = (
+        "FORGED_FORM",
+        403,
+        FixedBy.CALLER,
+        "This form is not from your session, so nothing was recorded. Load the page again.",
+    )
+    NOT_FOUND = ("NOT_FOUND", 404, FixedBy.CALLER, "There is nothing at this address.")
+    METHOD_NOT_ALLOWED = ("METHOD_NOT_ALLOWED", 405, FixedBy.CALLER, "This address does not take this method.")
+    TOO_LARGE = ("TOO_LARGE", 413, FixedBy.CALLER, "The request is larger than one megabyte.")
+    TOO_MANY_REQUESTS = (
+        "TOO_MANY_REQUESTS",
+        429,
+        FixedBy.CALLER,
+        "Too many messages in a short time, so this one was not recorded. Wait a moment and send it again.",
+    )
+    INTERNAL = ("INTERNAL", 500, FixedBy.OPERATOR, "Something went wrong here. It is in the log.")
+    QUERY_FAILED = (
+        "QUERY_FAILED",
+        502,
+        FixedBy.OPERATOR,
+        "What runs under this number cannot be read. An operator finds it in Temporal Web.",
+    )
+    TEMPORAL_UNAVAILABLE = (
+        "TEMPORAL_UNAVAILABLE",
+        503,
+        FixedBy.OPERATOR,
+        "Temporal does not respond. Try again in a moment.",
+    )
+    ENTRA_UNAVAILABLE = (
+        "ENTRA_UNAVAILABLE",
+        503,
+        FixedBy.OPERATOR,
+        "Entra ID does not respond, so nobody can sign in. Try again in a moment.",
+    )
+
+
+LATE: Final[dict[ApprovalStatus, Refusal]] = {
+    ApprovalStatus.COMPLETED: Refusal.ALREADY_DECIDED,
+    ApprovalStatus.REJECTED: Refusal.ALREADY_DECIDED,
+    ApprovalStatus.EXPIRED: Refusal.EXPIRED,
+    ApprovalStatus.WITHDRAWN: Refusal.WITHDRAWN,
+    ApprovalStatus.SUPERSEDED: Refusal.SUPERSEDED,
+}
+"""What a decision is told that comes after its request has ended."""
+
+
+def sentence_of(code: str) -> str:
+    """The sentence of a code; of one this version does not know, that nothing changed."""
+    known = Refusal.of(code)
+    return known.sentence if known else "This was refused; nothing changed."
