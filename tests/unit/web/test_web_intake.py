@@ -351,7 +351,7 @@ async def test_a_deal_is_looked_up_once(
     async def fail(*_: object) -> str:
         raise AssertionError("looked up again")
 
-    monkeypatch.setattr("runs.deals.Deals.of_orders", fail)
+    monkeypatch.setattr("runs.lookup.Lookup.of_orders", fail)
     fields |= {"InvoiceId": "INV-42"}
     assert (await event(http, business_event("SalesInvoicePostedBusinessEvent", **fields))).status_code == 202
     assert len(await handle.query("received")) == 2
