@@ -16,11 +16,21 @@ from temporalio import activity
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
-from domain.digest import Digest
-from domain.feeds import Became, DocumentKind, Unrouted, key_of, may_be_ours, unrouted_event
+from domain.digest import MOST, Digest
+from domain.feeds import (
+    MOST_BYTES,
+    MOST_UNROUTED,
+    Became,
+    DocumentKind,
+    Unrouted,
+    key_of,
+    may_be_ours,
+    unrouted_event,
+)
 from domain.messages import FinanceEvent, FinanceEventKind, ShippedLine
 from domain.order_key import is_order_key
 from domain.policy import Policy
+from domain.views import Stage
 from dynamics.finance.client import Finance
 from dynamics.finance.records import Sweep
 from runs.calls import answer
@@ -34,8 +44,13 @@ One dated further back than that is found by its deal's own daily look at Financ
 """
 PASSED_ON_AT_ONCE = 1_000
 """Documents one activity passes on; where there are more, the feed sweeps again at once."""
+LOOKED_UP_AT_ONCE = 2_000
+"""Documents whose deals are looked up before the first of them are passed on."""
 HANDED_BACK = 200
 """Documents one activity hands back to wait in the feed; the next sweep finds the others again."""
+DEALS_OF_A_CUSTOMER = 200
+"""Deals told of an invoice that names no order; each reads its own invoices."""
+_AFTER_ORDER = (Stage.FULFILMENT, Stage.INVOICE, Stage.PAYMENT)
 
 
 @dataclass(slots=True)
@@ -43,6 +58,8 @@ class Case:
     """An event and what is known of it: its deal, or what became of it without one."""
 
     event: FinanceEvent
+    day: date = date.max
+    """Day of the document, where a sweep found it."""
     deal_id: str = ""
     became: Became = Became.WAITING
     reason: str = ""
@@ -60,7 +77,11 @@ class FinanceFeedWork(FeedActivities):
 
     @activity.defn(name="sweep_finance")
     async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
-        """Read packing slips, invoices and settlements posted since, and tell the deals what is new."""
+        """Read packing slips, invoices and settlements posted since, and tell the deals what is new.
+
+        The oldest documents come first, and the days they are read from move on with them: so a week's worth needs no
+        more memory than a day's.
+        """
         today = datetime.now(ZoneInfo(self._policy.calendar(sweep.company).timezone)).date()
         since = {kind: sweep.marks.get(kind, today - LOOK_BACK) for kind in DocumentKind}
         async with progress() as settled:
@@ -71,25 +92,32 @@ class FinanceFeedWork(FeedActivities):
                     invoices=since[DocumentKind.INVOICE],
                     settled=since[DocumentKind.SETTLEMENT],
                 )
-            posted = [e for e in _posted(sweep.company, found) if self._may_be_ours(e)]
+            posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
             digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
-            digest.keep(key_of(event) for event in posted)
-            new = [event for event in posted if key_of(event) not in digest and key_of(event) not in waiting]
-            cases = await self._resolve(sweep.company, new)
-            deliverable = [case for case in cases if case.deal_id]
-            await self._deliver(deliverable[:PASSED_ON_AT_ONCE], settled)
-        unresolved = [case.event for case in cases if not case.deal_id and case.became is Became.WAITING]
-        more = len(deliverable) > PASSED_ON_AT_ONCE
-        done = [case for case in cases if case.became is not Became.WAITING]
+            keys = {id(case): key_of(case.event) for case in posted}
+            new = [c for c in posted if keys[id(c)] not in digest and keys[id(c)] not in waiting]
+            new.sort(key=lambda case: case.day)
+            tried = await self._pass_on(sweep.company, new, settled)
+        done = [case for case in tried if case.became is not Became.WAITING]
+        waits = [case for case in tried if case.became is Became.WAITING]
+        left = [*(case for case in waits if case.deal_id), *new[len(tried) :]]
+        marks = _moved(since, found, min([today, *(case.day for case in left)]))
+        digest.keep(keys[id(case)] for case in posted if case.day >= min(marks.values()))
         for case in done:
-            digest.add(key_of(case.event))
+            digest.add(keys[id(case)])
+        unseen = [case.event for case in waits if not case.deal_id]
+        unresolved = _fitting(unseen, sweep.room)
+        for_a_person = [*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)]
+        if digest.full:
+            for_a_person.append(_too_many(sweep.company))
+        kept_out = [Became.OVERFLOW] * (len(unseen) - len(unresolved))
         return SweptFinance(
-            marks=sweep.marks if more else _moved(since, found, today),
+            marks=marks,
             told=digest.packed(),
-            unresolved=tuple(unresolved[: min(sweep.room, HANDED_BACK)]),
-            unrouted=(*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)),
-            counts=dict(counted(case.became for case in done)),
-            more=more,
+            unresolved=unresolved,
+            unrouted=tuple(for_a_person[-MOST_UNROUTED:]),
+            counts=dict(counted([*(case.became for case in done), *kept_out])),
+            more=bool(left and done) and not digest.full,
             key_numbered=self._key_numbered(sweep.company),
         )
 
@@ -97,8 +125,10 @@ class FinanceFeedWork(FeedActivities):
     async def route_finance(self, route: RouteFinance) -> RoutedFinance:
         """Find the deals of events and tell them."""
         async with progress() as settled:
-            cases = await self._resolve(route.company, route.events)
-            await self._deliver([case for case in cases if case.deal_id], settled)
+            cases = [Case(event) for event in route.events]
+            several = await self._of_customers(route.company, cases)
+            await self._resolve(route.company, [case for case in cases if case.event.order_number])
+            await self._deliver([case for case in (*cases, *several) if case.deal_id], settled)
         return RoutedFinance(
             became=tuple(case.became for case in cases),
             unrouted={place: _unrouted(case) for place, case in enumerate(cases) if case.reason},
@@ -108,16 +138,27 @@ class FinanceFeedWork(FeedActivities):
         return not self._finance.numbers_automatically(company)
 
     def _may_be_ours(self, event: FinanceEvent) -> bool:
-        return may_be_ours(event.order_number, self._key_numbered(event.company))
+        return may_be_ours(event, self._key_numbered(event.company))
 
-    async def _resolve(self, company: str, events: Sequence[FinanceEvent]) -> list[Case]:
+    async def _pass_on(self, company: str, new: Sequence[Case], settled: set[str]) -> list[Case]:
+        """Look up and tell, the oldest first, until enough were passed on; those that were tried."""
+        tried: list[Case] = []
+        for start in range(0, len(new), LOOKED_UP_AT_ONCE):
+            some = new[start : start + LOOKED_UP_AT_ONCE]
+            await self._resolve(company, some)
+            tried += some
+            deliverable = [case for case in some if case.deal_id]
+            await self._deliver(deliverable[:PASSED_ON_AT_ONCE], settled)
+            if deliverable:
+                break
+        return tried
+
+    async def _resolve(self, company: str, cases: Sequence[Case]) -> None:
         """Find each event's deal: first in the list of runs, then, of orders not there, whether they are ours at all.
 
         A deal shows its order number before its order can be known to anyone; still the list is a moment behind.
         """
-        cases = [Case(event) for event in events]
-        maybe = [case for case in cases if self._may_be_ours(case.event)]
-        numbers = {case.event.order_number for case in maybe}
+        numbers = {case.event.order_number for case in cases if self._may_be_ours(case.event)}
         with temporal_failures():
             deals = await self._lookup.of_orders(company, numbers)
         unseen = sorted(numbers - set(deals))
@@ -132,11 +173,21 @@ class FinanceFeedWork(FeedActivities):
                 _meet(case, deal)
             elif number not in ours:
                 case.became = Became.FOREIGN
-        return cases
+
+    async def _of_customers(self, company: str, cases: Sequence[Case]) -> list[Case]:
+        """An invoice over several orders names none: each deal of the customer that has its order looks at Finance."""
+        several: list[Case] = []
+        for case in (case for case in cases if not case.event.order_number):
+            with temporal_failures():
+                deals = await self._lookup.of_customer(company, case.event.customer_account)
+            after = [deal for deal in deals if deal.stage in _AFTER_ORDER][:DEALS_OF_A_CUSTOMER]
+            case.became = Became.DELIVERED if after else Became.FOREIGN
+            several += [Case(case.event, deal_id=deal.deal_id) for deal in after]
+        return several
 
     async def _deliver(self, cases: Sequence[Case], settled: set[str]) -> None:
         async def deliver(case: Case) -> None:
-            key = key_of(case.event)
+            key = f"{key_of(case.event)}|{case.deal_id}"
             if key in settled:
                 case.became = Became.DELIVERED
                 return
@@ -180,24 +231,56 @@ def _unreadable(company: str, found: Sweep) -> list[Unrouted]:
     ]
 
 
-def _moved(since: dict[DocumentKind, date], found: Sweep, today: date) -> dict[DocumentKind, date]:
-    """The day each kind is read from next time: a day before its newest document, a future date not counting."""
+def _too_many(company: str) -> Unrouted:
+    return Unrouted(
+        id=f"finance/{company}/too-many",
+        at=datetime.now(UTC),
+        company=company,
+        what="too_many_documents",
+        reference="",
+        reason=f"More than {MOST:,} documents of our orders in two days: deals are told of some of them again",
+        help="Nothing is lost; raise Q2C_WORKER_SWEEP_SECONDS, so that they are told again less often",
+    )
+
+
+def _fitting(events: Sequence[FinanceEvent], room: int) -> tuple[FinanceEvent, ...]:
+    """As many events as the feed, and a payload, can hold; the next sweep finds the others again."""
+    fitting: list[FinanceEvent] = []
+    size = 0
+    for event in events[: min(room, HANDED_BACK)]:
+        size += len(event.model_dump_json())
+        if size > MOST_BYTES:
+            break
+        fitting.append(event)
+    return tuple(fitting)
+
+
+def _moved(since: dict[DocumentKind, date], found: Sweep, until: date) -> dict[DocumentKind, date]:
+    """The day each kind is read from next time: a day before its newest document.
+
+    Args:
+        since: the days they were read from.
+        found: what was read.
+        until: today, or the day of the oldest document that is still to be passed on; what is dated later must not
+            hide what comes until then.
+    """
     newest: dict[DocumentKind, list[date | None]] = {
         DocumentKind.SLIP: [slip.posted_on for slip in found.slips],
         DocumentKind.INVOICE: [invoice.invoiced_on.date() for invoice in found.invoices],
         DocumentKind.SETTLEMENT: [settled.last_settled_on for settled in found.settled],
     }
     return {
-        kind: max([since[kind], *(min(day, today) - LOOK_BACK for day in newest[kind] if day is not None)])
+        kind: max([since[kind], *(min(day, until) - LOOK_BACK for day in newest[kind] if day is not None)])
         for kind in DocumentKind
     }
 
 
-def _posted(company: str, found: Sweep) -> Iterator[FinanceEvent]:
+def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
+    """What a sweep found, as the events that would have told it, each with the day of its document."""
     now = datetime.now(UTC)
     for slip in found.slips:
         for lines in grouped(slip.lines, key=lambda line: line.order_number):
-            yield FinanceEvent(
+            event = FinanceEvent(
                 event_id=f"finance/slip/{slip.slip}",
                 kind=FinanceEventKind.SHIPMENT_POSTED,
                 company=company,
@@ -208,9 +291,10 @@ def _posted(company: str, found: Sweep) -> Iterator[FinanceEvent]:
                 occurred_at=now,
                 source="sweep",
             )
+            yield event, slip.posted_on or now.date()
     for invoice in found.invoices:
         if invoice.order_number:
-            yield FinanceEvent(
+            event = FinanceEvent(
                 event_id=f"finance/invoice/{invoice.number}",
                 kind=FinanceEventKind.INVOICE_POSTED,
                 company=company,
@@ -219,9 +303,10 @@ def _posted(company: str, found: Sweep) -> Iterator[FinanceEvent]:
                 occurred_at=now,
                 source="sweep",
             )
+            yield event, invoice.invoiced_on.date()
     for settled in found.settled:
         if settled.invoice in found.settled_orders:
-            yield FinanceEvent(
+            event = FinanceEvent(
                 event_id=f"finance/settlement/{settled.invoice}/{settled.last_settle_voucher}",
                 kind=FinanceEventKind.PAYMENT_POSTED,
                 company=company,
@@ -231,3 +316,4 @@ def _posted(company: str, found: Sweep) -> Iterator[FinanceEvent]:
                 occurred_at=now,
                 source="sweep",
             )
+            yield event, settled.last_settled_on or now.date()

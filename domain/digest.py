@@ -33,6 +33,11 @@ class Digest:
     def __len__(self) -> int:
         return len(self._marks)
 
+    @property
+    def full(self) -> bool:
+        """Whether one more key would cost another."""
+        return len(self._marks) >= self._most
+
     def add(self, key: str) -> None:
         """Remember a key as the newest."""
         mark = _mark(key)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from domain.messages import FinanceEvent
+from domain.messages import FinanceEvent, FinanceEventKind
 from domain.order_key import is_order_key
 from domain.record import Record
 
@@ -150,16 +150,17 @@ def unrouted_event(event: FinanceEvent, at: datetime, reason: str) -> Unrouted:
     )
 
 
-def may_be_ours(order_number: str, key_numbered: bool) -> bool:
-    """Whether an order may be a deal's, by its number alone.
+def may_be_ours(event: FinanceEvent, key_numbered: bool) -> bool:
+    """Whether an event may concern a deal, by its order number alone.
 
     Args:
-        order_number: as Finance reports it.
+        event: as Finance reports it; an invoice over several orders names none of them.
         key_numbered: in this company the orders of deals carry our key as their number.
     """
-    if key_numbered:
-        return len(order_number) <= LONGEST_ORDER_NUMBER and is_order_key(order_number)
-    return 0 < len(order_number) <= LONGEST_ORDER_NUMBER
+    number = event.order_number
+    if not number:
+        return event.kind is FinanceEventKind.INVOICE_POSTED and bool(event.customer_account)
+    return len(number) <= LONGEST_ORDER_NUMBER and (not key_numbered or is_order_key(number))
 
 
 class Reports:

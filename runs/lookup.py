@@ -84,6 +84,21 @@ class Lookup:
         """
         return await self._by(attributes.QUOTE_ID, ids, query.RUNNING)
 
+    async def of_customer(self, company: str, account: str) -> list[Standing]:
+        """Running deals of a customer, by the account they order for.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        asked = query.all_of(
+            query.of_type(names.QUOTE_TO_CASH),
+            query.RUNNING,
+            query.equals(attributes.COMPANY, company),
+            query.equals(attributes.CUSTOMER, account),
+        )
+        standings = [_standing(run) async for run in listed(self._client, asked)]
+        return [standing for standing in standings if standing is not None]
+
     async def last_run(self, deal_id: str) -> LastRun | None:
         """How a deal's latest run stands; None where there is none any more.
 

@@ -379,7 +379,7 @@ class FinanceFeed(_Feed):
         event = understood(message, FinanceEvent)
         if event is None or event.company != self._start.of:
             self._count({Became.UNREADABLE: 1})
-        elif not may_be_ours(event.order_number, self._key_numbered):
+        elif not may_be_ours(event, self._key_numbered):
             self._count({Became.FOREIGN: 1})
         elif key_of(event) in self._told:
             self._count({Became.KNOWN: 1})

@@ -22,7 +22,7 @@ import policies
 from activities.credit import CreditDesk
 from activities.finance_feed import FinanceFeedWork
 from activities.sales_feed import SalesFeedWork
-from domain.feeds import FeedStart, FeedView, Unrouted
+from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
@@ -172,16 +172,18 @@ class FeedWorld:
 
     # --- feeds -----------------------------------------------------------------------------------------------------
 
-    async def finance_feed(self, every: int = 3600) -> WorkflowHandle[Any, Any]:
-        return await self._feed("finance", self.company, names.FINANCE_FEED, every)
+    async def finance_feed(self, every: int = 3600, cursor: FeedCursor | None = None) -> WorkflowHandle[Any, Any]:
+        return await self._feed("finance", self.company, names.FINANCE_FEED, every, cursor)
 
     async def sales_feed(self, table: str = "quote", every: int = 3600) -> WorkflowHandle[Any, Any]:
         return await self._feed("sales", table, names.SALES_FEED, every)
 
-    async def _feed(self, system: Any, of: str, workflow_type: str, every: int) -> WorkflowHandle[Any, Any]:
+    async def _feed(
+        self, system: Any, of: str, workflow_type: str, every: int, cursor: FeedCursor | None = None
+    ) -> WorkflowHandle[Any, Any]:
         return await self.client.start_workflow(
             workflow_type,
-            FeedStart(system=system, of=of, every_seconds=every),
+            FeedStart(system=system, of=of, every_seconds=every, cursor=cursor),
             id=f"feed/{system}/{of}/{uuid4().hex[:8]}",
             task_queue=names.DEAL_QUEUE,
         )
@@ -189,7 +191,14 @@ class FeedWorld:
     # --- deals -----------------------------------------------------------------------------------------------------
 
     async def deal(
-        self, number: str = "", *, order: str = "", quote_id: UUID | None = None, stage: str = "", waits: str = ""
+        self,
+        number: str = "",
+        *,
+        order: str = "",
+        quote_id: UUID | None = None,
+        stage: str = "",
+        waits: str = "",
+        customer: str = "",
     ) -> WorkflowHandle[Any, Any]:
         """A deal that shows itself in the list of runs; returns when it is to be seen there."""
         number = number or f"Q-{uuid4().hex[:10]}"
@@ -200,6 +209,7 @@ class FeedWorld:
             "Q2COrder": order,
             "Q2CStage": stage,
             "Q2CWaitingFor": waits,
+            "Q2CCustomer": customer,
         }
         handle = await self.client.start_workflow(
             names.QUOTE_TO_CASH,

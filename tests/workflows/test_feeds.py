@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from domain.feeds import DocumentKind
+from domain.digest import Digest
+from domain.feeds import DocumentKind, FeedCursor
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
 from dynamics.finance.records import Transaction
@@ -181,6 +183,41 @@ async def test_a_sweep_begins_a_day_before_the_newest_document_of_each_kind(
     assert marks[DocumentKind.INVOICE] < today
     assert marks[DocumentKind.SLIP] == marks[DocumentKind.SETTLEMENT]
     assert set(feeds.finance.sweeps[0].values()) <= {today - timedelta(days=1), today - timedelta(days=2)}
+
+
+async def test_a_week_of_documents_is_passed_on_a_day_after_the_other(
+    feeds: FeedWorld, environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered is two days' worth, however long the feed was away; no document is told twice for it."""
+    monkeypatch.setattr("activities.finance_feed.PASSED_ON_AT_ONCE", 10)
+    monkeypatch.setattr("activities.finance_feed.LOOKED_UP_AT_ONCE", 20)
+    monkeypatch.setattr("domain.digest.MOST", 25)
+    monkeypatch.setattr(Digest.__init__, "__defaults__", ("", 25))
+    today = datetime.now(UTC).date()
+    await feeds.deal(order=(order := feeds.order()))
+    for n in range(70):
+        feeds.finance.invoice(order, on=today - timedelta(days=7 - n // 10), number=f"INV-{n}")
+    week_ago = FeedCursor(marks=dict.fromkeys(DocumentKind, today - timedelta(days=8)))
+    feed = await feeds.finance_feed(every=300, cursor=week_ago)
+
+    await until(feed, delivered=70)
+    before = len(feeds.finance.sweeps)
+    await environment.fast_forward(feed, timedelta(minutes=6))
+    await eventually(lambda: len(feeds.finance.sweeps) > before)
+
+    assert feeds.deals.told == [f"finance/invoice/INV-{n}" for n in range(70)]
+    assert (await view(feed)).unrouted == 0
+
+
+async def test_an_invoice_over_several_orders_makes_the_customers_deals_look(feeds: FeedWorld) -> None:
+    account = f"C-{uuid.uuid4().hex[:8]}"
+    shipped = await feeds.deal(order=feeds.order(), stage="invoice", customer=account)
+    waits = await feeds.deal(stage="quote", customer=account)
+    feed = await feeds.finance_feed()
+    for customer in (account, "NOBODY"):
+        await feed.signal(names.FINANCE_EVENT, feeds.event("", customer_account=customer))
+    await until(feed, delivered=1, foreign=1)
+    assert len(await told(shipped)) == 1 and await told(waits) == []
 
 
 async def test_one_payment_of_two_orders_reaches_both_deals(feeds: FeedWorld) -> None:

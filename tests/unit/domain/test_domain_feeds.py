@@ -69,7 +69,13 @@ def balanced(reports: Reports) -> bool:
     ],
 )
 def test_an_order_may_be_ours_by_its_number(number: str, key_numbered: bool, may_be: bool) -> None:
-    assert may_be_ours(number, key_numbered) is may_be
+    assert may_be_ours(event(1, order=number), key_numbered) is may_be
+
+
+def test_an_invoice_over_several_orders_names_none_and_may_be_ours() -> None:
+    summary = event(1, order="").model_copy(update={"customer_account": "US-001"})
+    assert may_be_ours(summary, True) and may_be_ours(summary, False)
+    assert not may_be_ours(summary.model_copy(update={"kind": FinanceEventKind.SHIPMENT_POSTED}), False)
 
 
 def test_every_order_key_is_known_as_one() -> None:
