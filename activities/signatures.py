@@ -175,7 +175,6 @@ class ReserveCredit(Record):
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
-    attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
 
 
 class WakeDeals(Record):

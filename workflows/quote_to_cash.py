@@ -322,7 +322,6 @@ class QuoteToCash(Hearing):
                 amount=ready.total,
                 facts=ready.credit,
                 release=self._state.release,
-                attempt=self._state.credit_checks,
             ),
             queue=names.DEAL_QUEUE,
             summary=f"Reserve {format_money(ready.total, found.currency)} of credit",

@@ -356,7 +356,6 @@ def _question(account: str) -> ReserveCredit:
         order_number="Q2C-AAAABBBBCCCC",
         amount=D("10.00"),
         facts=facts(account),
-        attempt=1,
     )
 
 
