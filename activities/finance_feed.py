@@ -193,7 +193,8 @@ class FinanceFeedWork(FeedActivities):
                 return
             call = answer(self._deals.tell_finance(case.deal_id, case.event))
             case.became, case.reason = await told(call)
-            settled.add(key)
+            if case.became is Became.DELIVERED:
+                settled.add(key)
 
         with temporal_failures():
             await side_by_side(grouped(cases, key=lambda case: case.deal_id), deliver)

@@ -119,7 +119,7 @@ class SalesFeedWork(FeedActivities):
         """Read records as they stand, and tell the deals what that means. A record that is gone was deleted."""
         async with progress() as settled:
             with for_deal():
-                found = await self._changes.now(ask.table, [UUID(look.record_id) for look in ask.looks])
+                found = await self._changes.now(ask.table, [look.record_id for look in ask.looks])
                 cases = await self._cases(ask.table, found)
             cases = await self._deliver(cases, settled, anew=False)
         return LookedAt(
@@ -224,7 +224,8 @@ class SalesFeedWork(FeedActivities):
                 case.hand_out(reason, "Look at the deal's run in Temporal Web")
             elif case.became is Became.NOBODY:
                 await self._reached_nobody(case)
-            settled.add(case.event.event_id)
+            if case.became is Became.DELIVERED:
+                settled.add(case.event.event_id)
 
         with temporal_failures():
             waiting = [case for case in cases if case.became is Became.WAITING]

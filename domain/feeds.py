@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
@@ -63,7 +64,7 @@ class Look(Record):
     """A record of Sales to look at, because what was reported of it could not be understood or mapped."""
 
     table: SalesTable
-    record_id: str = Field(max_length=36, description="GUID, lower case")
+    record_id: UUID
 
 
 class Waiting(Record):

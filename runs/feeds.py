@@ -58,7 +58,7 @@ class Feeds:
             ValueError: the id is no GUID: there is no record to look at.
             NoAnswer: Temporal does not answer, or the feed takes nothing more at the moment.
         """
-        await self._start("sales", table, names.LOOK_AT, Look(table=table, record_id=str(UUID(record_id))))
+        await self._start("sales", table, names.LOOK_AT, Look(table=table, record_id=UUID(record_id)))
 
     async def _start(
         self,

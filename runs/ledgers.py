@@ -32,16 +32,16 @@ IN_FLIGHT = 4
 """Questions this process puts to one ledger at a time: a run takes ten at once, from all processes together."""
 AT_ONCE = 20
 """Deals woken at the same time."""
-_TRY_AGAIN = frozenset(
+_FINAL = frozenset(
     {
-        RPCStatusCode.RESOURCE_EXHAUSTED,  # ten questions are in flight: "workflow update limit"
-        RPCStatusCode.NOT_FOUND,  # the run has just gone on as a new one
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.UNIMPLEMENTED,
     }
 )
+"""What asking again does not change. All else passes: ten questions are in flight ("workflow update limit"), the run has
+just gone on as a new one, its task failed on the way."""
 
 
 class LedgerRefused(ValueError):
@@ -112,7 +112,7 @@ class Ledgers:
             except WorkflowUpdateRPCTimeoutOrCancelledError:
                 break
             except RPCError as error:
-                if error.status not in _TRY_AGAIN:
+                if error.status in _FINAL and "workflow task" not in error.message.lower():
                     raise
             else:
                 return answered

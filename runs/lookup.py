@@ -108,7 +108,7 @@ class Lookup:
         try:
             described = await answer(self._client.get_workflow_handle(deal_id).describe())
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):  # no id of a run at all
                 return None
             raise
         return LastRun(described.status or Status.RUNNING, described.close_time)

@@ -8,6 +8,7 @@ stands in another deal's way. It is rebuilt from nothing by the deals' next ques
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -67,8 +68,8 @@ class CreditLedger:
     @workflow.run
     async def run(self, start: LedgerStart) -> None:
         """Answer for ever; wake deals whose credit may have come free; ask about those not heard of for long."""
+        self._described = asyncio.create_task(self._keep_described())
         while True:
-            self._describe()
             await self._rest()
             self._heard = True
             now = workflow.now()
@@ -258,6 +259,17 @@ class CreditLedger:
         self._failing = f"{cause}: {message}"
         self._not_before = workflow.now() + LOOK_AGAIN
         workflow.logger.warning("the ledger could not reach deals", extra={"cause": cause, "reason": message})
+
+    async def _keep_described(self) -> None:
+        """Show the book as it stands: once for all that a moment brought, however much that is."""
+        while True:
+            book, failing = self._book, self._failing
+            self._describe()
+
+            def changed(book: CreditBook = book, failing: str = failing) -> bool:
+                return self._book is not book or self._failing != failing
+
+            await workflow.wait_condition(changed)
 
     def _describe(self) -> None:
         entries = self._book.entries

@@ -8,8 +8,9 @@ often, and hands to a person what no deal takes. Every wait continues as new whe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -58,12 +59,13 @@ class _Feed:
         self._swept_at = cursor.swept_at
         self._failing: dict[str, str] = {}
         self._heard = False
+        self._version = 0
         self._tried_last = False
 
     async def run(self, start: FeedStart) -> None:
         """Rest, try what is due, sweep, for ever."""
+        self._described = asyncio.create_task(self._keep_described())
         while True:
-            self._describe()
             await self._rest()
             self._heard = True
             due = self._reports.due(workflow.now(), AT_ONCE)
@@ -152,6 +154,7 @@ class _Feed:
         self._measure({became: 1})
 
     def _measure(self, became: Mapping[str, int]) -> None:
+        self._version += 1
         counter = workflow.metric_meter().create_counter("q2c_feed_reports", "Reports to feeds, by what became of them")
         for name, number in became.items():
             counter.add(number, {"system": self._start.system, "feed": self._start.of, "became": str(name)})
@@ -169,11 +172,23 @@ class _Feed:
             raise error
         cause, message = cause_of(error)
         self._failing[what] = f"{cause}: {message}"
+        self._version += 1
         workflow.logger.warning("sweep failed", extra={"cause": cause, "reason": message})
         workflow.metric_meter().create_counter("q2c_sweeps_failed", "Sweeps that failed").add(1, {"cause": cause})
 
     def _title(self) -> str:
         raise NotImplementedError
+
+    async def _keep_described(self) -> None:
+        """Show the feed as it stands: once for all that a moment brought, however much that is."""
+        while True:
+            shown = self._version, self._sweep_at
+            self._describe()
+
+            def changed(shown: tuple[int, datetime] = shown) -> bool:
+                return (self._version, self._sweep_at) != shown
+
+            await workflow.wait_condition(changed)
 
     def _describe(self) -> None:
         tally = dict(self._reports.tally)

@@ -341,7 +341,6 @@ async def test_the_current_details_show_the_book_and_stay_short(feeds: FeedWorld
     for n in range(60):
         await feeds.ledgers.reserve("usmf", account, ask(account, f"q2c/usmf/Q-{n}", "1500.00"))
     await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/Q-60", "20000.00"))
-    await ledger(feeds, account).signal(names.RELEASE, LedgerNote(deal_id="q2c/usmf/nobody", at=datetime.now(UTC)))
     details = (await ledger(feeds, account).query("__temporal_workflow_metadata")).current_details
     assert details.startswith(f"**Credit of {account}** in USMF: 60 reserved, 1 on hold")
     assert "| q2c/usmf/Q-0 |" in details and "1,500.00 | reserved |" in details
