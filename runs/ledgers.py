@@ -40,8 +40,8 @@ _FINAL = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""What asking again does not change. All else passes: ten questions are in flight ("workflow update limit"), the run has
-just gone on as a new one, its task failed on the way."""
+"""What asking again does not change. All else passes: ten questions are in flight ("workflow update limit"), the run
+has just gone on as a new one, its task failed on the way."""
 
 
 class LedgerRefused(ValueError):

@@ -78,6 +78,13 @@ def note(deal: WorkflowHandle[Any, Any]) -> LedgerNote:
 # Many at once
 
 
+@pytest.fixture
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested is that all are answered, not how fast this machine is."""
+    monkeypatch.setattr("runs.ledgers.PATIENCE", 150.0)
+
+
+@pytest.mark.usefixtures("time_enough")
 async def test_two_hundred_deals_ask_at_once_and_all_are_answered(feeds: FeedWorld, account: str) -> None:
     """Before: a run takes ten updates in flight; 179 of 200 failed, and their deals were parked."""
     requests = [ask(account, f"q2c/usmf/Q-{n}", "100.00") for n in range(200)]
@@ -86,6 +93,7 @@ async def test_two_hundred_deals_ask_at_once_and_all_are_answered(feeds: FeedWor
     assert len((await book(feeds, account)).entries) == 200
 
 
+@pytest.mark.usefixtures("time_enough")
 async def test_what_other_processes_ask_meanwhile_is_waited_for(feeds: FeedWorld, account: str) -> None:
     """Four processes put sixteen questions at a time: the run refuses some, and they are asked again."""
     processes = [Ledgers(feeds.client) for _ in range(4)]
