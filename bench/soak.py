@@ -234,7 +234,10 @@ class _Soak:
             self._found.expect(feed.waiting <= MOST_WAITING and feed.unrouted <= MOST_UNROUTED, f"{of}: over a bound")
             self._found.expect(not tally.get("overflow"), f"{system} {of}: {tally} had to turn reports away")
             foreign += tally.get("foreign", 0)
-        self._found.expect(foreign == self._load.foreign, f"{foreign} of {self._load.foreign} foreign events dropped")
+        # One that was refused for the moment may have been stored all the same: it then comes twice.
+        most = self._load.foreign + self._found.refused_for_now
+        dropped = self._load.foreign <= foreign <= most
+        self._found.expect(dropped, f"{foreign} of {self._load.foreign} foreign events dropped")
         looked = self._found.tallies["feed of sales quote"].get("looked_at", 0)
         self._found.expect(looked > 0, "no record was looked at")
 
