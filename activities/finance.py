@@ -14,18 +14,11 @@ from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import STATES, SalesQuotes, company_of, differences
-from domain.assessment import (
-    CreditDecision,
-    DealPolicy,
-    OrderReadiness,
-    PriceDrift,
-    Problem,
-    QuoteAssessment,
-    ReviewLines,
-)
+from domain.assessment import DealPolicy, OrderReadiness, PriceDrift, Problem, QuoteAssessment, ReviewLines
 from domain.authority import NoApprover
 from domain.calendar import end_of_day, local_date
 from domain.credit import decide_credit
+from domain.credit_facts import CreditDecision
 from domain.discount import approval_plan
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ReviewRequest
@@ -38,6 +31,7 @@ from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, ProcessingStatus
 from dynamics.sales import records as sales
+from policies import business_hours
 
 DEFAULT_VALIDITY = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits for ever."""
@@ -219,6 +213,7 @@ class FinanceWork(FinanceActivities):
                 requester=snapshot.owner,
                 co_owner=snapshot.submitted_by,
                 company=snapshot.company,
+                calendar=business_hours(self._policy, snapshot.company, today),
                 policy=self._policy,
             )
         except NoApprover as nobody:

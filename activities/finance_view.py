@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from activities.failures import refused
 from activities.signatures import FailureType
-from domain.assessment import CreditFacts, OpenOrder
+from domain.credit_facts import CreditFacts, OpenOrder
 from domain.fulfilment import Billing, Invoice, InvoicedLine, PackingSlip, ShippedTotal
 from domain.money import minor_unit, round_money, spread
 from domain.policy import Policy

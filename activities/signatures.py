@@ -16,9 +16,10 @@ from decimal import Decimal
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import CreditFacts, OrderReadiness, QuoteAssessment, ReviewLines
+from domain.assessment import OrderReadiness, QuoteAssessment, ReviewLines
 from domain.causes import Cause
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditFacts
 from domain.credit_ledger import CreditAnswer
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.people import Person
+from domain.quote_header import QuoteHeader
 from domain.record import Record
 
 
@@ -58,7 +59,6 @@ class ApprovalPlan(Record):
     policy_version: str
     steps: tuple[StepPlan, ...]
     calendar: BusinessHours
-    reminders_pct: tuple[int, ...] = Field((), description="When to remind, in per cent of a step's business hours")
     max_age_days: int = Field(14, description="A request older than this expires, as it does with its quote")
 
     @property
@@ -127,28 +127,12 @@ class ApprovalStatus(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class ApprovalRequest(Record):
-    """What the approval workflow is started with."""
+class ApprovalRequest(QuoteHeader):
+    """What is asked for: approval of one revision of a quote."""
 
-    company: str
-    quote_number: str
-    quote_id: str
-    n: int
-    revision: int
-    name: str = ""
-    customer_account: str
-    customer_name: str = ""
+    n: int = Field(description="1, 2, … within the deal")
     requester: Person
     co_owner: Person | None = None
-    currency: str
-    net: Decimal
-    tax: Decimal
-    total: Decimal
-    list_net: Decimal
-    discount_pct: Decimal = Field(description="The worst line's or the header's, in per cent")
-    margin_pct: Decimal = Field(description="Of the document, in per cent")
-    line_count: int
-    snapshot_hash: str
     credit_text: str = Field("", description="The soft credit check in words")
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
@@ -167,5 +151,5 @@ class ApprovalState(Record):
 
     @property
     def pending(self) -> tuple[StepState, ...]:
-        """The steps somebody is asked to decide now (one a chain)."""
+        """The steps somebody is asked to decide now, one per chain."""
         return tuple(step for step in self.steps if step.status is StepStatus.PENDING)

@@ -6,14 +6,15 @@ read again, by hash, where they are needed.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from pydantic import Field
 
 from domain.approvals import ApprovalPlan, LineFinding
+from domain.credit_facts import CreditDecision, CreditFacts
 from domain.people import Person
+from domain.quote_header import QuoteHeader
 from domain.record import Record
 
 
@@ -25,73 +26,6 @@ class Problem(Record):
     message: str
 
 
-class CreditStatus(StrEnum):
-    """Where the credit decision of a deal stands (lifecycle 2.4)."""
-
-    NOT_CHECKED = "not_checked"
-    CHECKING = "checking"
-    PASSED = "passed"
-    HELD = "held"
-    RELEASED = "released"
-    REJECTED = "rejected"
-
-
-class OpenOrder(Record):
-    """An order in Finance that is not fully invoiced."""
-
-    order_number: str
-    amount: Decimal = Field(description="Value not yet invoiced, incl. tax and charges, in the customer's currency")
-    estimated: bool = Field(False, description="Finance had not calculated the totals: tax estimated from the policy")
-
-
-class CreditFacts(Record):
-    """What Finance says of a customer's credit at one moment. Money in the customer's currency, incl. tax."""
-
-    company: str
-    customer_account: str
-    customer_group: str = Field("", description="CustomerGroupId in Finance: the policy may set terms by group")
-    currency: str
-    as_of: datetime = Field(description="UTC, taken before the first read left")
-    credit_limit: Decimal
-    unlimited: bool
-    credit_management: bool = Field(description="0.00 means no credit with it, unlimited without it")
-    limit_expires_on: date | None = None
-    on_hold: str = Field("No", description="OnHoldStatus symbol of CustomersV3")
-    threshold_pct: Decimal = Decimal(100)
-    open_ar: Decimal
-    overdue_amount: Decimal = Decimal(0)
-    oldest_overdue_days: int = 0
-    open_orders: tuple[OpenOrder, ...] = ()
-
-
-class CreditReason(Record):
-    """Why credit is refused or given, in words with numbers."""
-
-    code: str = Field(description="OVER_LIMIT, NO_CREDIT, OVERDUE, CUSTOMER_BLOCKED, LIMIT_EXPIRED, UNLIMITED, …")
-    text: str
-
-
-class CreditDecision(Record):
-    """The credit rule applied to facts, reservations and one order (lifecycle 4.2)."""
-
-    passed: bool
-    reasons: tuple[CreditReason, ...] = ()
-    exposure: Decimal = Field(description="Incl. this order, counted once")
-    limit: Decimal = Field(description="limit x threshold")
-    over_by: Decimal = Field(Decimal(0), description="0 where the limit is not what refuses")
-    open_ar: Decimal
-    open_orders: Decimal
-    reservations: Decimal
-    this_order: Decimal
-    as_of: datetime
-    policy_version: str
-
-    @property
-    def text(self) -> str:
-        """The reasons in one line."""
-        return "; ".join(reason.text for reason in self.reasons)
-
-
 class DealPolicy(Record):
     """What of the policy a running deal itself needs, pinned when its quote was assessed."""
 
@@ -101,31 +35,15 @@ class DealPolicy(Record):
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
 
 
-class QuoteAssessment(Record):
-    """A submitted quote, read from Sales and held against Finance."""
+class QuoteAssessment(QuoteHeader):
+    """A submitted quote, read from Sales, compared with Finance and the policy."""
 
     problems: tuple[Problem, ...] = Field((), description="Not empty: the quote goes back to the rep")
     stale: str = Field("", description="Not empty: the quote is not a draft asking for approval any more, and why")
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    name: str = ""
-    customer_account: str = ""
-    customer_name: str = ""
-    currency: str = ""
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
     opportunity_id: str | None = None
-    net: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    total: Decimal = Decimal(0)
-    list_net: Decimal = Decimal(0)
-    discount_pct: Decimal = Decimal(0)
-    margin_pct: Decimal = Decimal(0)
-    line_count: int = 0
-    snapshot_hash: str = ""
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None

@@ -15,8 +15,8 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.assessment import CreditDecision, CreditFacts, CreditReason
 from domain.calendar import local_date
+from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.money import arithmetic, format_amount, minor_unit, plain
 from domain.people import Person
 from domain.policy import CreditTerms, Policy

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from domain.assessment import CreditDecision, CreditFacts
 from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken
+from domain.credit_facts import CreditDecision, CreditFacts
 from domain.policy import CreditTerms
 from domain.record import Record
 

@@ -2,24 +2,30 @@
 
 Facts of Finance (packing slips, invoices) are kept under their document numbers and quantities are derived from them,
 so that a document told twice, late or out of order leaves the same state (invariant I13).
+
+The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is checked by mypy field by field, and a
+derived value is computed once for each value it derives from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
-from pydantic import Field
-
-from domain.assessment import CreditDecision, CreditStatus, DealPolicy, QuoteAssessment
+from domain.approvals import ApprovalStatus
+from domain.assessment import DealPolicy, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, OrderedLine
 from domain.lines import LineLedger
 from domain.messages import ShippedLine
+from domain.quote_header import QuoteHeader
 from domain.record import Record
-from domain.views import ApprovalSummary, Ending, ParkedStep, Stage
+from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
 
 
 class QuoteStatus(StrEnum):
@@ -79,8 +85,83 @@ class Outage(Record):
     message: str
 
 
-class DealState(Record):
-    """All that a deal knows of itself. Money in the quote's currency."""
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What was ordered, and every document Finance posted about it. Replaced as a whole whenever one of them changes,
+    so that the quantities derived from it are computed once for each change and not for each question.
+    """
+
+    lines: tuple[OrderedLine, ...] = ()
+    over_delivery_pct: Decimal = Decimal(0)
+    slips: dict[str, tuple[ShippedLine, ...]] = field(default_factory=dict)
+    invoices: dict[str, Invoice] = field(default_factory=dict)
+
+    @cached_property
+    def ledger(self) -> tuple[LineLedger, ...]:
+        """Quantities of each order line; empty before there is an order."""
+        shipped = _totals((line.line_no, line.quantity) for lines in self.slips.values() for line in lines)
+        invoiced = _totals((line.line_no, line.quantity) for doc in self.invoices.values() for line in doc.lines)
+        return tuple(
+            LineLedger(
+                line_no=line.line_no,
+                item=line.item,
+                ordered=line.quantity,
+                shipped=shipped.get(line.line_no, Decimal(0)),
+                invoiced=invoiced.get(line.line_no, Decimal(0)),
+                over_delivery_pct=self.over_delivery_pct,
+            )
+            for line in self.lines
+        )
+
+    @cached_property
+    def all_shipped(self) -> bool:
+        """Nothing is left to ship."""
+        return bool(self.lines) and all(line.open_to_ship == 0 for line in self.ledger)
+
+    @cached_property
+    def all_invoiced(self) -> bool:
+        """Nothing is left to ship or to invoice."""
+        return bool(self.lines) and all(line.invoiced >= line.ordered - line.cancelled for line in self.ledger)
+
+    @cached_property
+    def any_shipped(self) -> bool:
+        """Something was shipped."""
+        return any(line.shipped for line in self.ledger)
+
+    @cached_property
+    def any_invoiced(self) -> bool:
+        """Something was invoiced."""
+        return any(line.invoiced for line in self.ledger)
+
+    @cached_property
+    def violations(self) -> tuple[str, ...]:
+        """What Finance shipped or invoiced beyond the order, in words with its code (I1, I2)."""
+        return tuple(f"{found.code}: {found}" for line in self.ledger for found in line.violations)
+
+    @property
+    def all_paid(self) -> bool:
+        """Finance holds nothing open on any invoice."""
+        return all(invoice.open_amount <= 0 for invoice in self.invoices.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealState:
+    """All that a deal knows of itself. Money in the quote's currency, moments in UTC.
+
+    Attributes:
+        active: the rep activated the current revision.
+        resubmitted: submitted again while a decision stands: to be looked at.
+        marked: the approval status of the quote as Sales shows it.
+        recheck_told: how often another look at credit was asked for.
+        recheck_covered: how many of those times the last reading of Finance answers.
+        billing_told: how often something was told of invoices and payments.
+        billing_read: how many of those times Finance has been read for.
+        shown_slips: packing slips that Sales shows.
+        shown_invoices: invoices that Sales shows, with the open amount it shows.
+        park_count: how often each activity was parked.
+        resolution: what a person said about the step that was parked last.
+        given_up: the deal has ended, and a person ended the clean-up that was left.
+    """
 
     company: str
     quote_number: str
@@ -94,31 +175,33 @@ class DealState(Record):
     order: OrderStatus = OrderStatus.NONE
     assessment: QuoteAssessment | None = None
     approved_hash: str = ""
-    active: bool = Field(False, description="The rep activated the current revision")
+    active: bool = False
     accepted: bool = False
-    resubmitted: bool = Field(False, description="Submitted again while a decision stands: to be looked at")
+    resubmitted: bool = False
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
+    marked: str = ""
     credit_decision: CreditDecision | None = None
     credit_checks: int = 0
+    recheck_told: int = 0
+    recheck_covered: int = 0
     release: ReleaseToken | None = None
     order_number: str = ""
     confirmation_number: str = ""
     sales_order_id: str = ""
-    order_lines: tuple[OrderedLine, ...] = ()
     order_net: Decimal = Decimal(0)
     rounding_difference: Decimal = Decimal(0)
-    slips: dict[str, tuple[ShippedLine, ...]] = Field(default_factory=dict)
-    invoices: dict[str, Invoice] = Field(default_factory=dict)
-    billing_unread: tuple[str, ...] = ()
-    recorded_slips: tuple[str, ...] = ()
-    recorded_invoices: tuple[str, ...] = ()
-    recorded_open: dict[str, Decimal] = Field(default_factory=dict)
+    delivery: Delivery = Delivery()
+    billing_told: int = 0
+    billing_read: int = 0
+    shown_slips: frozenset[str] = frozenset()
+    shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
-    park_count: dict[str, int] = Field(default_factory=dict)
+    park_count: dict[str, int] = field(default_factory=dict)
+    resolution: Resolution | None = None
+    given_up: bool = False
     outage: Outage | None = None
     exceptions: tuple[str, ...] = ()
-    seen: tuple[str, ...] = ()
     started_at: datetime
     updated_at: datetime
     waiting_since: datetime
@@ -129,83 +212,77 @@ class DealState(Record):
         return self.assessment.deal_policy if self.assessment else DealPolicy()
 
     @property
-    def ledger(self) -> tuple[LineLedger, ...]:
-        """Quantities of each order line, derived from Finance's documents; empty before there is an order."""
-        return ledger_of(self, self.policy)
+    def header(self) -> QuoteHeader:
+        """The quote as it was read last; before that, which quote it is."""
+        return self.assessment or QuoteHeader(
+            company=self.company, quote_number=self.quote_number, quote_id=self.quote_id, revision=self.revision
+        )
 
     @property
-    def all_shipped(self) -> bool:
-        """Nothing is left to ship."""
-        ledger = self.ledger
-        return bool(ledger) and all(line.open_to_ship == 0 for line in ledger)
+    def running(self) -> bool:
+        """The deal has not ended."""
+        return self.ending is Ending.RUNNING
 
     @property
-    def all_invoiced(self) -> bool:
-        """Nothing is left to ship or to invoice."""
-        ledger = self.ledger
-        return bool(ledger) and all(line.invoiced >= line.ordered - line.cancelled for line in ledger)
+    def won(self) -> bool:
+        """Approved content was accepted: credit and order come next."""
+        return self.accepted and bool(self.approved_hash)
 
     @property
-    def all_paid(self) -> bool:
-        """Finance holds nothing open on any invoice."""
-        return all(invoice.open_amount <= 0 for invoice in self.invoices.values())
+    def may_order(self) -> bool:
+        """Approved content was accepted, and credit was given (I7, I10)."""
+        return self.won and self.running and self.credit in (CreditStatus.PASSED, CreditStatus.RELEASED)
+
+    @property
+    def open_request(self) -> ApprovalSummary | None:
+        """The request for approval that has not ended; there is one at most."""
+        last = self.approvals[-1] if self.approvals else None
+        return last if last is not None and last.status is ApprovalStatus.PENDING else None
+
+    @property
+    def awaits_credit(self) -> bool:
+        """The quote is accepted, and credit is not given yet."""
+        return self.won and self.running and self.order is OrderStatus.NONE and not self.may_order
+
+    @property
+    def recheck_due(self) -> bool:
+        """Another look at credit was asked for after Finance was read."""
+        return self.recheck_told > self.recheck_covered
+
+    @property
+    def billing_unread(self) -> bool:
+        """What is known of invoices and payments is old."""
+        return self.billing_told > self.billing_read
 
     @property
     def unrecorded_slips(self) -> tuple[str, ...]:
         """Packing slips Sales does not show yet, in the order they were told."""
-        return tuple(slip for slip in self.slips if slip not in self.recorded_slips)
+        return tuple(slip for slip in self.delivery.slips if slip not in self.shown_slips)
 
     @property
     def unrecorded_invoices(self) -> tuple[Invoice, ...]:
         """Invoices Sales does not show yet."""
-        return tuple(i for i in self.invoices.values() if i.invoice_number not in self.recorded_invoices)
+        return tuple(i for number, i in self.delivery.invoices.items() if number not in self.shown_invoices)
 
     @property
     def unrecorded_payments(self) -> tuple[Invoice, ...]:
         """Invoices whose open amount in Sales is not Finance's."""
         return tuple(
             invoice
-            for number, invoice in self.invoices.items()
-            if number in self.recorded_invoices and self.recorded_open.get(number) != invoice.open_amount
+            for number, invoice in self.delivery.invoices.items()
+            if self.shown_invoices.get(number, invoice.open_amount) != invoice.open_amount
         )
 
     @property
     def settled(self) -> bool:
         """Shipped, invoiced, paid, and Sales shows all of it (lifecycle 2.9)."""
         return (
-            self.all_shipped
-            and self.all_invoiced
-            and self.all_paid
+            self.delivery.all_shipped
+            and self.delivery.all_invoiced
+            and self.delivery.all_paid
             and not (self.billing_unread or self.unrecorded_slips or self.unrecorded_invoices)
             and not self.unrecorded_payments
         )
-
-    @property
-    def may_order(self) -> bool:
-        """Approved content was accepted, and credit was given (I7, I10)."""
-        return (
-            self.accepted
-            and bool(self.approved_hash)
-            and self.ending is Ending.RUNNING
-            and self.credit in (CreditStatus.PASSED, CreditStatus.RELEASED)
-        )
-
-
-def ledger_of(state: DealState, policy: DealPolicy) -> tuple[LineLedger, ...]:
-    """The line ledger of the order: what was ordered, and what all packing slips and invoices say of it."""
-    shipped = _totals((line.line_no, line.quantity) for lines in state.slips.values() for line in lines)
-    invoiced = _totals((line.line_no, line.quantity) for doc in state.invoices.values() for line in doc.lines)
-    return tuple(
-        LineLedger(
-            line_no=line.line_no,
-            item=line.item,
-            ordered=line.quantity,
-            shipped=shipped.get(line.line_no, Decimal(0)),
-            invoiced=invoiced.get(line.line_no, Decimal(0)),
-            over_delivery_pct=policy.over_delivery_pct,
-        )
-        for line in state.order_lines
-    )
 
 
 def _totals(quantities: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Final
 
-from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
+from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
 from domain.authority import candidates
-from domain.money import arithmetic, format_amount, format_money, plain
+from domain.money import arithmetic, format_amount, format_money, plain, told_apart
 from domain.people import Person
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
@@ -54,7 +54,13 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
 
 
 def approval_plan(
-    priced: PricedQuote, *, requester: Person, co_owner: Person | None, company: str, policy: Policy
+    priced: PricedQuote,
+    *,
+    requester: Person,
+    co_owner: Person | None,
+    company: str,
+    calendar: BusinessHours,
+    policy: Policy,
 ) -> ApprovalPlan:
     """The steps a priced quote needs, none where nobody has to be asked.
 
@@ -62,7 +68,8 @@ def approval_plan(
         priced: The quote held against Finance's prices.
         requester: Who asks; never among those who decide.
         co_owner: Who shares the quote with them; never among those who decide.
-        company: Legal entity, lower case: its people decide, its calendar counts.
+        company: Legal entity, lower case: its people decide.
+        calendar: Its working time, with the holidays of the time the request can live.
         policy: The policy, pinned by its version.
 
     Returns:
@@ -70,7 +77,6 @@ def approval_plan(
 
     Raises:
         NoApprover: nobody in the company may decide a step that is needed.
-        PolicyError: the company has no calendar.
     """
     matches = required_rules(priced, policy)
     discount = policy.discount
@@ -85,8 +91,7 @@ def approval_plan(
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
-        calendar=policy.calendar(company),
-        reminders_pct=discount.reminders_pct,
+        calendar=calendar,
         max_age_days=discount.max_age_days,
     )
 
@@ -137,7 +142,7 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
     if condition.value is Tested.PAYMENT_DAYS:
         return f"payment {actual} days {condition.op} {plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{_percent(actual, than)} % {condition.op} {plain(than)} %"
+    return f"{name}{told_apart(actual, than)} % {condition.op} {plain(than)} %"
 
 
 def _alone(discount: DiscountPolicy, rule: MatrixRule) -> str:
@@ -180,12 +185,3 @@ def _below_floor(priced: PricedQuote) -> str:
 def _floor_of(line: LineFinding, currency: str) -> str:
     price = format_amount(line.net / line.quantity, currency)
     return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
-
-
-def _percent(actual: Decimal, than: Decimal) -> str:
-    """A percentage with two decimals, or as many as it takes not to look equal to what it is compared with."""
-    for digits in range(2, 11):
-        shown = actual.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-        if shown != than or actual == than:
-            return plain(shown)
-    return plain(actual)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.assessment import CreditStatus
+from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
-from domain.money import format_money
+from domain.money import format_money, plain
 from domain.people import Person
 from domain.views import (
     STAGES,
     DealView,
     DocumentView,
-    Ending,
     Explanation,
     LineView,
     ReleaseDefaults,
@@ -48,8 +47,6 @@ def explain(state: DealState) -> Explanation:
 
 
 def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    if state.ending is not Ending.RUNNING:
-        return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.parked:
         parked = state.parked
         return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
@@ -58,6 +55,8 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         since = f"{state.outage.since:%H:%M} UTC"
         text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
         return system, text, f"Goes on by itself when {state.outage.system} answers", ()
+    if not state.running:
+        return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
         return _waiting_in_quote(state)
     if state.credit is CreditStatus.HELD:
@@ -71,7 +70,7 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
     owner = (state.assessment.owner.name,) if state.assessment else ()
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
         asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
-        text = f"Waiting for approval of {state.assessment.discount_pct.normalize():f} % discount"
+        text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
     if state.quote is QuoteStatus.SENT:
         return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
@@ -87,32 +86,26 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
 
 def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.stage is Stage.FULFILMENT:
-        ledger = state.ledger
-        shipped = sum((line.shipped for line in ledger), Decimal(0))
-        ordered = sum((line.ordered for line in ledger), Decimal(0))
-        text = f"{shipped.normalize():f} of {ordered.normalize():f} shipped"
+        shipped = sum((line.shipped for line in state.delivery.ledger), Decimal(0))
+        ordered = sum((line.ordered for line in state.delivery.ledger), Decimal(0))
+        text = f"{plain(shipped)} of {plain(ordered)} shipped"
         return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
     if state.stage is Stage.INVOICE:
         return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
-    if state.stage is Stage.PAYMENT and not state.all_paid:
-        text = f"{format_money(open_amount(state), currency(state))} open"
+    if state.stage is Stage.PAYMENT and not state.delivery.all_paid:
+        text = f"{format_money(open_amount(state), state.header.currency)} open"
         return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
     return WaitingFor.NOTHING, "In progress", "", ()
 
 
-def currency(state: DealState) -> str:
-    """The deal's currency; empty before the quote was read."""
-    return state.assessment.currency if state.assessment else ""
-
-
 def open_amount(state: DealState) -> Decimal:
     """What Finance holds open on all invoices, in the deal's currency."""
-    return sum((invoice.open_amount for invoice in state.invoices.values()), Decimal(0))
+    return sum((invoice.open_amount for invoice in state.delivery.invoices.values()), Decimal(0))
 
 
 def invoiced_amount(state: DealState) -> Decimal:
     """Total of all invoices incl. tax, in the deal's currency."""
-    return sum((invoice.total for invoice in state.invoices.values()), Decimal(0))
+    return sum((invoice.total for invoice in state.delivery.invoices.values()), Decimal(0))
 
 
 def view(state: DealState) -> DealView:
@@ -120,22 +113,8 @@ def view(state: DealState) -> DealView:
     found = state.assessment
     invoiced, still_open = invoiced_amount(state), open_amount(state)
     return DealView(
-        company=state.company,
-        quote_number=state.quote_number,
-        quote_id=state.quote_id,
-        revision=state.revision,
-        name=found.name if found else "",
-        customer_account=found.customer_account if found else "",
-        customer_name=found.customer_name if found else "",
+        **state.header.header_fields,
         owner=found.owner if found else _NOBODY,
-        currency=currency(state),
-        net=found.net if found else Decimal(0),
-        tax=found.tax if found else Decimal(0),
-        total=found.total if found else Decimal(0),
-        discount_pct=found.discount_pct if found else Decimal(0),
-        margin_pct=found.margin_pct if found else Decimal(0),
-        line_count=found.line_count if found else 0,
-        snapshot_hash=found.snapshot_hash if found else "",
         policy_version=state.policy.version,
         version=state.version,
         stage=state.stage,
@@ -187,7 +166,7 @@ def _lines(state: DealState) -> tuple[LineView, ...]:
             invoiced=line.invoiced,
             credited=line.credited,
         )
-        for line in state.ledger
+        for line in state.delivery.ledger
     )
 
 
@@ -212,10 +191,10 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
                 status=state.order,
             )
         )
-    for slip, lines in state.slips.items():
+    for slip, lines in state.delivery.slips.items():
         quantity = sum((line.quantity for line in lines), Decimal(0))
         documents.append(
-            DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{quantity.normalize():f} shipped")
+            DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{plain(quantity)} shipped")
         )
     documents.extend(
         DocumentView(
@@ -227,7 +206,7 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
             status="paid" if invoice.open_amount <= 0 else "open",
             at=invoice.invoiced_on,
         )
-        for invoice in state.invoices.values()
+        for invoice in state.delivery.invoices.values()
     )
     return tuple(documents)
 
@@ -257,10 +236,10 @@ def details(state: DealState) -> str:
     lines = [summary_line(state), "", *rows, ""]
     if state.ending:
         lines.append(f"**Ended**: {state.ending}")
-    elif now.waiting_for is not WaitingFor.NOTHING:
+    if now.waiting_for is not WaitingFor.NOTHING:
         who = f" ({', '.join(now.who)})" if now.who else ""
         until = f" until {now.deadline:%Y-%m-%d %H:%M} UTC" if now.deadline else ""
-        lines.append(f"**Waits for {now.waiting_for}**{who} since {now.since:%Y-%m-%d %H:%M} UTC{until}: {now.text}")
+        lines.append(f"**Waiting for {now.waiting_for}**{who} since {now.since:%Y-%m-%d %H:%M} UTC{until}: {now.text}")
         if now.unblock:
             lines.append(f"\n**What would help**: {now.unblock}")
     lines.extend(f"\n**Exception**: {text}" for text in state.exceptions)
@@ -268,13 +247,14 @@ def details(state: DealState) -> str:
 
 
 def _stage_note(state: DealState, stage: Stage) -> str:
+    delivery, currency = state.delivery, state.header.currency
     note = {
         Stage.QUOTE: f"rev {state.revision}, {_words(state.quote)}",
         Stage.CREDIT: _words(state.credit) if state.credit is not CreditStatus.NOT_CHECKED else "",
         Stage.ORDER: f"{state.order_number} {_words(state.order)}" if state.order_number else "",
-        Stage.FULFILMENT: f"packing slips: {len(state.slips)}" if state.slips else "",
-        Stage.INVOICE: format_money(invoiced_amount(state), currency(state)) if state.invoices else "",
-        Stage.PAYMENT: f"{format_money(open_amount(state), currency(state))} open" if state.invoices else "",
+        Stage.FULFILMENT: f"packing slips: {len(delivery.slips)}" if delivery.slips else "",
+        Stage.INVOICE: format_money(invoiced_amount(state), currency) if delivery.invoices else "",
+        Stage.PAYMENT: f"{format_money(open_amount(state), currency)} open" if delivery.invoices else "",
     }.get(stage, "")
     return f" {note}" if note else ""
 

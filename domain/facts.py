@@ -2,125 +2,138 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from pydantic import Field
 
 from domain.approvals import ApprovalPlan, ApprovalState
-from domain.assessment import CreditDecision, OrderReadiness, QuoteAssessment
+from domain.assessment import OrderReadiness, QuoteAssessment
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ShippedLine
 from domain.people import Person
 from domain.record import Record
-from domain.views import ParkedStep
+from domain.views import ParkedStep, Resolution
 
 
-class Fact(Record):
-    """One thing that became true."""
-
-
-class Submitted(Fact):
+class Submitted(Record):
     """The rep asked for approval of a draft revision."""
 
     revision: int
     quote_id: str
 
 
-class Assessed(Fact):
-    """The submitted revision was read, validated, priced and held against the matrix."""
+class Assessed(Record):
+    """The submitted revision was read, validated and priced, and the discount matrix was applied."""
 
     assessment: QuoteAssessment
 
 
-class ApprovalAsked(Fact):
+class ApprovalAsked(Record):
     """A request for approval was opened."""
 
     n: int
+    at: datetime = Field(description="UTC")
     plan: ApprovalPlan
 
 
-class ApprovalEnded(Fact):
+class ApprovalEnded(Record):
     """A request for approval came to its end, whichever."""
 
     n: int
     result: ApprovalState
 
 
-class Activated(Fact):
+class QuoteMarked(Record):
+    """Sales shows where the approval of the quote stands."""
+
+    status: str
+
+
+class Activated(Record):
     """The rep activated the quote: it is with the customer."""
 
     revision: int
 
 
-class Accepted(Fact):
+class Accepted(Record):
     """The quote was won: the customer accepted it."""
 
     revision: int
     at: datetime = Field(description="UTC moment of the acceptance in Sales")
 
 
-class Revised(Fact):
+class Revised(Record):
     """The quote was closed to be revised; a new revision will be submitted."""
 
     revision: int
 
 
-class Withdrawn(Fact):
+class Withdrawn(Record):
     """The request for approval was taken back."""
 
     revision: int
     reason: str
+    in_sales: bool = Field(False, description="By the rep in Sales, which shows it already")
 
 
-class QuoteLost(Fact):
+class QuoteLost(Record):
     """The quote or its opportunity was lost."""
 
     reason: str
 
 
-class QuoteCancelled(Fact):
+class QuoteCancelled(Record):
     """The deal was called off before there was an order."""
 
     reason: str
 
 
-class ExpiryReached(Fact):
+class ExpiryReached(Record):
     """The last moment of the quote's validity has passed."""
 
 
-class Prepared(Fact):
+class Prepared(Record):
     """The accepted quote was read again, with prices and credit."""
 
     readiness: OrderReadiness
+    covers: int = Field(description="How often another look had been asked for when the reading began")
 
 
-class CreditDecided(Fact):
+class CreditDecided(Record):
     """The ledger decided credit."""
 
     decision: CreditDecision
 
 
-class CreditReleased(Fact):
+class CreditRecheckDue(Record):
+    """Credit may be free now: to be looked at again."""
+
+    reason: str
+
+
+class CreditReleased(Record):
     """A credit manager released the hold."""
 
     release: ReleaseToken
 
 
-class CreditRejected(Fact):
+class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
     reason: str
 
 
-class OrderStarted(Fact):
+class OrderStarted(Record):
     """From now on an order may exist in Finance, whatever we hear."""
 
     order_number: str
 
 
-class OrderCreated(Fact):
+class OrderCreated(Record):
     """Finance holds the order with all its lines."""
 
     order_number: str
@@ -129,72 +142,76 @@ class OrderCreated(Fact):
     rounding_difference: Decimal
 
 
-class OrderConfirmed(Fact):
+class OrderConfirmed(Record):
     """Finance confirmed the order."""
 
     confirmation_number: str
 
 
-class OrderRecorded(Fact):
+class OrderRecorded(Record):
     """Sales shows the order."""
 
     sales_order_id: str
 
 
-class ShipmentPosted(Fact):
+class ShipmentPosted(Record):
     """Finance posted a packing slip."""
 
     slip: str
     lines: tuple[ShippedLine, ...]
 
 
-class BillingChanged(Fact):
+class BillingChanged(Record):
     """Finance posted or reversed an invoice or payment: what is known of them is old."""
 
-    document: str
     text: str
 
 
-class BillingRead(Fact):
+class BillingRead(Record):
     """Packing slips, invoices and open amounts were read from Finance."""
 
     billing: Billing
-    covers: tuple[str, ...] = Field(description="What was unread when the reading began; what came since still is")
+    covers: int = Field(description="How often a change had been told when the reading began; later ones are unread")
 
 
-class ShipmentRecorded(Fact):
+class ShipmentRecorded(Record):
     """Sales shows these packing slips."""
 
     slips: tuple[str, ...]
 
 
-class InvoicesRecorded(Fact):
-    """Sales shows these invoices, with these open amounts (invoice number -> amount)."""
-
-    numbers: tuple[str, ...]
-    open_amounts: dict[str, Decimal]
-
-
-class PaymentsRecorded(Fact):
-    """Sales shows these open amounts (invoice number -> amount)."""
+class InvoicesRecorded(Record):
+    """Sales shows these invoices, with these open amounts (invoice number → amount)."""
 
     open_amounts: dict[str, Decimal]
 
 
-class StepParked(Fact):
+class PaymentsRecorded(Record):
+    """Sales shows these open amounts (invoice number → amount)."""
+
+    open_amounts: dict[str, Decimal]
+
+
+class StepParked(Record):
     """A step failed for good and waits for a person."""
 
     parked: ParkedStep
 
 
-class StepResumed(Fact):
+class StepResumed(Record):
     """A person said how a parked step goes on."""
 
-    action: str = Field(description="retry, skip or abort")
+    action: Resolution
     reason: str
 
 
-class Unreachable(Fact):
+class StepOvertaken(Record):
+    """What happened meanwhile made a step that waited needless."""
+
+    step: str
+
+
+class Unreachable(Record):
     """A system does not answer; the step goes on by itself when it does."""
 
     system: str
@@ -202,13 +219,13 @@ class Unreachable(Fact):
     message: str
 
 
-class Reachable(Fact):
+class Reachable(Record):
     """The system answers again."""
 
     system: str
 
 
-class Refused(Fact):
+class Refused(Record):
     """A message was not accepted: nothing changes, but it is written down."""
 
     message_id: str
@@ -217,10 +234,32 @@ class Refused(Fact):
     detail: str = ""
 
 
-class Event(Record):
-    """A fact with its circumstances."""
+QuoteFact = (
+    Submitted
+    | Assessed
+    | ApprovalAsked
+    | ApprovalEnded
+    | QuoteMarked
+    | Activated
+    | Accepted
+    | Revised
+    | Withdrawn
+    | QuoteLost
+    | QuoteCancelled
+    | ExpiryReached
+)
+CreditFact = Prepared | CreditDecided | CreditRecheckDue | CreditReleased | CreditRejected
+OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
+DeliveryFact = ShipmentPosted | BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
+StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
+Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | StepFact | Refused
+"""Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
-    event_id: str = Field("", description="Same id for the same fact however often it is told; empty: our own step")
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A fact with its circumstances: when (UTC), and who made it true."""
+
     at: datetime
     actor: Person
     fact: Fact

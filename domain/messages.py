@@ -148,20 +148,6 @@ def may_give(person: Person, command: CommandName, company: str) -> bool:
     return any(person.has_role(role, company) for role in COMMAND_ROLES[command])
 
 
-class DealStart(Record):
-    """What a deal is started with: which quote, and the event that started it.
-
-    The ``checkpoint`` is set only when the workflow continues as new: the deal as it stood.
-    """
-
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    event: SalesEvent | None = None
-    checkpoint: dict[str, Any] | None = None
-
-
 class CustomerChanged(Record):
     """Something about a customer's credit changed: deals on hold may look again."""
 

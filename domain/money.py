@@ -95,6 +95,23 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def told_apart(number: Decimal, other: Decimal) -> str:
+    """A number for people, with two decimals, or as many as it takes not to look equal to what it is compared with.
+
+    20.001 beside 20 is ``20.001``, not ``20``; where both are equal, two decimals do.
+    """
+    for digits in range(2, 11):
+        shown = number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+        if shown != other or number == other:
+            return plain(shown)
+    return plain(number)
+
+
+def decimals(number: Decimal) -> int:
+    """How many decimals a number really has: 1.50 has one, 100 has none."""
+    return len(plain(number).partition(".")[2])
+
+
 class DocumentTolerance(Record):
     """How far two systems may differ before it is a difference, in minor units (lifecycle: money rules)."""
 

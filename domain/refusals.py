@@ -357,3 +357,9 @@ def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""
     known = Refusal.of(code)
     return known.sentence if known else "This was refused; nothing changed."
+
+
+def table() -> str:
+    """All refusals as a table in Markdown, for the documentation."""
+    rows = [f"| `{code}` | {code.status} | {code.fixed_by} | {code.sentence} |" for code in Refusal]
+    return "\n".join(["| Code | HTTP | Whose to fix | Means |", "|---|---|---|---|", *rows])

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.assessment import Problem
-from domain.money import DocumentTolerance, arithmetic, format_money, is_money, minor_digits, round_money
+from domain.money import DocumentTolerance, arithmetic, decimals, format_money, is_money, minor_digits, round_money
 from domain.quote import QuoteLine, QuoteSnapshot
 
 MAX_LINES: Final = 20_000
@@ -139,7 +139,7 @@ def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
     if not _possible(quantity):
         text = f"The quantity is {quantity}. Enter one above 0; goods come back by a return order."
         yield Problem(code="BAD_QTY", field=field, message=text)
-    elif _decimals(quantity) > line.unit_decimals:
+    elif decimals(quantity) > line.unit_decimals:
         most = f"at most {line.unit_decimals} decimals" if line.unit_decimals else "no decimals"
         text = f"The quantity {quantity:f} is not possible: unit {line.unit!r} takes {most}."
         yield Problem(code="BAD_QTY", field=field, message=text)
@@ -200,8 +200,3 @@ def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
         if not tolerance.same_document(actual, round_money(expected, currency), currency, len(snapshot.lines)):
             text = f"{format_money(actual, currency)} is not {what}, {format_money(expected, currency)}. "
             yield Problem(code="TOTALS_DIFFER", field=field, message=text + "Recalculate the quote and submit again.")
-
-
-def _decimals(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return -exponent if isinstance(exponent, int) and exponent < 0 else 0

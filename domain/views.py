@@ -9,13 +9,15 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.approvals import ApprovalStatus, Reason
-from domain.assessment import CreditDecision, CreditStatus, Problem
+from domain.assessment import Problem
+from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
+from domain.quote_header import QuoteHeader
 from domain.record import Record
 
 
 class Stage(StrEnum):
-    """The seven stages and the end, in order (the value of Q2CStage)."""
+    """The seven stages and the end, in order."""
 
     OPPORTUNITY = "opportunity"
     QUOTE = "quote"
@@ -31,7 +33,7 @@ STAGES: tuple[Stage, ...] = tuple(Stage)[:7]
 
 
 class WaitingFor(StrEnum):
-    """What a deal waits for (the value of Q2CWaitingFor)."""
+    """What a deal waits for."""
 
     NOTHING = "none"
     APPROVAL = "approval"
@@ -105,13 +107,20 @@ class ParkedStep(Record):
 
     step: str = Field(description="What was attempted, in words")
     activity: str
-    cause: str = Field(description="Error type, the value of Q2CError")
+    cause: str = Field(description="Why, a value of ``domain.causes.Cause``")
     message: str
     suggestion: str = Field(description="What would help")
     since: datetime
     failures: int = Field(description="How often it was parked in this place, this one included")
     can_skip: bool = Field(False, description="Whether a person may supply the result by hand")
-    skip_fields: tuple[str, ...] = ()
+
+
+class Resolution(StrEnum):
+    """What a person says about a parked step."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    ABORT = "abort"
 
 
 class LineView(Record):
@@ -146,25 +155,10 @@ class ReleaseDefaults(Record):
     ceiling: Decimal = Field(description="Amount incl. tax, in the deal's currency: the order that is held")
 
 
-class DealView(Record):
+class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int
-    name: str = ""
-    customer_account: str = ""
-    customer_name: str = ""
     owner: Person
-    currency: str = ""
-    net: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    total: Decimal = Decimal(0)
-    discount_pct: Decimal = Decimal(0)
-    margin_pct: Decimal = Decimal(0)
-    line_count: int = 0
-    snapshot_hash: str = ""
     policy_version: str = ""
     version: int = 0
     stage: Stage

@@ -7,7 +7,8 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from domain.messages import DealStart, FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
+from domain.deal_start import DealStart
+from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs import attributes, names, outcomes

@@ -75,6 +75,8 @@ class Decisions:
             audience=workflow_id, message_id=message_id, person=person, action=names.DECIDE, args=args
         )
         state = await self._state(asked)
+        if state is None and not person.may_read(asked.deal.company):
+            raise self._refused(Refusal.NO_AUTHORITY, person, message_id)
         refusal = _refusal(state, person, args) if state else None
         if state and refusal:
             before = await self._approvals.outcome(*place, message_id)

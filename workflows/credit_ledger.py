@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -18,7 +18,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
-    from domain.assessment import CreditFacts
+    from domain.credit_facts import CreditFacts
     from domain.credit import (
         BookFull,
         CreditBook,
@@ -35,13 +35,15 @@ with workflow.unsafe.imports_passed_through():
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
-    from workflows.steps import LOOK_AGAIN, attempt, cause_of
+    from workflows.steps import attempt, cause_of
     from workflows.understanding import understood
 
 SEEN = 500
 """Events of the customer remembered, so that one delivered twice wakes nobody twice."""
 AT_ONCE = 100
 """Deals woken or asked about in one activity."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long the ledger waits before it tries again to reach deals."""
 SHOWN = 50
 """Deals in the current details; the query ``state`` has all."""
 

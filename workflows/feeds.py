@@ -36,13 +36,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.messages import FinanceEvent
     from runs import names
-    from workflows.steps import LOOK_AGAIN, RETRY, Argument, Result, cause_of
+    from workflows.steps import RETRY, Argument, Result, cause_of
     from workflows.understanding import understood
 
 AT_ONCE = 200
 """Reports one activity tries."""
 LONGEST_PAGE = timedelta(minutes=10)
 """How long an activity may take to pass on a page; it says every few seconds that it lives."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long reports wait after a failure; it does not count as a try."""
 SILENCE = timedelta(seconds=20)
 """How long after its last sign of life an activity is tried again, somewhere else."""
 

@@ -11,10 +11,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.signatures import DecisionActivities, Proof
-    from domain.messages import SignedMessage, VerifiedMessage
-    from domain.people import Person
+from activities.signatures import DecisionActivities, Proof
+from domain.messages import SignedMessage, VerifiedMessage
+from domain.people import Person
 
 
 async def verify(message: SignedMessage, *, audiences: tuple[str, ...]) -> VerifiedMessage:

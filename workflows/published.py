@@ -7,8 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
-with workflow.unsafe.imports_passed_through():
-    from runs.attributes import Attribute
+from runs.attributes import Attribute
 
 
 class Published:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.signatures import FinanceActivities
-    from domain.assessment import ReviewLines
-    from domain.messages import ReviewRequest
-    from runs import names
-    from workflows.steps import URGENT, attempt
+from activities.signatures import FinanceActivities
+from domain.assessment import ReviewLines
+from domain.messages import ReviewRequest
+from runs import names
+from workflows.steps import URGENT, attempt
 
 
 @workflow.defn(name=names.QUOTE_REVIEW)

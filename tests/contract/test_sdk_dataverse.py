@@ -43,9 +43,9 @@ class _SandboxCredential:
 
 
 @pytest.fixture
-def client(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataverseClient]:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", live_sandbox.info.ca_file)
-    with DataverseClient(live_sandbox.info.dataverse, _SandboxCredential(live_sandbox)) as found:
+def client(makers_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataverseClient]:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", makers_sandbox.info.ca_file)
+    with DataverseClient(makers_sandbox.info.dataverse, _SandboxCredential(makers_sandbox)) as found:
         yield found
 
 

@@ -137,8 +137,8 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
     [
         "q2c_http_requests_total",
         "q2c_http_request_duration_seconds",
-        "q2c_cases",
-        "q2c_cases_waiting",
+        "q2c_deals",
+        "q2c_deals_waiting",
         "q2c_transitions",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
@@ -153,7 +153,7 @@ def test_the_metrics_that_alerts_and_dashboard_use_are_exported(ordered, collect
 def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered, collector):
     eventually(lambda: "q2c_http_requests_total" in collector.metrics)
     assert {"system", "status"} <= collector.metrics["q2c_http_requests_total"][0].keys()
-    eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_cases"]})
+    eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_deals"]})
 
 
 def test_a_line_of_the_log_leads_to_its_trace(ordered, collector):

@@ -119,22 +119,18 @@ def credit_freed_by_a_payment(stack: Stack) -> Deal:
 
 
 def parked_and_retried(stack: Stack) -> Deal:
-    """A refused order, mended by a person."""
-    fault = {
-        "system": "finance",
-        "method": "POST",
-        "path": r".*\$batch",
-        "effect": {"status": 400},
-        "probability": 1.0,
-        "times": 1,
-    }
+    """A confirmation that Finance refused, fixed by a person."""
     deal = stack.deal(line("P100", 10, "5"))
+    deal.submitted()
+    # Only this deal confirms an order now; a sweep of the feeds would take a fault on Finance's batches.
+    fault = {"system": "finance", "method": "POST", "path": r".*/confirm$", "effect": {"status": 400}, "times": 1}
     stack.desk.put("/faults", fault)
-    deal.rep("submit")
+    deal.rep("activate")
+    deal.rep("accept")
     deal.waits_for("operator")
     stack.desk.delete("/faults")
-    assert stack.person("otto").command(deal, "retry", reason="mended").accepted
-    deal.waits_for("rep")
+    assert stack.person("otto").command(deal, "retry", reason="fixed").accepted
+    deal.waits_for("shipment")
     return deal
 
 

@@ -15,8 +15,8 @@ from domain.approvals import (
     Reason,
     StepPlan,
 )
-from domain.assessment import CreditDecision, CreditReason, CreditStatus
 from domain.causes import Cause
+from domain.credit_facts import CreditDecision, CreditReason, CreditStatus
 from domain.people import Person
 from domain.views import (
     ApprovalSummary,
@@ -264,7 +264,6 @@ def parked(quote: str = "Q-1030") -> DealView:
             since=T0,
             failures=2,
             can_skip=True,
-            skip_fields=("order_number",),
         ),
         explanation=explanation(
             WaitingFor.OPERATOR,

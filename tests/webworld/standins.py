@@ -15,8 +15,17 @@ from temporalio.common import RawValue
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
+from domain.deal_start import DealStart
 from domain.feeds import Look
-from domain.messages import CustomerChanged, DealStart, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
+from domain.messages import (
+    CustomerChanged,
+    FinanceEvent,
+    Outcome,
+    ReviewRequest,
+    SalesEvent,
+    SignedMessage,
+    Supersede,
+)
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
@@ -37,17 +46,23 @@ class Scene(Record):
     timeline: tuple[TimelineEntry, ...] = ()
 
 
+class SceneStart(DealStart):
+    """What a stand-in deal is started with; a real start has no scene."""
+
+    scene: Scene | None = None
+
+
 @workflow.defn(name=names.QUOTE_TO_CASH)
 class StandInDeal:
     @workflow.init
-    def __init__(self, start: DealStart) -> None:
-        self.scene = Scene.model_validate(start.checkpoint) if start.checkpoint else None
+    def __init__(self, start: SceneStart) -> None:
+        self.scene = start.scene
         self.told: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
         self.ended = False
 
     @workflow.run
-    async def run(self, start: DealStart) -> None:
+    async def run(self, start: SceneStart) -> None:
         await workflow.wait_condition(lambda: self.ended)
 
     @workflow.signal(name=names.SALES_EVENT)
@@ -120,6 +135,8 @@ class StandInApproval:
         self.outcomes: dict[str, Outcome] = {}
         self.asked = now
         self.queried = 0
+        self.heard = 0
+        self.successor: int | None = None
 
     @workflow.run
     async def run(self, request: ApprovalRequest) -> ApprovalState:
@@ -129,6 +146,7 @@ class StandInApproval:
 
     @workflow.signal(name=names.DECIDE)
     def decide(self, message: SignedMessage) -> None:
+        self.heard += 1
         if message.message_id in self.outcomes:
             return
         said = claims(message)
@@ -160,6 +178,8 @@ class StandInApproval:
     def _refusal(self, sub: str, args: dict[str, Any]) -> str:
         if sub == self.request.requester.oid:
             return "REQUESTER_CANNOT_APPROVE"
+        if args["step"] > len(self.steps):
+            return "NOT_ASSIGNED"
         step = self.steps[args["step"] - 1]
         if step.status is not StepStatus.PENDING:
             return "ALREADY_DECIDED"
@@ -181,15 +201,30 @@ class StandInApproval:
     @workflow.query(name=names.STATE)
     def state(self) -> ApprovalState:
         self.queried += 1
-        return ApprovalState(request=self.request, status=self.status, steps=tuple(self.steps), requested_at=self.asked)
+        return ApprovalState(
+            request=self.request,
+            status=self.status,
+            steps=tuple(self.steps),
+            superseded_by=self.successor,
+            requested_at=self.asked,
+        )
 
     @workflow.query(name=names.OUTCOME)
     def outcome(self, message_id: str) -> Outcome | None:
         return self.outcomes.get(message_id)
 
+    @workflow.signal(name=names.SUPERSEDE)
+    def supersede(self, message: Supersede) -> None:
+        self.successor = message.by_revision
+        self.status = ApprovalStatus(message.status)
+
     @workflow.query
     def times_queried(self) -> int:
         return self.queried
+
+    @workflow.query
+    def times_told(self) -> int:
+        return self.heard
 
 
 @workflow.defn(name=names.CREDIT_LEDGER)

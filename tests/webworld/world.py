@@ -17,7 +17,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.approvals import ApprovalRequest
-from domain.messages import DealStart
 from domain.views import DealView, TimelineEntry
 from runs import attributes, names, query
 from runs.attributes import Attribute
@@ -27,7 +26,7 @@ from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Direc
 from sandbox.entra.directory import Person as User
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
-from tests.webworld.standins import WORKFLOWS, Scene
+from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
 from web.app import create_app
 from web.config import WebConfig
 from workers.keys import ensure_decision_keys
@@ -157,12 +156,12 @@ class Stage:
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(
             names.QUOTE_TO_CASH,
-            DealStart(
+            SceneStart(
                 company=view.company,
                 quote_number=view.quote_number,
                 quote_id=view.quote_id,
                 revision=view.revision,
-                checkpoint=scene.model_dump(mode="json"),
+                scene=scene,
             ),
             id=names.deal_id(view.company, view.quote_number),
             task_queue=names.DEAL_QUEUE,

@@ -26,17 +26,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
-from domain.assessment import (
-    CreditDecision,
-    CreditFacts,
-    CreditReason,
-    OrderReadiness,
-    QuoteAssessment,
-)
+from domain.assessment import OrderReadiness, QuoteAssessment
+from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_ledger import CreditAnswer
+from domain.deal_start import DealStart
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
 from domain.messages import (
-    DealStart,
     FinanceEvent,
     FinanceEventKind,
     SalesEvent,

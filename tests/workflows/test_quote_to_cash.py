@@ -225,7 +225,7 @@ async def test_a_changed_quote_is_not_ordered(stage: Stage, world: World) -> Non
 
     view = await until(stage, waits_for(WaitingFor.OPERATOR))
 
-    assert view.parked is not None and view.parked.cause == "HashMismatch"
+    assert view.parked is not None and view.parked.cause == "ContentChanged"
     assert "create_order" not in world.names()
 
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalState, ApprovalStatus, StepState
-from domain.assessment import CreditDecision
+from domain.credit_facts import CreditDecision
 from domain.messages import Outcome
 from domain.people import Person
 from runs import names

@@ -13,11 +13,12 @@ from domain.approvals import (
     ApprovalRequest,
     ApprovalState,
     ApprovalStatus,
+    BusinessHours,
     StepPlan,
     StepState,
     StepStatus,
 )
-from domain.assessment import CreditFacts, OpenOrder
+from domain.credit_facts import CreditFacts, OpenOrder
 from domain.discount import approval_plan
 from domain.money import round_money
 from domain.people import Person
@@ -132,8 +133,14 @@ def plan(
         requester=person(requester),
         co_owner=None if co_owner is None else person(co_owner),
         company=company,
+        calendar=working_time(company),
         policy=POLICY,
     )
+
+
+def working_time(company: str, asked_on: date = date(2026, 11, 23)) -> BusinessHours:
+    """The shipped working time of a company, as a request made on that day takes it along."""
+    return policies.business_hours(POLICY, company, asked_on)
 
 
 def asked(the_plan: ApprovalPlan) -> list[tuple[str, int, str]]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import POLICY, T0, facts, person
 
-from domain.assessment import CreditDecision
 from domain.credit import ReleaseToken, StaleFacts, decide_credit
+from domain.credit_facts import CreditDecision
 from domain.policy import CreditLimits
 
 D = Decimal

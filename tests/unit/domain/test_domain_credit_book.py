@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from makers import POLICY, T0, facts, person
 
-from domain.assessment import CreditDecision, CreditFacts
 from domain.credit import (
     BookFull,
     CreditBook,
@@ -26,6 +25,7 @@ from domain.credit import (
     release,
     reserve,
 )
+from domain.credit_facts import CreditDecision, CreditFacts
 from domain.credit_watch import ASKED_AGAIN, OLD, checked, due_for_check, next_check
 
 D = Decimal

@@ -13,6 +13,7 @@ from domain.money import (
     DocumentTolerance,
     UnknownCurrency,
     arithmetic,
+    decimals,
     format_money,
     is_money,
     minor_digits,
@@ -21,6 +22,7 @@ from domain.money import (
     round_money,
     same_money,
     spread,
+    told_apart,
 )
 
 D = Decimal
@@ -157,8 +159,33 @@ def test_a_float_never_enters_the_arithmetic():
 
 def test_no_rule_knows_of_floats():
     """I19: neither a float literal nor the type itself in any rule, save to refuse it."""
-    for file in sorted(Path(domain.__file__).parent.glob("*.py")):
+    for file in sorted(Path(domain.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"{file.name}:{node.lineno}"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "float", f"{file.name}:{node.lineno}"
+
+
+def test_numbers_are_rounded_in_one_place_only():
+    rounds = {"quantize", "normalize", "round", "to_integral_value"}
+    found = {
+        file.name
+        for file in sorted(Path(domain.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in rounds
+    }
+    # The texts of a quote are normalized too, in the sense of Unicode.
+    assert found == {"money.py", "validation.py"}
+
+
+@pytest.mark.parametrize(
+    ("number", "beside", "shown"),
+    [("20.001", "20", "20.001"), ("22", "20", "22"), ("20", "20", "20"), ("23.0769", "25", "23.08")],
+)
+def test_a_number_is_written_so_that_it_does_not_look_equal_to_its_limit(number: str, beside: str, shown: str) -> None:
+    assert told_apart(D(number), D(beside)) == shown
+
+
+@pytest.mark.parametrize(("number", "count"), [("1.50", 1), ("100", 0), ("1E+3", 0), ("0.001", 3), ("NaN", 0)])
+def test_decimals_are_those_a_number_really_has(number: str, count: int) -> None:
+    assert decimals(D(number)) == count

@@ -11,7 +11,8 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
 
-from workers.telemetry import configure_logging, start_telemetry
+from workers.logs import configure_logging
+from workers.telemetry import start_telemetry
 
 
 @pytest.fixture

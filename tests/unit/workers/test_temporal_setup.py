@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 
-from demo.processes import ChildProcess, free_ports
+from demo.ports import free_ports
+from demo.processes import ChildProcess
 from demo.temporal_server import dev_server_command, wait_ready
 from runs.attributes import DEADLINE
 from workers.telemetry import start_telemetry

@@ -1,0 +1,167 @@
+"""How a request for approval moves on: pure steps from one state of it to the next.
+
+Chains run beside each other, the steps of a chain one after another; a rejection in any chain ends the request.
+Nothing is ever approved by the passing of time: a step that is not decided in its working hours is asked of the next
+person as well, and in the end the request expires.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState, StepStatus
+from domain.authority import check_decision, escalation, next_assignees
+from domain.calendar import NoWorkingTime, add_business_hours
+from domain.messages import VerifiedMessage
+from domain.refusals import Refusal
+
+
+def opened(state: ApprovalState, now: datetime) -> ApprovalState:
+    """The request with the first undecided step of each chain asked.
+
+    A step that is covered by an earlier approval of the same person is taken at once; where nothing is left to decide,
+    the request is completed.
+    """
+    again = True
+    while again and state.status is ApprovalStatus.PENDING:
+        again = False
+        for chain in dict.fromkeys(step.plan.chain for step in state.steps):
+            step = _turn(state, chain)
+            if step is not None and step.status is StepStatus.WAITING:
+                state = _put(state, _asked(state, step, now))
+                again = True
+        if all(step.status is StepStatus.APPROVED for step in state.steps):
+            state = ended(state, ApprovalStatus.COMPLETED, _approvers(state), now)
+    return state
+
+
+def overdue(state: ApprovalState, now: datetime) -> ApprovalState:
+    """The request after its deadlines up to now: steps are escalated, or it expires."""
+    if now >= state.request.expires_at:
+        return ended(state, ApprovalStatus.EXPIRED, "nobody decided before the quote expired", now)
+    for step in state.pending:
+        if step.deadline is None or now < step.deadline:
+            continue
+        person = escalation(step) if step.plan.on_timeout == "escalate" else None
+        if person is None:
+            text = f"nobody decided level {step.plan.level} of {step.plan.chain} in time"
+            return ended(state, ApprovalStatus.EXPIRED, text, now)
+        state = _put(
+            state,
+            step.model_copy(
+                update={
+                    "assignees": (*step.assignees, person),
+                    "deadline": _deadline(state, step, now),
+                    "escalations": step.escalations + 1,
+                }
+            ),
+        )
+    return state
+
+
+def next_deadline(state: ApprovalState) -> datetime:
+    """When the request has to be looked at next, UTC."""
+    return min([*(step.deadline for step in state.pending if step.deadline), state.request.expires_at])
+
+
+def ended(
+    state: ApprovalState, status: ApprovalStatus, reason: str, now: datetime, *, by_revision: int | None = None
+) -> ApprovalState:
+    """The request ended: steps that were not decided are skipped.
+
+    Args:
+        state: the request.
+        status: how it ended.
+        reason: why, in words.
+        now: UTC.
+        by_revision: the revision of the quote that takes its place, if there is one.
+    """
+    steps = tuple(
+        step.model_copy(update={"status": StepStatus.SKIPPED})
+        if step.status in (StepStatus.WAITING, StepStatus.PENDING)
+        else step
+        for step in state.steps
+    )
+    return state.model_copy(
+        update={"status": status, "reason": reason, "steps": steps, "superseded_by": by_revision, "ended_at": now}
+    )
+
+
+class Verdict(NamedTuple):
+    """The request after a decision; the code and the reason where it did not count."""
+
+    state: ApprovalState
+    code: str = ""
+    detail: str = ""
+
+
+def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdict:
+    """What a person's decision makes of a request.
+
+    Args:
+        state: the request.
+        said: the message, its proof checked.
+        now: UTC.
+    """
+    if said.refused:
+        return Verdict(state, Refusal.UNAUTHENTICATED, said.refused)
+    try:
+        decision = Decision(str(said.args.get("decision")))
+        number = int(str(said.args.get("step")))
+    except ValueError:
+        return Verdict(state, Refusal.BAD_DECISION, "decision must be approve or reject, step a number")
+    step = next((s for s in state.steps if s.plan.step == number), None)
+    if step is None:
+        return Verdict(state, Refusal.NOT_ASSIGNED, f"there is no step {number}")
+    comment = str(said.args.get("comment") or "")
+    seen_hash = str(said.args.get("seen_hash") or "")
+    code = check_decision(step, said.person, state.request, state, seen_hash, comment)
+    if not code and step.status is not StepStatus.PENDING:
+        code = Refusal.NOT_ASSIGNED
+    if code:
+        return Verdict(state, code, f"step {number} is {step.status}")
+    person = said.person.named
+    status = StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED
+    by_person = {"status": status, "decided_by": person, "decided_at": now, "comment": comment}
+    after = _put(state, step.model_copy(update=by_person))
+    if decision is Decision.APPROVE:
+        return Verdict(opened(after, now))
+    reason = f"rejected by {person.name}: {comment}" if comment else f"rejected by {person.name}"
+    return Verdict(ended(after, ApprovalStatus.REJECTED, reason, now))
+
+
+def _turn(state: ApprovalState, chain: str) -> StepState | None:
+    steps = (step for step in state.steps if step.plan.chain == chain)
+    return next((step for step in steps if step.status in (StepStatus.WAITING, StepStatus.PENDING)), None)
+
+
+def _asked(state: ApprovalState, step: StepState, now: datetime) -> StepState:
+    approved = [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
+    assignment = next_assignees(step, approved)
+    if assignment.covered_by is not None:
+        person = assignment.covered_by
+        comment = f"covered by {person.name}'s approval of a lower level"
+        covered = {"status": StepStatus.APPROVED, "decided_by": person, "decided_at": now, "comment": comment}
+        return step.model_copy(update=covered)
+    asked = {"assignees": assignment.assignees, "asked_at": now, "deadline": _deadline(state, step, now)}
+    return step.model_copy(update={"status": StepStatus.PENDING, **asked})
+
+
+def _deadline(state: ApprovalState, step: StepState, now: datetime) -> datetime:
+    expires_at = state.request.expires_at
+    try:
+        due = add_business_hours(now, step.plan.sla_business_hours, state.request.plan.calendar)
+    except NoWorkingTime:  # a calendar whose hours never come: then the request's own end is the deadline
+        return expires_at
+    return min(due, expires_at)
+
+
+def _put(state: ApprovalState, after: StepState) -> ApprovalState:
+    steps = tuple(after if step.plan.step == after.plan.step else step for step in state.steps)
+    return state.model_copy(update={"steps": steps})
+
+
+def _approvers(state: ApprovalState) -> str:
+    names = [step.decided_by.name for step in state.steps if step.decided_by]
+    return "approved by " + ", ".join(dict.fromkeys(names))

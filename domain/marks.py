@@ -1,0 +1,51 @@
+"""What a rep reads in Sales about the approval of a quote: derived from the deal, and written when it differs."""
+
+from __future__ import annotations
+
+from domain.deal_state import DealState, QuoteStatus
+from domain.record import Record
+
+REQUESTED = "requested"
+"""What the rep sets to ask for approval; the answer replaces it."""
+
+LONGEST_REASON = 4_000
+
+
+class Mark(Record):
+    """Approval status of the quote in Sales, why, and how credit looked."""
+
+    status: str
+    reason: str
+    credit: str | None = None
+
+
+def wanted_mark(state: DealState) -> Mark | None:
+    """What Sales should show; None where the deal has nothing to say, or Sales itself said it."""
+    if state.accepted:
+        return None  # a quote that is won can only be read
+    found = state.assessment
+    match state.quote:
+        case QuoteStatus.INVALID if found is not None:
+            return _mark("rejected", "\n".join(f"{p.field}: {p.message}" for p in found.problems))
+        case QuoteStatus.PENDING_APPROVAL if state.approvals:
+            return _mark("pending", f"Approval {state.approvals[-1].n} requested")
+        case QuoteStatus.REJECTED:
+            return _mark("rejected", state.approval_text)
+        case QuoteStatus.WITHDRAWN:
+            return _mark("none", state.approval_text)
+        case QuoteStatus.APPROVED | QuoteStatus.SENT:
+            credit = found.soft_credit if found else None
+            shown = None if credit is None else "passed" if credit.passed else "held"
+            return _mark("approved", state.approval_text or "No approval needed", shown)
+        case _:
+            return None
+
+
+def mark_due(state: DealState) -> bool:
+    """Whether Sales shows something else than it should."""
+    wanted = wanted_mark(state)
+    return wanted is not None and wanted.status != state.marked
+
+
+def _mark(status: str, reason: str, credit: str | None = None) -> Mark:
+    return Mark(status=status, reason=reason[:LONGEST_REASON], credit=credit)

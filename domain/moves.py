@@ -1,0 +1,77 @@
+"""What a deal does next, from its state alone: the decisions that its process takes turn by turn.
+
+Each decision has one answer that means "nothing is to be done": then the process waits until the answer is another
+one. So no loop can turn without doing something or waiting, whatever state the deal is in.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from domain.credit_facts import CreditStatus
+from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.marks import mark_due
+
+
+class QuoteMove(StrEnum):
+    """What is next on the way from the submission to the acceptance."""
+
+    ASSESS = "assess"
+    END_REQUEST = "end_request"
+    ASK = "ask"
+    MARK = "mark"
+    WAIT = "wait"
+    GO_ON = "go_on"
+
+
+def in_quote(state: DealState) -> QuoteMove:
+    """What is next while the quote is not accepted with approved content."""
+    if state.open_request is not None and state.quote is not QuoteStatus.PENDING_APPROVAL:
+        return QuoteMove.END_REQUEST
+    if state.won:
+        return QuoteMove.GO_ON
+    if state.quote is QuoteStatus.SUBMITTED or state.resubmitted:
+        return QuoteMove.ASSESS
+    if state.quote is QuoteStatus.APPROVAL_DUE:
+        return QuoteMove.ASK
+    return QuoteMove.MARK if mark_due(state) else QuoteMove.WAIT
+
+
+class CreditMove(StrEnum):
+    """What is next on the way to credit."""
+
+    CHECK = "check"
+    WAIT = "wait"
+    GO_ON = "go_on"
+
+
+def in_credit(state: DealState) -> CreditMove:
+    """What is next between acceptance and order."""
+    if state.may_order or state.order is not OrderStatus.NONE:
+        return CreditMove.GO_ON
+    if state.credit is CreditStatus.HELD and not state.recheck_due:
+        return CreditMove.WAIT
+    return CreditMove.CHECK
+
+
+class DeliveryMove(StrEnum):
+    """What is next on the way from the order to the money."""
+
+    READ_BILLING = "read_billing"
+    SHOW_SHIPMENT = "show_shipment"
+    SHOW_INVOICES = "show_invoices"
+    SHOW_PAYMENTS = "show_payments"
+    WAIT = "wait"
+
+
+def in_delivery(state: DealState) -> DeliveryMove:
+    """What is next once there is an order; documents may come in any order."""
+    if state.billing_unread:
+        return DeliveryMove.READ_BILLING
+    if state.unrecorded_slips:
+        return DeliveryMove.SHOW_SHIPMENT
+    if state.unrecorded_invoices:
+        return DeliveryMove.SHOW_INVOICES
+    if state.unrecorded_payments:
+        return DeliveryMove.SHOW_PAYMENTS
+    return DeliveryMove.WAIT

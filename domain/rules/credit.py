@@ -1,0 +1,86 @@
+"""Credit: decided on what Finance says, held, released or refused by a person (lifecycle 2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from domain import facts
+from domain.credit import RELEASED
+from domain.credit_facts import CreditStatus
+from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.facts import CreditFact
+from domain.refusals import Refusal
+from domain.rules.change import Change, Refused, illegal
+from domain.views import Ending
+
+
+def follow(state: DealState, fact: CreditFact) -> Change:
+    """What a fact of credit changes.
+
+    Raises:
+        Refused: it changes nothing.
+    """
+    match fact:
+        case facts.Prepared():
+            return _prepared(state, fact)
+        case facts.CreditDecided():
+            return _decided(state, fact)
+        case facts.CreditRecheckDue():
+            return _recheck_due(state, fact)
+        case facts.CreditReleased():
+            return _released(state, fact)
+        case facts.CreditRejected():
+            return _rejected(state, fact)
+        case _:
+            assert_never(fact)
+
+
+def _prepared(state: DealState, fact: facts.Prepared) -> Change:
+    ready = fact.readiness
+    if not state.won:
+        illegal("nothing to prepare: the quote is not accepted")
+    if ready.snapshot_hash != state.approved_hash:
+        what = "; ".join(ready.differences) or "the content is not what was approved"
+        raise Refused(Refusal.HASH_MISMATCH, what)
+    checking = replace(
+        state, credit=CreditStatus.CHECKING, credit_checks=state.credit_checks + 1, recheck_covered=fact.covers
+    )
+    return Change(checking, f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC")
+
+
+def _decided(state: DealState, fact: facts.CreditDecided) -> Change:
+    if state.credit is not CreditStatus.CHECKING:
+        illegal(f"credit decided: it is {state.credit}")
+    decision = fact.decision
+    if not decision.passed:
+        held = replace(state, credit=CreditStatus.HELD, credit_decision=decision)
+        return Change(held, f"credit held: {decision.text}")
+    by_release = any(reason.code == RELEASED for reason in decision.reasons)
+    status = CreditStatus.RELEASED if by_release else CreditStatus.PASSED
+    return Change(replace(state, credit=status, credit_decision=decision), f"credit {status}: {decision.text}")
+
+
+def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
+    """Taken as soon as credit is asked for, held or not: what comes free while Finance is read must not be missed."""
+    if not state.awaits_credit:
+        raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
+    return Change(replace(state, recheck_told=state.recheck_told + 1), f"credit is looked at again: {fact.reason}")
+
+
+def _released(state: DealState, fact: facts.CreditReleased) -> Change:
+    if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
+        raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
+    found = state.assessment
+    released_by = fact.release.released_by
+    if found and any(released_by.is_same(person) for person in (found.owner, found.submitted_by)):
+        raise Refused(Refusal.REQUESTER_CANNOT_RELEASE, "the rep of a deal cannot release its credit hold")
+    released = replace(state, release=fact.release, recheck_told=state.recheck_told + 1)
+    return Change(released, f"credit hold released: {fact.release.comment}")
+
+
+def _rejected(state: DealState, fact: facts.CreditRejected) -> Change:
+    if state.credit is not CreditStatus.HELD:
+        raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
+    ended = replace(state, credit=CreditStatus.REJECTED, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED)
+    return Change(ended, f"credit refused: {fact.reason}")

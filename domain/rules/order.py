@@ -1,0 +1,66 @@
+"""The order: created in Finance, confirmed, shown in Sales (lifecycle 2.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from domain import facts
+from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus
+from domain.facts import OrderFact
+from domain.rules.change import Change, illegal
+
+
+def follow(state: DealState, fact: OrderFact) -> Change:
+    """What a fact of the order changes.
+
+    Raises:
+        Refused: it changes nothing.
+    """
+    match fact:
+        case facts.OrderStarted():
+            return _started(state, fact)
+        case facts.OrderCreated():
+            return _created(state, fact)
+        case facts.OrderConfirmed():
+            return _confirmed(state, fact)
+        case facts.OrderRecorded():
+            return _recorded(state, fact)
+        case _:
+            assert_never(fact)
+
+
+def _started(state: DealState, fact: facts.OrderStarted) -> Change:
+    if not state.may_order:
+        illegal("an order needs approved content, acceptance and credit")
+    started = replace(state, order=OrderStatus.CREATING, order_number=fact.order_number)
+    return Change(started, f"order {fact.order_number} is being created in Finance")
+
+
+def _created(state: DealState, fact: facts.OrderCreated) -> Change:
+    if state.order is not OrderStatus.CREATING:
+        illegal(f"order created: it is {state.order}")
+    created = replace(
+        state,
+        order=OrderStatus.CREATED,
+        quote=QuoteStatus.ORDERED,
+        order_number=fact.order_number,
+        delivery=Delivery(lines=fact.lines, over_delivery_pct=state.policy.over_delivery_pct),
+        order_net=fact.net,
+        rounding_difference=fact.rounding_difference,
+    )
+    plural = "" if len(fact.lines) == 1 else "s"
+    return Change(created, f"order {fact.order_number} created with {len(fact.lines)} line{plural}")
+
+
+def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:
+    if state.order is not OrderStatus.CREATED:
+        illegal(f"order confirmed: it is {state.order}")
+    confirmed = replace(state, order=OrderStatus.CONFIRMED, confirmation_number=fact.confirmation_number)
+    return Change(confirmed, f"order confirmed ({fact.confirmation_number})")
+
+
+def _recorded(state: DealState, fact: facts.OrderRecorded) -> Change:
+    if not state.confirmation_number:
+        illegal(f"order recorded in Sales: it is {state.order}")
+    return Change(replace(state, sales_order_id=fact.sales_order_id), "Sales shows the order; opportunity won")

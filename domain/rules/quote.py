@@ -1,0 +1,222 @@
+"""The quote: submitted, assessed, approved, sent, accepted, revised, lost (lifecycle 2.2 and 2.3).
+
+Facts of the quote carry their revision; an older one is stale and changes nothing (I12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from domain import facts
+from domain.approvals import ApprovalStatus
+from domain.credit_facts import CreditStatus
+from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus
+from domain.facts import QuoteFact
+from domain.marks import REQUESTED
+from domain.refusals import Refusal
+from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
+from domain.views import ApprovalSummary, Ending
+
+_DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
+
+
+def follow(state: DealState, fact: QuoteFact) -> Change:
+    """What a fact of the quote changes.
+
+    Raises:
+        Refused: it changes nothing.
+    """
+    match fact:
+        case facts.Submitted():
+            return _submitted(state, fact)
+        case facts.Assessed():
+            return _assessed(state, fact)
+        case facts.ApprovalAsked():
+            return _approval_asked(state, fact)
+        case facts.ApprovalEnded():
+            return _approval_ended(state, fact)
+        case facts.QuoteMarked():
+            return Change(replace(state, marked=fact.status), f"Sales shows approval: {fact.status}")
+        case facts.Activated():
+            return _activated(state, fact)
+        case facts.Accepted():
+            return _accepted(state, fact)
+        case facts.Revised():
+            return _revised(state, fact)
+        case facts.Withdrawn():
+            return _withdrawn(state, fact)
+        case facts.QuoteLost():
+            _before_order(state)
+            return Change(replace(state, quote=QuoteStatus.LOST, ending=Ending.LOST), f"lost: {fact.reason}")
+        case facts.QuoteCancelled():
+            _before_order(state)
+            ended = replace(state, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED)
+            return Change(ended, f"cancelled: {fact.reason}")
+        case facts.ExpiryReached():
+            _open(state, "expired")
+            ended = replace(state, quote=QuoteStatus.EXPIRED, ending=Ending.EXPIRED)
+            return Change(ended, "the quote expired: revise it to go on")
+        case _:
+            assert_never(fact)
+
+
+def _current(state: DealState, revision: int) -> None:
+    if revision < state.revision:
+        stale(f"revision {revision} is older than {state.revision}")
+
+
+def _open(state: DealState, what: str) -> None:
+    if state.won:
+        illegal(f"{what}: the quote is accepted already")
+    if state.quote not in OPEN_QUOTE:
+        illegal(f"{what}: the quote is {state.quote}")
+
+
+def _before_order(state: DealState) -> None:
+    if state.order is not OrderStatus.NONE:
+        illegal("there is an order in Finance: cancel the order instead")
+
+
+def _submitted(state: DealState, fact: facts.Submitted) -> Change:
+    _current(state, fact.revision)
+    _open(state, "submitted")
+    if fact.revision == state.revision and state.quote in _DECIDED:
+        again = replace(state, resubmitted=True, marked=REQUESTED)
+        return Change(again, f"revision {fact.revision} submitted again")
+    fresh = replace(
+        state,
+        revision=fact.revision,
+        quote_id=fact.quote_id,
+        quote=QuoteStatus.SUBMITTED,
+        assessment=None,
+        approved_hash="",
+        active=False,
+        accepted=False,
+        resubmitted=False,
+        approval_text="",
+        marked=REQUESTED,
+        credit=CreditStatus.NOT_CHECKED,
+        credit_decision=None,
+    )
+    return Change(fresh, f"revision {fact.revision} submitted for approval")
+
+
+def _assessed(state: DealState, fact: facts.Assessed) -> Change:
+    found = fact.assessment
+    _current(state, found.revision)
+    if state.resubmitted:
+        if found.stale or (state.assessment and found.snapshot_hash == state.assessment.snapshot_hash):
+            return Change(
+                replace(state, resubmitted=False), "submitted again with the same content: what was decided stands"
+            )
+    elif state.quote is not QuoteStatus.SUBMITTED:
+        illegal(f"assessed: the quote is {state.quote}")
+    elif found.stale:
+        return Change(replace(state, ending=Ending.STALE), found.stale)
+    fresh = replace(state, assessment=found, resubmitted=False, approved_hash="", approval_text="")
+    if found.problems:
+        codes = ", ".join(sorted({problem.code for problem in found.problems}))
+        return Change(replace(fresh, quote=QuoteStatus.INVALID), f"returned to the rep: {codes}")
+    if found.plan is not None and found.plan.needed:
+        level = max(step.level for step in found.plan.steps)
+        return Change(replace(fresh, quote=QuoteStatus.APPROVAL_DUE), f"needs approval up to level {level}")
+    return Change(_approved(fresh, found.snapshot_hash), "no approval needed")
+
+
+def _approved(state: DealState, content: str) -> DealState:
+    """Approved; further on at once where Sales was ahead of us (its events may come in any order)."""
+    ahead = QuoteStatus.ACCEPTED if state.accepted else QuoteStatus.SENT if state.active else QuoteStatus.APPROVED
+    settled = without_exceptions(state, Refusal.ACTIVATED_WITHOUT_APPROVAL, Refusal.ACCEPTED_WITHOUT_APPROVAL)
+    return replace(settled, quote=ahead, approved_hash=content)
+
+
+def _approval_asked(state: DealState, fact: facts.ApprovalAsked) -> Change:
+    if state.quote is not QuoteStatus.APPROVAL_DUE:
+        illegal(f"approval asked: the quote is {state.quote}")
+    summary = ApprovalSummary(
+        n=fact.n,
+        revision=state.revision,
+        status=ApprovalStatus.PENDING,
+        highest_level=max(step.level for step in fact.plan.steps),
+        steps=len(fact.plan.steps),
+        reasons=tuple(reason for step in fact.plan.steps for reason in step.reasons),
+        requested_at=fact.at,
+    )
+    steps = ", ".join(f"{step.role} ({step.candidates[0].name})" for step in fact.plan.steps)
+    asked = replace(state, quote=QuoteStatus.PENDING_APPROVAL, approvals=(*state.approvals, summary))
+    return Change(asked, f"approval asked of {steps}")
+
+
+def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
+    result = fact.result
+    text = f"approval {result.status}: {result.reason}" if result.reason else f"approval {result.status}"
+    approvals = tuple(
+        summary.model_copy(update={"status": result.status, "ended_at": result.ended_at, "text": text})
+        if summary.n == fact.n
+        else summary
+        for summary in state.approvals
+    )
+    after = replace(state, approvals=approvals)
+    if state.quote is not QuoteStatus.PENDING_APPROVAL or result.request.revision != state.revision:
+        return Change(after, text)
+    after = replace(after, approval_text=text)
+    if result.status is ApprovalStatus.COMPLETED:
+        return Change(_approved(after, result.request.snapshot_hash), text)
+    rejected = result.status in (ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED)
+    return Change(replace(after, quote=QuoteStatus.REJECTED if rejected else QuoteStatus.WITHDRAWN), text)
+
+
+def _unsubmitted(state: DealState, revision: int, what: str) -> Change:
+    text = f"{Refusal.NOT_SUBMITTED}: revision {revision} was {what} without having been submitted for approval"
+    return Change(with_exception(state, text), f"revision {revision} {what} without approval: nothing is ordered")
+
+
+def _activated(state: DealState, fact: facts.Activated) -> Change:
+    _current(state, fact.revision)
+    _open(state, "activated")
+    if fact.revision > state.revision:
+        return _unsubmitted(state, fact.revision, "activated")
+    if state.active:
+        stale("the quote is active already")
+    active = replace(state, active=True)
+    if state.quote is QuoteStatus.APPROVED:
+        return Change(replace(active, quote=QuoteStatus.SENT), "quote activated: it is with the customer")
+    text = f"{Refusal.ACTIVATED_WITHOUT_APPROVAL}: the quote was activated before it was approved"
+    return Change(with_exception(active, text), "quote activated before it was approved")
+
+
+def _accepted(state: DealState, fact: facts.Accepted) -> Change:
+    _current(state, fact.revision)
+    if state.quote is QuoteStatus.EXPIRED:
+        raise Refused(Refusal.EXPIRED, "accepted after expiry: revise the quote")
+    _open(state, "accepted")
+    if fact.revision > state.revision:
+        return _unsubmitted(state, fact.revision, "accepted")
+    if state.accepted:
+        stale("the quote is accepted already")
+    expires_at = state.assessment.expires_at if state.assessment else None
+    if expires_at and fact.at > expires_at:
+        late = f"{Refusal.ACCEPTED_AFTER_EXPIRY}: accepted {fact.at:%Y-%m-%d %H:%M} UTC, after the quote's expiry"
+        return Change(with_exception(state, f"{late}; revise it"), "accepted after expiry: nothing is ordered")
+    accepted = replace(state, accepted=True)
+    if state.quote in (QuoteStatus.APPROVED, QuoteStatus.SENT):
+        return Change(replace(accepted, quote=QuoteStatus.ACCEPTED), "the customer accepted the quote")
+    text = f"{Refusal.ACCEPTED_WITHOUT_APPROVAL}: won in Sales before it was approved; nothing is ordered"
+    return Change(with_exception(accepted, text), "won in Sales before it was approved")
+
+
+def _revised(state: DealState, fact: facts.Revised) -> Change:
+    _current(state, fact.revision)
+    _open(state, "revised")
+    after = replace(state, quote=QuoteStatus.SUPERSEDED, approved_hash="", active=False, accepted=False)
+    return Change(after, f"revision {fact.revision} is being revised")
+
+
+def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
+    _current(state, fact.revision)
+    if state.quote not in (QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVAL_DUE):
+        raise Refused(Refusal.ALREADY_DECIDED, f"nothing to withdraw: the quote is {state.quote}")
+    text = f"request for approval withdrawn: {fact.reason}"
+    marked = "none" if fact.in_sales else state.marked
+    return Change(replace(state, quote=QuoteStatus.WITHDRAWN, marked=marked, approval_text=text), text)

@@ -1,0 +1,57 @@
+"""Steps that wait: for a person, or for a system that does not answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from domain import facts
+from domain.deal_state import DealState, Outage
+from domain.facts import StepFact
+from domain.refusals import Refusal
+from domain.rules.change import Change, Refused
+from domain.views import Ending, Resolution
+
+
+def follow(state: DealState, fact: StepFact) -> Change:
+    """What a step that waits, or goes on, changes.
+
+    Raises:
+        Refused: it changes nothing.
+    """
+    match fact:
+        case facts.StepParked():
+            return _parked(state, fact)
+        case facts.StepResumed():
+            return _resumed(state, fact)
+        case facts.StepOvertaken():
+            return Change(replace(state, parked=None, outage=None), f"{fact.step}: not needed any more")
+        case facts.Unreachable():
+            outage = Outage(system=fact.system, since=fact.since, message=fact.message)
+            waits = replace(state, outage=outage, waiting_since=fact.since)
+            return Change(waits, f"waiting for {fact.system}: {fact.message}")
+        case facts.Reachable():
+            return Change(replace(state, outage=None), f"{fact.system} answers again")
+        case _:
+            assert_never(fact)
+
+
+def _parked(state: DealState, fact: facts.StepParked) -> Change:
+    activity = fact.parked.activity
+    count = state.park_count.get(activity, 0) + 1
+    parked = fact.parked.model_copy(update={"failures": count})
+    waits = replace(
+        state, parked=parked, park_count={**state.park_count, activity: count}, resolution=None, outage=None
+    )
+    return Change(waits, f"waits for a person: {parked.step} failed ({parked.cause}): {parked.message}")
+
+
+def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
+    if state.parked is None:
+        raise Refused(Refusal.NOT_PARKED, "no step waits for a person")
+    if fact.action is Resolution.SKIP and not state.parked.can_skip:
+        raise Refused(Refusal.CANNOT_SKIP, "this step must be done")
+    resumed = replace(state, parked=None, resolution=fact.action)
+    if fact.action is Resolution.ABORT:
+        resumed = replace(resumed, ending=Ending.ABORTED) if state.running else replace(resumed, given_up=True)
+    return Change(resumed, f"{fact.action}: {fact.reason}" if fact.reason else str(fact.action))

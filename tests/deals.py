@@ -1,0 +1,168 @@
+"""Deals in the words of the tests: facts that lead from the submission to the money, and what they are made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from domain import facts
+from domain.approvals import (
+    ApprovalPlan,
+    ApprovalRequest,
+    ApprovalState,
+    ApprovalStatus,
+    BusinessHours,
+    StepPlan,
+)
+from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment
+from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
+from domain.deal import apply
+from domain.deal_state import DealState
+from domain.facts import Event, Fact
+from domain.fulfilment import Invoice, InvoicedLine, OrderedLine
+from domain.messages import ShippedLine
+from domain.people import Person
+
+T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
+RITA, MONA, CARL, SYSTEM = (Person(oid=name, name=name) for name in ("rita", "mona", "carl", "system"))
+HOURS = BusinessHours(timezone="UTC", workdays=(0, 1, 2, 3, 4), opens="09:00", closes="17:00")
+STEP = StepPlan(
+    step=1,
+    chain="sales",
+    level=1,
+    role="sales_manager",
+    sla_business_hours=Decimal(8),
+    on_timeout="expire",
+    candidates=(MONA,),
+)
+POLICY = DealPolicy(version="1")
+
+
+def new_deal() -> DealState:
+    return DealState(
+        company="usmf",
+        quote_number="Q-1",
+        quote_id="q",
+        revision=0,
+        started_at=T0,
+        updated_at=T0,
+        waiting_since=T0,
+    )
+
+
+def assessment(*, steps: tuple[StepPlan, ...] = (), content: str = "h0", revision: int = 0) -> QuoteAssessment:
+    return QuoteAssessment(
+        company="usmf",
+        quote_number="Q-1",
+        quote_id="q",
+        revision=revision,
+        customer_account="US-001",
+        currency="USD",
+        owner=RITA,
+        net=Decimal(950),
+        tax=Decimal(95),
+        total=Decimal(1045),
+        snapshot_hash=content,
+        expires_at=T0 + timedelta(days=7),
+        plan=ApprovalPlan(policy_version="1", steps=steps, calendar=HOURS),
+        deal_policy=POLICY,
+    )
+
+
+def readiness(content: str = "h0") -> OrderReadiness:
+    credit = CreditFacts(
+        company="usmf",
+        customer_account="US-001",
+        currency="USD",
+        as_of=T0,
+        credit_limit=Decimal(100_000),
+        unlimited=False,
+        credit_management=True,
+        open_ar=Decimal(0),
+    )
+    return OrderReadiness(snapshot_hash=content, state="won", total=Decimal(1045), credit=credit, price_hash="p")
+
+
+def decision(passed: bool, code: str = "") -> CreditDecision:
+    return CreditDecision(
+        passed=passed,
+        reasons=(CreditReason(code=code or ("WITHIN_LIMIT" if passed else "OVER_LIMIT"), text="…"),),
+        exposure=Decimal(1045),
+        limit=Decimal(100_000),
+        open_ar=Decimal(0),
+        open_orders=Decimal(0),
+        reservations=Decimal(0),
+        this_order=Decimal(1045),
+        as_of=T0,
+        policy_version="1",
+    )
+
+
+def approval(status: ApprovalStatus, content: str = "h0", revision: int = 0) -> ApprovalState:
+    request = ApprovalRequest(
+        company="usmf",
+        quote_number="Q-1",
+        quote_id="q",
+        n=1,
+        revision=revision,
+        customer_account="US-001",
+        requester=RITA,
+        currency="USD",
+        net=Decimal(950),
+        tax=Decimal(95),
+        total=Decimal(1045),
+        list_net=Decimal(1000),
+        discount_pct=Decimal(5),
+        margin_pct=Decimal(30),
+        line_count=1,
+        snapshot_hash=content,
+        expires_at=T0 + timedelta(days=7),
+        plan=ApprovalPlan(policy_version="1", steps=(STEP,), calendar=HOURS),
+    )
+    return ApprovalState(request=request, status=status, steps=(), reason="mona")
+
+
+def invoice(number: str, quantity: int, open_amount: str) -> Invoice:
+    net = Decimal(95) * quantity
+    line = InvoicedLine(line_no=1, item="P", quantity=Decimal(quantity), price=Decimal(95), net=net, tax=net / 10)
+    return Invoice(
+        invoice_number=number,
+        invoiced_on=T0,
+        due_on=None,
+        currency="USD",
+        net=net,
+        tax=net / 10,
+        total=net * Decimal("1.1"),
+        open_amount=Decimal(open_amount),
+        lines=(line,),
+    )
+
+
+def put(state: DealState, *told: Fact) -> DealState:
+    for fact in told:
+        state = apply(state, Event(at=T0, actor=SYSTEM, fact=fact)).state
+    return state
+
+
+LINES = (OrderedLine(line_no=1, item="P", quantity=Decimal(10), amount=Decimal(950)),)
+CREATED = facts.OrderCreated(order_number="Q2C-1", lines=LINES, net=Decimal(950), rounding_difference=Decimal(0))
+TO_ORDER: tuple[Fact, ...] = (
+    facts.Assessed(assessment=assessment()),
+    facts.Activated(revision=0),
+    facts.Accepted(revision=0, at=T0),
+    facts.Prepared(readiness=readiness(), covers=0),
+    facts.CreditDecided(decision=decision(True)),
+    facts.OrderStarted(order_number="Q2C-1"),
+    CREATED,
+    facts.OrderConfirmed(confirmation_number="C"),
+    facts.OrderRecorded(sales_order_id="so"),
+)
+
+
+DOCUMENTS: tuple[tuple[str, Fact], ...] = (
+    ("s1", facts.ShipmentPosted(slip="S1", lines=(ShippedLine(line_no=1, quantity=Decimal(6)),))),
+    ("s2", facts.ShipmentPosted(slip="S2", lines=(ShippedLine(line_no=1, quantity=Decimal(4)),))),
+    ("i1", facts.BillingChanged(text="…")),
+    ("p1", facts.BillingChanged(text="…")),
+)
+"""Documents of an order of ten, each under the id of the event that reports it."""

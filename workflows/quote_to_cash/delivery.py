@@ -1,0 +1,146 @@
+"""Stages 5 to 7: what Finance posts is read and shown in Sales, in whatever order it comes, until all is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import workflow
+
+from activities.signatures import (
+    BillingRef,
+    FinanceActivities,
+    Nothing,
+    RecordInvoice,
+    RecordPayment,
+    RecordShipment,
+    SalesActivities,
+)
+from domain import facts, moves
+from domain.deal_state import DealState
+from domain.fulfilment import ShippedTotal
+from domain.moves import DeliveryMove
+from runs import names
+from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.record import DealRecord
+from workflows.quote_to_cash.steps import Steps
+from workflows.quote_to_cash.waiting import Waiting
+
+SAFETY_LOOK = timedelta(hours=24)
+"""How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
+LOOK = "daily look at Finance"
+
+
+class Delivery:
+    """Follows one deal's order through Finance."""
+
+    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps, background: Background) -> None:
+        """Work for the deal of ``record``."""
+        self._record = record
+        self._waiting = waiting
+        self._steps = steps
+        self._background = background
+        self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
+            DeliveryMove.READ_BILLING: self._read_billing,
+            DeliveryMove.SHOW_SHIPMENT: self._show_shipment,
+            DeliveryMove.SHOW_INVOICES: self._show_invoices,
+            DeliveryMove.SHOW_PAYMENTS: self._show_payments,
+        }
+
+    async def ship(self) -> None:
+        """Follow the packing slips until everything is shipped."""
+        self._background.start(LOOK, self._look_daily())
+        await self._follow(lambda state: state.delivery.all_shipped)
+
+    async def invoice(self) -> None:
+        """Follow the invoices until everything is invoiced."""
+        await self._follow(lambda state: state.delivery.all_invoiced)
+
+    async def pay(self) -> None:
+        """Follow the payments until nothing is open and Sales shows it."""
+        await self._follow(lambda state: state.settled)
+
+    async def _follow(self, done: Callable[[DealState], bool]) -> None:
+        while not done(self._record.state):
+            self._waiting.turn()
+            move = moves.in_delivery(self._record.state)
+            if move is DeliveryMove.WAIT:
+                await self._waiting.until(
+                    lambda: done(self._record.state) or moves.in_delivery(self._record.state) is not DeliveryMove.WAIT
+                )
+            else:
+                await self._act[move]()
+
+    async def _look_daily(self) -> None:
+        """One long timer for the whole way from order to cash, should every event and every sweep have been missed."""
+        while True:
+            await workflow.sleep(SAFETY_LOOK, summary="Daily safety check of Finance")
+            self._record.apply(facts.BillingChanged(text="a day has passed: looking at Finance"))
+
+    async def _read_billing(self) -> None:
+        covers = self._record.state.billing_told
+        billing = await self._steps.run(
+            FinanceActivities.read_billing,
+            lambda: BillingRef(
+                company=self._record.state.company,
+                order_number=self._record.state.order_number,
+                customer_account=self._record.state.header.customer_account,
+            ),
+            queue=names.FINANCE_QUEUE,
+            summary="Read invoices and settlements",
+        )
+        self._record.apply(facts.BillingRead(billing=billing, covers=covers))
+
+    async def _show_shipment(self) -> None:
+        slips = self._record.state.unrecorded_slips
+        await self._steps.run(
+            SalesActivities.record_shipment,
+            lambda: _shipment(self._record.state, slips),
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Show packing slip {', '.join(slips)} in Sales",
+            skipped=Nothing(),
+        )
+        self._record.apply(facts.ShipmentRecorded(slips=slips))
+
+    async def _show_invoices(self) -> None:
+        invoices = self._record.state.unrecorded_invoices
+        await self._steps.run(
+            SalesActivities.record_invoice,
+            lambda: RecordInvoice(
+                sales_order_id=self._record.state.sales_order_id,
+                quote_id=self._record.state.quote_id,
+                customer_account=self._record.state.header.customer_account,
+                order_number=self._record.state.order_number,
+                invoices=invoices,
+                order_invoiced=self._record.state.delivery.all_invoiced,
+            ),
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Show invoice {', '.join(i.invoice_number for i in invoices)} in Sales",
+            skipped=Nothing(),
+        )
+        self._record.apply(facts.InvoicesRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
+
+    async def _show_payments(self) -> None:
+        invoices = self._record.state.unrecorded_payments
+        await self._steps.run(
+            SalesActivities.record_payment,
+            lambda: RecordPayment(
+                sales_order_id=self._record.state.sales_order_id,
+                invoices=invoices,
+                order_paid=self._record.state.delivery.all_invoiced and self._record.state.delivery.all_paid,
+            ),
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices)} in Sales",
+            skipped=Nothing(),
+        )
+        self._record.apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
+
+
+def _shipment(state: DealState, slips: tuple[str, ...]) -> RecordShipment:
+    delivery = state.delivery
+    return RecordShipment(
+        sales_order_id=state.sales_order_id,
+        shipped=tuple(ShippedTotal(line_no=line.line_no, shipped=line.shipped) for line in delivery.ledger),
+        complete=delivery.all_shipped,
+        slips=slips,
+    )

@@ -1,0 +1,95 @@
+"""Stage 4: the order is created in Finance once, confirmed, and shown in Sales."""
+
+from __future__ import annotations
+
+from activities.signatures import ConfirmOrder, CreateOrder, FinanceActivities, RecordOrder, SalesActivities
+from domain import facts
+from domain.deal_state import OrderStatus
+from runs import names
+from workflows.quote_to_cash.ledger import tell_ledger
+from workflows.quote_to_cash.record import DealRecord
+from workflows.quote_to_cash.steps import Steps
+from workflows.quote_to_cash.waiting import Waiting
+
+
+class Order:
+    """Makes one deal's order."""
+
+    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps) -> None:
+        """Work for the deal of ``record``."""
+        self._record = record
+        self._waiting = waiting
+        self._steps = steps
+
+    async def place(self) -> None:
+        """Create, confirm, show: each unless it is done."""
+        if self._record.state.order is OrderStatus.NONE:
+            self._record.apply(facts.OrderStarted(order_number=self._record.order_number))
+            self._waiting.publish()  # before Finance can report anything of the order
+        if self._record.state.order is OrderStatus.CREATING:
+            await self._create()
+        if self._record.state.order is OrderStatus.CREATED:
+            await self._confirm()
+        if not self._record.state.sales_order_id:
+            await self._show()
+
+    async def _create(self) -> None:
+        created = await self._steps.run(
+            FinanceActivities.create_order,
+            lambda: CreateOrder(
+                quote=self._record.quote,
+                approved_hash=self._record.state.approved_hash,
+                order_number=self._record.state.order_number,
+                customer_account=self._record.state.header.customer_account,
+                probe=self._record.is_in_doubt("create_order"),
+            ),
+            queue=names.FINANCE_QUEUE,
+            summary=f"Create order {self._record.state.order_number}",
+        )
+        self._record.apply(
+            facts.OrderCreated(
+                order_number=created.order_number,
+                lines=created.lines,
+                net=created.net,
+                rounding_difference=created.rounding_difference,
+            )
+        )
+
+    async def _confirm(self) -> None:
+        confirmation = await self._steps.run(
+            FinanceActivities.confirm_order,
+            self._confirmation,
+            queue=names.FINANCE_QUEUE,
+            summary=f"Confirm order {self._record.state.order_number}",
+        )
+        self._record.apply(facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number))
+        await tell_ledger(self._record, names.ORDER_VISIBLE)
+
+    def _confirmation(self) -> ConfirmOrder:
+        state = self._record.state
+        return ConfirmOrder(
+            company=state.company,
+            order_number=state.order_number,
+            release_reason=state.release.comment if state.release else "",
+            probe=self._record.is_in_doubt("confirm_order"),
+        )
+
+    async def _show(self) -> None:
+        recorded = await self._steps.run(
+            SalesActivities.record_order,
+            self._recording,
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Show order {self._record.state.order_number} in Sales, win the opportunity",
+        )
+        self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id))
+
+    def _recording(self) -> RecordOrder:
+        state = self._record.state
+        return RecordOrder(
+            quote=self._record.quote,
+            sales_order_id=None,
+            order_number=state.order_number,
+            opportunity_id=state.assessment.opportunity_id if state.assessment else None,
+            revenue=state.header.net,
+            credit_status=state.credit,
+        )

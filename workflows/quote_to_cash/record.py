@@ -1,0 +1,197 @@
+"""What a deal knows and remembers: its state, its audit records, what became of messages, and what it was told.
+
+All of it fits a ``Checkpoint``, so that a new run goes on where this one stops. Every memory is bounded: what falls out
+is in the history.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from temporalio import workflow
+
+from activities.signatures import QuoteRef
+from domain.deal import Transition, apply
+from domain.deal_start import Checkpoint, DealStart
+from domain.deal_state import DealState
+from domain.facts import Event, Fact
+from domain.messages import Outcome
+from domain.order_key import order_key
+from domain.people import SYSTEM, Person
+from domain.refusals import Refusal
+
+V = TypeVar("V")
+
+KEPT = 500
+"""Audit records and outcomes of messages that are kept."""
+SEEN = 2_000
+"""Ids of events that are kept, so that one delivered twice counts once."""
+
+_COUNTED = {"": "applied", Refusal.DUPLICATE: "duplicate", Refusal.STALE: "stale"}
+
+
+class DealRecord:
+    """The state of one deal and all that was ever said to it; the only place where it changes."""
+
+    def __init__(
+        self,
+        start: DealStart,
+        *,
+        deal_id: str,
+        environment: str,
+        clock: Callable[[], datetime],
+        report: Callable[[Transition], None],
+    ) -> None:
+        """Begin with a start, or with the checkpoint of the run before.
+
+        Args:
+            start: what the run was started with.
+            deal_id: workflow id.
+            environment: namespace; part of the order's key.
+            clock: the workflow's clock, UTC.
+            report: is told every transition and refusal, e.g. for metrics.
+        """
+        self.deal_id = deal_id
+        self._environment = environment
+        self._clock = clock
+        self._report = report
+        before = start.checkpoint
+        self.state = before.state if before else _begun(start, clock())
+        self.timeline = deque(before.timeline if before else (), maxlen=KEPT)
+        self.tally = dict(before.tally) if before else {}
+        self.unheard = list(before.unheard) if before else []
+        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in (before.outcomes if before else ()))
+        self._in_doubt = set(before.in_doubt) if before else set()
+        first = (start.event.event_id,) if start.event else ()
+        self._seen = OrderedDict.fromkeys(before.seen if before else first)
+
+    # Facts
+
+    def apply(
+        self, fact: Fact, *, event_id: str = "", actor: Person = SYSTEM, at: datetime | None = None
+    ) -> Transition | None:
+        """Put a fact to the deal.
+
+        Args:
+            fact: what became true.
+            event_id: the same id for the same fact however often it is told; empty: our own step.
+            actor: who made it true.
+            at: when, UTC; now unless said.
+
+        Returns:
+            What it did; None where the event was taken before and counts for nothing.
+        """
+        if event_id and event_id in self._seen:
+            self.count(_COUNTED[Refusal.DUPLICATE])
+            return None
+        transition = apply(self.state, Event(at=at or self._clock(), actor=actor, fact=fact))
+        self.state = transition.state
+        if event_id:
+            self._seen[event_id] = None
+            _forget(self._seen, SEEN)
+            self.count(_COUNTED.get(transition.code, "refused"))
+        self.timeline.append(transition.audit)
+        self._report(transition)
+        return transition
+
+    def count(self, kind: str) -> None:
+        """Count something that was received."""
+        self.tally[kind] = self.tally.get(kind, 0) + 1
+
+    # Messages of people
+
+    def settle(self, outcome: Outcome) -> None:
+        """Remember what became of a message."""
+        self._outcomes[outcome.message_id] = outcome
+        _forget(self._outcomes, KEPT)
+
+    def outcome(self, message_id: str) -> Outcome | None:
+        """What became of a message; None while it is not known."""
+        return self._outcomes.get(message_id)
+
+    # Steps whose last try may have succeeded
+
+    def doubt(self, step: str) -> None:
+        """Note that a try of a step failed, so that its outcome is not known."""
+        self._in_doubt.add(step)
+
+    def is_in_doubt(self, step: str) -> bool:
+        """Whether an earlier try of a step may have succeeded."""
+        return step in self._in_doubt
+
+    def certain(self, step: str) -> None:
+        """Note that a step has succeeded."""
+        self._in_doubt.discard(step)
+
+    # What the deal is known by
+
+    @property
+    def quote(self) -> QuoteRef:
+        """The current revision of the quote."""
+        state = self.state
+        return QuoteRef(
+            company=state.company, quote_number=state.quote_number, quote_id=state.quote_id, revision=state.revision
+        )
+
+    @property
+    def order_number(self) -> str:
+        """The key of the order in Finance: the same however often it is computed."""
+        state = self.state
+        return order_key(self._environment, state.company, state.quote_number, state.revision)
+
+    def next_start(self) -> DealStart:
+        """What the next run begins with."""
+        state = self.state
+        return DealStart(
+            company=state.company,
+            quote_number=state.quote_number,
+            quote_id=state.quote_id,
+            revision=state.revision,
+            checkpoint=Checkpoint(
+                state=state,
+                timeline=tuple(self.timeline),
+                outcomes=tuple(self._outcomes.values()),
+                tally=self.tally,
+                seen=tuple(self._seen),
+                unheard=tuple(self.unheard),
+                in_doubt=tuple(sorted(self._in_doubt)),
+            ),
+        )
+
+
+def report(transition: Transition) -> None:
+    """Log a transition and count it."""
+    state, audit = transition.state, transition.audit
+    workflow.logger.info(
+        audit.text,
+        extra={
+            "company": state.company,
+            "quote": state.quote_number,
+            "event": audit.event,
+            "code": audit.code,
+            "stage": str(state.stage),
+        },
+    )
+    workflow.metric_meter().create_counter("q2c_transitions", "Transitions of deals, and refusals by code").add(
+        1, {"stage": str(state.stage), "event": audit.event, "code": audit.code}
+    )
+
+
+def _begun(start: DealStart, now: datetime) -> DealState:
+    return DealState(
+        company=start.company,
+        quote_number=start.quote_number,
+        quote_id=start.quote_id,
+        revision=start.revision,
+        started_at=now,
+        updated_at=now,
+        waiting_since=now,
+    )
+
+
+def _forget(memory: OrderedDict[str, V], most: int) -> None:
+    while len(memory) > most:
+        memory.popitem(last=False)
