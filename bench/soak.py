@@ -31,8 +31,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from domain.credit_facts import CreditFacts
 from domain.credit import CreditBook
+from domain.credit_facts import CreditFacts
 from domain.credit_ledger import LedgerRequest
 from domain.feeds import MOST_UNROUTED, MOST_WAITING, FeedView
 from domain.messages import CustomerChanged, LedgerNote

@@ -18,7 +18,6 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
-    from domain.credit_facts import CreditFacts
     from domain.credit import (
         BookFull,
         CreditBook,
@@ -30,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         release,
         reserve,
     )
+    from domain.credit_facts import CreditFacts
     from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, newest, outdated
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest

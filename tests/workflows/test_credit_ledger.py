@@ -17,8 +17,8 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from activities.credit import CreditDesk
 from activities.signatures import ReserveCredit
-from domain.credit_facts import CreditFacts, OpenOrder
 from domain.credit import CreditBook, EntryStatus
+from domain.credit_facts import CreditFacts, OpenOrder
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
 from domain.messages import CustomerChanged, LedgerNote
 from runs import names

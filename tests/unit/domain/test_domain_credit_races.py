@@ -15,8 +15,8 @@ from decimal import Decimal
 import pytest
 from makers import POLICY, T0, facts
 
-from domain.credit_facts import CreditFacts
 from domain.credit import CLOCK_SKEW, CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
+from domain.credit_facts import CreditFacts
 from domain.credit_ledger import newest, outdated
 
 LIMIT = Decimal(100)
