@@ -16,6 +16,7 @@ from temporalio import activity
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
+from domain import event_ids
 from domain.digest import MOST, Digest
 from domain.feeds import (
     MOST_BYTES,
@@ -27,7 +28,7 @@ from domain.feeds import (
     may_be_ours,
     unrouted_event,
 )
-from domain.messages import FinanceEvent, FinanceEventKind, ShippedLine
+from domain.messages import FinanceEvent, FinanceEventKind
 from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.views import Stage
@@ -135,7 +136,7 @@ class FinanceFeedWork(FeedActivities):
         )
 
     def _key_numbered(self, company: str) -> bool:
-        return not self._finance.numbers_automatically(company)
+        return not self._finance.orders.numbers_automatically(company)
 
     def _may_be_ours(self, event: FinanceEvent) -> bool:
         return may_be_ours(event, self._key_numbered(event.company))
@@ -163,7 +164,7 @@ class FinanceFeedWork(FeedActivities):
             deals = await self._lookup.of_orders(company, numbers)
         unseen = sorted(numbers - set(deals))
         ours = {number for number in unseen if is_order_key(number)}
-        if self._finance.numbers_automatically(company) and set(unseen) - ours:
+        if self._finance.orders.numbers_automatically(company) and set(unseen) - ours:
             with for_deal():
                 marks = await self._finance.order_marks(company, sorted(set(unseen) - ours))
             ours |= {number for number, mark in marks.items() if is_order_key(mark)}
@@ -280,15 +281,14 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
     """What a sweep found, as the events that would have told it, each with the day of its document."""
     now = datetime.now(UTC)
     for slip in found.slips:
-        for lines in grouped(slip.lines, key=lambda line: line.order_number):
+        if slip.order_number:
             event = FinanceEvent(
-                event_id=f"finance/slip/{slip.slip}",
+                event_id=event_ids.finance_document(FinanceEventKind.SHIPMENT_POSTED, slip.slip),
                 kind=FinanceEventKind.SHIPMENT_POSTED,
                 company=company,
                 customer_account=slip.account,
-                order_number=lines[0].order_number,
+                order_number=slip.order_number,
                 document=slip.slip,
-                lines=tuple(ShippedLine(line_no=line.sequence, quantity=line.shipped) for line in lines),
                 occurred_at=now,
                 source="sweep",
             )
@@ -296,7 +296,7 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
     for invoice in found.invoices:
         if invoice.order_number:
             event = FinanceEvent(
-                event_id=f"finance/invoice/{invoice.number}",
+                event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
                 kind=FinanceEventKind.INVOICE_POSTED,
                 company=company,
                 order_number=invoice.order_number,
@@ -308,12 +308,12 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
     for settled in found.settled:
         if settled.invoice in found.settled_orders:
             event = FinanceEvent(
-                event_id=f"finance/settlement/{settled.invoice}/{settled.last_settle_voucher}",
+                event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
                 kind=FinanceEventKind.PAYMENT_POSTED,
                 company=company,
                 customer_account=settled.account,
                 order_number=found.settled_orders[settled.invoice],
-                document=settled.last_settle_voucher,
+                document=found.payment_of(settled),
                 occurred_at=now,
                 source="sweep",
             )

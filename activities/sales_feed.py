@@ -17,35 +17,20 @@ from temporalio import activity
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
 from activities.signatures import FeedActivities, LookAtSales, LookedAt, ReadPage, ReadSales
+from domain import event_ids
 from domain.feeds import Became, SalesTable, Unrouted
 from domain.messages import SalesEvent, SalesEventKind
 from domain.policy import Policy
 from domain.views import Stage, WaitingFor
 from dynamics.core.errors import Conflict, NotFound, Refused, System
 from dynamics.sales.changes import SalesChanges
-from dynamics.sales.records import (
-    ApprovalChoice,
-    Changes,
-    OpportunityChange,
-    OpportunityState,
-    OrderChange,
-    OrderState,
-    QuoteChange,
-    QuoteState,
-    QuoteStatus,
-)
+from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityState, OrderState, QuoteState
+from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
 from runs.calls import answer
 from runs.deals import Deals
 from runs.lookup import Lookup, Standing, Status
 
-_CLOSED_AS: Mapping[int, SalesEventKind] = {
-    QuoteStatus.LOST: SalesEventKind.LOST,
-    QuoteStatus.REVISED: SalesEventKind.REVISED,
-}
-"""Every other way to close a quote calls the deal off: a tenant has status reasons of its own."""
-_REPEATABLE = frozenset({SalesEventKind.SUBMITTED, SalesEventKind.WITHDRAWN})
-"""What can happen to a revision again and again: only the row version tells one time from the next."""
 _BEFORE_ACCEPTANCE = ("", Stage.OPPORTUNITY, Stage.QUOTE)
 _NEVER_ASKED = (None, ApprovalChoice.NONE)
 
@@ -162,7 +147,7 @@ class SalesFeedWork(FeedActivities):
         return [
             Case(
                 SalesEvent(
-                    event_id=f"dv/quote/{quote_id}/{SalesEventKind.DELETED}",
+                    event_id=event_ids.quote_fact(quote_id, SalesEventKind.DELETED, 0),
                     kind=SalesEventKind.DELETED,
                     company=deal.company,
                     quote_number=deal.quote_number,
@@ -200,7 +185,7 @@ class SalesFeedWork(FeedActivities):
 
         Args:
             cases: one for each record.
-            settled: ids of events told by an earlier try of this activity; those told now are added.
+            settled: keys of events told by an earlier try of this activity; those told now are added.
             anew: the records are all there are, not those that changed: only running deals are told.
         """
         with temporal_failures():
@@ -211,7 +196,7 @@ class SalesFeedWork(FeedActivities):
             deal = deals.get(_quote_of(case.event))
             if case.became is not Became.WAITING:
                 continue
-            if case.event.event_id in settled:
+            if _key(case.event) in settled:
                 case.became = Became.DELIVERED
             elif deal is not None and _knows(deal, case.event):
                 case.became = Became.KNOWN
@@ -225,7 +210,7 @@ class SalesFeedWork(FeedActivities):
             elif case.became is Became.NOBODY:
                 await self._reached_nobody(case)
             if case.became is Became.DELIVERED:
-                settled.add(case.event.event_id)
+                settled.add(_key(case.event))
 
         with temporal_failures():
             waiting = [case for case in cases if case.became is Became.WAITING]
@@ -326,13 +311,13 @@ def _kind(quote: QuoteChange) -> SalesEventKind | None:
         case QuoteState.WON:
             return SalesEventKind.ACCEPTED
         case QuoteState.CLOSED:
-            return _CLOSED_AS.get(quote.status, SalesEventKind.CANCELLED)
+            # A tenant has status reasons of its own: every other way to close a quote calls the deal off.
+            return QUOTE_CLOSED_AS.get(quote.status, SalesEventKind.CANCELLED)
 
 
 def _event(quote: QuoteChange, kind: SalesEventKind, company: str) -> SalesEvent:
-    again = f"/{quote.version}" if kind in _REPEATABLE else ""
     return SalesEvent(
-        event_id=f"dv/quote/{quote.id}/{quote.revision}/{kind}{again}",
+        event_id=_fact(quote, kind),
         kind=kind,
         company=company,
         quote_number=quote.number,
@@ -343,6 +328,18 @@ def _event(quote: QuoteChange, kind: SalesEventKind, company: str) -> SalesEvent
         actor=str(quote.modified_by_id or ""),
         source="sweep",
     )
+
+
+def _fact(quote: QuoteChange, kind: SalesEventKind) -> str:
+    """The id a webhook gives the same fact; the last closing of a reopened opportunity is added where it is known."""
+    if quote.opportunity_id is not None and kind is SalesEventKind.OPPORTUNITY_LOST:
+        return event_ids.opportunity_lost(quote.opportunity_id)
+    return event_ids.quote_fact(quote.id, kind, quote.version)
+
+
+def _key(event: SalesEvent) -> str:
+    """What tells an event from every other: a lost opportunity with two quotes is two events with one id."""
+    return f"{event.event_id}|{event.company}/{event.quote_number}"
 
 
 def _quote_of(event: SalesEvent) -> tuple[str, str]:
@@ -370,7 +367,7 @@ def _knows(deal: Standing, event: SalesEvent) -> bool:
 def _unrouted(cases: Sequence[Case]) -> list[Unrouted]:
     return [
         Unrouted(
-            id=case.event.event_id,
+            id=_key(case.event),
             at=datetime.now(UTC),
             company=case.event.company,
             what=case.event.kind,

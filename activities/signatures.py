@@ -124,6 +124,7 @@ class RecordedOrder(Record):
     """The salesorder in Sales that mirrors the Finance order."""
 
     sales_order_id: str
+    notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words for a person")
 
 
 class RecordShipment(Record):
@@ -141,6 +142,7 @@ class BillingRef(Record):
     company: str
     order_number: str
     customer_account: str
+    invoices: tuple[str, ...] = Field((), description="Invoices known or told of: what is open on them is read at once")
 
 
 class RecordInvoice(Record):

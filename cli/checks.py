@@ -22,6 +22,7 @@ from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
 from dynamics.core.errors import DynamicsError, NotFound, Refused, Transient
 from dynamics.finance.client import Finance
+from dynamics.finance.queries import ENTITY_SETS
 from dynamics.sales.client import Dataverse
 from workers import composition
 from workers.rules import load_policy
@@ -29,19 +30,6 @@ from workers.settings import Settings, SettingsError, load_settings, unknown_var
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
 
-FINANCE_ENTITY_SETS = (
-    "CustomersV3",
-    "CustTransOpens",
-    "CustTransactions",
-    "PaymentTerms",
-    "ReleasedProductsV2",
-    "SalesInvoiceHeadersV4",
-    "SalesOrderHeadersV2",
-    "SalesOrderHeadersV4",
-    "SalesOrderLinesV3",
-    "SalesPriceAgreements",
-    "ShipmentPackingSlipJournalLines",
-)
 OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus"),
     "salesorder": ("q2c_financeordernumber", "q2c_fulfilmentstatus"),
@@ -146,7 +134,11 @@ async def _temporal() -> AsyncIterator[Check]:
         yield Check("namespace, search attributes", "not checked", "Temporal does not answer")
         return
     yield _ok("Temporal", client.service_client.config.target_host)
-    yield await _namespace(client)
+    namespace = await _namespace(client)
+    yield namespace
+    if namespace.status != "ok":
+        yield Check("search attributes", "not checked", "they are the namespace's")
+        return
     try:
         missing = await missing_attributes(client)
     except TemporalUnusable as error:
@@ -284,10 +276,10 @@ async def _columns(dataverse: Dataverse, table: str, columns: tuple[str, ...]) -
 
 
 async def _entity_sets(finance: Finance) -> str:
-    missing = sorted(set(FINANCE_ENTITY_SETS) - await finance.entity_sets())
+    missing = sorted(ENTITY_SETS - await finance.entity_sets())
     if missing:
         raise _Lacks(f"Entity sets missing: {', '.join(missing)}.")
-    return f"{len(FINANCE_ENTITY_SETS)} entity sets"
+    return f"{len(ENTITY_SETS)} entity sets"
 
 
 async def _posting_service(finance: Finance, company: str) -> str:

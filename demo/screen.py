@@ -141,7 +141,7 @@ class _Lines:
             if self._shown.get(row.quote) != state:
                 self._shown[row.quote] = state
                 title = self.titles.get(row.quote, "")
-                self._print(f"{row.quote}  {state[0]:<11}  {state[1]:<29}  {row.amount:>14,.2f}  {title}".rstrip())
+                self._print(f"{row.quote}  {state[0]:<11}  {state[1]:<29}  {_amount(row):>14}  {title}".rstrip())
 
     def _show_summary(self, rows: Sequence[DealRow]) -> None:
         counts = Counter(ENDED if row.ended else row.stage for row in rows)
@@ -185,7 +185,7 @@ def deals_table(
             titles.get(row.quote, ""),
             _progress(row, drawn=width >= WIDE),
             _waiting(row),
-            f"{row.amount or 0:,.2f}",
+            _amount(row),
         )
     if len(shown) < len(rows):
         return Group(table, Text(f" … and {len(rows) - len(shown)} more, see the approvals site", style="dim"))
@@ -194,6 +194,10 @@ def deals_table(
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, padding=(0, 1), expand=True)
+
+
+def _amount(row: DealRow) -> str:
+    return "" if row.amount is None else f"{row.amount:,.2f}"
 
 
 def _waits(row: DealRow) -> str:

@@ -31,11 +31,18 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 
-START_TIMEOUT = 120.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STOP_ORDER = (("worker", "web"), ("sandbox", "temporal"))
 """First what works, then what it works with."""
+SANDBOX_BUDGETS = {
+    "Q2C_DATAVERSE_REQUESTS_PER_SECOND": "60",
+    "Q2C_DATAVERSE_ACTIVITIES_PER_SECOND": "120",
+    "Q2C_FINANCE_REQUESTS_PER_SECOND": "60",
+    "Q2C_FINANCE_ACTIVITIES_PER_SECOND": "120",
+}
+"""A sandbox on this machine serves nobody else; the budgets of a tenant would only make a demo slow."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,7 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
         private_key, public_keys = self.decision_files
         return {
+            **SANDBOX_BUDGETS,
             **inherited,
             **({"Q2C_POLICIES": str(self._policies)} if self._policies else {}),
             "PYTHONUNBUFFERED": "1",

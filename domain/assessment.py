@@ -40,6 +40,8 @@ class QuoteAssessment(QuoteHeader):
 
     problems: tuple[Problem, ...] = Field((), description="Not empty: the quote goes back to the rep")
     stale: str = Field("", description="Not empty: the quote is not a draft asking for approval any more, and why")
+    credit_account: str = Field("", description="Invoice account: who is billed, and whose credit the order takes")
+    exchange_rate: str = Field("", description="Finance's rate into its own currency, in words; empty: the same")
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
@@ -69,6 +71,7 @@ class OrderReadiness(Record):
     accepted_at: datetime | None = None
     total: Decimal
     credit: CreditFacts
+    credit_amount: Decimal = Field(description="What it takes of credit, in the currency of `credit`")
     price_hash: str
     drift: tuple[PriceDrift, ...] = ()
     existing_order: bool = Field(False, description="Finance already has an order under our key")

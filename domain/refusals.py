@@ -199,6 +199,18 @@ class Refusal(StrEnum):
         FixedBy.CREDIT_MANAGER,
         "The customer is on hold in Finance. Ask the credit manager to lift the hold.",
     )
+    DUPLICATE_CUSTOMER = (
+        "DUPLICATE_CUSTOMER",
+        422,
+        FixedBy.REP,
+        "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
+    )
+    NO_EXCHANGE_RATE = (
+        "NO_EXCHANGE_RATE",
+        422,
+        FixedBy.OPERATOR,
+        "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
+    )
     ITEM_NOT_RELEASED = (
         "ITEM_NOT_RELEASED",
         422,
@@ -288,6 +300,13 @@ class Refusal(StrEnum):
         409,
         FixedBy.OPERATOR,
         "Finance credited more than was invoiced. Correct the credit note in Finance.",
+    )
+    UNKNOWN_LINE = (
+        "UNKNOWN_LINE",
+        409,
+        FixedBy.OPERATOR,
+        "A document of the order has a line that is not in the quote; Sales does not show it. "
+        "Agree on it with the customer, and correct the order or its documents in Finance.",
     )
 
     # Requests to pages, API and intake

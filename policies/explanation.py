@@ -134,6 +134,11 @@ def _credit(policy: Policy) -> Iterator[str]:
     yield f"An expired limit counts {credit.limit_grace_days} days longer."
     yield f"Facts are at most {credit.freshness_seconds} seconds old, or nothing is decided."
     yield f"Tax assumed on open orders that Finance has not totalled yet: {_pairs(credit.tax_rate_pct, ' %')}"
+    release = credit.release
+    yield (
+        f"A release holds {release.valid_days} days and for up to {release.deviation_pct} % more, unless the credit "
+        "manager says otherwise; it never covers a new reason."
+    )
 
 
 def _limits(limits: CreditLimits) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
+import structlog
 from cachetools import TLRUCache
 from temporalio.client import Client, WorkflowExecution
 
@@ -14,7 +14,7 @@ from domain.messages import Outcome, SignedMessage
 from runs import names, outcomes
 from runs.calls import NotFound, RunError, Unreadable, ask
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _KEPT_STATES = 2000
 _STATE_KEPT_SECONDS = 60.0
@@ -105,7 +105,7 @@ class Approvals:
                 raise Unreadable(f"it is on the task queue {run.task_queue}, where none of our workers looks")
             return await self._state(run.id, _called(quote, n), _ONE_OF_A_LIST_SECONDS)
         except (ValueError, RunError) as error:
-            log.warning("request cannot be read", extra={"workflow_id": run.id, "reason": str(error)})
+            log.warning("request cannot be read", workflow_id=run.id, reason=str(error))
             return None
 
     async def _state(self, workflow_id: str, what: str, patience: float | None = None) -> ApprovalState:

@@ -8,13 +8,13 @@ that is not one of ours is left out and counted, and takes no list down.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+import structlog
 from cachetools import TTLCache
 from pydantic import Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
@@ -27,7 +27,7 @@ from runs.calls import BadSearch, answer, listed
 from runs.cursors import Cursors
 from runs.query import Condition
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 COUNTS_KEPT_SECONDS = 2.0
 _KEPT_COUNTS = 1000
@@ -260,5 +260,5 @@ def _row(run: WorkflowExecution) -> DealRow | None:
         return DealRow.of(run)
     except ValueError as error:
         # Lists are looked at every few seconds, and the page says how many rows are left out.
-        log.debug("deal cannot be read", extra={"workflow_id": run.id, "reason": str(error)})
+        log.debug("deal cannot be read", workflow_id=run.id, reason=str(error))
         return None

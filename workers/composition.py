@@ -14,13 +14,14 @@ from joserfc.jwk import KeySet
 from temporalio.client import Client
 
 from activities.credit import CreditDesk
-from activities.decisions import DecisionVerifier
-from activities.finance import FinanceWork
+from activities.decisions import SignedDecisionActivities
+from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
-from activities.sales import SalesWork
+from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
@@ -50,14 +51,14 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = SalesWork(sales_system, quotes)
-    orders = FinanceWork(quotes, finance_system, policy)
+    sales = DataverseSalesActivities(sales_system, quotes)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy)
     deals, lookup = Deals(client), Lookup(client)
     changes = SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     credit = CreditDesk(Ledgers(client), policy)
-    decisions = DecisionVerifier(decision_keys(settings))
+    decisions = SignedDecisionActivities(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[credit.reserve_credit, credit.wake_deals, credit.find_ended, decisions.verify_message],
@@ -103,7 +104,8 @@ def decision_keys(settings: Settings) -> KeySet:
 
 def dataverse(settings: Settings) -> Dataverse:
     """A client of Dynamics 365 Sales; close it with `aclose`. Raises SettingsError as `authority_file`."""
-    return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings)))
+    target = DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings))
+    return Dataverse(target, budget=_budget(settings.dataverse.requests_per_second, settings))
 
 
 def finance(settings: Settings) -> Finance:
@@ -111,7 +113,13 @@ def finance(settings: Settings) -> Finance:
     numbering = load_policy(settings).entity_map.order_numbers
     automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
     endpoint = _endpoint(settings.finance.url, settings)
-    return Finance(FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic))
+    target = FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic)
+    return Finance(target, budget=_budget(settings.finance.requests_per_second, settings))
+
+
+def _budget(requests_per_second: float, settings: Settings) -> Budget:
+    """This process's share of a system's budget: both clients of a system in one process must share one."""
+    return Budget(requests_per_second / settings.worker.processes)
 
 
 def _endpoint(url: str, settings: Settings) -> Endpoint:

@@ -100,8 +100,10 @@ class DataverseSettings(_Group):
     """Origin of the environment, e.g. `https://contoso.crm.dynamics.com`."""
     webhook_key: Secret = SecretStr("sandbox-webhook-key")
     """Value Dataverse sends in the header `x-q2c-webhook-key` of every webhook call."""
-    activities_per_second: Rate = 15.0
-    """Ceiling of the task queue, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
+    requests_per_second: Rate = 15.0
+    """Budget of requests, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
+    activities_per_second: Rate = 30.0
+    """Ceiling of the task queue, all workers together; above the budget of requests, which is what protects."""
     concurrent_activities: int = Field(default=20, gt=0)
     """Ceiling of one worker. Microsoft allows a user 52 concurrent requests: stay below, all replicas together."""
 
@@ -113,8 +115,10 @@ class FinanceSettings(_Group):
     """Origin of the environment, e.g. `https://contoso.operations.dynamics.com`."""
     events_secret: Secret = SecretStr("sandbox-events-secret")
     """Secret in the URL of the business-events endpoint (`/intake/finance?code=…`)."""
-    activities_per_second: Rate = 20.0
-    """Ceiling of the task queue, all workers together."""
+    requests_per_second: Rate = 20.0
+    """Budget of requests, all workers together. Finance throttles by its own load and says so."""
+    activities_per_second: Rate = 40.0
+    """Ceiling of the task queue, all workers together; above the budget of requests, which is what protects."""
     concurrent_activities: int = Field(default=20, gt=0)
     """Ceiling of one worker."""
 
@@ -154,6 +158,8 @@ class WorkerSettings(_Group):
     """Address of the live and ready endpoints."""
     health_port: int = Field(default=8090, ge=0, le=65535)
     """Port of the live and ready endpoints."""
+    processes: int = Field(default=1, ge=1)
+    """Worker processes that share the budgets of requests: each takes its part of them."""
     max_cached_workflows: int = Field(default=400, ge=0)
     """Runs kept in memory between tasks; the rest are replayed when something happens to them."""
     concurrent_workflow_tasks: int = Field(default=50, ge=2)

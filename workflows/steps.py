@@ -26,6 +26,15 @@ RETRY = RetryPolicy(
 )
 START_TO_CLOSE = timedelta(seconds=45)
 
+FEW_LINES = 150
+"""Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""
+UNKNOWN_LINES = 10_000
+"""How large a quote may be that was not read yet."""
+PER_LINE = timedelta(seconds=0.5)
+"""What each line of a larger document adds: steps of 150 lines, each as slow as a busy system answers."""
+HEARTBEAT = timedelta(seconds=45)
+"""A long activity that says nothing for so long is taken for dead and tried again; it continues where it was."""
+
 URGENT = Priority(priority_key=1)
 NORMAL = Priority(priority_key=3)
 
@@ -53,13 +62,25 @@ def begin(
     queue: str,
     summary: str,
     priority: Priority = NORMAL,
+    lines: int = 0,
 ) -> ActivityHandle[Result]:
-    """Start one activity with the retries every step has; awaiting it raises ActivityError where it failed for good."""
+    """Start one activity with the retries every step has; awaiting it raises ActivityError where it failed for good.
+
+    Args:
+        activity: what is to be done.
+        argument: with what.
+        queue: task queue of the system it concerns.
+        summary: what is attempted, in words.
+        priority: its place in the queue.
+        lines: of the document it concerns: a large one has more time, as long as it is heard of.
+    """
+    large = lines > FEW_LINES
     return workflow.start_activity_method(
         activity,
         argument,
         task_queue=queue,
-        start_to_close_timeout=START_TO_CLOSE,
+        start_to_close_timeout=START_TO_CLOSE + lines * PER_LINE if large else START_TO_CLOSE,
+        heartbeat_timeout=HEARTBEAT if large else None,
         retry_policy=RETRY,
         summary=summary,
         priority=priority,
@@ -74,10 +95,11 @@ async def attempt(
     queue: str,
     summary: str,
     priority: Priority = NORMAL,
+    lines: int = 0,
 ) -> Result:
-    """Run one activity with the retries every step has.
+    """Run one activity with the retries every step has; see ``begin``.
 
     Raises:
         ActivityError: it was refused, or did not succeed in six attempts.
     """
-    return await begin(activity, argument, queue=queue, summary=summary, priority=priority)
+    return await begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines)

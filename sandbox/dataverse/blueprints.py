@@ -57,7 +57,7 @@ def column_of(schema: Schema, body: Body) -> Column:
     if kind not in _KINDS:
         raise errors.invalid_argument(f"The sandbox has no columns of the type '{kind}'.")
     column = described(body, _KINDS[kind])
-    if column.type == "DateTime" and body.get("Format") == "DateOnly":
+    if column.type == "DateTime" and (body.get("DateTimeBehavior") or {}).get("Value") == "DateOnly":
         return replace(column, type="DateOnly")
     if column.type == "Boolean":
         return replace(column, options=_boolean_options(body.get("OptionSet")))

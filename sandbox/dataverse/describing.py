@@ -307,7 +307,7 @@ def _of_type(column: Column) -> Row:
     if column.type in ("DateTime", "DateOnly"):
         only = column.type == "DateOnly"
         return {
-            "Format": "DateOnly" if only else "DateAndTime",
+            "Format": "DateOnly" if only else column.format or "DateAndTime",
             "DateTimeBehavior": {"Value": "DateOnly" if only else "UserLocal"},
         }
     if column.type == "Boolean":

@@ -28,7 +28,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form: the operation it runs, its title, its fields, and what is said afterwards."""
+    """A form: its operation, its title (the first word is the button), its fields, and what is said afterwards."""
 
     operation: str
     title: str
@@ -70,13 +70,13 @@ FORMS: Final[tuple[Form, ...]] = (
     ),
     Form(
         "invoice",
-        "One invoice over several orders",
+        "Invoice several orders together",
         (Field("SalesOrderIds", "Orders", "000001, 000002"),),
         "Invoice posted.",
     ),
     Form("creditNote", "Credit an invoice", (_INVOICE, _LINES, _REASON), "Credit note posted."),
-    Form("cancelInvoice", "Take an invoice back", (_INVOICE, _REASON), "Invoice taken back."),
-    Form("returnOrder", "Announce a return", (_INVOICE, _LINES, _REASON), "Return order created."),
+    Form("cancelInvoice", "Cancel an invoice", (_INVOICE, _REASON), "Invoice cancelled."),
+    Form("returnOrder", "Create a return order", (_INVOICE, _LINES, _REASON), "Return order created."),
     Form(
         "receiveReturn",
         "Receive a return",
@@ -97,7 +97,7 @@ FORMS: Final[tuple[Form, ...]] = (
     ),
     Form(
         "freeTextInvoice",
-        "Free text invoice",
+        "Post a free text invoice",
         (
             _CUSTOMER,
             Field("Description", "Description"),
@@ -106,8 +106,8 @@ FORMS: Final[tuple[Form, ...]] = (
         ),
         "Free text invoice posted.",
     ),
-    Form("payment", "Payment over several invoices", (_CUSTOMER, _AMOUNT, _SETTLEMENTS), "Payment posted."),
-    Form("prepayment", "Prepayment of an order", (_CUSTOMER, _ORDER, _AMOUNT), "Prepayment posted."),
+    Form("payment", "Post a payment for several invoices", (_CUSTOMER, _AMOUNT, _SETTLEMENTS), "Payment posted."),
+    Form("prepayment", "Post a prepayment", (_CUSTOMER, _ORDER, _AMOUNT), "Prepayment posted."),
     Form(
         "settle",
         "Settle a payment or credit note",
@@ -116,7 +116,7 @@ FORMS: Final[tuple[Form, ...]] = (
     ),
     Form(
         "refund",
-        "Pay money back",
+        "Refund a payment or credit note",
         (_PAYMENT, Field("CreditNoteId", "or credit note", "CCN-000001"), _AMOUNT),
         "Refund posted.",
     ),
@@ -129,7 +129,7 @@ FORMS: Final[tuple[Form, ...]] = (
     ),
     Form(
         "changeLine",
-        "Raise or lower an order line",
+        "Change an order line",
         (_ORDER, Field("LineNumber", "Line", "1"), Field("Quantity", "New quantity")),
         "Line changed.",
     ),

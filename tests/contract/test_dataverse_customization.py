@@ -139,7 +139,12 @@ def test_a_name_can_be_taken_once(banks: World) -> None:
         (attribute("Money", "sample_Amount", Precision=2, PrecisionSource=2), 10.5, "x"),
         (attribute("Boolean", "sample_Flag"), True, 1),
         (attribute("DateTime", "sample_At", Format="DateAndTime"), "2026-11-30T10:00:00Z", "yesterday"),
-        (attribute("DateTime", "sample_On", Format="DateOnly"), "2026-11-30", "2026-13-01"),
+        (
+            attribute("DateTime", "sample_On", Format="DateOnly", DateTimeBehavior={"Value": "DateOnly"}),
+            "2026-11-30",
+            "2026-13-01",
+        ),
+        (attribute("DateTime", "sample_Shown", Format="DateOnly"), "2026-11-30T10:00:00Z", "2026-13-01"),
         (attribute("Picklist", "sample_Kind", OptionSet={"Options": choices("A", "B")}), 727000001, 727000009),
     ],
     ids=lambda item: item.get("SchemaName", "") if isinstance(item, dict) else "",

@@ -20,12 +20,12 @@ SCRIPTS = sorted(Path(__file__).with_name("foreign").glob("use_*.py"))
 
 
 @pytest.fixture(scope="session")
-def foreign_python(pytestconfig: pytest.Config) -> Path:
+def foreign_python(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of the clients' environment."""
     uv = shutil.which("uv")
     assert uv is not None, "uv builds the clients' environment: install it, or leave these tests out with -m 'not slow'"
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("foreign-clients") / "venv"
+    cache = getattr(pytestconfig, "cache", None)
+    folder = (cache.mkdir("foreign-clients") if cache else tmp_path_factory.mktemp("foreign-clients")) / "venv"
     command = [uv, "sync", "--frozen", "--only-group", "foreign", "--no-install-project", "--quiet"]
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder)}
     environment.pop("VIRTUAL_ENV", None)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def doctor(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_ready_line_says_where_everything_is(up):
+def test_the_ready_line_says_where_everything_is(up: dict[str, Any]) -> None:
     assert up["event"] == "ready"
     for part in ("web", "temporal_ui", "desk"):
         assert httpx.get(up[part], timeout=10).status_code < 400, part
@@ -102,19 +103,19 @@ def test_the_ready_line_says_where_everything_is(up):
     assert {"supervisor", "temporal", "sandbox", "worker", "web"} <= up["pids"].keys()
 
 
-def test_each_step_of_the_start_is_told_on_standard_error(up):
+def test_each_step_of_the_start_is_told_on_standard_error(up: dict[str, Any]) -> None:
     said = up["said"].read_text()
     for part in ("Temporal", "The sandbox", "The web application", "The worker"):
         assert f"{part} is ready (" in said
 
 
-def test_worker_and_web_are_live_and_ready(up):
+def test_worker_and_web_are_live_and_ready(up: dict[str, Any]) -> None:
     for origin in (up["web"], up["worker_health"]):
         for path in ("live", "ready"):
             assert httpx.get(f"{origin}/health/{path}").json()["status"] == "ok"
 
 
-def test_the_doctor_finds_nothing_wrong(up):
+def test_the_doctor_finds_nothing_wrong(up: dict[str, Any]) -> None:
     result = doctor(**product_environment(up))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "FAIL" not in result.stdout
@@ -133,7 +134,9 @@ def test_the_doctor_finds_nothing_wrong(up):
         ("Q2C_WEB_URL", "http://localhost:1", "start `q2c web`"),
     ],
 )
-async def test_the_doctor_says_what_is_wrong(up, monkeypatch, variable, value, said):
+async def test_the_doctor_says_what_is_wrong(
+    up: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
     failed = await failed_checks(monkeypatch, product_environment(up) | {variable: value})
     (check,) = failed.values()
     assert said in f"{check.text} {check.remedy}"
@@ -149,7 +152,7 @@ async def failed_checks(monkeypatch: pytest.MonkeyPatch, environment: Mapping[st
     return {check.name: check async for check in run_checks() if check.status == "failed"}
 
 
-def test_the_doctor_tells_programs_too(up):
+def test_the_doctor_tells_programs_too(up: dict[str, Any]) -> None:
     result = doctor("--json", **product_environment(up) | {"Q2C_WEB_URL": "http://localhost:1"})
     report = json.loads(result.stdout)
     assert (result.returncode, report["ok"]) == (1, False)
@@ -168,7 +171,9 @@ def test_the_doctor_tells_programs_too(up):
         ("Q2C_CA_FILE", "", "Entra ID", "its certificate is not trusted"),
     ],
 )
-async def test_a_wrong_address_is_blamed_on_its_own_variable(up, monkeypatch, variable, value, failing, said):
+async def test_a_wrong_address_is_blamed_on_its_own_variable(
+    up: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, failing: str, said: str
+) -> None:
     value = value.format(temporal_ui=up["temporal_ui"], web_over_tls=up["web"].replace("http:", "https:"))
     failed = await failed_checks(monkeypatch, product_environment(up) | {variable: value})
     assert list(failed) == [failing], failed
@@ -177,13 +182,13 @@ async def test_a_wrong_address_is_blamed_on_its_own_variable(up, monkeypatch, va
 
 
 @pytest.mark.parametrize("part", ["worker", "web", "sandbox", "temporal"])
-def test_a_killed_part_is_started_again_and_people_are_told(up, part):
+def test_a_killed_part_is_started_again_and_people_are_told(up: dict[str, Any], part: str) -> None:
     pids = Path(up["state_dir"]) / "pids.json"
     before = json.loads(pids.read_text())[part]
     os.kill(before, signal.SIGKILL)
     until(lambda: json.loads(pids.read_text())[part] != before, f"no new {part}")
     for origin in (up["web"], up["worker_health"]):
-        until(lambda origin=origin: answers(f"{origin}/health/ready"), f"{origin} is not ready with the new {part}")
+        until(partial(answers, f"{origin}/health/ready"), f"{origin} is not ready with the new {part}")
     assert answers(f"{up['desk']}/health")
     title = {"worker": "The worker", "web": "The web application", "sandbox": "The sandbox", "temporal": "Temporal"}
     said = up["said"].read_text()
@@ -191,7 +196,7 @@ def test_a_killed_part_is_started_again_and_people_are_told(up, part):
     assert f"{title[part]} is ready again." in said
 
 
-def test_after_all_that_a_quote_becomes_a_deal(up):
+def test_after_all_that_a_quote_becomes_a_deal(up: dict[str, Any]) -> None:
     """The new sandbox tells the web application, the new Temporal has feeds, the new worker works."""
     desk = httpx.Client(base_url=up["desk"], timeout=60, trust_env=False)
     lines = [{"item": "P100", "quantity": "1", "discount_pct": "0"}]
@@ -202,7 +207,7 @@ def test_after_all_that_a_quote_becomes_a_deal(up):
     desk.close()
 
 
-def test_sigterm_ends_every_process_and_frees_every_port(up):
+def test_sigterm_ends_every_process_and_frees_every_port(up: dict[str, Any]) -> None:
     pids = json.loads((Path(up["state_dir"]) / "pids.json").read_text())
     up["supervisor"].terminate()
     assert up["supervisor"].wait(40) == 0

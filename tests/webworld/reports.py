@@ -15,7 +15,7 @@ def choice(value: int) -> dict[str, object]:
 def unit(name: str) -> dict[str, object]:
     return {
         "__type": f"EntityReference:{CONTRACT}",
-        "Id": "0",
+        "Id": "5d1f0a3e-7c52-4b1e-9a51-2f6b0c7d8e90",
         "LogicalName": "businessunit",
         "Name": name,
         "KeyAttributes": [],

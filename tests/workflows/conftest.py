@@ -30,13 +30,12 @@ from domain.assessment import OrderReadiness, QuoteAssessment
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_ledger import CreditAnswer
 from domain.deal_start import DealStart
-from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
+from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
 from domain.messages import (
     FinanceEvent,
     FinanceEventKind,
     SalesEvent,
     SalesEventKind,
-    ShippedLine,
     SignedMessage,
     VerifiedMessage,
 )
@@ -89,6 +88,8 @@ class World:
     fail: dict[str, list[ApplicationError]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
+    slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
+    lines: int = 1
 
     def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -171,7 +172,7 @@ class ScriptedFinance(s.FinanceActivities):
             list_net=Decimal(1_000),
             discount_pct=Decimal(5),
             margin_pct=Decimal(36),
-            line_count=1,
+            line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
             plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
@@ -185,6 +186,7 @@ class ScriptedFinance(s.FinanceActivities):
             state="won",
             total=Decimal(1_045),
             credit=self.world.facts(),
+            credit_amount=Decimal(1_045),
             price_hash="p",
         )
 
@@ -202,7 +204,8 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         self.world.ask("read_billing", ask)
-        return Billing(status="Invoiced", slips=(), invoices=tuple(self.world.invoices))
+        slips = tuple(PackingSlip(slip=name, shipped=shipped) for name, shipped in self.world.slips.items())
+        return Billing(status="Invoiced", slips=slips, invoices=tuple(self.world.invoices))
 
 
 class ScriptedSales(s.SalesActivities):
@@ -304,12 +307,13 @@ class Stage:
         await self.case.signal(names.SALES_EVENT, self.event(kind, **how))
 
     async def finance(self, kind: FinanceEventKind, document: str, *lines: tuple[int, int]) -> None:
+        if lines:
+            self.world.slips[document] = tuple(ShippedTotal(line_no=n, shipped=Decimal(q)) for n, q in lines)
         event = FinanceEvent(
             event_id=f"finance/{kind}/{document}",
             kind=kind,
             company="usmf",
             document=document,
-            lines=tuple(ShippedLine(line_no=n, quantity=Decimal(q)) for n, q in lines),
             occurred_at=datetime.now(UTC),
         )
         await self.case.signal(names.FINANCE_EVENT, event)

@@ -57,6 +57,10 @@ class ScriptedFinance:
     sweeps: list[dict[str, date]] = field(default_factory=list)
     asked_marks: int = 0
 
+    @property
+    def orders(self) -> ScriptedFinance:
+        return self
+
     def numbers_automatically(self, company: str) -> bool:
         return self.automatic
 

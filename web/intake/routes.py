@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
-from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from opentelemetry import metrics
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from domain.messages import FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import FinanceEvent, SalesEvent
 from domain.refusals import Refusal
 from dynamics import business_events as finance
 from dynamics import webhooks as dataverse
@@ -27,11 +26,10 @@ from runs.calls import Rejected
 from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
-from web import exact_json
 from web.config import WebConfig
 from web.problems import Problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _events = metrics.get_meter(__name__).create_counter(
     "q2c_intake_events", description="Events reported by Dynamics 365, by system, kind and what became of them"
 )
@@ -72,14 +70,11 @@ class Intake:
         except (dataverse.Malformed, ValidationError) as error:
             raise _malformed("dataverse", error) from error
         event = change.event
-        if change.route == "ignore" or event is None:
-            return _taken("dataverse", change.why, "ignored")
         if change.route == "feed":
-            if event.kind is SalesEventKind.OPPORTUNITY_LOST:
-                await self._feeds.look_at("opportunity", event.event_id.split("/")[2])
-            else:
-                await self._feeds.look_at("quote", event.quote_id)
-            return _taken("dataverse", event.kind, "feed")
+            await self._feeds.look_at(dataverse.FOLLOWED[change.entity], change.record_id)
+            return _taken("dataverse", event.kind if event else change.why, "feed")
+        if event is None:
+            return _taken("dataverse", change.why, "ignored")
         try:
             known = await self._deals.tell(event)
         except Rejected as error:
@@ -91,7 +86,7 @@ class Intake:
         _check_secret(request.query_params.get("code", ""), self._config.finance_events_secret.get_secret_value())
         body = await _json_object(request, "finance")
         try:
-            report = finance.read_report(body)
+            report = finance.read_report(body, set(self._config.companies.values()))
         except finance.Malformed as error:
             raise _malformed("finance", error, field=error.field) from error
         except ValidationError as error:
@@ -120,7 +115,7 @@ class Intake:
 def _malformed(system: str, error: Exception, **members: str) -> Problem:
     """400: the sender reported something that cannot be understood; its log and ours say what."""
     _events.add(1, {"system": system, "kind": "", "result": "malformed"})
-    log.warning("report refused", extra={"system": system, "reason": str(error)})
+    log.warning("report refused", system=system, reason=str(error))
     return Problem(Refusal.MALFORMED, str(error), **members)
 
 
@@ -129,9 +124,9 @@ def _taken(system: str, kind: str, result: str, *events: SalesEvent | FinanceEve
     _events.add(1, {"system": system, "kind": kind, "result": result})
     for event in events:
         number = {"quote": event.quote_number} if isinstance(event, SalesEvent) else {"order": event.order_number}
-        log.info("%s event %s", system, result, extra={"event_id": event.event_id, "company": event.company} | number)
+        log.info(f"{system} event {result}", event_id=event.event_id, company=event.company, **number)
     if not events:
-        log.debug("%s event %s: %s", system, result, kind)
+        log.debug(f"{system} event {result}", kind=kind)
     return JSONResponse({"status": result, "kind": kind}, 202)
 
 
@@ -141,11 +136,8 @@ def _check_secret(presented: str, expected: str) -> None:
         raise Problem(Refusal.UNAUTHENTICATED, "The sender's secret is missing or wrong.")
 
 
-async def _json_object(request: Request, system: str) -> Mapping[str, Any]:
+async def _json_object(request: Request, system: str) -> dict[str, Any]:
     try:
-        body = exact_json.loads(await request.body())
-    except ValueError as error:
-        raise _malformed(system, ValueError(f"The body is not valid JSON: {error}")) from error
-    if not isinstance(body, dict):
-        raise _malformed(system, ValueError("The body is not a JSON object."))
-    return body
+        return finance.json_object(await request.body())
+    except finance.Malformed as error:
+        raise _malformed(system, error) from error

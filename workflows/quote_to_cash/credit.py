@@ -76,7 +76,7 @@ class Credit:
             CreditActivities.reserve_credit,
             lambda: self._ask(ready),
             queue=names.DEAL_QUEUE,
-            summary=f"Reserve {format_money(ready.total, self._record.state.header.currency)} of credit",
+            summary=f"Reserve {format_money(ready.credit_amount, ready.credit.currency)} of credit",
             priority=URGENT,
         )
         # No decision: the facts were too old when their turn came, and Finance is read again.
@@ -97,10 +97,10 @@ class Credit:
         state = self._record.state
         return ReserveCredit(
             company=state.company,
-            customer_account=state.header.customer_account,
+            customer_account=state.credit_account,
             deal_id=self._record.deal_id,
             order_number=self._record.order_number,
-            amount=ready.total,
+            amount=ready.credit_amount,
             facts=ready.credit,
             release=state.release,
         )

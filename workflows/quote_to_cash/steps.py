@@ -21,7 +21,7 @@ from domain.views import ParkedStep, Resolution
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
-from workflows.steps import NORMAL, Argument, Result, attempt, cause_of
+from workflows.steps import NORMAL, UNKNOWN_LINES, Argument, Result, attempt, cause_of
 
 LOOK_AGAIN = timedelta(seconds=30)
 """How long a deal waits before it tries a system again that did not answer six times in a row."""
@@ -65,7 +65,9 @@ class Steps:
         while True:
             self._waiting.turn()
             try:
-                result = await attempt(activity, argument(), queue=queue, summary=summary, priority=priority)
+                result = await attempt(
+                    activity, argument(), queue=queue, summary=summary, priority=priority, lines=self._lines
+                )
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
@@ -82,6 +84,12 @@ class Steps:
                 if self._record.state.outage is not None:
                     self._record.apply(facts.Reachable(system=self._record.state.outage.system))
                 return result
+
+    @property
+    def _lines(self) -> int:
+        """How many lines the deal's documents have; a quote that was submitted again may have more than before."""
+        state = self._record.state
+        return state.header.line_count if state.accepted else UNKNOWN_LINES
 
     async def _wait_for(self, queue: str, message: str) -> None:
         system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -12,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli import local
 from cli.main import app
@@ -21,6 +21,7 @@ from workers import composition
 from workers.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).parents[3]
+Here = Callable[..., Result]
 COMMANDS = ("demo", "up", "sandbox", "worker", "web", "keys", "doctor", "policy explain")
 REPORTING = ("keys", "doctor", "policy explain", "demo")
 
@@ -44,7 +45,7 @@ def q2c(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
     """The command inside this process, in an empty folder: for what needs no process of its own."""
     for name in set(os.environ) - set(environment()):
         monkeypatch.delenv(name)
@@ -56,12 +57,12 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Resul
     return run
 
 
-def test_the_version_is_the_packages(here):
+def test_the_version_is_the_packages(here: Here) -> None:
     assert re.fullmatch(r"q2c \d+\.\d+\.\d+\n", here("--version").stdout)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_fits_80_columns_and_shows_examples(here, command):
+def test_the_help_of_a_command_fits_80_columns_and_shows_examples(here: Here, command: str) -> None:
     result = here(f"{command} --help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -69,28 +70,28 @@ def test_the_help_of_a_command_fits_80_columns_and_shows_examples(here, command)
 
 
 @pytest.mark.parametrize("command", REPORTING)
-def test_every_command_that_reports_has_json(here, command):
+def test_every_command_that_reports_has_json(here: Here, command: str) -> None:
     assert "--json" in here(f"{command} --help").stdout
 
 
-def test_the_help_names_every_command(here):
+def test_the_help_names_every_command(here: Here) -> None:
     text = here("--help").stdout
     assert all(command.split()[0] in text for command in COMMANDS)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_offered_for_every_shell(tmp_path, shell):
+def test_completion_is_offered_for_every_shell(tmp_path: Path, shell: str) -> None:
     shown = q2c("--show-completion", shell, cwd=tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "_Q2C_COMPLETE" in shown.stdout
 
 
 @pytest.mark.parametrize(("words", "answers"), [("q2c d", {"demo", "doctor"}), ("q2c up --ports ", {"fixed", "auto"})])
-def test_completion_knows_commands_and_the_values_of_options(tmp_path, words, answers):
+def test_completion_knows_commands_and_the_values_of_options(tmp_path: Path, words: str, answers: set[str]) -> None:
     given = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_Q2C_COMPLETE": "complete_bash"}
     assert set(q2c(cwd=tmp_path, **given).stdout.split()) == answers
 
 
-def test_help_and_completion_load_neither_the_sdk_nor_the_settings():
+def test_help_and_completion_load_neither_the_sdk_nor_the_settings() -> None:
     script = (
         "import sys\n"
         "sys.argv = ['q2c', '--help']\n"
@@ -103,7 +104,7 @@ def test_help_and_completion_load_neither_the_sdk_nor_the_settings():
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_options_of_the_sandbox_are_the_sandboxes_own(here):
+def test_the_options_of_the_sandbox_are_the_sandboxes_own(here: Here) -> None:
     """`q2c sandbox` declares them again because the product shares no code with the sandbox."""
     own = subprocess.run(
         [sys.executable, "-m", "sandbox", "--help"], capture_output=True, text=True, timeout=60, check=True
@@ -117,7 +118,7 @@ def test_the_options_of_the_sandbox_are_the_sandboxes_own(here):
 
 
 @pytest.mark.parametrize("command", ["worker", "web", "policy explain", "keys", "up", "demo"])
-def test_a_wrong_setting_is_one_line_that_names_it(here, command):
+def test_a_wrong_setting_is_one_line_that_names_it(here: Here, command: str) -> None:
     result = here(command, Q2C_WEB_PORT="eighty")
     assert result.exit_code == 2
     assert result.stderr == "Q2C_WEB_PORT: must be a whole number\n"
@@ -138,14 +139,16 @@ def test_a_wrong_setting_is_one_line_that_names_it(here, command):
         ("worker", "OTEL_METRIC_EXPORT_INTERVAL", "often", "OTEL_METRIC_EXPORT_INTERVAL: must be a whole number"),
     ],
 )
-def test_a_process_that_cannot_begin_says_which_variable_to_set(command, name, value, said, tmp_path):
+def test_a_process_that_cannot_begin_says_which_variable_to_set(
+    command: str, name: str, value: str, said: str, tmp_path: Path
+) -> None:
     result = q2c(command, cwd=tmp_path, **{name: value})
     assert result.returncode == 2
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_wrong_policy_file_is_never_a_traceback(here, tmp_path):
+def test_a_wrong_policy_file_is_never_a_traceback(here: Here, tmp_path: Path) -> None:
     (tmp_path / "discount.yaml").write_text("rules: {")
     result = here("policy explain", Q2C_POLICIES=str(tmp_path))
     assert result.exit_code == 2
@@ -155,7 +158,7 @@ def test_a_wrong_policy_file_is_never_a_traceback(here, tmp_path):
     assert "Traceback" not in doctor.stderr
 
 
-def test_the_rules_are_explained_in_words_and_as_data(here):
+def test_the_rules_are_explained_in_words_and_as_data(here: Here) -> None:
     words, data = here("policy explain"), here("policy explain --json")
     assert (words.exit_code, data.exit_code) == (0, 0)
     found = json.loads(data.stdout)
@@ -163,7 +166,7 @@ def test_the_rules_are_explained_in_words_and_as_data(here):
     assert found["policy"]["discount"]["rules"][0]["id"] == "D1"
 
 
-def test_the_keys_are_made_once_and_named(here, tmp_path):
+def test_the_keys_are_made_once_and_named(here: Here, tmp_path: Path) -> None:
     first = json.loads(here("keys --json").stdout)
     private = tmp_path / first["private"]
     made = private.read_text()
@@ -171,7 +174,7 @@ def test_the_keys_are_made_once_and_named(here, tmp_path):
     assert private.read_text() == made
 
 
-def test_the_doctor_answers_in_json_what_it_could_not_ask_and_why(tmp_path):
+def test_the_doctor_answers_in_json_what_it_could_not_ask_and_why(tmp_path: Path) -> None:
     result = q2c(
         "doctor",
         "--json",
@@ -192,7 +195,7 @@ def test_the_doctor_answers_in_json_what_it_could_not_ask_and_why(tmp_path):
     assert checks["Dataverse, Finance"]["status"] == "not checked"
 
 
-def test_a_certificate_authority_that_is_none_is_named(monkeypatch, tmp_path):
+def test_a_certificate_authority_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     for file, said in (("ca.pem", "is not a PEM file"), ("nowhere.pem", "No such file")):
         monkeypatch.setenv("Q2C_CA_FILE", str(tmp_path / file))
@@ -200,19 +203,19 @@ def test_a_certificate_authority_that_is_none_is_named(monkeypatch, tmp_path):
             composition.authority_file(load_settings())
 
 
-def test_the_demo_says_before_it_starts_where_its_summary_could_not_be_written(here, tmp_path):
+def test_the_demo_says_before_it_starts_where_its_summary_could_not_be_written(here: Here, tmp_path: Path) -> None:
     assert here(f"demo --auto --json {tmp_path}/no/out.json").stderr.startswith("--json: there is no folder")
     assert "is a folder; name a file" in here(f"demo --auto --json {tmp_path}").stderr
 
 
-def test_the_demo_says_what_it_ignores(here, tmp_path):
+def test_the_demo_says_what_it_ignores(here: Here, tmp_path: Path) -> None:
     """A wrong setting ends each of these before anything starts."""
     assert "--json is ignored: only --auto" in here("demo --json out.json", Q2C_WEB_PORT="x").stderr
     assert "--cases is ignored" in here(f"demo --auto --cases 3 --data {tmp_path}", Q2C_WEB_PORT="x").stderr
     assert "ignored" not in here("demo --auto --cases 3 --json out.json", Q2C_WEB_PORT="x").stderr
 
 
-def test_ports_in_use_are_named(here, tmp_path):
+def test_ports_in_use_are_named(here: Here, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 8446)):
         result = here("up")
     assert result.exit_code == 1
@@ -224,8 +227,10 @@ def test_ports_in_use_are_named(here, tmp_path):
     ("command", "module", "said"),
     [("demo", "trustme", "trustme"), ("up", "demo", "the rooms"), ("sandbox", "sandbox", "the room `sandbox`")],
 )
-def test_what_is_not_installed_is_named_with_how_to_install_it(here, monkeypatch, command, module, said):
-    found = local.find_spec
+def test_what_is_not_installed_is_named_with_how_to_install_it(
+    here: Here, monkeypatch: pytest.MonkeyPatch, command: str, module: str, said: str
+) -> None:
+    found = importlib.util.find_spec
     monkeypatch.setattr(local, "find_spec", lambda name: None if name == module else found(name))
     result = here(command)
     assert result.exit_code == 2

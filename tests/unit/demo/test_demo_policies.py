@@ -21,7 +21,7 @@ PEOPLE = [
 ]  # fmt: skip
 
 
-def test_the_people_of_the_data_decide_by_their_roles(tmp_path: Path):
+def test_the_people_of_the_data_decide_by_their_roles(tmp_path: Path) -> None:
     for name, content in policy_files(PEOPLE).items():
         (tmp_path / name).write_text(yaml.safe_dump(content))
     policy = policies.load(tmp_path)
@@ -33,6 +33,6 @@ def test_the_people_of_the_data_decide_by_their_roles(tmp_path: Path):
     assert policy.entity_map.order_numbers == {"nwnd": "manual"}
 
 
-def test_the_rules_themselves_stay_as_shipped(tmp_path: Path):
+def test_the_rules_themselves_stay_as_shipped(tmp_path: Path) -> None:
     assert "discount.yaml" not in policy_files(PEOPLE)
     assert "tolerances.yaml" not in policy_files(PEOPLE)

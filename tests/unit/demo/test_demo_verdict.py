@@ -89,7 +89,7 @@ CLOSED = Outcome(
 )
 
 
-def test_a_deal_that_agrees_everywhere_has_no_mismatch():
+def test_a_deal_that_agrees_everywhere_has_no_mismatch() -> None:
     assert mismatches(CLOSED) == []
 
 
@@ -123,7 +123,7 @@ def test_a_deal_that_agrees_everywhere_has_no_mismatch():
         ({"expected": Expectation(End.FULFILMENT)}, "not waiting for a shipment"),
     ],
 )
-def test_whatever_does_not_agree_is_said(changes, said):
+def test_whatever_does_not_agree_is_said(changes: dict[str, Any], said: str) -> None:
     found = mismatches(replace(CLOSED, **changes))
     assert any(said in text for text in found), found
 
@@ -134,11 +134,11 @@ def rejection() -> ApprovalSummary:
     )
 
 
-def test_a_person_may_release_what_is_above_the_limit():
+def test_a_person_may_release_what_is_above_the_limit() -> None:
     assert mismatches(replace(CLOSED, deal=deal(credit=over_limit(), credit_released_by=CARL))) == []
 
 
-def test_a_rejected_quote_must_not_be_ordered():
+def test_a_rejected_quote_must_not_be_ordered() -> None:
     waiting = deal(stage=Stage.QUOTE, ending=Ending.RUNNING, approvals=(rejection(),), order_number="")
     outcome = replace(
         CLOSED,
@@ -151,7 +151,7 @@ def test_a_rejected_quote_must_not_be_ordered():
     assert mismatches(replace(outcome, order=finance())) == ["Q-1: was ordered"]
 
 
-def test_the_summary_has_the_keys_that_others_read_and_money_as_text():
+def test_the_summary_has_the_keys_that_others_read_and_money_as_text() -> None:
     held = replace(
         CLOSED,
         deal=deal(credit_released_by=CARL, credit_status=CreditStatus.RELEASED),
@@ -180,7 +180,7 @@ def test_the_summary_has_the_keys_that_others_read_and_money_as_text():
     }
 
 
-def test_an_order_without_a_quote_is_a_duplicate_and_a_mismatch():
+def test_an_order_without_a_quote_is_a_duplicate_and_a_mismatch() -> None:
     state = {"orders": {"total": 2, "duplicates": 0, "without_quote": 1}}
     none = {"total": 0, "throttled": 0}
     summary = summarise([CLOSED], state, {"dataverse": none, "finance": none}, 1)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from demo.ports import free_ports, port_is_free
 from demo.processes import ChildProcess
 
 
-def child(tmp_path, script: str) -> ChildProcess:
+def child(tmp_path: Path, script: str) -> ChildProcess:
     return ChildProcess("part", [sys.executable, "-c", script], dict(os.environ), tmp_path)
 
 
@@ -25,14 +26,14 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def test_its_output_goes_to_its_log(tmp_path):
+async def test_its_output_goes_to_its_log(tmp_path: Path) -> None:
     part = child(tmp_path, "import sys; print('out'); print('bad', file=sys.stderr); sys.exit(3)")
     await part.start()
     assert await part.wait() == 3
     assert {"out", "bad"} <= set(part.log_tail().splitlines())
 
 
-async def test_a_child_that_ignores_the_request_is_made_to_end(tmp_path):
+async def test_a_child_that_ignores_the_request_is_made_to_end(tmp_path: Path) -> None:
     part = child(
         tmp_path,
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
@@ -45,7 +46,7 @@ async def test_a_child_that_ignores_the_request_is_made_to_end(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child's life to its parent's")
-async def test_no_child_outlives_a_parent_that_was_killed(tmp_path):
+async def test_no_child_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
     parent = child(
         tmp_path,
         "import asyncio, os, sys, pathlib\n"
@@ -67,7 +68,7 @@ async def test_no_child_outlives_a_parent_that_was_killed(tmp_path):
             await asyncio.sleep(0.05)
 
 
-def test_free_ports_are_free_and_all_different():
+def test_free_ports_are_free_and_all_different() -> None:
     ports = free_ports(8)
     assert len(set(ports)) == 8
     assert all(port_is_free(port) for port in ports)

@@ -54,7 +54,7 @@ def row(n: int, *, ended: bool = False, waiting_for: str = "customer") -> DealRo
         status="closed" if ended else "running",
         workflow_id=f"q2c/usmf/Q-{n}",
         run_id="r",
-        started_at=datetime(2026, 11, 23, tzinfo=UTC),
+        started_at=datetime(2026, 11, 23, 14, tzinfo=UTC),
     )
 
 
@@ -68,7 +68,7 @@ def drawn(rows: list[DealRow], *, width: int = 80, height: int = 24) -> list[str
 
 @pytest.mark.parametrize("deals", [1, 12, 24, 40])
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 50), (120, 24), (200, 60)])
-def test_addresses_and_deals_fit_the_terminal(deals: int, width: int, height: int):
+def test_addresses_and_deals_fit_the_terminal(deals: int, width: int, height: int) -> None:
     lines = drawn([row(1001 + n) for n in range(deals)], width=width, height=height)
     assert len(lines) < height
     assert max(map(len, lines)) <= width
@@ -77,20 +77,20 @@ def test_addresses_and_deals_fit_the_terminal(deals: int, width: int, height: in
     assert "176,000.00" in text and "customer" in text
 
 
-def test_the_twelve_deals_of_the_demo_are_all_seen_on_80_by_24():
+def test_the_twelve_deals_of_the_demo_are_all_seen_on_80_by_24() -> None:
     text = "\n".join(drawn([row(1001 + n) for n in range(12)]))
     assert all(f"Q-{1001 + n}" in text for n in range(12))
     assert "more" not in text
 
 
-def test_where_deals_do_not_fit_those_that_ended_are_left_out_first():
+def test_where_deals_do_not_fit_those_that_ended_are_left_out_first() -> None:
     rows = [row(1001 + n, ended=n < 30) for n in range(40)]
     text = "\n".join(drawn(rows))
     assert all(f"Q-{number}" in text for number in range(1031, 1041))
     assert "and 28 more" in text
 
 
-def test_who_to_sign_in_as_is_the_first_holder_of_each_role():
+def test_who_to_sign_in_as_is_the_first_holder_of_each_role() -> None:
     text = " ".join(" ".join(drawn([])).split())
     assert "sign in as mona, dirk, cora (approve); carl (credit); otto (operate); the password is the name" in text
 
@@ -103,7 +103,7 @@ def plain(titles: dict[str, str], expected: int, *shown: list[DealRow]) -> list[
     return out.getvalue().splitlines()
 
 
-def test_without_a_terminal_each_change_is_one_line():
+def test_without_a_terminal_each_change_is_one_line() -> None:
     before, after = row(1001), row(1001).model_copy(update={"stage": "order", "waiting_for": "none"})
     lines = plain(TITLES, 1, [before], [before], [after], [after], [after.model_copy(update={"status": "closed"})])
     assert [" ".join(line.split()) for line in lines if line.startswith("Q-1001")] == [
@@ -115,7 +115,7 @@ def test_without_a_terminal_each_change_is_one_line():
     assert not any("\x1b" in line for line in lines)
 
 
-def test_without_a_terminal_many_deals_are_counted():
+def test_without_a_terminal_many_deals_are_counted() -> None:
     lines = plain({}, 830, [row(n) for n in range(830)])
     assert "830 of 830 deals: quote 830" in lines
     assert not any(line.startswith("Q-") for line in lines)

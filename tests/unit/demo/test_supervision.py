@@ -57,7 +57,7 @@ async def until(so: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-async def test_a_killed_part_is_started_again_and_people_are_told(tmp_path, number):
+async def test_a_killed_part_is_started_again_and_people_are_told(tmp_path: Path, number: signal.Signals) -> None:
     async with Watched(part(tmp_path, LIVES, lost="What it knew is gone.")) as watched:
         before = watched.parts["part"].child.pid
         os.kill(before, number)
@@ -71,7 +71,7 @@ async def test_a_killed_part_is_started_again_and_people_are_told(tmp_path, numb
     ]
 
 
-async def test_a_part_that_keeps_ending_ends_the_stack_with_the_end_of_its_log(tmp_path):
+async def test_a_part_that_keeps_ending_ends_the_stack_with_the_end_of_its_log(tmp_path: Path) -> None:
     async with Watched(part(tmp_path, ENDS)) as watched:
         with pytest.raises(StackFailed) as failure:
             await asyncio.wait_for(watched.supervisor.failed, 20)
@@ -82,7 +82,7 @@ async def test_a_part_that_keeps_ending_ends_the_stack_with_the_end_of_its_log(t
     assert "no disk left" in str(failure.value)
 
 
-async def test_what_depends_on_a_part_is_started_again_with_it(tmp_path):
+async def test_what_depends_on_a_part_is_started_again_with_it(tmp_path: Path) -> None:
     first = part(tmp_path, LIVES, name="server", dependents=("client", "absent"))
     second = part(tmp_path, LIVES, name="client")
     async with Watched(first, second) as watched:
@@ -91,7 +91,7 @@ async def test_what_depends_on_a_part_is_started_again_with_it(tmp_path):
     assert "The client is started again with The server." in watched.said
 
 
-def test_ends_longer_ago_than_a_minute_do_not_count(tmp_path):
+def test_ends_longer_ago_than_a_minute_do_not_count(tmp_path: Path) -> None:
     dying = part(tmp_path, ENDS)
     for n in range(10):
         dying.take_end(1, now=n * (WINDOW_SECONDS / RESTARTS + 1))
@@ -100,7 +100,7 @@ def test_ends_longer_ago_than_a_minute_do_not_count(tmp_path):
             dying.take_end(1, now=1000)
 
 
-def test_a_worker_may_be_killed_as_often_as_somebody_likes_but_not_fail_so_often(tmp_path):
+def test_a_worker_may_be_killed_as_often_as_somebody_likes_but_not_fail_so_often(tmp_path: Path) -> None:
     worker = part(tmp_path, LIVES, may_be_killed=True)
     for _ in range(20):
         assert worker.take_end(-signal.SIGKILL, now=0) == "was killed by SIGKILL and is started again"

@@ -56,9 +56,9 @@ def actor(name: str, *roles: str) -> Person:
 
 
 PRICES = {
-    "P100": FinancePrice(item="P100", list_price=Decimal("100.00"), cost=Decimal("60.00"), unit="ea"),
-    "P250": FinancePrice(item="P250", list_price=Decimal("250.00"), cost=Decimal("150.00"), unit="ea"),
-    "P099": FinancePrice(item="P099", list_price=Decimal("99.99"), cost=Decimal("60.00"), unit="ea"),
+    "P100": FinancePrice(item="P100", currency="USD", list_price=Decimal("100.00"), cost=Decimal("60.00"), unit="ea"),
+    "P250": FinancePrice(item="P250", currency="USD", list_price=Decimal("250.00"), cost=Decimal("150.00"), unit="ea"),
+    "P099": FinancePrice(item="P099", currency="USD", list_price=Decimal("99.99"), cost=Decimal("60.00"), unit="ea"),
 }
 
 
@@ -122,7 +122,11 @@ def discounted(item: str, quantity: int, pct: object) -> QuoteSnapshot:
 
 
 def priced(snapshot: QuoteSnapshot, *, payment_days: int = 30, **prices: FinancePrice) -> PricedQuote:
-    return price_quote(snapshot, PRICES | prices, payment_days=payment_days)
+    """The quote at list prices; a price counts in the quote's own currency."""
+    listed = {
+        item: price.model_copy(update={"currency": snapshot.currency}) for item, price in (PRICES | prices).items()
+    }
+    return price_quote(snapshot, listed, payment_days=payment_days)
 
 
 def plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -197,7 +198,7 @@ def test_whatever_happens_the_counts_balance_and_survive_a_new_run() -> None:
     outcomes = [Became.DELIVERED, Became.FOREIGN, Became.NOBODY, Became.UNROUTED]
     for n in range(3_000):
         now += timedelta(seconds=chance.random() * 3)
-        report = Look(table="quote", record_id=str(n % 50)) if chance.random() < 0.2 else event(n % 1_500)
+        report = Look(table="quote", record_id=UUID(int=n % 50)) if chance.random() < 0.2 else event(n % 1_500)
         reports.receive(report, now)
         for entry in reports.due(now, 3):
             if chance.random() < 0.6 or not reports.again(entry, now):

@@ -251,6 +251,7 @@ def test_the_explanation_says_every_rule_person_and_number(tmp_path: Path):
         "Customer US-002 of usmf: exposure above 90 % of the limit",
         "Customer group 80: more than 1,000 overdue while exposure is above 50 % of the limit",
         "a single order above 5,000",
+        "A release holds 5 days and for up to 10 % more, unless the credit manager says otherwise",
         "sales_director: Dirk Dorn (dirk), Dina Diaz (dina), Drew Doyle (drew)",
         "usmf: Mon, Tue, Wed, Thu, Fri 09:00-17:00 America/New_York; free on public holidays of US",
         "days off in the year to come: 2026-11-26, 2026-12-25, 2027-01-01",

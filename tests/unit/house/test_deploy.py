@@ -28,8 +28,8 @@ def metrics() -> dict[str, set[str]]:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAKERS:
                     (name, *_) = node.args
-                    assert isinstance(name, ast.Constant), f"{file}: the name of a metric is written out"
-                    found[str(name.value)] = {f"{name.value}{suffix}" for suffix in MAKERS[node.func.attr]}
+                    assert isinstance(name, ast.Constant) and isinstance(name.value, str), f"{file}: write it out"
+                    found[name.value] = {f"{name.value}{suffix}" for suffix in MAKERS[node.func.attr]}
     return found
 
 
@@ -37,7 +37,7 @@ def asked_for(text: str) -> set[str]:
     return set(re.findall(r"\bq2c_[a-z_]+", text))
 
 
-def test_alerts_and_dashboard_ask_for_metrics_that_exist():
+def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
     exported = set().union(*metrics().values())
     rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
     expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
@@ -46,7 +46,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist():
     assert asked_for(" ".join(expressions)) - exported == set()
 
 
-def test_every_alert_says_what_to_do_with_variables_that_exist():
+def test_every_alert_says_what_to_do_with_variables_that_exist() -> None:
     known = {variable.name for variable in variables()}
     rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
     for group in rules["groups"]:
@@ -56,7 +56,7 @@ def test_every_alert_says_what_to_do_with_variables_that_exist():
             assert set(re.findall(r"Q2C_[A-Z_]+", action)) <= known, rule["alert"]
 
 
-def test_the_operations_page_lists_every_metric_of_ours():
+def test_the_operations_page_lists_every_metric_of_ours() -> None:
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     missing = [name for name in metrics() if f"`{name}" not in page]
     assert missing == []

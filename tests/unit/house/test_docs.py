@@ -49,7 +49,7 @@ def commands(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_link_leads_somewhere(page: Path):
+def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(text_of(page)):
         if target.startswith(OUTSIDE):
             continue
@@ -61,7 +61,7 @@ def test_every_link_leads_somewhere(page: Path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_file_that_is_named_exists(page: Path):
+def test_every_file_that_is_named_exists(page: Path) -> None:
     for name in CODE.findall(text_of(page)):
         path = name.rstrip("/")
         if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", path) and path.split("/")[0] in ROOMS | OTHER_FOLDERS:
@@ -69,7 +69,7 @@ def test_every_file_that_is_named_exists(page: Path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_command_that_is_named_exists_with_its_options(page: Path):
+def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None:
     for line in commands(page):
         words = re.sub(r"[\[\]…]", " ", line).split()
         command: typer.core.TyperCommand | typer.core.TyperGroup = get_command(app)  # type: ignore[assignment]
@@ -83,7 +83,7 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_setting_that_is_named_exists(page: Path):
+def test_every_setting_that_is_named_exists(page: Path) -> None:
     known = {variable.name for variable in variables()}
     named = set(re.findall(r"Q2C_[A-Z_]*[A-Z]", text_of(page)))
     groups = {name.rsplit("_", 1)[0] for name in known}
@@ -92,14 +92,14 @@ def test_every_setting_that_is_named_exists(page: Path):
     assert named - known - groups - sandbox - (in_tests if page.name == "CONTRIBUTING.md" else set()) == set()
 
 
-def test_every_poe_task_that_is_named_exists():
+def test_every_poe_task_that_is_named_exists() -> None:
     tasks = set(re.findall(r"(?m)^\[tool\.poe\.tasks\.(\w+)\]|^(\w+) = \{cmd", (ROOT / "pyproject.toml").read_text()))
     known = {name for pair in tasks for name in pair if name}
     named = {name for page in PAGES for name in re.findall(r"\bpoe (\w+)", text_of(page))}
     assert named and named <= known
 
 
-def test_every_decision_is_in_the_list():
+def test_every_decision_is_in_the_list() -> None:
     folder = ROOT / "docs/adr"
     listed = set(LINK.findall(text_of(folder / "README.md")))
     assert listed == {page.name for page in folder.glob("0*.md")}
@@ -109,7 +109,7 @@ def test_every_decision_is_in_the_list():
         assert len(text_of(page).splitlines()) <= 45, f"{page.name}: one screen"
 
 
-def test_every_policy_file_has_a_line_in_the_page_of_policies():
+def test_every_policy_file_has_a_line_in_the_page_of_policies() -> None:
     page = text_of(ROOT / "docs/policies.md")
     for file in (ROOT / "policies").glob("*.yaml"):
         assert f"`{file.name}`" in page

