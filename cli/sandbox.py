@@ -49,6 +49,16 @@ def sandbox(
     ] = None,
     data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the dice that faults are thrown with.")] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Leave out the product's tables, columns, role and webhook steps.")
+    ] = False,
+    application_role: Annotated[
+        str | None, typer.Option(help="Security role of the product's application user, e.g. 'Quote to Cash'.")
+    ] = None,
+    pricing_precision: Annotated[
+        int | None, typer.Option(min=0, max=10, help="Pricing decimal precision of the organization.")
+    ] = None,
+    change_tracking_days: Annotated[int | None, typer.Option(min=0, help="Days a delta link lives.")] = None,
 ) -> None:
     """Start Entra ID, Dataverse, Finance and the desk alone.
 
@@ -68,6 +78,10 @@ def sandbox(
         "state-dir": state_dir,
         "data": data,
         "seed": seed,
+        "application-role": application_role,
+        "pricing-precision": pricing_precision,
+        "change-tracking-days": change_tracking_days,
     }
     arguments = [part for name, value in given.items() if value is not None for part in (f"--{name}", str(value))]
+    arguments += ["--bare"] if bare else []
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])

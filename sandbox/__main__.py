@@ -55,26 +55,26 @@ def _arguments() -> argparse.Namespace:
     dataverse.add_argument(
         "--bare",
         action="store_true",
-        default=env("Q2C_SANDBOX_DATAVERSE_BARE", "") not in ("", "0", "false"),
+        default=env("Q2C_SANDBOX_BARE", "") not in ("", "0", "false"),
         help="leave the product's tables, columns, role and webhook steps out: a setup creates them",
     )
     dataverse.add_argument(
         "--application-role",
-        default=env("Q2C_SANDBOX_DATAVERSE_APPLICATION_ROLE"),
+        default=env("Q2C_SANDBOX_APPLICATION_ROLE"),
         help="security role of the product's application user, e.g. 'Quote to Cash' or 'System Administrator'",
     )
     dataverse.add_argument(
         "--pricing-precision",
         type=int,
         choices=range(11),
-        default=int(env("Q2C_SANDBOX_DATAVERSE_PRICING_PRECISION", "2")),
+        default=int(env("Q2C_SANDBOX_PRICING_PRECISION", "2")),
         metavar="0-10",
         help="the organization's pricing decimal precision",
     )
     dataverse.add_argument(
         "--change-tracking-days",
         type=int,
-        default=int(env("Q2C_SANDBOX_DATAVERSE_CHANGE_TRACKING_DAYS", "7")),
+        default=int(env("Q2C_SANDBOX_CHANGE_TRACKING_DAYS", "7")),
         help="days a delta link lives",
     )
     return parser.parse_args()

@@ -69,7 +69,7 @@ class CreditLedger:
 
     @workflow.run
     async def run(self, start: LedgerStart) -> None:
-        """Answer for ever; wake deals whose credit may have come free; ask about those not heard of for long."""
+        """Answer forever; wake deals whose credit may have come free; ask about those not heard of for long."""
         self._described = asyncio.create_task(self._keep_described())
         while True:
             await self._rest()

@@ -43,6 +43,9 @@ AT_ONCE = 200
 """Reports one activity tries."""
 LONGEST_PAGE = timedelta(minutes=10)
 """How long an activity may take to pass on a page; it says every few seconds that it lives."""
+LONGEST_TRY = timedelta(minutes=15)
+"""How long it is tried again by itself. A run cannot go on as a new one meanwhile, and must not take in messages without
+end: after that the feed looks at its own length, and tries once more."""
 LOOK_AGAIN = timedelta(seconds=30)
 """How long reports wait after a failure; it does not count as a try."""
 SILENCE = timedelta(seconds=20)
@@ -65,7 +68,7 @@ class _Feed:
         self._tried_last = False
 
     async def run(self, start: FeedStart) -> None:
-        """Rest, try what is due, sweep, for ever."""
+        """Rest, try what is due, sweep, forever."""
         self._described = asyncio.create_task(self._keep_described())
         while True:
             await self._rest()
@@ -137,6 +140,7 @@ class _Feed:
             argument,
             task_queue=names.FINANCE_QUEUE if self._start.system == "finance" else names.DATAVERSE_QUEUE,
             start_to_close_timeout=LONGEST_PAGE,
+            schedule_to_close_timeout=LONGEST_TRY,
             heartbeat_timeout=SILENCE,
             retry_policy=RETRY,
             summary=summary,
@@ -242,7 +246,7 @@ class SalesFeed(_Feed):
 
     @workflow.run
     async def run(self, start: FeedStart) -> None:
-        """Sweep for ever, a page at a time."""
+        """Sweep forever, a page at a time."""
         await super().run(start)
 
     async def _try(self, due: Sequence[Waiting]) -> None:
@@ -335,7 +339,7 @@ class FinanceFeed(_Feed):
 
     @workflow.run
     async def run(self, start: FeedStart) -> None:
-        """Sweep for ever."""
+        """Sweep forever."""
         await super().run(start)
 
     async def _try(self, due: Sequence[Waiting]) -> None:

@@ -1,6 +1,6 @@
 """Messages from outside, read so that none can harm a run: what cannot be understood is answered with None.
 
-A handler that declares its argument's type fails the workflow task, for ever, where a message comes without an argument
+A handler that declares its argument's type fails the workflow task, forever, where a message comes without an argument
 or with a second one, and the SDK drops what does not fit the type without a trace. So these handlers take whatever
 comes (``*message: Any``) and have it read here.
 """

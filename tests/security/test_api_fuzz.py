@@ -38,7 +38,7 @@ EXAMPLES = 40
 @pytest.fixture(scope="session")
 async def served(app: Starlette) -> AsyncIterator[str]:
     """The origin the application is served at, by the server of production."""
-    async with serve(app, "127.0.0.1", 0) as port:
+    async with serve(app, "127.0.0.1", 0, variables="Q2C_WEB") as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 CONTRACT = "http://schemas.microsoft.com/xrm/2011/Contracts"
 QUOTE_ID = "8f0a6f6e-55c9-4cb5-9a3c-6f7e3b2d4c11"
@@ -15,7 +16,7 @@ def choice(value: int) -> dict[str, object]:
 def unit(name: str) -> dict[str, object]:
     return {
         "__type": f"EntityReference:{CONTRACT}",
-        "Id": "5d1f0a3e-7c52-4b1e-9a51-2f6b0c7d8e90",
+        "Id": str(uuid5(NAMESPACE_URL, name)),
         "LogicalName": "businessunit",
         "Name": name,
         "KeyAttributes": [],

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY, PRICES, T0, facts, line, quote
+from makers import POLICY, PRICES, T0, facts, line, quote, working_time
 
-from domain import assessing
-from domain.approvals import BusinessHours
-from domain.assessing import CustomerFacts, FinanceFacts, credit_amount
+from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
@@ -22,10 +19,9 @@ from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
 
 D = Decimal
+HOURS = working_time("usmf")
 TODAY = date(2026, 11, 23)
 YEN = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=date(2026, 11, 1))
-HOURS = BusinessHours(timezone="America/New_York", workdays=(0, 1, 2, 3, 4), opens="09:00", closes="17:00")
-assess = partial(assessing.assess, calendar=HOURS)
 
 
 def told(currency: str = "USD", *rates: ExchangeRate, **more: Any) -> FinanceFacts:
@@ -47,11 +43,11 @@ def sound(**more: Any) -> QuoteSnapshot:
 
 
 def codes(snapshot: QuoteSnapshot, finance: FinanceFacts | None, **more: Any) -> list[str]:
-    return [problem.code for problem in assess(snapshot, finance, POLICY, now=T0, **more).problems]
+    return [problem.code for problem in assess(snapshot, finance, POLICY, calendar=HOURS, now=T0, **more).problems]
 
 
 def test_a_sound_quote_is_priced_planned_and_looked_at_for_credit() -> None:
-    found = assess(sound(), told(), POLICY, now=T0)
+    found = assess(sound(), told(), POLICY, calendar=HOURS, now=T0)
     assert found.problems == ()
     assert (found.discount_pct, found.list_net, found.payment_terms) == (D(5), D("1000.00"), "Net 30")
     assert found.plan is not None and found.plan.steps == ()
@@ -60,7 +56,7 @@ def test_a_sound_quote_is_priced_planned_and_looked_at_for_credit() -> None:
 
 def test_the_account_is_finance_s_spelling_and_credit_that_of_who_is_billed() -> None:
     customer = CustomerFacts(account="US-001", currency="USD", payment_terms="Net 30", payer="US-900")
-    found = assess(sound(customer_account="us-001"), told(customer=customer), POLICY, now=T0)
+    found = assess(sound(customer_account="us-001"), told(customer=customer), POLICY, calendar=HOURS, now=T0)
     assert (found.customer_account, found.credit_account) == ("US-001", "US-900")
 
 
@@ -79,7 +75,7 @@ def test_a_customer_finance_does_not_know_is_said_once() -> None:
 
 @pytest.mark.parametrize(("others", "words"), [(1, "another account carries"), (3, "3 other accounts carry")])
 def test_an_account_number_that_several_accounts_carry_is_nobody_s(others: int, words: str) -> None:
-    found = assess(sound(), told(), POLICY, now=T0, namesakes=others)
+    found = assess(sound(), told(), POLICY, calendar=HOURS, now=T0, namesakes=others)
     assert [problem.code for problem in found.problems] == ["DUPLICATE_CUSTOMER"]
     assert words in found.problems[0].message
 
@@ -108,7 +104,7 @@ def test_a_choice_of_sales_that_is_mapped_to_nothing_goes_back() -> None:
 
 def test_a_price_without_a_rate_is_a_problem_and_not_a_price_of_nothing() -> None:
     no_rate = told("JPY", prices={}, unpriced="Finance has no exchange rate between USD and JPY …")
-    found = assess(sound(currency="JPY"), no_rate, POLICY, now=T0)
+    found = assess(sound(currency="JPY"), no_rate, POLICY, calendar=HOURS, now=T0)
     assert [(p.code, p.field) for p in found.problems] == [("NO_EXCHANGE_RATE", "currency")]
     assert found.plan is None
 
@@ -125,7 +121,7 @@ def yen_prices() -> dict[str, FinancePrice]:
 def test_a_quote_in_yen_of_a_dollar_company_is_discounted_by_what_it_is_below_the_converted_list_price() -> None:
     """Given 100 USD at 165 yen, when 8,250 yen are asked, then half the list price is off, and not none of it."""
     snapshot = quote(line(price=8_250, quantity=10, currency="JPY"), currency="JPY")
-    found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, now=T0)
+    found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, calendar=HOURS, now=T0)
     assert found.problems == ()
     assert (found.discount_pct, found.list_net) == (D(50), D(165_000))
     assert found.plan is not None and found.plan.steps != ()
@@ -133,7 +129,7 @@ def test_a_quote_in_yen_of_a_dollar_company_is_discounted_by_what_it_is_below_th
 
 def test_credit_is_looked_at_in_the_company_s_currency() -> None:
     snapshot = quote(line(price=16_500, quantity=10, currency="JPY"), currency="JPY")
-    found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, now=T0)
+    found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, calendar=HOURS, now=T0)
     assert found.soft_credit is not None
     assert (found.total, found.soft_credit.this_order) == (D(181_500), D("1197.90"))
     assert found.exchange_rate == "1 JPY = 0.0066 USD (Finance, Default, from 2026-11-01)"
@@ -157,7 +153,7 @@ def test_credit_is_looked_at_in_the_company_s_currency() -> None:
 def test_a_quote_is_valid_to_the_end_of_the_first_day_it_may_end_on(
     expires_on: date | None, effective_to: date | None, day: date
 ) -> None:
-    found = assess(sound(expires_on=expires_on, effective_to=effective_to), told(), POLICY, now=T0)
+    found = assess(sound(expires_on=expires_on, effective_to=effective_to), told(), POLICY, calendar=HOURS, now=T0)
     assert found.expires_at is not None
     assert found.expires_at == end_of_day(day, POLICY.calendar("usmf").timezone)
 

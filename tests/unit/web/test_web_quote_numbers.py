@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 import uuid
 from urllib.parse import quote as encoded
 from urllib.parse import unquote, urljoin, urlsplit
@@ -161,6 +162,10 @@ async def test_a_webhook_starts_the_deal_and_an_order_is_found(
     quote = f"{number[:88]}{uuid.uuid4().hex[:10]}"
     report = context(target=REQUESTED, quote=quote)
     answer = await http.post("/intake/dataverse", json=report, headers={"x-q2c-webhook-key": WEBHOOK_KEY})
+    if any(unicodedata.category(character) == "Cc" for character in number):
+        # With control characters: the feed reads the quote itself, so that nothing rests on what the call said.
+        assert answer.json()["status"] == "feed", answer.text
+        return
     assert answer.json()["status"] == "taken", answer.text
     described = await temporal.get_workflow_handle(names.deal_id("usmf", quote)).describe()
     assert names.parse_deal_id(described.id) == ("usmf", quote)
