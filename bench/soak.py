@@ -60,6 +60,8 @@ LIMITS = {
 }
 """The server's limits and suggestions, each a hundredth of its default."""
 
+EVENTS_OF_EACH = 2
+"""Events of each deal; each is told three times."""
 AT_ONCE = 30
 LONGEST_SETTLING = 300.0
 STATUS = WorkflowExecutionStatus
@@ -70,15 +72,14 @@ class Load:
     """How much is reported."""
 
     foreign: int = 20_000
-    deals: int = 200
-    events_of_each: int = 5
+    deals: int = 5_000
     looks: int = 2_000
     changed_quotes: int = 2_000
     questions: int = 2_000
     customers: int = 8
 
     def times(self, share: float) -> Load:
-        """A share of the load, at least something of each."""
+        """A share of the load, at least a little of each."""
         return Load(**{name: max(4, int(number * share)) for name, number in vars(self).items()})
 
 
@@ -157,7 +158,7 @@ class _Soak:
         ]
         ours = []
         for order, (deal, _) in self._deals.items():
-            for n in range(self._load.events_of_each):
+            for n in range(EVENTS_OF_EACH):
                 event = self._world.event(order, event_id=f"finance/invoice/{order}/{n}")
                 self._sent[deal.id].add(event.event_id)
                 ours += [event] * 3
@@ -207,7 +208,7 @@ class _Soak:
 
     async def _settled(self) -> None:
         """Wait until every report is taken; what a person has to see may still wait."""
-        pushed = self._load.foreign + 3 * self._load.deals * self._load.events_of_each
+        pushed = self._load.foreign + 3 * self._load.deals * EVENTS_OF_EACH
         deadline = time.monotonic() + LONGEST_SETTLING
         while time.monotonic() < deadline:
             shown = [await self._feed("finance", company) for company in ("usmf", "demf")]
@@ -272,6 +273,9 @@ class _Soak:
                 f"{run.id} ({run.workflow_type}) is {run.status.name if run.status else 'unknown'}",
             )
             info = run.raw_info
+            if run.status is STATUS.RUNNING:  # the list shows sizes of ended runs only
+                handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
+                info = (await handle.describe()).raw_description.workflow_execution_info
             runs.setdefault(run.workflow_type, []).append((info.history_length, info.history_size_bytes))
         stuck = (await self._client.count_workflows("TemporalReportedProblems IS NOT NULL")).count
         self._found.expect(not stuck, f"{stuck} runs whose task keeps failing")

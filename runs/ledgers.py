@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -110,8 +111,10 @@ class Ledgers:
             except WorkflowUpdateFailedError as error:
                 raise LedgerRefused(str(error.cause or error)) from error
             except WorkflowUpdateRPCTimeoutOrCancelledError:
+                await _taken_note_of(start)
                 break
             except RPCError as error:
+                await _taken_note_of(start)
                 if error.status in _FINAL and "workflow task" not in error.message.lower():
                     raise
             else:
@@ -161,3 +164,9 @@ class Ledgers:
             NoAnswer: Temporal does not answer.
         """
         return await self._lookup.ended(deal_ids)
+
+
+async def _taken_note_of(start: WithStartWorkflowOperation[Any, None]) -> None:
+    """Take the failure out of the start too: the SDK keeps a second one there, and asyncio logs what nobody took."""
+    with suppress(RPCError):
+        await start.workflow_handle()

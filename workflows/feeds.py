@@ -44,8 +44,8 @@ AT_ONCE = 200
 LONGEST_PAGE = timedelta(minutes=10)
 """How long an activity may take to pass on a page; it says every few seconds that it lives."""
 LONGEST_TRY = timedelta(minutes=15)
-"""How long it is tried again by itself. A run cannot go on as a new one meanwhile, and must not take in messages without
-end: after that the feed looks at its own length, and tries once more."""
+"""How long it is tried again by itself. A run cannot go on as a new one meanwhile, and must not take in messages
+without end: after that the feed looks at its own length, and tries once more."""
 LOOK_AGAIN = timedelta(seconds=30)
 """How long reports wait after a failure; it does not count as a try."""
 SILENCE = timedelta(seconds=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from activities.credit import CreditDesk
@@ -115,6 +117,25 @@ async def test_a_refusal_for_lack_of_room_is_transient_to_the_deal(
     with pytest.raises(ApplicationError) as failed:
         await ActivityEnvironment().run(desk.reserve_credit, _question(account))
     assert (failed.value.type, failed.value.non_retryable) == ("Transient", False)
+
+
+async def test_a_refusal_for_lack_of_room_is_no_error_in_the_log(
+    feeds: FeedWorld, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: each refused try left a future behind, and asyncio logged "Future exception was never retrieved"."""
+
+    async def refused(*_: Any, **__: Any) -> None:
+        raise RPCError("workflow update limit", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+
+    monkeypatch.setattr("runs.ledgers.PATIENCE", 0.3)
+    monkeypatch.setattr(feeds.client.workflow_service, "execute_multi_operation", refused)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    with pytest.raises(NoAnswer, match="does not answer"):
+        await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/Q-1", "1.00"))
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 # The same credit
