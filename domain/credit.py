@@ -7,6 +7,7 @@ by the book before its order is visible in Finance, by Finance afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -349,39 +350,48 @@ def reserve(
     return _pruned(_noted(_put(book, entry), facts, now), now), decision
 
 
-def mark_visible(book: CreditBook, deal_id: str, at: datetime) -> CreditBook:
-    """Note that a deal's order is in Finance; from then on Finance counts it. An earlier note stays.
+def mark_visible(book: CreditBook, seen: Mapping[str, datetime]) -> CreditBook:
+    """Note that deals' orders are in Finance; from then on Finance counts them. An earlier note stays.
 
     Args:
         book: The customer's book.
-        deal_id: Workflow id of the deal; one without an entry changes nothing.
-        at: UTC, not before the order was in Finance; a moment before the deal asked counts as when it asked.
+        seen: When, by workflow id of the deal. UTC, not before the order was in Finance; a moment before the deal asked
+            counts as when it asked. A deal without an entry changes nothing.
     """
-    entry = book.entry(deal_id)
-    if entry is None or entry.visible_at is not None:
-        return book
-    return _put(book, entry.model_copy(update={"visible_at": max(at, entry.asked_at or at)}))
+    entries: list[CreditEntry] = []
+    for entry in book.entries:
+        at = seen.get(entry.deal_id)
+        if at is not None and entry.visible_at is None:
+            entry = entry.model_copy(update={"visible_at": max(at, entry.asked_at or at)})
+        entries.append(entry)
+    return CreditBook(entries=tuple(entries))
 
 
-def release(book: CreditBook, deal_id: str) -> tuple[CreditBook, tuple[str, ...]]:
-    """Give back what a deal holds, because it ended or was withdrawn; a deal without an entry changes nothing.
+def release(book: CreditBook, deals: Collection[str]) -> tuple[CreditBook, tuple[str, ...]]:
+    """Give back what deals hold, because they ended or were withdrawn; one without an entry changes nothing.
 
     An entry whose order was seen in Finance leaves the queue but stays in the book until it is too old to matter:
     facts read before the order was there may still decide another deal, and would miss it.
 
+    Args:
+        book: The customer's book.
+        deals: Their workflow ids.
+
     Returns:
         The book as it is now, and the held deals that may now have credit.
     """
-    entry = book.entry(deal_id)
-    if entry is None:
-        return book, ()
-    if entry.visible_at is not None:
-        left = _put(book, entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
-    else:
-        left = CreditBook(entries=tuple(e for e in book.entries if e.deal_id != deal_id))
-        if entry.status is EntryStatus.HELD:
-            return left, ()
-    return customer_changed(left, entry.amount)
+    left: list[CreditEntry] = []
+    freed: list[Decimal] = []
+    for entry in book.entries:
+        if entry.deal_id not in deals:
+            left.append(entry)
+        elif entry.visible_at is not None:
+            left.append(entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
+            freed.append(entry.amount)
+        elif entry.status is EntryStatus.RESERVED:
+            freed.append(entry.amount)
+    after = CreditBook(entries=tuple(left))
+    return customer_changed(after, sum(freed, Decimal(0))) if freed else (after, ())
 
 
 def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBook, tuple[str, ...]]:

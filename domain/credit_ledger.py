@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken
+from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken, customer_changed, mark_visible, release
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.policy import CreditTerms
 from domain.record import Record
@@ -74,6 +75,42 @@ class LedgerStart(Record):
     wake: dict[str, str] = Field(default_factory=dict, description="Deals still to be woken: why, by workflow id")
     changed_at: datetime | None = Field(None, description="UTC: when credit last came free")
     tally: dict[str, int] = Field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class News:
+    """What a ledger was told and has not taken into its book yet: all that a moment brought is taken in one pass."""
+
+    visible: dict[str, datetime] = field(default_factory=dict)
+    """When deals' orders were seen in Finance, by workflow id; UTC."""
+    ended: set[str] = field(default_factory=set)
+    """Deals that need no credit any more."""
+    changed: bool = False
+    freed: Decimal | None = Decimal(0)
+    """By how much the customer's exposure fell; None: not known."""
+    reason: str = ""
+    """Why held deals are woken: the last that was heard."""
+
+    def __bool__(self) -> bool:
+        return bool(self.visible or self.ended or self.changed)
+
+    def free(self, amount: Decimal | None) -> None:
+        """The customer's credit changed; an amount no customer can owe says nothing of by how much."""
+        self.changed = True
+        if amount is None or amount > MOST_MONEY or self.freed is None:
+            self.freed = None
+        else:
+            self.freed += max(amount, Decimal(0))
+
+    def into(self, book: CreditBook) -> tuple[CreditBook, tuple[str, ...]]:
+        """The book with all of it, and the held deals that may now have credit."""
+        if self.visible:
+            book = mark_visible(book, self.visible)
+        book, woken = release(book, self.ended) if self.ended else (book, ())
+        if not self.changed:
+            return book, woken
+        book, more = customer_changed(book, self.freed)
+        return book, (*woken, *more)
 
 
 def outdated(facts: CreditFacts, decision: CreditDecision, changed_at: datetime | None) -> str:

@@ -24,13 +24,10 @@ with workflow.unsafe.imports_passed_through():
         EntryStatus,
         FutureFacts,
         StaleFacts,
-        customer_changed,
-        mark_visible,
-        release,
         reserve,
     )
     from domain.credit_facts import CreditFacts
-    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, newest, outdated
+    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, News, newest, outdated
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
@@ -65,11 +62,13 @@ class CreditLedger:
         self._not_before = workflow.now()
         self._failing = ""
         self._heard = False
+        self._news = News()
         self._planned: tuple[CreditBook, datetime | None] = (self._book, next_check(self._book))
 
     @workflow.run
     async def run(self, start: LedgerStart) -> None:
         """Answer forever; wake deals whose credit may have come free; ask about those not heard of for long."""
+        self._caught_up = asyncio.create_task(self._keep_up())
         self._described = asyncio.create_task(self._keep_described())
         while True:
             await self._rest()
@@ -95,6 +94,7 @@ class CreditLedger:
             except TimeoutError:
                 pass
         if self._long_enough():
+            self._catch_up()
             workflow.continue_as_new(
                 self._start.model_copy(
                     update={
@@ -159,15 +159,29 @@ class CreditLedger:
         self._book = checked(self._book, deal_ids, workflow.now())
 
     def _free(self, deal_ids: Iterable[str]) -> None:
+        self._catch_up()
         for deal_id in deal_ids:
             if self._book.entry(deal_id) is not None:
                 self._count("freed")
                 self._give_back(deal_id, f"the reservation of {deal_id}, which has ended, was freed")
+        self._catch_up()
 
     def _give_back(self, deal_id: str, reason: str) -> None:
         self._changed_at = workflow.now()
-        self._book, woken = release(self._book, deal_id)
-        self._wake.update(dict.fromkeys(woken, reason))
+        self._news.ended.add(deal_id)
+        self._news.reason = reason
+
+    async def _keep_up(self) -> None:
+        """Take what was heard into the book: once for all that a moment brought, however much that is."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._news))
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        news, self._news = self._news, News()
+        if news:
+            self._book, woken = news.into(self._book)
+            self._wake.update(dict.fromkeys(woken, news.reason))
 
     # --- what deals and the intake say -----------------------------------------------------------------------------
 
@@ -184,6 +198,7 @@ class CreditLedger:
         return answer
 
     def _decide(self, ask: LedgerRequest) -> CreditAnswer:
+        self._catch_up()
         facts = newest(self._facts, ask.facts)
         now = workflow.now()
         try:
@@ -207,7 +222,7 @@ class CreditLedger:
         """Note that Finance shows a deal's order from now on."""
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
-            self._book = mark_visible(self._book, note.deal_id, min(note.at, workflow.now()))
+            self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
     def give_back(self, *message: Any) -> None:
@@ -226,8 +241,8 @@ class CreditLedger:
         elif change.event_id not in self._seen:
             self._seen.add(change.event_id)
             self._changed_at = workflow.now()
-            self._book, woken = customer_changed(self._book, change.freed)
-            self._wake.update(dict.fromkeys(woken, change.reason[:200]))
+            self._news.free(change.freed)
+            self._news.reason = change.reason[:200]
 
     def _heard_of(self, note: LedgerNote | None) -> LedgerNote | None:
         self._heard = True

@@ -84,7 +84,7 @@ class World:
             deal.ordered = True
         elif not deal.told:
             deal.told = True
-            self.book = mark_visible(self.book, deal.name, self.now)
+            self.book = mark_visible(self.book, {deal.name: self.now})
         elif not deal.invoiced:
             deal.invoiced = True
             self.owed += deal.amount
@@ -116,7 +116,7 @@ class World:
     def cancel(self, deal: Deal) -> bool:
         deal.ended = True
         self.changed_at = self.now
-        self.book, woken = release(self.book, deal.name)
+        self.book, woken = release(self.book, [deal.name])
         self.wake(woken)
         return True
 
