@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from domain.digest import Digest
-from domain.feeds import DocumentKind, FeedCursor
+from domain.feeds import MOST_WAITING, DocumentKind, FeedCursor, FeedStart
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
 from dynamics.finance.records import Transaction
 from runs import names
 from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
+from workers.worker import workflow_runner
+from workflows.feeds import FinanceFeed
 
 # Woken
 
@@ -310,3 +313,28 @@ async def _rests(feed: WorkflowHandle[Any, Any]) -> bool:
 
 async def _fails(feed: WorkflowHandle[Any, Any]) -> bool:
     return bool((await view(feed)).failing)
+
+
+async def test_three_thousand_events_while_no_worker_ran_are_taken_in_one_task(feeds: FeedWorld) -> None:
+    queue = f"burst {uuid.uuid4()}"
+    company = f"x{uuid.uuid4().hex[:6]}"
+    burst = await feeds.client.start_workflow(
+        names.FINANCE_FEED,
+        FeedStart(system="finance", of=company, cursor=FeedCursor(key_numbered=True)),
+        id=names.feed_id("finance", company),
+        task_queue=queue,
+    )
+    orders = [feeds.order() if n % 2 else f"SO-{n:06}" for n in range(3_000)]
+    events = [feeds.event(order, company=company) for order in orders]
+    for begin in range(0, len(events), 100):
+        await asyncio.gather(*(burst.signal(names.FINANCE_EVENT, each) for each in events[begin : begin + 100]))
+    async with Worker(feeds.client, task_queue=queue, workflows=[FinanceFeed], workflow_runner=workflow_runner()):
+        shown = await view(burst)
+    await burst.terminate()
+    assert shown.tally == {"received": 3_000, "foreign": 1_500, "overflow": 1_500 - shown.waiting}
+    assert 0 < shown.waiting <= MOST_WAITING
+    failed = [event async for event in burst.fetch_history_events() if event.HasField(FAILED)]
+    assert failed == []
+
+
+FAILED = "workflow_task_failed_event_attributes"
