@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cachetools import LRUCache
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from domain.deal_start import DealStart
@@ -79,6 +79,7 @@ class Deals:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],
+            priority=Priority(fairness_key=event.company),
             static_summary=f"Quote {event.quote_number} of {event.company.upper()}: quote to cash",
             static_details=(
                 f"Started when quote **{event.quote_number}** (revision {event.revision}) was submitted for approval "

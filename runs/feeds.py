@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from domain.feeds import SALES_TABLES, FeedStart, Look, SalesTable
@@ -78,6 +78,7 @@ class Feeds:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=signal,
             start_signal_args=[report] if report else [],
+            priority=Priority(fairness_key=of),
             static_summary=what,
         )
         try:

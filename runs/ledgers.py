@@ -18,7 +18,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
@@ -97,6 +97,7 @@ class Ledgers:
                 id=ledger_id,
                 task_queue=names.DEAL_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(fairness_key=first.company),
                 static_summary=f"Credit of **{first.customer_account}** in {first.company.upper()}",
             )
             try:

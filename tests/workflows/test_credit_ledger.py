@@ -96,6 +96,8 @@ async def test_two_hundred_deals_ask_at_once_and_all_are_answered(feeds: FeedWor
     answers = await asyncio.gather(*(feeds.ledgers.reserve("usmf", account, request) for request in requests))
     assert sum(answer.decision.passed for answer in answers if answer.decision) == 200
     assert len((await book(feeds, account)).entries) == 200
+    started = await anext(ledger(feeds, account).fetch_history_events())
+    assert started.workflow_execution_started_event_attributes.priority.fairness_key == "usmf"
 
 
 @pytest.mark.usefixtures("time_enough")

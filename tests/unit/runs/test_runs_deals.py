@@ -15,6 +15,7 @@ from runs import attributes, names, query
 from runs.approvals import Approvals
 from runs.calls import BadSearch, NotFound, Rejected
 from runs.deals import Deals
+from runs.feeds import Feeds
 from runs.lookup import Lookup
 from runs.search import DealFilter, Search, every_deal, open_deals, overdue_approvals
 from tests.webworld import scenes
@@ -61,6 +62,15 @@ async def test_a_quote_number_no_id_can_hold_is_rejected(temporal: Client) -> No
         await Deals(temporal).tell(submission("Q" * 5_000))
     with pytest.raises(NotFound, match="Deal Q+ not found"):
         await Deals(temporal).state("usmf", "Q" * 5_000)
+
+
+async def test_a_deal_and_a_feed_share_the_queues_fairly_by_company(temporal: Client) -> None:
+    """Before: the server was set to share activities out by fairness key, and no run had one."""
+    await Deals(temporal).tell(submission("FAIR-1"))
+    await Feeds(temporal, every_seconds=3600).ensure(["usmf"])
+    for run in (names.deal_id("usmf", "FAIR-1"), names.feed_id("finance", "usmf")):
+        started = await anext(temporal.get_workflow_handle(run).fetch_history_events())
+        assert started.workflow_execution_started_event_attributes.priority.fairness_key == "usmf"
 
 
 async def test_orders_are_found_among_deals_of_the_company_only_ended_ones_too(temporal: Client, stage: Stage) -> None:
