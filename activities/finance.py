@@ -84,11 +84,10 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if stale := _stale(quote, ask.quote, company_of(quote, self._policy)):
                     return from_quote(snapshot).model_copy(update={"company": ask.quote.company, "stale": stale})
                 facts = await self._facts(snapshot)
-                namesakes = await self._quotes.namesakes(snapshot.customer_account)
             calendar = business_hours(self._policy, snapshot.company, self._today(snapshot.company))
             try:
                 found = assess(
-                    snapshot, facts, self._policy, calendar=calendar, now=datetime.now(UTC), namesakes=namesakes
+                    snapshot, facts, self._policy, calendar=calendar, now=datetime.now(UTC), namesakes=quote.namesakes
                 )
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody

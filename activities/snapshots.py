@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from domain.calendar import local_date
 from domain.money import is_money, round_money
@@ -30,9 +30,6 @@ LINES_KEPT = 100_000
 QUOTES_KEPT = 10_000
 """Quotes of which is remembered what cannot change: the order each became, and the numbers of its lines."""
 
-NAMESAKES_KEPT_SECONDS = 600.0
-"""How long it is believed how many accounts carry a number: a duplicate that was just made is found a little later."""
-
 _FREE_GOODS = re.compile(r"^\s*free goods\s*:\s*(?P<reason>\S.*)$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,7 +44,6 @@ class SalesQuotes:
         self._kept: LRUCache[str, QuoteSnapshot] = LRUCache(LINES_KEPT, getsizeof=lambda quote: 1 + len(quote.lines))
         self._numbers: LRUCache[str, dict[int, UUID]] = LRUCache(LINES_KEPT, getsizeof=lambda ids: 1 + len(ids))
         self._orders: LRUCache[str, UUID] = LRUCache(QUOTES_KEPT)
-        self._namesakes: TTLCache[str, int] = TTLCache(QUOTES_KEPT, NAMESAKES_KEPT_SECONDS)
 
     async def read(self, quote_id: str) -> tuple[QuoteSnapshot, sales.Quote]:
         """A quote as it is now: its snapshot, and the row it was made of.
@@ -79,15 +75,6 @@ class SalesQuotes:
             if len(known) < LINES_KEPT:
                 self._numbers[quote_id] = known
         return known
-
-    async def namesakes(self, account: str | None) -> int:
-        """How many active accounts of Sales carry a number beside the one that is meant; remembered for a while."""
-        if not account:
-            return 0
-        key = account.casefold()
-        if key not in self._namesakes:
-            self._namesakes[key] = max(await self._dataverse.count_accounts(account) - 1, 0)
-        return self._namesakes[key]
 
     def order_of(self, quote_id: str) -> UUID | None:
         """The salesorder a quote became, if this process has seen it; a quote becomes only one."""

@@ -15,7 +15,7 @@ from cachetools import TTLCache
 from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.batch import ChangeSet, Write
 from dynamics.core.budget import Budget
-from dynamics.core.connection import Connection
+from dynamics.core.connection import Connection, Listing
 from dynamics.core.errors import NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import Endpoint, Row
@@ -86,25 +86,31 @@ class Dataverse(Connection):
     async def read_quote(self, quote_id: UUID) -> Quote:
         """One revision of a quote with lines, customer, opportunity, people and the orders made from it.
 
+        Other active accounts with the customer's number are counted as well; nine stand for more.
+
         One batch; more than 5,000 lines come in pages, one request more for each.
 
         Raises:
             NotFound: the quote was deleted.
         """
-        reading = await self.read({"quote": queries.quote(quote_id)}, {"lines": [queries.quote_lines(quote_id)]})
+        reading = await self.read(
+            {"quote": queries.quote(quote_id)},
+            {
+                "lines": [queries.quote_lines(quote_id)],
+                "namesakes": [Listing(queries.namesakes(quote_id), ("accountid",))],
+            },
+        )
         quote = reading.one(Quote, "quote")
         if quote is None:
             raise NotFound(f"quote {quote_id} does not exist", system=self.system, operation="GET quotes")
-        return quote.model_copy(update={"lines": reading.all(QuoteLine, "lines")})
+        customer = str(quote.customer.id) if quote.customer else ""
+        others = [row for row in reading.rows("namesakes") if row["accountid"] != customer]
+        return quote.model_copy(update={"lines": reading.all(QuoteLine, "lines"), "namesakes": len(others)})
 
     async def line_identities(self, quote_id: UUID) -> tuple[LineIdentity, ...]:
         """What identifies the lines of a quote; one request per 5,000."""
         reading = await self.read(collections={"lines": [queries.quote_line_identities(quote_id)]})
         return reading.all(LineIdentity, "lines")
-
-    async def count_accounts(self, number: str) -> int:
-        """How many active accounts carry an account number, in any case; ten stand for more."""
-        return len((await self.odata.page(queries.accounts_numbered(number))).rows)
 
     # --- writes on quotes ------------------------------------------------------------------------------------------
 

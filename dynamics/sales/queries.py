@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from dynamics.core.connection import Listing
-from dynamics.core.literals import key, literal, query
+from dynamics.core.literals import encoded, key, query
 
 _USER = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
 _ORDER_LOOKUPS = ("quoteid", "customerid", "opportunityid", "pricelevelid", "transactioncurrencyid")
@@ -55,6 +55,15 @@ _QUOTE_LINE_SELECT = (
 _QUOTE_LINE_EXPAND = "productid($select=productnumber,name,quantitydecimal),uomid($select=name)"
 _INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
 
+_NAMESAKES = (
+    '<fetch top="10" distinct="true"><entity name="account"><attribute name="accountid"/>'
+    '<filter><condition attribute="statecode" operator="eq" value="0"/></filter>'
+    '<link-entity name="account" from="accountnumber" to="accountnumber" alias="own">'
+    '<link-entity name="quote" from="customerid" to="accountid" alias="of">'
+    '<filter><condition attribute="quoteid" operator="eq" value="{quote_id}"/></filter>'
+    "</link-entity></link-entity></entity></fetch>"
+)
+
 
 def quote(quote_id: UUID) -> str:
     """A quote with customer, opportunity, people and the orders made from it, without its lines."""
@@ -84,10 +93,13 @@ def quote_line_identities(quote_id: UUID) -> Listing:
     return Listing(path, ("quotedetailid",))
 
 
-def accounts_numbered(number: str) -> str:
-    """Active accounts with an account number, a few of them."""
-    condition = f"accountnumber eq {literal(number)} and statecode eq 0"
-    return query("accounts", select="accountid", filter=condition, top=10)
+def namesakes(quote_id: UUID) -> str:
+    """Active accounts with the account number of a quote's customer, itself among them; a few of them.
+
+    FetchXML can compare a column of one row with a column of another (Microsoft Learn: "Join tables using FetchXml"),
+    so that the number need not be known before it is asked for.
+    """
+    return f"accounts?fetchXml={encoded(_NAMESAKES.format(quote_id=quote_id))}"
 
 
 def order(order_id: UUID) -> str:

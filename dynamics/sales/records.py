@@ -187,6 +187,7 @@ class Quote(ReadRow):
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
     lines: tuple[QuoteLine, ...] = Field((), description="Read as a collection of their own")
     orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")
+    namesakes: int = Field(0, description="Other active accounts with the customer's account number")
 
 
 class QuoteChange(ReadRow):

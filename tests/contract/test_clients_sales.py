@@ -471,9 +471,13 @@ async def test_prices_have_the_organisation_s_decimals_which_are_asked_for_once(
     assert len(await clients.requests()) == before + 1 and decimals <= set(range(11))
 
 
-async def test_accounts_with_one_number_are_counted_in_any_case(clients: Clients) -> None:
-    number = f"DUP-{uuid4().hex[:6]}"
-    assert await clients.dataverse.count_accounts(number) == 0
-    for name, written in (("One", number.upper()), ("Two", number.lower())):
-        await clients.dataverse.odata.post("accounts", {"name": name, "accountnumber": written})
-    assert await clients.dataverse.count_accounts(number) == 2
+async def test_accounts_with_the_customer_s_number_are_counted_in_any_case(clients: Clients) -> None:
+    account = f"DUP-{uuid4().hex[:6].upper()}"
+    await clients.play("POST", "/customers", {"company": "usmf", "account": account, "name": account})
+    quote = await clients.quote(P100, customer=account)
+    assert quote.namesakes == 0
+    for number in (account, account.lower(), f"{account}-OTHER"):
+        await clients.dataverse.odata.post("accounts", {"name": "Another", "accountnumber": number})
+    before = len(await clients.requests())
+    assert (await clients.dataverse.read_quote(quote.id)).namesakes == 2
+    assert len(await clients.requests()) == before + 1

@@ -129,7 +129,7 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "POST /intake/dataverse",
         "HandleSignal:sales_event",
         "RunActivity:assess_quote",
-        "GET dataverse quotes",
+        "POST dataverse $batch",
     }
     eventually(lambda: expected <= {span.name for span in collector.spans if span.trace == first})
     assert {span.service for span in collector.spans if span.trace == first} == {"q2c-web", "q2c-worker"}
