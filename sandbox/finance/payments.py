@@ -84,18 +84,7 @@ def pay(books: Books, company: Company, money: Money, settlements: Sequence[Mapp
         more: Row = {"PaymReference": money.reference, "PaymId": payment_id, "Txt": f"Payment {payment_id}"}
         if money.prepayment_of:
             more |= {"Prepayment": "Yes", "_prepaid": money.prepayment_of}
-        transaction = receivables.book(
-            books,
-            company,
-            account=customer["CustomerAccount"],
-            amount=-amount,
-            currency=code,
-            kind="Payment",
-            voucher=voucher,
-            day=posted_on,
-            due=posted_on,
-            more=more,
-        )
+        transaction = _transaction(books, company, customer["CustomerAccount"], -amount, code, voucher, posted_on, more)
         made = _settle_all(books, company, transaction, settlements, posted_on, journal)
         fields = _event_fields(company, customer, payment_id, amount, code, made)
         books.events.emit(CUST_PAYMENT_POSTED, company.id, fields)
@@ -219,17 +208,15 @@ def reverse(books: Books, company: Company, payment_id: str, reason: str) -> Pos
         currency, amount = payment["CurrencyCode"], -payment["AmountCur"]
         row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reason, today)
         _journal_line(books, company, row)
-        reversal = receivables.book(
+        reversal = _transaction(
             books,
             company,
-            account=payment["AccountNum"],
-            amount=amount,
-            currency=currency,
-            kind="Payment",
-            voucher=voucher,
-            day=today,
-            due=today,
-            more={"PaymId": payment_id, "PaymReference": reason, "CancelledPayment": "Yes", "Txt": reason},
+            payment["AccountNum"],
+            amount,
+            currency,
+            voucher,
+            today,
+            {"PaymId": payment_id, "PaymReference": reason, "CancelledPayment": "Yes", "Txt": reason},
         )
         current = books.get(receivables.TRANSACTIONS, company.id, payment["_record"]) or payment
         books.update(receivables.TRANSACTIONS, current, {"CancelledPayment": "Yes"})
@@ -237,6 +224,24 @@ def reverse(books: Books, company: Company, payment_id: str, reason: str) -> Pos
         fields = _event_fields(company, customer, payment_id, amount, currency, undone)
         books.events.emit(CUST_PAYMENT_REVERSED, company.id, fields)
     return PostedPayment(journal, voucher, payment_id)
+
+
+def _transaction(
+    books: Books, company: Company, account: str, amount: Decimal, currency: str, voucher: str, day: date, more: Row
+) -> Row:
+    """A payment in the sub-ledger: negative what comes in, positive what goes back; due at once."""
+    return receivables.book(
+        books,
+        company,
+        account=account,
+        amount=amount,
+        currency=currency,
+        kind="Payment",
+        voucher=voucher,
+        day=day,
+        due=day,
+        more=more,
+    )
 
 
 def refund(books: Books, company: Company, credit: Row, amount: Decimal, reference: str) -> PostedPayment:
@@ -258,17 +263,15 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
         voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
         row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reference, today)
         _journal_line(books, company, row)
-        paid_back = receivables.book(
+        paid_back = _transaction(
             books,
             company,
-            account=credit["AccountNum"],
-            amount=amount,
-            currency=currency,
-            kind="Payment",
-            voucher=voucher,
-            day=today,
-            due=today,
-            more={"PaymId": payment_id, "PaymReference": reference, "Txt": f"Refund {payment_id}"},
+            credit["AccountNum"],
+            amount,
+            currency,
+            voucher,
+            today,
+            {"PaymId": payment_id, "PaymReference": reference, "Txt": f"Refund {payment_id}"},
         )
         receivables.settle(books, company, credit, paid_back, amount, today)
         fields = _event_fields(company, customer, payment_id, -amount, currency, [])
