@@ -217,6 +217,7 @@ class FeedWorld:
         }
         handle = await self.client.start_workflow(
             names.QUOTE_TO_CASH,
+            number,
             id=names.deal_id(self.company, number),
             task_queue=names.DEAL_QUEUE,
             search_attributes=TypedSearchAttributes(

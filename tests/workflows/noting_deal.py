@@ -36,7 +36,7 @@ class NotingDeal:
         self._rechecks += 1
 
     @workflow.signal
-    def end(self) -> None:
+    def end(self, why: str) -> None:
         self._ended = True
 
     @workflow.query

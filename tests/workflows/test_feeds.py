@@ -240,7 +240,7 @@ async def test_one_payment_of_two_orders_reaches_both_deals(feeds: FeedWorld) ->
 async def test_events_of_ended_deals_are_counted_and_those_a_person_must_see_are_shown(feeds: FeedWorld) -> None:
     closed, terminated = feeds.order(), feeds.order()
     done, killed = await feeds.deal(order=closed), await feeds.deal(order=terminated)
-    await done.signal("end")
+    await done.signal("end", "the test is over")
     await killed.terminate("by an operator")
     await feeds.listed(f"WorkflowId = '{done.id}' AND ExecutionStatus = 'Completed'")
     await feeds.listed(f"WorkflowId = '{killed.id}' AND ExecutionStatus = 'Terminated'")

@@ -292,7 +292,7 @@ async def test_a_quote_won_after_its_deal_had_ended_is_shown_to_a_person(
     known = feeds.quote(**WON, closed_on=datetime.now(UTC) - timedelta(minutes=1))
     for quote in (late, known):
         deal = await feeds.deal(quote.number, quote_id=quote.id, stage="quote", waits="customer")
-        await deal.signal("end")
+        await deal.signal("end", "the test is over")
         await deal.result()
     await feeds.listed(f"WorkflowId = '{names.deal_id('usmf', known.number)}' AND ExecutionStatus = 'Completed'")
     feed = await seen_once(feeds)
