@@ -124,9 +124,10 @@ async def test_no_message_harms_a_feed(feeds: FeedWorld) -> None:
     for message in strange:
         await feed.signal(names.FINANCE_EVENT, args=message)
 
-    shown = await until(feed, unreadable=len(strange))
+    heard = len([message for message in strange if len(message) == 1])  # the others stop at the gate of the run
+    shown = await until(feed, unreadable=heard)
 
-    assert shown.tally == {"received": len(strange), "unreadable": len(strange)}
+    assert shown.tally == {"received": heard, "unreadable": heard}
 
 
 # Bounded

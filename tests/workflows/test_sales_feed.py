@@ -356,7 +356,8 @@ async def test_no_message_harms_a_feed(feeds: FeedWorld) -> None:
     ]
     for message in strange:
         await feed.signal(names.LOOK_AT, args=message)
-    await until(feed, unreadable=len(strange))
+    heard = [message for message in strange if len(message) == 1]  # the other one stops at the gate of the run
+    await until(feed, unreadable=len(heard))
 
 
 def _work(feeds: FeedWorld) -> SalesFeedWork:
