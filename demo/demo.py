@@ -25,10 +25,11 @@ from demo.actions import HistoryCost
 from demo.deals import SAMPLE_COMPANY, End, SampleDeal, sample_deals
 from demo.desk import Desk
 from demo.policies import write_policies
-from demo.recorded import DealRow, expire_now, list_deals, read_run
+from demo.recorded import expire_now, list_deals, read_run
 from demo.report import Expectation, Outcome, mismatches, summarise
 from demo.screen import deals_table, verdict, where_to_click
 from demo.stack import Stack, StackFailed, StackOptions, run_stack
+from runs.search import DealRow
 from workers.serving import stop_signals
 from workers.settings import Settings
 from workers.telemetry import start_telemetry

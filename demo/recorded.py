@@ -6,7 +6,6 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -16,25 +15,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 
 from demo.actions import HistoryCost, history_cost
 from domain.views import DealView
-from runs.names import QUOTE_TO_CASH, STATE, approval_id
-
-
-@dataclass(frozen=True)
-class DealRow:
-    """A deal in a list: what its search attributes say."""
-
-    workflow_id: str
-    run_id: str
-    quote: str
-    stage: str
-    waiting_for: str
-    amount: Decimal
-    error: str
-    ended: bool
+from runs.attributes import WAITING_FOR
+from runs.names import STATE, approval_id
+from runs.search import DealRow, every_deal
 
 
 @dataclass(frozen=True)
@@ -48,23 +35,7 @@ class Run:
 
 async def list_deals(client: Client) -> list[DealRow]:
     """Every deal, by quote number, as visibility has it: a moment behind the runs themselves."""
-    rows = []
-    async for execution in client.list_workflows(f"WorkflowType = '{QUOTE_TO_CASH}'", page_size=1000):
-        attributes = {pair.key.name: pair.value for pair in execution.typed_search_attributes}
-        rows.append(
-            DealRow(
-                workflow_id=execution.id,
-                run_id=execution.run_id,
-                quote=execution.id.rsplit("/", 1)[-1],
-                stage=str(attributes.get("Q2CStage", "")),
-                waiting_for=str(attributes.get("Q2CWaitingFor", "")),
-                # Shown, never summed: search attributes have no decimal type.
-                amount=Decimal(str(attributes.get("Q2CAmount", 0))),
-                error=str(attributes.get("Q2CError", "")),
-                ended=execution.status is not WorkflowExecutionStatus.RUNNING,
-            )
-        )
-    return sorted(rows, key=lambda row: row.quote)
+    return sorted([row async for row in every_deal(client)], key=lambda row: row.quote)
 
 
 async def read_run(client: Client, row: DealRow) -> Run:
@@ -90,13 +61,13 @@ async def _result(client: Client, last: HistoryEvent) -> DealView | None:
 
 
 def _waits(events: list[HistoryEvent]) -> set[str]:
-    """Every value the attribute Q2CWaitingFor ever had."""
+    """Everything the deal ever waited for, by the search attribute it wrote."""
     found = set()
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
             fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
-            if "Q2CWaitingFor" in fields and fields["Q2CWaitingFor"].data:
-                value: Any = json.loads(fields["Q2CWaitingFor"].data)
+            if WAITING_FOR.name in fields and fields[WAITING_FOR.name].data:
+                value: Any = json.loads(fields[WAITING_FOR.name].data)
                 found.add(str(value))
     return found
 

@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from demo.recorded import DealRow
 from demo.stack import StackInfo
+from runs.search import DealRow
 
 ROWS_AT_MOST = 40
 STAGES = ("opportunity", "quote", "credit", "order", "fulfilment", "invoice", "payment")
@@ -66,7 +66,7 @@ def deals_table(rows: Sequence[DealRow], titles: Mapping[str, str], expected: in
             titles.get(row.quote, ""),
             _progress(row.stage, ended=row.ended),
             "[green]ended[/]" if row.ended else WAITS.get(row.waiting_for, row.waiting_for),
-            f"{row.amount:,.2f}",
+            f"{row.amount or 0:,.2f}",
         )
     return table
 
@@ -84,7 +84,7 @@ def _by_stage(rows: Sequence[DealRow], expected: int) -> RenderableType:
     for row in rows:
         key = ("ended", "") if row.ended else (row.stage, row.waiting_for)
         counts[key] += 1
-        amounts[key] += row.amount
+        amounts[key] += row.amount or 0
     table = Table(title=f"{len(rows)} of {expected} deals submitted")
     for heading in ("Stage", "Waits for"):
         table.add_column(heading)

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runs.names import ATTRIBUTES
+from runs.attributes import ATTRIBUTES
 
 NAMESPACE = "default"
 
@@ -48,8 +48,8 @@ def dev_server_command(port: int, ui_port: int) -> list[str]:
         # The demo moves the clock of a single run, to show a quote that expires.
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     ]
-    for name, kind in ATTRIBUTES.items():
-        command += ["--search-attribute", f"{name}={kind}"]
+    for attribute in ATTRIBUTES:
+        command += ["--search-attribute", f"{attribute.name}={attribute.kind}"]
     return command
 
 

@@ -22,6 +22,7 @@ class Reason(Record):
 
     rule: str = Field(description="Id of the rule, e.g. D2")
     text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
+    sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
 
 
 class StepPlan(Record):

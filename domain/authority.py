@@ -7,25 +7,14 @@ the directory grants now. Nobody decides their own request or one they co-own, w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from pydantic import Field
 
-from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
+from domain.approvals import ApprovalRequest, ApprovalState, StepState, StepStatus
 from domain.people import Person
 from domain.policy import Policy
 from domain.record import Record
-
-REQUESTER_CANNOT_APPROVE: Final = "REQUESTER_CANNOT_APPROVE"
-ALREADY_DECIDED: Final = "ALREADY_DECIDED"
-EXPIRED: Final = "EXPIRED"
-SUPERSEDED: Final = "SUPERSEDED"
-SEEN_HASH_MISMATCH: Final = "SEEN_HASH_MISMATCH"
-NOT_ASSIGNED: Final = "NOT_ASSIGNED"
-NO_AUTHORITY: Final = "NO_AUTHORITY"
-COMMENT_REQUIRED: Final = "COMMENT_REQUIRED"
-
-_DECIDED: Final = (ApprovalStatus.COMPLETED, ApprovalStatus.REJECTED, ApprovalStatus.WITHDRAWN)
+from domain.refusals import LATE, Refusal
 
 
 class NoApprover(LookupError):
@@ -59,7 +48,7 @@ def candidates(
                 found.setdefault(_same(person), person)
     if not found:
         raise NoApprover(
-            f"nobody in {company} may decide level {level} of chain {chain!r} for {requester.name or requester.oid}: "
+            f"No eligible approver for level {level} of chain {chain!r} in {company} for {requester.label}: "
             f"add a holder of {' or '.join(roles)} to approvers.yaml"
         )
     return tuple(found.values())
@@ -83,29 +72,27 @@ def check_decision(
     """
     person = _same(actor)
     if person in {_same(request.requester), "" if request.co_owner is None else _same(request.co_owner)}:
-        return REQUESTER_CANNOT_APPROVE
+        return Refusal.REQUESTER_CANNOT_APPROVE
     late = _lateness(step, decided)
     if late:
         return late
     if seen_hash != request.snapshot_hash:
-        return SEEN_HASH_MISMATCH
+        return Refusal.SEEN_HASH_MISMATCH
     if person not in {_same(assignee) for assignee in step.assignees}:
-        return NOT_ASSIGNED
+        return Refusal.NOT_ASSIGNED
     if not any(actor.has_role(role, request.company) for role in step.plan.accepted_roles or (step.plan.role,)):
-        return NO_AUTHORITY
+        return Refusal.NO_AUTHORITY
     if step.plan.comment_required and not comment.strip():
-        return COMMENT_REQUIRED
+        return Refusal.COMMENT_REQUIRED
     return ""
 
 
 def _lateness(step: StepState, decided: ApprovalState) -> str:
-    if step.status in (StepStatus.APPROVED, StepStatus.REJECTED) or decided.status in _DECIDED:
-        return ALREADY_DECIDED
-    if decided.status is ApprovalStatus.EXPIRED:
-        return EXPIRED
-    if decided.status is ApprovalStatus.SUPERSEDED:
-        return SUPERSEDED
-    return ALREADY_DECIDED if step.status is StepStatus.SKIPPED else ""
+    if step.status in (StepStatus.APPROVED, StepStatus.REJECTED):
+        return Refusal.ALREADY_DECIDED
+    if decided.status in LATE:
+        return LATE[decided.status]
+    return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else ""
 
 
 def next_assignees(step: StepState, already_approved: Sequence[Person]) -> Assignment:

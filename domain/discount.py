@@ -26,6 +26,7 @@ _COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+_IN_WORDS: Final = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _MOST_LINES_NAMED: Final = 5
 
 
@@ -41,7 +42,12 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
     matches = []
     with arithmetic():
         for rule in policy.discount.rules:
-            reasons = [Reason(rule=rule.id, text=text) for test in rule.when if (text := _why(test, priced))]
+            alone = _alone(policy.discount, rule)
+            reasons = [
+                Reason(rule=rule.id, text=text, sentence=_sentence(test, text, alone))
+                for test in rule.when
+                if (text := _why(test, priced))
+            ]
             if reasons:
                 matches.append(RuleMatch(rule=rule, reasons=tuple(reasons)))
     return tuple(matches)
@@ -132,6 +138,22 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
         return f"payment {actual} days {condition.op} {plain(than)} days"
     name = "margin " if condition.value is Tested.MARGIN_PCT else ""
     return f"{name}{told_apart(actual, than)} % {condition.op} {plain(than)} %"
+
+
+def _alone(discount: DiscountPolicy, rule: MatrixRule) -> str:
+    """Who may do without the level of a rule: the level below it, or the rep."""
+    return "a rep" if rule.level == 1 else f"a {discount.ladder(rule.chain)[rule.level - 2].replace('_', ' ')}"
+
+
+def _sentence(condition: Condition, text: str, alone: str) -> str:
+    """The reason of a condition as a sentence, made of its text."""
+    actual, sign, than = text.partition(f" {condition.op} ")
+    if not sign or condition.op is None:
+        return text[:1].upper() + text[1:]
+    if condition.value is Tested.DISCOUNT_PCT:
+        actual = f"discount {actual}"
+        than = f"the {than} {alone} may give alone" if condition.op in (">", ">=") else than
+    return f"{actual[:1].upper()}{actual[1:]} is {_IN_WORDS[condition.op]} {than}"
 
 
 def _net(condition: Condition, priced: PricedQuote) -> str:

@@ -14,6 +14,7 @@ from domain.views import (
     DocumentView,
     Explanation,
     LineView,
+    ReleaseDefaults,
     Stage,
     WaitingFor,
 )
@@ -125,6 +126,7 @@ def view(state: DealState) -> DealView:
         explanation=explain(state),
         credit=state.credit_decision or (found.soft_credit if found else None),
         credit_released_by=state.release.released_by if state.release else None,
+        release_defaults=_release_defaults(state),
         approvals=state.approvals,
         parked=state.parked,
         order_number=state.order_number,
@@ -139,6 +141,16 @@ def view(state: DealState) -> DealView:
         exceptions=state.exceptions,
         started_at=state.started_at,
         updated_at=state.updated_at,
+    )
+
+
+def _release_defaults(state: DealState) -> ReleaseDefaults | None:
+    if state.credit is not CreditStatus.HELD or state.credit_decision is None:
+        return None
+    return ReleaseDefaults(
+        valid_days=state.policy.release_valid_days,
+        deviation_pct=state.policy.release_deviation_pct,
+        ceiling=state.credit_decision.this_order,
     )
 
 

@@ -25,15 +25,16 @@ class Person(Record):
         """The person of an ID token or access token of Entra in v2.0 format.
 
         Raises:
-            ValueError: the token names no person (no object id).
+            ValueError: the token names no person (no object id), or its roles are no list of texts.
         """
         oid = claims.get("oid")
         if not isinstance(oid, str) or not oid:
             raise ValueError("the token has no oid: it names no person")
+        roles = claims.get("roles") or []
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise ValueError("the token's roles are no list of texts")
         upn = str(claims.get("preferred_username", ""))
-        return cls(
-            oid=oid, name=str(claims.get("name") or upn or oid), upn=upn, roles=tuple(map(str, claims.get("roles", ())))
-        )
+        return cls(oid=oid, name=str(claims.get("name") or upn or oid), upn=upn, roles=tuple(roles))
 
     @property
     def named(self) -> Person:

@@ -46,6 +46,11 @@ class Refusal(StrEnum):
         member.status, member.fixed_by, member.sentence = status, fixed_by, sentence
         return member
 
+    @classmethod
+    def of(cls, code: str) -> Refusal | None:
+        """The refusal of a code; None for one that this version does not know."""
+        return cls.__members__.get(code)
+
     # Decisions of approvers
 
     REQUESTER_CANNOT_APPROVE = (
@@ -318,6 +323,12 @@ class Refusal(StrEnum):
         "Too many messages in a short time, so this one was not recorded. Wait a moment and send it again.",
     )
     INTERNAL = ("INTERNAL", 500, FixedBy.OPERATOR, "Something went wrong here. It is in the log.")
+    QUERY_FAILED = (
+        "QUERY_FAILED",
+        502,
+        FixedBy.OPERATOR,
+        "What runs under this number cannot be read. An operator finds it in Temporal Web.",
+    )
     TEMPORAL_UNAVAILABLE = (
         "TEMPORAL_UNAVAILABLE",
         503,
@@ -344,5 +355,5 @@ LATE: Final[dict[ApprovalStatus, Refusal]] = {
 
 def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""
-    known = Refusal.__members__.get(code)
+    known = Refusal.of(code)
     return known.sentence if known else "This was refused; nothing changed."

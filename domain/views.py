@@ -147,6 +147,14 @@ class Explanation(Record):
     deadline: datetime | None = None
 
 
+class ReleaseDefaults(Record):
+    """What a release of the credit hold means where it does not say otherwise: the deal's pinned policy."""
+
+    valid_days: int
+    deviation_pct: Decimal = Field(description="By how much an order may exceed the release, in per cent")
+    ceiling: Decimal = Field(description="Amount incl. tax, in the deal's currency: the order that is held")
+
+
 class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
@@ -162,6 +170,7 @@ class DealView(QuoteHeader):
     explanation: Explanation
     credit: CreditDecision | None = None
     credit_released_by: Person | None = None
+    release_defaults: ReleaseDefaults | None = Field(None, description="While credit is held")
     approvals: tuple[ApprovalSummary, ...] = ()
     parked: ParkedStep | None = None
     order_number: str = ""

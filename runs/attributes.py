@@ -1,51 +1,143 @@
-"""Search attributes as typed keys: what lists, tiles and the inbox are made of."""
+"""Search attributes: one list, from which they are registered, written, queried and documented.
+
+They are what lists, tiles and the inbox are made of. They are stored unencrypted: account and document numbers and
+amounts, never names of people or customers, never free text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
 
-from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.client import WorkflowExecution
+from temporalio.common import (
+    SearchAttributeIndexedValueType,
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
-with workflow.unsafe.imports_passed_through():
-    from decimal import Decimal
+from runs.names import plain, safe
 
-STAGE = SearchAttributeKey.for_keyword("Q2CStage")
-WAITING_FOR = SearchAttributeKey.for_keyword("Q2CWaitingFor")
-COMPANY = SearchAttributeKey.for_keyword("Q2CCompany")
-CUSTOMER = SearchAttributeKey.for_keyword("Q2CCustomer")
-QUOTE = SearchAttributeKey.for_keyword("Q2CQuote")
-ORDER = SearchAttributeKey.for_keyword("Q2COrder")
-ERROR = SearchAttributeKey.for_keyword("Q2CError")
-APPROVERS = SearchAttributeKey.for_keyword_list("Q2CApprovers")
-DEADLINE = SearchAttributeKey.for_datetime("Q2CDeadline")
-AMOUNT = SearchAttributeKey.for_float("Q2CAmount")
+T = TypeVar("T")
 
 
-class Published:
-    """The attributes as they were last written, so that a transition costs one upsert and no change costs none."""
+@dataclass(frozen=True, eq=False)
+class Attribute(Generic[T]):
+    """One search attribute.
 
-    def __init__(self) -> None:
-        self._last: dict[str, Any] = {}
+    Args:
+        key: name and type, as Temporal knows it.
+        holds: what it holds, for operators.
+        stored: from a value to what Temporal stores.
+        read: from what Temporal stores to the value.
+    """
 
-    def publish(self, values: dict[SearchAttributeKey[Any], Any]) -> None:
-        """Write what differs from the last time, in one command; None removes an attribute."""
-        updates: list[SearchAttributeUpdate[Any]] = []
-        for key, value in values.items():
-            if self._last.get(key.name) == value:
-                continue
-            self._last[key.name] = value
-            updates.append(key.value_unset() if value is None else key.value_set(value))
-        if updates:
-            workflow.upsert_search_attributes(updates)
+    key: SearchAttributeKey[Any]
+    holds: str
+    stored: Callable[[T], Any]
+    read: Callable[[Any], T]
+
+    @property
+    def name(self) -> str:
+        """The name it is registered under."""
+        return self.key.name
+
+    @property
+    def kind(self) -> str:
+        """Its type, as Temporal's command line says it: Keyword, KeywordList, Datetime or Double."""
+        return _KINDS[self.key.indexed_value_type]
+
+    def update(self, value: T | None) -> SearchAttributeUpdate[Any]:
+        """The change that sets it; None removes it."""
+        return self.key.value_unset() if value is None else self.key.value_set(self.stored(value))
+
+    def of(self, run: WorkflowExecution) -> T | None:
+        """Its value on a listed run; None where the run has none.
+
+        Raises:
+            ValueError: somebody else wrote something that is no value of ours.
+        """
+        stored = run.typed_search_attributes.get(self.key)
+        return None if stored is None else self.read(stored)
 
 
-def amount(value: Decimal) -> float:
-    """An amount for sorting and filtering only: search attributes have no decimal type."""
-    return float(value)
+_KINDS: Final = {
+    SearchAttributeIndexedValueType.KEYWORD: "Keyword",
+    SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
+    SearchAttributeIndexedValueType.DATETIME: "Datetime",
+    SearchAttributeIndexedValueType.DOUBLE: "Double",
+}
 
 
-def at(value: datetime | None) -> datetime | None:
-    """A moment without the fraction of a second, which the store would round."""
-    return value.replace(microsecond=0) if value else None
+def _text(name: str, holds: str) -> Attribute[str]:
+    return Attribute(SearchAttributeKey.for_keyword(name), holds, safe, plain)
+
+
+def _texts(name: str, holds: str) -> Attribute[Sequence[str]]:
+    key = SearchAttributeKey.for_keyword_list(name)
+    return Attribute(key, holds, lambda values: list(map(safe, values)), lambda values: tuple(map(plain, values)))
+
+
+def _moment(name: str, holds: str) -> Attribute[datetime]:
+    # The store would round the fraction of a second, and the value read back would differ from the one written.
+    return Attribute(
+        SearchAttributeKey.for_datetime(name), holds, lambda value: value.replace(microsecond=0), lambda value: value
+    )
+
+
+def _amount(name: str, holds: str) -> Attribute[Decimal]:
+    # Search attributes have no decimal type: good for sorting and filtering, never for sums. The shortest text of a
+    # double is the number that was put in.
+    return Attribute(SearchAttributeKey.for_float(name), holds, float, _finite)
+
+
+def _finite(stored: float) -> Decimal:
+    value = Decimal(repr(stored))
+    if not value.is_finite():
+        raise ValueError(f"{stored} is no amount")
+    return value
+
+
+STAGE: Final = _text("Q2CStage", "opportunity, quote, credit, order, fulfilment, invoice, payment or closed")
+WAITING_FOR: Final = _text(
+    "Q2CWaitingFor",
+    "none, approval, rep, customer, credit, shipment, invoice, payment, finance, sales or operator (a parked step)",
+)
+COMPANY: Final = _text("Q2CCompany", "Finance legal entity, lower case")
+CUSTOMER: Final = _text("Q2CCustomer", "customer account in Finance")
+QUOTE: Final = _text("Q2CQuote", "quote number in Sales")
+ORDER: Final = _text("Q2COrder", "order number in Finance, as soon as it is known")
+ERROR: Final = _text("Q2CError", "cause of a parked step, e.g. Refused")
+APPROVERS: Final = _texts("Q2CApprovers", "Entra object ids of who is asked now (of a request for approval)")
+DEADLINE: Final = _moment("Q2CDeadline", "when the next decision is due (of a request for approval)")
+AMOUNT: Final = _amount("Q2CAmount", "total incl. tax in the quote's currency; for sorting and filtering only")
+
+ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (
+    STAGE,
+    WAITING_FOR,
+    COMPANY,
+    CUSTOMER,
+    QUOTE,
+    ORDER,
+    ERROR,
+    APPROVERS,
+    DEADLINE,
+    AMOUNT,
+)
+"""All of them."""
+
+
+def typed(values: dict[Attribute[Any], Any]) -> TypedSearchAttributes:
+    """Attributes to start a run with."""
+    return TypedSearchAttributes([SearchAttributePair(a.key, a.stored(value)) for a, value in values.items()])
+
+
+def table() -> str:
+    """The list as a table in Markdown, for the documentation."""
+    rows = [f"| `{attribute.name}` | {attribute.kind} | {attribute.holds} |" for attribute in ATTRIBUTES]
+    return "\n".join(["| Attribute | Type | Holds |", "|---|---|---|", *rows])

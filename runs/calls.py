@@ -1,4 +1,4 @@
-"""One rule for every call to Temporal: answer soon, or say clearly that there was no answer.
+"""One rule for every call to Temporal: answer soon, or say clearly what came instead.
 
 The SDK retries a service that is down for longer than a person or a webhook sender waits; here each call has five
 seconds, and what is wrong with the service is told apart from what is wrong with the request.
@@ -7,10 +7,13 @@ seconds, and what is wrong with the service is told apart from what is wrong wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
 
+from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
+
+from domain.record import Record
 
 T = TypeVar("T")
 
@@ -28,12 +31,44 @@ _NO_ANSWER = frozenset(
 )
 
 
-class NoAnswer(Exception):
-    """Temporal did not answer, so it is not known whether anything happened."""
+class RunError(Exception):
+    """What came of a call instead of its answer; the text is for a person."""
 
-    def __init__(self, detail: str = "Temporal does not answer. Try again in a moment.") -> None:
+    def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+class NoAnswer(RunError):
+    """Temporal or the workers did not answer, so it is not known whether anything happened."""
+
+    def __init__(self, detail: str = "Temporal does not respond. Try again in a moment.") -> None:
+        super().__init__(detail)
+
+
+class NotFound(RunError):
+    """There is no such run."""
+
+
+class Unreadable(RunError):
+    """A run answered something that is not ours: one started by somebody else, or by another version."""
+
+
+class BadSearch(RunError):
+    """A list was asked for in a way that has no answer.
+
+    Args:
+        detail: what is wrong.
+        field: the argument that is wrong; empty where it is none alone.
+    """
+
+    def __init__(self, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class Rejected(RunError):
+    """Temporal takes no run or message like this, e.g. because a number is too long for an id."""
 
 
 async def answer(call: Awaitable[T], patience: float | None = None) -> T:
@@ -55,3 +90,97 @@ async def answer(call: Awaitable[T], patience: float | None = None) -> T:
         if error.status in _NO_ANSWER:
             raise NoAnswer from error
         raise
+
+
+async def listed(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
+    """Every run that a query of ``runs.query`` finds, newest first, as visibility has them.
+
+    Raises:
+        NoAnswer: Temporal does not answer.
+    """
+    rows = client.list_workflows(query)
+    while True:
+        await answer(rows.fetch_next_page())
+        for run in rows.current_page or ():
+            yield run
+        if rows.next_page_token is None:
+            return
+
+
+async def tell(client: Client, workflow_id: str, signal: str, message: Record) -> bool:
+    """Signal the run that goes on under an id; False where none does.
+
+    Raises:
+        NoAnswer: Temporal does not answer: it is not known whether the signal was stored.
+        Rejected: Temporal takes no such message.
+    """
+    try:
+        await answer(client.get_workflow_handle(workflow_id).signal(signal, message))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise rejected(error) from error
+    return True
+
+
+def rejected(error: RPCError) -> Exception:
+    """The error of a run or message that Temporal does not take; any other error as it is."""
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return Rejected(f"Temporal does not take this: {error.message}")
+    return error
+
+
+async def ask_for(
+    client: Client,
+    workflow_id: str,
+    query: str,
+    result: type[T],
+    *,
+    what: str,
+    arg: str | None = None,
+    patience: float | None = None,
+) -> T | None:
+    """Ask the latest run under an id a question that may have no answer yet.
+
+    Args:
+        client: connected to the deals' namespace.
+        workflow_id: of the run.
+        query: name of the question.
+        result: type of the answer.
+        what: how a person calls what is asked, e.g. ``Deal Q-1001``.
+        arg: argument of the question; None: it has none.
+        patience: seconds; None: the five that every call has.
+
+    Raises:
+        NotFound: there is no such run.
+        NoAnswer: Temporal or every worker is down.
+        Unreadable: the run cannot answer, or answers something else.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    args: list[Any] = [] if arg is None else [arg]
+    try:
+        return await answer(handle.query(query, args=args, result_type=result), patience)
+    except NoAnswer as error:
+        raise NoAnswer(
+            f"No worker responds, so {what} cannot be read. What is decided meanwhile is kept and done later."
+        ) from error
+    except WorkflowQueryFailedError as error:
+        raise Unreadable(f"{what} cannot be read: {error}") from error
+    except RPCError as error:
+        if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+            raise NotFound(f"{what} not found.") from error
+        if error.status is RPCStatusCode.FAILED_PRECONDITION:
+            raise NoAnswer(f"No worker has taken up {what} yet. Try again in a moment.") from error
+        raise
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise Unreadable(f"{what} cannot be read: what runs under its id gave an answer of another kind.") from error
+
+
+async def ask(
+    client: Client, workflow_id: str, query: str, result: type[T], *, what: str, patience: float | None = None
+) -> T:
+    """Ask a run a question that it can always answer. Takes and raises as ``ask_for``."""
+    found = await ask_for(client, workflow_id, query, result, what=what, patience=patience)
+    if found is None:
+        raise Unreadable(f"{what} cannot be read: what runs under its id has no {query}.")
+    return found

@@ -1,70 +1,87 @@
-"""Tells deals what happened: starts one where a quote was submitted, signals the one that runs otherwise."""
+"""The one way to reach deals: start one where a quote was submitted, tell it what happened, ask how it stands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cachetools import LRUCache
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
 
 from domain.deal_start import DealStart
-from domain.messages import FinanceEvent, SalesEvent, SalesEventKind
-from runs import names
+from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
+from domain.refusals import Refusal
+from domain.views import DealView, Stage, TimelineEntry, WaitingFor
+from runs import attributes, names, outcomes, query
+from runs.calls import Unreadable, answer, ask, listed, rejected, tell
 
-ORDERS_A_QUERY = 40
+ORDERS_PER_QUERY = 40
 """Orders looked up in one visibility query."""
+_KNOWN_ORDERS = 10_000
 
 
 class Deals:
-    """The running deals, as the sweeps reach them."""
+    """The deals, as sweeps, intake and people reach them."""
 
     def __init__(self, client: Client) -> None:
-        """Reach deals through ``client``."""
+        """Reach deals through ``client``, connected to their namespace with the pydantic data converter."""
         self._client = client
+        self._orders: LRUCache[tuple[str, str], str] = LRUCache(_KNOWN_ORDERS)
+
+    # What the two systems report
 
     async def tell(self, event: SalesEvent) -> bool:
-        """Give an event to its deal; whether one took it. A submission starts the deal where none runs."""
+        """Give an event to its deal; whether one took it. A submission starts the deal where none runs.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no run under this quote number.
+        """
         if event.kind is SalesEventKind.SUBMITTED:
             await self._start(event)
             return True
-        return await self._signal(names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
+        return await tell(self._client, names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
 
     async def tell_finance(self, deal_id: str, event: FinanceEvent) -> bool:
-        """Give an event of Finance to a deal; False where it has ended."""
-        return await self._signal(deal_id, names.FINANCE_EVENT, event)
+        """Give an event of Finance to a deal; False where it has ended. Raises as ``tell``."""
+        return await tell(self._client, deal_id, names.FINANCE_EVENT, event)
+
+    async def tell_of_order(self, event: FinanceEvent) -> bool:
+        """Give an event of Finance to the deal that owns its order; False where no running deal does.
+
+        A deal is looked up once: the orders of the deals last told are remembered. Raises as ``tell``.
+        """
+        key = (event.company, event.order_number)
+        deal_id = self._orders.get(key) or (await self.of_orders(event.company, [event.order_number])).get(
+            event.order_number
+        )
+        if deal_id and await self.tell_finance(deal_id, event):
+            self._orders[key] = deal_id
+            return True
+        self._orders.pop(key, None)
+        return False
 
     async def of_orders(self, company: str, orders: Iterable[str]) -> dict[str, str]:
         """Workflow ids of the running deals by order number; orders of no running deal are left out."""
         wanted = sorted(set(orders))
         found: dict[str, str] = {}
-        order = SearchAttributeKey.for_keyword("Q2COrder")
-        for start in range(0, len(wanted), ORDERS_A_QUERY):
-            numbers = ", ".join(f"'{_escaped(number)}'" for number in wanted[start : start + ORDERS_A_QUERY])
-            query = (
-                f"WorkflowType = '{names.QUOTE_TO_CASH}' AND ExecutionStatus = 'Running' "
-                f"AND Q2CCompany = '{_escaped(company)}' AND Q2COrder IN ({numbers})"
+        for start in range(0, len(wanted), ORDERS_PER_QUERY):
+            owners = query.all_of(
+                query.of_type(names.QUOTE_TO_CASH),
+                query.RUNNING,
+                query.equals(attributes.COMPANY, company),
+                query.among(attributes.ORDER, wanted[start : start + ORDERS_PER_QUERY]),
             )
-            async for run in self._client.list_workflows(query):
-                number = run.typed_search_attributes.get(order)
-                if number is not None:
+            async for run in listed(self._client, owners):
+                number = attributes.ORDER.of(run)
+                if number is not None and _is_deal(run.id, company):
                     found[number] = run.id
         return found
 
     async def _start(self, event: SalesEvent) -> None:
-        attributes = {
-            "Q2CStage": "opportunity",
-            "Q2CWaitingFor": "none",
-            "Q2CCompany": event.company,
-            "Q2CQuote": event.quote_number,
-        }
-        await self._client.start_workflow(
+        """Signal-with-start: the same call begins the deal or reaches the one that runs."""
+        start = self._client.start_workflow(
             names.QUOTE_TO_CASH,
             DealStart(
                 company=event.company,
@@ -80,20 +97,81 @@ class Deals:
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],
             static_summary=f"Quote {event.quote_number} of {event.company.upper()}: quote to cash",
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in attributes.items()]
+            static_details=(
+                f"Started when quote **{event.quote_number}** (revision {event.revision}) was submitted for approval "
+                "in Dynamics 365 Sales. The current details show the stage and what it waits for."
+            ),
+            search_attributes=attributes.typed(
+                {
+                    attributes.STAGE: Stage.OPPORTUNITY,
+                    attributes.WAITING_FOR: WaitingFor.NOTHING,
+                    attributes.COMPANY: event.company,
+                    attributes.QUOTE: event.quote_number,
+                }
             ),
         )
-
-    async def _signal(self, workflow_id: str, signal: str, event: SalesEvent | FinanceEvent) -> bool:
         try:
-            await self._client.get_workflow_handle(workflow_id).signal(signal, event)
+            await answer(start)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True
+            raise rejected(error) from error
+
+    # How a deal stands, and what people tell it
+
+    async def state(self, company: str, quote: str, *, patience: float | None = None) -> DealView:
+        """A deal as it stands now; ``patience`` in seconds. Raises as ``runs.calls.ask_for``."""
+        what = _called(quote)
+        workflow_id = names.deal_id(company, quote)
+        view = await ask(self._client, workflow_id, names.STATE, DealView, what=what, patience=patience)
+        if (view.company, view.quote_number) != (company, quote):
+            raise Unreadable(f"{what} cannot be read: what runs under its id says that it is another deal.")
+        return view
+
+    async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
+        """Everything that happened to a deal, oldest first. Raises as ``runs.calls.ask_for``."""
+        workflow_id = names.deal_id(company, quote)
+        return await ask(self._client, workflow_id, names.TIMELINE, list[TimelineEntry], what=_called(quote))
+
+    async def command(self, company: str, quote: str, message: SignedMessage) -> Outcome | None:
+        """Give a deal a signed command.
+
+        Returns:
+            What became of it; None where it is recorded but not known within five seconds.
+
+        Raises:
+            NotFound: there is no such deal.
+            NoAnswer: Temporal is down and nothing was recorded.
+        """
+        workflow_id, what = names.deal_id(company, quote), _called(quote)
+        if await outcomes.send(self._client, workflow_id, names.COMMAND, message):
+            return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+        known = await outcomes.known(self._client, workflow_id, message.message_id, what=what)
+        return known or Outcome(
+            message_id=message.message_id,
+            accepted=False,
+            code=Refusal.ILLEGAL_TRANSITION,
+            detail="the deal has ended",
+        )
+
+    async def outcome(self, company: str, quote: str, message_id: str) -> Outcome | None:
+        """What a deal made of a message, if it has heard it. Raises as ``runs.calls.ask_for``."""
+        return await outcomes.known(self._client, names.deal_id(company, quote), message_id, what=_called(quote))
+
+    async def note(self, company: str, quote: str, message: SignedMessage) -> None:
+        """Send a command that will be refused, so that the attempt is written down."""
+        await outcomes.send(self._client, names.deal_id(company, quote), names.COMMAND, message)
+
+    async def note_late(self, company: str, quote: str, message: SignedMessage) -> None:
+        """Give a deal a decision whose request has ended: it changes nothing and is written down."""
+        await outcomes.send(self._client, names.deal_id(company, quote), names.DECIDE, message)
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("'", "\\'")
+def _called(quote: str) -> str:
+    return f"Deal {quote}"
+
+
+def _is_deal(workflow_id: str, company: str) -> bool:
+    """Whether an id is that of a deal of the company: anybody may start a run of our type under another."""
+    try:
+        return names.parse_deal_id(workflow_id)[0] == company
+    except ValueError:
+        return False

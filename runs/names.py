@@ -1,7 +1,13 @@
-"""Ids, message names and search attributes: each defined once, for workflows, web and command line alike."""
+"""Names and ids: each defined once, for workflows, web and command line alike.
+
+An id is built and parsed here and nowhere else. A quote number may hold any sign (Dataverse allows 100 characters of
+any kind), but Temporal's list filters cannot find a text with a quotation mark, a backslash or a control character in
+it. So ids and search attributes hold a text's safe form, which is the text itself wherever it has none of these.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 # Workflow types
@@ -12,7 +18,7 @@ SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
 
-# Task queues: one a system, so that each has its own budget of requests
+# Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
@@ -38,44 +44,73 @@ TIMELINE: Final = "timeline"
 EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
 
-# Search attributes. They are stored unencrypted: account numbers and amounts, never names or free text.
-ATTRIBUTES: Final[dict[str, str]] = {
-    "Q2CStage": "Keyword",
-    "Q2CWaitingFor": "Keyword",
-    "Q2CCompany": "Keyword",
-    "Q2CCustomer": "Keyword",
-    "Q2CQuote": "Keyword",
-    "Q2COrder": "Keyword",
-    "Q2CError": "Keyword",
-    "Q2CApprovers": "KeywordList",
-    "Q2CDeadline": "Datetime",
-    "Q2CAmount": "Double",
+MARK: Final = "~"
+_CONTROLS = "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[|]^_"
+_AFTER_MARK: Final = {
+    MARK: MARK,
+    "\\": "b",
+    "'": "q",
+    '"': "d",
+    "\x7f": "?",
+    **{chr(code): sign for code, sign in enumerate(_CONTROLS)},
 }
+_BEFORE: Final = {sign: text for text, sign in _AFTER_MARK.items()} | {"s": "/"}
+_SAFE: Final = str.maketrans({text: MARK + sign for text, sign in _AFTER_MARK.items()})
+_MARKED: Final = re.compile(f"{MARK}(.?)", re.DOTALL)
+
+
+def safe(text: str) -> str:
+    """A text's safe form: each sign that a list filter cannot find becomes ``~`` and one other sign.
+
+    The safe form of a beginning is the beginning of the safe form. At most twice as long as the text.
+    """
+    return text.translate(_SAFE)
+
+
+def plain(text: str) -> str:
+    """The text of a safe form.
+
+    Raises:
+        ValueError: it is the safe form of no text.
+    """
+
+    def sign(found: re.Match[str]) -> str:
+        try:
+            return _BEFORE[found[1]]
+        except KeyError:
+            raise ValueError(f"{text!r} is the safe form of no text: {found[0]!r} stands for nothing") from None
+
+    return _MARKED.sub(sign, text)
+
+
+def _part(text: str) -> str:
+    """The safe form without a slash, for all but the last part of an id."""
+    return safe(text).replace("/", f"{MARK}s")
 
 
 def deal_id(company: str, quote_number: str) -> str:
     """Workflow id of the deal of one quote family (all revisions) in one company."""
-    return f"q2c/{company}/{quote_number}"
+    return f"q2c/{_part(company)}/{safe(quote_number)}"
 
 
 def approval_id(company: str, quote_number: str, n: int) -> str:
     """Workflow id of the n-th request for approval of a deal, counted from 1."""
-    return f"approval/{company}/{quote_number}/{n}"
+    return f"approval/{_part(company)}/{safe(quote_number)}/{n}"
 
 
 def ledger_id(company: str, customer_account: str) -> str:
     """Workflow id of the one writer of a customer's credit reservations."""
-    return f"credit/{company}/{customer_account}"
+    return f"credit/{_part(company)}/{safe(customer_account)}"
 
 
 def feed_id(system: str, company: str) -> str:
     """Workflow id of the feed of a system ("sales" or "finance") in one company."""
-    return f"feed/{system}/{company}"
+    return f"feed/{_part(system)}/{safe(company)}"
 
 
 def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str:
     """Workflow id of one reading of a quote's lines for a person who decides."""
-    return f"review/{company}/{quote_number}/{revision}/{nonce}"
+    return f"review/{_part(company)}/{safe(quote_number)}/{revision}/{_part(nonce)}"
 
 
 def parse_deal_id(workflow_id: str) -> tuple[str, str]:
@@ -84,7 +119,22 @@ def parse_deal_id(workflow_id: str) -> tuple[str, str]:
     Raises:
         ValueError: it is not the id of a deal.
     """
-    parts = workflow_id.split("/", 2)
-    if len(parts) != 3 or parts[0] != "q2c":
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, quote = rest.partition("/")
+    if prefix != "q2c" or not slash:
         raise ValueError(f"{workflow_id!r} is not the id of a deal (q2c/company/quote)")
-    return parts[1], parts[2]
+    return plain(company), plain(quote)
+
+
+def parse_approval_id(workflow_id: str) -> tuple[str, str, int]:
+    """The company, quote number and number of the request of an approval's workflow id.
+
+    Raises:
+        ValueError: it is not the id of a request for approval.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, rest = rest.partition("/")
+    quote, last, n = rest.rpartition("/")
+    if prefix != "approval" or not (slash and last and n.isascii() and n.isdecimal() and len(n) < 10):
+        raise ValueError(f"{workflow_id!r} is not the id of a request for approval (approval/company/quote/n)")
+    return plain(company), plain(quote), int(n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.people import Person
+from domain.refusals import Refusal
 from web.problems import Problem
 
 
@@ -16,7 +17,7 @@ def readable(person: Person) -> tuple[str, ...] | None:
         return None
     if not person.companies:
         raise Problem(
-            403, "NO_AUTHORITY", "Your account has no role in this application. Ask an administrator to assign one."
+            Refusal.NO_AUTHORITY, "Your account has no role in this application. Ask an administrator to assign one."
         )
     return tuple(sorted(person.companies))
 
@@ -29,4 +30,4 @@ def check_readable(person: Person, company: str) -> None:
     """
     readable(person)
     if not person.may_read(company):
-        raise Problem(403, "NO_AUTHORITY", f"Your roles do not cover the company {company.upper()}.")
+        raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")

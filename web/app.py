@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,39 +19,52 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler
 from temporalio.client import Client
 
-from runs.calls import NoAnswer
+from domain.refusals import Refusal
+from runs.approvals import Approvals
+from runs.calls import RunError
+from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
-from web.api.routes import Api
+from runs.reviews import Reviews
+from runs.search import Search
+from web.api.application import PREFIX, application
+from web.api.routes import add_operations
 from web.config import WebConfig
-from web.deals import Deals
+from web.decisions import Decisions
 from web.health import health_routes
 from web.intake.routes import Intake
+from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
-from web.pages.approvals import Approvals
-from web.pages.cases import Cases
+from web.pages.approvals import ApprovalPages
+from web.pages.deals import DealPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
-from web.problems import Problem, unavailable
-from web.review import Reviews
+from web.problems import Problem, of_run
 from web.session import Sessions
 from web.signin import SignIn
 from web.signing import DecisionSigner
 from web.tokens import SigningKeys, TokenVerifier
-from web.visibility import Visibility
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 _FOR_PROGRAMS = ("/api/", "/intake/", "/health/")
 _HTTP_ERRORS = {
-    404: ("NOT_FOUND", "There is nothing at this address."),
-    405: ("METHOD_NOT_ALLOWED", "This address does not take this method."),
-    413: ("TOO_LARGE", "The body is larger than one megabyte."),
+    404: Refusal.NOT_FOUND,
+    405: Refusal.METHOD_NOT_ALLOWED,
+    413: Refusal.TOO_LARGE,
 }
+
+
+class _Below(Mount):
+    """A mount that also takes addresses with a line break in them, as a quote number may have."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 def create_app(config: WebConfig, client: Client) -> Starlette:
@@ -69,23 +83,27 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     """
     secret = config.session_secret.get_secret_value().encode()
     keys = SigningKeys(config.entra_authority, config.ca_file)
-    deals = Deals(client, DecisionSigner.from_file(config.decision_private_key_file))
-    visibility = Visibility(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    deals, approvals = Deals(client), Approvals(client)
+    search = Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    signer = DecisionSigner.from_file(config.decision_private_key_file)
+    decisions = Decisions(deals, approvals, signer, Limits())
     sessions = Sessions(config)
     feeds = Feeds(client, every_seconds=config.sweep_seconds)
-    site = Site(config, client, sessions, visibility)
-    api = Api(config, TokenVerifier(keys, config.client_id), deals, visibility)
+    site = Site(config, client, sessions, search)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
+    handlers = _exception_handlers(site, headers)
+    api = application(config, TokenVerifier(keys, config.client_id), handlers)
+    add_operations(api, deals, approvals, search, decisions)
     return Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, client, visibility, feeds, Ledgers(client)).routes(),
-            *api.routes(),
+            *Intake(config, deals, feeds, Ledgers(client)).routes(),
+            _Below(PREFIX, api),
             *SignIn(config, sessions, keys).routes(),
-            *Inbox(site, deals, visibility).routes(),
-            *Cases(site, deals, visibility).routes(),
-            *Approvals(site, deals, Reviews(client)).routes(),
+            *Inbox(site, approvals, search).routes(),
+            *DealPages(site, deals, search, decisions).routes(),
+            *ApprovalPages(site, deals, approvals, Reviews(client), decisions).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -93,7 +111,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             Middleware(Tracing),
             Middleware(SecurityHeaders, headers=headers),
         ],
-        exception_handlers=_exception_handlers(site, headers),
+        exception_handlers=handlers,
         max_body_size=MAX_BODY_BYTES,
     )
 
@@ -107,23 +125,24 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
             return error.response()
         return await site.problem(request, error)
 
-    async def no_answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, NoAnswer)
-        return await problem(request, unavailable(error))
+    async def run_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RunError)
+        return await problem(request, of_run(error))
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code, text = _HTTP_ERRORS.get(error.status_code, ("HTTP_ERROR", error.detail))
-        return await problem(request, Problem(error.status_code, code, text))
+        found = Problem(_HTTP_ERRORS.get(error.status_code, Refusal.BAD_ARGUMENT))
+        found.headers |= dict(error.headers or {})
+        return await problem(request, found)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})
-        response = await problem(request, Problem(500, "INTERNAL", "Something went wrong here. It is in the log."))
+        response = await problem(request, Problem(Refusal.INTERNAL))
         # This handler answers outside of all middleware.
         response.headers.update(headers)
         return response
 
-    return {Problem: problem, NoAnswer: no_answer, HTTPException: http_error, Exception: unexpected}
+    return {Problem: problem, RunError: run_error, HTTPException: http_error, Exception: unexpected}
 
 
 def _signed_out(site: Site) -> Callable[[Request], Awaitable[Response]]:

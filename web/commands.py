@@ -6,6 +6,7 @@ A wrong argument is refused here, naming the field; whether the command fits the
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from domain.approvals import Decision
 from domain.messages import CommandName
+from domain.refusals import Refusal
 from web.problems import Problem
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
@@ -40,12 +42,22 @@ class ReasonArgs(_Body):
 
 
 class CreditReleaseArgs(_Body):
-    """A release of a credit hold and how far it reaches."""
+    """A release of a credit hold and how far it reaches; what is left out, the deal takes from its pinned policy."""
 
     reason: RequiredText
-    valid_until: date = Field(description="Last day on which it holds, in the company's time zone")
-    ceiling: Decimal = Field(gt=0, max_digits=19, description="Amount incl. tax up to which it holds")
-    deviation_pct: Decimal = Field(Decimal(0), ge=0, le=100, description="By how much the ceiling may be exceeded")
+    valid_until: date | None = Field(
+        None, description="Last day on which it is valid, to its end in UTC; left out: as many days as the policy gives"
+    )
+    ceiling: Decimal | None = Field(
+        None, gt=0, max_digits=19, description="Amount incl. tax up to which it is valid; left out: this order's"
+    )
+    deviation_pct: Decimal | None = Field(
+        None,
+        ge=0,
+        le=100,
+        max_digits=9,
+        description="By how much the ceiling may be exceeded, in per cent; left out: as the deal's policy says",
+    )
 
 
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
@@ -78,7 +90,7 @@ class CommandBody(_Body):
 
 
 def parsed(model: type[M], content: object) -> M:
-    """Hold what was sent against a model.
+    """Validate what was sent against a model.
 
     Raises:
         Problem: 400 BAD_ARGUMENT with ``field`` and, where there are more, all ``errors``.
@@ -86,14 +98,19 @@ def parsed(model: type[M], content: object) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        errors = [
-            {"field": str(e["loc"][0]) if e["loc"] else "body", "message": e["msg"]}
-            for e in error.errors(include_url=False, include_input=False)
-        ]
-        first = errors[0]
-        raise Problem(
-            400, "BAD_ARGUMENT", f"{first['field']}: {first['message']}", field=first["field"], errors=errors
-        ) from error
+        raise wrong([(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]) from error
+
+
+def wrong(found: Sequence[tuple[tuple[int | str, ...], str]]) -> Problem:
+    """The problem of arguments that are wrong: where each stands, and what is wrong with it."""
+    errors = [{"field": str(place[0]) if place else "body", "message": text} for place, text in found]
+    first = errors[0]
+    return Problem(Refusal.BAD_ARGUMENT, f"{first['field']}: {first['message']}", field=first["field"], errors=errors)
+
+
+def said(model: BaseModel) -> dict[str, Any]:
+    """What a person said, as it is signed: JSON types only, and what they left out stays left out."""
+    return model.model_dump(mode="json", exclude_none=True)
 
 
 def command_name(text: str) -> CommandName:
@@ -106,4 +123,4 @@ def command_name(text: str) -> CommandName:
         return CommandName(text)
     except ValueError:
         known = ", ".join(CommandName)
-        raise Problem(404, "NOT_FOUND", f"There is no command {text!r}; there are {known}.") from None
+        raise Problem(Refusal.NOT_FOUND, f"There is no command {text[:50]!r}; there are {known}.") from None

@@ -10,8 +10,8 @@ from pydantic import Field
 from domain.approvals import ApprovalState, Reason, StepState
 from domain.people import Person
 from domain.record import Record
-from web.deals import Deals
-from web.visibility import Visibility
+from runs.approvals import Approvals
+from runs.search import Search
 
 
 class ApprovalItem(Record):
@@ -76,19 +76,25 @@ class ApprovalPage(Record):
     """What waits for the caller."""
 
     items: tuple[ApprovalItem, ...]
+    unreadable: int = Field(0, description="Requests of this page that could not be read and are left out")
     next_cursor: str = Field("", description="Give it back as `cursor` to read on; empty at the end")
 
 
 async def approvals_for(
-    person: Person, deals: Deals, visibility: Visibility, limit: int, cursor: str = ""
+    person: Person, approvals: Approvals, search: Search, limit: int, cursor: str = ""
 ) -> ApprovalPage:
-    """The pending steps that ask a person, with what they need to decide."""
-    runs, next_cursor = await visibility.approvals(person.oid, limit=limit, cursor=cursor)
-    states = await deals.approvals_of(runs)
+    """The pending steps that ask a person, with what they need to decide.
+
+    Raises:
+        BadSearch: the cursor is none of ours.
+        NoAnswer: Temporal does not answer.
+    """
+    runs, next_cursor = await search.approvals(person.oid, limit=limit, cursor=cursor)
+    found = await approvals.states_of(runs)
     items = [
         ApprovalItem.of(state, step)
-        for state in states
+        for state in found.states
         for step in state.pending
-        if any(assignee.oid == person.oid for assignee in step.assignees)
+        if any(assignee.is_same(person) for assignee in step.assignees)
     ]
-    return ApprovalPage(items=tuple(items), next_cursor=next_cursor)
+    return ApprovalPage(items=tuple(items), unreadable=found.unreadable, next_cursor=next_cursor)

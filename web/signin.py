@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.people import Person
+from domain.refusals import Refusal
 from web.config import WebConfig
 from web.problems import Problem
 from web.session import Sessions
@@ -39,7 +40,7 @@ _AGAIN = "Go back to the start page and sign in again."
 
 
 class _Http(requests.Session):
-    """The HTTP client MSAL uses: trusts our certificate authority, and never waits for ever."""
+    """The HTTP client MSAL uses: trusts our certificate authority, and never waits forever."""
 
     def __init__(self, ca_file: str | None) -> None:
         super().__init__()
@@ -89,9 +90,7 @@ class SignIn:
             flow = await asyncio.to_thread(self._begin)
         except (requests.RequestException, ValueError) as error:
             log.warning("sign-in cannot begin", extra={"reason": str(error)})
-            raise Problem(
-                503, "ENTRA_UNAVAILABLE", f"Entra ID does not answer, so nobody can sign in. {_AGAIN}"
-            ) from error
+            raise Problem(Refusal.ENTRA_UNAVAILABLE) from error
         response = RedirectResponse(flow.pop("auth_uri"), 302)
         self._sessions.remember_sign_in(response, {"flow": flow, "next": local_path(request.query_params.get("next"))})
         return response
@@ -100,21 +99,24 @@ class SignIn:
         """Redeem the code Entra sent the browser back with; start the session."""
         kept = self._sessions.sign_in_under_way(request)
         if kept is None:
-            raise Problem(400, "SIGN_IN_LOST", f"This sign-in took too long or was begun in another window. {_AGAIN}")
+            raise Problem(Refusal.SIGN_IN_LOST, f"This sign-in took too long or was begun in another window. {_AGAIN}")
         try:
             result = await asyncio.to_thread(self._redeem, kept["flow"], dict(request.query_params))
         except (ValueError, RuntimeError) as error:
             # State or nonce is not the one this browser left with.
             _sign_ins.add(1, {"result": "mismatch"})
-            raise Problem(400, "SIGN_IN_LOST", f"This sign-in does not belong to this browser. {_AGAIN}") from error
+            raise Problem(Refusal.SIGN_IN_LOST, f"This sign-in does not belong to this browser. {_AGAIN}") from error
         except requests.RequestException as error:
-            raise Problem(503, "ENTRA_UNAVAILABLE", f"Entra ID does not answer. {_AGAIN}") from error
+            raise Problem(Refusal.ENTRA_UNAVAILABLE) from error
         if "id_token_claims" not in result:
             _sign_ins.add(1, {"result": "refused"})
             reason = str(result.get("error_description") or result.get("error") or "").splitlines()
             log.warning("sign-in refused", extra={"reason": reason[:1]})
-            raise Problem(403, "SIGN_IN_REFUSED", f"Entra ID refused the sign-in: {''.join(reason[:1])}")
-        identity = Person.from_claims(result["id_token_claims"])
+            raise Problem(Refusal.SIGN_IN_REFUSED, f"Entra ID refused the sign-in: {''.join(reason[:1])}")
+        try:
+            identity = Person.from_claims(result["id_token_claims"])
+        except ValueError as error:
+            raise Problem(Refusal.SIGN_IN_REFUSED, f"Entra ID's answer cannot be used: {error}") from error
         _sign_ins.add(1, {"result": "ok"})
         response = RedirectResponse(kept["next"], 303)
         self._sessions.begin(response, identity)
@@ -125,7 +127,7 @@ class SignIn:
         session = self._sessions.current(request)
         form = await request.form()
         if session and not session.owns_form(str(form.get("csrf", ""))):
-            raise Problem(403, "FORGED_FORM", "This form is not from this session. Load the page again.")
+            raise Problem(Refusal.FORGED_FORM)
         back = f"{self._config.public_url}/signed-out"
         try:
             address = await self._keys.sign_out_address()

@@ -9,6 +9,7 @@ Source: Microsoft Learn, "Access token claims reference" and "Secure application
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cachetools import TLRUCache
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import InvalidClaimError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from domain.people import Person
@@ -26,6 +28,8 @@ SCOPE = "access_as_user"
 LEEWAY_SECONDS = 60
 KEYS_AT_MOST_EVERY = 30.0
 KEYS_KEPT_FOR = 24 * 3600.0
+REMEMBERED_FOR = 3600.0
+"""Seconds a verified token is believed without another look, if it does not expire before."""
 _CACHE_LIMIT = 2048
 
 
@@ -109,6 +113,23 @@ class SigningKeys:
         self._read_at = self._now()
 
 
+class _PersonClaims(jwt.JWTClaimsRegistry):
+    """What an access token of a person says, beside the claims of every token."""
+
+    def validate_exp(self, value: object) -> None:
+        # No leeway: a person's client gets a new token whenever it asks.
+        jwt.JWTClaimsRegistry(self.now).validate_exp(value)
+
+    def validate_aud(self, value: object) -> None:
+        if not isinstance(value, str):
+            raise InvalidClaimError("aud", "the token is for several audiences")
+        self.check_value("aud", value)
+
+    def validate_scp(self, value: object) -> None:
+        if not isinstance(value, str) or SCOPE not in value.split():
+            raise InvalidClaimError("scp", f"the token lacks the delegated scope {SCOPE}")
+
+
 class TokenVerifier:
     """Turns a bearer token into a person."""
 
@@ -121,9 +142,11 @@ class TokenVerifier:
             now: seconds since the epoch, UTC.
         """
         self._keys = keys
-        self._audiences = (client_id, f"api://{client_id}")
+        self._audiences = [client_id, f"api://{client_id}"]
         self._now = now
-        self._believed: dict[str, tuple[float, Person]] = {}
+        self._believed: TLRUCache[bytes, tuple[float, Person]] = TLRUCache(
+            _CACHE_LIMIT, lambda _token, believed, _at: believed[0], now
+        )
 
     async def identify(self, authorization: str | None) -> Person:
         """The person behind an Authorization header.
@@ -133,11 +156,12 @@ class TokenVerifier:
             KeysUnavailable: Entra's keys cannot be read.
         """
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise InvalidToken("a bearer token is required")
         token = token.strip()
-        known = self._believed.get(token)
-        if known and known[0] > self._now():
+        if scheme.lower() != "bearer" or not token:
+            raise InvalidToken("a bearer token is required")
+        remembered = hashlib.sha256(token.encode()).digest()
+        known = self._believed.get(remembered)
+        if known:
             return known[1]
         claims = await self._claims(token)
         self._check(claims)
@@ -145,34 +169,46 @@ class TokenVerifier:
             identity = Person.from_claims(claims)
         except ValueError as error:
             raise InvalidToken(str(error)) from error
-        if len(self._believed) >= _CACHE_LIMIT:
-            self._believed.clear()
-        self._believed[token] = (float(claims["exp"]), identity)
+        self._believed[remembered] = (min(claims["exp"], self._now() + REMEMBERED_FOR), identity)
         return identity
 
     async def _claims(self, token: str) -> dict[str, Any]:
         keys = await self._keys.current()
         try:
-            return dict(jwt.decode(token, keys, algorithms=["RS256"]).claims)
+            return _signed(token, keys)
         except InvalidKeyIdError:
             keys = await self._keys.current(unknown_key=True)
-        except (JoseError, ValueError) as error:
-            raise InvalidToken(f"the token's signature does not hold: {error}") from error
         try:
-            return dict(jwt.decode(token, keys, algorithms=["RS256"]).claims)
-        except (JoseError, ValueError) as error:
-            raise InvalidToken(f"the token's signature does not hold: {error}") from error
+            return _signed(token, keys)
+        except InvalidKeyIdError as error:
+            raise InvalidToken("its signing key is not the tenant's") from error
 
     def _check(self, claims: dict[str, Any]) -> None:
-        now = self._now()
-        expires = claims.get("exp")
-        if not isinstance(expires, (int, float)) or now >= expires:
-            raise InvalidToken("the token has expired")
-        if now < float(claims.get("nbf", 0)) - LEEWAY_SECONDS:
-            raise InvalidToken("the token is not valid yet")
-        if claims.get("iss") != self._keys.issuer:
-            raise InvalidToken(f"issued by {claims.get('iss')}")
-        if claims.get("aud") not in self._audiences:
-            raise InvalidToken(f"issued for {claims.get('aud')}, not for this application")
-        if SCOPE not in str(claims.get("scp", "")).split():
-            raise InvalidToken(f"the token lacks the delegated scope {SCOPE}")
+        registry = _PersonClaims(
+            now=lambda: int(self._now()),
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": self._keys.issuer},
+            aud={"essential": True, "values": self._audiences},
+            exp={"essential": True},
+            scp={"essential": True},
+        )
+        try:
+            registry.validate(claims)
+        except JoseError as error:
+            raise InvalidToken(error.description or str(error)) from error
+
+
+def _signed(token: str, keys: KeySet) -> dict[str, Any]:
+    """The claims of a token with a signature by one of the keys.
+
+    Raises:
+        InvalidToken: it is no token, or its signature does not hold.
+        InvalidKeyIdError: none of the keys has the id it names.
+    """
+    try:
+        return dict(jwt.decode(token, keys, algorithms=["RS256"]).claims)
+    except InvalidKeyIdError:
+        raise
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        # Header and claims may be any JSON at all, and the library takes their shape for granted.
+        raise InvalidToken(f"its signature does not hold: {error}") from error

@@ -1,7 +1,7 @@
 """How many deals are open, parked and overdue, as metrics.
 
-Counted on the server every half minute, by one worker's question a value: nothing is kept per deal, so the cost does
-not grow with them.
+Counted on the server every half minute, one question per value: nothing is kept per deal, so the cost does not grow
+with them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.views import WaitingFor
-from runs.names import QUOTE_TO_CASH
+from runs.search import open_deals, overdue_approvals
 
 EVERY_SECONDS = 30.0
-_OPEN = f"WorkflowType = '{QUOTE_TO_CASH}' AND ExecutionStatus = 'Running'"
 
 log = structlog.get_logger(__name__)
 
@@ -27,18 +26,13 @@ def deal_queries(now: datetime) -> dict[str, str]:
     """Visibility queries by the value of the attribute `state` of the metric `q2c_cases`.
 
     Args:
-        now: aware; deadlines before it are overdue.
+        now: aware; deadlines before it are overdue. Only requests for approval have one.
     """
-    moment = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "open": _OPEN,
-        "parked": f"{_OPEN} AND Q2CWaitingFor = '{WaitingFor.OPERATOR}'",
-        "overdue": f"{_OPEN} AND Q2CWaitingFor = '{WaitingFor.APPROVAL}' AND Q2CDeadline < '{moment}'",
-    }
+    return {"open": open_deals(), "parked": open_deals(WaitingFor.OPERATOR), "overdue": overdue_approvals(now)}
 
 
 async def report_deals(client: Client) -> None:
-    """Count for ever; a count that fails is left out and tried again."""
+    """Count forever; a count that fails is left out and tried again."""
     meter = metrics.get_meter("q2c")
     cases = meter.create_gauge("q2c_cases", description="Deals by state: open, parked, overdue")
     waiting = meter.create_gauge("q2c_cases_waiting", description="Open deals by what they wait for")
@@ -47,7 +41,7 @@ async def report_deals(client: Client) -> None:
             for state, query in deal_queries(datetime.now(UTC)).items():
                 cases.set((await client.count_workflows(query)).count, {"state": state})
             for reason in WaitingFor:
-                count = await client.count_workflows(f"{_OPEN} AND Q2CWaitingFor = '{reason}'")
+                count = await client.count_workflows(open_deals(reason))
                 waiting.set(count.count, {"waiting_for": reason.value})
         except RPCError as error:
             log.warning("deals could not be counted", reason=error.message)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from runs.names import ATTRIBUTES
+from runs.attributes import ATTRIBUTES
 from workers.telemetry import Telemetry
 
 DEFAULT_ADDRESS = "localhost:7233"
@@ -72,25 +71,13 @@ async def missing_attributes(client: Client) -> dict[str, str]:
             f"Temporal does not list search attributes of namespace {client.namespace!r}: {error.message}"
         ) from error
     registered = dict(answer.custom_attributes)
-    return {
-        name: kind
-        for name, kind in ATTRIBUTES.items()
-        if registered.get(name) != IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{_ENUM_NAMES[kind]}")
-    }
-
-
-_ENUM_NAMES = {
-    "Keyword": "KEYWORD",
-    "KeywordList": "KEYWORD_LIST",
-    "Datetime": "DATETIME",
-    "Double": "DOUBLE",
-}
+    return {a.name: a.kind for a in ATTRIBUTES if registered.get(a.name) != int(a.key.indexed_value_type)}
 
 
 async def require_attributes(client: Client) -> None:
     """Stop a process that could not work.
 
-    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again for ever.
+    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again forever.
 
     Raises:
         TemporalUnusable: attributes are missing; the text gives the commands that register them.

@@ -16,6 +16,7 @@ from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, 
 from domain.money import format_money, plain
 from runs import attributes, names
 from workflows.proof import verify
+from workflows.published import Published
 
 
 @workflow.defn(name=names.APPROVAL)
@@ -34,7 +35,7 @@ class Approval:
         self._outcomes: dict[str, Outcome] = {}
         self._refused: list[str] = []
         self._superseded: Supersede | None = None
-        self._published = attributes.Published()
+        self._published = Published()
 
     @workflow.run
     async def run(self, request: ApprovalRequest) -> ApprovalState:
@@ -117,10 +118,10 @@ class Approval:
                 attributes.COMPANY: request.company,
                 attributes.QUOTE: request.quote_number,
                 attributes.CUSTOMER: request.customer_account,
-                attributes.AMOUNT: attributes.amount(request.total),
+                attributes.AMOUNT: request.total,
                 attributes.WAITING_FOR: "approval" if running else "none",
                 attributes.APPROVERS: asked or None,
-                attributes.DEADLINE: attributes.at(rules.next_deadline(self._state)) if running else None,
+                attributes.DEADLINE: rules.next_deadline(self._state) if running else None,
             }
         )
         workflow.set_current_details(self._details())

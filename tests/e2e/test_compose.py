@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runs.names import ATTRIBUTES
+from runs.attributes import ATTRIBUTES
 from workers.settings import Settings, variables
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_every_variable_given_is_one_the_product_reads():
 def test_every_search_attribute_is_registered():
     script = (ROOT / "deploy" / "temporal" / "namespace.sh").read_text()
     registered = dict(line.split()[1:3] for line in script.splitlines() if line.startswith("register "))
-    assert registered == ATTRIBUTES
+    assert registered == {attribute.name: attribute.kind for attribute in ATTRIBUTES}
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "deploy").rglob("*.y*ml")), ids=lambda file: file.name)

@@ -42,6 +42,7 @@ from domain.messages import (
 )
 from domain.people import Person
 from runs import names
+from runs.attributes import ATTRIBUTES
 from workers.worker import PASSED_THROUGH
 from workflows.approval import Approval
 from workflows.credit_ledger import CreditLedger
@@ -331,8 +332,8 @@ class Stage:
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     binary = Path(sysconfig.get_path("scripts")) / "temporal"
     extra = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
-    for name, kind in names.ATTRIBUTES.items():
-        extra += ["--search-attribute", f"{name}={kind}"]
+    for attribute in ATTRIBUTES:
+        extra += ["--search-attribute", f"{attribute.name}={attribute.kind}"]
     async with await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(binary),

@@ -245,7 +245,9 @@ async def test_a_deal_called_off_before_the_order_ends(stage: Stage, world: Worl
 
 async def test_an_unsigned_command_changes_nothing_and_is_written_down(stage: Stage, world: World) -> None:
     await stage.submit()
-    view = await until(stage, waits_for(WaitingFor.REP))
+    await until(stage, waits_for(WaitingFor.REP))
+    await marked(world, "approved")
+    view = await until(stage, lambda view: view.version == 2)
     await stage.case.signal(names.COMMAND, {"message_id": "m-1", "token": ""})
 
     assert (await outcome(stage, "m-1")).code == "UNAUTHENTICATED"

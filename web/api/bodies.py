@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.record import Record
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
+from web.addresses import COMPANY_LENGTH, QUOTE_LENGTH
 
 MAX_LIMIT = 200
 
@@ -26,7 +27,7 @@ class ApprovalsQuery(_Query):
 class DealsQuery(_Query):
     """Query of GET /cases; what is left out does not narrow."""
 
-    company: str = Field("", max_length=10, description="Finance legal entity, lower case")
+    company: str = Field("", max_length=COMPANY_LENGTH, description="Finance legal entity, lower case")
     customer: str = Field("", max_length=50, description="Finance customer account")
     stage: Stage | Literal[""] = ""
     waiting_for: WaitingFor | Literal[""] = ""
@@ -34,7 +35,7 @@ class DealsQuery(_Query):
         "", description="Status of the run; `closed`: it came to its end, whichever"
     )
     error: str = Field("", max_length=100, description="Cause, of parked deals")
-    quote: str = Field("", max_length=100, description="Beginning of the quote number")
+    quote: str = Field("", max_length=QUOTE_LENGTH, description="Beginning of the quote number")
 
 
 class DealDetail(DealView):
@@ -56,7 +57,7 @@ class Recorded(Record):
 
     message_id: str
     status: Literal["recorded"] = "recorded"
-    detail: str = "Recorded; no worker has answered yet. Send the same message_id again to learn the outcome."
+    detail: str = "Recorded; no worker has responded yet. Send the same message_id again to learn the outcome."
 
 
 class FieldError(Record):
@@ -72,8 +73,8 @@ class ProblemBody(Record):
     type: str = "about:blank"
     title: str
     status: int
-    detail: str
+    detail: str = Field(description="What happened and what to do, for a person")
     code: str = Field(description="Stable name of the error, e.g. ALREADY_DECIDED")
-    field: str = ""
-    errors: tuple[FieldError, ...] = ()
-    message_id: str = ""
+    field: str = Field("", description="The field that is wrong, if one is")
+    errors: tuple[FieldError, ...] = Field((), description="Every field that is wrong")
+    message_id: str = Field("", description="Of a refused decision or command")

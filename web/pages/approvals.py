@@ -4,105 +4,111 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from urllib.parse import quote as quoted
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from domain.approvals import ApprovalState, ApprovalStatus, StepState, StepStatus
+from domain.approvals import ApprovalState, ApprovalStatus, StepState
+from domain.credit_facts import CreditDecision
 from domain.messages import Outcome
 from domain.people import Person
 from runs import names
-from runs.calls import NoAnswer
+from runs.approvals import Approvals
+from runs.calls import RunError
+from runs.deals import Deals
+from runs.reviews import Reviews
 from web.access import check_readable
-from web.commands import DecisionBody, parsed
-from web.deals import Deals
+from web.addresses import APPROVAL, Approval, Deal
+from web.commands import DecisionBody, parsed, said
+from web.decisions import Decisions
 from web.pages.site import Site
-from web.problems import Problem, recorded, refused, unavailable
-from web.review import Reviews
+from web.problems import Problem, of_run
 from web.session import Session
 
 
-class Approvals:
+class ApprovalPages:
     """The pages under /approvals."""
 
-    def __init__(self, site: Site, deals: Deals, reviews: Reviews) -> None:
-        """Show requests, with the lines as they are in Sales and Finance now."""
+    def __init__(self, site: Site, deals: Deals, approvals: Approvals, reviews: Reviews, decisions: Decisions) -> None:
+        """Show requests, with the lines as they are in Sales and Finance now; pass on what people decide."""
         self._site = site
         self._deals = deals
+        self._approvals = approvals
         self._reviews = reviews
+        self._decisions = decisions
 
     def routes(self) -> list[Route]:
         """The routes of a request and of a decision."""
-        path = "/approvals/{company}/{quote}/{n:int}"
         return [
-            Route(path, self._site.page(self.show), methods=["GET"]),
-            Route(f"{path}/decision", self._site.form(self.decide), methods=["POST"]),
+            Route(APPROVAL, self._site.page(self.show), methods=["GET"]),
+            Route(f"{APPROVAL}/decision", self._site.form(self.decide), methods=["POST"]),
         ]
 
     async def show(self, request: Request, session: Session) -> Response:
         """The request as it stands."""
-        company, quote, n = _address(request)
-        said = request.query_params.get("said", "")
-        outcome = await self._deals.known_outcome(names.approval_id(company, quote, n), said) if said else None
-        return await self._request_page(request, session, outcome, unknown=bool(said) and outcome is None)
+        asked = Approval.asked(request)
+        message_id = request.query_params.get("said", "")
+        outcome = None
+        if message_id:
+            outcome = await self._approvals.outcome(asked.deal.company, asked.deal.quote, asked.n, message_id)
+        unknown = bool(message_id) and outcome is None
+        return await self._request_page(asked, session, outcome, unknown=unknown, first_line=_first_line(request))
 
     async def decide(self, request: Request, session: Session, form: FormData) -> Response:
         """Pass on the decision; show what became of it."""
-        company, quote, n = _address(request)
+        asked = Approval.asked(request)
         try:
             body = parsed(DecisionBody, {name: str(form[name]) for name in DecisionBody.model_fields if name in form})
             message_id = str(body.message_id or uuid.uuid4())
-            outcome = await self._deals.decide(
-                company, quote, n, session.identity, message_id, body.model_dump(mode="json", exclude={"message_id"})
-            )
-            if outcome is not None and not outcome.accepted:
-                raise refused(outcome.code, outcome.detail, message_id)
-        except (Problem, NoAnswer) as error:
-            problem = error if isinstance(error, Problem) else unavailable(error)
+            args = said(body.model_copy(update={"message_id": None}))
+            outcome = await self._decisions.decide(asked, session.identity, message_id, args)
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
             typed = str(form.get("comment", ""))
-            return await self._request_page(request, session, None, problem=problem, typed=typed)
+            return await self._request_page(asked, session, None, problem=problem, typed=typed)
         if outcome is None:
-            raise recorded(message_id)
-        return RedirectResponse(f"{_path(company, quote, n)}?said={message_id}", 303)
+            return await self._site.recorded(session, asked.path(said=message_id))
+        return RedirectResponse(asked.path(said=message_id), 303)
 
     async def _request_page(
         self,
-        request: Request,
+        asked: Approval,
         session: Session,
         outcome: Outcome | None,
         *,
         unknown: bool = False,
         problem: Problem | None = None,
         typed: str = "",
+        first_line: int = 0,
     ) -> Response:
-        company, quote, n = _address(request)
-        state = await self._deals.approval(company, quote, n)
+        company, quote, n = asked.deal.company, asked.deal.quote, asked.n
+        state = await self._approvals.state(company, quote, n)
         person = session.identity
         mine = _mine(state, person)
-        if not mine and person.oid != state.request.requester.oid:
+        is_requester = person.is_same(state.request.requester)
+        if not mine and not is_requester:
             check_readable(person, company)
-        offset = _offset(request)
         review, credit = await asyncio.gather(
-            self._reviews.lines(state.request, offset), self._deals.soft_credit(company, quote)
+            self._reviews.lines(state.request, first_line), self._known_credit(asked.deal)
         )
         context = {
             "state": state,
             "request": state.request,
             "mine": mine,
             "open": state.status is ApprovalStatus.PENDING,
-            "is_requester": person.oid == state.request.requester.oid,
+            "is_requester": is_requester,
             "review": review,
             "credit": credit,
             "message_ids": {step.plan.step: str(uuid.uuid4()) for step in mine},
-            "deal_path": f"/cases/{quoted(company, safe='')}/{quoted(quote, safe='')}",
-            "path": _path(company, quote, n),
+            "deal_path": asked.deal.path(),
+            "path": asked.path(),
+            "decision_path": asked.path("decision"),
+            "lines_path": lambda line: asked.path(first_line=line),
             "workflow_id": names.approval_id(company, quote, n),
-            "pending_status": StepStatus.PENDING,
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
@@ -110,23 +116,21 @@ class Approvals:
         }
         return await self._site.render("approval.html", session, context, problem.status if problem else 200)
 
+    async def _known_credit(self, deal: Deal) -> CreditDecision | None:
+        """The credit decision a deal last knew; None where there is none or the deal does not answer."""
+        try:
+            return (await self._deals.state(deal.company, deal.quote)).credit
+        except RunError:
+            return None
+
 
 def _mine(state: ApprovalState, person: Person) -> tuple[StepState, ...]:
     """The steps this person is asked to decide now."""
     if state.status is not ApprovalStatus.PENDING:
         return ()
-    return tuple(step for step in state.pending if any(asked.oid == person.oid for asked in step.assignees))
+    return tuple(step for step in state.pending if any(asked.is_same(person) for asked in step.assignees))
 
 
-def _address(request: Request) -> tuple[str, str, int]:
-    parameters = request.path_params
-    return parameters["company"].lower(), parameters["quote"], parameters["n"]
-
-
-def _path(company: str, quote: str, n: int) -> str:
-    return f"/approvals/{quoted(company, safe='')}/{quoted(quote, safe='')}/{n}"
-
-
-def _offset(request: Request) -> int:
+def _first_line(request: Request) -> int:
     text = request.query_params.get("from", "0")
-    return int(text) if text.isdecimal() and len(text) < 7 else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0

@@ -12,12 +12,12 @@ from starlette.routing import Route
 
 from domain.people import Person
 from domain.views import WaitingFor
+from runs.approvals import Approvals
+from runs.search import DealFilter, DealPage, Search
 from web.access import readable
-from web.deals import Deals
 from web.inbox import approvals_for
 from web.pages.site import Site
 from web.session import Session
-from web.visibility import DealFilter, DealPage, Visibility
 
 _APPROVALS = 50
 _ROWS = 25
@@ -27,11 +27,11 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class Inbox:
     """The first page."""
 
-    def __init__(self, site: Site, deals: Deals, visibility: Visibility) -> None:
+    def __init__(self, site: Site, approvals: Approvals, search: Search) -> None:
         """Show what the lists and the requests say."""
         self._site = site
-        self._deals = deals
-        self._visibility = visibility
+        self._approvals = approvals
+        self._search = search
 
     def routes(self) -> list[Route]:
         """The route of the inbox."""
@@ -41,7 +41,7 @@ class Inbox:
         """Approvals that ask me; credit holds and parked steps where my role looks after them."""
         person = session.identity
         approvals, holds, parked = await asyncio.gather(
-            approvals_for(person, self._deals, self._visibility, _APPROVALS, request.query_params.get("cursor", "")),
+            approvals_for(person, self._approvals, self._search, _APPROVALS, request.query_params.get("cursor", "")),
             self._waiting(person, ("credit_manager", "credit_clerk"), WaitingFor.CREDIT),
             self._waiting(person, ("ops", "admin"), WaitingFor.OPERATOR),
         )
@@ -49,6 +49,7 @@ class Inbox:
         causes = Counter(row.error for row in parked.items) if parked else Counter[str]()
         context = {
             "items": items,
+            "unreadable": approvals.unreadable,
             "next_cursor": approvals.next_cursor,
             "holds": holds,
             "parked": parked,
@@ -61,4 +62,4 @@ class Inbox:
         if not any(person.has_role(role) for role in roles):
             return None
         wanted = DealFilter(readable=readable(person), waiting_for=waiting_for, status="running")
-        return await self._visibility.cases(wanted, limit=_ROWS)
+        return await self._search.deals(wanted, limit=_ROWS)

@@ -15,14 +15,33 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
+from domain.refusals import Refusal, sentence_of
+from runs.search import Search
+from web.addresses import Approval, Deal
 from web.config import WebConfig
 from web.pages import words
 from web.problems import Problem
 from web.session import Session, Sessions
-from web.visibility import Visibility
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
+
+_TITLES: dict[int | str, str] = {
+    400: "That did not work",
+    403: "You don't have access",
+    404: "Page not found",
+    405: "That did not work",
+    413: "Too large",
+    429: "Too many messages",
+    500: "Something went wrong",
+    502: "This cannot be read",
+    503: "Not available right now",
+    Refusal.SIGNED_OUT: "You are signed out",
+    Refusal.SIGN_IN_LOST: "Sign-in not completed",
+    Refusal.SIGN_IN_REFUSED: "Sign-in refused",
+    Refusal.FORGED_FORM: "Load the page again",
+}
+"""Headlines of problem pages, by code or else by status."""
 
 PageHandler = Callable[[Request, Session], Awaitable[Response]]
 FormHandler = Callable[[Request, Session, FormData], Awaitable[Response]]
@@ -31,19 +50,19 @@ FormHandler = Callable[[Request, Session, FormData], Awaitable[Response]]
 class Site:
     """Renders pages for signed-in people."""
 
-    def __init__(self, config: WebConfig, client: Client, sessions: Sessions, visibility: Visibility) -> None:
+    def __init__(self, config: WebConfig, client: Client, sessions: Sessions, search: Search) -> None:
         """Prepare the templates.
 
         Args:
             config: addresses.
             client: names the namespace in links to Temporal Web.
             sessions: who is signed in.
-            visibility: counts what waits for the reader.
+            search: counts what waits for the reader.
         """
         self._config = config
         self._namespace = client.namespace
         self._sessions = sessions
-        self._visibility = visibility
+        self._search = search
         self._templates = Environment(
             loader=FileSystemLoader(ROOT / "templates"),
             autoescape=True,
@@ -66,11 +85,16 @@ class Site:
             "tone": words.tone,
             "distance": lambda value: words.distance(value, datetime.now(UTC)),
             "ago": lambda value: words.ago(value, datetime.now(UTC)),
-            "seg": lambda text: quote(str(text), safe=""),
+            "refusal": sentence_of,
+            "role": words.role,
+            "cause": words.cause,
+            "status_words": words.status_words,
         }
         self._templates.globals |= {
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
+            "deal_path": lambda row: Deal(row.company, row.quote).path(),
+            "approval_path": lambda item: Approval(Deal(item.company, item.quote), item.n).path(),
         }
 
     def run_link(self, workflow_id: str) -> str:
@@ -95,12 +119,10 @@ class Site:
         async def take(request: Request) -> Response:
             session = self._sessions.current(request)
             if session is None:
-                raise Problem(
-                    401, "SIGNED_OUT", "You are not signed in any more, so nothing was recorded. Sign in and repeat it."
-                )
+                raise Problem(Refusal.SIGNED_OUT)
             form = await request.form()
             if not session.owns_form(str(form.get("csrf", ""))):
-                raise Problem(403, "FORGED_FORM", "This form is not from this session. Load the page again.")
+                raise Problem(Refusal.FORGED_FORM)
             return await handler(request, session, form)
 
         return take
@@ -111,7 +133,7 @@ class Site:
         """A page, with what the frame around it needs."""
         waiting = 0
         if session is not None and status < 500:
-            waiting = await self._visibility.count_approvals(session.identity.oid)
+            waiting = await self._search.count_approvals(session.identity.oid)
         content = self._templates.get_template(template).render(
             context
             | {
@@ -123,11 +145,16 @@ class Site:
         )
         return HTMLResponse(content, status)
 
+    async def recorded(self, session: Session, address: str) -> Response:
+        """202: what was said is stored, and nobody could answer yet; ``address`` tells when somebody has."""
+        return await self.render("recorded.html", session, {"address": address}, 202)
+
     async def problem(self, request: Request, problem: Problem) -> Response:
         """An error as a page that says what to do."""
         session = self._sessions.current(request)
         content = self._templates.get_template("problem.html").render(
             problem=problem,
+            titles=_TITLES,
             person=session.identity if session else None,
             csrf=session.csrf if session else "",
             waiting_for_me=0,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
+from babel.dates import format_timedelta
 from markupsafe import Markup
 
-from domain.approvals import LineFinding
+from domain.approvals import ApprovalStatus, LineFinding
+from domain.causes import Cause
 from domain.money import UnknownCurrency, format_amount, format_money, plain
 from domain.views import WaitingFor
 
+LOCALE = "en"
 _WAITING = {
     WaitingFor.NOTHING: "In progress",
     WaitingFor.APPROVAL: "Approval",
@@ -85,20 +88,23 @@ def day(value: datetime | None) -> Markup:
 
 
 def distance(value: datetime | None, now: datetime) -> str:
-    """How far off a moment is: ``in 3 h``, ``overdue by 2 d``."""
+    """How far off a moment is: ``in 3 hours``, ``overdue by 2 days``."""
     if value is None:
         return "no deadline"
-    away = value - now
-    if away >= timedelta(0):
-        return f"in {_span(away)}"
-    return f"overdue by {_span(-away)}"
+    if value >= now:
+        return _relative(value - now)
+    return f"overdue by {format_timedelta(now - value, locale=LOCALE)}"
 
 
 def ago(value: datetime | None, now: datetime) -> str:
-    """How long ago a moment was: ``4 min ago``."""
+    """How long ago a moment was: ``4 minutes ago``."""
     if value is None:
         return ""
-    return "just now" if now - value < timedelta(minutes=1) else f"{_span(now - value)} ago"
+    return "just now" if now - value < timedelta(minutes=1) else _relative(value - now)
+
+
+def _relative(length: timedelta) -> str:
+    return format_timedelta(length, granularity="minute", add_direction=True, locale=LOCALE)
 
 
 def words(code: str) -> str:
@@ -107,6 +113,23 @@ def words(code: str) -> str:
         return code
     text = (code.lower() if code.isupper() else code).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def role(code: str) -> str:
+    """An app role as people say it: ``sales_manager.usmf`` → ``Sales manager (USMF)``."""
+    name, _, company = code.partition(".")
+    return f"{words(name)} ({company.upper()})" if company else words(name)
+
+
+def cause(code: str) -> str:
+    """Why a step is parked, in a few words."""
+    known = Cause.of(code)
+    return words(code) if known is Cause.UNEXPECTED and code not in ("", known) else known.words
+
+
+def status_words(code: str) -> str:
+    """A status in words; a request for approval that is completed is approved."""
+    return "Approved" if code == ApprovalStatus.COMPLETED else words(code)
 
 
 def sentence(text: str) -> str:
@@ -147,12 +170,3 @@ def tone(code: str) -> str:
         if code in codes:
             return name
     return "plain"
-
-
-def _span(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
-    if seconds < 3600:
-        return f"{max(1, seconds // 60)} min"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 86400} d"

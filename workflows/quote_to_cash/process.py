@@ -11,7 +11,8 @@ from domain.events import fact_of_finance, fact_of_sales
 from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcome, SalesEvent, SignedMessage
 from domain.people import Person
 from domain.views import DealView, Explanation, TimelineEntry
-from runs import attributes, names
+from runs import names
+from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
@@ -39,7 +40,7 @@ class QuoteToCash:
         self._background = background = Background()
         self._people = People(record)
         self._request = Request(record, background)
-        published = attributes.Published()
+        published = Published()
         waiting = Waiting(record, published, over=lambda: not record.state.running, at_rest=self._at_rest)
         steps = Steps(record, waiting)
         self._quote = Quote(record, waiting, steps, self._request, background)

@@ -10,6 +10,7 @@ from temporalio import workflow
 
 from domain import explain
 from runs import attributes
+from workflows.published import Published
 from workflows.quote_to_cash.record import DealRecord
 
 
@@ -23,7 +24,7 @@ class Waiting:
     def __init__(
         self,
         record: DealRecord,
-        published: attributes.Published,
+        published: Published,
         *,
         over: Callable[[], bool],
         at_rest: Callable[[], bool],
@@ -91,7 +92,7 @@ class Waiting:
                 attributes.STAGE: str(state.stage),
                 attributes.WAITING_FOR: str(explain.explain(state).waiting_for),
                 attributes.CUSTOMER: header.customer_account or None,
-                attributes.AMOUNT: attributes.amount(header.total) if state.assessment else None,
+                attributes.AMOUNT: header.total if state.assessment else None,
                 attributes.ORDER: state.order_number or None,
                 attributes.ERROR: state.parked.cause if state.parked else None,
             }

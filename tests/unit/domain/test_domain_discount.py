@@ -130,7 +130,9 @@ def test_a_step_carries_what_the_request_needs_to_run_alone():
 
 
 def test_a_company_without_approvers_says_whom_to_add():
-    with pytest.raises(NoApprover, match=r"nobody in jpmf .* add a holder of sales_manager or sales_director or cfo"):
+    with pytest.raises(
+        NoApprover, match=r"No eligible approver .* in jpmf .*: add .* sales_manager or sales_director or cfo"
+    ):
         plan(priced(discounted("P100", 10, 15)), company="jpmf")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-import web_scenes as scenes
-from conftest import Stage, Tenant, dev_server
 
 from sandbox.entra.directory import WEB_CLIENT_ID
 from sandbox.entra.tokens import TokenAuthority
+from tests.webworld import scenes
+from tests.webworld.world import Stage, Tenant, dev_server
 from web.app import create_app
 from web.config import WebConfig
 
@@ -84,7 +84,9 @@ async def test_the_inbox_shows_each_approver_the_steps_that_wait_for_them(
     assert item["assignees"] == [scenes.MONA.oid]
     assert item["seen_hash"] == scenes.HASH
     assert (item["net"], item["total"], item["currency"]) == ("19500.00", "21450.00", "USD")
-    assert item["reasons"] == [{"rule": "D1", "text": "22 % > 10 %"}]
+    (reason,) = item["reasons"]
+    assert (reason["rule"], reason["text"]) == ("D1", "22 % > 10 %")
+    assert reason["sentence"] == "Discount 22 % is above the 10 % a rep may give alone"
     assert item["requester"]["name"] == "Rita Reyes"
     assert item["deadline"].startswith("2026-11-24T17:00:00")
     others = (await http.get("/api/v1/approvals", headers=tenant.bearer("dirk"))).json()["items"]
@@ -125,7 +127,7 @@ async def test_a_decision_is_answered_with_its_outcome_and_counts_once(
 async def test_the_last_decision_ends_the_request_and_later_ones_learn_how_it_ended(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage
 ) -> None:
-    deal = await stage.case(scenes.case("API-4"))
+    deal = await stage.deal(scenes.deal("API-4"))
     handle = await stage.approval(scenes.request("API-4"))
     address = "/api/v1/approvals/usmf/API-4/1/decision"
     body = decision(decision="reject", comment="too low")
@@ -168,8 +170,8 @@ async def test_a_request_that_does_not_exist_is_not_found(http: httpx.AsyncClien
 
 async def test_the_list_filters_and_pages(http: httpx.AsyncClient, tenant: Tenant, stage: Stage) -> None:
     for number in range(3):
-        await stage.case(scenes.case(f"LIST-{number}"))
-    await stage.case(scenes.held("LIST-HELD"))
+        await stage.deal(scenes.deal(f"LIST-{number}"))
+    await stage.deal(scenes.held("LIST-HELD"))
 
     async def quotes(query: str, name: str = "otto") -> list[str]:
         answer = await http.get(f"/api/v1/cases?{query}", headers=tenant.bearer(name))
@@ -215,7 +217,7 @@ async def test_a_wrong_filter_is_named(http: httpx.AsyncClient, tenant: Tenant, 
 async def test_a_deal_is_read_with_its_timeline_by_who_has_a_role_in_its_company(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage
 ) -> None:
-    await stage.case(scenes.case("READ-1"), scenes.timeline())
+    await stage.deal(scenes.deal("READ-1"), scenes.timeline())
     body = (await http.get("/api/v1/cases/usmf/READ-1", headers=tenant.bearer("rita"))).json()
     assert body["total"] == "21450.00" and body["stage"] == "quote"
     assert body["explanation"]["unblock"] == "Mona Meyer approves or rejects."
@@ -228,7 +230,7 @@ async def test_a_deal_is_read_with_its_timeline_by_who_has_a_role_in_its_company
 async def test_a_command_reaches_the_deal_signed_or_is_refused(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage
 ) -> None:
-    handle = await stage.case(scenes.held("CMD-1"))
+    handle = await stage.deal(scenes.held("CMD-1"))
     address = "/api/v1/cases/usmf/CMD-1/commands"
     release = {"reason": "paid by wire", "valid_until": "2026-12-01", "ceiling": "4500.00", "deviation_pct": "0"}
     done = await http.post(f"{address}/credit_release", json={"args": release}, headers=tenant.bearer("carl"))
@@ -259,8 +261,8 @@ async def test_a_command_reaches_the_deal_signed_or_is_refused(
 async def test_an_outcome_that_is_not_known_in_time_is_recorded(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.deals.OUTCOME_PATIENCE_SECONDS", 0.3)
-    await stage.case(scenes.parked("CMD-2"))
+    monkeypatch.setattr("runs.outcomes.PATIENCE_SECONDS", 0.3)
+    await stage.deal(scenes.parked("CMD-2"))
     answer = await http.post(
         "/api/v1/cases/usmf/CMD-2/commands/retry", json={"args": {"reason": "unheard"}}, headers=tenant.bearer("otto")
     )
@@ -269,7 +271,7 @@ async def test_an_outcome_that_is_not_known_in_time_is_recorded(
 
 
 async def test_a_deal_that_has_ended_refuses_commands(http: httpx.AsyncClient, tenant: Tenant, stage: Stage) -> None:
-    handle = await stage.case(scenes.case("CMD-3"))
+    handle = await stage.deal(scenes.deal("CMD-3"))
     await handle.signal("end")
     await handle.result()
     answer = await http.post("/api/v1/cases/usmf/CMD-3/commands/retry", json={}, headers=tenant.bearer("otto"))
@@ -308,26 +310,48 @@ async def test_every_answer_carries_the_security_headers(http: httpx.AsyncClient
         assert headers["cache-control"] == "no-store"
 
 
-async def test_the_document_and_the_routes_agree(http: httpx.AsyncClient, app: Any) -> None:
+async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) -> None:
     document = (await http.get("/api/v1/openapi.json")).json()
-    assert document["openapi"] == "3.1.0"
-    described = {
-        (method.upper(), path.replace("{n}", "{n:int}"))
+    assert document["openapi"].startswith("3.1")
+    assert [server["url"] for server in document["servers"]] == ["http://localhost:8000/api/v1"]
+    operations = {
+        (method.upper(), path): operation
         for path, methods in document["paths"].items()
-        for method in methods
+        for method, operation in methods.items()
     }
-    served = {
-        (method, route.path.removeprefix("/api/v1"))
-        for route in app.routes
-        if getattr(route, "path", "").startswith("/api/v1/") and not route.path.endswith("openapi.json")
-        for method in route.methods - {"HEAD"}
+    assert set(operations) == {
+        ("GET", "/approvals"),
+        ("POST", "/approvals/{company}/{quote}/{n}/decision"),
+        ("GET", "/cases"),
+        ("GET", "/cases/{company}/{quote}"),
+        ("POST", "/cases/{company}/{quote}/commands/{name}"),
     }
-    assert described == served
+    for operation in operations.values():
+        assert operation["security"] and operation["summary"]
+        assert "422" not in operation["responses"]
+        for status, answer in operation["responses"].items():
+            problem_document = list(answer["content"]) == ["application/problem+json"]
+            assert problem_document is (int(status) >= 400), f"{operation['operationId']} {status}"
     schemas = document["components"]["schemas"]
     references = set(_references(document))
     assert references and {ref.removeprefix("#/components/schemas/") for ref in references} <= set(schemas)
     amount = schemas["ApprovalItem"]["properties"]["net"]
     assert amount["type"] == "string"
+
+
+async def test_a_method_that_an_address_does_not_take_is_told_which_it_takes(
+    http: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    for method, path, allowed in (
+        ("DELETE", "/api/v1/cases", "GET"),
+        ("GET", "/api/v1/approvals/usmf/Q/1/decision", "POST"),
+        ("PUT", "/intake/finance", "POST"),
+    ):
+        answer = await http.request(method, path, headers=tenant.bearer("otto"))
+        problem(answer, 405, "METHOD_NOT_ALLOWED")
+        assert answer.headers["allow"] == allowed
+    page = await http.delete("/cases")
+    assert page.status_code == 405 and {"GET", "HEAD"} == set(page.headers["allow"].split(", "))
 
 
 def _references(node: object) -> list[str]:

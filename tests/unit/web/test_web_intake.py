@@ -9,8 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import web_scenes as scenes
-from conftest import EVENTS_SECRET, WEBHOOK_KEY, Stage, dev_server
 from temporalio.client import Client
 
 from domain.messages import CustomerChanged, FinanceEventKind, SalesEventKind
@@ -18,6 +16,8 @@ from dynamics.business_events import Malformed, read_report
 from dynamics.webhooks import Malformed as MalformedContext
 from dynamics.webhooks import read_change
 from runs import names
+from tests.webworld import scenes
+from tests.webworld.world import EVENTS_SECRET, WEBHOOK_KEY, Stage, dev_server
 from web.app import create_app
 from web.config import WebConfig
 
@@ -305,8 +305,8 @@ async def test_an_event_without_images_reaches_every_companys_feed(http: httpx.A
 async def test_finance_events_reach_the_deals_of_their_orders_and_the_customers_ledger(
     http: httpx.AsyncClient, temporal: Client, stage: Stage
 ) -> None:
-    one = await stage.case(scenes.shipping("FIN-1").model_copy(update={"order_number": "Q2C-FIN1"}))
-    two = await stage.case(scenes.shipping("FIN-2").model_copy(update={"order_number": "Q2C-FIN2"}))
+    one = await stage.deal(scenes.shipping("FIN-1").model_copy(update={"order_number": "Q2C-FIN1"}))
+    two = await stage.deal(scenes.shipping("FIN-2").model_copy(update={"order_number": "Q2C-FIN2"}))
     ledger = await temporal.start_workflow(
         names.CREDIT_LEDGER, id=names.ledger_id("usmf", "US-777"), task_queue=names.DEAL_QUEUE
     )
@@ -330,7 +330,7 @@ async def test_finance_events_reach_the_deals_of_their_orders_and_the_customers_
 async def test_an_order_no_deal_is_known_for_goes_to_the_feed(
     http: httpx.AsyncClient, temporal: Client, stage: Stage
 ) -> None:
-    ended = await stage.case(scenes.shipping("FIN-3").model_copy(update={"order_number": "Q2C-FIN3"}))
+    ended = await stage.deal(scenes.shipping("FIN-3").model_copy(update={"order_number": "Q2C-FIN3"}))
     await ended.signal("end")
     await ended.result()
     for order, invoice in (("Q2C-FIN3", "INV-LATE"), ("Q2C-STRANGE", "INV-STRANGE")):
@@ -343,14 +343,14 @@ async def test_an_order_no_deal_is_known_for_goes_to_the_feed(
 async def test_a_deal_is_looked_up_once(
     http: httpx.AsyncClient, temporal: Client, stage: Stage, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle = await stage.case(scenes.shipping("FIN-4").model_copy(update={"order_number": "Q2C-FIN4"}))
+    handle = await stage.deal(scenes.shipping("FIN-4").model_copy(update={"order_number": "Q2C-FIN4"}))
     fields = INVOICE | {"SalesOrderId": "Q2C-FIN4", "InvoiceId": "INV-41"}
     assert (await event(http, business_event("SalesInvoicePostedBusinessEvent", **fields))).status_code == 202
 
     async def fail(*_: object) -> str:
         raise AssertionError("looked up again")
 
-    monkeypatch.setattr("web.visibility.Visibility.workflow_of_order", fail)
+    monkeypatch.setattr("runs.deals.Deals.of_orders", fail)
     fields |= {"InvoiceId": "INV-42"}
     assert (await event(http, business_event("SalesInvoicePostedBusinessEvent", **fields))).status_code == 202
     assert len(await handle.query("received")) == 2

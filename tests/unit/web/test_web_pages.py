@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-import web_scenes as scenes
-from conftest import Stage, Tenant, dev_server
 from starlette.applications import Starlette
-from web_standins import REVIEWED
 
 from domain.approvals import StepPlan
 from domain.views import Ending
+from tests.webworld import scenes
+from tests.webworld.standins import REVIEWED
+from tests.webworld.world import Stage, Tenant, dev_server
 from web.app import create_app
 from web.config import WebConfig
 from web.pages import words
@@ -121,7 +121,8 @@ async def test_an_approver_reads_and_approves_without_javascript(browser: Browse
     await stage.approval(scenes.request("PAGE-1"))
     mona = await browser("mona")
     inbox = (await mona.get("/")).text
-    assert 'href="/approvals/usmf/PAGE-1/1"' in inbox and "22 % &gt; 10 %" in inbox
+    assert 'href="/approvals/usmf/PAGE-1/1"' in inbox
+    assert "Discount 22 % is above the 10 % a rep may give alone" in inbox
     page = (await mona.get("/approvals/usmf/PAGE-1/1")).text
     for shown in ("250.00", "195.00", "150.00", "23.08 %", "19,500.00 USD", "Rita Reyes", scenes.HASH):
         assert shown in page
@@ -132,11 +133,11 @@ async def test_an_approver_reads_and_approves_without_javascript(browser: Browse
     assert answer.status_code == 303
     after = (await mona.get(answer.headers["location"])).text
     assert "Your decision is recorded." in after and "margin is &lt;fine&gt;" in after
-    assert "This is not yours to decide." in after and "Dirk Dorn" in after
+    assert "This step is not assigned to you." in after and "Dirk Dorn" in after
     again = await mona.post(action, data=form)
     assert again.headers["location"] == answer.headers["location"]
     late = await mona.post(action, data=form | {"message_id": str(uuid.uuid4())})
-    assert late.status_code == 409 and "Already decided" in late.text
+    assert late.status_code == 409 and "This was already decided; nothing changed." in late.text
 
 
 async def test_what_is_missing_in_a_decision_is_said_on_the_page(browser: Browser, stage: Stage) -> None:
@@ -157,22 +158,22 @@ async def test_what_is_missing_in_a_decision_is_said_on_the_page(browser: Browse
     assert "typed &lt;once&gt;</textarea>" in answer.text
 
 
-async def test_the_requester_is_told_that_somebody_else_decides(browser: Browser, stage: Stage) -> None:
+async def test_the_requester_is_told_that_someone_else_decides(browser: Browser, stage: Stage) -> None:
     REVIEWED["PAGE-3"] = ()
     await stage.approval(scenes.request("PAGE-3"))
     rita = await browser("rita")
     page = (await rita.get("/approvals/usmf/PAGE-3/1")).text
-    assert "You asked for this approval" in page and "/decision" not in page
+    assert "You asked for this approval, so someone else has to decide it." in page and "/decision" not in page
 
 
 async def test_lines_that_cannot_be_read_do_not_keep_anybody_from_deciding(
     browser: Browser, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.review.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("runs.reviews.PATIENCE_SECONDS", 0.3)
     await stage.approval(scenes.request("PAGE-4"))
     mona = await browser("mona")
     page = (await mona.get("/approvals/usmf/PAGE-4/1")).text
-    assert "The lines cannot be shown now." in page
+    assert "The lines cannot be shown right now" in page
     assert form_of(page, "/approvals/usmf/PAGE-4/1/decision")["seen_hash"] == scenes.HASH
 
 
@@ -193,7 +194,7 @@ async def test_a_form_of_somebody_else_is_refused(browser: Browser, stage: Stage
 
 
 async def test_a_deals_page_says_where_it_stands_and_what_would_unblock_it(browser: Browser, stage: Stage) -> None:
-    await stage.case(scenes.case("PAGE-6"), scenes.timeline())
+    await stage.deal(scenes.deal("PAGE-6"), scenes.timeline())
     rita = await browser("rita")
     page = (await rita.get("/cases/usmf/PAGE-6")).text
     assert "What would unblock it:</b> Mona Meyer approves or rejects." in page
@@ -204,28 +205,79 @@ async def test_a_deals_page_says_where_it_stands_and_what_would_unblock_it(brows
 
 
 async def test_a_credit_manager_releases_a_hold_on_the_page(browser: Browser, stage: Stage) -> None:
-    handle = await stage.case(scenes.held("PAGE-7"))
+    handle = await stage.deal(scenes.held("PAGE-7"))
     carl = await browser("carl")
     assert "/cases/usmf/PAGE-7#act" in (await carl.get("/")).text
     page = (await carl.get("/cases/usmf/PAGE-7")).text
     action = "/cases/usmf/PAGE-7/commands/credit_release"
     until = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
-    assert f'value="{until}"' in page and 'value="4500.00"' in page
     form = form_of(page, action)
-    wrong = await carl.post(action, data=form | {"reason": "paid", "ceiling": "lots", "valid_until": until})
+    wrong = await carl.post(action, data=form | {"reason": "paid <now>", "ceiling": "lots", "valid_until": until})
     assert wrong.status_code == 400 and "ceiling" in wrong.text
+    assert f'value="{until}"' in wrong.text and "paid &lt;now&gt;</textarea>" in wrong.text, "what was typed is kept"
     fields = {"reason": "paid by wire", "ceiling": "4500.00", "valid_until": until, "deviation_pct": "2.5"}
     done = await carl.post(action, data=form | fields)
     assert done.status_code == 303
-    assert "The deal has taken it" in (await carl.get(done.headers["location"])).text
+    assert "This is the current state." in (await carl.get(done.headers["location"])).text
     assert await handle.query("received") == [
         f'credit_release {{"ceiling": "4500.00", "deviation_pct": "2.5", "reason": "paid by wire", '
         f'"valid_until": "{until}"}}'
     ]
 
 
+async def test_a_release_shows_what_the_deals_policy_gives_and_sends_only_what_was_typed(
+    browser: Browser, stage: Stage
+) -> None:
+    handle = await stage.deal(scenes.held("PAGE-13"))
+    carl = await browser("carl")
+    page = (await carl.get("/cases/usmf/PAGE-13")).text
+    for shown in ("this order, 4,500.00", "Left empty: 2.5 %", "Left empty: 7 days"):
+        assert shown in page
+    for name in ("ceiling", "deviation_pct", "valid_until"):
+        field = re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
+        assert field and 'value=""' in field[0] and "required" not in field[0]
+    action = "/cases/usmf/PAGE-13/commands/credit_release"
+    done = await carl.post(action, data=form_of(page, action) | {"reason": "paid", "ceiling": " ", "valid_until": ""})
+    assert done.status_code == 303
+    assert await handle.query("received") == ['credit_release {"reason": "paid"}']
+
+
+async def test_who_owns_a_deal_is_neither_offered_its_release_nor_heard(browser: Browser, stage: Stage) -> None:
+    own = scenes.held("PAGE-14").model_copy(update={"owner": scenes.CARL})
+    handle = await stage.deal(own)
+    carl = await browser("carl")
+    page = (await carl.get("/cases/usmf/PAGE-14")).text
+    assert "/commands/credit_release" not in page and "/commands/credit_reject" in page
+    action = "/cases/usmf/PAGE-14/commands/credit_release"
+    form = form_of(page, "/cases/usmf/PAGE-14/commands/credit_reject") | {"reason": "mine"}
+    for _ in range(3):
+        answer = await carl.post(action, data=form | {"message_id": str(uuid.uuid4())})
+        assert answer.status_code == 403 and "someone else has to release" in answer.text
+    assert len(await handle.query("received")) == 1, "the first attempt is written down, no more"
+
+
+async def test_a_refused_credit_says_that_it_ends_the_deal(browser: Browser, stage: Stage) -> None:
+    await stage.deal(scenes.held("PAGE-15"))
+    page = (await (await browser("carl")).get("/cases/usmf/PAGE-15")).text
+    assert "goes back to the rep" not in page and "Ends the deal; nothing is ordered." in page
+
+
+@pytest.mark.parametrize("happened", [(), ("cancelled",), ("returned", "credited")])
+async def test_a_quantity_has_a_column_only_where_some_line_has_it(
+    browser: Browser, stage: Stage, happened: tuple[str, ...]
+) -> None:
+    quote = f"COLUMNS-{len(happened)}"
+    view = scenes.shipping(quote)
+    other = view.lines[0].model_copy(update={"line_no": 2} | dict.fromkeys(happened, Decimal(1)))
+    await stage.deal(view.model_copy(update={"lines": (*view.lines, other)}))
+    page = (await (await browser("rita")).get(f"/cases/usmf/{quote}")).text
+    for name in ("cancelled", "returned", "credited"):
+        assert (f'<th class="num">{name.capitalize()}</th>' in page) is (name in happened)
+    assert '<th class="num">Ordered</th>' in page
+
+
 async def test_a_command_the_person_may_not_give_is_neither_offered_nor_taken(browser: Browser, stage: Stage) -> None:
-    handle = await stage.case(scenes.parked("PAGE-8"))
+    handle = await stage.deal(scenes.parked("PAGE-8"))
     otto, mona = await browser("otto"), await browser("mona")
     action = "/cases/usmf/PAGE-8/commands/retry"
     offered = (await otto.get("/cases/usmf/PAGE-8")).text
@@ -243,8 +295,8 @@ async def test_a_command_the_person_may_not_give_is_neither_offered_nor_taken(br
 async def test_what_nobody_could_answer_yet_is_said_to_be_recorded(
     browser: Browser, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.deals.OUTCOME_PATIENCE_SECONDS", 0.3)
-    handle = await stage.case(scenes.parked("PAGE-12"))
+    monkeypatch.setattr("runs.outcomes.PATIENCE_SECONDS", 0.3)
+    handle = await stage.deal(scenes.parked("PAGE-12"))
     otto = await browser("otto")
     action = "/cases/usmf/PAGE-12/commands/retry"
     form = form_of((await otto.get("/cases/usmf/PAGE-12")).text, action)
@@ -254,8 +306,8 @@ async def test_what_nobody_could_answer_yet_is_said_to_be_recorded(
 
 
 async def test_parked_deals_are_in_the_inbox_of_operations(browser: Browser, stage: Stage) -> None:
-    await stage.case(scenes.parked("PAGE-9"))
-    assert "RefusedByFinance" in (await (await browser("otto")).get("/")).text
+    await stage.deal(scenes.parked("PAGE-9"))
+    assert "Refused by the system" in (await (await browser("otto")).get("/")).text
     assert "PAGE-9" not in (await (await browser("mona")).get("/")).text
 
 
@@ -264,26 +316,26 @@ async def test_parked_deals_are_in_the_inbox_of_operations(browser: Browser, sta
 )
 async def test_a_deal_that_has_ended_says_how(browser: Browser, stage: Stage, ending: Ending, title: str) -> None:
     quote = f"PAGE-{ending}"
-    await stage.case(scenes.shipping(quote).model_copy(update={"ending": ending}))
+    await stage.deal(scenes.shipping(quote).model_copy(update={"ending": ending}))
     page = (await (await browser("rita")).get(f"/cases/usmf/{quote}")).text
     assert title in page and "What you can do" not in page
     assert page.count('class="done"') == (7 if ending is Ending.CLOSED else 5)
 
 
 async def test_the_list_of_deals_filters_by_its_address(browser: Browser, stage: Stage) -> None:
-    await stage.case(scenes.case("ROW-1"))
-    await stage.case(scenes.held("ROW-2"))
+    await stage.deal(scenes.deal("ROW-1"))
+    await stage.deal(scenes.held("ROW-2"))
     rita = await browser("rita")
     page = (await rita.get("/cases?quote=ROW-&waiting_for=credit")).text
     assert ">ROW-2<" in page and ">ROW-1<" not in page and "4,500.00" in page
     empty = (await rita.get("/cases?quote=ROW-X")).text
-    assert "No deal fits these filters" in empty
+    assert "No deals match" in empty
     wrong = await rita.get("/cases?stage=moon")
     assert wrong.status_code == 400 and "stage" in wrong.text
 
 
 async def test_who_has_no_role_here_sees_nothing(browser: Browser, stage: Stage) -> None:
-    await stage.case(scenes.case("PAGE-10"))
+    await stage.deal(scenes.deal("PAGE-10"))
     nemo, greta = await browser("nemo"), await browser("greta")
     assert (await nemo.get("/")).status_code == 200
     for client, path in ((nemo, "/cases"), (nemo, "/cases/usmf/PAGE-10"), (greta, "/cases/usmf/PAGE-10")):
@@ -305,7 +357,7 @@ async def test_signing_out_ends_the_session_here_and_at_entra(browser: Browser, 
 
 async def test_no_page_needs_another_host_or_inline_code(browser: Browser, stage: Stage) -> None:
     REVIEWED["PAGE-11"] = ()
-    await stage.case(scenes.shipping("PAGE-11"))
+    await stage.deal(scenes.shipping("PAGE-11"))
     await stage.approval(scenes.request("PAGE-11"))
     mona = await browser("mona")
     for path in ("/", "/cases", "/cases/usmf/PAGE-11", "/approvals/usmf/PAGE-11/1", "/nowhere"):
@@ -322,7 +374,7 @@ async def test_an_error_is_a_page_for_people(browser: Browser) -> None:
     mona = await browser("mona")
     for path, status in (("/nowhere", 404), ("/cases/usmf/NONE", 404), ("/approvals/usmf/NONE/1", 404)):
         answer = await mona.get(path)
-        assert answer.status_code == status and "<h1>Nothing is here</h1>" in answer.text
+        assert answer.status_code == status and "<h1>Page not found</h1>" in answer.text
 
 
 async def test_with_temporal_down_a_page_says_so_and_offers_to_try_again(
@@ -373,7 +425,7 @@ def test_a_timeline_shows_what_a_step_changed() -> None:
 
 def test_how_far_off_a_moment_is() -> None:
     now = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
-    assert words.distance(now + timedelta(hours=3), now) == "in 3 h"
-    assert words.distance(now - timedelta(days=3), now) == "overdue by 3 d"
-    assert words.ago(now - timedelta(minutes=4), now) == "4 min ago"
+    assert words.distance(now + timedelta(hours=3), now) == "in 3 hours"
+    assert words.distance(now - timedelta(days=3), now) == "overdue by 3 days"
+    assert words.ago(now - timedelta(minutes=4), now) == "4 minutes ago"
     assert words.ago(now, now) == "just now"

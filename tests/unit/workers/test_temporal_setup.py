@@ -11,7 +11,7 @@ from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 
 from demo.processes import ChildProcess, free_ports
 from demo.temporal_server import dev_server_command, wait_ready
-from runs.names import ATTRIBUTES
+from runs.attributes import DEADLINE
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, require_attributes
 
@@ -36,9 +36,9 @@ async def test_every_search_attribute_is_registered_and_a_missing_one_stops_the_
     await require_attributes(client)
 
     await client.operator_service.remove_search_attributes(
-        RemoveSearchAttributesRequest(namespace="default", search_attributes=["Q2CDeadline"])
+        RemoveSearchAttributesRequest(namespace="default", search_attributes=[DEADLINE.name])
     )
-    assert await missing_attributes(client) == {"Q2CDeadline": ATTRIBUTES["Q2CDeadline"]}
+    assert await missing_attributes(client) == {DEADLINE.name: DEADLINE.kind}
     with pytest.raises(TemporalUnusable, match="search-attribute create .* --name Q2CDeadline --type Datetime"):
         await require_attributes(client)
 

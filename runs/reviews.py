@@ -6,11 +6,10 @@ shows the totals the request was made with.
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections import OrderedDict
 from datetime import timedelta
 
+from cachetools import TTLCache
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
@@ -41,7 +40,7 @@ class Reviews:
     def __init__(self, client: Client) -> None:
         """Read through a connected client."""
         self._client = client
-        self._kept: OrderedDict[tuple[str, str, int], tuple[float, ReviewLines]] = OrderedDict()
+        self._kept: TTLCache[tuple[str, str, int], ReviewLines] = TTLCache(_KEPT, _KEPT_SECONDS)
 
     async def lines(self, request: ApprovalRequest, offset: int = 0) -> Review:
         """A page of the lines a request is about.
@@ -55,17 +54,15 @@ class Reviews:
         """
         key = (request.quote_id, request.snapshot_hash, offset)
         kept = self._kept.get(key)
-        if kept and time.monotonic() - kept[0] < _KEPT_SECONDS:
-            return _review(kept[1], request)
+        if kept:
+            return _review(kept, request)
         try:
             lines = await answer(self._read(request, offset), PATIENCE_SECONDS)
         except NoAnswer:
-            return Review(missing="Dynamics 365 did not answer within ten seconds.")
+            return Review(missing="Dynamics 365 did not respond within ten seconds.")
         except (WorkflowFailureError, RPCError) as error:
-            return Review(missing=f"The lines could not be read: {error.__cause__ or error}")
-        self._kept[key] = (time.monotonic(), lines)
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            return Review(missing=f"The lines could not be read: {_reason(error)}.")
+        self._kept[key] = lines
         return _review(lines, request)
 
     async def _read(self, request: ApprovalRequest, offset: int) -> ReviewLines:
@@ -92,3 +89,10 @@ class Reviews:
 
 def _review(lines: ReviewLines, request: ApprovalRequest) -> Review:
     return Review(lines=lines, changed=lines.snapshot_hash != request.snapshot_hash)
+
+
+def _reason(error: BaseException) -> str:
+    """What failed first: the errors around it only say that something did."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).rstrip(".")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime, timedelta
-from urllib.parse import quote as quoted
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -17,47 +16,52 @@ from domain.approvals import ApprovalStatus
 from domain.credit_facts import CreditStatus
 from domain.messages import CommandName, Outcome, may_give
 from domain.people import Person
-from domain.views import STAGES, DealView, Ending, Stage, WaitingFor
+from domain.refusals import Refusal
+from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
 from runs import names
-from runs.calls import NoAnswer
+from runs.calls import RunError
+from runs.deals import Deals
+from runs.search import STATUSES, DealFilter, Search
 from web.access import check_readable, readable
+from web.addresses import DEAL, Approval, Deal
 from web.api.bodies import DealsQuery
-from web.commands import COMMAND_ARGS, command_name, parsed
-from web.deals import Deals
+from web.commands import COMMAND_ARGS, command_name, parsed, said
+from web.decisions import Decisions
 from web.pages.site import Site
-from web.problems import REFUSALS, Problem, recorded, refused, unavailable
+from web.problems import Problem, of_run
 from web.session import Session
-from web.visibility import STATUSES, DealFilter, Visibility
 
 _ROWS = 50
-_RELEASE_DAYS = 5
+_QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
+_RARE = ("cancelled", "returned", "credited")
 
 
-class Cases:
+class DealPages:
     """The pages under /cases."""
 
-    def __init__(self, site: Site, deals: Deals, visibility: Visibility) -> None:
-        """Show what the lists and the deals say."""
+    def __init__(self, site: Site, deals: Deals, search: Search, decisions: Decisions) -> None:
+        """Show what the lists and the deals say, pass on what people command."""
         self._site = site
         self._deals = deals
-        self._visibility = visibility
+        self._search = search
+        self._decisions = decisions
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
         return [
             Route("/cases", self._site.page(self.list), methods=["GET"]),
-            Route("/cases/{company}/{quote}", self._site.page(self.show), methods=["GET"]),
-            Route("/cases/{company}/{quote}/commands/{name}", self._site.form(self.command), methods=["POST"]),
+            Route(f"{DEAL}/commands/{{name}}", self._site.form(self.command), methods=["POST"]),
+            Route(DEAL, self._site.page(self.show), methods=["GET"]),
         ]
 
     async def list(self, request: Request, session: Session) -> Response:
-        """Deals by what they wait for; every filter is in the address, so that a list can be sent to somebody."""
+        """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
         given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = readable(session.identity)
         wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
         page, counts = await asyncio.gather(
-            self._visibility.cases(wanted, limit=query.limit, cursor=query.cursor), self._visibility.counts(companies)
+            self._search.deals(wanted, limit=query.limit, cursor=query.cursor), self._search.counts(companies)
         )
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
@@ -71,76 +75,65 @@ class Cases:
             "companies": companies,
             "next": f"/cases?{urlencode({**filters, 'cursor': page.next_cursor})}" if page.next_cursor else "",
         }
-        return await self._site.render("cases.html", session, context)
+        return await self._site.render("deals.html", session, context)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One deal."""
-        said = request.query_params.get("said", "")
-        outcome = None
-        if said:
-            outcome = await self._deals.known_outcome(names.deal_id(*_address(request)), said)
-        return await self._deal_page(request, session, outcome, unknown=bool(said) and outcome is None)
+        deal = Deal.asked(request)
+        message_id = request.query_params.get("said", "")
+        outcome = await self._deals.outcome(deal.company, deal.quote, message_id) if message_id else None
+        return await self._deal_page(deal, session, outcome, unknown=bool(message_id) and outcome is None)
 
     async def command(self, request: Request, session: Session, form: FormData) -> Response:
         """Give the deal a command; what was wrong or refused is shown on its page."""
-        company, quote = _address(request)
+        deal = Deal.asked(request)
         name = command_name(request.path_params["name"])
-        model = COMMAND_ARGS[name]
-        person = session.identity
+        fields = COMMAND_ARGS[name].model_fields
+        typed = {field: text for field in fields if (text := str(form.get(field, "")).strip())}
         try:
-            given = {
-                field: str(form[field]).strip() for field in model.model_fields if str(form.get(field, "")).strip()
-            }
-            args = parsed(model, given)
-            if not may_give(person, name, company):
-                raise Problem(403, "NO_AUTHORITY", REFUSALS["NO_AUTHORITY"])
+            args = parsed(COMMAND_ARGS[name], typed)
             message_id = _message_id(form)
-            outcome = await self._deals.command(company, quote, person, message_id, name, args.model_dump(mode="json"))
-            if outcome is not None and not outcome.accepted:
-                raise refused(outcome.code, outcome.detail, message_id)
-        except (Problem, NoAnswer) as error:
-            problem = error if isinstance(error, Problem) else unavailable(error)
+            outcome = await self._decisions.command(deal, session.identity, message_id, name, said(args))
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
-            return await self._deal_page(request, session, None, problem=problem)
+            return await self._deal_page(deal, session, None, problem=problem, typed={name.value: typed})
         if outcome is None:
-            raise recorded(message_id)
-        return RedirectResponse(f"{_deal_path(company, quote)}?said={message_id}", 303)
+            return await self._site.recorded(session, deal.path(said=message_id))
+        return RedirectResponse(deal.path(said=message_id), 303)
 
     async def _deal_page(
         self,
-        request: Request,
+        deal: Deal,
         session: Session,
         outcome: Outcome | None,
         *,
         unknown: bool = False,
         problem: Problem | None = None,
+        typed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Response:
-        company, quote = _address(request)
-        check_readable(session.identity, company)
-        view, timeline = await asyncio.gather(self._deals.case(company, quote), self._deals.timeline(company, quote))
+        check_readable(session.identity, deal.company)
+        view, timeline = await asyncio.gather(
+            self._deals.state(deal.company, deal.quote), self._deals.timeline(deal.company, deal.quote)
+        )
         context = {
-            "case": view,
+            "deal": view,
             "timeline": timeline[::-1],
             "steps": _stepper(view),
+            "columns": _columns(view.lines),
             "commands": _commands(view, session.identity),
+            "command_path": lambda name: deal.path("commands", name),
+            "approval_path": lambda n: Approval(deal, n).path(),
             "message_id": str(uuid.uuid4()),
-            "release_until": (datetime.now(UTC) + timedelta(days=_RELEASE_DAYS)).date().isoformat(),
-            "workflow_id": names.deal_id(company, quote),
+            "typed": typed or {},
+            "workflow_id": names.deal_id(deal.company, deal.quote),
             "approval_id": names.approval_id,
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
         }
-        return await self._site.render("case.html", session, context, problem.status if problem else 200)
-
-
-def _address(request: Request) -> tuple[str, str]:
-    return request.path_params["company"].lower(), request.path_params["quote"]
-
-
-def _deal_path(company: str, quote: str) -> str:
-    return f"/cases/{quoted(company, safe='')}/{quoted(quote, safe='')}"
+        return await self._site.render("deal.html", session, context, problem.status if problem else 200)
 
 
 def _message_id(form: FormData) -> str:
@@ -152,7 +145,12 @@ def _message_id(form: FormData) -> str:
     try:
         return str(uuid.UUID(str(form.get("message_id", ""))))
     except ValueError:
-        raise Problem(400, "BAD_ARGUMENT", "The form is incomplete. Load the page again.") from None
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
+
+
+def _columns(lines: tuple[LineView, ...]) -> list[str]:
+    """The quantities worth a column: what every order has, and what happened to some line of this one."""
+    return [name for name in _QUANTITIES if name not in _RARE or any(getattr(line, name) for line in lines)]
 
 
 def _stepper(view: DealView) -> list[tuple[str, str]]:
@@ -184,7 +182,8 @@ def _commands(view: DealView, person: Person) -> list[CommandName]:
         fitting += [CommandName.RETRY, CommandName.ABORT]
         fitting += [CommandName.SKIP] if view.parked.can_skip else []
     if view.credit_status is CreditStatus.HELD:
-        fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
+        fitting += [] if person.is_same(view.owner) else [CommandName.CREDIT_RELEASE]
+        fitting += [CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)
     if view.order_status in ("", "none"):

@@ -15,6 +15,7 @@ from domain.approvals import (
     Reason,
     StepPlan,
 )
+from domain.causes import Cause
 from domain.credit_facts import CreditDecision, CreditReason, CreditStatus
 from domain.people import Person
 from domain.views import (
@@ -24,6 +25,7 @@ from domain.views import (
     Explanation,
     LineView,
     ParkedStep,
+    ReleaseDefaults,
     Stage,
     TimelineEntry,
     WaitingFor,
@@ -45,6 +47,7 @@ RITA, MONA, DIRK, CARL, OTTO = (
     person("carl", "Carl Cole"),
     person("otto", "Otto Olsen"),
 )
+SENTENCES = {"22 % > 10 %": "Discount 22 % is above the 10 % a rep may give alone"}
 HASH = "9f2c41d7a0b3e6885c1d24f7b9a06e3d" * 2
 
 
@@ -54,7 +57,7 @@ def step(number: int, level: int, role: str, asked: Person, *reasons: tuple[str,
         chain="sales",
         level=level,
         role=role,
-        reasons=tuple(Reason(rule=rule, text=text) for rule, text in reasons),
+        reasons=tuple(Reason(rule=rule, text=text, sentence=SENTENCES.get(text, "")) for rule, text in reasons),
         sla_business_hours=D(8 * level),
         on_timeout="escalate",
         candidates=(asked,),
@@ -123,7 +126,7 @@ def explanation(waiting_for: WaitingFor, text: str, unblock: str, *who: str, day
     )
 
 
-def case(quote: str = "Q-1002", **changes: object) -> DealView:
+def deal(quote: str = "Q-1002", **changes: object) -> DealView:
     """S02 while Mona has not decided."""
     content = DealView(
         company="usmf",
@@ -207,7 +210,7 @@ def timeline() -> tuple[TimelineEntry, ...]:
 
 def held(quote: str = "Q-1015") -> DealView:
     """S15: over by 500.00."""
-    return case(
+    return deal(
         quote,
         customer_account="US-002",
         customer_name="Contoso Retail Los Angeles",
@@ -232,6 +235,7 @@ def held(quote: str = "Q-1015") -> DealView:
             as_of=T0,
             policy_version="2026-11-01#3",
         ),
+        release_defaults=ReleaseDefaults(valid_days=7, deviation_pct=D("2.5"), ceiling=D("4500.00")),
         explanation=explanation(
             WaitingFor.CREDIT,
             "On credit hold: over by 500.00 (limit 10,000.00 × 90 %).",
@@ -243,7 +247,7 @@ def held(quote: str = "Q-1015") -> DealView:
 
 def parked(quote: str = "Q-1030") -> DealView:
     """An order Finance refused."""
-    return case(
+    return deal(
         quote,
         stage=Stage.ORDER,
         quote_status="accepted",
@@ -253,7 +257,7 @@ def parked(quote: str = "Q-1030") -> DealView:
         parked=ParkedStep(
             step="Create the order in Finance",
             activity="create_order",
-            cause="RefusedByFinance",
+            cause=Cause.REFUSED,
             message="Write failed for table row of type 'SalesOrderHeaderV4Entity'. Infolog: Error: Site 9 does not "
             "exist.",
             suggestion="Correct the site of the customer in Finance, then retry.",
@@ -272,7 +276,7 @@ def parked(quote: str = "Q-1030") -> DealView:
 
 def shipping(quote: str = "Q-1029") -> DealView:
     """S29: six of ten shipped and invoiced."""
-    return case(
+    return deal(
         quote,
         stage=Stage.INVOICE,
         quote_status="ordered",

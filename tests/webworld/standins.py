@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
@@ -20,7 +20,7 @@ from domain.messages import CustomerChanged, FinanceEvent, Outcome, ReviewReques
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
-from runs import names
+from runs import attributes, names
 
 
 def claims(message: SignedMessage) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class SceneStart(DealStart):
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
-class StandInCase:
+class StandInDeal:
     @workflow.init
     def __init__(self, start: SceneStart) -> None:
         self.scene = start.scene
@@ -179,8 +179,8 @@ class StandInApproval:
         asked = [p.oid for step in self.steps if step.status is StepStatus.PENDING for p in step.assignees]
         workflow.upsert_search_attributes(
             [
-                SearchAttributeKey.for_keyword_list("Q2CApprovers").value_set(asked),
-                SearchAttributeKey.for_keyword("Q2CCompany").value_set(self.request.company),
+                attributes.APPROVERS.update(asked),
+                attributes.COMPANY.update(self.request.company),
             ]
         )
 
@@ -275,7 +275,7 @@ class StandInReview:
 
 
 WORKFLOWS = [
-    StandInCase,
+    StandInDeal,
     StandInApproval,
     StandInLedger,
     StandInSalesFeed,

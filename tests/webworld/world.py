@@ -1,0 +1,192 @@
+"""A web application of the real code, before the sandbox's Entra ID and stand-in workflows on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import sysconfig
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from domain.approvals import ApprovalRequest
+from domain.views import DealView, TimelineEntry
+from runs import attributes, names, query
+from runs.attributes import Attribute
+from sandbox import tls
+from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Directory
+from sandbox.entra.directory import Person as User
+from sandbox.entra.tokens import TokenAuthority
+from sandbox.serving import HttpServer
+from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
+from web.app import create_app
+from web.config import WebConfig
+from workers.keys import ensure_decision_keys
+
+WEBHOOK_KEY = "webhook-key-of-the-test"
+EVENTS_SECRET = "events-secret-of-the-test"
+CLIENT_SECRET = "web-secret-of-the-test"
+USERS = (
+    User("rita", "Rita Reyes", ("sales_rep.usmf",)),
+    User("mona", "Mona Meyer", ("sales_manager.usmf",)),
+    User("dirk", "Dirk Dorn", ("sales_director.usmf",)),
+    User("carl", "Carl Cole", ("credit_manager.usmf",)),
+    User("otto", "Otto Olsen", ("ops",)),
+    User("greta", "Greta Gross", ("sales_manager.demf",)),
+    User("nemo", "Nemo Nobody", ()),
+)
+
+
+class Tenant:
+    """The sandbox's Entra ID, and tokens from it without asking."""
+
+    def __init__(self, server: HttpServer, authority: TokenAuthority, directory: Directory, ca_file: Path) -> None:
+        self.url = f"{server.origin}/{TENANT_ID}"
+        self.authority = authority
+        self.directory = directory
+        self.ca_file = ca_file
+
+    def token(self, name: str, **claims: object) -> str:
+        user = self.directory.people[name]
+        content: dict[str, Any] = {
+            "name": user.display_name,
+            "preferred_username": user.upn,
+            "roles": list(user.roles),
+            "scp": "access_as_user",
+        }
+        return self.authority.issue(WEB_CLIENT_ID, object_id=user.oid, version="2.0", claims={**content, **claims})
+
+    def bearer(self, name: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(name)}"}
+
+
+@pytest.fixture(scope="session")
+async def tenant(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tenant]:
+    files = tls.prepare(tmp_path_factory.mktemp("entra"), "127.0.0.1")
+    server = HttpServer("entra", "127.0.0.1", 0, files)
+    authority = TokenAuthority(server.origin, TENANT_ID)
+    directory = Directory()
+    directory.replace_people(USERS)
+    directory.applications = {WEB_CLIENT_ID: Application(WEB_CLIENT_ID, "Approvals", CLIENT_SECRET)}
+    await server.start(build_app(EntraId(authority, directory, ())))
+    yield Tenant(server, authority, directory, files.ca_file)
+    await server.stop()
+
+
+async def dev_server() -> WorkflowEnvironment:
+    """A development server of Temporal with the product's search attributes."""
+    return await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
+        search_attributes=[attribute.key for attribute in attributes.ATTRIBUTES],
+        data_converter=pydantic_data_converter,
+        dev_server_log_level="never",
+    )
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    async with await dev_server() as environment:
+        worker = Worker(
+            environment.client,
+            task_queue=names.DEAL_QUEUE,
+            workflows=WORKFLOWS,
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+        async with worker:
+            yield environment.client
+
+
+@pytest.fixture(scope="session")
+def config(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> WebConfig:
+    keys = tmp_path_factory.mktemp("keys")
+    ensure_decision_keys(keys / "private.json", keys / "public.json")
+    return WebConfig(
+        public_url="http://localhost:8000",
+        entra_authority=tenant.url,
+        ca_file=tenant.ca_file,
+        client_id=WEB_CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        session_secret="session-secret-of-the-test",
+        dataverse_webhook_key=WEBHOOK_KEY,
+        finance_events_secret=EVENTS_SECRET,
+        decision_private_key_file=keys / "private.json",
+        temporal_ui="http://localhost:8233",
+        companies={"USMF": "usmf", "DEMF": "demf"},
+    )
+
+
+@pytest.fixture(scope="session")
+def app(config: WebConfig, temporal: Client) -> Starlette:
+    return create_app(config, temporal)
+
+
+@pytest.fixture
+async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+        yield client
+
+
+class Stage:
+    """Puts stand-in deals and requests on stage and waits until the lists show them."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def deal(self, view: DealView, timeline: tuple[TimelineEntry, ...] = ()) -> WorkflowHandle[Any, Any]:
+        values: dict[Attribute[Any], Any] = {
+            attributes.STAGE: view.stage.value,
+            attributes.WAITING_FOR: view.explanation.waiting_for.value,
+            attributes.COMPANY: view.company,
+            attributes.CUSTOMER: view.customer_account,
+            attributes.QUOTE: view.quote_number,
+            attributes.ORDER: view.order_number or None,
+            attributes.ERROR: view.parked.cause if view.parked else None,
+            attributes.DEADLINE: view.explanation.deadline,
+            attributes.AMOUNT: view.total,
+        }
+        scene = Scene(view=view, timeline=timeline)
+        handle = await self.client.start_workflow(
+            names.QUOTE_TO_CASH,
+            SceneStart(
+                company=view.company,
+                quote_number=view.quote_number,
+                quote_id=view.quote_id,
+                revision=view.revision,
+                scene=scene,
+            ),
+            id=names.deal_id(view.company, view.quote_number),
+            task_queue=names.DEAL_QUEUE,
+            search_attributes=attributes.typed({a: value for a, value in values.items() if value is not None}),
+        )
+        await until(lambda: self._listed(query.equals(attributes.QUOTE, view.quote_number)))
+        return handle
+
+    async def approval(self, request: ApprovalRequest) -> WorkflowHandle[Any, Any]:
+        workflow_id = names.approval_id(request.company, request.quote_number, request.n)
+        handle = await self.client.start_workflow(names.APPROVAL, request, id=workflow_id, task_queue=names.DEAL_QUEUE)
+        await until(lambda: self._listed(f"WorkflowId = '{workflow_id}' AND {attributes.APPROVERS.name} IS NOT NULL"))
+        return handle
+
+    async def _listed(self, query: str) -> bool:
+        return (await self.client.count_workflows(query)).count > 0
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Wait until something is so; fail where it is not in time."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def stage(temporal: Client) -> Stage:
+    return Stage(temporal)

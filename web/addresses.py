@@ -1,0 +1,121 @@
+"""Addresses of deals and requests: how a quote number with any sign becomes part of one, and is read from it.
+
+A quote number stands percent-encoded in its place, and may itself hold slashes, so it is matched as far as it goes and
+everything else by what surrounds it. Only ``.`` and ``..`` have no form that survives a browser, which takes them for
+a way up: they go into the query as ``quote``, with ``_`` in their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote as encoded
+from urllib.parse import urlencode
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+
+from domain.refusals import Refusal
+from web.problems import Problem
+
+DEAL: Final = "/cases/{company}/{quote:quote}"
+APPROVAL: Final = "/approvals/{company}/{quote:quote}/{n:nth}"
+COMPANY_LENGTH: Final = 10
+QUOTE_LENGTH: Final = 100
+"""Longest quote number that Dataverse allows (Microsoft Learn: quote.quotenumber)."""
+_ELSEWHERE: Final = "_"
+_NO_PLACE: Final = (".", "..")
+
+
+class _QuoteNumber(Convertor[str]):
+    """Any text, slashes and line breaks included."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return encoded(value, safe="")
+
+
+class _Nth(Convertor[int]):
+    """A number from 1 on, small enough to be one of ours."""
+
+    regex = "[1-9][0-9]{0,5}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("quote", _QuoteNumber())
+register_url_convertor("nth", _Nth())
+
+
+@dataclass(frozen=True)
+class Deal:
+    """Which deal an address is of."""
+
+    company: str
+    quote: str
+
+    @classmethod
+    def of(cls, company: str, quote: str, elsewhere: str = "") -> Deal:
+        """The deal of an address.
+
+        Args:
+            company: legal entity, in any case.
+            quote: what stands in the place of the quote number.
+            elsewhere: the quote number in the query; empty where it stands in its place.
+
+        Raises:
+            Problem: 404, no deal can have this company or number.
+        """
+        number = elsewhere or quote
+        if not 0 < len(company) <= COMPANY_LENGTH or len(number) > QUOTE_LENGTH:
+            raise Problem(Refusal.NOT_FOUND, f"Deal {number[:QUOTE_LENGTH]} not found.")
+        return cls(company.lower(), number)
+
+    @classmethod
+    def asked(cls, request: Request) -> Deal:
+        """The deal of a page's address. Raises as ``of``."""
+        path = request.path_params
+        return cls.of(path["company"], path["quote"], request.query_params.get("quote", ""))
+
+    def path(self, *more: str, said: str = "") -> str:
+        """The address of its page, or of what stands below it."""
+        return _path("cases", self, *more, said=said)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Which request for approval an address is of."""
+
+    deal: Deal
+    n: int
+
+    @classmethod
+    def asked(cls, request: Request) -> Approval:
+        """The request of a page's address.
+
+        Raises:
+            Problem: 404, there can be none.
+        """
+        return cls(Deal.asked(request), request.path_params["n"])
+
+    def path(self, *more: str, said: str = "", first_line: int | None = None) -> str:
+        """The address of its page, or of what stands below it; ``first_line`` of the page of lines shown."""
+        query = {} if first_line is None else {"from": str(first_line)}
+        return _path("approvals", self.deal, str(self.n), *more, said=said, **query)
+
+
+def _path(room: str, deal: Deal, *more: str, **query: str) -> str:
+    no_place = deal.quote in _NO_PLACE
+    parts = (room, deal.company, _ELSEWHERE if no_place else deal.quote, *more)
+    path = "".join(f"/{encoded(part, safe='')}" for part in parts)
+    asked = {"quote": deal.quote if no_place else "", **query}
+    given = urlencode({name: value for name, value in asked.items() if value})
+    return f"{path}?{given}" if given else path
