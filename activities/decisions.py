@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from joserfc import jws
@@ -12,8 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from temporalio import activity
 
-from activities.signatures import DecisionActivities, Proof
-from domain.messages import VerifiedMessage
+from activities.signatures import DecisionActivities, Proofs, Verified
+from domain.messages import SignedMessage, VerifiedMessage
 from domain.people import Person
 
 ISSUER = "q2c-web"
@@ -28,19 +29,25 @@ class DecisionVerifier(DecisionActivities):
         """Believe signatures of ``keys`` (Ed25519), found by their ``kid``."""
         self._keys = keys
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: Proof) -> VerifiedMessage:
-        """What the message says; ``refused`` is set where its proof does not hold.
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: Proofs) -> Verified:
+        """What each message says; ``refused`` is set where its proof does not hold.
 
         A message lives for a day, so that one that was stored while no worker ran still counts. It can be replayed
         meanwhile to no effect: it holds for one workflow and one message id only.
         """
-        message = proof.message
+        return Verified(said=tuple(self._verified(message, proofs.audiences) for message in proofs.messages))
+
+    def _verified(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
+        """One message; whatever it holds, it harms none of the others."""
         try:
-            claims = self._claims(message.token)
-        except (JoseError, ValueError, KeyError) as error:
-            return _refused(message.message_id, f"the signature does not hold: {error}")
-        problem = _problem(claims, message.message_id, proof.audiences)
+            return self._said(message, audiences)
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            return _refused(message.message_id, f"the signature does not hold: {error}"[:500])
+
+    def _said(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
+        claims = self._claims(message.token)
+        problem = _problem(claims, message.message_id, audiences)
         if problem:
             return _refused(message.message_id, problem)
         act = claims["act"]
@@ -51,6 +58,7 @@ class DecisionVerifier(DecisionActivities):
             ),
             name=str(act["name"]),
             args=dict(act.get("args") or {}),
+            signed_at=datetime.fromtimestamp(claims["iat"], UTC),
         )
 
     def _claims(self, token: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from activities import signatures as ask_for
 from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
-from activities.snapshots import STATES, SalesQuotes, company_of, differences
+from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessment import DealPolicy, OrderReadiness, PriceDrift, Problem, QuoteAssessment, ReviewLines
 from domain.authority import NoApprover
 from domain.calendar import end_of_day, local_date
@@ -84,7 +84,9 @@ class FinanceWork(FinanceActivities):
                 read = await self._finance.read_credit(
                     snapshot.company, snapshot.customer_account, items=items, currency=snapshot.currency
                 )
-            return self._assess(ask.quote, snapshot, read, today)
+            found = self._assess(ask.quote, snapshot, read, today)
+            won_at = accepted_at(quote) if quote.state is sales.QuoteState.WON else None
+            return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at})
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: ask_for.PrepareOrder) -> OrderReadiness:
@@ -114,7 +116,7 @@ class FinanceWork(FinanceActivities):
             return OrderReadiness(
                 snapshot_hash=content,
                 state=snapshot.state,
-                accepted_at=quote.closed_on or (quote.orders[0].created_on if quote.orders else None),
+                accepted_at=accepted_at(quote),
                 total=snapshot.total,
                 credit=facts,
                 price_hash=price_hash(prices),
@@ -335,10 +337,12 @@ class FinanceWork(FinanceActivities):
 
 
 def _stale(quote: sales.Quote, ref: ask_for.QuoteRef, company: str | None) -> str:
-    """Why a quote is not to be assessed any more; empty when it is a draft that asks for approval."""
-    if quote.state is not sales.QuoteState.DRAFT:
-        return f"the quote is {STATES[quote.state]}, not a draft"
-    if quote.approval not in (sales.ApprovalChoice.REQUESTED, sales.ApprovalChoice.PENDING):
+    """Why a quote is not to be assessed any more; empty when it asks for approval, or went on without it."""
+    if quote.state is sales.QuoteState.CLOSED:
+        return "the quote is closed"
+    # One that went on in Sales meanwhile is assessed all the same: won without approval, it is somebody's business.
+    asks = quote.approval in (sales.ApprovalChoice.REQUESTED, sales.ApprovalChoice.PENDING)
+    if quote.state is sales.QuoteState.DRAFT and not asks:
         return "the request for approval was taken back"
     if company != ref.company:
         return f"the quote belongs to {company or 'a business unit without legal entity'} now"

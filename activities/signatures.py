@@ -16,7 +16,7 @@ from decimal import Decimal
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import OrderReadiness, QuoteAssessment, ReviewLines
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, ReviewLines
 from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
@@ -43,6 +43,12 @@ class AssessQuote(Record):
 
     quote: QuoteRef
     deal_id: str
+
+
+class ReadQuote(Record):
+    """Look where a quote stands in Sales."""
+
+    quote: QuoteRef
 
 
 class MarkQuote(Record):
@@ -225,6 +231,11 @@ class SalesActivities:
         """Write approval and credit status of a quote. Never creates a quote."""
         raise NotImplementedError
 
+    @activity.defn(name="read_quote")
+    async def read_quote(self, ask: ReadQuote) -> QuoteInSales:
+        """Read where a quote stands; one that was deleted is gone."""
+        raise NotImplementedError
+
     @activity.defn(name="close_quote")
     async def close_quote(self, close: CloseQuote) -> Nothing:
         """Close an open quote; a quote already closed is left as it is."""
@@ -297,19 +308,25 @@ class CreditActivities:
         raise NotImplementedError
 
 
-class Proof(Record):
-    """A signed message and the ids of the workflows it may have been signed for."""
+class Proofs(Record):
+    """Signed messages and the ids of the workflows they may have been signed for."""
 
-    message: SignedMessage
+    messages: tuple[SignedMessage, ...]
     audiences: tuple[str, ...]
+
+
+class Verified(Record):
+    """What the messages say, in the order asked."""
+
+    said: tuple[VerifiedMessage, ...]
 
 
 class DecisionActivities:
     """Proof of who said what (local activity)."""
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: Proof) -> VerifiedMessage:
-        """Check signature, audience and expiry of a signed message."""
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: Proofs) -> Verified:
+        """Check signature, audience and expiry of each message."""
         raise NotImplementedError
 
 

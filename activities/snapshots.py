@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from domain.money import is_money, round_money
@@ -29,7 +31,7 @@ ORDERS_KEPT = 10_000
 
 _FREE_GOODS = re.compile(r"^\s*free goods\s*:\s*(?P<reason>\S.*)$", re.IGNORECASE | re.MULTILINE)
 
-STATES: Mapping[sales.QuoteState, str] = {
+STATES: Mapping[sales.QuoteState, Literal["draft", "active", "won", "closed"]] = {
     sales.QuoteState.DRAFT: "draft",
     sales.QuoteState.ACTIVE: "active",
     sales.QuoteState.WON: "won",
@@ -83,6 +85,11 @@ class SalesQuotes:
         while self._lines > LINES_KEPT and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
             self._lines -= len(dropped.lines)
+
+
+def accepted_at(quote: sales.Quote) -> datetime | None:
+    """When a quote was won, UTC; None where Sales does not say."""
+    return quote.closed_on or (quote.orders[0].created_on if quote.orders else None)
 
 
 def company_of(quote: sales.Quote, policy: Policy) -> str | None:

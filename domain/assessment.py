@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,7 +40,9 @@ class QuoteAssessment(QuoteHeader):
     """A submitted quote, read from Sales, compared with Finance and the policy."""
 
     problems: tuple[Problem, ...] = Field((), description="Not empty: the quote goes back to the rep")
-    stale: str = Field("", description="Not empty: the quote is not a draft asking for approval any more, and why")
+    stale: str = Field("", description="Not empty: nobody asks for approval of the quote any more, and why")
+    state: str = Field("draft", description="draft, active or won: the quote in Sales when it was read")
+    accepted_at: datetime | None = Field(None, description="UTC, where it was won when it was read")
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
@@ -49,6 +52,13 @@ class QuoteAssessment(QuoteHeader):
     plan: ApprovalPlan | None = None
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
+
+
+class QuoteInSales(Record):
+    """Where a quote stands in Sales, read at one moment."""
+
+    state: Literal["draft", "active", "won", "closed", "gone"] = Field(description="gone: it was deleted")
+    accepted_at: datetime | None = Field(None, description="UTC, where it is won")
 
 
 class PriceDrift(Record):

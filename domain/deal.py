@@ -11,9 +11,9 @@ from typing import assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
-from domain.facts import CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
+from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
 from domain.refusals import Refusal
-from domain.rules import credit, delivery, order, quote, step
+from domain.rules import closing, credit, delivery, order, quote, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -57,10 +57,14 @@ def apply(state: DealState, event: Event) -> Transition:
     return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
 
 
+_AFTER_THE_END = facts.ApprovalEnded | facts.ApprovalLost | ClosingFact | StepFact
+"""What may still happen when a deal has ended: its request ends, and it is cleaned up after."""
+
+
 def _follow(state: DealState, fact: Fact) -> Change:
     if isinstance(fact, facts.Refused):
         raise Refused(fact.code, f"{fact.what}: {fact.detail}" if fact.detail else fact.what)
-    if not state.running and not isinstance(fact, facts.ApprovalEnded | StepFact):
+    if not state.running and not isinstance(fact, _AFTER_THE_END):
         raise Refused(Refusal.TERMINAL, f"the deal has ended ({state.ending})")
     if isinstance(fact, QuoteFact):
         return quote.follow(state, fact)
@@ -70,6 +74,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return order.follow(state, fact)
     if isinstance(fact, DeliveryFact):
         return delivery.follow(state, fact)
+    if isinstance(fact, ClosingFact):
+        return closing.follow(state, fact)
     if isinstance(fact, StepFact):
         return step.follow(state, fact)
     assert_never(fact)

@@ -54,7 +54,7 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
         since = f"{state.outage.since:%H:%M} UTC"
         text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
-        return system, text, f"Goes on by itself when {state.outage.system} answers", ()
+        return system, text, f"Resumes automatically when {state.outage.system} responds", ()
     if not state.running:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
@@ -71,6 +71,8 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
         asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
         text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
+        if state.accepted:
+            text = f"Won in Sales before it was approved, nothing is ordered. {text}"
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
     if state.quote is QuoteStatus.SENT:
         return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner

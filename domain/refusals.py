@@ -259,6 +259,24 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "The quote was accepted after it had expired; nothing is ordered. Revise the quote and submit it.",
     )
+    WON_IN_SALES = (
+        "WON_IN_SALES",
+        409,
+        FixedBy.REP,
+        "The deal ended here, but the quote is won in Sales. Cancel its order there.",
+    )
+    ORDER_IN_FINANCE = (
+        "ORDER_IN_FINANCE",
+        409,
+        FixedBy.OPERATOR,
+        "The deal ended, but its order may be in Finance. Look for it there, and cancel it.",
+    )
+    SALES_NOT_TOLD = (
+        "SALES_NOT_TOLD",
+        409,
+        FixedBy.OPERATOR,
+        "Sales does not show how the deal ended. Correct the quote there.",
+    )
     BELOW_SHIPPED = (
         "BELOW_SHIPPED",
         409,

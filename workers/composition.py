@@ -53,9 +53,10 @@ def compose(settings: Settings, client: Client) -> Work:
     decisions = DecisionVerifier(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
-        deal_activities=[credit.reserve_credit, decisions.verify_message],
+        deal_activities=[credit.reserve_credit, decisions.verify_messages],
         dataverse_activities=[
             sales.mark_quote,
+            sales.read_quote,
             sales.close_quote,
             sales.record_order,
             sales.record_shipment,

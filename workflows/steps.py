@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from domain.causes import Cause
@@ -25,6 +26,20 @@ RETRY = RetryPolicy(
     maximum_attempts=ATTEMPTS,
 )
 START_TO_CLOSE = timedelta(seconds=45)
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long to wait before a system is tried again that did not answer six times in a row."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often an activity is tried, and how long each try may take."""
+
+    retry: RetryPolicy
+    start_to_close: timedelta
+
+
+USUAL = Patience(RETRY, START_TO_CLOSE)
+ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
 
 URGENT = Priority(priority_key=1)
 NORMAL = Priority(priority_key=3)
@@ -43,6 +58,8 @@ def cause_of(error: ActivityError) -> tuple[Cause, str]:
         return known, message[:LONGEST_MESSAGE]
     if isinstance(cause, TimeoutError):
         return Cause.TIMEOUT, "no answer in time"
+    if isinstance(cause, CancelledError):
+        return Cause.TRANSIENT, "the try was interrupted"
     return Cause.UNEXPECTED, f"{type(cause).__name__}: {cause}"[:LONGEST_MESSAGE]
 
 
@@ -53,17 +70,30 @@ def begin(
     queue: str,
     summary: str,
     priority: Priority = NORMAL,
+    patience: Patience = USUAL,
+    wait_when_cancelled: bool = True,
 ) -> ActivityHandle[Result]:
-    """Start one activity with the retries every step has; awaiting it raises ActivityError where it failed for good."""
+    """Start one activity; awaiting it raises ActivityError where it failed for good.
+
+    Args:
+        activity: what is to be done.
+        argument: what it is told.
+        queue: task queue of the system it concerns.
+        summary: what is attempted, in words.
+        priority: its place in the queue.
+        patience: how often, and how long.
+        wait_when_cancelled: whether a try that is under way is waited for when the activity is cancelled.
+    """
+    cancellation = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     return workflow.start_activity_method(
         activity,
         argument,
         task_queue=queue,
-        start_to_close_timeout=START_TO_CLOSE,
-        retry_policy=RETRY,
+        start_to_close_timeout=patience.start_to_close,
+        retry_policy=patience.retry,
         summary=summary,
         priority=priority,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        cancellation_type=cancellation if wait_when_cancelled else ActivityCancellationType.TRY_CANCEL,
     )
 
 

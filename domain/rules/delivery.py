@@ -62,7 +62,7 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
     return Change(
-        replace(after, billing_read=max(state.billing_read, fact.covers)),
+        replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at),
         f"Finance: {len(invoices)} invoice{plural} of {_money(state, total)}, {_money(state, open_amount)} open",
     )
 

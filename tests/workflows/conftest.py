@@ -26,7 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
-from domain.assessment import OrderReadiness, QuoteAssessment
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_ledger import CreditAnswer
 from domain.deal_start import DealStart
@@ -85,6 +85,12 @@ class World:
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
     credit_passes: bool = True
     content: str = "hash-1"
+    in_sales: QuoteInSales = field(default_factory=lambda: QuoteInSales(state="draft"))
+    """The quote as Sales shows it where it is only looked at."""
+    readiness: str = "won"
+    """The quote as Sales shows it just before the order."""
+    assessed: dict[str, Any] = field(default_factory=dict)
+    """What the assessment says otherwise than usual."""
     fail: dict[str, list[ApplicationError]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
@@ -156,7 +162,7 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="assess_quote")
     async def assess_quote(self, ask: s.AssessQuote) -> QuoteAssessment:
         self.world.ask("assess_quote", ask)
-        return QuoteAssessment(
+        usual = QuoteAssessment(
             company="usmf",
             quote_number=ask.quote.quote_number,
             quote_id=ask.quote.quote_id,
@@ -175,13 +181,14 @@ class ScriptedFinance(s.FinanceActivities):
             expires_at=self.world.expires_at,
             plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
         )
+        return usual.model_copy(update=self.world.assessed)
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: s.PrepareOrder) -> OrderReadiness:
         self.world.ask("prepare_order", ask)
         return OrderReadiness(
             snapshot_hash=self.world.content,
-            state="won",
+            state=self.world.readiness,
             total=Decimal(1_045),
             credit=self.world.facts(),
             price_hash="p",
@@ -212,6 +219,11 @@ class ScriptedSales(s.SalesActivities):
     async def mark_quote(self, mark: s.MarkQuote) -> s.Nothing:
         self.world.ask("mark_quote", mark)
         return s.Nothing()
+
+    @activity.defn(name="read_quote")
+    async def read_quote(self, ask: s.ReadQuote) -> QuoteInSales:
+        self.world.ask("read_quote", ask)
+        return self.world.in_sales
 
     @activity.defn(name="close_quote")
     async def close_quote(self, close: s.CloseQuote) -> s.Nothing:
@@ -256,17 +268,19 @@ class ScriptedCredit(s.CreditActivities):
 class TrustingVerifier(s.DecisionActivities):
     """Reads ``person|name|k=v;…`` in place of a token; the real proof is tested with real keys."""
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: s.Proof) -> VerifiedMessage:
-        token = proof.message.token
-        if not token:
-            return VerifiedMessage(
-                message_id=proof.message.message_id, person=Person(oid=""), name="", refused="unsigned"
-            )
-        oid, name, rest = token.split("|")
-        args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
-        actor = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
-        return VerifiedMessage(message_id=proof.message.message_id, person=actor, name=name, args=args)
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: s.Proofs) -> s.Verified:
+        return s.Verified(said=tuple(self._said(message) for message in proofs.messages))
+
+    def _said(self, message: SignedMessage) -> VerifiedMessage:
+        try:
+            oid, name, rest = message.token.split("|")
+            args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
+        except ValueError:
+            return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
+        signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
+        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
+        return VerifiedMessage(message_id=message.message_id, person=person, name=name, args=args, signed_at=signed_at)
 
 
 class Stage:
@@ -362,7 +376,7 @@ async def stage(
         client,
         task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger],
-        activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_message],
+        activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_messages],
         workflow_runner=runner,
     )
     fin = Worker(
@@ -381,6 +395,7 @@ async def stage(
         task_queue=names.DATAVERSE_QUEUE,
         activities=[
             sales.mark_quote,
+            sales.read_quote,
             sales.close_quote,
             sales.record_order,
             sales.record_shipment,

@@ -146,7 +146,7 @@ async def test_nothing_is_approved_by_time_a_request_dies_with_the_quote(stage: 
     ended = DealView.model_validate(await stage.case.result())
 
     assert ended.ending is Ending.EXPIRED
-    assert (await approval.result())["status"] == "expired"
+    assert (await approval.result())["state"]["status"] == "expired"
     assert "close_quote" in world.names()
     assert "create_order" not in world.names()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from temporalio import workflow
+
 from activities.signatures import CreditActivities, FinanceActivities, PrepareOrder, ReserveCredit
 from domain import facts, moves
 from domain.assessment import OrderReadiness
@@ -29,19 +31,21 @@ class Credit:
         self._waiting = waiting
         self._steps = steps
 
-    async def check(self) -> None:
-        """Look at credit until it is given."""
-        while (move := moves.in_credit(self._record.state)) is not CreditMove.GO_ON:
-            self._waiting.turn()
+    async def check(self) -> bool:
+        """Look at credit until it is given; False where Sales does not show the quote as won after all."""
+        while (move := moves.in_credit(self._record.state)) not in (CreditMove.GO_ON, CreditMove.GO_BACK):
+            await self._waiting.turn()
             if move is CreditMove.CHECK:
                 await self._decide()
             else:
                 await self._wait()
+        return move is CreditMove.GO_ON
 
     async def _wait(self) -> None:
+        decision = self._record.state.credit_decision
         heard = await self._waiting.until(
             lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
-            patience=LOOK_AGAIN,
+            deadline=(decision.as_of if decision else workflow.now()) + LOOK_AGAIN,
             summary="Look at credit again",
         )
         if not heard:

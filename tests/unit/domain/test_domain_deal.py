@@ -60,13 +60,17 @@ def test_the_happy_path_reaches_fulfilment_and_closes_when_all_is_paid_and_shown
     state = put(
         state,
         facts.ShipmentRecorded(slips=("S",)),
-        facts.BillingRead(billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "1045"),)), covers=0),
+        facts.BillingRead(
+            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "1045"),)), covers=0, at=T0
+        ),
         facts.InvoicesRecorded(open_amounts={"I": Decimal(1045)}),
     )
     assert state.stage is Stage.PAYMENT
     state = put(
         state,
-        facts.BillingRead(billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "0"),)), covers=0),
+        facts.BillingRead(
+            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "0"),)), covers=0, at=T0
+        ),
     )
     assert state.ending is Ending.RUNNING
     state = put(state, facts.PaymentsRecorded(open_amounts={"I": Decimal(0)}))
@@ -78,9 +82,9 @@ def test_an_invoice_posted_while_finance_is_read_is_read_again() -> None:
     told = state.billing_told
     state = put(state, facts.BillingChanged(text="…"))
     reading = Billing(status="x", slips=(), invoices=())
-    state = put(state, facts.BillingRead(billing=reading, covers=told))
+    state = put(state, facts.BillingRead(billing=reading, covers=told, at=T0))
     assert state.billing_unread
-    state = put(state, facts.BillingRead(billing=reading, covers=state.billing_told))
+    state = put(state, facts.BillingRead(billing=reading, covers=state.billing_told, at=T0))
     assert not state.billing_unread
 
 
@@ -99,7 +103,7 @@ def test_acceptance_after_expiry_is_an_exception_and_no_acceptance() -> None:
 
 
 def test_acceptance_that_overtakes_approval_waits_for_it() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment(steps=(STEP,))))
+    state = put(new_deal(), facts.Assessed(assessment=assessment(steps=(STEP,)), asked="q"))
     state = put(state, facts.ApprovalAsked(n=1, at=T0, plan=assessment(steps=(STEP,)).plan or _never()))
     state = put(state, facts.Activated(revision=0), facts.Accepted(revision=0, at=T0))
     assert not state.may_order and state.stage is Stage.QUOTE and state.exceptions
@@ -141,15 +145,19 @@ def test_the_rep_of_a_deal_cannot_release_its_hold() -> None:
 
 
 def test_resubmitting_the_same_content_leaves_the_approval_as_it_is() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment()), facts.Submitted(revision=0, quote_id="q"))
+    state = put(
+        new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
+    )
     assert state.resubmitted
-    state = put(state, facts.Assessed(assessment=assessment()))
+    state = put(state, facts.Assessed(assessment=assessment(), asked="q"))
     assert (state.quote, state.approved_hash, state.resubmitted) == (QuoteStatus.APPROVED, "h0", False)
 
 
 def test_resubmitting_other_content_needs_approval_anew() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment()), facts.Submitted(revision=0, quote_id="q"))
-    state = put(state, facts.Assessed(assessment=assessment(steps=(STEP,), content="h1")))
+    state = put(
+        new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
+    )
+    state = put(state, facts.Assessed(assessment=assessment(steps=(STEP,), content="h1"), asked="q"))
     assert (state.quote, state.approved_hash) == (QuoteStatus.APPROVAL_DUE, "")
 
 
@@ -192,7 +200,7 @@ class DealMachine(RuleBasedStateMachine):
     @rule(steps=st.booleans(), content=st.sampled_from(["h0", "h1"]), revision=st.integers(0, 3))
     def assess(self, steps: bool, content: str, revision: int) -> None:
         found = assessment(steps=(STEP,) if steps else (), content=content, revision=revision)
-        self.tell(facts.Assessed(assessment=found))
+        self.tell(facts.Assessed(assessment=found, asked="q"))
 
     @rule()
     def ask(self) -> None:
@@ -214,7 +222,7 @@ class DealMachine(RuleBasedStateMachine):
                 facts.Withdrawn(revision=0, reason="…"),
                 facts.QuoteLost(reason="…"),
                 facts.QuoteCancelled(reason="…"),
-                facts.ExpiryReached(),
+                facts.ExpiryDue(),
             )
         )
     )
@@ -287,6 +295,7 @@ def test_slips_read_from_finance_and_told_by_events_are_counted_once(seed: int) 
             invoices=(),
         ),
         covers=0,
+        at=T0,
     )
     told = _shuffled((read, DOCUMENTS[0][1], DOCUMENTS[1][1], read), seed)
     assert [line.shipped for line in put(put(new_deal(), *TO_ORDER), *told).delivery.ledger] == [Decimal(10)]
