@@ -249,7 +249,7 @@ class DealState:
     @property
     def stuck_without_approval(self) -> bool:
         """Won in Sales, and nobody is asked for the approval it needs: a person has to say how it goes on."""
-        unapproved = (QuoteStatus.REJECTED, QuoteStatus.INVALID, QuoteStatus.WITHDRAWN)
+        unapproved = (QuoteStatus.REJECTED, QuoteStatus.INVALID, QuoteStatus.WITHDRAWN, QuoteStatus.SUPERSEDED)
         return self.accepted and not self.approved_hash and self.quote in unapproved
 
     @property

@@ -44,7 +44,15 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
     if ready.state != "won":
         # The report of the acceptance was a hint; what Sales shows is the truth, and the deal waits for it again.
         quote = QuoteStatus.APPROVED if ready.state == "draft" else QuoteStatus.SENT
-        again = replace(state, accepted=False, active=ready.state != "draft", quote=quote, recheck_covered=fact.covers)
+        again = replace(
+            state,
+            accepted=False,
+            active=ready.state != "draft",
+            quote=quote,
+            credit=CreditStatus.NOT_CHECKED,
+            credit_decision=None,
+            recheck_covered=fact.covers,
+        )
         return Change(again, f"Sales shows the quote as {ready.state}, not as won: waiting for the acceptance")
     if ready.snapshot_hash != state.approved_hash:
         what = "; ".join(ready.differences) or "the content is not what was approved"

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import assert_never
 
 from domain import facts
-from domain.deal_state import DealState, Delivery
+from domain.deal_state import DealState, Delivery, OrderStatus
 from domain.facts import DeliveryFact
 from domain.messages import ShippedLine
 from domain.money import format_money, plain
 from domain.refusals import Refusal
-from domain.rules.change import Change, stale, without_exceptions
+from domain.rules.change import Change, illegal, stale, without_exceptions
 
 
 def follow(state: DealState, fact: DeliveryFact) -> Change:
@@ -28,6 +28,7 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
         case facts.ShipmentPosted():
             return _shipment_posted(state, fact)
         case facts.BillingChanged():
+            _ordered(state)
             return Change(replace(state, billing_told=state.billing_told + 1), fact.text)
         case facts.BillingRead():
             return _billing_read(state, fact)
@@ -43,7 +44,13 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             assert_never(fact)
 
 
+def _ordered(state: DealState) -> None:
+    if state.order is OrderStatus.NONE:
+        illegal("there is no order in Finance yet")
+
+
 def _shipment_posted(state: DealState, fact: facts.ShipmentPosted) -> Change:
+    _ordered(state)
     if fact.slip in state.delivery.slips:
         stale(f"packing slip {fact.slip} is known")
     delivery = replace(state.delivery, slips={**state.delivery.slips, fact.slip: fact.lines})

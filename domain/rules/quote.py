@@ -205,7 +205,7 @@ def _assessment_due(state: DealState, fact: facts.AssessmentDue) -> Change:
     if not state.stuck_without_approval:
         illegal(f"looked at again: the quote is {state.quote}")
     text = f"looked at again: {fact.reason}" if fact.reason else "looked at again"
-    return Change(replace(state, quote=QuoteStatus.SUBMITTED), text)
+    return Change(replace(state, quote=QuoteStatus.SUBMITTED, resubmitted=False), text)
 
 
 def _unsubmitted(state: DealState, revision: int, what: str) -> Change:
@@ -218,6 +218,8 @@ def _activated(state: DealState, fact: facts.Activated) -> Change:
     _open(state, "activated")
     if fact.revision > state.revision:
         return _unsubmitted(state, fact.revision, "activated")
+    if state.quote is QuoteStatus.SUPERSEDED:
+        illegal(f"activated: revision {fact.revision} is being revised")
     if state.active:
         stale("the quote is active already")
     approved = state.quote is QuoteStatus.APPROVED
@@ -242,6 +244,8 @@ def _accepted(state: DealState, fact: facts.Accepted) -> Change:
     _open(state, "accepted")
     if fact.revision > state.revision:
         return _unsubmitted(state, fact.revision, "accepted")
+    if state.quote is QuoteStatus.SUPERSEDED:
+        illegal(f"accepted: revision {fact.revision} is being revised")
     if state.accepted:
         stale("the quote is accepted already")
     return _won(state, fact.at)
@@ -255,7 +259,9 @@ def _won(state: DealState, at: datetime | None) -> Change:
         return Change(with_exception(state, late), "accepted after expiry: nothing is ordered")
     accepted = replace(state, accepted=True, expiry_due=False)
     if state.approved_hash:
-        return Change(replace(accepted, quote=QuoteStatus.ACCEPTED), "the customer accepted the quote")
+        # Submitted again or not: before the order is made, the content is compared with what was approved.
+        ordered = replace(accepted, quote=QuoteStatus.ACCEPTED, resubmitted=False)
+        return Change(ordered, "the customer accepted the quote")
     text = f"{Refusal.ACCEPTED_WITHOUT_APPROVAL}: won in Sales before it was approved; nothing is ordered"
     return Change(with_exception(accepted, text), "won in Sales before it was approved")
 
@@ -263,7 +269,9 @@ def _won(state: DealState, at: datetime | None) -> Change:
 def _revised(state: DealState, fact: facts.Revised) -> Change:
     _current(state, fact.revision)
     _open(state, "revised")
-    after = replace(state, quote=QuoteStatus.SUPERSEDED, approved_hash="", active=False, accepted=False)
+    after = replace(
+        state, quote=QuoteStatus.SUPERSEDED, approved_hash="", active=False, accepted=False, resubmitted=False
+    )
     return Change(after, f"revision {fact.revision} is being revised")
 
 
@@ -273,7 +281,8 @@ def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
         raise Refused(Refusal.ALREADY_DECIDED, f"nothing to withdraw: the quote is {state.quote}")
     text = f"request for approval withdrawn: {fact.reason}"
     marked = "none" if fact.in_sales else state.marked
-    return Change(replace(state, quote=QuoteStatus.WITHDRAWN, marked=marked, approval_text=text), text)
+    after = replace(state, quote=QuoteStatus.WITHDRAWN, marked=marked, approval_text=text, resubmitted=False)
+    return Change(after, text)
 
 
 def _cancelled(state: DealState, fact: facts.QuoteCancelled) -> Change:
