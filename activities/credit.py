@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from temporalio import activity
-
-from activities.signatures import CreditActivities, ReserveCredit
+from activities.signatures import ReserveCredit
 from domain.credit_ledger import CreditAnswer, LedgerRequest
 from domain.policy import Policy
 from runs.ledgers import Ledgers
 
 
-class CreditDesk(CreditActivities):
+class CreditDesk:
     """Puts a deal's question to the ledger, with the policy's terms for the customer."""
 
     def __init__(self, ledgers: Ledgers, policy: Policy) -> None:
@@ -18,7 +16,6 @@ class CreditDesk(CreditActivities):
         self._ledgers = ledgers
         self._policy = policy
 
-    @activity.defn(name="reserve_credit")
     async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
         """Ask the ledger. Asking again with the same facts gets the same answer; the deal's entry is replaced."""
         request = LedgerRequest(

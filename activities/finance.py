@@ -8,8 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
+from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import billing, credit_facts, finance_prices, payment_days, wanted_order
 from activities.signatures import FailureType, FinanceActivities
@@ -50,6 +52,7 @@ class FinanceWork(FinanceActivities):
         quotes: SalesQuotes,
         finance: Finance,
         policy: Policy,
+        credit: CreditDesk,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
     ) -> None:
@@ -59,11 +62,13 @@ class FinanceWork(FinanceActivities):
             quotes: Reads quotes from Sales.
             finance: Client of Finance.
             policy: The rules in force.
+            credit: Asks the customer's credit ledger.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
         """
         self._quotes = quotes
         self._finance = finance
         self._policy = policy
+        self._credit = credit
         self._probe_again = probe_again
         self._prices: OrderedDict[str, dict[str, FinancePrice]] = OrderedDict()
 
@@ -90,7 +95,7 @@ class FinanceWork(FinanceActivities):
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: ask_for.PrepareOrder) -> OrderReadiness:
-        """Read the accepted quote, current prices and fresh credit facts."""
+        """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
         with for_deal():
             approved = self._quotes.kept(ask.approved_hash)
             snapshot, quote = await self._quotes.read(ask.quote.quote_id)
@@ -113,7 +118,7 @@ class FinanceWork(FinanceActivities):
             changed: tuple[str, ...] = ()
             if content != ask.approved_hash:
                 changed = differences(approved, snapshot) if approved else ("the content is not the approved one",)
-            return OrderReadiness(
+            ready = OrderReadiness(
                 snapshot_hash=content,
                 state=snapshot.state,
                 accepted_at=accepted_at(quote),
@@ -125,6 +130,9 @@ class FinanceWork(FinanceActivities):
                 sales_order_id=snapshot.sales_order_id,
                 differences=changed,
             )
+            if ready.state != "won" or changed or ready.blocked:
+                return ready
+            return ready.model_copy(update={"decision": await self._reserve(ask, ready)})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
@@ -176,6 +184,24 @@ class FinanceWork(FinanceActivities):
                 offset=ask.offset,
                 lines=priced.lines[ask.offset : ask.offset + ask.limit],
             )
+
+    async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
+        """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""
+        answer = await self._credit.reserve_credit(
+            ask_for.ReserveCredit(
+                company=ask.quote.company,
+                customer_account=ask.customer_account,
+                deal_id=ask.deal_id,
+                order_number=ask.order_number,
+                amount=ready.total,
+                facts=ready.credit,
+                release=ask.release,
+                attempt=ask.attempt,
+            )
+        )
+        if answer.decision is None:
+            raise ApplicationError(f"read Finance again: {answer.stale}", type=FailureType.TRANSIENT)
+        return answer.decision
 
     # --- assessing -------------------------------------------------------------------------------------------------
 

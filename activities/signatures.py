@@ -20,7 +20,6 @@ from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, Rev
 from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
-from domain.credit_ledger import CreditAnswer
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
 from domain.record import Record
@@ -70,13 +69,19 @@ class CloseQuote(Record):
 
 
 class PrepareOrder(Record):
-    """Look at an accepted quote again, just before its order: content, prices, credit, and whether the order exists."""
+    """Look at an accepted quote again, just before its order: content, prices, and whether the order exists.
+
+    Credit is reserved for it, where nothing else is in its way.
+    """
 
     quote: QuoteRef
     approved_hash: str
     price_hash: str
     order_number: str
     customer_account: str
+    deal_id: str
+    release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
+    attempt: int = Field(description="1, 2, … : how often this deal asked for credit")
 
 
 class CreateOrder(Record):
@@ -275,7 +280,7 @@ class FinanceActivities:
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: PrepareOrder) -> OrderReadiness:
-        """Read the accepted quote, current prices and fresh credit facts."""
+        """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
         raise NotImplementedError
 
     @activity.defn(name="create_order")
@@ -296,15 +301,6 @@ class FinanceActivities:
     @activity.defn(name="review_lines")
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
         """Read a page of a quote's lines with Finance's prices, for a person who decides."""
-        raise NotImplementedError
-
-
-class CreditActivities:
-    """The customer's credit ledger, asked on behalf of a deal (task queue q2c)."""
-
-    @activity.defn(name="reserve_credit")
-    async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
-        """Ask the ledger, starting it where it does not run yet."""
         raise NotImplementedError
 
 

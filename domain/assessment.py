@@ -72,18 +72,27 @@ class PriceDrift(Record):
 
 
 class OrderReadiness(Record):
-    """An accepted quote, read again from Sales and Finance just before the order."""
+    """An accepted quote, read again from Sales and Finance just before the order.
+
+    Credit is asked for only where the quote is won with the approved content and every product can be sold.
+    """
 
     snapshot_hash: str
     state: str = Field(description="draft, active, won or closed")
     accepted_at: datetime | None = None
     total: Decimal
     credit: CreditFacts
+    decision: CreditDecision | None = Field(None, description="None where credit was not asked for: see the rest")
     price_hash: str
     drift: tuple[PriceDrift, ...] = ()
     existing_order: bool = Field(False, description="Finance already has an order under our key")
     sales_order_id: str | None = None
     differences: tuple[str, ...] = Field((), description="Fields that differ from the approved content, in words")
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Items that can no longer be sold."""
+        return tuple(drift.item for drift in self.drift if drift.blocked)
 
 
 class ReviewLines(Record):

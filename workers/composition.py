@@ -47,13 +47,12 @@ def compose(settings: Settings, client: Client) -> Work:
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
     sales = SalesWork(sales_system, quotes)
-    orders = FinanceWork(quotes, finance_system, policy)
+    orders = FinanceWork(quotes, finance_system, policy, CreditDesk(Ledgers(client), policy))
     feeds = FeedWork(client, sales_system, finance_system, policy)
-    credit = CreditDesk(Ledgers(client), policy)
     decisions = DecisionVerifier(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
-        deal_activities=[credit.reserve_credit, decisions.verify_messages],
+        deal_activities=[decisions.verify_messages],
         dataverse_activities=[
             sales.mark_quote,
             sales.read_quote,

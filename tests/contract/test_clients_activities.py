@@ -18,9 +18,12 @@ from temporalio.testing import ActivityEnvironment
 
 import policies
 from activities import signatures as ask_for
+from activities.credit import CreditDesk
 from activities.finance import FinanceWork
 from activities.sales import SalesWork
 from activities.snapshots import SalesQuotes
+from domain.credit import CreditBook, reserve
+from domain.credit_ledger import CreditAnswer
 from domain.messages import ReviewRequest
 from domain.policy import Policy
 from dynamics.sales.records import FulfilmentChoice, Quote
@@ -64,9 +67,23 @@ class Work:
         await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
 
 
+class OneDealsDesk(CreditDesk):
+    """Decides as the ledger of a customer with a single deal does."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._terms = policy.credit_terms
+
+    async def reserve_credit(self, ask: ask_for.ReserveCredit) -> CreditAnswer:
+        terms = self._terms(ask.company, ask.customer_account, ask.facts.customer_group)
+        now = datetime.now(UTC)
+        _, decision = reserve(CreditBook(), ask.deal_id, ask.order_number, ask.amount, ask.facts, terms, now)
+        return CreditAnswer(decision=decision)
+
+
 def worker(clients: Clients, policy: Policy = POLICY) -> Work:
     quotes = SalesQuotes(clients.dataverse, policy)
-    return Work(clients, SalesWork(clients.dataverse, quotes), FinanceWork(quotes, clients.finance, policy))
+    finance = FinanceWork(quotes, clients.finance, policy, OneDealsDesk(policy))
+    return Work(clients, SalesWork(clients.dataverse, quotes), finance)
 
 
 def reference(quote: Quote, company: str) -> ask_for.QuoteRef:
@@ -151,8 +168,11 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
             price_hash=found.price_hash,
             order_number=key,
             customer_account="US-004",
+            deal_id="q2c/usmf/QUO-1",
+            attempt=1,
         ),
     )
+    assert ready.decision is not None and ready.decision.passed
     assert ready.snapshot_hash == found.snapshot_hash and ready.differences == () and ready.drift == ()
     assert ready.state == "won" and ready.accepted_at is not None and not ready.existing_order
     assert ready.credit.unlimited and ready.price_hash == found.price_hash

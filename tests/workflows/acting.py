@@ -10,8 +10,11 @@ from domain.views import DealView, WaitingFor
 from runs import names
 from tests.workflows.conftest import Stage, World
 
+PATIENCE = 60.0
+"""Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
 
-async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = 15) -> DealView:
+
+async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = PATIENCE) -> DealView:
     """The deal's view as soon as it is as wanted."""
     view: DealView | None = None
     for _ in range(int(seconds / 0.1)):
@@ -23,7 +26,7 @@ async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float 
 
 
 async def outcome(stage: Stage, message_id: str) -> Outcome:
-    for _ in range(100):
+    for _ in range(int(PATIENCE / 0.1)):
         known = await stage.case.query(names.OUTCOME, message_id, result_type=Outcome)
         if known:
             return known
@@ -33,7 +36,7 @@ async def outcome(stage: Stage, message_id: str) -> Outcome:
 
 async def marked(world: World, *statuses: str) -> None:
     """Sales was told these statuses, in this order, and nothing else."""
-    for _ in range(50):
+    for _ in range(int(PATIENCE / 0.1)):
         if len(world.marks()) >= len(statuses):
             break
         await asyncio.sleep(0.1)

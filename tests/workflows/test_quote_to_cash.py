@@ -34,7 +34,6 @@ async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, wo
         "assess_quote",
         "mark_quote",
         "prepare_order",
-        "reserve_credit",
         "create_order",
         "confirm_order",
         "record_order",
