@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc import jwt
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
+from pydantic import BaseModel, ValidationError
 from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proofs, Verified
-from domain.messages import SignedMessage, VerifiedMessage
+from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
 
-ISSUER = "q2c-web"
 LEEWAY_SECONDS = 30
 """How far the clocks of web and worker may differ."""
 
+_WORDS = {
+    "iss": "signed by someone other than the web application",
+    "aud": "signed for another deal",
+    "jti": "the message id is not the one that was signed",
+    "iat": "the time it was signed at is missing or in the future",
+    "exp": "the time it expires at is missing",
+}
 
-class DecisionVerifier(DecisionActivities):
+_MALFORMED = (JoseError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What reading something that only looks like a token may raise."""
+
+
+class _Act(BaseModel):
+    """What the person said."""
+
+    name: str
+    args: dict[str, Any] = {}
+
+
+class _Said(BaseModel):
+    """Who said what, in the claims of a signed message."""
+
+    sub: str
+    name: str = ""
+    roles: tuple[str, ...] = ()
+    iat: datetime
+    act: _Act
+
+
+class SignedDecisionActivities(DecisionActivities):
     """Holds the public keys of those who may sign for people."""
 
     def __init__(self, keys: KeySet) -> None:
@@ -40,49 +65,34 @@ class DecisionVerifier(DecisionActivities):
 
     def _verified(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
         """One message; whatever it holds, it harms none of the others."""
+        registry = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": SIGNATURE_ISSUER},
+            aud={"essential": True, "values": list(audiences)},
+            jti={"essential": True, "value": message.message_id},
+            iat={"essential": True},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
         try:
-            return self._said(message, audiences)
-        except (JoseError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            token = jwt.decode(message.token, self._keys, algorithms=["EdDSA", "Ed25519"])
+            registry.validate(token.claims)
+            said = _Said.model_validate(token.claims)
+        except ExpiredTokenError:
+            return _refused(message.message_id, "it has expired: decide again")
+        except ClaimError as error:
+            return _refused(message.message_id, _WORDS.get(error.claim, "it does not say who did what"))
+        except ValidationError:
+            return _refused(message.message_id, "it does not say who did what")
+        except _MALFORMED as error:
             return _refused(message.message_id, f"the signature does not hold: {error}"[:500])
-
-    def _said(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
-        claims = self._claims(message.token)
-        problem = _problem(claims, message.message_id, audiences)
-        if problem:
-            return _refused(message.message_id, problem)
-        act = claims["act"]
         return VerifiedMessage(
             message_id=message.message_id,
-            person=Person(
-                oid=claims["sub"], name=str(claims.get("name") or ""), roles=tuple(claims.get("roles") or ())
-            ),
-            name=str(act["name"]),
-            args=dict(act.get("args") or {}),
-            signed_at=datetime.fromtimestamp(claims["iat"], UTC),
+            person=Person(oid=said.sub, name=said.name, roles=said.roles),
+            name=said.act.name,
+            args=said.act.args,
+            signed_at=said.iat,
         )
-
-    def _claims(self, token: str) -> dict[str, Any]:
-        signed = jws.deserialize_compact(token, self._keys, algorithms=["EdDSA", "Ed25519"])
-        claims: dict[str, Any] = json.loads(signed.payload)
-        return claims
-
-
-def _problem(claims: Mapping[str, Any], message_id: str, audiences: tuple[str, ...]) -> str:
-    if claims.get("iss") != ISSUER:
-        return "signed by somebody else than the web application"
-    if claims.get("aud") not in audiences:
-        return "signed for another deal"
-    if claims.get("jti") != message_id:
-        return "the message id is not the one that was signed"
-    if not claims.get("sub") or not isinstance(claims.get("act"), dict) or "name" not in claims["act"]:
-        return "it does not say who did what"
-    now = time.time()
-    issued_at, expires_at = claims.get("iat"), claims.get("exp")
-    if not isinstance(issued_at, int) or not isinstance(expires_at, int) or issued_at > now + LEEWAY_SECONDS:
-        return "the time it was signed at is missing or in the future"
-    if now > expires_at + LEEWAY_SECONDS:
-        return "it has expired: decide again"
-    return ""
 
 
 def _refused(message_id: str, why: str) -> VerifiedMessage:

@@ -15,11 +15,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.signatures import FailureType
+from dynamics.core.budget import NORMAL, prioritised
 from dynamics.core.errors import (
     Conflict,
     DynamicsError,
     NotFound,
     Refused,
+    Stale,
     Throttled,
     Transient,
     Unauthorized,
@@ -34,6 +36,8 @@ FAILURE_TYPES: tuple[tuple[type[DynamicsError], FailureType, bool], ...] = (
     (Unauthorized, FailureType.UNAUTHORIZED, True),
     # May be tried again because every write is preceded by a look once its first attempt is not known to have failed.
     (UnknownOutcome, FailureType.UNKNOWN_OUTCOME, True),
+    # Every attempt reads anew what it writes on.
+    (Stale, FailureType.CONFLICT, True),
     (Conflict, FailureType.CONFLICT, False),
     (NotFound, FailureType.NOT_FOUND, False),
     (Refused, FailureType.REFUSED, False),
@@ -68,16 +72,19 @@ def refused(kind: FailureType, message: str) -> ApplicationError:
 
 @contextmanager
 def for_deal() -> Iterator[None]:
-    """Make requests on behalf of the deal whose workflow asked; errors of Dynamics leave as failures of the activity.
+    """Make requests on behalf of the deal whose workflow asked, as urgent as it asked.
+
+    Errors of Dynamics leave as failures of the activity.
 
     Raises:
         ApplicationError: in place of any `DynamicsError`.
     """
+    info = activity.info()
     try:
-        deal: AbstractContextManager[None] = on_behalf_of(*names.parse_deal_id(activity.info().workflow_id or ""))
+        deal: AbstractContextManager[None] = on_behalf_of(*names.parse_deal_id(info.workflow_id or ""))
     except ValueError:  # a feed or a review: its requests belong to no single deal
         deal = nullcontext()
-    with deal:
+    with deal, prioritised((info.priority.priority_key if info.priority else None) or NORMAL):
         try:
             yield
         except DynamicsError as error:

@@ -15,19 +15,16 @@ from temporalio.client import Client
 
 from activities.failures import for_deal
 from activities.signatures import FeedActivities, FinanceChanges, RouteSales, SalesChanges, SweepFinance, SweepSales
-from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind, ShippedLine
+from domain import event_ids
+from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind
 from domain.policy import Policy
 from dynamics.finance.client import Finance
 from dynamics.finance.records import Sweep
 from dynamics.sales.client import Dataverse
-from dynamics.sales.records import ApprovalChoice, QuoteChange, QuoteState, QuoteStatus
+from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, QuoteState
+from dynamics.sales.records import QuoteChange
 from runs.deals import Deals
 
-_CLOSED_AS = {
-    QuoteStatus.LOST: SalesEventKind.LOST,
-    QuoteStatus.CANCELED: SalesEventKind.CANCELLED,
-    QuoteStatus.REVISED: SalesEventKind.REVISED,
-}
 LOOK_BACK = timedelta(days=1)
 """Finance dates documents by day: every sweep looks at yesterday again."""
 KEPT_UNROUTED = timedelta(days=7)
@@ -149,13 +146,12 @@ def _kind(quote: QuoteChange) -> SalesEventKind | None:
         case QuoteState.WON:
             return SalesEventKind.ACCEPTED
         case QuoteState.CLOSED:
-            return _CLOSED_AS.get(QuoteStatus(quote.status))
+            return QUOTE_CLOSED_AS.get(quote.status)
 
 
 def _event(quote: QuoteChange, kind: SalesEventKind, company: str) -> SalesEvent:
-    again = f"/{quote.version}" if kind is SalesEventKind.SUBMITTED else ""
     return SalesEvent(
-        event_id=f"dv/quote/{quote.id}/{quote.revision}/{kind}{again}",
+        event_id=event_ids.quote_fact(quote.id, kind, quote.version),
         kind=kind,
         company=company,
         quote_number=quote.number,
@@ -172,22 +168,20 @@ def _posted(company: str, found: Sweep) -> list[FinanceEvent]:
     now = datetime.now(UTC)
     events = [
         FinanceEvent(
-            event_id=f"finance/slip/{slip.slip}",
+            event_id=event_ids.finance_document(FinanceEventKind.SHIPMENT_POSTED, slip.slip),
             kind=FinanceEventKind.SHIPMENT_POSTED,
             company=company,
             customer_account=slip.account,
-            order_number=slip.lines[0].order_number,
+            order_number=slip.order_number,
             document=slip.slip,
-            lines=tuple(ShippedLine(line_no=line.sequence, quantity=line.shipped) for line in slip.lines),
             occurred_at=now,
             source="sweep",
         )
         for slip in found.slips
-        if slip.lines
     ]
     events.extend(
         FinanceEvent(
-            event_id=f"finance/invoice/{invoice.number}",
+            event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
             kind=FinanceEventKind.INVOICE_POSTED,
             company=company,
             order_number=invoice.order_number,
@@ -200,12 +194,12 @@ def _posted(company: str, found: Sweep) -> list[FinanceEvent]:
     )
     events.extend(
         FinanceEvent(
-            event_id=f"finance/settlement/{settled.invoice}/{settled.last_settle_voucher}",
+            event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
             kind=FinanceEventKind.PAYMENT_POSTED,
             company=company,
             customer_account=settled.account,
             order_number=found.settled_orders[settled.invoice],
-            document=settled.last_settle_voucher,
+            document=found.payment_of(settled),
             occurred_at=now,
             source="sweep",
         )

@@ -1,18 +1,22 @@
-"""What Finance said, in the words of the rules: prices, payment days, credit facts, billing. Pure; reads nothing."""
+"""What Finance said, in the words of the rules: prices, payment days, credit facts, billing. Pure; reads nothing.
+
+Here the two systems' ways of naming things meet, and nowhere else: rows without a currency of their own get the
+company's, items and accounts are matched as Finance matches them, and Finance's lines get the deal's numbers.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-from activities.failures import refused
-from activities.signatures import FailureType
+from domain.assessing import CustomerFacts, FinanceFacts
 from domain.credit_facts import CreditFacts, OpenOrder
+from domain.exchange import Exchange, NoRate
 from domain.fulfilment import Billing, Invoice, InvoicedLine, PackingSlip, ShippedTotal
-from domain.money import minor_unit, round_money, spread
+from domain.money import Money, minor_unit, plain, round_money, spread
 from domain.policy import Policy
 from domain.pricing import FinancePrice
-from domain.quote import QuoteSnapshot
+from domain.quote import QuoteLine, QuoteSnapshot
 from dynamics.finance import records as finance
 from dynamics.finance.prices import finance_terms, floor_price, list_price
 
@@ -22,6 +26,66 @@ FLOOR_PRICE_GROUP = "FLOOR"
 DAYS_A_MONTH = 30
 """Days a month counts for where payment terms are compared with a number of days."""
 
+NOT_BLOCKED = "No"
+"""OnHoldStatus of a customer without a hold."""
+
+
+def finance_facts(snapshot: QuoteSnapshot, read: finance.CreditRead, policy: Policy, *, today: date) -> FinanceFacts:
+    """All that Finance says of a quote, as assessing takes it.
+
+    Args:
+        snapshot: The quote.
+        read: Finance's rows, with prices.
+        policy: For the credit facts.
+        today: The day in the company's time zone.
+
+    Raises:
+        ValueError: the rows were read without prices.
+    """
+    pricing = read.pricing
+    if pricing is None:
+        raise ValueError("a quote is assessed with its prices")
+    unpriced, credit = "", None
+    prices: dict[str, FinancePrice] = {}
+    try:
+        credit = credit_facts(read, policy, today=today)
+        prices = finance_prices(snapshot, pricing, today=today)
+    except NoRate as missing:
+        unpriced = str(missing)
+    return FinanceFacts(
+        customer=_customer(read),
+        exchange=read.exchange,
+        released={
+            line.item: line.item.casefold() not in pricing.stopped
+            for line in snapshot.lines
+            if line.item and pricing.product(line.item)
+        },
+        prices=prices,
+        unpriced=unpriced,
+        payment_days={name: _days(term) for name, term in pricing.payment_terms.items()},
+        credit=credit,
+    )
+
+
+def _customer(read: finance.CreditRead) -> CustomerFacts | None:
+    customer = read.customer
+    if customer is None:
+        return None
+    return CustomerFacts(
+        account=customer.account,
+        currency=customer.currency,
+        on_hold=_on_hold(customer, read.payer),
+        payment_terms=customer.payment_terms,
+        payer=read.payer.account if read.payer else customer.account,
+    )
+
+
+def _on_hold(customer: finance.Customer, payer: finance.Customer | None) -> str:
+    """The hold of the customer itself; where it has none, that of whoever is billed for it."""
+    if customer.on_hold != NOT_BLOCKED or payer is None:
+        return customer.on_hold
+    return payer.on_hold
+
 
 def finance_prices(snapshot: QuoteSnapshot, pricing: finance.Pricing, *, today: date) -> dict[str, FinancePrice]:
     """Finance's price of each item of a quote, per unit in the quote's currency; items without one are missing.
@@ -30,52 +94,73 @@ def finance_prices(snapshot: QuoteSnapshot, pricing: finance.Pricing, *, today: 
     make a discount look smaller.
 
     Args:
-        snapshot: The quote, in its customer's sales currency.
+        snapshot: The quote.
         pricing: What Finance holds.
         today: The day in the company's time zone.
+
+    Returns:
+        Prices by item, each as the quote writes it.
+
+    Raises:
+        NoRate: a price or cost is in another currency, and Finance has no rate for it.
     """
-    customer = pricing.customer
-    if customer is None:
-        return {}
     found: dict[str, FinancePrice] = {}
     for line in sorted(snapshot.lines, key=lambda line: line.quantity):
-        product = pricing.products.get(line.item or "")
-        if product is None or product.item in found:
-            continue
-        price = list_price(
-            product,
-            pricing.agreements,
-            customer=customer,
-            currency=snapshot.currency,
-            company_currency=customer.currency,
-            unit=product.sales_unit,
-            quantity=line.quantity,
-            on=today,
-        )
-        if price is not None:
-            found[product.item] = FinancePrice(
-                item=product.item,
-                list_price=price.amount,
-                floor_price=floor_price(
-                    pricing.agreements, product.item, group=FLOOR_PRICE_GROUP, currency=snapshot.currency, on=today
-                ),
-                cost=product.unit_cost,
-                unit=product.sales_unit,
-            )
-    return found
+        item = (line.item or "").casefold()
+        if item and item not in found:
+            price = _price(line, snapshot.currency, pricing, today)
+            if price is not None:
+                found[item] = price
+    spelled = {line.item for line in snapshot.lines if line.item}
+    return {item: found[item.casefold()] for item in spelled if item.casefold() in found}
+
+
+def _price(line: QuoteLine, currency: str, pricing: finance.Pricing, today: date) -> FinancePrice | None:
+    customer, product, exchange = pricing.customer, pricing.product(line.item or ""), pricing.exchange
+    if customer is None or product is None:
+        return None
+    price = list_price(
+        product,
+        pricing.agreements,
+        customer=customer,
+        currency=currency,
+        exchange=exchange,
+        unit=product.sales_unit,
+        quantity=line.quantity,
+        on=today,
+    )
+    if price is None:
+        return None
+    floor = floor_price(
+        pricing.agreements, product.item, group=FLOOR_PRICE_GROUP, currency=currency, exchange=exchange, on=today
+    )
+    return FinancePrice(
+        item=product.item,
+        currency=currency,
+        list_price=price.money.within(currency),
+        floor_price=floor.within(currency) if floor else None,
+        cost=exchange.convert(exchange.accounting(product.unit_cost), currency).within(currency),
+        unit=product.sales_unit,
+        blocked=product.item.casefold() in pricing.stopped,
+    )
 
 
 def payment_days(snapshot: QuoteSnapshot, pricing: finance.Pricing) -> int:
     """Days of the payment terms that will apply: the quote's, else the customer's; 0 where Finance knows none."""
     name = snapshot.payment_terms or (pricing.customer.payment_terms if pricing.customer else "")
-    term = pricing.payment_terms.get(name)
-    return term.days + DAYS_A_MONTH * term.months if term else 0
+    term = pricing.payment_terms.get(name.casefold())
+    return _days(term) if term else 0
+
+
+def _days(term: finance.PaymentTerm) -> int:
+    return term.days + DAYS_A_MONTH * term.months
 
 
 def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> CreditFacts | None:
-    """What Finance says of a customer's credit, in the company's currency; None where it does not know the customer.
+    """What Finance says of the credit an order takes; None where it does not know the customer.
 
-    An open order counts once it is confirmed, with its total less what is invoiced of it. Where Finance has not
+    Credit is that of the account that is billed, in the company's accounting currency. An open order counts once it is
+    confirmed, with its total less what is invoiced of it, at Finance's rate of the day. Where Finance has not
     calculated its totals (they read 0 until a batch job has run), tax is estimated at the policy's rate.
 
     Args:
@@ -84,52 +169,59 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
         today: The day in the company's time zone, for what is overdue.
 
     Raises:
-        ApplicationError: an open order is in a currency the limit cannot be compared with.
+        NoRate: an open order is in a currency Finance has no rate for.
     """
-    customer = read.customer
-    if customer is None:
+    customer, payer, exchange = read.customer, read.payer, read.exchange
+    if customer is None or payer is None:
         return None
-    overdue = [t for t in read.open_transactions if t.amount_company > 0 and t.due_on and t.due_on < today]
-    rate = policy.credit.tax_rate_pct.get(customer.company.lower(), Decimal(0))
+    company = customer.company.lower()
+    owed = [exchange.accounting(t.amount_company) for t in read.open_transactions]
+    late = [t for t in read.open_transactions if t.amount_company > 0 and t.due_on and t.due_on < today]
+    rate = policy.credit.tax_rate_pct.get(company, Decimal(0))
     counted = [order for order in read.open_orders if order.processing is not finance.ProcessingStatus.ACTIVE]
+    currency = exchange.accounting_currency
     return CreditFacts(
-        company=customer.company.lower(),
-        customer_account=customer.account,
-        customer_group=customer.group,
-        currency=customer.currency,
+        company=company,
+        customer_account=payer.account,
+        customer_group=payer.group,
+        currency=currency,
         as_of=read.read_at,
-        credit_limit=customer.credit_limit,
-        unlimited=customer.unlimited,
-        credit_management=customer.company.lower() not in policy.credit.without_credit_management,
-        limit_expires_on=customer.limit_expires_on,
-        on_hold=customer.on_hold,
-        open_ar=sum((t.amount_company for t in read.open_transactions), Decimal(0)),
-        overdue_amount=sum((t.amount_company for t in overdue), Decimal(0)),
-        oldest_overdue_days=max(((today - t.due_on).days for t in overdue if t.due_on), default=0),
-        open_orders=tuple(_open_order(order, customer, rate) for order in counted),
+        credit_limit=exchange.accounting(payer.credit_limit).within(currency),
+        unlimited=payer.unlimited,
+        credit_management=company not in policy.credit.without_credit_management,
+        limit_expires_on=payer.limit_expires_on,
+        on_hold=_on_hold(customer, payer),
+        open_ar=sum(owed, Money.zero(currency)).within(currency),
+        overdue_amount=sum((exchange.accounting(t.amount_company) for t in late), Money.zero(currency)).amount,
+        oldest_overdue_days=max(((today - t.due_on).days for t in late if t.due_on), default=0),
+        open_orders=tuple(_open_order(order, exchange, rate) for order in counted),
     )
 
 
-def _open_order(order: finance.OpenOrder, customer: finance.Customer, tax_rate: Decimal) -> OpenOrder:
-    if order.currency != customer.currency:
-        raise refused(
-            FailureType.REFUSED,
-            f"open order {order.number} of customer {customer.account} is in {order.currency}, its credit limit in "
-            f"{customer.currency}: the exposure cannot be added up",
-        )
+def _open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
     if order.totals_calculated:
         amount = order.total
     else:
         amount = round_money(order.net * (1 + tax_rate / 100), order.currency)
-    left = max(amount - order.invoiced, Decimal(0))
-    return OpenOrder(order_number=order.number, amount=left, estimated=not order.totals_calculated)
+    left = Money(amount=max(amount - order.invoiced, Decimal(0)), currency=order.currency)
+    company = exchange.accounting_currency
+    return OpenOrder(
+        order_number=order.number,
+        amount=exchange.convert(left, company).rounded().within(company),
+        estimated=not order.totals_calculated,
+    )
 
 
-def wanted_order(snapshot: QuoteSnapshot, key: str) -> finance.NewOrder:
+def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.NewOrder:
     """The order that a quote becomes: Finance's lines come to exactly the quote's net.
 
     Header discount and freight are spread over the lines by value, largest remainder; a line's own discount is put as
     one per unit, and what division loses as a charge on the line.
+
+    Args:
+        snapshot: The approved quote.
+        key: Our key of the order.
+        account: Customer account as Finance writes it.
     """
     lines = sorted(snapshot.lines, key=lambda line: line.line_no)
     nets = tuple(line.net for line in lines)
@@ -156,7 +248,7 @@ def wanted_order(snapshot: QuoteSnapshot, key: str) -> finance.NewOrder:
     return finance.NewOrder(
         company=snapshot.company,
         key=key,
-        account=snapshot.customer_account or "",
+        account=account,
         currency=snapshot.currency,
         quote_number=snapshot.quote_number,
         name=snapshot.name,
@@ -166,29 +258,48 @@ def wanted_order(snapshot: QuoteSnapshot, key: str) -> finance.NewOrder:
 
 
 def billing(read: finance.BillingRead) -> Billing:
-    """Packing slips and invoices of an order by the numbers of the quote's lines."""
-    line_no = {line.sequence: line.line_no for line in read.lines}
+    """Packing slips and invoices of an order, by the deal's numbers of its lines.
+
+    Finance's slips name a line by its lot, its invoices by its creation number; the order's lines carry both, and the
+    deal's number. What belongs to a line without one is nobody's line in the deal: it is told apart, in words.
+    """
+    by_lot = {line.lot: line.line_number for line in read.lines if line.line_number}
+    by_sequence = {line.sequence: line.line_number for line in read.lines if line.line_number}
+    unknown: list[str] = []
     slips: dict[str, dict[int, Decimal]] = {}
-    for slip in read.slips:
-        quantities = slips.setdefault(slip.slip, {})
-        number = line_no.get(slip.sequence, slip.sequence)
-        quantities[number] = quantities.get(number, Decimal(0)) + slip.shipped
-    due = {t.invoice: t.due_on for t in read.open_transactions}
+    for shipped in read.slips:
+        quantities = slips.setdefault(shipped.slip, {})
+        number = by_lot.get(shipped.lot)
+        if number is None:
+            unknown.append(
+                f"packing slip {shipped.slip}: {plain(shipped.shipped)} of {shipped.item} on a line of order "
+                f"{read.header.number} that is not in the quote"
+            )
+        else:
+            quantities[number] = quantities.get(number, Decimal(0)) + shipped.shipped
+    due = {t.invoice: t.due_on for t in read.transactions}
+    invoices = []
+    for posted in read.invoices:
+        unknown.extend(
+            f"invoice {posted.number}: {plain(line.quantity)} of {line.item} for {plain(line.net)} {posted.currency} "
+            f"on a line of order {read.header.number} that is not in the quote"
+            for line in posted.lines
+            if line.sequence not in by_sequence
+        )
+        invoices.append(_invoice(posted, read.open_amount(posted), due.get(posted.number), by_sequence))
     return Billing(
         status=read.header.processing,
         slips=tuple(
             PackingSlip(slip=name, shipped=tuple(ShippedTotal(line_no=n, shipped=q) for n, q in sorted(lines.items())))
             for name, lines in slips.items()
         ),
-        invoices=tuple(
-            _invoice(invoice, read.open_amount(invoice.number), due.get(invoice.number), line_no)
-            for invoice in read.invoices
-        ),
+        invoices=tuple(invoices),
+        unknown_lines=tuple(unknown),
     )
 
 
 def _invoice(
-    invoice: finance.PostedInvoice, open_amount: Decimal, due_on: date | None, line_no: dict[int, int]
+    invoice: finance.PostedInvoice, open_amount: Decimal, due_on: date | None, by_sequence: dict[int, int]
 ) -> Invoice:
     return Invoice(
         invoice_number=invoice.number,
@@ -201,7 +312,7 @@ def _invoice(
         open_amount=open_amount,
         lines=tuple(
             InvoicedLine(
-                line_no=line_no.get(line.sequence, line.sequence),
+                line_no=by_sequence.get(line.sequence, 0),
                 item=line.item,
                 quantity=line.quantity,
                 price=line.price,

@@ -1,4 +1,7 @@
-"""What a deal tells Dynamics 365 Sales: approval, order, shipments, invoices and payments, each in one write."""
+"""What a deal tells Dynamics 365 Sales: approval, order, shipments, invoices and payments, each in one write.
+
+The deal knows its lines by number, Sales by the lines of the quote: that translation is made here.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,36 @@ from temporalio import activity
 
 from activities import signatures as ask_for
 from activities.failures import for_deal, refused
+from activities.heartbeat import beating
 from activities.signatures import FailureType, Nothing, SalesActivities
-from activities.snapshots import STATES, SalesQuotes, accepted_at
+from activities.snapshots import SalesQuotes, accepted_at
 from domain.assessment import QuoteInSales
 from domain.fulfilment import Invoice
 from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
+from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 
 CLOSE_STATUS = {
-    "expired": sales.QuoteStatus.CANCELED,
-    "cancelled": sales.QuoteStatus.CANCELED,
-    "lost": sales.QuoteStatus.LOST,
+    "expired": QuoteStatus.CANCELED,
+    "cancelled": QuoteStatus.CANCELED,
+    "lost": QuoteStatus.LOST,
 }
 """Status a quote is closed with. Sales has none for expiry: the closing activity's subject says it."""
 
+CREDIT_CHOICES = {
+    "passed": CreditChoice.PASSED,
+    "held": CreditChoice.HELD,
+    "released": CreditChoice.RELEASED,
+}
+"""States of the credit decision that a rep sees on the quote."""
 
-class SalesWork(SalesActivities):
+
+class DataverseSalesActivities(SalesActivities):
     """The activities on Sales' queue."""
 
     def __init__(self, dataverse: Dataverse, quotes: SalesQuotes) -> None:
-        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became."""
+        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became, and its lines' numbers."""
         self._dataverse = dataverse
         self._quotes = quotes
 
@@ -38,10 +50,10 @@ class SalesWork(SalesActivities):
         with for_deal():
             await self._dataverse.set_quote_approval(
                 UUID(mark.quote.quote_id),
-                sales.ApprovalChoice[mark.approval_status.upper()],
+                ApprovalChoice[mark.approval_status.upper()],
                 reason=mark.reason,
                 deal_id=mark.deal_id,
-                credit=sales.CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
+                credit=CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
             )
         return Nothing()
 
@@ -53,8 +65,8 @@ class SalesWork(SalesActivities):
                 quote = await self._dataverse.read_quote(UUID(ask.quote.quote_id))
             except NotFound:
                 return QuoteInSales(state="gone")
-        won = quote.state is sales.QuoteState.WON
-        return QuoteInSales(state=STATES[quote.state], accepted_at=accepted_at(quote) if won else None)
+        won = quote.state is QuoteState.WON
+        return QuoteInSales(state=QUOTE_STATE_NAMES[quote.state], accepted_at=accepted_at(quote) if won else None)
 
     @activity.defn(name="close_quote")
     async def close_quote(self, close: ask_for.CloseQuote) -> Nothing:
@@ -67,7 +79,7 @@ class SalesWork(SalesActivities):
                 return Nothing()
             except Refused:
                 quote = await self._dataverse.read_quote(quote_id)
-                if quote.state is not sales.QuoteState.CLOSED:
+                if quote.state is not QuoteState.CLOSED:
                     raise
         return Nothing()
 
@@ -75,47 +87,64 @@ class SalesWork(SalesActivities):
     async def record_order(self, order: ask_for.RecordOrder) -> ask_for.RecordedOrder:
         """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
         with for_deal():
-            order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
-            await self._dataverse.write_order(
-                order_id,
-                order.order_number,
-                quote_id=UUID(order.quote.quote_id),
-                credit=CREDIT_CHOICES.get(order.credit_status),
-                opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
-                revenue=order.revenue,
-                quote_number=order.quote.quote_number,
-            )
-        return ask_for.RecordedOrder(sales_order_id=str(order_id))
+            async with beating():
+                order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
+                try:
+                    written = await self._dataverse.mirror.write_order(
+                        order_id,
+                        order.order_number,
+                        quote_id=UUID(order.quote.quote_id),
+                        credit=CREDIT_CHOICES.get(order.credit_status),
+                        opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
+                        revenue=order.revenue,
+                        quote_number=order.quote.quote_number,
+                    )
+                except NotFound:
+                    self._quotes.forget(order.quote.quote_id)
+                    raise
+        return ask_for.RecordedOrder(sales_order_id=str(order_id), notes=written.notes)
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: ask_for.RecordShipment) -> Nothing:
         """Write shipped quantities and the fulfilment status."""
         with for_deal():
-            await self._dataverse.write_shipment(
-                UUID(shipment.sales_order_id),
-                {total.line_no: total.shipped for total in shipment.shipped},
-                complete=shipment.complete,
-            )
+            async with beating() as beat:
+                order_id = UUID(shipment.sales_order_id)
+                ids = await self._line_ids(order_id)
+                unknown = [total.line_no for total in shipment.shipped if total.line_no not in ids]
+                if unknown:
+                    raise refused(
+                        FailureType.REFUSED, f"the quote has no line {', '.join(map(str, unknown[:5]))} to ship"
+                    )
+                await self._dataverse.mirror.write_shipment(
+                    order_id,
+                    {ids[total.line_no]: total.shipped for total in shipment.shipped},
+                    complete=shipment.complete,
+                    progress=beat.note,
+                )
         return Nothing()
 
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: ask_for.RecordInvoice) -> Nothing:
-        """Write copies of posted invoices, each once."""
+        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted."""
         with for_deal():
-            await self._dataverse.write_invoices(
-                UUID(invoice.sales_order_id),
-                [_to_write(posted) for posted in invoice.invoices],
-                order_invoiced=invoice.order_invoiced,
-            )
+            async with beating() as beat:
+                ids = await self._quotes.line_ids(invoice.quote_id)
+                await self._dataverse.mirror.write_invoices(
+                    UUID(invoice.sales_order_id),
+                    [_to_write(posted, ids) for posted in invoice.invoices],
+                    order_invoiced=invoice.order_invoiced,
+                    progress=beat.note,
+                )
         return Nothing()
 
     @activity.defn(name="record_payment")
     async def record_payment(self, payment: ask_for.RecordPayment) -> Nothing:
         """Write open amounts and payment status of invoices."""
         with for_deal():
-            await self._dataverse.write_payments(
+            await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
-                [_to_write(posted) for posted in payment.invoices],
+                [_to_write(posted, {}) for posted in payment.invoices],
                 order_paid=payment.order_paid,
             )
         return Nothing()
@@ -126,24 +155,24 @@ class SalesWork(SalesActivities):
         if known is not None:
             return known
         _, quote = await self._quotes.read(ref.quote_id)
-        if quote.state not in (sales.QuoteState.WON, sales.QuoteState.ACTIVE):
+        if quote.state not in (QuoteState.WON, QuoteState.ACTIVE):
             raise refused(
                 FailureType.CONFLICT, f"quote {ref.quote_number} is not won: no salesorder can be made from it"
             )
         return (await self._dataverse.convert_quote(quote)).id
 
+    async def _line_ids(self, order_id: UUID) -> dict[int, UUID]:
+        """The lines of the quote an order was made from, by the deal's numbers."""
+        order = await self._dataverse.mirror.known_order(order_id)
+        if order.quote_id is None:
+            raise refused(FailureType.CONFLICT, f"salesorder {order.number} was made from no quote")
+        return await self._quotes.line_ids(str(order.quote_id))
 
-CREDIT_CHOICES = {
-    "passed": sales.CreditChoice.PASSED,
-    "held": sales.CreditChoice.HELD,
-    "released": sales.CreditChoice.RELEASED,
-}
-"""States of the credit decision that a rep sees on the quote."""
 
-
-def _to_write(invoice: Invoice) -> sales.InvoiceToWrite:
+def _to_write(invoice: Invoice, ids: dict[int, UUID]) -> sales.InvoiceToWrite:
     return sales.InvoiceToWrite(
         number=invoice.invoice_number,
+        currency=invoice.currency,
         invoiced_on=invoice.invoiced_on.date(),
         due_on=invoice.due_on.date() if invoice.due_on else None,
         net=invoice.net,
@@ -152,7 +181,13 @@ def _to_write(invoice: Invoice) -> sales.InvoiceToWrite:
         open_amount=invoice.open_amount,
         lines=tuple(
             sales.InvoiceLineToWrite(
-                line_no=line.line_no, quantity=line.quantity, price=line.price, net=line.net, tax=line.tax
+                line_no=line.line_no,
+                quote_line_id=ids.get(line.line_no),
+                item=line.item,
+                quantity=line.quantity,
+                price=line.price,
+                net=line.net,
+                tax=line.tax,
             )
             for line in invoice.lines
         ),

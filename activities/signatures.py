@@ -79,6 +79,7 @@ class PrepareOrder(Record):
     price_hash: str
     order_number: str
     customer_account: str
+    credit_account: str = Field(description="Who is billed, and whose credit the order takes")
     deal_id: str
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     attempt: int = Field(description="1, 2, … : how often this deal asked for credit")
@@ -134,6 +135,7 @@ class RecordedOrder(Record):
     """The salesorder in Sales that mirrors the Finance order."""
 
     sales_order_id: str
+    notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words for a person")
 
 
 class RecordShipment(Record):
@@ -151,6 +153,7 @@ class BillingRef(Record):
     company: str
     order_number: str
     customer_account: str
+    invoices: tuple[str, ...] = Field((), description="Invoices known or told of: what is open on them is read at once")
 
 
 class RecordInvoice(Record):

@@ -7,36 +7,33 @@ again, or takes them from here. What is kept is addressed by its own hash, so it
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
 from uuid import UUID
 
+from cachetools import LRUCache, TTLCache
+
+from domain.calendar import local_date
 from domain.money import is_money, round_money
 from domain.people import Person
 from domain.policy import Policy
-from domain.quote import QuoteLine, QuoteSnapshot
+from domain.quote import QuoteLine, QuoteSnapshot, numbered
 from domain.validation import normalise
-from dynamics.core.literals import WILDCARD
+from dynamics.core.errors import NotFound
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
+from dynamics.sales.options import PAYMENT_TERMS_LABELS, QUOTE_STATE_NAMES, ApprovalChoice, QuoteState
 
 LINES_KEPT = 100_000
 """Lines of all snapshots kept together; the least recently used go first."""
 
-ORDERS_KEPT = 10_000
-"""Quotes whose salesorder's id is remembered."""
+QUOTES_KEPT = 10_000
+"""Quotes of which is remembered what cannot change: the order each became, and the numbers of its lines."""
+
+NAMESAKES_KEPT_SECONDS = 600.0
+"""How long it is believed how many accounts carry a number: a duplicate that was just made is found a little later."""
 
 _FREE_GOODS = re.compile(r"^\s*free goods\s*:\s*(?P<reason>\S.*)$", re.IGNORECASE | re.MULTILINE)
-
-STATES: Mapping[sales.QuoteState, Literal["draft", "active", "won", "closed"]] = {
-    sales.QuoteState.DRAFT: "draft",
-    sales.QuoteState.ACTIVE: "active",
-    sales.QuoteState.WON: "won",
-    sales.QuoteState.CLOSED: "closed",
-}
 
 
 class SalesQuotes:
@@ -46,9 +43,11 @@ class SalesQuotes:
         """Read through ``dataverse``, name things by the entity map of ``policy``."""
         self._dataverse = dataverse
         self._policy = policy
-        self._kept: OrderedDict[str, QuoteSnapshot] = OrderedDict()
-        self._lines = 0
-        self._orders: OrderedDict[str, UUID] = OrderedDict()
+        # A quote of more lines than are kept is not kept, and read again each time.
+        self._kept: LRUCache[str, QuoteSnapshot] = LRUCache(LINES_KEPT, getsizeof=lambda quote: 1 + len(quote.lines))
+        self._numbers: LRUCache[str, dict[int, UUID]] = LRUCache(LINES_KEPT, getsizeof=lambda ids: 1 + len(ids))
+        self._orders: LRUCache[str, UUID] = LRUCache(QUOTES_KEPT)
+        self._namesakes: TTLCache[str, int] = TTLCache(QUOTES_KEPT, NAMESAKES_KEPT_SECONDS)
 
     async def read(self, quote_id: str) -> tuple[QuoteSnapshot, sales.Quote]:
         """A quote as it is now: its snapshot, and the row it was made of.
@@ -56,35 +55,52 @@ class SalesQuotes:
         Raises:
             DynamicsError: it cannot be read.
         """
-        quote = await self._dataverse.read_quote(UUID(quote_id))
+        try:
+            quote = await self._dataverse.read_quote(UUID(quote_id))
+        except NotFound:
+            self.forget(quote_id)
+            raise
         snapshot = snapshot_of(quote, self._policy)
-        self._keep(snapshot)
+        if len(snapshot.lines) < LINES_KEPT:
+            self._kept[snapshot.content_hash()] = snapshot
+        if quote.state is not QuoteState.DRAFT and len(snapshot.lines) < LINES_KEPT:
+            self._numbers[quote_id] = {line.line_no: UUID(line.line_id) for line in snapshot.lines}
         if quote.orders:
             self._orders[quote_id] = quote.orders[0].id
-            if len(self._orders) > ORDERS_KEPT:
-                self._orders.popitem(last=False)
         return snapshot, quote
+
+    async def line_ids(self, quote_id: str) -> dict[int, UUID]:
+        """The lines of an accepted revision, which cannot change, by the deal's numbers: remembered, or read."""
+        known = self._numbers.get(quote_id)
+        if known is None:
+            lines = await self._dataverse.line_identities(UUID(quote_id))
+            numbers = numbered([line.identity for line in lines])
+            known = {numbers[str(line.id)]: line.id for line in lines}
+            if len(known) < LINES_KEPT:
+                self._numbers[quote_id] = known
+        return known
+
+    async def namesakes(self, account: str | None) -> int:
+        """How many active accounts of Sales carry a number beside the one that is meant; remembered for a while."""
+        if not account:
+            return 0
+        key = account.casefold()
+        if key not in self._namesakes:
+            self._namesakes[key] = max(await self._dataverse.count_accounts(account) - 1, 0)
+        return self._namesakes[key]
 
     def order_of(self, quote_id: str) -> UUID | None:
         """The salesorder a quote became, if this process has seen it; a quote becomes only one."""
         return self._orders.get(quote_id)
 
+    def forget(self, quote_id: str) -> None:
+        """What was remembered of a quote turned out to be gone."""
+        self._orders.pop(quote_id, None)
+        self._numbers.pop(quote_id, None)
+
     def kept(self, content_hash: str) -> QuoteSnapshot | None:
         """A snapshot with exactly this content, if this process has seen it."""
-        found = self._kept.get(content_hash)
-        if found is not None:
-            self._kept.move_to_end(content_hash)
-        return found
-
-    def _keep(self, snapshot: QuoteSnapshot) -> None:
-        content = snapshot.content_hash()
-        if (before := self._kept.pop(content, None)) is not None:
-            self._lines -= len(before.lines)
-        self._kept[content] = snapshot
-        self._lines += len(snapshot.lines)
-        while self._lines > LINES_KEPT and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self._lines -= len(dropped.lines)
+        return self._kept.get(content_hash)
 
 
 def accepted_at(quote: sales.Quote) -> datetime | None:
@@ -103,7 +119,9 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
     price_list = quote.price_list.currency.iso if quote.price_list and quote.price_list.currency else currency
     owner = _person(quote.owner) or _person(quote.modified_by) or Person(oid="")
     submitter = _person(quote.modified_by)
-    account = quote.customer.number if quote.customer else ""
+    terms_code = quote.payment_terms_code
+    terms = policy.entity_map.payment_terms.get(terms_code, "") if terms_code is not None else ""
+    numbers = numbered([line.identity for line in quote.lines])
     return QuoteSnapshot(
         company=company_of(quote, policy) or "",
         quote_id=str(quote.id),
@@ -111,17 +129,18 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         revision=quote.revision,
         name=normalise(quote.name),
         customer_id=str(quote.customer.id) if quote.customer else "",
-        # An account that Finance would read as a wildcard is no account of Finance.
-        customer_account=account if account and WILDCARD not in account else None,
+        customer_account=(quote.customer.number.strip() or None) if quote.customer else None,
         customer_name=normalise(quote.customer.name) if quote.customer else "",
         currency=currency,
         price_list_currency=price_list,
-        payment_terms=policy.entity_map.payment_terms.get(quote.payment_terms_code or 0, ""),
+        payment_terms=terms,
+        unmapped_payment_terms="" if terms or terms_code is None else _terms_label(terms_code),
         expires_on=quote.expires_on,
+        effective_to=_effective_to(quote, policy),
         header_discount_pct=quote.header_discount_pct,
         header_discount=quote.header_discount,
         freight=quote.freight,
-        lines=tuple(_line(line, n) for n, line in enumerate(quote.lines, start=1)),
+        lines=tuple(_line(line, numbers[str(line.id)]) for line in quote.lines),
         net=_trimmed(quote.net + quote.freight, currency),
         tax=_trimmed(quote.tax, currency),
         total=_trimmed(quote.total, currency),
@@ -129,10 +148,23 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         submitted_by=submitter if submitter and submitter.oid != owner.oid else None,
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
         sales_order_id=str(quote.orders[0].id) if quote.orders else None,
-        state=STATES[quote.state],
-        approval_status=(quote.approval or sales.ApprovalChoice.NONE).name.lower(),
+        state=QUOTE_STATE_NAMES[quote.state],
+        approval_status=(quote.approval or ApprovalChoice.NONE).name.lower(),
         etag=quote.etag,
     )
+
+
+def _effective_to(quote: sales.Quote, policy: Policy) -> date | None:
+    """The last day of the quote's validity, in the calendar of its company; Dataverse keeps a moment."""
+    if quote.effective_to is None:
+        return None
+    hours = policy.calendars.companies.get(company_of(quote, policy) or "")
+    return local_date(quote.effective_to, hours.timezone if hours else "UTC")
+
+
+def _terms_label(code: int) -> str:
+    """What the form shows for payment terms; the number of a choice the tenant added itself."""
+    return PAYMENT_TERMS_LABELS.get(code, f"choice {code}")
 
 
 def _trimmed(amount: Decimal, currency: str) -> Decimal:
@@ -140,12 +172,12 @@ def _trimmed(amount: Decimal, currency: str) -> Decimal:
     return round_money(amount, currency) if currency and is_money(amount, currency) else amount
 
 
-def _line(line: sales.QuoteLine, position: int) -> QuoteLine:
+def _line(line: sales.QuoteLine, number: int) -> QuoteLine:
     discount = line.manual_discount + line.volume_discount * line.quantity
     item = line.product.number if line.product and not line.write_in else None
     free = _FREE_GOODS.search(line.description)
     return QuoteLine(
-        line_no=line.number or line.sequence or position,
+        line_no=number,
         line_id=str(line.id),
         item=item,
         description=normalise(line.description or line.write_in_text),
@@ -164,26 +196,31 @@ def _person(user: sales.User | None) -> Person | None:
     """A user who is a person of the directory; None for one without an Entra id."""
     if user is None or user.entra_id is None:
         return None
-    return Person(oid=str(user.entra_id), name=user.name, upn=user.upn or user.email)
+    return Person(oid=str(user.entra_id), name=normalise(user.name), upn=user.upn or user.email)
+
+
+_TERMS_COMPARED = (
+    "company",
+    "revision",
+    "customer_account",
+    "currency",
+    "payment_terms",
+    "expires_on",
+    "header_discount_pct",
+    "header_discount",
+    "freight",
+    "net",
+    "tax",
+    "total",
+)
+_COLUMNS_COMPARED = ("item", "description", "unit", "quantity", "price", "discount", "net")
+MAX_DIFFERENCES = 20
 
 
 def differences(approved: QuoteSnapshot, now: QuoteSnapshot) -> tuple[str, ...]:
     """What differs between the approved content and the quote as it is, in words, at most twenty of them."""
     found: list[str] = []
-    for name in (
-        "company",
-        "revision",
-        "customer_account",
-        "currency",
-        "payment_terms",
-        "expires_on",
-        "header_discount_pct",
-        "header_discount",
-        "freight",
-        "net",
-        "tax",
-        "total",
-    ):
+    for name in _TERMS_COMPARED:
         before, after = getattr(approved, name), getattr(now, name)
         if before != after:
             found.append(f"{name.replace('_', ' ')} {_shown(before)} → {_shown(after)}")
@@ -194,11 +231,11 @@ def differences(approved: QuoteSnapshot, now: QuoteSnapshot) -> tuple[str, ...]:
         if old is None or new is None:
             found.append(f"line {number} {'added' if old is None else 'removed'}")
             continue
-        for name in ("item", "description", "unit", "quantity", "price", "discount", "net"):
+        for name in _COLUMNS_COMPARED:
             before, after = getattr(old, name), getattr(new, name)
             if before != after:
                 found.append(f"line {number} {name} {_shown(before)} → {_shown(after)}")
-    return tuple(found[:20])
+    return tuple(found[:MAX_DIFFERENCES])
 
 
 def _shown(value: object) -> str:

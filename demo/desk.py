@@ -1,6 +1,6 @@
 """The sandbox's desk as the demo uses it: over HTTP only, like any other program.
 
-The desk plays the people inside Dynamics (rep, warehouse, accounts receivable) and tells what both systems hold.
+The desk plays the people inside Dynamics (rep, warehouse, accounts receivable) and shows what both systems hold.
 Amounts come as text.
 """
 

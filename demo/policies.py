@@ -45,7 +45,7 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Content of the files by name.
 
     Args:
-        people: as the desk's `GET /people` tells them.
+        people: as the desk's `GET /people` lists them.
     """
     shipped = policies.load()
     companies = sorted({person["company"] for person in people})
@@ -75,7 +75,6 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
                     "workdays": [0, 1, 2, 3, 4],
                     "opens": "09:00",
                     "closes": "17:00",
-                    "holidays": [],
                 }
                 for company in companies
             },

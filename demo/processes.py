@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
@@ -88,6 +87,10 @@ class ChildProcess:
         """Wait for its end; returns the exit code, negative for a signal."""
         return await self._started.wait()
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._started.terminate()
+
     async def stop(self, timeout: float) -> None:
         """Ask it to end, and after `timeout` seconds make it."""
         if not self.running:
@@ -104,21 +107,3 @@ class ChildProcess:
         if not self.log_file.exists():
             return ""
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port."""
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True

@@ -1,25 +1,36 @@
-"""What the demo shows in the terminal: where to click, the deals as they move, the verdict."""
+"""What the demo shows: where to click, the deals as they move, the verdict.
+
+On a terminal the addresses and the deals stay in sight, fitted to its size. Where the output is no terminal (a log, a
+pipe) each change of a deal is one line.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from time import monotonic
+from typing import Any, Protocol
 
-from rich.console import Group, RenderableType
-from rich.panel import Panel
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from demo.stack import StackInfo
 from runs.search import DealRow
 
-ROWS_AT_MOST = 40
+DEALS_ONE_BY_ONE = 40
+"""Up to so many deals are shown one by one, more of them counted by stage."""
+WIDE = 100
+"""Columns from which the stages are drawn as well as named."""
+SPARE_LINES = 2
+SUMMARY_EVERY_SECONDS = 5.0
 STAGES = ("opportunity", "quote", "credit", "order", "fulfilment", "invoice", "payment")
+ENDED, AT_WORK = "ended", "in progress"
 WAITS = {
-    "": "…",
-    "none": "works",
     "approval": "approver",
     "rep": "sales rep",
     "customer": "customer",
@@ -29,99 +40,240 @@ WAITS = {
     "payment": "payment",
     "finance": "Finance",
     "sales": "Sales",
-    "operator": "[red]operator (parked)[/]",
+    "operator": "operator (parked)",
 }
+PLAYS = {"approve": ("sales_manager", "sales_director", "cfo"), "credit": ("credit_manager",), "operate": ("ops",)}
+"""What people are signed in for, and the roles that do it."""
 
 
-DECIDING_ROLES = ("sales_manager", "sales_director", "cfo", "credit_manager", "ops")
+class Screen(Protocol):
+    """Where the deals are shown."""
+
+    def show(self, rows: Sequence[DealRow]) -> None:
+        """Show how the deals stand now."""
+
+
+@contextmanager
+def screen(
+    console: Console, info: StackInfo, titles: Mapping[str, str], expected: int, *, auto: bool
+) -> Iterator[Screen]:
+    """The screen that fits what the console is.
+
+    Args:
+        console: where people look.
+        info: addresses and people.
+        titles: what each deal shows, by quote number.
+        expected: how many deals there will be.
+        auto: whether people are played.
+    """
+    head = where_to_click(info, auto=auto)
+    if console.is_terminal and not console.is_dumb_terminal:
+        board = _Board(head, titles, expected)
+        with Live(board, console=console, refresh_per_second=4) as live:
+            board.live = live
+            yield board
+    else:
+        console.print(head, soft_wrap=True)
+        yield _Lines(console, titles, expected)
 
 
 def where_to_click(info: StackInfo, *, auto: bool) -> RenderableType:
     """Addresses, and who to sign in as: the first holder of each deciding role; a password is the user's name."""
     holders = {role.partition(".")[0]: name for name, roles in reversed(info.users.items()) for role in roles}
-    people = ", ".join(f"{holders[role]} ({role.replace('_', ' ')})" for role in DECIDING_ROLES if role in holders)
+    people = []
+    for purpose, roles in PLAYS.items():
+        names = [holders[role] for role in roles if role in holders]
+        people += [f"{', '.join(names)} ({purpose})"] if names else []
     table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Approvals, cases[/]", info.web, f"sign in as {people}")
-    table.add_row("[b]Temporal Web[/]", info.temporal_ui, "one run a deal: summary, details, named steps")
-    table.add_row("[b]Desk[/]", info.desk, "play sales rep, warehouse, accounts receivable")
-    text = (
-        "People are played; the run ends with a verdict."
-        if auto
-        else "You decide: open the inbox. Ctrl-C ends everything."
-    )
-    return Panel(Group(table, Text(text, style="dim")), title="Quote to Cash", expand=False)
+    table.add_row("[b]Approvals, deals[/]", info.web)
+    table.add_row("", f"sign in as {'; '.join(people)}; the password is the name")
+    table.add_row("[b]Temporal Web[/]", info.temporal_ui)
+    table.add_row("[b]Desk[/]", f"{info.desk}  (sales rep, warehouse, receivables)")
+    end = "People are played; the run ends with a verdict." if auto else "You decide. Ctrl-C ends everything."
+    return Group(table, Text(end, style="dim"))
 
 
-def deals_table(rows: Sequence[DealRow], titles: Mapping[str, str], expected: int) -> RenderableType:
-    """The deals as they stand: one row each, or where there are many one row a stage."""
-    if expected > ROWS_AT_MOST:
+@dataclass
+class _Board:
+    """Addresses and deals, fitted to the terminal."""
+
+    head: RenderableType
+    titles: Mapping[str, str]
+    expected: int
+    rows: Sequence[DealRow] = ()
+    live: Live | None = None
+
+    def show(self, rows: Sequence[DealRow]) -> None:
+        self.rows = rows
+        if self.live is not None:
+            self.live.update(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        taken = len(console.render_lines(self.head, options, pad=False))
+        yield self.head
+        yield deals_table(
+            self.rows,
+            self.titles,
+            self.expected,
+            width=options.max_width,
+            height=console.height - taken - SPARE_LINES,
+        )
+
+
+@dataclass
+class _Lines:
+    """One line for each change of a deal; of many deals their number by stage, now and then."""
+
+    console: Console
+    titles: Mapping[str, str]
+    expected: int
+    _shown: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _summary: str = ""
+    _summary_at: float = -SUMMARY_EVERY_SECONDS
+
+    def show(self, rows: Sequence[DealRow]) -> None:
+        if self.expected > DEALS_ONE_BY_ONE:
+            self._show_summary(rows)
+            return
+        for row in rows:
+            waits = _waits(row)
+            state = (row.stage, waits if waits in (ENDED, AT_WORK) else f"waiting for {waits}")
+            if self._shown.get(row.quote) != state:
+                self._shown[row.quote] = state
+                title = self.titles.get(row.quote, "")
+                self._print(f"{row.quote}  {state[0]:<11}  {state[1]:<29}  {_amount(row):>14}  {title}".rstrip())
+
+    def _show_summary(self, rows: Sequence[DealRow]) -> None:
+        counts = Counter(ENDED if row.ended else row.stage for row in rows)
+        order = (*STAGES, "closed", ENDED)
+        parts = ", ".join(f"{stage} {counts[stage]}" for stage in order if counts[stage])
+        text = f"{len(rows)} of {self.expected} deals: {parts}"
+        if text != self._summary and monotonic() - self._summary_at >= SUMMARY_EVERY_SECONDS:
+            self._summary, self._summary_at = text, monotonic()
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def deals_table(
+    rows: Sequence[DealRow], titles: Mapping[str, str], expected: int, *, width: int, height: int
+) -> RenderableType:
+    """The deals as they stand: one row each, or where there are many one row per stage.
+
+    Args:
+        rows: the deals, by quote number.
+        titles: what each shows.
+        expected: how many there will be.
+        width: columns there are.
+        height: lines there are, headings included; where the deals do not fit, those that ended are left out first.
+    """
+    if expected > DEALS_ONE_BY_ONE:
         return _by_stage(rows, expected)
-    table = Table(title=f"{sum(row.ended for row in rows)} of {expected} deals ended")
-    for heading in ("Quote", "Shows", "Stage", "Waits for"):
-        table.add_column(heading)
-    table.add_column("Amount", justify="right")
-    for row in rows:
+    room = max(1, height - 3)
+    shown = list(rows)
+    if len(rows) > room:
+        chosen = sorted(rows, key=lambda row: row.ended)[: room - 1]
+        shown = [row for row in rows if row in chosen]
+    table = _table(f"{sum(row.ended for row in rows)} of {expected} deals ended")
+    for heading in ("Quote", "Shows", "Stage", "Waiting for"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1 if heading == "Shows" else None)
+    table.add_column("Amount", justify="right", no_wrap=True)
+    for row in shown:
         table.add_row(
             row.quote,
             titles.get(row.quote, ""),
-            _progress(row.stage, ended=row.ended),
-            "[green]ended[/]" if row.ended else WAITS.get(row.waiting_for, row.waiting_for),
-            f"{row.amount or 0:,.2f}",
+            _progress(row, drawn=width >= WIDE),
+            _waiting(row),
+            _amount(row),
         )
+    if len(shown) < len(rows):
+        return Group(table, Text(f" … and {len(rows) - len(shown)} more, see the approvals site", style="dim"))
     return table
 
 
-def _progress(stage: str, *, ended: bool) -> str:
-    done = len(STAGES) if stage == "closed" else STAGES.index(stage) if stage in STAGES else 0
-    bar = "[green]" + "●" * done + "[/]" + ("" if ended or done == len(STAGES) else "[yellow]●[/]")
-    rest = len(STAGES) - done - (0 if ended or done == len(STAGES) else 1)
-    return f"{bar}[dim]{'○' * rest}[/] {stage}"
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1), expand=True)
+
+
+def _amount(row: DealRow) -> str:
+    return "" if row.amount is None else f"{row.amount:,.2f}"
+
+
+def _waits(row: DealRow) -> str:
+    return ENDED if row.ended else WAITS.get(row.waiting_for, AT_WORK)
+
+
+def _waiting(row: DealRow) -> Text:
+    return Text(_waits(row), style="green" if row.ended else "red" if row.waiting_for == "operator" else "")
+
+
+def _progress(row: DealRow, *, drawn: bool) -> Text:
+    if not drawn:
+        return Text(row.stage)
+    done = len(STAGES) if row.stage == "closed" else STAGES.index(row.stage) if row.stage in STAGES else 0
+    at_work = 0 if row.ended or done == len(STAGES) else 1
+    return Text.assemble(
+        ("●" * done, "green"), ("●" * at_work, "yellow"), ("○" * (len(STAGES) - done - at_work), "dim"), f" {row.stage}"
+    )
 
 
 def _by_stage(rows: Sequence[DealRow], expected: int) -> RenderableType:
     counts: Counter[tuple[str, str]] = Counter()
     amounts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in rows:
-        key = ("ended", "") if row.ended else (row.stage, row.waiting_for)
+        key = (ENDED, "") if row.ended else (row.stage, row.waiting_for)
         counts[key] += 1
         amounts[key] += row.amount or 0
-    table = Table(title=f"{len(rows)} of {expected} deals submitted")
-    for heading in ("Stage", "Waits for"):
+    table = _table(f"{len(rows)} of {expected} deals submitted")
+    for heading in ("Stage", "Waiting for"):
         table.add_column(heading)
     for heading in ("Deals", "Amount"):
         table.add_column(heading, justify="right")
-    order = {stage: position for position, stage in enumerate((*STAGES, "closed", "ended"))}
+    order = {stage: position for position, stage in enumerate((*STAGES, "closed", ENDED))}
     for stage, waiting in sorted(counts, key=lambda key: (order.get(key[0], -1), key[1])):
-        waits = "" if stage == "ended" else WAITS.get(waiting, waiting)
+        waits = "" if stage == ENDED else WAITS.get(waiting, AT_WORK)
         table.add_row(stage or "…", waits, str(counts[stage, waiting]), f"{amounts[stage, waiting]:,.2f}")
     return table
 
 
 def verdict(summary: Mapping[str, Any]) -> RenderableType:
     """The summary, as a person reads it."""
+    found = summary["mismatches"]
     table = Table.grid(padding=(0, 2))
+    for name, text in _findings(summary):
+        table.add_row(f"[b]{name}[/]", text)
+    if not found:
+        return Group(Text("Every deal ended as its input says, and both systems agree.", style="green"), table)
+    return Group(Text(f"{len(found)} mismatches", style="red"), table, Text("\n".join(found[:50]), style="red"))
+
+
+def _findings(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     approvals, credit, money = summary["approvals"], summary["credit"], summary["money"]
     waiting = ", ".join(f"{count} in {stage}" for stage, count in summary["waiting"].items()) or "none"
-    rows = {
-        "Deals": f"{summary['deals']}: {summary['closed']} closed, {summary['rejected']} rejected, "
-        f"{summary['expired']} expired; waiting: {waiting}",
-        "Parked on the way": f"{summary['parked']}",
-        "Orders in Finance": f"{summary['orders_in_finance']}, {summary['duplicate_orders']} twice",
-        "Approvals": f"{approvals['none']} none, {approvals['level1']} level 1, {approvals['level2']} level 2, "
+    yield (
+        "Deals",
+        f"{summary['deals']}: {summary['closed']} closed, {summary['rejected']} rejected, {summary['expired']} "
+        f"expired; waiting: {waiting}",
+    )
+    yield "Parked on the way", f"{summary['parked']}"
+    yield "Orders in Finance", f"{summary['orders_in_finance']}, {summary['duplicate_orders'] or 'no'} duplicates"
+    yield (
+        "Approvals",
+        f"{approvals['none']} none, {approvals['level1']} level 1, {approvals['level2']} level 2, "
         f"{approvals['level3']} level 3; {approvals['steps']} steps",
-        "Credit": f"{credit['held']} held, {credit['released_by_person']} released by a person",
-        "Money": f"net {Decimal(money['net']):,}, tax {Decimal(money['tax']):,}, total {Decimal(money['total']):,}, "
-        f"invoiced {Decimal(money['invoiced']):,}, paid {Decimal(money['paid']):,}",
-        "Requests": f"{summary['requests']['dataverse']} Dataverse, {summary['requests']['finance']} Finance, "
+    )
+    yield "Credit", f"{credit['held']} held, {credit['released_by_person']} released by a person"
+    yield "Money", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("net", "tax", "total"))
+    yield "", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("invoiced", "paid"))
+    yield (
+        "Requests",
+        f"{summary['requests']['dataverse']} Dataverse, {summary['requests']['finance']} Finance, "
         f"{summary['requests']['throttled']} throttled",
-        "Temporal": f"{summary['temporal']['actions_per_case_p50']} Actions, "
-        f"{summary['temporal']['events_per_case_p50']} events a deal (median)",
-        "Seconds": f"{summary['seconds']}",
-    }
-    for name, text in rows.items():
-        table.add_row(f"[b]{name}[/]", text)
-    found = summary["mismatches"]
-    if not found:
-        return Panel(table, title="[green]Every deal ended as its input says, and both systems agree[/]", expand=False)
-    listed = Text("\n".join(found[:50]), style="red")
-    return Panel(Group(table, Text(), listed), title=f"[red]{len(found)} mismatches[/]", expand=False)
+    )
+    temporal = summary["temporal"]
+    yield (
+        "Temporal",
+        f"{temporal['actions_per_case_p50']} Actions, {temporal['events_per_case_p50']} events per deal (median)",
+    )
+    yield "Time", f"{summary['seconds']} s"

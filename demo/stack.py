@@ -1,8 +1,7 @@
 """The whole product on this machine: Temporal, sandbox, worker and web, each a process of its own.
 
 `q2c up`, `q2c demo` and the end-to-end tests all start this one stack, so that what a newcomer sees is what is tested.
-It supervises as a container platform would: a worker that dies is started again; where Temporal, the sandbox or the web
-application dies the stack ends and says so. No process outlives it.
+It says each step of its start, and starts a part that died again (`demo.supervision`). No process outlives it.
 """
 
 from __future__ import annotations
@@ -14,55 +13,36 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
-import structlog
 
-from demo.processes import ChildProcess, free_ports, port_is_free
+from demo.ports import Ports
+from demo.processes import ChildProcess
+from demo.state import StateFolder
+from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from workers.keys import ensure_decision_keys
 from workers.settings import Settings
 
-log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
-START_TIMEOUT = 120.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
-STEADY_AFTER = 10.0
-RESTART_DELAY = 0.2
-RESTART_DELAY_MAX = 5.0
-
-
-class StackFailed(Exception):
-    """A part did not start or ended by itself; the text names it, why, and where its log is."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Loopback ports of the stack."""
-
-    temporal: int = 7233
-    temporal_ui: int = 8233
-    web: int = 8000
-    entra: int = 8443
-    dataverse: int = 8444
-    finance: int = 8445
-    desk: int = 8446
-    worker_health: int = 8090
-
-    @classmethod
-    def free(cls) -> Ports:
-        """Eight ports nobody uses now."""
-        return cls(*free_ports(len(cls.__dataclass_fields__)))
-
-    def taken(self) -> dict[str, int]:
-        """Name and number of those that somebody else listens on."""
-        return {name: port for name, port in asdict(self).items() if not port_is_free(port)}
+STOP_ORDER = (("worker", "web"), ("sandbox", "temporal"))
+"""First what works, then what it works with."""
+SANDBOX_BUDGETS = {
+    "Q2C_DATAVERSE_REQUESTS_PER_SECOND": "60",
+    "Q2C_DATAVERSE_ACTIVITIES_PER_SECOND": "120",
+    "Q2C_FINANCE_REQUESTS_PER_SECOND": "60",
+    "Q2C_FINANCE_ACTIVITIES_PER_SECOND": "120",
+}
+"""A sandbox on this machine serves nobody else; the budgets of a tenant would only make a demo slow."""
 
 
 @dataclass(frozen=True)
@@ -116,19 +96,21 @@ class StackInfo:
 class Stack:
     """A running stack; use `run_stack`."""
 
-    settings: Settings
     options: StackOptions
     ports: Ports
-    state_dir: Path
-    children: dict[str, ChildProcess] = field(default_factory=dict)
-    failed: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    state: StateFolder
+    say: Say
+    restarts: set[str] = field(default_factory=set)
+    """Names of the parts that died and were started again."""
     sandbox: dict[str, Any] = field(default_factory=dict)
+    """The sandbox's ready line."""
+    _parts: dict[str, Part] = field(default_factory=dict)
     _secrets: dict[str, str] = field(
         default_factory=lambda: {
             name: secrets.token_urlsafe(32) for name in ("client", "web", "webhook", "events", "session")
         }
     )
-    _watchers: list[asyncio.Task[None]] = field(default_factory=list)
+    _supervisor: Supervisor | None = None
     _policies: Path | None = None
 
     @property
@@ -149,7 +131,7 @@ class Stack:
     @property
     def decision_files(self) -> tuple[Path, Path]:
         """Private key and public keys of decisions."""
-        return self.state_dir / "decision-key.json", self.state_dir / "decision-jwks.json"
+        return self.state.path / "decision-key.json", self.state.path / "decision-jwks.json"
 
     def environment(self) -> dict[str, str]:
         """The environment of a child: what the caller set, and on top of it where this stack's parts are.
@@ -159,13 +141,14 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
         private_key, public_keys = self.decision_files
         return {
+            **SANDBOX_BUDGETS,
             **inherited,
             **({"Q2C_POLICIES": str(self._policies)} if self._policies else {}),
             "PYTHONUNBUFFERED": "1",
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": os.devnull,
-            "Q2C_STATE_DIR": str(self.state_dir),
+            "Q2C_STATE_DIR": str(self.state.path),
             "Q2C_DECISION_PRIVATE_KEY_FILE": str(private_key),
             "Q2C_DECISION_PUBLIC_KEYS_FILE": str(public_keys),
             "Q2C_DATAVERSE_WEBHOOK_KEY": self._secrets["webhook"],
@@ -195,46 +178,53 @@ class Stack:
         }
 
     async def start(self) -> None:
-        """Start every part and wait until each can work.
+        """Start every part, wait until each can work, and supervise them from then on.
 
         Raises:
-            StackFailed: a port is taken, or a part does not become ready.
+            StackFailed: a part does not become ready.
         """
-        taken = self.ports.taken()
-        if taken:
-            named = ", ".join(f"{port} ({name})" for name, port in taken.items())
-            raise StackFailed(f"These ports are in use: {named}. Stop what uses them, or add --ports auto.")
-        self.state_dir.mkdir(parents=True, exist_ok=True)
         ensure_decision_keys(*self.decision_files)
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                await asyncio.gather(self._start_temporal(), self._start_sandbox())
-                if self.options.policies:
-                    self._policies = await self.options.policies(self.sandbox["desk"], self.state_dir)
-                wanted = {
-                    "web": (self.options.web, f"{self.web_url}/health/ready"),
-                    "worker": (self.options.worker, f"{self.worker_health_url}/health/ready"),
-                }
-                await asyncio.gather(*(self._start_service(name, url) for name, (on, url) in wanted.items() if on))
-                if self.options.web:
-                    await self._announce_intake()
-        except TimeoutError as error:
-            raise StackFailed(
-                f"The stack was not ready after {START_TIMEOUT:.0f} s; logs are in {self.state_dir}"
-            ) from error
-        for child in self.children.values():
-            self._watchers.append(asyncio.create_task(self._watch(child), name=f"watch {child.name}"))
-        self._write_pids()
+        await _all(self._begin(self._temporal()), self._begin(self._sandbox()))
+        if self.options.policies:
+            self._policies = await self.options.policies(self.sandbox["desk"], self.state.path)
+        services = (self._web() if self.options.web else None, self._worker() if self.options.worker else None)
+        await _all(*(self._begin(service) for service in services if service))
+        if self.options.web:
+            await self._announce_intake()
+        self._supervisor = Supervisor(self._parts, self.say, self._restarted)
+        self._supervisor.watch()
+        self.state.write_pids(self.pids())
 
-    async def _start_temporal(self) -> None:
-        child = self._child(
-            "temporal", dev_server_command(self.ports.temporal, self.ports.temporal_ui), dict(os.environ)
+    async def _begin(self, part: Part) -> None:
+        began = time.monotonic()
+        self._parts[part.child.name] = part
+        await part.start()
+        self.say(f"{part.title} is ready ({time.monotonic() - began:.1f} s).")
+
+    def _restarted(self, name: str) -> None:
+        self.restarts.add(name)
+        self.state.write_pids(self.pids())
+
+    # --- the parts ---------------------------------------------------------------------------------------------------
+
+    def _temporal(self) -> Part:
+        command = dev_server_command(self.ports.temporal, self.ports.temporal_ui)
+        child = self._child("temporal", command, dict(os.environ))
+
+        async def start() -> None:
+            await child.start()
+            await _ready(child, wait_ready(self.temporal_address, START_TIMEOUT))
+
+        return Part(
+            "Temporal",
+            child,
+            start,
+            lost="It keeps runs in memory: the deals from before are gone.",
+            dependents=("worker",),  # which starts the feeds
         )
-        await child.start()
-        await self._ready_or_ended(child, wait_ready(self.temporal_address))
 
-    async def _start_sandbox(self) -> None:
-        command = [sys.executable, "-m", "sandbox", "--state-dir", str(self.state_dir), "--data", self.options.data]
+    def _sandbox(self) -> Part:
+        command = [sys.executable, "-m", "sandbox", "--state-dir", str(self.state.path), "--data", self.options.data]
         for system in ("entra", "dataverse", "finance", "desk"):
             command += [f"--{system}-port", str(getattr(self.ports, system))]
         environment = {
@@ -244,36 +234,41 @@ class Stack:
             "Q2C_SANDBOX_WEB_CLIENT_SECRET": self._secrets["web"],
         }
         child = self._child("sandbox", command, environment)
-        await child.start(read_stdout=True)
-        line = await child.first_line()
-        if not line:
-            raise await self._ended(child)
-        self.sandbox = json.loads(line)
 
-    async def _start_service(self, name: str, ready_url: str) -> None:
+        async def start() -> None:
+            again = bool(self.sandbox)
+            await child.start(read_stdout=True)
+            line = await _ready(child, child.first_line())
+            if not line:
+                raise _ended_early(child, await child.wait())
+            self.sandbox = json.loads(line)
+            if again and self.options.web:
+                await self._announce_intake()
+
+        return Part(
+            "The sandbox",
+            child,
+            start,
+            lost="It keeps Dynamics in memory: quotes, orders and invoices from before are gone.",
+        )
+
+    def _web(self) -> Part:
+        return self._service("web", "The web application", f"{self.web_url}/health/ready")
+
+    def _worker(self) -> Part:
+        return self._service("worker", "The worker", f"{self.worker_health_url}/health/ready", may_be_killed=True)
+
+    def _service(self, name: str, title: str, ready_url: str, *, may_be_killed: bool = False) -> Part:
         child = self._child(name, [sys.executable, "-m", "cli", name], self.environment())
-        await child.start()
-        await self._ready_or_ended(child, wait_healthy(ready_url))
+
+        async def start() -> None:
+            await child.start()
+            await _ready(child, wait_healthy(ready_url))
+
+        return Part(title, child, start, may_be_killed)
 
     def _child(self, name: str, command: list[str], environment: Mapping[str, str]) -> ChildProcess:
-        self.children[name] = ChildProcess(name, command, environment, self.state_dir)
-        return self.children[name]
-
-    async def _ready_or_ended(self, child: ChildProcess, ready: Any) -> None:
-        ended = asyncio.create_task(child.wait())
-        waiting = asyncio.ensure_future(ready)
-        try:
-            await asyncio.wait({ended, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                raise await self._ended(child)
-            waiting.result()
-        finally:
-            ended.cancel()
-            waiting.cancel()
-
-    async def _ended(self, child: ChildProcess) -> StackFailed:
-        code = await child.wait()
-        return StackFailed(f"{child.name} ended with code {code}. End of {child.log_file}:\n{child.log_tail()}")
+        return ChildProcess(name, command, environment, self.state.path)
 
     async def _announce_intake(self) -> None:
         """Tell both systems where to send what happens: webhooks of Dataverse, business events of Finance."""
@@ -285,32 +280,11 @@ class Stack:
             answer = await http.put(f"{self.sandbox['desk']}/endpoints", json=endpoints)
             answer.raise_for_status()
 
-    async def _watch(self, child: ChildProcess) -> None:
-        """Start a worker again when it dies; end the stack when another part does."""
-        delay = RESTART_DELAY
-        while True:
-            began = time.monotonic()
-            code = await child.wait()
-            if child.name != "worker":
-                failure = await self._ended(child)
-                if not self.failed.done():
-                    self.failed.set_exception(failure)
-                return
-            delay = RESTART_DELAY if time.monotonic() - began > STEADY_AFTER else min(delay * 2, RESTART_DELAY_MAX)
-            log.warning("worker died and is started again", code=code, delay_seconds=delay)
-            await asyncio.sleep(delay)
-            await child.start()
-            self._write_pids()
+    # --- while it runs -----------------------------------------------------------------------------------------------
 
     def pids(self) -> dict[str, int]:
         """Process ids of all parts, the supervisor's among them."""
-        return {"supervisor": os.getpid(), **{name: child.pid for name, child in self.children.items()}}
-
-    def _write_pids(self) -> None:
-        """Keep the current process ids where a test or a person finds them: a restarted worker has a new one."""
-        target = self.state_dir / "pids.json"
-        target.with_suffix(".tmp").write_text(json.dumps(self.pids()))
-        target.with_suffix(".tmp").replace(target)
+        return {"supervisor": os.getpid(), **{name: part.child.pid for name, part in self._parts.items()}}
 
     def info(self) -> StackInfo:
         """Where everything is."""
@@ -325,7 +299,7 @@ class Stack:
             web_client_id=self.sandbox["web_client_id"],
             web_client_secret=self.sandbox["web_client_secret"],
             users=self.sandbox["users"],
-            state_dir=str(self.state_dir),
+            state_dir=str(self.state.path),
             worker_health=self.worker_health_url,
             pids=self.pids(),
         )
@@ -334,24 +308,60 @@ class Stack:
         """Wait until somebody wants the end.
 
         Raises:
-            StackFailed: a part ended by itself before.
+            StackFailed: a part kept ending.
         """
+        if self._supervisor is None:
+            raise RuntimeError("the stack was not started")
         stopping = asyncio.create_task(stop.wait())
-        ends: set[asyncio.Future[Any]] = {stopping, self.failed}
+        ends: set[asyncio.Future[Any]] = {stopping, self._supervisor.failed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if self.failed.done():
-            self.failed.result()
+        if self._supervisor.failed.done():
+            self._supervisor.failed.result()
 
     async def stop(self) -> None:
         """End every part: first what works, then what it works with."""
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        for group in (("worker", "web"), ("sandbox", "temporal")):
-            await asyncio.gather(*(self.children[name].stop(STOP_TIMEOUT) for name in group if name in self.children))
-        with contextlib.suppress(FileNotFoundError):
-            (self.state_dir / "pids.json").unlink()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        for group in STOP_ORDER:
+            children = (self._parts[name].child for name in group if name in self._parts)
+            await asyncio.gather(*(child.stop(STOP_TIMEOUT) for child in children))
+
+
+async def _all(*starts: Coroutine[Any, Any, None]) -> None:
+    """Run starts side by side; the first that fails ends the others."""
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ready(child: ChildProcess, ready: Coroutine[Any, Any, T]) -> T:
+    """What says that a part can work, as soon as it does.
+
+    Raises:
+        StackFailed: the part ended before, or needs too long.
+    """
+    ending = asyncio.create_task(child.wait())
+    waiting = asyncio.create_task(ready)
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return waiting.result()
+    except TimeoutError as error:
+        raise StackFailed(f"{child.name} was not ready after {START_TIMEOUT:.0f} s. {end_of_log(child)}") from error
+    finally:
+        ending.cancel()
+        waiting.cancel()
+    raise _ended_early(child, await child.wait())
+
+
+def _ended_early(child: ChildProcess, code: int) -> StackFailed:
+    return StackFailed(f"{child.name} {ended(code)} before it was ready. {end_of_log(child)}")
 
 
 async def wait_healthy(url: str) -> None:
@@ -364,20 +374,37 @@ async def wait_healthy(url: str) -> None:
             await asyncio.sleep(0.1)
 
 
+def _documented_ports() -> Ports:
+    ports = Ports()
+    taken = ports.taken()
+    if taken:
+        named = ", ".join(f"{port} ({name})" for name, port in taken.items())
+        raise StackFailed(f"These ports are in use: {named}. Stop what uses them, or add --ports auto.")
+    return ports
+
+
 @asynccontextmanager
-async def run_stack(settings: Settings, options: StackOptions) -> AsyncIterator[Stack]:
+async def run_stack(settings: Settings, options: StackOptions, say: Say) -> AsyncIterator[Stack]:
     """A stack that is up while the block runs.
+
+    Args:
+        settings: the product's settings: where its state is kept.
+        options: what to start.
+        say: tells people each step of the start, and what happens to the parts afterwards.
 
     Raises:
         StackFailed: it could not be started.
     """
-    ports = Ports.free() if options.ports == "auto" else Ports()
-    state_dir = settings.state_dir.resolve()
+    root = settings.state_dir.resolve()
     if options.ports == "auto":
-        state_dir = state_dir / f"stack-{os.getpid()}"
-    stack = Stack(settings, options, ports, state_dir)
+        stack = Stack(options, Ports.free(), StateFolder.temporary(root), say)
+    else:
+        stack = Stack(options, _documented_ports(), StateFolder.lasting(root), say)
+    failed = True
     try:
         await stack.start()
         yield stack
+        failed = False
     finally:
         await asyncio.shield(stack.stop())
+        stack.state.close(keep=failed)

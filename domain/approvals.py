@@ -59,7 +59,6 @@ class ApprovalPlan(Record):
     policy_version: str
     steps: tuple[StepPlan, ...]
     calendar: BusinessHours
-    reminders_pct: tuple[int, ...] = Field((), description="When to remind, in per cent of a step's business hours")
     max_age_days: int = Field(14, description="A request older than this expires, as it does with its quote")
 
     @property

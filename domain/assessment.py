@@ -43,6 +43,8 @@ class QuoteAssessment(QuoteHeader):
     stale: str = Field("", description="Not empty: nobody asks for approval of the quote any more, and why")
     state: str = Field("draft", description="draft, active or won: the quote in Sales when it was read")
     accepted_at: datetime | None = Field(None, description="UTC, where it was won when it was read")
+    credit_account: str = Field("", description="Invoice account: who is billed, and whose credit the order takes")
+    exchange_rate: str = Field("", description="Finance's rate into its own currency, in words; empty: the same")
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
@@ -83,6 +85,7 @@ class OrderReadiness(Record):
     total: Decimal
     credit: CreditFacts
     decision: CreditDecision | None = Field(None, description="None where credit was not asked for: see the rest")
+    credit_amount: Decimal = Field(description="What it takes of credit, in the currency of `credit`")
     price_hash: str
     drift: tuple[PriceDrift, ...] = ()
     existing_order: bool = Field(False, description="Finance already has an order under our key")

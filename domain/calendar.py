@@ -60,17 +60,6 @@ def add_business_hours(start: datetime, hours: Decimal, calendar: BusinessHours)
     raise NoWorkingTime(f"the calendar of {calendar.timezone} has too few working days: check workdays and holidays")
 
 
-def reminder_times(
-    start: datetime, hours: Decimal, percents: tuple[int, ...], calendar: BusinessHours
-) -> tuple[datetime, ...]:
-    """When to remind of something due after so many business hours: at each per cent of them, in UTC.
-
-    Raises:
-        ValueError: as ``add_business_hours``.
-    """
-    return tuple(add_business_hours(start, hours * percent / 100, calendar) for percent in percents)
-
-
 def end_of_day(day: date, timezone: str) -> datetime:
     """The last millisecond of a day in a time zone (23:59:59.999 local), in UTC.
 

@@ -26,6 +26,7 @@ from domain.lines import LineLedger
 from domain.messages import ShippedLine
 from domain.quote_header import QuoteHeader
 from domain.record import Record
+from domain.refusals import Refusal
 from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
 
 
@@ -106,6 +107,7 @@ class Delivery:
     over_delivery_pct: Decimal = Decimal(0)
     slips: dict[str, tuple[ShippedLine, ...]] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
+    unknown_lines: tuple[str, ...] = ()
 
     @cached_property
     def ledger(self) -> tuple[LineLedger, ...]:
@@ -147,7 +149,8 @@ class Delivery:
     @cached_property
     def violations(self) -> tuple[str, ...]:
         """What Finance shipped or invoiced beyond the order, in words with its code (I1, I2)."""
-        return tuple(f"{found.code}: {found}" for line in self.ledger for found in line.violations)
+        beyond = tuple(f"{found.code}: {found}" for line in self.ledger for found in line.violations)
+        return (*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines))
 
     @property
     def all_paid(self) -> bool:
@@ -166,9 +169,10 @@ class DealState:
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
-        billing_told: how often something was told of invoices and payments.
+        billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
         finance_read_at: when the order was last read in Finance, or made there.
+        invoices_told: numbers of invoices that were told of.
         shown_slips: packing slips that Sales shows.
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
@@ -210,6 +214,7 @@ class DealState:
     billing_told: int = 0
     billing_read: int = 0
     finance_read_at: datetime | None = None
+    invoices_told: frozenset[str] = frozenset()
     shown_slips: frozenset[str] = frozenset()
     shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
@@ -235,6 +240,12 @@ class DealState:
         return self.assessment or QuoteHeader(
             company=self.company, quote_number=self.quote_number, quote_id=self.quote_id, revision=self.revision
         )
+
+    @property
+    def credit_account(self) -> str:
+        """Whose credit the order takes: the account that is billed; empty before the quote was assessed."""
+        found = self.assessment
+        return (found.credit_account or found.customer_account) if found else ""
 
     @property
     def running(self) -> bool:

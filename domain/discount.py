@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from domain.approvals import ApprovalPlan, LineFinding, Reason, StepPlan
+from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
 from domain.authority import candidates
 from domain.money import arithmetic, format_amount, format_money, plain, told_apart
 from domain.people import Person
@@ -54,7 +54,13 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
 
 
 def approval_plan(
-    priced: PricedQuote, *, requester: Person, co_owner: Person | None, company: str, policy: Policy
+    priced: PricedQuote,
+    *,
+    requester: Person,
+    co_owner: Person | None,
+    company: str,
+    calendar: BusinessHours,
+    policy: Policy,
 ) -> ApprovalPlan:
     """The steps a priced quote needs, none where nobody has to be asked.
 
@@ -62,7 +68,8 @@ def approval_plan(
         priced: The quote held against Finance's prices.
         requester: Who asks; never among those who decide.
         co_owner: Who shares the quote with them; never among those who decide.
-        company: Legal entity, lower case: its people decide, its calendar counts.
+        company: Legal entity, lower case: its people decide.
+        calendar: Its working time, with the holidays of the time the request can live.
         policy: The policy, pinned by its version.
 
     Returns:
@@ -70,7 +77,6 @@ def approval_plan(
 
     Raises:
         NoApprover: nobody in the company may decide a step that is needed.
-        PolicyError: the company has no calendar.
     """
     matches = required_rules(priced, policy)
     discount = policy.discount
@@ -85,8 +91,7 @@ def approval_plan(
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
-        calendar=policy.calendar(company),
-        reminders_pct=discount.reminders_pct,
+        calendar=calendar,
         max_age_days=discount.max_age_days,
     )
 

@@ -9,6 +9,7 @@ from domain.facts import Fact
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind
 
 _BILLING: dict[FinanceEventKind, str] = {
+    FinanceEventKind.SHIPMENT_POSTED: "packing slip {} posted in Finance",
     FinanceEventKind.INVOICE_POSTED: "invoice {} posted in Finance",
     FinanceEventKind.PAYMENT_POSTED: "payment {} posted in Finance",
     FinanceEventKind.PAYMENT_REVERSED: "payment {} reversed in Finance",
@@ -40,7 +41,8 @@ def fact_of_sales(event: SalesEvent) -> Fact:
 
 def fact_of_finance(event: FinanceEvent) -> Fact | None:
     """What an event of Dynamics 365 Finance means for its deal; None where it means nothing to it."""
-    if event.kind is FinanceEventKind.SHIPMENT_POSTED:
-        return facts.ShipmentPosted(slip=event.document, lines=event.lines)
     text = _BILLING.get(event.kind)
-    return facts.BillingChanged(text=text.format(event.document)) if text else None
+    if text is None:
+        return None
+    invoice = event.document if event.kind is FinanceEventKind.INVOICE_POSTED else ""
+    return facts.BillingChanged(text=text.format(event.document), invoice=invoice)

@@ -193,6 +193,7 @@ class OrderRecorded(Record):
     """Sales shows the order."""
 
     sales_order_id: str
+    notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words")
 
 
 class ShipmentPosted(Record):
@@ -203,9 +204,10 @@ class ShipmentPosted(Record):
 
 
 class BillingChanged(Record):
-    """Finance posted or reversed an invoice or payment: what is known of them is old."""
+    """Finance posted a packing slip or an invoice, or a payment came or went: what is known of them is old."""
 
     text: str
+    invoice: str = Field("", description="Number of the invoice that was posted, to be read with the next look")
 
 
 class BillingRead(Record):

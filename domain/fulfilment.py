@@ -32,7 +32,7 @@ class ShippedTotal(Record):
 class InvoicedLine(Record):
     """A line of a posted invoice. Money in the invoice's currency."""
 
-    line_no: int
+    line_no: int = Field(description="The deal's number of the quote's line; 0: of no line of the quote")
     item: str
     quantity: Decimal
     price: Decimal
@@ -68,3 +68,6 @@ class Billing(Record):
     status: str = Field(description="SalesOrderProcessingStatus symbol")
     slips: tuple[PackingSlip, ...]
     invoices: tuple[Invoice, ...]
+    unknown_lines: tuple[str, ...] = Field(
+        (), description="What belongs to no line of the quote, in words for a person"
+    )

@@ -92,10 +92,14 @@ class FinanceEvent(Record):
     source: Id = "business_event"
 
 
+SIGNATURE_ISSUER = "q2c-web"
+"""``iss`` of what the web application signs for a person."""
+
+
 class SignedMessage(Record):
     """A decision or command of a person, signed by the web application.
 
-    The token is a compact JWS (EdDSA) with claims ``iss`` = "q2c-web", ``aud`` = the workflow id it is for,
+    The token is a compact JWS (EdDSA) with claims ``iss`` = ``SIGNATURE_ISSUER``, ``aud`` = the workflow id it is for,
     ``jti`` = message_id, ``iat``, ``exp``, ``sub`` = the person's Entra object id, ``name``, ``upn``, ``roles``,
     and ``act`` = {"name": …, "args": {…}}. What is not in the token was not said by a person.
     """

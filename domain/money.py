@@ -112,6 +112,62 @@ def decimals(number: Decimal) -> int:
     return len(plain(number).partition(".")[2])
 
 
+class CurrencyMismatch(TypeError):
+    """Two amounts of different currencies met without a conversion."""
+
+
+class Money(Record):
+    """An amount with its currency.
+
+    Adding, subtracting or comparing amounts of two currencies is a `CurrencyMismatch`; the way from one to the other
+    is `domain.exchange`, at a rate of Finance.
+    """
+
+    amount: Decimal
+    currency: str
+
+    @classmethod
+    def zero(cls, currency: str) -> Money:
+        """Nothing, in a currency."""
+        return cls(amount=Decimal(0), currency=currency)
+
+    def within(self, currency: str) -> Decimal:
+        """The bare amount, for a record that says once that all it holds is in ``currency``.
+
+        Raises:
+            CurrencyMismatch: it is in another currency.
+        """
+        if self.currency != currency:
+            raise CurrencyMismatch(f"an amount in {self.currency} where one in {currency} is needed: {self}")
+        return self.amount
+
+    def rounded(self) -> Money:
+        """The amount at its currency's minor unit."""
+        return Money(amount=round_money(self.amount, self.currency), currency=self.currency)
+
+    def __add__(self, other: Money) -> Money:
+        return self._with(self.amount + other.within(self.currency))
+
+    def __sub__(self, other: Money) -> Money:
+        return self._with(self.amount - other.within(self.currency))
+
+    def __mul__(self, factor: Decimal) -> Money:
+        with arithmetic():
+            return self._with(self.amount * factor)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < other.within(self.currency)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= other.within(self.currency)
+
+    def __str__(self) -> str:
+        return f"{plain(self.amount)} {self.currency}"
+
+    def _with(self, amount: Decimal) -> Money:
+        return Money(amount=amount, currency=self.currency)
+
+
 class DocumentTolerance(Record):
     """How far two systems may differ before it is a difference, in minor units (lifecycle: money rules)."""
 

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from domain.approvals import BusinessHours
 from domain.money import DocumentTolerance, minor_digits
 from domain.people import Person
 from domain.record import Record
@@ -40,6 +39,48 @@ def _currency(value: str) -> str:
     return value
 
 
+def _day(value: object) -> object:
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{value!r} is not a date, e.g. 2026-11-26")
+
+
+def _weekday(value: int) -> int:
+    if not 0 <= value <= 6:
+        raise ValueError("must be a day from 0 (Monday) to 6 (Sunday)")
+    return value
+
+
+def _clock_time(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f"{value!r} is not a time as HH:MM, e.g. 09:00")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is not an IANA name, e.g. America/New_York") from error
+    return value
+
+
+def _country(value: str) -> str:
+    if value and not re.fullmatch("[A-Z]{2}", value):
+        raise ValueError(f"{value!r} is not a country: give the two capital letters of ISO 3166-1, e.g. US")
+    return value
+
+
+Weekday = Annotated[int, AfterValidator(_weekday)]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Country = Annotated[str, AfterValidator(_country)]
+Day = Annotated[date, BeforeValidator(_day)]
 Number = Annotated[Decimal, BeforeValidator(_exact)]
 Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)]
 Company = Annotated[str, AfterValidator(_company)]
@@ -111,7 +152,6 @@ class DiscountPolicy(Record):
     rules: tuple[MatrixRule, ...] = Field(min_length=1)
     closure: Literal["lower_levels_of_same_chain_included"] = "lower_levels_of_same_chain_included"
     sla_business_hours: dict[int, Number] = Field(description="Per level, in business hours of the legal entity")
-    reminders_pct: tuple[int, ...] = Field((), description="When to remind, in per cent of the time allowed")
     on_timeout: dict[int, Literal["escalate", "expire"]] = Field(description="Per level; never approve")
     max_age_days: int = Field(ge=1, description="A request older than this expires, as it does with its quote")
     sod: SegregationOfDuties = SegregationOfDuties()
@@ -129,10 +169,6 @@ class DiscountPolicy(Record):
                     raise ValueError(f"{name}: add a value for level {level}")
         if any(hours <= 0 for hours in self.sla_business_hours.values()):
             raise ValueError("sla_business_hours: must be above 0")
-        if list(self.reminders_pct) != sorted(set(self.reminders_pct)) or any(
-            not 0 < pct < 100 for pct in self.reminders_pct
-        ):
-            raise ValueError("reminders_pct: give rising numbers between 1 and 99")
         return self
 
     @property
@@ -242,39 +278,32 @@ class AuthorityPolicy(Record):
         return tuple(self.people[key] for key in self.companies.get(company, {}).get(role, ()))
 
 
+class WorkingCalendar(Record):
+    """Working time of a company, as the file says it: rules for any year, no list of dates that ends."""
+
+    timezone: Timezone = Field(description="IANA name")
+    workdays: tuple[Weekday, ...] = Field(min_length=1, description="0 = Monday")
+    opens: ClockTime = Field(description="HH:MM local")
+    closes: ClockTime = Field(description="HH:MM local")
+    country: Country = Field("", description="ISO 3166-1, two letters: whose public holidays are free; empty: nobody's")
+    subdivision: str = Field("", description="State, province or canton with holidays of its own, e.g. BY; or empty")
+    closed: tuple[Day, ...] = Field((), description="Days off besides")
+    open: tuple[Day, ...] = Field((), description="Public holidays on which the company works")
+
+    @model_validator(mode="after")
+    def _fits(self) -> WorkingCalendar:
+        if not self.opens < self.closes:
+            raise ValueError("opens: must be before closes")
+        if self.subdivision and not self.country:
+            raise ValueError("subdivision: name its country as well")
+        return self
+
+
 class PublishedCalendars(Record):
     """Working time per company, as the file holds it."""
 
     version: str = Field(min_length=1)
-    companies: dict[Company, BusinessHours]
-
-    @model_validator(mode="after")
-    def _sound(self) -> PublishedCalendars:
-        for company, hours in self.companies.items():
-            problem = _calendar_problem(hours)
-            if problem:
-                raise ValueError(f"companies.{company}.{problem}")
-        return self
-
-
-def _calendar_problem(hours: BusinessHours) -> str:
-    try:
-        ZoneInfo(hours.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return f"timezone: {hours.timezone!r} is not an IANA name, e.g. America/New_York"
-    if not hours.workdays or any(not 0 <= day <= 6 for day in hours.workdays):
-        return "workdays: give days from 0 (Monday) to 6 (Sunday)"
-    for name, clock in (("opens", hours.opens), ("closes", hours.closes)):
-        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", clock):
-            return f"{name}: {clock!r} is not a time as HH:MM, e.g. 09:00"
-    if not hours.opens < hours.closes:
-        return "opens: must be before closes"
-    for day in hours.holidays:
-        try:
-            date.fromisoformat(day)
-        except ValueError:
-            return f"holidays: {day!r} is not a date, e.g. 2026-11-26"
-    return ""
+    companies: dict[Company, WorkingCalendar]
 
 
 class EntityMap(Record):
@@ -311,20 +340,20 @@ class Policy(Record):
     discount: DiscountPolicy
     credit: CreditPolicy
     authority: AuthorityPolicy
-    calendars: dict[Company, BusinessHours]
+    calendars: PublishedCalendars
     entity_map: EntityMap
     tolerances: TolerancePolicy
 
-    def calendar(self, company: str) -> BusinessHours:
+    def calendar(self, company: str) -> WorkingCalendar:
         """Working time of a company.
 
         Raises:
             PolicyError: the company has no calendar.
         """
-        hours = self.calendars.get(company)
-        if hours is None:
+        calendar = self.calendars.companies.get(company)
+        if calendar is None:
             raise PolicyError(f"calendars.yaml: company {company!r} has no calendar; add it under companies")
-        return hours
+        return calendar
 
     def credit_terms(self, company: str, account: str, group: str = "") -> CreditTerms:
         """What the policy says of one customer's credit.
@@ -376,7 +405,7 @@ def assemble(
         discount=discount,
         credit=credit,
         authority=authority,
-        calendars=calendars.companies,
+        calendars=calendars,
         entity_map=entity_map,
         tolerances=tolerances,
     )

@@ -1,4 +1,4 @@
-"""A quote held against Finance's prices: discount, margin and floor of every line and of the document.
+"""A quote compared with Finance's prices: discount, margin and floor of every line and of the document.
 
 Price is Finance's. What a line costs and lists for is never taken from Sales: a discount is what the customer pays
 less than Finance's list price, or what the rep entered, whichever is larger, so that neither a price typed low nor a
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from domain.approvals import LineFinding
 from domain.assessment import PriceDrift, Problem
-from domain.money import arithmetic, plain, round_money, spread
+from domain.money import CurrencyMismatch, arithmetic, plain, round_money, spread
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record
 
@@ -27,9 +27,10 @@ NOTHING_EARNED: Final = Decimal(-100)
 
 
 class FinancePrice(Record):
-    """What Finance says of an item, in the quote's currency per unit."""
+    """What Finance says of an item, per unit, all in one currency: converted at Finance's rate where it was another."""
 
-    item: str
+    item: str = Field(description="As Finance writes it; Sales may write it in another case")
+    currency: str
     list_price: Decimal = Field(ge=0)
     floor_price: Decimal | None = Field(None, ge=0, description="Below it only with a comment; None: no floor")
     cost: Decimal = Field(ge=0)
@@ -75,21 +76,27 @@ def _price_problem(line: QuoteLine, prices: Mapping[str, FinancePrice]) -> Itera
 
 
 def price_quote(snapshot: QuoteSnapshot, prices: Mapping[str, FinancePrice], *, payment_days: int) -> PricedQuote:
-    """Hold a quote against Finance's prices (lifecycle 4.1, "tested").
+    """Compare a quote with Finance's prices (lifecycle 4.1, "tested").
 
     Args:
         snapshot: The quote; validated, so that every line has an item, a price and a quantity above 0.
-        prices: Finance's price of every item of the quote, in the quote's currency.
+        prices: Finance's price of every item of the quote, by the item as the quote writes it.
         payment_days: Days of the payment terms that will apply, from Finance.
 
     Raises:
         PriceMissing: an item has no price.
+        CurrencyMismatch: a price is not in the quote's currency.
     """
     missing = sorted({line.item or "(written in)" for line in snapshot.lines if (line.item or "") not in prices})
     if missing:
         raise PriceMissing(f"Finance's price is missing for: {', '.join(missing)}")
     lines = sorted(snapshot.lines, key=lambda line: line.line_no)
-    priced = {price.item: price for price in (prices[line.item or ""] for line in lines)}
+    priced = {line.item or "": prices[line.item or ""] for line in lines}
+    for price in priced.values():
+        if price.currency != snapshot.currency:
+            raise CurrencyMismatch(
+                f"item {price.item} is priced in {price.currency}, the quote is in {snapshot.currency}"
+            )
     with arithmetic():
         goods_net = snapshot.net - snapshot.freight
         list_net = sum((line.quantity * priced[line.item or ""].list_price for line in lines), Decimal(0))
@@ -117,6 +124,7 @@ def price_hash(prices: Mapping[str, FinancePrice]) -> str:
     content = [
         (
             item,
+            price.currency,
             plain(price.list_price),
             None if price.floor_price is None else plain(price.floor_price),
             plain(price.cost),
@@ -140,8 +148,9 @@ def drift(pinned: PricedQuote, current: Mapping[str, FinancePrice]) -> tuple[Pri
         One entry a line concerned, by line number.
     """
     found = []
+    now_listed = {price.item: price for price in current.values()}
     for finding in pinned.lines:
-        price = current.get(finding.item)
+        price = now_listed.get(finding.item)
         blocked = price is None or price.blocked or not price.released
         now = price.list_price if price is not None else Decimal(0)
         if blocked or now != finding.list_price:

@@ -1,11 +1,19 @@
-"""The quote as it is sold: lines, totals and the hash that an approval holds on to."""
+"""The quote as it is sold: lines, totals and the hash that an approval holds on to.
+
+A line is known by the id it has in Sales. Two systems and many people need a number for it, and Sales' own may be
+missing, repeated or full of gaps; so every line gets one from the ids and numbers of its revision (``numbered``), the
+same however often it is read, because an accepted revision cannot change. Finance keeps that number on its order line,
+and nothing else is taken for it: neither Finance's line numbers nor the order in which its lines were made.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 from pydantic import Field
 
@@ -16,8 +24,8 @@ from domain.record import Record
 class QuoteLine(Record):
     """One line of a quote. Money is in the quote's currency."""
 
-    line_no: int = Field(description="Number of the line in Sales, and its reference in Finance")
-    line_id: str = Field("", description="quotedetailid")
+    line_no: int = Field(description="The deal's number of the line (`numbered`), which Finance keeps as well")
+    line_id: str = Field("", description="quotedetailid: what the line is known by in Sales")
     item: str | None = Field(description="Finance item number; None for a write-in product")
     description: str = ""
     unit: str = "ea"
@@ -39,12 +47,14 @@ class QuoteSnapshot(Record):
     revision: int
     name: str = ""
     customer_id: str = ""
-    customer_account: str | None = Field(description="accountnumber = Finance customer account; None: unmapped")
+    customer_account: str | None = Field(description="accountnumber as Sales writes it; None: unmapped")
     customer_name: str = ""
     currency: str
     price_list_currency: str
     payment_terms: str = Field("", description="Name of the Finance payment terms; empty: the customer's default")
+    unmapped_payment_terms: str = Field("", description="What the rep chose, where no Finance terms are mapped to it")
     expires_on: date | None = None
+    effective_to: date | None = None
     header_discount_pct: Decimal = Decimal(0)
     header_discount: Decimal = Decimal(0)
     freight: Decimal = Decimal(0)
@@ -96,6 +106,35 @@ class QuoteSnapshot(Record):
         }
         canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class NumberedLine(NamedTuple):
+    """What identifies a line of Sales: its id, and the numbers it may or may not have."""
+
+    line_id: str
+    number: int | None
+    sequence: int | None
+
+
+_LARGEST: Final = 2**31 - 1
+"""Finance keeps the number as a 32-bit integer."""
+
+
+def numbered(lines: Sequence[NumberedLine]) -> dict[str, int]:
+    """The deal's number of each line, by its id.
+
+    Sales' line numbers, where every line has one of its own; otherwise the lines are counted in the order of what
+    numbers there are, then of their ids. No two lines get the same number.
+    """
+    given = [line.number for line in lines]
+    if len(set(given)) == len(given) and all(number and 0 < number <= _LARGEST for number in given):
+        return {line.line_id: line.number or 0 for line in lines}
+    ordered = sorted(lines, key=lambda line: (_last(line.number), _last(line.sequence), line.line_id))
+    return {line.line_id: position for position, line in enumerate(ordered, start=1)}
+
+
+def _last(number: int | None) -> int:
+    return _LARGEST if number is None else number
 
 
 def _plain(number: Decimal) -> str:

@@ -18,7 +18,7 @@ class QuoteHeader(Record):
     quote_id: str = Field(description="Of the revision's row in Sales (GUID)")
     revision: int
     name: str = ""
-    customer_account: str = Field("", description="In Finance; empty where the customer is not known there")
+    customer_account: str = Field("", description="As Finance writes it, once it was asked; empty: it knows none")
     customer_name: str = ""
     currency: str = Field("", description="ISO 4217; empty before the quote was read")
     net: Decimal = Field(Decimal(0), description="Before tax, after all discounts, with freight")

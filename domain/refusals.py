@@ -92,6 +92,12 @@ class Refusal(StrEnum):
         "The quote changed after this request was made, so the request no longer counts; nothing changed. "
         "The deal shows what comes next.",
     )
+    REQUEST_ENDED = (
+        "REQUEST_ENDED",
+        409,
+        FixedBy.NOBODY,
+        "The request was ended in Temporal before anybody decided it; nothing changed. The deal shows what comes next.",
+    )
     SEEN_HASH_MISMATCH = (
         "SEEN_HASH_MISMATCH",
         409,
@@ -198,6 +204,18 @@ class Refusal(StrEnum):
         422,
         FixedBy.CREDIT_MANAGER,
         "The customer is on hold in Finance. Ask the credit manager to lift the hold.",
+    )
+    DUPLICATE_CUSTOMER = (
+        "DUPLICATE_CUSTOMER",
+        422,
+        FixedBy.REP,
+        "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
+    )
+    NO_EXCHANGE_RATE = (
+        "NO_EXCHANGE_RATE",
+        422,
+        FixedBy.OPERATOR,
+        "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
     )
     ITEM_NOT_RELEASED = (
         "ITEM_NOT_RELEASED",
@@ -307,6 +325,13 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Finance credited more than was invoiced. Correct the credit note in Finance.",
     )
+    UNKNOWN_LINE = (
+        "UNKNOWN_LINE",
+        409,
+        FixedBy.OPERATOR,
+        "A document of the order has a line that is not in the quote; Sales does not show it. "
+        "Agree on it with the customer, and correct the order or its documents in Finance.",
+    )
 
     # Requests to pages, API and intake
 
@@ -367,6 +392,7 @@ LATE: Final[dict[ApprovalStatus, Refusal]] = {
     ApprovalStatus.EXPIRED: Refusal.EXPIRED,
     ApprovalStatus.WITHDRAWN: Refusal.WITHDRAWN,
     ApprovalStatus.SUPERSEDED: Refusal.SUPERSEDED,
+    ApprovalStatus.LOST: Refusal.REQUEST_ENDED,
 }
 """What a decision is told that comes after its request has ended."""
 
@@ -375,3 +401,9 @@ def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""
     known = Refusal.of(code)
     return known.sentence if known else "This was refused; nothing changed."
+
+
+def table() -> str:
+    """All refusals as a table in Markdown, for the documentation."""
+    rows = [f"| `{code}` | {code.status} | {code.fixed_by} | {code.sentence} |" for code in Refusal]
+    return "\n".join(["| Code | HTTP | Whose to fix | Means |", "|---|---|---|---|", *rows])

@@ -17,10 +17,11 @@ from domain.quote import QuoteLine, QuoteSnapshot
 
 MAX_LINES: Final = 20_000
 MAX_PROBLEMS: Final = 50
-"""Problems listed one by one; a rep mends a template, not two thousand lines."""
-MAX_DESCRIPTION: Final = 4_000
-MAX_NAME: Final = 300
-"""Longest texts, in UTF-16 units as Dataverse counts them (Microsoft Learn: quote.name 300, memo columns 4,000)."""
+"""Problems listed one by one; a rep corrects a template, not two thousand lines."""
+MAX_DESCRIPTION: Final = 1_000
+MAX_NAME: Final = 60
+"""Longest texts Finance takes (LineDescription, SalesOrderName), in UTF-16 units as both systems count them; Sales
+takes longer ones."""
 
 
 def normalise(text: str) -> str:
@@ -34,36 +35,41 @@ def validate_quote(
     today: date,
     customer_currency: str | None,
     customer_blocked: bool,
-    released_items: Mapping[str, bool],
+    released_items: Mapping[str, bool] | None,
+    namesakes: int = 0,
 ) -> tuple[Problem, ...]:
-    """What is wrong with a quote (lifecycle 3.1), in the order a rep would mend it; empty when it can be taken.
+    """What is wrong with a quote (lifecycle 3.1), in the order a rep would correct it; empty when it can be taken.
 
     Args:
         snapshot: The quote as read from Sales.
         today: The day in the time zone of the company.
         customer_currency: Sales currency of the customer in Finance; None where Finance does not know the customer.
         customer_blocked: Whether Finance has the customer on hold in a way that stops orders.
-        released_items: Item number → released to the company and not stopped; a missing item is not released.
+        released_items: Item, as the quote writes it → released to the company and not stopped for sales; a missing item
+            is not released. None: Finance was not asked, because nobody knows for whom.
+        namesakes: Other active accounts of Sales that carry the customer's account number.
 
     Returns:
         At most ``MAX_PROBLEMS`` problems, the last one saying how many more there are.
     """
     problems = [
-        *_header_problems(snapshot, today, customer_currency, customer_blocked),
+        *_customer_problems(snapshot, customer_currency, customer_blocked, namesakes),
+        *_header_problems(snapshot, today),
         *_line_problems(snapshot, released_items),
     ]
     if not problems:
         problems = list(_total_problems(snapshot))
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS + 1
-        text = f"There are {more} more problems; mend those listed and submit again to see them."
+        text = f"There are {more} more problems; correct those listed and submit again to see them."
         problems = [*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text)]
     return tuple(problems)
 
 
-def _header_problems(
-    snapshot: QuoteSnapshot, today: date, customer_currency: str | None, customer_blocked: bool
+def _customer_problems(
+    snapshot: QuoteSnapshot, customer_currency: str | None, customer_blocked: bool, namesakes: int
 ) -> Iterator[Problem]:
+    """What is wrong with the customer; what would only follow from one is not said as well."""
     account, currency = snapshot.customer_account, snapshot.currency
     if not account:
         yield Problem(
@@ -72,20 +78,42 @@ def _header_problems(
             message=f"Customer {snapshot.customer_name or 'of the quote'} has no account number in Sales. Create the "
             "customer in Finance and enter its account number on the account.",
         )
-    elif customer_currency is None:
+        return
+    if namesakes:
+        others = "another account carries" if namesakes == 1 else f"{namesakes} other accounts carry"
+        yield Problem(
+            code="DUPLICATE_CUSTOMER",
+            field="customer",
+            message=f"In Sales {others} the account number {account} as well. Merge the accounts, or "
+            "correct the wrong number.",
+        )
+        return
+    if customer_currency is None:
         yield Problem(
             code="CUSTOMER_UNMAPPED",
             field="customer",
             message=f"Finance company {snapshot.company} has no customer {account}. Create it there, or correct the "
             "account number on the account in Sales.",
         )
-    elif customer_currency != currency:
+        return
+    if customer_currency != currency:
         yield Problem(
             code="CURRENCY_MISMATCH",
             field="currency",
-            message=f"The quote is in {currency}, customer {account} buys in {customer_currency}. Make the quote in "
+            message=f"The quote is in {currency}, customer {account} buys in {customer_currency}. Create the quote in "
             f"{customer_currency}.",
         )
+    if customer_blocked:
+        yield Problem(
+            code="CUSTOMER_BLOCKED",
+            field="customer",
+            message=f"Customer {account} is on hold in Finance. Ask the credit manager to lift the hold, then submit "
+            "again.",
+        )
+
+
+def _header_problems(snapshot: QuoteSnapshot, today: date) -> Iterator[Problem]:
+    currency = snapshot.currency
     if snapshot.price_list_currency != currency:
         yield Problem(
             code="CURRENCY_MISMATCH",
@@ -93,18 +121,19 @@ def _header_problems(
             message=f"The quote is in {currency}, its price list in {snapshot.price_list_currency}. Choose a price "
             f"list in {currency}.",
         )
-    if account and customer_blocked:
+    for field, day in (("expires_on", snapshot.expires_on), ("effective_to", snapshot.effective_to)):
+        if day is not None and day < today:
+            yield Problem(
+                code="EXPIRED",
+                field=field,
+                message=f"The quote expired on {day.isoformat()}. Set {_EXPIRY_FIELDS[field]} to today or later.",
+            )
+    if snapshot.unmapped_payment_terms:
         yield Problem(
-            code="CUSTOMER_BLOCKED",
-            field="customer",
-            message=f"Customer {account} is on hold in Finance. Ask the credit manager to lift the hold, then submit "
-            "again.",
-        )
-    if snapshot.expires_on is not None and snapshot.expires_on < today:
-        yield Problem(
-            code="EXPIRED",
-            field="expires_on",
-            message=f"The quote expired on {snapshot.expires_on.isoformat()}. Set an expiry date of today or later.",
+            code="UNMAPPED_PAYMENT_TERM",
+            field="payment_terms",
+            message=f"The payment terms {snapshot.unmapped_payment_terms!r} have no counterpart in Finance. Choose "
+            "others, or have them added to entity_map.yaml under payment_terms.",
         )
     yield from _text_problem("name", snapshot.name, MAX_NAME)
     if not snapshot.lines:
@@ -118,7 +147,11 @@ def _header_problems(
         )
 
 
-def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool]) -> Iterator[Problem]:
+_EXPIRY_FIELDS: Final = {"expires_on": "the due-by date", "effective_to": "Effective To"}
+"""What the quote form calls the days on which a quote may end."""
+
+
+def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool] | None) -> Iterator[Problem]:
     seen: set[int] = set()
     for line in snapshot.lines:
         if line.line_no in seen:
@@ -137,7 +170,7 @@ def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool]) 
 def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
     field, quantity = f"line {line.line_no}: quantity", line.quantity
     if not _possible(quantity):
-        text = f"The quantity is {quantity}. Enter one above 0; goods come back by a return order."
+        text = f"The quantity is {quantity}. Enter a quantity above 0; goods come back by a return order."
         yield Problem(code="BAD_QTY", field=field, message=text)
     elif decimals(quantity) > line.unit_decimals:
         most = f"at most {line.unit_decimals} decimals" if line.unit_decimals else "no decimals"
@@ -164,25 +197,33 @@ def _price_problem(line: QuoteLine) -> Iterator[Problem]:
         yield Problem(code="BAD_DISCOUNT", field=f"line {line.line_no}: discount", message=text)
 
 
-def _item_problem(line: QuoteLine, company: str, released_items: Mapping[str, bool]) -> Iterator[Problem]:
+def _item_problem(line: QuoteLine, company: str, released_items: Mapping[str, bool] | None) -> Iterator[Problem]:
     field = f"line {line.line_no}: product"
     if line.item is None:
         text = "A written-in product cannot be ordered from Finance. Choose a product of the catalogue."
-        yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text)
-    elif not released_items.get(line.item, False):
+    elif released_items is None or released_items.get(line.item):
+        return
+    elif line.item in released_items:
+        text = f"Item {line.item} is stopped for sales in Finance company {company}. Choose another product."
+    else:
         text = f"Item {line.item} is not released for sale in Finance company {company}. Have it released, or choose "
-        yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text + "another product.")
+        text += "another product."
+    yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text)
 
 
 def _text_problem(field: str, text: str, limit: int) -> Iterator[Problem]:
     length = len(normalise(text).encode("utf-16-le")) // 2
     if length > limit:
-        message = f"The text has {length:,} characters, {limit:,} fit. Shorten it."
+        message = f"The text has {length:,} characters, limit {limit:,}. Shorten it."
         yield Problem(code="TEXT_TOO_LONG", field=field, message=message)
 
 
 def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
     """Whether header and lines agree, and every amount is one of its currency."""
+    if snapshot.net < 0 or snapshot.header_discount < 0:
+        text = "The discount of the quote must be between 0 and the total of its lines. Correct it."
+        yield Problem(code="BAD_DISCOUNT", field="discount", message=text)
+        return
     currency = snapshot.currency
     for field, amount in (("net", snapshot.net), ("tax", snapshot.tax), ("total", snapshot.total)):
         if not is_money(amount, currency):

@@ -17,7 +17,7 @@ from domain.record import Record
 
 
 class Stage(StrEnum):
-    """The seven stages and the end, in order (the value of Q2CStage)."""
+    """The seven stages and the end, in order."""
 
     OPPORTUNITY = "opportunity"
     QUOTE = "quote"
@@ -33,7 +33,7 @@ STAGES: tuple[Stage, ...] = tuple(Stage)[:7]
 
 
 class WaitingFor(StrEnum):
-    """What a deal waits for (the value of Q2CWaitingFor)."""
+    """What a deal waits for."""
 
     NOTHING = "none"
     APPROVAL = "approval"
@@ -107,7 +107,7 @@ class ParkedStep(Record):
 
     step: str = Field(description="What was attempted, in words")
     activity: str
-    cause: str = Field(description="Error type, the value of Q2CError")
+    cause: str = Field(description="Why, a value of ``domain.causes.Cause``")
     message: str
     suggestion: str = Field(description="What would help")
     since: datetime

@@ -2,33 +2,30 @@
 
 Out of the box Finance reports a posted sales invoice; the other events are custom classes of the product's own
 extension (prefix Q2C), documented with the tenant set-up. Delivery is at least once and may be out of order, so every
-event gets the id of the fact it reports, not of the delivery.
+event gets the id of the fact it reports, not of the delivery (``domain.event_ids``).
 Source: Microsoft Learn, "Business events overview" and "Business events developer documentation".
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
 
-from domain.messages import CustomerChanged, FinanceEvent, FinanceEventKind, ShippedLine
+from pydantic import Field
+
+from domain import event_ids
+from domain.messages import CustomerChanged, FinanceEvent, FinanceEventKind
 from domain.record import Record
+from dynamics.core.intake import Amount, JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object
+
+__all__ = ["Malformed", "Report", "json_object", "read_report"]
 
 TEST_PING = "BusinessEventsTestEndpointContract"
-_TEST_CONTROL_NUMBER = -9223372036854775808
-_DATE = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TEST_CONTROL_NUMBER = -(2**63)
 
-
-class Malformed(ValueError):
-    """The body is no business event, or lacks what its class promises; ``field`` names it."""
-
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(f"{field}: {text}")
-        self.field = field
+MAX_ROWS = 20_000
+"""Lines of a packing slip, or invoices a payment settles, that one event may carry: as many lines as an order has."""
 
 
 class Report(Record):
@@ -41,139 +38,219 @@ class Report(Record):
     why_ignored: str = ""
 
 
-def read_report(body: Mapping[str, Any]) -> Report:
+class _Envelope(Reported):
+    """What every business event holds."""
+
+    BusinessEventId: Name
+    BusinessEventLegalEntity: OptionalName = ""
+    LegalEntity: OptionalName = ""
+    ControlNumber: Whole = 0
+
+    @property
+    def company(self) -> str:
+        """The legal entity, lower case; empty where the event names none."""
+        return (self.LegalEntity or self.BusinessEventLegalEntity).lower()
+
+
+class _Event(_Envelope):
+    """An event of a class that is followed."""
+
+    ControlNumber: Whole
+    EventTime: JsonDate
+    EventId: Name
+
+
+class _Confirmed(_Event):
+    SalesOrderId: Name
+    CustAccount: Name
+    ConfirmationNumber: OptionalName = ""
+
+
+class _SlipLine(Reported):
+    """Checked, since the class promises it, and left behind: the deal reads what was shipped from Finance."""
+
+    LineNumber: Annotated[Whole, Field(ge=0, lt=2**31)]
+    Quantity: Amount
+
+
+class _Shipped(_Event):
+    SalesOrderId: Name
+    CustAccount: Name
+    PackingSlipId: Name
+    Lines: Annotated[list[_SlipLine], Field(max_length=MAX_ROWS)]
+
+
+class _Invoiced(_Event):
+    SalesOrderId: OptionalName = ""
+    InvoiceAccount: Name
+    InvoiceId: Name
+    InvoiceAmountInAccountingCurrency: Amount
+
+
+class _Settlement(Reported):
+    SalesOrderId: OptionalName = ""
+    Amount: Amount
+
+
+class _Paid(_Event):
+    CustAccount: Name
+    PaymentId: Name
+    Amount: Amount
+    Settlements: Annotated[list[_Settlement], Field(max_length=MAX_ROWS)]
+
+
+class _LimitChanged(_Event):
+    CustAccount: Name
+    OldLimit: Amount
+    NewLimit: Amount
+
+
+class _Blocked(_Event):
+    CustAccount: Name
+    OnHoldStatus: Name
+
+
+def read_report(body: Mapping[str, Any], companies: Collection[str]) -> Report:
     """Understand a business event.
 
     Args:
-        body: the posted JSON, numbers as Decimal.
+        body: the posted JSON, as ``json_object`` reads it.
+        companies: legal entities whose deals run here, lower case; events of others are ignored.
 
     Returns:
-        Events for deals and ledger; ``why_ignored`` for a test ping or a class that is of no interest here.
+        Events for deals and ledger; ``why_ignored`` for a test ping, and for a class or a legal entity that is of no
+        interest here.
 
     Raises:
-        Malformed: a field is missing or has the wrong type.
+        Malformed: a field is missing, has the wrong type or is out of bounds.
     """
-    name = _text(body, "BusinessEventId")
-    if name == TEST_PING or body.get("ControlNumber") == _TEST_CONTROL_NUMBER:
+    envelope = _Envelope.read(body)
+    if envelope.BusinessEventId == TEST_PING or envelope.ControlNumber == _TEST_CONTROL_NUMBER:
         return Report(why_ignored="test-ping")
-    reader = _READERS.get(name)
+    reader = _READERS.get(envelope.BusinessEventId)
     if reader is None:
         return Report(why_ignored="class")
+    if not envelope.company:
+        raise Malformed("LegalEntity", "missing")
+    if envelope.company not in companies:
+        return Report(why_ignored="company")
     return reader(body)
 
 
 def _confirmed(body: Mapping[str, Any]) -> Report:
-    order = _text(body, "SalesOrderId")
-    return _one(body, FinanceEventKind.ORDER_CONFIRMED, order, _optional(body, "ConfirmationNumber"), key=order)
-
-
-def _shipped(body: Mapping[str, Any]) -> Report:
-    lines = []
-    for position, line in enumerate(_objects(body, "Lines")):
-        where = f"Lines[{position}]"
-        lines.append(
-            ShippedLine(line_no=int(_number(line, "LineNumber", where)), quantity=_number(line, "Quantity", where))
-        )
-    slip = _text(body, "PackingSlipId")
-    return _one(body, FinanceEventKind.SHIPMENT_POSTED, _text(body, "SalesOrderId"), slip, lines=tuple(lines))
-
-
-def _invoiced(body: Mapping[str, Any]) -> Report:
-    return _one(
-        body,
-        FinanceEventKind.INVOICE_POSTED,
-        _text(body, "SalesOrderId"),
-        _text(body, "InvoiceId"),
-        account="InvoiceAccount",
-        amount=_number(body, "InvoiceAmountInAccountingCurrency"),
+    event = _Confirmed.read(body)
+    return _of_order(
+        event,
+        FinanceEventKind.ORDER_CONFIRMED,
+        event.SalesOrderId,
+        event.CustAccount,
+        fact=event.SalesOrderId,
+        document=event.ConfirmationNumber,
     )
 
 
+def _shipped(body: Mapping[str, Any]) -> Report:
+    event = _Shipped.read(body)
+    return _of_order(
+        event,
+        FinanceEventKind.SHIPMENT_POSTED,
+        event.SalesOrderId,
+        event.CustAccount,
+        fact=event.PackingSlipId,
+        document=event.PackingSlipId,
+    )
+
+
+def _invoiced(body: Mapping[str, Any]) -> Report:
+    event = _Invoiced.read(body)
+    return _of_order(
+        event,
+        FinanceEventKind.INVOICE_POSTED,
+        event.SalesOrderId,
+        event.InvoiceAccount,
+        fact=event.InvoiceId,
+        document=event.InvoiceId,
+        amount=event.InvoiceAmountInAccountingCurrency,
+    )
+
+
+def _of_order(
+    event: _Event,
+    kind: FinanceEventKind,
+    order: str,
+    account: str,
+    *,
+    fact: str,
+    document: str,
+    amount: Decimal | None = None,
+) -> Report:
+    """A document of one order; a summary invoice over several names none, and its feed finds them."""
+    told = FinanceEvent(
+        event_id=event_ids.finance_document(kind, fact),
+        kind=kind,
+        company=event.company,
+        customer_account=account,
+        order_number=order,
+        document=document,
+        amount=amount,
+        control_number=event.ControlNumber,
+        occurred_at=event.EventTime,
+    )
+    return Report(company=event.company, orders=(told,), customer_account=account)
+
+
 def _paid(body: Mapping[str, Any]) -> Report:
-    return _payment(body, FinanceEventKind.PAYMENT_POSTED, "payment", freed=_number(body, "Amount"))
+    event = _Paid.read(body)
+    return _payment(event, FinanceEventKind.PAYMENT_POSTED, freed=event.Amount)
 
 
 def _reversed(body: Mapping[str, Any]) -> Report:
-    return _payment(body, FinanceEventKind.PAYMENT_REVERSED, "payment-reversed", freed=None)
+    return _payment(_Paid.read(body), FinanceEventKind.PAYMENT_REVERSED, freed=None)
 
 
-def _payment(body: Mapping[str, Any], kind: FinanceEventKind, word: str, freed: Decimal | None) -> Report:
+def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Report:
     """A payment settles invoices of several orders: each deal is told what of it is its own."""
-    company, account, payment = _company(body), _text(body, "CustAccount"), _text(body, "PaymentId")
     shares: dict[str, Decimal] = {}
-    for position, settlement in enumerate(_objects(body, "Settlements")):
-        where = f"Settlements[{position}]"
-        order = _optional(settlement, "SalesOrderId")
-        if order:
-            shares[order] = shares.get(order, Decimal(0)) + _number(settlement, "Amount", where)
-    event_id = f"finance/{word}/{payment}"
+    for settlement in event.Settlements:
+        if settlement.SalesOrderId:
+            shares[settlement.SalesOrderId] = shares.get(settlement.SalesOrderId, Decimal(0)) + settlement.Amount
+    event_id = event_ids.finance_document(kind, event.PaymentId)
     orders = tuple(
         FinanceEvent(
             event_id=event_id,
             kind=kind,
-            company=company,
-            customer_account=account,
+            company=event.company,
+            customer_account=event.CustAccount,
             order_number=order,
-            document=payment,
+            document=event.PaymentId,
             amount=share,
-            control_number=int(_number(body, "ControlNumber")),
-            occurred_at=_moment(body),
+            control_number=event.ControlNumber,
+            occurred_at=event.EventTime,
         )
         for order, share in shares.items()
     )
-    changed = CustomerChanged(
-        event_id=event_id, reason=f"payment {payment} {kind.removeprefix('payment_')}", freed=freed
-    )
-    return Report(company=company, orders=orders, customer_account=account, customer=changed)
+    reason = f"payment {event.PaymentId} {kind.removeprefix('payment_')}"
+    changed = CustomerChanged(event_id=event_id, reason=reason, freed=freed)
+    return Report(company=event.company, orders=orders, customer_account=event.CustAccount, customer=changed)
 
 
 def _limit_changed(body: Mapping[str, Any]) -> Report:
-    old, new = _number(body, "OldLimit"), _number(body, "NewLimit")
-    return _customer(body, "limit", f"credit limit changed from {old:,.2f} to {new:,.2f}")
+    event = _LimitChanged.read(body)
+    reason = f"credit limit changed from {event.OldLimit:,.2f} to {event.NewLimit:,.2f}"
+    return _of_customer(event, event.CustAccount, FinanceEventKind.CREDIT_LIMIT_CHANGED, reason)
 
 
 def _blocked(body: Mapping[str, Any]) -> Report:
-    return _customer(body, "blocked", f"on-hold status is now {_text(body, 'OnHoldStatus')}")
+    event = _Blocked.read(body)
+    reason = f"on-hold status is now {event.OnHoldStatus}"
+    return _of_customer(event, event.CustAccount, FinanceEventKind.CUSTOMER_BLOCKED, reason)
 
 
-def _customer(body: Mapping[str, Any], word: str, reason: str) -> Report:
-    # Such a fact has no document number: the event's own id names it.
-    changed = CustomerChanged(event_id=f"finance/{word}/{_text(body, 'EventId')}", reason=reason)
-    return Report(company=_company(body), customer_account=_text(body, "CustAccount"), customer=changed)
+def _of_customer(event: _Event, account: str, kind: FinanceEventKind, reason: str) -> Report:
+    changed = CustomerChanged(event_id=event_ids.customer_fact(kind, event.EventId), reason=reason)
+    return Report(company=event.company, customer_account=account, customer=changed)
 
 
-def _one(
-    body: Mapping[str, Any],
-    kind: FinanceEventKind,
-    order: str,
-    document: str,
-    *,
-    key: str = "",
-    account: str = "CustAccount",
-    amount: Decimal | None = None,
-    lines: tuple[ShippedLine, ...] = (),
-) -> Report:
-    word = _EVENT_WORDS[kind]
-    event = FinanceEvent(
-        event_id=f"finance/{word}/{key or document}",
-        kind=kind,
-        company=_company(body),
-        customer_account=_text(body, account),
-        order_number=order,
-        document=document,
-        lines=lines,
-        amount=amount,
-        control_number=int(_number(body, "ControlNumber")),
-        occurred_at=_moment(body),
-    )
-    return Report(company=event.company, orders=(event,), customer_account=event.customer_account)
-
-
-_EVENT_WORDS = {
-    FinanceEventKind.ORDER_CONFIRMED: "confirmed",
-    FinanceEventKind.SHIPMENT_POSTED: "slip",
-    FinanceEventKind.INVOICE_POSTED: "invoice",
-}
 _READERS: dict[str, Callable[[Mapping[str, Any]], Report]] = {
     "SalesInvoicePostedBusinessEvent": _invoiced,
     "Q2CSalesOrderConfirmedBusinessEvent": _confirmed,
@@ -183,50 +260,3 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Report]] = {
     "Q2CCustCreditLimitChangedBusinessEvent": _limit_changed,
     "Q2CCustBlockedBusinessEvent": _blocked,
 }
-
-
-def _company(body: Mapping[str, Any]) -> str:
-    company = _optional(body, "LegalEntity") or _optional(body, "BusinessEventLegalEntity")
-    if not company:
-        raise Malformed("LegalEntity", "missing")
-    return company.lower()
-
-
-def _moment(body: Mapping[str, Any]) -> datetime:
-    found = _DATE.fullmatch(_text(body, "EventTime"))
-    if not found:
-        raise Malformed("EventTime", "not a date of the form /Date(…)/")
-    return _EPOCH + timedelta(milliseconds=int(found[1]))
-
-
-def _text(body: Mapping[str, Any], field: str) -> str:
-    value = body.get(field)
-    if not isinstance(value, str) or not value:
-        raise Malformed(field, "a text is required")
-    return value
-
-
-def _optional(body: Mapping[str, Any], field: str) -> str:
-    value = body.get(field)
-    return value if isinstance(value, str) else ""
-
-
-def _number(body: Mapping[str, Any], field: str, where: str = "") -> Decimal:
-    value = body.get(field)
-    name = f"{where}.{field}" if where else field
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise Malformed(name, "a number is required")
-    try:
-        number = Decimal(value)
-    except InvalidOperation as error:
-        raise Malformed(name, "a number is required") from error
-    if not number.is_finite():
-        raise Malformed(name, "a number is required")
-    return number
-
-
-def _objects(body: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    value = body.get(field)
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise Malformed(field, "a list of objects is required")
-    return value

@@ -1,15 +1,23 @@
-"""A policy in words, for the people who answer for it and those it decides about (``q2c policy explain``)."""
+"""A policy in words, for the people who answer for it and those it decides about (`q2c policy explain`).
+
+Only what the product does is said: a sentence here is a promise.
+"""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from domain.approvals import BusinessHours
-from domain.policy import Condition, CreditLimits, Policy, Tested
+from domain.policy import Condition, CreditLimits, Policy, Tested, WorkingCalendar
+from policies.public_holidays import days_off
 
+WIDTH: Final = 79
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_YEAR: Final = timedelta(days=365)
 _TESTED: Final = {
     Tested.DISCOUNT_PCT: "discount {op} {than} %",
     Tested.MARGIN_PCT: "margin {op} {than} %",
@@ -19,31 +27,87 @@ _TESTED: Final = {
 }
 
 
-def explain(policy: Policy) -> str:
-    """What a policy says, as plain text of at most 120 columns a line, ending in a line break."""
-    sections = (_discount(policy), _credit(policy), _authority(policy), _calendars(policy), _mapping(policy))
-    text = "\n\n".join("\n".join(section) for section in sections)
-    return f"Policy {policy.version}\nSHA-256 {policy.hash}\n\n{text}\n"
+@dataclass(frozen=True)
+class Section:
+    """What one file says.
+
+    Attributes:
+        title: its subject.
+        file: its name.
+        version: its version.
+        says: sentences; a sentence that belongs to the one before begins with two blanks.
+    """
+
+    title: str
+    file: str
+    version: str
+    says: tuple[str, ...]
+
+
+def as_text(policy: Policy, today: date) -> str:
+    """What a policy says, as plain text of at most 79 columns.
+
+    Args:
+        policy: the rules.
+        today: public holidays are listed for the year from this day on.
+    """
+    parts = [f"Policy {policy.version}\nSHA-256 {policy.hash}"]
+    for section in sections(policy, today):
+        lines = [f"{section.title} ({section.file} {section.version})"]
+        for sentence in section.says:
+            margin = " " * (2 + len(sentence) - len(sentence.lstrip()))
+            lines += textwrap.wrap(
+                sentence.lstrip(),
+                WIDTH,
+                initial_indent=margin,
+                subsequent_indent=f"{margin}    ",
+                break_long_words=False,
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def as_data(policy: Policy, today: date) -> dict[str, Any]:
+    """The same as JSON types: the sentences, and beside them the policy itself."""
+    return {
+        "version": policy.version,
+        "hash": policy.hash,
+        "sections": [
+            {"title": s.title, "file": s.file, "version": s.version, "says": [text.strip() for text in s.says]}
+            for s in sections(policy, today)
+        ],
+        "policy": policy.model_dump(mode="json", exclude={"version", "hash"}),
+    }
+
+
+def sections(policy: Policy, today: date) -> tuple[Section, ...]:
+    """What a policy says, file by file. `today` as in `as_text`."""
+    return (
+        Section("Who approves a quote", "discount.yaml", policy.discount.version, tuple(_discount(policy))),
+        Section("When credit is refused", "credit.yaml", policy.credit.version, tuple(_credit(policy))),
+        Section("Who holds which authority", "approvers.yaml", policy.authority.version, tuple(_authority(policy))),
+        Section("Business hours", "calendars.yaml", policy.calendars.version, tuple(_calendars(policy, today))),
+        Section("How the systems' records meet", "entity_map.yaml", policy.entity_map.version, tuple(_mapping(policy))),
+        Section("How far they may differ", "tolerances.yaml", policy.tolerances.version, tuple(_tolerances(policy))),
+    )
 
 
 def _discount(policy: Policy) -> Iterator[str]:
     discount = policy.discount
-    yield f"Who approves a quote (discount.yaml {discount.version})"
     for rule in discount.rules:
-        when = " or ".join(_condition(condition) for condition in rule.when)
+        yield f"{rule.id}: {' or '.join(_condition(condition) for condition in rule.when)}"
         comment = ", who must comment" if rule.comment_required else ""
-        yield f"  {rule.id}: {when}\n      asks {rule.role} (chain {rule.chain}, level {rule.level}){comment}"
-    yield "  A level brings the lower levels of its chain with it; chains are asked side by side."
-    yield "  Where no rule matches, nobody is asked."
+        yield f"  asks {rule.role} (chain {rule.chain}, level {rule.level}){comment}"
+    yield "A level brings the lower levels of its chain with it; chains are asked side by side."
+    yield "Where no rule matches, nobody is asked."
     for level, hours in sorted(discount.sla_business_hours.items()):
-        after = discount.on_timeout.get(level, "expire")
-        outcome = "the next holder is asked" if after == "escalate" else "the request expires"
-        yield f"  Level {level}: {hours} business hours, then {outcome}."
-    if discount.reminders_pct:
-        yield f"  Reminders at {', '.join(f'{pct} %' for pct in discount.reminders_pct)} of that time."
-    yield f"  A request lives {discount.max_age_days} days at most, and never longer than its quote."
-    yield "  Nobody decides their own request or one they co-own. Nothing is approved by a timeout."
-    yield "  Who approved a lower level is asked again only if nobody else may decide; then the approval counts once."
+        escalates = discount.on_timeout.get(level) == "escalate"
+        next_holder = "the next holder is asked; where there is none, the request expires"
+        outcome = next_holder if escalates else "the request expires"
+        yield f"Level {level}: {hours} business hours, then {outcome}."
+    yield f"A request lives {discount.max_age_days} days at most, and never longer than its quote."
+    yield "Nobody decides their own request or one they co-own. Nothing is approved by a timeout."
+    yield "Who approved a lower level is asked again only if nobody else may decide; then the approval counts once."
 
 
 def _condition(condition: Condition) -> str:
@@ -57,20 +121,24 @@ def _condition(condition: Condition) -> str:
 
 def _credit(policy: Policy) -> Iterator[str]:
     credit = policy.credit
-    yield f"When credit is refused (credit.yaml {credit.version})"
-    yield "  exposure = open invoices + open orders + accepted deals not yet in Finance + this order, incl. tax"
-    yield f"  Every customer: {_limits(credit.default)}"
+    yield "exposure = open invoices + open orders + accepted deals not yet in Finance + this order, incl. tax"
+    yield f"Every customer: {_limits(credit.default)}"
     for group, limits in credit.groups.items():
-        yield f"  Customer group {group}: {_limits(limits)}"
+        yield f"Customer group {group}: {_limits(limits)}"
     for company, customers in credit.customers.items():
         for account, limits in customers.items():
-            yield f"  Customer {account} of {company}: {_limits(limits)}"
-    yield f"  Refused while Finance has the customer on hold for: {', '.join(credit.blocking_statuses)}"
-    yield f"  An expired limit counts {credit.limit_grace_days} days longer; facts are at most "
-    yield f"  {credit.freshness_seconds} seconds old, or nothing is decided."
-    yield "  Tax assumed on open orders Finance has not totalled: " + _pairs(credit.tax_rate_pct, " %")
-    yield f"  A release is good for {credit.release.valid_days} days and up to {credit.release.deviation_pct} % more, "
-    yield "  and never covers a new reason."
+            yield f"Customer {account} of {company}: {_limits(limits)}"
+    yield f"Refused while Finance has the customer on hold for: {', '.join(credit.blocking_statuses)}"
+    if credit.without_credit_management:
+        yield f"A limit of 0.00 means unlimited in: {', '.join(credit.without_credit_management)}"
+    yield f"An expired limit counts {credit.limit_grace_days} days longer."
+    yield f"Facts are at most {credit.freshness_seconds} seconds old, or nothing is decided."
+    yield f"Tax assumed on open orders that Finance has not totalled yet: {_pairs(credit.tax_rate_pct, ' %')}"
+    release = credit.release
+    yield (
+        f"A release holds {release.valid_days} days and for up to {release.deviation_pct} % more, unless the credit "
+        "manager says otherwise; it never covers a new reason."
+    )
 
 
 def _limits(limits: CreditLimits) -> str:
@@ -91,36 +159,46 @@ def _limits(limits: CreditLimits) -> str:
 
 def _authority(policy: Policy) -> Iterator[str]:
     authority = policy.authority
-    yield f"Who holds which authority (approvers.yaml {authority.version})"
     for company, roles in authority.companies.items():
-        yield f"  {company}: nobody" if not roles else f"  {company}:"
+        yield f"{company}: nobody" if not roles else f"{company}:"
         for role, keys in roles.items():
-            yield f"    {role}: {', '.join(f'{authority.people[key].name} ({key})' for key in keys)}"
+            yield f"  {role}: {', '.join(f'{authority.people[key].name} ({key})' for key in keys)}"
 
 
-def _calendars(policy: Policy) -> Iterator[str]:
-    yield "Business hours (calendars.yaml)"
-    for company, hours in policy.calendars.items():
-        yield f"  {company}: {_hours(hours)}"
+def _calendars(policy: Policy, today: date) -> Iterator[str]:
+    for company, calendar in policy.calendars.companies.items():
+        days = ", ".join(_DAYS[day] for day in calendar.workdays)
+        yield f"{company}: {days} {calendar.opens}-{calendar.closes} {calendar.timezone}; {_free(calendar)}"
+        off = ", ".join(day.isoformat() for day in days_off(calendar, today, today + _YEAR))
+        yield f"  days off in the year to come: {off or 'none'}"
 
 
-def _hours(hours: BusinessHours) -> str:
-    days = ", ".join(_DAYS[day] for day in hours.workdays)
-    closed = f"; closed on {', '.join(hours.holidays)}" if hours.holidays else ""
-    return f"{days} {hours.opens}-{hours.closes} {hours.timezone}{closed}"
+def _free(calendar: WorkingCalendar) -> str:
+    parts = []
+    if calendar.country:
+        where = "-".join(part for part in (calendar.country, calendar.subdivision) if part)
+        parts.append(f"free on public holidays of {where}")
+    if calendar.closed:
+        parts.append(f"closed on {', '.join(day.isoformat() for day in calendar.closed)}")
+    if calendar.open:
+        parts.append(f"working on {', '.join(day.isoformat() for day in calendar.open)}")
+    return "; ".join(parts) or "no holidays"
 
 
 def _mapping(policy: Policy) -> Iterator[str]:
-    entity_map, tolerances = policy.entity_map, policy.tolerances
-    yield f"How the systems' records meet (entity_map.yaml {entity_map.version})"
-    yield "  Business unit → company: " + ", ".join(f"{k} → {v}" for k, v in entity_map.business_units.items())
-    yield "  Payment terms: " + ", ".join(f"{k} → {v}" for k, v in entity_map.payment_terms.items())
-    yield "  Order numbers: " + ", ".join(f"{k} {v}" for k, v in entity_map.order_numbers.items())
-    yield ""
-    yield f"How far they may differ (tolerances.yaml {tolerances.version})"
-    money = tolerances.money
-    yield f"  A line by {money.line_units} minor unit(s); a document by the root of its lines, at most "
-    yield f"  {money.document_cap_units}. Over-delivery: " + _pairs(tolerances.over_delivery_pct, " %")
+    entity_map = policy.entity_map
+    yield "Business unit → company: " + ", ".join(f"{k} → {v}" for k, v in entity_map.business_units.items())
+    yield "Payment terms: " + ", ".join(f"{k} → {v}" for k, v in entity_map.payment_terms.items())
+    yield "Order numbers: " + ", ".join(f"{k} {v}" for k, v in entity_map.order_numbers.items())
+
+
+def _tolerances(policy: Policy) -> Iterator[str]:
+    money = policy.tolerances.money
+    yield (
+        f"Amounts of Finance's order and the quote: a line by {money.line_units} minor unit(s), a document by the root "
+        f"of its number of lines, at most {money.document_cap_units}."
+    )
+    yield f"Over-delivery: {_pairs(policy.tolerances.over_delivery_pct, ' %')}"
 
 
 def _pairs(values: dict[str, Decimal], unit: str) -> str:

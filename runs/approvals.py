@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
+import structlog
 from cachetools import TLRUCache
 from temporalio.client import Client, WorkflowExecution
 
 from domain.approvals import ApprovalState
 from domain.messages import Outcome, SignedMessage
-from runs import calls, names, outcomes
+from runs import names, outcomes
 from runs.calls import NotFound, RunError, Unreadable, ask
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _KEPT_STATES = 2000
 _STATE_KEPT_SECONDS = 60.0
 _SILENCE_KEPT_SECONDS = 10.0
 _QUERIES_AT_ONCE = 8
+_LIST_SECONDS = 5.0
+_ONE_OF_A_LIST_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Approvals:
         gate = asyncio.Semaphore(_QUERIES_AT_ONCE)
         looks = [asyncio.create_task(self._look(run, gate)) for run in runs]
         if looks:
-            _, late = await asyncio.wait(looks, timeout=calls.PATIENCE_SECONDS)
+            _, late = await asyncio.wait(looks, timeout=_LIST_SECONDS)
             for look in late:
                 look.cancel()
         found = [look.result() for look in looks if look.done() and not look.cancelled()]
@@ -99,9 +101,11 @@ class Approvals:
     async def _listed(self, run: WorkflowExecution) -> ApprovalState | None:
         try:
             _, quote, n = names.parse_approval_id(run.id)
-            return await self._state(run.id, _called(quote, n))
+            if run.task_queue != names.DEAL_QUEUE:
+                raise Unreadable(f"it is on the task queue {run.task_queue}, where none of our workers looks")
+            return await self._state(run.id, _called(quote, n), _ONE_OF_A_LIST_SECONDS)
         except (ValueError, RunError) as error:
-            log.warning("request cannot be read", extra={"workflow_id": run.id, "reason": str(error)})
+            log.warning("request cannot be read", workflow_id=run.id, reason=str(error))
             return None
 
     async def _state(self, workflow_id: str, what: str, patience: float | None = None) -> ApprovalState:

@@ -60,7 +60,7 @@ class Attribute(Generic[T]):
         """Its value on a listed run; None where the run has none.
 
         Raises:
-            ValueError: somebody else wrote something that is no value of ours.
+            ValueError: someone else wrote something that is no value of ours.
         """
         stored = run.typed_search_attributes.get(self.key)
         return None if stored is None else self.read(stored)

@@ -51,7 +51,7 @@ class NotFound(RunError):
 
 
 class Unreadable(RunError):
-    """A run answered something that is not ours: one started by somebody else, or by another version."""
+    """A run answered something that is not ours: one started by someone else, or by another version."""
 
 
 class BadSearch(RunError):

@@ -8,13 +8,13 @@ that is not one of ours is left out and counted, and takes no list down.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+import structlog
 from cachetools import TTLCache
 from pydantic import Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
@@ -27,7 +27,7 @@ from runs.calls import BadSearch, answer, listed
 from runs.cursors import Cursors
 from runs.query import Condition
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 COUNTS_KEPT_SECONDS = 2.0
 _KEPT_COUNTS = 1000
@@ -209,7 +209,7 @@ class Search:
     async def _count(self, text: str) -> int:
         kept = self._counts.get(text)
         if kept is None:
-            kept = self._counts[text] = (await answer(self._client.count_workflows(text))).count
+            kept = self._counts[text] = await count(self._client, text)
         return kept
 
     async def _page(self, text: str, limit: int, cursor: str) -> tuple[list[WorkflowExecution], str]:
@@ -221,6 +221,15 @@ class Search:
                 raise BadSearch(f"Invalid query: {error.message}") from error
             raise
         return list(rows.current_page or []), self._cursors.cursor(rows.next_page_token)
+
+
+async def count(client: Client, text: str) -> int:
+    """How many runs a query of this module or of ``runs.query`` finds.
+
+    Raises:
+        NoAnswer: Temporal does not answer.
+    """
+    return (await answer(client.count_workflows(text))).count
 
 
 async def every_deal(client: Client) -> AsyncIterator[DealRow]:
@@ -250,5 +259,6 @@ def _row(run: WorkflowExecution) -> DealRow | None:
     try:
         return DealRow.of(run)
     except ValueError as error:
-        log.warning("deal cannot be read", extra={"workflow_id": run.id, "reason": str(error)})
+        # Lists are looked at every few seconds, and the page says how many rows are left out.
+        log.debug("deal cannot be read", workflow_id=run.id, reason=str(error))
         return None

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sandbox.data.northwind import NorthwindError
 from sandbox.runtime import ORIGINS, Sandbox, SandboxConfig
@@ -50,6 +51,32 @@ def _arguments() -> argparse.Namespace:
         "--data", default=env("Q2C_SANDBOX_DATA", "fixtures"), help="fixtures, empty, or a folder of Northwind's tables"
     )
     parser.add_argument("--seed", type=int, default=int(env("Q2C_SANDBOX_SEED", "0")), help="of the faults' dice")
+    dataverse = parser.add_argument_group("Dataverse")
+    dataverse.add_argument(
+        "--bare",
+        action="store_true",
+        default=env("Q2C_SANDBOX_DATAVERSE_BARE", "") not in ("", "0", "false"),
+        help="leave the product's tables, columns, role and webhook steps out: a setup creates them",
+    )
+    dataverse.add_argument(
+        "--application-role",
+        default=env("Q2C_SANDBOX_DATAVERSE_APPLICATION_ROLE"),
+        help="security role of the product's application user, e.g. 'Quote to Cash' or 'System Administrator'",
+    )
+    dataverse.add_argument(
+        "--pricing-precision",
+        type=int,
+        choices=range(11),
+        default=int(env("Q2C_SANDBOX_DATAVERSE_PRICING_PRECISION", "2")),
+        metavar="0-10",
+        help="the organization's pricing decimal precision",
+    )
+    dataverse.add_argument(
+        "--change-tracking-days",
+        type=int,
+        default=int(env("Q2C_SANDBOX_DATAVERSE_CHANGE_TRACKING_DAYS", "7")),
+        help="days a delta link lives",
+    )
     return parser.parse_args()
 
 
@@ -70,7 +97,17 @@ def _config(arguments: argparse.Namespace) -> SandboxConfig:
         dataverse_webhook=(webhook, os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY", "")) if webhook else None,
         finance_events=os.environ.get("Q2C_SANDBOX_EVENTS_URL"),
         seed=arguments.seed,
+        dataverse=_dataverse(arguments),
     )
+
+
+def _dataverse(arguments: argparse.Namespace) -> dict[str, Any]:
+    settings = {
+        "bare": arguments.bare,
+        "pricing_decimal_precision": arguments.pricing_precision,
+        "change_tracking_days": arguments.change_tracking_days,
+    }
+    return settings | ({"application_role": arguments.application_role} if arguments.application_role else {})
 
 
 async def _serve(config: SandboxConfig) -> None:

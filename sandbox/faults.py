@@ -38,12 +38,15 @@ class FaultEffect(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     """What happens: an answer, a delay, a broken connection; a delay may go before either.
 
     `drop`: "before" breaks the connection without running the request, "after" lets it commit and then breaks.
+    `infolog`: Finance answers as X++ does when a write fails for a moment: "deadlock" or "update_conflict". Alone it is
+    a 400 (500 from a service); both are worth another try.
     """
 
     status: int | None = None
     retry_after: int | None = None
     delay_ms: int = 0
     drop: Literal["before", "after"] | None = None
+    infolog: Literal["deadlock", "update_conflict"] | None = None
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +77,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
             return "effect.status", "must be between 400 and 599"
         if self.effect.status is not None and self.effect.drop is not None:
             return "effect.drop", "a dropped connection has no status"
+        if self.effect.infolog is not None and (self.system != "finance" or self.effect.drop is not None):
+            return "effect.infolog", "only Finance answers with an infolog, and not on a dropped connection"
         return None
 
 
@@ -233,8 +238,12 @@ class FaultsAndLog:
         elif effect.drop == "after":
             await self._app(scope, receive, _to_nowhere)
             await _break_connection(scope, receive)
+        elif effect.infolog is not None:
+            of_service = scope["path"].startswith("/api/services")
+            status = effect.status or (500 if of_service else 400)
+            await _send(infolog_body(effect.infolog, of_service=of_service), status, effect.retry_after, send)
         elif effect.status is not None:
-            await _refuse(self._system, effect.status, effect.retry_after, send)
+            await _send(fault_body(self._system, effect.status), effect.status, effect.retry_after, send)
         else:
             await self._app(scope, receive, send)
 
@@ -250,13 +259,44 @@ async def _break_connection(scope: Scope, receive: Receive) -> None:
         pass
 
 
-async def _refuse(system: System, status: int, retry_after: int | None, send: Send) -> None:
-    content_type, body = fault_body(system, status)
+async def _send(answer: tuple[str, bytes], status: int, retry_after: int | None, send: Send) -> None:
+    content_type, body = answer
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     if retry_after is not None:
         headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+_INFOLOGS = {
+    "deadlock": "Cannot edit a record in Sales orders (SalesTable). Deadlock, where one or more users have "
+    "simultaneously locked the whole table or part of it.",
+    "update_conflict": "Cannot edit a record in Sales orders (SalesTable). An update conflict occurred due to another "
+    "user process deleting the record or changing one or more fields in the record.",
+}
+
+
+def infolog_body(name: str, *, of_service: bool) -> tuple[str, bytes]:
+    """Content type and body of a write that X++ gave up for a moment, over OData or from a custom service."""
+    text = f"Infolog: Error: {_INFOLOGS[name]}."
+    body: dict[str, Any] = {
+        "error": {
+            "code": "",
+            "message": "An error has occurred.",
+            "innererror": {
+                "message": f"Write failed for table row of type 'SalesOrderHeaderV4Entity'. {text}",
+                "type": "Microsoft.Dynamics.Platform.Integration.Services.OData.AxODataWriteException",
+                "stacktrace": "",
+            },
+        }
+    }
+    if of_service:
+        body = {
+            "Message": "An error has occurred.",
+            "ExceptionMessage": _INFOLOGS[name],
+            "ExceptionType": "Microsoft.Dynamics.Ax.Xpp.ErrorException",
+        }
+    return "application/json; charset=utf-8", msgspec.json.encode(body)
 
 
 def fault_body(system: System, status: int) -> tuple[str, bytes]:

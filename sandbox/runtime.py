@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from joserfc.jwk import RSAKey
 
@@ -57,6 +58,8 @@ class SandboxConfig:
         dataverse_webhook: URL and key of the webhook, None until the desk is told.
         finance_events: URL of the business events' endpoint, None until the desk is told.
         seed: of the faults' dice.
+        dataverse: settings of the Dataverse environment: `bare`, `application_role`, `pricing_decimal_precision`,
+            `change_tracking_days`, `sales_order_integration` (see `sandbox.dataverse.Dataverse`).
     """
 
     state_dir: Path
@@ -70,6 +73,7 @@ class SandboxConfig:
     dataverse_webhook: tuple[str, str] | None = None
     finance_events: str | None = None
     seed: int = 0
+    dataverse: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class Sandbox:
                 )
             }
         )
-        self.dataverse = Dataverse(origins["dataverse"], clock=self.clock)
+        self.dataverse = Dataverse(origins["dataverse"], clock=self.clock, **config.dataverse)
         self.finance = Finance(origins["finance"], clock=self.clock)
         self.finance.register_application(SERVICE_CLIENT_ID)
         self.faults = FaultPlan(config.seed)

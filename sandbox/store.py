@@ -110,6 +110,8 @@ class Table:
         self._rows: dict[Key, Row] = {}
         self._indexes: dict[tuple[str, ...], dict[Key, dict[Key, None]]] = {}
         self._unique: set[tuple[str, ...]] = set()
+        self.revision = 0
+        """Rises whenever a row changes, also when a change is undone: what was derived from the rows is stale then."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -135,6 +137,16 @@ class Table:
         self.index(*columns)
         self._unique.add(columns)
 
+    def not_unique(self, *columns: str) -> None:
+        """Allow rows equal in all `columns` again; the index stays."""
+        self._unique.discard(columns)
+
+    def has_duplicates(self, *columns: str) -> bool:
+        """Whether two rows are equal in all `columns`, rows with a null among them left aside."""
+        entries = [self._entry(columns, row) for row in self._rows.values()]
+        complete = [entry for entry in entries if None not in entry]
+        return len(set(complete)) < len(complete)
+
     def get(self, key: Iterable[Any]) -> Row | None:
         """The row with this primary key, or None."""
         return self._rows.get(tuple(fold(part) for part in key))
@@ -154,11 +166,13 @@ class Table:
         rows = self.find(**equal)
         return rows[0] if rows else None
 
-    def candidates(self, choices: Mapping[str, tuple[Any, ...]]) -> list[Row]:
-        """A superset of the rows whose columns each hold one of the given values.
+    def candidates(self, choices: Mapping[str, tuple[Any, ...]], floors: Mapping[str, Any] | None = None) -> list[Row]:
+        """A superset of the rows whose columns each hold one of the given values, and are not below the floors.
 
         Args:
             choices: Column -> the values it may have, as `sandbox.odata.filters.Filter.choices` gives them.
+            floors: Column -> its least value. An index on the column alone helps where it holds few values, as with
+                days.
 
         Returns:
             The rows of the narrowest index that fits, or every row where none does. The caller still has to filter.
@@ -172,6 +186,13 @@ class Table:
                     found = _probe(columns, entries, choices)
                     if found is not None and (best is None or len(found) < len(best)):
                         best = found
+        for column, floor in (floors or {}).items():
+            if (column,) in self._indexes:
+                high = [
+                    keys for (value,), keys in self._indexes[column,].items() if value is None or value >= fold(floor)
+                ]
+                if best is None or sum(map(len, high)) < len(best):
+                    best = [key for keys in high for key in keys]
         if best is None:
             return list(self._rows.values())
         return [self._rows[key] for key in best]
@@ -231,9 +252,20 @@ class Table:
 
     def clear(self) -> None:
         """Forget every row without recording changes: for a reset of the whole sandbox only."""
+        self.revision += 1
         self._rows.clear()
         for entries in self._indexes.values():
             entries.clear()
+
+    def copy_from(self, other: Table) -> None:
+        """Hold the rows, indexes and unique keys of another table, and no others."""
+        self.revision += 1
+        self._rows = dict(other._rows)
+        self._unique = set(other._unique)
+        self._indexes = {
+            columns: {entry: dict(keys) for entry, keys in entries.items()}
+            for columns, entries in other._indexes.items()
+        }
 
     def restore(self, key: Key, row: Row | None) -> None:
         """Undo one write: put `row` back, or take the row away where there was none."""
@@ -247,6 +279,7 @@ class Table:
         return [self._rows[key] for key in keys if key in self._rows]
 
     def _put(self, key: Key, row: Row) -> None:
+        self.revision += 1
         old = self._rows.get(key)
         self._rows[key] = row
         for columns, entries in self._indexes.items():
@@ -259,6 +292,7 @@ class Table:
             entries.setdefault(new_entry, {})[key] = None
 
     def _remove(self, key: Key) -> None:
+        self.revision += 1
         row = self._rows.pop(key)
         for columns, entries in self._indexes.items():
             self._drop_entry(entries, self._entry(columns, row), key)
@@ -366,6 +400,12 @@ class Database:
         """Note a write in the open transaction's log (called by `Table`)."""
         self.version += 1
         self._log.append((table, Change(table.name, kind, key, before, after, self.version)))
+
+    def copy_from(self, other: Database) -> None:
+        """Hold the tables, rows and indexes of another database; rows are shared, as they never change in place."""
+        for name, table in other.tables.items():
+            self.table(name, table.key).copy_from(table)
+        self.version = max(self.version, other.version)
 
     def clear(self) -> None:
         """Forget all rows of all tables; definitions, listeners and the version stay."""

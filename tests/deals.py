@@ -80,7 +80,14 @@ def readiness(content: str = "h0") -> OrderReadiness:
         credit_management=True,
         open_ar=Decimal(0),
     )
-    return OrderReadiness(snapshot_hash=content, state="won", total=Decimal(1045), credit=credit, price_hash="p")
+    return OrderReadiness(
+        snapshot_hash=content,
+        state="won",
+        total=Decimal(1045),
+        credit=credit,
+        credit_amount=Decimal(1045),
+        price_hash="p",
+    )
 
 
 def decision(passed: bool, code: str = "") -> CreditDecision:

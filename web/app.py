@@ -6,12 +6,12 @@ It holds no state of its own: what it shows is asked of the running deals, what 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -48,7 +48,7 @@ from web.signin import SignIn
 from web.signing import DecisionSigner
 from web.tokens import SigningKeys, TokenVerifier
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 _FOR_PROGRAMS = ("/api/", "/intake/", "/health/")
@@ -136,7 +136,7 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
         return await problem(request, found)
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("request failed", exc_info=error, extra={"path": request.url.path})
+        log.error("request failed", exc_info=error, path=request.url.path)
         response = await problem(request, Problem(Refusal.INTERNAL))
         # This handler answers outside of all middleware.
         response.headers.update(headers)

@@ -28,7 +28,7 @@ class WebConfig(BaseModel):
     dataverse_webhook_key: SecretStr = Field(description="Expected in the header x-q2c-webhook-key")
     finance_events_secret: SecretStr = Field(description="Expected in the query of /intake/finance?code=…")
     decision_private_key_file: Path = Field(description="Ed25519 private key (JSON Web Key) that signs decisions")
-    temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a case to its run")
+    temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a deal to its run")
     companies: dict[str, str] = Field(
         description="Name of the owning business unit of a quote → Finance legal entity, lower case"
     )

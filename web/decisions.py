@@ -7,10 +7,10 @@ attempt of a person is still sent, because the deal is where every attempt is wr
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import structlog
 from cachetools import TTLCache
 from opentelemetry import metrics
 
@@ -28,7 +28,7 @@ from web.limits import Limits
 from web.problems import Problem, of_outcome
 from web.signing import DecisionSigner
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _refusals = metrics.get_meter(__name__).create_counter(
     "q2c_web_refusals", description="Decisions and commands the web application refused, by code"
 )
@@ -75,6 +75,8 @@ class Decisions:
             audience=workflow_id, message_id=message_id, person=person, action=names.DECIDE, args=args
         )
         state = await self._state(asked)
+        if state is None and not person.may_read(asked.deal.company):
+            raise self._refused(Refusal.NO_AUTHORITY, person, message_id)
         refusal = _refusal(state, person, args) if state else None
         if state and refusal:
             before = await self._approvals.outcome(*place, message_id)
@@ -149,7 +151,7 @@ class Decisions:
             self._noted[key] = True
 
     def _refused(self, refusal: Refusal, person: Person, message_id: str, detail: str = "") -> Problem:
-        log.info("refused", extra={"code": refusal.value, "actor": person.oid, "message_id": message_id})
+        log.info("refused", code=refusal.value, actor=person.oid, message_id=message_id)
         _refusals.add(1, {"code": refusal.value})
         return Problem(refusal, detail, message_id=message_id)
 

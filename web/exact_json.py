@@ -18,7 +18,7 @@ def loads(body: bytes) -> Any:
     """
     try:
         content = json.loads(body, parse_float=_number, parse_int=_number, parse_constant=_no_number)
-        # A half of a surrogate pair cannot be written as UTF-8, to nobody.
+        # A half of a surrogate pair cannot be written as UTF-8.
         json.dumps(content, ensure_ascii=False, default=str).encode()
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error

@@ -36,7 +36,7 @@ class Session(Record):
     expires_at: float
 
     def owns_form(self, presented: str) -> bool:
-        """Whether a form was rendered for this session (and not by a page of somebody else)."""
+        """Whether a form was rendered for this session (and not by a page of someone else)."""
         return hmac.compare_digest(self.csrf.encode(), presented.encode())
 
 

@@ -8,7 +8,6 @@ Source: Microsoft Learn, "Web app that signs in users" (identity platform).
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 
 import msal
 import requests
+import structlog
 from opentelemetry import metrics
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -28,7 +28,7 @@ from web.problems import Problem
 from web.session import Sessions
 from web.tokens import KeysUnavailable, SigningKeys
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _sign_ins = metrics.get_meter(__name__).create_counter("q2c_sign_ins", description="Sign-ins of people, by result")
 
 # With form_post the answer comes as a cross-site POST, to which a browser adds no SameSite=Lax cookie: state and code
@@ -89,7 +89,7 @@ class SignIn:
         try:
             flow = await asyncio.to_thread(self._begin)
         except (requests.RequestException, ValueError) as error:
-            log.warning("sign-in cannot begin", extra={"reason": str(error)})
+            log.warning("sign-in cannot begin", reason=str(error))
             raise Problem(Refusal.ENTRA_UNAVAILABLE) from error
         response = RedirectResponse(flow.pop("auth_uri"), 302)
         self._sessions.remember_sign_in(response, {"flow": flow, "next": local_path(request.query_params.get("next"))})
@@ -111,7 +111,7 @@ class SignIn:
         if "id_token_claims" not in result:
             _sign_ins.add(1, {"result": "refused"})
             reason = str(result.get("error_description") or result.get("error") or "").splitlines()
-            log.warning("sign-in refused", extra={"reason": reason[:1]})
+            log.warning("sign-in refused", reason=reason[:1])
             raise Problem(Refusal.SIGN_IN_REFUSED, f"Entra ID refused the sign-in: {''.join(reason[:1])}")
         try:
             identity = Person.from_claims(result["id_token_claims"])

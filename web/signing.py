@@ -17,10 +17,9 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
 
-from domain.messages import SignedMessage
+from domain.messages import SIGNATURE_ISSUER, SignedMessage
 from domain.people import Person
 
-ISSUER = "q2c-web"
 LIFETIME_SECONDS = 86_400
 
 
@@ -71,7 +70,7 @@ class DecisionSigner:
         """
         issued_at = int(self._now())
         claims = {
-            "iss": ISSUER,
+            "iss": SIGNATURE_ISSUER,
             "aud": audience,
             "jti": message_id,
             "iat": issued_at,

@@ -7,18 +7,20 @@ name.
 from __future__ import annotations
 
 import json
+import ssl
 
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from temporalio.client import Client
 
 from activities.credit import CreditDesk
-from activities.decisions import DecisionVerifier
+from activities.decisions import SignedDecisionActivities
 from activities.feeds import FeedWork
-from activities.finance import FinanceWork
-from activities.sales import SalesWork
+from activities.finance import DynamicsFinanceActivities
+from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
@@ -40,16 +42,15 @@ def compose(settings: Settings, client: Client) -> Work:
 
     Raises:
         PolicyError: the rules cannot be used.
-        SettingsError: the public keys of decisions cannot be read.
-        OSError: the certificate authority's file cannot be read.
+        SettingsError: the public keys of decisions or the certificate authority cannot be read.
     """
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = SalesWork(sales_system, quotes)
-    orders = FinanceWork(quotes, finance_system, policy, CreditDesk(Ledgers(client), policy))
+    sales = DataverseSalesActivities(sales_system, quotes)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, CreditDesk(Ledgers(client), policy))
     feeds = FeedWork(client, sales_system, finance_system, policy)
-    decisions = DecisionVerifier(decision_keys(settings))
+    decisions = SignedDecisionActivities(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[decisions.verify_messages],
@@ -94,28 +95,53 @@ def decision_keys(settings: Settings) -> KeySet:
 
 
 def dataverse(settings: Settings) -> Dataverse:
-    """A client of Dynamics 365 Sales; close it with `aclose`."""
+    """A client of Dynamics 365 Sales; close it with `aclose`. Raises SettingsError as `authority_file`."""
     return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings)))
 
 
 def finance(settings: Settings) -> Finance:
-    """A client of Dynamics 365 Finance; close it with `aclose`."""
+    """A client of Dynamics 365 Finance; close it with `aclose`. Raises SettingsError as `authority_file`."""
     numbering = load_policy(settings).entity_map.order_numbers
     automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
     endpoint = _endpoint(settings.finance.url, settings)
-    return Finance(FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic))
+    target = FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic)
+    return Finance(target, budget=_budget(settings.finance.requests_per_second, settings))
+
+
+def _budget(requests_per_second: float, settings: Settings) -> Budget:
+    """This process's share of a system's budget: both clients of a system in one process must share one."""
+    return Budget(requests_per_second / settings.worker.processes)
 
 
 def _endpoint(url: str, settings: Settings) -> Endpoint:
-    return Endpoint(url, ca_file=str(settings.ca_file) if settings.ca_file else None)
+    return Endpoint(url, ca_file=authority_file(settings))
 
 
 def credentials(settings: Settings) -> Credentials:
-    """The worker's app registration, as Entra ID knows it."""
+    """The worker's app registration, as Entra ID knows it. Raises SettingsError as `authority_file`."""
     return Credentials(
         authority=settings.entra.authority,
         client_id=settings.entra.client_id,
         client_secret=settings.entra.client_secret.get_secret_value(),
-        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        ca_file=authority_file(settings),
         instance_discovery=settings.entra.instance_discovery,
     )
+
+
+def authority_file(settings: Settings) -> str | None:
+    """The certificate authority of Entra, Dataverse and Finance; None: the system's authorities.
+
+    Raises:
+        SettingsError: the file is missing or holds no certificate: TLS libraries would not say which file it was.
+    """
+    if settings.ca_file is None:
+        return None
+    try:
+        ssl.create_default_context(cafile=str(settings.ca_file))
+    except OSError as error:  # ssl.SSLError is one
+        what = "is not a PEM file with certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(
+            f"Q2C_CA_FILE: {settings.ca_file}: {what}. The sandbox writes this file when it starts; for a tenant set "
+            "the variable to nothing (the system's authorities) or to your own authority's file."
+        ) from error
+    return str(settings.ca_file)

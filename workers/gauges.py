@@ -1,7 +1,7 @@
 """How many deals are open, parked and overdue, as metrics.
 
-Counted on the server every half minute, one question per value: nothing is kept per deal, so the cost does not grow
-with them.
+Counted on the server every half minute, one query per value: nothing is kept per deal, so the cost does not grow with
+them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.views import WaitingFor
-from runs.search import open_deals, overdue_approvals
+from runs.calls import NoAnswer
+from runs.search import count, open_deals, overdue_approvals
 
 EVERY_SECONDS = 30.0
 
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 def deal_queries(now: datetime) -> dict[str, str]:
-    """Visibility queries by the value of the attribute `state` of the metric `q2c_cases`.
+    """Visibility queries by the value of the attribute `state` of the metric `q2c_deals`.
 
     Args:
         now: aware; deadlines before it are overdue. Only requests for approval have one.
@@ -32,17 +33,16 @@ def deal_queries(now: datetime) -> dict[str, str]:
 
 
 async def report_deals(client: Client) -> None:
-    """Count forever; a count that fails is left out and tried again."""
+    """Count until cancelled; a count that fails is left out and tried again."""
     meter = metrics.get_meter("q2c")
-    cases = meter.create_gauge("q2c_cases", description="Deals by state: open, parked, overdue")
-    waiting = meter.create_gauge("q2c_cases_waiting", description="Open deals by what they wait for")
+    deals = meter.create_gauge("q2c_deals", description="Deals open and parked, and approvals overdue")
+    waiting = meter.create_gauge("q2c_deals_waiting", description="Open deals by what they wait for")
     while True:
         try:
             for state, query in deal_queries(datetime.now(UTC)).items():
-                cases.set((await client.count_workflows(query)).count, {"state": state})
+                deals.set(await count(client, query), {"state": state})
             for reason in WaitingFor:
-                count = await client.count_workflows(open_deals(reason))
-                waiting.set(count.count, {"waiting_for": reason.value})
-        except RPCError as error:
-            log.warning("deals could not be counted", reason=error.message)
+                waiting.set(await count(client, open_deals(reason)), {"waiting_for": reason.value})
+        except (NoAnswer, RPCError) as error:
+            log.warning("deals could not be counted", reason=str(error))
         await asyncio.sleep(EVERY_SECONDS)

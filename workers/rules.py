@@ -19,8 +19,3 @@ def load_policy(settings: Settings) -> Policy:
 def companies(settings: Settings) -> dict[str, str]:
     """Name of the owning business unit of a quote → legal entity in Finance, lower case."""
     return dict(load_policy(settings).entity_map.business_units)
-
-
-def explain_policy(settings: Settings) -> str:
-    """The rules in force, in words."""
-    return policies.explain(load_policy(settings))

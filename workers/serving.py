@@ -23,6 +23,10 @@ GRACE_SECONDS = 10
 """How long open HTTP requests may finish."""
 
 
+class CannotListen(Exception):
+    """The address is taken or not this machine's; the text names it."""
+
+
 class EmbeddedServer(uvicorn.Server):
     """A uvicorn server inside a process that handles its signals itself."""
 
@@ -33,21 +37,28 @@ class EmbeddedServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serve(app: ASGIApp, host: str, port: int, *, variables: str) -> AsyncIterator[int]:
     """Serve an application while the block runs.
 
     Args:
         app: the ASGI application.
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
+        variables: what the variables of both begin with, e.g. `Q2C_WEB`, for the error.
 
     Yields:
         The port.
 
     Raises:
-        OSError: the address cannot be used.
+        CannotListen: the address cannot be used.
     """
-    listener = socket.create_server((host, port))
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(
+            f"Cannot listen on {host}:{port}: {why}. Set {variables}_HOST or {variables}_PORT."
+        ) from error
     server = EmbeddedServer(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
     )

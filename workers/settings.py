@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.record import problem_in_words
 
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
 SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
@@ -25,14 +29,28 @@ SANDBOX_WEB_CLIENT = "c6e70c03-1294-5d1c-9e55-ce8cd818047d"
 SANDBOX_SECRET = "sandbox-only-secret"
 
 
+ENV_FILE = Path(".env")
+
+
 def _origin(value: object) -> object:
     """An origin: scheme and host, lower case, no trailing slash, as token audiences must be written."""
     if not isinstance(value, str):
         return value
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
-        raise ValueError("must be an origin such as https://contoso.crm.dynamics.com, with no path")
+    example = "must be an origin such as https://contoso.crm.dynamics.com, with no path"
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise ValueError(example) from error
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(example)
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("must not be empty; remove the variable to have its default")
+    return value
 
 
 def _empty_is_none(value: object) -> object:
@@ -40,7 +58,11 @@ def _empty_is_none(value: object) -> object:
 
 
 Origin = Annotated[str, BeforeValidator(_origin)]
+Text = Annotated[str, BeforeValidator(_not_empty)]
+Secret = Annotated[SecretStr, BeforeValidator(_not_empty)]
+FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Group(BaseModel):
@@ -52,11 +74,11 @@ class EntraSettings(_Group):
 
     url: Origin = "https://localhost:8443"
     """Origin of the sign-in service; `https://login.microsoftonline.com` for a tenant in the public cloud."""
-    tenant: str = SANDBOX_TENANT
+    tenant: Text = SANDBOX_TENANT
     """Directory (tenant) id."""
-    client_id: str = SANDBOX_CLIENT
+    client_id: Text = SANDBOX_CLIENT
     """Application (client) id of the worker's app registration: the application user in Dataverse and in Finance."""
-    client_secret: SecretStr = SecretStr(SANDBOX_SECRET)
+    client_secret: Secret = SecretStr(SANDBOX_SECRET)
     """Its client secret."""
 
     @property
@@ -76,10 +98,12 @@ class DataverseSettings(_Group):
 
     url: Origin = "https://localhost:8444"
     """Origin of the environment, e.g. `https://contoso.crm.dynamics.com`."""
-    webhook_key: SecretStr = SecretStr("sandbox-webhook-key")
+    webhook_key: Secret = SecretStr("sandbox-webhook-key")
     """Value Dataverse sends in the header `x-q2c-webhook-key` of every webhook call."""
-    activities_per_second: float = Field(default=15.0, gt=0)
-    """Ceiling of the task queue, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
+    requests_per_second: Rate = 15.0
+    """Budget of requests, all workers together. Microsoft allows a user 6,000 requests in 300 s: 20 a second."""
+    activities_per_second: Rate = 30.0
+    """Ceiling of the task queue, all workers together; above the budget of requests, which is what protects."""
     concurrent_activities: int = Field(default=20, gt=0)
     """Ceiling of one worker. Microsoft allows a user 52 concurrent requests: stay below, all replicas together."""
 
@@ -89,10 +113,12 @@ class FinanceSettings(_Group):
 
     url: Origin = "https://localhost:8445"
     """Origin of the environment, e.g. `https://contoso.operations.dynamics.com`."""
-    events_secret: SecretStr = SecretStr("sandbox-events-secret")
+    events_secret: Secret = SecretStr("sandbox-events-secret")
     """Secret in the URL of the business-events endpoint (`/intake/finance?code=…`)."""
-    activities_per_second: float = Field(default=20.0, gt=0)
-    """Ceiling of the task queue, all workers together."""
+    requests_per_second: Rate = 20.0
+    """Budget of requests, all workers together. Finance throttles by its own load and says so."""
+    activities_per_second: Rate = 40.0
+    """Ceiling of the task queue, all workers together; above the budget of requests, which is what protects."""
     concurrent_activities: int = Field(default=20, gt=0)
     """Ceiling of one worker."""
 
@@ -106,22 +132,22 @@ class WebSettings(_Group):
     """Port to listen on."""
     url: Origin = "http://localhost:8000"
     """Origin people's browsers use; the sign-in redirect is `<url>/auth/callback`."""
-    client_id: str = SANDBOX_WEB_CLIENT
+    client_id: Text = SANDBOX_WEB_CLIENT
     """Application (client) id of the web app registration; also the audience of the JSON API's tokens."""
-    client_secret: SecretStr = SecretStr(SANDBOX_SECRET)
+    client_secret: Secret = SecretStr(SANDBOX_SECRET)
     """Its client secret."""
-    session_secret: SecretStr = SecretStr("sandbox-session-secret")
+    session_secret: Secret = SecretStr("sandbox-session-secret")
     """Signs the session cookie; at least 32 random bytes in production."""
     temporal_ui: Origin = "http://localhost:8233"
-    """Origin of Temporal Web, for the links from a case to its run."""
+    """Origin of Temporal Web, for the links from a deal to its run."""
 
 
 class DecisionSettings(_Group):
     """The key pair that proves a decision came from the signed-in person (Ed25519, JSON Web Keys)."""
 
-    private_key_file: Path = Path(".q2c/decision-key.json")
+    private_key_file: FilePath = Path(".q2c/decision-key.json")
     """Private key: only the web process needs it."""
-    public_keys_file: Path = Path(".q2c/decision-jwks.json")
+    public_keys_file: FilePath = Path(".q2c/decision-jwks.json")
     """Public keys (JWKS): only the worker needs it. Several keys may stand in it while one replaces another."""
 
 
@@ -132,6 +158,8 @@ class WorkerSettings(_Group):
     """Address of the live and ready endpoints."""
     health_port: int = Field(default=8090, ge=0, le=65535)
     """Port of the live and ready endpoints."""
+    processes: int = Field(default=1, ge=1)
+    """Worker processes that share the budgets of requests: each takes its part of them."""
     max_cached_workflows: int = Field(default=400, ge=0)
     """Runs kept in memory between tasks; the rest are replayed when something happens to them."""
     concurrent_workflow_tasks: int = Field(default=50, ge=2)
@@ -149,7 +177,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="Q2C_",
-        env_file=".env",
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
         env_nested_delimiter="_",
         env_nested_max_split=1,
         extra="ignore",
@@ -158,7 +187,7 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    state_dir: Path = Path(".q2c")
+    state_dir: FilePath = Path(".q2c")
     """Where the local stack keeps keys, certificates and logs."""
     ca_file: OptionalPath = Path(".q2c/ca.pem")
     """Authority that signed the certificates of Entra, Dataverse and Finance; empty: the system's authorities."""
@@ -203,16 +232,43 @@ def load_settings() -> Settings:
     """Read the settings from the environment and `.env`.
 
     Raises:
-        SettingsError: a value is not valid; one line a variable.
+        SettingsError: a value is not valid; one line for each variable, with the file it stands in.
     """
+    given = given_variables()
+    for name, field in Settings.model_fields.items():
+        if _group_of(field) and variable_name((name,)) in given:
+            raise SettingsError(f"{variable_name((name,))}: is not a setting; set {variable_name((name, '<field>'))}")
     try:
         return Settings()
     except ValidationError as error:
-        lines = [
-            f"{variable_name(e['loc'])}: {e['msg']}" if e["loc"] else e["msg"]
-            for e in error.errors(include_input=False)
-        ]
-        raise SettingsError("\n".join(lines)) from error
+        raise SettingsError("\n".join(_problem(problem) for problem in error.errors(include_input=False))) from error
+
+
+def _problem(problem: ErrorDetails) -> str:
+    text = problem_in_words(problem)
+    if not problem["loc"]:
+        return text
+    name = variable_name(problem["loc"])
+    where = "" if name in _names(os.environ) else f" (in {ENV_FILE.resolve()})"
+    return f"{name}{where}: {text}"
+
+
+def given_variables() -> dict[str, str]:
+    """The product's variables that are set, in `.env` or in the environment, which wins; names in upper case.
+
+    Raises:
+        SettingsError: `.env` cannot be read.
+    """
+    try:
+        in_file = dotenv_values(ENV_FILE, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{ENV_FILE.resolve()}: cannot be read as UTF-8 text: {error}") from error
+    return {**_names(in_file), **_names(os.environ)}
+
+
+def _names(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Those that are the product's, by name in upper case: pydantic-settings reads them in any case."""
+    return {name.upper(): value or "" for name, value in variables.items() if name.upper().startswith("Q2C_")}
 
 
 def variable_name(location: tuple[str | int, ...]) -> str:
@@ -234,13 +290,18 @@ def variables() -> list[Variable]:
     """Every variable that is read, in the order of the groups."""
     found = []
     for name, field in Settings.model_fields.items():
-        group = field.annotation
-        if isinstance(group, type) and issubclass(group, _Group):
+        group = _group_of(field)
+        if group:
             heading = (group.__doc__ or "").split(".")[0]
             found += [_variable((name, inner), heading, of) for inner, of in group.model_fields.items()]
         else:
             found.append(_variable((name,), "General", field))
     return found
+
+
+def _group_of(field: FieldInfo) -> type[_Group] | None:
+    group = field.annotation
+    return group if isinstance(group, type) and issubclass(group, _Group) else None
 
 
 def _variable(location: tuple[str, ...], group: str, field: FieldInfo) -> Variable:
@@ -249,14 +310,13 @@ def _variable(location: tuple[str, ...], group: str, field: FieldInfo) -> Variab
     return Variable(variable_name(location), group, "" if default is None else str(default), text)
 
 
-def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """`Q2C_*` variables nobody reads: a typing error there would otherwise leave a default in force unnoticed.
+def unknown_variables() -> list[str]:
+    """`Q2C_*` variables nothing reads: a typing error there would otherwise leave a default in force unnoticed.
 
     `Q2C_SANDBOX_*` belong to the sandbox, which reads its own.
+
+    Raises:
+        SettingsError: `.env` cannot be read.
     """
     known = {variable.name for variable in variables()}
-    return sorted(
-        name
-        for name in environment
-        if name.startswith("Q2C_") and name not in known and not name.startswith("Q2C_SANDBOX_")
-    )
+    return sorted(name for name in given_variables() if name not in known and not name.startswith("Q2C_SANDBOX_"))

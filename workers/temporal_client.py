@@ -35,9 +35,14 @@ async def connect(telemetry: Telemetry, environment: Mapping[str, str] | None = 
         environment: where Temporal's variables are read from; this process's own when absent.
 
     Raises:
-        TemporalUnusable: the server does not answer.
+        TemporalUnusable: the server does not answer, or one of Temporal's variables cannot be used.
     """
-    given = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    try:
+        given = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    except RuntimeError as error:
+        raise TemporalUnusable(
+            f"Temporal's profile cannot be read: {error}. Correct TEMPORAL_CONFIG_FILE or TEMPORAL_PROFILE."
+        ) from error
     config = {"target_host": DEFAULT_ADDRESS, **given}
     try:
         return await Client.connect(
@@ -47,10 +52,31 @@ async def connect(telemetry: Telemetry, environment: Mapping[str, str] | None = 
             runtime=telemetry.runtime,
             connect_timeout=CONNECT_TIMEOUT,
         )
+    except OSError as error:
+        raise TemporalUnusable(f"{error.filename}: {error.strerror}. Correct TEMPORAL_TLS_*.") from error
+    except ValueError as error:
+        raise TemporalUnusable(
+            f"TEMPORAL_ADDRESS: {config['target_host']} is not host:port, e.g. localhost:7233."
+        ) from error
     except RuntimeError as error:
         raise TemporalUnusable(
-            f"Temporal does not answer at {config['target_host']} ({error}). Start it, or set TEMPORAL_ADDRESS."
+            f"Temporal does not answer at {config['target_host']}: {_why_not(str(error))}. "
+            "Start it, or set TEMPORAL_ADDRESS."
         ) from error
+
+
+def _why_not(text: str) -> str:
+    """Why the SDK could not connect, without the names of its library's types."""
+    causes = {
+        "Connection refused": "nothing listens there",
+        "dns error": "its name is not known",
+        "timed out": "no answer in time",
+        "deadline": "no answer in time",
+        "certificate": "its certificate is not trusted, or ours is not accepted",
+        "Unauthenticated": "it does not accept our key or certificate",
+        "PermissionDenied": "it does not let us in",
+    }
+    return next((words for sign, words in causes.items() if sign in text), text)
 
 
 async def missing_attributes(client: Client) -> dict[str, str]:
@@ -77,7 +103,7 @@ async def missing_attributes(client: Client) -> dict[str, str]:
 async def require_attributes(client: Client) -> None:
     """Stop a process that could not work.
 
-    A run that sets an attribute nobody registered does not fail: its workflow task fails and is tried again forever.
+    A run that sets an attribute nobody registered does not fail: its workflow task fails and is retried forever.
 
     Raises:
         TemporalUnusable: attributes are missing; the text gives the commands that register them.

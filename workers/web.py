@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import structlog
+from joserfc.errors import JoseError
+from starlette.applications import Starlette
 from temporalio.client import Client
 
 from web.app import create_app
 from web.config import WebConfig
 from workers.rules import companies
 from workers.serving import serve, stop_signals
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect
 
@@ -35,6 +37,14 @@ def web_config(settings: Settings) -> WebConfig:
     )
 
 
+def _application(settings: Settings, client: Client) -> Starlette:
+    try:
+        return create_app(web_config(settings), client)
+    except (OSError, ValueError, JoseError) as error:
+        file = settings.decision.private_key_file
+        raise SettingsError(f"Q2C_DECISION_PRIVATE_KEY_FILE: {file}: {error}; make a pair with `q2c keys`") from error
+
+
 async def run_web(settings: Settings, telemetry: Telemetry) -> int:
     """Serve until SIGTERM or SIGINT, then let open requests finish.
 
@@ -43,11 +53,15 @@ async def run_web(settings: Settings, telemetry: Telemetry) -> int:
 
     Raises:
         TemporalUnusable: Temporal does not answer.
-        OSError: the port is taken.
+        SettingsError: the key that signs decisions cannot be read.
+        PolicyError: the rules cannot be used.
+        CannotListen: the port is taken.
     """
     with stop_signals() as stop:
         client: Client = await connect(telemetry)
-        async with serve(create_app(web_config(settings), client), settings.web.host, settings.web.port) as port:
+        async with serve(
+            _application(settings, client), settings.web.host, settings.web.port, variables="Q2C_WEB"
+        ) as port:
             log.info("web ready", port=port, url=settings.web.url)
             await stop.wait()
             log.info("web stopping")

@@ -66,7 +66,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker]:
-    """One Temporal worker a task queue.
+    """One Temporal worker per task queue.
 
     Args:
         client: connected with the product's data converter.
@@ -77,7 +77,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         Workers that have not started yet.
     """
     grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
-    cases = Worker(
+    deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
         workflows=work.workflows,
@@ -103,7 +103,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [cases, *systems]
+    return [deals, *systems]
 
 
 async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings, Client], Work]) -> int:
@@ -119,7 +119,8 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
 
     Raises:
         TemporalUnusable: Temporal does not answer or lacks a search attribute.
-        OSError: the health port is taken.
+        PolicyError, SettingsError: as `workers.composition.compose`.
+        CannotListen: the health port is taken.
     """
     with stop_signals() as stop:
         client = await connect(telemetry)
@@ -129,7 +130,12 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
         async with AsyncExitStack() as running:
             running.push_async_exit(work.connections)
             await running.enter_async_context(
-                serve(health_app(client, workers), settings.worker.health_host, settings.worker.health_port)
+                serve(
+                    health_app(client, workers),
+                    settings.worker.health_host,
+                    settings.worker.health_port,
+                    variables="Q2C_WORKER_HEALTH",
+                )
             )
             for worker in workers:
                 await running.enter_async_context(worker)

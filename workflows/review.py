@@ -8,7 +8,7 @@ from activities.signatures import FinanceActivities
 from domain.assessment import ReviewLines
 from domain.messages import ReviewRequest
 from runs import names
-from workflows.steps import URGENT, attempt
+from workflows.steps import UNKNOWN_LINES, URGENT, attempt
 
 
 @workflow.defn(name=names.QUOTE_REVIEW)
@@ -24,4 +24,5 @@ class QuoteReview:
             queue=names.FINANCE_QUEUE,
             summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
             priority=URGENT,
+            lines=UNKNOWN_LINES,
         )

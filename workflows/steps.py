@@ -41,6 +41,15 @@ class Patience:
 USUAL = Patience(RETRY, START_TO_CLOSE)
 ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
 
+FEW_LINES = 150
+"""Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""
+UNKNOWN_LINES = 10_000
+"""How large a quote may be that was not read yet."""
+PER_LINE = timedelta(seconds=0.5)
+"""What each line of a larger document adds: steps of 150 lines, each as slow as a busy system answers."""
+HEARTBEAT = timedelta(seconds=45)
+"""A long activity that says nothing for so long is taken for dead and tried again; it continues where it was."""
+
 URGENT = Priority(priority_key=1)
 NORMAL = Priority(priority_key=3)
 
@@ -70,6 +79,7 @@ def begin(
     queue: str,
     summary: str,
     priority: Priority = NORMAL,
+    lines: int = 0,
     patience: Patience = USUAL,
     wait_when_cancelled: bool = True,
 ) -> ActivityHandle[Result]:
@@ -77,19 +87,22 @@ def begin(
 
     Args:
         activity: what is to be done.
-        argument: what it is told.
+        argument: with what.
         queue: task queue of the system it concerns.
         summary: what is attempted, in words.
         priority: its place in the queue.
-        patience: how often, and how long.
+        lines: of the document it concerns: a large one has more time, as long as it is heard of.
+        patience: how often, and how long at least.
         wait_when_cancelled: whether a try that is under way is waited for when the activity is cancelled.
     """
+    large = lines > FEW_LINES
     cancellation = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     return workflow.start_activity_method(
         activity,
         argument,
         task_queue=queue,
-        start_to_close_timeout=patience.start_to_close,
+        start_to_close_timeout=patience.start_to_close + (lines * PER_LINE if large else timedelta(0)),
+        heartbeat_timeout=HEARTBEAT if large else None,
         retry_policy=patience.retry,
         summary=summary,
         priority=priority,
@@ -104,10 +117,11 @@ async def attempt(
     queue: str,
     summary: str,
     priority: Priority = NORMAL,
+    lines: int = 0,
 ) -> Result:
-    """Run one activity with the retries every step has.
+    """Run one activity with the retries every step has; see ``begin``.
 
     Raises:
         ActivityError: it was refused, or did not succeed in six attempts.
     """
-    return await begin(activity, argument, queue=queue, summary=summary, priority=priority)
+    return await begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines)

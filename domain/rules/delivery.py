@@ -17,6 +17,14 @@ from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, stale, without_exceptions
 
+_BEYOND_THE_ORDER = (
+    Refusal.OVER_DELIVERY,
+    Refusal.OVER_INVOICED,
+    Refusal.OVER_RETURN,
+    Refusal.OVER_CREDITED,
+    Refusal.UNKNOWN_LINE,
+)
+
 
 def follow(state: DealState, fact: DeliveryFact) -> Change:
     """What a document of Finance, or its copy in Sales, changes.
@@ -29,7 +37,8 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             return _shipment_posted(state, fact)
         case facts.BillingChanged():
             _ordered(state)
-            return Change(replace(state, billing_told=state.billing_told + 1), fact.text)
+            told = state.invoices_told | ({fact.invoice} if fact.invoice else frozenset())
+            return Change(replace(state, billing_told=state.billing_told + 1, invoices_told=told), fact.text)
         case facts.BillingRead():
             return _billing_read(state, fact)
         case facts.ShipmentRecorded():
@@ -64,7 +73,8 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         told = tuple(ShippedLine(line_no=line.line_no, quantity=line.shipped) for line in slip.shipped)
         slips.setdefault(slip.slip, told)
     invoices = {invoice.invoice_number: invoice for invoice in fact.billing.invoices}
-    after = _delivered(state, replace(state.delivery, slips=slips, invoices=invoices))
+    delivery = replace(state.delivery, slips=slips, invoices=invoices, unknown_lines=fact.billing.unknown_lines)
+    after = _delivered(state, delivery)
     total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
@@ -81,9 +91,7 @@ def _delivered(state: DealState, delivery: Delivery) -> DealState:
     exception for a person. One that was only told too early (an invoice before its packing slip) goes away with the
     missing document.
     """
-    others = without_exceptions(
-        state, Refusal.OVER_DELIVERY, Refusal.OVER_INVOICED, Refusal.OVER_RETURN, Refusal.OVER_CREDITED
-    )
+    others = without_exceptions(state, *_BEYOND_THE_ORDER)
     return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.violations))
 
 

@@ -64,4 +64,7 @@ def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:
 def _recorded(state: DealState, fact: facts.OrderRecorded) -> Change:
     if not state.confirmation_number:
         illegal(f"order recorded in Sales: it is {state.order}")
-    return Change(replace(state, sales_order_id=fact.sales_order_id), "Sales shows the order; opportunity won")
+    shown = replace(state, sales_order_id=fact.sales_order_id)
+    if not fact.notes:
+        return Change(shown, "Sales shows the order; opportunity won")
+    return Change(shown, f"Sales shows the order, but not all with it: {'; '.join(fact.notes)}")

@@ -9,9 +9,9 @@ its question is an unknown outcome, not a success.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -59,6 +59,15 @@ class RawPart:
     status: int
     headers: httpx.Headers
     body: bytes
+
+
+T = TypeVar("T")
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, so many at a time: what one batch or change set takes."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def format_batch(items: Sequence[BatchItem], root: str) -> tuple[str, bytes]:

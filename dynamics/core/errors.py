@@ -9,7 +9,8 @@ It is data so that it can be read, and enumerated by a test.
     │   └── Throttled     the same, and the system said how long to wait (`retry_after`)
     ├── Unauthorized      no valid token, or the application is not known to the system
     ├── UnknownOutcome    a write left us and its answer did not come back: probe, never assume
-    ├── Conflict          somebody was first: stale ETag, duplicate key
+    ├── Conflict          somebody was first: the key exists already
+    │   └── Stale         the row changed since it was read: read it again and try again
     ├── NotFound          the row addressed by key does not exist
     └── Refused           the system understood the request and said no: a person must act
 
@@ -135,7 +136,13 @@ class UnknownOutcome(DynamicsError):
 
 
 class Conflict(DynamicsError):
-    """The row is not as the writer believed: stale ETag, or the key exists already. Read it and decide."""
+    """The row is not as the writer believed: its key exists already, or its content is another. Read it and decide."""
+
+
+class Stale(Conflict):
+    """The row was changed by somebody else since it was read: reading it again and writing again may succeed."""
+
+    retryable = True
 
 
 class NotFound(DynamicsError):
@@ -165,13 +172,15 @@ class Answer:
     """HTTP 200 of a custom X++ service whose contract says `Success` = false."""
     request_id: str = ""
     operation: str = ""
+    at: str = ""
+    """When it was answered, as the server's `Date` header says; empty where there was no answer."""
 
     def error(self) -> DynamicsError:
         """The error this answer stands for, by the first matching row of `RULES`."""
         kind = classify(self).becomes
         wait = self.retry_after if self.retry_after is not None else DEFAULT_RETRY_AFTER
         return kind(
-            self.message or (f"HTTP {self.status}" if self.status else "no answer"),
+            self.message or self._without_reason(),
             system=self.system,
             status=self.status,
             code=self.code or self.type,
@@ -180,6 +189,16 @@ class Answer:
             operation=self.operation,
             retry_after=wait if issubclass(kind, Throttled) else None,
         )
+
+    def _without_reason(self) -> str:
+        """What a person can give to support where the system gave no reason."""
+        if self.status is None:
+            return "no answer"
+        known = (
+            f"request id {self.request_id}" if self.request_id else "no request id",
+            f"answered {self.at}" if self.at else "",
+        )
+        return f"HTTP {self.status} without a reason ({', '.join(part for part in known if part)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +256,19 @@ RULES: tuple[Rule, ...] = (
         system=System.DATAVERSE,
         code=frozenset({"0x80072321", "0x80072322", "0x80072326"}),
     ),
-    # X++ optimistic concurrency: shaped like a business refusal, but the transaction was rolled back and can be re-run.
+    # Two transactions of X++ met: shaped like a business refusal, but this one was rolled back and can be run again.
     Rule(
-        "update conflict in X++",
+        "update conflict or deadlock in X++",
         Transient,
         system=System.FINANCE,
-        text=re.compile(r"update conflict occurred", re.IGNORECASE),
+        text=re.compile(r"update conflict|deadlock", re.IGNORECASE),
+    ),
+    # Finance answers 400 to a PATCH or DELETE of a row that is not there.
+    Rule(
+        "no such row to change in Finance",
+        NotFound,
+        system=System.FINANCE,
+        text=re.compile(r"no resources were found when selecting for update", re.IGNORECASE),
     ),
     Rule(
         "duplicate key in Finance",
@@ -251,8 +277,8 @@ RULES: tuple[Rule, ...] = (
         text=re.compile(r"record already exists", re.IGNORECASE),
     ),
     Rule("duplicate in Dataverse", Conflict, system=System.DATAVERSE, code=DUPLICATE_CODES),
-    Rule("stale version in Dataverse", Conflict, system=System.DATAVERSE, code=frozenset({"0x80060882"})),
-    Rule("precondition failed", Conflict, status=_statuses(412)),
+    Rule("stale version in Dataverse", Stale, system=System.DATAVERSE, code=frozenset({"0x80060882"})),
+    Rule("precondition failed", Stale, status=_statuses(412)),
     Rule("conflict", Conflict, status=_statuses(409)),
     Rule(
         "no such row in Dataverse",
@@ -372,6 +398,7 @@ def answer_of(
         now: Aware UTC time to compare an HTTP date with; the present when absent.
     """
     code, message, kind = _error_body(body)
+    now = now or datetime.now(UTC)
     if not message and body and "html" in headers.get("content-type", "").lower():
         message = "the gateway answered with a page, not with data"
     return Answer(
@@ -382,7 +409,8 @@ def answer_of(
         type=kind,
         message=message,
         infolog=infolog_of(message),
-        retry_after=parse_retry_after(headers.get("retry-after"), now or datetime.now(UTC)),
+        retry_after=parse_retry_after(headers.get("retry-after"), now),
         request_id=request_id_of(headers),
         operation=operation,
+        at=headers.get("date") or email.utils.format_datetime(now, usegmt=True),
     )

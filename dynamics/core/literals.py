@@ -1,20 +1,18 @@
 """How each system spells a key, a filter's literal and a query string.
 
 Dataverse and Finance share OData v4's quoting; Finance adds enum literals with their type
-(`Microsoft.Dynamics.DataEntities.NoYes'Yes'`) and treats `*` in a compared string as a wildcard.
+(`Microsoft.Dynamics.DataEntities.NoYes'Yes'`) and treats `*` in a compared string, but not in a key, as a wildcard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
 from urllib.parse import quote
 from uuid import UUID
-
-WILDCARD = "*"
-"""What Finance reads as "anything" in a compared string."""
 
 FINANCE_NAMESPACE = "Microsoft.Dynamics.DataEntities"
 
@@ -58,17 +56,6 @@ def literal(value: Literal) -> str:
             return str(value)
 
 
-def exact_text(value: str) -> str:
-    """A string literal for `eq` in Finance, where `*` matches anything.
-
-    Raises:
-        ValueError: when the value holds `*`: the filter would match other rows as well.
-    """
-    if WILDCARD in value:
-        raise ValueError(f"{value!r} holds a '*', which Finance reads as a wildcard")
-    return literal(value)
-
-
 def key(entity_set: str, /, *guid: UUID | str, **parts: Literal) -> str:
     """The path of one row: `key("quotes", uuid)` or `key("CustomersV3", dataAreaId="usmf", CustomerAccount="US-001")`.
 
@@ -95,12 +82,14 @@ def query(path: str, **options: str | int | None) -> str:
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
-def any_of(column: str, values: list[str]) -> str:
+def any_of(column: str, values: Sequence[str]) -> str:
     """`(Column eq 'a' or Column eq 'b')`: Finance knows no `in`.
 
+    In Finance a `*` in a value matches anything: the rows read are compared again by whoever asks.
+
     Raises:
-        ValueError: when there is nothing to compare with, or a value would act as a wildcard.
+        ValueError: when there is nothing to compare with.
     """
     if not values:
         raise ValueError(f"no value to compare {column} with")
-    return "(" + " or ".join(f"{column} eq {exact_text(v)}" for v in values) + ")"
+    return "(" + " or ".join(f"{column} eq {literal(v)}" for v in values) + ")"

@@ -21,8 +21,12 @@ import msgspec
 from dynamics.core import exact_json, telemetry
 from dynamics.core.auth import TokenSource
 from dynamics.core.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
+from dynamics.core.budget import Budget
 from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
 from dynamics.core.network import is_loopback
+
+SECONDS_PER_OPERATION = 0.1
+"""How much longer a batch may be silent for each operation in it: a system that writes 150 lines is not dead."""
 
 Row = dict[str, Any]
 """One row as decoded from JSON: numbers are `int` or `Decimal`."""
@@ -125,6 +129,7 @@ class ODataClient:
         service_path: str,
         headers: Mapping[str, str],
         max_batch: int,
+        budget: Budget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is connected yet.
@@ -136,6 +141,7 @@ class ODataClient:
             service_path: Path of the OData service, e.g. `api/data/v9.2`.
             headers: Sent with every request.
             max_batch: Most operations the system takes in one `$batch`.
+            budget: How many requests a second may go; None: as many as are asked for.
             clock: Monotonic seconds.
         """
         self.system = system
@@ -143,6 +149,8 @@ class ODataClient:
         self.root = f"{endpoint.origin}/{service_path.strip('/')}/"
         self.max_batch = max_batch
         self._tokens = tokens
+        self._budget = budget
+        self._patience = endpoint.read_timeout
         self._clock = clock
         self._not_before = 0.0
         host = urlsplit(endpoint.origin).hostname or ""
@@ -208,7 +216,7 @@ class ODataClient:
         return Page(list(body.get("value", [])), body.get("@odata.nextLink"), body.get("@odata.deltaLink"))
 
     async def all_rows(self, path: str, *, prefer: str | None = None) -> list[Row]:
-        """All rows of a collection, page after page; one request a page.
+        """All rows of a collection, page after page; one request per page.
 
         Raises:
             Transient: the server gave the same link twice, which would never end.
@@ -318,6 +326,7 @@ class ODataClient:
             },
             write=writes,
             multipart=True,
+            patience=self._patience + SECONDS_PER_OPERATION * count,
         )
         try:
             answers = parse_batch(response.headers.get("content-type", ""), response.content)
@@ -346,8 +355,19 @@ class ODataClient:
         headers: Mapping[str, str] | None = None,
         write: bool | None = None,
         multipart: bool = False,
+        patience: float | None = None,
     ) -> httpx.Response:
-        """One request with a token, once more with a fresh one where the token was refused."""
+        """One request with a token, once more with a fresh one where the token was refused.
+
+        Args:
+            method: HTTP method.
+            url: Absolute.
+            content: Body, JSON unless the headers say otherwise.
+            headers: Beside those of every request.
+            write: Whether it may change something; None: by its method.
+            multipart: An error whose body is multipart is an answer, with errors inside.
+            patience: Longest silence while waiting for the answer, in seconds; None: the endpoint's.
+        """
         write = method != "GET" if write is None else write
         operation = operation_of(url.removeprefix(self.root).removeprefix(self.origin + "/"))
         self._respect_cool_down(f"{method} {operation}")
@@ -357,7 +377,9 @@ class ODataClient:
         for attempt in (1, 2):
             token = await self._tokens.token()
             sent["Authorization"] = f"Bearer {token}"
-            response = await self._send_once(method, url, content, sent, write, operation)
+            if self._budget is not None:
+                await self._budget.take()
+            response = await self._send_once(method, url, content, sent, write, operation, patience)
             if response.status_code != httpx.codes.UNAUTHORIZED or attempt == 2:
                 break
             self._tokens.drop(token)
@@ -376,12 +398,22 @@ class ODataClient:
         raise error
 
     async def _send_once(
-        self, method: str, url: str, content: bytes | None, headers: dict[str, str], write: bool, operation: str
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        headers: dict[str, str],
+        write: bool,
+        operation: str,
+        patience: float | None,
     ) -> httpx.Response:
+        timeout = self._http.timeout
+        if patience is not None:
+            timeout = httpx.Timeout(patience, connect=timeout.connect, pool=timeout.pool)
         with telemetry.observed(self.system, method, operation, self._host) as observation:
             observation.inject(headers)
             try:
-                response = await self._http.request(method, url, content=content, headers=headers)
+                response = await self._http.request(method, url, content=content, headers=headers, timeout=timeout)
             except httpx.RequestError as e:
                 unsent = isinstance(e, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
                 error = Answer(

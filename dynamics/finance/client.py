@@ -1,43 +1,44 @@
-"""Dynamics 365 Finance as this product uses it: one batch for all that a stage must know, one change set for an order.
+"""Dynamics 365 Finance as this product reads it: one batch for all that a stage must know, and the postings.
 
-Posting (confirmation and the rest) has no standard OData action; it goes through a custom service of the tenant's X++
-developer, whose contract docs/ describes. Every read asks for `cross-company=true`: without it Finance silently shows
-only the company the application's user belongs to.
+Orders are made by `dynamics.finance.ordering`. Posting (confirmation and the rest) has no standard OData action; it
+goes through a custom service of the tenant's X++ developer, whose contract docs/ describes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from decimal import Decimal
 
-from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
-from dynamics.core.batch import BatchItem, ChangeSet, Read
-from dynamics.core.errors import Answer, Conflict, NotFound, System, infolog_of
-from dynamics.core.literals import FinanceEnum, any_of, exact_text, key, query
-from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
-from dynamics.core.rows import ReadRow
-from dynamics.finance.orders import compare, header_write, line_writes
+from domain.exchange import Exchange
+from dynamics.core.auth import Credentials, TokenSource
+from dynamics.core.budget import Budget
+from dynamics.core.connection import Connection, Listing, Reading
+from dynamics.core.errors import Answer, NotFound, System, infolog_of
+from dynamics.core.literals import key, literal, query
+from dynamics.core.odata import Endpoint, Row
+from dynamics.finance import queries
+from dynamics.finance.ordering import Ordering
+from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
     MAY_BE_PARTLY_INVOICED,
     BillingRead,
     CreditControl,
     CreditRead,
     Customer,
-    FinanceOrder,
-    NewOrder,
-    NewOrderLine,
+    Ledger,
     OpenOrder,
     OpenTransaction,
     OrderHeader,
     OrderLine,
+    OrderSettings,
     PaymentTerm,
     Posted,
     PostedInvoice,
     PriceAgreement,
     Pricing,
+    RateRow,
     ReleasedProduct,
     Slip,
     SlipLine,
@@ -45,16 +46,11 @@ from dynamics.finance.records import (
     Transaction,
 )
 
-R = TypeVar("R", bound=ReadRow)
-
 MAX_BATCH = 5000
 """Operations in one batch (Microsoft Learn: "Service protection API limits" of finance and operations)."""
 
-ITEMS_PER_READ = 40
-"""Items named in one filter: Finance knows no `in`, and a URL has an end."""
-
-STILL_OPEN = "Closed lt 1901-01-01T00:00:00Z"
-"""`Closed` of an open transaction is Finance's empty date."""
+DEFAULT_RATE_TYPE = "Default"
+"""The exchange rate type a ledger uses that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,171 +65,236 @@ class FinanceSettings:
     """Service group and service of the tenant's posting service."""
 
 
-class Finance:
+class Finance(Connection):
     """Operations on Dynamics 365 Finance. Use as an async context manager, or call `aclose`."""
 
-    def __init__(self, settings: FinanceSettings, *, tokens: TokenSource | None = None) -> None:
+    system = System.FINANCE
+    service_path = "data"
+    max_batch = MAX_BATCH
+
+    def __init__(
+        self, settings: FinanceSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+    ) -> None:
         """Nothing is connected yet.
 
         Args:
             settings: Where, who and how numbered.
             tokens: Another source of tokens than the client's secret.
+            budget: How many requests a second this process may send; None: without limit.
         """
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
-        self.odata = ODataClient(
-            System.FINANCE,
-            settings.endpoint,
-            tokens or ClientCredentials(settings.credentials, settings.endpoint.origin),
-            service_path="data",
-            headers={"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"},
-            max_batch=MAX_BATCH,
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self.odata.aclose()
-
-    def numbers_automatically(self, company: str) -> bool:
-        """Whether Finance numbers a company's orders itself, so that our key is not their number."""
-        return company in self._settings.automatic_numbers
-
-    # --- reads -----------------------------------------------------------------------------------------------------
+        self.orders = Ordering(self, automatic_numbers=settings.automatic_numbers)
 
     async def entity_sets(self) -> frozenset[str]:
         """Names of the entity sets the environment publishes."""
         return frozenset(str(row["name"]) for row in await self.odata.all_rows(""))
 
-    async def read_pricing(self, company: str, account: str, items: Sequence[str], currency: str) -> Pricing:
+    # --- prices and credit -----------------------------------------------------------------------------------------
+
+    async def read_pricing(
+        self, company: str, account: str, items: Sequence[str], currency: str, *, today: date
+    ) -> Pricing:
         """Customer, items, price agreements and payment terms, in one batch.
 
         Args:
             company: Legal entity, lower case.
             account: Customer account; one Finance does not know gives `customer` None.
-            items: Item numbers; those not released in the company are missing from `products`.
-            currency: ISO code; agreements in others are not read.
+            items: Item numbers, in any case; those not released in the company are missing from `products`.
+            currency: ISO code of the quote. One request more where it is not the company's accounting currency.
+            today: The day in the company's calendar, for exchange rates.
+
+        Raises:
+            NotFound: Finance has no such legal entity.
         """
-        answers = await self._reads(self._pricing_reads(company, account, items, currency))
-        return await self._pricing(answers)
+        reading = await self.read(
+            {"customer": queries.customer(company, account), "ledger": queries.ledger(company)},
+            queries.prices(company, items),
+        )
+        exchange = await self._exchange(company, reading, today, [currency])
+        return _pricing(reading, items, exchange)
 
     async def read_credit(
         self,
         company: str,
         account: str,
         *,
+        today: date,
+        currency: str,
         order_number: str | None = None,
-        items: Sequence[str] = (),
-        currency: str = "",
+        items: Sequence[str] | None = None,
+        rate_type: str = "",
     ) -> CreditRead:
-        """All that the credit rule needs, fresh, in one batch; with `items` their prices as well.
+        """All that the credit rule needs, fresh, in one batch; with `items` the prices as well.
+
+        Credit is that of the account that is billed. Where the customer has another invoice account, its limit, open
+        orders and open transactions are read in a second request; a third one where one of the open orders may be
+        invoiced in part (what remains of it is its total less its invoices, because Finance publishes no quantity
+        invoiced on a line); and one more where something is in another currency than the company's.
 
         Args:
             company: Legal entity, lower case.
-            account: Customer account.
+            account: Customer account, in any case.
+            today: The day in the company's calendar, for exchange rates.
+            currency: ISO code of the quote.
             order_number: The number the order would have: whether it exists already. None: it was not begun.
-            items: Item numbers to price; none reads no prices.
-            currency: ISO code of the prices.
+            items: Item numbers to price; None reads no prices.
+            rate_type: Exchange rate type for credit; empty: the ledger's own.
 
-        One request more where one of the customer's open orders may be invoiced in part: what remains of it is its
-        total less its invoices, because Finance publishes no quantity invoiced on a line.
+        Raises:
+            NotFound: Finance has no such legal entity.
         """
         read_at = datetime.now(UTC)
-        named = self._credit_reads(company, account, order_number)
-        if items:
-            named += self._pricing_reads(company, account, items, currency, with_customer=False)
-        answers = await self._reads(named)
-        customer = self._row(Customer, answers["customer"][0])
-        orders = [self._read(OpenOrder, row) for row in await self._rows(answers["orders"])]
-        orders, later = await self._less_invoiced(company, account, orders)
-        opens = [self._read(OpenTransaction, row) for row in await self._rows(later or answers["opens"])]
+        one = {"customer": queries.customer(company, account), "ledger": queries.ledger(company)}
+        if order_number:
+            one["own order"] = queries.order(company, order_number)
+        prices = {} if items is None else queries.prices(company, items)
+        reading = await self.read(one, _exposure(company, account) | prices)
+        customer = reading.one(Customer, "customer")
+        payer, exposure = customer, reading
+        if customer and customer.invoice_account and not same_text(customer.invoice_account, account):
+            account = customer.invoice_account
+            exposure = await self.read({"payer": queries.customer(company, account)}, _exposure(company, account))
+            payer = exposure.one(Customer, "payer")
+        orders, opens = await self._exposed(company, account, exposure)
+        foreign = [currency, *(order.currency for order in orders)]
+        exchange = await self._exchange(company, reading, today, foreign, rate_type=rate_type)
         return CreditRead(
             read_at=read_at,
+            exchange=exchange,
             customer=customer,
-            open_transactions=tuple(opens),
-            open_orders=tuple(orders),
-            own_order=self._row(OrderHeader, answers["own order"][0]) if order_number else None,
-            pricing=await self._pricing(answers) if items else None,
+            payer=payer,
+            open_transactions=opens,
+            open_orders=orders,
+            own_order=reading.one(OrderHeader, "own order") if order_number else None,
+            pricing=None if items is None else _pricing(reading, items, exchange),
         )
 
-    async def read_billing(self, company: str, account: str, order_number: str) -> BillingRead:
-        """Packing slips and invoices of an order and the customer's open transactions, in one batch.
+    async def _exposed(
+        self, company: str, account: str, reading: Reading
+    ) -> tuple[tuple[OpenOrder, ...], tuple[OpenTransaction, ...]]:
+        """Open orders with what is invoiced of each, and the open transactions read after those invoices.
 
-        The transactions are read last: an invoice seen earlier in the batch and missing among them is settled.
+        An invoice that is posted meanwhile is then counted among the open transactions, or in its order, or in both:
+        never in neither.
+        """
+        orders = tuple(o for o in reading.all(OpenOrder, "orders") if same_text(o.invoice_account, account))
+        partly = [order.number for order in orders if order.processing in MAY_BE_PARTLY_INVOICED]
+        if partly:
+            invoices = valued("SalesInvoiceHeadersV4", company, "SalesOrderNumber", partly)
+            reading = await self.read(
+                collections={"invoices": invoices, "opens": [queries.open_transactions(company, account)]}
+            )
+            invoiced: dict[str, Decimal] = {}
+            for invoice in reading.all(PostedInvoice, "invoices"):
+                invoiced[invoice.order_number] = invoiced.get(invoice.order_number, Decimal(0)) + invoice.total
+            orders = tuple(o.model_copy(update={"invoiced": invoiced.get(o.number, Decimal(0))}) for o in orders)
+        opens = tuple(t for t in reading.all(OpenTransaction, "opens") if same_text(t.account, account))
+        return orders, opens
+
+    async def _exchange(
+        self, company: str, reading: Reading, today: date, currencies: Iterable[str], *, rate_type: str = ""
+    ) -> Exchange:
+        """The company's currency, and the rates of the currencies that are not it; a request only where there are."""
+        ledger = reading.one(Ledger, "ledger")
+        if ledger is None:
+            raise NotFound(
+                f"Finance has no ledger of legal entity {company}", system=self.system, operation="GET Ledgers"
+            )
+        home = ledger.accounting_currency
+        kind = rate_type or ledger.exchange_rate_type or DEFAULT_RATE_TYPE
+        pairs = [pair for c in sorted(set(currencies) - {home, ""}) for pair in ((c, home), (home, c))]
+        rates: tuple[RateRow, ...] = ()
+        if pairs:
+            asked = [queries.rates(kind, source, target, today) for source, target in pairs]
+            rates = (await self.read(collections={"rates": asked})).all(RateRow, "rates")
+        return Exchange(
+            company=company,
+            accounting_currency=home,
+            rate_type=kind,
+            day=today,
+            rates=tuple(rate.exchange_rate for rate in rates),
+        )
+
+    # --- what was posted -------------------------------------------------------------------------------------------
+
+    async def read_billing(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
+        """Packing slips and invoices of an order, and what is open on them, in one batch.
+
+        An invoice is told by its number, whoever is billed for it. Its transaction is read after it, open or closed.
+
+        Args:
+            company: Legal entity, lower case.
+            order_number: SalesOrderNumber.
+            invoices: Invoices known or told of before; one request more where the order has others.
 
         Raises:
             NotFound: no such order.
         """
-        order = f"dataAreaId eq {exact_text(company)} and "
-        answers = await self._reads(
-            [
-                ("header", Read(_order_key(company, order_number))),
-                ("lines", _rows_of("SalesOrderLinesV3", f"{order}SalesOrderNumber eq {exact_text(order_number)}")),
-                (
-                    "slips",
-                    _rows_of(
-                        "ShipmentPackingSlipJournalLines", f"{order}ConsignerOrderNumber eq {exact_text(order_number)}"
-                    ),
-                ),
-                (
-                    "invoices",
-                    _rows_of(
+        of = of_company(company)
+        reading = await self.read(
+            {"header": queries.order(company, order_number)},
+            {
+                "lines": [queries.order_lines(company, order_number)],
+                "slips": [listing("CustPackingSlipTransBiEntities", f"{of} and SalesId eq {literal(order_number)}")],
+                "invoices": [
+                    listing(
                         "SalesInvoiceHeadersV4",
-                        f"{order}SalesOrderNumber eq {exact_text(order_number)}",
+                        f"{of} and SalesOrderNumber eq {literal(order_number)}",
                         expand="SalesInvoiceLinesV4",
-                    ),
-                ),
-                (
-                    "transactions",
-                    _rows_of("CustTransactions", f"{order}AccountNum eq {exact_text(account)} and {STILL_OPEN}"),
-                ),
-            ]
+                    )
+                ],
+                "transactions": _transactions(company, invoices),
+            },
         )
-        return BillingRead(
-            header=self._read(OrderHeader, answers["header"][0].value()),
-            lines=tuple(self._read(OrderLine, row) for row in await self._rows(answers["lines"])),
-            slips=tuple(self._read(SlipLine, row) for row in await self._rows(answers["slips"])),
-            invoices=tuple(self._read(PostedInvoice, row) for row in await self._rows(answers["invoices"])),
-            open_transactions=tuple(self._read(Transaction, row) for row in await self._rows(answers["transactions"])),
+        header = reading.one(OrderHeader, "header")
+        if header is None:
+            raise NotFound(
+                f"Finance company {company} has no order {order_number}", system=self.system, operation="read_billing"
+            )
+        read = BillingRead(
+            header=header,
+            lines=reading.all(OrderLine, "lines"),
+            slips=tuple(s for s in reading.all(SlipLine, "slips") if same_text(s.order_number, order_number)),
+            invoices=tuple(
+                i for i in reading.all(PostedInvoice, "invoices") if same_text(i.order_number, order_number)
+            ),
+            transactions=reading.all(Transaction, "transactions"),
         )
+        unseen = [invoice.number for invoice in read.invoices if read.transaction(invoice) is None]
+        if not unseen:
+            return read
+        later = await self.read(collections={"transactions": _transactions(company, unseen)})
+        seen = (*read.transactions, *later.all(Transaction, "transactions"))
+        return read.model_copy(update={"transactions": seen})
 
     async def sweep(self, company: str, since: date) -> Sweep:
         """What was posted in a company since a day (its calendar): packing slips, invoices, settlements.
 
         One batch; a second one where a settled invoice is older than the day, to learn its order.
         """
-        of = f"dataAreaId eq {exact_text(company)} and "
-        day = f"{since.isoformat()}T00:00:00Z"
-        answers = await self._reads(
-            [
-                (
-                    "slips",
-                    _rows_of(
-                        "ShipmentPackingSlipJournalHeaders",
-                        f"{of}DocumentDate ge {day}",
-                        expand="ShipmentPackingSlipJournalLines",
-                    ),
-                ),
-                ("invoices", _rows_of("SalesInvoiceHeadersV4", f"{of}InvoiceDate ge {day}")),
-                ("settled", _rows_of("CustTransactions", f"{of}LastSettleDate ge {day} and Invoice ne ''")),
-            ]
+        of, day = of_company(company), f"{since.isoformat()}T00:00:00Z"
+        reading = await self.read(
+            collections={
+                "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {day}")],
+                "invoices": [listing("SalesInvoiceHeadersV4", f"{of} and InvoiceDate ge {day}")],
+                "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {day}")],
+            }
         )
-        invoices = tuple(self._read(PostedInvoice, row) for row in await self._rows(answers["invoices"]))
-        settled = tuple(self._read(Transaction, row) for row in await self._rows(answers["settled"]))
+        invoices = reading.all(PostedInvoice, "invoices")
+        touched = reading.all(Transaction, "settled")
+        settled = tuple(transaction for transaction in touched if transaction.invoice)
         orders = {invoice.number: invoice.order_number for invoice in invoices}
-        older = sorted({t.invoice for t in settled} - set(orders))
-        if older:
-            orders |= await self._orders_of_invoices(company, older)
+        if older := {t.invoice for t in settled} - set(orders):
+            found = await self.read(
+                collections={"invoices": valued("SalesInvoiceHeadersV4", company, "InvoiceNumber", older)}
+            )
+            orders |= {invoice.number: invoice.order_number for invoice in found.all(PostedInvoice, "invoices")}
         return Sweep(
-            slips=tuple(self._read(Slip, row) for row in await self._rows(answers["slips"])),
+            slips=reading.all(Slip, "slips"),
             invoices=invoices,
             settled=settled,
+            payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={t.invoice: orders[t.invoice] for t in settled if t.invoice in orders},
         )
 
@@ -245,54 +306,11 @@ class Finance:
             select="SalesId,CredManInCreditControl,CredManReleasedFromCreditControl,CredManRejected",
         )
         try:
-            return self._read(CreditControl, await self.odata.get(path))
+            return self.row(CreditControl, await self.odata.get(path))
         except NotFound:
             return None
 
-    # --- orders ----------------------------------------------------------------------------------------------------
-
-    async def find_order(self, company: str, order_key: str) -> FinanceOrder | None:
-        """The order made under our key, with its lines; None is proof of absence at the moment of the read.
-
-        One batch; in a company with automatic numbers one request before it, to learn the number.
-        """
-        if self.numbers_automatically(company):
-            number = await self._number_of(company, order_key)
-            return None if number is None else await self._order(company, number)
-        return await self._order(company, order_key)
-
-    async def create_order(self, wanted: NewOrder, *, in_doubt: bool = False) -> FinanceOrder:
-        """Make an order, once, or complete or find the one that is there.
-
-        Manual numbers: one batch that looks for the order and makes it in one change set; where it is there already
-        the change set is refused by its key and the order found is held against the one wanted. Automatic numbers: a
-        search by `CustomerRequisitionNumber`, the header, then the lines.
-
-        Args:
-            wanted: The order.
-            in_doubt: An earlier attempt may have succeeded: look first, and write nothing if it did. One request more.
-
-        Raises:
-            Conflict: an order under this key differs from the one wanted; nothing was changed.
-            Refused: X++ refused the order.
-            UnknownOutcome: the request left and no answer came: `find_order` tells.
-        """
-        if self.numbers_automatically(wanted.company):
-            return await self._create_numbered(wanted)
-        if in_doubt and (found := await self.find_order(wanted.company, wanted.key)) is not None:
-            return await self._complete(wanted, found)
-        room = MAX_BATCH - 3
-        lines = wanted.lines[:room]
-        writes = (header_write(wanted, number=wanted.key), *line_writes(wanted, wanted.key, lines))
-        header, found_lines, made = await self.odata.batch(
-            [*_order_reads(wanted.company, wanted.key), ChangeSet(writes)]
-        )
-        if header.error is None:
-            return await self._complete(wanted, await self._as_order(header, found_lines))
-        if not isinstance(header.error, NotFound):
-            raise header.error
-        order = self._made(made)
-        return order if len(lines) == len(wanted.lines) else await self._complete(wanted, order)
+    # --- postings --------------------------------------------------------------------------------------------------
 
     async def confirm_order(self, company: str, order_number: str, *, release_reason: str = "") -> str:
         """Post the confirmation; its number.
@@ -340,218 +358,31 @@ class Finance:
                 operation=f"POST {operation}",
             )
             raise failure.error()
-        return self._read(Posted, answer)
-
-    # --- inside: reads ---------------------------------------------------------------------------------------------
-
-    def _pricing_reads(
-        self, company: str, account: str, items: Sequence[str], currency: str, *, with_customer: bool = True
-    ) -> list[tuple[str, Read]]:
-        of = f"dataAreaId eq {exact_text(company)}"
-        reads: list[tuple[str, Read]] = [("customer", _customer(company, account))] if with_customer else []
-        distinct = sorted(set(items))
-        for start in range(0, len(distinct), ITEMS_PER_READ):
-            some = any_of("ItemNumber", distinct[start : start + ITEMS_PER_READ])
-            reads.append(("products", _rows_of("ReleasedProductsV2", f"{of} and {some}", select=_PRODUCT_COLUMNS)))
-            reads.append(
-                (
-                    "agreements",
-                    _rows_of(
-                        "SalesPriceAgreements", f"{of} and PriceCurrencyCode eq {exact_text(currency)} and {some}"
-                    ),
-                )
-            )
-        reads.append(("terms", _rows_of("PaymentTerms", of)))
-        return reads
-
-    def _credit_reads(self, company: str, account: str, order_number: str | None) -> list[tuple[str, Read]]:
-        of = f"dataAreaId eq {exact_text(company)} and "
-        open_status = " or ".join(
-            f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")
-        )
-        reads = [
-            ("customer", _customer(company, account)),
-            (
-                "orders",
-                _rows_of(
-                    "SalesOrderHeadersV2",
-                    f"{of}InvoiceCustomerAccountNumber eq {exact_text(account)} and ({open_status})",
-                    expand="SalesOrderLines",
-                ),
-            ),
-            _open_transactions(company, account),
-        ]
-        return reads + ([("own order", Read(_order_key(company, order_number)))] if order_number else [])
-
-    async def _reads(self, named: Sequence[tuple[str, Read]]) -> dict[str, list[BatchAnswer]]:
-        """Send named reads in one batch; parts by name, several where a name was given several times."""
-        answers = await self.odata.batch([read for _, read in named])
-        by_name: dict[str, list[BatchAnswer]] = {}
-        for (name, _), answer in zip(named, answers, strict=True):
-            by_name.setdefault(name, []).append(answer)
-        return by_name
-
-    async def _rows(self, parts: Sequence[BatchAnswer]) -> list[Row]:
-        """All rows of collections of a batch; a collection longer than a page costs a request a page."""
-        rows: list[Row] = []
-        for part in parts:
-            rows += part.rows()
-            link = part.value().get("@odata.nextLink")
-            if isinstance(link, str):
-                rows += await self.odata.all_rows(link)
-        return rows
-
-    async def _pricing(self, answers: dict[str, list[BatchAnswer]]) -> Pricing:
-        products = [self._read(ReleasedProduct, row) for row in await self._rows(answers.get("products", []))]
-        terms = [self._read(PaymentTerm, row) for row in await self._rows(answers["terms"])]
-        agreements = await self._rows(answers.get("agreements", []))
-        return Pricing(
-            customer=self._row(Customer, answers["customer"][0]),
-            products={product.item: product for product in products},
-            agreements=tuple(self._read(PriceAgreement, row) for row in agreements),
-            payment_terms={term.name: term for term in terms},
-        )
-
-    async def _less_invoiced(
-        self, company: str, account: str, orders: list[OpenOrder]
-    ) -> tuple[list[OpenOrder], list[BatchAnswer]]:
-        """The orders with what is invoiced of each, and the open transactions read after those invoices.
-
-        An invoice that is posted meanwhile is then counted among the open transactions, or in its order, or in both:
-        never in neither. The answers are empty where no order can be invoiced in part, and nothing had to be read.
-        """
-        partly = [order.number for order in orders if order.processing in MAY_BE_PARTLY_INVOICED]
-        if not partly:
-            return orders, []
-        reads = self._chunks(company, "SalesInvoiceHeadersV4", "SalesOrderNumber", partly)
-        answers = await self._reads([*reads, _open_transactions(company, account)])
-        totals: dict[str, Any] = {}
-        for row in await self._rows(answers["rows"]):
-            invoice = self._read(PostedInvoice, row)
-            totals[invoice.order_number] = totals.get(invoice.order_number, 0) + invoice.total
-        less = [order.model_copy(update={"invoiced": totals.get(order.number, order.invoiced)}) for order in orders]
-        return less, answers["opens"]
-
-    async def _orders_of_invoices(self, company: str, numbers: list[str]) -> dict[str, str]:
-        rows = await self._chunked(company, "SalesInvoiceHeadersV4", "InvoiceNumber", numbers)
-        return {invoice.number: invoice.order_number for invoice in (self._read(PostedInvoice, row) for row in rows)}
-
-    async def _chunked(self, company: str, entity_set: str, column: str, values: list[str]) -> list[Row]:
-        """Rows whose column is one of many values, in one batch."""
-        return await self._rows((await self._reads(self._chunks(company, entity_set, column, values)))["rows"])
-
-    def _chunks(self, company: str, entity_set: str, column: str, values: list[str]) -> list[tuple[str, Read]]:
-        of = f"dataAreaId eq {exact_text(company)} and "
-        return [
-            ("rows", _rows_of(entity_set, of + any_of(column, values[start : start + ITEMS_PER_READ])))
-            for start in range(0, len(values), ITEMS_PER_READ)
-        ]
-
-    # --- inside: orders --------------------------------------------------------------------------------------------
-
-    async def _order(self, company: str, number: str) -> FinanceOrder | None:
-        header, lines = await self.odata.batch(_order_reads(company, number))
-        return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
-
-    async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
-        return FinanceOrder(
-            header=self._read(OrderHeader, header.value()),
-            lines=tuple(self._read(OrderLine, row) for row in await self._rows([lines])),
-            found=True,
-        )
-
-    def _made(self, answer: BatchAnswer) -> FinanceOrder:
-        """The order from the rows a change set returned: header first, then lines."""
-        header, *lines = answer.check()
-        return FinanceOrder(
-            header=self._read(OrderHeader, header.value()),
-            lines=tuple(self._read(OrderLine, line.value()) for line in lines),
-        )
-
-    async def _number_of(self, company: str, order_key: str) -> str | None:
-        path = query(
-            "SalesOrderHeadersV4",
-            cross_company="true",
-            filter=f"dataAreaId eq {exact_text(company)} and CustomerRequisitionNumber eq {exact_text(order_key)}",
-            select="SalesOrderNumber",
-        )
-        numbers = [str(row["SalesOrderNumber"]) for row in await self.odata.all_rows(path)]
-        if len(numbers) > 1:
-            raise Conflict(
-                f"{len(numbers)} orders carry {order_key}: {', '.join(numbers)}",
-                system=System.FINANCE,
-                code="DUPLICATE_ORDER",
-                operation="GET SalesOrderHeadersV4",
-            )
-        return numbers[0] if numbers else None
-
-    async def _create_numbered(self, wanted: NewOrder) -> FinanceOrder:
-        """Create where Finance numbers: search, header, lines; each step can be repeated."""
-        found = await self.find_order(wanted.company, wanted.key)
-        if found is None:
-            header = header_write(wanted, number=None)
-            written = await self.odata.post(header.path, header.body, representation=True)
-            found = FinanceOrder(header=self._read(OrderHeader, written.row), lines=())
-        return await self._complete(wanted, found)
-
-    async def _complete(self, wanted: NewOrder, found: FinanceOrder) -> FinanceOrder:
-        """Add the lines an order lacks, if nothing else is wrong with it."""
-        difference = compare(wanted, found)
-        if difference.conflicts:
-            raise Conflict(
-                f"order {found.header.number} is not the one wanted: " + "; ".join(difference.conflicts),
-                system=System.FINANCE,
-                code="ORDER_DIFFERS",
-                operation="POST SalesOrderHeadersV4",
-            )
-        lines = list(found.lines)
-        for start in range(0, len(difference.missing), MAX_BATCH):
-            lines += await self._add_lines(wanted, found.header.number, difference.missing[start : start + MAX_BATCH])
-        return found.model_copy(update={"lines": tuple(lines)})
-
-    async def _add_lines(self, wanted: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> list[OrderLine]:
-        items: list[BatchItem] = [ChangeSet(tuple(line_writes(wanted, number, lines)))]
-        made = (await self.odata.batch(items))[0]
-        return [self._read(OrderLine, part.value()) for part in made.check()]
-
-    def _row(self, kind: type[R], part: BatchAnswer) -> R | None:
-        """The row a key read found, or None where there is none."""
-        return None if isinstance(part.error, NotFound) else self._read(kind, part.value())
-
-    @staticmethod
-    def _read(kind: type[R], row: Any) -> R:
-        return kind.read(row, system=System.FINANCE, operation=kind.__name__)
+        return self.row(Posted, answer)
 
 
-_PRODUCT_COLUMNS = (
-    "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
-    "SalesOverdeliveryPercentage"
-)
-_CUSTOMER_COLUMNS = (
-    "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
-    "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
-    "CredManExclude,CredManAccountStatusId,CredManGroupId"
-)
+def _exposure(company: str, account: str) -> dict[str, list[Listing]]:
+    """Open orders and open transactions of an account."""
+    return {
+        "orders": [queries.open_orders(company, account)],
+        "opens": [queries.open_transactions(company, account)],
+    }
 
 
-def _rows_of(entity_set: str, filter_: str, *, select: str | None = None, expand: str | None = None) -> Read:
-    return Read(query(entity_set, cross_company="true", filter=filter_, select=select, expand=expand))
+def _transactions(company: str, invoices: Iterable[str]) -> list[Listing]:
+    return valued("CustTransactions", company, "Invoice", invoices)
 
 
-def _open_transactions(company: str, account: str) -> tuple[str, Read]:
-    filter_ = f"dataAreaId eq {exact_text(company)} and AccountNum eq {exact_text(account)}"
-    return "opens", _rows_of("CustTransOpens", filter_)
-
-
-def _customer(company: str, account: str) -> Read:
-    path = key("CustomersV3", dataAreaId=company, CustomerAccount=account)
-    return Read(query(path, cross_company="true", select=_CUSTOMER_COLUMNS))
-
-
-def _order_key(company: str, number: str) -> str:
-    return query(key("SalesOrderHeadersV4", dataAreaId=company, SalesOrderNumber=number), cross_company="true")
-
-
-def _order_reads(company: str, number: str) -> list[BatchItem]:
-    of = f"dataAreaId eq {exact_text(company)} and SalesOrderNumber eq {exact_text(number)}"
-    return [Read(_order_key(company, number)), _rows_of("SalesOrderLinesV3", of)]
+def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pricing:
+    """The prices of a reading; what a `*` in an item number brought along is left out."""
+    asked = {item.casefold() for item in items}
+    products = {p.item.casefold(): p for p in reading.all(ReleasedProduct, "products")}
+    settings = reading.all(OrderSettings, "settings")
+    return Pricing(
+        customer=reading.one(Customer, "customer"),
+        exchange=exchange,
+        products={item: product for item, product in products.items() if item in asked},
+        stopped=frozenset(setting.item.casefold() for setting in settings if setting.stopped),
+        agreements=tuple(a for a in reading.all(PriceAgreement, "agreements") if a.item.casefold() in asked),
+        payment_terms={term.name.casefold(): term for term in reading.all(PaymentTerm, "terms")},
+    )

@@ -1,8 +1,9 @@
 """The writes that make an order in Finance, and what an order found there lacks of the one wanted.
 
-Header and lines go in one change set, so an order is made whole or not at all; an order that was begun otherwise (the
-number sequence automatic, more lines than one batch takes) is completed by its difference. Lines are told apart by
-`OrderLineReference`, which holds the number of the quote line.
+Header and first lines go in one change set; an order that was begun (the number sequence automatic, more lines than one
+change set holds) is completed by its difference. A line is known by `CustomersLineNumber`, which holds the number the
+deal gave the quote's line (`domain.quote.numbered`): the column is neutral, while Finance's own numbers follow the
+order in which lines are made, and `OrderLineReference` belongs to one country's localisation.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from decimal import Decimal
 from typing import Any
 
 from dynamics.core.batch import Write
+from dynamics.finance.queries import same_text
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
 
-NAME_LENGTH = 60
 REFERENCE_LENGTH = 60
+"""Of CustomersOrderReference. A longer quote number is shown by its beginning; the deal is found by the order key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What an order found in Finance is, held against the one wanted."""
+    """What an order found in Finance is, compared with the one wanted."""
 
     missing: tuple[NewOrderLine, ...]
     """Lines to be added."""
@@ -46,7 +48,7 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         "CurrencyCode": order.currency,
         "CustomerRequisitionNumber": order.key,
         "CustomersOrderReference": order.quote_number[:REFERENCE_LENGTH],
-        **({"SalesOrderName": order.name[:NAME_LENGTH]} if order.name else {}),
+        **({"SalesOrderName": order.name} if order.name else {}),
         **({"PaymentTermsName": order.payment_terms} if order.payment_terms else {}),
         **(
             {"RequestedReceiptDate": f"{order.requested_receipt.isoformat()}T12:00:00Z"}
@@ -75,7 +77,7 @@ def line_writes(order: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> 
                 "LineDiscountAmount": line.discount_per_unit,
                 "LineDiscountPercentage": Decimal(0),
                 "FixedPriceCharges": line.charges,
-                "OrderLineReference": str(line.line_no),
+                "CustomersLineNumber": line.line_no,
             },
             {"Prefer": "return=representation"},
         )
@@ -84,7 +86,7 @@ def line_writes(order: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> 
 
 
 def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
-    """Hold an order in Finance against the one wanted.
+    """Compare an order in Finance with the one wanted.
 
     The line amount is Finance's and is compared by the caller, within the tolerance of the policy; here are compared
     customer, currency, items, quantities, units and prices.
@@ -93,17 +95,17 @@ def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
     header = found.header
     if header.requisition not in ("", wanted.key):
         conflicts.append(f"the order belongs to {header.requisition}, not to {wanted.key}")
-    if header.account != wanted.account:
+    if not same_text(header.account, wanted.account):
         conflicts.append(f"customer {header.account}, wanted {wanted.account}")
     if header.currency != wanted.currency:
         conflicts.append(f"currency {header.currency}, wanted {wanted.currency}")
-    by_reference: dict[str, list[OrderLine]] = {}
+    by_number: dict[int, list[OrderLine]] = {}
     for line in found.lines:
         if line.status is not SalesStatus.CANCELED:
-            by_reference.setdefault(line.reference, []).append(line)
+            by_number.setdefault(line.line_number, []).append(line)
     missing = []
     for wanted_line in wanted.lines:
-        candidates = by_reference.pop(str(wanted_line.line_no), [])
+        candidates = by_number.pop(wanted_line.line_no, [])
         if not candidates:
             missing.append(wanted_line)
             continue
@@ -111,20 +113,26 @@ def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
             conflicts.append(f"line {wanted_line.line_no} is there {len(candidates)} times")
         conflicts += _line_conflicts(wanted_line, candidates[0])
     conflicts += [
-        f"line {reference or line.sequence} ({line.item}) is not in the quote"
-        for reference, lines in by_reference.items()
+        f"line {number or line.sequence} ({line.item}) is not in the quote"
+        for number, lines in by_number.items()
         for line in lines
     ]
     return Difference(tuple(missing), tuple(conflicts))
 
 
 def _line_conflicts(wanted: NewOrderLine, found: OrderLine) -> list[str]:
-    pairs = (
-        ("item", found.item, wanted.item),
+    texts = (("item", found.item, wanted.item), ("unit", found.unit, wanted.unit))
+    numbers = (
         ("quantity", found.quantity, wanted.quantity),
-        ("unit", found.unit, wanted.unit),
         ("price", found.price, wanted.price),
         ("discount per unit", found.discount_per_unit, wanted.discount_per_unit),
         ("charges", found.charges, wanted.charges),
     )
-    return [f"line {wanted.line_no}: {name} {is_}, wanted {should}" for name, is_, should in pairs if is_ != should]
+    return [
+        *(_off(wanted, name, is_, should) for name, is_, should in texts if not same_text(is_, should)),
+        *(_off(wanted, name, is_, should) for name, is_, should in numbers if is_ != should),
+    ]
+
+
+def _off(line: NewOrderLine, name: str, is_: object, should: object) -> str:
+    return f"line {line.line_no}: {name} {is_}, wanted {should}"

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
+from domain.exchange import Exchange
+from domain.money import Money
+from dynamics.finance.queries import same_text
 from dynamics.finance.records import Customer, PriceAgreement, ReleasedProduct
 
 
 @dataclass(frozen=True, slots=True)
 class ListPrice:
-    """A price of one unit in the asked currency, unrounded, and what it rests on."""
+    """A price of one unit, unrounded, in the currency it was asked in, and what it rests on."""
 
-    amount: Decimal
+    money: Money
     unit: str
     source: str
     """`customer`, `group`, `all`, or `item` (the item's base price, where no agreement fits)."""
@@ -31,7 +34,7 @@ def list_price(
     *,
     customer: Customer,
     currency: str,
-    company_currency: str,
+    exchange: Exchange,
     unit: str,
     quantity: Decimal,
     on: date,
@@ -43,18 +46,21 @@ def list_price(
         agreements: Active price agreements, of this item or more.
         customer: Whose price; its account and price group are looked up.
         currency: ISO code the quote is in.
-        company_currency: Accounting currency: the only one the item's base price holds for.
+        exchange: The company's accounting currency, in which the item's base price is, and Finance's rates.
         unit: Sales unit of the line.
         quantity: Quantity of the line, for quantity breaks.
         on: The day in the company's calendar.
 
     Returns:
-        The price of one unit; None where Finance has none in this currency and unit.
+        The price of one unit; None where Finance has none in this unit.
+
+    Raises:
+        NoRate: only the base price holds, and Finance has no rate into the quote's currency.
     """
-    fitting = [a for a in agreements if a.item == product.item and _fits(a, currency, unit, quantity, on)]
+    fitting = [a for a in agreements if same_text(a.item, product.item) and _fits(a, currency, unit, quantity, on)]
     levels = (
-        ("customer", [a for a in fitting if a.account and a.account == customer.account]),
-        ("group", [a for a in fitting if not a.account and a.group and a.group == customer.price_group]),
+        ("customer", [a for a in fitting if a.account and same_text(a.account, customer.account)]),
+        ("group", [a for a in fitting if not a.account and a.group and same_text(a.group, customer.price_group)]),
         ("all", [a for a in fitting if not a.account and not a.group]),
     )
     best: ListPrice | None = None
@@ -62,29 +68,39 @@ def list_price(
         if not candidates:
             continue
         chosen = min(candidates, key=lambda a: (-a.from_quantity, -_ordinal(a.valid_from), a.unit_price))
-        if best is None or chosen.unit_price < best.amount:
-            best = ListPrice(chosen.unit_price, unit, source)
+        price = Money(amount=chosen.unit_price, currency=chosen.currency)
+        if best is None or price < best.money:
+            best = ListPrice(price, unit, source)
         if not chosen.search_continues:
             break
-    if best is None and currency == company_currency and product.sales_price > 0 and product.sales_unit == unit:
-        best = ListPrice(product.sales_price / (product.sales_price_quantity or Decimal(1)), unit, "item")
+    if best is None and product.sales_price > 0 and same_text(product.sales_unit, unit):
+        base = exchange.accounting(product.sales_price / (product.sales_price_quantity or Decimal(1)))
+        best = ListPrice(exchange.convert(base, currency), unit, "item")
     return best
 
 
 def floor_price(
-    agreements: Iterable[PriceAgreement], item: str, *, group: str, currency: str, on: date
-) -> Decimal | None:
+    agreements: Iterable[PriceAgreement], item: str, *, group: str, currency: str, exchange: Exchange, on: date
+) -> Money | None:
     """The lowest price an item may be sold at without asking: a price agreement of a price group kept for that.
 
     Finance has no column for a floor; a price group whose agreements hold it is how it is kept there, with validity
-    dates and approval of its own. None where the group has no price for the item.
+    dates and approval of its own. A floor in the quote's currency counts first, then one in the company's, converted.
+    None where the group has no price for the item.
+
+    Raises:
+        NoRate: the floor is in the company's currency, and Finance has no rate into the quote's.
     """
     floors = [
-        a.unit_price
+        Money(amount=a.unit_price, currency=a.currency)
         for a in agreements
-        if a.item == item and a.group == group and a.currency == currency and _in_force(a, on)
+        if same_text(a.item, item) and same_text(a.group, group) and _in_force(a, on)
     ]
-    return min(floors, default=None)
+    for wanted in dict.fromkeys((currency, exchange.accounting_currency)):
+        of_currency = [floor for floor in floors if floor.currency == wanted]
+        if of_currency:
+            return exchange.convert(min(of_currency), currency)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ def finance_terms(quantity: Decimal, price: Decimal, net: Decimal, minor_unit: D
 def _fits(a: PriceAgreement, currency: str, unit: str, quantity: Decimal, on: date) -> bool:
     return (
         a.currency == currency
-        and a.unit == unit
+        and same_text(a.unit, unit)
         and not a.site
         and not a.warehouse
         and a.from_quantity <= quantity

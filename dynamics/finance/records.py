@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from domain.event_ids import payment_number
+from domain.exchange import Exchange, ExchangeRate
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
@@ -83,8 +85,49 @@ class ReleasedProduct(ReadRow):
 
     @property
     def unit_cost(self) -> Decimal:
-        """Cost of one unit."""
+        """Cost of one unit, in the company's accounting currency."""
         return self.cost / (self.cost_quantity or Decimal(1))
+
+
+class OrderSettings(ReadRow):
+    """ProductDefaultOrderSettings: whether an item is stopped for sales in a company."""
+
+    item: str = Field(alias="ItemNumber")
+    stopped: YesNo = Field(False, alias="IsSalesProcessingStopped")
+
+
+class Ledger(ReadRow):
+    """Ledgers: the accounting currency of a legal entity, and the type of exchange rate its documents use."""
+
+    company: str = Field(alias="LegalEntityId")
+    accounting_currency: str = Field(alias="AccountingCurrency")
+    exchange_rate_type: str = Field("", alias="ExchangeRateType")
+
+
+FACTORS = {"One": 1, "Ten": 10, "Hundred": 100, "Thousand": 1_000, "TenThousand": 10_000}
+"""ExchangeRateDisplayFactor: for how many units of the first currency a rate is stated."""
+
+
+class RateRow(ReadRow):
+    """ExchangeRates: 100 EUR (ConversionFactor Hundred) are worth Rate units of the other currency."""
+
+    source: str = Field(alias="FromCurrency")
+    target: str = Field(alias="ToCurrency")
+    valid_from: FinanceDay = Field(alias="StartDate")
+    valid_to: FinanceDay = Field(None, alias="EndDate")
+    rate: Exact = Field(alias="Rate")
+    factor: str = Field("One", alias="ConversionFactor")
+
+    @property
+    def exchange_rate(self) -> ExchangeRate:
+        """The rate for one unit."""
+        return ExchangeRate(
+            source=self.source,
+            target=self.target,
+            rate=self.rate / FACTORS[self.factor],
+            valid_from=self.valid_from or date.min,
+            valid_to=self.valid_to,
+        )
 
 
 class PriceAgreement(ReadRow):
@@ -137,6 +180,7 @@ class Transaction(ReadRow):
     account: str = Field(alias="AccountNum")
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
+    payment_id: str = Field("", alias="PaymId", description="Of a payment, where its journal gives one")
     currency: str = Field("", alias="CurrencyCode")
     amount: Exact = Field(alias="AmountCur")
     settled: Exact = Field(Decimal(0), alias="SettleAmountCur")
@@ -175,7 +219,7 @@ class OrderLine(ReadRow):
     lot: str = Field(alias="InventoryLotId")
     order_number: str = Field("", alias="SalesOrderNumber")
     sequence: int = Field(0, alias="LineCreationSequenceNumber")
-    reference: str = Field("", alias="OrderLineReference", description="Number of the quote line")
+    line_number: int = Field(0, alias="CustomersLineNumber", description="Our number of the quote line; 0: not ours")
     item: str = Field(alias="ItemNumber")
     quantity: Exact = Field(alias="OrderedSalesQuantity")
     unit: str = Field("", alias="SalesUnitSymbol")
@@ -184,11 +228,6 @@ class OrderLine(ReadRow):
     charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
     amount: Exact = Field(alias="LineAmount", description="Before tax")
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
-
-    @property
-    def line_no(self) -> int:
-        """Number of the quote line; the creation sequence where the reference is not one of ours."""
-        return int(self.reference) if self.reference.isdecimal() else self.sequence
 
 
 class OpenOrder(OrderHeader):
@@ -231,23 +270,22 @@ class PostedInvoice(ReadRow):
 
 
 class SlipLine(ReadRow):
-    """ShipmentPackingSlipJournalLines: what one packing slip took of one order line."""
+    """CustPackingSlipTransBiEntities: what one packing slip took of one order line."""
 
-    slip: str = Field(alias="ShipmentPackingSlipVersionNumber")
-    order_number: str = Field("", alias="ConsignerOrderNumber")
-    sequence: int = Field(0, alias="ConsignerLineNumber", description="LineCreationSequenceNumber of the order's line")
-    lot: str = Field("", alias="InventoryLotId")
-    item: str = Field("", alias="ItemNumber")
-    shipped: Exact = Field(alias="ShippedQuantity")
+    slip: str = Field(alias="PackingSlipId")
+    order_number: str = Field("", alias="SalesId")
+    lot: str = Field("", alias="InventTransId", description="InventoryLotId of the order's line")
+    item: str = Field("", alias="ItemId")
+    shipped: Exact = Field(alias="Qty")
 
 
 class Slip(ReadRow):
-    """ShipmentPackingSlipJournalHeaders with its lines."""
+    """CustPackingSlipJourBiEntities: a posted packing slip of a sales order."""
 
-    slip: str = Field(alias="ShipmentPackingSlipVersionNumber")
-    account: str = Field("", alias="ConsigneeAccountNumber")
-    posted_on: FinanceDay = Field(None, alias="DocumentDate")
-    lines: tuple[SlipLine, ...] = Field((), alias="ShipmentPackingSlipJournalLines")
+    slip: str = Field(alias="PackingSlipId")
+    order_number: str = Field("", alias="SalesId")
+    account: str = Field("", alias="OrderAccount")
+    posted_on: FinanceDay = Field(None, alias="DeliveryDate")
 
 
 class CreditControl(ReadRow):
@@ -262,7 +300,7 @@ class CreditControl(ReadRow):
 class NewOrderLine(ReadRow):
     """A line to be ordered. Money in the order's currency."""
 
-    line_no: int
+    line_no: int = Field(description="Our number of the quote line, in CustomersLineNumber")
     item: str
     description: str = ""
     unit: str
@@ -301,37 +339,58 @@ class FinanceOrder(ReadRow):
 
 
 class Pricing(ReadRow):
-    """What Finance says of a customer, of items and of their prices, read in one batch."""
+    """What Finance says of a customer, of items and of their prices, read at one moment."""
 
     customer: Customer | None = Field(description="None: Finance does not know the account in this company")
-    products: dict[str, ReleasedProduct]
+    exchange: Exchange
+    products: dict[str, ReleasedProduct] = Field(description="By item number in one case")
+    stopped: frozenset[str] = Field(description="Items stopped for sales, by number in one case")
     agreements: tuple[PriceAgreement, ...]
-    payment_terms: dict[str, PaymentTerm]
+    payment_terms: dict[str, PaymentTerm] = Field(description="By name in one case")
+
+    def product(self, item: str) -> ReleasedProduct | None:
+        """An item, whatever case its number is written in; None: not released in the company."""
+        return self.products.get(item.casefold())
 
 
 class CreditRead(ReadRow):
-    """What Finance says of a customer's credit, read in one batch."""
+    """What Finance says of a customer's credit, read at one moment."""
 
     read_at: datetime = Field(description="UTC, before the read left")
+    exchange: Exchange
     customer: Customer | None
-    open_transactions: tuple[OpenTransaction, ...]
-    open_orders: tuple[OpenOrder, ...]
+    payer: Customer | None = Field(description="Who is billed: the invoice account, else the customer itself")
+    open_transactions: tuple[OpenTransaction, ...] = Field(description="Of the payer")
+    open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
 
 
 class BillingRead(ReadRow):
-    """What Finance posted on an order, read in one batch."""
+    """What Finance posted on an order, read at one moment."""
 
     header: OrderHeader
     lines: tuple[OrderLine, ...]
     slips: tuple[SlipLine, ...]
     invoices: tuple[PostedInvoice, ...]
-    open_transactions: tuple[Transaction, ...] = Field(description="Of the customer, still open, all orders")
+    transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
 
-    def open_amount(self, invoice: str) -> Decimal:
-        """What is open on an invoice: 0 once Finance has no open transaction of it any more."""
-        return sum((t.open_amount for t in self.open_transactions if t.invoice == invoice), Decimal(0))
+    def transaction(self, invoice: PostedInvoice) -> Transaction | None:
+        """The customer transaction of an invoice, whoever is billed; None where it was not seen."""
+        number = invoice.number.casefold()
+        # A payment's transaction may name the invoice it was meant for; its amount has the other sign.
+        same = [
+            t for t in self.transactions if t.invoice.casefold() == number and (t.amount < 0) == (invoice.total < 0)
+        ]
+        return next((t for t in same if t.voucher == invoice.voucher), same[0] if len(same) == 1 else None)
+
+    def open_amount(self, invoice: PostedInvoice) -> Decimal:
+        """What is open on an invoice: all of it, unless its transaction was seen and says otherwise.
+
+        That nothing is found is no proof of payment: only a transaction that is closed is.
+        """
+        transaction = self.transaction(invoice)
+        return invoice.total if transaction is None else transaction.open_amount
 
 
 class Sweep(ReadRow):
@@ -339,8 +398,14 @@ class Sweep(ReadRow):
 
     slips: tuple[Slip, ...]
     invoices: tuple[PostedInvoice, ...]
-    settled: tuple[Transaction, ...]
+    settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
+    payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+
+    def payment_of(self, settled: Transaction) -> str:
+        """What settled it last, as its event names it too."""
+        voucher = settled.last_settle_voucher
+        return payment_number(self.payment_ids.get(voucher, ""), voucher)
 
 
 class Posted(ReadRow):

@@ -1,94 +1,35 @@
-"""Dataverse as this product uses it: quotes read whole, and one write for all that a stage changed.
+"""Dataverse as this product uses it: quotes read whole, and what is written on them.
 
 Every operation is one HTTP request in an undisturbed run; where a second may be needed, its docstring says when. All
-writes may be repeated: a PATCH says `If-Match: *` so that it never creates, and an invoice's copy is
-unique by its id, which is derived from order and number.
+writes may be repeated: a PATCH says `If-Match: *` so that it never creates. What Sales shows of the order in Finance is
+written by `dynamics.sales.mirror`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
-from dynamics.core.batch import BatchItem, ChangeSet, Read, Write
-from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, System
-from dynamics.core.literals import key, literal, query
-from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
-from dynamics.core.rows import ReadRow
-from dynamics.sales.records import (
-    OPPORTUNITY_WON_STATUS,
-    ApprovalChoice,
-    Changes,
-    CreditChoice,
-    FulfilmentChoice,
-    InvoiceCopy,
-    InvoiceToWrite,
-    OrderState,
-    OrderStatus,
-    Quote,
-    QuoteChange,
-    QuoteState,
-    QuoteStatus,
-    SalesOrder,
-)
-from dynamics.sales.writes import copies, fulfil, fulfilment, invoice_key, payment_body, shipped_lines
+from cachetools import TTLCache
 
-R = TypeVar("R", bound=ReadRow)
+from dynamics.core.auth import Credentials, TokenSource
+from dynamics.core.batch import ChangeSet, Read, Write
+from dynamics.core.budget import Budget
+from dynamics.core.connection import Connection
+from dynamics.core.errors import NotFound, System
+from dynamics.core.literals import key, query
+from dynamics.core.odata import Endpoint, Row
+from dynamics.sales import queries
+from dynamics.sales.mirror import SalesMirror
+from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
+from dynamics.sales.records import Changes, LineIdentity, Quote, QuoteChange, QuoteLine, SalesOrder
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
 
-REMEMBERED_ORDERS = 2000
-"""Orders whose ids (never their state) are remembered, so that a later write needs no read before it."""
-
-OPPORTUNITY_ALREADY_CLOSED = "0x80040515"
-INVALID_STATE = "0x80048408"
-NUMBER_TAKEN = "0x80060892"
-"""Codes this module reacts to (Microsoft Learn: "Web service error codes")."""
-
-_ORDER_LINE_COLUMNS = (
-    "salesorderdetailid,lineitemnumber,_quotedetailid_value,_productid_value,_uomid_value,"
-    "productdescription,quantity,quantityshipped"
-)
-_ORDER_COLUMNS = (
-    "salesorderid,ordernumber,name,statecode,statuscode,_quoteid_value,_customerid_value,_opportunityid_value,"
-    "_pricelevelid_value,_transactioncurrencyid_value,q2c_financeordernumber,q2c_fulfilmentstatus,createdon"
-)
-_ORDER_EXPAND = f"order_details($select={_ORDER_LINE_COLUMNS}),owningbusinessunit($select=name)"
-
-_USER_COLUMNS = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
-_QUOTE_COLUMNS = (
-    "quoteid,versionnumber,quotenumber,revisionnumber,name,statecode,statuscode,expireson,closedon,paymenttermscode,"
-    "requestdeliveryby,discountpercentage,discountamount,freightamount,totalamountlessfreight,totaltax,totalamount,"
-    "_transactioncurrencyid_value,q2c_approvalstatus,q2c_approvalreason,q2c_caseid,q2c_creditstatus"
-)
-_QUOTE_EXPAND = ",".join(
-    (
-        "quote_details($select=quotedetailid,lineitemnumber,sequencenumber,isproductoverridden,productdescription,"
-        "description,quantity,priceperunit,ispriceoverridden,manualdiscountamount,volumediscountamount,tax,baseamount,"
-        "extendedamount,pricingerrorcode;"
-        "$expand=productid($select=productnumber,name,quantitydecimal),uomid($select=name))",
-        "customerid_account($select=accountid,accountnumber,name,_transactioncurrencyid_value)",
-        "opportunityid($select=opportunityid,name,statecode)",
-        "transactioncurrencyid($select=isocurrencycode)",
-        "pricelevelid($select=pricelevelid,name;$expand=transactioncurrencyid($select=isocurrencycode))",
-        f"owninguser($select={_USER_COLUMNS})",
-        f"modifiedby($select={_USER_COLUMNS})",
-        "owningbusinessunit($select=name)",
-        f"quote_orders($select={_ORDER_COLUMNS})",
-    )
-)
-_CHANGE_COLUMNS = (
-    "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
-    "_owningbusinessunit_value,_modifiedby_value,modifiedon"
-)
-_INVOICE_COLUMNS = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
+ORGANIZATION_SECONDS = 3600.0
+"""How long settings of the organisation are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +39,30 @@ class DataverseSettings:
     endpoint: Endpoint
     credentials: Credentials
     page_size: int = 500
-    """Rows a page of change tracking."""
+    """Rows per page of change tracking."""
 
 
-class Dataverse:
+class Dataverse(Connection):
     """Operations on Dynamics 365 Sales. Use as an async context manager, or call `aclose`."""
 
-    def __init__(self, settings: DataverseSettings, *, tokens: TokenSource | None = None) -> None:
+    system = System.DATAVERSE
+    service_path = "api/data/v9.2"
+    max_batch = MAX_BATCH
+
+    def __init__(
+        self, settings: DataverseSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+    ) -> None:
         """Nothing is connected yet.
 
         Args:
             settings: Where and who.
             tokens: Another source of tokens than the client's secret, e.g. a managed identity.
+            budget: How many requests a second this process may send; None: without limit.
         """
-        self._settings = settings
-        self.odata = ODataClient(
-            System.DATAVERSE,
-            settings.endpoint,
-            tokens or ClientCredentials(settings.credentials, settings.endpoint.origin),
-            service_path="api/data/v9.2",
-            headers={"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"},
-            max_batch=MAX_BATCH,
-        )
-        self._orders: OrderedDict[UUID, SalesOrder] = OrderedDict()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self.odata.aclose()
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
+        self._page_size = settings.page_size
+        self._price_decimals: TTLCache[None, int] = TTLCache(1, ORGANIZATION_SECONDS)
+        self.mirror = SalesMirror(self, price_decimals=self.price_decimals)
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
@@ -150,28 +80,35 @@ class Dataverse:
         rows = await self.odata.all_rows(query("businessunits", select="businessunitid,name"))
         return {UUID(str(row["businessunitid"])): str(row["name"]) for row in rows}
 
+    async def price_decimals(self) -> int:
+        """Decimals of prices in this organisation (PricingDecimalPrecision, 0 to 10), read once an hour."""
+        if None not in self._price_decimals:
+            rows = (await self.odata.page(query("organizations", select="pricingdecimalprecision"))).rows
+            self._price_decimals[None] = int(rows[0]["pricingdecimalprecision"])
+        return self._price_decimals[None]
+
     async def read_quote(self, quote_id: UUID) -> Quote:
         """One revision of a quote with lines, customer, opportunity, people and the orders made from it.
 
-        More than 5,000 lines come in pages: one request more for each.
+        One batch; more than 5,000 lines come in pages, one request more for each.
 
         Raises:
             NotFound: the quote was deleted.
         """
-        path = query(key("quotes", quote_id), select=_QUOTE_COLUMNS, expand=_QUOTE_EXPAND)
-        return await self._whole_quote(await self.odata.get(path, headers={"If-None-Match": "null"}))
+        reading = await self.read({"quote": queries.quote(quote_id)}, {"lines": [queries.quote_lines(quote_id)]})
+        quote = reading.one(Quote, "quote")
+        if quote is None:
+            raise NotFound(f"quote {quote_id} does not exist", system=self.system, operation="GET quotes")
+        return quote.model_copy(update={"lines": reading.all(QuoteLine, "lines")})
 
-    async def find_quote(self, number: str, revision: int) -> Quote | None:
-        """A quote by its number and revision; None where there is none. Lines as in `read_quote`."""
-        path = query(
-            "quotes",
-            select=_QUOTE_COLUMNS,
-            expand=_QUOTE_EXPAND,
-            filter=f"quotenumber eq {literal(number)} and revisionnumber eq {revision}",
-            top=1,
-        )
-        rows = (await self.odata.page(path)).rows
-        return await self._whole_quote(rows[0]) if rows else None
+    async def line_identities(self, quote_id: UUID) -> tuple[LineIdentity, ...]:
+        """What identifies the lines of a quote; one request per 5,000."""
+        reading = await self.read(collections={"lines": [queries.quote_line_identities(quote_id)]})
+        return reading.all(LineIdentity, "lines")
+
+    async def count_accounts(self, number: str) -> int:
+        """How many active accounts carry an account number, in any case; ten stand for more."""
+        return len((await self.odata.page(queries.accounts_numbered(number))).rows)
 
     async def quote_changes(self, quote_ids: Sequence[UUID]) -> list[QuoteChange]:
         """How quotes stand now, without lines, in one batch; those that were deleted are left out.
@@ -181,16 +118,14 @@ class Dataverse:
         """
         if not quote_ids:
             return []
-        answers = await self.odata.batch(
-            [Read(query(key("quotes", quote_id), select=_CHANGE_COLUMNS)) for quote_id in quote_ids]
-        )
+        answers = await self.odata.batch([Read(queries.quote_change(quote_id)) for quote_id in quote_ids])
         found = [answer for answer in answers if not isinstance(answer.error, NotFound)]
-        return [self._read(QuoteChange, answer.value(), "GET quotes") for answer in found]
+        return [self.row(QuoteChange, answer.value()) for answer in found]
 
     async def quotes_of_opportunity(self, opportunity_id: UUID) -> list[QuoteChange]:
         """How the quotes of an opportunity stand now, without lines."""
-        path = query("quotes", select=_CHANGE_COLUMNS, filter=f"_opportunityid_value eq {opportunity_id}")
-        return [self._read(QuoteChange, row, "GET quotes") for row in await self.odata.all_rows(path)]
+        path = queries.quote_changes(f"_opportunityid_value eq {opportunity_id}")
+        return [self.row(QuoteChange, row) for row in await self.odata.all_rows(path)]
 
     async def changes(self, link: str | None) -> Changes:
         """One page of what changed in quotes.
@@ -199,31 +134,16 @@ class Dataverse:
             link: The delta link of the last sweep, or the next link of the page before. None begins: it yields every
                 quote there is and then the first delta link. A delta link lives for seven days by default.
         """
-        prefer = f"odata.track-changes,odata.maxpagesize={self._settings.page_size}"
-        page = await self.odata.page(link or query("quotes", select=_CHANGE_COLUMNS), prefer=prefer)
+        prefer = f"odata.track-changes,odata.maxpagesize={self._page_size}"
+        page = await self.odata.page(link or queries.quote_changes(), prefer=prefer)
         deleted = [row for row in page.rows if row.get("reason") == "deleted"]
         changed = [row for row in page.rows if row.get("reason") != "deleted"]
         return Changes(
-            changed=tuple(self._read(QuoteChange, row, "GET quotes (changes)") for row in changed),
+            changed=tuple(self.row(QuoteChange, row) for row in changed),
             deleted=tuple(UUID(str(row["id"])) for row in deleted),
             next_link=page.next_link,
             delta_link=page.delta_link,
         )
-
-    async def read_order(self, order_id: UUID) -> SalesOrder:
-        """A salesorder with its lines, read now."""
-        return self._remember(self._read(SalesOrder, await self.odata.get(_order_path(order_id)), "GET salesorders"))
-
-    async def read_invoices(self, order_id: UUID, numbers: Sequence[str]) -> dict[str, InvoiceCopy]:
-        """The copies Sales holds of an order's posted invoices, by their Finance numbers, in one batch."""
-        answers = await self.odata.batch(
-            [Read(query(invoice_key(order_id, number), select=_INVOICE_COLUMNS)) for number in numbers]
-        )
-        return {
-            number: self._read(InvoiceCopy, answer.value(), "GET invoices")
-            for number, answer in zip(numbers, answers, strict=True)
-            if not isinstance(answer.error, NotFound)
-        }
 
     # --- writes on quotes ------------------------------------------------------------------------------------------
 
@@ -248,7 +168,7 @@ class Dataverse:
             etag: Write only if the quote is unchanged since it was read.
 
         Raises:
-            Conflict: with `etag`, somebody changed the quote.
+            Stale: with `etag`, somebody changed the quote.
             NotFound: the quote was deleted.
         """
         body: Row = {
@@ -268,12 +188,7 @@ class Dataverse:
         Raises:
             Refused: the quote is not active.
         """
-        close = {
-            "@odata.type": "Microsoft.Dynamics.CRM.quoteclose",
-            "subject": subject[:200],
-            "quoteid@odata.bind": f"/quotes({quote_id})",
-        }
-        await self.odata.action("CloseQuote", {"Status": int(status), "QuoteClose": close})
+        await self.odata.action("CloseQuote", {"Status": int(status), "QuoteClose": _quote_close(quote_id, subject)})
 
     async def convert_quote(self, quote: Quote) -> SalesOrder:
         """The salesorder of an accepted quote, made only if the quote as read has none.
@@ -283,202 +198,19 @@ class Dataverse:
         """
         if quote.orders:
             return quote.orders[0]
-        convert = Write(
-            "POST",
-            "ConvertQuoteToSalesOrder",
-            {"QuoteId": str(quote.id), "ColumnSet": {"AllColumns": False, "Columns": _ORDER_COLUMNS.split(",")}},
-        )
-        win = Write(
-            "POST",
-            "WinQuote",
-            {
-                "Status": int(QuoteStatus.WON),
-                "QuoteClose": {
-                    "@odata.type": "Microsoft.Dynamics.CRM.quoteclose",
-                    "subject": f"Accepted: {quote.number}"[:200],
-                    "quoteid@odata.bind": f"/quotes({quote.id})",
-                },
-            },
-        )
+        columns = {"AllColumns": False, "Columns": queries.ORDER_LOGICAL_NAMES}
+        convert = Write("POST", "ConvertQuoteToSalesOrder", {"QuoteId": str(quote.id), "ColumnSet": columns})
+        close = _quote_close(quote.id, f"Accepted: {quote.number}")
+        win = Write("POST", "WinQuote", {"Status": int(QuoteStatus.WON), "QuoteClose": close})
         writes = (win, convert) if quote.state is QuoteState.ACTIVE else (convert,)
-        answer = (await self._change([ChangeSet(writes)]))[0]
-        return self._read(SalesOrder, answer.parts[-1].value(), "POST ConvertQuoteToSalesOrder")
-
-    # --- writes on orders and invoices -----------------------------------------------------------------------------
-
-    async def write_order(
-        self,
-        order_id: UUID,
-        finance_number: str,
-        *,
-        quote_id: UUID,
-        quote_number: str,
-        credit: CreditChoice | None,
-        opportunity_id: UUID | None,
-        revenue: Decimal,
-    ) -> SalesOrder:
-        """Write Finance's order number and win the opportunity, together; the order is In Progress from then on.
-
-        Args:
-            order_id: The salesorder made from the quote.
-            finance_number: SalesOrderNumber in Finance.
-            quote_id: The quote it was made from.
-            quote_number: For the closing activity's subject.
-            credit: How credit was decided, for the quote; None leaves it.
-            opportunity_id: The opportunity to win; None where there is none or it is closed.
-            revenue: Net of the order in its currency, the opportunity's actual revenue.
-
-        Returns:
-            The order with its lines, from the same batch.
-
-        A second request is made where the opportunity turns out to be closed already.
-        """
-        order = Write(
-            "PATCH",
-            key("salesorders", order_id),
-            {
-                "q2c_financeordernumber": finance_number,
-                "q2c_fulfilmentstatus": int(FulfilmentChoice.CONFIRMED),
-                "statecode": int(OrderState.SUBMITTED),
-                "statuscode": int(OrderStatus.IN_PROGRESS),
-            },
-            {"If-Match": "*"},
-        )
-        win = Write(
-            "POST",
-            "WinOpportunity",
-            {
-                "Status": OPPORTUNITY_WON_STATUS,
-                "OpportunityClose": {
-                    "subject": f"Won: {quote_number}"[:200],
-                    "actualrevenue": revenue,
-                    "opportunityid@odata.bind": f"/opportunities({opportunity_id})",
-                },
-            },
-        )
-        writes: tuple[Write, ...] = (order,)
-        if credit is not None:
-            body = {"q2c_creditstatus": int(credit)}
-            writes = (order, Write("PATCH", key("quotes", quote_id), body, {"If-Match": "*"}))
-        read = Read(_order_path(order_id))
-        try:
-            answers = await self._change([ChangeSet((*writes, win) if opportunity_id else writes), read])
-        except DynamicsError as e:
-            if not (opportunity_id and e.code.lower() == OPPORTUNITY_ALREADY_CLOSED):
-                raise
-            answers = await self._change([ChangeSet(writes), read])
-        return self._remember(self._read(SalesOrder, answers[1].value(), "GET salesorders"))
-
-    async def write_shipment(self, order_id: UUID, shipped: Mapping[int, Decimal], *, complete: bool) -> None:
-        """Write how much of each line has been shipped so far and what that makes of the order.
-
-        Args:
-            order_id: The salesorder.
-            shipped: Total shipped by quote line number, in the line's unit.
-            complete: Nothing is left to ship.
-
-        One request more where this process has not seen the order's lines, one for each further 1,000 lines, and two
-        where an earlier attempt has fulfilled the order already.
-
-        Raises:
-            Refused: a line number the order does not have, or the order is cancelled.
-        """
-        order = await self._known_order(order_id)
-        writes = shipped_lines(order, shipped)
-        fulfilled = FulfilmentChoice.SHIPPED if complete else FulfilmentChoice.PARTIAL
-        writes.append(fulfilment(order_id, fulfilled))
-        status = OrderStatus.COMPLETE if complete else OrderStatus.PARTIAL
-        for start in range(0, len(writes), MAX_BATCH - 1):
-            chunk = tuple(writes[start : start + MAX_BATCH - 1])
-            if start + len(chunk) < len(writes):
-                await self._change([ChangeSet(chunk)])
-                continue
-            try:
-                await self._change([ChangeSet((*chunk, fulfil(order, status)))])
-            except Refused as refusal:
-                if refusal.code.lower() != INVALID_STATE:
-                    raise
-                now = await self.read_order(order_id)
-                if now.state not in (OrderState.FULFILLED, OrderState.INVOICED):
-                    raise
-                await self._change([ChangeSet(chunk)])
-
-    async def write_invoices(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_invoiced: bool) -> None:
-        """Copy posted invoices with their lines to Sales, each once; the order is Invoiced when nothing is left.
-
-        Where copies exist already, or another legal entity's invoice has taken a number: up to three requests more.
-        One more where this process has not seen the order's lines.
-
-        Raises:
-            Conflict: an invoice's number is taken even with its legal entity added.
-        """
-        order = await self._known_order(order_id)
-        try:
-            await self._change([copies(order, invoices, order_invoiced)])
-        except Conflict as conflict:
-            existing = await self.read_invoices(order_id, [invoice.number for invoice in invoices])
-            missing = [invoice for invoice in invoices if invoice.number not in existing]
-            if missing or order_invoiced:
-                taken = conflict.code.lower() == NUMBER_TAKEN
-                await self._copy_missing(order, missing, order_invoiced, qualified=taken)
-
-    async def write_payments(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_paid: bool) -> None:
-        """Write what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
-
-        Raises:
-            NotFound: an invoice's copy is not in Sales.
-        """
-        writes = [
-            Write("PATCH", invoice_key(order_id, invoice.number), payment_body(invoice), {"If-Match": "*"})
-            for invoice in invoices
-        ]
-        if order_paid:
-            writes.append(fulfilment(order_id, FulfilmentChoice.CLOSED))
-        await self._change([ChangeSet(tuple(writes))])
-
-    # --- inside ----------------------------------------------------------------------------------------------------
-
-    async def _change(self, items: Sequence[BatchItem]) -> list[BatchAnswer]:
-        """Send a batch of which every item must succeed; the first error is raised."""
-        answers = await self.odata.batch(items)
-        for answer in answers:
-            answer.check()
-        return answers
-
-    async def _copy_missing(
-        self, order: SalesOrder, invoices: Sequence[InvoiceToWrite], order_invoiced: bool, *, qualified: bool
-    ) -> None:
-        """Write the copies that are not there; numbers another legal entity took get this one's name."""
-        try:
-            await self._change([copies(order, invoices, order_invoiced, qualified=qualified)])
-        except Conflict as conflict:
-            if qualified or conflict.code.lower() != NUMBER_TAKEN:
-                raise
-            await self._change([copies(order, invoices, order_invoiced, qualified=True)])
-
-    async def _whole_quote(self, row: Row) -> Quote:
-        link = row.get("quote_details@odata.nextLink")
-        if isinstance(link, str):
-            row = row | {"quote_details": [*row["quote_details"], *await self.odata.all_rows(link)]}
-        return self._read(Quote, row, "GET quotes")
-
-    async def _known_order(self, order_id: UUID) -> SalesOrder:
-        """The order with its lines' ids, from memory where it was seen; its state may be old."""
-        if (order := self._orders.get(order_id)) is not None:
-            self._orders.move_to_end(order_id)
-            return order
-        return await self.read_order(order_id)
-
-    def _remember(self, order: SalesOrder) -> SalesOrder:
-        self._orders[order.id] = order
-        while len(self._orders) > REMEMBERED_ORDERS:
-            self._orders.popitem(last=False)
-        return order
-
-    @staticmethod
-    def _read(kind: type[R], row: Any, operation: str) -> R:
-        return kind.read(row, system=System.DATAVERSE, operation=operation)
+        answer = (await self.odata.batch([ChangeSet(writes)]))[0]
+        return self.row(SalesOrder, answer.check()[-1].value())
 
 
-def _order_path(order_id: UUID) -> str:
-    return query(key("salesorders", order_id), select=_ORDER_COLUMNS, expand=_ORDER_EXPAND)
+def _quote_close(quote_id: UUID, subject: str) -> Row:
+    """The closing activity of a quote."""
+    return {
+        "@odata.type": "Microsoft.Dynamics.CRM.quoteclose",
+        "subject": subject[:200],
+        "quoteid@odata.bind": f"/quotes({quote_id})",
+    }

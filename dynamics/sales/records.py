@@ -1,129 +1,29 @@
-"""Rows of Dataverse (Dynamics 365 Sales) and the option values of their choices.
+"""Rows of Dataverse (Dynamics 365 Sales).
 
-Column names and option values: Microsoft Learn, table reference of quote, salesorder, invoice, opportunity. Columns
-with the prefix `q2c_` are this product's own.
+Column names: Microsoft Learn, table reference of quote, salesorder, invoice, opportunity. Columns that begin with
+`q2c_` are the product's own.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from enum import IntEnum
 from uuid import UUID
 
 from pydantic import Field
 
+from domain.quote import NumberedLine
 from dynamics.core.rows import Exact, Money, ReadRow, Text
-
-
-class QuoteState(IntEnum):
-    """statecode of quote."""
-
-    DRAFT = 0
-    ACTIVE = 1
-    WON = 2
-    CLOSED = 3
-
-
-class QuoteStatus(IntEnum):
-    """statuscode of quote."""
-
-    DRAFT = 1
-    IN_PROGRESS = 2
-    OPEN = 3
-    WON = 4
-    LOST = 5
-    CANCELED = 6
-    REVISED = 7
-
-
-class OrderState(IntEnum):
-    """statecode of salesorder."""
-
-    ACTIVE = 0
-    SUBMITTED = 1
-    CANCELED = 2
-    FULFILLED = 3
-    INVOICED = 4
-
-
-class OrderStatus(IntEnum):
-    """statuscode of salesorder."""
-
-    NEW = 1
-    PENDING = 2
-    IN_PROGRESS = 3
-    NO_MONEY = 4
-    COMPLETE = 100001
-    PARTIAL = 100002
-    INVOICED = 100003
-
-
-class InvoiceState(IntEnum):
-    """statecode of invoice."""
-
-    ACTIVE = 0
-    CLOSED = 1
-    PAID = 2
-    CANCELED = 3
-
-
-class InvoiceStatus(IntEnum):
-    """statuscode of invoice; only those this product sets."""
-
-    BILLED = 4
-    COMPLETE = 100001
-    PARTIAL = 100002
-
-
-class OpportunityState(IntEnum):
-    """statecode of opportunity."""
-
-    OPEN = 0
-    WON = 1
-    LOST = 2
-
-
-OPPORTUNITY_WON_STATUS = 3
-"""statuscode `Won`, the `Status` of WinOpportunity."""
-
-
-class ApprovalChoice(IntEnum):
-    """quote.q2c_approvalstatus."""
-
-    NONE = 100000000
-    REQUESTED = 100000001
-    PENDING = 100000002
-    APPROVED = 100000003
-    REJECTED = 100000004
-
-
-class CreditChoice(IntEnum):
-    """quote.q2c_creditstatus."""
-
-    NOTCHECKED = 100000000
-    PASSED = 100000001
-    HELD = 100000002
-    RELEASED = 100000003
-
-
-class FulfilmentChoice(IntEnum):
-    """salesorder.q2c_fulfilmentstatus."""
-
-    NONE = 100000000
-    CONFIRMED = 100000001
-    PARTIAL = 100000002
-    SHIPPED = 100000003
-    INVOICED = 100000004
-    CLOSED = 100000005
-
-
-class PaymentChoice(IntEnum):
-    """invoice.q2c_paymentstatus."""
-
-    OPEN = 100000000
-    PARTIAL = 100000001
-    PAID = 100000002
+from dynamics.sales.options import (
+    ApprovalChoice,
+    CreditChoice,
+    FulfilmentChoice,
+    InvoiceState,
+    OpportunityState,
+    OrderState,
+    PaymentChoice,
+    QuoteState,
+)
 
 
 class User(ReadRow):
@@ -186,12 +86,22 @@ class Unit(ReadRow):
     name: str
 
 
-class QuoteLine(ReadRow):
-    """quotedetail. Money in the quote's currency."""
+class LineIdentity(ReadRow):
+    """What identifies a line of a quote."""
 
     id: UUID = Field(alias="quotedetailid")
     number: int | None = Field(None, alias="lineitemnumber")
     sequence: int | None = Field(None, alias="sequencenumber")
+
+    @property
+    def identity(self) -> NumberedLine:
+        """As `domain.quote.numbered` takes it."""
+        return NumberedLine(str(self.id), self.number, self.sequence)
+
+
+class QuoteLine(LineIdentity):
+    """quotedetail. Money in the quote's currency."""
+
     product: Product | None = Field(None, alias="productid")
     unit: Unit | None = Field(None, alias="uomid")
     write_in: bool | None = Field(None, alias="isproductoverridden")
@@ -238,7 +148,7 @@ class SalesOrder(ReadRow):
     fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
     created_on: datetime | None = Field(None, alias="createdon")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
-    lines: tuple[OrderLine, ...] = Field((), alias="order_details")
+    lines: tuple[OrderLine, ...] = Field((), description="Read as a collection of their own")
 
 
 class Quote(ReadRow):
@@ -253,6 +163,7 @@ class Quote(ReadRow):
     state: QuoteState = Field(alias="statecode")
     status: int = Field(alias="statuscode")
     expires_on: date | None = Field(None, alias="expireson")
+    effective_to: datetime | None = Field(None, alias="effectiveto")
     closed_on: datetime | None = Field(None, alias="closedon")
     payment_terms_code: int | None = Field(None, alias="paymenttermscode")
     requested_delivery: datetime | None = Field(None, alias="requestdeliveryby")
@@ -274,7 +185,7 @@ class Quote(ReadRow):
     owner: User | None = Field(None, alias="owninguser", description="None: owned by a team")
     modified_by: User | None = Field(None, alias="modifiedby")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
-    lines: tuple[QuoteLine, ...] = Field((), alias="quote_details")
+    lines: tuple[QuoteLine, ...] = Field((), description="Read as a collection of their own")
     orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")
 
 
@@ -316,7 +227,9 @@ class InvoiceCopy(ReadRow):
 class InvoiceLineToWrite(ReadRow):
     """A line of a posted invoice, to be copied to Sales. Money in the invoice's currency."""
 
-    line_no: int = Field(description="Number of the quote line")
+    line_no: int = Field(description="The deal's number of the quote's line; 0: of none")
+    quote_line_id: UUID | None = Field(None, description="The quote's line; None: of none")
+    item: str = ""
     quantity: Exact
     price: Exact = Field(description="Per unit, as invoiced")
     net: Exact
@@ -327,6 +240,7 @@ class InvoiceToWrite(ReadRow):
     """A posted invoice, to be copied to Sales. Money in the invoice's currency; total = net + tax."""
 
     number: str
+    currency: str
     invoiced_on: date
     due_on: date | None
     net: Exact

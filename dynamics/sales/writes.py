@@ -5,30 +5,43 @@ Each is a `Write` of a change set, so that all a stage changed goes together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from dynamics.core.batch import ChangeSet, Write
-from dynamics.core.errors import Refused, System
+from dynamics.core.batch import Write
 from dynamics.core.literals import key
 from dynamics.core.odata import Row
-from dynamics.sales.invoice_copy import copy_id, invoice_body
-from dynamics.sales.records import (
+from dynamics.sales.options import (
+    OPPORTUNITY_WON_STATUS,
     FulfilmentChoice,
     InvoiceState,
     InvoiceStatus,
-    InvoiceToWrite,
     OrderState,
     OrderStatus,
     PaymentChoice,
-    SalesOrder,
 )
+from dynamics.sales.records import InvoiceToWrite, OrderLine, SalesOrder
 
 
-def invoice_key(order_id: UUID, number: str) -> str:
-    """Path of the copy of an order's invoice."""
-    return key("invoices", copy_id(order_id, number))
+def recorded(order_id: UUID, finance_number: str) -> Write:
+    """PATCH of an order with its number in Finance; it is submitted and In Progress from then on."""
+    body = {
+        "q2c_financeordernumber": finance_number,
+        "q2c_fulfilmentstatus": int(FulfilmentChoice.CONFIRMED),
+        "statecode": int(OrderState.SUBMITTED),
+        "statuscode": int(OrderStatus.IN_PROGRESS),
+    }
+    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
+
+
+def win_opportunity(opportunity_id: UUID, quote_number: str, revenue: Decimal) -> Write:
+    """WinOpportunity, with the order's net as actual revenue."""
+    close = {
+        "subject": f"Won: {quote_number}"[:200],
+        "actualrevenue": revenue,
+        "opportunityid@odata.bind": f"/opportunities({opportunity_id})",
+    }
+    return Write("POST", "WinOpportunity", {"Status": OPPORTUNITY_WON_STATUS, "OpportunityClose": close})
 
 
 def fulfilment(order_id: UUID, choice: FulfilmentChoice) -> Write:
@@ -46,57 +59,20 @@ def fulfil(order: SalesOrder, status: OrderStatus) -> Write:
     return Write("POST", "FulfillSalesOrder", {"Status": int(status), "OrderClose": close})
 
 
-def shipped_lines(order: SalesOrder, shipped: Mapping[int, Decimal]) -> list[Write]:
-    """PATCHes of an order's lines with what was shipped and what is on back order.
-
-    Raises:
-        Refused: a line number the order does not have.
-    """
-    lines = {line.number: line for line in order.lines}
-    if unknown := sorted(set(shipped) - set(lines)):
-        raise Refused(
-            f"salesorder {order.number} has no line {', '.join(map(str, unknown))}",
-            system=System.DATAVERSE,
-            code="UNKNOWN_LINE",
-            operation="PATCH salesorderdetails",
-        )
-    return [
-        Write(
-            "PATCH",
-            key("salesorderdetails", lines[number].id),
-            {
-                "quantityshipped": quantity,
-                "quantitybackordered": max(lines[number].quantity - quantity, Decimal(0)),
-            },
-            {"If-Match": "*"},
-        )
-        for number, quantity in shipped.items()
-    ]
+def shipped_line(line: OrderLine, quantity: Decimal) -> Write:
+    """PATCH of an order's line with what was shipped in all and what is on back order."""
+    body = {"quantityshipped": quantity, "quantitybackordered": max(line.quantity - quantity, Decimal(0))}
+    return Write("PATCH", key("salesorderdetails", line.id), body, {"If-Match": "*"})
 
 
-def copies(
-    order: SalesOrder, invoices: Sequence[InvoiceToWrite], order_invoiced: bool, *, qualified: bool = False
-) -> ChangeSet:
-    """POSTs of invoices' copies, and the order's state Invoiced where nothing is left to invoice.
-
-    Args:
-        order: With its lines.
-        invoices: Posted in Finance.
-        order_invoiced: Nothing is left to invoice.
-        qualified: Add the legal entity to the numbers: another one's invoices have taken them.
-    """
-    suffix = f"/{order.business_unit.name}" if qualified and order.business_unit else ""
-    writes = [
-        Write("POST", "invoices", invoice_body(invoice, order, number=invoice.number + suffix)) for invoice in invoices
-    ]
-    if order_invoiced:
-        body = {
-            "statecode": int(OrderState.INVOICED),
-            "statuscode": int(OrderStatus.INVOICED),
-            "q2c_fulfilmentstatus": int(FulfilmentChoice.INVOICED),
-        }
-        writes.append(Write("PATCH", key("salesorders", order.id), body, {"If-Match": "*"}))
-    return ChangeSet(tuple(writes))
+def order_invoiced(order_id: UUID) -> Write:
+    """PATCH of an order of which nothing is left to invoice."""
+    body = {
+        "statecode": int(OrderState.INVOICED),
+        "statuscode": int(OrderStatus.INVOICED),
+        "q2c_fulfilmentstatus": int(FulfilmentChoice.INVOICED),
+    }
+    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
 
 
 def payment_body(invoice: InvoiceToWrite) -> Row:

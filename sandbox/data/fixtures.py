@@ -3,13 +3,27 @@
 The numbers are chosen so that rules meet their boundaries: US-001 has 45,000.00 left of 100,000.00, US-002 is checked
 against 90 % of its limit, US-003 has no credit at all, US-004 has no limit, US-005 is within its limit but 62 days
 overdue.
+
+The customers from US-9100 on and the last two items are those a program gets wrong that only ever met easy ones: an
+invoice account, a spelling of Sales' own, a foreign currency, a tax that Sales does not know, a shared limit, a cash
+discount, instalments, a hold; an item Finance takes no order for, and one whose number has both cases.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.data.model import Company, Customer, Dataset, Item, OpenInvoice, round_to_currency
+from sandbox.data.model import (
+    Company,
+    CreditGroup,
+    Customer,
+    Dataset,
+    Item,
+    OpenInvoice,
+    SalesTeam,
+    SalesUser,
+    round_to_currency,
+)
 from sandbox.entra.directory import Person
 
 COMPANIES = (
@@ -28,17 +42,27 @@ _CATALOGUE = (
 )
 _RATES = {"USD": Decimal(1), "EUR": Decimal(1), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 
-ITEMS = tuple(
-    Item(
-        company.id,
-        number,
-        name,
-        round_to_currency(price * _RATES[company.currency], company.currency),
-        round_to_currency(cost * _RATES[company.currency], company.currency),
-    )
-    for company in COMPANIES
-    for number, name, price, cost in _CATALOGUE
+_HARD_ITEMS = (
+    Item("usmf", "P300", "Cassette deck", Decimal("300.00"), Decimal("180.00"), stopped=True),
+    Item("usmf", "Mx-15m", "Mixing desk cable, 15 m", Decimal("15.00"), Decimal("9.00")),
 )
+
+
+def _listed(company: Company) -> list[Item]:
+    rate = _RATES[company.currency]
+    return [
+        Item(
+            company.id,
+            number,
+            name,
+            round_to_currency(price * rate, company.currency),
+            round_to_currency(cost * rate, company.currency),
+        )
+        for number, name, price, cost in _CATALOGUE
+    ]
+
+
+ITEMS = (*(item for company in COMPANIES for item in _listed(company)), *_HARD_ITEMS)
 
 
 def _person(name: str, display_name: str, title: str, role: str, company: str = "usmf") -> Person:
@@ -117,15 +141,93 @@ CUSTOMERS = (
         city="Seattle",
         country="USA",
     ),
+    # One customer, written in lower case in Sales.
+    Customer(
+        "usmf",
+        "US-9200",
+        "Lakeside Audio",
+        Decimal("50000.00"),
+        city="Duluth",
+        country="USA",
+        sales_account="us-9200",
+    ),
+    Customer("usmf", "US-9100", "Harbor Stores, head office", Decimal("20000.00"), city="Portland", country="USA"),
+    # Its own limit is a trap: what counts is the invoice account's.
+    Customer(
+        "usmf",
+        "US-9101",
+        "Harbor Stores, branch Salem",
+        Decimal("900000.00"),
+        invoice_account="US-9100",
+        city="Salem",
+        country="USA",
+    ),
+    Customer(
+        "usmf",
+        "US-9300",
+        "Nippon Audio Imports",
+        Decimal("50000.00"),
+        currency="JPY",
+        city="Honolulu",
+        country="USA",
+    ),
+    Customer(
+        "usmf",
+        "US-9400",
+        "Downtown Hi-Fi",
+        Decimal("50000.00"),
+        surtax=Decimal("2.5"),
+        city="Chicago",
+        country="USA",
+    ),
+    Customer("usmf", "US-9500", "Twin Sound East", Decimal(50000), credit_group="TWIN", city="Albany", country="USA"),
+    Customer("usmf", "US-9501", "Twin Sound West", Decimal(50000), credit_group="TWIN", city="Eugene", country="USA"),
+    Customer(
+        "usmf",
+        "US-9600",
+        "Prompt Payers",
+        Decimal("50000.00"),
+        cash_discount="2%D10",
+        city="Hartford",
+        country="USA",
+    ),
+    Customer(
+        "usmf",
+        "US-9700",
+        "Monthly Music Hall",
+        Decimal("50000.00"),
+        payment_schedule="3 x monthly",
+        city="Nashville",
+        country="USA",
+    ),
+    Customer("usmf", "US-9800", "Stopped Sounds", Decimal("50000.00"), on_hold="All", city="Reno", country="USA"),
     Customer("demf", "DE-001", "Kaufhaus Spree", Decimal("100000.00"), city="Berlin", country="DEU"),
     Customer("jpmf", "JP-001", "株式会社さくら音響", Decimal("10000000"), city="東京", country="JPN"),
     Customer("kwmf", "KW-001", "Gulf Sound Trading", Decimal("30000.000"), city="Kuwait City", country="KWT"),
 )
 
+SALES_USERS = (
+    # No Entra ID object behind her: nobody can sign in as nora, and no approver can be compared with her by id.
+    SalesUser("nora", "Nora Nilsen", "USMF"),
+    # His business unit is no company's: Finance has no legal entity for what he sells.
+    SalesUser("umberto", "Umberto Urso", "OUTLET"),
+)
+TEAMS = (SalesTeam("USMF inside sales", "usmf", ("rita", "ravi")),)
+CREDIT_GROUPS = (CreditGroup("TWIN", Decimal("5000.00"), "USD"),)
+
 
 def sample() -> Dataset:
     """The sample data set: no quotes yet, they are made at the desk."""
-    return Dataset("fixtures", COMPANIES, ITEMS, CUSTOMERS, PEOPLE)
+    return Dataset(
+        "fixtures",
+        COMPANIES,
+        ITEMS,
+        CUSTOMERS,
+        PEOPLE,
+        sales_users=SALES_USERS,
+        teams=TEAMS,
+        credit_groups=CREDIT_GROUPS,
+    )
 
 
 def empty() -> Dataset:

@@ -6,6 +6,7 @@ Finance and a business unit in Sales; its list prices are a price list there and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,13 @@ _SYMBOLS = {
     "JPY": ("Japanese Yen", "¥"),
     "KWD": ("Kuwaiti Dinar", "KD"),
 }
+_ROLES_OF = {
+    "sales_manager": ("Sales Manager",),
+    "sales_director": ("Sales Manager",),
+    "admin": ("System Administrator",),
+    "ops": ("Sales Manager", "System Customizer"),
+}
+"""What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
 _BASE_CURRENCY = "USD"
 _PER_DOLLAR = {"USD": Decimal(1), "EUR": Decimal("0.92"), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 
@@ -55,11 +63,35 @@ def _fill_finance(dataset: Dataset, finance: Finance) -> None:
         finance.add_item(
             item.company, item.number, name=item.name, price=item.list_price, cost=item.unit_cost, unit=item.unit
         )
+        if item.stopped:
+            finance.stop_item(item.company, item.number)
+    for company in dataset.companies:
+        _add_surtaxes(finance, company, [entry for entry in dataset.customers if entry.company == company.id])
     for customer in dataset.customers:
         _add_customer(dataset, finance, customer)
+    for group in dataset.credit_groups:
+        members = {entry.account: entry.company for entry in dataset.customers if entry.credit_group == group.name}
+        finance.share_credit(group.name, group.limit, group.currency, members)
+
+
+def _add_surtaxes(finance: Finance, company: Company, customers: Sequence[Customer]) -> None:
+    for percentage in dict.fromkeys(customer.surtax for customer in customers if customer.surtax):
+        code = _surtax_code(percentage)
+        finance.add_tax(company.id, code, f"City tax of {percentage} %", percentage, group=code)
+
+
+def _surtax_code(percentage: Decimal) -> str:
+    return f"CITY{percentage}"
 
 
 def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> None:
+    particulars = {
+        "InvoiceAccount": customer.invoice_account,
+        "PaymentCashDiscount": customer.cash_discount,
+        "PaymentSchedule": customer.payment_schedule,
+        "SalesTaxGroup": _surtax_code(customer.surtax) if customer.surtax else "",
+        "OnHoldStatus": customer.on_hold,
+    }
     finance.create(
         "CustomersV3",
         {
@@ -67,7 +99,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "CustomerAccount": customer.account,
             "OrganizationName": customer.name,
             "CustomerGroupId": "10",
-            "SalesCurrencyCode": dataset.company(customer.company).currency,
+            "SalesCurrencyCode": customer.currency or dataset.company(customer.company).currency,
             "PaymentTerms": customer.payment_terms,
             "CreditLimit": customer.credit_limit,
             "CredManCustUnlimitedCredit": "Yes" if customer.unlimited else "No",
@@ -75,7 +107,8 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "AddressCity": customer.city,
             "AddressZipCode": customer.postal_code,
             "PrimaryContactPhone": customer.phone,
-        },
+        }
+        | {column: value for column, value in particulars.items() if value},
     )
     if customer.threshold_pct != 100:
         finance.set_credit_threshold(customer.company, customer.account, customer.threshold_pct)
@@ -97,14 +130,16 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
 
 
 def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
-    with dataverse.db.transaction():
-        currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies)]
+    with dataverse.change_set():
+        bought_in = [customer.currency for customer in dataset.customers if customer.currency]
+        currencies = [_BASE_CURRENCY, *(company.currency for company in dataset.companies), *bought_in]
         for currency in dict.fromkeys(currencies):
             _add_currency(dataverse, currency)
         for company in dataset.companies:
             unit = {"businessunitid": row_id("businessunit", company.id), "name": company.id.upper()}
             dataverse.create("businessunits", unit | {"divisionname": company.name[:100]})
         _add_users(dataset, dataverse)
+        _add_others(dataset, dataverse)
         _add_catalogue(dataset, dataverse)
         for customer in dataset.customers:
             _add_account(dataset.company(customer.company), dataverse, customer)
@@ -128,6 +163,8 @@ def _add_currency(dataverse: Dataverse, code: str) -> None:
 def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
     for person in dataset.people:
         dataverse.create("systemusers", _user(person))
+        for role in _ROLES_OF.get(_kind(person), ("Salesperson",)):
+            dataverse.assign_role(row_id("systemuser", person.name), role)
     # The product itself: an application user, known by its application id.
     dataverse.create(
         "systemusers",
@@ -141,6 +178,31 @@ def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
             "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
         },
     )
+    dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
+
+
+def _add_others(dataset: Dataset, dataverse: Dataverse) -> None:
+    """Users the directory does not know, business units that are no company's, and teams."""
+    for user in dataset.sales_users:
+        unit = row_id("businessunit", user.unit.lower())
+        if dataverse.get("businessunits", unit) is None:
+            dataverse.create("businessunits", {"businessunitid": unit, "name": user.unit})
+        first, _, last = user.display_name.partition(" ")
+        body = {"systemuserid": row_id("systemuser", user.name), "firstname": first, "lastname": last}
+        body |= {"domainname": f"{user.name}@{DOMAIN}", "businessunitid@odata.bind": f"/businessunits({unit})"}
+        dataverse.create("systemusers", body)
+        dataverse.assign_role(row_id("systemuser", user.name), "Salesperson")
+    for team in dataset.teams:
+        unit = row_id("businessunit", team.company)
+        body = {"teamid": row_id("team", team.name), "name": team.name}
+        dataverse.create("teams", body | {"businessunitid@odata.bind": f"/businessunits({unit})"})
+        for member in team.members:
+            dataverse.add_to_team(row_id("team", team.name), row_id("systemuser", member))
+
+
+def _kind(person: Person) -> str:
+    """A person's first role, without its company."""
+    return person.roles[0].partition(".")[0] if person.roles else ""
 
 
 def _user(person: Person) -> dict[str, Any]:
@@ -201,22 +263,24 @@ def _add_catalogue(dataset: Dataset, dataverse: Dataverse) -> None:
 
 def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> None:
     account = row_id("account", company.id, customer.account)
-    currency = row_id("transactioncurrency", company.currency)
+    price_list = {"defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})"}
+    currency = customer.currency or company.currency
     dataverse.create(
         "accounts",
         {
             "accountid": account,
             "name": customer.name,
-            "accountnumber": customer.account,
+            "accountnumber": customer.sales_account or customer.account,
             "customertypecode": 3,
             "telephone1": customer.phone or None,
             "address1_line1": customer.street or None,
             "address1_city": customer.city or None,
             "address1_postalcode": customer.postal_code or None,
             "address1_country": _COUNTRIES.get(customer.country, customer.country) or None,
-            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})",
-            "defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})",
-        },
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({row_id('transactioncurrency', currency)})",
+        }
+        # A price list in another currency than the account's cannot be used: none is proposed.
+        | (price_list if currency == company.currency else {}),
     )
     if customer.contact:
         first, _, last = customer.contact.rpartition(" ")

@@ -56,7 +56,10 @@ class Company:
 
 @dataclass(frozen=True)
 class Item:
-    """A released product of one company: list price and cost a unit, in the company's currency."""
+    """A released product of one company: list price and cost a unit, in the company's currency.
+
+    A stopped item can still be quoted in Sales: it is Finance that takes no order for it.
+    """
 
     company: str
     number: str
@@ -64,6 +67,7 @@ class Item:
     list_price: Decimal
     unit_cost: Decimal
     unit: str = "ea"
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ class Customer:
     """A customer of one company, the same in Sales and Finance.
 
     `threshold_pct` is the share of the limit that credit management allows to be used; `open_orders` are values
-    including tax of confirmed orders from before.
+    including tax of confirmed orders from before. `sales_account` is the account number as Sales writes it where it is
+    not Finance's own spelling. `currency` is what the customer buys in, where it is not the company's; the limit is in
+    the company's currency all the same. `invoice_account` is who pays. `surtax` is a sales tax of Finance's own, in
+    percent, on top of the company's rate. `credit_group` names a limit shared with others (`Dataset.credit_groups`).
     """
 
     company: str
@@ -97,6 +104,44 @@ class Customer:
     country: str = ""
     contact: str = ""
     phone: str = ""
+    sales_account: str = ""
+    currency: str = ""
+    invoice_account: str = ""
+    cash_discount: str = ""
+    payment_schedule: str = ""
+    surtax: Decimal = Decimal(0)
+    credit_group: str = ""
+    on_hold: str = "No"
+
+
+@dataclass(frozen=True)
+class SalesUser:
+    """A user Sales knows and the tenant's directory does not: synchronised from elsewhere, or left behind.
+
+    `unit` is the name of the business unit, which need not be a company's.
+    """
+
+    name: str
+    display_name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class SalesTeam:
+    """A team in Sales that can own quotes: its name, its company's id, and its members' user names."""
+
+    name: str
+    company: str
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CreditGroup:
+    """A limit that several customers share."""
+
+    name: str
+    limit: Decimal
+    currency: str
 
 
 @dataclass(frozen=True)
@@ -134,8 +179,11 @@ class Dataset:
     customers: tuple[Customer, ...]
     people: tuple[Person, ...]
     quotes: tuple[PlannedQuote, ...] = ()
+    sales_users: tuple[SalesUser, ...] = ()
+    teams: tuple[SalesTeam, ...] = ()
     default_plan: Plan = field(default_factory=Plan)
     expected: dict[str, object] = field(default_factory=dict)
+    credit_groups: tuple[CreditGroup, ...] = ()
 
     def company(self, company: str) -> Company:
         """The company of this id; KeyError when there is none."""

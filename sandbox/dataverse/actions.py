@@ -143,7 +143,7 @@ class Actions:
             raise errors.invalid_argument("CalculatePrice needs a Target of a priced table with its @odata.type.")
         entity = operation.schema.by_name[name]
         row = self._named(operation, entity, target.get(entity.key))
-        operation.touch(name, row[entity.key])
+        operation.touch(name, row[entity.key]).everything = True
         return None
 
     def _close_opportunity(
@@ -179,6 +179,7 @@ class Actions:
         found, row = self._writer.resolve(operation, str(reference))
         if found is not entity:
             raise errors.invalid_argument(f"'{found.name}' is not a target of the lookup '{lookup}'.")
+        self._writer.security.check(operation.user, entity, "Write", row)
         return row
 
     @staticmethod
@@ -211,7 +212,7 @@ class Actions:
         if "closedon" in entity.columns:
             changes["closedon"] = operation.now
         after = operation.put(entity, row[entity.key], changes)
-        operation.touch(name, row[entity.key])
+        operation.touch(name, row[entity.key]).state = True
         message = {("quote", 2): "Win", ("quote", 3): "Close", ("salesorder", 2): "Cancel"}.get(
             (name, state), "Fulfill"
         )
@@ -225,13 +226,14 @@ class Actions:
         body = {**fields, "statecode": 1, "statuscode": 2}
         return self._writer.create(operation, entity, body)
 
-    @staticmethod
-    def _named(operation: Operation, entity: Entity, row_id: Any) -> Row:
+    def _named(self, operation: Operation, entity: Entity, row_id: Any) -> Row:
+        """The row an action's id names, if the caller may read it."""
         if not isinstance(row_id, str):
             raise errors.invalid_argument(f"Required parameter '{entity.key}' is missing.")
         row = operation.table(entity).get((row_id,))
         if row is None:
             raise errors.row_not_found(entity.name, row_id)
+        self._writer.security.check(operation.user, entity, "Read", row)
         return row
 
     @staticmethod
@@ -283,7 +285,7 @@ class Actions:
                 "versionnumber": operation.db.version + 1,
             }
             operation.table(new_lines).insert({**values, **stamps})
-        operation.touch(to, new[new_key])
+        operation.touch(to, new[new_key]).everything = True
 
     @staticmethod
     def _refresh_created(operation: Operation, entity: Entity, row: Row) -> None:

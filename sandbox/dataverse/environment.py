@@ -18,18 +18,34 @@ Amounts go in and come out as Decimal, moments as text in UTC. A refused call ra
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
-from sandbox.dataverse import errors, pricing
+from sandbox.dataverse import duplicates, errors, pricing, solution
 from sandbox.dataverse.actions import Actions, Body
-from sandbox.dataverse.operation import Operation, run
+from sandbox.dataverse.components import OF_TABLE, Components
+from sandbox.dataverse.design import TableDesign
+from sandbox.dataverse.design_choices import ChoiceDesign
+from sandbox.dataverse.design_relations import RelationshipDesign
+from sandbox.dataverse.operation import Effort, Operation, run
+from sandbox.dataverse.populate import (
+    ORGANIZATION,
+    ROOT_UNIT,
+    SYSTEM_ADMINISTRATOR,
+    SYSTEM_USER,
+    follow_schema,
+    populate,
+    role_id_of,
+)
 from sandbox.dataverse.protection import Limits, ServiceProtection
 from sandbox.dataverse.queries import Queries
 from sandbox.dataverse.reading import Reader
 from sandbox.dataverse.schema import Entity, load_schema
+from sandbox.dataverse.security import Security
+from sandbox.dataverse.snapshots import Snapshots
 from sandbox.dataverse.tracking import ChangeLog
 from sandbox.dataverse.values import to_moment
 from sandbox.dataverse.webhooks import Webhooks
@@ -37,11 +53,9 @@ from sandbox.dataverse.writing import Writer
 from sandbox.odata.query import QueryOptions
 from sandbox.store import Clock, Database, Row
 
-_NAMESPACE: Final = uuid.UUID("b5a4c0de-6f1d-5f0e-8a49-0d8c9e1f7a01")
-SYSTEM_USER: Final = str(uuid.uuid5(_NAMESPACE, "systemuser/SYSTEM"))
-ROOT_UNIT: Final = str(uuid.uuid5(_NAMESPACE, "businessunit/root"))
-ORGANIZATION: Final = str(uuid.uuid5(_NAMESPACE, "organization"))
+__all__ = ["ORGANIZATION", "ROOT_UNIT", "SYSTEM_ADMINISTRATOR", "SYSTEM_USER", "Dataverse", "column_set", "role_id_of"]
 
+_DEFAULT_OPTION_PREFIX: Final = 10_000
 _INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
     "quote": ("quotenumber", "_opportunityid_value", "_customerid_value", "_owningbusinessunit_value"),
     "quotedetail": ("_quoteid_value", "_productid_value"),
@@ -63,6 +77,19 @@ _INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
     "quoteclose": ("_quoteid_value",),
     "orderclose": ("_salesorderid_value",),
     "opportunityclose": ("_opportunityid_value",),
+    "role": ("name",),
+    "privilege": ("name",),
+    "roleprivileges": ("roleid", "privilegeid"),
+    "systemuserroles": ("systemuserid", "roleid"),
+    "teamroles": ("teamid", "roleid"),
+    "teammembership": ("teamid", "systemuserid"),
+    "team": ("name",),
+    "solution": ("uniquename",),
+    "solutioncomponent": ("objectid", "_solutionid_value"),
+    "sdkmessage": ("name",),
+    "sdkmessagefilter": ("primaryobjecttypecode", "_sdkmessageid_value"),
+    "sdkmessageprocessingstep": ("_sdkmessagefilterid_value", "_eventhandler_value"),
+    "sdkmessageprocessingstepimage": ("_sdkmessageprocessingstepid_value",),
 }
 
 
@@ -77,8 +104,12 @@ class Dataverse:
         organization_name: str = "contoso",
         limits: Limits | None = None,
         sales_order_integration: bool = False,
+        pricing_decimal_precision: int = 2,
+        change_tracking_days: int = 7,
+        application_role: str = SYSTEM_ADMINISTRATOR,
+        bare: bool = False,
     ) -> None:
-        """Make an empty environment: one business unit, the SYSTEM user.
+        """Make an empty environment: one business unit, the SYSTEM user, Microsoft's roles, and the product's solution.
 
         Args:
             origin: Its address without trailing slash, also the audience of its tokens.
@@ -87,23 +118,44 @@ class Dataverse:
             limits: Service protection limits; Microsoft's own where absent.
             sales_order_integration: `organization.issopintegrationenabled`: orders and invoices written by a user whose
                 `isintegrationuser` is true are stored as sent, without price calculation.
+            pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
+            change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
+            application_role: Name of the security role the product's application user is given.
+            bare: Leave the product's solution out: the environment is as Microsoft delivers it.
         """
         self.origin = origin.rstrip("/")
         self.organization_name = organization_name
         self.db = Database(clock)
         self.schema = load_schema()
         self.reader = Reader(self.db, self.schema)
-        self.changes = ChangeLog(self.db, self.schema)
-        self.queries = Queries(self.reader, self.changes, lambda entity: list(self.table(entity)))
-        self.webhooks = Webhooks(self.db, self.reader, ORGANIZATION, organization_name)
-        self.writer = Writer(base_currency=self._base_currency, administrator=self.is_administrator)
+        self.changes = ChangeLog(self.db, self.schema, self._delta_lifetime)
+        self.security = Security(self.db, self.schema, SYSTEM_USER)
+        self.queries = Queries(self.reader, self.changes, self.security, lambda entity: list(self.table(entity)))
+        self.components = Components(self.db, self.schema)
+        self.snapshots = Snapshots(self.db.clock)
+        self.tables = TableDesign(self.schema, self.db, self._schema_changed)
+        self.relationships = RelationshipDesign(self.schema, self.db, self._schema_changed)
+        self.choices = ChoiceDesign(self.schema, self.db, self._schema_changed)
+        self.webhooks = Webhooks(self.db, self.schema, self.reader, ORGANIZATION, organization_name)
+        self.writer = Writer(base_currency=self._base_currency, security=self.security)
         self.actions = Actions(self.writer)
         self.protection = ServiceProtection(limits or Limits(), time.monotonic)
         self.execution_seconds = 0.0
         """Time every request takes, in seconds: lets requests overlap, so that the concurrency limit can be met."""
+        self.effort = Effort()
         self._sales_order_integration = sales_order_integration
-        self._define()
-        self._populate()
+        self._settings = {
+            "pricingdecimalprecision": pricing_decimal_precision,
+            "currencydecimalprecision": 2,
+            "expirechangetrackingindays": change_tracking_days,
+            "issopintegrationenabled": sales_order_integration,
+            "isduplicatedetectionenabled": True,
+        }
+        self.application_role = application_role
+        self._bare = bare
+        self._followed: set[str] = set()
+        self._change_set: Operation | None = None
+        self._start()
 
     def table(self, entity: Entity) -> Any:
         """The rows of a table."""
@@ -219,7 +271,35 @@ class Dataverse:
         if row is None:
             raise errors.not_a_member()
         integration = self._sales_order_integration and row.get("isintegrationuser") is True
-        return Operation(self.db, self.schema, row, to_moment(self.now()), integration=integration)
+        operation = Operation(
+            self.db, self.schema, row, to_moment(self.now()), integration=integration, effort=self.effort
+        )
+        if self._change_set is not None:
+            operation.touched, operation.deferred = self._change_set.touched, True
+        return operation
+
+    @contextmanager
+    def change_set(self, user: str | None = None) -> Iterator[None]:
+        """What is done in the block is kept wholly or not at all; documents it touches are computed once, at its end.
+
+        Args:
+            user: `systemuserid` of the caller.
+        """
+        with self.db.transaction():
+            if self._change_set is not None:
+                yield
+                return
+            work = self._change_set = self.operation(user)
+            try:
+                yield
+                pricing.settle(work)
+            finally:
+                self._change_set = None
+
+    def settle(self) -> None:
+        """Compute what an open change set has touched so far: somebody is going to read it."""
+        if self._change_set is not None:
+            pricing.settle(self._change_set)
 
     def user_of(self, claims: Mapping[str, Any]) -> Row:
         """The user a verified token speaks for: by object id, or for an application by its application id.
@@ -240,62 +320,90 @@ class Dataverse:
         row: Row = found
         return row
 
-    def is_administrator(self, user: Row) -> bool:
-        """Whether a user holds the System Administrator role: SYSTEM and application users do here."""
-        return user["systemuserid"] == SYSTEM_USER or user.get("applicationid") is not None
+    def refuse_duplicate(self, entity: Entity, body: Mapping[str, Any]) -> None:
+        """Refuse a row a published duplicate detection rule finds a duplicate of.
+
+        Raises:
+            DataverseError: 412, there is one.
+        """
+        for condition in duplicates.matches(entity.name, body):
+            if self.table(entity).find(**condition):
+                raise errors.duplicate_found()
+
+    def component_created(self, unique_name: str | None, entity: Entity, row: Row) -> None:
+        """Note that a new row of a component's table belongs to a solution."""
+        kind = OF_TABLE.get(entity.name)
+        if kind is not None:
+            self.components.add(unique_name, kind, row[entity.key])
+
+    def option_prefix(self, unique_name: str | None) -> int:
+        """The first digits of new option values: the publisher's of a solution, else the default publisher's."""
+        solutions = self.table(self.schema.by_name["solution"])
+        row = solutions.first(uniquename=unique_name) if unique_name else None
+        publisher = self.get("publishers", row["_publisherid_value"]) if row else None
+        return int((publisher or {}).get("customizationoptionvalueprefix") or _DEFAULT_OPTION_PREFIX)
+
+    def assign_role(self, user: str, name: str) -> None:
+        """Give a user (`systemuserid`) a security role by its name.
+
+        Raises:
+            DataverseError: There is no such role.
+        """
+        role = self.table(self.schema.by_name["role"]).first(name=name)
+        if role is None:
+            raise errors.row_not_found("role", name)
+        links = self.schema.many_to_many["systemuserroles_association"]
+        with self.db.transaction():
+            self.writer.link(self.operation(None), links, user, role["roleid"])
+
+    def add_to_team(self, team: str, user: str) -> None:
+        """Make a user (`systemuserid`) a member of a team."""
+        link = self.schema.many_to_many["teammembership_association"]
+        with self.db.transaction():
+            self.writer.link(self.operation(None), link, team, user)
 
     def set_webhook(self, url: str | None, key: str = "") -> None:
-        """Where registered steps send, and the value of their `x-q2c-webhook-key` header; None stops sending."""
-        self.webhooks.set_endpoint(url, key)
+        """Where the product's steps send, and the value of their `x-q2c-webhook-key` header; None stops sending."""
+        endpoints = self.table(self.schema.by_name["serviceendpoint"])
+        if endpoints.get((solution.ENDPOINT_ID,)) is not None:
+            value = None if url is None else solution.header_setting(solution.KEY_HEADER, key)
+            changes = {"url": url, "authvalue": value, "isauthvalueset": value is not None}
+            endpoints.update((solution.ENDPOINT_ID,), changes)
 
     def clear(self) -> None:
-        """Forget everything but the definitions: an empty environment again."""
+        """Forget everything, customisations too: a new environment again."""
         self.db.clear()
         self.changes.clear()
+        self.snapshots.clear()
         self.protection.clear()
-        self._populate()
+        self._start()
 
     async def aclose(self) -> None:
         """Stop sending webhooks."""
         await self.webhooks.aclose()
 
-    def _define(self) -> None:
-        for entity in self.schema.by_name.values():
-            table = self.table(entity)
-            for columns in entity.alternate_keys.values():
-                table.unique(*columns)
-            for column in _INDEXES.get(entity.name, ()):
-                table.index(column)
-        prices = self.table(self.schema.by_name["productpricelevel"])
-        prices.index("_pricelevelid_value", "_productid_value", "_uomid_value")
+    def _start(self) -> None:
+        """Be as a new environment is: like the template, with a name and settings of its own."""
+        template = _template(self._bare)
+        self.schema.restore(template.schema)
+        self._followed = set(self.schema.by_name)
+        self.reader.forget()
+        self.db.copy_from(template.db)
+        self._table("organization").update((ORGANIZATION,), {"name": self.organization_name, **self._settings})
+        self._table("businessunit").update((ROOT_UNIT,), {"name": self.organization_name})
 
-    def _populate(self) -> None:
-        moment = to_moment(self.now())
-        stamps = {"createdon": moment, "modifiedon": moment, "organizationid": ORGANIZATION}
-        units = self.table(self.schema.by_name["businessunit"])
-        units.insert(
-            {
-                "businessunitid": ROOT_UNIT,
-                "name": self.organization_name,
-                "isdisabled": False,
-                "versionnumber": self.db.version + 1,
-                **stamps,
-            }
-        )
-        users = self.table(self.schema.by_name["systemuser"])
-        users.insert(
-            {
-                "systemuserid": SYSTEM_USER,
-                "fullname": "SYSTEM",
-                "lastname": "SYSTEM",
-                "isdisabled": False,
-                "isintegrationuser": False,
-                "accessmode": 3,
-                "_businessunitid_value": ROOT_UNIT,
-                "versionnumber": self.db.version + 1,
-                **stamps,
-            }
-        )
+    def _table(self, name: str) -> Any:
+        return self.table(self.schema.by_name[name])
+
+    def _delta_lifetime(self) -> timedelta:
+        row = self._table("organization").get((ORGANIZATION,))
+        return timedelta(days=row["expirechangetrackingindays"])
+
+    def _schema_changed(self) -> None:
+        self.reader.forget()
+        if self._followed != self.schema.by_name.keys():
+            self._followed = set(self.schema.by_name)
+            follow_schema(self.db, self.schema)
 
     def _base_currency(self) -> str | None:
         """The organization's currency: the first one that was created."""
@@ -319,3 +427,25 @@ def column_set(entity: Entity, columns: Body | None) -> QueryOptions:
         if entity.named(name) is None:
             raise errors.unknown_property(entity.name, name)
     return QueryOptions(select=names or (entity.key,))
+
+
+class _Template(Dataverse):
+    """An environment built from nothing, which new ones are copies of: building takes a while, copying does not."""
+
+    def _start(self) -> None:
+        for entity in self.schema.by_name.values():
+            table = self.table(entity)
+            for column in _INDEXES.get(entity.name, ()):
+                table.index(column)
+        self._table("productpricelevel").index("_pricelevelid_value", "_productid_value", "_uomid_value")
+        self._table("roleprivileges").index("roleid", "privilegeid")
+        with self.db.transaction():
+            populate(self.db, self.schema, self.organization_name, self._settings)
+            self._followed = set(self.schema.by_name)
+            if not self._bare:
+                solution.install(self)
+
+
+@lru_cache(maxsize=2)
+def _template(bare: bool) -> Dataverse:
+    return _Template("https://template.invalid", bare=bare)

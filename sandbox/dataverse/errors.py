@@ -8,7 +8,12 @@ and it is where no source gives one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.dataverse.schema import Entity
+    from sandbox.dataverse.security import Grants
+    from sandbox.store import Row
 
 PAYLOAD_ERROR = (
     "Error identified in Payload provided by the user for Entity :'{entity_set}', For more information on this error"
@@ -131,6 +136,16 @@ def option_out_of_range(entity: str, column: str, value: Any, accepted: list[int
     )
 
 
+def number_out_of_range(entity: str, column: str) -> DataverseError:
+    """A number below the least or above the greatest value of its column."""
+    return DataverseError(
+        400,
+        "0x80044330",
+        f"A validation error occurred. The value of '{column}' on record of type '{entity}' is outside the valid"
+        " range.",
+    )
+
+
 def required_missing(entity: str, column: str) -> DataverseError:
     """A column the system requires has no value."""
     return DataverseError(400, "0x80040200", f"Required field missing. The '{column}' of '{entity}' has no value.")
@@ -154,6 +169,12 @@ def duplicate_alternate_key(key: str, column: str) -> DataverseError:
         f"Entity Key {key} violated. A record with the same value for {column} already exists. A duplicate record"
         " cannot be created. Select one or more unique values and try again.",
     )
+
+
+def duplicate_found() -> DataverseError:
+    """DuplicateRecordsFound."""
+    message = "A record was not created or updated because a duplicate of the current record already exists."
+    return DataverseError(412, "0x80040333", message)
 
 
 def exists_already() -> DataverseError:
@@ -192,6 +213,68 @@ def currencies_differ() -> DataverseError:
     """QuoteAndSalesOrderCurrencyNotEqual."""
     message = "The currency of the record does not match the currency of the price list."
     return DataverseError(400, "0x80048cee", message)
+
+
+def privilege_missing(user: Row, grants: Grants, privilege: str, privilege_id: str, entity: Entity) -> DataverseError:
+    """PrivilegeDenied, in the platform's words: which privilege on which table, and whom to give it to."""
+    user_id = user["systemuserid"]
+    message = (
+        f"Principal user (Id={user_id}, type=8, roleCount={len(grants.roles)}, privilegeCount={len(grants.levels)},"
+        f" accessMode='{user.get('accessmode') or 0}', AADObjectId='{user.get('azureactivedirectoryobjectid') or ''}',"
+        f" businessUnitId={user.get('_businessunitid_value')}), is missing {privilege} privilege"
+        f" (Id={privilege_id}) on OTC={entity.object_type_code} for entity '{entity.name}'"
+        f" (LocalizedName='{entity.label}'). context.Caller={user_id}. Consider adding missed privilege to one of the"
+        " principal (user/team) roles."
+    )
+    return DataverseError(403, "0x80040220", message)
+
+
+def access_denied(user: Row, entity: Entity, row: Row, right: str) -> DataverseError:
+    """The privilege is held, but its access level does not reach this row."""
+    message = (
+        f"SecLib::AccessCheckEx failed. Returned hr = -2147187962, ObjectID: {row.get(entity.key)}, OwnerId:"
+        f" {row.get('_ownerid_value')}, OwnerIdType: {9 if row.get('@ownerid') == 'team' else 8} and CallingUser:"
+        f" {user['systemuserid']}. ObjectTypeCode: {entity.object_type_code}, objectBusinessUnitId:"
+        f" {row.get('_owningbusinessunit_value')}, AccessRights: {right}Access"
+    )
+    return DataverseError(403, "0x80048306", message)
+
+
+def name_taken() -> DataverseError:
+    """DuplicateName."""
+    return DataverseError(400, "0x80047010", "An object with the specified name already exists")
+
+
+def column_exists(column: str, entity: str) -> DataverseError:
+    """DuplicateAttributePhysicalName."""
+    return DataverseError(400, "0x80060304", f"Attribute {column} already exists for entity {entity}.")
+
+
+def key_exists(key: str) -> DataverseError:
+    """EntityKeyNameExists."""
+    return DataverseError(400, "0x80060893", f"An entity key with the name {key} already exists on entity.")
+
+
+def key_violated(key: str) -> DataverseError:
+    """DuplicateRecordEntityKey, met while the index of a new key is made."""
+    message = f"Entity Key {key} violated. Rows with the same values exist already: the key cannot be activated."
+    return DataverseError(412, "0x80060892", message)
+
+
+def not_deletable(name: str) -> DataverseError:
+    """A component of Microsoft's."""
+    return DataverseError(400, "", f"The component '{name}' cannot be deleted: it is not a custom one.")
+
+
+def has_dependencies(name: str, other: str) -> DataverseError:
+    """CannotDeleteDueToAssociation of components."""
+    message = f"The component '{name}' cannot be deleted because '{other}' depends on it."
+    return DataverseError(400, "0x8004f01f", message)
+
+
+def metadata_not_found(kind: str, name: str) -> DataverseError:
+    """No table, column, choice or relationship of this name."""
+    return DataverseError(404, "0x80060888", f"Could not find an {kind} with name {name} in the metadata cache.")
 
 
 def not_a_member() -> DataverseError:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sandbox.dataverse.schema import Entity, Schema
+from sandbox.dataverse.schema import Collection, Entity, Schema
 from sandbox.dataverse.values import from_literal
-from sandbox.odata.filters import Column, FilterError, Literal, Predicate
+from sandbox.odata.filters import Column, Dialect, FilterError, Literal, Predicate
 from sandbox.store import Database, Row, fold
 
 
@@ -50,6 +50,15 @@ class DataverseDialect:
 
         return Column(read, None, far.convert)
 
+    def collection(self, path: tuple[str, ...]) -> tuple[Dialect, Callable[[Row], list[Row]]]:
+        """The rows of a collection-valued navigation property: `quote_details`."""
+        found = self._entity.collections.get(path[0]) if len(path) == 1 else None
+        if found is None:
+            raise self._unknown("/".join(path))
+        child = self._schema.by_name[found.child]
+        rows_of = self._dialects.children
+        return self._dialects.of(child), lambda row: rows_of(self._entity, row, found)
+
     def call(self, name: str, arguments: Mapping[str, Any]) -> Predicate:
         """The query functions In, NotIn, Between, and Today over one property."""
         prefix, _, function = name.rpartition(".")
@@ -68,10 +77,22 @@ class DataverseDialect:
 class Dialects:
     """The dialects of one database's tables, each made once."""
 
-    def __init__(self, db: Database, schema: Schema) -> None:
+    def __init__(self, db: Database, schema: Schema, children: Callable[[Entity, Row, Collection], list[Row]]) -> None:
+        """Read filters over the tables of a database.
+
+        Args:
+            db: The tables.
+            schema: Their definitions.
+            children: The rows of a collection of a row.
+        """
         self.db = db
         self.schema = schema
+        self.children = children
         self._made: dict[str, DataverseDialect] = {}
+
+    def forget(self) -> None:
+        """The schema changed."""
+        self._made.clear()
 
     def of(self, entity: Entity) -> DataverseDialect:
         """The dialect of one table."""

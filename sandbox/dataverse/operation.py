@@ -1,8 +1,9 @@
-"""One request's work on the tables: who does it, what must be recalculated, which messages it raises.
+"""One request's work on the tables: who does it, what must be computed again, which messages it raises.
 
 A create with lines, a change of twenty lines in a change set, or an action all touch a document several times; its
 totals are computed once, at the end, inside the same transaction, and the messages (Create, Update, Win …) are handed
-to the webhooks only if that transaction commits.
+to the webhooks only if that transaction commits. What was touched is noted line by line, so that the work of a write
+does not grow with the lines a document has already.
 """
 
 from __future__ import annotations
@@ -43,6 +44,31 @@ class Message:
 
 
 @dataclass
+class Touched:
+    """What must be computed again of one document.
+
+    Attributes:
+        everything: Every line is priced again (the price list or the currency changed, or a caller asks for it).
+        state: Every line repeats the header's state, which changed.
+        lines: Lines that were written, by id.
+        removed: What lines that are gone had added to the header's sums.
+    """
+
+    everything: bool = False
+    state: bool = False
+    lines: dict[str, None] = field(default_factory=dict)
+    removed: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Effort:
+    """What pricing has done so far: documents summed up, lines priced."""
+
+    documents: int = 0
+    lines: int = 0
+
+
+@dataclass
 class Operation:
     """The work of one request.
 
@@ -54,7 +80,10 @@ class Operation:
         integration: The caller is an integration user and sales order processing integration is on: orders and
             invoices are stored as sent, without price calculation.
         correlation_id: Names the request in every message it raises.
-        touched: (logical name, id) of documents whose totals must be computed again.
+        touched: (logical name, id) of documents that must be computed again, and what of them; the requests of a
+            change set share it.
+        deferred: The change set computes them at its end, not each of its requests.
+        effort: Counts what pricing does.
         messages: What happened, in order.
     """
 
@@ -64,7 +93,9 @@ class Operation:
     now: str
     integration: bool = False
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    touched: dict[tuple[str, str], None] = field(default_factory=dict)
+    touched: dict[tuple[str, str], Touched] = field(default_factory=dict)
+    deferred: bool = False
+    effort: Effort = field(default_factory=Effort)
     messages: list[Message] = field(default_factory=list)
 
     @property
@@ -84,9 +115,9 @@ class Operation:
         """A row by logical name and id, None where there is none."""
         return None if row_id is None else self.rows(name).get((row_id,))
 
-    def touch(self, name: str, row_id: str) -> None:
-        """Have a document's totals computed at the end."""
-        self.touched[(name, row_id)] = None
+    def touch(self, name: str, row_id: str) -> Touched:
+        """Have a document's totals computed at the end; the answer takes what else of it must be."""
+        return self.touched.setdefault((name, row_id), Touched())
 
     def put(self, entity: Entity, row_id: str, changes: Row) -> Row:
         """Change a row with the stamps every write leaves (modified, version)."""
@@ -112,7 +143,8 @@ def run(
     """Do an operation in a transaction: then `settle` computes totals, and `deliver` gets the messages after commit."""
     with operation.db.transaction():
         yield operation
-        settle(operation)
+        if not operation.deferred:
+            settle(operation)
         if operation.messages:
             messages = list(operation.messages)
             operation.db.defer(lambda: deliver(messages))

@@ -5,6 +5,10 @@ Header: detail amount = Σ (extended − tax); less the header's discount (amoun
 plus freight and the lines' tax. Amounts are rounded to the currency's decimals, half away from zero.
 (Microsoft Learn: quote and quotedetail column descriptions; "Calculate price in opportunity, quote, order, and invoice
 records"; pricing error codes: global choice `qooi_pricingerrorcode`.)
+
+A header keeps the sums of its lines beside its columns (`@sums`), and every line what it added to them (`@counted`),
+so that writing one line of ten thousand costs as much as writing one of ten. Sums of Decimal are exact: the outcome is
+that of adding up all lines anew.
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sandbox.dataverse import errors
-from sandbox.dataverse.operation import Operation
+from sandbox.dataverse.operation import Operation, Touched
 from sandbox.dataverse.values import money
 from sandbox.store import Row
 
@@ -87,6 +91,23 @@ DOCUMENTS: Final[Mapping[str, Document]] = {
 }
 LINES: Final[Mapping[str, Document]] = {document.line: document for document in DOCUMENTS.values()}
 
+_PRICES_EVERY_LINE: Final = frozenset({"_pricelevelid_value", "_transactioncurrencyid_value", "exchangerate"})
+_STATE: Final = frozenset({"statecode", "statuscode"})
+
+
+def touch_header(operation: Operation, name: str, row_id: str, changes: Row) -> None:
+    """Note what an update of a document makes it necessary to compute again.
+
+    Args:
+        operation: The request.
+        name: Logical name of the document.
+        row_id: Its id.
+        changes: The stored columns that were written.
+    """
+    touched = operation.touch(name, row_id)
+    touched.everything |= not _PRICES_EVERY_LINE.isdisjoint(changes)
+    touched.state |= not _STATE.isdisjoint(changes)
+
 
 def precision_of(operation: Operation, row: Row) -> Decimal:
     """The smallest unit of a row's currency as a Decimal step, e.g. 0.01 for USD and 1 for JPY."""
@@ -120,31 +141,95 @@ def settle(operation: Operation) -> None:
     """Compute again every document the operation touched."""
     while operation.touched:
         name, row_id = next(iter(operation.touched))
-        del operation.touched[(name, row_id)]
-        if not skips_pricing(operation, name):
-            recalculate(operation, name, row_id)
+        touched = operation.touched.pop((name, row_id))
+        if skips_pricing(operation, name):
+            _forget_sums(operation, name, row_id)
+        else:
+            _recalculate(operation, name, row_id, touched)
 
 
-def recalculate(operation: Operation, name: str, row_id: str) -> None:
-    """Price every line of a document and sum it up; writes only what changed."""
+class Sums(NamedTuple):
+    """What lines add up to; all amounts in the document's currency.
+
+    Attributes:
+        detail: Extended amounts without tax.
+        tax: Tax.
+        discount: Manual discounts.
+        broken: Lines that cannot be priced.
+    """
+
+    detail: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)
+    broken: int = 0
+
+    def plus(self, other: Sums, sign: int = 1) -> Sums:
+        """The sums with a line's part added (or, with -1, taken away)."""
+        return Sums(
+            self.detail + sign * other.detail,
+            self.tax + sign * other.tax,
+            self.discount + sign * other.discount,
+            self.broken + sign * other.broken,
+        )
+
+
+_NOTHING: Final = Sums()
+
+
+def _forget_sums(operation: Operation, name: str, row_id: str) -> None:
+    """Lines were stored as sent: whoever computes the document next looks at all of them."""
+    header = operation.row(name, row_id)
+    if header is not None and header.get("@sums") is not None:
+        operation.table(operation.schema.by_name[name]).update((row_id,), {"@sums": None})
+
+
+def _recalculate(operation: Operation, name: str, row_id: str, touched: Touched) -> None:
+    """Price what was touched of a document and sum it up; writes only what changed."""
     document = DOCUMENTS[name]
     header = operation.row(name, row_id)
     if header is None:
         return
     step = precision_of(operation, header)
     rate = header.get("exchangerate") or Decimal(1)
-    line_entity = operation.schema.by_name[document.line]
-    lines: list[Row] = []
-    for line in operation.rows(document.line).find(**{document.lookup: row_id}):
-        priced = _price_line(operation, header, line, step)
+    everything = touched.everything or header.get("@sums") is None
+    sums: Sums = _NOTHING if everything else header["@sums"]
+    for gone in () if everything else touched.removed:
+        sums = sums.plus(gone, -1)
+    lines = operation.schema.by_name[document.line]
+    for line in _lines_to_price(operation, document, row_id, touched, everything=everything):
+        before = line.get("@counted")
+        anew = everything or before is None or line[lines.key] in touched.lines
+        priced = _price_line(operation, header, line, step) if anew else {}
         priced[document.line_state] = header["statecode"]
-        changes = _changed(line, _with_base(line_entity.columns, priced, rate))
-        lines.append(operation.put(line_entity, line[line_entity.key], changes) if changes else line)
+        operation.effort.lines += anew
+        counted = _counted({**line, **priced})
+        sums = sums.plus(counted) if everything or before is None else sums.plus(before, -1).plus(counted)
+        changes = _changed(line, {**_with_base(lines.columns, priced, rate), "@counted": counted})
+        if changes:
+            operation.put(lines, line[lines.key], changes)
     entity = operation.schema.by_name[name]
-    totals = _totals(header, lines, step)
-    changes = _changed(header, _with_base(entity.columns, {**_money_of(entity.columns, header), **totals}, rate))
+    operation.effort.documents += 1
+    totals = _totals(header, sums, step)
+    computed = _with_base(entity.columns, {**_money_of(entity.columns, header), **totals}, rate)
+    changes = _changed(header, {**computed, "@sums": sums})
     if changes:
         operation.put(entity, row_id, changes)
+
+
+def _lines_to_price(
+    operation: Operation, document: Document, row_id: str, touched: Touched, *, everything: bool
+) -> list[Row]:
+    lines = operation.rows(document.line)
+    if everything or touched.state:
+        return lines.find(**{document.lookup: row_id})
+    found = (lines.get((line_id,)) for line_id in touched.lines)
+    return [line for line in found if line is not None and line.get(document.lookup) == row_id]
+
+
+def _counted(line: Row) -> Sums:
+    tax = line.get("tax") or _ZERO
+    broken = 1 if line.get("pricingerrorcode") else 0
+    return Sums(line["extendedamount"] - tax, tax, line.get("manualdiscountamount") or _ZERO, broken)
 
 
 def _changed(row: Row, computed: Row) -> Row:
@@ -234,22 +319,19 @@ def list_price(operation: Operation, item: Row) -> Decimal | None:
     return price.quantize(_PRICE_STEP, ROUND_HALF_UP)
 
 
-def _totals(header: Row, lines: list[Row], step: Decimal) -> Row:
+def _totals(header: Row, sums: Sums, step: Decimal) -> Row:
     """The computed columns of a header."""
-    tax = sum((line.get("tax") or _ZERO for line in lines), _ZERO)
-    detail = sum((line["extendedamount"] - (line.get("tax") or _ZERO) for line in lines), _ZERO)
-    line_discount = sum((line.get("manualdiscountamount") or _ZERO for line in lines), _ZERO)
     percentage = header.get("discountpercentage") or _ZERO
-    discount = (header.get("discountamount") or _ZERO) + (detail * percentage / _HUNDRED).quantize(step, ROUND_HALF_UP)
-    net = detail - discount
+    share = (sums.detail * percentage / _HUNDRED).quantize(step, ROUND_HALF_UP)
+    discount = (header.get("discountamount") or _ZERO) + share
+    net = sums.detail - discount
     freight = header.get("freightamount") or _ZERO
-    broken = any(line.get("pricingerrorcode") for line in lines)
     return {
-        "totallineitemamount": money(detail),
-        "totallineitemdiscountamount": money(line_discount),
+        "totallineitemamount": money(sums.detail),
+        "totallineitemdiscountamount": money(sums.discount),
         "totaldiscountamount": money(discount),
         "totalamountlessfreight": money(net),
-        "totaltax": money(tax),
-        "totalamount": money(net + freight + tax),
-        "pricingerrorcode": DETAIL_ERROR if broken else NO_ERROR,
+        "totaltax": money(sums.tax),
+        "totalamount": money(net + freight + sums.tax),
+        "pricingerrorcode": DETAIL_ERROR if sums.broken else NO_ERROR,
     }

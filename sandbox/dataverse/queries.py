@@ -14,12 +14,16 @@ from urllib.parse import quote
 from sandbox.dataverse import errors
 from sandbox.dataverse.preferences import MAX_PAGE, Preferences
 from sandbox.dataverse.reading import Reader
+from sandbox.dataverse.relational import AGGREGATE_LIMIT, aggregate_of
 from sandbox.dataverse.schema import Entity
+from sandbox.dataverse.security import Security
 from sandbox.dataverse.tracking import ChangeLog, Token
+from sandbox.odata.apply import apply
+from sandbox.odata.filters import FilterError
 from sandbox.odata.query import QueryError, QueryOptions, read_page
 from sandbox.store import Row
 
-_KNOWN: Final = frozenset({"$skiptoken", "$deltatoken"})
+_KNOWN: Final = frozenset({"$skiptoken", "$deltatoken", "$apply"})
 _REFUSED_WHEN_TRACKING: Final = ("$filter", "$orderby", "$expand", "$top")
 _COOKIE: Final = re.compile(
     r'pagenumber="(\d+)"\s+pagingcookie="([^"]*)"\s+istracking="(True|False)"(?:\s+since="([^"]*)")?'
@@ -56,8 +60,15 @@ def read_cookie(text: str) -> Cookie:
 class Queries:
     """Answers collection queries of one environment."""
 
-    def __init__(self, reader: Reader, changes: ChangeLog, table_rows: Callable[[Entity], list[Row]]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        changes: ChangeLog,
+        security: Security,
+        table_rows: Callable[[Entity], list[Row]],
+    ) -> None:
         self._reader = reader
+        self._security = security
         self._changes = changes
         self._table_rows = table_rows
 
@@ -80,7 +91,8 @@ class Queries:
         preferences: Preferences,
         link: str,
         context: str,
-        rows: list[Row] | None = None,
+        rows: list[Row] | None,
+        user: Row,
     ) -> Row:
         """The body of an answer to a collection query.
 
@@ -91,13 +103,21 @@ class Queries:
             link: Address and query of the request without `$skiptoken` and `$deltatoken`.
             context: The `@odata.context` address.
             rows: The rows to query, where they are those of a navigation property; None for the whole table.
+            user: The caller, who sees only what they may read.
         """
         self.check(options)
+        allowed = self._security.reader(user, entity)
+        if rows is not None and allowed is not None:
+            rows = [row for row in rows if allowed(row)]
+        if "$deltatoken" in options.others or preferences.track_changes:
+            self._trackable(entity, user)
         if "$deltatoken" in options.others:
             return self._delta(entity, options, preferences, link, context)
+        if "$apply" in options.others:
+            return {"@odata.context": context, "value": self._applied(entity, options, rows, allowed)}
         cookie = read_cookie(options.others["$skiptoken"]) if "$skiptoken" in options.others else None
         since = self._tracking_since(options, preferences, cookie)
-        page = self._page(entity, options, preferences, cookie, rows)
+        page = self._page(entity, options, preferences, cookie, rows, allowed)
         present = self._reader.expander(entity, options, preferences.annotations)
         body: dict[str, Any] = {"@odata.context": context}
         if options.count:
@@ -113,12 +133,46 @@ class Queries:
             body["@odata.deltaLink"] = _with(link, "$deltatoken", since)
         return body
 
-    def count(self, entity: Entity, options: QueryOptions) -> int:
+    def _trackable(self, entity: Entity, user: Row) -> None:
+        """Changes are told of tables that track them, to users who may read every row.
+
+        Raises:
+            DataverseError: The table does not track changes, or the user's read does not reach that far.
+        """
+        if not entity.change_tracking:
+            message = f"Change Tracking is not enabled for entity {entity.name}."
+            raise errors.DataverseError(400, "0x80060888", message)
+        self._security.need_global_read(user, entity)
+
+    def _applied(
+        self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
+    ) -> list[Row]:
+        """What `$apply` makes of the rows `$filter` leaves."""
+        chosen = self._chosen(entity, options, rows, allowed)
+        if len(chosen) > AGGREGATE_LIMIT:
+            message = "AggregateQueryRecordLimit exceeded. Cannot perform this operation."
+            raise errors.DataverseError(400, "0x8004e023", message)
+        try:
+            return apply(options.others["$apply"], chosen, self._reader.dialects.of(entity), aggregate_of)
+        except FilterError as problem:
+            raise errors.bad_query(str(problem)) from problem
+
+    def count(self, entity: Entity, options: QueryOptions, allowed: Callable[[Row], bool] | None) -> int:
         """The number of rows a `$count` address gives, 5000 at most; with a delta token, the number of changes."""
         if "$deltatoken" in options.others:
             token = self._changes.parse(options.others["$deltatoken"])
             return len(self._changes.since(entity.name, self._table_rows(entity), token))
-        return min(len(self._reader.rows(entity, options.filter)), MAX_PAGE)
+        return min(len(self._chosen(entity, options, None, allowed)), MAX_PAGE)
+
+    def _chosen(
+        self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
+    ) -> list[Row]:
+        """The rows a filter selects of those the caller may read."""
+        if rows is None:
+            found = self._reader.rows(entity, options.filter)
+            return found if allowed is None else [row for row in found if allowed(row)]
+        condition = self._reader.condition(entity, options.filter)
+        return rows if condition is None else [row for row in rows if condition.matches(row)]
 
     def _page(
         self,
@@ -127,12 +181,9 @@ class Queries:
         preferences: Preferences,
         cookie: Cookie | None,
         rows: list[Row] | None,
+        allowed: Callable[[Row], bool] | None,
     ) -> Any:
-        if rows is None:
-            chosen = self._reader.rows(entity, options.filter)
-        else:
-            condition = self._reader.condition(entity, options.filter)
-            chosen = rows if condition is None else [row for row in rows if condition.matches(row)]
+        chosen = self._chosen(entity, options, rows, allowed)
         try:
             return read_page(
                 chosen,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sandbox.dataverse import errors
 from sandbox.dataverse.filtering import Dialects
-from sandbox.dataverse.schema import Collection, Column, Entity, Navigation, Schema
+from sandbox.dataverse.schema import Collection, Column, Entity, Intersect, Navigation, Schema
 from sandbox.dataverse.values import shown
 from sandbox.odata.filters import Filter, FilterError, compile_filter
 from sandbox.odata.query import NO_OPTIONS, Expand, QueryOptions, SortKey, matching, read_page
@@ -38,6 +38,9 @@ class Annotations:
         self.logical_name = self._has(wanted, LOGICAL_NAME)
         self.navigation = self._has(wanted, NAVIGATION)
         self.errors = "*" in wanted
+        self.paging = self._has(wanted, "Microsoft.Dynamics.CRM.morerecords") or self._has(
+            wanted, "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
+        )
         self.any = self.formatted or self.logical_name or self.navigation
 
     @staticmethod
@@ -56,8 +59,18 @@ class Reader:
     def __init__(self, db: Database, schema: Schema) -> None:
         self._db = db
         self._schema = schema
-        self._dialects = Dialects(db, schema)
+        self._dialects = Dialects(db, schema, lambda entity, row, found: self.children(entity, row, found)[1])
         self._selections: dict[tuple[str, tuple[str, ...] | None], tuple[str, ...]] = {}
+
+    @property
+    def dialects(self) -> Dialects:
+        """How filters over each table are read."""
+        return self._dialects
+
+    def forget(self) -> None:
+        """The schema changed: what was worked out from it is stale."""
+        self._selections.clear()
+        self._dialects.forget()
 
     def condition(self, entity: Entity, text: str | None) -> Filter | None:
         """The compiled `$filter`, None where there is none.
@@ -105,11 +118,11 @@ class Reader:
     @staticmethod
     def _select(entity: Entity, select: tuple[str, ...] | None) -> tuple[str, ...]:
         if select is None:
-            return tuple(column.stored for column in entity.columns.values())
+            return entity.shown
         stored: list[str] = []
         for name in select:
             column = entity.named(name)
-            if column is None:
+            if column is None or column.secret:
                 raise errors.unknown_property(entity.name, name)
             stored.append(column.stored)
         if entity.key not in stored:
@@ -231,9 +244,19 @@ class Reader:
     def children(self, entity: Entity, row: Row, collection: Collection) -> tuple[Entity, list[Row]]:
         """The rows of a collection navigation property, and their table."""
         child = self._schema.by_name[collection.child]
+        if collection.through is not None:
+            return child, self._linked(child, collection.through, row[entity.key])
         lookup = child.columns[collection.lookup]
         found = self._db.table(child.name, (child.key,)).find(**{lookup.stored: row[entity.key]})
         return child, [item for item in found if target_of(lookup, item) == entity.name]
+
+    def _linked(self, child: Entity, through: Intersect, row_id: str) -> list[Row]:
+        """The rows of a many-to-many relationship."""
+        table = self._db.table(child.name, (child.key,))
+        intersect = self._schema.by_name[through.table]
+        links = self._db.table(through.table, (intersect.key,)).find(**{through.near: row_id})
+        found = (table.get((link[through.far],)) for link in links)
+        return [row for row in found if row is not None]
 
 
 def target_of(column: Column, row: Mapping[str, Any]) -> str:

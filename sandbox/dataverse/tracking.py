@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +14,6 @@ from sandbox.dataverse.errors import DataverseError
 from sandbox.dataverse.schema import Schema
 from sandbox.store import Change, Database, Row
 
-EXPIRY: Final = timedelta(days=7)
 _FORMAT: Final = "%m/%d/%Y %H:%M:%S"
 
 
@@ -32,15 +32,24 @@ class Token:
 class ChangeLog:
     """Remembers deletions, and answers what changed since a token."""
 
-    def __init__(self, db: Database, schema: Schema) -> None:
+    def __init__(self, db: Database, schema: Schema, lifetime: Callable[[], timedelta]) -> None:
+        """Watch the tables.
+
+        Args:
+            db: The tables.
+            schema: Their definitions.
+            lifetime: How long a delta link can be used.
+        """
         self._db = db
-        self._tables = set(schema.by_name)
+        self._schema = schema
+        self._lifetime = lifetime
+        self._oldest = 0
         self._deleted: dict[str, list[tuple[int, str]]] = {}
         db.on_commit(self._note)
 
     def _note(self, changes: list[Change]) -> None:
         for change in changes:
-            if change.kind == "delete" and change.table in self._tables:
+            if change.kind == "delete" and change.table in self._schema.by_name:
                 self._deleted.setdefault(change.table, []).append((change.version, str(change.key[0])))
 
     def now(self) -> Token:
@@ -51,7 +60,7 @@ class ChangeLog:
         """A token from a delta link.
 
         Raises:
-            DataverseError: It is not one of ours, or older than seven days.
+            DataverseError: It is not one of ours, or has expired.
         """
         version, _, moment = text.partition("!")
         try:
@@ -59,7 +68,7 @@ class ChangeLog:
             token = Token(int(version), issued)
         except ValueError as problem:
             raise DataverseError(400, "0x80060888", "The delta token is malformed.") from problem
-        if self._db.clock.now() - issued > EXPIRY:
+        if self._db.clock.now() - issued > self._lifetime() or token.version < self._oldest:
             raise DataverseError(410, "0x80044352", "The version stamp specified is invalid: it has expired.")
         return token
 
@@ -79,9 +88,15 @@ class ChangeLog:
         changes.extend((row["versionnumber"], row) for row in rows if row["versionnumber"] > token.version)
         return sorted(changes, key=_version)
 
+    def expire(self) -> None:
+        """End the life of every delta link that was given out until now."""
+        self._db.version += 1
+        self._oldest = self._db.version
+
     def clear(self) -> None:
         """Forget the deletions, for a reset of the sandbox."""
         self._deleted.clear()
+        self._oldest = 0
 
 
 def _version(change: tuple[int, Row | str]) -> int:

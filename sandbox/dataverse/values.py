@@ -13,14 +13,13 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from sandbox.dataverse import errors
-from sandbox.dataverse.schema import EDM_TYPES, Column, Entity
+from sandbox.dataverse.schema import EDM_TYPES, LARGEST, Column, Entity
 from sandbox.odata.filters import FilterError, Literal
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _MONEY_STEP: Final = Decimal("0.0001")
 _NUMBER_STEP: Final = Decimal("0.0000000001")
 _INT32: Final = range(-(2**31), 2**31)
-_LARGEST: Final = Decimal(100_000_000_000)
 
 
 def is_guid(text: Any) -> bool:
@@ -53,8 +52,8 @@ def store(entity: Entity, column: Column, value: Any) -> Any:
     if column.type in ("Integer", "BigInt"):
         if not isinstance(value, int) or isinstance(value, bool) or (column.type == "Integer" and value not in _INT32):
             raise _unconvertible(entity, column, value)
-        return value
-    if column.type in ("Decimal", "Money"):
+        return _in_range(entity, column, value)
+    if column.type in ("Decimal", "Double", "Money"):
         return _number(entity, column, value)
     if column.type == "Boolean":
         if not isinstance(value, bool):
@@ -87,13 +86,24 @@ def _number(entity: Entity, column: Column, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise _unconvertible(entity, column, value)
     number = Decimal(value)
-    if abs(number) > _LARGEST:
-        message = (
-            f"A validation error occurred. The value of '{column.name}' on record of type '{entity.name}' is outside"
-            " the valid range."
-        )
-        raise errors.DataverseError(400, "0x80044330", message)
-    return number.quantize(_MONEY_STEP if column.type == "Money" else _NUMBER_STEP, ROUND_HALF_UP)
+    if abs(number) > LARGEST:
+        raise errors.number_out_of_range(entity.name, column.name)
+    _in_range(entity, column, number)
+    return number.quantize(_step_of(column), ROUND_HALF_UP)
+
+
+def _step_of(column: Column) -> Decimal:
+    """The smallest difference a number keeps: a decimal column of a solution has the precision it was given."""
+    if column.type == "Money":
+        return _MONEY_STEP
+    return Decimal(1).scaleb(-column.precision) if column.custom and column.precision is not None else _NUMBER_STEP
+
+
+def _in_range(entity: Entity, column: Column, number: Any) -> Any:
+    low, high = column.minimum, column.maximum
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise errors.number_out_of_range(entity.name, column.name)
+    return number
 
 
 def _point_in_time(entity: Entity, column: Column, value: Any) -> str:
@@ -143,7 +153,7 @@ def from_literal(column: Column, literal: Literal) -> Any:
             return value
         if literal.kind == "string" and re.fullmatch(r"-?\d+", value):
             return int(value)
-    elif column.type in ("Decimal", "Money"):
+    elif column.type in ("Decimal", "Double", "Money"):
         if literal.kind in ("number", "string"):
             try:
                 return Decimal(value)
@@ -164,6 +174,22 @@ def _moment_literal(column: Column, literal: Literal) -> str:
     return to_moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
+def from_text(column: Column, text: str) -> Any:
+    """The stored form of a value written as text, as FetchXML writes all values.
+
+    Raises:
+        DataverseError: The text is no value of the column.
+    """
+    try:
+        if column.type == "Boolean":
+            return {"1": True, "true": True, "0": False, "false": False}[text.strip().lower()]
+        if column.is_choice or column.type in ("Integer", "BigInt"):
+            return int(text)
+        return from_literal(column, Literal("string", text.strip("{}") if column.type in ("Guid", "Lookup") else text))
+    except (FilterError, ValueError, KeyError) as problem:
+        raise errors.bad_query(f"The value '{text}' does not fit the column '{column.name}'.") from problem
+
+
 def _mismatch(column: Column, literal: Literal) -> FilterError:
     edm = EDM_TYPES[column.type]
     return FilterError(
@@ -182,7 +208,7 @@ def shown(column: Column, value: Any, currency_symbol: str = "") -> str | None:
         return "Yes" if value else "No"
     if column.type == "Money":
         return f"{currency_symbol}{value:,.2f}"
-    if column.type == "Decimal":
+    if column.type in ("Decimal", "Double"):
         return f"{value:,.2f}"
     if column.type == "Integer":
         return f"{value:,}"

@@ -1,6 +1,8 @@
-"""Webhooks: what happened, told to a registered endpoint after the transaction, in the documented form.
+"""Webhooks: what happened, told to registered endpoints after the transaction, in the documented form.
 
-The body is a RemoteExecutionContext; the endpoint is recognised by a header it chose (authentication type HttpHeader).
+The body is a RemoteExecutionContext. Endpoints, steps and images are rows of `serviceendpoint`,
+`sdkmessageprocessingstep` and `sdkmessageprocessingstepimage`, which a setup registers as the Plug-in Registration Tool
+does; the endpoint recognises Dataverse by a header, a key or query parameters of its own choice.
 Delivery follows the platform, with its weakness: an answer other than 2xx fails the job; only 502, 503 and 504 are
 retried, exactly once; then the message is lost. So is one the endpoint does not accept at all.
 (Microsoft Learn: "Use webhooks to create external handlers for server events", "Register a webhook".)
@@ -16,76 +18,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
 
 import httpx
 
 from sandbox.dataverse.operation import Message
 from sandbox.dataverse.reading import Reader, target_of
-from sandbox.dataverse.schema import Entity
+from sandbox.dataverse.schema import Entity, Schema
 from sandbox.odata.jsonio import encode
-from sandbox.store import Database, Row
+from sandbox.store import Database, Row, Table
 
 log = logging.getLogger(__name__)
 
-KEY_HEADER: Final = "x-q2c-webhook-key"
-_NAMESPACE: Final = uuid.UUID("0d1a6f6e-55c9-5cb5-9a3c-6f7e3b2d4c11")
 _CONTRACT: Final = "http://schemas.microsoft.com/xrm/2011/Contracts"
 _TIMEOUT_SECONDS: Final = 60.0
 _RETRIED: Final = frozenset({502, 503, 504})
 _RETRY_AFTER_SECONDS: Final = 1.0
 _MAX_BYTES: Final = 256 * 1024
+_WEBHOOK_CONTRACT: Final = 8
+_WEBHOOK_KEY, _QUERY_STRING = 4, 6
+_REGISTRATIONS: Final = (
+    "serviceendpoint",
+    "sdkmessageprocessingstep",
+    "sdkmessageprocessingstepimage",
+    "sdkmessagefilter",
+)
 _AT_ONCE: Final = 16
 _KEPT_FAILURES: Final = 200
-_IMAGE_KEY: Final = "AsynchronousStepPrimaryName"
 
-_QUOTE_IMAGE: Final = (
-    "quotenumber",
-    "revisionnumber",
-    "statecode",
-    "statuscode",
-    "q2c_approvalstatus",
-    "owningbusinessunit",
-    "ownerid",
-    "versionnumber",
-    "expireson",
-)
-_OPPORTUNITY_IMAGE: Final = ("name", "statecode", "statuscode", "owningbusinessunit")
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a step: the key it is sent under, whether before or after (or both), and its columns."""
+
+    alias: str
+    kind: int
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A registered step: one message of one table.
+    """A registered step: one message of one table, and the endpoint it is sent to.
 
     Attributes:
+        step_id: Id of the `sdkmessageprocessingstep`.
         message: Message name.
         entity: Logical name of the table.
-        image: Columns of the post image.
+        endpoint: Id of the `serviceendpoint`.
+        asynchronous: The step's mode.
+        images: Its images.
         filtering: An update counts only when it sends one of these columns; empty means any.
     """
 
+    step_id: str
     message: str
     entity: str
-    image: tuple[str, ...]
+    endpoint: str
+    asynchronous: bool
+    images: tuple[Image, ...]
     filtering: frozenset[str] = frozenset()
-
-    @property
-    def step_id(self) -> str:
-        """The id of the `sdkmessageprocessingstep`."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.entity}/{self.message}"))
-
-
-STEPS: Final = (
-    Step("Create", "quote", _QUOTE_IMAGE),
-    Step("Update", "quote", _QUOTE_IMAGE, frozenset({"q2c_approvalstatus", "statecode", "statuscode"})),
-    Step("Delete", "quote", ()),
-    Step("Win", "quote", _QUOTE_IMAGE),
-    Step("Close", "quote", _QUOTE_IMAGE),
-    Step("Revise", "quote", _QUOTE_IMAGE),
-    Step("Update", "opportunity", _OPPORTUNITY_IMAGE, frozenset({"statecode", "statuscode"})),
-    Step("Win", "opportunity", _OPPORTUNITY_IMAGE),
-    Step("Lose", "opportunity", _OPPORTUNITY_IMAGE),
-)
-"""What our solution registers, all asynchronous, at PostOperation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +94,7 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class _Job:
     row_id: str
+    endpoint: str
     headers: Mapping[str, str]
     body: bytes
     entity: str
@@ -109,15 +102,19 @@ class _Job:
 
 
 class Webhooks:
-    """The endpoint, the queue before it, and what became of the jobs."""
+    """The registered steps, the queue of their jobs, and what became of them."""
 
-    def __init__(self, db: Database, reader: Reader, organization_id: str, organization_name: str) -> None:
-        """Stand ready without an endpoint: nothing is sent until `set_endpoint`."""
+    def __init__(
+        self, db: Database, schema: Schema, reader: Reader, organization_id: str, organization_name: str
+    ) -> None:
+        """Stand ready: steps are sent once their endpoint has an address."""
         self._db = db
+        self._schema = schema
         self._reader = reader
         self._organization_id = organization_id
         self._organization_name = organization_name
-        self._endpoint: tuple[str, str] | None = None
+        self._steps: dict[tuple[str, str], tuple[Step, ...]] = {}
+        self._stamp: tuple[int, ...] = ()
         self._queues: dict[str, deque[_Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: httpx.AsyncClient | None = None
@@ -125,18 +122,53 @@ class Webhooks:
         self.sent = 0
         self.failures: deque[Failure] = deque(maxlen=_KEPT_FAILURES)
 
-    def set_endpoint(self, url: str | None, key: str) -> None:
-        """Send to `url` from now on, with `key` in the header `x-q2c-webhook-key`; None stops sending."""
-        self._endpoint = None if url is None else (url, key)
-
     def deliver(self, messages: list[Message]) -> None:
         """Queue what registered steps are due for these messages. Without a running event loop nothing can be sent."""
-        if self._endpoint is None:
-            return
         for message in messages:
-            for step in STEPS:
-                if _applies(step, message):
+            for step in self.steps_of(message.entity.name, message.name):
+                if not step.filtering or not step.filtering.isdisjoint(_sent_columns(message)):
                     self._enqueue(self._job(step, message))
+
+    def steps_of(self, entity: str, message: str) -> tuple[Step, ...]:
+        """The enabled steps of a message of a table that go to a webhook."""
+        stamp = tuple(self._rows(name).revision for name in _REGISTRATIONS)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._steps = self._read_steps()
+        return self._steps.get((entity, message), ())
+
+    def _read_steps(self) -> dict[tuple[str, str], tuple[Step, ...]]:
+        found: dict[tuple[str, str], tuple[Step, ...]] = {}
+        for row in sorted(self._rows("sdkmessageprocessingstep"), key=lambda step: step.get("rank") or 0):
+            filter_ = self._rows("sdkmessagefilter").get((row.get("_sdkmessagefilterid_value"),))
+            message = self._rows("sdkmessage").get((row.get("_sdkmessageid_value"),))
+            endpoint = self._rows("serviceendpoint").get((row.get("_eventhandler_value"),))
+            if row.get("statecode") != 0 or filter_ is None or message is None or endpoint is None:
+                continue
+            if endpoint.get("contract") != _WEBHOOK_CONTRACT or not endpoint.get("url"):
+                continue
+            step = Step(
+                step_id=row["sdkmessageprocessingstepid"],
+                message=message["name"],
+                entity=filter_["primaryobjecttypecode"],
+                endpoint=endpoint["serviceendpointid"],
+                asynchronous=row.get("mode") == 1,
+                images=self._read_images(row["sdkmessageprocessingstepid"], filter_["primaryobjecttypecode"]),
+                filtering=frozenset(_names(row.get("filteringattributes"))),
+            )
+            key = (step.entity, step.message)
+            found[key] = (*found.get(key, ()), step)
+        return found
+
+    def _read_images(self, step_id: str, entity: str) -> tuple[Image, ...]:
+        rows = self._rows("sdkmessageprocessingstepimage").find(_sdkmessageprocessingstepid_value=step_id)
+        every = tuple(self._schema.by_name[entity].columns)
+        return tuple(
+            Image(row["entityalias"], row["imagetype"], _names(row.get("attributes")) or every) for row in rows
+        )
+
+    def _rows(self, name: str) -> Table:
+        return self._db.table(name, (self._schema.by_name[name].key,))
 
     async def drain(self) -> None:
         """Wait until every queued job is done."""
@@ -174,11 +206,11 @@ class Webhooks:
             self._queues.pop(row_id, None)
 
     async def _send(self, job: _Job) -> None:
-        endpoint = self._endpoint
-        if endpoint is None:
+        endpoint = self._rows("serviceendpoint").get((job.endpoint,))
+        if endpoint is None or not endpoint.get("url"):
             return
-        url, key = endpoint
-        headers = {**job.headers, KEY_HEADER: key}
+        url, own = _authenticated(endpoint)
+        headers = {**job.headers, **own}
         status, reason = await self._post(url, headers, job.body)
         if status in _RETRIED:
             await asyncio.sleep(_RETRY_AFTER_SECONDS)
@@ -214,7 +246,7 @@ class Webhooks:
                 del context[name]
             headers["x-ms-dynamics-msg-size-exceeded"] = "true"
             body = encode(context)
-        return _Job(message.row_id, headers, body, step.entity, step.message)
+        return _Job(message.row_id, step.endpoint, headers, body, step.entity, step.message)
 
     def _context(self, step: Step, message: Message) -> dict[str, Any]:
         user_id = message.user["systemuserid"]
@@ -229,7 +261,7 @@ class Webhooks:
             "IsOfflinePlayback": False,
             "IsolationMode": 1,
             "MessageName": step.message,
-            "Mode": 1,
+            "Mode": 1 if step.asynchronous else 0,
             "OperationCreatedOn": f"/Date({int(self._db.clock.now().timestamp() * 1000)}+0000)/",
             "OperationId": str(uuid.uuid4()),
             "OrganizationId": self._organization_id,
@@ -237,8 +269,8 @@ class Webhooks:
             "OutputParameters": [],
             "OwningExtension": _reference("sdkmessageprocessingstep", step.step_id, None),
             "ParentContext": None,
-            "PostEntityImages": self._images(step, message),
-            "PreEntityImages": [],
+            "PostEntityImages": self._images(step, message, 1, message.after),
+            "PreEntityImages": self._images(step, message, 0, message.before),
             "PrimaryEntityId": message.row_id,
             "PrimaryEntityName": step.entity,
             "RequestId": None,
@@ -258,14 +290,21 @@ class Webhooks:
         value = {"__type": f"Entity:{_CONTRACT}", **self._entity(message.entity, shown, row)}
         return [{"key": "Target", "value": value}]
 
-    def _images(self, step: Step, message: Message) -> list[dict[str, Any]]:
-        if not step.image or message.after is None:
+    def _images(self, step: Step, message: Message, kind: int, row: Row | None) -> list[dict[str, Any]]:
+        """The pre images (kind 0) or post images (1) of a step; kind 2 of an image is both."""
+        if row is None:
             return []
-        entity, row = message.entity, message.after
-        stored = {entity.columns[name].stored: row.get(entity.columns[name].stored) for name in step.image}
-        stored[entity.key] = message.row_id
-        shown = {name: value for name, value in stored.items() if value is not None}
-        return [{"key": _IMAGE_KEY, "value": self._entity(entity, shown, row)}]
+        entity = message.entity
+        images = []
+        for image in step.images:
+            if image.kind not in (kind, 2):
+                continue
+            columns = (entity.columns[name].stored for name in image.columns if name in entity.columns)
+            stored = {name: row.get(name) for name in columns}
+            stored[entity.key] = message.row_id
+            shown = {name: value for name, value in stored.items() if value is not None}
+            images.append({"key": image.alias, "value": self._entity(entity, shown, row)})
+        return images
 
     def _entity(self, entity: Entity, shown: Row, row: Row) -> dict[str, Any]:
         attributes = [
@@ -301,10 +340,37 @@ class Webhooks:
         return value
 
 
-def _applies(step: Step, message: Message) -> bool:
-    if step.message != message.name or step.entity != message.entity.name:
-        return False
-    return not step.filtering or not step.filtering.isdisjoint(message.target)
+def _sent_columns(message: Message) -> set[str]:
+    """The logical names of the columns an update sent."""
+    known = message.entity.by_stored
+    return {known[name].name for name in message.target if name in known}
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in (text or "").split(",") if name.strip())
+
+
+def _authenticated(endpoint: Row) -> tuple[str, dict[str, str]]:
+    """Where to send to, and the headers the endpoint recognises Dataverse by, as its authentication type says."""
+    url, value = str(endpoint.get("url") or ""), str(endpoint.get("authvalue") or "")
+    kind = endpoint.get("authtype")
+    joint = "&" if "?" in url else "?"
+    if kind == _WEBHOOK_KEY:
+        return f"{url}{joint}code={quote(value, safe='')}", {}
+    settings = _settings(value)
+    if kind == _QUERY_STRING:
+        return f"{url}{joint}{urlencode(settings)}" if settings else url, {}
+    return url, settings
+
+
+def _settings(value: str) -> dict[str, str]:
+    """Name -> value of `<settings><setting name="…" value="…"/></settings>`."""
+    try:
+        root = ElementTree.fromstring(value) if value else None
+    except ElementTree.ParseError:
+        return {}
+    found = [] if root is None else root.iter("setting")
+    return {item.get("name", ""): item.get("value", "") for item in found if item.get("name")}
 
 
 def _reference(logical_name: str, row_id: Any, name: str | None) -> dict[str, Any]:

@@ -10,50 +10,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sandbox.dataverse import errors, states
+from sandbox.dataverse.completing import Completer, fill_defaults, forget_numbers
 from sandbox.dataverse.operation import Operation
-from sandbox.dataverse.pricing import DOCUMENTS, LINES, check_currency, skips_pricing
-from sandbox.dataverse.schema import Collection, Column, Entity, Navigation
+from sandbox.dataverse.pricing import DOCUMENTS, LINES, skips_pricing, touch_header
+from sandbox.dataverse.schema import Collection, Column, Entity, ManyToMany, Navigation
+from sandbox.dataverse.security import Security
 from sandbox.dataverse.values import from_literal, is_guid, store
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.filters import FilterError
 from sandbox.store import DuplicateKey, Row
 
 _BIND: Final = "@odata.bind"
-_LINE_DEFAULTS: Final[Row] = {
-    "isproductoverridden": False,
-    "ispriceoverridden": False,
-    "producttypecode": 1,
-    "propertyconfigurationstatus": 2,
-    "skippricecalculation": 0,
-    "pricingerrorcode": 0,
-    "willcall": False,
-}
-_DEFAULTS: Final[Mapping[str, Row]] = {
-    "opportunity": {"pricingerrorcode": 0, "isrevenuesystemcalculated": False, "skippricecalculation": 0},
-    "quote": {"pricingerrorcode": 0, "willcall": False, "revisionnumber": 0, "skippricecalculation": 0},
-    "salesorder": {"pricingerrorcode": 0, "willcall": False, "ispricelocked": False, "skippricecalculation": 0},
-    "invoice": {"pricingerrorcode": 0, "willcall": False, "ispricelocked": False, "skippricecalculation": 0},
-    "opportunityproduct": _LINE_DEFAULTS,
-    "quotedetail": _LINE_DEFAULTS,
-    "salesorderdetail": {**_LINE_DEFAULTS, "salesorderispricelocked": False},
-    "invoicedetail": {**_LINE_DEFAULTS, "invoiceispricelocked": False},
-    "account": {"creditonhold": False},
-    "contact": {"creditonhold": False},
-    "product": {"productstructure": 1, "quantitydecimal": 2, "isstockitem": False},
-    "productpricelevel": {
-        "pricingmethodcode": 1,
-        "quantitysellingcode": 1,
-        "roundingpolicycode": 1,
-        "roundingoptioncode": 1,
-    },
-    "systemuser": {"isdisabled": False, "isintegrationuser": False, "accessmode": 0},
-    "businessunit": {"isdisabled": False},
-}
+_FREE_LOOKUPS: Final = frozenset({"ownerid", "transactioncurrencyid"})
+"""Lookups that can be set without Append and AppendTo."""
+_FREE_TARGETS: Final = frozenset({"systemuser", "team", "businessunit"})
 
 
 @dataclass
@@ -63,21 +37,21 @@ class Payload:
     values: Row = field(default_factory=dict)
     children: list[tuple[Collection, Row]] = field(default_factory=list)
     parents: list[tuple[Navigation, Row]] = field(default_factory=list)
+    references: list[tuple[Entity, Row]] = field(default_factory=list)
 
 
 class Writer:
     """Writes rows for one environment."""
 
-    def __init__(self, *, base_currency: Callable[[], str | None], administrator: Callable[[Row], bool]) -> None:
+    def __init__(self, *, base_currency: Callable[[], str | None], security: Security) -> None:
         """Set what the environment knows.
 
         Args:
             base_currency: The id of the organization's currency, once it exists.
-            administrator: Whether a user holds the System Administrator role.
+            security: Who may do what.
         """
-        self._base_currency = base_currency
-        self._administrator = administrator
-        self._numbers = 0
+        self.security = security
+        self._completer = Completer(base_currency, security)
 
     def create(self, operation: Operation, entity: Entity, body: Mapping[str, Any]) -> Row:
         """Create a row and everything nested in it.
@@ -95,18 +69,15 @@ class Writer:
         values = payload.values
         values[entity.key] = values.get(entity.key) or str(uuid.uuid4())
         values.update(states.initial_state(entity, values))
-        for name, default in _DEFAULTS.get(entity.name, {}).items():
-            if values.get(name) is None:
-                values[name] = default
-        for column in entity.columns.values():
-            if column.default is not None and values.get(column.stored) is None:
-                values[column.stored] = column.default
-        self._set_stamps(operation, entity, values)
-        self._complete(operation, entity, values)
+        fill_defaults(entity, values)
+        self._completer.stamp(operation, entity, values)
+        self._completer.complete(operation, entity, values)
         self._check_required(entity, values)
+        self.security.check(operation.user, entity, "Create", values)
+        self._check_references(operation, entity, payload, values)
         row = self._insert(operation, entity, values)
         operation.say("Create", entity, dict(payload.values), None, row)
-        self._touch(operation, entity, row)
+        self._touch_new(operation, entity, row)
         for collection, nested in payload.children:
             self._create_child(operation, entity, row, collection, nested)
         return operation.table(entity).get((row[entity.key],)) or row
@@ -123,21 +94,25 @@ class Writer:
         payload = self.read_body(operation, entity, body, creating=False)
         if payload.children or payload.parents:
             raise errors.bad_payload(entity.entity_set, "Deep update of navigation properties is not supported.")
-        administrator = self._administrator(operation.user)
+        self.security.check(operation.user, entity, "Write", row)
+        self._check_references(operation, entity, payload, row)
+        administrator = self.security.is_administrator(operation.user)
         changes = payload.values
+        if "_ownerid_value" in changes and changes["_ownerid_value"] != row.get("_ownerid_value"):
+            self.security.check(operation.user, entity, "Assign", row)
         changes.pop(entity.key, None)
         states.check_editable(entity, row, changes, administrator=administrator)
         if entity.name in LINES:
             states.check_line(entity, self._header_of(operation, entity, row), administrator=administrator)
         if entity.states:
             changes.update(states.changed_state(entity, row, changes))
-        self._follow(operation, entity, row, changes)
+        self._completer.follow(operation, entity, row, changes)
         try:
             after = operation.put(entity, row[entity.key], changes)
         except DuplicateKey as problem:
             raise self._taken(entity, problem) from problem
         operation.say("Update", entity, {**changes, entity.key: row[entity.key]}, row, after)
-        self._touch(operation, entity, after)
+        self._touch_changed(operation, entity, row, after, changes)
         return after
 
     def delete(self, operation: Operation, entity: Entity, row: Row) -> None:
@@ -146,17 +121,81 @@ class Writer:
         Raises:
             DataverseError: It is a line of a document that cannot be edited.
         """
+        self.security.check(operation.user, entity, "Delete", row)
         if entity.name in LINES:
-            administrator = self._administrator(operation.user)
+            administrator = self.security.is_administrator(operation.user)
             states.check_line(entity, self._header_of(operation, entity, row), administrator=administrator)
-            self._touch(operation, entity, row)
+            self._touch_without(operation, entity, row)
         document = DOCUMENTS.get(entity.name)
         if document is not None:
             lines = operation.rows(document.line)
             for line in lines.find(**{document.lookup: row[entity.key]}):
                 lines.delete((line[lines.key[0]],))
+        for link in operation.schema.many_to_many.values():
+            self._unlink_all(operation, link, entity, row[entity.key])
         operation.table(entity).delete((row[entity.key],))
         operation.say("Delete", entity, {}, row, None)
+
+    def link(self, operation: Operation, link: ManyToMany, first: str, second: str) -> None:
+        """Relate two rows of a many-to-many relationship; nothing where they are related already."""
+        entity = operation.schema.by_name[link.intersect]
+        table = operation.table(entity)
+        values = {link.first_column: first, link.second_column: second}
+        if table.first(**values) is None:
+            table.insert({entity.key: str(uuid.uuid4()), **values, "versionnumber": operation.db.version + 1})
+
+    def unlink(self, operation: Operation, link: ManyToMany, first: str, second: str) -> None:
+        """Undo `link`."""
+        entity = operation.schema.by_name[link.intersect]
+        table = operation.table(entity)
+        for row in table.find(**{link.first_column: first, link.second_column: second}):
+            table.delete((row[entity.key],))
+
+    def relate(
+        self,
+        operation: Operation,
+        entity: Entity,
+        row: Row,
+        collection: Collection,
+        child: Entity,
+        other: Row,
+        *,
+        add: bool,
+    ) -> None:
+        """Associate a row of a collection, or disassociate it.
+
+        Raises:
+            DataverseError: The caller may not, or the lookup cannot be set.
+        """
+        if collection.through is None:
+            navigation = child.navigation_of[(collection.lookup, entity.name)]
+            target = f"/{entity.entity_set}({row[entity.key]})" if add else None
+            self.update(operation, child, other, {f"{navigation}{_BIND}": target})
+            return
+        self.security.check(operation.user, entity, "Append", row)
+        self.security.check(operation.user, child, "AppendTo", other)
+        through = collection.through
+        link = next(item for item in operation.schema.many_to_many.values() if item.intersect == through.table)
+        first, second = row[entity.key], other[child.key]
+        if through.near != link.first_column:
+            first, second = second, first
+        (self.link if add else self.unlink)(operation, link, first, second)
+
+    @staticmethod
+    def _unlink_all(operation: Operation, link: ManyToMany, entity: Entity, row_id: str) -> None:
+        intersect = operation.schema.by_name[link.intersect]
+        table = operation.table(intersect)
+        for name, column in ((link.first, link.first_column), (link.second, link.second_column)):
+            if name == entity.name:
+                for row in table.find(**{column: row_id}):
+                    table.delete((row[intersect.key],))
+
+    def _check_references(self, operation: Operation, entity: Entity, payload: Payload, row: Row) -> None:
+        """Setting a lookup appends this row to another: Append here, AppendTo there."""
+        if payload.references:
+            self.security.check(operation.user, entity, "Append", row)
+        for target, other in payload.references:
+            self.security.check(operation.user, target, "AppendTo", other)
 
     def read_body(self, operation: Operation, entity: Entity, body: Mapping[str, Any], *, creating: bool) -> Payload:
         """Understand a request body.
@@ -219,6 +258,9 @@ class Writer:
         if target.name not in navigation.targets:
             raise errors.invalid_argument(f"'{target.name}' is not a target of the lookup '{name}'.")
         self._set_lookup(payload, navigation, target, row[target.key])
+        if navigation.column.name not in _FREE_LOOKUPS and target.name not in _FREE_TARGETS:
+            if entity.privilege_of != navigation.column.name:
+                payload.references.append((target, row))
 
     @staticmethod
     def _set_lookup(payload: Payload, navigation: Navigation, target: Entity, row_id: str) -> None:
@@ -289,128 +331,6 @@ class Writer:
         body = {**nested, f"{navigation}{_BIND}": f"/{entity.entity_set}({row[entity.key]})"}
         self.create(operation, child, body)
 
-    def _set_stamps(self, operation: Operation, entity: Entity, values: Row) -> None:
-        stamps: Row = {
-            "createdon": values.get("overriddencreatedon") or operation.now,
-            "modifiedon": operation.now,
-            "_createdby_value": operation.user_id,
-            "_modifiedby_value": operation.user_id,
-        }
-        if "ownerid" in entity.columns and entity.name not in LINES:
-            owner_id = values.get("_ownerid_value") or operation.user_id
-            stamps.update(self._owner(operation, owner_id))
-        values.update({name: value for name, value in stamps.items() if name in entity.by_stored or name[0] == "@"})
-        values["versionnumber"] = operation.db.version + 1
-
-    @staticmethod
-    def _owner(operation: Operation, owner_id: str) -> Row:
-        owner = operation.row("systemuser", owner_id) or operation.user
-        return {
-            "_ownerid_value": owner_id,
-            "@ownerid": "systemuser",
-            "_owninguser_value": owner_id,
-            "_owningbusinessunit_value": owner.get("_businessunitid_value"),
-        }
-
-    def _complete(self, operation: Operation, entity: Entity, values: Row) -> None:
-        """Fill in what the platform derives on create: numbers, currency, names, what a line takes from its header."""
-        if entity.name in DOCUMENTS:
-            self._complete_document(operation, entity, values)
-        elif entity.name in LINES:
-            self._complete_line(operation, entity, values)
-        elif entity.name == "systemuser":
-            names = [part for part in (values.get("firstname"), values.get("lastname")) if part]
-            values["fullname"] = " ".join(names) or values.get("domainname")
-            values.setdefault("_businessunitid_value", operation.user.get("_businessunitid_value"))
-        elif entity.name == "contact":
-            names = [part for part in (values.get("firstname"), values.get("lastname")) if part]
-            values["fullname"] = " ".join(names) or None
-        elif entity.name == "productpricelevel":
-            product = operation.row("product", values.get("_productid_value")) or {}
-            values["productnumber"] = product.get("productnumber")
-            price_list = operation.row("pricelevel", values.get("_pricelevelid_value")) or {}
-            values["_transactioncurrencyid_value"] = price_list.get("_transactioncurrencyid_value")
-        self._set_rate(operation, entity, values)
-
-    def _set_rate(self, operation: Operation, entity: Entity, values: Row) -> None:
-        currency_id = values.get("_transactioncurrencyid_value")
-        if "exchangerate" not in entity.columns or entity.name == "transactioncurrency" or currency_id is None:
-            return
-        currency = operation.row("transactioncurrency", currency_id) or {}
-        values["exchangerate"] = currency.get("exchangerate") or Decimal(1)
-        for name, column in entity.columns.items():
-            if column.type == "Money" and values.get(name) is not None and f"{name}_base" in entity.columns:
-                values[f"{name}_base"] = store(
-                    entity, entity.columns[f"{name}_base"], values[name] / values["exchangerate"]
-                )
-
-    def _complete_document(self, operation: Operation, entity: Entity, values: Row) -> None:
-        document = DOCUMENTS[entity.name]
-        if document.number is not None and not values.get(document.number):
-            values[document.number] = self._next_number(document.prefix, values[entity.key])
-        price_list = operation.row("pricelevel", values.get("_pricelevelid_value")) or {}
-        if values.get("_transactioncurrencyid_value") is None:
-            inherited = price_list.get("_transactioncurrencyid_value")
-            values["_transactioncurrencyid_value"] = inherited or self._base_currency()
-        check_currency(operation, values)
-        self._set_customer(values)
-
-    @staticmethod
-    def _set_customer(values: Row) -> None:
-        """The read-only accountid and contactid repeat the polymorphic customer."""
-        if "_customerid_value" in values:
-            kind = values.get("@customerid")
-            values["_accountid_value"] = values["_customerid_value"] if kind == "account" else None
-            values["_contactid_value"] = values["_customerid_value"] if kind == "contact" else None
-
-    def _complete_line(self, operation: Operation, entity: Entity, values: Row) -> None:
-        document = LINES[entity.name]
-        header = operation.row(document.name, values.get(document.lookup))
-        if header is None:
-            raise errors.required_missing(entity.name, document.lookup.removeprefix("_").removesuffix("_value"))
-        states.check_line(entity, header, administrator=self._administrator(operation.user))
-        if values.get("_productid_value") is not None and values.get("productdescription"):
-            if values.get("isproductoverridden"):
-                raise errors.invalid_argument(
-                    "You cannot set both 'productid' and 'productdescription' for the same record."
-                )
-        values["_transactioncurrencyid_value"] = header.get("_transactioncurrencyid_value")
-        for name in ("_ownerid_value", "@ownerid", "_owninguser_value", "_owningbusinessunit_value"):
-            if name in header:
-                values[name] = header[name]
-        product = operation.row("product", values.get("_productid_value")) or {}
-        shown = product.get("name") or values.get("productdescription")
-        for column in ("productname", f"{entity.name}name"):
-            if column in entity.columns:
-                values[column] = shown
-        if "productnumber" in entity.columns:
-            values["productnumber"] = product.get("productnumber")
-        values[document.line_state] = header["statecode"]
-        siblings = operation.rows(entity.name).find(**{document.lookup: header[document.lookup[1:-6]]})
-        for column in ("lineitemnumber", "sequencenumber"):
-            if values.get(column) is None:
-                values[column] = 1 + max((row.get(column) or 0 for row in siblings), default=0)
-
-    def _follow(self, operation: Operation, entity: Entity, row: Row, changes: Row) -> None:
-        """What must change with what the caller changed: the owner's unit, the customer, names, base amounts."""
-        if "_ownerid_value" in changes:
-            changes.update(self._owner(operation, changes["_ownerid_value"]))
-        if "_customerid_value" in changes:
-            self._set_customer(changes)
-        merged = {**row, **changes}
-        if entity.name in DOCUMENTS:
-            check_currency(operation, merged)
-        if {"firstname", "lastname"} & changes.keys():
-            names = [part for part in (merged.get("firstname"), merged.get("lastname")) if part]
-            changes["fullname"] = " ".join(names) or None
-        rate = merged.get("exchangerate")
-        for name in list(changes):
-            column = entity.by_stored.get(name)
-            twin = entity.columns.get(f"{name}_base")
-            if column is not None and column.type == "Money" and twin is not None:
-                value = changes[name]
-                changes[twin.name] = None if value is None else store(entity, twin, value / (rate or Decimal(1)))
-
     def _check_required(self, entity: Entity, values: Row) -> None:
         for column in entity.columns.values():
             if column.required == "SystemRequired" and not column.read_only and values.get(column.stored) is None:
@@ -431,18 +351,38 @@ class Writer:
                 return errors.duplicate_alternate_key(name, ", ".join(columns))
         return errors.duplicate_alternate_key("unique", ", ".join(problem.columns))
 
-    def _touch(self, operation: Operation, entity: Entity, row: Row) -> None:
+    @staticmethod
+    def _touch_new(operation: Operation, entity: Entity, row: Row) -> None:
         if entity.name in DOCUMENTS:
-            operation.touch(entity.name, row[entity.key])
+            operation.touch(entity.name, row[entity.key]).everything = True
         elif entity.name in LINES:
             document = LINES[entity.name]
-            operation.touch(document.name, row[document.lookup])
+            operation.touch(document.name, row[document.lookup]).lines[row[entity.key]] = None
+
+    @classmethod
+    def _touch_changed(cls, operation: Operation, entity: Entity, before: Row, after: Row, changes: Row) -> None:
+        if entity.name in DOCUMENTS:
+            touch_header(operation, entity.name, after[entity.key], changes)
+        elif entity.name in LINES:
+            document = LINES[entity.name]
+            if before[document.lookup] != after[document.lookup]:
+                cls._touch_without(operation, entity, before)
+                after = operation.table(entity).update((after[entity.key],), {"@counted": None})
+            if {"lineitemnumber", "sequencenumber"} & changes.keys():
+                forget_numbers(operation, document, after[document.lookup])
+            cls._touch_new(operation, entity, after)
+
+    @classmethod
+    def _touch_without(cls, operation: Operation, entity: Entity, row: Row) -> None:
+        """A line leaves its document."""
+        document = LINES[entity.name]
+        touched = operation.touch(document.name, row[document.lookup])
+        touched.lines.pop(row[entity.key], None)
+        if row.get("@counted") is not None:
+            touched.removed.append(row["@counted"])
+        forget_numbers(operation, document, row[document.lookup])
 
     @staticmethod
     def _header_of(operation: Operation, entity: Entity, row: Row) -> Row | None:
         document = LINES[entity.name]
         return operation.row(document.name, row.get(document.lookup))
-
-    def _next_number(self, prefix: str, row_id: str) -> str:
-        self._numbers += 1
-        return f"{prefix}-{1000 + self._numbers:05d}-{row_id[:6].upper()}"

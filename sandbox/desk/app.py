@@ -31,6 +31,7 @@ from sandbox.desk.requests import (
     EndpointsRequest,
     ItemRequest,
     LimitsRequest,
+    LineChangeRequest,
     LinesRequest,
     NewCustomerRequest,
     PaymentRequest,
@@ -81,8 +82,8 @@ class DeskApi:
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/quotes", self.list_quotes),
             ("POST", "/quotes", self.create_quote),
-            ("GET", "/quotes/{number}", self.get_quote),
-            ("POST", "/quotes/{number}/{action}", self.act_on_quote),
+            ("GET", "/quotes/{number:path}", self.get_quote),
+            ("POST", "/quotes/{number:path}/{action}", self.act_on_quote),
             ("GET", "/orders", self.list_orders),
             ("GET", "/orders/{company}/{number}", self.get_order),
             ("POST", "/orders/{company}/{number}/{action}", self.act_on_order),
@@ -95,6 +96,13 @@ class DeskApi:
             ("GET", "/customers/{company}/{account}", self.get_customer),
             ("PUT", "/customers/{company}/{account}", self.change_customer),
             ("POST", "/jobs/totals", self.run_totals_job),
+            ("PUT", "/orders/{company}/{number}/lines/{line}", self.change_line),
+            ("GET", "/finance/settings", self._desk.finance_desk.get_settings),
+            ("PUT", "/finance/settings", self._desk.finance_desk.put_settings),
+            ("GET", "/finance/events", self._desk.finance_desk.get_delivery),
+            ("PUT", "/finance/events", self._desk.finance_desk.put_delivery),
+            ("PUT", "/finance/rates", self._desk.finance_desk.put_rate),
+            ("POST", "/finance/{company}/{operation}", self._desk.finance_desk.post_json),
             ("GET", "/people", self.list_people),
             ("GET", "/expected", self.get_expected),
             ("GET", "/state", self.get_state),
@@ -111,6 +119,7 @@ class DeskApi:
             ("PUT", "/endpoints", self.put_endpoints),
             ("PUT", "/limits", self.put_limits),
             ("PUT", "/clock", self.put_clock),
+            ("POST", "/delta-links/expire", self.expire_delta_links),
             ("POST", "/reset", self.reset),
             ("GET", "/health", self.health),
         ]
@@ -161,6 +170,13 @@ class DeskApi:
         if action is None:
             raise DeskError(f"not one of {', '.join(self._order_actions)}", field="action", status=404)
         return action(company, number, parse(await request.body(), LinesRequest).lines)
+
+    async def change_line(self, request: Request) -> Any:
+        """Raise or lower a line's quantity in Finance."""
+        company, number = request.path_params["company"].lower(), request.path_params["number"]
+        line = _whole_number(request.path_params["line"], "line")
+        quantity = parse(await request.body(), LineChangeRequest).quantity
+        return self._desk.finance_desk.change_line(company, number, line, quantity)
 
     async def pay(self, request: Request) -> Any:
         """Post money received."""
@@ -291,6 +307,10 @@ class DeskApi:
     async def put_clock(self, request: Request) -> Any:
         """Shift the sandbox's clock."""
         return self._desk.set_clock(parse(await request.body(), ClockRequest).offset_seconds)
+
+    async def expire_delta_links(self, request: Request) -> Any:
+        """End the life of every delta link Dataverse has given out, as seven days would."""
+        return self._desk.expire_delta_links()
 
     async def reset(self, request: Request) -> Any:
         """Everything as at the start."""

@@ -22,7 +22,7 @@ from sandbox.desk.requests import (
     PaymentRequest,
 )
 from sandbox.finance import BadServiceRequest, Company, Finance, FinanceError, PostingRefused
-from sandbox.finance.totals import order_totals
+from sandbox.finance.totals import charges_of, order_totals
 from sandbox.store import Change, Row
 
 _ORDER = (
@@ -50,6 +50,7 @@ _LINE = (
     "FixedPriceCharges",
     "LineAmount",
     "SalesOrderLineStatus",
+    "CustomersLineNumber",
     "OrderLineReference",
 )
 _INVOICE = ("InvoiceNumber", "InvoiceDate", "CurrencyCode", "TotalInvoiceAmount", "TotalTaxAmount", "LedgerVoucher")
@@ -102,7 +103,7 @@ class BackOffice:
         if header is None:
             raise DeskError(f"no order {number} in company {company}", field="salesid", status=404)
         lines = self._finance.query("SalesOrderLinesV3", SalesOrderNumber=number, **here)
-        slips = self._finance.query("ShipmentPackingSlipJournalLines", ConsignerOrderNumber=number, **here)
+        slips = self._finance.books.find("CustPackingSlipTransBiEntities", SalesId=number, **here)
         credit = self._finance.query("SalesTableBiEntities", SalesId=number, **here)[0]
         return {
             "header": {"company": company} | _some(header, _ORDER),
@@ -113,13 +114,20 @@ class BackOffice:
             "lines": [_some(row, _LINE) for row in sorted(lines, key=lambda row: row["LineCreationSequenceNumber"])],
             "slips": [
                 {
-                    "slip": row["ShipmentPackingSlipVersionNumber"],
-                    "line": row["ConsignerLineNumber"],
-                    "item": row["ItemNumber"],
-                    "quantity": row["ShippedQuantity"],
+                    "slip": row["PackingSlipId"],
+                    "line": row["_line"],
+                    "item": row["ItemId"],
+                    "quantity": row["Qty"],
                 }
                 for row in slips
             ],
+            "charges": [
+                {"code": row["MarkupCode"], "amount": row["Value"], "billed": bool(row["Posted"])}
+                for row in charges_of(
+                    self._finance.books, self._finance.books.get("SalesOrders", company, number) or {}
+                )
+            ],
+            "returns": self._returns(company, number),
             "invoices": [
                 _some(row, _INVOICE)
                 | {
@@ -131,6 +139,20 @@ class BackOffice:
             ],
         }
 
+    def _returns(self, company: str, number: str) -> list[dict[str, Any]]:
+        """The return orders of an order."""
+        rows = self._finance.books.find("ReturnOrderHeadersV2", _SalesOrderNumber=number, dataAreaId=company)
+        return [
+            {
+                "number": row["ReturnOrderNumber"],
+                "rma": row["RMANumber"],
+                "reason": row["CustomerReturnReasonCode"],
+                "status": row["ReturnStatus"],
+                "received": row["ReturnOrderStatus"] == "Delivered",
+            }
+            for row in rows
+        ]
+
     def progress(self, company: str, number: str) -> Progress:
         """How far an order is.
 
@@ -141,7 +163,7 @@ class BackOffice:
         if order is None:
             raise DeskError(f"no order {number} in company {company}", field="salesid", status=404)
         lines = self._finance.books.find("SalesOrderLines", SalesOrderNumber=number, dataAreaId=company)
-        slips = self._finance.books.find("ShipmentPackingSlipJournalHeaders", _SalesOrderNumber=number)
+        slips = self._finance.books.find("CustPackingSlipJourBiEntities", SalesId=number, dataAreaId=company)
         invoices = self._finance.books.find("SalesInvoiceHeadersV4", SalesOrderNumber=number, dataAreaId=company)
         kept = sum((line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines), Decimal(0))
         shipped = sum((line["_delivered"] for line in lines), Decimal(0))
@@ -151,7 +173,7 @@ class BackOffice:
             currency=order["CurrencyCode"],
             confirmed=bool(order["_confirmed"]),
             canceled=order["SalesOrderStatus"] == "Canceled",
-            slips=sum(1 for slip in slips if slip["dataAreaId"] == company),
+            slips=sum(1 for slip in slips if slip["Qty"] > 0),
             to_ship=kept - shipped,
             to_invoice=shipped - invoiced,
             invoices={row["InvoiceNumber"]: self.open_amount(company, row["InvoiceNumber"]) for row in invoices},
@@ -221,7 +243,7 @@ class BackOffice:
         row = change.after or change.before or {}
         column = {
             "SalesOrders": "SalesOrderNumber",
-            "ShipmentPackingSlipJournalHeaders": "_SalesOrderNumber",
+            "CustPackingSlipJourBiEntities": "SalesId",
             "SalesInvoiceHeadersV4": "SalesOrderNumber",
         }.get(change.table)
         if column:
@@ -283,15 +305,34 @@ class BackOffice:
         if change.credit_management is not None:
             entry.credit.enabled = change.credit_management
         if change.tax_pct is not None:
-            entry.tax_pct = change.tax_pct
+            self._finance.set_tax_rate(company, change.tax_pct)
         if change.order_numbers is not None:
             entry.number_sequence = change.order_numbers
+        if change.net_price_rounding is not None:
+            entry.net_price_rounding = change.net_price_rounding
+        settle = None if change.settle_automatically is None else ("Yes" if change.settle_automatically else "No")
+        wanted = {
+            "SettlementMaximumPennyDifference": change.penny_difference,
+            "SettlementMaximumOverUnderPayment": change.over_under,
+            "SettlementAutoSettleEnabled": settle,
+        }
+        changes = {name: value for name, value in wanted.items() if value is not None}
+        if changes:
+            self._finance.set_parameters(company, "CustomerParameters", changes)
+        return self._parameters(entry)
+
+    def _parameters(self, entry: Company) -> dict[str, Any]:
+        parameters = self._finance.books.parameters(entry)
         return {
             "company": entry.id,
             "currency": entry.currency,
             "credit_management": entry.credit.enabled,
-            "tax_pct": entry.tax_pct,
+            "tax_pct": self._finance.tax_rate(entry.id),
             "order_numbers": entry.number_sequence,
+            "net_price_rounding": entry.net_price_rounding,
+            "penny_difference": parameters["SettlementMaximumPennyDifference"],
+            "over_under": parameters["SettlementMaximumOverUnderPayment"],
+            "settle_automatically": parameters.get("SettlementAutoSettleEnabled") == "Yes",
         }
 
     def change_item(self, company: str, item: str, change: ItemRequest) -> dict[str, Any]:
@@ -370,8 +411,8 @@ class BackOffice:
     def _order_totals(self, company: str, number: str) -> tuple[Decimal, Decimal]:
         """Net and tax of an order as Finance computes them, whether or not the totals job has run."""
         entry = self._finance.company(company)
-        _, _, tax, whole = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
-        return whole - tax, tax
+        totals = order_totals(self._finance.books, entry, self._finance.books.order(entry, number))
+        return totals.amount - totals.tax, totals.tax
 
     def _company(self, company: str) -> Company:
         try:

@@ -14,6 +14,7 @@ from sandbox.dataverse import Dataverse, DataverseError
 from sandbox.desk.autopilot import Autopilot
 from sandbox.desk.back_office import BackOffice
 from sandbox.desk.deciders import Deciders
+from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.movement import Movement
 from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
@@ -48,6 +49,7 @@ class Desk:
         self.requests = requests
         self.rep = Rep(dataverse, dataset)
         self.office = BackOffice(finance, dataset)
+        self.finance_desk = FinanceDesk(finance)
         self.autopilot = Autopilot(self.rep, self.office, dataset)
         movement = Movement(self.rep, self.office, self.autopilot)
         self.deciders = Deciders(self.autopilot, movement, directory, sign_in)
@@ -131,6 +133,11 @@ class Desk:
         """Put the sandbox's clock ahead of (or behind) the real one."""
         self._clock.offset = timedelta(seconds=offset_seconds)
         return {"offset_seconds": offset_seconds, "now": self._clock.now().isoformat()}
+
+    def expire_delta_links(self) -> dict[str, Any]:
+        """End the life of every delta link Dataverse has given out until now."""
+        self._dataverse.changes.expire()
+        return {"ok": True}
 
     def set_endpoints(self, endpoints: EndpointsRequest) -> dict[str, Any]:
         """Say where the product listens."""

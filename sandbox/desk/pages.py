@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.desk import office_pages
 from sandbox.desk.desk import Desk
 from sandbox.desk.rep import PAYMENT_TERMS
 from sandbox.desk.requests import (
@@ -56,11 +57,13 @@ class Pages:
             Route("/", self.quotes),
             Route("/ui/quotes/new", self.new_quote, methods=["GET"]),
             Route("/ui/quotes/new", self._form(self.enter_quote), methods=["POST"]),
-            Route("/ui/quotes/{number}", self.quote, methods=["GET"]),
-            Route("/ui/quotes/{number}/{action}", self._form(self.act_on_quote), methods=["POST"]),
+            Route("/ui/quotes/{number:path}", self.quote, methods=["GET"]),
+            Route("/ui/quotes/{number:path}/{action}", self._form(self.act_on_quote), methods=["POST"]),
             Route("/ui/orders", self.orders),
             Route("/ui/orders/{company}/{number}", self.order, methods=["GET"]),
             Route("/ui/orders/{company}/{number}/{action}", self._form(self.act_on_order), methods=["POST"]),
+            Route("/ui/office", self.office, methods=["GET"]),
+            Route("/ui/office/{operation}", self._form(self.run_office), methods=["POST"]),
             Route("/ui/customers", self.customers, methods=["GET"]),
             Route("/ui/customers/{company}/{account}", self._form(self.change_customer), methods=["POST"]),
             Route("/ui/controls", self.controls, methods=["GET"]),
@@ -108,6 +111,17 @@ class Pages:
         except DeskError as error:
             return self._page("missing.html", request, 404, message=error.message)
         return self._page("order.html", request, order=shown, quote=self._desk.rep.number_of_order(number))
+
+    async def office(self, request: Request) -> Response:
+        """The back office's forms, filled in from the address."""
+        companies = [company.id for company in self._desk.dataset.companies]
+        return self._page(
+            "office.html", request, forms=office_pages.FORMS, companies=companies, filled=dict(request.query_params)
+        )
+
+    async def run_office(self, request: Request, form: Mapping[str, str]) -> tuple[str, str]:
+        """A form of the back office's page."""
+        return "/ui/office", office_pages.submit(self._desk.finance_desk, request.path_params["operation"], form)
 
     async def customers(self, request: Request) -> Response:
         """Customers with their credit."""
@@ -171,10 +185,9 @@ class Pages:
         office = self._desk.office
         if action == "pay":
             settled = SettlementRequest(form["invoice"], _decimal(form["amount"], "amount"))
-            order = office.order(company, number)["header"]
-            customer, currency = order["OrderingCustomerAccountNumber"], order["CurrencyCode"]
-            office.pay(PaymentRequest(company, customer, settled.amount, currency, [settled]))
-            return back, f"Payment of {settled.amount} {currency} posted."
+            order = office.progress(company, number)
+            office.pay(PaymentRequest(company, order.customer, settled.amount, order.currency, [settled]))
+            return back, f"Payment of {settled.amount} {order.currency} posted."
         verbs = {
             "ship": (office.ship, "Packing slip posted."),
             "invoice": (office.invoice, "Invoice posted."),

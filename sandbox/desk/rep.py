@@ -28,6 +28,16 @@ UNDECIDED = frozenset({REQUESTED, 100000002})
 PAYMENT_TERMS = {"Net 30": 1, "2% 10, Net 30": 2, "Net 45": 3, "Net 60": 4}
 _LOST, _CANCELED, _REVISED = 5, 6, 7
 _VALID_DAYS = 30
+_SHIP_TO = {
+    "street": "shipto_line1",
+    "city": "shipto_city",
+    "state": "shipto_stateorprovince",
+    "postal_code": "shipto_postalcode",
+    "country": "shipto_country",
+    "name": "shipto_name",
+    "contact": "shipto_contactname",
+    "phone": "shipto_telephone",
+}
 
 
 class Rep(SalesView):
@@ -48,32 +58,66 @@ class Rep(SalesView):
         company = self._company(request.company)
         rep = self._rep(request.rep)
         account = self._account(company, request.customer)
-        price_list = f"/pricelevels({row_id('pricelevel', company.id)})"
-        currency = f"/transactioncurrencies({row_id('transactioncurrency', company.currency)})"
         name = request.name or f"{account['name']}: {self._describe(request.lines)}"
         common = {
             "customerid_account@odata.bind": f"/accounts({account['accountid']})",
-            "pricelevelid@odata.bind": price_list,
-            "transactioncurrencyid@odata.bind": currency,
-            "ownerid@odata.bind": f"/systemusers({rep})",
+            "pricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})",
+            "transactioncurrencyid@odata.bind": (
+                f"/transactioncurrencies({row_id('transactioncurrency', company.currency)})"
+            ),
+            "ownerid@odata.bind": self._owner(request, rep),
         }
+        body: dict[str, Any] = common | self._entered(company, request) | {"name": name[:300]}
+        with _sales_refusals(), self._dataverse.change_set(rep):
+            if request.beside:
+                opportunity = self._latest(request.beside).get("_opportunityid_value")
+                if opportunity is None:
+                    raise DeskError(f"quote {request.beside} has no opportunity", field="beside", status=409)
+                body["opportunityid@odata.bind"] = f"/opportunities({opportunity})"
+            elif request.opportunity:
+                opportunity = self._create_opportunity(name, common, rep)
+                body["opportunityid@odata.bind"] = f"/opportunities({opportunity})"
+            self._dataverse.create("quotes", body, user=rep)
+            self._unnumber(body["quoteid"], request.lines, rep)
+        return self._identity(self._by_id(body["quoteid"]))
+
+    def _entered(self, company: Company, request: QuoteRequest) -> dict[str, Any]:
+        """What the rep entered, as columns of the quote."""
         today = self._dataverse.now().astimezone(ZoneInfo(company.time_zone)).date()
-        body: dict[str, Any] = common | {
+        body: dict[str, Any] = {
             "quoteid": str(uuid.uuid4()),
-            "name": name[:300],
             "expireson": (request.expires_on or today + timedelta(days=_VALID_DAYS)).isoformat(),
             "q2c_approvalstatus": NOT_REQUESTED,
             "quote_details": self._lines(company, request.lines, request.header_discount_pct),
         }
         if request.number:
             body["quotenumber"] = request.number
-        body |= self._header(request.header_discount_pct, request.payment_terms)
-        with _sales_refusals(), self._dataverse.db.transaction():
-            if request.opportunity:
-                opportunity = self._create_opportunity(name, common, rep)
-                body["opportunityid@odata.bind"] = f"/opportunities({opportunity})"
-            self._dataverse.create("quotes", body, user=rep)
-        return self._identity(self._by_id(body["quoteid"]))
+        if request.requested_delivery is not None:
+            body["requestdeliveryby"] = request.requested_delivery.isoformat()
+        if request.customer_reference is not None:
+            body["q2c_customerreference"] = request.customer_reference
+        if request.ship_to is not None:
+            given = {column: getattr(request.ship_to, name) for name, column in _SHIP_TO.items()}
+            body |= {column: value for column, value in given.items() if value}
+        return body | self._header(request.header_discount_pct, request.payment_terms)
+
+    def _owner(self, request: QuoteRequest, rep: str) -> str:
+        """Whose quote it is: the rep's, or a team's."""
+        if request.owner_team is None:
+            return f"/systemusers({rep})"
+        team = next(iter(self._dataverse.rows("team", name=request.owner_team)), None)
+        if team is None:
+            raise DeskError(f"no team {request.owner_team}", field="owner_team", status=404)
+        return f"/teams({team['teamid']})"
+
+    def _unnumber(self, quote_id: str, lines: Sequence[LineRequest], rep: str) -> None:
+        """Take the numbers of lines away that were entered without one."""
+        if all(line.numbered for line in lines):
+            return
+        rows = sorted(self._dataverse.rows("quotedetail", quoteid=quote_id), key=lambda row: row["sequencenumber"])
+        for row, line in zip(rows, lines, strict=True):
+            if not line.numbered:
+                self._dataverse.update("quotedetails", row["quotedetailid"], {"lineitemnumber": None}, user=rep)
 
     def submit(self, number: str) -> dict[str, Any]:
         """Ask for approval of the draft."""
@@ -178,8 +222,8 @@ class Rep(SalesView):
             raise DeskError(f"no company {company}", field="company", status=404) from None
 
     def _rep(self, name: str) -> str:
-        person = next((person for person in self._dataset.people if person.name == name), None)
-        if person is None:
+        known = {*(person.name for person in self._dataset.people), *(user.name for user in self._dataset.sales_users)}
+        if name not in known:
             raise DeskError(f"no person {name}", field="rep", status=404)
         return row_id("systemuser", name)
 
@@ -222,7 +266,8 @@ class Rep(SalesView):
                 "quantity": line.quantity,
                 "manualdiscountamount": discount,
                 "tax": taxes[position] if line.tax is None else line.tax,
-                "lineitemnumber": position + 1,
+                "lineitemnumber": line.number or position + 1,
+                "sequencenumber": position + 1,
             }
             if line.item is None:
                 body |= {"isproductoverridden": True, "productdescription": line.description}
@@ -290,7 +335,7 @@ class Rep(SalesView):
                 self._replace_lines(quote, self._lines(company, request.lines, header_pct))
 
     def _replace_lines(self, quote: dict[str, Any], bodies: Sequence[dict[str, Any]]) -> None:
-        rep = quote["_ownerid_value"]
+        rep = self._acting(quote)
         for line in self._lines_of(quote["quoteid"]):
             self._dataverse.delete("quotedetails", line["quotedetailid"], user=rep)
         for body in bodies:
@@ -314,12 +359,19 @@ class Rep(SalesView):
 
     def _act(self, action: str, body: dict[str, Any], quote: dict[str, Any]) -> dict[str, Any]:
         with _sales_refusals():
-            answer: dict[str, Any] | None = self._dataverse.action(action, body, user=quote["_ownerid_value"])
+            answer: dict[str, Any] | None = self._dataverse.action(action, body, user=self._acting(quote))
         return answer or {}
 
     def _update(self, quote: dict[str, Any], changes: dict[str, Any]) -> None:
         with _sales_refusals():
-            self._dataverse.update("quotes", quote["quoteid"], changes, user=quote["_ownerid_value"])
+            self._dataverse.update("quotes", quote["quoteid"], changes, user=self._acting(quote))
+
+    @staticmethod
+    def _acting(quote: dict[str, Any]) -> str:
+        """Who presses the buttons of a quote: its owner, or for a team's quote the rep who entered it."""
+        owned_by_team = quote.get("@ownerid") == "team"
+        user: str = quote["_createdby_value" if owned_by_team else "_ownerid_value"]
+        return user
 
     def _draft(self, number: str) -> dict[str, Any]:
         return self._in_state(number, 0)

@@ -40,7 +40,8 @@ class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A quote line as a rep enters it.
 
     Without `item` the line is written in by its description. `price` overrides the price list; a discount is given in
-    percent of quantity × price, or as money off the whole line, in the quote's currency.
+    percent of quantity × price, or as money off the whole line, in the quote's currency. Lines are numbered 1, 2, 3 …
+    unless `number` says otherwise; `numbered: false` leaves the line without a number.
     """
 
     item: str | None = None
@@ -50,10 +51,29 @@ class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount_amount: Decimal | None = None
     tax: Decimal | None = None
     description: str = ""
+    number: int | None = None
+    numbered: bool = True
+
+
+class AddressRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the goods go, and who takes them there."""
+
+    street: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+    country: str = ""
+    name: str = ""
+    contact: str = ""
+    phone: str = ""
 
 
 class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it)."""
+    """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it).
+
+    `beside` is the number of a quote whose opportunity this one is for, too: an alternative. `owner_team` is the name
+    of a team the quote belongs to instead of its rep. `customer_reference` is the customer's purchase order number.
+    """
 
     company: str
     customer: str
@@ -63,8 +83,13 @@ class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payment_terms: str | None = None
     expires_on: date | None = None
     opportunity: bool = False
+    beside: str | None = None
     name: str | None = None
     number: str | None = None
+    owner_team: str | None = None
+    ship_to: AddressRequest | None = None
+    requested_delivery: date | None = None
+    customer_reference: str | None = None
 
 
 class ReviseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,11 +146,20 @@ class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompanyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of a company; `order_numbers` says who numbers sales orders: the caller or Finance."""
+    """Parameters of a company; what is left out stays as it is.
+
+    `order_numbers` says who numbers sales orders: the caller or Finance. `penny_difference` and `over_under` are what a
+    payment may be off, in the company's currency; `settle_automatically` lets prepayments pay their order's invoice;
+    `net_price_rounding` rounds a unit price after its discount before it is multiplied.
+    """
 
     credit_management: bool | None = None
     tax_pct: Decimal | None = None
     order_numbers: Literal["manual", "automatic"] | None = None
+    net_price_rounding: bool | None = None
+    penny_difference: Decimal | None = None
+    over_under: Decimal | None = None
+    settle_automatically: bool | None = None
 
 
 class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +168,22 @@ class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_price: Decimal | None = None
     unit_cost: Decimal | None = None
     stopped: bool | None = None
+
+
+class LineChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quantity an order line shall have, in Finance."""
+
+    quantity: Decimal
+
+
+class ExchangeRateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many units of `target` one unit of `source` is worth, from `start` on (left out: from always)."""
+
+    source: str
+    target: str
+    rate: Decimal
+    rate_type: str = "Default"
+    start: date | None = None
 
 
 class ReversalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -27,8 +27,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra import errors
-from sandbox.entra.directory import Application, Directory, Person
+from sandbox.entra import errors, legacy
+from sandbox.entra.directory import DOMAIN, Application, Directory, Person
 from sandbox.entra.errors import EntraError
 from sandbox.entra.tokens import LIFETIME_SECONDS, TokenAuthority
 
@@ -36,6 +36,7 @@ _OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 _GRAPH = "00000003-0000-0000-c000-000000000000"
 _CODE_SECONDS = 600
 _REFRESH_SECONDS = 90 * 24 * 3600
+_NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -126,6 +127,8 @@ class EntraId:
         form = dict(request.query_params)
         if request.method == "POST":
             form |= {key: str(value) for key, value in (await request.form()).items()}
+        if form.get("resource") and not form.get("scope"):
+            form["scope"] = legacy.scope_of(form)
         try:
             application = self.application(form.get("client_id", ""))
             redirect_uri = form.get("redirect_uri", "")
@@ -196,23 +199,43 @@ class EntraId:
     # --- tokens ----------------------------------------------------------------------------------------------------
 
     async def token(self, request: Request) -> Response:
-        """The token endpoint: one of the four grants, or an AADSTS error."""
+        """The v2.0 token endpoint: one of the four grants, or an AADSTS error."""
         form = {key: str(value) for key, value in (await request.form()).items()}
         try:
-            grant_type = _required(form, "grant_type")
-            grants: dict[str, Callable[[Application, dict[str, str]], dict[str, Any]]] = {
-                "client_credentials": self._client_credentials,
-                "authorization_code": self._authorization_code,
-                "refresh_token": self._refresh_token,
-                "password": self._password,
-            }
-            if grant_type not in grants:
-                raise errors.unknown_grant(grant_type)
-            application = self._authenticate_client(request, form, grant_type)
-            answer = grants[grant_type](application, form)
+            answer = self._grant(request, form)
         except EntraError as error:
-            return error.response()
-        return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+            return error.response(request)
+        return JSONResponse(answer, headers=_NOT_STORED)
+
+    async def token_v1(self, request: Request) -> Response:
+        """The v1.0 token endpoint: the same grants, with `resource` in place of `scope`."""
+        form = {key: str(value) for key, value in (await request.form()).items()}
+        try:
+            form["scope"] = legacy.scope_of(form)
+            answer = legacy.token_answer(self._grant(request, form), form["resource"])
+        except EntraError as error:
+            return error.response(request)
+        return JSONResponse(answer, headers=_NOT_STORED)
+
+    async def configuration_v1(self, request: Request) -> Response:
+        """`/.well-known/openid-configuration` of the v1.0 endpoint."""
+        return legacy.configuration(self.authority)
+
+    async def instance(self, request: Request) -> Response:
+        """Instance discovery."""
+        return legacy.instance_discovery(self.authority, request)
+
+    def _grant(self, request: Request, form: dict[str, str]) -> dict[str, Any]:
+        grant_type = _required(form, "grant_type")
+        grants: dict[str, Callable[[Application, dict[str, str]], dict[str, Any]]] = {
+            "client_credentials": self._client_credentials,
+            "authorization_code": self._authorization_code,
+            "refresh_token": self._refresh_token,
+            "password": self._password,
+        }
+        if grant_type not in grants:
+            raise errors.unknown_grant(grant_type)
+        return grants[grant_type](self._authenticate_client(request, form, grant_type), form)
 
     def _authenticate_client(self, request: Request, form: dict[str, str], grant_type: str) -> Application:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -358,20 +381,26 @@ def build_app(entra: EntraId) -> Starlette:
     def of_tenant(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             tenant = request.path_params["tenant"]
-            if tenant.lower() != entra.tenant:
-                return errors.unknown_tenant(tenant).response()
+            if tenant.lower() not in (entra.tenant, DOMAIN):
+                return errors.unknown_tenant(tenant).response(request)
             return await handler(request)
 
         return guarded
 
     return Starlette(
         routes=[
+            Route("/common/discovery/instance", entra.instance),
+            Route("/common/userrealm/{login}", entra.user_realm),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", of_tenant(entra.configuration)),
             Route("/{tenant}/discovery/v2.0/keys", of_tenant(entra.keys)),
             Route("/{tenant}/oauth2/v2.0/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
             Route("/{tenant}/oauth2/v2.0/token", of_tenant(entra.token), methods=["POST"]),
             Route("/{tenant}/oauth2/v2.0/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
-            Route("/common/userrealm/{login}", entra.user_realm),
+            Route("/{tenant}/.well-known/openid-configuration", of_tenant(entra.configuration_v1)),
+            Route("/{tenant}/discovery/keys", of_tenant(entra.keys)),
+            Route("/{tenant}/oauth2/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
+            Route("/{tenant}/oauth2/token", of_tenant(entra.token_v1), methods=["POST"]),
+            Route("/{tenant}/oauth2/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
         ]
     )
 

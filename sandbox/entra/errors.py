@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 
@@ -24,10 +25,10 @@ class EntraError(Exception):
         self.text = text
         self.suberror = suberror
 
-    def body(self) -> dict[str, Any]:
-        """The JSON body of the token endpoint, with fresh trace and correlation ids."""
+    def body(self, correlation_id: str = "") -> dict[str, Any]:
+        """The JSON body of the token endpoint, with a fresh trace id and the caller's (or a fresh) correlation id."""
         moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z"
-        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+        trace, correlation = str(uuid.uuid4()), correlation_id or str(uuid.uuid4())
         body: dict[str, Any] = {
             "error": self.error,
             "error_description": f"AADSTS{self.code}: {self.text} Trace ID: {trace} Correlation ID: {correlation} "
@@ -42,9 +43,13 @@ class EntraError(Exception):
             body["suberror"] = self.suberror
         return body
 
-    def response(self) -> JSONResponse:
-        """The answer to send."""
-        return JSONResponse(self.body(), self.status, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+    def response(self, request: Request) -> JSONResponse:
+        """The answer to send, under the request's `client-request-id`."""
+        body = self.body(request.headers.get("client-request-id", ""))
+        headers = {"Cache-Control": "no-store", "Pragma": "no-cache", "x-ms-request-id": body["trace_id"]}
+        if request.headers.get("return-client-request-id", "").lower() == "true":
+            headers["client-request-id"] = body["correlation_id"]
+        return JSONResponse(body, self.status, headers)
 
 
 def unknown_tenant(tenant: str) -> EntraError:

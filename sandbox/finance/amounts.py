@@ -1,4 +1,4 @@
-"""Money arithmetic of Finance: line amounts, tax by document, due dates, rounding per currency. Pure.
+"""Money arithmetic of Finance: line amounts, parts of amounts, due dates, rounding per currency. Pure.
 
 Everything is Decimal. Amounts are in the document's currency and rounded half up, away from zero, to the currency's
 decimals; quantities are never rounded here.
@@ -16,25 +16,35 @@ DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3, "O
 """Minor units of currencies that do not have two (ISO 4217)."""
 
 
-_WIDE: Final = Context(prec=60)
+WIDE: Final = Context(prec=60)
 """Digits enough for any product of two columns: nothing is rounded before it should be."""
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """Round half up to the currency's minor unit."""
-    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP, _WIDE)
+    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP, WIDE)
 
 
-def line_amount(line: Mapping[str, Any], currency: str) -> Decimal:
+def line_amount(line: Mapping[str, Any], currency: str, *, net_price_rounding: bool = False) -> Decimal:
     """Net amount of an order line in its currency, before document discount and tax.
 
     (quantity × (sales price − discount per unit) ÷ price unit + charges) × (1 − discount percentage), rounded once.
     The discount amount is per unit, the fixed charge is for the whole line (X++: `SalesLine.calcLineAmount`).
+
+    Args:
+        line: The line's columns.
+        currency: ISO code.
+        net_price_rounding: Round the unit price after its discounts first, then multiply (a company parameter).
     """
-    with localcontext(_WIDE):
+    with localcontext(WIDE):
         per_unit = line["SalesPrice"] - line["LineDiscountAmount"]
+        share = 1 - line["LineDiscountPercentage"] / 100
+        if net_price_rounding:
+            unit = round_money(per_unit * share, currency)
+            gross = line["OrderedSalesQuantity"] * unit / line["SalesPriceQuantity"]
+            return round_money(gross + line["FixedPriceCharges"] * share, currency)
         gross = line["OrderedSalesQuantity"] * per_unit / line["SalesPriceQuantity"] + line["FixedPriceCharges"]
-        return round_money(gross * (1 - line["LineDiscountPercentage"] / 100), currency)
+        return round_money(gross * share, currency)
 
 
 def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decimal, currency: str) -> Decimal:
@@ -44,22 +54,9 @@ def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decima
     """
     if ordered == 0:
         return Decimal(0)
-    with localcontext(_WIDE):
+    with localcontext(WIDE):
         upto = round_money(amount * (before + quantity) / ordered, currency)
         return upto - round_money(amount * before / ordered, currency)
-
-
-def document_totals(
-    net_lines: Decimal, discount_percentage: Decimal, tax_percentage: Decimal, currency: str
-) -> tuple[Decimal, Decimal, Decimal]:
-    """(document discount, tax, total including tax) of a document whose lines add up to `net_lines`.
-
-    The total discount lowers the tax base; tax is computed once for the document, not line by line.
-    """
-    with localcontext(_WIDE):
-        discount = round_money(net_lines * discount_percentage / 100, currency)
-        tax = round_money((net_lines - discount) * tax_percentage / 100, currency)
-        return discount, tax, net_lines - discount + tax
 
 
 def due_date(invoice_date: date, term: Mapping[str, Any]) -> date:
@@ -71,7 +68,18 @@ def due_date(invoice_date: date, term: Mapping[str, Any]) -> date:
             months and days added to that base.
     """
     base = _method_base(invoice_date, term.get("PaymentMethodType", "Net"))
-    return _add_months(base, term.get("NumberOfMonths", 0)) + timedelta(days=term.get("NumberOfDays", 0))
+    return add_months(base, term.get("NumberOfMonths", 0)) + timedelta(days=term.get("NumberOfDays", 0))
+
+
+def cash_discount_date(invoice_date: date, code: Mapping[str, Any]) -> date:
+    """The last day a cash discount may be taken.
+
+    Args:
+        invoice_date: Calendar date of the invoice, in the company.
+        code: A row of CashDiscounts: method, months and days.
+    """
+    base = _method_base(invoice_date, code.get("DiscountMethod", "Net"))
+    return add_months(base, code.get("NumberOfMonths", 0)) + timedelta(days=code.get("NumberOfDays", 0))
 
 
 def _method_base(day: date, method: str) -> date:
@@ -90,7 +98,8 @@ def _month_end(year: int, month: int) -> date:
     return date(year, month, calendar.monthrange(year, month)[1])
 
 
-def _add_months(day: date, months: int) -> date:
+def add_months(day: date, months: int) -> date:
+    """The same day some months later, or the last day of that month."""
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

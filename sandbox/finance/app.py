@@ -1,4 +1,4 @@
-"""Finance over HTTP: tokens, throttling, `/data` and `/api/services`.
+"""Finance over HTTP: tokens, throttling, `/data`, `/metadata` and `/api/services`.
 
 Tokens are checked as the real environment does: `aud` must be the environment's address, lower case and without a
 trailing slash, and the application must be registered, otherwise 401. Under high resource utilization every request is
@@ -8,8 +8,8 @@ Sources: Microsoft Learn, "Troubleshoot service authentication" and "Service pro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -17,8 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.entra.tokens import InvalidToken
+from sandbox.finance import metadata_service, session
 from sandbox.finance.errors import HIGH_UTILIZATION
-from sandbox.finance.posting import GROUP, OPERATIONS, SERVICE, BadServiceRequest
+from sandbox.finance.operations import OPERATIONS
+from sandbox.finance.posting import GROUP, SERVICE, BadServiceRequest
+from sandbox.finance.session import SESSION_GROUP, SESSION_SERVICE
 from sandbox.finance.system import Finance
 from sandbox.odata.batch import Request
 from sandbox.odata.jsonio import BadJson, decode, encode
@@ -37,17 +40,22 @@ class Authority(Protocol):
 def build_app(finance: Finance, authority: Authority) -> Starlette:
     """The ASGI application of a Finance environment, to be served at `finance.origin`."""
     http = _Http(finance, authority)
-    base = f"/api/services/{GROUP}/{SERVICE}"
+    service = "/api/services/{group}/{service}"
     routes = [
         Route("/data/$batch", http.guarded(http.batch), methods=["POST"]),
         Route("/data", http.guarded(http.data), methods=["GET"]),
         Route("/data/{path:path}", http.guarded(http.data), methods=_VERBS),
         Route("/api/services", http.guarded(http.groups), methods=["GET"]),
-        Route(f"/api/services/{GROUP}", http.guarded(http.services), methods=["GET"]),
-        Route(base, http.guarded(http.operations), methods=["GET"]),
-        Route(base + "/{operation}", http.guarded(http.describe), methods=["GET"]),
-        Route(base + "/{operation}", http.guarded(http.post), methods=["POST"]),
+        Route("/api/services/{group}", http.guarded(http.services), methods=["GET"]),
+        Route(service, http.guarded(http.operations), methods=["GET"]),
+        Route(service + "/{operation}", http.guarded(http.describe), methods=["GET"]),
+        Route(service + "/{operation}", http.guarded(http.post), methods=["POST"]),
     ]
+    for root in ("/metadata", "/Metadata"):
+        routes += [
+            Route(root, http.guarded(http.metadata), methods=["GET"]),
+            Route(root + "/{path:path}", http.guarded(http.metadata), methods=["GET"]),
+        ]
     return Starlette(routes=routes)
 
 
@@ -91,32 +99,46 @@ class _Http:
         answer = self._finance.odata.execute_batch(request.headers.get("content-type", ""), body)
         return Response(answer.body, answer.status, dict(answer.headers))
 
+    async def metadata(self, request: HttpRequest) -> Response:
+        """The REST metadata service."""
+        path = request.path_params.get("path", "")
+        found = metadata_service.answer(self._finance.origin, path, request.scope["query_string"].decode())
+        return _json(found.body, found.status)
+
     async def groups(self, request: HttpRequest) -> Response:
         """The service groups there are."""
-        return _json({"ServiceGroups": [{"Name": GROUP}]})
+        return _json({"ServiceGroups": [{"Name": name} for name in SERVICES]})
 
     async def services(self, request: HttpRequest) -> Response:
-        """The services of the group."""
-        return _json({"Services": [{"Name": SERVICE}]})
+        """The services of a group."""
+        group = SERVICES.get(request.path_params["group"])
+        return Response(b"", 404) if group is None else _json({"Services": [{"Name": name} for name in group]})
 
     async def operations(self, request: HttpRequest) -> Response:
-        """The operations of the service."""
-        return _json({"Operations": [{"Name": name} for name in OPERATIONS]})
+        """The operations of a service."""
+        known = _operations(request)
+        return Response(b"", 404) if known is None else _json({"Operations": [{"Name": name} for name in known]})
 
     async def describe(self, request: HttpRequest) -> Response:
         """What an operation takes and returns."""
-        operation = OPERATIONS.get(request.path_params["operation"])
-        if operation is None:
+        name = request.path_params["operation"]
+        known = _operations(request)
+        if known is None or name not in known:
             return Response(b"", 404)
-        parameters = [{"Name": "_request", "Type": operation.contract}]
-        returns = {"Name": "return", "Type": operation.contract.replace("Contract", "Response")}
-        return _json({"Parameters": parameters, "Return": returns})
+        if request.path_params["group"] == SESSION_GROUP:
+            return _json({"Parameters": [], "Return": {"Name": "return", "Type": session.CONTRACTS[name]}})
+        contract = OPERATIONS[name].contract
+        returns = {"Name": "return", "Type": contract.replace("Contract", "Response")}
+        return _json({"Parameters": [{"Name": "_request", "Type": contract}], "Return": returns})
 
     async def post(self, request: HttpRequest) -> Response:
-        """Run an operation of the posting service."""
+        """Run an operation of a service."""
         name = request.path_params["operation"]
-        if name not in OPERATIONS:
+        known = _operations(request)
+        if known is None or name not in known:
             return Response(b"", 404)
+        if request.path_params["group"] == SESSION_GROUP:
+            return _json(session.answer(self._finance.books, self._finance.odata.default_company, name))
         try:
             body = decode(await request.body())
             if not isinstance(body, dict):
@@ -131,6 +153,17 @@ class _Http:
                 },
                 500,
             )
+
+
+SERVICES: Final[Mapping[str, Mapping[str, Collection[str]]]] = {
+    SESSION_GROUP: {SESSION_SERVICE: session.CONTRACTS},
+    GROUP: {SERVICE: OPERATIONS},
+}
+"""Service group -> service -> operations."""
+
+
+def _operations(request: HttpRequest) -> Collection[str] | None:
+    return SERVICES.get(request.path_params["group"], {}).get(request.path_params["service"])
 
 
 def _json(body: Any, status: int = 200) -> Response:

@@ -16,33 +16,76 @@ from zoneinfo import ZoneInfo
 from sandbox.finance.errors import PostingRefused
 from sandbox.finance.events import BusinessEvents
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS, entity_sets, stamp
+from sandbox.finance.views import INVOICE_LINES, INVOICES
 from sandbox.store import Database, Row, Table
 
 FIRST_RECORD_ID: Final = 22565420000
+SETTLEMENTS: Final = "Settlements"
+SERVICE_CALLS: Final = "ServiceCalls"
+DEFAULT_RATE_TYPE: Final = "Default"
 
 _INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     SALES_ORDERS: (
         ("OrderingCustomerAccountNumber",),
         ("InvoiceCustomerAccountNumber",),
+        ("dataAreaId", "InvoiceCustomerAccountNumber", "_open"),
         ("CustomerRequisitionNumber",),
         ("CustomersOrderReference",),
         ("SalesOrderNumber",),
+        ("QuotationNumber",),
+        ("AreTotalsCalculated",),
     ),
     SALES_LINES: (("SalesOrderNumber",), ("InventoryLotId",)),
-    "CustomersV3": (("CustomerAccount",),),
+    "CustomersV3": (("CustomerAccount",), ("InvoiceAccount",)),
     "SalesPriceAgreements": (("ItemNumber",),),
     "WarehousesOnHandV2": (("ItemNumber",),),
-    "SalesInvoiceHeadersV4": (("SalesOrderNumber",), ("InvoiceNumber",), ("InvoiceCustomerAccountNumber",)),
-    "SalesInvoiceV4Lines": (("InvoiceNumber",),),
-    "CustTransactions": (("AccountNum",), ("Invoice",), ("PaymId",), ("_record",), ("Voucher",)),
+    INVOICES: (
+        ("SalesOrderNumber",),
+        ("InvoiceNumber",),
+        ("InvoiceCustomerAccountNumber",),
+        ("LedgerVoucher",),
+        ("InvoiceDate",),
+    ),
+    INVOICE_LINES: (("InvoiceNumber",), ("_SalesId",), ("_lot",)),
+    "CustTransactions": (
+        ("AccountNum",),
+        ("OrderAccount",),
+        ("Invoice",),
+        ("PaymId",),
+        ("_record",),
+        ("Voucher",),
+        ("TransDate",),
+        ("LastSettleDate",),
+        ("Closed",),
+    ),
     "CustTransOpens": (("AccountNum",), ("RefRecId",)),
+    "CustSettlementBiEntities": (("TransRecId",), ("OffsetRecid",), ("AccountNum",)),
     "CustomerPaymentJournalLines": (("JournalBatchNumber",),),
+    "PaymentJournalLineSettledInvoices": (("JournalBatchNumber",), ("InvoiceNumber",)),
     "CredManTableBiEntities": (("SalesId",), ("CustAccount",)),
+    "CustomerCreditGroupLines": (("CreditLimitId",),),
+    "CustPackingSlipJourBiEntities": (("SalesId",), ("PackingSlipId",), ("DeliveryDate",)),
+    "CustPackingSlipTransBiEntities": (("SalesId",), ("PackingSlipId",), ("InventTransId",)),
+    "SalesOrderConfirmationHeaders": (("SalesOrderNumber",), ("ConfirmationNumber",)),
+    "SalesOrderConfirmationLines": (("SalesOrderNumber",), ("ConfirmationNumber",)),
+    "MarkupTransBiEntities": (("TransRecId",),),
+    "ReturnOrderHeadersV2": (("ReturnOrderNumber",), ("_SalesOrderNumber",)),
+    "ReturnOrderLinesV2": (("ReturnOrderNumber",), ("ReturningInventoryLotId",)),
+    "FreeTextInvoiceLines": (("ParentRecId",),),
+    "FreeTextInvoiceHeaders": (("FreeTextNumber",), ("CustomerAccount",)),
+    "PaymentScheduleLines": (("PaymentScheduleName",),),
+    "TaxGroupDatas": (("TaxGroupId",),),
+    "TaxItemGroups": (("TaxItemGroupCode",),),
+    "TaxCodeValuesV2": (("TaxCodeId",),),
+    "ExchangeRates": (("FromCurrency", "ToCurrency"),),
     "ShipmentPackingSlipJournalLines": (("ConsignerOrderNumber",), ("ShipmentPackingSlipVersionNumber",)),
-    "ShipmentPackingSlipJournalHeaders": (("_SalesOrderNumber",),),
-    "Settlements": (("payment",), ("invoice",)),
+    "ShipmentPackingSlipJournalHeaders": (("_SalesOrderNumber",), ("DocumentDate",)),
+    SETTLEMENTS: (("payment",), ("invoice",)),
 }
 """Table -> the columns look-ups name."""
+
+_FACTORS: Final = {"One": 1, "Ten": 10, "Hundred": 100, "Thousand": 1000, "TenThousand": 10000}
+"""How many units of the source currency an exchange rate is given for (`ConversionFactor`)."""
 
 
 @dataclass(slots=True)
@@ -72,21 +115,21 @@ class Company:
         id: dataAreaId, lower case.
         currency: Accounting currency.
         timezone: IANA name; the company's calendar date follows it.
-        tax_pct: Sales tax in percent, computed by document.
         number_sequence: Whether callers must give the sales order number ("manual") or never may ("automatic").
         default_site: Site and warehouse of orders whose customer has none; empty means there is no default.
         default_warehouse: See `default_site`.
         credit: Credit management parameters.
+        net_price_rounding: Whether the unit price after its discount is rounded before it is multiplied.
     """
 
     id: str
     currency: str
     timezone: str
-    tax_pct: Decimal
     number_sequence: Literal["manual", "automatic"]
     default_site: str
     default_warehouse: str
     credit: CreditSettings
+    net_price_rounding: bool = False
 
 
 class Books:
@@ -96,15 +139,22 @@ class Books:
         self.db = db
         self.events = events
         self.companies: dict[str, Company] = {}
-        self.rates: dict[tuple[str, str], Decimal] = {}
-        self.open_values: dict[int, tuple[Row, Decimal, Decimal]] = {}
-        """What is still to be invoiced of an order, by record id: valid for this very version of its row and tax rate.
-        Every change of a line writes its order too, so an unchanged order has unchanged lines."""
+        self.open_values: dict[int, tuple[Row, int, Decimal]] = {}
+        """What is still to be invoiced of an order, by record id: valid for this very version of its row and of the
+        tax set-up. Every change of a line or charge writes its order too, so an unchanged order has unchanged lines."""
+        self.tax_rates: dict[tuple[str, str, str, date], Mapping[str, Decimal]] = {}
+        """Tax code -> percentage, by company, tax group, item group and day: forgotten when the set-up changes."""
+        self.tax_version = 0
         self._sequences: dict[tuple[str, str], int] = {}
         self._last_record = FIRST_RECORD_ID
         for entity_set in entity_sets().values():
-            db.table(entity_set.table, key=entity_set.stored_key)
-        db.table("Settlements", key=("_record",))
+            table = db.tables.get(entity_set.table)
+            if table is None:
+                table = db.table(entity_set.table, key=entity_set.stored_key)
+            if table.key != entity_set.stored_key:
+                table.index(*entity_set.stored_key)
+        db.table(SETTLEMENTS, key=("_record",))
+        db.table(SERVICE_CALLS, key=("company", "operation", "document"))
         for name, indexes in _INDEXES.items():
             for columns in indexes:
                 db.tables[name].index(*columns)
@@ -115,12 +165,11 @@ class Books:
 
     def clear(self) -> None:
         """Forget companies, sequences and all rows."""
-        for entity_set in entity_sets().values():
-            self.db.tables[entity_set.table].clear()
-        self.db.tables["Settlements"].clear()
+        for table in self.db.tables.values():
+            table.clear()
         self.companies.clear()
-        self.rates.clear()
         self.open_values.clear()
+        self.tax_rates.clear()
         self._sequences.clear()
 
     def company(self, identifier: str) -> Company:
@@ -158,6 +207,7 @@ class Books:
             sandbox.store.DuplicateKey: Its key is taken.
         """
         self._last_record += 1
+        self._forget_taxes(table)
         stored = {**row, "_record": self._last_record, "_version": 0, "_modified": stamp(self.now())}
         return self.table(table).insert(stored)
 
@@ -167,6 +217,7 @@ class Books:
         Raises:
             sandbox.store.NoSuchRow: It is gone.
         """
+        self._forget_taxes(table)
         target = self.table(table)
         key = target.key_of(row)
         current = target.get(key) or row
@@ -174,8 +225,14 @@ class Books:
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:
         """Remove a row."""
+        self._forget_taxes(table)
         target = self.table(table)
         target.delete(target.key_of(row))
+
+    def _forget_taxes(self, table: str) -> None:
+        if table.startswith("Tax"):
+            self.tax_rates.clear()
+            self.tax_version += 1
 
     def get(self, table: str, *key: Any) -> Row | None:
         """A row by its primary key."""
@@ -212,18 +269,88 @@ class Books:
             raise PostingRefused(f"Customer account {account} does not exist in company {company.id}.")
         return found
 
-    def in_accounting_currency(self, amount: Decimal, currency: str, company: Company) -> Decimal:
+    def parameters(self, company: Company) -> Row:
+        """The company's accounts receivable parameters."""
+        found = self.get("CustomerParameters", company.id)
+        if found is None:
+            raise AssertionError(f"company {company.id} has no accounts receivable parameters")
+        return found
+
+    def rate_type(self, company: Company) -> str:
+        """The exchange rate type the company's ledger books with."""
+        ledger = self.get("Ledgers", company.id)
+        return str(ledger["ExchangeRateType"]) if ledger else DEFAULT_RATE_TYPE
+
+    def credit_rate_type(self, company: Company) -> str:
+        """The exchange rate type credit limits are checked with; the ledger's where none is set."""
+        row = self.get("CreditManagementParameters", company.id) or {}
+        return str(row.get("CreditLimitExchRateTypeName") or self.rate_type(company))
+
+    def rate(self, source: str, target: str, rate_type: str, day: date) -> Decimal | None:
+        """How many units of `target` one unit of `source` is worth on a day; None where no rate is set.
+
+        The pair's own rate, otherwise the reciprocal of the opposite pair's. Currencies are not chained over a third.
+        """
+        if source == target:
+            return Decimal(1)
+        direct = self._rate_of(source, target, rate_type, day)
+        if direct is not None:
+            return direct
+        opposite = self._rate_of(target, source, rate_type, day)
+        return None if opposite is None else 1 / opposite
+
+    def _rate_of(self, source: str, target: str, rate_type: str, day: date) -> Decimal | None:
+        stamp_of_day = day.isoformat()
+        rows = [
+            row
+            for row in self.find("ExchangeRates", FromCurrency=source, ToCurrency=target, RateTypeName=rate_type)
+            if row["StartDate"][:10] <= stamp_of_day
+            and (row["EndDate"][:4] == "1900" or stamp_of_day <= row["EndDate"][:10])
+        ]
+        if not rows:
+            return None
+        latest = max(rows, key=lambda row: str(row["StartDate"]))
+        rate: Decimal = latest["Rate"] / _FACTORS[latest["ConversionFactor"]]
+        return rate
+
+    def in_accounting_currency(
+        self,
+        amount: Decimal,
+        currency: str,
+        company: Company,
+        *,
+        rate_type: str | None = None,
+        day: date | None = None,
+    ) -> Decimal:
         """An amount converted at the exchange rate set for the pair; unrounded.
+
+        Args:
+            amount: In `currency`.
+            currency: ISO code.
+            company: Whose accounting currency is wanted.
+            rate_type: Exchange rate type; None is the ledger's.
+            day: Date of the rate; None is today in the company.
 
         Raises:
             PostingRefused: No rate has been set.
         """
         if currency == company.currency:
             return amount
-        rate = self.rates.get((currency, company.currency))
+        return amount * self.rate_or_refuse(currency, company.currency, company, rate_type=rate_type, day=day)
+
+    def rate_or_refuse(
+        self, source: str, target: str, company: Company, *, rate_type: str | None = None, day: date | None = None
+    ) -> Decimal:
+        """The rate of a pair; arguments as for `in_accounting_currency`.
+
+        Raises:
+            PostingRefused: No rate has been set.
+        """
+        on = day or self.today(company)
+        rate = self.rate(source, target, rate_type or self.rate_type(company), on)
         if rate is None:
-            raise PostingRefused(f"There is no exchange rate from {currency} to {company.currency}.")
-        return amount * rate
+            raise PostingRefused(f"There is no exchange rate from {source} to {target} on {on}.")
+        return rate
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from sandbox.finance.amounts import document_totals, round_money
+from sandbox.finance.amounts import round_money
 from sandbox.finance.books import Books, Company, total
 from sandbox.finance.errors import PostingRefused
 from sandbox.finance.model import EMPTY_DATE, SALES_ORDERS, day_of, stamp
+from sandbox.finance.totals import charges_of, document_totals
 from sandbox.store import Row
 
 Checkpoint = Literal["confirm", "packingSlip"]
@@ -56,41 +57,49 @@ class Exposure:
 def exposure(books: Books, company: Company, account: str, order: Row | None) -> Exposure:
     """The exposure of an invoice customer, each order counted once."""
     open_ar = total(row["AmountMST"] for row in books.find("CustTransOpens", AccountNum=account, dataAreaId=company.id))
+    open_orders = books.find(SALES_ORDERS, InvoiceCustomerAccountNumber=account, dataAreaId=company.id, _open=True)
     others = [
         open_order_value(books, company, row)
-        for row in books.find(SALES_ORDERS, InvoiceCustomerAccountNumber=account, dataAreaId=company.id)
-        if row["_confirmed"] and (order is None or row["SalesOrderNumber"] != order["SalesOrderNumber"])
+        for row in open_orders
+        if order is None or row["SalesOrderNumber"] != order["SalesOrderNumber"]
     ]
     mine = Decimal(0) if order is None else open_order_value(books, company, order)
     return Exposure(open_ar, total(others), mine)
 
 
 def open_order_value(books: Books, company: Company, order: Row) -> Decimal:
-    """What is still to be invoiced of an order, including tax, in accounting currency."""
+    """What is still to be invoiced of an order, including tax and charges, in accounting currency.
+
+    Converted at the exchange rate type of the credit management parameters.
+    """
     if order["SalesOrderStatus"] in ("Invoiced", "Canceled"):
         return Decimal(0)
-    currency = order["CurrencyCode"]
     known = books.open_values.get(order["_record"])
-    if known is not None and known[0] is order and known[1] == company.tax_pct:
+    if known is not None and known[0] is order and known[1] == books.tax_version:
         whole = known[2]
     else:
         whole = _to_be_invoiced(books, company, order)
-        books.open_values[order["_record"]] = (order, company.tax_pct, whole)
-    return round_money(books.in_accounting_currency(whole, currency, company), company.currency)
+        books.open_values[order["_record"]] = (order, books.tax_version, whole)
+    rate_type = books.credit_rate_type(company)
+    value = books.in_accounting_currency(whole, order["CurrencyCode"], company, rate_type=rate_type)
+    return round_money(value, company.currency)
 
 
 def _to_be_invoiced(books: Books, company: Company, order: Row) -> Decimal:
     currency = order["CurrencyCode"]
-    net = total(
-        line["LineAmount"]
-        * (line["OrderedSalesQuantity"] - line["_cancelled"] - line["_invoiced"])
-        / line["OrderedSalesQuantity"]
+    lines = [
+        (
+            line,
+            round_money(
+                line["LineAmount"]
+                * (line["OrderedSalesQuantity"] - line["_cancelled"] - line["_invoiced"])
+                / line["OrderedSalesQuantity"],
+                currency,
+            ),
+        )
         for line in books.lines(company, order["SalesOrderNumber"])
-    )
-    _, _, whole = document_totals(
-        round_money(net, currency), order["TotalDiscountPercentage"], company.tax_pct, currency
-    )
-    return whole
+    ]
+    return document_totals(books, company, order, lines, charges_of(books, order, posted=False)).amount
 
 
 def judge(books: Books, company: Company, order: Row) -> Verdict | None:
@@ -103,6 +112,7 @@ def judge(books: Books, company: Company, order: Row) -> Verdict | None:
     return (
         _overdue(books, company, customer)
         or _expired(books, company, customer)
+        or _group_used(books, company, order, customer)
         or _used(books, company, order, customer)
     )
 
@@ -137,10 +147,13 @@ def _overdue(books: Books, company: Company, customer: Row) -> Verdict | None:
 
 
 def _expired(books: Books, company: Company, customer: Row) -> Verdict | None:
-    expiry = customer.get("CredManCreditLimitExpiryDate", EMPTY_DATE)
-    if expiry == EMPTY_DATE or day_of(expiry) >= books.today(company):
+    if not _passed(books, company, customer.get("CredManCreditLimitExpiryDate", EMPTY_DATE)):
         return None
     return Verdict("CreditLimitExpired", f"The credit limit of customer {customer['CustomerAccount']} has expired.")
+
+
+def _passed(books: Books, company: Company, expiry: str) -> bool:
+    return expiry != EMPTY_DATE and day_of(expiry) < books.today(company)
 
 
 def _used(books: Books, company: Company, order: Row, customer: Row) -> Verdict | None:
@@ -161,6 +174,32 @@ def _used(books: Books, company: Company, order: Row, customer: Row) -> Verdict 
         "CreditExceeded",
         f"Credit limit used by customer {account} is {used}, which exceeds {allowed} "
         f"({limit} at {threshold} percent) by {used - allowed}.",
+    )
+
+
+def _group_used(books: Books, company: Company, order: Row, customer: Row) -> Verdict | None:
+    """The limit a customer shares with others: what all members owe and have on order, in the group's currency."""
+    account = customer["CustomerAccount"]
+    member = books.get("CustomerCreditGroupLines", company.id, account)
+    group = None if member is None else books.get("CustomerCreditGroups", member["CreditLimitId"])
+    if group is None:
+        return None
+    name, currency = group["CreditLimitId"], group["CurrencyCode"]
+    if _passed(books, company, group.get("ExpiryDate", EMPTY_DATE)):
+        return Verdict("CreditLimitExpired", f"The credit limit of customer credit group {name} has expired.")
+    used = Decimal(0)
+    for line in books.find("CustomerCreditGroupLines", CreditLimitId=name):
+        home = books.company(line["Company"])
+        own = order if (home.id, line["CustAccount"]) == (company.id, account) else None
+        amount = exposure(books, home, line["CustAccount"], own).amount
+        rate = books.rate_or_refuse(home.currency, currency, home, rate_type=books.credit_rate_type(home))
+        used += round_money(amount * rate, currency)
+    if used <= group["CreditMax"]:
+        return None
+    return Verdict(
+        "CreditExceeded",
+        f"Credit limit used by customer credit group {name} is {used} {currency}, which exceeds {group['CreditMax']} "
+        f"by {used - group['CreditMax']}.",
     )
 
 

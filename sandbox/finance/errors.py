@@ -60,6 +60,13 @@ class NotSupported(FinanceError):
     batch_status = 405
 
 
+class NotAcceptable(FinanceError):
+    """The answer cannot be written in the format asked for."""
+
+    status = 406
+    batch_status = 406
+
+
 class UnknownResource(FinanceError):
     """No such entity set, action or address: 404 without an inner error."""
 
@@ -78,6 +85,16 @@ class RecordNotFound(FinanceError):
     status = 404
     batch_status = 404
     inner_type = AX_NOT_FOUND
+
+
+class NothingToUpdate(FinanceError):
+    """A PATCH or DELETE names no row that the request may see."""
+
+    inner_type = AX_NOT_FOUND
+
+    def __init__(self, status: int) -> None:
+        super().__init__("No resources were found when selecting for update.")
+        self.status = self.batch_status = status
 
 
 class StaleVersion(FinanceError):
@@ -131,4 +148,15 @@ def must_be_filled(field: str, entity: str, source: str) -> InfologError:
     return InfologError(
         entity,
         (f"Warning: Field '{field}' must be filled in.", f"Warning: validateWrite failed on data source '{source}'"),
+    )
+
+
+def not_editable(entity: str, column: str, label: str) -> InfologError:
+    """The infolog of a field that only Finance writes."""
+    return InfologError(
+        entity,
+        (
+            f"Warning: Field '{label}' does not allow editing.",
+            f"Warning: validateField failed on field '{entity}.{column}'",
+        ),
     )

@@ -5,14 +5,16 @@ endpoint that is set, retried three times a second apart, and then goes to the e
 again. Events may arrive late, twice or out of order; `ControlNumber` rises with every event.
 Source: Microsoft Learn, "Business events overview" and "Business events developer documentation".
 
-Only `SalesInvoicePostedBusinessEvent` exists out of the box. The events named `Q2C…` are custom events, as a
-customer's own extension would add them.
+`SalesInvoicePostedBusinessEvent`, `CustFreeTextInvoicePostedBusinessEvent` and `CollectionLetterSentBusinessEvent`
+exist out of the box. The events named `Q2C…` are custom events, as a customer's own extension would add them. Events
+can be deactivated by name, and delivery can be made late, double or out of order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import uuid
 from collections import deque
 from collections.abc import Mapping
@@ -28,12 +30,18 @@ from sandbox.store import Database
 log = logging.getLogger(__name__)
 
 SALES_INVOICE_POSTED: Final = "SalesInvoicePostedBusinessEvent"
+FREE_TEXT_INVOICE_POSTED: Final = "CustFreeTextInvoicePostedBusinessEvent"
+COLLECTION_LETTER_SENT: Final = "CollectionLetterSentBusinessEvent"
 SALES_ORDER_CONFIRMED: Final = "Q2CSalesOrderConfirmedBusinessEvent"
 PACKING_SLIP_POSTED: Final = "Q2CPackingSlipPostedBusinessEvent"
 CUST_PAYMENT_POSTED: Final = "Q2CCustPaymentPostedBusinessEvent"
 CUST_PAYMENT_REVERSED: Final = "Q2CCustPaymentReversedBusinessEvent"
 CUST_CREDIT_LIMIT_CHANGED: Final = "Q2CCustCreditLimitChangedBusinessEvent"
 CUST_BLOCKED: Final = "Q2CCustBlockedBusinessEvent"
+PACKING_SLIP_CORRECTED: Final = "Q2CPackingSlipCorrectedBusinessEvent"
+REMAINDER_CANCELLED: Final = "Q2CSalesOrderRemainderCancelledBusinessEvent"
+RETURN_RECEIVED: Final = "Q2CReturnOrderReceivedBusinessEvent"
+CUSTOM_PREFIX: Final = "Q2C"
 TEST_PING: Final = "BusinessEventsTestEndpointContract"
 
 RETRIES: Final = 3
@@ -61,6 +69,29 @@ class FailedEvent:
     reason: str
 
 
+@dataclass(slots=True)
+class Delivery:
+    """How events travel; change it in place.
+
+    Attributes:
+        custom: Whether the custom events are active.
+        inactive: Names of events that are not active.
+        delay: Seconds an event waits before it is sent.
+        scatter: Seconds at most by which each is late beyond that, at random: events overtake each other.
+        copies: How often each is sent.
+    """
+
+    custom: bool = True
+    inactive: frozenset[str] = frozenset()
+    delay: float = 0.0
+    scatter: float = 0.0
+    copies: int = 1
+
+    def active(self, event_id: str) -> bool:
+        """Whether an event is sent at all."""
+        return event_id not in self.inactive and (self.custom or not event_id.startswith(CUSTOM_PREFIX))
+
+
 class BusinessEvents:
     """The queue of business events of one environment, and their delivery."""
 
@@ -78,6 +109,7 @@ class BusinessEvents:
         self._control_number = _FIRST_CONTROL_NUMBER
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: httpx.AsyncClient | None = None
+        self.delivery = Delivery()
         self.endpoint: str | None = None
         self.history: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         """Every event raised, newest last, delivered or not."""
@@ -98,10 +130,13 @@ class BusinessEvents:
         self._db.defer(lambda: self._accept(event_id, company, fields))
 
     def _accept(self, event_id: str, company: str, fields: Mapping[str, Any]) -> None:
+        if not self.delivery.active(event_id):
+            return
         event = self._envelope(event_id, company) | dict(fields)
         self.history.append(event)
         if self.endpoint is not None:
-            self._send_later(event)
+            for _ in range(self.delivery.copies):
+                self._send_later(event)
 
     def resend_failed(self) -> int:
         """Send everything in the error log again, as the Resend button does; returns how many."""
@@ -165,6 +200,9 @@ class BusinessEvents:
 
     async def _deliver(self, event: dict[str, Any]) -> None:
         reason = ""
+        wait = self.delivery.delay + random.random() * self.delivery.scatter
+        if wait:
+            await asyncio.sleep(wait)
         for attempt in range(RETRIES + 1):
             if attempt:
                 await asyncio.sleep(self._retry_delay)

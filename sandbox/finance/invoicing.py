@@ -1,77 +1,80 @@
-"""Posting sales invoices and credit notes: real totals, tax by document, due date, and the customer transaction.
+"""Posting sales invoices and credit notes of orders.
 
-An invoice bills what has been delivered and not yet invoiced, in whole or in part. Its amounts are final: unlike the
-order's header, an invoice's totals are always real.
+An invoice bills what has been delivered and not yet invoiced, in whole or in part, of one order or of several orders of
+one invoice account. A credit note takes back the whole of an invoice or some quantities of it; it settles what is open
+of the invoice, and the rest is the customer's credit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from sandbox.finance import receivables
-from sandbox.finance.amounts import document_totals, due_date, part_of
-from sandbox.finance.books import Books, Company, total
+from sandbox.finance.amounts import part_of
+from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import PostingRefused
-from sandbox.finance.events import SALES_INVOICE_POSTED, json_day
-from sandbox.finance.masterdata import blocks
-from sandbox.finance.model import SALES_LINES, SALES_ORDERS, day_stamp
-from sandbox.finance.shipping import match_lines, refresh_status
+from sandbox.finance.invoice_journal import CREDIT_NOTE_NUMBERS, Billed, Document, PostedInvoice, post
+from sandbox.finance.lines import save_line
+from sandbox.finance.masterdata import blocks, stopped_text
+from sandbox.finance.model import SALES_LINES, SALES_ORDERS
+from sandbox.finance.payments import settle_credit
+from sandbox.finance.shipping import match_lines
+from sandbox.finance.statuses import refresh_status
+from sandbox.finance.totals import CHARGES, charges_of
+from sandbox.finance.views import INVOICE_LINES, INVOICES
 from sandbox.store import Row
 
-INVOICES: Final = "SalesInvoiceHeadersV4"
-INVOICE_LINES: Final = "SalesInvoiceV4Lines"
+Wanted = Sequence[Mapping[str, Any]] | None
+"""`{LineNumber, Quantity}` of what is wanted; None for everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class PostedInvoice:
-    """A posted invoice or credit note.
-
-    Amounts are in its currency; `total` includes `tax`; both are negative on a credit note.
-    """
-
-    number: str
-    voucher: str
-    total: Decimal
-    tax: Decimal
-    due: date
-
-
-@dataclass(frozen=True, slots=True)
-class _Billed:
-    line: Row
-    quantity: Decimal
-    amount: Decimal
-
-
-def invoice(books: Books, company: Company, number: str, wanted: Sequence[Mapping[str, Any]] | None) -> PostedInvoice:
+def invoice(books: Books, company: Company, number: str, wanted: Wanted) -> PostedInvoice:
     """Post an invoice for delivered quantities: those asked for, or everything delivered and not yet invoiced.
 
     Raises:
         PostingRefused: The customer is on hold, nothing is to be invoiced, or a quantity has not been delivered.
     """
-    order = books.order(company, number)
-    customer = books.customer(company, order["InvoiceCustomerAccountNumber"])
+    return _invoice(books, company, [(books.order(company, number), wanted)])
+
+
+def summary_invoice(books: Books, company: Company, numbers: Sequence[str]) -> PostedInvoice:
+    """Post one invoice over several orders, for everything delivered and not yet invoiced of each.
+
+    Raises:
+        PostingRefused: As for `invoice`; or the orders have not the same invoice account, currency and terms.
+    """
+    orders = [books.order(company, number) for number in dict.fromkeys(numbers)]
+    if len(orders) < 2:
+        raise PostingRefused("A summary invoice needs at least two sales orders.")
+    for column in ("InvoiceCustomerAccountNumber", "CurrencyCode", "PaymentTermsName", "CashDiscountCode"):
+        if len({order.get(column, "") for order in orders}) > 1:
+            raise PostingRefused(f"The sales orders cannot be invoiced together: {column} is not the same on all.")
+    return _invoice(books, company, [(order, None) for order in orders])
+
+
+def _invoice(books: Books, company: Company, asked: Sequence[tuple[Row, Wanted]]) -> PostedInvoice:
+    customer = books.customer(company, asked[0][0]["InvoiceCustomerAccountNumber"])
     if blocks(customer, "invoice"):
-        raise PostingRefused(
-            f"Customer account {customer['CustomerAccount']} is on hold with code {customer['OnHoldStatus']}."
-        )
+        raise PostingRefused(stopped_text(customer))
     with books.db.transaction():
-        billed = _to_invoice(books, company, order, wanted)
+        billed = [item for order, wanted in asked for item in _to_invoice(books, company, order, wanted)]
+        charges = [charge for order, _ in asked for charge in charges_of(books, order, posted=False)]
         for item in billed:
-            books.update(SALES_LINES, item.line, {"_invoiced": item.line["_invoiced"] + item.quantity})
-        posted, _ = _post(books, company, order, billed, "CIV-{:06d}", "invoice")
-        books.update(SALES_ORDERS, order, {"_DocumentStatus": "Invoice"})
-        refresh_status(books, company, number)
+            save_line(books, item.line, {"_invoiced": item.line["_invoiced"] + item.quantity})
+        orders = tuple(order for order, _ in asked)
+        posted, transaction = post(books, company, Document(orders, billed, charges))
+        for charge in charges:
+            books.update(CHARGES, charge, {"Posted": charge["Value"], "Voucher": posted.voucher})
+        for order in orders:
+            books.update(SALES_ORDERS, order, {"_DocumentStatus": "Invoice"})
+            refresh_status(books, company, order["SalesOrderNumber"])
+        _settle_prepayments(books, company, orders, transaction)
     return posted
 
 
-def _to_invoice(
-    books: Books, company: Company, order: Row, wanted: Sequence[Mapping[str, Any]] | None
-) -> list[_Billed]:
+def _to_invoice(books: Books, company: Company, order: Row, wanted: Wanted) -> list[Billed]:
     number = order["SalesOrderNumber"]
     lines = books.lines(company, number)
     if wanted is None:
@@ -81,7 +84,7 @@ def _to_invoice(
         chosen = match_lines(lines, wanted)
     if not chosen:
         raise PostingRefused(f"There is nothing to invoice on sales order {number}.")
-    billed: list[_Billed] = []
+    billed: list[Billed] = []
     for line, quantity in chosen:
         left = line["_delivered"] - line["_invoiced"]
         if quantity > left:
@@ -92,52 +95,133 @@ def _to_invoice(
         amount = part_of(
             line["LineAmount"], line["OrderedSalesQuantity"], line["_invoiced"], quantity, order["CurrencyCode"]
         )
-        billed.append(_Billed(line, quantity, amount))
+        billed.append(Billed(order, line, quantity, amount))
     return billed
 
 
-def credit_note(
-    books: Books, company: Company, number: str, invoice_number: str, wanted: Sequence[Mapping[str, Any]] | None
-) -> PostedInvoice:
-    """Credit an invoice of an order, in whole or the given lines and quantities.
+def _settle_prepayments(books: Books, company: Company, orders: Sequence[Row], invoiced: Row) -> None:
+    """Where the company settles automatically, an order's prepayments pay its invoice."""
+    if books.parameters(company).get("SettlementAutoSettleEnabled") != "Yes":
+        return
+    numbers = {order["SalesOrderNumber"] for order in orders}
+    rows = books.find(receivables.TRANSACTIONS, AccountNum=invoiced["AccountNum"], dataAreaId=company.id)
+    for row in rows:
+        left = -receivables.open_amount(books, row) if row.get("_prepaid") in numbers else Decimal(0)
+        owed = receivables.open_amount(books, invoiced)
+        if left > 0 and owed > 0:
+            settle_credit(books, company, row, [{"InvoiceId": invoiced["Invoice"], "Amount": min(left, owed)}])
 
-    The credit note settles what is open of the invoice; the rest stays as the customer's credit.
+
+# --- credit notes ----------------------------------------------------------------------------------------------------
+
+
+def credit_note(
+    books: Books,
+    company: Company,
+    number: str,
+    invoice_number: str,
+    wanted: Wanted,
+    reason: str = "",
+    *,
+    returned: str = "",
+) -> PostedInvoice:
+    """Credit an invoice, in whole or the given lines and quantities; `number` may be empty for a summary invoice.
 
     Raises:
-        PostingRefused: No such invoice, or more than was invoiced would be credited.
+        PostingRefused: No such invoice, an unknown or missing reason, or more than was invoiced would be credited.
     """
-    order = books.order(company, number)
-    header = _invoice_of(books, company, number, invoice_number)
-    original = _transaction_of(books, company, invoice_number)
+    header = _invoice_of(books, company, invoice_number, number or None)
+    check_reason(books, company, reason, "ReasonRequirementForCreditNotes")
     with books.db.transaction():
-        billed = _to_credit(books, company, header, wanted)
-        posted, transaction = _post(books, company, order, billed, "CCN-{:06d}", "credit note")
-        owed = receivables.open_amount(books, original)
-        settled = min(owed, -posted.total)
-        if settled > 0:
-            receivables.settle(books, company, transaction, original, settled, books.today(company))
+        return _credit(books, company, header, wanted, reason=reason, returned=returned)
+
+
+def cancel_invoice(books: Books, company: Company, invoice_number: str, reason: str = "") -> PostedInvoice:
+    """Take an invoice back: a correction over all of it, after which its quantities can be invoiced anew.
+
+    Raises:
+        PostingRefused: No such invoice, part of it has been credited or settled, or an unknown reason.
+    """
+    header = _invoice_of(books, company, invoice_number, None)
+    check_reason(books, company, reason, None)
+    original = _transaction_of(books, company, invoice_number)
+    if original["SettleAmountCur"]:
+        raise PostingRefused(f"Invoice {invoice_number} has been settled: reverse its settlements first.")
+    rows = _invoice_lines(books, company, header)
+    if any(row["_credited"] for row in rows):
+        raise PostingRefused(f"Invoice {invoice_number} has been credited in part and cannot be cancelled.")
+    with books.db.transaction():
+        posted = _credit(books, company, header, None, reason=reason, correction=True)
+        for charge in books.find(CHARGES, dataAreaId=company.id, Voucher=header["LedgerVoucher"]):
+            books.update(CHARGES, charge, {"Posted": Decimal(0), "Voucher": ""})
+        for row in rows:
+            line = _order_line(books, company, row)
+            save_line(books, line, {"_invoiced": line["_invoiced"] - row["InvoicedQuantity"]})
+        for number in dict.fromkeys(row["_SalesId"] for row in rows):
+            refresh_status(books, company, number)
     return posted
 
 
-def _invoice_of(books: Books, company: Company, number: str, invoice_number: str) -> Row:
-    rows = books.find(INVOICES, InvoiceNumber=invoice_number, dataAreaId=company.id, SalesOrderNumber=number)
-    if not rows or rows[0]["TotalInvoiceAmount"] < 0:
-        raise PostingRefused(f"Invoice {invoice_number} of sales order {number} does not exist.")
-    return rows[0]
+def _credit(
+    books: Books,
+    company: Company,
+    header: Row,
+    wanted: Wanted,
+    *,
+    reason: str,
+    correction: bool = False,
+    returned: str = "",
+) -> PostedInvoice:
+    original = _transaction_of(books, company, header["InvoiceNumber"])
+    untouched = not any(row["_credited"] for row in _invoice_lines(books, company, header))
+    billed = _to_credit(books, company, header, wanted)
+    orders: list[Row] = []
+    for item in billed:
+        if not any(order is item.order for order in orders):
+            orders.append(item.order)
+    taken_back = header["_charges"] if wanted is None and untouched else ()
+    charges = [row | {"Value": -row["Value"]} for row in taken_back]
+    document = Document(
+        tuple(orders),
+        billed,
+        charges,
+        CREDIT_NOTE_NUMBERS,
+        reason=reason,
+        correction=correction,
+        return_number=returned,
+    )
+    posted, transaction = post(books, company, document)
+    owed = receivables.open_amount(books, original)
+    settled = min(owed, -posted.total)
+    if settled > 0:
+        receivables.settle(books, company, transaction, original, settled, books.today(company))
+    return posted
+
+
+def _invoice_of(books: Books, company: Company, invoice_number: str, order: str | None) -> Row:
+    rows = books.find(INVOICES, InvoiceNumber=invoice_number, dataAreaId=company.id)
+    header = rows[0] if rows else None
+    if header is None or header["TotalInvoiceAmount"] < 0:
+        raise PostingRefused(f"Invoice {invoice_number} does not exist in company {company.id}.")
+    if order is not None and header["SalesOrderNumber"].lower() != order.lower():
+        raise PostingRefused(f"Invoice {invoice_number} of sales order {order} does not exist.")
+    return header
 
 
 def _transaction_of(books: Books, company: Company, invoice_number: str) -> Row:
-    rows = books.find(receivables.TRANSACTIONS, Invoice=invoice_number, dataAreaId=company.id)
-    if not rows:
+    found = receivables.find_transaction(books, company, debit=True, Invoice=invoice_number)
+    if found is None:
         raise PostingRefused(f"Invoice {invoice_number} has no customer transaction.")
-    return rows[0]
+    return found
 
 
-def _to_credit(
-    books: Books, company: Company, header: Row, wanted: Sequence[Mapping[str, Any]] | None
-) -> list[_Billed]:
+def _invoice_lines(books: Books, company: Company, header: Row) -> list[Row]:
     rows = books.find(INVOICE_LINES, InvoiceNumber=header["InvoiceNumber"], dataAreaId=company.id)
-    rows.sort(key=lambda row: int(row["LineCreationSequenceNumber"]))
+    return sorted(rows, key=lambda row: int(row["LineCreationSequenceNumber"]))
+
+
+def _to_credit(books: Books, company: Company, header: Row, wanted: Wanted) -> list[Billed]:
+    rows = _invoice_lines(books, company, header)
     if wanted is None:
         chosen = [(row, row["InvoicedQuantity"] - row["_credited"]) for row in rows]
         chosen = [(row, quantity) for row, quantity in chosen if quantity > 0]
@@ -145,16 +229,18 @@ def _to_credit(
         chosen = match_lines(rows, wanted)
     if not chosen:
         raise PostingRefused(f"There is nothing left to credit on invoice {header['InvoiceNumber']}.")
-    billed: list[_Billed] = []
-    for row, quantity in chosen:
-        if quantity > row["InvoicedQuantity"] - row["_credited"]:
-            raise PostingRefused(
-                f"Line {row['LineCreationSequenceNumber']}: quantity {quantity} exceeds what is left of the invoice."
-            )
-        part = part_of(row["LineAmount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
-        books.update(INVOICE_LINES, row, {"_credited": row["_credited"] + quantity})
-        billed.append(_Billed(_order_line(books, company, row), -quantity, -part))
-    return billed
+    return [_credited(books, company, header, row, quantity) for row, quantity in chosen]
+
+
+def _credited(books: Books, company: Company, header: Row, row: Row, quantity: Decimal) -> Billed:
+    if quantity > row["InvoicedQuantity"] - row["_credited"]:
+        raise PostingRefused(
+            f"Line {row['LineCreationSequenceNumber']}: quantity {quantity} exceeds what is left of the invoice."
+        )
+    part = part_of(row["LineAmount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
+    books.update(INVOICE_LINES, row, {"_credited": row["_credited"] + quantity})
+    order = books.order(company, row["_SalesId"])
+    return Billed(order, _order_line(books, company, row), -quantity, -part)
 
 
 def _order_line(books: Books, company: Company, invoice_line: Row) -> Row:
@@ -164,100 +250,15 @@ def _order_line(books: Books, company: Company, invoice_line: Row) -> Row:
     return found
 
 
-def _post(
-    books: Books, company: Company, order: Row, billed: Sequence[_Billed], pattern: str, sequence: str
-) -> tuple[PostedInvoice, Row]:
-    """Write journal, customer transaction and business event; (what was posted, its transaction)."""
-    currency = order["CurrencyCode"]
-    number = books.next_number(company, sequence, pattern)
-    voucher = books.next_number(company, "voucher", "VCH{:08d}")
-    net = total(item.amount for item in billed)
-    discount, tax, whole = document_totals(net, order["TotalDiscountPercentage"], company.tax_pct, currency)
-    day = books.today(company)
-    term = books.get("PaymentTerms", company.id, order.get("PaymentTermsName", ""))
-    due = day if term is None or whole < 0 else due_date(day, term)
-    posted = PostedInvoice(number, voucher, whole, tax, due)
-    _write_journal(books, company, order, billed, posted, discount)
-    account = order["InvoiceCustomerAccountNumber"]
-    transaction = receivables.book(
-        books,
-        company,
-        account=account,
-        amount=whole,
-        currency=currency,
-        kind="Sales",
-        voucher=voucher,
-        day=day,
-        due=due,
-        more={
-            "Invoice": number,
-            "OrderAccount": order["OrderingCustomerAccountNumber"],
-            "PaymTermId": order.get("PaymentTermsName", ""),
-            "_order": order["SalesOrderNumber"],
-        },
-    )
-    fields = {
-        "InvoiceAccount": account,
-        "InvoiceId": number,
-        "SalesOrderId": order["SalesOrderNumber"],
-        "InvoiceDate": json_day(day),
-        "InvoiceDueDate": json_day(due),
-        "InvoiceAmountInAccountingCurrency": transaction["AmountMST"],
-        "InvoiceTaxAmount": tax,
-        "LegalEntity": company.id,
-    }
-    books.events.emit(SALES_INVOICE_POSTED, company.id, fields)
-    return posted, transaction
+def check_reason(books: Books, company: Company, reason: str, parameter: str | None) -> None:
+    """Refuse a reason code that is not set up, or a missing one where the company's parameter wants one.
 
-
-def _write_journal(
-    books: Books, company: Company, order: Row, billed: Sequence[_Billed], posted: PostedInvoice, discount: Decimal
-) -> None:
-    day = day_stamp(books.today(company))
-    key = {
-        "dataAreaId": company.id,
-        "InvoiceNumber": posted.number,
-        "InvoiceDate": day,
-        "LedgerVoucher": posted.voucher,
-        "CurrencyCode": order["CurrencyCode"],
-    }
-    books.insert(
-        INVOICES,
-        {
-            **key,
-            "SalesOrderNumber": order["SalesOrderNumber"],
-            "InvoiceCustomerAccountNumber": order["InvoiceCustomerAccountNumber"],
-            "CustomersOrderReference": order.get("CustomersOrderReference", ""),
-            "PaymentTermsName": order.get("PaymentTermsName", ""),
-            "DeliveryModeCode": order.get("DeliveryModeCode", ""),
-            "DeliveryTermsCode": order.get("DeliveryTermsCode", ""),
-            "TotalInvoiceAmount": posted.total,
-            "TotalTaxAmount": posted.tax,
-            "InvoiceHeaderTaxAmount": posted.tax,
-            "EndDiscount": discount,
-        },
-    )
-    net, done = total(item.amount for item in billed), Decimal(0)
-    for item in billed:
-        line = item.line
-        tax = part_of(posted.tax, net, done, item.amount, order["CurrencyCode"])
-        done += item.amount
-        books.insert(
-            INVOICE_LINES,
-            {
-                **key,
-                "LineCreationSequenceNumber": line["LineCreationSequenceNumber"],
-                "ProductNumber": line["ItemNumber"],
-                "ProductName": line.get("LineDescription", ""),
-                "ProductDescription": line.get("LineDescription", ""),
-                "InvoicedQuantity": item.quantity,
-                "SalesUnitSymbol": line["SalesUnitSymbol"],
-                "SalesPrice": line["SalesPrice"],
-                "LineAmount": item.amount,
-                "LineTotalTaxAmount": tax,
-                "InventorySiteId": line["ShippingSiteId"],
-                "InventoryWarehouseId": line["ShippingWarehouseId"],
-                "_credited": Decimal(0),
-                "_lot": line["InventoryLotId"],
-            },
-        )
+    Raises:
+        PostingRefused: Either.
+    """
+    if not reason:
+        if parameter is not None and books.parameters(company).get(parameter) == "Yes":
+            raise PostingRefused("A reason code must be specified.")
+        return
+    if books.get("ReturnReasonCodeBiEntities", company.id, reason) is None:
+        raise PostingRefused(f"The value '{reason}' in field 'Reason code' is not found in the related table.")

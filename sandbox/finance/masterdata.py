@@ -1,7 +1,6 @@
-"""Companies, customers, items and prices: setting them up, and the rules that hang on them.
+"""Customers and prices: the rules that hang on them.
 
-Customers are written through OData as well; the rest is set-up data that the sandbox's owner loads. The rules here are
-the ones other parts ask about: what a customer's hold status blocks, and which price agreement applies.
+What a customer's hold status blocks, which account is billed, and which price agreement applies to a line.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance.amounts import DECIMALS, round_money
+from sandbox.finance.amounts import round_money
 from sandbox.finance.books import Books, Company
-from sandbox.finance.errors import InfologError, must_be_filled, not_found_in
+from sandbox.finance.errors import InfologError, PostingRefused, must_be_filled, not_found_in
 from sandbox.finance.events import CUST_BLOCKED, CUST_CREDIT_LIMIT_CHANGED
-from sandbox.finance.model import EMPTY_DATE, ENUMS, SALES_ORDERS, EntitySet, day_of
+from sandbox.finance.lengths import check_lengths
+from sandbox.finance.model import EMPTY_DATE, SALES_ORDERS, EntitySet, day_of
+from sandbox.finance.units import convert
 from sandbox.store import Row
 
 BLOCKED_BY: Final[Mapping[str, frozenset[str]]] = {
@@ -29,43 +30,7 @@ BLOCKED_BY: Final[Mapping[str, frozenset[str]]] = {
 """OnHoldStatus of a customer -> what it stops. (Microsoft Learn: "Customer holds": Invoice stops invoicing, All stops
 every sales transaction; Never is never put on hold by the system.)"""
 
-PAYMENT_TERMS: Final = (
-    ("COD", "Cash on delivery", "COD", 0),
-    ("Net 10", "Net 10 days", "Net", 10),
-    ("Net 15", "Net 15 days", "Net", 15),
-    ("Net 30", "Net 30 days", "Net", 30),
-    ("Net 45", "Net 45 days", "Net", 45),
-    ("Net 60", "Net 60 days", "Net", 60),
-    ("Net 75", "Net 75 days", "Net", 75),
-    ("Net 90", "Net 90 days", "Net", 90),
-    ("EOM 30", "End of month and 30 days", "CurrentMth", 30),
-)
-"""Name, description, method and days of the terms every company starts with."""
-
-UNITS: Final = (
-    ("ea", "Each", "Quantity", 0),
-    ("pcs", "Pieces", "Quantity", 0),
-    ("box", "Box", "Quantity", 0),
-    ("hr", "Hours", "Time", 2),
-    ("kg", "Kilograms", "Mass", 3),
-)
-"""Symbol, description, class and decimals of the units of measure."""
-
 CUSTOMER_SOURCE: Final = "CustTable (CustTable)"
-
-_CURRENCY_NAMES: Final = {
-    "USD": ("US Dollar", "$"),
-    "EUR": ("Euro", "€"),
-    "JPY": ("Japanese Yen", "¥"),
-    "KWD": ("Kuwaiti Dinar", "KD"),
-    "GBP": ("Pound Sterling", "£"),
-}
-_TIME_ZONES: Final = {
-    "America/New_York": "GMTMINUS0500EASTERNTIME",
-    "Europe/Berlin": "GMTPLUS0100_AMSTERDAM_BERLIN_BERN_ROME",
-    "Asia/Tokyo": "GMTPLUS0900OSAKA_SAPPORO_TOKYO",
-    "Asia/Kuwait": "GMTPLUS0300KUWAIT_RIYADH",
-}
 
 
 def blocks(customer: Row, action: str) -> bool:
@@ -73,66 +38,9 @@ def blocks(customer: Row, action: str) -> bool:
     return action in BLOCKED_BY[customer.get("OnHoldStatus", "No")]
 
 
-def set_up_company(books: Books, company: Company, name: str) -> None:
-    """Store a company's legal entity and the set-up rows every company starts with."""
-    zone = _TIME_ZONES.get(company.timezone, "")
-    row: Row = {"LegalEntityId": company.id, "Name": name or company.id.upper(), "LanguageId": "en-us"}
-    if zone in ENUMS["Timezone"]:
-        row["TimeZone"] = zone
-    books.insert("LegalEntities", row)
-    add_currency(books, company.currency)
-    for symbol, description, unit_class, decimals in UNITS:
-        if books.get("UnitsOfMeasure", symbol) is None:
-            books.insert(
-                "UnitsOfMeasure",
-                {
-                    "UnitSymbol": symbol,
-                    "UnitDescription": description,
-                    "UnitClass": unit_class,
-                    "DecimalPrecision": decimals,
-                },
-            )
-    for term, description, method, days in PAYMENT_TERMS:
-        books.insert(
-            "PaymentTerms",
-            {
-                "dataAreaId": company.id,
-                "Name": term,
-                "Description": description,
-                "PaymentMethodType": method,
-                "NumberOfDays": days,
-            },
-        )
-    for group, description in (("10", "Wholesale customers"), ("30", "Retail customers")):
-        books.insert(
-            "CustomerGroups",
-            {
-                "dataAreaId": company.id,
-                "CustomerGroupId": group,
-                "Description": description,
-                "PaymentTermId": "Net 30",
-            },
-        )
-
-
-def add_currency(books: Books, code: str) -> None:
-    """Store a currency with its rounding rule, unless it is there."""
-    if books.get("Currencies", code) is not None:
-        return
-    name, symbol = _CURRENCY_NAMES.get(code, (code, code))
-    rule = Decimal(1).scaleb(-DECIMALS.get(code, 2))
-    books.insert(
-        "Currencies",
-        {
-            "CurrencyCode": code,
-            "Name": name,
-            "Symbol": symbol,
-            "GeneralRoundingRule": rule,
-            "RoundingRulePrices": rule,
-            "RoundingRuleSalesOrders": rule,
-            "RoundingRulePurchaseOrders": rule,
-        },
-    )
+def stopped_text(customer: Row) -> str:
+    """How Finance says that a customer's hold status stops what was asked for."""
+    return f"Customer {customer['CustomerAccount']} is stopped for {customer['OnHoldStatus']}."
 
 
 def create_customer(books: Books, entity: EntitySet, company: Company, sent: Mapping[str, Any]) -> Row:
@@ -163,6 +71,7 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
         "NameAlias": name[:20],
         "LanguageId": "en-us",
         "PaymentTerms": group_row.get("PaymentTermId", ""),
+        "SalesTaxGroup": group_row.get("TaxGroupId", ""),
         "InvoiceAccount": "",
         "CreditLimit": Decimal(0),
         "OnHoldStatus": "No",
@@ -171,7 +80,8 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
         **sent,
         "dataAreaId": company.id,
     }
-    _check_customer(books, entity, company, row)
+    check_lengths(entity, sent)
+    row |= _check_customer(books, entity, company, row)
     row["PartyNumber"] = row.get("PartyNumber") or books.next_number(company, "party", "{:09d}")
     return books.insert("CustomersV3", row)
 
@@ -185,7 +95,9 @@ def update_customer(books: Books, entity: EntitySet, company: Company, row: Row,
     changes = {column: value for column, value in sent.items() if row.get(column) != value}
     if not changes:
         return row
-    _check_customer(books, entity, company, row | changes)
+    check_lengths(entity, changes)
+    spelled = _check_customer(books, entity, company, row | changes)
+    changes = {column: spelled.get(column, value) for column, value in changes.items()}
     account = row["CustomerAccount"]
     if "CreditLimit" in changes:
         fields = {
@@ -218,18 +130,42 @@ def delete_customer(books: Books, entity: EntitySet, company: Company, row: Row)
     books.delete("CustomersV3", row)
 
 
-def _check_customer(books: Books, entity: EntitySet, company: Company, row: Mapping[str, Any]) -> None:
-    group = row["CustomerGroupId"]
-    references = (
-        ("SalesCurrencyCode", "Currency", "Currency", "Currencies", (row["SalesCurrencyCode"],)),
-        ("PaymentTerms", "Terms of payment", "Terms of payment", "PaymentTerms", (company.id, row["PaymentTerms"])),
-        ("CustomerGroupId", "Customer group", "Customer groups", "CustomerGroups", (company.id, group)),
-    )
-    for column, field, related, table, key in references:
-        if row[column] and books.get(table, *key) is None:
-            raise not_found_in(row[column], field, related, entity.entity, column)
+_REFERENCES: Final = (
+    ("SalesCurrencyCode", "Currency", "Currency", "Currencies", "CurrencyCode", False),
+    ("PaymentTerms", "Terms of payment", "Terms of payment", "PaymentTerms", "Name", True),
+    ("PaymentSchedule", "Payment schedule", "Payment schedule", "PaymentSchedules", "Name", True),
+    ("PaymentCashDiscount", "Cash discount", "Cash discounts", "CashDiscounts", "CashDiscountCode", True),
+    ("PaymentMethod", "Method of payment", "Methods of payment", "CustomerPaymentMethods", "Name", True),
+    ("CustomerGroupId", "Customer group", "Customer groups", "CustomerGroups", "CustomerGroupId", True),
+    ("SalesTaxGroup", "Sales tax group", "Sales tax groups", "TaxGroups", "TaxGroupCode", True),
+    ("DeliveryTerms", "Delivery terms", "Terms of delivery", "DeliveryTerms", "TermsCode", True),
+)
+"""Column, field, related table, entity set, its key column, and whether the key begins with the company."""
+
+
+def _check_customer(books: Books, entity: EntitySet, company: Company, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse values that refer to nothing; the references in Finance's own spelling.
+
+    Raises:
+        InfologError: One refers to nothing, or an amount is not possible.
+    """
+    spelled: dict[str, Any] = {}
+    for column, field, related, table, key, of_company in _REFERENCES:
+        value = row.get(column)
+        if not value:
+            continue
+        found = books.get(table, company.id, value) if of_company else books.get(table, value)
+        if found is None:
+            raise not_found_in(value, field, related, entity.entity, column)
+        spelled[column] = found[key]
+    if payer := row.get("InvoiceAccount"):
+        found = books.get("CustomersV3", company.id, payer)
+        if found is None:
+            raise not_found_in(payer, "Invoice account", "Customers", entity.entity, "InvoiceAccount")
+        spelled["InvoiceAccount"] = found["CustomerAccount"]
     if row["CreditLimit"] < 0:
         raise InfologError(entity.entity, ("Warning: Credit limit must not be negative.",))
+    return spelled
 
 
 def sales_price(books: Books, company: Company, header: Row, item: Row, line: Mapping[str, Any]) -> Decimal:
@@ -259,10 +195,16 @@ def sales_price(books: Books, company: Company, header: Row, item: Row, line: Ma
         if prices:
             return min(prices)
     base: Decimal = item.get("SalesPrice", Decimal(0))
+    base = base / (item.get("SalesPriceQuantity") or 1) * line["SalesPriceQuantity"]
+    base = convert(books, base, item.get("SalesUnitSymbol", ""), line["SalesUnitSymbol"], price=True)
     currency = line["CurrencyCode"]
     if currency == company.currency:
         return base
-    return round_money(base * books.rates[company.currency, currency], currency)
+    try:
+        rate = books.rate_or_refuse(company.currency, currency, company)
+    except PostingRefused as problem:
+        raise InfologError("SalesLine", (f"Error: {problem}", "Error: Update has been canceled.")) from problem
+    return round_money(base * rate, currency)
 
 
 def _in_force(start: str | None, end: str | None, today: str) -> bool:

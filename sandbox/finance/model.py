@@ -19,17 +19,44 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.finance.errors import MalformedRequest
+from sandbox.finance.views import (
+    DATA_SOURCES,
+    ENTITY_NAMES,
+    LINKS,
+    SALES_LINES,
+    SALES_ORDERS,
+    STORED_AS,
+    TABLES,
+    joined,
+)
+from sandbox.odata.arithmetic import OPERATORS as ARITHMETIC
 from sandbox.odata.filters import Column, FilterError, Literal
 from sandbox.store import Row
+
+__all__ = [
+    "EMPTY_DATE",
+    "ENUMS",
+    "NAMESPACE",
+    "SALES_LINES",
+    "SALES_ORDERS",
+    "EntitySet",
+    "FilterRules",
+    "Link",
+    "Property",
+    "day_of",
+    "day_stamp",
+    "entity_sets",
+    "stamp",
+]
 
 NAMESPACE: Final = "Microsoft.Dynamics.DataEntities"
 EMPTY_DATE: Final = "1900-01-01T12:00:00Z"
 _EMPTY_GUID: Final = "00000000-0000-0000-0000-000000000000"
 _METADATA: Final = Path(__file__).parent.parent / "metadata" / "finance"
 
-SALES_ORDERS: Final = "SalesOrders"
-SALES_LINES: Final = "SalesOrderLines"
+_COMPANY_KEYS: Final = ("dataAreaId", "Company", "JournalLineCompany")
 
+_COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _DECIMAL_LIMIT: Final = 10**16
 _INTEGERS: Final[Mapping[str, int]] = {"Int32": 2**31, "Int64": 2**63}
 
@@ -41,6 +68,7 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "DateTimeOffset": EMPTY_DATE,
     "Guid": _EMPTY_GUID,
     "Binary": None,
+    "Boolean": False,
 }
 
 ENUMS: Final[Mapping[str, Mapping[str, int]]] = json.loads((_METADATA / "enums.json").read_text())
@@ -122,6 +150,8 @@ class Property:
             return value
         if self.type == "DateTimeOffset" and kind is str:
             return _moment(value, self.name)
+        if self.type == "Boolean" and kind is bool:
+            return value
         raise MalformedRequest(f"Cannot convert the literal '{value}' to the expected type '{self.edm_type}'.")
 
     def from_literal(self, literal: Literal) -> Any:
@@ -137,7 +167,7 @@ class Property:
                 return literal.value
             if literal.kind == "enum" and literal.type_name == self.edm_type:
                 raise FilterError(f"The string '{literal.value}' is not a valid enumeration type constant.")
-        elif (self.type, literal.kind) in (("String", "string"), ("Guid", "guid")):
+        elif (self.type, literal.kind) in (("String", "string"), ("Guid", "guid"), ("Boolean", "bool")):
             return literal.value
         elif self.type in ("Decimal", "Int32", "Int64") and literal.kind == "number":
             return literal.value
@@ -174,11 +204,7 @@ class Link:
 
 @dataclass(slots=True, eq=False)
 class EntitySet:
-    """One published entity set.
-
-    It is also the `sandbox.odata.filters.Dialect` of its filters: only eq, ne, gt, ge, lt, le; no functions; text may
-    hold wildcards (`Name eq '*retail*'`); enums need their qualified literal.
-    """
+    """One published entity set."""
 
     name: str
     type_name: str
@@ -188,42 +214,17 @@ class EntitySet:
     links: Mapping[str, Link]
     company: str | None
     sources: int
-    functions: frozenset[str] = frozenset()
-    operators: frozenset[str] = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
-    wildcards: bool = True
     projections: dict[tuple[str, ...] | None, Callable[[Row], dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def entity(self) -> str:
         """The X++ name of the data entity, as error texts show it."""
-        return _ENTITY_NAMES.get(self.name, f"{self.type_name}Entity")
+        return ENTITY_NAMES.get(self.name, f"{self.type_name}Entity")
 
     @property
     def stored_key(self) -> tuple[str, ...]:
         """The stored columns of the key, in the key's order."""
         return tuple(self.properties[name].stored for name in self.key)
-
-    def column(self, path: tuple[str, ...]) -> Column:
-        """The column a filter or sort key names (see `sandbox.odata.filters.Dialect`).
-
-        Raises:
-            FilterError: There is none of this name.
-        """
-        found = self.properties.get(path[0]) if len(path) == 1 else None
-        if found is None:
-            raise FilterError(
-                f"Could not find a property named '{'/'.join(path)}' on type '{NAMESPACE}.{self.type_name}'."
-            )
-        stored, empty = found.stored, found.empty
-        return Column(lambda row: row.get(stored, empty), stored, found.from_literal)
-
-    def call(self, name: str, arguments: Mapping[str, Any]) -> Callable[[Row], bool]:
-        """Finance has no namespaced filter functions.
-
-        Raises:
-            FilterError: Always.
-        """
-        raise FilterError(f"An unknown function with name '{name}' was found.")
 
     def project(self, select: tuple[str, ...] | None) -> Callable[[Row], dict[str, Any]]:
         """A function that makes the JSON object of a stored row, without annotations.
@@ -245,108 +246,51 @@ class EntitySet:
         return known
 
 
-_ENTITY_NAMES: Final = {
-    "CustomersV3": "CustCustomerV3Entity",
-    "SalesOrderLines": "SalesOrderLineV2Entity",
-    "ReleasedProductsV2": "EcoResReleasedProductV2Entity",
-    "CustomerPaymentJournalHeaders": "CustomerPaymentJournalHeaderEntity",
-    "CustomerPaymentJournalLines": "CustomerPaymentJournalLineEntity",
-}
+@dataclass(frozen=True, slots=True)
+class FilterRules:
+    """How the filters of one entity set are read: a `sandbox.odata.filters.Dialect`.
 
-_TABLES: Final = {
-    "SalesOrderHeadersV4": SALES_ORDERS,
-    "SalesOrderHeadersV2": SALES_ORDERS,
-    "SalesTableBiEntities": SALES_ORDERS,
-    "SalesOrderLinesV3": SALES_LINES,
-    "SalesOrderLines": SALES_LINES,
-}
+    Text may hold wildcards (`Name eq '*retail*'`), enums need their qualified literal and take only `eq` and `ne`,
+    arithmetic is allowed. Whether text can be ordered and has functions differs between environments.
+    """
 
-_STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
-    "SalesTableBiEntities": {
-        "SalesId": "SalesOrderNumber",
-        "CustAccount": "OrderingCustomerAccountNumber",
-        "InvoiceAccount": "InvoiceCustomerAccountNumber",
-        "SalesName": "SalesOrderName",
-        "SalesStatus": "SalesOrderStatus",
-        "Payment": "PaymentTermsName",
-        "PaymMode": "CustomerPaymentMethodName",
-        "InventSiteId": "DefaultShippingSiteId",
-        "InventLocationId": "DefaultShippingWarehouseId",
-        "TaxGroup": "SalesTaxGroupCode",
-        "CustomerRef": "CustomersOrderReference",
-        "PurchOrderFormNum": "CustomerRequisitionNumber",
-        "QuotationId": "QuotationNumber",
-        "DlvMode": "DeliveryModeCode",
-        "DlvTerm": "DeliveryTermsCode",
-        "DiscPercent": "TotalDiscountPercentage",
-        "ShippingDateRequested": "RequestedShippingDate",
-        "ReceiptDateRequested": "RequestedReceiptDate",
-        "ShippingDateConfirmed": "ConfirmedShippingDate",
-        "ReceiptDateConfirmed": "ConfirmedReceiptDate",
-        "MCROrderStopped": "IsSalesProcessingStopped",
-        "CreatedOn": "OrderCreationDateTime",
-        "DocumentStatus": "_DocumentStatus",
-        "CustGroup": "_CustomerGroup",
-        "SysDataAreaId": "dataAreaId",
-        "SysRecVersion": "_version",
-        "SysModifiedDateTime": "_modified",
-        "SourceKey": "_record",
-    },
-    "CredManTableBiEntities": {
-        "SysRecVersion": "_version",
-        "SysModifiedDateTime": "_modified",
-        "SourceKey": "_record",
-    },
-    "CustTransactions": {"SysRecId": "_record", "SysDataAreaId": "dataAreaId"},
-    "CustTransOpens": {"SysRecId": "_record", "SysDataAreaId": "dataAreaId"},
-    "SalesPriceAgreements": {"RecordId": "_record"},
-}
-"""Entity set -> published column -> stored column, where they differ."""
+    entity: EntitySet
+    text_order: bool = True
+    text_functions: bool = False
+    wildcards: bool = True
 
-_INVOICE_JOIN: Final = tuple((name, name) for name in ("dataAreaId", "InvoiceNumber", "InvoiceDate", "LedgerVoucher"))
-_SLIP_JOIN: Final = tuple((name, name) for name in ("dataAreaId", "ShipmentPackingSlipVersionNumber"))
-_ORDER_JOIN: Final = tuple((name, name) for name in ("dataAreaId", "SalesOrderNumber"))
-_JOURNAL_JOIN: Final = tuple((name, name) for name in ("dataAreaId", "JournalBatchNumber"))
+    @property
+    def functions(self) -> frozenset[str]:
+        """Text functions allowed."""
+        return frozenset({"contains", "startswith", "endswith"}) if self.text_functions else frozenset()
 
-_LINKS: Final[Mapping[str, tuple[Link, ...]]] = {
-    "SalesOrderHeadersV2": (Link("SalesOrderLines", "SalesOrderLines", _ORDER_JOIN, True),),
-    "SalesOrderLines": (Link("SalesOrderHeaderV2", "SalesOrderHeadersV2", _ORDER_JOIN, False),),
-    "SalesInvoiceHeadersV4": (Link("SalesInvoiceLinesV4", "SalesInvoiceV4Lines", _INVOICE_JOIN, True),),
-    "SalesInvoiceV4Lines": (Link("SalesInvoiceHeaderV4", "SalesInvoiceHeadersV4", _INVOICE_JOIN, False),),
-    "CustTransactions": (
-        Link("CustTransOpen", "CustTransOpens", (("dataAreaId", "dataAreaId"), ("_record", "RefRecId")), True),
-    ),
-    "CustTransOpens": (
-        Link("CustTransaction", "CustTransactions", (("dataAreaId", "dataAreaId"), ("RefRecId", "_record")), False),
-    ),
-    "CustomerPaymentJournalHeaders": (
-        Link("CustomerPaymentJournalLineHeaderEntity", "CustomerPaymentJournalLines", _JOURNAL_JOIN, True),
-    ),
-    "CustomerPaymentJournalLines": (
-        Link("CustomerPaymentJournalLineHeaderEntityRole", "CustomerPaymentJournalHeaders", _JOURNAL_JOIN, False),
-    ),
-    "ShipmentPackingSlipJournalHeaders": (
-        Link("ShipmentPackingSlipJournalLines", "ShipmentPackingSlipJournalLines", _SLIP_JOIN, True),
-    ),
-    "ShipmentPackingSlipJournalLines": (
-        Link("ShipmentPackingSlipJournal", "ShipmentPackingSlipJournalHeaders", _SLIP_JOIN, False),
-        Link(
-            "Product",
-            "ReleasedProductsV2",
-            (("dataAreaId", "dataAreaId"), ("ItemNumber", "ItemNumber")),
-            False,
-        ),
-    ),
-}
-"""The navigation properties whose other end the sandbox serves too."""
+    @property
+    def operators(self) -> frozenset[str]:
+        """Operators allowed beside and, or, not."""
+        return _COMPARISONS | ARITHMETIC
 
-_DATA_SOURCES: Final = {
-    "SalesOrderHeadersV4": 6,
-    "SalesOrderHeadersV2": 6,
-    "SalesOrderLinesV3": 4,
-    "SalesOrderLines": 4,
-}
-"""How many X++ data sources an entity joins: its ETag has one `version,record` pair for each."""
+    def column(self, path: tuple[str, ...]) -> Column:
+        """The column a filter or sort key names (see `sandbox.odata.filters.Dialect`).
+
+        Raises:
+            FilterError: There is none of this name.
+        """
+        found = self.entity.properties.get(path[0]) if len(path) == 1 else None
+        if found is None:
+            raise FilterError(
+                f"Could not find a property named '{'/'.join(path)}' on type '{NAMESPACE}.{self.entity.type_name}'."
+            )
+        stored, empty = found.stored, found.empty
+        ordered = found.members is None and (found.type != "String" or self.text_order)
+        return Column(lambda row: row.get(stored, empty), stored, found.from_literal, ordered)
+
+    def call(self, name: str, arguments: Mapping[str, Any]) -> Callable[[Row], bool]:
+        """Finance has no namespaced filter functions.
+
+        Raises:
+            FilterError: Always.
+        """
+        raise FilterError(f"An unknown function with name '{name}' was found.")
 
 
 @lru_cache(maxsize=1)
@@ -358,19 +302,19 @@ def entity_sets() -> Mapping[str, EntitySet]:
 
 def _entity_set(name: str, entry: Mapping[str, Any]) -> EntitySet:
     key = tuple(entry["key"])
-    stored = _STORED_AS.get(name, {})
+    stored = STORED_AS.get(name, {})
     ordered = [*key, *(column for column in entry["columns"] if column not in key)]
     properties = {column: _property(column, entry["columns"][column], stored) for column in ordered}
-    company = "dataAreaId" if "dataAreaId" in key else "Company" if "Company" in key else None
+    company = next((column for column in _COMPANY_KEYS if column in key), None)
     return EntitySet(
         name=name,
         type_name=entry["type"],
-        table=_TABLES.get(name, name),
+        table=TABLES.get(name, name),
         key=key,
         properties=properties,
-        links={link.name: link for link in _LINKS.get(name, ())},
+        links={link: Link(link, target, joined(join), many) for link, target, join, many in LINKS.get(name, ())},
         company=company,
-        sources=_DATA_SOURCES.get(name, 1),
+        sources=DATA_SOURCES.get(name, 1),
     )
 
 

@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from sandbox.finance.actions import ACTIONS
+from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.books import Books, Company
 from sandbox.finance.csdl import metadata_document, service_document
 from sandbox.finance.errors import (
     FinanceError,
     MalformedRequest,
+    NothingToUpdate,
     NotSupported,
+    RecordNotFound,
     StaleVersion,
     UnknownResource,
     not_found_in,
 )
-from sandbox.finance.model import EntitySet, entity_sets
-from sandbox.finance.reads import MAX_PAGE, check_shape, etag, find_row, select_page, to_json
+from sandbox.finance.model import NAMESPACE, EntitySet, Property, entity_sets
+from sandbox.finance.presentation import Presenter, cut, format_of
+from sandbox.finance.reads import MAX_PAGE, check_shape, etag, find_row, related, select_page
 from sandbox.finance.writes import create_row, delete_row, read_body, update_row
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.batch import (
@@ -41,23 +47,40 @@ from sandbox.odata.query import QueryError, QueryOptions, parse_query
 from sandbox.store import Row
 
 JSON: Final = {"Content-Type": "application/json; odata.metadata=minimal", "OData-Version": "4.0"}
+_TEXT: Final = {"Content-Type": "text/plain", "OData-Version": "4.0"}
 _PAGE_SIZE = re.compile(r"odata\.maxpagesize=(\d+)")
+_KNOWN_OPTIONS: Final = frozenset({"$skiptoken", "$format"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that has been understood."""
+
+    request: Request
+    entity: EntitySet
+    rest: tuple[Segment, ...]
+    options: QueryOptions
+    visible: str | None
+    query: str
+    show: Presenter
 
 
 class ODataService:
     """`/data` of one environment."""
 
-    def __init__(self, books: Books, origin: str, default_company: str) -> None:
+    def __init__(self, books: Books, origin: str, default_company: str, behaviour: Behaviour) -> None:
         """Serve `books`.
 
         Args:
             books: The environment's books.
             origin: Scheme, host and port, without trailing slash.
             default_company: The company of the caller's user, seen when `cross-company` is not asked for.
+            behaviour: The environment's settings.
         """
         self._books = books
         self.origin = origin
         self.default_company = default_company
+        self.behaviour = behaviour
 
     def execute(self, request: Request, *, in_batch: bool = False) -> Answer:
         """Answer a request; what Finance refuses is an answer too."""
@@ -106,129 +129,196 @@ class ODataService:
                 f"No HTTP resource was found that matches the request URI '{self.origin}/data/{path}'."
             )
         _check_options(options)
-        check_shape(entity, options)
+        form = format_of(request.headers.get("accept", ""), options.others.get("$format"))
+        show = Presenter(self._books, self.origin, form, self.behaviour)
         visible = None if _is_cross_company(options) else self.default_company
+        asked = _Asked(request, entity, segments[1:], options, visible, query, show)
+        if asked.rest and asked.rest[0].name.startswith(f"{NAMESPACE}."):
+            return self._act(asked)
         key = segments[0].key
-        if key is None:
-            return self._on_set(request, entity, segments[1:], options, visible, query)
-        if len(segments) > 1:
-            raise UnknownResource(f"Resource not found for the segment '{segments[1].name}'.")
-        return self._on_row(request, entity, key, options, visible)
+        if key is not None and asked.rest:
+            return self._below_row(asked, key)
+        check_shape(entity, options)
+        return self._on_set(asked) if key is None else self._on_row(asked, key)
 
     def _below_root(self, url: str) -> str:
         path = url.removeprefix(self.origin)
         return path.lstrip("/").removeprefix("data/") if path != "data" else ""
 
-    def _on_set(
-        self,
-        request: Request,
-        entity: EntitySet,
-        rest: tuple[Segment, ...],
-        options: QueryOptions,
-        visible: str | None,
-        query: str,
-    ) -> Answer:
-        if rest and rest[0].name == "$count" and request.method == "GET":
-            total = select_page(self._books, entity, options, visible, 0).total
-            return Answer(200, {"Content-Type": "text/plain", "OData-Version": "4.0"}, str(total).encode())
-        if rest:
-            raise UnknownResource(f"Resource not found for the segment '{rest[0].name}'.")
-        if request.method == "GET":
-            return self._read_set(request, entity, options, visible, query)
-        if request.method == "POST":
-            return self._create(request, entity)
-        raise NotSupported(f"The requested resource does not support HTTP method '{request.method}'.")
+    # --- collections -------------------------------------------------------------------------------------------------
 
-    def _read_set(
-        self, request: Request, entity: EntitySet, options: QueryOptions, visible: str | None, query: str
-    ) -> Answer:
-        wanted = _PAGE_SIZE.search(request.headers.get("prefer", ""))
+    def _on_set(self, asked: _Asked) -> Answer:
+        if asked.rest and asked.rest[0].name == "$count" and asked.request.method == "GET":
+            page = select_page(self._books, asked.entity, asked.options, asked.visible, 0, self.behaviour)
+            return Answer(200, _TEXT, str(page.total).encode())
+        if asked.rest:
+            raise _no_segment(asked.rest[0])
+        if asked.request.method == "GET":
+            return self._read_set(asked)
+        if asked.request.method == "POST":
+            return self._create(asked)
+        raise _not_for(asked.request)
+
+    def _read_set(self, asked: _Asked) -> Answer:
+        wanted = _PAGE_SIZE.search(asked.request.headers.get("prefer", ""))
         size = min(int(wanted[1]), MAX_PAGE) if wanted else MAX_PAGE
-        page = select_page(self._books, entity, options, visible, max(size, 1))
-        body: dict[str, Any] = {"@odata.context": self._context(entity, options)}
+        options, show, entity = asked.options, asked.show, asked.entity
+        page = select_page(self._books, entity, options, asked.visible, max(size, 1), self.behaviour)
+        body = show.context(_fragment(entity, options))
         if options.count:
             body["@odata.count"] = page.total
-        body["value"] = [to_json(self._books, entity, row, options.select, options.expand) for row in page.rows]
-        if page.token is not None:
-            kept = "&".join(part for part in query.split("&") if part and not part.startswith("$skiptoken="))
-            body["@odata.nextLink"] = f"{self.origin}/data/{entity.name}?{kept}&$skiptoken={page.token}".replace(
-                "?&", "?"
-            )
-        return _json(body)
+        body["value"] = [show.row(entity, row, options.select, options.expand) for row in page.rows]
+        if page.next_offset is not None:
+            body["@odata.nextLink"] = self._next_link(asked, page.next_offset, len(page.rows))
+        return _answer(show, body)
 
-    def _on_row(
-        self,
-        request: Request,
-        entity: EntitySet,
-        key: Mapping[str, Literal],
-        options: QueryOptions,
-        visible: str | None,
-    ) -> Answer:
-        row = find_row(self._books, entity, key, visible)
-        if request.method == "GET":
-            body = {"@odata.context": self._context(entity, options) + "/$entity"}
-            return _json(body | to_json(self._books, entity, row, options.select, options.expand))
-        _check_match(request, entity, row)
-        company = self._company_of(entity, row)
-        if request.method in ("PATCH", "PUT"):
-            row = update_row(self._books, entity, company, row, read_body(entity, decode(request.body)))
-            if "return=representation" in request.headers.get("prefer", ""):
-                body = {"@odata.context": self._context(entity, options) + "/$entity"}
-                answer = _json(body | to_json(self._books, entity, row, None, ()))
-                return Answer(200, {**answer.headers, "Preference-Applied": "return=representation"}, answer.body)
-            return Answer(204, {"OData-Version": "4.0", "ETag": etag(entity, row)})
-        if request.method == "DELETE":
-            delete_row(self._books, entity, company, row)
-            return Answer(204, {"OData-Version": "4.0"})
-        raise NotSupported(f"The requested resource does not support HTTP method '{request.method}'.")
+    def _next_link(self, asked: _Asked, offset: int, sent: int) -> str:
+        kept = [part for part in asked.query.split("&") if part and _option_name(part) not in ("$skip", "$top")]
+        if asked.options.top is not None:
+            kept.append(f"$top={asked.options.top - sent}")
+        return f"{self.origin}/data/{asked.entity.name}?{'&'.join([*kept, f'$skip={offset}'])}"
 
-    def _create(self, request: Request, entity: EntitySet) -> Answer:
-        sent = read_body(entity, decode(request.body))
+    def _create(self, asked: _Asked) -> Answer:
+        entity, show = asked.entity, asked.show
+        sent = self._sent(entity, asked.request)
         row = create_row(self._books, entity, self._company_named(entity, sent), sent)
-        headers = {"Location": self.address(entity, row), "OData-Version": "4.0", "ETag": etag(entity, row)}
-        if "return=minimal" in request.headers.get("prefer", ""):
+        headers = {"Location": show.address(entity, row), "OData-Version": "4.0", "ETag": etag(entity, row)}
+        if "return=minimal" in asked.request.headers.get("prefer", ""):
             return Answer(
                 204, headers | {"Preference-Applied": "return=minimal", "OData-EntityId": headers["Location"]}
             )
-        body = {"@odata.context": f"{self.origin}/data/$metadata#{entity.name}/$entity"}
-        content = encode(body | to_json(self._books, entity, row, None, ()))
-        return Answer(201, JSON | headers, content)
+        content = encode(show.context(f"{entity.name}/$entity") | show.row(entity, row, None))
+        return Answer(201, {"Content-Type": show.form.content_type} | headers, content)
+
+    def _sent(self, entity: EntitySet, request: Request) -> dict[str, Any]:
+        return read_body(entity, decode(request.body), self.behaviour)
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _on_row(self, asked: _Asked, key: Mapping[str, Literal]) -> Answer:
+        entity, request, show = asked.entity, asked.request, asked.show
+        if request.method == "GET":
+            row = find_row(self._books, entity, key, asked.visible)
+            body = show.context(_fragment(entity, asked.options) + "/$entity")
+            return _answer(show, body | show.row(entity, row, asked.options.select, asked.options.expand))
+        if request.method not in ("PATCH", "PUT", "DELETE"):
+            raise _not_for(request)
+        try:
+            row = find_row(self._books, entity, key, asked.visible)
+        except RecordNotFound as problem:
+            raise NothingToUpdate(self.behaviour.missing_row_status) from problem
+        _check_match(request, entity, row)
+        company = self._company_of(entity, row)
+        if request.method == "DELETE":
+            delete_row(self._books, entity, company, row)
+            return Answer(204, {"OData-Version": "4.0"})
+        row = update_row(self._books, entity, company, row, self._sent(entity, request))
+        if "return=representation" not in request.headers.get("prefer", ""):
+            return Answer(204, {"OData-Version": "4.0", "ETag": etag(entity, row)})
+        body = show.context(f"{entity.name}/$entity") | show.row(entity, row, None)
+        answer = _answer(show, body)
+        return Answer(200, {**answer.headers, "Preference-Applied": "return=representation"}, answer.body)
+
+    def _below_row(self, asked: _Asked, key: Mapping[str, Literal]) -> Answer:
+        """A property (`…/CreditLimit`, also `…/$value`) or a navigation property (`…/Lines`, also `…/$count`)."""
+        if asked.request.method != "GET":
+            raise _not_for(asked.request)
+        name, further = asked.rest[0].name, asked.rest[1:]
+        prop, link = asked.entity.properties.get(name), asked.entity.links.get(name)
+        if prop is None and link is None:
+            raise _no_segment(asked.rest[0])
+        row = find_row(self._books, asked.entity, key, asked.visible)
+        if prop is not None:
+            return self._property(asked, row, prop, further)
+        return self._navigation(asked, row, name, further)
+
+    def _property(self, asked: _Asked, row: Row, prop: Property, further: tuple[Segment, ...]) -> Answer:
+        value = row.get(prop.stored, prop.empty)
+        if further and further[0].name == "$value":
+            return Answer(200, _TEXT, ("" if value is None else str(value)).encode())
+        if further:
+            raise _no_segment(further[0])
+        if value is None:
+            return Answer(204, {"OData-Version": "4.0"})
+        here = asked.show.address(asked.entity, row).removeprefix(f"{self.origin}/data/")
+        shown = {"value": asked.show.value(prop, value)}
+        return _answer(asked.show, asked.show.context(f"{here}/{prop.name}") | shown)
+
+    def _navigation(self, asked: _Asked, row: Row, name: str, further: tuple[Segment, ...]) -> Answer:
+        link, show, options = asked.entity.links[name], asked.show, asked.options
+        target = entity_sets()[link.target]
+        check_shape(target, options)
+        rows = related(self._books, row, link, options.filter, self.behaviour)
+        if further and further[0].name == "$count" and link.many:
+            return Answer(200, _TEXT, str(len(rows)).encode())
+        if further:
+            raise _no_segment(further[0])
+        total, rows = len(rows), cut(rows, target, options)
+        shown = [show.row(target, found, options.select, options.expand) for found in rows]
+        if link.many:
+            body = show.context(_fragment(target, options))
+            counted = {"@odata.count": total} if options.count else {}
+            return _answer(show, body | counted | {"value": shown})
+        if not shown:
+            return Answer(204, {"OData-Version": "4.0"})
+        return _answer(show, show.context(_fragment(target, options) + "/$entity") | shown[0])
+
+    # --- actions -----------------------------------------------------------------------------------------------------
+
+    def _act(self, asked: _Asked) -> Answer:
+        name = asked.rest[0].name.removeprefix(f"{NAMESPACE}.")
+        action = ACTIONS.get((asked.entity.name, name))
+        if action is None:
+            raise UnknownResource(
+                f"No HTTP resource was found that matches the request URI '{self.origin}/data/{asked.entity.name}/"
+                f"{asked.rest[0].name}'."
+            )
+        if asked.request.method != "POST":
+            raise _not_for(asked.request)
+        return _answer(asked.show, asked.show.context("Edm.String") | {"value": action()})
+
+    # --- companies ---------------------------------------------------------------------------------------------------
 
     def _company_named(self, entity: EntitySet, sent: Mapping[str, Any]) -> Company | None:
         """The company a new row is for: the body's, otherwise the caller's default."""
         if entity.company is None:
             return None
-        named = sent.get(entity.company) or self.default_company
+        named = sent.get(entity.properties[entity.company].stored) or self.default_company
         found = self._books.companies.get(str(named).lower())
         if found is None:
             raise not_found_in(str(named), "Company", "Companies", entity.entity, entity.company)
         return found
 
     def _company_of(self, entity: EntitySet, row: Row) -> Company | None:
-        return None if entity.company is None else self._books.companies.get(row[entity.company])
+        if entity.company is None:
+            return None
+        return self._books.companies.get(row[entity.properties[entity.company].stored])
 
-    def _context(self, entity: EntitySet, options: QueryOptions) -> str:
-        selected = f"({','.join(options.select)})" if options.select else ""
-        return f"{self.origin}/data/$metadata#{entity.name}{selected}"
 
-    def address(self, entity: EntitySet, row: Row) -> str:
-        """The canonical address of a row."""
-        parts = []
-        for name in entity.key:
-            value = row[entity.properties[name].stored]
-            quoted = "'" + value.replace("'", "''") + "'" if entity.properties[name].type == "String" else str(value)
-            parts.append(f"{name}={quoted}")
-        return f"{self.origin}/data/{entity.name}({','.join(parts)})"
+def _fragment(entity: EntitySet, options: QueryOptions) -> str:
+    return entity.name + (f"({','.join(options.select)})" if options.select else "")
 
 
 def _check_options(options: QueryOptions) -> None:
     for name in options.others:
-        if name.startswith("$") and name != "$skiptoken":
+        if name.startswith("$") and name not in _KNOWN_OPTIONS:
             raise MalformedRequest(f"The query option '{name}' is not supported.")
+
+
+def _option_name(part: str) -> str:
+    return part.partition("=")[0].replace("%24", "$")
 
 
 def _is_cross_company(options: QueryOptions) -> bool:
     return options.others.get("cross-company", "false").lower() == "true"
+
+
+def _no_segment(segment: Segment) -> UnknownResource:
+    return UnknownResource(f"Resource not found for the segment '{segment.name}'.")
+
+
+def _not_for(request: Request) -> NotSupported:
+    return NotSupported(f"The requested resource does not support HTTP method '{request.method}'.")
 
 
 def _check_match(request: Request, entity: EntitySet, row: Row) -> None:
@@ -237,6 +327,10 @@ def _check_match(request: Request, entity: EntitySet, row: Row) -> None:
         return
     if etag(entity, row) not in [tag.strip() for tag in wanted.split(",")]:
         raise StaleVersion("The record has been changed by another user since it was read (If-Match does not match).")
+
+
+def _answer(show: Presenter, body: Mapping[str, Any]) -> Answer:
+    return Answer(200, {"Content-Type": show.form.content_type, "OData-Version": "4.0"}, encode(body))
 
 
 def _json(body: Mapping[str, Any]) -> Answer:

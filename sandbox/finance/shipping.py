@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from sandbox.finance import credit
-from sandbox.finance.books import Books, Company, positive, total
+from sandbox.finance.books import Books, Company, positive
+from sandbox.finance.confirmations import write_confirmation
 from sandbox.finance.errors import PostingRefused
-from sandbox.finance.events import PACKING_SLIP_POSTED, SALES_ORDER_CONFIRMED, json_day
-from sandbox.finance.masterdata import blocks
-from sandbox.finance.model import SALES_LINES, SALES_ORDERS, day_stamp
+from sandbox.finance.events import (
+    PACKING_SLIP_CORRECTED,
+    PACKING_SLIP_POSTED,
+    REMAINDER_CANCELLED,
+    SALES_ORDER_CONFIRMED,
+    json_day,
+)
+from sandbox.finance.lines import save_line
+from sandbox.finance.masterdata import blocks, stopped_text
+from sandbox.finance.model import SALES_ORDERS
+from sandbox.finance.slips import correct_slip, issue_stock, write_shipment_journal, write_slip
+from sandbox.finance.statuses import refresh_status
 from sandbox.store import Row
-
-SLIPS: Final = "ShipmentPackingSlipJournalHeaders"
-SLIP_LINES: Final = "ShipmentPackingSlipJournalLines"
 
 
 def confirm(
@@ -64,7 +71,8 @@ def confirm(
             "_DocumentStatus": "Confirmation",
         }
         order = books.update(SALES_ORDERS, order, changes)
-        refresh_status(books, company, number)
+        order = refresh_status(books, company, number)
+        write_confirmation(books, company, order, _confirmation_number(order))
         fields = {
             "SalesOrderId": number,
             "CustAccount": order["OrderingCustomerAccountNumber"],
@@ -127,17 +135,16 @@ def packing_slip(books: Books, company: Company, number: str, wanted: Sequence[M
     """
     order = books.order(company, number)
     _refuse_blocked(books, company, order, "packingSlip")
-    deliveries = quantities_to_deliver(books, company, number, wanted)
+    deliveries = quantities_to_deliver(books, company, number, wanted, tolerated=True)
     refuse_without_credit(books, company, number, "packingSlip")
     with books.db.transaction():
         slip = books.next_number(company, "slip", "PS-{:06d}")
         order = books.order(company, number)
-        _write_slip(books, company, order, slip, deliveries)
+        write_slip(books, company, order, slip, deliveries)
+        write_shipment_journal(books, company, order, slip, deliveries)
         for line, quantity in deliveries:
-            books.update(
-                SALES_LINES, line, {"_delivered": line["_delivered"] + quantity, "SalesDeliverNow": Decimal(0)}
-            )
-            _issue_stock(books, company, line, quantity)
+            save_line(books, line, {"_delivered": line["_delivered"] + quantity, "SalesDeliverNow": Decimal(0)})
+            issue_stock(books, company, line, quantity)
         books.update(SALES_ORDERS, order, {"_DocumentStatus": "PackingSlip"})
         refresh_status(books, company, number)
         fields = {
@@ -145,10 +152,7 @@ def packing_slip(books: Books, company: Company, number: str, wanted: Sequence[M
             "CustAccount": order["OrderingCustomerAccountNumber"],
             "PackingSlipId": slip,
             "DeliveryDate": json_day(books.today(company)),
-            "Lines": [
-                {"LineNumber": line["LineCreationSequenceNumber"], "Quantity": quantity}
-                for line, quantity in deliveries
-            ],
+            "Lines": event_lines([(line["LineCreationSequenceNumber"], quantity) for line, quantity in deliveries]),
             "LegalEntity": company.id,
         }
         books.events.emit(PACKING_SLIP_POSTED, company.id, fields)
@@ -169,9 +173,33 @@ def cancel_remainder(
     with books.db.transaction():
         cancelled = quantities_to_deliver(books, company, number, wanted)
         for line, quantity in cancelled:
-            books.update(SALES_LINES, line, {"_cancelled": line["_cancelled"] + quantity})
+            save_line(books, line, {"_cancelled": line["_cancelled"] + quantity})
         refresh_status(books, company, number)
-    return [(line["LineCreationSequenceNumber"], quantity) for line, quantity in cancelled]
+        parts = [(line["LineCreationSequenceNumber"], quantity) for line, quantity in cancelled]
+        fields = {"SalesOrderId": number, "Lines": event_lines(parts), "LegalEntity": company.id}
+        books.events.emit(REMAINDER_CANCELLED, company.id, fields)
+    return parts
+
+
+def cancel_slip(
+    books: Books, company: Company, slip: str, wanted: Sequence[Mapping[str, Any]] | None
+) -> list[tuple[int, Decimal]]:
+    """Correct a posted packing slip (see `sandbox.finance.slips.correct_slip`), and say so; what was taken off."""
+    with books.db.transaction():
+        number, parts = correct_slip(books, company, slip, wanted)
+        fields = {
+            "SalesOrderId": number,
+            "PackingSlipId": slip,
+            "Lines": event_lines(parts),
+            "LegalEntity": company.id,
+        }
+        books.events.emit(PACKING_SLIP_CORRECTED, company.id, fields)
+    return parts
+
+
+def event_lines(parts: Sequence[tuple[int, Decimal]]) -> list[dict[str, Any]]:
+    """Line numbers and quantities as events carry them."""
+    return [{"LineNumber": line, "Quantity": quantity} for line, quantity in parts]
 
 
 def remaining(line: Mapping[str, Any]) -> Decimal:
@@ -180,10 +208,28 @@ def remaining(line: Mapping[str, Any]) -> Decimal:
     return left
 
 
+def _refuse_overdelivery(line: Row, quantity: Decimal, *, tolerated: bool) -> None:
+    left = remaining(line)
+    allowed = line.get("AllowedOverdeliveryPercentage", Decimal(0)) if tolerated else Decimal(0)
+    over = (quantity - left) / line["OrderedSalesQuantity"] * 100
+    if quantity > left and over > allowed:
+        raise PostingRefused(
+            f"Overdelivery of line {line['LineCreationSequenceNumber']} is {over:.2f} percent, but the allowed "
+            f"overdelivery is {allowed:.2f} percent."
+        )
+
+
 def quantities_to_deliver(
-    books: Books, company: Company, number: str, wanted: Sequence[Mapping[str, Any]] | None
+    books: Books,
+    company: Company,
+    number: str,
+    wanted: Sequence[Mapping[str, Any]] | None,
+    *,
+    tolerated: bool = False,
 ) -> list[tuple[Row, Decimal]]:
     """Lines and quantities of a delivery: those asked for, or all that remains.
+
+    With `tolerated`, a line may be overdelivered by its allowed percentage.
 
     Raises:
         PostingRefused: A line does not exist, a quantity is not positive or exceeds what remains, or nothing remains.
@@ -194,13 +240,7 @@ def quantities_to_deliver(
     else:
         chosen = match_lines(lines, wanted)
     for line, quantity in chosen:
-        left = remaining(line)
-        if quantity > left:
-            over = (quantity - left) / line["OrderedSalesQuantity"] * 100
-            raise PostingRefused(
-                f"Overdelivery of line {line['LineCreationSequenceNumber']} is {over:.2f} percent, but the allowed "
-                "overdelivery is 0.00 percent."
-            )
+        _refuse_overdelivery(line, quantity, tolerated=tolerated)
     if not chosen:
         raise PostingRefused(f"There is nothing left to deliver on sales order {number}.")
     return chosen
@@ -225,103 +265,9 @@ def match_lines(lines: Sequence[Row], wanted: Sequence[Mapping[str, Any]]) -> li
     return chosen
 
 
-def refresh_status(books: Books, company: Company, number: str) -> None:
-    """Set the statuses of an order and its lines from their quantities."""
-    lines = books.lines(company, number)
-    for line in lines:
-        status = _line_status(line)
-        if status != line["SalesOrderLineStatus"]:
-            books.update(SALES_LINES, line, {"SalesOrderLineStatus": status})
-    order = books.order(company, number)
-    sales, processing = order_status(order, lines)
-    books.update(SALES_ORDERS, order, {"SalesOrderStatus": sales, "SalesOrderProcessingStatus": processing})
-
-
-def _line_status(line: Mapping[str, Any]) -> str:
-    to_deliver = line["OrderedSalesQuantity"] - line["_cancelled"]
-    if to_deliver == 0:
-        return "Canceled"
-    if line["_invoiced"] >= to_deliver:
-        return "Invoiced"
-    return "Delivered" if line["_delivered"] >= to_deliver else "Backorder"
-
-
-def order_status(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """(SalesOrderStatus, SalesOrderProcessingStatus) that follow from the quantities of an order's lines."""
-    kept = total(line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines)
-    delivered = total(line["_delivered"] for line in lines)
-    invoiced = total(line["_invoiced"] for line in lines)
-    if lines and kept == 0:
-        return "Canceled", "Canceled"
-    if lines and invoiced >= kept:
-        return "Invoiced", "Invoiced"
-    if lines and delivered >= kept:
-        return "Delivered", "DeliveredPartiallyInvoiced" if invoiced else "Delivered"
-    if invoiced:
-        return "Backorder", "PartiallyInvoiced"
-    if delivered:
-        return "Backorder", "PartiallyDelivered"
-    if order["_picked"]:
-        return "Backorder", "Picked"
-    return "Backorder", "Confirmed" if order["_confirmed"] else "Active"
-
-
 def _refuse_blocked(books: Books, company: Company, order: Row, action: str) -> None:
     customer = books.customer(company, order["InvoiceCustomerAccountNumber"])
     if blocks(customer, action):
-        raise PostingRefused(
-            f"Customer account {customer['CustomerAccount']} is on hold with code {customer['OnHoldStatus']}."
-        )
+        raise PostingRefused(stopped_text(customer))
     if order.get("IsSalesProcessingStopped") == "Yes":
         raise PostingRefused(f"Sales order {order['SalesOrderNumber']} is marked as Do not process.")
-
-
-def _write_slip(
-    books: Books, company: Company, order: Row, slip: str, deliveries: Sequence[tuple[Row, Decimal]]
-) -> None:
-    day = day_stamp(books.today(company))
-    books.insert(
-        SLIPS,
-        {
-            "dataAreaId": company.id,
-            "ShipmentPackingSlipVersionNumber": slip,
-            "ShipmentPackingSlipNumber": slip,
-            "ConsigneeAccountNumber": order["OrderingCustomerAccountNumber"],
-            "ConsigneeName": order.get("SalesOrderName", ""),
-            "ConsigneeReference": order.get("CustomersOrderReference", ""),
-            "DeliveryDate": day,
-            "DocumentDate": day,
-            "ShipFromWarehouseId": order.get("DefaultShippingWarehouseId", ""),
-            "IsActive": "Yes",
-            "_SalesOrderNumber": order["SalesOrderNumber"],
-        },
-    )
-    for line, quantity in deliveries:
-        books.insert(
-            SLIP_LINES,
-            {
-                "dataAreaId": company.id,
-                "InventoryLotId": line["InventoryLotId"],
-                "ShipmentPackingSlipVersionNumber": slip,
-                "ConsignerOrderNumber": order["SalesOrderNumber"],
-                "ConsignerLineNumber": line["LineCreationSequenceNumber"],
-                "ConsigneeReference": order.get("CustomersOrderReference", ""),
-                "ItemNumber": line["ItemNumber"],
-                "OrderedQuantity": line["OrderedSalesQuantity"],
-                "OrderedUnitSymbol": line["SalesUnitSymbol"],
-                "ShippedQuantity": quantity,
-                "RemainingQuantity": remaining(line) - quantity,
-            },
-        )
-
-
-def _issue_stock(books: Books, company: Company, line: Row, quantity: Decimal) -> None:
-    """Take a delivery out of the warehouse; stock may go negative, as the items' model group allows."""
-    for row in books.find("WarehousesOnHandV2", ItemNumber=line["ItemNumber"], dataAreaId=company.id):
-        if row["InventoryWarehouseId"].lower() == line["ShippingWarehouseId"].lower():
-            changes = {
-                column: row.get(column, Decimal(0)) - quantity
-                for column in ("OnHandQuantity", "AvailableOnHandQuantity", "TotalAvailableQuantity")
-            }
-            books.update("WarehousesOnHandV2", row, changes)
-            return

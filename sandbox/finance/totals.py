@@ -1,4 +1,4 @@
-"""The totals of a sales order, which only a batch job calculates.
+"""The totals of a document, and those of a sales order, which only a batch job stores.
 
 Until the job Calculate sales totals has run for an order, its total columns are 0 and `AreTotalsCalculated` is No; a
 change of the order makes them so again. A reader must never take that 0 for a total.
@@ -6,13 +6,18 @@ change of the order makes them so again. A reader must never take that 0 for a t
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from typing import Any, Final
 
-from sandbox.finance.amounts import document_totals
+from sandbox.finance.amounts import WIDE, round_money
 from sandbox.finance.books import Books, Company, total
 from sandbox.finance.model import SALES_ORDERS
+from sandbox.finance.taxes import Taxable, document_tax
 from sandbox.store import Row
+
+CHARGES: Final = "MarkupTransBiEntities"
 
 NOT_CALCULATED: Final[Row] = {
     "AreTotalsCalculated": "No",
@@ -24,24 +29,85 @@ NOT_CALCULATED: Final[Row] = {
 }
 
 
-def order_totals(books: Books, company: Company, header: Row) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """(net of lines, document discount, tax, total including tax) of an order, in its currency."""
-    lines = books.lines(company, header["SalesOrderNumber"])
-    net = total(line["LineAmount"] for line in lines)
-    return (net, *document_totals(net, header["TotalDiscountPercentage"], company.tax_pct, header["CurrencyCode"]))
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The amounts of a document in its currency.
+
+    Attributes:
+        net: Sum of the lines, net of their own discounts.
+        discount: Total discount.
+        charges: Header charges.
+        tax: Of lines and charges.
+        amount: What is to be paid: net - discount + charges + tax.
+        line_taxes: The tax of each line, in the order given.
+    """
+
+    net: Decimal
+    discount: Decimal
+    charges: Decimal
+    tax: Decimal
+    amount: Decimal
+    line_taxes: tuple[Decimal, ...]
+
+
+def document_totals(
+    books: Books,
+    company: Company,
+    order: Mapping[str, Any],
+    lines: Sequence[tuple[Mapping[str, Any], Decimal]],
+    charges: Sequence[Mapping[str, Any]],
+) -> Totals:
+    """The totals of a document over lines of an order.
+
+    Args:
+        books: Where the tax set-up is.
+        company: The order's company.
+        order: Its header: currency and total discount.
+        lines: Order lines with the net amount of each on this document.
+        charges: Header charges on this document.
+    """
+    currency: str = order["CurrencyCode"]
+    percentage: Decimal = order["TotalDiscountPercentage"]
+    parts = [
+        Taxable(amount, line.get("SalesTaxGroupCode", ""), line.get("SalesTaxItemGroupCode", ""))
+        for line, amount in lines
+    ]
+    extra = [Taxable(row["Value"], row.get("TaxGroup", ""), row.get("TaxItemGroup", "")) for row in charges]
+    today = books.today(company)
+    tax, line_taxes = document_tax(books, company, parts, percentage, currency, today)
+    charge_tax, _ = document_tax(books, company, extra, Decimal(0), currency, today)
+    with localcontext(WIDE):
+        net = total(amount for _, amount in lines)
+        discount = round_money(net * percentage / 100, currency)
+        charged = total(row["Value"] for row in charges)
+        amount = net - discount + charged + tax + charge_tax
+    return Totals(net, discount, charged, tax + charge_tax, amount, line_taxes)
+
+
+def charges_of(books: Books, order: Mapping[str, Any], *, posted: bool | None = None) -> list[Row]:
+    """The header charges of an order: all, or those (not) invoiced yet."""
+    rows = books.find(CHARGES, TransRecId=order["_record"], dataAreaId=order["dataAreaId"])
+    return rows if posted is None else [row for row in rows if bool(row["Posted"]) == posted]
+
+
+def order_totals(books: Books, company: Company, header: Row) -> Totals:
+    """The totals of a whole order, in its currency."""
+    lines = [(line, line["LineAmount"]) for line in books.lines(company, header["SalesOrderNumber"])]
+    return document_totals(books, company, header, lines, charges_of(books, header))
 
 
 def calculate_totals(books: Books, company: Company, header: Row) -> Row:
     """Store an order's totals, as the batch job Calculate sales totals does."""
-    _, discount, tax, whole = order_totals(books, company, header)
+    totals = order_totals(books, company, header)
     return books.update(
         SALES_ORDERS,
         header,
         {
             "AreTotalsCalculated": "Yes",
-            "OrderTotalAmount": whole,
-            "OrderTotalTaxAmount": tax,
-            "OrderTotalDiscountAmount": discount,
-            "TotalDiscountAmount": discount,
+            "OrderTotalAmount": totals.amount,
+            "OrderTotalTaxAmount": totals.tax,
+            "OrderTotalChargesAmount": totals.charges,
+            "OrderTotalDiscountAmount": totals.discount,
+            "TotalDiscountAmount": totals.discount,
         },
     )

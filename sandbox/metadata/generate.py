@@ -76,6 +76,8 @@ def table_of(schema: dict[str, Any], logical_names: dict[str, str]) -> dict[str,
     options: dict[str, dict[str, str]] = {}
     states: dict[str, int] = {}
     for name, field in schema["fields"].items():
+        if not name.isidentifier():
+            continue  # "regardingobject(?)" is the published files' own note beside regardingobjectid
         column = _column(schema, name, field)
         columns[name] = column
         if column["type"] in ("Picklist", "State", "Status"):
@@ -99,6 +101,8 @@ def table_of(schema: dict[str, Any], logical_names: dict[str, str]) -> dict[str,
 
 def _column(schema: dict[str, Any], name: str, field: dict[str, Any]) -> dict[str, Any]:
     column: dict[str, Any] = {"type": _type(schema, name, field)}
+    if name == "priceperunit":
+        column |= {"precision": 2, "precisionSource": 1}  # the organization's pricing decimal precision
     if "max_length" in field:
         column["maxLength"] = field["max_length"]
     if column["type"] == "Lookup":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from sandbox.odata.filters import Literal, _tokens
+from sandbox.odata.filters import Literal, _Token, _tokens
 
 
 class AddressError(ValueError):
@@ -77,13 +77,25 @@ def parse_key(text: str) -> dict[str, Literal]:
     at = 0
     while at < len(tokens):
         group = tokens[at : at + 3]
-        literal = group[2].literal if len(group) == 3 else None
-        if literal is None or group[0].kind != "name" or group[1].text != "=":
+        if len(group) < 3 or group[0].kind != "name" or group[1].text != "=":
             raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")
-        key[group[0].text] = literal
-        at += 3
+        key[group[0].text], at = _argument(text, tokens, at + 2)
         if at < len(tokens):
             if tokens[at].text != "," or at + 1 == len(tokens):
                 raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")
             at += 1
     return key
+
+
+def _argument(text: str, tokens: list[_Token], at: int) -> tuple[Literal, int]:
+    """A constant, an alias (`@p1`) or a list (`['a','b']`, kept as text), and where it ends."""
+    first = tokens[at]
+    if first.literal is not None:
+        return first.literal, at + 1
+    if first.kind == "name" and first.text.startswith("@"):
+        return Literal("alias", first.text[1:]), at + 1
+    if first.text == "[":
+        for end in range(at, len(tokens)):
+            if tokens[end].text == "]":
+                return Literal("list", "".join(token.text for token in tokens[at : end + 1])), end + 1
+    raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")

@@ -14,8 +14,11 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from itertools import pairwise
+from typing import Any, Final, Protocol, runtime_checkable
 
+from sandbox.odata.arithmetic import OPERATORS as ARITHMETIC
+from sandbox.odata.arithmetic import operand
 from sandbox.store import Row, fold
 
 Value = Callable[[Row], Any]
@@ -37,6 +40,7 @@ _TOKEN: Final = re.compile(
 )
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
+_OPERATOR_WORDS: Final = _COMPARISONS | ARITHMETIC | {"and", "or", "not", "in"}
 
 
 class FilterError(ValueError):
@@ -61,29 +65,48 @@ class Column:
     """What a dialect answers for a name or path: how to read it from a row, and which stored column it is, if any.
 
     `stored` is the row's own column name (None for a path over a navigation property): only those are found by index.
-    `convert` turns a literal into the stored representation, raising FilterError where the types do not fit.
+    `convert` turns a literal into the stored representation, raising FilterError where the types do not fit. `ordered`
+    says whether gt, ge, lt and le work on it.
     """
 
     read: Value
     stored: str | None
     convert: Callable[[Literal], Any]
+    ordered: bool = True
 
 
 class Dialect(Hashable, Protocol):
     """How one entity of one system reads a filter. Instances are hashable: compiled filters are cached by them."""
 
-    functions: frozenset[str]
-    """Functions allowed, e.g. contains, startswith, endswith."""
-    operators: frozenset[str]
-    """Operators allowed beyond and, or, not: eq ne gt ge lt le in."""
-    wildcards: bool
-    """Whether `eq '*x*'` matches by wildcard (Finance)."""
+    @property
+    def functions(self) -> frozenset[str]:
+        """Functions allowed, e.g. contains, startswith, endswith."""
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """Operators allowed beyond and, or, not: eq ne gt ge lt le in, and those of arithmetic."""
+
+    @property
+    def wildcards(self) -> bool:
+        """Whether `eq '*x*'` matches by wildcard (Finance)."""
 
     def column(self, path: tuple[str, ...]) -> Column:
         """The column a (possibly navigating) path names; FilterError where there is none."""
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> Predicate:
         """A namespaced function such as ``Microsoft.Dynamics.CRM.In(PropertyName='a',PropertyValues=['x'])``."""
+
+
+@runtime_checkable
+class CollectionDialect(Protocol):
+    """A dialect that can look into collections: `lines/any(l:l/quantity gt 5)`."""
+
+    def collection(self, path: tuple[str, ...]) -> tuple[Dialect, Callable[[Row], list[Row]]]:
+        """How the rows of a collection are read: their dialect, and how to get them from a row.
+
+        Raises:
+            FilterError: There is no such collection.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +116,12 @@ class Filter:
     Attributes:
         matches: Whether a row satisfies it.
         choices: Column -> the values of which one must hold: what `Table.candidates` takes.
+        floors: Column -> what its value must be at least, as far as an index can help.
     """
 
     matches: Predicate
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    floors: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compile_filter(text: str, dialect: Dialect) -> Filter:
@@ -110,10 +135,28 @@ def compile_filter(text: str, dialect: Dialect) -> Filter:
 
 @lru_cache(maxsize=2048)
 def _compiled(text: str, dialect: Dialect) -> Filter:
-    parser = _Parser(_tokens(text), dialect)
+    parser = FilterParser(_tokens(text), dialect)
     result = parser.disjunction()
     parser.expect_end()
     return result
+
+
+def count_nodes(text: str) -> int:
+    """How many nodes ASP.NET counts in the tree of a filter: what `MaxNodeCount` (100 by default) limits.
+
+    A comparison is its operator, the property, the variable the property belongs to, and the constant; `and`, `or`,
+    `not` and a function call are one each.
+
+    Raises:
+        FilterError: The text has no tokens of a filter.
+    """
+    count = 0
+    for token, following in pairwise([*_tokens(text), _Token("end", "")]):
+        if token.kind == "literal" or (token.kind == "name" and token.text in _OPERATOR_WORDS):
+            count += 1
+        elif token.kind == "name":
+            count += 1 if following.text == "(" else 2
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +201,23 @@ def _token(match: re.Match[str]) -> _Token:
     return _Token(kind, text)
 
 
-class _Parser:
+class FilterParser:
     """Recursive descent over the tokens, building predicates as it goes."""
 
     def __init__(self, tokens: list[_Token], dialect: Dialect) -> None:
         self._tokens = tokens
         self._at = 0
         self._dialect = dialect
+        self._variable = ""
+        self._computes = any(token.kind == "name" and token.text in ARITHMETIC for token in tokens)
 
     def expect_end(self) -> None:
+        """Fail unless everything has been read."""
         if self._at < len(self._tokens):
             raise FilterError(f"Syntax error at '{self._tokens[self._at].text}' in the filter expression.")
 
     def disjunction(self) -> Filter:
+        """Read a whole condition: alternatives joined by `or`."""
         parts = [self._conjunction()]
         while self._take("name", "or"):
             parts.append(self._conjunction())
@@ -186,11 +233,60 @@ class _Parser:
         if self._take("name", "not"):
             inner = self._negation().matches
             return Filter(lambda row: not inner(row))
+        if self._computes and (computed := self._computed_comparison()) is not None:
+            return computed
         if self._take("mark", "("):
             inner_filter = self.disjunction()
             self._need("mark", ")")
             return inner_filter
         return self._comparison()
+
+    def _computed_comparison(self) -> Filter | None:
+        """A comparison with arithmetic on either side; None, with nothing read, where there is none."""
+        start = self._at
+        try:
+            left = operand(self)
+            operator = self._need("name").text
+            right = operand(self)
+        except FilterError:
+            self._at = start
+            return None
+        if operator not in _COMPARISONS or not (left.computed or right.computed):
+            self._at = start
+            return None
+        if not ARITHMETIC <= self._dialect.operators:
+            raise FilterError("Arithmetic is not supported in the filter expression.")
+        return Filter(_compared(operator, left.read, right.read))
+
+    def take_word(self, words: frozenset[str]) -> str | None:
+        """The next token if it is one of these words, None otherwise."""
+        if self._peek("name") and self._tokens[self._at].text in words:
+            return self._next().text
+        return None
+
+    def take_mark(self, text: str) -> bool:
+        """Whether the next token was this mark; it is read then."""
+        return self._take("mark", text)
+
+    def need_mark(self, text: str) -> None:
+        """Read this mark, or fail."""
+        self._need("mark", text)
+
+    def number(self) -> Value:
+        """Read a numeric constant or the path of a numeric column.
+
+        Raises:
+            FilterError: It is neither.
+        """
+        token = self._next()
+        if token.literal is not None and token.literal.kind == "number":
+            constant = token.literal.value
+            return lambda row: constant
+        if token.kind != "name" or self._peek("mark", "("):
+            raise FilterError(f"Syntax error at '{token.text}' in the filter expression: expected a number.")
+        column = self._dialect.column(self._path(token.text))
+        column.convert(Literal("number", 0))
+        return column.read
 
     def _comparison(self) -> Filter:
         token = self._next()
@@ -200,8 +296,43 @@ class _Parser:
             raise FilterError(f"Syntax error at '{token.text}' in the filter expression.")
         if self._peek("mark", "("):
             return self._function(token.text)
-        column = self._dialect.column(self._path(token.text))
-        return self._after_column(column)
+        path = self._path(token.text)
+        if len(path) > 1 and path[-1] in ("any", "all") and self._peek("mark", "("):
+            return self._lambda(path[:-1], path[-1])
+        return self._after_column(self._column(path))
+
+    def _column(self, path: tuple[str, ...]) -> Column:
+        """The column of a path; inside `any` and `all` paths begin with the lambda's variable."""
+        if not self._variable:
+            return self._dialect.column(path)
+        if path[0] != self._variable or len(path) < 2:
+            raise FilterError(f"Inside any and all, '{'/'.join(path)}' must begin with '{self._variable}/'.")
+        return self._dialect.column(path[1:])
+
+    def _lambda(self, path: tuple[str, ...], quantifier: str) -> Filter:
+        """`path/any(v:condition)`, `path/all(v:condition)`, and `path/any()`: whether there are rows at all."""
+        outer, variable = self._dialect, self._variable
+        if variable:
+            if path[0] != variable:
+                raise FilterError(f"Inside any and all, '{'/'.join(path)}' must begin with '{variable}/'.")
+            path = path[1:]
+        if not isinstance(outer, CollectionDialect):
+            raise FilterError(f"The {quantifier} operator is not supported.")
+        self._dialect, rows_of = outer.collection(path)
+        self._need("mark", "(")
+        if self._take("mark", ")"):
+            self._dialect = outer
+            if quantifier == "all":
+                raise FilterError("The all operator needs a condition.")
+            return Filter(lambda row: bool(rows_of(row)))
+        self._variable = self._need("name").text
+        self._need("mark", ":")
+        matches = self.disjunction().matches
+        self._need("mark", ")")
+        self._dialect, self._variable = outer, variable
+        if quantifier == "any":
+            return Filter(lambda row: any(matches(item) for item in rows_of(row)))
+        return Filter(lambda row: all(matches(item) for item in rows_of(row)))
 
     def _after_column(self, column: Column) -> Filter:
         if not self._peek("name"):
@@ -214,13 +345,14 @@ class _Parser:
             return Filter(lambda row: read(row) is True)
         if operator not in self._dialect.operators:
             raise FilterError(f"The operator '{operator}' is not supported.")
+        _check_order(column, operator)
         if operator == "in":
             return _one_of(column, tuple(column.convert(literal) for literal in self._literal_list("(", ")")))
         token = self._next()
         if token.kind == "literal" and token.literal is not None:
             return self._compare(column, operator, token.literal)
         if token.kind == "name":
-            return _compare_columns(column, operator, self._dialect.column(self._path(token.text)))
+            return _compare_columns(column, operator, self._column(self._path(token.text)))
         raise FilterError(f"Syntax error at '{token.text}' in the filter expression.")
 
     def _literal_first(self, literal: Literal) -> Filter:
@@ -232,7 +364,9 @@ class _Parser:
         if turned not in _COMPARISONS:
             raise FilterError(f"Syntax error at '{operator}' in the filter expression.")
         name = self._need("name")
-        return self._compare(self._dialect.column(self._path(name.text)), turned, literal)
+        column = self._column(self._path(name.text))
+        _check_order(column, turned)
+        return self._compare(column, turned, literal)
 
     def _compare(self, column: Column, operator: str, literal: Literal) -> Filter:
         if self._dialect.wildcards and operator in ("eq", "ne") and literal.kind == "string" and "*" in literal.value:
@@ -249,7 +383,7 @@ class _Parser:
         if name not in _TEXT_FUNCTIONS or name not in self._dialect.functions:
             raise FilterError(f"An unknown function with name '{name}' was found.")
         self._need("mark", "(")
-        column = self._dialect.column(self._path(self._need("name").text))
+        column = self._column(self._path(self._need("name").text))
         self._need("mark", ",")
         literal = self._next().literal
         if literal is None:
@@ -324,6 +458,15 @@ class _Parser:
         return token
 
 
+def _check_order(column: Column, operator: str) -> None:
+    if not column.ordered and operator in ("gt", "ge", "lt", "le"):
+        kind = {"gt": "GreaterThan", "ge": "GreaterThanOrEqual", "lt": "LessThan", "le": "LessThanOrEqual"}[operator]
+        raise FilterError(
+            "A binary operator with incompatible types was detected. Found operand types 'Edm.String' and 'Edm.String' "
+            f"for operator kind '{kind}'."
+        )
+
+
 def _all_of(parts: list[Filter]) -> Filter:
     tests = tuple(part.matches for part in parts)
     choices: dict[str, tuple[Any, ...]] = {}
@@ -332,10 +475,11 @@ def _all_of(parts: list[Filter]) -> Filter:
             known = choices.get(column)
             if known is None or len(values) < len(known):
                 choices[column] = values
+    floors = {column: value for part in parts for column, value in part.floors.items()}
     if len(tests) == 2:
         first, second = tests
-        return Filter(lambda row: first(row) and second(row), choices)
-    return Filter(lambda row: all(test(row) for test in tests), choices)
+        return Filter(lambda row: first(row) and second(row), choices, floors)
+    return Filter(lambda row: all(test(row) for test in tests), choices, floors)
 
 
 def _any_of(parts: list[Filter]) -> Filter:
@@ -361,7 +505,8 @@ def _compare_constant(column: Column, operator: str, value: Any) -> Filter:
         return Filter(lambda row: bool(fold(read(row)) == wanted), choices)
     if operator == "ne":
         return Filter(lambda row: bool(fold(read(row)) != wanted))
-    return Filter(_ordered(operator, read, lambda row: wanted))
+    floors = {column.stored: value} if column.stored and operator in ("ge", "gt") else {}
+    return Filter(_ordered(operator, read, lambda row: wanted), floors=floors)
 
 
 def _compare_columns(left: Column, operator: str, right: Column) -> Filter:
@@ -387,6 +532,14 @@ def _ordered(operator: str, left: Value, right: Value) -> Predicate:
         return bool(one <= two)
 
     return test
+
+
+def _compared(operator: str, left: Value, right: Value) -> Predicate:
+    if operator == "eq":
+        return lambda row: bool(left(row) == right(row))
+    if operator == "ne":
+        return lambda row: bool(left(row) != right(row))
+    return _ordered(operator, left, right)
 
 
 def _text_function(name: str, column: Column, text: str) -> Predicate:

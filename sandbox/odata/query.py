@@ -168,7 +168,7 @@ def matching(table: Table, condition: Filter | None) -> list[Row]:
     if condition is None:
         return list(table)
     test = condition.matches
-    return [row for row in table.candidates(condition.choices) if test(row)]
+    return [row for row in table.candidates(condition.choices, condition.floors) if test(row)]
 
 
 def read_page(

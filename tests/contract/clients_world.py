@@ -12,6 +12,7 @@ import httpx
 from dataverse_world import LiveSandbox
 
 from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
@@ -70,12 +71,14 @@ def credentials(live: LiveSandbox, secret: str | None = None) -> Credentials:
 
 
 @asynccontextmanager
-async def clients_of(live: LiveSandbox, **endpoint: Any) -> AsyncIterator[Clients]:
-    """Fresh clients of a running sandbox; faults are cleared on the way out."""
+async def clients_of(live: LiveSandbox, *, budget: Budget | None = None, **endpoint: Any) -> AsyncIterator[Clients]:
+    """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out."""
     info, who = live.info, credentials(live)
     options = {"ca_file": info.ca_file} | endpoint
     async with (
-        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who, page_size=50)) as dataverse,
+        Dataverse(
+            DataverseSettings(Endpoint(info.dataverse, **options), who, page_size=50), budget=budget
+        ) as dataverse,
         Finance(
             FinanceSettings(Endpoint(info.finance, **options), who, automatic_numbers=frozenset({"demf"}))
         ) as finance,

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,30 @@ def sales() -> Iterator[World]:
     world.close()
 
 
-@pytest.fixture(scope="session")
-def live_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
+@contextmanager
+def _running(state_dir: Path, **settings: Any) -> Iterator[LiveSandbox]:
     """All four origins in a thread of their own, so that synchronous clients can be pointed at them."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
     thread.start()
-    sandbox = Sandbox(SandboxConfig(state_dir=tmp_path_factory.mktemp("sandbox")))
+    sandbox = Sandbox(SandboxConfig(state_dir=state_dir, dataverse=settings))
     info = asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(60)
     yield LiveSandbox(sandbox, info)
     asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def live_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
+    """The sandbox as the product finds it."""
+    with _running(tmp_path_factory.mktemp("sandbox")) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def makers_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
+    """A sandbox whose application user may do everything, for clients that other people wrote."""
+    with _running(tmp_path_factory.mktemp("makers"), application_role="System Administrator") as live:
+        yield live

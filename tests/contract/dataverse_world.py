@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,17 +38,15 @@ class LiveSandbox:
 class World:
     """One environment with company USMF, rep rita, customer US-001 and products P100 (100.00) and P250 (250.00)."""
 
-    def __init__(self, limits: Limits | None = None, *, sales_order_integration: bool = False) -> None:
+    def __init__(self, limits: Limits | None = None, **settings: Any) -> None:
         self.clock = Clock()
-        self.dataverse = Dataverse(
-            ORIGIN, clock=self.clock, limits=limits, sales_order_integration=sales_order_integration
-        )
+        self.dataverse = Dataverse(ORIGIN, clock=self.clock, limits=limits, **settings)
         self.app = build_app(self.dataverse, _AUTHORITY)
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self.application = token(APPLICATION)
         self.unit = self._create("businessunits", {"name": "USMF"})
-        self.rita = self._user("Rita", {"azureactivedirectoryobjectid": RITA_OID})
-        self.app_user = self._user("Q2C", {"applicationid": APPLICATION})
+        self.rita = self._user("Rita", {"azureactivedirectoryobjectid": RITA_OID}, "Salesperson")
+        self.app_user = self._user("Q2C", {"applicationid": APPLICATION}, "System Administrator")
         self.usd = self._currency("USD", 2, Decimal(1))
         self.eur = self._currency("EUR", 2, Decimal("0.8"))
         self.jpy = self._currency("JPY", 0, Decimal(150))
@@ -63,9 +62,11 @@ class World:
         row = self.dataverse.create(entity_set, body)
         return str(row[self.dataverse.entity(entity_set).key])
 
-    def _user(self, name: str, identity: Mapping[str, Any]) -> str:
+    def _user(self, name: str, identity: Mapping[str, Any], role: str) -> str:
         body = {"firstname": name, "lastname": "Test", **identity, **bind("businessunitid", "businessunits", self.unit)}
-        return self._create("systemusers", body)
+        user = self._create("systemusers", body)
+        self.dataverse.assign_role(user, role)
+        return user
 
     def _currency(self, code: str, precision: int, rate: Decimal) -> str:
         body = {"isocurrencycode": code, "currencyname": code, "currencyprecision": precision, "exchangerate": rate}
@@ -145,9 +146,26 @@ class World:
         assert answer.status_code == 200, answer.text
         return decode(answer.content)
 
-    def refused(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, str]:
-        """Status, code and message of a refusal."""
+    def done(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """A write that must succeed."""
         answer = self.request(method, path, body, **headers)
+        assert answer.status_code in (200, 201, 204), answer.text
+        return answer
+
+    def person(self, name: str, role: str, unit: str | None = None) -> tuple[str, str]:
+        """A user with a role: `systemuserid` and a token."""
+        oid = str(uuid.uuid4())
+        home = bind("businessunitid", "businessunits", unit or self.unit)
+        body = {"firstname": name, "lastname": "Test", "azureactivedirectoryobjectid": oid, **home}
+        user = self._create("systemusers", body)
+        self.dataverse.assign_role(user, role)
+        return user, person_token(oid)
+
+    def refused(
+        self, method: str, path: str, body: Any = None, *, bearer: str | None = None, **headers: str
+    ) -> tuple[int, str, str]:
+        """Status, code and message of a refusal."""
+        answer = self.request(method, path, body, bearer=bearer, **headers)
         assert answer.status_code >= 400, answer.text
         error = decode(answer.content)["error"]
         return answer.status_code, error["code"], error["message"]

@@ -104,3 +104,41 @@ def test_changes_can_be_counted(sales: World) -> None:
     sales.dataverse.create("accounts", {"name": "One"})
 
     assert sales.request("GET", f"accounts/$count?$deltatoken={token}").text == "1"
+
+
+def test_how_long_a_token_lives_is_the_organizations_setting() -> None:
+    sales = World(change_tracking_days=2)
+    link = _start(sales)["@odata.deltaLink"]
+    sales.sleep(days=1, hours=23)
+    assert sales.get(link)["value"] == []
+
+    sales.sleep(hours=2)
+
+    assert sales.refused("GET", link)[0] == 410
+    sales.close()
+
+
+def test_delta_links_can_be_aged_without_waiting(sales: World) -> None:
+    link = _start(sales)["@odata.deltaLink"]
+
+    sales.dataverse.changes.expire()
+
+    assert sales.refused("GET", link)[0] == 410
+    assert sales.get(_start(sales)["@odata.deltaLink"])["value"] == []
+
+
+def test_a_row_created_and_deleted_in_between_arrives_as_a_deletion(sales: World) -> None:
+    link = _start(sales)["@odata.deltaLink"]
+    fleeting = sales.dataverse.create("accounts", {"name": "Fleeting"})["accountid"]
+    sales.dataverse.delete("accounts", fleeting)
+
+    changes = sales.get(link)["value"]
+
+    assert [(row["id"], row["reason"]) for row in changes] == [(fleeting, "deleted")]
+
+
+def test_a_fresh_start_tells_no_deletions(sales: World) -> None:
+    doomed = sales.dataverse.create("accounts", {"name": "Doomed"})["accountid"]
+    sales.dataverse.delete("accounts", doomed)
+
+    assert [row.get("name") for row in _start(sales)["value"]] == ["Contoso Retail"]

@@ -23,12 +23,14 @@ class Receiver:
 
     def __init__(self) -> None:
         self.headers: list[dict[str, str]] = []
+        self.queries: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         self.app = Starlette(routes=[Route("/intake/dataverse", self._take, methods=["POST"])])
 
     async def _take(self, request: Request) -> Response:
         self.headers.append(dict(request.headers))
+        self.queries.append(request.url.query)
         self.bodies.append(decode(await request.body()))
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
@@ -186,3 +188,85 @@ async def test_a_body_over_the_limit_loses_its_parameters_and_images(
     assert receiver.headers[0]["x-ms-dynamics-msg-size-exceeded"] == "true"
     assert {"InputParameters", "PostEntityImages", "PreEntityImages", "ParentContext"}.isdisjoint(body)
     assert body["PrimaryEntityId"] == quote["quoteid"]
+
+
+async def _register(sales: World, url: str, auth: dict[str, object], message: str, image: dict[str, object]) -> None:
+    """What a setup sends to register one step of accounts, as the Plug-in Registration Tool does."""
+    endpoint = {"name": "Mine", "url": url, "contract": 8, "messageformat": 2, **auth}
+    made = sales.dataverse.create("serviceendpoints", endpoint)
+    (found,) = sales.dataverse.query(
+        "sdkmessagefilters", f"primaryobjecttypecode eq 'account' and sdkmessageid/name eq '{message}'"
+    )
+    step = sales.dataverse.create(
+        "sdkmessageprocessingsteps",
+        {
+            "name": f"{message} of account",
+            "mode": 1,
+            "stage": 40,
+            "rank": 1,
+            "filteringattributes": "name,telephone1" if message == "Update" else None,
+            **bind("sdkmessageid", "sdkmessages", found["_sdkmessageid_value"]),
+            **bind("sdkmessagefilterid", "sdkmessagefilters", found["sdkmessagefilterid"]),
+            **bind("eventhandler_serviceendpoint", "serviceendpoints", made["serviceendpointid"]),
+        },
+    )
+    if image:
+        of_step = bind("sdkmessageprocessingstepid", "sdkmessageprocessingsteps", step["sdkmessageprocessingstepid"])
+        sales.dataverse.create("sdkmessageprocessingstepimages", {"name": "img", **image, **of_step})
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "query"),
+    [
+        (
+            {"authtype": 5, "authvalue": '<settings><setting name="x-key" value="a&amp;b"/></settings>'},
+            ("x-key", "a&b"),
+            "",
+        ),
+        ({"authtype": 4, "authvalue": "s/ecret"}, None, "code=s%2Fecret"),
+        ({"authtype": 6, "authvalue": '<settings><setting name="k" value="v"/></settings>'}, None, "k=v"),
+    ],
+    ids=["HttpHeader", "WebhookKey", "HttpQueryString"],
+)
+async def test_steps_that_a_setup_registers_are_sent(
+    sales: World, receiver: Receiver, auth: dict[str, object], header: tuple[str, str] | None, query: str
+) -> None:
+    image = {"entityalias": "both", "messagepropertyname": "Target", "imagetype": 2, "attributes": "name,telephone1"}
+    url = str(sales.dataverse.rows("serviceendpoint")[0]["url"])
+    await _register(sales, url, auth, "Update", image)
+
+    sales.dataverse.update("accounts", sales.account, {"websiteurl": "https://not.filtered.example"})
+    sales.dataverse.update("accounts", sales.account, {"name": "Renamed"})
+    await sales.dataverse.webhooks.drain()
+
+    (body,) = receiver.bodies
+    assert body["PrimaryEntityName"] == "account"
+    (before,), (after,) = body["PreEntityImages"], body["PostEntityImages"]
+    assert (before["key"], after["key"]) == ("both", "both")
+    assert _attributes(before["value"])["name"] == "Contoso Retail"
+    assert _attributes(after["value"])["name"] == "Renamed"
+    assert header is None or receiver.headers[0][header[0]] == header[1]
+    assert receiver.queries == [query]
+
+
+async def test_a_disabled_step_is_not_sent(sales: World, receiver: Receiver) -> None:
+    url = str(sales.dataverse.rows("serviceendpoint")[0]["url"])
+    await _register(sales, url, {"authtype": 4, "authvalue": "x"}, "Update", {})
+    (step,) = sales.dataverse.rows("sdkmessageprocessingstep", name="Update of account")
+    change = {"statecode": 1, "statuscode": 2}
+    sales.dataverse.update("sdkmessageprocessingsteps", step["sdkmessageprocessingstepid"], change)
+
+    sales.dataverse.update("accounts", sales.account, {"name": "Renamed"})
+    await sales.dataverse.webhooks.drain()
+
+    assert receiver.bodies == []
+
+
+def test_an_endpoints_secret_can_be_written_but_not_read(sales: World) -> None:
+    sales.dataverse.set_webhook("https://example.com/hook", "s3cret")
+
+    answer = sales.request("GET", "serviceendpoints")
+
+    assert "s3cret" not in answer.text
+    assert '"isauthvalueset":true' in answer.text
+    assert sales.refused("GET", "serviceendpoints?$select=authvalue")[0] == 400

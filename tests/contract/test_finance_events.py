@@ -183,3 +183,45 @@ async def test_the_test_ping(world: World, listener: Listener) -> None:
     assert ping["ControlNumber"] == -9223372036854775808
     listener.statuses = [500]
     assert await world.finance.ping_endpoint() is False
+
+
+# --- worse worlds ----------------------------------------------------------------------------------------------------
+
+
+def _limits(world: World, *amounts: int) -> None:
+    for amount in amounts:
+        world.finance.set_credit_limit("usmf", "US-001", Decimal(amount))
+
+
+async def test_events_can_come_twice(world: World, listener: Listener) -> None:
+    world.finance.set_endpoint(listener.url)
+    world.finance.events.delivery.copies = 2
+    _limits(world, 5)
+    await world.finance.events.drain()
+    first, second = listener.received
+    assert first == second, "the very same event"
+
+
+async def test_events_can_overtake_each_other(world: World, listener: Listener) -> None:
+    world.finance.set_endpoint(listener.url)
+    world.finance.events.delivery.scatter = 0.3
+    _limits(world, *range(1, 21))
+    await world.finance.events.drain()
+    numbers = [event["ControlNumber"] for event in listener.received]
+    assert len(numbers) == 20 and numbers != sorted(numbers)
+
+
+async def test_an_environment_without_the_extension_raises_standard_events_only(world: World) -> None:
+    world.finance.events.delivery.custom = False
+    world.order("SO-1")
+    for operation in ("confirm", "packingSlip", "invoice"):
+        world.ok(operation, SalesOrderId="SO-1")
+    assert _names(world) == ["SalesInvoicePostedBusinessEvent"]
+
+
+async def test_an_inactive_event_is_not_raised(world: World) -> None:
+    world.finance.events.delivery.inactive = frozenset({"SalesInvoicePostedBusinessEvent"})
+    world.order("SO-1")
+    for operation in ("packingSlip", "invoice"):
+        world.ok(operation, SalesOrderId="SO-1")
+    assert _names(world) == ["Q2CPackingSlipPostedBusinessEvent"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from finance_world import World, open_world
 
+from sandbox.finance.operations import OPERATIONS
 from sandbox.odata.jsonio import decode
 
 SERVICE = "/api/services/Q2CServiceGroup/Q2CPostingService"
@@ -40,11 +41,13 @@ def _open(world: World, account: str = "US-001") -> list[Decimal]:
 
 async def test_the_service_can_be_discovered(world: World) -> None:
     groups = await world.client.get("/api/services")
-    assert decode(groups.content) == {"ServiceGroups": [{"Name": "Q2CServiceGroup"}]}
+    names = [group["Name"] for group in decode(groups.content)["ServiceGroups"]]
+    assert names == ["UserSessionService", "Q2CServiceGroup"]
     services = await world.client.get("/api/services/Q2CServiceGroup")
     assert decode(services.content) == {"Services": [{"Name": "Q2CPostingService"}]}
     operations = {item["Name"] for item in decode((await world.client.get(SERVICE)).content)["Operations"]}
-    assert operations == {
+    assert operations == set(OPERATIONS)
+    assert {
         "confirm",
         "pick",
         "packingSlip",
@@ -53,7 +56,7 @@ async def test_the_service_can_be_discovered(world: World) -> None:
         "reversePayment",
         "creditNote",
         "cancelRemainder",
-    }
+    } <= operations
     for operation in operations:
         described = decode((await world.client.get(f"{SERVICE}/{operation}")).content)
         assert [item["Name"] for item in described["Parameters"]] == ["_request"]
@@ -364,7 +367,7 @@ async def test_a_reversed_payment_opens_the_invoice_again(world: World) -> None:
 async def test_payments_on_hold_are_refused(world: World) -> None:
     world.finance.update("CustomersV3", ("usmf", "US-001"), {"OnHoldStatus": "Payment"})
     text = world.refused("payment", CustAccount="US-001", Amount=1, PaymentReference="x")
-    assert "is on hold with code Payment" in text
+    assert text == "Customer US-001 is stopped for Payment."
 
 
 # --- credit notes ---------------------------------------------------------------------------------------------------

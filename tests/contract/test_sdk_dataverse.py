@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from enum import IntEnum
 
 import pytest
 import requests
@@ -43,9 +44,9 @@ class _SandboxCredential:
 
 
 @pytest.fixture
-def client(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataverseClient]:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", live_sandbox.info.ca_file)
-    with DataverseClient(live_sandbox.info.dataverse, _SandboxCredential(live_sandbox)) as found:
+def client(makers_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataverseClient]:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", makers_sandbox.info.ca_file)
+    with DataverseClient(makers_sandbox.info.dataverse, _SandboxCredential(makers_sandbox)) as found:
         yield found
 
 
@@ -175,3 +176,89 @@ def test_upserts_and_deletes_many_rows_in_one_request(client: DataverseClient) -
 
     client.records.delete("salesorder", [str(row["salesorderid"]) for row in rows])
     assert list(client.records.list("salesorder", filter=condition, select=["name"])) == []
+
+
+class _Grade(IntEnum):
+    GOLD = 1
+    SILVER = 2
+
+
+@pytest.fixture(scope="module")
+def table(client_of_module: DataverseClient) -> Iterator[str]:
+    """A table that the client made, with a column of most types, a key and a lookup."""
+    tables = client_of_module.tables
+    columns = {
+        "new_Code": {"type": "string", "max_length": 20},
+        "new_Count": {"type": "int", "min_value": 1, "max_value": 5},
+        "new_Price": "decimal",
+        "new_Since": "datetime",
+        "new_Open": "bool",
+        "new_Grade": _Grade,
+    }
+    made = tables.create("new_Contract", columns, primary_column="new_Title", display_name="Contract")
+    assert made.entity_set_name == "new_contracts"
+    tables.create_alternate_key("new_Contract", "new_contract_code", ["new_code"])
+    tables.create_lookup_field("new_contract", "new_AccountId", "account", display_name="Account")
+    yield "new_Contract"
+    tables.delete("new_Contract")
+    assert tables.get("new_Contract") is None
+
+
+@pytest.fixture(scope="module")
+def client_of_module(makers_sandbox: LiveSandbox) -> Iterator[DataverseClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", makers_sandbox.info.ca_file)
+        with DataverseClient(makers_sandbox.info.dataverse, _SandboxCredential(makers_sandbox)) as found:
+            yield found
+
+
+def test_a_table_it_made_takes_rows_by_key_and_refuses_what_its_columns_refuse(
+    client: DataverseClient, table: str
+) -> None:
+    account = client.records.create("account", {"name": "Holder"})
+    row = {
+        "new_title": "First",
+        "new_price": 12.5,
+        "new_open": True,
+        "new_grade": 2,
+        "new_since": "2026-11-26T09:00:00Z",
+        "new_AccountId@odata.bind": f"/accounts({account})",
+    }
+    client.records.upsert("new_contract", [UpsertItem(alternate_key={"new_code": "C-1"}, record=row)])
+    client.records.upsert(
+        "new_contract", [UpsertItem(alternate_key={"new_code": "C-1"}, record={"new_title": "Again"})]
+    )
+
+    (found,) = client.query.sql("SELECT new_title, new_code, new_grade FROM new_contract")
+    assert (found["new_title"], found["new_code"], found["new_grade"]) == ("Again", "C-1", 2)
+    with pytest.raises(HttpError):
+        client.records.create("new_contract", {"new_title": "Out of range", "new_count": 6})
+
+
+def test_it_reads_and_changes_the_definition_of_a_table_it_made(client: DataverseClient, table: str) -> None:
+    client.tables.update_column(table, "new_Code", {"max_length": 40})
+    client.tables.add_columns(table, {"new_Note": "memo"})
+
+    columns = {column["LogicalName"]: column for column in client.tables.list_columns(table, typed=True)}
+    assert columns["new_code"]["MaxLength"] == 40
+    assert columns["new_count"]["MinValue"] == 1 and columns["new_count"]["MaxValue"] == 5
+    assert "new_note" in columns and "new_accountid" in columns
+    (key,) = client.tables.get_alternate_keys(table)
+    assert key.key_attributes == ["new_code"]
+    related = client.tables.list_table_relationships(table)
+    assert any(item.get("ReferencingAttribute") == "new_accountid" for item in related)
+    client.tables.remove_columns(table, ["new_Note"])
+    assert "new_note" not in {column["LogicalName"] for column in client.tables.list_columns(table)}
+
+
+def test_it_asks_in_fetchxml_page_by_page(client: DataverseClient) -> None:
+    mark = uuid.uuid4().hex
+    client.records.create("account", [{"name": f"Row {number}", "description": mark} for number in range(5)])
+
+    xml = (
+        "<fetch count='2'><entity name='account'><attribute name='name'/><order attribute='name'/>"
+        f"<filter><condition attribute='description' operator='eq' value='{mark}'/></filter></entity></fetch>"
+    )
+    pages = [[row["name"] for row in page] for page in client.query.fetchxml(xml).execute_pages()]
+
+    assert pages == [["Row 0", "Row 1"], ["Row 2", "Row 3"], ["Row 4"]]

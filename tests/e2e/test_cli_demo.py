@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 CASES = 12
 DEMO = (sys.executable, "-m", "cli", "demo", "--auto", "--ports", "auto")
 
 
-def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path):
+def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path: Path) -> None:
     summary_file = tmp_path / "out.json"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
     result = subprocess.run(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -38,6 +39,7 @@ class Collector:
     origin: str = ""
     spans: list[SeenSpan] = field(default_factory=list)
     metrics: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    authorizations: set[str] = field(default_factory=set)
 
     def take(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
@@ -53,11 +55,11 @@ class Collector:
             for resource_metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 for scope_metrics in resource_metrics.scope_metrics:
                     for metric in scope_metrics.metrics:
-                        points = getattr(metric, metric.WhichOneof("data")).data_points
+                        points = getattr(metric, metric.WhichOneof("data") or "gauge").data_points
                         self.metrics.setdefault(metric.name, []).extend(labels(point.attributes) for point in points)
 
 
-def labels(attributes) -> dict[str, str]:
+def labels(attributes: Any) -> dict[str, str]:
     return {pair.key: str(getattr(pair.value, pair.value.WhichOneof("value"))) for pair in attributes}
 
 
@@ -76,6 +78,7 @@ def collector() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             seen.take(self.path, body)
+            seen.authorizations.add(self.headers.get("authorization", ""))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -97,6 +100,7 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
     stack = Stack.start(
         tmp_path_factory.mktemp("observed"),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin,
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20of%20the%20collector",
         OTEL_BSP_SCHEDULE_DELAY="200",
         OTEL_METRIC_EXPORT_INTERVAL="500",
     )
@@ -113,7 +117,9 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
     stack.stop()
 
 
-def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(ordered, collector):
+def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
+    ordered: Deal, collector: Collector
+) -> None:
     def requests() -> list[SeenSpan]:
         return [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
 
@@ -137,8 +143,8 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
     [
         "q2c_http_requests_total",
         "q2c_http_request_duration_seconds",
-        "q2c_cases",
-        "q2c_cases_waiting",
+        "q2c_deals",
+        "q2c_deals_waiting",
         "q2c_transitions",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
@@ -146,17 +152,24 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "temporal_sticky_cache_size",
     ],
 )
-def test_the_metrics_that_alerts_and_dashboard_use_are_exported(ordered, collector, name):
+def test_the_metrics_that_alerts_and_dashboard_use_are_exported(ordered: Deal, collector: Collector, name: str) -> None:
     eventually(lambda: name in collector.metrics)
 
 
-def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered, collector):
+def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered: Deal, collector: Collector) -> None:
     eventually(lambda: "q2c_http_requests_total" in collector.metrics)
     assert {"system", "status"} <= collector.metrics["q2c_http_requests_total"][0].keys()
-    eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_cases"]})
+    eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_deals"]})
 
 
-def test_a_line_of_the_log_leads_to_its_trace(ordered, collector):
+def test_headers_are_sent_as_they_are_meant_by_our_exporters_and_by_the_sdks(
+    ordered: Deal, collector: Collector
+) -> None:
+    eventually(lambda: "temporal_num_pollers" in collector.metrics and collector.spans)
+    assert collector.authorizations == {"Bearer of the collector"}
+
+
+def test_a_line_of_the_log_leads_to_its_trace(ordered: Deal, collector: Collector) -> None:
     log = Path(ordered.stack.ready["state_dir"]) / "web.log"
 
     def taken() -> list[dict[str, str]]:

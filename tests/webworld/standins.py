@@ -16,7 +16,15 @@ from temporalio.common import RawValue
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
-from domain.messages import CustomerChanged, FinanceEvent, Outcome, ReviewRequest, SalesEvent, SignedMessage
+from domain.messages import (
+    CustomerChanged,
+    FinanceEvent,
+    Outcome,
+    ReviewRequest,
+    SalesEvent,
+    SignedMessage,
+    Supersede,
+)
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, TimelineEntry
@@ -126,6 +134,8 @@ class StandInApproval:
         self.outcomes: dict[str, Outcome] = {}
         self.asked = now
         self.queried = 0
+        self.heard = 0
+        self.successor: int | None = None
 
     @workflow.run
     async def run(self, request: ApprovalRequest) -> ApprovalState:
@@ -135,6 +145,7 @@ class StandInApproval:
 
     @workflow.signal(name=names.DECIDE)
     def decide(self, message: SignedMessage) -> None:
+        self.heard += 1
         if message.message_id in self.outcomes:
             return
         said = claims(message)
@@ -166,6 +177,8 @@ class StandInApproval:
     def _refusal(self, sub: str, args: dict[str, Any]) -> str:
         if sub == self.request.requester.oid:
             return "REQUESTER_CANNOT_APPROVE"
+        if args["step"] > len(self.steps):
+            return "NOT_ASSIGNED"
         step = self.steps[args["step"] - 1]
         if step.status is not StepStatus.PENDING:
             return "ALREADY_DECIDED"
@@ -187,15 +200,30 @@ class StandInApproval:
     @workflow.query(name=names.STATE)
     def state(self) -> ApprovalState:
         self.queried += 1
-        return ApprovalState(request=self.request, status=self.status, steps=tuple(self.steps), requested_at=self.asked)
+        return ApprovalState(
+            request=self.request,
+            status=self.status,
+            steps=tuple(self.steps),
+            superseded_by=self.successor,
+            requested_at=self.asked,
+        )
 
     @workflow.query(name=names.OUTCOME)
     def outcome(self, message_id: str) -> Outcome | None:
         return self.outcomes.get(message_id)
 
+    @workflow.signal(name=names.SUPERSEDE)
+    def supersede(self, message: Supersede) -> None:
+        self.successor = message.by_revision
+        self.status = ApprovalStatus(message.status)
+
     @workflow.query
     def times_queried(self) -> int:
         return self.queried
+
+    @workflow.query
+    def times_told(self) -> int:
+        return self.heard
 
 
 @workflow.defn(name=names.CREDIT_LEDGER)

@@ -30,13 +30,12 @@ from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
-from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine
+from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
 from domain.messages import (
     FinanceEvent,
     FinanceEventKind,
     SalesEvent,
     SalesEventKind,
-    ShippedLine,
     SignedMessage,
     VerifiedMessage,
 )
@@ -96,6 +95,8 @@ class World:
     invoices: list[Invoice] = field(default_factory=list)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Activities that answer only when their event is set."""
+    slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
+    lines: int = 1
 
     async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -180,7 +181,7 @@ class ScriptedFinance(s.FinanceActivities):
             list_net=Decimal(1_000),
             discount_pct=Decimal(5),
             margin_pct=Decimal(36),
-            line_count=1,
+            line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
             plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
@@ -195,6 +196,7 @@ class ScriptedFinance(s.FinanceActivities):
             state=self.world.readiness,
             total=Decimal(1_045),
             credit=self.world.facts(),
+            credit_amount=Decimal(1_045),
             price_hash="p",
         )
         if ready.state != "won" or ask.approved_hash != self.world.content:
@@ -219,7 +221,8 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         await self.world.ask("read_billing", ask)
-        return Billing(status="Invoiced", slips=(), invoices=tuple(self.world.invoices))
+        slips = tuple(PackingSlip(slip=name, shipped=shipped) for name, shipped in self.world.slips.items())
+        return Billing(status="Invoiced", slips=slips, invoices=tuple(self.world.invoices))
 
 
 class ScriptedSales(s.SalesActivities):
@@ -336,12 +339,13 @@ class Stage:
         await self.case.signal(names.SALES_EVENT, self.event(kind, **how))
 
     async def finance(self, kind: FinanceEventKind, document: str, *lines: tuple[int, int]) -> None:
+        if lines:
+            self.world.slips[document] = tuple(ShippedTotal(line_no=n, shipped=Decimal(q)) for n, q in lines)
         event = FinanceEvent(
             event_id=f"finance/{kind}/{document}",
             kind=kind,
             company="usmf",
             document=document,
-            lines=tuple(ShippedLine(line_no=n, quantity=Decimal(q)) for n, q in lines),
             occurred_at=datetime.now(UTC),
         )
         await self.case.signal(names.FINANCE_EVENT, event)

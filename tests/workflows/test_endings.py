@@ -1,4 +1,4 @@
-"""How a deal ends: nothing is asked again without rest, clean-up waits as every step does, nothing outlives the deal."""
+"""How a deal ends: nothing is asked again without rest, clean-up waits as every step does, nothing outlives it."""
 
 from __future__ import annotations
 
@@ -119,9 +119,10 @@ async def test_what_was_accepted_too_late_is_not_ordered_and_is_left_to_a_person
 
 
 async def test_expiry_waits_for_sales_to_say_whether_it_was_accepted(stage: Stage, world: World) -> None:
-    world.fail["read_quote"] = [AWAY]
+    world.fail["read_quote"] = [AWAY] * 100
     await expired(stage, world)
     await until(stage, waits_for(WaitingFor.SALES))
+    world.fail.clear()
     await stage.env.fast_forward(stage.case, timedelta(minutes=1))
     assert (await ended(stage)).ending is Ending.EXPIRED
 

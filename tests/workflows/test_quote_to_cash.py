@@ -37,12 +37,32 @@ async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, wo
         "create_order",
         "confirm_order",
         "record_order",
+        "read_billing",
         "record_shipment",
         "read_billing",
         "record_invoice",
         "read_billing",
         "record_payment",
     ]
+
+
+@pytest.mark.parametrize(("lines", "seconds", "heartbeat"), [(1, 45, 0), (150, 45, 0), (4_000, 45 + 2_000, 45)])
+async def test_a_large_order_has_the_time_its_lines_need_as_long_as_it_is_heard_of(
+    stage: Stage, world: World, lines: int, seconds: int, heartbeat: int
+) -> None:
+    world.lines = lines
+    await to_fulfilment(stage)
+
+    history = await stage.case.fetch_history()
+
+    asked = [event.activity_task_scheduled_event_attributes for event in history.events]
+    given = {
+        a.activity_type.name: (a.start_to_close_timeout.seconds, a.heartbeat_timeout.seconds)
+        for a in asked
+        if a.activity_type.name
+    }
+    assert given["create_order"] == given["record_order"] == (seconds, heartbeat)
+    assert given["assess_quote"] == (45 + 5_000, 45)  # nobody knows yet how large it is
 
 
 async def test_events_told_twice_late_and_out_of_order_change_nothing_more(stage: Stage, world: World) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
-from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from opentelemetry import metrics
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -27,11 +26,10 @@ from runs.calls import Rejected
 from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
-from web import exact_json
 from web.config import WebConfig
 from web.problems import Problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _events = metrics.get_meter(__name__).create_counter(
     "q2c_intake_events", description="Events reported by Dynamics 365, by system, kind and what became of them"
 )
@@ -89,7 +87,7 @@ class Intake:
         _check_secret(request.query_params.get("code", ""), self._config.finance_events_secret.get_secret_value())
         body = await _json_object(request, "finance")
         try:
-            report = finance.read_report(body)
+            report = finance.read_report(body, set(self._config.companies.values()))
         except finance.Malformed as error:
             raise _malformed("finance", error, field=error.field) from error
         except ValidationError as error:
@@ -118,7 +116,7 @@ class Intake:
 def _malformed(system: str, error: Exception, **members: str) -> Problem:
     """400: the sender reported something that cannot be understood; its log and ours say what."""
     _events.add(1, {"system": system, "kind": "", "result": "malformed"})
-    log.warning("report refused", extra={"system": system, "reason": str(error)})
+    log.warning("report refused", system=system, reason=str(error))
     return Problem(Refusal.MALFORMED, str(error), **members)
 
 
@@ -127,9 +125,9 @@ def _taken(system: str, kind: str, result: str, *events: SalesEvent | FinanceEve
     _events.add(1, {"system": system, "kind": kind, "result": result})
     for event in events:
         number = {"quote": event.quote_number} if isinstance(event, SalesEvent) else {"order": event.order_number}
-        log.info("%s event %s", system, result, extra={"event_id": event.event_id, "company": event.company} | number)
+        log.info(f"{system} event {result}", event_id=event.event_id, company=event.company, **number)
     if not events:
-        log.debug("%s event %s: %s", system, result, kind)
+        log.debug(f"{system} event {result}", kind=kind)
     return JSONResponse({"status": result, "kind": kind}, 202)
 
 
@@ -139,11 +137,8 @@ def _check_secret(presented: str, expected: str) -> None:
         raise Problem(Refusal.UNAUTHENTICATED, "The sender's secret is missing or wrong.")
 
 
-async def _json_object(request: Request, system: str) -> Mapping[str, Any]:
+async def _json_object(request: Request, system: str) -> dict[str, Any]:
     try:
-        body = exact_json.loads(await request.body())
-    except ValueError as error:
-        raise _malformed(system, ValueError(f"The body is not valid JSON: {error}")) from error
-    if not isinstance(body, dict):
-        raise _malformed(system, ValueError("The body is not a JSON object."))
-    return body
+        return finance.json_object(await request.body())
+    except finance.Malformed as error:
+        raise _malformed(system, error) from error

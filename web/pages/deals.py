@@ -56,7 +56,12 @@ class DealPages:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
-        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        # A quote number may begin with a blank; one pasted after it would find nothing.
+        given = {
+            name: value.rstrip() if name == "quote" else value.strip()
+            for name, value in request.query_params.items()
+            if value.strip()
+        }
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = readable(session.identity)
         wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)

@@ -1,6 +1,6 @@
 /* What makes a page nicer where there is JavaScript; nothing here is needed to read or to decide.
    1. Times are shown in the reader's own time zone.
-   2. Regions marked data-live are read again every few seconds, unless somebody is at work in them.
+   2. Regions marked data-live are read again every few seconds, unless someone is at work in them.
    3. A form is sent once, however often its button is clicked. */
 "use strict";
 

@@ -80,6 +80,7 @@ class Credit:
             price_hash=state.assessment.price_hash if state.assessment else "",
             order_number=self._record.order_number,
             customer_account=state.header.customer_account,
+            credit_account=state.credit_account,
             deal_id=self._record.deal_id,
             release=state.release,
             attempt=state.credit_checks + 1,

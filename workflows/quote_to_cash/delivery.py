@@ -98,9 +98,10 @@ class Delivery:
                 company=self._record.state.company,
                 order_number=self._record.state.order_number,
                 customer_account=self._record.state.header.customer_account,
+                invoices=tuple(sorted({*self._record.state.delivery.invoices, *self._record.state.invoices_told})),
             ),
             queue=names.FINANCE_QUEUE,
-            summary="Read invoices and settlements",
+            summary="Read packing slips, invoices and settlements",
         )
         self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
 

@@ -1,4 +1,4 @@
-"""What a deal tells its customer's credit ledger."""
+"""What a deal tells the credit ledger of the account that is billed for it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from workflows.quote_to_cash.record import DealRecord
 
 
 async def tell_ledger(record: DealRecord, signal: str) -> None:
-    """Tell the ledger of the deal's customer that the order is in Finance, or that no credit is needed any more."""
-    account = record.state.header.customer_account
+    """Tell the ledger that the order is in Finance, or that no credit is needed any more."""
+    account = record.state.credit_account
     if not account:
         return
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     try:
         await handle.signal(signal, LedgerNote(deal_id=record.deal_id, at=workflow.now()))
     except FailureError as error:  # no ledger runs: then nothing is reserved there either
-        workflow.logger.info("the customer's ledger does not run: %s", error)
+        workflow.logger.info("the credit ledger does not run: %s", error)

@@ -84,7 +84,7 @@ class Order:
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show order {self._record.state.order_number} in Sales, win the opportunity",
         )
-        self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id))
+        self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id, notes=recorded.notes))
 
     def _recording(self) -> RecordOrder:
         state = self._record.state

@@ -23,7 +23,7 @@ from domain.views import ParkedStep, Resolution
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Ended, Waiting
-from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, Argument, Result, begin, cause_of
+from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, Argument, Result, begin, cause_of
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order"})
 """Activities whose effect outlives the deal: given up, their end is waited for, so that it is cleaned up after."""
@@ -117,6 +117,12 @@ class Steps:
             return cause_of(error)[1]
         return ""
 
+    @property
+    def _lines(self) -> int:
+        """How many lines the deal's documents have; a quote that was submitted again may have more than before."""
+        state = self._record.state
+        return state.header.line_count if state.accepted else UNKNOWN_LINES
+
     async def park(
         self,
         summary: str,
@@ -193,7 +199,15 @@ class Steps:
             ActivityError: it failed, or was given up.
         """
         lasting = activity.__name__ in _LEAVES_SOMETHING
-        handle = begin(activity, argument, queue=queue, summary=summary, priority=priority, wait_when_cancelled=lasting)
+        handle = begin(
+            activity,
+            argument,
+            queue=queue,
+            summary=summary,
+            priority=priority,
+            lines=self._lines,
+            wait_when_cancelled=lasting,
+        )
         try:
             await workflow.wait_condition(lambda: handle.done() or self._waiting.is_over)
         except asyncio.CancelledError:

@@ -1,8 +1,9 @@
 """Writes the Finance metadata tables from a folder of published entity schemas.
 
 Run by hand when the published schemas change: `python -m sandbox.metadata.finance.generate FOLDER`, where FOLDER holds
-one JSON file an entity set (`SalesOrderHeadersV4.json` …) with `key`, `fields` and `navigation`. The product reads only
-the two files this writes, so that the sandbox needs no network and no schema folder.
+one JSON file per entity set (`SalesOrderHeadersV4.json` …) with `key`, `fields` and `navigation`. Sets that FOLDER does
+not have are read from `schemas/` beside this file. The sandbox reads only the two files this writes, so that it needs
+no network and no schema folder.
 
 A column is written as its Edm type without the prefix, with `!` where it cannot be null, or `enum:Name`.
 """
@@ -38,15 +39,66 @@ SETS: dict[str, str] = {
     "CredManTableBiEntities": "CredManTableBiEntity",
     "ShipmentPackingSlipJournalHeaders": "ShipmentPackingSlipJournalHeader",
     "ShipmentPackingSlipJournalLines": "ShipmentPackingSlipJournalLine",
+    "SalesOrderHeadersV3": "SalesOrderHeaderV3",
+    "SalesLineBiEntities": "SalesLineBiEntity",
+    "SalesOrderConfirmationHeaders": "SalesOrderConfirmationHeader",
+    "SalesOrderConfirmationLines": "SalesOrderConfirmationLine",
+    "CustPackingSlipJourBiEntities": "CustPackingSlipJourBiEntity",
+    "CustPackingSlipTransBiEntities": "CustPackingSlipTransBiEntity",
+    "SalesInvoiceHeadersV2": "SalesInvoiceHeaderV2",
+    "SalesInvoiceV2Lines": "SalesInvoiceV2Line",
+    "CustInvoiceJourBiEntities": "CustInvoiceJourBiEntity",
+    "CustInvoiceTransBiEntities": "CustInvoiceTransBiEntity",
+    "FreeTextInvoiceHeaders": "FreeTextInvoiceHeader",
+    "FreeTextInvoiceLines": "FreeTextInvoiceLine",
+    "ReturnOrderHeadersV2": "ReturnOrderHeaderV2",
+    "ReturnOrderLinesV2": "ReturnOrderLineV2",
+    "ReturnReasonCodeBiEntities": "ReturnReasonCodeBiEntity",
+    "MarkupTransBiEntities": "MarkupTransBiEntity",
+    "CustSettlementBiEntities": "CustSettlementBiEntity",
+    "PaymentJournalLineSettledInvoices": "PaymentJournalLineSettledInvoice",
+    "CashDiscounts": "CashDiscount",
+    "PaymentSchedules": "PaymentSchedule",
+    "PaymentScheduleLines": "PaymentScheduleLine",
+    "CustomerParameters": "CustomerParameter",
+    "CreditManagementParameters": "CreditManagementParameter",
+    "CustomerCreditGroups": "CustomerCreditGroup",
+    "CustomerCreditGroupLines": "CustomerCreditGroupLine",
+    "TaxGroups": "TaxGroup",
+    "TaxGroupDatas": "TaxGroupData",
+    "TaxItemGroupHeadings": "TaxItemGroupHeading",
+    "TaxItemGroups": "TaxItemGroup",
+    "TaxCodes": "TaxCode",
+    "TaxCodeValuesV2": "TaxCodeValueV2",
+    "Ledgers": "Ledger",
+    "ExchangeRates": "ExchangeRate",
+    "ExchangeRateTypes": "ExchangeRateType",
+    "UnitOfMeasureConversions": "UnitOfMeasureConversion",
+    "ProductDefaultOrderSettings": "ProductDefaultOrderSetting",
+    "OperationalSites": "OperationalSite",
+    "Warehouses": "Warehouse",
+    "DeliveryTerms": "DeliveryTerm",
+    "CustomerPaymentMethods": "CustomerPaymentMethod",
+    "SalesOrderOriginCodes": "SalesOrderOriginCode",
+    "DataManagementEntities": "DataManagementEntity",
 }
 """Entity set -> entity type, of everything the sandbox serves."""
 
-_RECASED = {"CommissionTypeIt": "CommissionType_IT", "InvoiceTypeW": "InvoiceType_W"}
+_OWN = Path(__file__).parent / "schemas"
+
+_RECASED = {
+    "CommissionTypeIt": "CommissionType_IT",
+    "FactureCorrectionTypeRu": "FactureCorrectionType_RU",
+    "FillSalesDateW": "FillSalesDate_W",
+    "FillVATDueDateW": "FillVATDueDate_W",
+    "InvoiceComplementaryTypeBr": "InvoiceComplementaryType_BR",
+    "InvoiceTypeW": "InvoiceType_W",
+}
 """Enum types whose country suffix the schema generator lost."""
 
 
 def read_schemas(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables for all of `SETS`, from a folder of published schemas.
+    """The tables for all of `SETS`, from a folder of published schemas and from `schemas/`.
 
     Returns:
         (entities, enums): what `entities.json` and `enums.json` hold.
@@ -55,7 +107,8 @@ def read_schemas(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     enums: dict[str, dict[str, int]] = {}
     names: dict[str, str] = {}
     for entity_set, entity_type in SETS.items():
-        schema = json.loads((folder / f"{entity_set}.json").read_text())
+        own = _OWN / f"{entity_set}.json"
+        schema = json.loads((own if own.exists() else folder / f"{entity_set}.json").read_text())
         columns = {
             name: _column(field, names, enums)
             for name, field in sorted(schema["fields"].items(), key=lambda item: item[0].lower())

@@ -13,6 +13,7 @@ from domain.approvals import (
     ApprovalRequest,
     ApprovalState,
     ApprovalStatus,
+    BusinessHours,
     StepPlan,
     StepState,
     StepStatus,
@@ -55,9 +56,9 @@ def actor(name: str, *roles: str) -> Person:
 
 
 PRICES = {
-    "P100": FinancePrice(item="P100", list_price=Decimal("100.00"), cost=Decimal("60.00"), unit="ea"),
-    "P250": FinancePrice(item="P250", list_price=Decimal("250.00"), cost=Decimal("150.00"), unit="ea"),
-    "P099": FinancePrice(item="P099", list_price=Decimal("99.99"), cost=Decimal("60.00"), unit="ea"),
+    "P100": FinancePrice(item="P100", currency="USD", list_price=Decimal("100.00"), cost=Decimal("60.00"), unit="ea"),
+    "P250": FinancePrice(item="P250", currency="USD", list_price=Decimal("250.00"), cost=Decimal("150.00"), unit="ea"),
+    "P099": FinancePrice(item="P099", currency="USD", list_price=Decimal("99.99"), cost=Decimal("60.00"), unit="ea"),
 }
 
 
@@ -121,7 +122,11 @@ def discounted(item: str, quantity: int, pct: object) -> QuoteSnapshot:
 
 
 def priced(snapshot: QuoteSnapshot, *, payment_days: int = 30, **prices: FinancePrice) -> PricedQuote:
-    return price_quote(snapshot, PRICES | prices, payment_days=payment_days)
+    """The quote at list prices; a price counts in the quote's own currency."""
+    listed = {
+        item: price.model_copy(update={"currency": snapshot.currency}) for item, price in (PRICES | prices).items()
+    }
+    return price_quote(snapshot, listed, payment_days=payment_days)
 
 
 def plan(
@@ -132,8 +137,14 @@ def plan(
         requester=person(requester),
         co_owner=None if co_owner is None else person(co_owner),
         company=company,
+        calendar=working_time(company),
         policy=POLICY,
     )
+
+
+def working_time(company: str, asked_on: date = date(2026, 11, 23)) -> BusinessHours:
+    """The shipped working time of a company, as a request made on that day takes it along."""
+    return policies.business_hours(POLICY, company, asked_on)
 
 
 def asked(the_plan: ApprovalPlan) -> list[tuple[str, int, str]]:

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY
+from makers import working_time
 
 from domain.approvals import BusinessHours
-from domain.calendar import NoWorkingTime, add_business_hours, end_of_day, local_date, reminder_times
+from domain.calendar import NoWorkingTime, add_business_hours, end_of_day, local_date
 
-USMF = POLICY.calendar("usmf")
+USMF = working_time("usmf")
 NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -23,10 +23,6 @@ def new_york(year: int, month: int, day: int, hour: int, minute: int = 0) -> dat
 def test_s12_eight_hours_from_the_eve_of_a_holiday_end_two_days_later():
     asked = new_york(2026, 11, 25, 15)
     assert add_business_hours(asked, Decimal(8), USMF) == new_york(2026, 11, 27, 15)
-    assert reminder_times(asked, Decimal(8), (50, 80), USMF) == (
-        new_york(2026, 11, 27, 11),
-        new_york(2026, 11, 27, 13, 24),
-    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +53,7 @@ def test_clocks_that_change_overnight_neither_add_nor_take_an_hour():
 
 def test_a_week_may_begin_on_sunday():
     thursday = datetime(2026, 11, 26, 15, tzinfo=ZoneInfo("Asia/Kuwait"))
-    due = add_business_hours(thursday, Decimal(2), POLICY.calendar("kwmf"))
+    due = add_business_hours(thursday, Decimal(2), working_time("kwmf"))
     assert due == datetime(2026, 11, 29, 9, tzinfo=ZoneInfo("Asia/Kuwait"))
 
 
@@ -81,7 +77,7 @@ def test_a_calendar_that_never_works_is_found_out():
     company=st.sampled_from(["usmf", "demf", "jpmf", "kwmf"]),
 )
 def test_hours_add_up_and_end_in_working_time(start: datetime, first: Decimal, second: Decimal, company: str):
-    calendar = POLICY.calendar(company)
+    calendar = working_time(company, start.date())
     begin = start.replace(tzinfo=UTC)
     at_once = add_business_hours(begin, first + second, calendar)
     in_two = add_business_hours(add_business_hours(begin, first, calendar), second, calendar)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from makers import POLICY, PRICES, T0, asked, discounted, line, names, plan, priced, quote
+from makers import POLICY, PRICES, T0, asked, discounted, line, names, plan, priced, quote, working_time
 
 from domain.approvals import ApprovalPlan
 from domain.authority import NoApprover
@@ -125,8 +125,7 @@ def test_a_step_carries_what_the_request_needs_to_run_alone():
     assert [step.sla_business_hours for step in found.steps] == [8, 16, 24]
     assert [step.on_timeout for step in found.steps] == ["escalate", "escalate", "expire"]
     assert names(first.candidates) == ["mona", "dirk", "dina", "drew", "cora"]
-    assert found.calendar == POLICY.calendar("usmf")
-    assert found.reminders_pct == (50, 80)
+    assert found.calendar == working_time("usmf")
 
 
 def test_a_company_without_approvers_says_whom_to_add():

@@ -44,7 +44,7 @@ def test_s04a_a_discount_is_compared_unrounded():
 
 
 def test_s04b_what_was_entered_does_not_hide_behind_rounding():
-    half_dollar = FinancePrice(item="P100", list_price=D("0.50"), cost=D("0.10"), unit="ea")
+    half_dollar = FinancePrice(item="P100", currency="USD", list_price=D("0.50"), cost=D("0.10"), unit="ea")
     found = price_quote(quote(line(price="0.50"), header_discount_pct="20.01"), {"P100": half_dollar}, payment_days=30)
     assert found.net == D("0.40")  # 20.00 % effective
     assert found.disc_pct == D("20.01")
@@ -59,7 +59,7 @@ def test_the_lifecycle_example_of_an_entered_discount():
 def test_s37_a_higher_cost_lowers_the_margin_of_the_same_price():
     sold_at_92 = quote(line(price="92.00"))
     before = priced(sold_at_92)
-    dearer = FinancePrice(item="P100", list_price=D("100.00"), cost=D("72.00"), unit="ea")
+    dearer = FinancePrice(item="P100", currency="USD", list_price=D("100.00"), cost=D("72.00"), unit="ea")
     assert two(before.margin_pct) == D("34.78")
     assert two(priced(sold_at_92, P100=dearer).margin_pct) == D("21.74")
 
@@ -117,7 +117,7 @@ def test_what_is_given_away_earns_less_than_nothing():
 
 
 def test_what_lists_at_nothing_has_no_discount():
-    service = FinancePrice(item="P100", list_price=D(0), cost=D(0), unit="ea")
+    service = FinancePrice(item="P100", currency="USD", list_price=D(0), cost=D(0), unit="ea")
     assert priced(quote(line(price="50.00")), P100=service).disc_pct == 0
 
 

@@ -17,6 +17,7 @@ from dynamics.core.errors import (
     Failure,
     NotFound,
     Refused,
+    Stale,
     System,
     Throttled,
     Transient,
@@ -50,6 +51,12 @@ UPDATE_CONFLICT = (
     "An update conflict occurred due to another user process deleting the record or "
     "changing one or more fields in the record."
 )
+DEADLOCK = (
+    "Infolog: Error: Cannot edit a record in Sales orders (SalesTable). Deadlock, where one or more users have "
+    "simultaneously locked the whole table or part of it."
+)
+SQL_DEADLOCK = "Transaction (Process ID 75) was deadlocked and has been chosen as the deadlock victim."
+NOTHING_TO_CHANGE = "No resources were found when selecting for update."
 DUPLICATE = "Infolog: Error: Cannot create a record in Sales orders (SalesTable). The record already exists."
 
 ANSWERS: list[tuple[str, System, bool, int, dict[str, str], bytes, type[DynamicsError]]] = [
@@ -58,16 +65,20 @@ ANSWERS: list[tuple[str, System, bool, int, dict[str, str], bytes, type[Dynamics
     ("throttled", F, True, 429, {}, b"This request could not be processed at this time", Throttled),
     ("unavailable until a stated time", F, True, 503, {"Retry-After": "30"}, b"", Throttled),
     ("throttled by code", D, False, 400, {}, dataverse_body("0x80072326"), Throttled),
-    ("update conflict in X++", F, True, 500, {}, finance_body(UPDATE_CONFLICT), Transient),
-    ("update conflict in X++", F, True, 400, {}, finance_body(UPDATE_CONFLICT), Transient),
+    ("update conflict or deadlock in X++", F, True, 500, {}, finance_body(UPDATE_CONFLICT), Transient),
+    ("update conflict or deadlock in X++", F, True, 400, {}, finance_body(UPDATE_CONFLICT), Transient),
+    ("update conflict or deadlock in X++", F, True, 500, {}, finance_body(DEADLOCK), Transient),
+    ("update conflict or deadlock in X++", F, True, 500, {}, finance_body(SQL_DEADLOCK, "SqlException"), Transient),
+    ("no such row to change in Finance", F, True, 400, {}, finance_body(NOTHING_TO_CHANGE), NotFound),
+    ("no such row to change in Finance", F, True, 400, {}, dataverse_body("", NOTHING_TO_CHANGE), NotFound),
     ("duplicate key in Finance", F, True, 500, {}, finance_body(DUPLICATE), Conflict),
     ("duplicate key in Finance", F, True, 400, {}, finance_body(DUPLICATE), Conflict),
     ("duplicate in Dataverse", D, True, 412, {}, dataverse_body("0x80060892"), Conflict),
     ("duplicate in Dataverse", D, True, 412, {}, dataverse_body("0x80040237"), Conflict),
     ("duplicate in Dataverse", D, True, 412, {}, dataverse_body("0x80040333"), Conflict),
-    ("stale version in Dataverse", D, True, 412, {}, dataverse_body("0x80060882"), Conflict),
-    ("precondition failed", D, True, 412, {}, dataverse_body(""), Conflict),
-    ("precondition failed", F, True, 412, {}, b"", Conflict),
+    ("stale version in Dataverse", D, True, 412, {}, dataverse_body("0x80060882"), Stale),
+    ("precondition failed", D, True, 412, {}, dataverse_body(""), Stale),
+    ("precondition failed", F, True, 412, {}, b"", Stale),
     ("conflict", F, True, 409, {}, b"", Conflict),
     ("no such row in Dataverse", D, False, 404, {}, dataverse_body("0x80040217"), NotFound),
     ("no such row in Dataverse", D, True, 404, {}, dataverse_body("0x80060891"), NotFound),
@@ -199,3 +210,19 @@ def test_a_long_text_is_cut_at_a_character() -> None:
     assert truncated("abc", 3) == "abc"
     cut = truncated("ééééé", 8)
     assert cut.endswith("…") and len(cut.encode()) <= 8
+
+
+def test_a_refusal_without_a_body_shows_status_request_id_and_time() -> None:
+    headers = {"x-ms-service-request-id": "4711-ab", "Date": "Mon, 23 Nov 2026 14:00:00 GMT"}
+    refusal = answer_of(
+        system=D, write=True, status=400, headers=httpx.Headers(headers), body=b"", operation="PATCH quotes"
+    ).error()
+    expected = "HTTP 400 without a reason (request id 4711-ab, answered Mon, 23 Nov 2026 14:00:00 GMT)"
+    assert refusal.message == expected and refusal.request_id == "4711-ab"
+
+
+def test_a_refusal_without_anything_still_says_when() -> None:
+    refusal = answer_of(
+        system=F, write=False, status=403, headers=httpx.Headers({}), body=b"", operation="GET x", now=NOW
+    ).error()
+    assert refusal.message == "HTTP 403 without a reason (no request id, answered Mon, 23 Nov 2026 14:00:00 GMT)"

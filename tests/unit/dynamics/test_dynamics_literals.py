@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamics.core import exact_json
-from dynamics.core.literals import FinanceEnum, Literal, any_of, exact_text, key, literal, query
+from dynamics.core.literals import FinanceEnum, Literal, any_of, key, literal, query
 
 GUID = UUID("0b3e0c9c-6c51-4a3a-9d1e-6f1f3c9b7a10")
 
@@ -57,9 +57,9 @@ def test_a_query_keeps_syntax_and_encodes_values() -> None:
     assert path == "SalesOrderHeadersV4?cross-company=true&$filter=A%20eq%20'x%20%26%20y'&$top=1"
 
 
-def test_a_star_is_never_sent_where_it_would_match_anything() -> None:
-    with pytest.raises(ValueError, match="wildcard"):
-        exact_text("US-*")
+def test_a_star_is_legal_in_a_key_where_it_matches_itself_only() -> None:
+    path = key("CustomersV3", dataAreaId="usmf", CustomerAccount="US*1")
+    assert path == "CustomersV3(dataAreaId='usmf',CustomerAccount='US*1')"
 
 
 def test_many_values_are_ors_and_none_is_an_error() -> None:

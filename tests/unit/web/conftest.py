@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.webworld.browsing import browser
 from tests.webworld.world import app, config, http, stage, temporal, tenant
 
-__all__ = ["app", "config", "http", "stage", "temporal", "tenant"]
+__all__ = ["app", "browser", "config", "http", "stage", "temporal", "tenant"]

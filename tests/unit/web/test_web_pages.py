@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import re
-import ssl
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
@@ -18,54 +15,13 @@ from starlette.applications import Starlette
 from domain.approvals import StepPlan
 from domain.views import Ending
 from tests.webworld import scenes
+from tests.webworld.browsing import SITE, Browser, at_entra, form_of
 from tests.webworld.standins import REVIEWED
 from tests.webworld.world import Stage, Tenant, dev_server
 from web.app import create_app
 from web.config import WebConfig
 from web.pages import words
 from web.signin import local_path
-
-SITE = "http://localhost:8000"
-Browser = Callable[[str], Awaitable[httpx.AsyncClient]]
-
-
-@pytest.fixture
-async def browser(app: Starlette, tenant: Tenant) -> AsyncIterator[Browser]:
-    """Sign somebody in as a browser does; returns the client with their cookies."""
-    opened: list[httpx.AsyncClient] = []
-
-    async def sign_in(name: str) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE)
-        opened.append(client)
-        answer = await client.get(await _at_entra(tenant, client, name, "/"))
-        assert answer.status_code == 303 and answer.headers["location"] == "/", answer.text
-        return client
-
-    yield sign_in
-    for client in opened:
-        await client.aclose()
-
-
-async def _at_entra(tenant: Tenant, client: httpx.AsyncClient, name: str, going_to: str) -> str:
-    """Leave for Entra, pick a user there; the address the browser is sent back to."""
-    left = await client.get("/auth/sign-in", params={"next": going_to})
-    assert left.status_code == 302
-    address = left.headers["location"]
-    asked = parse_qs(urlsplit(address).query)
-    assert asked["code_challenge_method"] == ["S256"] and asked["redirect_uri"] == [f"{SITE}/auth/callback"]
-    assert asked["state"] and asked["nonce"]
-    async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=tenant.ca_file)) as entra:
-        back = await entra.post(address, data={"user": name})
-    assert back.status_code == 302
-    return str(back.headers["location"])
-
-
-def form_of(page: str, action: str) -> dict[str, str]:
-    """The hidden fields of the form with this action."""
-    found = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', page, re.DOTALL)
-    assert found, f"no form {action}"
-    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', found[1])
-    return {name: html.unescape(value) for name, value in hidden}
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_back_to_where_they_wanted(
@@ -74,7 +30,7 @@ async def test_a_stranger_is_sent_to_sign_in_and_back_to_where_they_wanted(
     answer = await http.get("/cases?stage=quote")
     assert answer.status_code == 302
     assert answer.headers["location"] == "/auth/sign-in?next=%2Fcases%3Fstage%3Dquote"
-    back = await http.get(await _at_entra(tenant, http, "mona", "/cases?stage=quote"))
+    back = await http.get(await at_entra(tenant, http, "mona", "/cases?stage=quote"))
     assert (back.status_code, back.headers["location"]) == (303, "/cases?stage=quote")
     cookie = next(value for value in back.headers.get_list("set-cookie") if value.startswith("q2c_session="))
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Max-Age=28800" in cookie
@@ -94,7 +50,7 @@ async def test_a_session_cookie_cannot_be_changed(browser: Browser) -> None:
 
 
 async def test_a_sign_in_of_another_browser_is_refused(http: httpx.AsyncClient, tenant: Tenant, app: Starlette) -> None:
-    callback = await _at_entra(tenant, http, "mona", "/")
+    callback = await at_entra(tenant, http, "mona", "/")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE) as other:
         assert "begun in another window" in (await other.get(callback)).text
         await other.get("/auth/sign-in")
@@ -344,7 +300,7 @@ async def test_who_has_no_role_here_sees_nothing(browser: Browser, stage: Stage)
     assert "PAGE-10" not in (await greta.get("/cases?quote=PAGE-10")).text.replace('value="PAGE-10"', "")
 
 
-async def test_signing_out_ends_the_session_here_and_at_entra(browser: Browser, tenant: Tenant) -> None:
+async def test_signing_out_ends_the_session_here_andat_entra(browser: Browser, tenant: Tenant) -> None:
     mona = await browser("mona")
     csrf = form_of((await mona.get("/")).text, "/auth/sign-out")["csrf"]
     assert (await mona.post("/auth/sign-out", data={"csrf": "forged"})).status_code == 403
@@ -385,7 +341,7 @@ async def test_with_temporal_down_a_page_says_so_and_offers_to_try_again(
     app = create_app(config, server.client)
     await server.shutdown()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE) as client:
-        await client.get(await _at_entra(tenant, client, "mona", "/"))
+        await client.get(await at_entra(tenant, client, "mona", "/"))
         answer = await client.get("/cases")
         assert answer.status_code == 503 and "Try again" in answer.text
         csrf = form_of(answer.text, "/auth/sign-out")["csrf"]

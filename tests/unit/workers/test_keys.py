@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
@@ -11,7 +12,7 @@ from joserfc.jwk import KeySet, OKPKey
 from workers.keys import ensure_decision_keys
 
 
-def test_what_the_private_key_signs_the_public_keys_verify(tmp_path):
+def test_what_the_private_key_signs_the_public_keys_verify(tmp_path: Path) -> None:
     private, public = tmp_path / "a" / "key.json", tmp_path / "b" / "jwks.json"
     ensure_decision_keys(private, public)
     key = OKPKey.import_key(json.loads(private.read_text()))
@@ -20,14 +21,14 @@ def test_what_the_private_key_signs_the_public_keys_verify(tmp_path):
     assert jwt.decode(token, keys, algorithms=["EdDSA"]).claims["sub"] == "mona"
 
 
-def test_the_private_part_is_the_owners_and_never_in_the_public_file(tmp_path):
+def test_the_private_part_is_the_owners_and_never_in_the_public_file(tmp_path: Path) -> None:
     private, public = tmp_path / "key.json", tmp_path / "jwks.json"
     ensure_decision_keys(private, public)
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert "d" not in json.loads(public.read_text())["keys"][0]
 
 
-def test_keys_that_exist_are_kept(tmp_path):
+def test_keys_that_exist_are_kept(tmp_path: Path) -> None:
     private, public = tmp_path / "key.json", tmp_path / "jwks.json"
     ensure_decision_keys(private, public)
     before = private.read_text(), public.read_text()

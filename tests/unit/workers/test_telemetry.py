@@ -11,7 +11,8 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
 
-from workers.telemetry import configure_logging, start_telemetry
+from workers.logs import configure_logging
+from workers.telemetry import start_telemetry
 
 
 @pytest.fixture
@@ -28,10 +29,11 @@ def lines() -> Iterator[io.StringIO]:
 
 def only(stream: io.StringIO) -> dict[str, object]:
     (line,) = stream.getvalue().splitlines()
-    return json.loads(line)
+    record: dict[str, object] = json.loads(line)
+    return record
 
 
-def test_a_record_of_an_activity_names_the_case(lines):
+def test_a_record_of_an_activity_names_the_case(lines: io.StringIO) -> None:
     logging.getLogger("temporalio.activity").warning(
         "throttled", extra={"temporal_activity": {"workflow_id": "q2c/usmf/Q-1001", "activity_type": "x", "attempt": 3}}
     )
@@ -41,7 +43,7 @@ def test_a_record_of_an_activity_names_the_case(lines):
     assert (record["activity"], record["attempt"], record["level"]) == ("x", 3, "warning")
 
 
-def test_a_record_of_an_approval_names_its_quote_and_one_of_a_ledger_its_customer(lines):
+def test_a_record_of_an_approval_names_its_quote_and_one_of_a_ledger_its_customer(lines: io.StringIO) -> None:
     log = structlog.get_logger("q2c")
     log.info("asked", workflow_id="approval/usmf/Q-1/2")
     log.info("reserved", workflow_id="credit/usmf/US-001")
@@ -49,7 +51,7 @@ def test_a_record_of_an_approval_names_its_quote_and_one_of_a_ledger_its_custome
     assert (asked["quote"], reserved["customer"]) == ("Q-1", "US-001")
 
 
-def test_a_record_carries_the_trace_in_hand(lines):
+def test_a_record_carries_the_trace_in_hand(lines: io.StringIO) -> None:
     with TracerProvider().get_tracer("test").start_as_current_span("click") as span:
         structlog.get_logger("q2c").info("decided", amount="1045.00")
     record = only(lines)
@@ -57,7 +59,7 @@ def test_a_record_carries_the_trace_in_hand(lines):
     assert record["amount"] == "1045.00"
 
 
-def test_an_exception_is_part_of_its_line(lines):
+def test_an_exception_is_part_of_its_line(lines: io.StringIO) -> None:
     try:
         raise ValueError("wrong currency")
     except ValueError:
@@ -65,7 +67,7 @@ def test_an_exception_is_part_of_its_line(lines):
     assert "wrong currency" in str(only(lines)["exception"])
 
 
-def test_without_an_endpoint_nothing_is_traced():
+def test_without_an_endpoint_nothing_is_traced() -> None:
     telemetry = start_telemetry("test", environment={})
     assert telemetry.interceptors == []
     telemetry.close()

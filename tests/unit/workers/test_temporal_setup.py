@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 
-from demo.processes import ChildProcess, free_ports
+from demo.ports import free_ports
+from demo.processes import ChildProcess
 from demo.temporal_server import dev_server_command, wait_ready
 from runs.attributes import DEADLINE
 from workers.telemetry import start_telemetry
@@ -30,7 +31,7 @@ async def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         await server.stop(10)
 
 
-async def test_every_search_attribute_is_registered_and_a_missing_one_stops_the_worker(address):
+async def test_every_search_attribute_is_registered_and_a_missing_one_stops_the_worker(address: str) -> None:
     client = await connect(start_telemetry("test", environment={}))
     assert await missing_attributes(client) == {}
     await require_attributes(client)
@@ -43,7 +44,7 @@ async def test_every_search_attribute_is_registered_and_a_missing_one_stops_the_
         await require_attributes(client)
 
 
-async def test_a_server_that_does_not_answer_is_named(monkeypatch):
+async def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     (port,) = free_ports(1)
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(TemporalUnusable, match=f"127.0.0.1:{port}.*TEMPORAL_ADDRESS"):

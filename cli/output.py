@@ -1,0 +1,37 @@
+"""How commands speak: results on standard output, everything else on standard error, JSON where a program reads it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+UNUSABLE = 2
+"""Exit code of a command that could not even begin: settings, rules or an argument are wrong."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def result(text: str) -> None:
+    """Print a command's result."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def result_as_json(value: Any) -> None:
+    """Print a command's result as JSON, indented."""
+    result(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the result."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def fail(text: str, code: int = UNUSABLE) -> NoReturn:
+    """End the command with a message."""
+    note(text)
+    raise typer.Exit(code)

@@ -1,0 +1,73 @@
+"""`q2c sandbox`: Entra ID, Dataverse, Finance and the desk alone.
+
+The sandbox shares no code with the product, so it is started as the program of its own that it is (`python -m
+sandbox`). A test holds these options against the sandbox's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli import inputs
+from cli.local import require_sandbox
+
+EXAMPLES = """Examples:
+
+q2c sandbox
+    Entra ID on 8443, Dataverse on 8444, Finance on 8445, the desk on 8446
+
+q2c sandbox --ports auto --data empty
+    on free ports, without sample data; the first line of output says where
+
+Every option can be given by a variable as well, e.g. Q2C_SANDBOX_DATA.
+
+Variables only: Q2C_SANDBOX_CLIENT_SECRET, Q2C_SANDBOX_WEB_CLIENT_SECRET (secrets);
+Q2C_SANDBOX_WEBHOOK_URL, Q2C_SANDBOX_WEBHOOK_KEY, Q2C_SANDBOX_EVENTS_URL (where events are sent);
+Q2C_SANDBOX_WEB_REDIRECT_URIS (where sign-ins may come back to).
+"""
+
+PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="Its port; 0 takes a free one.")]
+
+
+def sandbox(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
+    public_host: Annotated[str | None, typer.Option(help="Name in the origins' URLs; localhost unless given.")] = None,
+    ports: Annotated[
+        Literal["fixed", "auto"] | None, typer.Option(help="fixed: the documented ones; auto: free ones.")
+    ] = None,
+    entra_port: PortOption = None,
+    dataverse_port: PortOption = None,
+    finance_port: PortOption = None,
+    desk_port: PortOption = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Folder of certificates and signing key; Q2C_STATE_DIR unless given.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the dice that faults are thrown with.")] = None,
+) -> None:
+    """Start Entra ID, Dataverse, Finance and the desk alone.
+
+    Prints one JSON line with every address when they can be used, and ends with
+    SIGTERM or Ctrl-C.
+    """
+    require_sandbox()
+    os.environ.setdefault("Q2C_SANDBOX_STATE_DIR", str(inputs.settings().state_dir))
+    given = {
+        "host": host,
+        "public-host": public_host,
+        "ports": ports,
+        "entra-port": entra_port,
+        "dataverse-port": dataverse_port,
+        "finance-port": finance_port,
+        "desk-port": desk_port,
+        "state-dir": state_dir,
+        "data": data,
+        "seed": seed,
+    }
+    arguments = [part for name, value in given.items() if value is not None for part in (f"--{name}", str(value))]
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])

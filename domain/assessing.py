@@ -1,0 +1,212 @@
+"""A submitted quote, assessed: can it be taken, what is it worth at Finance's prices, and who has to approve it.
+
+Pure: what Sales and Finance say is read before, and given. Each question is asked only where the ones before it found
+nothing wrong, so that a rep is told what to correct and not what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import Field
+
+from domain.approvals import BusinessHours
+from domain.assessment import DealPolicy, Problem, QuoteAssessment
+from domain.calendar import end_of_day, local_date
+from domain.credit import decide_credit
+from domain.credit_facts import CreditDecision, CreditFacts
+from domain.discount import approval_plan
+from domain.exchange import Exchange, NoRate
+from domain.money import Money
+from domain.policy import Policy
+from domain.pricing import FinancePrice, PricedQuote, price_problems, price_quote
+from domain.quote import QuoteSnapshot
+from domain.record import Record
+from domain.validation import validate_quote
+
+DEFAULT_VALIDITY: Final = timedelta(days=30)
+"""How long a quote without an expiry date is valid from its submission: a deal never waits forever."""
+
+
+class CustomerFacts(Record):
+    """A customer as Finance knows it in a company."""
+
+    account: str = Field(description="As Finance writes it: the key the deal uses from now on")
+    currency: str = Field(description="Sales currency")
+    on_hold: str = Field("No", description="OnHoldStatus symbol, of the customer or of who is billed for it")
+    payment_terms: str = ""
+    payer: str = Field(description="Account that is billed and whose credit counts")
+
+
+class FinanceFacts(Record):
+    """What Finance says of a quote's customer, items, terms and credit, at one moment."""
+
+    customer: CustomerFacts | None = Field(description="None: Finance does not know the account in this company")
+    exchange: Exchange
+    released: Mapping[str, bool] = Field(description="Item as the quote writes it → not stopped for sales")
+    prices: Mapping[str, FinancePrice] = Field(description="By item as the quote writes it, in the quote's currency")
+    unpriced: str = Field("", description="Why no price could be put into the quote's currency")
+    payment_days: Mapping[str, int] = Field(description="Name of payment terms in lower case → days until due")
+    credit: CreditFacts | None = Field(None, description="None: without customer")
+
+
+def assess(
+    snapshot: QuoteSnapshot,
+    facts: FinanceFacts | None,
+    policy: Policy,
+    *,
+    calendar: BusinessHours,
+    now: datetime,
+    namesakes: int = 0,
+) -> QuoteAssessment:
+    """Assess a draft that asks for approval.
+
+    Args:
+        snapshot: The quote as read from Sales.
+        facts: What Finance says; None where the quote names no account to ask for.
+        policy: The rules in force.
+        calendar: Working time of the company, public holidays included.
+        now: UTC.
+        namesakes: Other active accounts of Sales with the customer's account number.
+
+    Returns:
+        The assessment: with problems where the quote goes back to the rep, else priced and with its plan.
+
+    Raises:
+        NoApprover: nobody in the company may decide a step that is needed.
+        PolicyError: the company has no calendar.
+    """
+    found = from_quote(snapshot)
+    problems = _problems(snapshot, facts, policy, now, namesakes)
+    if problems or facts is None or facts.customer is None:
+        return found.model_copy(update={"problems": problems})
+    terms = snapshot.payment_terms or facts.customer.payment_terms
+    priced = price_quote(snapshot, facts.prices, payment_days=facts.payment_days.get(terms.casefold(), 0))
+    plan = approval_plan(
+        priced,
+        requester=snapshot.owner,
+        co_owner=snapshot.submitted_by,
+        company=snapshot.company,
+        calendar=calendar,
+        policy=policy,
+    )
+    return found.model_copy(
+        update={
+            **_priced(priced),
+            "customer_account": facts.customer.account,
+            "credit_account": facts.customer.payer,
+            "payment_terms": terms,
+            "exchange_rate": facts.exchange.source(snapshot.currency, facts.exchange.accounting_currency),
+            "expires_at": _expires_at(snapshot, policy, now),
+            "plan": plan,
+            "deal_policy": _deal_policy(snapshot.company, policy),
+            "soft_credit": _soft_credit(snapshot, facts, policy, now),
+        }
+    )
+
+
+def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
+    """What the quote itself says, before Finance is asked."""
+    return QuoteAssessment(
+        company=snapshot.company,
+        quote_number=snapshot.quote_number,
+        quote_id=snapshot.quote_id,
+        revision=snapshot.revision,
+        name=snapshot.name,
+        customer_account=snapshot.customer_account or "",
+        customer_name=snapshot.customer_name,
+        currency=snapshot.currency,
+        payment_terms=snapshot.payment_terms,
+        owner=snapshot.owner,
+        submitted_by=snapshot.submitted_by,
+        opportunity_id=snapshot.opportunity_id,
+        net=snapshot.net,
+        tax=snapshot.tax,
+        total=snapshot.total,
+        line_count=len(snapshot.lines),
+        snapshot_hash=snapshot.content_hash(),
+    )
+
+
+def credit_amount(snapshot: QuoteSnapshot, exchange: Exchange) -> Money:
+    """What the quote takes of its customer's credit: its total, in the company's accounting currency.
+
+    Raises:
+        NoRate: Finance has no rate for it.
+    """
+    total = Money(amount=snapshot.total, currency=snapshot.currency)
+    return exchange.convert(total, exchange.accounting_currency).rounded()
+
+
+def _problems(
+    snapshot: QuoteSnapshot, facts: FinanceFacts | None, policy: Policy, now: datetime, namesakes: int
+) -> tuple[Problem, ...]:
+    """What is wrong with the quote; then what is wrong with its prices and terms."""
+    customer = facts.customer if facts else None
+    problems = validate_quote(
+        snapshot,
+        today=local_date(now, policy.calendar(snapshot.company).timezone),
+        customer_currency=customer.currency if customer else None,
+        customer_blocked=customer is not None and customer.on_hold in policy.credit.blocking_statuses,
+        released_items=facts.released if facts else None,
+        namesakes=namesakes,
+    )
+    if problems or facts is None or customer is None:
+        return problems
+    if facts.unpriced:
+        return (Problem(code="NO_EXCHANGE_RATE", field="currency", message=facts.unpriced),)
+    if problems := price_problems(snapshot, facts.prices):
+        return problems
+    terms = snapshot.payment_terms or customer.payment_terms
+    if terms and terms.casefold() not in facts.payment_days:
+        text = f"Finance has no payment terms {terms!r} in {snapshot.company}. Have them added there, or map the "
+        text += "quote's payment terms to others in entity_map.yaml."
+        return (Problem(code="UNMAPPED_PAYMENT_TERM", field="payment_terms", message=text),)
+    return ()
+
+
+def _priced(priced: PricedQuote) -> dict[str, Any]:
+    return {
+        "list_net": priced.list_net,
+        "discount_pct": priced.disc_pct,
+        "margin_pct": priced.margin_pct,
+        "price_hash": priced.price_hash,
+    }
+
+
+def _deal_policy(company: str, policy: Policy) -> DealPolicy:
+    """The part of the policy that the deal itself is pinned to."""
+    return DealPolicy(
+        version=policy.version,
+        over_delivery_pct=policy.tolerances.over_delivery_pct.get(company, Decimal(0)),
+        release_valid_days=policy.credit.release.valid_days,
+        release_deviation_pct=policy.credit.release.deviation_pct,
+    )
+
+
+def _soft_credit(snapshot: QuoteSnapshot, facts: FinanceFacts, policy: Policy, now: datetime) -> CreditDecision | None:
+    """How credit looks at submission; it informs, and holds nothing. None where it cannot be said."""
+    if facts.credit is None:
+        return None
+    try:
+        this_order = credit_amount(snapshot, facts.exchange)
+    except NoRate:
+        return None
+    return decide_credit(
+        facts.credit,
+        this_order=this_order.within(facts.credit.currency),
+        this_order_number="",
+        reservations=Decimal(0),
+        policy=policy,
+        now=now,
+    )
+
+
+def _expires_at(snapshot: QuoteSnapshot, policy: Policy, now: datetime) -> datetime:
+    """The end of the first day on which the quote ends, in the company's time zone; UTC."""
+    zone = policy.calendar(snapshot.company).timezone
+    ends = [day for day in (snapshot.expires_on, snapshot.effective_to) if day is not None]
+    return end_of_day(min(ends, default=local_date(now, zone) + DEFAULT_VALIDITY), zone)

@@ -1,0 +1,167 @@
+"""Orders in Finance: found by our key, made once, and completed by what they lack.
+
+A small order is made whole in one change set, together with the look whether it is there. A large one is made in steps
+of `LINES_PER_CHANGE_SET` lines, each in a change set of its own: its header with the first lines, then the rest. A step
+that was cut off is repeated by difference, because what is there is read before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dynamics.core.batch import BatchItem, ChangeSet, Read, chunks
+from dynamics.core.errors import Conflict, NotFound, System
+from dynamics.core.literals import literal, query
+from dynamics.core.odata import BatchAnswer
+from dynamics.finance import queries
+from dynamics.finance.orders import compare, header_write, line_writes
+from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine
+
+if TYPE_CHECKING:
+    from dynamics.core.connection import Connection
+
+LINES_PER_CHANGE_SET = 150
+"""Lines written together: few enough that X++ answers within a request's patience and holds no long transaction."""
+
+Progress = Callable[[int], None]
+"""Told how many lines are written so far."""
+
+
+def _unheard(lines: int) -> None:
+    """Nobody asked to be told."""
+
+
+class Ordering:
+    """Finds and makes orders through a connection to Finance."""
+
+    def __init__(self, finance: Connection, *, automatic_numbers: frozenset[str]) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            finance: The connection.
+            automatic_numbers: Companies (lower case) whose number sequence for sales orders is automatic.
+        """
+        self._finance = finance
+        self._automatic = automatic_numbers
+
+    def numbers_automatically(self, company: str) -> bool:
+        """Whether Finance numbers a company's orders itself, so that our key is not their number."""
+        return company in self._automatic
+
+    async def find(self, company: str, order_key: str) -> FinanceOrder | None:
+        """The order made under our key, with its lines; None is proof of absence at the moment of the read.
+
+        One batch; in a company with automatic numbers one request before it, to learn the number.
+        """
+        if self.numbers_automatically(company):
+            number = await self._number_of(company, order_key)
+            return None if number is None else await self._order(company, number)
+        return await self._order(company, order_key)
+
+    async def create(self, wanted: NewOrder, *, in_doubt: bool = False, progress: Progress = _unheard) -> FinanceOrder:
+        """Make an order, once, or complete or find the one that is there.
+
+        Manual numbers: one batch that looks for the order and makes it in one change set; where it is there already
+        the change set is refused by its key and the order found is compared with the one wanted. Automatic numbers: a
+        search by `CustomerRequisitionNumber`, the header, then the lines.
+
+        Args:
+            wanted: The order.
+            in_doubt: An earlier attempt may have succeeded: look first, and write nothing if it did. One request more.
+            progress: Told how many lines there are after every step.
+
+        Raises:
+            Conflict: an order under this key differs from the one wanted; nothing was changed.
+            Refused: X++ refused the order.
+            UnknownOutcome: the request left and no answer came: `find` tells.
+        """
+        if self.numbers_automatically(wanted.company):
+            return await self._create_numbered(wanted, progress)
+        if in_doubt and (found := await self.find(wanted.company, wanted.key)) is not None:
+            return await self._complete(wanted, found, progress)
+        first = wanted.lines[:LINES_PER_CHANGE_SET]
+        writes = (header_write(wanted, number=wanted.key), *line_writes(wanted, wanted.key, first))
+        header, lines, made = await self._finance.odata.batch(
+            [*_order_reads(wanted.company, wanted.key), ChangeSet(writes)]
+        )
+        if header.error is None:
+            return await self._complete(wanted, await self._as_order(header, lines), progress)
+        if not isinstance(header.error, NotFound):
+            raise header.error
+        order = self._made(made)
+        progress(len(order.lines))
+        return order if len(first) == len(wanted.lines) else await self._complete(wanted, order, progress)
+
+    async def _order(self, company: str, number: str) -> FinanceOrder | None:
+        header, lines = await self._finance.odata.batch(_order_reads(company, number))
+        return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
+
+    async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
+        found = self._finance.row(OrderHeader, header.value())
+        rows = await self._finance.rows_of(lines, queries.order_lines(found.company, found.number).key)
+        read = (self._finance.row(OrderLine, row) for row in rows)
+        return FinanceOrder(
+            header=found,
+            lines=tuple(line for line in read if queries.same_text(line.order_number, found.number)),
+            found=True,
+        )
+
+    def _made(self, answer: BatchAnswer) -> FinanceOrder:
+        """The order from the rows a change set returned: header first, then lines."""
+        header, *lines = answer.check()
+        return FinanceOrder(
+            header=self._finance.row(OrderHeader, header.value()),
+            lines=tuple(self._finance.row(OrderLine, line.value()) for line in lines),
+        )
+
+    async def _number_of(self, company: str, order_key: str) -> str | None:
+        path = query(
+            "SalesOrderHeadersV4",
+            cross_company="true",
+            filter=f"{queries.of_company(company)} and CustomerRequisitionNumber eq {literal(order_key)}",
+            select="SalesOrderNumber",
+        )
+        numbers = sorted({str(row["SalesOrderNumber"]) for row in await self._finance.odata.all_rows(path)})
+        if len(numbers) > 1:
+            raise Conflict(
+                f"{len(numbers)} orders carry {order_key}: {', '.join(numbers)}",
+                system=System.FINANCE,
+                code="DUPLICATE_ORDER",
+                operation="GET SalesOrderHeadersV4",
+            )
+        return numbers[0] if numbers else None
+
+    async def _create_numbered(self, wanted: NewOrder, progress: Progress) -> FinanceOrder:
+        """Create where Finance numbers: search, header, lines; each step can be repeated."""
+        found = await self.find(wanted.company, wanted.key)
+        if found is None:
+            header = header_write(wanted, number=None)
+            written = await self._finance.odata.post(header.path, header.body, representation=True)
+            found = FinanceOrder(header=self._finance.row(OrderHeader, written.row), lines=())
+        return await self._complete(wanted, found, progress)
+
+    async def _complete(self, wanted: NewOrder, found: FinanceOrder, progress: Progress) -> FinanceOrder:
+        """Add the lines an order lacks, if nothing else is wrong with it."""
+        difference = compare(wanted, found)
+        if difference.conflicts:
+            raise Conflict(
+                f"order {found.header.number} is not the one wanted: " + "; ".join(difference.conflicts[:20]),
+                system=System.FINANCE,
+                code="ORDER_DIFFERS",
+                operation="POST SalesOrderHeadersV4",
+            )
+        lines = list(found.lines)
+        for chunk in chunks(difference.missing, LINES_PER_CHANGE_SET):
+            lines += await self._add_lines(wanted, found.header.number, chunk)
+            progress(len(lines))
+        return found.model_copy(update={"lines": tuple(lines)})
+
+    async def _add_lines(self, wanted: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> list[OrderLine]:
+        items: list[BatchItem] = [ChangeSet(tuple(line_writes(wanted, number, lines)))]
+        made = (await self._finance.odata.batch(items))[0]
+        return [self._finance.row(OrderLine, part.value()) for part in made.check()]
+
+
+def _order_reads(company: str, number: str) -> list[BatchItem]:
+    return [Read(queries.order(company, number)), Read(queries.order_lines(company, number).path)]

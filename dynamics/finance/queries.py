@@ -1,0 +1,149 @@
+"""What is asked of Finance: sets, columns, filters and keys.
+
+Every read asks for `cross-company=true`: without it Finance silently shows only the company the application's user
+belongs to. Strings are compared without regard to case, and a `*` in a compared string matches anything, so rows read
+by a filter on a text are compared again by whoever asked (`same_text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from dynamics.core.connection import Listing
+from dynamics.core.literals import FinanceEnum, any_of, key, literal, query
+
+VALUES_PER_FILTER = 20
+"""Values compared in one filter: Finance knows no `in`, and its parser takes about a hundred nodes."""
+
+_KEYS = {
+    "CustTransOpens": ("SysRecId",),
+    "CustTransactions": ("SysRecId",),
+    "CustPackingSlipJourBiEntities": ("SourceDocumentHeader",),
+    "CustPackingSlipTransBiEntities": ("SourceDocumentLine",),
+    "ExchangeRates": ("FromCurrency", "ToCurrency", "StartDate"),
+    "PaymentTerms": ("Name",),
+    "ProductDefaultOrderSettings": ("ItemNumber",),
+    "ReleasedProductsV2": ("ItemNumber",),
+    "SalesInvoiceHeadersV4": ("InvoiceNumber", "InvoiceDate", "LedgerVoucher"),
+    "SalesOrderHeadersV2": ("SalesOrderNumber",),
+    "SalesOrderLinesV3": ("InventoryLotId",),
+    "SalesPriceAgreements": ("RecordId",),
+}
+"""What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
+
+ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesOrderHeadersV4", "SalesTableBiEntities"})
+"""Sets this product reads or writes: an environment that lacks one cannot serve it."""
+
+_PRODUCT_COLUMNS = (
+    "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
+    "SalesOverdeliveryPercentage"
+)
+_CUSTOMER_COLUMNS = (
+    "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
+    "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
+    "CredManExclude,CredManAccountStatusId,CredManGroupId"
+)
+_OPEN_STATUSES = " or ".join(
+    f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")
+)
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether Finance takes two texts for one."""
+    return one.casefold() == other.casefold()
+
+
+def listing(
+    entity_set: str, condition: str, *, select: str | None = None, expand: str | None = None, **more: str | int
+) -> Listing:
+    """A collection of a set by a filter."""
+    path = query(entity_set, cross_company="true", filter=condition, select=select, expand=expand, **more)
+    return Listing(path, _KEYS[entity_set])
+
+
+def of_company(company: str) -> str:
+    """The filter every set of a company begins with."""
+    return f"dataAreaId eq {literal(company)}"
+
+
+def valued(
+    entity_set: str,
+    company: str,
+    column: str,
+    values: Iterable[str],
+    *,
+    select: str | None = None,
+    expand: str | None = None,
+) -> list[Listing]:
+    """Rows of a company whose column is one of many values, so many to a filter as Finance takes."""
+    distinct = sorted(set(values))
+    return [
+        listing(
+            entity_set,
+            f"{of_company(company)} and {any_of(column, distinct[start : start + VALUES_PER_FILTER])}",
+            select=select,
+            expand=expand,
+        )
+        for start in range(0, len(distinct), VALUES_PER_FILTER)
+    ]
+
+
+def customer(company: str, account: str) -> str:
+    """A customer by its key."""
+    path = key("CustomersV3", dataAreaId=company, CustomerAccount=account)
+    return query(path, cross_company="true", select=_CUSTOMER_COLUMNS)
+
+
+def ledger(company: str) -> str:
+    """The ledger of a legal entity by its key; `Ledgers` has no company of its own."""
+    path = key("Ledgers", LegalEntityId=company)
+    return query(path, cross_company="true", select="LegalEntityId,AccountingCurrency,ExchangeRateType")
+
+
+def order(company: str, number: str) -> str:
+    """An order by its key."""
+    return query(key("SalesOrderHeadersV4", dataAreaId=company, SalesOrderNumber=number), cross_company="true")
+
+
+def order_lines(company: str, number: str) -> Listing:
+    """All lines of an order."""
+    return listing("SalesOrderLinesV3", f"{of_company(company)} and SalesOrderNumber eq {literal(number)}")
+
+
+def open_orders(company: str, account: str) -> Listing:
+    """Orders a customer will be billed for that are not wholly invoiced, with their lines."""
+    billed = f"InvoiceCustomerAccountNumber eq {literal(account)}"
+    return listing(
+        "SalesOrderHeadersV2", f"{of_company(company)} and {billed} and ({_OPEN_STATUSES})", expand="SalesOrderLines"
+    )
+
+
+def open_transactions(company: str, account: str) -> Listing:
+    """What is open of a customer's account: the account that is billed."""
+    return listing("CustTransOpens", f"{of_company(company)} and AccountNum eq {literal(account)}")
+
+
+def rates(rate_type: str, source: str, target: str, day: date) -> Listing:
+    """The newest rate of a pair that begins on the day or before."""
+    condition = (
+        f"RateTypeName eq {literal(rate_type)} and FromCurrency eq {literal(source)} and "
+        f"ToCurrency eq {literal(target)} and StartDate le {day.isoformat()}T23:59:59Z"
+    )
+    return listing("ExchangeRates", condition, orderby="StartDate desc", top=1)
+
+
+def prices(company: str, items: Sequence[str]) -> dict[str, list[Listing]]:
+    """Items with their price agreements in every currency, whether they are stopped, and the payment terms."""
+    return {
+        "products": valued("ReleasedProductsV2", company, "ItemNumber", items, select=_PRODUCT_COLUMNS),
+        "agreements": valued("SalesPriceAgreements", company, "ItemNumber", items),
+        "settings": valued(
+            "ProductDefaultOrderSettings",
+            company,
+            "ItemNumber",
+            items,
+            select="ItemNumber,IsSalesProcessingStopped",
+        ),
+        "terms": [listing("PaymentTerms", of_company(company))],
+    }

@@ -1,0 +1,362 @@
+"""What Sales shows of an order in Finance: its number, what was shipped, its invoices and what is open on them.
+
+Everything may be repeated, and what is large goes in steps: so many lines to a change set, after a look at what is
+there already, so that a step that was cut off is continued and not begun again. A line is known by the line of the
+quote it was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from cachetools import LRUCache
+
+from dynamics.core.batch import BatchItem, ChangeSet, Read, Write, chunks
+from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, System
+from dynamics.core.literals import key
+from dynamics.core.odata import BatchAnswer
+from dynamics.sales import queries
+from dynamics.sales.invoice_copy import InvoiceCopies, copy_id
+from dynamics.sales.options import CreditChoice, FulfilmentChoice, OrderState, OrderStatus
+from dynamics.sales.records import InvoiceCopy, InvoiceToWrite, OrderLine, SalesOrder
+from dynamics.sales.writes import (
+    fulfil,
+    fulfilment,
+    payment_body,
+    recorded,
+    shipped_line,
+    win_opportunity,
+)
+from dynamics.sales.writes import (
+    order_invoiced as order_is_invoiced,
+)
+
+if TYPE_CHECKING:
+    from dynamics.core.connection import Connection
+
+LINES_PER_CHANGE_SET = 150
+"""Lines written together: Dataverse recalculates the document for each, within one transaction."""
+
+LINES_REMEMBERED = 100_000
+"""Lines of orders (their ids, never their state) remembered, so that a later write needs no read before it."""
+
+OPPORTUNITY_ALREADY_CLOSED = "0x80040515"
+INVALID_STATE = "0x80048408"
+READ_ONLY = "0x8004022e"
+NUMBER_TAKEN = "0x80060892"
+"""Codes this module reacts to (Microsoft Learn: "Web service error codes")."""
+
+Progress = Callable[[int], None]
+"""Told how many lines are written so far."""
+
+
+def _unheard(lines: int) -> None:
+    """Nobody asked to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOrder:
+    """The order as Sales shows it, and what Sales would not take along with it, in words for a person."""
+
+    order: SalesOrder
+    notes: tuple[str, ...]
+
+
+class SalesMirror:
+    """Writes to Sales what happened in Finance."""
+
+    def __init__(self, dataverse: Connection, *, price_decimals: Callable[[], Awaitable[int]]) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            dataverse: The connection.
+            price_decimals: Tells the decimals of prices in the organisation.
+        """
+        self._dataverse = dataverse
+        self._price_decimals = price_decimals
+        self._orders: LRUCache[UUID, SalesOrder] = LRUCache(LINES_REMEMBERED, getsizeof=lambda o: 1 + len(o.lines))
+
+    # --- the order -------------------------------------------------------------------------------------------------
+
+    async def read_order(self, order_id: UUID) -> SalesOrder:
+        """A salesorder with all its lines, read now.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        with self._forgetting(order_id):
+            answers = await self._dataverse.odata.batch(self._order_reads(order_id))
+            return await self._remember(*answers)
+
+    async def known_order(self, order_id: UUID) -> SalesOrder:
+        """The order with its lines' ids, from memory where it was seen; its state may be old."""
+        return self._orders.get(order_id) or await self.read_order(order_id)
+
+    async def write_order(
+        self,
+        order_id: UUID,
+        finance_number: str,
+        *,
+        quote_id: UUID,
+        quote_number: str,
+        credit: CreditChoice | None,
+        opportunity_id: UUID | None,
+        revenue: Decimal,
+    ) -> WrittenOrder:
+        """Write Finance's order number; the order is In Progress from then on. And win the opportunity, if Sales does.
+
+        The number never depends on the rest: Sales refuses to win an opportunity on which another quote is open, and
+        to change a quote that is won, and both are told and left as they are.
+
+        Args:
+            order_id: The salesorder made from the quote.
+            finance_number: SalesOrderNumber in Finance.
+            quote_id: The quote it was made from.
+            quote_number: For the closing activity's subject.
+            credit: How credit was decided, for the quote; None leaves it.
+            opportunity_id: The opportunity to win; None where there is none or it is closed.
+            revenue: Net of the order in its currency, the opportunity's actual revenue.
+
+        Raises:
+            NotFound: the salesorder was deleted.
+        """
+        items: list[BatchItem] = [ChangeSet((recorded(order_id, finance_number),)), *self._order_reads(order_id)]
+        asides: list[str] = []
+        if credit is not None:
+            body = {"q2c_creditstatus": int(credit)}
+            items.append(ChangeSet((Write("PATCH", key("quotes", quote_id), body, {"If-Match": "*"}),)))
+            asides.append("the credit status is not shown on the quote")
+        if opportunity_id is not None:
+            items.append(ChangeSet((win_opportunity(opportunity_id, quote_number, revenue),)))
+            asides.append("the opportunity stays open")
+        with self._forgetting(order_id):
+            number, order, lines, *others = await self._dataverse.odata.batch(items)
+            number.check()
+            written = await self._remember(order, lines)
+        errors = [other.error for other in others]
+        notes = tuple(note for error, aside in zip(errors, asides, strict=True) if (note := _aside(error, aside)))
+        return WrittenOrder(written, notes)
+
+    async def write_shipment(
+        self,
+        order_id: UUID,
+        shipped: Mapping[UUID, Decimal],
+        *,
+        complete: bool,
+        progress: Progress = _unheard,
+    ) -> None:
+        """Write how much of each line has been shipped so far and what that makes of the order.
+
+        Args:
+            order_id: The salesorder.
+            shipped: Total shipped by line of the quote, in the line's unit.
+            complete: Nothing is left to ship.
+            progress: Told how many lines are written after every step.
+
+        One request more where this process has not seen the order's lines; with more lines than one change set takes,
+        the order is read first and only what differs is written. Two more where an earlier attempt has fulfilled the
+        order already.
+
+        Raises:
+            Refused: a line the order does not have, or the order is cancelled.
+        """
+        large = len(shipped) > LINES_PER_CHANGE_SET
+        order = await (self.read_order(order_id) if large else self.known_order(order_id))
+        lines = {line.quote_line_id: line for line in order.lines}
+        if unknown := [str(line) for line in shipped if line not in lines]:
+            raise Refused(
+                f"salesorder {order.number} has no line made from quote line {', '.join(unknown[:5])}",
+                system=System.DATAVERSE,
+                code="UNKNOWN_LINE",
+                operation="PATCH salesorderdetails",
+            )
+        due = [(lines[line], quantity) for line, quantity in shipped.items()]
+        if large:
+            due = [(line, quantity) for line, quantity in due if line.shipped != quantity]
+        await self._ship(order, due, complete, progress)
+
+    async def _ship(
+        self, order: SalesOrder, due: Sequence[tuple[OrderLine, Decimal]], complete: bool, progress: Progress
+    ) -> None:
+        *early, last = list(chunks(due, LINES_PER_CHANGE_SET)) or [[]]
+        done = 0
+        with self._forgetting(order.id):
+            for chunk in early:
+                await self._change(ChangeSet(tuple(shipped_line(line, quantity) for line, quantity in chunk)))
+                done += len(chunk)
+                progress(done)
+            writes = [shipped_line(line, quantity) for line, quantity in last]
+            writes.append(fulfilment(order.id, FulfilmentChoice.SHIPPED if complete else FulfilmentChoice.PARTIAL))
+            status = OrderStatus.COMPLETE if complete else OrderStatus.PARTIAL
+            try:
+                await self._change(ChangeSet((*writes, fulfil(order, status))))
+            except Refused as refusal:
+                if refusal.code.lower() != INVALID_STATE:
+                    raise
+                now = await self.read_order(order.id)
+                if now.state not in (OrderState.FULFILLED, OrderState.INVOICED):
+                    raise
+                await self._change(ChangeSet(tuple(writes)))
+
+    # --- invoices --------------------------------------------------------------------------------------------------
+
+    async def read_invoices(self, order_id: UUID, numbers: Sequence[str]) -> dict[str, InvoiceCopy]:
+        """The copies Sales holds of an order's posted invoices, by their Finance numbers, in one batch."""
+        reading = await self._dataverse.read({number: queries.invoice(copy_id(order_id, number)) for number in numbers})
+        found = {number: reading.one(InvoiceCopy, number) for number in numbers}
+        return {number: copy for number, copy in found.items() if copy is not None}
+
+    async def write_invoices(
+        self,
+        order_id: UUID,
+        invoices: Sequence[InvoiceToWrite],
+        *,
+        order_invoiced: bool,
+        progress: Progress = _unheard,
+    ) -> None:
+        """Copy posted invoices with their lines to Sales, each once; the order is Invoiced when nothing is left.
+
+        One request where all lines fit into one change set; else one for each `LINES_PER_CHANGE_SET` of them. More
+        where copies exist already, or another legal entity's invoice has taken a number. One more where this process
+        has not seen the order's lines, or has not asked for the organisation's price decimals within the hour.
+
+        Raises:
+            Conflict: an invoice's number is taken even with its legal entity added, or the total that Sales computed
+                for a copy is not the one Finance posted.
+        """
+        order = await self.known_order(order_id)
+        copies = InvoiceCopies(order, await self._price_decimals())
+        small = sum(len(invoice.lines) for invoice in invoices) <= LINES_PER_CHANGE_SET
+        with self._forgetting(order_id):
+            if small:
+                try:
+                    await self._copy(copies, invoices, order_invoiced)
+                    return
+                except Conflict as conflict:
+                    if conflict.code == COPY_DIFFERS:
+                        raise
+            done = 0
+            for invoice in invoices:
+                done = await self._copy_in_steps(copies, invoice, done, progress)
+            if order_invoiced:
+                await self._change(ChangeSet((order_is_invoiced(order_id),)))
+
+    async def _copy(self, copies: InvoiceCopies, invoices: Sequence[InvoiceToWrite], order_invoiced: bool) -> None:
+        """Write whole invoices together, and compare what Sales made of them."""
+        writes = [Write("POST", "invoices", copies.whole(invoice)) for invoice in invoices]
+        if order_invoiced:
+            writes.append(order_is_invoiced(copies.order.id))
+        reads = [Read(queries.invoice(copy_id(copies.order.id, invoice.number))) for invoice in invoices]
+        written, *read = await self._dataverse.odata.batch([ChangeSet(tuple(writes)), *reads])
+        written.check()
+        for invoice, answer in zip(invoices, read, strict=True):
+            _compare(self._dataverse.row(InvoiceCopy, answer.value()), invoice)
+
+    async def _copy_in_steps(
+        self, copies: InvoiceCopies, invoice: InvoiceToWrite, done: int, progress: Progress
+    ) -> int:
+        """Write what an invoice's copy lacks, header first; how many lines are written in all."""
+        invoice_id = copy_id(copies.order.id, invoice.number)
+        reading = await self._dataverse.read(
+            {"copy": queries.invoice(invoice_id)}, {"lines": [queries.invoice_lines(invoice_id)]}
+        )
+        if reading.one(InvoiceCopy, "copy") is None:
+            await self._begin_copy(copies, invoice)
+        there = {UUID(str(row["invoicedetailid"])) for row in reading.rows("lines")}
+        missing = [body for line_id, body in copies.lines(invoice) if line_id not in there]
+        done += len(there)
+        for chunk in chunks(missing, LINES_PER_CHANGE_SET):
+            await self._change(ChangeSet(tuple(Write("POST", "invoicedetails", body) for body in chunk)))
+            done += len(chunk)
+            progress(done)
+        after = (await self.read_invoices(copies.order.id, [invoice.number])).get(invoice.number)
+        if after is not None:
+            _compare(after, invoice)
+        return done
+
+    async def _begin_copy(self, copies: InvoiceCopies, invoice: InvoiceToWrite) -> None:
+        """Write a copy's header; a number another legal entity took gets this one's name."""
+        try:
+            await self._change(ChangeSet((Write("POST", "invoices", copies.header(invoice)),)))
+        except Conflict as conflict:
+            if conflict.code.lower() != NUMBER_TAKEN:
+                raise
+            header = copies.header(invoice, qualified=True)
+            await self._change(ChangeSet((Write("POST", "invoices", header),)))
+
+    async def write_payments(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_paid: bool) -> None:
+        """Write what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
+
+        Raises:
+            NotFound: an invoice's copy is not in Sales.
+        """
+        writes = [
+            Write("PATCH", key("invoices", copy_id(order_id, invoice.number)), payment_body(invoice), {"If-Match": "*"})
+            for invoice in invoices
+        ]
+        if order_paid:
+            writes.append(fulfilment(order_id, FulfilmentChoice.CLOSED))
+        with self._forgetting(order_id):
+            await self._change(ChangeSet(tuple(writes)))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    async def _change(self, change_set: ChangeSet) -> None:
+        """Send a change set that must succeed."""
+        (answer,) = await self._dataverse.odata.batch([change_set])
+        answer.check()
+
+    @staticmethod
+    def _order_reads(order_id: UUID) -> list[BatchItem]:
+        return [Read(queries.order(order_id)), Read(queries.order_lines(order_id).path)]
+
+    async def _remember(self, order: BatchAnswer, lines: BatchAnswer) -> SalesOrder:
+        found = self._dataverse.row(SalesOrder, order.value())
+        rows = await self._dataverse.rows_of(lines, ("salesorderdetailid",))
+        whole = found.model_copy(update={"lines": tuple(self._dataverse.row(OrderLine, row) for row in rows)})
+        if len(whole.lines) < LINES_REMEMBERED:
+            self._orders[whole.id] = whole
+        return whole
+
+    @contextmanager
+    def _forgetting(self, order_id: UUID) -> Iterator[None]:
+        """Forget what is remembered of an order that turns out not to be as it was: the next attempt reads it."""
+        try:
+            yield
+        except NotFound:
+            self._orders.pop(order_id, None)
+            raise
+
+
+COPY_DIFFERS = "COPY_DIFFERS"
+"""Our code for a copy whose total is not Finance's."""
+
+
+def _compare(copy: InvoiceCopy, invoice: InvoiceToWrite) -> None:
+    """Name a difference between what Finance posted and what Sales computed for its copy."""
+    if copy.total != invoice.total:
+        raise Conflict(
+            f"the copy of invoice {invoice.number} in Sales comes to {copy.total:f} {invoice.currency}, Finance posted "
+            f"{invoice.total:f}: correct the copy by {invoice.total - copy.total:f}",
+            system=System.DATAVERSE,
+            code=COPY_DIFFERS,
+            operation="POST invoices",
+        )
+
+
+def _aside(error: DynamicsError | None, what: str) -> str:
+    """What Sales would not do beside the order's number, in words; empty where it did, or had done before.
+
+    Raises:
+        DynamicsError: it did not refuse, but failed: another attempt may succeed.
+    """
+    if error is None or error.code.lower() == OPPORTUNITY_ALREADY_CLOSED:
+        return ""
+    if not isinstance(error, Refused | NotFound):
+        raise error
+    return f"{what}: {error.message}"

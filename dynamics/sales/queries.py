@@ -1,0 +1,136 @@
+"""What is asked of Dataverse: columns, expansions and keys.
+
+Lines are read as collections of their own and never as an expansion, which Dataverse cuts at a page.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from dynamics.core.connection import Listing
+from dynamics.core.literals import key, literal, query
+
+_USER = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
+_ORDER_LOOKUPS = ("quoteid", "customerid", "opportunityid", "pricelevelid", "transactioncurrencyid")
+_ORDER_COLUMNS = (
+    "salesorderid",
+    "ordernumber",
+    "name",
+    "statecode",
+    "statuscode",
+    "q2c_financeordernumber",
+    "q2c_fulfilmentstatus",
+    "createdon",
+)
+
+ORDER_LOGICAL_NAMES = [*_ORDER_COLUMNS, *_ORDER_LOOKUPS]
+"""Columns of a salesorder as a ColumnSet names them (Microsoft Learn: ColumnSet.Columns takes logical names)."""
+
+_ORDER_SELECT = ",".join([*_ORDER_COLUMNS, *(f"_{lookup}_value" for lookup in _ORDER_LOOKUPS)])
+_ORDER_LINE_SELECT = (
+    "salesorderdetailid,lineitemnumber,_quotedetailid_value,_productid_value,_uomid_value,productdescription,quantity,"
+    "quantityshipped"
+)
+_QUOTE_SELECT = (
+    "quoteid,versionnumber,quotenumber,revisionnumber,name,statecode,statuscode,expireson,effectiveto,closedon,"
+    "paymenttermscode,requestdeliveryby,discountpercentage,discountamount,freightamount,totalamountlessfreight,totaltax,"
+    "totalamount,_transactioncurrencyid_value,q2c_approvalstatus,q2c_approvalreason,q2c_caseid,q2c_creditstatus"
+)
+_QUOTE_EXPAND = ",".join(
+    (
+        "customerid_account($select=accountid,accountnumber,name,_transactioncurrencyid_value)",
+        "opportunityid($select=opportunityid,name,statecode)",
+        "transactioncurrencyid($select=isocurrencycode)",
+        "pricelevelid($select=pricelevelid,name;$expand=transactioncurrencyid($select=isocurrencycode))",
+        f"owninguser($select={_USER})",
+        f"modifiedby($select={_USER})",
+        "owningbusinessunit($select=name)",
+        f"quote_orders($select={_ORDER_SELECT})",
+    )
+)
+_QUOTE_LINE_SELECT = (
+    "quotedetailid,lineitemnumber,sequencenumber,isproductoverridden,productdescription,description,quantity,priceperunit,"
+    "ispriceoverridden,manualdiscountamount,volumediscountamount,tax,baseamount,extendedamount,pricingerrorcode"
+)
+_QUOTE_LINE_EXPAND = "productid($select=productnumber,name,quantitydecimal),uomid($select=name)"
+_CHANGE_SELECT = (
+    "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
+    "_owningbusinessunit_value,_modifiedby_value,modifiedon"
+)
+_INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
+
+
+def quote(quote_id: UUID) -> str:
+    """A quote with customer, opportunity, people and the orders made from it, without its lines."""
+    return query(key("quotes", quote_id), select=_QUOTE_SELECT, expand=_QUOTE_EXPAND)
+
+
+def quote_lines(quote_id: UUID) -> Listing:
+    """All lines of a quote, with product and unit."""
+    path = query(
+        "quotedetails",
+        select=_QUOTE_LINE_SELECT,
+        expand=_QUOTE_LINE_EXPAND,
+        filter=f"_quoteid_value eq {quote_id}",
+        orderby="lineitemnumber,quotedetailid",
+    )
+    return Listing(path, ("quotedetailid",))
+
+
+def quote_line_identities(quote_id: UUID) -> Listing:
+    """What identifies the lines of a quote."""
+    path = query(
+        "quotedetails",
+        select="quotedetailid,lineitemnumber,sequencenumber",
+        filter=f"_quoteid_value eq {quote_id}",
+        orderby="quotedetailid",
+    )
+    return Listing(path, ("quotedetailid",))
+
+
+def quote_change(quote_id: UUID) -> str:
+    """How a quote stands, without lines."""
+    return query(key("quotes", quote_id), select=_CHANGE_SELECT)
+
+
+def quote_changes(condition: str | None = None) -> str:
+    """How quotes stand, without lines: all of them, or those of a filter."""
+    return query("quotes", select=_CHANGE_SELECT, filter=condition)
+
+
+def accounts_numbered(number: str) -> str:
+    """Active accounts with an account number, a few of them."""
+    condition = f"accountnumber eq {literal(number)} and statecode eq 0"
+    return query("accounts", select="accountid", filter=condition, top=10)
+
+
+def order(order_id: UUID) -> str:
+    """A salesorder without its lines."""
+    return query(key("salesorders", order_id), select=_ORDER_SELECT, expand="owningbusinessunit($select=name)")
+
+
+def order_lines(order_id: UUID) -> Listing:
+    """All lines of a salesorder."""
+    path = query(
+        "salesorderdetails",
+        select=_ORDER_LINE_SELECT,
+        filter=f"_salesorderid_value eq {order_id}",
+        orderby="salesorderdetailid",
+    )
+    return Listing(path, ("salesorderdetailid",))
+
+
+def invoice(invoice_id: UUID) -> str:
+    """The copy of an invoice, without its lines."""
+    return query(key("invoices", invoice_id), select=_INVOICE_SELECT)
+
+
+def invoice_lines(invoice_id: UUID) -> Listing:
+    """Which lines the copy of an invoice has."""
+    path = query(
+        "invoicedetails",
+        select="invoicedetailid",
+        filter=f"_invoiceid_value eq {invoice_id}",
+        orderby="invoicedetailid",
+    )
+    return Listing(path, ("invoicedetailid",))

@@ -1,0 +1,347 @@
+"""What real data does to a deal: other payers, other numbers, other cases, lines nobody sold, items nobody sells."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from clients_work import Work, p100, p250, reference, worker
+from clients_world import Clients, clients_of
+from dataverse_world import LiveSandbox
+from temporalio.exceptions import ApplicationError
+
+from activities import signatures as ask_for
+from domain.fulfilment import Billing, ShippedTotal
+from dynamics.core.literals import key, query
+from dynamics.sales.options import OrderStatus
+
+D = Decimal
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+async def work(live_sandbox: LiveSandbox) -> AsyncIterator[Work]:
+    async with clients_of(live_sandbox) as clients:
+        yield worker(clients)
+
+
+@dataclass
+class Sold:
+    """A quote that became an order in both systems."""
+
+    work: Work
+    order_number: str
+    sales_order_id: str
+
+    async def ship(self, *lines: tuple[int, int]) -> None:
+        """Ship so much of Finance's lines (by creation number); without any, all that is left."""
+        body = {"lines": [{"line": line, "quantity": quantity} for line, quantity in lines]} if lines else {}
+        await self.work.clients.play("POST", f"/orders/usmf/{self.order_number}/ship", body)
+
+    async def invoice(self) -> str:
+        posted = await self.work.clients.play("POST", f"/orders/usmf/{self.order_number}/invoice", {})
+        return str(posted["InvoiceId"])
+
+    async def billing(self) -> Billing:
+        ref = ask_for.BillingRef(company="usmf", order_number=self.order_number, customer_account="")
+        return await self.work.run(self.work.finance.read_billing, ref)
+
+    async def show(self, billing: Billing) -> None:
+        """Tell Sales what was shipped and invoiced."""
+        assert self.work.quote is not None
+        shipped: dict[int, Decimal] = {}
+        for total in (total for slip in billing.slips for total in slip.shipped):
+            shipped[total.line_no] = shipped.get(total.line_no, D(0)) + total.shipped
+        await self.work.run(
+            self.work.sales.record_shipment,
+            ask_for.RecordShipment(
+                sales_order_id=self.sales_order_id,
+                shipped=tuple(ShippedTotal(line_no=n, shipped=quantity) for n, quantity in shipped.items()),
+                complete=True,
+                slips=tuple(slip.slip for slip in billing.slips),
+            ),
+        )
+        await self.work.run(
+            self.work.sales.record_invoice,
+            ask_for.RecordInvoice(
+                sales_order_id=self.sales_order_id,
+                quote_id=self.work.quote.quote_id,
+                customer_account="",
+                order_number=self.order_number,
+                invoices=billing.invoices,
+                order_invoiced=True,
+            ),
+        )
+
+
+async def customer(clients: Clients, **more: Any) -> str:
+    """A new customer in both systems; its account number."""
+    account = f"T-{uuid4().hex[:8].upper()}"
+    body = {"company": "usmf", "account": account, "name": account, "credit_limit": "100000"} | more
+    await clients.play("POST", "/customers", body)
+    return account
+
+
+async def account_id(clients: Clients, account: str) -> str:
+    rows = await clients.dataverse.odata.all_rows(
+        query("accounts", select="accountid", filter=f"accountnumber eq '{account}'")
+    )
+    return str(rows[0]["accountid"])
+
+
+async def sold(work: Work, *lines: dict[str, Any], account: str = "US-004") -> Sold:
+    """Assess, approve, accept, order, record."""
+    found = await work.assess(*lines, customer=account)
+    return await ordered(work, found)
+
+
+async def ordered(work: Work, found: Any) -> Sold:
+    assert work.quote is not None and found.problems == ()
+    approved = ask_for.MarkQuote(quote=work.quote, approval_status="approved", deal_id="c")
+    await work.run(work.sales.mark_quote, approved)
+    await work.accept()
+    number = f"Q2C-{uuid4().hex[:12].upper()}"
+    create = ask_for.CreateOrder(
+        quote=work.quote,
+        approved_hash=found.snapshot_hash,
+        order_number=number,
+        customer_account=found.customer_account,
+    )
+    created = await work.run(work.finance.create_order, create)
+    await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=number))
+    record = ask_for.RecordOrder(
+        quote=work.quote,
+        sales_order_id=None,
+        order_number=created.order_number,
+        opportunity_id=None,
+        revenue=created.net,
+        credit_status="passed",
+    )
+    recorded = await work.run(work.sales.record_order, record)
+    return Sold(work, created.order_number, recorded.sales_order_id)
+
+
+# Who is billed
+
+
+async def test_an_invoice_to_another_account_is_not_paid_because_the_customer_owes_nothing(work: Work) -> None:
+    """Given a customer another account pays for, when its order is invoiced, then all of it is open until that pays."""
+    payer = await customer(work.clients, credit_limit="5000", open_ar="100")
+    buyer = await customer(work.clients)
+    await work.clients.finance.odata.patch(
+        query(key("CustomersV3", dataAreaId="usmf", CustomerAccount=buyer), cross_company="true"),
+        {"InvoiceAccount": payer},
+        if_match="*",
+    )
+    found = await work.assess(p100(), customer=buyer)
+    assert (found.customer_account, found.credit_account) == (buyer, payer)
+    assert (found.soft_credit.limit, found.soft_credit.open_ar) == (D(5_000), D(100))
+
+    order = await ordered(work, found)
+    await order.ship()
+    number = await order.invoice()
+    assert [(i.total, i.open_amount) for i in (await order.billing()).invoices] == [(D("1100.00"), D("1100.00"))]
+    taken = await work.clients.finance.read_credit("usmf", buyer, today=TODAY, currency="USD")
+    assert taken.payer is not None and taken.payer.account == payer
+    assert sum(t.amount_company for t in taken.open_transactions) == D("1200.00")
+
+    paid = {"company": "usmf", "customer": payer, "amount": "1100.00"}
+    await work.clients.play("POST", "/payments", paid | {"settlements": [{"invoice": number, "amount": "1100.00"}]})
+    assert [i.open_amount for i in (await order.billing()).invoices] == [D(0)]
+
+
+# By which line
+
+
+@pytest.mark.parametrize("numbers", [(10, 20, 30), (7, 3, 5)], ids=["in tens", "in another order"])
+async def test_lines_keep_their_numbers_from_quote_to_invoice(work: Work, numbers: tuple[int, ...]) -> None:
+    clients = work.clients
+    quote = await clients.quote(p100("1"), p250("2"), p100("3"), customer="US-004")
+    work.quote = reference(quote, "usmf")
+    for line, number in zip(quote.lines, numbers, strict=True):
+        await clients.dataverse.odata.patch(key("quotedetails", line.id), {"lineitemnumber": number}, if_match="*")
+    found = await work.run(work.finance.assess_quote, ask_for.AssessQuote(quote=work.quote, deal_id="c"))
+    order = await ordered(work, found)
+    held = await clients.finance.orders.find("usmf", order.order_number)
+    assert held is not None
+    of_quantity = dict(zip((D(1), D(2), D(3)), numbers, strict=True))
+    assert {line.line_number: line.quantity for line in held.lines} == {n: q for q, n in of_quantity.items()}
+    await order.ship()
+    await order.invoice()
+    billing = await order.billing()
+    assert {total.line_no: total.shipped for slip in billing.slips for total in slip.shipped} == {
+        number: quantity for quantity, number in of_quantity.items()
+    }
+    assert {line.line_no: line.quantity for line in billing.invoices[0].lines} == {
+        number: quantity for quantity, number in of_quantity.items()
+    }
+
+    await order.show(billing)
+
+    shown = await clients.dataverse.mirror.read_order(UUID(order.sales_order_id))
+    assert all(line.shipped == line.quantity for line in shown.lines)
+    assert shown.status == OrderStatus.INVOICED
+
+
+async def test_a_line_added_in_finance_by_hand_is_told_and_takes_no_quote_line_s_place(work: Work) -> None:
+    order = await sold(work, p100("10"))
+    added = {
+        "dataAreaId": "usmf",
+        "SalesOrderNumber": order.order_number,
+        "ItemNumber": "P250",
+        "OrderedSalesQuantity": 2,
+        "SalesUnitSymbol": "ea",
+        "SalesPrice": 250,
+    }
+    await work.clients.finance.odata.post("SalesOrderLinesV3?cross-company=true", added)
+    await order.ship()
+    await order.invoice()
+    billing = await order.billing()
+    assert [(t.line_no, t.shipped) for slip in billing.slips for t in slip.shipped] == [(1, D(10))]
+    assert {line.line_no: line.net for line in billing.invoices[0].lines} == {1: D("1000.00"), 0: D("500.00")}
+    assert len(billing.unknown_lines) == 2
+    assert all("2 of P250" in text and "not in the quote" in text for text in billing.unknown_lines)
+
+
+# Whatever case
+
+
+async def test_an_account_number_in_another_case_is_finance_s_own(work: Work) -> None:
+    account = await customer(work.clients)
+    row = await account_id(work.clients, account)
+    await work.clients.dataverse.odata.patch(key("accounts", row), {"accountnumber": account.lower()}, if_match="*")
+    found = await work.assess(p100(), customer=account)
+    assert (found.problems, found.customer_account) == ((), account)
+    order = await ordered(work, found)
+    held = await work.clients.finance.orders.find("usmf", order.order_number)
+    assert held is not None and held.header.account == account
+
+
+async def test_a_star_in_a_number_is_a_star_and_not_anything(work: Work) -> None:
+    """Finance takes `*` in a compared text for anything: rows it brings along are nobody's answer."""
+    priced = await work.clients.finance.read_pricing("usmf", "US-*", ["P*", "P100"], "USD", today=TODAY)
+    assert priced.customer is None
+    assert set(priced.products) == {"p100"} and {a.item for a in priced.agreements} == {"P100"}
+
+
+# What the rep is told at submission
+
+
+async def test_two_accounts_with_one_number_are_nobody_s(work: Work) -> None:
+    account = await customer(work.clients)
+    await work.clients.dataverse.odata.post("accounts", {"name": "Another", "accountnumber": account.lower()})
+    found = await work.assess(p100(), customer=account)
+    assert [problem.code for problem in found.problems] == ["DUPLICATE_CUSTOMER"]
+
+
+async def test_a_customer_finance_does_not_know_is_said_once(work: Work) -> None:
+    account = await customer(work.clients)
+    row = await account_id(work.clients, account)
+    await work.clients.dataverse.odata.patch(key("accounts", row), {"accountnumber": f"{account}-X"}, if_match="*")
+    found = await work.assess(p100(), customer=account)
+    assert [problem.code for problem in found.problems] == ["CUSTOMER_UNMAPPED"]
+    assert f"no customer {account}-X" in found.problems[0].message
+
+
+async def test_an_item_stopped_for_sales_goes_back(work: Work) -> None:
+    clients = work.clients
+    await clients.play("PUT", "/items/usmf/P250", {"stopped": True})
+    try:
+        found = await work.assess(p100(), p250("1"))
+    finally:
+        await clients.play("PUT", "/items/usmf/P250", {"stopped": False})
+    assert [(p.code, p.field) for p in found.problems] == [("ITEM_NOT_RELEASED", "line 2: product")]
+    assert "stopped for sales" in found.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"name": "n" * 61}, ("TEXT_TOO_LONG", "name")),
+        ({"paymenttermscode": 2}, ("UNMAPPED_PAYMENT_TERM", "payment_terms")),
+        ({"effectiveto": "2020-01-01"}, ("EXPIRED", "effective_to")),
+    ],
+)
+async def test_what_finance_would_refuse_goes_back_at_submission(
+    work: Work, columns: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    quote = await work.clients.quote(p100())
+    await work.clients.dataverse.odata.patch(key("quotes", quote.id), columns, if_match="*")
+    ask = ask_for.AssessQuote(quote=reference(quote, "usmf"), deal_id="c")
+    found = await work.run(work.finance.assess_quote, ask)
+    assert [(problem.code, problem.field) for problem in found.problems] == [expected]
+
+
+# In which currency
+
+
+async def test_rates_are_finance_s_of_the_ledger_s_type_and_are_asked_for_only_where_needed(work: Work) -> None:
+    finance, sandbox = work.clients.finance, work.clients.live.sandbox.finance
+    sandbox.set_exchange_rate("JPY", "USD", D("0.0066"), start=TODAY)
+    before = len(await work.clients.requests())
+    home = await finance.read_credit("usmf", "US-001", today=TODAY, currency="USD")
+    assert len(await work.clients.requests()) == before + 1
+    assert (home.exchange.accounting_currency, home.exchange.rates) == ("USD", ())
+    yen = await finance.read_credit("usmf", "US-001", today=TODAY, currency="JPY")
+    assert len(await work.clients.requests()) == before + 3
+    assert {(rate.source, rate.target): rate.rate for rate in yen.exchange.rates}["JPY", "USD"] == D("0.0066")
+
+
+# Many lines
+
+
+async def test_a_large_order_is_made_in_steps_and_one_cut_off_is_continued(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given 320 lines, when the second step is lost, then the next attempt writes only what is missing."""
+    found = await work.assess(*[p100("1")] * 320, customer="US-004")
+    assert work.quote is not None and found.problems == () and found.line_count == 320
+    await work.run(work.sales.mark_quote, ask_for.MarkQuote(quote=work.quote, approval_status="approved", deal_id="c"))
+    await work.accept()
+    create = ask_for.CreateOrder(
+        quote=work.quote,
+        approved_hash=found.snapshot_hash,
+        order_number=f"Q2C-{uuid4().hex[:12].upper()}",
+        customer_account="US-004",
+    )
+    await work.clients.finance.orders.find("usmf", "warm")
+    lost: list[int] = []
+    batch = work.clients.finance.odata.batch
+
+    async def cut_off(items: Any, **more: Any) -> Any:
+        lost.append(len(items))
+        if len(lost) == 3:
+            await work.clients.fault("finance", "POST", r"/data/\$batch", drop="before")
+        return await batch(items, **more)
+
+    monkeypatch.setattr(work.clients.finance.odata, "batch", cut_off)
+    with pytest.raises(ApplicationError):
+        await work.run(work.finance.create_order, create)
+    half = await work.clients.finance.orders.find("usmf", create.order_number)
+    assert half is not None and 0 < len(half.lines) < 320
+    made = await work.run(work.finance.create_order, create, attempt=2)
+    assert made.found and len(made.lines) == 320 and made.net == D("32000.00")
+    whole = await work.clients.finance.orders.find("usmf", create.order_number)
+    assert whole is not None and sorted(line.line_number for line in whole.lines) == list(range(1, 321))
+
+
+async def test_a_large_deal_goes_from_quote_to_invoice_and_told_again_changes_nothing(work: Work) -> None:
+    """Given 500 lines, four steps of 150 in either system, then the copies are whole, and a repetition writes none."""
+    found = await work.assess(*[p100("1", discount_pct="5")] * 500, customer="US-004")
+    order = await ordered(work, found)
+    await order.ship()
+    number = await order.invoice()
+    billing = await order.billing()
+    assert [(i.net, i.total, len(i.lines)) for i in billing.invoices] == [(D("47500.00"), D("52250.00"), 500)]
+    await order.show(billing)
+    await order.show(billing)
+    mirror = work.clients.dataverse.mirror
+    copy = (await mirror.read_invoices(UUID(order.sales_order_id), [number]))[number]
+    shown = await mirror.read_order(UUID(order.sales_order_id))
+    assert copy.total == D("52250.00")
+    assert {line.shipped for line in shown.lines} == {D(1)} and shown.status == OrderStatus.INVOICED

@@ -1,0 +1,244 @@
+"""What Finance's rows mean to a deal: by which line, who is billed, in which currency."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import policies
+from activities.finance_view import billing, credit_facts
+from domain.exchange import Exchange, ExchangeRate, NoRate
+from domain.fulfilment import Billing
+from dynamics.finance.records import (
+    BillingRead,
+    CreditRead,
+    Customer,
+    InvoiceLine,
+    OpenOrder,
+    OpenTransaction,
+    OrderHeader,
+    OrderLine,
+    PostedInvoice,
+    ProcessingStatus,
+    SalesStatus,
+    SlipLine,
+    Transaction,
+)
+
+D = Decimal
+POLICY = policies.load()
+TODAY = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
+HEADER = OrderHeader(
+    company="usmf",
+    number="Q2C-1",
+    account="US-001",
+    currency="USD",
+    status=SalesStatus.BACKORDER,
+    processing=ProcessingStatus.CONFIRMED,
+)
+
+
+def order_line(number: int, lot: str, sequence: int) -> OrderLine:
+    return OrderLine(lot=lot, sequence=sequence, line_number=number, item="P100", quantity=D(10), amount=D(950))
+
+
+def slip(lot: str, quantity: str, name: str = "PS-1") -> SlipLine:
+    return SlipLine(slip=name, order_number="Q2C-1", lot=lot, item="P100", shipped=D(quantity))
+
+
+def posted(*sequences: int, number: str = "CIV-1", total: str = "1045.00", voucher: str = "V-1") -> PostedInvoice:
+    return PostedInvoice(
+        company="usmf",
+        number=number,
+        order_number="Q2C-1",
+        invoiced_on=NOW,
+        voucher=voucher,
+        currency="USD",
+        total=D(total),
+        tax=D("95.00"),
+        lines=tuple(
+            InvoiceLine(sequence=sequence, item="P100", quantity=D(10), net=D(950), tax=D(95)) for sequence in sequences
+        ),
+    )
+
+
+def transaction(**columns: Any) -> Transaction:
+    fields: dict[str, Any] = {"account": "US-001", "invoice": "CIV-1", "voucher": "V-1", "amount": D("1045.00")}
+    return Transaction(**fields | columns)
+
+
+def read(*lines: OrderLine, **more: Any) -> Billing:
+    rows: dict[str, Any] = {"slips": (), "invoices": (), "transactions": ()}
+    return billing(BillingRead(header=HEADER, lines=lines, **rows | more))
+
+
+def test_a_line_is_told_by_its_number_whatever_lot_and_sequence_it_has() -> None:
+    """Given quote lines 10, 20 and 35, made in Finance in another order, then slip and invoice name those numbers."""
+    lines = (order_line(20, "L-2", 7), order_line(35, "L-9", 2), order_line(10, "L-5", 4))
+    found = read(*lines, slips=(slip("L-5", "6"), slip("L-9", "1")), invoices=(posted(7, 4),))
+    assert [(s.line_no, s.shipped) for s in found.slips[0].shipped] == [(10, D(6)), (35, D(1))]
+    assert [line.line_no for line in found.invoices[0].lines] == [20, 10]
+    assert found.unknown_lines == ()
+
+
+def test_several_rows_of_a_slip_for_one_line_add_up() -> None:
+    found = read(order_line(1, "L", 1), slips=(slip("L", "2.5"), slip("L", "1.5"), slip("L", "3", "PS-2")))
+    assert [(s.slip, s.shipped[0].shipped) for s in found.slips] == [("PS-1", D("4.0")), ("PS-2", D(3))]
+
+
+def test_a_line_nobody_sold_is_told_apart_in_words_and_taken_for_no_other() -> None:
+    """Given a line added in Finance by hand (number 0), when it is shipped and invoiced, then a person is told."""
+    lines = (order_line(1, "L-1", 1), order_line(0, "L-X", 2))
+    found = read(*lines, slips=(slip("L-1", "10"), slip("L-X", "3")), invoices=(posted(1, 2),))
+    assert found.unknown_lines == (
+        "packing slip PS-1: 3 of P100 on a line of order Q2C-1 that is not in the quote",
+        "invoice CIV-1: 10 of P100 for 950 USD on a line of order Q2C-1 that is not in the quote",
+    )
+    assert [(s.line_no, s.shipped) for s in found.slips[0].shipped] == [(1, D(10))]
+    assert [line.line_no for line in found.invoices[0].lines] == [1, 0]
+
+
+# What is open
+
+
+@pytest.mark.parametrize(
+    ("transactions", "open_amount"),
+    [
+        ((), "1045.00"),
+        ((transaction(),), "1045.00"),
+        ((transaction(settled=D("45.00")),), "1000.00"),
+        ((transaction(settled=D("1045.00"), closed_on=TODAY),), "0"),
+        ((transaction(account="US-900", closed_on=TODAY),), "0"),
+        ((transaction(invoice="civ-1", closed_on=TODAY),), "0"),
+        ((transaction(invoice="CIV-2", closed_on=TODAY),), "1045.00"),
+        ((transaction(amount=D("-1045.00"), voucher="P-1", closed_on=TODAY),), "1045.00"),
+        ((transaction(voucher="V-7", closed_on=TODAY), transaction(voucher="V-8")), "1045.00"),
+        ((transaction(voucher="V-7", closed_on=TODAY), transaction(settled=D(5))), "1040.00"),
+    ],
+    ids=[
+        "not seen is not paid",
+        "open",
+        "paid in part",
+        "closed",
+        "closed, of whoever is billed",
+        "in another case",
+        "of another invoice",
+        "the payment's own row",
+        "two of that number and neither its voucher",
+        "two of that number, one its voucher",
+    ],
+)
+def test_an_invoice_is_paid_when_its_transaction_was_seen_and_is_closed(
+    transactions: tuple[Transaction, ...], open_amount: str
+) -> None:
+    found = read(order_line(1, "L", 1), invoices=(posted(1),), transactions=transactions)
+    assert found.invoices[0].open_amount == D(open_amount)
+
+
+@given(
+    st.lists(
+        st.builds(
+            transaction,
+            invoice=st.sampled_from(["CIV-1", "CIV-2", "", "*"]),
+            voucher=st.sampled_from(["V-1", "V-2", ""]),
+            amount=st.sampled_from([D("1045.00"), D("-1045.00"), D(1)]),
+            settled=st.sampled_from([D(0), D("45.00"), D("1045.00")]),
+        ),
+        max_size=6,
+    )
+)
+def test_no_rows_that_are_open_make_an_invoice_paid_unless_all_of_it_is_settled(rows: list[Transaction]) -> None:
+    found = read(order_line(1, "L", 1), invoices=(posted(1),), transactions=tuple(rows))
+    own = [t for t in rows if t.invoice == "CIV-1" and t.amount > 0]
+    if found.invoices[0].open_amount <= 0:
+        assert any(t.settled >= t.amount for t in own)
+
+
+# Credit
+
+
+def customer(account: str = "US-001", **columns: Any) -> Customer:
+    fields: dict[str, Any] = {"company": "usmf", "account": account, "currency": "USD", "credit_limit": D(100_000)}
+    return Customer(**fields | columns)
+
+
+def opened(amount: str, *, due: date = TODAY, account: str = "US-001") -> OpenTransaction:
+    return OpenTransaction(account=account, amount=D(amount), amount_company=D(amount), due_on=due)
+
+
+def order(total: str, currency: str = "USD", **columns: Any) -> OpenOrder:
+    fields: dict[str, Any] = {
+        "number": "SO-1",
+        "account": "US-001",
+        "processing": ProcessingStatus.CONFIRMED,
+        "totals_calculated": True,
+        "lines": (order_line(1, "L", 1),),
+    }
+    return OpenOrder(**HEADER.model_dump() | {"currency": currency, "total": D(total)} | fields | columns)
+
+
+def credit(*rates: ExchangeRate, **more: Any) -> CreditRead:
+    exchange = Exchange(company="usmf", accounting_currency="USD", day=TODAY, rates=rates)
+    rows: dict[str, Any] = {
+        "customer": customer(),
+        "payer": customer(),
+        "open_transactions": (),
+        "open_orders": (),
+    }
+    return CreditRead(read_at=NOW, exchange=exchange, **rows | more)
+
+
+def test_credit_is_that_of_the_account_that_is_billed() -> None:
+    """Given a customer another account pays for, then limit, group and open amounts are the payer's."""
+    payer = customer("US-900", credit_limit=D(5_000), group="30")
+    found = credit_facts(
+        credit(payer=payer, open_transactions=(opened("1100", account="US-900", due=date(2026, 11, 1)),)),
+        POLICY,
+        today=TODAY,
+    )
+    assert found is not None
+    assert (found.customer_account, found.credit_limit, found.customer_group) == ("US-900", D(5_000), "30")
+    assert (found.open_ar, found.overdue_amount, found.oldest_overdue_days) == (D(1_100), D(1_100), 22)
+
+
+@pytest.mark.parametrize(("own", "payers", "hold"), [("No", "All", "All"), ("Invoice", "All", "Invoice")])
+def test_a_hold_of_either_is_a_hold(own: str, payers: str, hold: str) -> None:
+    found = credit_facts(
+        credit(customer=customer(on_hold=own), payer=customer("US-900", on_hold=payers)), POLICY, today=TODAY
+    )
+    assert found is not None and found.on_hold == hold
+
+
+def test_without_customer_or_payer_there_are_no_facts() -> None:
+    assert credit_facts(credit(customer=None, payer=None), POLICY, today=TODAY) is None
+    assert credit_facts(credit(payer=None), POLICY, today=TODAY) is None
+
+
+def test_an_order_in_another_currency_counts_at_finance_s_rate_or_not_at_all() -> None:
+    """Given an open order of 165,000 JPY of which 16,500 are invoiced, then it takes 148,500 yen in dollars."""
+    yen = order("165000", "JPY", invoiced=D(16_500))
+    rate = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=TODAY)
+    found = credit_facts(credit(rate, open_orders=(yen,)), POLICY, today=TODAY)
+    assert found is not None and found.currency == "USD"
+    assert [(o.amount, o.estimated) for o in found.open_orders] == [(D("980.10"), False)]
+    with pytest.raises(NoRate, match="between JPY and USD"):
+        credit_facts(credit(open_orders=(yen,)), POLICY, today=TODAY)
+
+
+def test_an_order_counts_once_it_is_confirmed_and_is_estimated_until_its_totals_are_there() -> None:
+    draft = order("500", number="SO-2", processing=ProcessingStatus.ACTIVE)
+    uncounted = order("0", totals_calculated=False)
+    found = credit_facts(credit(open_orders=(draft, uncounted)), POLICY, today=TODAY)
+    assert found is not None
+    assert [(o.order_number, o.amount, o.estimated) for o in found.open_orders] == [("SO-1", D("1045.00"), True)]
+
+
+def test_an_order_invoiced_beyond_its_total_takes_nothing_and_gives_nothing() -> None:
+    found = credit_facts(credit(open_orders=(order("100", invoiced=D(150)),)), POLICY, today=TODAY)
+    assert found is not None and found.open_orders[0].amount == 0

@@ -1,0 +1,51 @@
+"""A deal's Actions are counted as Temporal's page "Actions" says."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from demo.actions import HistoryCost, history_cost
+
+
+def event(kind: str) -> HistoryEvent:
+    return HistoryEvent(event_type=EventType.Value(f"EVENT_TYPE_{kind}"))
+
+
+def test_starts_timers_activities_signals_upserts_and_children_are_one_action_each() -> None:
+    billed = (
+        "WORKFLOW_EXECUTION_STARTED",
+        "TIMER_STARTED",
+        "ACTIVITY_TASK_SCHEDULED",
+        "WORKFLOW_EXECUTION_SIGNALED",
+        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
+        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+        "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+    )
+    assert history_cost([event(kind) for kind in billed]) == HistoryCost(actions=8, events=8)
+
+
+def test_what_the_server_writes_by_itself_is_free() -> None:
+    free = ("WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_COMPLETED", "TIMER_FIRED", "ACTIVITY_TASK_COMPLETED")
+    assert history_cost([event(kind) for kind in free]) == HistoryCost(actions=0, events=4)
+
+
+def test_every_attempt_of_an_activity_counts() -> None:
+    started = event("ACTIVITY_TASK_STARTED")
+    started.activity_task_started_event_attributes.attempt = 4
+    assert history_cost([event("ACTIVITY_TASK_SCHEDULED"), started]).actions == 4
+
+
+def test_local_activities_of_one_workflow_task_are_one_action_together() -> None:
+    def marker(task: int, name: str = "core_local_activity") -> HistoryEvent:
+        recorded = event("MARKER_RECORDED")
+        recorded.marker_recorded_event_attributes.marker_name = name
+        recorded.marker_recorded_event_attributes.workflow_task_completed_event_id = task
+        return recorded
+
+    assert history_cost([marker(4), marker(4), marker(9), marker(9, "core_patch")]).actions == 2
+
+
+def test_costs_of_a_deal_and_its_approval_add_up() -> None:
+    assert HistoryCost(20, 90) + HistoryCost(6, 24) == HistoryCost(26, 114)

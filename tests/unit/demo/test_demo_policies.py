@@ -1,0 +1,38 @@
+"""Policies written for a data set are policies the product can load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+import policies
+from demo.policies import policy_files
+
+PEOPLE = [
+    {"name": "davolio", "oid": "1" * 8, "upn": "davolio@contoso.example", "display_name": "Nancy Davolio",
+     "company": "nwnd", "roles": ["sales_rep.nwnd"]},
+    {"name": "buchanan", "oid": "2" * 8, "upn": "buchanan@contoso.example", "display_name": "Steven Buchanan",
+     "company": "nwnd", "roles": ["sales_rep.nwnd", "sales_manager.nwnd"]},
+    {"name": "fuller", "oid": "3" * 8, "upn": "fuller@contoso.example", "display_name": "Andrew Fuller",
+     "company": "nwnd", "roles": ["sales_rep.nwnd", "sales_director.nwnd"]},
+    {"name": "cfo", "oid": "4" * 8, "upn": "cfo@contoso.example", "display_name": "The CFO",
+     "company": "nwnd", "roles": ["cfo.nwnd"]},
+]  # fmt: skip
+
+
+def test_the_people_of_the_data_decide_by_their_roles(tmp_path: Path) -> None:
+    for name, content in policy_files(PEOPLE).items():
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    policy = policies.load(tmp_path)
+    assert policy.entity_map.company_of("NWND") == "nwnd"
+    assert [person.name for person in policy.authority.holders("nwnd", "sales_manager")] == ["Steven Buchanan"]
+    assert [person.name for person in policy.authority.holders("nwnd", "sales_director")] == ["Andrew Fuller"]
+    assert [person.name for person in policy.authority.holders("nwnd", "cfo")] == ["The CFO"]
+    assert policy.authority.holders("nwnd", "legal") == ()
+    assert policy.entity_map.order_numbers == {"nwnd": "manual"}
+
+
+def test_the_rules_themselves_stay_as_shipped(tmp_path: Path) -> None:
+    assert "discount.yaml" not in policy_files(PEOPLE)
+    assert "tolerances.yaml" not in policy_files(PEOPLE)

@@ -1,0 +1,99 @@
+"""One vocabulary: every code is in the table once, with what a person needs to know."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.approvals import ApprovalStatus
+from domain.causes import Cause
+from domain.refusals import LATE, FixedBy, Refusal, sentence_of, table
+
+ROOT = Path(__file__).parents[3]
+ROOMS = ("domain", "workflows", "web", "activities", "runs")
+CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
+NO_CODES = {
+    # How credit was given, which is no refusal.
+    *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
+    # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
+    *("GET", "POST", "JWT", "NFC", "UTC"),
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+    # A column's value in Finance.
+    "FLOOR",
+}
+"""Words in capitals that stand in the code as texts of their own and are no codes."""
+
+
+def spelled(room: str) -> Iterator[tuple[str, str]]:
+    """Texts that look like a code, where each stands; docstrings and names of members are none."""
+    for path in sorted((ROOT / room).rglob("*.py")):
+        if path.name == "refusals.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text, _, rest = node.value.partition(":")
+                if CODE.fullmatch(text) and (not rest or rest.startswith(" ")):
+                    yield text, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_code_that_is_used_is_in_the_table(room: str) -> None:
+    unknown = {f"{code} ({where})" for code, where in spelled(room) if not Refusal.of(code) and code not in NO_CODES}
+    assert unknown == set(), "add it to domain/refusals.py, or to NO_CODES where it is no code"
+
+
+def test_no_word_is_excused_that_is_not_used() -> None:
+    assert NO_CODES <= {code for room in ROOMS for code, _ in spelled(room)}
+
+
+def test_the_search_for_codes_finds_codes() -> None:
+    found = {code for code, _ in spelled("domain")} | {code for code, _ in spelled("workflows")}
+    assert {"NO_LINES", "OVER_LIMIT", "CUSTOMER_UNMAPPED"} <= found
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_a_refusal_says_what_happened_and_whose_it_is(refusal: Refusal) -> None:
+    assert refusal.name == refusal.value == str(refusal)
+    assert 400 <= refusal.status < 600
+    assert refusal.fixed_by in FixedBy
+    assert refusal.sentence[0].isupper() and refusal.sentence.endswith(".")
+    assert refusal.value not in refusal.sentence and "  " not in refusal.sentence
+
+
+def test_only_what_is_broken_on_our_side_is_a_5xx() -> None:
+    assert {refusal for refusal in Refusal if refusal.status >= 500} == {
+        Refusal.INTERNAL,
+        Refusal.QUERY_FAILED,
+        Refusal.TEMPORAL_UNAVAILABLE,
+        Refusal.ENTRA_UNAVAILABLE,
+    }
+
+
+def test_every_end_of_a_request_refuses_later_decisions() -> None:
+    assert set(LATE) == set(ApprovalStatus) - {ApprovalStatus.PENDING}
+
+
+def test_a_requester_is_told_in_words() -> None:
+    assert sentence_of("REQUESTER_CANNOT_APPROVE") == ("You asked for this approval, so someone else has to decide it.")
+    assert sentence_of("CODE_OF_A_NEWER_VERSION") == "This was refused; nothing changed."
+
+
+def test_the_documentation_shows_the_table_as_it_is() -> None:
+    assert table() in (ROOT / "docs" / "api.md").read_text()
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_a_cause_says_what_would_help(cause: Cause) -> None:
+    assert re.fullmatch(r"[A-Z][A-Za-z]+", cause)
+    assert cause.words and cause.suggestion and not cause.suggestion.endswith(".")
+    assert Cause.of(cause.value) is cause
+    assert cause.passes is cause.suggestion.startswith("Resumes automatically")
+
+
+def test_a_failure_without_a_known_type_is_unexpected() -> None:
+    for text in ("SomeOtherError", "", None):
+        assert Cause.of(text) is Cause.UNEXPECTED

@@ -1,0 +1,89 @@
+"""The compose file is valid, every service is pinned, limited and watched, and nothing it mounts is missing.
+
+There is no container engine where these tests run: the file is validated against the compose specification's JSON
+schema and against what the code needs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runs.attributes import ATTRIBUTES
+from workers.settings import Settings, variables
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONE_SHOT = {"temporal-schema", "temporal-namespace", "keys"}
+
+
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def test_it_is_valid_against_the_compose_specification() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    result = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_it_holds_every_part_of_the_product() -> None:
+    parts = {"postgresql", "temporal", "temporal-ui", "worker", "web", "sandbox", "otel-collector"}
+    assert parts <= SERVICES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_is_pinned_limited_and_watched(name: str) -> None:
+    service = SERVICES[name]
+    image, _, version = service["image"].rpartition(":")
+    assert image and version not in ("", "latest")
+    limits = service["deploy"]["resources"]["limits"]
+    assert limits["cpus"] and limits["memory"]
+    if name in ONE_SHOT:
+        assert service["restart"].startswith("on-failure")
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_only_loopback_is_published(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith("127.0.0.1:")
+
+
+def test_what_is_mounted_exists() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (ROOT / source).exists(), source
+            assert source.startswith(".") or source in COMPOSE["volumes"], source
+
+
+def test_the_worker_has_longer_to_stop_than_its_activities() -> None:
+    grace = Settings.model_fields["worker"].default.graceful_shutdown_seconds
+    assert seconds(SERVICES["worker"]["stop_grace_period"]) > grace
+
+
+def test_every_variable_given_is_one_the_product_reads() -> None:
+    known = {variable.name for variable in variables()}
+    for service in SERVICES.values():
+        for name in service.get("environment", {}):
+            assert name in known or not name.startswith("Q2C_") or name.startswith("Q2C_SANDBOX_"), name
+
+
+def test_every_search_attribute_is_registered() -> None:
+    script = (ROOT / "deploy" / "temporal" / "namespace.sh").read_text()
+    registered = dict(line.split()[1:3] for line in script.splitlines() if line.startswith("register "))
+    assert registered == {attribute.name: attribute.kind for attribute in ATTRIBUTES}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "deploy").rglob("*.y*ml")), ids=lambda file: file.name)
+def test_mounted_yaml_can_be_read(file: Path) -> None:
+    assert yaml.safe_load(file.read_text())

@@ -1,0 +1,139 @@
+"""Deals are started in one way, found by their orders, and listed without what is not theirs."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import Client
+
+from domain.messages import DealStart, SalesEvent, SalesEventKind
+from domain.views import WaitingFor
+from runs import attributes, names, query
+from runs.approvals import Approvals
+from runs.calls import BadSearch, NotFound, Rejected
+from runs.deals import Deals
+from runs.search import DealFilter, Search, every_deal, open_deals, overdue_approvals
+from tests.webworld import scenes
+from tests.webworld.world import Stage, until
+
+
+def submission(quote: str, **changes: object) -> SalesEvent:
+    event = SalesEvent(
+        event_id=f"dv/quote/{quote}/0/submitted/1",
+        kind=SalesEventKind.SUBMITTED,
+        company="usmf",
+        quote_number=quote,
+        quote_id=str(uuid.uuid4()),
+        revision=1,
+        occurred_at=datetime(2026, 11, 23, 14, tzinfo=UTC),
+        source="sweep",
+    )
+    return event.model_copy(update=changes)
+
+
+async def test_a_sweep_starts_a_deal_as_a_webhook_does(temporal: Client) -> None:
+    quote = f"RUNS/{uuid.uuid4().hex[:6]}"
+    deals = Deals(temporal)
+    assert await deals.tell(submission(quote)) and await deals.tell(submission(quote))
+
+    handle = temporal.get_workflow_handle(names.deal_id("usmf", quote))
+    described = await handle.describe()
+    assert await described.static_summary() == f"Quote {quote} of USMF: quote to cash"
+    details = await described.static_details()
+    assert details and f"quote **{quote}** (revision 1) was submitted" in details
+    shown = {pair.key.name: pair.value for pair in described.typed_search_attributes}
+    assert (shown["Q2CStage"], shown["Q2CWaitingFor"]) == ("opportunity", "none")
+    assert (shown["Q2CCompany"], shown["Q2CQuote"]) == ("usmf", quote)
+    assert await handle.query("received") == [f"dv/quote/{quote}/0/submitted/1"] * 2
+
+
+async def test_an_event_of_a_deal_that_does_not_run_is_taken_by_nobody(temporal: Client) -> None:
+    event = submission(f"RUNS-{uuid.uuid4().hex}", kind=SalesEventKind.ACCEPTED)
+    assert not await Deals(temporal).tell(event)
+
+
+async def test_a_quote_number_no_id_can_hold_is_rejected(temporal: Client) -> None:
+    with pytest.raises(Rejected, match="Temporal does not take this"):
+        await Deals(temporal).tell(submission("Q" * 5_000))
+    with pytest.raises(NotFound, match="Deal Q+ not found"):
+        await Deals(temporal).state("usmf", "Q" * 5_000)
+
+
+async def test_orders_are_found_among_running_deals_of_the_company_only(temporal: Client, stage: Stage) -> None:
+    number = f"O'{uuid.uuid4().hex[:8]}\\"
+    await stage.deal(scenes.shipping(f"ORD-{number}").model_copy(update={"order_number": number}))
+    ended = await stage.deal(scenes.shipping(f"END-{number}").model_copy(update={"order_number": f"E{number}"}))
+    await ended.signal("end")
+    await ended.result()
+    await temporal.start_workflow(
+        names.QUOTE_TO_CASH,
+        DealStart(company="usmf", quote_number="F", quote_id="0", revision=0),
+        id=f"foreign {number}",
+        task_queue="a queue no worker polls",
+        search_attributes=attributes.typed({attributes.COMPANY: "usmf", attributes.ORDER: f"F{number}"}),
+    )
+
+    async def listed() -> bool:
+        both = query.among(attributes.ORDER, [number, f"F{number}"])
+        return (await temporal.count_workflows(query.all_of(query.RUNNING, both))).count == 2
+
+    await until(listed)
+    wanted = [number, f"E{number}", f"F{number}", "NONE"] + [f"N{n}" for n in range(100)]
+    assert await Deals(temporal).of_orders("usmf", wanted) == {number: names.deal_id("usmf", f"ORD-{number}")}
+    assert await Deals(temporal).of_orders("demf", wanted) == {}
+
+
+async def test_every_deal_is_listed_once_and_nothing_else(temporal: Client, stage: Stage) -> None:
+    await stage.deal(scenes.parked("EVERY-1"))
+    await temporal.start_workflow(
+        names.QUOTE_TO_CASH,
+        DealStart(company="usmf", quote_number="F", quote_id="0", revision=0),
+        id=f"not a deal {uuid.uuid4()}",
+        task_queue="a queue no worker polls",
+    )
+    rows = [row async for row in every_deal(temporal)]
+    assert [row.quote for row in rows].count("EVERY-1") == 1
+    assert all(row.workflow_id == names.deal_id(row.company, row.quote) for row in rows)
+    (row,) = [row for row in rows if row.quote == "EVERY-1"]
+    assert (row.error, row.ended, row.waiting_for) == ("Refused", False, "operator")
+
+
+async def test_what_is_open_parked_or_overdue_is_counted(temporal: Client, stage: Stage) -> None:
+    async def count(text: str) -> int:
+        return (await temporal.count_workflows(text)).count
+
+    before = await count(open_deals()), await count(open_deals(WaitingFor.OPERATOR))
+    await stage.deal(scenes.parked("COUNT-1"))
+    await stage.deal(scenes.deal("COUNT-2"))
+    assert await count(open_deals()) == before[0] + 2
+    assert await count(open_deals(WaitingFor.OPERATOR)) == before[1] + 1
+    due = datetime(2026, 11, 24, 17, tzinfo=UTC)
+    earlier = await count(overdue_approvals(due)), await count(overdue_approvals(due + timedelta(seconds=1)))
+    await temporal.start_workflow(
+        names.APPROVAL,
+        scenes.request("COUNT-3"),
+        id=names.approval_id("usmf", "COUNT-3", 1),
+        task_queue="a queue no worker polls",
+        search_attributes=attributes.typed({attributes.DEADLINE: due}),
+    )
+
+    async def listed() -> bool:
+        return await count(overdue_approvals(due + timedelta(seconds=1))) == earlier[1] + 1
+
+    await until(listed)
+    assert await count(overdue_approvals(due)) == earlier[0]
+
+
+async def test_a_cursor_that_is_not_ours_is_refused_before_the_server_sees_it(temporal: Client) -> None:
+    search = Search(temporal, b"key")
+    for cursor in ("x", "YWJj", "é", "A" * 4096):
+        with pytest.raises(BadSearch, match="Invalid cursor") as raised:
+            await search.deals(DealFilter(), limit=5, cursor=cursor)
+        assert raised.value.field == "cursor"
+
+
+async def test_a_request_that_is_no_request_is_not_found(temporal: Client) -> None:
+    with pytest.raises(NotFound, match="Approval request 7 of quote NONE not found"):
+        await Approvals(temporal).state("usmf", "NONE", 7)
