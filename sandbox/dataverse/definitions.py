@@ -16,9 +16,10 @@ from sandbox.dataverse.describing import Item, choice_item, label_text, relation
 from sandbox.dataverse.schema import ManyToMany, OneToMany, Schema
 from sandbox.odata.address import Segment
 from sandbox.odata.filters import Column as FilterColumn
-from sandbox.odata.filters import FilterError, Literal, Predicate, compile_filter
+from sandbox.odata.filters import Predicate, compile_filter
 from sandbox.odata.jsonio import BadJson, decode
 from sandbox.odata.query import QueryOptions
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
 __all__ = ["SETS", "answer", "label_text"]

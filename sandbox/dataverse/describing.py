@@ -151,9 +151,8 @@ def privilege_id_of(name: str) -> str:
     return metadata_id_of(f"privilege:{name.lower()}")
 
 
-def table_item(schema: Schema, entity: Entity) -> Item:
-    """A table as EntityMetadata."""
-    privileges = [
+def _privileges(entity: Entity) -> list[Row]:
+    return [
         {
             "CanBeBasic": entity.ownership == "UserOwned",
             "CanBeDeep": entity.ownership != "OrganizationOwned",
@@ -167,6 +166,10 @@ def table_item(schema: Schema, entity: Entity) -> Item:
         }
         for right, name in privilege_names(entity).items()
     ]
+
+
+def table_item(schema: Schema, entity: Entity) -> Item:
+    """A table as EntityMetadata."""
     row: Row = {
         **_TABLE_SWITCHES,
         "MetadataId": entity.metadata_id,
@@ -190,7 +193,7 @@ def table_item(schema: Schema, entity: Entity) -> Item:
         "DisplayCollectionName": label(entity.plural, owner=f"{entity.name}.plural"),
         "Description": label(entity.description, owner=f"{entity.name}.description"),
         **{name: managed(logical, value) for name, (logical, value) in _MANAGED.items()},
-        "Privileges": privileges,
+        "Privileges": _privileges(entity),
         "Settings": [],
     }
     return Item(

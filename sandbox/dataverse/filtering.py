@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sandbox.dataverse.schema import Collection, Entity, Schema
 from sandbox.dataverse.values import from_literal
-from sandbox.odata.filters import Column, Dialect, FilterError, Literal, Predicate
+from sandbox.odata.filters import Column, Dialect, Predicate
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Database, Row, fold
 
 

@@ -18,9 +18,9 @@ from sandbox.dataverse.schema import Column, Entity, ManyToMany, OneToMany
 from sandbox.dataverse.web import JSON, NAMESPACE, ODATA, Call, Responder
 from sandbox.odata.address import Segment
 from sandbox.odata.batch import Answer
-from sandbox.odata.filters import Literal
 from sandbox.odata.jsonio import encode
 from sandbox.odata.query import parse_query
+from sandbox.odata.tokens import Literal
 from sandbox.store import Row
 
 

@@ -19,8 +19,8 @@ from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.security import Security
 from sandbox.dataverse.tracking import ChangeLog, Token
 from sandbox.odata.apply import apply
-from sandbox.odata.filters import FilterError
 from sandbox.odata.query import QueryError, QueryOptions, read_page
+from sandbox.odata.tokens import FilterError
 from sandbox.store import Row
 
 _KNOWN: Final = frozenset({"$skiptoken", "$deltatoken", "$apply"})

@@ -14,8 +14,9 @@ from sandbox.dataverse import errors
 from sandbox.dataverse.filtering import Dialects
 from sandbox.dataverse.schema import Collection, Column, Entity, Intersect, Navigation, Schema
 from sandbox.dataverse.values import shown
-from sandbox.odata.filters import Filter, FilterError, compile_filter
+from sandbox.odata.filters import Filter, compile_filter
 from sandbox.odata.query import NO_OPTIONS, Expand, QueryOptions, SortKey, matching, read_page
+from sandbox.odata.tokens import FilterError
 from sandbox.store import Database, Row
 
 FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sandbox.dataverse import errors
 from sandbox.dataverse.schema import EDM_TYPES, LARGEST, Column, Entity
-from sandbox.odata.filters import FilterError, Literal
+from sandbox.odata.tokens import FilterError, Literal
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _MONEY_STEP: Final = Decimal("0.0001")

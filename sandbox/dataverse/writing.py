@@ -21,7 +21,7 @@ from sandbox.dataverse.schema import Collection, Column, Entity, ManyToMany, Nav
 from sandbox.dataverse.security import Security
 from sandbox.dataverse.values import from_literal, is_guid, store
 from sandbox.odata.address import AddressError, Segment, parse_path
-from sandbox.odata.filters import FilterError
+from sandbox.odata.tokens import FilterError
 from sandbox.store import DuplicateKey, Row
 
 _BIND: Final = "@odata.bind"

@@ -22,8 +22,9 @@ from sandbox.finance.model import ENUMS, EntitySet, entity_sets
 from sandbox.finance.views import category
 from sandbox.finance.writes import is_writable
 from sandbox.odata.address import AddressError, Segment, parse_path
-from sandbox.odata.filters import Column, FilterError, Literal, compile_filter
+from sandbox.odata.filters import Column, compile_filter
 from sandbox.odata.query import QueryError, QueryOptions, SortKey, parse_query, read_page
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
 METADATA: Final = "Microsoft.Dynamics.Metadata"

@@ -30,7 +30,8 @@ from sandbox.finance.views import (
     joined,
 )
 from sandbox.odata.arithmetic import OPERATORS as ARITHMETIC
-from sandbox.odata.filters import Column, FilterError, Literal
+from sandbox.odata.filters import Column
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
 __all__ = [

@@ -41,9 +41,9 @@ from sandbox.odata.batch import (
     parse_batch,
     run_batch,
 )
-from sandbox.odata.filters import Literal
 from sandbox.odata.jsonio import BadJson, decode, encode
 from sandbox.odata.query import QueryError, QueryOptions, parse_query
+from sandbox.odata.tokens import Literal
 from sandbox.store import Row
 
 JSON: Final = {"Content-Type": "application/json; odata.metadata=minimal", "OData-Version": "4.0"}

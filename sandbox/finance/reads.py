@@ -15,8 +15,9 @@ from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.books import Books
 from sandbox.finance.errors import MalformedRequest, RecordNotFound
 from sandbox.finance.model import NAMESPACE, EntitySet, FilterRules, Link, entity_sets
-from sandbox.odata.filters import Filter, FilterError, Literal, compile_filter, count_nodes
+from sandbox.odata.filters import Filter, compile_filter, count_nodes
 from sandbox.odata.query import QueryOptions, SortKey, matching, read_page
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row, fold
 
 MAX_PAGE: Final = 10_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from sandbox.odata.filters import Literal, _Token, _tokens
+from sandbox.odata.tokens import Literal, Token, tokens
 
 
 class AddressError(ValueError):
@@ -68,34 +68,34 @@ def parse_key(text: str) -> dict[str, Literal]:
         AddressError: The text is not a key.
     """
     try:
-        tokens = _tokens(text)
+        words = tokens(text)
     except ValueError as problem:
         raise AddressError(f"Bad Request - Error in query syntax: '({text})'.") from problem
-    if len(tokens) == 1 and tokens[0].literal is not None:
-        return {"": tokens[0].literal}
+    if len(words) == 1 and words[0].literal is not None:
+        return {"": words[0].literal}
     key: dict[str, Literal] = {}
     at = 0
-    while at < len(tokens):
-        group = tokens[at : at + 3]
+    while at < len(words):
+        group = words[at : at + 3]
         if len(group) < 3 or group[0].kind != "name" or group[1].text != "=":
             raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")
-        key[group[0].text], at = _argument(text, tokens, at + 2)
-        if at < len(tokens):
-            if tokens[at].text != "," or at + 1 == len(tokens):
+        key[group[0].text], at = _argument(text, words, at + 2)
+        if at < len(words):
+            if words[at].text != "," or at + 1 == len(words):
                 raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")
             at += 1
     return key
 
 
-def _argument(text: str, tokens: list[_Token], at: int) -> tuple[Literal, int]:
+def _argument(text: str, words: list[Token], at: int) -> tuple[Literal, int]:
     """A constant, an alias (`@p1`) or a list (`['a','b']`, kept as text), and where it ends."""
-    first = tokens[at]
+    first = words[at]
     if first.literal is not None:
         return first.literal, at + 1
     if first.kind == "name" and first.text.startswith("@"):
         return Literal("alias", first.text[1:]), at + 1
     if first.text == "[":
-        for end in range(at, len(tokens)):
-            if tokens[end].text == "]":
-                return Literal("list", "".join(token.text for token in tokens[at : end + 1])), end + 1
+        for end in range(at, len(words)):
+            if words[end].text == "]":
+                return Literal("list", "".join(token.text for token in words[at : end + 1])), end + 1
     raise AddressError(f"Bad Request - Error in query syntax: '({text})'.")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox.odata.filters import Dialect, FilterError, compile_filter
+from sandbox.odata.filters import Dialect, compile_filter
+from sandbox.odata.tokens import FilterError
 from sandbox.store import Row, fold
 
 METHODS: Final = frozenset({"sum", "min", "max", "average", "countdistinct", "count"})

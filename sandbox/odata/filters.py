@@ -12,52 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, Protocol, runtime_checkable
 
 from sandbox.odata.arithmetic import OPERATORS as ARITHMETIC
 from sandbox.odata.arithmetic import operand
+from sandbox.odata.tokens import FilterError, Literal, Token, tokens
 from sandbox.store import Row, fold
 
 Value = Callable[[Row], Any]
 Predicate = Callable[[Row], bool]
 
-_TOKEN: Final = re.compile(
-    r"""\s*(?:
-      (?P<guid>[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})
-    | (?P<datetime>\d{4}-\d{2}-\d{2}T[0-9:.]+(?:Z|[+-]\d{2}:\d{2})?)
-    | (?P<date>\d{4}-\d{2}-\d{2})
-    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)[mMdDlLfF]?(?![\w.])
-    | (?P<enum>[A-Za-z_][\w.]*\.[A-Za-z_]\w*)'(?P<member>(?:[^']|'')*)'
-    | (?P<string>'(?:[^']|'')*')
-    | (?P<name>[A-Za-z_@][\w.]*)
-    | (?P<mark>[(),/:=\[\]])
-    | (?P<dquoted>"(?:[^"\\]|\\.)*")
-    )""",
-    re.VERBOSE,
-)
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
 _OPERATOR_WORDS: Final = _COMPARISONS | ARITHMETIC | {"and", "or", "not", "in"}
-
-
-class FilterError(ValueError):
-    """The filter cannot be parsed, or names something the entity does not have. The text is for the error body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A constant in a filter. `kind` is string, number, guid, date, datetime, bool, null or enum.
-
-    `value` is the text without quotes (Decimal or int for a number, bool for bool, None for null); `type_name` is the
-    enum's qualified type, e.g. ``Microsoft.Dynamics.DataEntities.NoYes``.
-    """
-
-    kind: str
-    value: Any
-    type_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +104,7 @@ def compile_filter(text: str, dialect: Dialect) -> Filter:
 
 @lru_cache(maxsize=2048)
 def _compiled(text: str, dialect: Dialect) -> Filter:
-    parser = FilterParser(_tokens(text), dialect)
+    parser = FilterParser(tokens(text), dialect)
     result = parser.disjunction()
     parser.expect_end()
     return result
@@ -151,7 +120,7 @@ def count_nodes(text: str) -> int:
         FilterError: The text has no tokens of a filter.
     """
     count = 0
-    for token, following in pairwise([*_tokens(text), _Token("end", "")]):
+    for token, following in pairwise([*tokens(text), Token("end", "")]):
         if token.kind == "literal" or (token.kind == "name" and token.text in _OPERATOR_WORDS):
             count += 1
         elif token.kind == "name":
@@ -159,52 +128,10 @@ def count_nodes(text: str) -> int:
     return count
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    literal: Literal | None = None
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    at = 0
-    stripped = text.rstrip()
-    while at < len(stripped):
-        match = _TOKEN.match(stripped, at)
-        if match is None:
-            raise FilterError(f"Syntax error at position {at} in '{text}'.")
-        tokens.append(_token(match))
-        at = match.end()
-    return tokens
-
-
-def _token(match: re.Match[str]) -> _Token:
-    kind = match.lastgroup or ""
-    if kind == "member":
-        type_name = match["enum"]
-        return _Token("literal", type_name, Literal("enum", match["member"].replace("''", "'"), type_name))
-    text = match[kind]
-    if kind == "string":
-        return _Token("literal", text, Literal("string", text[1:-1].replace("''", "'")))
-    if kind == "dquoted":
-        return _Token("literal", text, Literal("string", text[1:-1].replace('\\"', '"').replace("\\\\", "\\")))
-    if kind == "number":
-        is_integer = text.lstrip("-").isdigit()
-        return _Token("literal", text, Literal("number", int(text) if is_integer else Decimal(text)))
-    if kind in ("guid", "datetime", "date"):
-        return _Token("literal", text, Literal(kind, text))
-    if kind == "name" and text in ("true", "false"):
-        return _Token("literal", text, Literal("bool", text == "true"))
-    if kind == "name" and text == "null":
-        return _Token("literal", text, Literal("null", None))
-    return _Token(kind, text)
-
-
 class FilterParser:
     """Recursive descent over the tokens, building predicates as it goes."""
 
-    def __init__(self, tokens: list[_Token], dialect: Dialect) -> None:
+    def __init__(self, tokens: list[Token], dialect: Dialect) -> None:
         self._tokens = tokens
         self._at = 0
         self._dialect = dialect
@@ -444,13 +371,13 @@ class FilterParser:
             return True
         return False
 
-    def _need(self, kind: str, text: str | None = None) -> _Token:
+    def _need(self, kind: str, text: str | None = None) -> Token:
         if not self._peek(kind, text):
             found = self._tokens[self._at].text if self._at < len(self._tokens) else "the end"
             raise FilterError(f"Syntax error at '{found}' in the filter expression: expected {text or kind}.")
         return self._next()
 
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         if self._at >= len(self._tokens):
             raise FilterError("Syntax error: the filter expression ends too early.")
         token = self._tokens[self._at]

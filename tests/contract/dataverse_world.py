@@ -196,3 +196,11 @@ def token(application: str, *, audience: str = ORIGIN, lifetime: int = 3600) -> 
 def person_token(object_id: str) -> str:
     """An access token for the environment, as Entra ID issues it to a person through an application."""
     return _AUTHORITY.issue(ORIGIN, app_id=APPLICATION, object_id=object_id, claims={"scp": "user_impersonation"})
+
+
+PRICED = ("totallineitemamount", "totaldiscountamount", "totalamountlessfreight", "totaltax", "totalamount")
+
+
+def totals(row: Row) -> list[Decimal]:
+    """The totals of a quote or an order, in the order in which Sales computes them."""
+    return [row[name] for name in PRICED]

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.odata.address import AddressError, Segment, parse_path
-from sandbox.odata.filters import Column, FilterError, Literal, Predicate, compile_filter
+from sandbox.odata.filters import Column, Predicate, compile_filter
 from sandbox.odata.query import QueryError, SortKey, parse_query, read_page
+from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
 

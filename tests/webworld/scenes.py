@@ -274,6 +274,37 @@ def parked(quote: str = "Q-1030") -> DealView:
     )
 
 
+def _documents_until_payment(quote: str) -> tuple[DocumentView, ...]:
+    return (
+        DocumentView(kind="quote", system="Sales", number=quote, amount=D("1045.00"), status="won", at=T0),
+        DocumentView(
+            kind="order",
+            system="Finance",
+            number="Q2C-7K3MPA2XQ4TB",
+            amount=D("1045.00"),
+            status="confirmed",
+            at=T0 + timedelta(hours=2),
+        ),
+        DocumentView(kind="packing slip", system="Finance", number="PS-000101", at=T0 + timedelta(hours=26)),
+        DocumentView(
+            kind="invoice",
+            system="Finance",
+            number="INV-000077",
+            amount=D("627.00"),
+            open_amount=D("227.00"),
+            status="partial",
+            at=T0 + timedelta(hours=27),
+        ),
+        DocumentView(
+            kind="payment",
+            system="Finance",
+            number="PAY-0009",
+            amount=D("400.00"),
+            at=T0 + timedelta(hours=50),
+        ),
+    )
+
+
 def shipping(quote: str = "Q-1029") -> DealView:
     """S29: six of ten shipped and invoiced."""
     return deal(
@@ -301,34 +332,7 @@ def shipping(quote: str = "Q-1029") -> DealView:
                 credited=D(0),
             ),
         ),
-        documents=(
-            DocumentView(kind="quote", system="Sales", number=quote, amount=D("1045.00"), status="won", at=T0),
-            DocumentView(
-                kind="order",
-                system="Finance",
-                number="Q2C-7K3MPA2XQ4TB",
-                amount=D("1045.00"),
-                status="confirmed",
-                at=T0 + timedelta(hours=2),
-            ),
-            DocumentView(kind="packing slip", system="Finance", number="PS-000101", at=T0 + timedelta(hours=26)),
-            DocumentView(
-                kind="invoice",
-                system="Finance",
-                number="INV-000077",
-                amount=D("627.00"),
-                open_amount=D("227.00"),
-                status="partial",
-                at=T0 + timedelta(hours=27),
-            ),
-            DocumentView(
-                kind="payment",
-                system="Finance",
-                number="PAY-0009",
-                amount=D("400.00"),
-                at=T0 + timedelta(hours=50),
-            ),
-        ),
+        documents=_documents_until_payment(quote),
         invoiced=D("627.00"),
         paid=D("400.00"),
         open_amount=D("227.00"),
