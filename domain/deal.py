@@ -47,13 +47,19 @@ def apply(state: DealState, event: Event) -> Transition:
     except Refused as refusal:
         audit = _audit(state, event, refusal.text, code=refusal.code, after=state)
         return Transition(state=state, audit=audit, code=refusal.code)
-    after = replace(after, version=state.version + 1, updated_at=event.at)
     if after.running and after.settled:
         after = replace(after, ending=Ending.CLOSED)
         text += "; the deal is closed"
-    after = replace(after, stage=_stage(after), order=_order_status(after))
-    if _waits_for(after) != _waits_for(state):
-        after = replace(after, waiting_since=event.at)
+    stage = _stage(after)
+    waits_anew = (stage, *_waits_for(after)) != (state.stage, *_waits_for(state))
+    after = replace(  # once: thousands of events may come together
+        after,
+        version=state.version + 1,
+        updated_at=event.at,
+        stage=stage,
+        order=_order_status(after),
+        waiting_since=event.at if waits_anew else after.waiting_since,
+    )
     return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
 
 
@@ -103,7 +109,7 @@ def _vector(state: DealState) -> str:
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.stage, state.quote, state.credit, state.parked is None
+    return state.quote, state.credit, state.parked is None
 
 
 def _stage(state: DealState) -> Stage:
