@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from domain import explain, facts
 from domain.causes import Cause
+from domain.deal_state import DealState
 from domain.views import ParkedStep, Resolution
 from runs import attributes
 from workflows.published import Published
@@ -43,6 +44,7 @@ class Waiting:
         """
         self._record = record
         self._published = published
+        self._shown: DealState | None = None
         self._background = background
         self._over = over
         self._continue_as_new = continue_as_new
@@ -91,7 +93,9 @@ class Waiting:
                 return False
             try:
                 await workflow.wait_condition(
-                    lambda: condition() or self._over() or bool(self._background.failure) or _long_enough(),
+                    lambda: (
+                        condition() or self._over() or self._unshown or bool(self._background.failure) or _long_enough()
+                    ),
                     timeout=left,
                     timeout_summary=summary or None,
                 )
@@ -126,9 +130,14 @@ class Waiting:
         await self.until(lambda: self._record.state.parked is None or unless())
         return self._record.state.resolution if self._record.state.parked is None else None
 
+    @property
+    def _unshown(self) -> bool:
+        """Whether the deal changed since it was last shown, though what is waited for may not have come."""
+        return self._record.state is not self._shown
+
     def publish(self) -> None:
         """Write what lists are made of, where it changed."""
-        state = self._record.state
+        state = self._shown = self._record.state
         header = state.header
         self._published.publish(
             {
