@@ -17,6 +17,9 @@ from domain.rules import closing, credit, delivery, order, quote, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
+LONGEST_TEXT = 1_000
+"""Characters of an audit record's text: hundreds of records are answered together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
@@ -94,7 +97,7 @@ def _audit(before: DealState, event: Event, text: str, *, code: str, after: Deal
         at=event.at,
         actor=event.actor,
         event=name,
-        text=text,
+        text=text[:LONGEST_TEXT],
         stage=after.stage,
         accepted=not code,
         code=code,

@@ -73,6 +73,9 @@ class SalesDue(StrEnum):
     """The quote stays open and nobody looks at it any more: the rep may ask for approval anew."""
 
 
+MOST_VIOLATIONS = 50
+"""Lines named one by one that Finance shipped or invoiced beyond the order; of more, their number is said."""
+
 OPEN_QUOTE = frozenset(
     {
         QuoteStatus.SUBMITTED,
@@ -149,8 +152,12 @@ class Delivery:
     @cached_property
     def violations(self) -> tuple[str, ...]:
         """What Finance shipped or invoiced beyond the order, in words with its code (I1, I2)."""
-        beyond = tuple(f"{found.code}: {found}" for line in self.ledger for found in line.violations)
-        return (*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines))
+        beyond = [f"{found.code}: {found}" for line in self.ledger for found in line.violations]
+        found = [*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines)]
+        if (more := len(found) - MOST_VIOLATIONS) > 0:
+            code = found[MOST_VIOLATIONS].partition(":")[0]
+            found[MOST_VIOLATIONS:] = [f"{code}: {more} more of the order's lines differ from what Finance posted"]
+        return tuple(found)
 
     @property
     def all_paid(self) -> bool:

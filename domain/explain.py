@@ -19,6 +19,10 @@ from domain.views import (
     WaitingFor,
 )
 
+LONGEST_TEXT = 2_000
+"""Characters of one text for a person: why a deal waits, or one exception."""
+EXCEPTIONS_SHOWN = 20
+
 _NOBODY = Person(oid="")
 
 _REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
@@ -39,7 +43,7 @@ def explain(state: DealState) -> Explanation:
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
-        text=text,
+        text=text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …",
         unblock=unblock,
         who=who,
         deadline=deadline,
@@ -244,7 +248,9 @@ def details(state: DealState) -> str:
         lines.append(f"**Waiting for {now.waiting_for}**{who} since {now.since:%Y-%m-%d %H:%M} UTC{until}: {now.text}")
         if now.unblock:
             lines.append(f"\n**What would help**: {now.unblock}")
-    lines.extend(f"\n**Exception**: {text}" for text in state.exceptions)
+    lines.extend(f"\n**Exception**: {text[:LONGEST_TEXT]}" for text in state.exceptions[:EXCEPTIONS_SHOWN])
+    if (more := len(state.exceptions) - EXCEPTIONS_SHOWN) > 0:
+        lines.append(f"\nand {more} more exceptions")
     return "\n".join(lines)
 
 

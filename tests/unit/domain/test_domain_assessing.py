@@ -184,3 +184,9 @@ def test_the_numbers_of_sales_stay_where_every_line_has_one() -> None:
         "a": 2,
         "b": 3,
     }
+
+
+def test_a_large_quote_that_finance_cannot_price_goes_back_with_the_first_lines_only() -> None:
+    lines = [line(n) for n in range(1, 2_001)]
+    problems = assess(quote(*lines), told(prices={}), POLICY, calendar=HOURS, now=T0).problems
+    assert [problem.code for problem in problems] == ["NO_PRICE"] * 49 + ["MORE_PROBLEMS"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -165,6 +166,25 @@ def test_more_shipped_than_ordered_is_an_exception_not_a_loss() -> None:
     state = put(new_deal(), *TO_ORDER)
     over = facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(11)),))
     assert put(state, over).exceptions == ("OVER_DELIVERY: line 1: 11 shipped, but only 10 may be delivered",)
+
+
+def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:
+    ordered = put(new_deal(), *TO_ORDER)
+    lines = tuple(OrderedLine(line_no=n, item="P100", quantity=Decimal(1), amount=Decimal(1)) for n in range(1, 5_001))
+    large = replace(ordered, delivery=replace(ordered.delivery, lines=lines))
+    over = tuple(ShippedLine(line_no=n, quantity=Decimal(2)) for n in range(1, 5_001))
+    state = put(large, facts.ShipmentPosted(slip="S", lines=over))
+    assert len(state.exceptions) == 51
+    assert state.exceptions[-1] == "OVER_DELIVERY: 4950 more of the order's lines differ from what Finance posted"
+    assert len(details(state)) < 10_000
+    parked = ParkedStep(
+        step="s", activity="a", cause="Refused", message="x" * 100_000, suggestion="", since=T0, failures=0
+    )
+    state = put(state, facts.StepParked(parked=parked))
+    assert len(explain(state).text) <= 2_100 and len(details(state)) < 10_000
+    said = apply(state, Event(at=T0, actor=SYSTEM, fact=facts.StepResumed(action=Resolution.RETRY, reason="y" * 9_000)))
+    assert len(said.audit.text) == 1_000
+    assert put(state, facts.ShipmentPosted(slip="S2", lines=over)).exceptions[0].startswith("OVER_DELIVERY: line 1")
 
 
 class DealMachine(RuleBasedStateMachine):
