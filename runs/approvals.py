@@ -26,6 +26,8 @@ _QUERIES_AT_ONCE = 8
 _LIST_SECONDS = 5.0
 _ONE_OF_A_LIST_SECONDS = 4.0
 _HAND_OVER_SECONDS = 0.1
+_HAND_OVER_PATIENCE_SECONDS = 10.0
+"""How long a request may be between the run of its deal that ends and the one that begins."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Approvals:
         """
         workflow_id, what = names.approval_id(company, quote, n), _called(quote, n)
         self.forget(company, quote, n)
-        until = time.monotonic() + outcomes.PATIENCE_SECONDS
+        until = time.monotonic() + _HAND_OVER_PATIENCE_SECONDS
         while not await outcomes.send(self._client, workflow_id, names.DECIDE, message):
             if time.monotonic() > until or not await self._goes_on(workflow_id):
                 raise NotFound(f"{what} has ended.")
