@@ -92,8 +92,12 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
             price_hash=found.price_hash,
             order_number=key,
             customer_account="US-004",
+            credit_account="US-004",
+            deal_id="q2c/usmf/QUO-1",
+            attempt=1,
         ),
     )
+    assert ready.decision is not None and ready.decision.passed
     assert ready.snapshot_hash == found.snapshot_hash and ready.differences == () and ready.drift == ()
     assert ready.state == "won" and ready.accepted_at is not None and not ready.existing_order
     assert ready.credit.unlimited and ready.price_hash == found.price_hash
