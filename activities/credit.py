@@ -21,7 +21,6 @@ class CreditDesk(CreditActivities):
         self._ledgers = ledgers
         self._policy = policy
 
-    @activity.defn(name="reserve_credit")
     async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
         """Ask the ledger. Asking again with the same facts gets the same answer; the deal's entry is replaced."""
         try:

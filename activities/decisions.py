@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from joserfc import jwt
@@ -10,8 +11,8 @@ from joserfc.jwk import KeySet
 from pydantic import BaseModel, ValidationError
 from temporalio import activity
 
-from activities.signatures import DecisionActivities, Proof
-from domain.messages import SIGNATURE_ISSUER, VerifiedMessage
+from activities.signatures import DecisionActivities, Proofs, Verified
+from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
 
 LEEWAY_SECONDS = 30
@@ -24,6 +25,9 @@ _WORDS = {
     "iat": "the time it was signed at is missing or in the future",
     "exp": "the time it expires at is missing",
 }
+
+_MALFORMED = (JoseError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What reading something that only looks like a token may raise."""
 
 
 class _Act(BaseModel):
@@ -39,6 +43,7 @@ class _Said(BaseModel):
     sub: str
     name: str = ""
     roles: tuple[str, ...] = ()
+    iat: datetime
     act: _Act
 
 
@@ -49,18 +54,21 @@ class SignedDecisionActivities(DecisionActivities):
         """Believe signatures of ``keys`` (Ed25519), found by their ``kid``."""
         self._keys = keys
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: Proof) -> VerifiedMessage:
-        """What the message says; ``refused`` is set where its proof does not hold.
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: Proofs) -> Verified:
+        """What each message says; ``refused`` is set where its proof does not hold.
 
         A message lives for a day, so that one that was stored while no worker ran still counts. It can be replayed
         meanwhile to no effect: it holds for one workflow and one message id only.
         """
-        message = proof.message
+        return Verified(said=tuple(self._verified(message, proofs.audiences) for message in proofs.messages))
+
+    def _verified(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
+        """One message; whatever it holds, it harms none of the others."""
         registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": SIGNATURE_ISSUER},
-            aud={"essential": True, "values": list(proof.audiences)},
+            aud={"essential": True, "values": list(audiences)},
             jti={"essential": True, "value": message.message_id},
             iat={"essential": True},
             exp={"essential": True},
@@ -76,13 +84,14 @@ class SignedDecisionActivities(DecisionActivities):
             return _refused(message.message_id, _WORDS.get(error.claim, "it does not say who did what"))
         except ValidationError:
             return _refused(message.message_id, "it does not say who did what")
-        except (JoseError, ValueError) as error:
-            return _refused(message.message_id, f"the signature does not hold: {error}")
+        except _MALFORMED as error:
+            return _refused(message.message_id, f"the signature does not hold: {error}"[:500])
         return VerifiedMessage(
             message_id=message.message_id,
             person=Person(oid=said.sub, name=said.name, roles=said.roles),
             name=said.act.name,
             args=said.act.args,
+            signed_at=said.iat,
         )
 
 

@@ -8,8 +8,10 @@ from decimal import Decimal
 
 from cachetools import LRUCache
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
+from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import (
     billing,
@@ -21,11 +23,12 @@ from activities.finance_view import (
 )
 from activities.heartbeat import beating
 from activities.signatures import FailureType, FinanceActivities
-from activities.snapshots import SalesQuotes, company_of, differences
+from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, assess, credit_amount, from_quote
 from domain.assessment import OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines
 from domain.authority import NoApprover
 from domain.calendar import local_date
+from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
 from domain.fulfilment import Billing, OrderedLine
 from domain.messages import ReviewRequest
@@ -37,7 +40,7 @@ from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
 from dynamics.sales import records as sales
-from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice, QuoteState
+from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
 
 PRICES_KEPT = 2000
@@ -55,6 +58,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         quotes: SalesQuotes,
         finance: Finance,
         policy: Policy,
+        credit: CreditDesk,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
     ) -> None:
@@ -64,11 +68,13 @@ class DynamicsFinanceActivities(FinanceActivities):
             quotes: Reads quotes from Sales.
             finance: Client of Finance.
             policy: The rules in force.
+            credit: Asks the customer's credit ledger.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
         """
         self._quotes = quotes
         self._finance = finance
         self._policy = policy
+        self._credit = credit
         self._probe_again = probe_again
         self._prices: LRUCache[str, dict[str, FinancePrice]] = LRUCache(PRICES_KEPT)
 
@@ -93,17 +99,21 @@ class DynamicsFinanceActivities(FinanceActivities):
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
             if facts is not None and found.price_hash:
                 self._prices[found.price_hash] = dict(facts.prices)
-            return found
+            won_at = accepted_at(quote) if quote.state is QuoteState.WON else None
+            return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at})
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: ask_for.PrepareOrder) -> OrderReadiness:
-        """Read the accepted quote, current prices and fresh credit facts."""
+        """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
         with for_deal():
             approved = self._quotes.kept(ask.approved_hash)
             async with beating():
                 snapshot, quote = await self._quotes.read(ask.quote.quote_id)
                 read = await self._read(snapshot, ask.customer_account, order_number=ask.order_number)
-            return self._ready(ask, approved, snapshot, quote, read)
+                ready = self._ready(ask, approved, snapshot, quote, read)
+                if ready.state != "won" or ready.differences or ready.blocked:
+                    return ready
+                return ready.model_copy(update={"decision": await self._reserve(ask, ready)})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
@@ -166,6 +176,23 @@ class DynamicsFinanceActivities(FinanceActivities):
                 lines=priced.lines[ask.offset : ask.offset + ask.limit],
             )
 
+    async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
+        """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""
+        answer = await self._credit.reserve_credit(
+            ask_for.ReserveCredit(
+                company=ask.quote.company,
+                customer_account=ask.credit_account,
+                deal_id=ask.deal_id,
+                order_number=ask.order_number,
+                amount=ready.credit_amount,
+                facts=ready.credit,
+                release=ask.release,
+            )
+        )
+        if answer.decision is None:
+            raise ApplicationError(f"read Finance again: {answer.stale}", type=FailureType.TRANSIENT)
+        return answer.decision
+
     # --- reading ---------------------------------------------------------------------------------------------------
 
     async def _facts(self, snapshot: QuoteSnapshot) -> FinanceFacts | None:
@@ -218,7 +245,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         return OrderReadiness(
             snapshot_hash=content,
             state=snapshot.state,
-            accepted_at=quote.closed_on or (quote.orders[0].created_on if quote.orders else None),
+            accepted_at=accepted_at(quote),
             total=snapshot.total,
             credit=facts,
             credit_amount=amount.within(facts.currency),
@@ -301,10 +328,12 @@ def _items(snapshot: QuoteSnapshot) -> list[str]:
 
 
 def _stale(quote: sales.Quote, ref: ask_for.QuoteRef, company: str | None) -> str:
-    """Why a quote is not to be assessed any more; empty when it is a draft that asks for approval."""
-    if quote.state is not QuoteState.DRAFT:
-        return f"the quote is {QUOTE_STATE_NAMES[quote.state]}, not a draft"
-    if quote.approval not in (ApprovalChoice.REQUESTED, ApprovalChoice.PENDING):
+    """Why a quote is not to be assessed any more; empty when it asks for approval, or went on without it."""
+    if quote.state is QuoteState.CLOSED:
+        return "the quote is closed"
+    # One that went on in Sales meanwhile is assessed all the same: won without approval, it is somebody's business.
+    asks = quote.approval in (ApprovalChoice.REQUESTED, ApprovalChoice.PENDING)
+    if quote.state is QuoteState.DRAFT and not asks:
         return "the request for approval was taken back"
     if company != ref.company:
         return f"the quote belongs to {company or 'a business unit without legal entity'} now"

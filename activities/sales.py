@@ -13,12 +13,13 @@ from activities import signatures as ask_for
 from activities.failures import for_deal, refused
 from activities.heartbeat import beating
 from activities.signatures import FailureType, Nothing, SalesActivities
-from activities.snapshots import SalesQuotes
+from activities.snapshots import SalesQuotes, accepted_at
+from domain.assessment import QuoteInSales
 from domain.fulfilment import Invoice
 from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
-from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
+from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 
 CLOSE_STATUS = {
     "expired": QuoteStatus.CANCELED,
@@ -56,13 +57,26 @@ class DataverseSalesActivities(SalesActivities):
             )
         return Nothing()
 
+    @activity.defn(name="read_quote")
+    async def read_quote(self, ask: ask_for.ReadQuote) -> QuoteInSales:
+        """Read where a quote stands; one that was deleted is gone."""
+        with for_deal():
+            try:
+                quote = await self._dataverse.read_quote(UUID(ask.quote.quote_id))
+            except NotFound:
+                return QuoteInSales(state="gone")
+        won = quote.state is QuoteState.WON
+        return QuoteInSales(state=QUOTE_STATE_NAMES[quote.state], accepted_at=accepted_at(quote) if won else None)
+
     @activity.defn(name="close_quote")
     async def close_quote(self, close: ask_for.CloseQuote) -> Nothing:
-        """Close an open quote; a quote already closed is left as it is."""
+        """Close an open quote; a quote that is closed already, or was deleted, is left as it is."""
         quote_id = UUID(close.quote.quote_id)
         with for_deal():
             try:
                 await self._dataverse.close_quote(quote_id, CLOSE_STATUS[close.reason], close.text)
+            except NotFound:
+                return Nothing()
             except Refused:
                 quote = await self._dataverse.read_quote(quote_id)
                 if quote.state is not QuoteState.CLOSED:

@@ -16,12 +16,11 @@ from decimal import Decimal
 from pydantic import Field
 from temporalio import activity
 
-from domain.assessment import OrderReadiness, QuoteAssessment, ReviewLines
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, ReviewLines
 from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
-from domain.credit_ledger import CreditAnswer
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
 from domain.messages import FinanceEvent, ReviewRequest, SignedMessage, VerifiedMessage
@@ -47,6 +46,12 @@ class AssessQuote(Record):
     deal_id: str
 
 
+class ReadQuote(Record):
+    """Look where a quote stands in Sales."""
+
+    quote: QuoteRef
+
+
 class MarkQuote(Record):
     """Tell the rep in Sales where approval and credit of the quote stand."""
 
@@ -66,13 +71,19 @@ class CloseQuote(Record):
 
 
 class PrepareOrder(Record):
-    """Look at an accepted quote again, just before its order: content, prices, credit, and whether the order exists."""
+    """Look at an accepted quote again, just before its order: content, prices, and whether the order exists.
+
+    Credit is reserved for it, where nothing else is in its way.
+    """
 
     quote: QuoteRef
     approved_hash: str
     price_hash: str
     order_number: str
     customer_account: str
+    credit_account: str = Field(description="Who is billed, and whose credit the order takes")
+    deal_id: str
+    release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
 
 
 class CreateOrder(Record):
@@ -276,6 +287,11 @@ class SalesActivities:
         """Write approval and credit status of a quote. Never creates a quote."""
         raise NotImplementedError
 
+    @activity.defn(name="read_quote")
+    async def read_quote(self, ask: ReadQuote) -> QuoteInSales:
+        """Read where a quote stands; one that was deleted is gone."""
+        raise NotImplementedError
+
     @activity.defn(name="close_quote")
     async def close_quote(self, close: CloseQuote) -> Nothing:
         """Close an open quote; a quote already closed is left as it is."""
@@ -315,7 +331,7 @@ class FinanceActivities:
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: PrepareOrder) -> OrderReadiness:
-        """Read the accepted quote, current prices and fresh credit facts."""
+        """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
         raise NotImplementedError
 
     @activity.defn(name="create_order")
@@ -340,12 +356,7 @@ class FinanceActivities:
 
 
 class CreditActivities:
-    """The customer's credit ledger, asked on behalf of a deal (task queue q2c)."""
-
-    @activity.defn(name="reserve_credit")
-    async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
-        """Ask the ledger, starting it where it does not run yet."""
-        raise NotImplementedError
+    """A customer's credit ledger, which looks after its deals (task queue q2c)."""
 
     @activity.defn(name="wake_deals")
     async def wake_deals(self, wake: WakeDeals) -> EndedDeals:
@@ -358,19 +369,25 @@ class CreditActivities:
         raise NotImplementedError
 
 
-class Proof(Record):
-    """A signed message and the ids of the workflows it may have been signed for."""
+class Proofs(Record):
+    """Signed messages and the ids of the workflows they may have been signed for."""
 
-    message: SignedMessage
+    messages: tuple[SignedMessage, ...]
     audiences: tuple[str, ...]
+
+
+class Verified(Record):
+    """What the messages say, in the order asked."""
+
+    said: tuple[VerifiedMessage, ...]
 
 
 class DecisionActivities:
     """Proof of who said what (local activity)."""
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: Proof) -> VerifiedMessage:
-        """Check signature, audience and expiry of a signed message."""
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: Proofs) -> Verified:
+        """Check signature, audience and expiry of each message."""
         raise NotImplementedError
 
 

@@ -7,7 +7,7 @@ again, or takes them from here. What is kept is addressed by its own hash, so it
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -88,6 +88,11 @@ class SalesQuotes:
     def kept(self, content_hash: str) -> QuoteSnapshot | None:
         """A snapshot with exactly this content, if this process has seen it."""
         return self._kept.get(content_hash)
+
+
+def accepted_at(quote: sales.Quote) -> datetime | None:
+    """When a quote was won, UTC; None where Sales does not say."""
+    return quote.closed_on or (quote.orders[0].created_on if quote.orders else None)
 
 
 def company_of(quote: sales.Quote, policy: Policy) -> str | None:

@@ -14,7 +14,10 @@ from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState,
 from domain.authority import check_decision, escalation, next_assignees
 from domain.calendar import NoWorkingTime, add_business_hours
 from domain.messages import VerifiedMessage
+from domain.people import Person
 from domain.refusals import Refusal
+
+LONGEST_COMMENT = 4_000
 
 
 def opened(state: ApprovalState, now: datetime) -> ApprovalState:
@@ -43,7 +46,7 @@ def overdue(state: ApprovalState, now: datetime) -> ApprovalState:
     for step in state.pending:
         if step.deadline is None or now < step.deadline:
             continue
-        person = escalation(step) if step.plan.on_timeout == "escalate" else None
+        person = _next_person(step)
         if person is None:
             text = f"nobody decided level {step.plan.level} of {step.plan.chain} in time"
             return ended(state, ApprovalStatus.EXPIRED, text, now)
@@ -99,6 +102,8 @@ class Verdict(NamedTuple):
 def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdict:
     """What a person's decision makes of a request.
 
+    Whether it was in time is decided by when it was signed, whenever we get to see it.
+
     Args:
         state: the request.
         said: the message, its proof checked.
@@ -114,21 +119,35 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
     step = next((s for s in state.steps if s.plan.step == number), None)
     if step is None:
         return Verdict(state, Refusal.NOT_ASSIGNED, f"there is no step {number}")
-    comment = str(said.args.get("comment") or "")
+    comment = str(said.args.get("comment") or "")[:LONGEST_COMMENT]
     seen_hash = str(said.args.get("seen_hash") or "")
     code = check_decision(step, said.person, state.request, state, seen_hash, comment)
     if not code and step.status is not StepStatus.PENDING:
         code = Refusal.NOT_ASSIGNED
+    at = min(said.signed_at or now, now)
+    if not code and at > _last_moment(state, step):
+        return Verdict(state, Refusal.EXPIRED, f"signed {at:%Y-%m-%d %H:%M:%S} UTC, after the deadline")
     if code:
         return Verdict(state, code, f"step {number} is {step.status}")
     person = said.person.named
     status = StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED
-    by_person = {"status": status, "decided_by": person, "decided_at": now, "comment": comment}
+    by_person = {"status": status, "decided_by": person, "decided_at": at, "comment": comment}
     after = _put(state, step.model_copy(update=by_person))
     if decision is Decision.APPROVE:
         return Verdict(opened(after, now))
     reason = f"rejected by {person.name}: {comment}" if comment else f"rejected by {person.name}"
     return Verdict(ended(after, ApprovalStatus.REJECTED, reason, now))
+
+
+def _last_moment(state: ApprovalState, step: StepState) -> datetime:
+    """Until when a decision on a pending step counts: a deadline after which somebody else is asked is not the last."""
+    if step.deadline is None or _next_person(step) is not None:
+        return state.request.expires_at
+    return min(step.deadline, state.request.expires_at)
+
+
+def _next_person(step: StepState) -> Person | None:
+    return escalation(step) if step.plan.on_timeout == "escalate" else None
 
 
 def _turn(state: ApprovalState, chain: str) -> StepState | None:

@@ -125,6 +125,8 @@ class ApprovalStatus(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     SUPERSEDED = "superseded"
+    LOST = "lost"
+    """Ended from outside, without an answer: only the deal says so of a request, which then is asked again."""
 
 
 class ApprovalRequest(QuoteHeader):

@@ -25,7 +25,7 @@ from domain.policy import Policy
 from domain.pricing import FinancePrice, PricedQuote, price_problems, price_quote
 from domain.quote import QuoteSnapshot
 from domain.record import Record
-from domain.validation import validate_quote
+from domain.validation import bounded, validate_quote
 
 DEFAULT_VALIDITY: Final = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits forever."""
@@ -159,7 +159,7 @@ def _problems(
     if facts.unpriced:
         return (Problem(code="NO_EXCHANGE_RATE", field="currency", message=facts.unpriced),)
     if problems := price_problems(snapshot, facts.prices):
-        return problems
+        return bounded(problems)
     terms = snapshot.payment_terms or customer.payment_terms
     if terms and terms.casefold() not in facts.payment_days:
         text = f"Finance has no payment terms {terms!r} in {snapshot.company}. Have them added there, or map the "

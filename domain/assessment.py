@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,7 +40,9 @@ class QuoteAssessment(QuoteHeader):
     """A submitted quote, read from Sales, compared with Finance and the policy."""
 
     problems: tuple[Problem, ...] = Field((), description="Not empty: the quote goes back to the rep")
-    stale: str = Field("", description="Not empty: the quote is not a draft asking for approval any more, and why")
+    stale: str = Field("", description="Not empty: nobody asks for approval of the quote any more, and why")
+    state: str = Field("draft", description="draft, active or won: the quote in Sales when it was read")
+    accepted_at: datetime | None = Field(None, description="UTC, where it was won when it was read")
     credit_account: str = Field("", description="Invoice account: who is billed, and whose credit the order takes")
     exchange_rate: str = Field("", description="Finance's rate into its own currency, in words; empty: the same")
     payment_terms: str = ""
@@ -53,6 +56,13 @@ class QuoteAssessment(QuoteHeader):
     soft_credit: CreditDecision | None = None
 
 
+class QuoteInSales(Record):
+    """Where a quote stands in Sales, read at one moment."""
+
+    state: Literal["draft", "active", "won", "closed", "gone"] = Field(description="gone: it was deleted")
+    accepted_at: datetime | None = Field(None, description="UTC, where it is won")
+
+
 class PriceDrift(Record):
     """A line whose Finance price is not what it was when the quote was approved."""
 
@@ -64,19 +74,28 @@ class PriceDrift(Record):
 
 
 class OrderReadiness(Record):
-    """An accepted quote, read again from Sales and Finance just before the order."""
+    """An accepted quote, read again from Sales and Finance just before the order.
+
+    Credit is asked for only where the quote is won with the approved content and every product can be sold.
+    """
 
     snapshot_hash: str
     state: str = Field(description="draft, active, won or closed")
     accepted_at: datetime | None = None
     total: Decimal
     credit: CreditFacts
+    decision: CreditDecision | None = Field(None, description="None where credit was not asked for: see the rest")
     credit_amount: Decimal = Field(description="What it takes of credit, in the currency of `credit`")
     price_hash: str
     drift: tuple[PriceDrift, ...] = ()
     existing_order: bool = Field(False, description="Finance already has an order under our key")
     sales_order_id: str | None = None
     differences: tuple[str, ...] = Field((), description="Fields that differ from the approved content, in words")
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Items that can no longer be sold."""
+        return tuple(drift.item for drift in self.drift if drift.blocked)
 
 
 class ReviewLines(Record):

@@ -65,6 +65,21 @@ class Cause(StrEnum):
         "Answer not from our workers",
         "Find in Temporal's log who answered in place of a worker, and close that access, then retry",
     )
+    WON_WITHOUT_APPROVAL = (
+        "WonWithoutApproval",
+        "Won without approval",
+        "Retry to ask for approval of the quote as it was won, or abort and cancel its order in Sales",
+    )
+    REQUEST_LOST = (
+        "RequestLost",
+        "Request for approval ended from outside",
+        "Find out who ended the request in Temporal, then retry to ask again",
+    )
+    BACKGROUND = (
+        "Background",
+        "Part of the process stopped",
+        "Report the message, then retry to start that part again",
+    )
     UNEXPECTED = "Unexpected", "Unexpected failure", "Fix what the message names, then retry"
 
     @classmethod

@@ -88,17 +88,7 @@ def decide_credit(
         ValueError: a negative amount.
     """
     terms = _terms(policy, facts)
-    age = now - facts.as_of
-    if age < -CLOCK_SKEW:
-        raise FutureFacts(
-            f"facts of customer {facts.customer_account} are dated {-age.total_seconds():.0f} s from now: the clock of "
-            "the machine that read them is wrong"
-        )
-    if age > timedelta(seconds=terms.freshness_seconds):
-        raise StaleFacts(
-            f"facts of customer {facts.customer_account} are {age.total_seconds():.0f} s old, at most "
-            f"{terms.freshness_seconds} s are allowed: read them again"
-        )
+    _check_age(facts, terms, now)
     if this_order < 0 or reservations < 0:
         raise ValueError("the order and the reservations must not be negative")
     with arithmetic():
@@ -126,6 +116,20 @@ def decide_credit(
         as_of=facts.as_of,
         policy_version=terms.policy_version,
     )
+
+
+def _check_age(facts: CreditFacts, terms: CreditTerms, now: datetime) -> None:
+    age = now - facts.as_of
+    if age < -CLOCK_SKEW:
+        raise FutureFacts(
+            f"facts of customer {facts.customer_account} are dated {-age.total_seconds():.0f} s from now: the clock of "
+            "the machine that read them is wrong"
+        )
+    if age > timedelta(seconds=terms.freshness_seconds):
+        raise StaleFacts(
+            f"facts of customer {facts.customer_account} are {age.total_seconds():.0f} s old, at most "
+            f"{terms.freshness_seconds} s are allowed: read them again"
+        )
 
 
 def _terms(policy: Policy | CreditTerms, facts: CreditFacts) -> CreditTerms:

@@ -11,11 +11,14 @@ from typing import assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
-from domain.facts import CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
+from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
 from domain.refusals import Refusal
-from domain.rules import credit, delivery, order, quote, step
+from domain.rules import closing, credit, delivery, order, quote, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
+
+LONGEST_TEXT = 1_000
+"""Characters of an audit record's text: hundreds of records are answered together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +50,30 @@ def apply(state: DealState, event: Event) -> Transition:
     except Refused as refusal:
         audit = _audit(state, event, refusal.text, code=refusal.code, after=state)
         return Transition(state=state, audit=audit, code=refusal.code)
-    after = replace(after, version=state.version + 1, updated_at=event.at)
     if after.running and after.settled:
         after = replace(after, ending=Ending.CLOSED)
         text += "; the deal is closed"
-    after = replace(after, stage=_stage(after), order=_order_status(after))
-    if _waits_for(after) != _waits_for(state):
-        after = replace(after, waiting_since=event.at)
+    stage = _stage(after)
+    waits_anew = (stage, *_waits_for(after)) != (state.stage, *_waits_for(state))
+    after = replace(  # once: thousands of events may come together
+        after,
+        version=state.version + 1,
+        updated_at=event.at,
+        stage=stage,
+        order=_order_status(after),
+        waiting_since=event.at if waits_anew else after.waiting_since,
+    )
     return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
+
+
+_AFTER_THE_END = facts.ApprovalEnded | facts.ApprovalLost | ClosingFact | StepFact
+"""What may still happen when a deal has ended: its request ends, and it is cleaned up after."""
 
 
 def _follow(state: DealState, fact: Fact) -> Change:
     if isinstance(fact, facts.Refused):
         raise Refused(fact.code, f"{fact.what}: {fact.detail}" if fact.detail else fact.what)
-    if not state.running and not isinstance(fact, facts.ApprovalEnded | StepFact):
+    if not state.running and not isinstance(fact, _AFTER_THE_END):
         raise Refused(Refusal.TERMINAL, f"the deal has ended ({state.ending})")
     if isinstance(fact, QuoteFact):
         return quote.follow(state, fact)
@@ -70,6 +83,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return order.follow(state, fact)
     if isinstance(fact, DeliveryFact):
         return delivery.follow(state, fact)
+    if isinstance(fact, ClosingFact):
+        return closing.follow(state, fact)
     if isinstance(fact, StepFact):
         return step.follow(state, fact)
     assert_never(fact)
@@ -82,7 +97,7 @@ def _audit(before: DealState, event: Event, text: str, *, code: str, after: Deal
         at=event.at,
         actor=event.actor,
         event=name,
-        text=text,
+        text=text[:LONGEST_TEXT],
         stage=after.stage,
         accepted=not code,
         code=code,
@@ -97,7 +112,7 @@ def _vector(state: DealState) -> str:
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.stage, state.quote, state.credit, state.parked is None
+    return state.quote, state.credit, state.parked is None
 
 
 def _stage(state: DealState) -> Stage:

@@ -15,6 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from itertools import takewhile
 
 from domain.approvals import ApprovalStatus
 from domain.assessment import DealPolicy, QuoteAssessment
@@ -61,6 +62,19 @@ class OrderStatus(StrEnum):
     INVOICED = "invoiced"
     CLOSED = "closed"
 
+
+class SalesDue(StrEnum):
+    """What Sales has to be told when a deal has ended here."""
+
+    NOTHING = ""
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    LET_GO = "let_go"
+    """The quote stays open and nobody looks at it any more: the rep may ask for approval anew."""
+
+
+MOST_VIOLATIONS = 50
+"""Lines named one by one that Finance shipped or invoiced beyond the order; of more, their number is said."""
 
 OPEN_QUOTE = frozenset(
     {
@@ -138,8 +152,12 @@ class Delivery:
     @cached_property
     def violations(self) -> tuple[str, ...]:
         """What Finance shipped or invoiced beyond the order, in words with its code (I1, I2)."""
-        beyond = tuple(f"{found.code}: {found}" for line in self.ledger for found in line.violations)
-        return (*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines))
+        beyond = [f"{found.code}: {found}" for line in self.ledger for found in line.violations]
+        found = [*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines)]
+        if (more := len(found) - MOST_VIOLATIONS) > 0:
+            code = found[MOST_VIOLATIONS].partition(":")[0]
+            found[MOST_VIOLATIONS:] = [f"{code}: {more} more of the order's lines differ from what Finance posted"]
+        return tuple(found)
 
     @property
     def all_paid(self) -> bool:
@@ -154,16 +172,19 @@ class DealState:
     Attributes:
         active: the rep activated the current revision.
         resubmitted: submitted again while a decision stands: to be looked at.
+        expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
+        finance_read_at: when the order was last read in Finance, or made there.
         invoices_told: numbers of invoices that were told of.
         shown_slips: packing slips that Sales shows.
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
         resolution: what a person said about the step that was parked last.
+        sales_due: what Sales has to be told of the ending.
         given_up: the deal has ended, and a person ended the clean-up that was left.
     """
 
@@ -182,6 +203,7 @@ class DealState:
     active: bool = False
     accepted: bool = False
     resubmitted: bool = False
+    expiry_due: bool = False
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
     marked: str = ""
@@ -198,12 +220,15 @@ class DealState:
     delivery: Delivery = Delivery()
     billing_told: int = 0
     billing_read: int = 0
+    finance_read_at: datetime | None = None
     invoices_told: frozenset[str] = frozenset()
     shown_slips: frozenset[str] = frozenset()
     shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
     park_count: dict[str, int] = field(default_factory=dict)
     resolution: Resolution | None = None
+    sales_due: SalesDue = SalesDue.NOTHING
+    credit_given_back: bool = False
     given_up: bool = False
     outage: Outage | None = None
     exceptions: tuple[str, ...] = ()
@@ -240,6 +265,12 @@ class DealState:
         return self.accepted and bool(self.approved_hash)
 
     @property
+    def stuck_without_approval(self) -> bool:
+        """Won in Sales, and nobody is asked for the approval it needs: a person has to say how it goes on."""
+        unapproved = (QuoteStatus.REJECTED, QuoteStatus.INVALID, QuoteStatus.WITHDRAWN, QuoteStatus.SUPERSEDED)
+        return self.accepted and not self.approved_hash and self.quote in unapproved
+
+    @property
     def may_order(self) -> bool:
         """Approved content was accepted, and credit was given (I7, I10)."""
         return self.won and self.running and self.credit in (CreditStatus.PASSED, CreditStatus.RELEASED)
@@ -249,6 +280,12 @@ class DealState:
         """The request for approval that has not ended; there is one at most."""
         last = self.approvals[-1] if self.approvals else None
         return last if last is not None and last.status is ApprovalStatus.PENDING else None
+
+    @property
+    def requests_lost(self) -> int:
+        """How many requests for this revision ended without an answer since the last that was answered."""
+        ended = (request.status for request in reversed(self.approvals) if request.revision == self.revision)
+        return sum(1 for _ in takewhile(lambda status: status is ApprovalStatus.LOST, ended))
 
     @property
     def awaits_credit(self) -> bool:

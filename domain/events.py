@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import assert_never
 
 from domain import facts
 from domain.facts import Fact
@@ -15,20 +15,6 @@ def _written_down(event: SalesEvent, what: str) -> Fact:
     return facts.Refused(message_id=event.event_id, what=event.kind, code=Refusal.ILLEGAL_TRANSITION, detail=what)
 
 
-_SALES: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
-    SalesEventKind.SUBMITTED: lambda e: facts.Submitted(revision=e.revision, quote_id=e.quote_id),
-    SalesEventKind.ACTIVATED: lambda e: facts.Activated(revision=e.revision),
-    SalesEventKind.ACCEPTED: lambda e: facts.Accepted(revision=e.revision, at=e.occurred_at),
-    SalesEventKind.REVISED: lambda e: facts.Revised(revision=e.revision),
-    SalesEventKind.LOST: lambda e: facts.QuoteLost(reason="the quote was closed as lost in Sales"),
-    SalesEventKind.CANCELLED: lambda e: facts.QuoteCancelled(reason="the quote was closed as cancelled in Sales"),
-    SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="in Sales", in_sales=True),
-    SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
-    SalesEventKind.OPPORTUNITY_REOPENED: lambda e: _written_down(e, "the opportunity was reopened in Sales"),
-    SalesEventKind.DELETED: lambda e: facts.QuoteCancelled(reason="the quote was deleted in Sales"),
-    SalesEventKind.ORDER_CANCELLED: lambda e: _written_down(e, "the order was cancelled in Sales"),
-}
-
 _BILLING: dict[FinanceEventKind, str] = {
     FinanceEventKind.SHIPMENT_POSTED: "packing slip {} posted in Finance",
     FinanceEventKind.INVOICE_POSTED: "invoice {} posted in Finance",
@@ -39,7 +25,31 @@ _BILLING: dict[FinanceEventKind, str] = {
 
 def fact_of_sales(event: SalesEvent) -> Fact:
     """What an event of Dynamics 365 Sales means for its deal."""
-    return _SALES[event.kind](event)
+    match event.kind:
+        case SalesEventKind.SUBMITTED:
+            return facts.Submitted(revision=event.revision, quote_id=event.quote_id)
+        case SalesEventKind.ACTIVATED:
+            return facts.Activated(revision=event.revision)
+        case SalesEventKind.ACCEPTED:
+            return facts.Accepted(revision=event.revision, at=event.occurred_at)
+        case SalesEventKind.REVISED:
+            return facts.Revised(revision=event.revision)
+        case SalesEventKind.LOST:
+            return facts.QuoteLost(reason="the quote was closed as lost in Sales")
+        case SalesEventKind.CANCELLED:
+            return facts.QuoteCancelled(reason="the quote was closed as cancelled in Sales", in_sales=True)
+        case SalesEventKind.WITHDRAWN:
+            return facts.Withdrawn(revision=event.revision, reason="in Sales", in_sales=True)
+        case SalesEventKind.OPPORTUNITY_LOST:
+            return facts.QuoteLost(reason="the opportunity was lost")
+        case SalesEventKind.OPPORTUNITY_REOPENED:
+            return _written_down(event, "the opportunity was reopened in Sales")
+        case SalesEventKind.DELETED:
+            return facts.QuoteCancelled(reason="the quote was deleted in Sales", in_sales=True)
+        case SalesEventKind.ORDER_CANCELLED:
+            return _written_down(event, "the order was cancelled in Sales")
+        case _:
+            assert_never(event.kind)
 
 
 def fact_of_finance(event: FinanceEvent) -> Fact | None:

@@ -19,6 +19,10 @@ from domain.views import (
     WaitingFor,
 )
 
+LONGEST_TEXT = 2_000
+"""Characters of one text for a person: why a deal waits, or one exception."""
+EXCEPTIONS_SHOWN = 20
+
 _NOBODY = Person(oid="")
 
 _REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
@@ -39,7 +43,7 @@ def explain(state: DealState) -> Explanation:
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
-        text=text,
+        text=text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …",
         unblock=unblock,
         who=who,
         deadline=deadline,
@@ -54,7 +58,7 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
         since = f"{state.outage.since:%H:%M} UTC"
         text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
-        return system, text, f"Goes on by itself when {state.outage.system} answers", ()
+        return system, text, f"Resumes automatically when {state.outage.system} responds", ()
     if not state.running:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
@@ -71,6 +75,8 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
         asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
         text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
+        if state.accepted:
+            text = f"Won in Sales before it was approved, nothing is ordered. {text}"
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
     if state.quote is QuoteStatus.SENT:
         return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
@@ -242,7 +248,9 @@ def details(state: DealState) -> str:
         lines.append(f"**Waiting for {now.waiting_for}**{who} since {now.since:%Y-%m-%d %H:%M} UTC{until}: {now.text}")
         if now.unblock:
             lines.append(f"\n**What would help**: {now.unblock}")
-    lines.extend(f"\n**Exception**: {text}" for text in state.exceptions)
+    lines.extend(f"\n**Exception**: {text[:LONGEST_TEXT]}" for text in state.exceptions[:EXCEPTIONS_SHOWN])
+    if (more := len(state.exceptions) - EXCEPTIONS_SHOWN) > 0:
+        lines.append(f"\nand {more} more exceptions")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from domain.approvals import ApprovalPlan, ApprovalState
-from domain.assessment import OrderReadiness, QuoteAssessment
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, OrderedLine
@@ -30,6 +30,7 @@ class Assessed(Record):
     """The submitted revision was read, validated and priced, and the discount matrix was applied."""
 
     assessment: QuoteAssessment
+    asked: str = Field(description="Id of the quote that was to be read; a revision submitted meanwhile has another")
 
 
 class ApprovalAsked(Record):
@@ -45,6 +46,20 @@ class ApprovalEnded(Record):
 
     n: int
     result: ApprovalState
+
+
+class ApprovalLost(Record):
+    """A request for approval ended without an answer: terminated, cancelled or failed in Temporal."""
+
+    n: int
+    at: datetime = Field(description="UTC")
+    reason: str
+
+
+class AssessmentDue(Record):
+    """A person wants the quote looked at again, and approval asked for as it is now."""
+
+    reason: str
 
 
 class QuoteMarked(Record):
@@ -90,10 +105,35 @@ class QuoteCancelled(Record):
     """The deal was called off before there was an order."""
 
     reason: str
+    in_sales: bool = Field(False, description="The quote was closed in Sales, which shows it already")
 
 
-class ExpiryReached(Record):
-    """The last moment of the quote's validity has passed."""
+class RunCancelled(Record):
+    """The run was cancelled in Temporal."""
+
+
+class ExpiryDue(Record):
+    """The last moment of the quote's validity has passed; whether it was accepted in time is asked of Sales."""
+
+
+class ExpiryChecked(Record):
+    """Sales was read after the quote's validity had passed."""
+
+    found: QuoteInSales
+
+
+class SalesTold(Record):
+    """Sales shows how the deal ended."""
+
+
+class SalesNotTold(Record):
+    """Sales could not be told how the deal ended, and nobody waits for it."""
+
+    reason: str
+
+
+class CreditGivenBack(Record):
+    """The customer's ledger was told that the deal needs no credit any more."""
 
 
 class Prepared(Record):
@@ -140,6 +180,7 @@ class OrderCreated(Record):
     lines: tuple[OrderedLine, ...]
     net: Decimal
     rounding_difference: Decimal
+    at: datetime = Field(description="UTC")
 
 
 class OrderConfirmed(Record):
@@ -173,6 +214,7 @@ class BillingRead(Record):
     """Packing slips, invoices and open amounts were read from Finance."""
 
     billing: Billing
+    at: datetime = Field(description="UTC")
     covers: int = Field(description="How often a change had been told when the reading began; later ones are unread")
 
 
@@ -241,6 +283,8 @@ QuoteFact = (
     | Assessed
     | ApprovalAsked
     | ApprovalEnded
+    | ApprovalLost
+    | AssessmentDue
     | QuoteMarked
     | Activated
     | Accepted
@@ -248,13 +292,15 @@ QuoteFact = (
     | Withdrawn
     | QuoteLost
     | QuoteCancelled
-    | ExpiryReached
+    | ExpiryDue
+    | ExpiryChecked
 )
 CreditFact = Prepared | CreditDecided | CreditRecheckDue | CreditReleased | CreditRejected
 OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
 DeliveryFact = ShipmentPosted | BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
+ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
-Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | StepFact | Refused
+Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | ClosingFact | StepFact | Refused
 """Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 

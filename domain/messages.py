@@ -6,15 +6,24 @@ message is read back by the query ``outcome(message_id)``.
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
 from domain.people import Person
 from domain.record import Record
+
+Id = Annotated[str, Field(max_length=300)]
+"""An id of a message, a record, a document or a person."""
+Words = Annotated[str, Field(max_length=4_000)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15, max_digits=28, decimal_places=10)]
+"""A quantity or an amount of money; beyond it, a number is a mistake."""
+
+MOST_LINES = 20_000
+"""Lines of one document in one message (lifecycle: validation at submit)."""
 
 
 class SalesEventKind(StrEnum):
@@ -39,16 +48,16 @@ class SalesEvent(Record):
     It is a hint to look, not the truth: the deal reads the quote again before it acts on it.
     """
 
-    event_id: str = Field(description="Same id for the same fact, whether it came by webhook or by sweep")
+    event_id: Id = Field(min_length=1, description="Same id for the same fact, whether it came by webhook or by sweep")
     kind: SalesEventKind
-    company: str
-    quote_number: str
-    quote_id: str
-    revision: int = Field(ge=0)
-    version: int = Field(0, description="Dataverse row version: orders events of one record")
-    occurred_at: datetime
-    actor: str = Field("", description="Dataverse user id (GUID) of who did it")
-    source: str = "webhook"
+    company: Id
+    quote_number: Id
+    quote_id: Id
+    revision: Count
+    version: Count = Field(0, description="Dataverse row version: orders events of one record")
+    occurred_at: AwareDatetime
+    actor: Id = Field("", description="Dataverse user id (GUID) of who did it")
+    source: Id = "webhook"
 
 
 class FinanceEventKind(StrEnum):
@@ -66,24 +75,24 @@ class FinanceEventKind(StrEnum):
 class ShippedLine(Record):
     """A quantity of one order line on a packing slip, in the line's sales unit."""
 
-    line_no: int
-    quantity: Decimal
+    line_no: Count
+    quantity: Number
 
 
 class FinanceEvent(Record):
     """A business event of Dynamics 365 Finance, or what a sweep found in its place."""
 
-    event_id: str
+    event_id: Id = Field(min_length=1)
     kind: FinanceEventKind
-    company: str
-    customer_account: str = ""
-    order_number: str = ""
-    document: str = Field("", description="Packing slip, invoice or payment id")
-    lines: tuple[ShippedLine, ...] = ()
-    amount: Decimal | None = Field(None, description="Company currency; payment: the amount received")
-    control_number: int = 0
-    occurred_at: datetime
-    source: str = "business_event"
+    company: Id
+    customer_account: Id = ""
+    order_number: Id = ""
+    document: Id = Field("", description="Packing slip, invoice or payment id")
+    lines: tuple[ShippedLine, ...] = Field((), max_length=MOST_LINES)
+    amount: Number | None = Field(None, description="Company currency; payment: the amount received")
+    control_number: Count = 0
+    occurred_at: AwareDatetime
+    source: Id = "business_event"
 
 
 SIGNATURE_ISSUER = "q2c-web"
@@ -98,8 +107,8 @@ class SignedMessage(Record):
     and ``act`` = {"name": …, "args": {…}}. What is not in the token was not said by a person.
     """
 
-    message_id: str
-    token: str
+    message_id: Id = Field(min_length=1)
+    token: str = Field(max_length=16_000)
 
 
 class VerifiedMessage(Record):
@@ -109,6 +118,7 @@ class VerifiedMessage(Record):
     person: Person
     name: str
     args: dict[str, Any] = Field(default_factory=dict)
+    signed_at: AwareDatetime | None = Field(None, description="UTC, as the proof says; set where it holds")
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
 
 
@@ -155,35 +165,35 @@ def may_give(person: Person, command: CommandName, company: str) -> bool:
 class CustomerChanged(Record):
     """Something about a customer's credit changed: deals on hold may look again."""
 
-    event_id: str
-    reason: str
-    freed: Decimal | None = Field(None, description="Amount by which exposure fell, incl. tax; None: not known")
+    event_id: Id = Field(min_length=1)
+    reason: Words
+    freed: Number | None = Field(None, description="Amount by which exposure fell, incl. tax; None: not known")
 
 
 class CreditRecheck(Record):
     """The ledger asks a held deal to look again."""
 
-    message_id: str
-    reason: str
+    message_id: Id = Field(min_length=1)
+    reason: Words
 
 
 class Supersede(Record):
-    """A deal tells its approval request that the quote moved on."""
+    """A deal tells its approval request that the quote moved on. Nothing in it grants anything."""
 
-    message_id: str
-    status: str = Field(description="withdrawn, superseded or expired")
-    reason: str
-    by_revision: int | None = None
+    message_id: Id = Field(min_length=1)
+    status: Literal["withdrawn", "superseded", "expired"]
+    reason: Words
+    by_revision: Count | None = Field(None, description="The revision that takes its place, if there is one")
 
 
 class DecisionRefused(Record):
     """A request for approval tells its deal whose decision it did not take, so that the attempt is on record there."""
 
-    message_id: str
+    message_id: Id = Field(min_length=1)
     person: Person
-    code: str
-    detail: str = ""
-    at: datetime = Field(description="UTC")
+    code: Id
+    detail: Words = ""
+    at: AwareDatetime = Field(description="UTC")
 
 
 class ReviewRequest(Record):
@@ -201,5 +211,5 @@ class ReviewRequest(Record):
 class LedgerNote(Record):
     """A deal tells its customer's ledger that its order is in Finance, or that it needs no credit any more."""
 
-    deal_id: str
+    deal_id: Id = Field(min_length=1)
     at: AwareDatetime = Field(description="UTC")

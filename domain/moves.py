@@ -11,15 +11,18 @@ from enum import StrEnum
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.marks import mark_due
+from domain.views import Ending
 
 
 class QuoteMove(StrEnum):
     """What is next on the way from the submission to the acceptance."""
 
-    ASSESS = "assess"
     END_REQUEST = "end_request"
+    LOOK_AT_EXPIRY = "look_at_expiry"
+    ASSESS = "assess"
     ASK = "ask"
     MARK = "mark"
+    CALL_A_PERSON = "call_a_person"
     WAIT = "wait"
     GO_ON = "go_on"
 
@@ -30,11 +33,15 @@ def in_quote(state: DealState) -> QuoteMove:
         return QuoteMove.END_REQUEST
     if state.won:
         return QuoteMove.GO_ON
+    if state.expiry_due:
+        return QuoteMove.LOOK_AT_EXPIRY
     if state.quote is QuoteStatus.SUBMITTED or state.resubmitted:
         return QuoteMove.ASSESS
     if state.quote is QuoteStatus.APPROVAL_DUE:
         return QuoteMove.ASK
-    return QuoteMove.MARK if mark_due(state) else QuoteMove.WAIT
+    if mark_due(state):
+        return QuoteMove.MARK
+    return QuoteMove.CALL_A_PERSON if state.stuck_without_approval else QuoteMove.WAIT
 
 
 class CreditMove(StrEnum):
@@ -43,12 +50,15 @@ class CreditMove(StrEnum):
     CHECK = "check"
     WAIT = "wait"
     GO_ON = "go_on"
+    GO_BACK = "go_back"
 
 
 def in_credit(state: DealState) -> CreditMove:
     """What is next between acceptance and order."""
     if state.may_order or state.order is not OrderStatus.NONE:
         return CreditMove.GO_ON
+    if not state.won:
+        return CreditMove.GO_BACK
     if state.credit is CreditStatus.HELD and not state.recheck_due:
         return CreditMove.WAIT
     return CreditMove.CHECK
@@ -75,3 +85,22 @@ def in_delivery(state: DealState) -> DeliveryMove:
     if state.unrecorded_payments:
         return DeliveryMove.SHOW_PAYMENTS
     return DeliveryMove.WAIT
+
+
+class ClosingMove(StrEnum):
+    """What is next when a deal has ended."""
+
+    END_REQUEST = "end_request"
+    GIVE_CREDIT_BACK = "give_credit_back"
+    TELL_SALES = "tell_sales"
+    DONE = "done"
+
+
+def in_closing(state: DealState) -> ClosingMove:
+    """What is left to clean up: first what needs no other system."""
+    if state.open_request is not None:
+        return ClosingMove.END_REQUEST
+    asked_for_credit = state.won or state.credit_checks > 0
+    if asked_for_credit and state.ending is not Ending.CLOSED and not state.credit_given_back:
+        return ClosingMove.GIVE_CREDIT_BACK
+    return ClosingMove.TELL_SALES if state.sales_due else ClosingMove.DONE

@@ -92,6 +92,12 @@ class Refusal(StrEnum):
         "The quote changed after this request was made, so the request no longer counts; nothing changed. "
         "The deal shows what comes next.",
     )
+    REQUEST_ENDED = (
+        "REQUEST_ENDED",
+        409,
+        FixedBy.NOBODY,
+        "The request was ended in Temporal before anybody decided it; nothing changed. The deal shows what comes next.",
+    )
     SEEN_HASH_MISMATCH = (
         "SEEN_HASH_MISMATCH",
         409,
@@ -271,6 +277,24 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "The quote was accepted after it had expired; nothing is ordered. Revise the quote and submit it.",
     )
+    WON_IN_SALES = (
+        "WON_IN_SALES",
+        409,
+        FixedBy.REP,
+        "The deal ended here, but the quote is won in Sales. Cancel its order there.",
+    )
+    ORDER_IN_FINANCE = (
+        "ORDER_IN_FINANCE",
+        409,
+        FixedBy.OPERATOR,
+        "The deal ended, but its order may be in Finance. Look for it there, and cancel it.",
+    )
+    SALES_NOT_TOLD = (
+        "SALES_NOT_TOLD",
+        409,
+        FixedBy.OPERATOR,
+        "Sales does not show how the deal ended. Correct the quote there.",
+    )
     BELOW_SHIPPED = (
         "BELOW_SHIPPED",
         409,
@@ -374,6 +398,7 @@ LATE: Final[dict[ApprovalStatus, Refusal]] = {
     ApprovalStatus.EXPIRED: Refusal.EXPIRED,
     ApprovalStatus.WITHDRAWN: Refusal.WITHDRAWN,
     ApprovalStatus.SUPERSEDED: Refusal.SUPERSEDED,
+    ApprovalStatus.LOST: Refusal.REQUEST_ENDED,
 }
 """What a decision is told that comes after its request has ended."""
 

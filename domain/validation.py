@@ -6,7 +6,7 @@ Each problem names the field and says what to do, because it is the rep who read
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -59,11 +59,16 @@ def validate_quote(
     ]
     if not problems:
         problems = list(_total_problems(snapshot))
-    if len(problems) > MAX_PROBLEMS:
-        more = len(problems) - MAX_PROBLEMS + 1
-        text = f"There are {more} more problems; correct those listed and submit again to see them."
-        problems = [*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text)]
-    return tuple(problems)
+    return bounded(problems)
+
+
+def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """At most ``MAX_PROBLEMS`` problems, the last one saying how many more there are."""
+    if len(problems) <= MAX_PROBLEMS:
+        return tuple(problems)
+    more = len(problems) - MAX_PROBLEMS + 1
+    text = f"There are {more} more problems; correct those listed and submit again to see them."
+    return (*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text))
 
 
 def _customer_problems(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 import structlog
 from cachetools import TLRUCache
-from temporalio.client import Client, WorkflowExecution
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
+from domain.approval_start import ApprovalAnswer
 from domain.approvals import ApprovalState
 from domain.messages import Outcome, SignedMessage
 from runs import names, outcomes
-from runs.calls import NotFound, RunError, Unreadable, ask
+from runs.calls import NotFound, RunError, Unreadable, answer, ask
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +25,9 @@ _SILENCE_KEPT_SECONDS = 10.0
 _QUERIES_AT_ONCE = 8
 _LIST_SECONDS = 5.0
 _ONE_OF_A_LIST_SECONDS = 4.0
+_HAND_OVER_SECONDS = 0.1
+_HAND_OVER_PATIENCE_SECONDS = 10.0
+"""How long a request may be between the run of its deal that ends and the one that begins."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,23 @@ class Approvals:
         """
         workflow_id, what = names.approval_id(company, quote, n), _called(quote, n)
         self.forget(company, quote, n)
-        if not await outcomes.send(self._client, workflow_id, names.DECIDE, message):
-            raise NotFound(f"{what} has ended.")
+        until = time.monotonic() + _HAND_OVER_PATIENCE_SECONDS
+        while not await outcomes.send(self._client, workflow_id, names.DECIDE, message):
+            if time.monotonic() > until or not await self._goes_on(workflow_id):
+                raise NotFound(f"{what} has ended.")
+            await asyncio.sleep(_HAND_OVER_SECONDS)
         return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+
+    async def _goes_on(self, workflow_id: str) -> bool:
+        """Whether a request that no run hears goes on at once: where its deal continues as new, it is handed over."""
+        handle = self._client.get_workflow_handle(workflow_id, result_type=ApprovalAnswer)
+        try:
+            last = await answer(handle.describe())
+            if last.status is not WorkflowExecutionStatus.COMPLETED:
+                return last.status is WorkflowExecutionStatus.RUNNING
+            return (await answer(handle.result())).handed_over is not None
+        except (RPCError, ValueError, KeyError, RuntimeError):  # there is none, or it is no request of ours
+            return False
 
     async def note(self, company: str, quote: str, n: int, message: SignedMessage) -> bool:
         """Send a decision that will be refused, so that the attempt is written down; False where nobody hears it."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from cachetools import LRUCache
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from domain.deal_start import DealStart
+from domain.deal_start import DealStart, may_follow
 from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
@@ -32,13 +33,14 @@ class Deals:
     async def tell(self, event: SalesEvent) -> bool:
         """Give an event to its deal; whether one took it. A submission starts the deal where none runs.
 
+        A submission that is delivered again after its deal has ended starts nothing: it would hide that deal.
+
         Raises:
             NoAnswer: Temporal does not answer.
             Rejected: Temporal takes no run under this quote number.
         """
         if event.kind is SalesEventKind.SUBMITTED:
-            await self._start(event)
-            return True
+            return await self._submit(event)
         return await tell(self._client, names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
 
     async def tell_finance(self, deal_id: str, event: FinanceEvent) -> bool:
@@ -62,8 +64,38 @@ class Deals:
         deal = (await self._lookup.of_orders(company, [order_number])).get(order_number)
         return deal.deal_id if deal is not None and deal.running else None
 
-    async def _start(self, event: SalesEvent) -> None:
-        """Signal-with-start: the same call begins the deal or reaches the one that runs."""
+    async def _submit(self, event: SalesEvent) -> bool:
+        """Begin the deal, or reach the one that runs; whether the submission is one to begin or go on with."""
+        try:
+            await self._start(event, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        except WorkflowAlreadyStartedError:
+            if not await self._may_begin_again(event):
+                return False
+            await self._start(event, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        return True
+
+    async def _may_begin_again(self, event: SalesEvent) -> bool:
+        """Whether a submission begins the deal anew that has ended; what it ended with is in its result."""
+        handle = self._client.get_workflow_handle(
+            names.deal_id(event.company, event.quote_number), result_type=DealView
+        )
+        last = await answer(handle.describe())
+        if last.close_time is None:
+            return True  # somebody else has begun it at this moment: it is reached
+        if last.status is not WorkflowExecutionStatus.COMPLETED:  # ended from outside, without an ending of its own
+            return event.occurred_at > last.close_time
+        try:
+            ended = await answer(handle.result())
+        except (ValueError, KeyError, RuntimeError):  # what ran under its id was no deal
+            return True
+        return may_follow(event, revision=ended.revision, ending=ended.ending, ended_at=ended.updated_at)
+
+    async def _start(self, event: SalesEvent, reuse: WorkflowIDReusePolicy) -> None:
+        """Signal-with-start: the same call begins the deal or reaches the one that runs.
+
+        Raises:
+            WorkflowAlreadyStartedError: it has ended, and ``reuse`` does not allow to begin it again.
+        """
         start = self._client.start_workflow(
             names.QUOTE_TO_CASH,
             DealStart(
@@ -75,7 +107,7 @@ class Deals:
             ),
             id=names.deal_id(event.company, event.quote_number),
             task_queue=names.DEAL_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_reuse_policy=reuse,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],

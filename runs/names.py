@@ -31,6 +31,7 @@ DECIDE: Final = "decide"
 COMMAND: Final = "command"
 CREDIT_RECHECK: Final = "credit_recheck"
 SUPERSEDE: Final = "supersede"
+HAND_OVER: Final = "hand_over"
 DECISION_REFUSED: Final = "decision_refused"
 LOOK_AT: Final = "look_at"
 

@@ -152,9 +152,9 @@ def put(state: DealState, *told: Fact) -> DealState:
 
 
 LINES = (OrderedLine(line_no=1, item="P", quantity=Decimal(10), amount=Decimal(950)),)
-CREATED = facts.OrderCreated(order_number="Q2C-1", lines=LINES, net=Decimal(950), rounding_difference=Decimal(0))
+CREATED = facts.OrderCreated(order_number="Q2C-1", lines=LINES, net=Decimal(950), rounding_difference=Decimal(0), at=T0)
 TO_ORDER: tuple[Fact, ...] = (
-    facts.Assessed(assessment=assessment()),
+    facts.Assessed(assessment=assessment(), asked="q"),
     facts.Activated(revision=0),
     facts.Accepted(revision=0, at=T0),
     facts.Prepared(readiness=readiness(), covers=0),

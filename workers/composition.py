@@ -55,25 +55,25 @@ def compose(settings: Settings, client: Client) -> Work:
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
     sales = DataverseSalesActivities(sales_system, quotes)
-    orders = DynamicsFinanceActivities(quotes, finance_system, policy)
+    credit = CreditDesk(Ledgers(client), policy)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit)
     deals, lookup = Deals(client), Lookup(client)
     changes = SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
-    credit = CreditDesk(Ledgers(client), policy)
     decisions = SignedDecisionActivities(decision_keys(settings))
     ledger = Ledger(settings.ledger.url.get_secret_value())
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            credit.reserve_credit,
             credit.wake_deals,
             credit.find_ended,
-            decisions.verify_message,
+            decisions.verify_messages,
             AuditDesk(ledger).record_audit,
         ],
         dataverse_activities=[
             sales.mark_quote,
+            sales.read_quote,
             sales.close_quote,
             sales.record_order,
             sales.record_shipment,

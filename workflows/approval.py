@@ -1,22 +1,35 @@
 """One request for a human decision: asked of people in turn, until all agree, one does not, or its time is over.
 
-How a request moves on is said in ``domain.approval_rules``; here is when.
+How a request moves on is said in ``domain.approval_rules``; here is when. What is said to it is heard in the order in
+which it came, before any deadline is looked at.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.common import RawValue
+from temporalio.exceptions import FailureError
 
 from domain import approval_rules as rules
-from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState
+from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
+from domain.approvals import ApprovalState, ApprovalStatus, StepState
 from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from runs import attributes, names
-from workflows.proof import verify
+from workflows.hearing import UNKNOWN, hear
+from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
+
+ON_ITS_WAY = timedelta(seconds=10)
+"""How long a decision may be on its way: a deadline is looked at that much later, and decided by who signed before."""
+KEPT = 500
+"""Outcomes of messages, and refused decisions, that are kept."""
+LONGEST_DETAIL = 500
 
 
 @workflow.defn(name=names.APPROVAL)
@@ -24,71 +37,118 @@ class Approval:
     """A request for approval of one revision of a quote."""
 
     @workflow.init
-    def __init__(self, request: ApprovalRequest) -> None:
+    def __init__(self, start: ApprovalStart) -> None:
         """Make the state before the first message is handled."""
-        self._state = ApprovalState(
-            request=request,
-            steps=tuple(StepState(plan=plan) for plan in request.plan.steps),
-            requested_at=workflow.now(),
+        before = start.checkpoint
+        self._state = (
+            before.state
+            if before
+            else ApprovalState(
+                request=start.request,
+                steps=tuple(StepState(plan=plan) for plan in start.request.plan.steps),
+                requested_at=workflow.now(),
+            )
         )
-        self._messages: list[SignedMessage] = []
-        self._outcomes: dict[str, Outcome] = {}
-        self._refused: list[str] = []
-        self._superseded: Supersede | None = None
+        self._messages: list[SignedMessage | Supersede] = list(before.unheard) if before else []
+        outcomes = before.outcomes if before else ()
+        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in outcomes)
+        self._refused: deque[str] = deque(before.refused if before else (), maxlen=KEPT)
+        self._tally: dict[str, int] = {}
+        self._handing_over = False
         self._published = Published()
 
     @workflow.run
-    async def run(self, request: ApprovalRequest) -> ApprovalState:
+    async def run(self, start: ApprovalStart) -> ApprovalAnswer:
         """Ask, escalate by deadline, and answer how it ended."""
         self._state = rules.opened(self._state, workflow.now())
         while self._state.status is ApprovalStatus.PENDING:
             self._publish()
-            wake = rules.next_deadline(self._state)
-            try:
-                await workflow.wait_condition(
-                    lambda: bool(self._messages) or self._superseded is not None,
-                    timeout=max(wake - workflow.now(), timedelta(0)),
-                    timeout_summary=f"Decision due {wake:%Y-%m-%d %H:%M} UTC",
-                )
-            except TimeoutError:
-                self._state = rules.overdue(self._state, workflow.now())
-            if self._superseded is not None:
-                self._end(self._superseded)
-            await self._hear_all()
-        await self._hear_all()
+            await self._wait()
+            await self._hear_some()
+            if not self._messages:
+                self._state = rules.overdue(self._state, workflow.now() - ON_ITS_WAY)
+            if self._handing_over and self._is_light():
+                break
+            if workflow.info().is_continue_as_new_suggested() and self._is_light():
+                workflow.continue_as_new(start.model_copy(update={"checkpoint": self._checkpoint()}))
+        if self._state.status is ApprovalStatus.PENDING:
+            return ApprovalAnswer(state=self._state, handed_over=self._checkpoint())
+        while self._messages:
+            await self._hear_some()
         self._publish()
-        return self._state
+        return ApprovalAnswer(state=self._state)
 
-    def _end(self, moved_on: Supersede) -> None:
-        self._state = rules.ended(
-            self._state,
-            ApprovalStatus(moved_on.status),
-            moved_on.reason,
-            workflow.now(),
-            by_revision=moved_on.by_revision,
+    async def _wait(self) -> None:
+        due = rules.next_deadline(self._state)
+        left = due + ON_ITS_WAY - workflow.now()
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self._messages) or self._handing_over or workflow.info().is_continue_as_new_suggested(),
+                timeout=max(left, timedelta(0)),
+                timeout_summary=f"Decision due {due:%Y-%m-%d %H:%M} UTC",
+            )
+        except TimeoutError:
+            workflow.logger.info("a deadline has passed")
+
+    def _is_light(self) -> bool:
+        """Whether what is not heard yet is little enough to be taken along."""
+        return len(self._messages) <= AT_ONCE
+
+    def _checkpoint(self) -> ApprovalCheckpoint:
+        return ApprovalCheckpoint(
+            state=self._state,
+            outcomes=tuple(self._outcomes.values()),
+            refused=tuple(self._refused),
+            unheard=tuple(self._messages),
         )
 
-    # Decisions
+    # What is said
 
-    async def _hear_all(self) -> None:
-        while self._messages:
-            message = self._messages[0]
-            if message.message_id not in self._outcomes:
-                said = await verify(message, audiences=(workflow.info().workflow_id,))
-                outcome = self._decide(said)
-                self._outcomes[message.message_id] = outcome
-                if not outcome.accepted:
-                    await self._tell_deal(said, outcome)
-            self._messages.pop(0)
+    async def _hear_some(self) -> None:
+        """Hear what came, in its order: the decisions up to where the deal ends the request, or that end."""
+        if not self._messages:
+            return
+        first = self._messages[0]
+        if isinstance(first, Supersede):
+            self._end(first)
+            del self._messages[0]
+            return
+        signed = []
+        for message in self._messages[:AT_ONCE]:
+            if isinstance(message, Supersede):
+                break
+            signed.append(message)
+        for said in await verify(signed, audiences=(workflow.info().workflow_id,)):
+            if said.message_id not in self._outcomes:
+                await self._take(said)
+        del self._messages[: len(signed)]
+
+    def _end(self, moved_on: Supersede) -> None:
+        if self._state.status is ApprovalStatus.PENDING:
+            self._state = rules.ended(
+                self._state,
+                ApprovalStatus(moved_on.status),
+                moved_on.reason,
+                workflow.now(),
+                by_revision=moved_on.by_revision,
+            )
+
+    async def _take(self, said: VerifiedMessage) -> None:
+        outcome = self._decide(said)
+        self._outcomes[said.message_id] = outcome
+        while len(self._outcomes) > KEPT:
+            self._outcomes.popitem(last=False)
+        if not outcome.accepted:
+            await self._tell_deal(said, outcome)
 
     def _decide(self, said: VerifiedMessage) -> Outcome:
         self._state, code, detail = rules.decided(self._state, said, workflow.now())
         if not code:
             return Outcome(message_id=said.message_id, accepted=True, detail=str(said.args.get("decision")))
         who = said.person.label
-        self._refused.append(f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {who}: {code} {detail}")
+        self._refused.append(f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {who}: {code} {detail}"[:LONGEST_DETAIL])
         workflow.logger.info("decision refused", extra={"code": code, "actor": said.person.oid})
-        return Outcome(message_id=said.message_id, accepted=False, code=code, detail=detail)
+        return Outcome(message_id=said.message_id, accepted=False, code=code, detail=detail[:LONGEST_DETAIL])
 
     async def _tell_deal(self, said: VerifiedMessage, refused: Outcome) -> None:
         """A refused attempt is written down in the deal, where all that was ever tried is read."""
@@ -104,7 +164,7 @@ class Approval:
         )
         try:
             await workflow.get_external_workflow_handle(parent.workflow_id).signal(names.DECISION_REFUSED, note)
-        except ApplicationError as error:  # the deal has ended, and with it its record
+        except FailureError as error:  # the deal has ended, and with it its record
             workflow.logger.info("a refused decision could not be written down: %s", error)
 
     # What people see
@@ -142,20 +202,33 @@ class Approval:
             lines.append(f"| {step.plan.step} | {step.plan.role} | {step.status} | {who} | {until} |")
         if self._state.status is not ApprovalStatus.PENDING:
             lines.append(f"\n**{self._state.status}**: {self._state.reason}")
-        lines.extend(f"\nrefused: {text}" for text in self._refused[-10:])
+        lines.extend(f"\nrefused: {text}" for text in list(self._refused)[-10:])
         return "\n".join(lines)
 
     # Messages and queries
 
     @workflow.signal(name=names.DECIDE, description="A signed decision of an approver")
-    def decide(self, message: SignedMessage) -> None:
+    def decide(self, *message: Any) -> None:
         """Take a signed decision; its outcome is read back by the query ``outcome``."""
-        self._messages.append(message)
+        hear(message, SignedMessage, self._messages.append, self._count)
 
     @workflow.signal(name=names.SUPERSEDE, description="The deal: the quote was withdrawn, revised or expired")
-    def supersede(self, message: Supersede) -> None:
+    def supersede(self, *message: Any) -> None:
         """End the request because the quote moved on."""
-        self._superseded = self._superseded or message
+        hear(message, Supersede, self._messages.append, self._count)
+
+    @workflow.signal(name=names.HAND_OVER, description="The deal continues as new: go on under its next run")
+    def hand_over(self, *message: Any) -> None:
+        """End this run with all that is known, so that the deal's next run goes on with it."""
+        self._handing_over = True
+
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
+        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
+        self._count(UNKNOWN)
+
+    def _count(self, kind: str) -> None:
+        self._tally[kind] = self._tally.get(kind, 0) + 1
 
     @workflow.query(name=names.STATE, description="The request as it stands")
     def state(self) -> ApprovalState:
@@ -170,4 +243,9 @@ class Approval:
     @workflow.query(name="refusals", description="Decisions that were refused: when, who, why")
     def refusals(self) -> list[str]:
         """Refused decisions, oldest first."""
-        return self._refused
+        return list(self._refused)
+
+    @workflow.query(name="tally", description="Messages that were not understood or not taken")
+    def tally(self) -> dict[str, int]:
+        """How many messages were unreadable, unknown or failed."""
+        return self._tally

@@ -1,39 +1,36 @@
-"""Who said it: the signature of a message, checked outside the workflow and remembered in its history.
+"""Who said it: the signatures of messages, checked outside the workflow and remembered in its history.
 
-The check is a local activity: its result is in the history, so that a key rotated later changes no replay.
+The check is a local activity: its result is in the history, so that a key rotated later changes no replay. Messages
+that wait together are checked together, so that a flood of them costs one marker for many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
 
-from activities.signatures import DecisionActivities, Proof
+from activities.signatures import DecisionActivities, Proofs
 from domain.messages import SignedMessage, VerifiedMessage
-from domain.people import Person
+
+AT_ONCE = 50
+"""Messages checked together."""
 
 
-async def verify(message: SignedMessage, *, audiences: tuple[str, ...]) -> VerifiedMessage:
-    """What the message says, and by whom; ``refused`` is set where its proof does not hold.
+async def verify(messages: Sequence[SignedMessage], *, audiences: tuple[str, ...]) -> tuple[VerifiedMessage, ...]:
+    """What each message says, and by whom; ``refused`` is set where its proof does not hold.
 
     Args:
-        message: the signed message.
-        audiences: ids of the workflows it may have been signed for.
+        messages: at most ``AT_ONCE`` signed messages.
+        audiences: ids of the workflows they may have been signed for.
     """
-    try:
-        return await workflow.execute_local_activity_method(
-            DecisionActivities.verify_message,
-            Proof(message=message, audiences=audiences),
-            start_to_close_timeout=timedelta(seconds=10),
-            retry_policy=RetryPolicy(maximum_attempts=3),
-        )
-    except ActivityError as error:
-        return VerifiedMessage(
-            message_id=message.message_id,
-            person=Person(oid=""),
-            name="",
-            refused=f"the proof could not be checked: {error}",
-        )
+    verified = await workflow.execute_local_activity_method(
+        DecisionActivities.verify_messages,
+        Proofs(messages=tuple(messages), audiences=audiences),
+        start_to_close_timeout=timedelta(seconds=10),
+        # Until it is checked: what a person said is neither believed nor refused because we had trouble.
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
+    )
+    return verified.said

@@ -1,4 +1,4 @@
-"""Search attributes as a workflow last wrote them, so that a transition costs one upsert and no change costs none."""
+"""Search attributes as Temporal has them, so that a transition costs one upsert and no change costs none."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from runs.attributes import Attribute
 
 
 class Published:
-    """What of the search attributes is known to Temporal."""
+    """What of the search attributes is known to Temporal, from the start or from the run before."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Any] = {}
+        self._last: dict[str, Any] = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
 
     def publish(self, values: dict[Attribute[Any], Any]) -> None:
         """Write what differs from the last time, in one command; None removes an attribute."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from domain.causes import Cause
@@ -25,6 +26,20 @@ RETRY = RetryPolicy(
     maximum_attempts=ATTEMPTS,
 )
 START_TO_CLOSE = timedelta(seconds=45)
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long to wait before a system is tried again that did not answer six times in a row."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often an activity is tried, and how long each try may take."""
+
+    retry: RetryPolicy
+    start_to_close: timedelta
+
+
+USUAL = Patience(RETRY, START_TO_CLOSE)
+ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
 
 FEW_LINES = 150
 """Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""
@@ -52,6 +67,8 @@ def cause_of(error: ActivityError) -> tuple[Cause, str]:
         return known, message[:LONGEST_MESSAGE]
     if isinstance(cause, TimeoutError):
         return Cause.TIMEOUT, "no answer in time"
+    if isinstance(cause, CancelledError):
+        return Cause.TRANSIENT, "the try was interrupted"
     return Cause.UNEXPECTED, f"{type(cause).__name__}: {cause}"[:LONGEST_MESSAGE]
 
 
@@ -63,8 +80,10 @@ def begin(
     summary: str,
     priority: Priority = NORMAL,
     lines: int = 0,
+    patience: Patience = USUAL,
+    wait_when_cancelled: bool = True,
 ) -> ActivityHandle[Result]:
-    """Start one activity with the retries every step has; awaiting it raises ActivityError where it failed for good.
+    """Start one activity; awaiting it raises ActivityError where it failed for good.
 
     Args:
         activity: what is to be done.
@@ -73,18 +92,21 @@ def begin(
         summary: what is attempted, in words.
         priority: its place in the queue.
         lines: of the document it concerns: a large one has more time, as long as it is heard of.
+        patience: how often, and how long at least.
+        wait_when_cancelled: whether a try that is under way is waited for when the activity is cancelled.
     """
     large = lines > FEW_LINES
+    cancellation = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     return workflow.start_activity_method(
         activity,
         argument,
         task_queue=queue,
-        start_to_close_timeout=START_TO_CLOSE + lines * PER_LINE if large else START_TO_CLOSE,
+        start_to_close_timeout=patience.start_to_close + (lines * PER_LINE if large else timedelta(0)),
         heartbeat_timeout=HEARTBEAT if large else None,
-        retry_policy=RETRY,
+        retry_policy=patience.retry,
         summary=summary,
         priority=priority,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        cancellation_type=cancellation if wait_when_cancelled else ActivityCancellationType.TRY_CANCEL,
     )
 
 

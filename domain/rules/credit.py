@@ -8,10 +8,11 @@ from typing import assert_never
 from domain import facts
 from domain.credit import RELEASED
 from domain.credit_facts import CreditStatus
-from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal
+from domain.rules.closing import ended_here
 from domain.views import Ending
 
 
@@ -40,6 +41,19 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
     ready = fact.readiness
     if not state.won:
         illegal("nothing to prepare: the quote is not accepted")
+    if ready.state != "won":
+        # The report of the acceptance was a hint; what Sales shows is the truth, and the deal waits for it again.
+        quote = QuoteStatus.APPROVED if ready.state == "draft" else QuoteStatus.SENT
+        again = replace(
+            state,
+            accepted=False,
+            active=ready.state != "draft",
+            quote=quote,
+            credit=CreditStatus.NOT_CHECKED,
+            credit_decision=None,
+            recheck_covered=fact.covers,
+        )
+        return Change(again, f"Sales shows the quote as {ready.state}, not as won: waiting for the acceptance")
     if ready.snapshot_hash != state.approved_hash:
         what = "; ".join(ready.differences) or "the content is not what was approved"
         raise Refused(Refusal.HASH_MISMATCH, what)
@@ -82,5 +96,6 @@ def _released(state: DealState, fact: facts.CreditReleased) -> Change:
 def _rejected(state: DealState, fact: facts.CreditRejected) -> Change:
     if state.credit is not CreditStatus.HELD:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
-    ended = replace(state, credit=CreditStatus.REJECTED, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED)
+    refused = replace(state, credit=CreditStatus.REJECTED)
+    ended = ended_here(refused, Ending.CANCELLED, SalesDue.CANCELLED)
     return Change(ended, f"credit refused: {fact.reason}")

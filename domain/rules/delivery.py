@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import assert_never
 
 from domain import facts
-from domain.deal_state import DealState, Delivery
+from domain.deal_state import DealState, Delivery, OrderStatus
 from domain.facts import DeliveryFact
 from domain.messages import ShippedLine
 from domain.money import format_money, plain
 from domain.refusals import Refusal
-from domain.rules.change import Change, stale, without_exceptions
+from domain.rules.change import Change, illegal, stale, without_exceptions
 
 _BEYOND_THE_ORDER = (
     Refusal.OVER_DELIVERY,
@@ -36,6 +36,7 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
         case facts.ShipmentPosted():
             return _shipment_posted(state, fact)
         case facts.BillingChanged():
+            _ordered(state)
             told = state.invoices_told | ({fact.invoice} if fact.invoice else frozenset())
             return Change(replace(state, billing_told=state.billing_told + 1, invoices_told=told), fact.text)
         case facts.BillingRead():
@@ -52,7 +53,13 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             assert_never(fact)
 
 
+def _ordered(state: DealState) -> None:
+    if state.order is OrderStatus.NONE:
+        illegal("there is no order in Finance yet")
+
+
 def _shipment_posted(state: DealState, fact: facts.ShipmentPosted) -> Change:
+    _ordered(state)
     if fact.slip in state.delivery.slips:
         stale(f"packing slip {fact.slip} is known")
     delivery = replace(state.delivery, slips={**state.delivery.slips, fact.slip: fact.lines})
@@ -72,7 +79,7 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
     return Change(
-        replace(after, billing_read=max(state.billing_read, fact.covers)),
+        replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at),
         f"Finance: {len(invoices)} invoice{plural} of {_money(state, total)}, {_money(state, open_amount)} open",
     )
 

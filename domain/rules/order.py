@@ -48,6 +48,7 @@ def _created(state: DealState, fact: facts.OrderCreated) -> Change:
         delivery=Delivery(lines=fact.lines, over_delivery_pct=state.policy.over_delivery_pct),
         order_net=fact.net,
         rounding_difference=fact.rounding_difference,
+        finance_read_at=fact.at,
     )
     plural = "" if len(fact.lines) == 1 else "s"
     return Change(created, f"order {fact.order_number} created with {len(fact.lines)} line{plural}")

@@ -6,16 +6,19 @@ Facts of the quote carry their revision; an older one is stale and changes nothi
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from domain import facts
 from domain.approvals import ApprovalStatus
+from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditStatus
-from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus
+from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import QuoteFact
 from domain.marks import REQUESTED
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
+from domain.rules.closing import ended_here
 from domain.views import ApprovalSummary, Ending
 
 _DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
@@ -36,6 +39,10 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
             return _approval_asked(state, fact)
         case facts.ApprovalEnded():
             return _approval_ended(state, fact)
+        case facts.ApprovalLost():
+            return _approval_lost(state, fact)
+        case facts.AssessmentDue():
+            return _assessment_due(state, fact)
         case facts.QuoteMarked():
             return Change(replace(state, marked=fact.status), f"Sales shows approval: {fact.status}")
         case facts.Activated():
@@ -50,13 +57,11 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
             _before_order(state)
             return Change(replace(state, quote=QuoteStatus.LOST, ending=Ending.LOST), f"lost: {fact.reason}")
         case facts.QuoteCancelled():
-            _before_order(state)
-            ended = replace(state, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED)
-            return Change(ended, f"cancelled: {fact.reason}")
-        case facts.ExpiryReached():
-            _open(state, "expired")
-            ended = replace(state, quote=QuoteStatus.EXPIRED, ending=Ending.EXPIRED)
-            return Change(ended, "the quote expired: revise it to go on")
+            return _cancelled(state, fact)
+        case facts.ExpiryDue():
+            return _expiry_due(state)
+        case facts.ExpiryChecked():
+            return _expiry_checked(state, fact)
         case _:
             assert_never(fact)
 
@@ -94,6 +99,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
         active=False,
         accepted=False,
         resubmitted=False,
+        expiry_due=False,
         approval_text="",
         marked=REQUESTED,
         credit=CreditStatus.NOT_CHECKED,
@@ -104,24 +110,37 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
 
 def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     found = fact.assessment
-    _current(state, found.revision)
+    if fact.asked != state.quote_id:
+        stale(f"revision {found.revision} was read, revision {state.revision} is asked for by now")
     if state.resubmitted:
         if found.stale or (state.assessment and found.snapshot_hash == state.assessment.snapshot_hash):
-            return Change(
-                replace(state, resubmitted=False), "submitted again with the same content: what was decided stands"
-            )
+            text = "submitted again with the same content: what was decided stands"
+            return Change(_caught_up(replace(state, resubmitted=False), found), text)
     elif state.quote is not QuoteStatus.SUBMITTED:
         illegal(f"assessed: the quote is {state.quote}")
     elif found.stale:
         return Change(replace(state, ending=Ending.STALE), found.stale)
-    fresh = replace(state, assessment=found, resubmitted=False, approved_hash="", approval_text="")
+    # What Sales shows is the truth, also of the number of the revision; the event that told it was a hint.
+    fresh = replace(
+        state, revision=found.revision, assessment=found, resubmitted=False, approved_hash="", approval_text=""
+    )
     if found.problems:
         codes = ", ".join(sorted({problem.code for problem in found.problems}))
-        return Change(replace(fresh, quote=QuoteStatus.INVALID), f"returned to the rep: {codes}")
+        return Change(_caught_up(replace(fresh, quote=QuoteStatus.INVALID), found), f"returned to the rep: {codes}")
     if found.plan is not None and found.plan.needed:
         level = max(step.level for step in found.plan.steps)
-        return Change(replace(fresh, quote=QuoteStatus.APPROVAL_DUE), f"needs approval up to level {level}")
-    return Change(_approved(fresh, found.snapshot_hash), "no approval needed")
+        due = replace(fresh, quote=QuoteStatus.APPROVAL_DUE)
+        return Change(_caught_up(due, found), f"needs approval up to level {level}")
+    return Change(_caught_up(_approved(fresh, found.snapshot_hash), found), "no approval needed")
+
+
+def _caught_up(state: DealState, found: QuoteAssessment) -> DealState:
+    """The state with what Sales shows of the quote already, should its reports be on the way still, or be lost."""
+    if found.state in ("active", "won") and not state.active:
+        state = _active(state)
+    if found.state == "won" and not state.accepted:
+        state = _won(state, found.accepted_at).state
+    return state
 
 
 def _approved(state: DealState, content: str) -> DealState:
@@ -167,6 +186,28 @@ def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
     return Change(replace(after, quote=QuoteStatus.REJECTED if rejected else QuoteStatus.WITHDRAWN), text)
 
 
+def _approval_lost(state: DealState, fact: facts.ApprovalLost) -> Change:
+    text = f"approval {fact.n} ended without an answer: {fact.reason}"
+    approvals = tuple(
+        summary.model_copy(update={"status": ApprovalStatus.LOST, "ended_at": fact.at, "text": text})
+        if summary.n == fact.n
+        else summary
+        for summary in state.approvals
+    )
+    after = replace(state, approvals=approvals)
+    asked = any(summary.n == fact.n and summary.revision == state.revision for summary in state.approvals)
+    if state.quote is QuoteStatus.PENDING_APPROVAL and asked:
+        after = replace(after, quote=QuoteStatus.APPROVAL_DUE)
+    return Change(after, text)
+
+
+def _assessment_due(state: DealState, fact: facts.AssessmentDue) -> Change:
+    if not state.stuck_without_approval:
+        illegal(f"looked at again: the quote is {state.quote}")
+    text = f"looked at again: {fact.reason}" if fact.reason else "looked at again"
+    return Change(replace(state, quote=QuoteStatus.SUBMITTED, resubmitted=False), text)
+
+
 def _unsubmitted(state: DealState, revision: int, what: str) -> Change:
     text = f"{Refusal.NOT_SUBMITTED}: revision {revision} was {what} without having been submitted for approval"
     return Change(with_exception(state, text), f"revision {revision} {what} without approval: nothing is ordered")
@@ -177,13 +218,23 @@ def _activated(state: DealState, fact: facts.Activated) -> Change:
     _open(state, "activated")
     if fact.revision > state.revision:
         return _unsubmitted(state, fact.revision, "activated")
+    if state.quote is QuoteStatus.SUPERSEDED:
+        illegal(f"activated: revision {fact.revision} is being revised")
     if state.active:
         stale("the quote is active already")
+    approved = state.quote is QuoteStatus.APPROVED
+    text = "quote activated: it is with the customer" if approved else "quote activated before it was approved"
+    return Change(_active(state), text)
+
+
+def _active(state: DealState) -> DealState:
     active = replace(state, active=True)
     if state.quote is QuoteStatus.APPROVED:
-        return Change(replace(active, quote=QuoteStatus.SENT), "quote activated: it is with the customer")
+        return replace(active, quote=QuoteStatus.SENT)
+    if state.approved_hash:
+        return active
     text = f"{Refusal.ACTIVATED_WITHOUT_APPROVAL}: the quote was activated before it was approved"
-    return Change(with_exception(active, text), "quote activated before it was approved")
+    return with_exception(active, text)
 
 
 def _accepted(state: DealState, fact: facts.Accepted) -> Change:
@@ -193,15 +244,24 @@ def _accepted(state: DealState, fact: facts.Accepted) -> Change:
     _open(state, "accepted")
     if fact.revision > state.revision:
         return _unsubmitted(state, fact.revision, "accepted")
+    if state.quote is QuoteStatus.SUPERSEDED:
+        illegal(f"accepted: revision {fact.revision} is being revised")
     if state.accepted:
         stale("the quote is accepted already")
+    return _won(state, fact.at)
+
+
+def _won(state: DealState, at: datetime | None) -> Change:
+    """The quote is won in Sales since ``at``: it counts where that was in time, once it is approved."""
     expires_at = state.assessment.expires_at if state.assessment else None
-    if expires_at and fact.at > expires_at:
-        late = f"{Refusal.ACCEPTED_AFTER_EXPIRY}: accepted {fact.at:%Y-%m-%d %H:%M} UTC, after the quote's expiry"
-        return Change(with_exception(state, f"{late}; revise it"), "accepted after expiry: nothing is ordered")
-    accepted = replace(state, accepted=True)
-    if state.quote in (QuoteStatus.APPROVED, QuoteStatus.SENT):
-        return Change(replace(accepted, quote=QuoteStatus.ACCEPTED), "the customer accepted the quote")
+    if expires_at and at and at > expires_at:
+        late = f"{Refusal.ACCEPTED_AFTER_EXPIRY}: accepted {at:%Y-%m-%d %H:%M} UTC, after the quote's expiry; revise it"
+        return Change(with_exception(state, late), "accepted after expiry: nothing is ordered")
+    accepted = replace(state, accepted=True, expiry_due=False)
+    if state.approved_hash:
+        # Submitted again or not: before the order is made, the content is compared with what was approved.
+        ordered = replace(accepted, quote=QuoteStatus.ACCEPTED, resubmitted=False)
+        return Change(ordered, "the customer accepted the quote")
     text = f"{Refusal.ACCEPTED_WITHOUT_APPROVAL}: won in Sales before it was approved; nothing is ordered"
     return Change(with_exception(accepted, text), "won in Sales before it was approved")
 
@@ -209,7 +269,9 @@ def _accepted(state: DealState, fact: facts.Accepted) -> Change:
 def _revised(state: DealState, fact: facts.Revised) -> Change:
     _current(state, fact.revision)
     _open(state, "revised")
-    after = replace(state, quote=QuoteStatus.SUPERSEDED, approved_hash="", active=False, accepted=False)
+    after = replace(
+        state, quote=QuoteStatus.SUPERSEDED, approved_hash="", active=False, accepted=False, resubmitted=False
+    )
     return Change(after, f"revision {fact.revision} is being revised")
 
 
@@ -219,4 +281,35 @@ def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
         raise Refused(Refusal.ALREADY_DECIDED, f"nothing to withdraw: the quote is {state.quote}")
     text = f"request for approval withdrawn: {fact.reason}"
     marked = "none" if fact.in_sales else state.marked
-    return Change(replace(state, quote=QuoteStatus.WITHDRAWN, marked=marked, approval_text=text), text)
+    after = replace(state, quote=QuoteStatus.WITHDRAWN, marked=marked, approval_text=text, resubmitted=False)
+    return Change(after, text)
+
+
+def _cancelled(state: DealState, fact: facts.QuoteCancelled) -> Change:
+    _before_order(state)
+    text = f"cancelled: {fact.reason}"
+    if fact.in_sales:
+        return Change(replace(state, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED), text)
+    return Change(ended_here(state, Ending.CANCELLED, SalesDue.CANCELLED), text)
+
+
+def _expiry_due(state: DealState) -> Change:
+    _open(state, "expired")
+    if state.accepted:
+        illegal("expired: the quote was accepted in time")
+    text = "the quote's validity has passed: Sales is asked whether it was accepted in time"
+    return Change(replace(state, expiry_due=True), text)
+
+
+def _expiry_checked(state: DealState, fact: facts.ExpiryChecked) -> Change:
+    if not state.expiry_due:
+        illegal("nothing has expired")
+    found = fact.found
+    if found.state == "won":
+        won = _won(state, found.accepted_at)
+        if won.state.accepted:
+            return won
+        state = won.state
+    told = SalesDue.EXPIRED if found.state in ("draft", "active") else SalesDue.NOTHING
+    ended = replace(state, quote=QuoteStatus.EXPIRED, ending=Ending.EXPIRED, expiry_due=False, sales_due=told)
+    return Change(ended, "the quote expired: revise it to go on")

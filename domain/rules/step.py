@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from domain import facts
-from domain.deal_state import DealState, Outage
+from domain.deal_state import DealState, Outage, SalesDue
 from domain.facts import StepFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused
+from domain.rules.closing import ended_here
 from domain.views import Ending, Resolution
 
 
@@ -47,11 +48,19 @@ def _parked(state: DealState, fact: facts.StepParked) -> Change:
 
 
 def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
+    text = f"{fact.action}: {fact.reason}" if fact.reason else str(fact.action)
+    if fact.action is Resolution.ABORT:
+        return Change(_aborted(state), text)
     if state.parked is None:
         raise Refused(Refusal.NOT_PARKED, "no step waits for a person")
     if fact.action is Resolution.SKIP and not state.parked.can_skip:
         raise Refused(Refusal.CANNOT_SKIP, "this step must be done")
-    resumed = replace(state, parked=None, resolution=fact.action)
-    if fact.action is Resolution.ABORT:
-        resumed = replace(resumed, ending=Ending.ABORTED) if state.running else replace(resumed, given_up=True)
-    return Change(resumed, f"{fact.action}: {fact.reason}" if fact.reason else str(fact.action))
+    return Change(replace(state, parked=None, resolution=fact.action), text)
+
+
+def _aborted(state: DealState) -> DealState:
+    """A person does not want to wait any longer: for another person, for a system, or for the clean-up."""
+    if state.parked is None and state.outage is None:
+        raise Refused(Refusal.NOT_PARKED, "nothing waits that could be aborted")
+    freed = replace(state, parked=None, resolution=Resolution.ABORT)
+    return ended_here(freed, Ending.ABORTED, SalesDue.LET_GO) if state.running else replace(freed, given_up=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Literal
 
 from domain.messages import SalesEventKind
 
@@ -133,7 +134,7 @@ QUOTE_CLOSED_AS: Mapping[int, SalesEventKind] = {
 PAYMENT_TERMS_LABELS: Mapping[int, str] = {1: "Net 30", 2: "2% 10, Net 30", 3: "Net 45", 4: "Net 60"}
 """paymenttermscode of a quote as Dataverse ships it; a tenant may add choices of its own."""
 
-QUOTE_STATE_NAMES: Mapping[QuoteState, str] = {
+QUOTE_STATE_NAMES: Mapping[QuoteState, Literal["draft", "active", "won", "closed"]] = {
     QuoteState.DRAFT: "draft",
     QuoteState.ACTIVE: "active",
     QuoteState.WON: "won",

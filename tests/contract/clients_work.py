@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from clients_world import Clients
@@ -12,9 +13,12 @@ from temporalio.testing import ActivityEnvironment
 
 import policies
 from activities import signatures as ask_for
+from activities.credit import CreditDesk
 from activities.finance import DynamicsFinanceActivities
 from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
+from domain.credit import CreditBook, reserve
+from domain.credit_ledger import CreditAnswer
 from domain.policy import Policy
 from dynamics.sales.records import Quote
 from runs import names
@@ -56,9 +60,22 @@ class Work:
         await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
 
 
+class OneDealsDesk(CreditDesk):
+    """Decides as the ledger of a customer with a single deal does."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._terms = policy.credit_terms
+
+    async def reserve_credit(self, ask: ask_for.ReserveCredit) -> CreditAnswer:
+        terms = self._terms(ask.company, ask.customer_account, ask.facts.customer_group)
+        now = datetime.now(UTC)
+        _, decision = reserve(CreditBook(), ask.deal_id, ask.order_number, ask.amount, ask.facts, terms, now)
+        return CreditAnswer(decision=decision)
+
+
 def worker(clients: Clients, policy: Policy = POLICY) -> Work:
     quotes = SalesQuotes(clients.dataverse, policy)
-    finance = DynamicsFinanceActivities(quotes, clients.finance, policy)
+    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy))
     return Work(clients, DataverseSalesActivities(clients.dataverse, quotes), finance)
 
 

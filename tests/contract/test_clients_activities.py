@@ -73,6 +73,40 @@ async def test_a_request_taken_back_or_a_deleted_quote_is_stale(work: Work) -> N
     assert "deleted" in (await work.run(work.finance.assess_quote, ask)).stale
 
 
+async def _from_shipment_to_payment(work: Work, key: str, sales_order_id: str) -> None:
+    clients, finance, sales = work.clients, work.finance, work.sales
+    assert work.quote is not None
+    await clients.play("POST", f"/orders/usmf/{key}/ship", {})
+    shipment = ask_for.RecordShipment(
+        sales_order_id=sales_order_id, shipped=({"line_no": 1, "shipped": 10},), complete=True, slips=("PS",)
+    )
+    await work.run(sales.record_shipment, shipment)
+    told = (await clients.play("POST", f"/orders/usmf/{key}/invoice", {}))["InvoiceId"]
+    ref = ask_for.BillingRef(company="usmf", order_number=key, customer_account="US-004", invoices=(told,))
+    billing = await work.run(finance.read_billing, ref)
+    invoice = billing.invoices[0]
+    assert (invoice.total, invoice.open_amount, billing.status) == (D("1045.00"), D("1045.00"), "Invoiced")
+    assert [(line.line_no, line.net) for line in invoice.lines] == [(1, D("950.00"))]
+    assert [(slip.shipped[0].line_no, slip.shipped[0].shipped) for slip in billing.slips] == [(1, D(10))]
+    record = ask_for.RecordInvoice(
+        sales_order_id=sales_order_id,
+        quote_id=work.quote.quote_id,
+        customer_account="US-004",
+        order_number=key,
+        invoices=billing.invoices,
+        order_invoiced=True,
+    )
+    await work.run(sales.record_invoice, record)
+    pay = {"company": "usmf", "customer": "US-004", "amount": "1045.00"}
+    settle = [{"invoice": invoice.invoice_number, "amount": "1045.00"}]
+    await clients.play("POST", "/payments", pay | {"settlements": settle})
+    known = ref.model_copy(update={"invoices": (invoice.invoice_number,)})
+    billing = await work.run(finance.read_billing, known)
+    assert billing.invoices[0].open_amount == 0
+    paid = ask_for.RecordPayment(sales_order_id=sales_order_id, invoices=billing.invoices, order_paid=True)
+    await work.run(sales.record_payment, paid)
+
+
 async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: Work) -> None:
     clients, finance, sales = work.clients, work.finance, work.sales
     key = f"Q2C-{uuid4().hex[:12].upper()}"
@@ -92,8 +126,11 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
             price_hash=found.price_hash,
             order_number=key,
             customer_account="US-004",
+            credit_account="US-004",
+            deal_id="q2c/usmf/QUO-1",
         ),
     )
+    assert ready.decision is not None and ready.decision.passed
     assert ready.snapshot_hash == found.snapshot_hash and ready.differences == () and ready.drift == ()
     assert ready.state == "won" and ready.accepted_at is not None and not ready.existing_order
     assert ready.credit.unlimited and ready.price_hash == found.price_hash
@@ -115,35 +152,7 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
             credit_status="passed",
         ),
     )
-    await clients.play("POST", f"/orders/usmf/{key}/ship", {})
-    shipment = ask_for.RecordShipment(
-        sales_order_id=recorded.sales_order_id, shipped=({"line_no": 1, "shipped": 10},), complete=True, slips=("PS",)
-    )
-    await work.run(sales.record_shipment, shipment)
-    told = (await clients.play("POST", f"/orders/usmf/{key}/invoice", {}))["InvoiceId"]
-    ref = ask_for.BillingRef(company="usmf", order_number=key, customer_account="US-004", invoices=(told,))
-    billing = await work.run(finance.read_billing, ref)
-    invoice = billing.invoices[0]
-    assert (invoice.total, invoice.open_amount, billing.status) == (D("1045.00"), D("1045.00"), "Invoiced")
-    assert [(line.line_no, line.net) for line in invoice.lines] == [(1, D("950.00"))]
-    assert [(slip.shipped[0].line_no, slip.shipped[0].shipped) for slip in billing.slips] == [(1, D(10))]
-    record = ask_for.RecordInvoice(
-        sales_order_id=recorded.sales_order_id,
-        quote_id=quote.quote_id,
-        customer_account="US-004",
-        order_number=key,
-        invoices=billing.invoices,
-        order_invoiced=True,
-    )
-    await work.run(sales.record_invoice, record)
-    pay = {"company": "usmf", "customer": "US-004", "amount": "1045.00"}
-    settle = [{"invoice": invoice.invoice_number, "amount": "1045.00"}]
-    await clients.play("POST", "/payments", pay | {"settlements": settle})
-    known = ref.model_copy(update={"invoices": (invoice.invoice_number,)})
-    billing = await work.run(finance.read_billing, known)
-    assert billing.invoices[0].open_amount == 0
-    paid = ask_for.RecordPayment(sales_order_id=recorded.sales_order_id, invoices=billing.invoices, order_paid=True)
-    await work.run(sales.record_payment, paid)
+    await _from_shipment_to_payment(work, key, recorded.sales_order_id)
     assert len(await clients.requests()) - before == 13
     order = (await clients.dataverse.read_quote(made.id)).orders[0]
     assert (order.fulfilment, order.finance_number) == (FulfilmentChoice.CLOSED, key)

@@ -25,7 +25,7 @@ def test_s15_microsofts_example_holds_at_95_per_cent_and_passes_at_90(stack: Sta
     refusal = stack.person("carl").command(too_much, "credit_reject", reason="Too much for this customer")
     assert refusal.accepted, refusal
     assert too_much.ends("cancelled")["credit_status"] == "rejected"
-    assert_sound(too_much, orders=0)
+    assert_sound(too_much, orders=0, exceptions=["WON_IN_SALES"])  # its order in Sales is a person's to cancel
 
     just_right = stack.deal(line("P100", 40, None, discount_amount="363.64"), customer="US-002")
     case = just_right.accepted()

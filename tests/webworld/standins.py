@@ -62,8 +62,9 @@ class StandInDeal:
         self.ended = False
 
     @workflow.run
-    async def run(self, start: SceneStart) -> None:
+    async def run(self, start: SceneStart) -> DealView | None:
         await workflow.wait_condition(lambda: self.ended)
+        return self.scene.view if self.scene else None
 
     @workflow.signal(name=names.SALES_EVENT)
     def sales_event(self, event: SalesEvent) -> None:

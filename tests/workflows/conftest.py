@@ -6,9 +6,11 @@ sandbox cannot make happen on demand. What the activities really do is tested ag
 
 from __future__ import annotations
 
+import asyncio
 import sysconfig
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,9 +26,8 @@ from temporalio.worker import Worker
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
-from domain.assessment import OrderReadiness, QuoteAssessment
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
-from domain.credit_ledger import CreditAnswer
 from domain.deal_start import DealStart
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
 from domain.messages import (
@@ -84,14 +85,24 @@ class World:
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
     credit_passes: bool = True
     content: str = "hash-1"
+    in_sales: QuoteInSales = field(default_factory=lambda: QuoteInSales(state="draft"))
+    """The quote as Sales shows it where it is only looked at."""
+    readiness: str = "won"
+    """The quote as Sales shows it just before the order."""
+    assessed: dict[str, Any] = field(default_factory=dict)
+    """What the assessment says otherwise than usual."""
     fail: dict[str, list[ApplicationError]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Activities that answer only when their event is set."""
     slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
     lines: int = 1
 
-    def ask(self, name: str, argument: Any) -> None:
+    async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
+        if name in self.held:
+            await self.held[name].wait()
         failures = self.fail.get(name)
         if failures:
             raise failures.pop(0)
@@ -156,8 +167,8 @@ class ScriptedFinance(s.FinanceActivities):
 
     @activity.defn(name="assess_quote")
     async def assess_quote(self, ask: s.AssessQuote) -> QuoteAssessment:
-        self.world.ask("assess_quote", ask)
-        return QuoteAssessment(
+        await self.world.ask("assess_quote", ask)
+        usual = QuoteAssessment(
             company="usmf",
             quote_number=ask.quote.quote_number,
             quote_id=ask.quote.quote_id,
@@ -176,33 +187,41 @@ class ScriptedFinance(s.FinanceActivities):
             expires_at=self.world.expires_at,
             plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
         )
+        return usual.model_copy(update=self.world.assessed)
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: s.PrepareOrder) -> OrderReadiness:
-        self.world.ask("prepare_order", ask)
-        return OrderReadiness(
+        await self.world.ask("prepare_order", ask)
+        ready = OrderReadiness(
             snapshot_hash=self.world.content,
-            state="won",
+            state=self.world.readiness,
             total=Decimal(1_045),
             credit=self.world.facts(),
             credit_amount=Decimal(1_045),
             price_hash="p",
         )
+        if ready.state != "won" or ask.approved_hash != self.world.content:
+            return ready
+        decision = self.world.decision()
+        if not decision.passed and ask.release:
+            reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)
+            decision = decision.model_copy(update={"passed": True, "reasons": reasons})
+        return ready.model_copy(update={"decision": decision})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: s.CreateOrder) -> s.CreatedOrder:
-        self.world.ask("create_order", ask)
+        await self.world.ask("create_order", ask)
         line = OrderedLine(line_no=1, item="P100", quantity=Decimal(10), amount=Decimal(950))
         return s.CreatedOrder(order_number=ask.order_number, found=ask.probe, lines=(line,), net=Decimal(950))
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: s.ConfirmOrder) -> s.Confirmation:
-        self.world.ask("confirm_order", ask)
+        await self.world.ask("confirm_order", ask)
         return s.Confirmation(confirmation_number="C-1")
 
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
-        self.world.ask("read_billing", ask)
+        await self.world.ask("read_billing", ask)
         slips = tuple(PackingSlip(slip=name, shipped=shipped) for name, shipped in self.world.slips.items())
         return Billing(status="Invoiced", slips=slips, invoices=tuple(self.world.invoices))
 
@@ -213,63 +232,56 @@ class ScriptedSales(s.SalesActivities):
 
     @activity.defn(name="mark_quote")
     async def mark_quote(self, mark: s.MarkQuote) -> s.Nothing:
-        self.world.ask("mark_quote", mark)
+        await self.world.ask("mark_quote", mark)
         return s.Nothing()
+
+    @activity.defn(name="read_quote")
+    async def read_quote(self, ask: s.ReadQuote) -> QuoteInSales:
+        await self.world.ask("read_quote", ask)
+        return self.world.in_sales
 
     @activity.defn(name="close_quote")
     async def close_quote(self, close: s.CloseQuote) -> s.Nothing:
-        self.world.ask("close_quote", close)
+        await self.world.ask("close_quote", close)
         return s.Nothing()
 
     @activity.defn(name="record_order")
     async def record_order(self, order: s.RecordOrder) -> s.RecordedOrder:
-        self.world.ask("record_order", order)
+        await self.world.ask("record_order", order)
         return s.RecordedOrder(sales_order_id="so-1")
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: s.RecordShipment) -> s.Nothing:
-        self.world.ask("record_shipment", shipment)
+        await self.world.ask("record_shipment", shipment)
         return s.Nothing()
 
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: s.RecordInvoice) -> s.Nothing:
-        self.world.ask("record_invoice", invoice)
+        await self.world.ask("record_invoice", invoice)
         return s.Nothing()
 
     @activity.defn(name="record_payment")
     async def record_payment(self, payment: s.RecordPayment) -> s.Nothing:
-        self.world.ask("record_payment", payment)
+        await self.world.ask("record_payment", payment)
         return s.Nothing()
-
-
-class ScriptedCredit(s.CreditActivities):
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="reserve_credit")
-    async def reserve_credit(self, ask: s.ReserveCredit) -> CreditAnswer:
-        self.world.ask("reserve_credit", ask)
-        decision = self.world.decision()
-        if not decision.passed and ask.release:
-            reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)
-            decision = decision.model_copy(update={"passed": True, "reasons": reasons})
-        return CreditAnswer(decision=decision)
 
 
 class TrustingVerifier(s.DecisionActivities):
     """Reads ``person|name|k=v;…`` in place of a token; the real proof is tested with real keys."""
 
-    @activity.defn(name="verify_message")
-    async def verify_message(self, proof: s.Proof) -> VerifiedMessage:
-        token = proof.message.token
-        if not token:
-            return VerifiedMessage(
-                message_id=proof.message.message_id, person=Person(oid=""), name="", refused="unsigned"
-            )
-        oid, name, rest = token.split("|")
-        args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
-        actor = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
-        return VerifiedMessage(message_id=proof.message.message_id, person=actor, name=name, args=args)
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: s.Proofs) -> s.Verified:
+        return s.Verified(said=tuple(self._said(message) for message in proofs.messages))
+
+    def _said(self, message: SignedMessage) -> VerifiedMessage:
+        try:
+            oid, name, rest = message.token.split("|")
+            args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
+        except ValueError:
+            return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
+        signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
+        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
+        return VerifiedMessage(message_id=message.message_id, person=person, name=name, args=args, signed_at=signed_at)
 
 
 class Stage:
@@ -279,27 +291,49 @@ class Stage:
         self.env, self.world = env, world
         self.client: Client = env.client
         self.case: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.deal_id("usmf", world.quote))
+        self._working = AsyncExitStack()
+
+    async def start_work(self) -> None:
+        """From now on a worker runs."""
+        await self._working.enter_async_context(workers(self.client, self.world))
+
+    async def stop_work(self) -> None:
+        """From now on none does; what is said meanwhile is stored."""
+        await self._working.aclose()
+
+    @property
+    def approval(self) -> WorkflowHandle[Any, Any]:
+        """The first request for approval."""
+        return self.request(1)
+
+    def request(self, n: int) -> WorkflowHandle[Any, Any]:
+        """The n-th request for approval."""
+        return self.client.get_workflow_handle(names.approval_id("usmf", self.world.quote, n))
 
     async def submit(self, revision: int = 0) -> None:
         event = self.event(SalesEventKind.SUBMITTED, revision=revision)
         await self.client.start_workflow(
             names.QUOTE_TO_CASH,
-            DealStart(company="usmf", quote_number=self.world.quote, quote_id="q-1", revision=revision, event=event),
+            DealStart(
+                company="usmf", quote_number=self.world.quote, quote_id=event.quote_id, revision=revision, event=event
+            ),
             id=self.case.id,
             task_queue=names.DEAL_QUEUE,
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],
         )
 
-    def event(self, kind: SalesEventKind, *, revision: int = 0, event_id: str | None = None) -> SalesEvent:
+    def event(
+        self, kind: SalesEventKind, *, revision: int = 0, event_id: str | None = None, at: datetime | None = None
+    ) -> SalesEvent:
         return SalesEvent(
             event_id=event_id or f"dv/{self.world.quote}/{revision}/{kind}",
             kind=kind,
             company="usmf",
             quote_number=self.world.quote,
-            quote_id="q-1",
+            quote_id=f"q-{revision + 1}",
             revision=revision,
-            occurred_at=datetime.now(UTC),
+            occurred_at=at or datetime.now(UTC),
         )
 
     async def sales(self, kind: SalesEventKind, **how: Any) -> None:
@@ -324,26 +358,37 @@ class Stage:
         await self.case.signal(names.COMMAND, message)
         return message_id
 
-    async def decide(self, n: int, person: Person, decision: str, step: int, seen: str = "hash-1") -> str:
+    async def decide(
+        self, n: int, person: Person, decision: str, step: int, seen: str = "hash-1", signed_at: datetime | None = None
+    ) -> str:
         message_id = str(uuid.uuid4())
-        token = f"{person.oid}|decide|decision={decision};step={step};seen_hash={seen};comment=ok"
-        handle = self.client.get_workflow_handle(names.approval_id("usmf", self.world.quote, n))
-        await handle.signal(names.DECIDE, SignedMessage(message_id=message_id, token=token))
+        when = f";signed_at={signed_at.isoformat()}" if signed_at else ""
+        token = f"{person.oid}|decide|decision={decision};step={step};seen_hash={seen};comment=ok{when}"
+        await self.request(n).signal(names.DECIDE, SignedMessage(message_id=message_id, token=token))
         return message_id
 
 
-@pytest.fixture(scope="session")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    binary = Path(sysconfig.get_path("scripts")) / "temporal"
-    extra = ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
+@asynccontextmanager
+async def dev_server(**dynamic_config: str) -> AsyncIterator[WorkflowEnvironment]:
+    """A dev server whose clock can be moved run by run, with the product's search attributes."""
+    config = {"frontend.WorkflowTimeSkippingEnabled": "true"} | dynamic_config
+    extra: list[str] = []
+    for key, value in config.items():
+        extra += ["--dynamic-config-value", f"{key}={value}"]
     for attribute in ATTRIBUTES:
         extra += ["--search-attribute", f"{attribute.name}={attribute.kind}"]
     async with await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
-        dev_server_existing_path=str(binary),
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=extra,
         plugins=[SEALING],
     ) as env:
+        yield env
+
+
+@pytest.fixture(scope="session")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    async with dev_server() as env:
         yield env
 
 
@@ -366,16 +411,29 @@ async def feeds(environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatc
 async def stage(
     environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
+    queues_of_its_own(monkeypatch)
+    stage = Stage(environment, world)
+    await stage.start_work()
+    yield stage
+    await stage.stop_work()
+
+
+def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a test task queues that no other test's workers poll."""
     suffix = uuid.uuid4().hex[:8]
     for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+
+
+@asynccontextmanager
+async def workers(client: Client, world: World) -> AsyncIterator[None]:
+    """The workers of a deal's three queues, with a scripted world behind them."""
     finance, sales = ScriptedFinance(world), ScriptedSales(world)
-    client = environment.client
-    cases = Worker(
+    deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger],
-        activities=[ScriptedCredit(world).reserve_credit, TrustingVerifier().verify_message],
+        activities=[TrustingVerifier().verify_messages],
         workflow_runner=workflow_runner(),
     )
     fin = Worker(
@@ -394,6 +452,7 @@ async def stage(
         task_queue=names.DATAVERSE_QUEUE,
         activities=[
             sales.mark_quote,
+            sales.read_quote,
             sales.close_quote,
             sales.record_order,
             sales.record_shipment,
@@ -401,5 +460,5 @@ async def stage(
             sales.record_payment,
         ],
     )
-    async with cases, fin, dv:
-        yield Stage(environment, world)
+    async with deals, fin, dv:
+        yield

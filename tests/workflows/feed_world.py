@@ -321,7 +321,6 @@ async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]
             names.DEAL_QUEUE,
             [SalesFeed, FinanceFeed, CreditLedger, NotingDeal],
             [
-                credit.reserve_credit,
                 credit.wake_deals,
                 credit.find_ended,
             ],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from activities.signatures import CreditActivities, FinanceActivities, PrepareOrder, ReserveCredit
+from temporalio import workflow
+
+from activities.signatures import FinanceActivities, PrepareOrder
 from domain import facts, moves
-from domain.assessment import OrderReadiness
 from domain.causes import Cause
-from domain.money import format_money
 from domain.moves import CreditMove
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
@@ -29,19 +29,21 @@ class Credit:
         self._waiting = waiting
         self._steps = steps
 
-    async def check(self) -> None:
-        """Look at credit until it is given."""
-        while (move := moves.in_credit(self._record.state)) is not CreditMove.GO_ON:
-            self._waiting.turn()
+    async def check(self) -> bool:
+        """Look at credit until it is given; False where Sales does not show the quote as won after all."""
+        while (move := moves.in_credit(self._record.state)) not in (CreditMove.GO_ON, CreditMove.GO_BACK):
+            await self._waiting.turn()
             if move is CreditMove.CHECK:
                 await self._decide()
             else:
                 await self._wait()
+        return move is CreditMove.GO_ON
 
     async def _wait(self) -> None:
+        decision = self._record.state.credit_decision
         heard = await self._waiting.until(
             lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
-            patience=LOOK_AGAIN,
+            deadline=(decision.as_of if decision else workflow.now()) + LOOK_AGAIN,
             summary="Look at credit again",
         )
         if not heard:
@@ -51,39 +53,26 @@ class Credit:
         covers = self._record.state.recheck_told
         ready = await self._steps.run(
             FinanceActivities.prepare_order,
-            self._prepare,
+            self._question,
             queue=names.FINANCE_QUEUE,
-            summary="Read the accepted quote, prices and credit",
+            summary="Read the accepted quote and its prices, and reserve credit",
             priority=URGENT,
         )
-        refused = self._record.apply(facts.Prepared(readiness=ready, covers=covers))
-        if refused is not None and refused.code:
-            await self._steps.park(
-                "The accepted quote is not what was approved",
-                "prepare_order",
-                Cause.CONTENT_CHANGED,
-                "; ".join(ready.differences) or "The content differs from the approved content",
+        done = self._record.apply(facts.Prepared(readiness=ready, covers=covers))
+        if done is not None and done.code:
+            differences = "; ".join(ready.differences) or "The content differs from the approved content"
+            await self._park("The accepted quote is not what was approved", Cause.CONTENT_CHANGED, differences)
+        elif ready.blocked:
+            await self._park(
+                "A product can no longer be sold", Cause.PRICE_DRIFT, f"Blocked: {', '.join(ready.blocked)}"
             )
-        elif blocked := [drift.item for drift in ready.drift if drift.blocked]:
-            await self._steps.park(
-                "A product can no longer be sold", "prepare_order", Cause.PRICE_DRIFT, f"Blocked: {', '.join(blocked)}"
-            )
-        else:
-            await self._reserve(ready)
+        elif ready.decision is not None:
+            self._record.apply(facts.CreditDecided(decision=ready.decision))
 
-    async def _reserve(self, ready: OrderReadiness) -> None:
-        answer = await self._steps.run(
-            CreditActivities.reserve_credit,
-            lambda: self._ask(ready),
-            queue=names.DEAL_QUEUE,
-            summary=f"Reserve {format_money(ready.credit_amount, ready.credit.currency)} of credit",
-            priority=URGENT,
-        )
-        # No decision: the facts were too old when their turn came, and Finance is read again.
-        if answer.decision is not None:
-            self._record.apply(facts.CreditDecided(decision=answer.decision))
+    async def _park(self, what: str, cause: Cause, message: str) -> None:
+        await self._steps.park(what, "prepare_order", cause, message)
 
-    def _prepare(self) -> PrepareOrder:
+    def _question(self) -> PrepareOrder:
         state = self._record.state
         return PrepareOrder(
             quote=self._record.quote,
@@ -91,16 +80,7 @@ class Credit:
             price_hash=state.assessment.price_hash if state.assessment else "",
             order_number=self._record.order_number,
             customer_account=state.header.customer_account,
-        )
-
-    def _ask(self, ready: OrderReadiness) -> ReserveCredit:
-        state = self._record.state
-        return ReserveCredit(
-            company=state.company,
-            customer_account=state.credit_account,
+            credit_account=state.credit_account,
             deal_id=self._record.deal_id,
-            order_number=self._record.order_number,
-            amount=ready.credit_amount,
-            facts=ready.credit,
             release=state.release,
         )

@@ -29,6 +29,8 @@ from workflows.quote_to_cash.waiting import Waiting
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
 LOOK = "daily look at Finance"
+TOGETHER = timedelta(seconds=2)
+"""How long a deal that is told several things at once waits for more before it reads Finance."""
 
 
 class Delivery:
@@ -49,7 +51,7 @@ class Delivery:
 
     async def ship(self) -> None:
         """Follow the packing slips until everything is shipped."""
-        self._background.start(LOOK, self._look_daily())
+        self._background.start(LOOK, self._look_daily)
         await self._follow(lambda state: state.delivery.all_shipped)
 
     async def invoice(self) -> None:
@@ -62,7 +64,7 @@ class Delivery:
 
     async def _follow(self, done: Callable[[DealState], bool]) -> None:
         while not done(self._record.state):
-            self._waiting.turn()
+            await self._waiting.turn()
             move = moves.in_delivery(self._record.state)
             if move is DeliveryMove.WAIT:
                 await self._waiting.until(
@@ -73,11 +75,22 @@ class Delivery:
 
     async def _look_daily(self) -> None:
         """One long timer for the whole way from order to cash, should every event and every sweep have been missed."""
+        now = workflow.now()
+        due = (self._record.state.finance_read_at or now) + SAFETY_LOOK
         while True:
-            await workflow.sleep(SAFETY_LOOK, summary="Daily safety check of Finance")
-            self._record.apply(facts.BillingChanged(text="a day has passed: looking at Finance"))
+            await workflow.sleep(max(due - workflow.now(), timedelta(0)), summary="Daily safety check of Finance")
+            now, read_at = workflow.now(), self._record.state.finance_read_at
+            if read_at is None or now - read_at >= SAFETY_LOOK:
+                self._record.apply(facts.BillingChanged(text="a day has passed: looking at Finance"))
+                read_at = now
+            due = read_at + SAFETY_LOOK
 
     async def _read_billing(self) -> None:
+        """Read once for all that was told; where more than one thing was, what is on its way is given time to come."""
+        state = self._record.state
+        if state.billing_told - state.billing_read > 1:
+            together = workflow.now() + TOGETHER
+            await self._waiting.until(lambda: False, deadline=together, summary="More may be on its way")
         covers = self._record.state.billing_told
         billing = await self._steps.run(
             FinanceActivities.read_billing,
@@ -90,7 +103,7 @@ class Delivery:
             queue=names.FINANCE_QUEUE,
             summary="Read packing slips, invoices and settlements",
         )
-        self._record.apply(facts.BillingRead(billing=billing, covers=covers))
+        self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
 
     async def _show_shipment(self) -> None:
         slips = self._record.state.unrecorded_slips

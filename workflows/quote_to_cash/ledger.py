@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import FailureError
 
 from domain.messages import LedgerNote
 from runs import names
@@ -18,5 +18,5 @@ async def tell_ledger(record: DealRecord, signal: str) -> None:
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     try:
         await handle.signal(signal, LedgerNote(deal_id=record.deal_id, at=workflow.now()))
-    except ApplicationError as error:  # no ledger runs: then nothing is reserved there either
+    except FailureError as error:  # no ledger runs: then nothing is reserved there either
         workflow.logger.info("the credit ledger does not run: %s", error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from temporalio import workflow
+
 from activities.signatures import ConfirmOrder, CreateOrder, FinanceActivities, RecordOrder, SalesActivities
 from domain import facts
 from domain.deal_state import OrderStatus
@@ -52,6 +54,7 @@ class Order:
                 lines=created.lines,
                 net=created.net,
                 rounding_difference=created.rounding_difference,
+                at=workflow.now(),
             )
         )
 

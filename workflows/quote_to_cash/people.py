@@ -8,28 +8,35 @@ from __future__ import annotations
 from temporalio import workflow
 
 from domain import commands, facts
-from domain.messages import DecisionRefused, Outcome, SignedMessage
+from domain.messages import DecisionRefused, Outcome, SignedMessage, VerifiedMessage
 from domain.refusals import Refusal
 from runs import names
-from workflows.proof import verify
+from workflows.proof import AT_ONCE, verify
+from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
+
+PEOPLE = "conversation with people"
+CARRIED = 500_000
+"""Characters of messages that a new run is given to hear; more are heard before."""
+LONGEST_DETAIL = 500
 
 
 class People:
     """Hears what people say to one deal, in the order in which it came."""
 
-    def __init__(self, record: DealRecord) -> None:
+    def __init__(self, record: DealRecord, background: Background) -> None:
         """Hear for the deal of ``record``."""
         self._record = record
+        self._background = background
 
-    @property
-    def all_heard(self) -> bool:
-        """Whether nothing waits to be heard."""
-        return not self._record.unheard
+    def start(self) -> None:
+        """Begin to hear."""
+        self._background.start(PEOPLE, self._serve)
 
     def take(self, message: SignedMessage) -> None:
         """Take a message; it is heard in its turn."""
         self._record.unheard.append(message)
+        self._background.revive(PEOPLE)
 
     def note_refused(self, note: DecisionRefused) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
@@ -40,23 +47,38 @@ class People:
             at=note.at,
         )
 
-    async def serve(self) -> None:
-        """Hear messages as they come, forever."""
+    async def heard_all(self) -> None:
+        """Wait until nothing is left to hear."""
+        await workflow.wait_condition(lambda: not self._record.unheard or not self._background.goes_on(PEOPLE))
+
+    async def heard_most(self) -> None:
+        """Wait until what is left to hear is little enough for the next run to take along."""
+        await workflow.wait_condition(self._is_light)
+
+    def _is_light(self) -> bool:
+        weight = sum(len(message.token) for message in self._record.unheard)
+        return weight <= CARRIED or not self._background.goes_on(PEOPLE)
+
+    async def _serve(self) -> None:
         unheard = self._record.unheard
         while True:
             await workflow.wait_condition(lambda: bool(unheard))
-            message = unheard[0]
-            if self._record.outcome(message.message_id) is None:
-                self._record.settle(await self._hear(message))
-            unheard.pop(0)
+            messages = unheard[:AT_ONCE]
+            for said in await verify(messages, audiences=self._audiences()):
+                if self._record.outcome(said.message_id) is None:
+                    self._record.settle(self._hear(said))
+            del unheard[: len(messages)]
 
-    async def _hear(self, message: SignedMessage) -> Outcome:
-        said = await verify(message, audiences=self._audiences())
-        fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
-        done = self._record.apply(fact, event_id=said.message_id, actor=said.person.named)
+    def _hear(self, said: VerifiedMessage) -> Outcome:
+        try:
+            fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
+            done = self._record.apply(fact, event_id=said.message_id, actor=said.person.named)
+        except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
+            workflow.logger.exception("a message could not be taken")
+            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL)
         if done is None:
             return Outcome(message_id=said.message_id, accepted=False, code=Refusal.DUPLICATE)
-        detail = done.audit.text if done.code else ""
+        detail = done.audit.text[:LONGEST_DETAIL] if done.code else ""
         return Outcome(message_id=said.message_id, accepted=not done.code, code=done.code, detail=detail)
 
     def _audiences(self) -> tuple[str, ...]:

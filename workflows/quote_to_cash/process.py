@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
 from temporalio import workflow
+from temporalio.common import RawValue
 
 from domain import explain, facts
 from domain.deal_start import DealStart
 from domain.deal_state import DealState
-from domain.events import fact_of_finance, fact_of_sales
 from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcome, SalesEvent, SignedMessage
-from domain.people import Person
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
+from workflows.hearing import UNKNOWN, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.closing import Closing
@@ -21,6 +25,7 @@ from workflows.quote_to_cash.order import Order
 from workflows.quote_to_cash.people import People
 from workflows.quote_to_cash.quote import Quote
 from workflows.quote_to_cash.record import DealRecord, report
+from workflows.quote_to_cash.reports import Reports
 from workflows.quote_to_cash.request import Request
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Ended, Waiting
@@ -38,41 +43,69 @@ class QuoteToCash:
             start, deal_id=info.workflow_id, environment=info.namespace, clock=workflow.now, report=report
         )
         self._background = background = Background()
-        self._people = People(record)
-        self._request = Request(record, background)
-        published = Published()
-        waiting = Waiting(record, published, over=lambda: not record.state.running, at_rest=self._at_rest)
+        self._reports = Reports(record)
+        self._people = People(record, background)
+        self._request = Request(record, background, start.checkpoint.request if start.checkpoint else None)
+        published, leave = Published(), self._continue_as_new
+        self._waiting = waiting = Waiting(
+            record, published, background, over=lambda: not record.state.running, continue_as_new=leave
+        )
         steps = Steps(record, waiting)
         self._quote = Quote(record, waiting, steps, self._request, background)
         self._credit = Credit(record, waiting, steps)
         self._order = Order(record, waiting, steps)
         self._delivery = Delivery(record, waiting, steps, background)
-        ending = Waiting(record, published, over=lambda: record.state.given_up, at_rest=self._at_rest)
+        ending = Waiting(record, published, background, over=lambda: record.state.given_up, continue_as_new=leave)
         self._closing = Closing(record, ending, Steps(record, ending), self._request)
 
     @workflow.run
     async def run(self, start: DealStart) -> DealView:
-        """Carry the deal through its seven stages.
+        """Carry the deal through its seven stages, and clean up after it.
 
         Returns:
             The deal as it ended.
         """
-        self._background.start("people", self._people.serve())
-        self._background.start("details", self._keep_described())
-        try:
-            await self._quote.read()
+        self._people.start()
+        self._background.start("details", self._keep_described)
+        cancelled = await self._carried(self._stages)
+        while await self._carried(self._closing.clean_up):
+            cancelled = True  # while it cleaned up: what is left then is left
+        await self._people.heard_all()
+        self._background.stop_all()
+        if self._record.submission is not None:
+            workflow.continue_as_new(self._record.anew(self._record.submission))
+        if cancelled:
+            raise asyncio.CancelledError
+        return explain.view(self._record.state)
+
+    async def _stages(self) -> None:
+        await self._request.resume()
+        await self._waiting.turn()
+        await self._quote.read()
+        await self._quote.agree()
+        while not await self._credit.check():  # Sales does not show the quote as won after all
             await self._quote.agree()
-            await self._credit.check()
-            await self._order.place()
-            await self._delivery.ship()
-            await self._delivery.invoice()
-            await self._delivery.pay()
+        await self._order.place()
+        await self._delivery.ship()
+        await self._delivery.invoice()
+        await self._delivery.pay()
+
+    async def _carried(self, on: Callable[[], Awaitable[None]]) -> bool:
+        """Go on until there is nothing left to do; whether the run was cancelled meanwhile, which is a fact as well."""
+        try:
+            await on()
         except Ended:
             pass
-        await self._closing.clean_up()
-        await workflow.wait_condition(lambda: self._people.all_heard)
-        self._background.stop_all()
-        return explain.view(self._record.state)
+        except asyncio.CancelledError:
+            self._record.apply(facts.RunCancelled())
+            return True
+        return False
+
+    async def _continue_as_new(self) -> None:
+        """End this run and go on in the next one, with the open request and with what people said and was not heard."""
+        await self._people.heard_most()
+        request = await self._request.hand_over()
+        workflow.continue_as_new(self._record.next_start(request))
 
     async def _keep_described(self) -> None:
         """Show the deal as it stands in Temporal Web: once for all that a moment brought, however much that is."""
@@ -86,51 +119,44 @@ class QuoteToCash:
             workflow.set_current_details(explain.details(shown))
             await workflow.wait_condition(changed)
 
-    def _at_rest(self) -> bool:
-        """A child does not outlive its parent's run, so its answer comes first; and so do people's messages."""
-        return self._record.state.open_request is None and self._people.all_heard
-
     # What the two systems say
 
-    @workflow.signal(name=names.SALES_EVENT, description="Something happened to the quote in Sales")
-    def sales_event(self, event: SalesEvent) -> None:
+    @workflow.signal(name=names.SALES_EVENT, description="Something happened to the quote in Sales: a SalesEvent")
+    def sales_event(self, *message: Any) -> None:
         """Take an event of Dynamics 365 Sales."""
-        actor = Person(oid=event.actor, name="Sales")
-        self._record.apply(fact_of_sales(event), event_id=event.event_id, actor=actor, at=event.occurred_at)
+        hear(message, SalesEvent, self._reports.from_sales, self._record.count)
 
-    @workflow.signal(name=names.FINANCE_EVENT, description="Something was posted in Finance")
-    def finance_event(self, event: FinanceEvent) -> None:
-        """Take an event of Dynamics 365 Finance; one that says nothing of this deal is counted and ignored."""
-        fact = fact_of_finance(event)
-        if fact is None:
-            self._record.count("ignored")
-            return
-        self._record.apply(fact, event_id=event.event_id, actor=Person(oid="finance", name="Finance"))
+    @workflow.signal(name=names.FINANCE_EVENT, description="Something was posted in Finance: a FinanceEvent")
+    def finance_event(self, *message: Any) -> None:
+        """Take an event of Dynamics 365 Finance."""
+        hear(message, FinanceEvent, self._reports.from_finance, self._record.count)
 
-    @workflow.signal(name=names.CREDIT_RECHECK, description="The ledger: credit may have become free")
-    def credit_recheck(self, message: CreditRecheck) -> None:
+    @workflow.signal(name=names.CREDIT_RECHECK, description="Credit may have become free: a CreditRecheck of a ledger")
+    def credit_recheck(self, *message: Any) -> None:
         """Look at credit again, where it is waited for."""
-        if self._record.state.awaits_credit:
-            self._record.apply(facts.CreditRecheckDue(reason=message.reason), event_id=message.message_id)
-        else:
-            self._record.count("ignored")
+        hear(message, CreditRecheck, self._reports.from_ledger, self._record.count)
 
     # What people say
 
     @workflow.signal(name=names.COMMAND, description="A signed command of a person: retry, skip, abort, cancel, …")
-    def command(self, message: SignedMessage) -> None:
+    def command(self, *message: Any) -> None:
         """Take a signed command; its outcome is read back by the query ``outcome``."""
-        self._people.take(message)
+        hear(message, SignedMessage, self._people.take, self._record.count)
 
-    @workflow.signal(name=names.DECIDE, description="A decision that came after its request had ended")
-    def decide(self, message: SignedMessage) -> None:
+    @workflow.signal(name=names.DECIDE, description="A signed decision that came after its request had ended")
+    def decide(self, *message: Any) -> None:
         """Write down a decision that came too late; it changes nothing."""
-        self._people.take(message)
+        hear(message, SignedMessage, self._people.take, self._record.count)
 
-    @workflow.signal(name=names.DECISION_REFUSED, description="An approval request: whose decision it did not take")
-    def decision_refused(self, note: DecisionRefused) -> None:
+    @workflow.signal(name=names.DECISION_REFUSED, description="Whose decision an approval request did not take")
+    def decision_refused(self, *message: Any) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
-        self._people.note_refused(note)
+        hear(message, DecisionRefused, self._people.note_refused, self._record.count)
+
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
+        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
+        self._record.count(UNKNOWN)
 
     # What the deal answers
 

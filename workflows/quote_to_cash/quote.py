@@ -7,18 +7,24 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-from activities.signatures import AssessQuote, FinanceActivities, MarkQuote, Nothing, SalesActivities
+from activities.signatures import AssessQuote, FinanceActivities, MarkQuote, Nothing, ReadQuote, SalesActivities
 from domain import facts, moves
+from domain.causes import Cause
 from domain.marks import wanted_mark
 from domain.moves import QuoteMove
+from domain.views import Resolution
 from runs import names
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.request import Request
-from workflows.quote_to_cash.steps import Steps
+from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
 
 EXPIRY = "expiry of the quote"
+ON_ITS_WAY = timedelta(seconds=10)
+"""How long what was done in time may be on its way, before a deadline is taken to have passed."""
+MOST_LOST = 3
+"""Requests in a row that may end without an answer before a person is asked why."""
 
 
 class Quote:
@@ -35,36 +41,65 @@ class Quote:
         self._background = background
         self._watched: datetime | None = None
         self._act: dict[QuoteMove, Callable[[], Awaitable[object]]] = {
-            QuoteMove.ASSESS: self._assess,
             QuoteMove.END_REQUEST: lambda: self._request.end(self._waiting),
-            QuoteMove.ASK: self._request.ask,
+            QuoteMove.LOOK_AT_EXPIRY: self._look_at_expiry,
+            QuoteMove.ASSESS: self._assess,
+            QuoteMove.ASK: self._ask,
             QuoteMove.MARK: self._mark,
-            QuoteMove.WAIT: lambda: self._waiting.until(
-                lambda: moves.in_quote(self._record.state) is not QuoteMove.WAIT
-            ),
+            QuoteMove.CALL_A_PERSON: self._call_a_person,
+            QuoteMove.WAIT: self._wait,
         }
 
     async def read(self) -> None:
         """Read the submitted quote: customer, opportunity, lines and prices are there and fit."""
-        if self._record.state.assessment is None:
-            await self._assess()
+        while self._record.state.assessment is None:
+            await self._turn()
 
     async def agree(self) -> None:
         """Approval where the matrix asks for it, then activation and acceptance, before the quote expires."""
-        while (move := moves.in_quote(self._record.state)) is not QuoteMove.GO_ON:
-            self._waiting.turn()
-            self._watch_expiry()
-            await self._act[move]()
-        self._background.stop(EXPIRY)
+        while moves.in_quote(self._record.state) is not QuoteMove.GO_ON:
+            await self._turn()
+        self._watch_expiry(None)
+
+    async def _turn(self) -> None:
+        await self._waiting.turn()
+        state = self._record.state
+        found = state.assessment
+        self._watch_expiry(found.expires_at if found and not state.accepted else None)
+        try:
+            await self._act[moves.in_quote(state)]()
+        except Overtaken:
+            workflow.logger.info("what was next is not any more")
+
+    def _is_still(self, move: QuoteMove) -> Callable[[], bool]:
+        """Whether something else has become next meanwhile, or the same for another revision."""
+        quote_id = self._record.state.quote_id
+        return lambda: moves.in_quote(self._record.state) is not move or self._record.state.quote_id != quote_id
+
+    async def _wait(self) -> None:
+        await self._waiting.until(self._is_still(QuoteMove.WAIT))
 
     async def _assess(self) -> None:
+        state = self._record.state
         found = await self._steps.run(
             FinanceActivities.assess_quote,
             lambda: AssessQuote(quote=self._record.quote, deal_id=self._record.deal_id),
             queue=names.FINANCE_QUEUE,
-            summary=f"Read, validate and price {self._record.state.quote_number} rev {self._record.state.revision}",
+            summary=f"Read, validate and price {state.quote_number} rev {state.revision}",
+            overtaken=self._is_still(QuoteMove.ASSESS),
         )
-        self._record.apply(facts.Assessed(assessment=found))
+        self._record.apply(facts.Assessed(assessment=found, asked=state.quote_id))
+
+    async def _ask(self) -> None:
+        state = self._record.state
+        if state.requests_lost >= MOST_LOST:
+            await self._ask_why(state.approvals[-1].text)
+        while not await self._request.ask():
+            await self._ask_why("every id for another request is taken by a workflow in Temporal")
+
+    async def _ask_why(self, message: str) -> None:
+        still = self._is_still(QuoteMove.ASK)
+        await self._steps.park("Ask for approval", "ask_for_approval", Cause.REQUEST_LOST, message, overtaken=still)
 
     async def _mark(self) -> None:
         wanted = wanted_mark(self._record.state)
@@ -82,22 +117,46 @@ class Quote:
             queue=names.DATAVERSE_QUEUE,
             summary=f"Tell Sales: {wanted.status}",
             skipped=Nothing(),
+            overtaken=self._is_still(QuoteMove.MARK),
         )
         self._record.apply(facts.QuoteMarked(status=wanted.status))
 
-    def _watch_expiry(self) -> None:
+    async def _call_a_person(self) -> None:
+        """Won in Sales, and nobody is asked for the approval it needs: somebody has to say how it goes on."""
+        state = self._record.state
+        said = await self._steps.park(
+            "The quote was won without approval",
+            "ask_for_approval",
+            Cause.WON_WITHOUT_APPROVAL,
+            state.approval_text or f"The quote is {state.quote}",
+            overtaken=self._is_still(QuoteMove.CALL_A_PERSON),
+        )
+        if said is Resolution.RETRY:
+            self._record.apply(facts.AssessmentDue(reason="asked by a person"))
+
+    async def _look_at_expiry(self) -> None:
+        """Whether it was accepted in time is Sales' to say: what was told of it may be late."""
+        found = await self._steps.run(
+            SalesActivities.read_quote,
+            lambda: ReadQuote(quote=self._record.quote),
+            queue=names.DATAVERSE_QUEUE,
+            summary="Was the quote accepted in time?",
+            overtaken=self._is_still(QuoteMove.LOOK_AT_EXPIRY),
+        )
+        self._record.apply(facts.ExpiryChecked(found=found))
+
+    def _watch_expiry(self, expires_at: datetime | None) -> None:
         """One timer for the quote's validity; a new one where the validity changed."""
-        found = self._record.state.assessment
-        expires_at = found.expires_at if found else None
-        if expires_at != self._watched:
-            self._watched = expires_at
-            self._background.stop(EXPIRY)
-            if expires_at is not None:
-                self._background.start(EXPIRY, self._expire(expires_at))
+        if expires_at == self._watched:
+            return
+        self._watched = expires_at
+        self._background.stop(EXPIRY)
+        if expires_at is not None:
+            self._background.start(EXPIRY, lambda: self._expire(expires_at))
 
     async def _expire(self, expires_at: datetime) -> None:
+        due = expires_at + ON_ITS_WAY
         await workflow.sleep(
-            max(expires_at - workflow.now(), timedelta(0)),
-            summary=f"Quote valid until {expires_at:%Y-%m-%d %H:%M} UTC",
+            max(due - workflow.now(), timedelta(0)), summary=f"Quote valid until {expires_at:%Y-%m-%d %H:%M} UTC"
         )
-        self._record.apply(facts.ExpiryReached())
+        self._record.apply(facts.ExpiryDue())

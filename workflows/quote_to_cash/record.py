@@ -7,28 +7,33 @@ is in the history.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
 from temporalio import workflow
 
 from activities.signatures import QuoteRef
+from domain.approval_start import ApprovalCheckpoint
 from domain.deal import Transition, apply
-from domain.deal_start import Checkpoint, DealStart
+from domain.deal_start import Checkpoint, DealStart, begun_again, may_follow
 from domain.deal_state import DealState
 from domain.facts import Event, Fact
-from domain.messages import Outcome
+from domain.messages import Outcome, SalesEvent
 from domain.order_key import order_key
 from domain.people import SYSTEM, Person
+from domain.record import Record
 from domain.refusals import Refusal
 
+R = TypeVar("R", bound=Record)
 V = TypeVar("V")
 
 KEPT = 500
 """Audit records and outcomes of messages that are kept."""
 SEEN = 2_000
 """Ids of events that are kept, so that one delivered twice counts once."""
+ROOM = 300_000
+"""Characters that audit records, and outcomes, may take in a checkpoint each: a payload holds two million bytes."""
 
 _COUNTED = {"": "applied", Refusal.DUPLICATE: "duplicate", Refusal.STALE: "stale"}
 
@@ -63,10 +68,12 @@ class DealRecord:
         self.timeline = deque(before.timeline if before else (), maxlen=KEPT)
         self.tally = dict(before.tally) if before else {}
         self.unheard = list(before.unheard) if before else []
+        self.submission: SalesEvent | None = None
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in (before.outcomes if before else ()))
         self._in_doubt = set(before.in_doubt) if before else set()
-        first = (start.event.event_id,) if start.event else ()
-        self._seen = OrderedDict.fromkeys(before.seen if before else first)
+        self._seen = OrderedDict.fromkeys(before.seen if before else ())
+        if start.event:
+            self._seen[start.event.event_id] = None
 
     # Facts
 
@@ -142,23 +149,49 @@ class DealRecord:
         state = self.state
         return order_key(self._environment, state.company, state.quote_number, state.revision)
 
-    def next_start(self) -> DealStart:
-        """What the next run begins with."""
+    # The next run
+
+    def keep(self, event: SalesEvent) -> bool:
+        """Keep a submission that came when the deal had ended, to begin anew with; whether it is one to begin with."""
+        ended = self.state
+        may = may_follow(event, revision=ended.revision, ending=ended.ending, ended_at=ended.updated_at)
+        if may and (self.submission is None or event.revision >= self.submission.revision):
+            self.submission = event
+        return may
+
+    def next_start(self, request: ApprovalCheckpoint | None = None) -> DealStart:
+        """What the next run goes on with: this deal, and its open request for approval."""
         state = self.state
         return DealStart(
             company=state.company,
             quote_number=state.quote_number,
             quote_id=state.quote_id,
             revision=state.revision,
-            checkpoint=Checkpoint(
-                state=state,
-                timeline=tuple(self.timeline),
-                outcomes=tuple(self._outcomes.values()),
-                tally=self.tally,
-                seen=tuple(self._seen),
-                unheard=tuple(self.unheard),
-                in_doubt=tuple(sorted(self._in_doubt)),
-            ),
+            checkpoint=self._checkpoint(state, request),
+        )
+
+    def anew(self, event: SalesEvent) -> DealStart:
+        """What the next run begins anew with: what is remembered stays, the deal itself starts with the submission."""
+        state = begun_again(self.state, event, self._clock())
+        return DealStart(
+            company=state.company,
+            quote_number=state.quote_number,
+            quote_id=state.quote_id,
+            revision=state.revision,
+            event=event,
+            checkpoint=self._checkpoint(state, None),
+        )
+
+    def _checkpoint(self, state: DealState, request: ApprovalCheckpoint | None) -> Checkpoint:
+        return Checkpoint(
+            state=state,
+            timeline=_latest(self.timeline),
+            outcomes=_latest(self._outcomes.values()),
+            tally=self.tally,
+            seen=tuple(self._seen),
+            unheard=tuple(self.unheard),
+            in_doubt=tuple(sorted(self._in_doubt)),
+            request=request,
         )
 
 
@@ -190,6 +223,18 @@ def _begun(start: DealStart, now: datetime) -> DealState:
         updated_at=now,
         waiting_since=now,
     )
+
+
+def _latest(records: Iterable[R]) -> tuple[R, ...]:
+    """The latest records that fit into a checkpoint, oldest first."""
+    kept: list[R] = []
+    room = ROOM
+    for record in reversed(list(records)):
+        room -= len(record.model_dump_json())
+        if room < 0:
+            break
+        kept.append(record)
+    return tuple(reversed(kept))
 
 
 def _forget(memory: OrderedDict[str, V], most: int) -> None:

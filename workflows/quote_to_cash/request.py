@@ -1,17 +1,26 @@
-"""A deal's request for approval: a workflow of its own, with its own row in the inbox."""
+"""A deal's request for approval: a workflow of its own, with its own row in the inbox.
+
+It is a child that ends with its deal, however the deal ends. A child does not outlive its parent's run, so where a deal
+continues as new, its open request is asked to hand over: it ends with all it knows, and goes on under the next run with
+the same id, steps, deadlines and messages. So its answer always comes from a run that the deal started itself; a signal
+that anybody could send is never believed to be one.
+"""
 
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
 from domain import facts
-from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
+from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
+from domain.approvals import ApprovalRequest, ApprovalState
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
 from domain.messages import Supersede
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
+from domain.views import Ending
 from runs import names
 from workflows.approval import Approval
 from workflows.quote_to_cash.background import Background
@@ -19,80 +28,145 @@ from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
 
 ANSWER = "answer of the request"
+MOST_IDS = 50
+"""Ids tried for a request, where those before are taken by earlier deals of the quote, or by strangers."""
+
+Handle = workflow.ChildWorkflowHandle[Approval, ApprovalAnswer]
 
 
 class Request:
     """Asks for approval, takes the answer, and ends a request that the quote has moved on from."""
 
-    def __init__(self, record: DealRecord, background: Background) -> None:
-        """Ask for the deal of ``record``."""
+    def __init__(self, record: DealRecord, background: Background, kept: ApprovalCheckpoint | None) -> None:
+        """Ask for the deal of ``record``; ``kept`` is the request that the run before handed over."""
         self._record = record
         self._background = background
-        self._handle: workflow.ChildWorkflowHandle[Approval, ApprovalState] | None = None
+        self._kept = kept
+        self._handle: Handle | None = None
+        self._leaving = False
 
-    async def ask(self) -> None:
-        """Open a request for the assessed content."""
-        request = _request(self._record.state)
-        self._handle = await workflow.start_child_workflow(
-            Approval.run,
-            request,
-            id=names.approval_id(request.company, request.quote_number, request.n),
-            task_queue=names.DEAL_QUEUE,
-            static_summary=f"Approval of {request.quote_number} rev {request.revision}: "
-            f"{plain(request.discount_pct)} % discount on {format_money(request.net, request.currency)}",
-        )
-        self._record.apply(facts.ApprovalAsked(n=request.n, plan=request.plan, at=workflow.now()))
-        self._background.start(ANSWER, self._take_answer(request.n, self._handle))
+    async def ask(self) -> bool:
+        """Open a request for the assessed content; False where every id for it is taken."""
+        state = self._record.state
+        first = max((request.n for request in state.approvals), default=0) + 1
+        for n in range(first, first + MOST_IDS):
+            request = _request(state, n)
+            try:
+                handle = await self._begin(ApprovalStart(request=request), WorkflowIDReusePolicy.REJECT_DUPLICATE)
+            except WorkflowAlreadyStartedError:
+                continue
+            asked = self._record.apply(facts.ApprovalAsked(n=n, plan=request.plan, at=workflow.now()))
+            self._take(n, handle)
+            if asked is not None and asked.code:  # the quote moved on at this very moment
+                await self._tell(names.SUPERSEDE, _supersede(self._record.state, request.revision))
+            return True
+        return False
+
+    async def resume(self) -> None:
+        """Let the request go on that the run before handed over."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return
+        request = kept.state.request
+        try:
+            handle = await self._begin(
+                ApprovalStart(request=request, checkpoint=kept), WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            )
+        except WorkflowAlreadyStartedError:
+            self._lost(request.n, "its id was taken while the deal continued as new")
+        else:
+            self._take(request.n, handle)
+
+    async def hand_over(self) -> ApprovalCheckpoint | None:
+        """End the open request so that it can go on under the next run; None where there is none, or it has ended."""
+        self._leaving = True
+        if self._handle is None:
+            return self._kept
+        await self._tell(names.HAND_OVER, None)
+        await workflow.wait_condition(lambda: self._handle is None)
+        return self._kept
 
     async def end(self, waiting: Waiting) -> None:
         """End the request, because the quote moved on without it; its answer is on record afterwards."""
-        handle = self._handle
-        if handle is None:
+        open_request = self._record.state.open_request
+        if open_request is None:
             return
-        if not handle.done():
-            try:
-                await handle.signal(Approval.supersede, _supersede(self._record.state))
-            except ApplicationError as error:  # it ended at this very moment: its answer is on the way
-                workflow.logger.info("the request for approval has ended: %s", error)
+        if self._handle is None:
+            self._lost(open_request.n, "nobody knows of it any more")
+            return
+        await self._tell(names.SUPERSEDE, _supersede(self._record.state, open_request.revision))
         await waiting.until(lambda: self._record.state.open_request is None)
 
-    async def _take_answer(self, n: int, handle: workflow.ChildWorkflowHandle[Approval, ApprovalState]) -> None:
-        result = await handle
+    async def _begin(self, start: ApprovalStart, reuse: WorkflowIDReusePolicy) -> Handle:
+        request = start.request
+        return await workflow.start_child_workflow(
+            Approval.run,
+            start,
+            id=names.approval_id(request.company, request.quote_number, request.n),
+            task_queue=names.DEAL_QUEUE,
+            id_reuse_policy=reuse,
+            static_summary=f"Approval of {request.quote_number} rev {request.revision}: "
+            f"{plain(request.discount_pct)} % discount on {format_money(request.net, request.currency)}",
+        )
+
+    def _take(self, n: int, handle: Handle) -> None:
+        self._handle = handle
+        self._background.start(ANSWER, lambda: self._take_answer(n, handle))
+
+    async def _take_answer(self, n: int, handle: Handle) -> None:
+        try:
+            answer = await handle
+        except ChildWorkflowError as error:
+            self._handle = None
+            self._lost(n, str(error.cause or error))
+            return
         self._handle = None
+        if answer.handed_over is not None:
+            self._kept = answer.handed_over
+            if not self._leaving:  # somebody else had it hand over: it goes on at once
+                await self.resume()
+            return
+        result = answer.state
         self._record.apply(facts.ApprovalEnded(n=n, result=result), actor=_decider(result))
 
+    def _lost(self, n: int, why: str) -> None:
+        self._record.apply(facts.ApprovalLost(n=n, at=workflow.now(), reason=why[:500]))
 
-def _request(state: DealState) -> ApprovalRequest:
+    async def _tell(self, signal: str, message: Supersede | None) -> None:
+        if self._handle is None or self._handle.done():
+            return
+        try:
+            await (self._handle.signal(signal, message) if message else self._handle.signal(signal))
+        except FailureError as error:  # it ended at this very moment: its answer is on the way
+            workflow.logger.info("the request for approval has ended: %s", error)
+
+
+def _request(state: DealState, n: int) -> ApprovalRequest:
     found = state.assessment
-    if found is None or found.plan is None or found.expires_at is None:
-        raise AssertionError("an approval is due only after an assessment with a plan and an expiry")
+    if found is None or found.plan is None:
+        raise AssertionError("an approval is due only after an assessment with a plan")
+    # A quote that was accepted in time does not expire any more; its approval has the time a request has.
+    quote_expires_at = None if state.accepted else found.expires_at
     return ApprovalRequest(
         **found.header_fields,
-        n=len(state.approvals) + 1,
+        n=n,
         requester=found.owner,
         co_owner=found.submitted_by,
         credit_text=found.soft_credit.text if found.soft_credit else "",
-        expires_at=request_expires_at(workflow.now(), found.expires_at, found.plan),
+        expires_at=request_expires_at(workflow.now(), quote_expires_at, found.plan),
         plan=found.plan,
     )
 
 
-def _supersede(state: DealState) -> Supersede:
-    status = {
-        QuoteStatus.EXPIRED: ApprovalStatus.EXPIRED,
-        QuoteStatus.SUPERSEDED: ApprovalStatus.SUPERSEDED,
-        QuoteStatus.SUBMITTED: ApprovalStatus.SUPERSEDED,
-        QuoteStatus.APPROVAL_DUE: ApprovalStatus.SUPERSEDED,
-        QuoteStatus.INVALID: ApprovalStatus.SUPERSEDED,
-        QuoteStatus.APPROVED: ApprovalStatus.SUPERSEDED,
-        QuoteStatus.SENT: ApprovalStatus.SUPERSEDED,
-    }.get(state.quote, ApprovalStatus.WITHDRAWN)
-    return Supersede(
-        message_id=str(workflow.uuid4()),
-        status=status,
-        reason=f"the quote is {state.quote}",
-        by_revision=state.revision if status is ApprovalStatus.SUPERSEDED else None,
-    )
+def _supersede(state: DealState, asked: int) -> Supersede:
+    """Why the request for a revision is not needed any more; only a later revision takes its place."""
+    message_id, reason = str(workflow.uuid4()), f"the quote is {state.quote}"
+    if state.ending is Ending.EXPIRED:
+        return Supersede(message_id=message_id, status="expired", reason=reason)
+    if not state.running or state.quote is QuoteStatus.WITHDRAWN:
+        return Supersede(message_id=message_id, status="withdrawn", reason=reason)
+    by_revision = state.revision if state.revision > asked else None
+    return Supersede(message_id=message_id, status="superseded", reason=reason, by_revision=by_revision)
 
 
 def _decider(result: ApprovalState) -> Person:

@@ -2,29 +2,39 @@
 
 A system that does not answer is waited for: the deal says so and goes on by itself. A step that fails for good is
 parked: it says why and what would help, and waits for a person to retry it, go on without it, or abort the deal.
-No step fails the workflow for a reason a person could fix.
+No step fails the workflow for a reason a person could fix, and none outlasts its purpose: it is given up where the deal
+has ended, or where what happened meanwhile made it needless.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.workflow import ActivityHandle
 
 from domain import facts
 from domain.causes import Cause
 from domain.views import ParkedStep, Resolution
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
-from workflows.quote_to_cash.waiting import Waiting
-from workflows.steps import NORMAL, UNKNOWN_LINES, Argument, Result, attempt, cause_of
+from workflows.quote_to_cash.waiting import Ended, Waiting
+from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, Argument, Result, begin, cause_of
 
-LOOK_AGAIN = timedelta(seconds=30)
-"""How long a deal waits before it tries a system again that did not answer six times in a row."""
+_LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order"})
+"""Activities whose effect outlives the deal: given up, their end is waited for, so that it is cleaned up after."""
+
+
+class Overtaken(Exception):
+    """What happened meanwhile made the step needless."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Steps:
@@ -44,46 +54,68 @@ class Steps:
         summary: str,
         priority: Priority = NORMAL,
         skipped: Result | None = None,
+        overtaken: Callable[[], bool] = _never,
     ) -> Result:
         """Run an activity until it succeeds.
 
         Args:
             activity: what is to be done.
-            argument: makes the activity's argument, anew for each try: what a person changed meanwhile counts.
+            argument: makes the activity's argument, anew for each try: what changed meanwhile counts.
             queue: task queue of the system it concerns.
             summary: what is attempted, in words.
             priority: its place in the queue.
             skipped: what it comes to where a person goes on without it; None: it must be done.
+            overtaken: whether it is needless by now; asked while it waits, not while it is tried.
 
         Returns:
             The activity's result.
 
         Raises:
             Ended: the deal came to its end before the step succeeded.
+            Overtaken: it is needless by now.
         """
         step = activity.__name__
+        if self._record.state.parked is not None:  # this run goes on where the one before waited for a person
+            resolution = await self._waiting.resumed(overtaken)
+            if self._goes_on_without(resolution, summary) and skipped is not None:
+                return skipped
         while True:
-            self._waiting.turn()
+            await self._waiting.turn()
             try:
-                result = await attempt(
-                    activity, argument(), queue=queue, summary=summary, priority=priority, lines=self._lines
-                )
+                result = await self._try(activity, argument(), queue=queue, summary=summary, priority=priority)
             except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
+                if is_cancelled_exception(error) and self._waiting.is_over:
+                    raise Ended from error
                 cause, message = cause_of(error)
                 self._record.doubt(step)
                 if cause.passes:
-                    await self._wait_for(queue, message)
-                else:
-                    resolution = await self.park(summary, step, cause, message, can_skip=skipped is not None)
-                    if resolution is Resolution.SKIP and skipped is not None:
-                        return skipped
+                    await self._wait_for(queue, message, summary, overtaken)
+                    continue
+                resolution = await self.park(
+                    summary, step, cause, message, can_skip=skipped is not None, overtaken=overtaken
+                )
+                if resolution is Resolution.SKIP and skipped is not None:
+                    return skipped
             else:
                 self._record.certain(step)
                 if self._record.state.outage is not None:
                     self._record.apply(facts.Reachable(system=self._record.state.outage.system))
                 return result
+
+    async def try_once(
+        self,
+        activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+        argument: Argument,
+        *,
+        queue: str,
+        summary: str,
+    ) -> str:
+        """Try an activity a single time, for what nobody waits for; why it failed, empty where it succeeded."""
+        try:
+            await begin(activity, argument, queue=queue, summary=summary, patience=ONCE, wait_when_cancelled=False)
+        except ActivityError as error:
+            return cause_of(error)[1]
+        return ""
 
     @property
     def _lines(self) -> int:
@@ -91,14 +123,15 @@ class Steps:
         state = self._record.state
         return state.header.line_count if state.accepted else UNKNOWN_LINES
 
-    async def _wait_for(self, queue: str, message: str) -> None:
-        system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
-        if self._record.state.outage is None:
-            self._record.apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
-        await self._waiting.until(lambda: False, patience=LOOK_AGAIN, summary=f"Waiting for {system}")
-
     async def park(
-        self, summary: str, step: str, cause: Cause, message: str, *, can_skip: bool = False
+        self,
+        summary: str,
+        step: str,
+        cause: Cause,
+        message: str,
+        *,
+        can_skip: bool = False,
+        overtaken: Callable[[], bool] = _never,
     ) -> Resolution | None:
         """Wait until a person says how to go on.
 
@@ -108,13 +141,19 @@ class Steps:
             cause: why it does not go on.
             message: what the system said.
             can_skip: whether the deal may go on without it.
+            overtaken: whether it is needless by now.
 
         Returns:
             Retry or skip.
 
         Raises:
             Ended: the person aborted the deal.
+            Overtaken: it is needless by now.
         """
+        if self._record.state.parked is not None:  # so it was when the run before continued as new
+            resolution = await self._waiting.resumed(overtaken)
+            self._goes_on_without(resolution, summary)
+            return resolution
         parked = ParkedStep(
             step=summary,
             activity=step,
@@ -125,7 +164,64 @@ class Steps:
             failures=0,
             can_skip=can_skip,
         )
-        self._record.apply(facts.StepParked(parked=parked))
-        workflow.metric_meter().create_counter("q2c_parked", "Steps that wait for a person").add(1, {"cause": cause})
-        await self._waiting.until(lambda: self._record.state.parked is None)
-        return self._record.state.resolution
+        resolution = await self._waiting.park(parked, overtaken)
+        self._goes_on_without(resolution, summary)
+        return resolution
+
+    def _goes_on_without(self, resolution: Resolution | None, summary: str) -> bool:
+        """Whether a person goes on without the step; raises Overtaken where nobody said anything."""
+        if resolution is None:
+            self._record.apply(facts.StepOvertaken(step=summary))
+            raise Overtaken
+        return resolution is Resolution.SKIP
+
+    async def _wait_for(self, queue: str, message: str, summary: str, overtaken: Callable[[], bool]) -> None:
+        system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
+        if self._record.state.outage is None:
+            self._record.apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
+        again_at = workflow.now() + LOOK_AGAIN
+        if await self._waiting.until(overtaken, deadline=again_at, summary=f"Waiting for {system}"):
+            self._record.apply(facts.StepOvertaken(step=summary))
+            raise Overtaken
+
+    async def _try(
+        self,
+        activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+        argument: Argument,
+        *,
+        queue: str,
+        summary: str,
+        priority: Priority,
+    ) -> Result:
+        """One try; given up at once where it is over meanwhile.
+
+        Raises:
+            ActivityError: it failed, or was given up.
+        """
+        lasting = activity.__name__ in _LEAVES_SOMETHING
+        handle = begin(
+            activity,
+            argument,
+            queue=queue,
+            summary=summary,
+            priority=priority,
+            lines=self._lines,
+            wait_when_cancelled=lasting,
+        )
+        try:
+            await workflow.wait_condition(lambda: handle.done() or self._waiting.is_over)
+        except asyncio.CancelledError:
+            await _given_up(handle)
+            raise
+        if not handle.done():
+            await _given_up(handle)
+            raise Ended
+        return await handle
+
+
+async def _given_up(handle: ActivityHandle[Any]) -> None:
+    handle.cancel()
+    try:
+        await handle
+    except ActivityError as error:
+        workflow.logger.info("given up: %s", error.cause or error)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-from domain import explain
+from domain import explain, facts
+from domain.causes import Cause
+from domain.deal_state import DealState
+from domain.views import ParkedStep, Resolution
 from runs import attributes
 from workflows.published import Published
+from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
 
 
@@ -19,73 +22,122 @@ class Ended(Exception):
 
 
 class Waiting:
-    """The only way a stage waits."""
+    """The only way a stage waits. Every wait can end the run and go on in the next one."""
 
     def __init__(
         self,
         record: DealRecord,
         published: Published,
+        background: Background,
         *,
         over: Callable[[], bool],
-        at_rest: Callable[[], bool],
+        continue_as_new: Callable[[], Awaitable[None]],
     ) -> None:
         """Wait on behalf of a deal.
 
         Args:
             record: the deal.
             published: the search attributes as they were last written.
+            background: what goes on beside the stages; a failure of it is a reason to wait for a person.
             over: whether there is nothing left to wait for.
-            at_rest: whether nothing is under way that a new run would not know of.
+            continue_as_new: ends the run, so that the next one goes on.
         """
         self._record = record
-        self._over = over
-        self._at_rest = at_rest
         self._published = published
+        self._shown: DealState | None = None
+        self._background = background
+        self._over = over
+        self._continue_as_new = continue_as_new
 
-    def turn(self) -> None:
-        """Begin another turn of a loop.
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self._over()
+
+    async def turn(self) -> None:
+        """Begin another turn of a loop; here the run ends where its history is long enough.
 
         Raises:
             Ended: it is over.
         """
         if self._over():
             raise Ended
-        if workflow.info().is_continue_as_new_suggested() and self._at_rest():
-            self._continue_as_new()
+        if self._background.failure:
+            await self._report_failure()
+        if _long_enough():
+            await self._continue_as_new()
 
     async def until(
-        self, condition: Callable[[], bool], *, patience: timedelta | None = None, summary: str = ""
+        self, condition: Callable[[], bool], *, deadline: datetime | None = None, summary: str = ""
     ) -> bool:
         """Wait for a condition.
 
         Args:
             condition: what is waited for.
-            patience: how long at most; None: forever.
-            summary: what the wait is for, for Temporal Web; only a wait with patience shows it.
+            deadline: until when at most, UTC; None: forever.
+            summary: what the wait is for, for Temporal Web; only a wait with a deadline shows it.
 
         Returns:
-            Whether the condition holds; False where patience ran out.
+            Whether the condition holds; False where its time is over.
 
         Raises:
             Ended: it is over.
         """
-        self.publish()
-        self.turn()
-        try:
-            await workflow.wait_condition(
-                lambda: condition() or self._over(),
-                timeout=patience,
-                timeout_summary=summary or None,
-            )
-        except TimeoutError:
-            return False
-        if self._over():
-            raise Ended
-        return True
+        while True:
+            self.publish()
+            await self.turn()
+            left = None if deadline is None else deadline - workflow.now()
+            if condition():
+                return True
+            if left is not None and left <= timedelta(0):
+                return False
+            try:
+                await workflow.wait_condition(
+                    lambda: (
+                        condition() or self._over() or self._unshown or bool(self._background.failure) or _long_enough()
+                    ),
+                    timeout=left,
+                    timeout_summary=summary or None,
+                )
+            except TimeoutError:
+                return False
+            if self._over():
+                raise Ended
+            if condition():
+                return True
+
+    async def park(self, parked: ParkedStep, unless: Callable[[], bool] = lambda: False) -> Resolution | None:
+        """Wait until a person says how to go on.
+
+        Args:
+            parked: what waits for them, and why.
+            unless: ends the wait without them.
+
+        Returns:
+            Retry or skip; None where nobody said anything and ``unless`` holds.
+
+        Raises:
+            Ended: it is over.
+        """
+        self._record.apply(facts.StepParked(parked=parked))
+        workflow.metric_meter().create_counter("q2c_parked", "Steps that wait for a person").add(
+            1, {"cause": parked.cause}
+        )
+        return await self.resumed(unless)
+
+    async def resumed(self, unless: Callable[[], bool] = lambda: False) -> Resolution | None:
+        """Wait on while a step is parked. Returns and raises as ``park``."""
+        await self.until(lambda: self._record.state.parked is None or unless())
+        return self._record.state.resolution if self._record.state.parked is None else None
+
+    @property
+    def _unshown(self) -> bool:
+        """Whether the deal changed since it was last shown, though what is waited for may not have come."""
+        return self._record.state is not self._shown
 
     def publish(self) -> None:
         """Write what lists are made of, where it changed."""
-        state = self._record.state
+        state = self._shown = self._record.state
         header = state.header
         self._published.publish(
             {
@@ -99,5 +151,22 @@ class Waiting:
             }
         )
 
-    def _continue_as_new(self) -> NoReturn:
-        workflow.continue_as_new(self._record.next_start())
+    async def _report_failure(self) -> None:
+        """A part that stopped is a person's business: the deal says so, and does not go on half deaf."""
+        failure = self._background.failure
+        self._background.report()
+        parked = ParkedStep(
+            step="Keep every part of the deal going",
+            activity="background",
+            cause=Cause.BACKGROUND,
+            message=failure,
+            suggestion=Cause.BACKGROUND.suggestion,
+            since=workflow.now(),
+            failures=0,
+        )
+        await self.park(parked)
+        self._background.revive_all()
+
+
+def _long_enough() -> bool:
+    return workflow.info().is_continue_as_new_suggested()

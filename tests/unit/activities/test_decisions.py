@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import warnings
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey, RSAKey
 
 from activities.decisions import SignedDecisionActivities
-from activities.signatures import Proof
+from activities.signatures import Proofs
 from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
 from web.signing import DecisionSigner
@@ -20,12 +22,18 @@ from web.signing import DecisionSigner
 DEAL = "q2c/usmf/Q-1"
 KEY = OKPKey.generate_key("Ed25519", {"kid": "k1", "use": "sig"})
 MONA = Person(oid="11111111-1111-1111-1111-111111111111", name="Mona", roles=("sales_manager.usmf",))
+DEEP = base64.urlsafe_b64encode(b"[" * 11_000).decode().rstrip("=") + ".e30.e30"
 TRUSTED = KeySet([OKPKey.import_key(KEY.as_dict(private=False))])
 
 
 async def verified(token: str, *, message_id: str = "m-1", audiences: tuple[str, ...] = (DEAL,)) -> VerifiedMessage:
-    proof = Proof(message=SignedMessage(message_id=message_id, token=token), audiences=audiences)
-    return await SignedDecisionActivities(TRUSTED).verify_message(proof)
+    return (await all_verified((message_id, token), audiences=audiences))[0]
+
+
+async def all_verified(*sent: tuple[str, str], audiences: tuple[str, ...] = (DEAL,)) -> tuple[VerifiedMessage, ...]:
+    messages = tuple(SignedMessage(message_id=message_id, token=token) for message_id, token in sent)
+    proofs = Proofs(messages=messages, audiences=audiences)
+    return (await SignedDecisionActivities(TRUSTED).verify_messages(proofs)).said
 
 
 def claims(**changed: Any) -> dict[str, Any]:
@@ -60,6 +68,16 @@ async def test_what_web_signs_for_a_person_is_believed() -> None:
     assert (said.name, said.args) == ("approve", {"step": 1, "amount": "19500.00"})
 
 
+async def test_when_it_was_signed_is_told_whenever_it_is_checked() -> None:
+    an_hour_ago = int(time.time()) - 3_600
+    assert (await verified(signed(claims(iat=an_hour_ago)))).signed_at == datetime.fromtimestamp(an_hour_ago, UTC)
+
+
+async def test_messages_are_answered_in_their_order_and_none_harms_another() -> None:
+    said = await all_verified(("m-0", DEEP), ("m-1", signed(claims())), ("m-2", "junk"))
+    assert [(one.message_id, bool(one.refused)) for one in said] == [("m-0", True), ("m-1", False), ("m-2", True)]
+
+
 async def test_it_may_be_for_any_of_the_workflows_of_the_deal() -> None:
     assert (await verified(signed(claims()), audiences=("q2c/usmf/Q-1/approval/1", DEAL))).refused == ""
 
@@ -74,6 +92,8 @@ async def test_it_may_be_for_any_of_the_workflows_of_the_deal() -> None:
         ({"jti": "m-2"}, "the message id is not the one that was signed"),
         ({"jti": None}, "the message id is not the one that was signed"),
         ({"iat": None}, "the time it was signed at is missing or in the future"),
+        ({"iat": "yesterday"}, "the time it was signed at is missing or in the future"),
+        ({"iat": -(10**18)}, "it does not say who did what"),
         ({"iat": int(time.time()) + 3_600}, "the time it was signed at is missing or in the future"),
         ({"exp": None}, "the time it expires at is missing"),
         ({"exp": int(time.time()) - 3_600}, "it has expired: decide again"),
@@ -108,7 +128,7 @@ async def test_another_algorithm_is_not_ours() -> None:
     assert (await verified(token)).refused.startswith("the signature does not hold: ")
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "....", "eyJhbGciOiJub25lIn0.e30.", "ü" * 10, "a" * 100_000])
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "....", "eyJhbGciOiJub25lIn0.e30.", "ü" * 10, "a" * 16_000, DEEP])
 async def test_junk_is_refused_and_never_raises(token: str) -> None:
     assert (await verified(token)).refused
 

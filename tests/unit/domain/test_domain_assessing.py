@@ -9,20 +9,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY, PRICES, T0, facts, line, quote, working_time
+from makers import POLICY, PRICES, T0, facts, line, quote
 
-import policies
 from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
 from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
+from policies import business_hours
 
 D = Decimal
-HOURS = working_time("usmf")
 TODAY = date(2026, 11, 23)
-HOURS = policies.business_hours(POLICY, "usmf", TODAY)
+HOURS = business_hours(POLICY, "usmf", TODAY)
 YEN = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=date(2026, 11, 1))
 
 
@@ -185,3 +184,9 @@ def test_the_numbers_of_sales_stay_where_every_line_has_one() -> None:
         "a": 2,
         "b": 3,
     }
+
+
+def test_a_large_quote_that_finance_cannot_price_goes_back_with_the_first_lines_only() -> None:
+    lines = [line(n) for n in range(1, 2_001)]
+    problems = assess(quote(*lines), told(prices={}), POLICY, calendar=HOURS, now=T0).problems
+    assert [problem.code for problem in problems] == ["NO_PRICE"] * 49 + ["MORE_PROBLEMS"]

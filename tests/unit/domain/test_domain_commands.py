@@ -94,7 +94,7 @@ def test_a_decision_after_the_request_ended_says_how_it_ended(status: ApprovalSt
     plan = result.request.plan
     state = put(
         new_deal(),
-        facts.Assessed(assessment=assessment(steps=plan.steps)),
+        facts.Assessed(assessment=assessment(steps=plan.steps), asked="q"),
         facts.ApprovalAsked(n=1, at=T0, plan=plan),
         facts.ApprovalEnded(n=1, result=result),
     )

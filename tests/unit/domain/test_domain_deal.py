@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -60,13 +61,17 @@ def test_the_happy_path_reaches_fulfilment_and_closes_when_all_is_paid_and_shown
     state = put(
         state,
         facts.ShipmentRecorded(slips=("S",)),
-        facts.BillingRead(billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "1045"),)), covers=0),
+        facts.BillingRead(
+            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "1045"),)), covers=0, at=T0
+        ),
         facts.InvoicesRecorded(open_amounts={"I": Decimal(1045)}),
     )
     assert state.stage is Stage.PAYMENT
     state = put(
         state,
-        facts.BillingRead(billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "0"),)), covers=0),
+        facts.BillingRead(
+            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "0"),)), covers=0, at=T0
+        ),
     )
     assert state.ending is Ending.RUNNING
     state = put(state, facts.PaymentsRecorded(open_amounts={"I": Decimal(0)}))
@@ -78,9 +83,9 @@ def test_an_invoice_posted_while_finance_is_read_is_read_again() -> None:
     told = state.billing_told
     state = put(state, facts.BillingChanged(text="…"))
     reading = Billing(status="x", slips=(), invoices=())
-    state = put(state, facts.BillingRead(billing=reading, covers=told))
+    state = put(state, facts.BillingRead(billing=reading, covers=told, at=T0))
     assert state.billing_unread
-    state = put(state, facts.BillingRead(billing=reading, covers=state.billing_told))
+    state = put(state, facts.BillingRead(billing=reading, covers=state.billing_told, at=T0))
     assert not state.billing_unread
 
 
@@ -99,7 +104,7 @@ def test_acceptance_after_expiry_is_an_exception_and_no_acceptance() -> None:
 
 
 def test_acceptance_that_overtakes_approval_waits_for_it() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment(steps=(STEP,))))
+    state = put(new_deal(), facts.Assessed(assessment=assessment(steps=(STEP,)), asked="q"))
     state = put(state, facts.ApprovalAsked(n=1, at=T0, plan=assessment(steps=(STEP,)).plan or _never()))
     state = put(state, facts.Activated(revision=0), facts.Accepted(revision=0, at=T0))
     assert not state.may_order and state.stage is Stage.QUOTE and state.exceptions
@@ -141,15 +146,19 @@ def test_the_rep_of_a_deal_cannot_release_its_hold() -> None:
 
 
 def test_resubmitting_the_same_content_leaves_the_approval_as_it_is() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment()), facts.Submitted(revision=0, quote_id="q"))
+    state = put(
+        new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
+    )
     assert state.resubmitted
-    state = put(state, facts.Assessed(assessment=assessment()))
+    state = put(state, facts.Assessed(assessment=assessment(), asked="q"))
     assert (state.quote, state.approved_hash, state.resubmitted) == (QuoteStatus.APPROVED, "h0", False)
 
 
 def test_resubmitting_other_content_needs_approval_anew() -> None:
-    state = put(new_deal(), facts.Assessed(assessment=assessment()), facts.Submitted(revision=0, quote_id="q"))
-    state = put(state, facts.Assessed(assessment=assessment(steps=(STEP,), content="h1")))
+    state = put(
+        new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
+    )
+    state = put(state, facts.Assessed(assessment=assessment(steps=(STEP,), content="h1"), asked="q"))
     assert (state.quote, state.approved_hash) == (QuoteStatus.APPROVAL_DUE, "")
 
 
@@ -157,6 +166,25 @@ def test_more_shipped_than_ordered_is_an_exception_not_a_loss() -> None:
     state = put(new_deal(), *TO_ORDER)
     over = facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(11)),))
     assert put(state, over).exceptions == ("OVER_DELIVERY: line 1: 11 shipped, but only 10 may be delivered",)
+
+
+def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:
+    ordered = put(new_deal(), *TO_ORDER)
+    lines = tuple(OrderedLine(line_no=n, item="P100", quantity=Decimal(1), amount=Decimal(1)) for n in range(1, 5_001))
+    large = replace(ordered, delivery=replace(ordered.delivery, lines=lines))
+    over = tuple(ShippedLine(line_no=n, quantity=Decimal(2)) for n in range(1, 5_001))
+    state = put(large, facts.ShipmentPosted(slip="S", lines=over))
+    assert len(state.exceptions) == 51
+    assert state.exceptions[-1] == "OVER_DELIVERY: 4950 more of the order's lines differ from what Finance posted"
+    assert len(details(state)) < 10_000
+    parked = ParkedStep(
+        step="s", activity="a", cause="Refused", message="x" * 100_000, suggestion="", since=T0, failures=0
+    )
+    state = put(state, facts.StepParked(parked=parked))
+    assert len(explain(state).text) <= 2_100 and len(details(state)) < 10_000
+    said = apply(state, Event(at=T0, actor=SYSTEM, fact=facts.StepResumed(action=Resolution.RETRY, reason="y" * 9_000)))
+    assert len(said.audit.text) == 1_000
+    assert put(state, facts.ShipmentPosted(slip="S2", lines=over)).exceptions[0].startswith("OVER_DELIVERY: line 1")
 
 
 class DealMachine(RuleBasedStateMachine):
@@ -192,7 +220,7 @@ class DealMachine(RuleBasedStateMachine):
     @rule(steps=st.booleans(), content=st.sampled_from(["h0", "h1"]), revision=st.integers(0, 3))
     def assess(self, steps: bool, content: str, revision: int) -> None:
         found = assessment(steps=(STEP,) if steps else (), content=content, revision=revision)
-        self.tell(facts.Assessed(assessment=found))
+        self.tell(facts.Assessed(assessment=found, asked="q"))
 
     @rule()
     def ask(self) -> None:
@@ -214,7 +242,7 @@ class DealMachine(RuleBasedStateMachine):
                 facts.Withdrawn(revision=0, reason="…"),
                 facts.QuoteLost(reason="…"),
                 facts.QuoteCancelled(reason="…"),
-                facts.ExpiryReached(),
+                facts.ExpiryDue(),
             )
         )
     )
@@ -287,6 +315,7 @@ def test_slips_read_from_finance_and_told_by_events_are_counted_once(seed: int) 
             invoices=(),
         ),
         covers=0,
+        at=T0,
     )
     told = _shuffled((read, DOCUMENTS[0][1], DOCUMENTS[1][1], read), seed)
     assert [line.shipped for line in put(put(new_deal(), *TO_ORDER), *told).delivery.ledger] == [Decimal(10)]

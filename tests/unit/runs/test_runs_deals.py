@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from domain.deal_start import DealStart
 from domain.messages import SalesEvent, SalesEventKind
-from domain.views import WaitingFor
+from domain.views import Ending, WaitingFor
 from runs import attributes, names, query
 from runs.approvals import Approvals
 from runs.calls import BadSearch, NotFound, Rejected
@@ -52,6 +52,56 @@ async def test_a_sweep_starts_a_deal_as_a_webhook_does(temporal: Client) -> None
     assert await handle.query("received") == [f"dv/quote/{quote}/0/submitted/1"] * 2
 
 
+async def ended(stage: Stage, quote: str, ending: Ending) -> tuple[str, SalesEvent]:
+    """A deal that has ended; the id of its run, and the submission that had begun it."""
+    view = scenes.deal(quote).model_copy(update={"ending": ending, "revision": 1})
+    handle = await stage.deal(view)
+    await handle.signal("end")
+    await handle.result()
+    earlier = view.updated_at - timedelta(days=1)
+    return (await handle.describe()).run_id, submission(view.quote_number, occurred_at=earlier)
+
+
+@pytest.mark.parametrize("ending", [ending for ending in Ending if ending])
+async def test_a_submission_delivered_again_does_not_hide_the_deal_it_led_to(
+    temporal: Client, stage: Stage, ending: Ending
+) -> None:
+    run_id, event = await ended(stage, f"AGAIN-{uuid.uuid4().hex[:6]}", ending)
+    assert not await Deals(temporal).tell(event)
+    handle = temporal.get_workflow_handle(names.deal_id("usmf", event.quote_number))
+    assert (await handle.describe()).run_id == run_id
+
+
+@pytest.mark.parametrize(
+    ("ending", "changed", "begins"),
+    [
+        (Ending.CLOSED, {"revision": 2}, True),
+        (Ending.EXPIRED, {"revision": 2}, True),
+        (Ending.STALE, {"occurred_at": datetime(2100, 1, 1, tzinfo=UTC)}, True),
+        (Ending.CLOSED, {"occurred_at": datetime(2100, 1, 1, tzinfo=UTC)}, False),
+        (Ending.STALE, {"revision": 0, "occurred_at": datetime(2100, 1, 1, tzinfo=UTC)}, False),
+    ],
+)
+async def test_a_later_submission_begins_an_ended_deal_anew(
+    temporal: Client, stage: Stage, ending: Ending, changed: dict[str, object], begins: bool
+) -> None:
+    run_id, event = await ended(stage, f"ANEW-{uuid.uuid4().hex[:6]}", ending)
+    assert await Deals(temporal).tell(event.model_copy(update=changed)) is begins
+    handle = temporal.get_workflow_handle(names.deal_id("usmf", event.quote_number))
+    assert ((await handle.describe()).run_id != run_id) is begins
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_a_deal_ended_from_outside_is_begun_anew_by_what_was_submitted_afterwards(
+    temporal: Client, stage: Stage, late: bool
+) -> None:
+    handle = await stage.deal(scenes.deal(f"KILLED-{uuid.uuid4().hex[:6]}"))
+    quote = names.parse_deal_id(handle.id)[1]
+    await handle.terminate()
+    at = datetime.now(UTC) + timedelta(days=1 if late else -1)
+    assert await Deals(temporal).tell(submission(quote, occurred_at=at)) is late
+
+
 async def test_an_event_of_a_deal_that_does_not_run_is_taken_by_nobody(temporal: Client) -> None:
     event = submission(f"RUNS-{uuid.uuid4().hex}", kind=SalesEventKind.ACCEPTED)
     assert not await Deals(temporal).tell(event)
@@ -59,7 +109,7 @@ async def test_an_event_of_a_deal_that_does_not_run_is_taken_by_nobody(temporal:
 
 async def test_a_quote_number_no_id_can_hold_is_rejected(temporal: Client) -> None:
     with pytest.raises(Rejected, match="Temporal does not take this"):
-        await Deals(temporal).tell(submission("Q" * 5_000))
+        await Deals(temporal).tell(submission("Q", quote_number="Q" * 5_000))
     with pytest.raises(NotFound, match="Deal Q+ not found"):
         await Deals(temporal).state("usmf", "Q" * 5_000)
 

@@ -1,0 +1,30 @@
+"""What a run of a request for approval begins with, and what it ends with."""
+
+from __future__ import annotations
+
+from domain.approvals import ApprovalRequest, ApprovalState
+from domain.messages import Outcome, SignedMessage, Supersede
+from domain.record import Record
+
+
+class ApprovalCheckpoint(Record):
+    """All that a request knows and remembers, handed from one run to the next."""
+
+    state: ApprovalState
+    outcomes: tuple[Outcome, ...] = ()
+    refused: tuple[str, ...] = ()
+    unheard: tuple[SignedMessage | Supersede, ...] = ()
+
+
+class ApprovalStart(Record):
+    """What a request is started with; the checkpoint is set where it goes on from an earlier run."""
+
+    request: ApprovalRequest
+    checkpoint: ApprovalCheckpoint | None = None
+
+
+class ApprovalAnswer(Record):
+    """How a run of a request ended: with an answer, or handed over, to go on under the deal's next run."""
+
+    state: ApprovalState
+    handed_over: ApprovalCheckpoint | None = None

@@ -1,0 +1,273 @@
+"""Every state a deal can reach, by breadth-first search over all that can happen to it.
+
+What happens comes from outside (the two systems, people, time, Temporal) or is the result of what the deal itself does
+next. States that differ only in what no decision looks at (versions, texts, moments) count as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import chain
+
+from domain import facts, moves
+from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus
+from domain.assessment import Problem, QuoteAssessment, QuoteInSales
+from domain.credit import ReleaseToken
+from domain.deal import apply
+from domain.deal_state import DealState, OrderStatus
+from domain.facts import Event, Fact
+from domain.fulfilment import Billing
+from domain.marks import mark_due, wanted_mark
+from domain.messages import ShippedLine
+from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
+from domain.views import ParkedStep, Resolution
+from tests.deals import CARL, CREATED, STEP, SYSTEM, T0, approval, assessment, decision, invoice, new_deal, readiness
+
+LATE = T0 + timedelta(days=8)
+"""After the quote's validity."""
+QUOTE_IDS = ("q", "q1")
+"""The quote's row in Sales, by revision: more revisions add nothing new."""
+
+_PARKED = ParkedStep(step="s", activity="a", cause="Refused", message="m", suggestion="", since=T0, failures=0)
+_RELEASE = ReleaseToken(deal_id="d", ceiling=Decimal(1045), valid_until=LATE, reasons=("OVER_LIMIT",), released_by=CARL)
+
+
+_ALWAYS: tuple[Fact, ...] = (
+    *(facts.Submitted(revision=revision, quote_id=quote_id) for revision, quote_id in enumerate(QUOTE_IDS)),
+    *(facts.Activated(revision=revision) for revision in range(len(QUOTE_IDS))),
+    *(facts.Accepted(revision=revision, at=at) for revision in range(len(QUOTE_IDS)) for at in (T0, LATE)),
+    *(facts.Revised(revision=revision) for revision in range(len(QUOTE_IDS))),
+    *(facts.Withdrawn(revision=1, reason="", in_sales=in_sales) for in_sales in (True, False)),
+    facts.QuoteLost(reason=""),
+    facts.QuoteCancelled(reason="", in_sales=True),
+    facts.QuoteCancelled(reason=""),
+    facts.ExpiryDue(),
+    facts.AssessmentDue(reason=""),
+    facts.RunCancelled(),
+    facts.CreditRecheckDue(reason=""),
+    facts.CreditReleased(release=_RELEASE),
+    facts.CreditRejected(reason=""),
+    facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(10)),)),
+    facts.BillingChanged(text=""),
+)
+_PARKS = facts.StepParked(parked=_PARKED)
+_ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
+
+
+def told(state: DealState) -> Iterator[Fact]:
+    """All that can happen to a deal from outside."""
+    yield from _ALWAYS
+    if state.open_request is not None:
+        n = state.open_request.n
+        yield from (facts.ApprovalEnded(n=n, result=result) for result in _answers(state.open_request.revision))
+        yield facts.ApprovalLost(n=n, at=T0, reason="terminated")
+
+
+@cache
+def _answers(revision: int) -> tuple[ApprovalState, ...]:
+    answers = (ApprovalStatus.COMPLETED, ApprovalStatus.REJECTED, ApprovalStatus.WITHDRAWN)
+    return tuple(approval(status, revision=revision) for status in answers)
+
+
+def waiting(state: DealState) -> Iterator[DealState]:
+    """The state while a step of it waits: for a person, or for a system. No decision looks at that."""
+    for fact in (
+        _PARKS,
+        facts.StepParked(parked=_PARKED.model_copy(update={"can_skip": True})),
+        facts.Unreachable(system="Sales", since=T0, message="503"),
+        facts.Unreachable(system="Finance", since=T0, message="503"),
+    ):
+        yield apply(state, Event(at=T0, actor=SYSTEM, fact=fact)).state
+
+
+def done(state: DealState) -> Iterator[Fact]:
+    """All results that what the deal does next can have."""
+    if not state.running:
+        yield from _cleaned_up(state)
+        return
+    match moves.in_quote(state):
+        case QuoteMove.ASSESS:
+            yield from _assessed(state)
+        case QuoteMove.ASK:
+            yield facts.ApprovalAsked(n=len(state.approvals) + 1, at=T0, plan=_plan())
+        case QuoteMove.MARK:
+            wanted = wanted_mark(state)
+            assert wanted is not None
+            yield facts.QuoteMarked(status=wanted.status)
+        case QuoteMove.LOOK_AT_EXPIRY:
+            for found in ("draft", "active", "closed", "gone"):
+                yield facts.ExpiryChecked(found=QuoteInSales(state=found))
+            for at in (None, T0, LATE):
+                yield facts.ExpiryChecked(found=QuoteInSales(state="won", accepted_at=at))
+        case QuoteMove.GO_ON:
+            yield from _ordered(state)
+
+
+@cache
+def _plan() -> ApprovalPlan:
+    plan = assessment(steps=(STEP,)).plan
+    assert plan is not None
+    return plan
+
+
+@cache
+def _assessments(revision: int) -> tuple[QuoteAssessment, ...]:
+    problem = Problem(code="NO_PRICE", field="lines", message="no price")
+    found = []
+    for in_sales, at in (("draft", None), ("active", None), ("won", T0), ("won", LATE)):
+        seen = {"state": in_sales, "accepted_at": at, "quote_id": QUOTE_IDS[revision], "revision": revision}
+        for content in ("h0", "h1"):
+            found.append(assessment(content=content).model_copy(update=seen))
+            found.append(assessment(content=content, steps=(STEP,)).model_copy(update=seen))
+        found.append(assessment().model_copy(update=seen | {"problems": (problem,)}))
+    found.append(assessment().model_copy(update={"stale": "taken back", "revision": revision}))
+    return tuple(found)
+
+
+def _assessed(state: DealState) -> Iterator[Fact]:
+    for found in _assessments(state.revision):
+        yield facts.Assessed(assessment=found, asked=state.quote_id)
+    yield facts.Assessed(assessment=assessment(), asked="another revision's")
+
+
+def _ordered(state: DealState) -> Iterator[Fact]:
+    if moves.in_credit(state) is CreditMove.CHECK:
+        for in_sales in ("won", "active", "draft", "closed"):
+            ready = readiness(state.approved_hash).model_copy(update={"state": in_sales})
+            yield facts.Prepared(readiness=ready, covers=state.recheck_told)
+        yield facts.Prepared(readiness=readiness("other"), covers=state.recheck_told)
+        yield facts.CreditDecided(decision=decision(True))
+        yield facts.CreditDecided(decision=decision(False))
+        return
+    if state.order is OrderStatus.NONE:
+        yield facts.OrderStarted(order_number="Q2C-1")
+    elif state.order is OrderStatus.CREATING:
+        yield CREATED
+    elif not state.confirmation_number:
+        yield facts.OrderConfirmed(confirmation_number="C")
+    elif not state.sales_order_id:
+        yield facts.OrderRecorded(sales_order_id="so")
+    else:
+        yield from _delivered(state)
+
+
+def _delivered(state: DealState) -> Iterator[Fact]:
+    match moves.in_delivery(state):
+        case DeliveryMove.READ_BILLING:
+            for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
+                billing = Billing(status="x", slips=(), invoices=invoices)
+                yield facts.BillingRead(billing=billing, covers=state.billing_told, at=T0)
+        case DeliveryMove.SHOW_SHIPMENT:
+            yield facts.ShipmentRecorded(slips=state.unrecorded_slips)
+        case DeliveryMove.SHOW_INVOICES:
+            shown = {i.invoice_number: i.open_amount for i in state.unrecorded_invoices}
+            yield facts.InvoicesRecorded(open_amounts=shown)
+        case DeliveryMove.SHOW_PAYMENTS:
+            shown = {i.invoice_number: i.open_amount for i in state.unrecorded_payments}
+            yield facts.PaymentsRecorded(open_amounts=shown)
+
+
+def _cleaned_up(state: DealState) -> Iterator[Fact]:
+    match moves.in_closing(state):
+        case ClosingMove.GIVE_CREDIT_BACK:
+            yield facts.CreditGivenBack()
+        case ClosingMove.TELL_SALES:
+            yield facts.SalesTold()
+            yield facts.SalesNotTold(reason="503")
+
+
+def _lost(state: DealState) -> int:
+    """Requests of the revision that ended without an answer, also while another is open."""
+    ended = state.approvals[:-1] if state.open_request else state.approvals
+    return replace(state, approvals=ended).requests_lost
+
+
+def essence(state: DealState) -> tuple[object, ...]:
+    """What decisions look at."""
+    if not state.running:
+        return (
+            state.ending,
+            state.open_request is None,
+            state.won,
+            state.credit_checks > 0,
+            state.credit_given_back,
+            state.sales_due,
+            state.given_up,
+        )
+    if state.order is not OrderStatus.NONE:
+        return (
+            state.order,
+            state.confirmation_number,
+            state.sales_order_id,
+            state.billing_unread,
+            bool(state.unrecorded_slips),
+            bool(state.unrecorded_invoices),
+            bool(state.unrecorded_payments),
+            state.delivery.all_shipped,
+            state.delivery.all_paid,
+        )
+    return (
+        state.revision,
+        state.quote,
+        state.credit,
+        state.assessment is None,
+        bool(state.approved_hash),
+        state.active,
+        state.accepted,
+        state.resubmitted,
+        state.expiry_due,
+        mark_due(state),
+        state.open_request.revision if state.open_request else None,
+        min(_lost(state), 3),
+        state.recheck_due,
+        state.credit_checks > 0,
+    )
+
+
+def next_states(state: DealState, happens: Iterator[Fact]) -> Iterator[tuple[Fact, DealState]]:
+    """What each of these makes of a state, where it changes anything."""
+    for fact in happens:
+        transition = apply(state, Event(at=T0, actor=SYSTEM, fact=fact))
+        if transition.accepted:
+            yield fact, _bounded(transition.state)
+
+
+def _bounded(state: DealState) -> DealState:
+    """The state with its counters and lists brought down to what decisions look at, so that the search ends."""
+    told, covered = int(state.recheck_due), 0
+    unread = int(state.billing_unread)
+    return replace(
+        state,
+        version=0,
+        approvals=tuple(a.model_copy(update={"n": n}) for n, a in enumerate(state.approvals[-4:], start=1)),
+        recheck_told=told,
+        recheck_covered=covered,
+        billing_told=unread,
+        billing_read=0,
+        credit_checks=min(state.credit_checks, 1),
+        park_count={},
+        exceptions=(),
+    )
+
+
+@cache
+def states() -> tuple[DealState, ...]:
+    """One state for each essence that can be reached."""
+    first = new_deal()
+    found = {essence(first): first}
+    frontier = [first]
+    while frontier:
+        following: list[DealState] = []
+        for state in frontier:
+            aborted = next_states(next(waiting(state)), iter((_ABORTS,)))
+            for _, after in chain(next_states(state, told(state)), next_states(state, done(state)), aborted):
+                key = essence(after)
+                if key not in found:
+                    found[key] = after
+                    following.append(after)
+        frontier = following
+    return tuple(found.values())

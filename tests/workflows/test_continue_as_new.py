@@ -1,0 +1,188 @@
+"""A deal goes on as a new run in whatever it waits for, with its request, timers, messages and memory.
+
+The server's limits are lowered a hundredfold: a run that did not go on as a new one in time would be ended by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from domain.approvals import ApprovalState, ApprovalStatus
+from domain.messages import FinanceEventKind, SalesEventKind, SignedMessage
+from domain.views import DealView, Ending, WaitingFor
+from runs import names
+from runs.approvals import Approvals
+from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
+from tests.workflows.conftest import CARL, MONA, OTTO, Stage, World, dev_server, queues_of_its_own, step
+from workflows.quote_to_cash import steps
+
+REFUSED = ApplicationError("the quote is locked", type="Refused", non_retryable=True)
+AWAY = ApplicationError("503", type="Transient", non_retryable=True)
+LIMITS = {
+    "limit.historyCount.suggestContinueAsNew": "40",
+    "limit.historySize.suggestContinueAsNew": "400000",
+    "limit.historyCount.error": "500",
+    "limit.historySize.error": "5000000",
+}
+"""Events a hundredfold; the size tenfold, since what a deal remembers stays as large as it is."""
+
+
+@pytest.fixture(scope="module")
+async def narrow() -> AsyncIterator[WorkflowEnvironment]:
+    async with dev_server(**LIMITS) as environment:
+        yield environment
+
+
+@pytest.fixture
+async def stage(narrow: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    queues_of_its_own(monkeypatch)
+    stage = Stage(narrow, world)
+    await stage.start_work()
+    yield stage
+    await stage.stop_work()
+
+
+async def noise(stage: Stage, rounds: int = 12) -> None:
+    """What a deal is told that changes nothing: more than one run's history holds."""
+    for round_ in range(rounds):
+        for n in range(10):
+            await stage.case.signal(names.CREDIT_RECHECK, {"message_id": f"noise-{round_}-{n}", "reason": "noise"})
+        await asyncio.sleep(0.05)
+
+
+async def runs_of(stage: Stage, workflow_id: str) -> list[WorkflowExecutionStatus | None]:
+    """How the runs under an id stand, newest first."""
+    query = f"WorkflowId = '{workflow_id}'"
+    return [run.status async for run in stage.client.list_workflows(query)]
+
+
+async def went_on(stage: Stage, handle: WorkflowHandle[object, object], times: int = 2) -> None:
+    """It went on as a new run that many times at least, and no run was ended otherwise."""
+    statuses: list[WorkflowExecutionStatus | None] = []
+    for _ in range(600):
+        statuses = await runs_of(stage, handle.id)
+        if statuses.count(WorkflowExecutionStatus.CONTINUED_AS_NEW) >= times:
+            break
+        await asyncio.sleep(0.1)
+    assert statuses.count(WorkflowExecutionStatus.CONTINUED_AS_NEW) >= times, statuses
+    assert not {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED} & set(statuses)
+
+
+async def test_while_a_request_is_open_which_goes_on_as_well(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    before = ApprovalState.model_validate(await stage.approval.query(names.STATE))
+    await noise(stage)
+    await went_on(stage, stage.case)
+    after = ApprovalState.model_validate(await stage.approval.query(names.STATE))
+    assert after == before
+    assert (await stage.case.query("tally"))["ignored"] == 120
+    await stage.decide(1, MONA, "approve", step=1)
+    view = await until(stage, waits_for(WaitingFor.REP))
+    assert [request.status for request in view.approvals] == [ApprovalStatus.COMPLETED]
+    assert (await stage.approval.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_while_the_customer_decides_and_the_quote_expires_all_the_same(stage: Stage, world: World) -> None:
+    world.expires_at = datetime.now(UTC) + timedelta(days=2)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACTIVATED)
+    await until(stage, waits_for(WaitingFor.CUSTOMER))
+    await noise(stage)
+    await went_on(stage, stage.case)
+    shown = await stage.case.query("__temporal_workflow_metadata")
+    assert f"**{world.quote}** 1 line 1,045.00 USD" in str(shown)
+    await stage.env.fast_forward(stage.case, timedelta(days=2, minutes=1))
+    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), 60))
+    assert ended.ending is Ending.EXPIRED
+
+
+async def test_while_a_step_waits_for_a_person(stage: Stage, world: World) -> None:
+    world.fail["create_order"] = [REFUSED]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.OPERATOR))
+    await noise(stage)
+    await went_on(stage, stage.case)
+    view = await until(stage, waits_for(WaitingFor.OPERATOR))
+    assert view.parked is not None and (view.parked.message, view.parked.failures) == ("the quote is locked", 1)
+    assert (await outcome(stage, await stage.say(OTTO, "retry"))).accepted
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    asked = [argument for name, argument in world.asked if name == "create_order"]
+    assert [ask.probe for ask in asked] == [False, True]
+    assert len({ask.order_number for ask in asked}) == 1
+
+
+async def test_in_a_long_outage_each_try_of_which_makes_the_history_longer(
+    stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LOOK_AGAIN", timedelta(milliseconds=100))
+    world.fail["assess_quote"] = [AWAY] * 1_000
+    await stage.submit()
+    since = (await until(stage, waits_for(WaitingFor.FINANCE))).explanation.since
+    await went_on(stage, stage.case, times=5)
+    view = await until(stage, waits_for(WaitingFor.FINANCE))
+    assert view.explanation.since == since
+    world.fail.clear()
+    await until(stage, waits_for(WaitingFor.REP))
+
+
+async def test_while_credit_is_held(stage: Stage, world: World) -> None:
+    world.credit_passes = False
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.CREDIT))
+    await noise(stage)
+    await went_on(stage, stage.case)
+    assert (await outcome(stage, await stage.say(CARL, "credit_release", reason="known well"))).accepted
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    assert world.names().count("create_order") == 1
+
+
+async def test_while_a_busy_order_is_shipped_and_paid(stage: Stage, world: World) -> None:
+    await to_fulfilment(stage)
+    world.invoice("INV-1", 10, "1045")
+    for n in range(60):
+        await stage.finance(FinanceEventKind.PAYMENT_POSTED, f"P-{n}")
+        await asyncio.sleep(0.1)
+    await went_on(stage, stage.case)
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 10))
+    world.invoice("INV-1", 10, "0")
+    await stage.finance(FinanceEventKind.PAYMENT_POSTED, "P-last")
+    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), 120))
+    assert (ended.ending, ended.paid) == (Ending.CLOSED, world.invoices[0].total)
+
+
+async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    approvals = Approvals(stage.client)
+
+    async def decide(by: int) -> None:
+        """Each attempt is heard, also between two runs, and refused."""
+        for n in range(15):
+            message = SignedMessage(message_id=f"m-{by}-{n}", token="no token")
+            said = await approvals.decide("usmf", world.quote, 1, message)
+            assert said is None or said.code == "UNAUTHENTICATED"
+
+    await asyncio.gather(*(decide(by) for by in range(8)))
+    statuses = await runs_of(stage, stage.approval.id)
+    assert len(statuses) > 2 and not {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED} & set(
+        statuses
+    )
+    assert len(await stage.approval.query("refusals")) == 120
+    await stage.decide(1, MONA, "approve", step=1)
+    await until(stage, waits_for(WaitingFor.REP))
+    assert (await stage.approval.query(names.OUTCOME, "m-0-0"))["code"] == "UNAUTHENTICATED"

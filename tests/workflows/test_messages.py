@@ -1,0 +1,157 @@
+"""What is said to a run, whatever it is: it is taken, or counted; it never raises, never blocks, never grows a run."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.approvals import ApprovalState, ApprovalStatus
+from domain.messages import FinanceEvent, FinanceEventKind, SignedMessage
+from domain.views import WaitingFor
+from runs import names
+from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
+from tests.workflows.conftest import MONA, RITA, Stage, World, step
+from workflows.hearing import FAILED, UNKNOWN, UNREADABLE
+
+DEALS = (
+    names.SALES_EVENT,
+    names.FINANCE_EVENT,
+    names.CREDIT_RECHECK,
+    names.COMMAND,
+    names.DECIDE,
+    names.DECISION_REFUSED,
+)
+NAIVE = {
+    "event_id": "e",
+    "kind": "accepted",
+    "company": "usmf",
+    "quote_number": "Q",
+    "quote_id": "q",
+    "revision": 0,
+    "occurred_at": "2026-11-23T10:00:00",
+}
+HUGE = {"message_id": "m" * 301, "reason": "r"}
+NO_NUMBER = {
+    "event_id": "e",
+    "kind": "payment_posted",
+    "company": "usmf",
+    "amount": "NaN",
+    "occurred_at": "2026-11-23T10:00:00Z",
+}
+JUNK: tuple[list[Any], ...] = (
+    [],
+    [None],
+    ["text"],
+    [17],
+    [[]],
+    [{}],
+    [{}, {}],
+    [NAIVE],
+    [NAIVE | {"revision": -1, "occurred_at": "2026-11-23T10:00:00Z"}],
+    [NAIVE | {"revision": 10**40, "occurred_at": "2026-11-23T10:00:00Z"}],
+    [NO_NUMBER],
+    [NO_NUMBER | {"amount": "1e400"}],
+    [NO_NUMBER | {"kind": "shipment_posted", "amount": None, "lines": [{"line_no": 1, "quantity": "Infinity"}]}],
+    [HUGE],
+    [{"message_id": "m", "token": "t" * 16_001}],
+    [{"message_id": "", "token": "t"}],
+    [{"message_id": "m", "person": None, "code": 1, "at": "yesterday"}],
+)
+
+
+@pytest.mark.parametrize("signal", DEALS)
+async def test_no_message_harms_a_deal(stage: Stage, world: World, signal: str) -> None:
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    before = await stage.case.query("tally")
+    for junk in JUNK:
+        await stage.case.signal(signal, args=junk)
+    tally = await stage.case.query("tally")
+    assert tally.get(UNREADABLE, 0) == len(JUNK)
+    assert {kind: count for kind, count in tally.items() if kind != UNREADABLE} == before
+    assert (await outcome(stage, await stage.say(RITA, "cancel", reason="still hears"))).accepted
+
+
+@pytest.mark.parametrize("signal", [names.DECIDE, names.SUPERSEDE])
+async def test_no_message_harms_a_request(stage: Stage, world: World, signal: str) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    for junk in JUNK:
+        await stage.approval.signal(signal, args=junk)
+    assert await stage.approval.query("tally") == {UNREADABLE: len(JUNK)}
+    await stage.decide(1, MONA, "approve", step=1)
+    await until(stage, waits_for(WaitingFor.REP))
+
+
+async def test_a_message_of_an_unknown_name_is_counted(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    for handle in (stage.case, stage.approval):
+        await handle.signal("aprove", {"by": "mistake"})
+        assert (await handle.query("tally"))[UNKNOWN] == 1
+
+
+async def test_a_request_told_to_hand_over_by_a_stranger_goes_on(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    first = (await stage.approval.describe()).run_id
+    await stage.approval.signal(names.HAND_OVER, args=[1, 2, 3])
+    while (await stage.approval.describe()).run_id == first:
+        await asyncio.sleep(0.1)
+    assert ApprovalState.model_validate(await stage.approval.query(names.STATE)).status is ApprovalStatus.PENDING
+    await stage.decide(1, MONA, "approve", step=1)
+    view = await until(stage, waits_for(WaitingFor.REP))
+    assert [request.status for request in view.approvals] == [ApprovalStatus.COMPLETED]
+
+
+# Bursts
+
+
+async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_times(
+    stage: Stage, world: World
+) -> None:
+    """Buffered while no worker runs, they come in one activation: what each costs must not grow with their number."""
+    await to_fulfilment(stage)
+    reads = world.names().count("read_billing")
+    await stage.stop_work()
+    burst = 3_000
+
+    async def pay(numbers: range) -> None:
+        for n in numbers:
+            event = FinanceEvent(
+                event_id=f"pay/{n}",
+                kind=FinanceEventKind.PAYMENT_POSTED,
+                company="usmf",
+                document=f"P-{n}",
+                occurred_at=datetime.now(UTC),
+            )
+            await stage.case.signal(names.FINANCE_EVENT, event)
+
+    await asyncio.gather(*(pay(range(start, burst, 30)) for start in range(30)))
+    await stage.start_work()
+    await until(stage, lambda view: world.names().count("read_billing") > reads, seconds=30)
+    await asyncio.sleep(3)
+    assert world.names().count("read_billing") - reads <= 2
+    tally = await stage.case.query("tally")
+    assert tally["applied"] >= burst and FAILED not in tally
+    failed = [e async for e in stage.case.fetch_history_events() if e.HasField("workflow_task_failed_event_attributes")]
+    assert failed == []
+
+
+async def test_a_flood_of_unsigned_commands_is_heard_and_a_persons_word_among_them_counts(
+    stage: Stage, world: World
+) -> None:
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    flood = [SignedMessage(message_id=f"flood-{n}", token="no token") for n in range(300)]
+    await asyncio.gather(*(stage.case.signal(names.COMMAND, message) for message in flood))
+    assert (await outcome(stage, await stage.say(RITA, "cancel", reason="meant"))).accepted
+    assert (await asyncio.wait_for(stage.case.result(), 60))["ending"] == "cancelled"
+    said = await stage.case.query(names.OUTCOME, "flood-299")
+    assert said["code"] == "UNAUTHENTICATED"

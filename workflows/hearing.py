@@ -1,0 +1,40 @@
+"""How a message from outside is heard: read, taken, counted. Whatever it is, it never harms the run that hears it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from temporalio import workflow
+
+from domain.record import Record
+from workflows.understanding import understood
+
+R = TypeVar("R", bound=Record)
+
+UNREADABLE = "unreadable"
+"""Counted: a message that is none of its kind, or holds impossible values."""
+FAILED = "failed"
+"""Counted: a message that could be read and not be taken: a defect of ours, and in the log."""
+UNKNOWN = "unknown"
+"""Counted: a message of a name that nobody here answers to."""
+
+
+def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], count: Callable[[str], None]) -> None:
+    """Hear one message.
+
+    Args:
+        message: all arguments of the signal, as they came.
+        kind: what it should be.
+        take: what is done with it.
+        count: is told what became of one that was not taken.
+    """
+    said = understood(message, kind)
+    if said is None:
+        count(UNREADABLE)
+        return
+    try:
+        take(said)
+    except Exception:  # noqa: BLE001 - a handler that raises fails its workflow task, and the run hears nothing more
+        workflow.logger.exception("a message could not be taken")
+        count(FAILED)

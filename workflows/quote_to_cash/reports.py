@@ -1,0 +1,44 @@
+"""What the two systems and the customer's ledger report to a deal, each once, in whatever order."""
+
+from __future__ import annotations
+
+from domain import facts
+from domain.events import fact_of_finance, fact_of_sales
+from domain.messages import CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
+from domain.people import Person
+from workflows.quote_to_cash.record import DealRecord
+
+IGNORED = "ignored"
+"""Counted: a report that says nothing of this deal as it stands."""
+FINANCE = Person(oid="finance", name="Finance")
+
+
+class Reports:
+    """Takes reports for one deal."""
+
+    def __init__(self, record: DealRecord) -> None:
+        """Take them for the deal of ``record``."""
+        self._record = record
+
+    def from_sales(self, event: SalesEvent) -> None:
+        """An event of Dynamics 365 Sales."""
+        submitted = event.kind is SalesEventKind.SUBMITTED
+        if submitted and not self._record.state.running and self._record.keep(event):
+            return  # the deal begins anew with it as soon as it has cleaned up
+        actor = Person(oid=event.actor, name="Sales")
+        self._record.apply(fact_of_sales(event), event_id=event.event_id, actor=actor, at=event.occurred_at)
+
+    def from_finance(self, event: FinanceEvent) -> None:
+        """An event of Dynamics 365 Finance."""
+        fact = fact_of_finance(event)
+        if fact is None:
+            self._record.count(IGNORED)
+        else:
+            self._record.apply(fact, event_id=event.event_id, actor=FINANCE)
+
+    def from_ledger(self, message: CreditRecheck) -> None:
+        """Credit may have become free."""
+        if self._record.state.awaits_credit:
+            self._record.apply(facts.CreditRecheckDue(reason=message.reason), event_id=message.message_id)
+        else:
+            self._record.count(IGNORED)
