@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from domain.approval_start import ApprovalCheckpoint
+from domain.audit import Outbox
 from domain.deal_state import DealState
 from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.record import Record
@@ -24,6 +25,7 @@ class Checkpoint(Record):
     seen: tuple[str, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()
     in_doubt: tuple[str, ...] = ()
+    outbox: Outbox = Field(default_factory=Outbox, description="Records the audit store has not acknowledged")
     request: ApprovalCheckpoint | None = Field(None, description="The open request for approval, which goes on as well")
 
 

@@ -8,6 +8,7 @@ deal ends is handed to `AuditDelivery`, which outlives the deal and tries for as
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Protocol
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -27,29 +28,37 @@ DELIVERY_RETRY = RetryPolicy(
 )
 
 
-async def flush(outbox: Outbox, *, company: str) -> Outbox:
-    """Send what is due; the outbox as it is afterwards. It raises nothing but a cancellation.
+class Keeper(Protocol):
+    """Who keeps an outbox. More may be added to it while a batch is on its way."""
+
+    outbox: Outbox
+
+
+async def flush(keeper: Keeper, *, company: str) -> None:
+    """Send what is due of an outbox. It raises nothing but a cancellation.
 
     Args:
-        outbox: the deal's.
+        keeper: keeps the deal's outbox, which is changed in place.
         company: legal entity, lower case.
     """
     info = workflow.info()
-    outbox = outbox.counted(company=company, deal_id=info.workflow_id, at=workflow.now(), run_id=info.run_id)
-    while outbox.due(workflow.now()):
+    keeper.outbox = keeper.outbox.counted(
+        company=company, deal_id=info.workflow_id, at=workflow.now(), run_id=info.run_id
+    )
+    while keeper.outbox.due(workflow.now()):
         try:
             receipt: AuditReceipt = await workflow.execute_local_activity_method(
                 AuditActivities.record_audit,
-                outbox.batch(),
+                keeper.outbox.batch(),
                 schedule_to_close_timeout=LONGEST_WAIT,
                 retry_policy=RetryPolicy(maximum_attempts=1),
             )
         except FailureError as error:  # a local activity fails with its own error, or an ActivityError around it
             if is_cancelled_exception(error):
                 raise
-            return outbox.unanswered(workflow.now())
-        outbox = outbox.acknowledged(receipt)
-    return outbox
+            keeper.outbox = keeper.outbox.unanswered(workflow.now())
+            return
+        keeper.outbox = keeper.outbox.acknowledged(receipt)
 
 
 async def hand_over(outbox: Outbox) -> None:

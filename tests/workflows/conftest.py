@@ -27,6 +27,7 @@ from temporalio.worker import Worker
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
+from domain.audit import AuditBatch, AuditReceipt, AuditRecord
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
 from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
@@ -45,6 +46,7 @@ from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from workers.worker import workflow_runner
 from workflows.approval import Approval
+from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.quote_to_cash import QuoteToCash
 
@@ -98,6 +100,8 @@ class World:
     """Activities that answer only when their event is set."""
     slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
     lines: int = 1
+    audited: list[AuditRecord] = field(default_factory=list)
+    audit_away: bool = False
 
     async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -266,6 +270,20 @@ class ScriptedSales(s.SalesActivities):
         return s.Nothing()
 
 
+class ScriptedAudit(s.AuditActivities):
+    """Keeps what a deal hands over, unless the store is away."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="record_audit")
+    async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
+        if self.world.audit_away:
+            raise ApplicationError("the audit store does not answer", type=s.FailureType.TRANSIENT)
+        self.world.audited.extend(batch.records)
+        return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
+
+
 class TrustingVerifier(s.DecisionActivities):
     """Reads ``person|name|k=v;…`` in place of a token; the real proof is tested with real keys."""
 
@@ -432,8 +450,8 @@ async def workers(client: Client, world: World) -> AsyncIterator[None]:
     deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
-        workflows=[QuoteToCash, Approval, CreditLedger],
-        activities=[TrustingVerifier().verify_messages],
+        workflows=[QuoteToCash, Approval, CreditLedger, AuditDelivery],
+        activities=[TrustingVerifier().verify_messages, ScriptedAudit(world).record_audit],
         workflow_runner=workflow_runner(),
     )
     fin = Worker(

@@ -44,7 +44,9 @@ class AuditedDeal:
 
     @workflow.run
     async def run(self, story: Story) -> Told:
-        outbox, left, waited = Outbox(), [], []
+        self.outbox = Outbox()
+        left: list[int] = []
+        waited: list[float] = []
         for chapter in story.chapters:
             for _ in range(chapter):
                 record = AuditRecord(
@@ -56,12 +58,12 @@ class AuditedDeal:
                     at=workflow.now(),
                     actor=Person(oid="oid-1", name="Mona"),
                 )
-                outbox = outbox.add(record, run_id=workflow.info().run_id)
+                self.outbox = self.outbox.add(record, run_id=workflow.info().run_id)
             began = workflow.now()
-            outbox = await flush(outbox, company="usmf")
+            await flush(self, company="usmf")
             waited.append((workflow.now() - began).total_seconds())
-            left.append(len(outbox.pending))
-        await hand_over(outbox)
+            left.append(len(self.outbox.pending))
+        await hand_over(self.outbox)
         return Told(left=tuple(left), waited=tuple(waited))
 
 

@@ -22,7 +22,9 @@ START = DealStart(company="usmf", quote_number="Q-1", quote_id="q", revision=0)
 
 
 def record(start: DealStart = START) -> DealRecord:
-    return DealRecord(start, deal_id="q2c/usmf/Q-1", environment="test", clock=lambda: T0, report=lambda _: None)
+    return DealRecord(
+        start, deal_id="q2c/usmf/Q-1", environment="test", run_id="r", clock=lambda: T0, report=lambda _: None
+    )
 
 
 def ordered() -> DealRecord:

@@ -98,7 +98,7 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
 
     def parts() -> tuple[DealRecord, Waiting, Waiting, Steps, Request, Background]:
         start = DealStart(company="usmf", quote_number="Q-1", quote_id="q", revision=0)
-        record = DealRecord(start, deal_id="d", environment="t", clock=lambda: T0, report=lambda _: None)
+        record = DealRecord(start, deal_id="d", environment="t", run_id="r", clock=lambda: T0, report=lambda _: None)
         record.state = state
         waiting = WaitingStandIn(record, lambda: not record.state.running)
         ending = WaitingStandIn(record, lambda: record.state.given_up)

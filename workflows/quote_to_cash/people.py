@@ -64,15 +64,16 @@ class People:
         while True:
             await workflow.wait_condition(lambda: bool(unheard))
             messages = unheard[:AT_ONCE]
-            for said in await verify(messages, audiences=self._audiences()):
+            verified = await verify(messages, audiences=self._audiences())
+            for message, said in zip(messages, verified, strict=True):
                 if self._record.outcome(said.message_id) is None:
-                    self._record.settle(self._hear(said))
+                    self._record.settle(self._hear(message, said))
             del unheard[: len(messages)]
 
-    def _hear(self, said: VerifiedMessage) -> Outcome:
+    def _hear(self, message: SignedMessage, said: VerifiedMessage) -> Outcome:
         try:
             fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
-            done = self._record.apply(fact, event_id=said.message_id, actor=said.person.named)
+            done = self._record.apply(fact, event_id=said.message_id, actor=said.person.named, envelope=message)
         except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
             workflow.logger.exception("a message could not be taken")
             return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL)

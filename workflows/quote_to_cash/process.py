@@ -15,6 +15,7 @@ from domain.deal_state import DealState
 from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcome, SalesEvent, SignedMessage
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
+from workflows import audit
 from workflows.hearing import UNKNOWN, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
@@ -40,7 +41,12 @@ class QuoteToCash:
         """Make the state before the first message is handled."""
         info = workflow.info()
         self._record = record = DealRecord(
-            start, deal_id=info.workflow_id, environment=info.namespace, clock=workflow.now, report=report
+            start,
+            deal_id=info.workflow_id,
+            environment=info.namespace,
+            run_id=info.run_id,
+            clock=workflow.now,
+            report=report,
         )
         self._background = background = Background()
         self._reports = Reports(record)
@@ -72,8 +78,10 @@ class QuoteToCash:
             cancelled = True  # while it cleaned up: what is left then is left
         await self._people.heard_all()
         self._background.stop_all()
+        await audit.flush(self._record, company=self._record.state.company)
         if self._record.submission is not None:
             workflow.continue_as_new(self._record.anew(self._record.submission))
+        await audit.hand_over(self._record.outbox)
         if cancelled:
             raise asyncio.CancelledError
         return explain.view(self._record.state)

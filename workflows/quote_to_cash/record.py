@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import TypeVar
 
 from temporalio import workflow
 
 from activities.signatures import QuoteRef
 from domain.approval_start import ApprovalCheckpoint
+from domain.audit import Outbox, of_entry
 from domain.deal import Transition, apply
 from domain.deal_start import Checkpoint, DealStart, begun_again, may_follow
 from domain.deal_state import DealState
 from domain.facts import Event, Fact
-from domain.messages import Outcome, SalesEvent
+from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.order_key import order_key
 from domain.people import SYSTEM, Person
 from domain.record import Record
@@ -47,6 +49,7 @@ class DealRecord:
         *,
         deal_id: str,
         environment: str,
+        run_id: str,
         clock: Callable[[], datetime],
         report: Callable[[Transition], None],
     ) -> None:
@@ -56,16 +59,19 @@ class DealRecord:
             start: what the run was started with.
             deal_id: workflow id.
             environment: namespace; part of the order's key.
+            run_id: of this run; part of the ids of its audit records.
             clock: the workflow's clock, UTC.
             report: is told every transition and refusal, e.g. for metrics.
         """
         self.deal_id = deal_id
         self._environment = environment
+        self._run_id = run_id
         self._clock = clock
         self._report = report
         before = start.checkpoint
         self.state = before.state if before else _begun(start, clock())
         self.timeline = deque(before.timeline if before else (), maxlen=KEPT)
+        self.outbox = before.outbox if before else Outbox()
         self.tally = dict(before.tally) if before else {}
         self.unheard = list(before.unheard) if before else []
         self.submission: SalesEvent | None = None
@@ -78,7 +84,13 @@ class DealRecord:
     # Facts
 
     def apply(
-        self, fact: Fact, *, event_id: str = "", actor: Person = SYSTEM, at: datetime | None = None
+        self,
+        fact: Fact,
+        *,
+        event_id: str = "",
+        actor: Person = SYSTEM,
+        at: datetime | None = None,
+        envelope: SignedMessage | None = None,
     ) -> Transition | None:
         """Put a fact to the deal.
 
@@ -87,6 +99,7 @@ class DealRecord:
             event_id: the same id for the same fact however often it is told; empty: our own step.
             actor: who made it true.
             at: when, UTC; now unless said.
+            envelope: the signed message it rests on, where a person said it.
 
         Returns:
             What it did; None where the event was taken before and counts for nothing.
@@ -101,8 +114,21 @@ class DealRecord:
             _forget(self._seen, SEEN)
             self.count(_COUNTED.get(transition.code, "refused"))
         self.timeline.append(transition.audit)
+        self._keep_for_audit(transition, fact, envelope)
         self._report(transition)
         return transition
+
+    def _keep_for_audit(self, transition: Transition, fact: Fact, envelope: SignedMessage | None) -> None:
+        record = of_entry(
+            transition.audit,
+            company=self.state.company,
+            deal_id=self.deal_id,
+            fact=fact,
+            why=str(getattr(fact, "reason", "")),
+            envelope_id=envelope.message_id if envelope else "",
+            envelope_hash=sha256(envelope.token.encode()).hexdigest() if envelope else "",
+        )
+        self.outbox = self.outbox.add(record, run_id=self._run_id)
 
     def count(self, kind: str) -> None:
         """Count something that was received."""
@@ -191,6 +217,7 @@ class DealRecord:
             seen=tuple(self._seen),
             unheard=tuple(self.unheard),
             in_doubt=tuple(sorted(self._in_doubt)),
+            outbox=self.outbox,
             request=request,
         )
 

@@ -12,6 +12,7 @@ from domain.causes import Cause
 from domain.deal_state import DealState
 from domain.views import ParkedStep, Resolution
 from runs import attributes
+from workflows import audit
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
@@ -91,6 +92,7 @@ class Waiting:
                 return True
             if left is not None and left <= timedelta(0):
                 return False
+            await audit.flush(self._record, company=self._record.state.company)
             try:
                 await workflow.wait_condition(
                     lambda: (

@@ -1,0 +1,64 @@
+"""What a deal hands to the audit store: every transition, in order, at the latest when it waits or ends."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+from domain.audit import AuditKind, AuditRecord
+from domain.views import TimelineEntry, WaitingFor
+from runs import names
+from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
+from tests.workflows.conftest import OTTO, RITA, Stage, World
+
+
+async def timeline(stage: Stage) -> list[TimelineEntry]:
+    return await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
+
+
+async def kept(world: World, most: int) -> list[AuditRecord]:
+    for _ in range(200):
+        if len(world.audited) >= most:
+            break
+        await asyncio.sleep(0.1)
+    return world.audited
+
+
+async def test_a_deal_that_waits_has_handed_over_all_that_happened(stage: Stage, world: World) -> None:
+    await to_fulfilment(stage)
+    told = await timeline(stage)
+    records = await kept(world, len(told))
+    assert [(record.event, record.at) for record in records] == [(entry.event, entry.at) for entry in told]
+    assert [record.n for record in records] == list(range(1, len(told) + 1))
+    assert len({record.record_id for record in records}) == len(records)
+    assert {record.company for record in records} == {"usmf"}
+
+
+async def test_what_a_person_said_is_kept_with_the_message_it_rests_on(stage: Stage, world: World) -> None:
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    refused = await stage.say(OTTO, "retry", reason="nothing waits")
+    assert not (await outcome(stage, refused)).accepted
+    message = await stage.say(RITA, "cancel", reason="entered twice")
+    assert (await outcome(stage, message)).accepted
+    await asyncio.wait_for(stage.case.result(), 60)
+    (said,) = [record for record in world.audited if record.envelope_id == message]
+    assert (said.kind, said.actor.oid, said.why) == (AuditKind.DECISION, RITA.oid, "entered twice")
+    assert said.envelope_hash == sha256(f"{RITA.oid}|cancel|reason=entered twice".encode()).hexdigest()
+    (no,) = [record for record in world.audited if record.envelope_id == refused]
+    assert (no.kind, no.actor.oid) == (AuditKind.REFUSAL, OTTO.oid)
+
+
+async def test_a_store_that_is_away_delays_nothing_and_has_everything_in_the_end(stage: Stage, world: World) -> None:
+    world.audit_away = True
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    assert world.audited == []
+    told = await timeline(stage)
+    message = await stage.say(RITA, "cancel", reason="the customer is bankrupt")
+    assert (await outcome(stage, message)).accepted
+    await asyncio.wait_for(stage.case.result(), 60)
+    world.audit_away = False
+    records = await kept(world, len(told) + 1)
+    assert [record.n for record in records] == list(range(1, len(records) + 1))
+    assert message in {record.envelope_id for record in records}
