@@ -8,14 +8,14 @@ waits for the store, and nothing is lost while the store is away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from domain import facts
+from domain.approvals import ApprovalState
 from domain.facts import Fact
 from domain.people import SYSTEM, Person
 from domain.record import Record
@@ -188,21 +188,35 @@ def of_entry(
 
 def facts_of(fact: Fact) -> dict[str, str]:
     """Numbers of documents and amounts a fact carries, as text."""
-    read = _FACTS.get(type(fact))
-    return {name: str(value)[:CODE] for name, value in read(fact).items()} if read else {}
+    return {name: str(value)[:CODE] for name, value in _numbers_of(fact).items()}
 
 
-_FACTS: dict[type, Callable[[Any], dict[str, Any]]] = {
-    facts.Submitted: lambda f: {"revision": f.revision},
-    facts.ApprovalAsked: lambda f: {"approval": f.n, "level": max(step.level for step in f.plan.steps)},
-    facts.ApprovalEnded: lambda f: {"approval": f.n, "outcome": f.result.status},
-    facts.OrderCreated: lambda f: {"order": f.order_number, "net": f.net},
-    facts.OrderConfirmed: lambda f: {"confirmation": f.confirmation_number},
-    facts.ShipmentPosted: lambda f: {"slip": f.slip},
-    facts.InvoicesRecorded: lambda f: {"invoices": ",".join(f.numbers)},
-    facts.StepParked: lambda f: {"cause": f.parked.cause},
-}
-"""What is kept of a fact beside its words, by its type."""
+def _numbers_of(fact: Fact) -> dict[str, object]:
+    match fact:
+        case facts.Submitted():
+            return {"revision": fact.revision}
+        case facts.ApprovalAsked():
+            return {"approval": fact.n, "level": max((step.level for step in fact.plan.steps), default=0)}
+        case facts.ApprovalEnded():
+            return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
+        case facts.OrderCreated():
+            return {"order": fact.order_number, "net": fact.net}
+        case facts.OrderConfirmed():
+            return {"confirmation": fact.confirmation_number}
+        case facts.ShipmentPosted():
+            return {"slip": fact.slip}
+        case facts.InvoicesRecorded():
+            return {"invoices": ",".join(fact.open_amounts)}
+        case facts.StepParked():
+            return {"cause": fact.parked.cause}
+        case _:
+            return {}
+
+
+def _decided(result: ApprovalState) -> dict[str, object]:
+    """Who decided which step, by the object id of Entra, which is no personal data by itself."""
+    decided = (step for step in result.steps if step.decided_by is not None)
+    return {f"step {step.plan.level}": f"{step.status} by {step.decided_by.oid}" for step in decided if step.decided_by}
 
 
 class RetentionPolicy(Record):
