@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from domain.approvals import ApprovalRequest, ApprovalState
 from domain.messages import Outcome, SignedMessage, Supersede
 from domain.record import Record
@@ -14,6 +16,7 @@ class ApprovalCheckpoint(Record):
     outcomes: tuple[Outcome, ...] = ()
     refused: tuple[str, ...] = ()
     unheard: tuple[SignedMessage | Supersede, ...] = ()
+    proofs: tuple[SignedMessage, ...] = ()
 
 
 class ApprovalStart(Record):
@@ -27,4 +30,5 @@ class ApprovalAnswer(Record):
     """How a run of a request ended: with an answer, or handed over, to go on under the deal's next run."""
 
     state: ApprovalState
+    proofs: tuple[SignedMessage, ...] = Field((), description="The decisions that counted, as people signed them")
     handed_over: ApprovalCheckpoint | None = None

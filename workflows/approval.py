@@ -53,6 +53,7 @@ class Approval:
         outcomes = before.outcomes if before else ()
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in outcomes)
         self._refused: deque[str] = deque(before.refused if before else (), maxlen=KEPT)
+        self._proofs = list(before.proofs if before else ())
         self._tally: dict[str, int] = {}
         self._handing_over = False
         self._published = Published()
@@ -76,7 +77,7 @@ class Approval:
         while self._messages:
             await self._hear_some()
         self._publish()
-        return ApprovalAnswer(state=self._state)
+        return ApprovalAnswer(state=self._state, proofs=tuple(self._proofs))
 
     async def _wait(self) -> None:
         due = rules.next_deadline(self._state)
@@ -100,6 +101,7 @@ class Approval:
             outcomes=tuple(self._outcomes.values()),
             refused=tuple(self._refused),
             unheard=tuple(self._messages),
+            proofs=tuple(self._proofs),
         )
 
     # What is said
@@ -118,9 +120,10 @@ class Approval:
             if isinstance(message, Supersede):
                 break
             signed.append(message)
-        for said in await verify(signed, audiences=(workflow.info().workflow_id,)):
+        verified = await verify(signed, audiences=(workflow.info().workflow_id,))
+        for message, said in zip(signed, verified, strict=True):
             if said.message_id not in self._outcomes:
-                await self._take(said)
+                await self._take(message, said)
         del self._messages[: len(signed)]
 
     def _end(self, moved_on: Supersede) -> None:
@@ -133,12 +136,14 @@ class Approval:
                 by_revision=moved_on.by_revision,
             )
 
-    async def _take(self, said: VerifiedMessage) -> None:
+    async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         outcome = self._decide(said)
         self._outcomes[said.message_id] = outcome
         while len(self._outcomes) > KEPT:
             self._outcomes.popitem(last=False)
-        if not outcome.accepted:
+        if outcome.accepted:
+            self._proofs.append(message)
+        else:
             await self._tell_deal(said, outcome)
 
     def _decide(self, said: VerifiedMessage) -> Outcome:

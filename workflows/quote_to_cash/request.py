@@ -13,8 +13,9 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
 from domain import facts
+from domain.approval_proof import unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
-from domain.approvals import ApprovalRequest, ApprovalState
+from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
 from domain.messages import Supersede
@@ -23,6 +24,7 @@ from domain.people import SYSTEM, Person
 from domain.views import Ending
 from runs import names
 from workflows.approval import Approval
+from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
@@ -56,7 +58,7 @@ class Request:
             except WorkflowAlreadyStartedError:
                 continue
             asked = self._record.apply(facts.ApprovalAsked(n=n, plan=request.plan, at=workflow.now()))
-            self._take(n, handle)
+            self._take(request, handle)
             if asked is not None and asked.code:  # the quote moved on at this very moment
                 await self._tell(names.SUPERSEDE, _supersede(self._record.state, request.revision))
             return True
@@ -75,7 +77,7 @@ class Request:
         except WorkflowAlreadyStartedError:
             self._lost(request.n, "its id was taken while the deal continued as new")
         else:
-            self._take(request.n, handle)
+            self._take(request, handle)
 
     async def hand_over(self) -> ApprovalCheckpoint | None:
         """End the open request so that it can go on under the next run; None where there is none, or it has ended."""
@@ -109,11 +111,12 @@ class Request:
             f"{plain(request.discount_pct)} % discount on {format_money(request.net, request.currency)}",
         )
 
-    def _take(self, n: int, handle: Handle) -> None:
+    def _take(self, request: ApprovalRequest, handle: Handle) -> None:
         self._handle = handle
-        self._background.start(ANSWER, lambda: self._take_answer(n, handle))
+        self._background.start(ANSWER, lambda: self._take_answer(request, handle))
 
-    async def _take_answer(self, n: int, handle: Handle) -> None:
+    async def _take_answer(self, request: ApprovalRequest, handle: Handle) -> None:
+        n = request.n
         try:
             answer = await handle
         except ChildWorkflowError as error:
@@ -127,7 +130,15 @@ class Request:
                 await self.resume()
             return
         result = answer.state
+        if result.status is ApprovalStatus.COMPLETED and (why := await self._unproved(request, answer)):
+            self._lost(n, f"its answer is not believed: {why}")
+            return
         self._record.apply(facts.ApprovalEnded(n=n, result=result), actor=_decider(result))
+
+    async def _unproved(self, request: ApprovalRequest, answer: ApprovalAnswer) -> str:
+        """Why the answer is not believed; the deal checks what people signed itself."""
+        request_id = names.approval_id(request.company, request.quote_number, request.n)
+        return unproved(request, answer.state, await verify(answer.proofs[:AT_ONCE], audiences=(request_id,)))
 
     def _lost(self, n: int, why: str) -> None:
         self._record.apply(facts.ApprovalLost(n=n, at=workflow.now(), reason=why[:500]))
