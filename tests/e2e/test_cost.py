@@ -12,7 +12,7 @@ from tests.replay.record import happy_path
 from tests.stack import Deal, Stack
 
 MOST_REQUESTS = 14
-MOST_ACTIONS = 34
+MOST_ACTIONS = 40
 
 
 async def actions_of(stack: Stack, deal: Deal) -> HistoryCost:
