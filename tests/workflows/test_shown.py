@@ -27,13 +27,3 @@ async def test_a_change_that_ends_no_wait_is_shown_too(stage: Stage) -> None:
     while await shown(stage) != WaitingFor.CUSTOMER:
         assert time.monotonic() < deadline, await shown(stage)
         await asyncio.sleep(0.1)
-
-
-async def test_the_end_of_a_deal_is_shown(stage: Stage) -> None:
-    await stage.submit()
-    await until(stage, waits_for(WaitingFor.REP))
-    await stage.sales(SalesEventKind.LOST)
-    await asyncio.wait_for(stage.case.result(), 60)
-    described = await stage.case.describe()
-    found = described.typed_search_attributes
-    assert (found.get(attributes.STAGE.key), found.get(attributes.WAITING_FOR.key)) == ("quote", "none")

@@ -78,7 +78,6 @@ class QuoteToCash:
             cancelled = True  # while it cleaned up: what is left then is left
         await self._people.heard_all()
         self._background.stop_all()
-        self._waiting.publish()
         await audit.flush(self._record, company=self._record.state.company)
         if self._record.submission is not None:
             workflow.continue_as_new(self._record.anew(self._record.submission))
