@@ -55,7 +55,7 @@ class Environment:
         tax_pct: Decimal,
         *,
         name: str = "",
-        number_sequence: Literal["manual", "automatic"] = "manual",
+        number_sequence: Literal["manual", "automatic"] = "automatic",
         credit_management: bool = True,
         default_site: str = "1",
         default_warehouse: str = "11",
