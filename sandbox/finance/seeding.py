@@ -6,7 +6,8 @@ business event.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -55,7 +56,7 @@ class Environment:
         tax_pct: Decimal,
         *,
         name: str = "",
-        number_sequence: Literal["manual", "automatic"] = "manual",
+        number_sequence: Literal["manual", "automatic"] = "automatic",
         credit_management: bool = True,
         default_site: str = "1",
         default_warehouse: str = "11",
@@ -411,11 +412,9 @@ class Environment:
         net = round_money(amount / (1 + rate / 100), target.currency)
         if net + round_money(net * rate / 100, target.currency) != amount:
             raise PostingRefused(f"No net amount gives {amount} at {rate} percent tax.")
-        header: dict[str, Any] = {"dataAreaId": target.id, "OrderingCustomerAccountNumber": account}
-        if target.number_sequence == "manual":
-            header["SalesOrderNumber"] = number
+        header = {"dataAreaId": target.id, "OrderingCustomerAccountNumber": account, "SalesOrderNumber": number}
         line = {"dataAreaId": target.id, "ItemNumber": item, "SalesPrice": net}
-        with self.db.transaction():
+        with self.db.transaction(), _numbers_given(target):
             created = self.create("SalesOrderHeadersV4", header)["SalesOrderNumber"]
             self.create("SalesOrderLinesV3", line | {"SalesOrderNumber": created})
             self.books.update(
@@ -423,3 +422,13 @@ class Environment:
             )
             refresh_status(self.books, target, created)
             calculate_totals(self.books, target, self.books.order(target, created))
+
+
+@contextmanager
+def _numbers_given(company: Company) -> Iterator[None]:
+    """Take sales order numbers as they are given: what is loaded from before has its number."""
+    before, company.number_sequence = company.number_sequence, "manual"
+    try:
+        yield
+    finally:
+        company.number_sequence = before

@@ -50,6 +50,7 @@ async def order_for(sandbox: Sandbox, quote: str, number: str = "Q2C-TEST0000000
         "OrderingCustomerAccountNumber": "US-001",
         "CustomersOrderReference": quote,
     }
+    sandbox.finance.company("usmf").number_sequence = "manual"
     sandbox.finance.create("SalesOrderHeadersV4", header)
     line = {"dataAreaId": "usmf", "SalesOrderNumber": number, "ItemNumber": "P100", "OrderedSalesQuantity": Decimal(10)}
     sandbox.finance.create(
@@ -206,6 +207,7 @@ async def test_a_customers_credit_can_be_changed(desk: httpx.AsyncClient) -> Non
 
 async def test_credit_management_can_be_switched_off_for_a_company(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
     header = {"dataAreaId": "usmf", "SalesOrderNumber": "Q2C-NOCREDIT", "OrderingCustomerAccountNumber": "US-003"}
+    sandbox.finance.company("usmf").number_sequence = "manual"
     sandbox.finance.create("SalesOrderHeadersV4", header)
     line = {"dataAreaId": "usmf", "SalesOrderNumber": "Q2C-NOCREDIT", "ItemNumber": "P100"}
     sandbox.finance.create("SalesOrderLinesV3", line)
