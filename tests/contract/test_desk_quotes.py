@@ -80,10 +80,11 @@ async def test_tax_is_of_the_document_and_spread_over_the_lines(desk: httpx.Asyn
 
 
 async def test_yen_have_no_decimals_and_dinars_three(desk: httpx.AsyncClient) -> None:
+    """A dinar's list price of 30.697 is 30.70 for one unit: the organization's pricing precision is 2."""
     yen = await enter(desk, company="jpmf", customer="JP-001", rep="reiko", lines=[{"item": "P099", "quantity": 3}])
     dinar = await enter(desk, company="kwmf", customer="KW-001", rep="rashid", lines=[{"item": "P099", "quantity": 3}])
     assert (await desk.get(f"/quotes/{yen}")).json()["total"] == "49497"
-    assert (await desk.get(f"/quotes/{dinar}")).json()["total"] == "92.091"
+    assert (await desk.get(f"/quotes/{dinar}")).json()["total"] == "92.100"
 
 
 @pytest.mark.parametrize(
