@@ -1,17 +1,20 @@
-"""Asks the customer's credit ledger on behalf of a deal."""
+"""What deals and ledgers ask of each other."""
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from temporalio import activity
 
-from activities.signatures import CreditActivities, ReserveCredit
+from activities.delivery import temporal_failures
+from activities.failures import refused
+from activities.signatures import AskEnded, CreditActivities, EndedDeals, FailureType, ReserveCredit, WakeDeals
 from domain.credit_ledger import CreditAnswer, LedgerRequest
 from domain.policy import Policy
-from runs.ledgers import Ledgers
+from runs.ledgers import LedgerRefused, Ledgers
 
 
 class CreditDesk(CreditActivities):
-    """Puts a deal's question to the ledger, with the policy's terms for the customer."""
+    """Puts a deal's question to the ledger, with the policy's terms for the customer, and a ledger's to its deals."""
 
     def __init__(self, ledgers: Ledgers, policy: Policy) -> None:
         """Use ``ledgers``, and ``policy`` for the rule's numbers."""
@@ -21,17 +24,31 @@ class CreditDesk(CreditActivities):
     @activity.defn(name="reserve_credit")
     async def reserve_credit(self, ask: ReserveCredit) -> CreditAnswer:
         """Ask the ledger. Asking again with the same facts gets the same answer; the deal's entry is replaced."""
-        request = LedgerRequest(
-            deal_id=ask.deal_id,
-            order_number=ask.order_number,
-            amount=ask.amount,
-            facts=ask.facts,
-            terms=self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group),
-            release=ask.release,
-        )
-        return await self._ledgers.reserve(
-            ask.company,
-            ask.customer_account,
-            request,
-            request_id=f"{ask.deal_id}:{ask.attempt}:{ask.facts.as_of.isoformat()}",
-        )
+        try:
+            request = LedgerRequest(
+                deal_id=ask.deal_id,
+                order_number=ask.order_number,
+                amount=ask.amount,
+                facts=ask.facts,
+                terms=self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group),
+                release=ask.release,
+            )
+            with temporal_failures():
+                return await self._ledgers.reserve(ask.company, ask.customer_account, request)
+        except ValidationError as error:
+            what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in error.errors())
+            raise refused(FailureType.REFUSED, f"Credit cannot be checked: {what}") from error
+        except LedgerRefused as error:
+            raise refused(FailureType.REFUSED, f"Credit cannot be checked: {error}") from error
+
+    @activity.defn(name="wake_deals")
+    async def wake_deals(self, wake: WakeDeals) -> EndedDeals:
+        """Ask held deals to look at credit again; those that have ended are answered."""
+        with temporal_failures():
+            return EndedDeals(deal_ids=tuple(await self._ledgers.wake(wake.deals, wake.nonce)))
+
+    @activity.defn(name="find_ended")
+    async def find_ended(self, ask: AskEnded) -> EndedDeals:
+        """Look which of the deals do not run any more."""
+        with temporal_failures():
+            return EndedDeals(deal_ids=tuple(await self._ledgers.ended(ask.deal_ids)))

@@ -2,7 +2,7 @@
 
 Workflows import this module and nothing else of the room, so that no HTTP client is ever loaded into a workflow.
 The implementations subclass these classes (``activities.sales``, ``activities.finance``, ``activities.credit``,
-``activities.decisions``, ``activities.feeds``).
+``activities.decisions``, ``activities.sales_feed``, ``activities.finance_feed``).
 
 Every activity is idempotent: it may run again after a crash at any point, with the same argument. Each takes one
 record and returns one. Failures are ``ApplicationError`` whose ``type`` is the class of ``FailureType``.
@@ -10,7 +10,7 @@ record and returns one. Failures are ``ApplicationError`` whose ``type`` is the 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 
 from pydantic import Field
@@ -21,8 +21,9 @@ from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
 from domain.credit_ledger import CreditAnswer
+from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
-from domain.messages import FinanceEvent, ReviewRequest, SalesEvent, SignedMessage, VerifiedMessage
+from domain.messages import FinanceEvent, ReviewRequest, SignedMessage, VerifiedMessage
 from domain.record import Record
 
 FailureType = Cause
@@ -177,46 +178,93 @@ class ReserveCredit(Record):
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
-    attempt: int = Field(description="1, 2, … : how often this deal asked; part of the request's id")
 
 
-class SweepSales(Record):
-    """Find what changed in Sales since the last sweep."""
+class WakeDeals(Record):
+    """Held deals whose credit may have come free."""
 
-    company: str
-    delta_link: str | None
+    deals: dict[str, str] = Field(description="Why, by workflow id")
+    nonce: str = Field(description="The same for every try, so that a deal is woken once")
 
 
-class SalesChanges(Record):
-    """What changed in Sales."""
+class AskEnded(Record):
+    """Deals of which a ledger has not heard for long."""
 
-    delta_link: str
-    signalled: int
+    deal_ids: tuple[str, ...]
+
+
+class EndedDeals(Record):
+    """Those of the deals asked for that do not run any more."""
+
+    deal_ids: tuple[str, ...]
 
 
 class SweepFinance(Record):
-    """Find what was posted in Finance since the last sweep."""
+    """Find what was posted in Finance since the last sweep, and pass it on."""
 
     company: str
-    since: datetime
-    known: tuple[str, ...] = Field(description="Ids of documents of that window that were handled before")
-    unrouted: tuple[FinanceEvent, ...] = Field(description="Events whose deal was not known when they came")
+    marks: dict[DocumentKind, date] = Field(description="Documents of each kind were read up to this day; absent: none")
+    told: str = Field(description="Digest of the documents since those days that were passed on")
+    waiting: str = Field(description="Digest of the reports that wait in the feed")
+    room: int = Field(ge=0, description="How many reports the feed can still keep")
 
 
-class FinanceChanges(Record):
-    """What was posted in Finance."""
+class SweptFinance(Record):
+    """What a sweep of Finance found, and what became of it."""
 
-    since: datetime
-    known: tuple[str, ...]
-    unrouted: tuple[FinanceEvent, ...]
-    signalled: int
+    marks: dict[DocumentKind, date]
+    told: str
+    unresolved: tuple[FinanceEvent, ...] = Field(description="Of orders of ours whose deal is not to be seen yet")
+    unrouted: tuple[Unrouted, ...] = ()
+    counts: dict[str, int] = Field(description="How many new documents became what (domain.feeds.Became)")
+    more: bool = Field(False, description="There was more than one activity should pass on: sweep again at once")
+    key_numbered: bool = Field(description="Orders of deals carry our key as their number in this company")
 
 
-class RouteSales(Record):
-    """Events whose deal was not known when they came, e.g. a webhook too large to carry its image."""
+class RouteFinance(Record):
+    """Events whose deal was not known when they came."""
 
     company: str
-    events: tuple[SalesEvent, ...]
+    events: tuple[FinanceEvent, ...]
+
+
+class RoutedFinance(Record):
+    """What became of each event, in the order asked; those handed out are in ``unrouted``, by the event's place."""
+
+    became: tuple[Became, ...]
+    unrouted: dict[int, Unrouted] = Field(default_factory=dict)
+
+
+class ReadSales(Record):
+    """Read one page of what changed in a table of Sales, and pass it on."""
+
+    table: SalesTable
+    link: str | None = Field(description="The page, or the delta link of the last sweep; None: start anew")
+    anew: bool = Field(description="The page is of a fresh start: it shows all records, not changes")
+
+
+class ReadPage(Record):
+    """A page that was passed on; exactly one link is set, or none and why the table must be read anew."""
+
+    next_link: str | None = None
+    delta_link: str | None = None
+    expired: str = Field("", description="Sales does not take the link any more, and what it said")
+    unrouted: tuple[Unrouted, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict, description="How many reports became what")
+
+
+class LookAtSales(Record):
+    """Read records of Sales of which something was reported that could not be understood or mapped."""
+
+    table: SalesTable
+    looks: tuple[Look, ...]
+
+
+class LookedAt(Record):
+    """What became of the events the records stand for."""
+
+    unrouted: tuple[Unrouted, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict)
 
 
 class SalesActivities:
@@ -298,6 +346,16 @@ class CreditActivities:
         """Ask the ledger, starting it where it does not run yet."""
         raise NotImplementedError
 
+    @activity.defn(name="wake_deals")
+    async def wake_deals(self, wake: WakeDeals) -> EndedDeals:
+        """Ask held deals to look at credit again; those that have ended are answered."""
+        raise NotImplementedError
+
+    @activity.defn(name="find_ended")
+    async def find_ended(self, ask: AskEnded) -> EndedDeals:
+        """Look which of the deals do not run any more."""
+        raise NotImplementedError
+
 
 class Proof(Record):
     """A signed message and the ids of the workflows it may have been signed for."""
@@ -316,19 +374,27 @@ class DecisionActivities:
 
 
 class FeedActivities:
-    """Sweeps for what webhooks and business events missed (task queue of the system swept)."""
+    """Sweeps for what webhooks and business events missed (task queue of the system swept).
 
-    @activity.defn(name="sweep_sales")
-    async def sweep_sales(self, sweep: SweepSales) -> SalesChanges:
-        """Read changed quotes by change tracking and tell the deals."""
+    They heartbeat; what an earlier try passed on is not passed on again.
+    """
+
+    @activity.defn(name="read_sales")
+    async def read_sales(self, ask: ReadSales) -> ReadPage:
+        """Read one page of changes by change tracking and tell the deals."""
         raise NotImplementedError
 
-    @activity.defn(name="route_sales")
-    async def route_sales(self, route: RouteSales) -> SalesChanges:
-        """Read the quotes of events that could not be routed, and tell the deals."""
+    @activity.defn(name="look_at_sales")
+    async def look_at_sales(self, ask: LookAtSales) -> LookedAt:
+        """Read records as they stand, and tell the deals what that means."""
         raise NotImplementedError
 
     @activity.defn(name="sweep_finance")
-    async def sweep_finance(self, sweep: SweepFinance) -> FinanceChanges:
+    async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
         """Read packing slips, invoices and settlements posted since, and tell the deals."""
+        raise NotImplementedError
+
+    @activity.defn(name="route_finance")
+    async def route_finance(self, route: RouteFinance) -> RoutedFinance:
+        """Find the deals of events and tell them."""
         raise NotImplementedError

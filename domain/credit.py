@@ -7,9 +7,11 @@ by the book before its order is visible in Finance, by Finance afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from pydantic import Field
@@ -34,9 +36,24 @@ CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
 
 _HUNDRED: Final = Decimal(100)
 
+CLOCK_SKEW: Final = timedelta(seconds=2)
+"""How far the clock of a machine that reads Finance may be from the ledger's."""
+OLDEST_FACTS: Final = timedelta(minutes=5)
+"""The oldest facts any policy lets decide (domain.policy bounds freshness_seconds by it)."""
+MOST_DEALS: Final = 2_000
+"""Deals in one customer's book; more have to wait until one of them has its order, or ends."""
+
 
 class StaleFacts(ValueError):
     """Facts too old to decide credit on: read them again."""
+
+
+class FutureFacts(ValueError):
+    """Facts dated after now: the clock of the machine that read them is wrong."""
+
+
+class BookFull(ValueError):
+    """The book takes no further deal for now."""
 
 
 def decide_credit(
@@ -67,10 +84,16 @@ def decide_credit(
 
     Raises:
         StaleFacts: the facts are older than the policy allows.
+        FutureFacts: they are dated after now.
         ValueError: a negative amount.
     """
     terms = _terms(policy, facts)
     age = now - facts.as_of
+    if age < -CLOCK_SKEW:
+        raise FutureFacts(
+            f"facts of customer {facts.customer_account} are dated {-age.total_seconds():.0f} s from now: the clock of "
+            "the machine that read them is wrong"
+        )
     if age > timedelta(seconds=terms.freshness_seconds):
         raise StaleFacts(
             f"facts of customer {facts.customer_account} are {age.total_seconds():.0f} s old, at most "
@@ -180,6 +203,9 @@ def _excess(over_by: Decimal, currency: str) -> str:
     return format_amount(max(over_by, minor_unit(currency)), currency)
 
 
+_BEYOND_MONEY: Final = Decimal(10) ** 15
+
+
 class ReleaseToken(Record):
     """A credit manager's release of one deal's hold, and how far it reaches.
 
@@ -221,8 +247,13 @@ class CreditEntry(Record):
     amount: Decimal
     status: EntryStatus
     over_by: Decimal = Field(Decimal(0), description="Held: by how much the limit was exceeded; 0 for other reasons")
+    in_doubt: Decimal = Field(
+        Decimal(0), description="Held: how much of that were other deals' reservations, which Finance may count as well"
+    )
     visible_at: datetime | None = Field(None, description="UTC: the order was seen in Finance at the latest then")
     released: bool = Field(False, description="Reserved by a person's release, whatever the limit")
+    asked_at: datetime | None = Field(None, description="UTC: when its deal asked last")
+    checked_at: datetime | None = Field(None, description="UTC: when its deal was last seen to run")
 
 
 class CreditBook(Record):
@@ -239,12 +270,12 @@ class CreditBook(Record):
         """The deals that wait for credit, the one that came first in front."""
         return tuple(entry.deal_id for entry in self.entries if entry.status is EntryStatus.HELD)
 
-    def reserved(self, facts: CreditFacts, *, without: str) -> Decimal:
+    def reserved(self, facts: CreditFacts, *, without: str, skew: timedelta = CLOCK_SKEW) -> Decimal:
         """What other deals hold that Finance's figures do not show.
 
         An entry is left out when its order is among Finance's open orders, or was seen in Finance before the facts
-        were read: then Finance counts it, as open order or as invoice. A deal that waits for credit holds none, unless
-        its order is in Finance already.
+        were read (by more than clocks may differ): then Finance counts it, as open order or as invoice. A deal that
+        waits for credit holds none, unless its order is in Finance already.
         """
         listed = {order.order_number for order in facts.open_orders}
         return sum(
@@ -254,7 +285,7 @@ class CreditBook(Record):
                 if entry.deal_id != without
                 and (entry.status is EntryStatus.RESERVED or entry.visible_at is not None)
                 and entry.order_number not in listed
-                and (entry.visible_at is None or entry.visible_at >= facts.as_of)
+                and (entry.visible_at is None or entry.visible_at + skew >= facts.as_of)
             ),
             Decimal(0),
         )
@@ -286,90 +317,104 @@ def reserve(
         The book as it is now, and the decision; passed by release where the rule refuses and the release covers it.
 
     Raises:
-        StaleFacts: the facts are older than the policy allows; the book stays as it was.
+        StaleFacts: the facts are older than the policy allows, or were read so shortly after another deal's order was
+            seen that it may be counted twice, and that alone refuses credit; the book stays as it was.
+        FutureFacts: the facts are dated after now.
+        BookFull: the deal is not in the book, and the book takes no further one.
         ValueError: a negative amount, or a release of another deal.
     """
+    before = book.entry(deal_id)
+    if before is None and len(book.entries) >= MOST_DEALS:
+        raise BookFull(f"{MOST_DEALS:,} deals of this customer hold or wait for credit; one of them has to end first")
     if released is not None and released.deal_id != deal_id:
         raise ValueError(f"the release is for {released.deal_id}, not for {deal_id}")
     terms = _terms(policy, facts)
-    decision = decide_credit(
-        facts,
-        this_order=amount,
-        this_order_number=order_number,
-        reservations=book.reserved(facts, without=deal_id),
-        policy=terms,
-        now=now,
-    )
+    decide = partial(decide_credit, facts, this_order=amount, this_order_number=order_number, policy=terms, now=now)
+    decision = decide(reservations=book.reserved(facts, without=deal_id))
+    if not decision.passed and decide(reservations=book.reserved(facts, without=deal_id, skew=timedelta(0))).passed:
+        raise StaleFacts("another deal's order may be counted twice for a moment: read the facts again")
     by_release = not decision.passed and released is not None and released.covers(decision, now)
     if by_release and released is not None:
         decision = _released(decision, released)
-    before = book.entry(deal_id)
     entry = CreditEntry(
         deal_id=deal_id,
         order_number=order_number,
         amount=amount,
         status=EntryStatus.RESERVED if decision.passed else EntryStatus.HELD,
         over_by=Decimal(0) if decision.passed else decision.over_by,
+        in_doubt=Decimal(0) if decision.passed else decision.reservations,
         visible_at=before.visible_at if before is not None and before.order_number == order_number else None,
         released=by_release,
+        asked_at=now,
     )
-    return _pruned(_noted(_put(book, entry), facts, now), terms, now), decision
+    return _pruned(_noted(_put(book, entry), facts, now), now), decision
 
 
-def mark_visible(book: CreditBook, deal_id: str, at: datetime) -> CreditBook:
-    """Note that a deal's order is in Finance; from then on Finance counts it. An earlier note stays.
+def mark_visible(book: CreditBook, seen: Mapping[str, datetime]) -> CreditBook:
+    """Note that deals' orders are in Finance; from then on Finance counts them. An earlier note stays.
 
     Args:
         book: The customer's book.
-        deal_id: Workflow id of the deal; one without an entry changes nothing.
-        at: UTC, not before the order was in Finance.
+        seen: When, by workflow id of the deal. UTC, not before the order was in Finance; a moment before the deal asked
+            counts as when it asked. A deal without an entry changes nothing.
     """
-    entry = book.entry(deal_id)
-    if entry is None or entry.visible_at is not None:
-        return book
-    return _put(book, entry.model_copy(update={"visible_at": at}))
+    entries: list[CreditEntry] = []
+    for entry in book.entries:
+        at = seen.get(entry.deal_id)
+        if at is not None and entry.visible_at is None:
+            entry = entry.model_copy(update={"visible_at": max(at, entry.asked_at or at)})
+        entries.append(entry)
+    return CreditBook(entries=tuple(entries))
 
 
-def release(book: CreditBook, deal_id: str) -> tuple[CreditBook, tuple[str, ...]]:
-    """Give back what a deal holds, because it ended or was withdrawn; a deal without an entry changes nothing.
+def release(book: CreditBook, deals: Collection[str]) -> tuple[CreditBook, tuple[str, ...]]:
+    """Give back what deals hold, because they ended or were withdrawn; one without an entry changes nothing.
 
     An entry whose order was seen in Finance leaves the queue but stays in the book until it is too old to matter:
     facts read before the order was there may still decide another deal, and would miss it.
 
+    Args:
+        book: The customer's book.
+        deals: Their workflow ids.
+
     Returns:
         The book as it is now, and the held deals that may now have credit.
     """
-    entry = book.entry(deal_id)
-    if entry is None:
-        return book, ()
-    if entry.visible_at is not None:
-        left = _put(book, entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
-    else:
-        left = CreditBook(entries=tuple(e for e in book.entries if e.deal_id != deal_id))
-        if entry.status is EntryStatus.HELD:
-            return left, ()
-    return customer_changed(left, entry.amount)
+    left: list[CreditEntry] = []
+    freed: list[Decimal] = []
+    for entry in book.entries:
+        if entry.deal_id not in deals:
+            left.append(entry)
+        elif entry.visible_at is not None:
+            left.append(entry.model_copy(update={"status": EntryStatus.RESERVED, "over_by": Decimal(0)}))
+            freed.append(entry.amount)
+        elif entry.status is EntryStatus.RESERVED:
+            freed.append(entry.amount)
+    after = CreditBook(entries=tuple(left))
+    return customer_changed(after, sum(freed, Decimal(0))) if freed else (after, ())
 
 
 def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBook, tuple[str, ...]]:
-    """Whom to wake when a customer's credit changed: those whose excess is covered by what was freed since they asked.
+    """Whom to wake when a customer's credit changed: those whose excess what was freed may cover.
 
-    Those held for another reason than the limit are always woken: a payment may have cured an overdue invoice.
+    Those held for another reason than the limit are always woken: a payment may have cured an overdue invoice. What
+    other deals had reserved may have been in Finance already, and counted twice; so much less may be enough.
 
     Args:
         book: The customer's book.
-        freed: By how much the exposure fell, in the customer's currency; None where it is not known: all are woken.
+        freed: By how much the exposure fell, in the customer's currency; None where it is not known: all are woken. An
+            amount no customer can owe says nothing either.
 
     Returns:
         The book with each excess less what was freed, and the deals to wake, the one that came first in front.
     """
-    fall = None if freed is None else max(freed, Decimal(0))
+    fall = None if freed is None or freed >= _BEYOND_MONEY else max(freed, Decimal(0))
     entries: list[CreditEntry] = []
     woken: list[str] = []
     for entry in book.entries:
         if entry.status is EntryStatus.HELD:
             rest = Decimal(0) if fall is None else max(entry.over_by - fall, Decimal(0))
-            if rest == 0:
+            if rest == 0 or (fall and rest <= entry.in_doubt):
                 woken.append(entry.deal_id)
             entry = entry.model_copy(update={"over_by": rest})
         entries.append(entry)
@@ -403,9 +448,12 @@ def _noted(book: CreditBook, facts: CreditFacts, now: datetime) -> CreditBook:
     )
 
 
-def _pruned(book: CreditBook, terms: CreditTerms, now: datetime) -> CreditBook:
-    """The book without reservations that no facts still fresh enough to be used could miss."""
-    oldest_facts = now - timedelta(seconds=terms.freshness_seconds)
+def _pruned(book: CreditBook, now: datetime) -> CreditBook:
+    """The book without reservations that no facts still fresh enough to be used could miss.
+
+    The freshness of the policy of one question is not enough: the next question may come under another policy.
+    """
+    oldest_facts = now - OLDEST_FACTS - CLOCK_SKEW
     return CreditBook(
         entries=tuple(
             entry

@@ -7,6 +7,13 @@ from collections.abc import Callable
 from domain import facts
 from domain.facts import Fact
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind
+from domain.refusals import Refusal
+
+
+def _written_down(event: SalesEvent, what: str) -> Fact:
+    """What changes nothing by itself: the deal's record says that it happened."""
+    return facts.Refused(message_id=event.event_id, what=event.kind, code=Refusal.ILLEGAL_TRANSITION, detail=what)
+
 
 _SALES: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.SUBMITTED: lambda e: facts.Submitted(revision=e.revision, quote_id=e.quote_id),
@@ -17,6 +24,9 @@ _SALES: dict[SalesEventKind, Callable[[SalesEvent], Fact]] = {
     SalesEventKind.CANCELLED: lambda e: facts.QuoteCancelled(reason="the quote was closed as cancelled in Sales"),
     SalesEventKind.WITHDRAWN: lambda e: facts.Withdrawn(revision=e.revision, reason="in Sales", in_sales=True),
     SalesEventKind.OPPORTUNITY_LOST: lambda e: facts.QuoteLost(reason="the opportunity was lost"),
+    SalesEventKind.OPPORTUNITY_REOPENED: lambda e: _written_down(e, "the opportunity was reopened in Sales"),
+    SalesEventKind.DELETED: lambda e: facts.QuoteCancelled(reason="the quote was deleted in Sales"),
+    SalesEventKind.ORDER_CANCELLED: lambda e: _written_down(e, "the order was cancelled in Sales"),
 }
 
 _BILLING: dict[FinanceEventKind, str] = {

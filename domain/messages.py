@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from domain.people import Person
 from domain.record import Record
@@ -28,6 +28,9 @@ class SalesEventKind(StrEnum):
     CANCELLED = "cancelled"
     WITHDRAWN = "withdrawn"
     OPPORTUNITY_LOST = "opportunity_lost"
+    OPPORTUNITY_REOPENED = "opportunity_reopened"
+    DELETED = "deleted"
+    ORDER_CANCELLED = "order_cancelled"
 
 
 class SalesEvent(Record):
@@ -199,13 +202,4 @@ class LedgerNote(Record):
     """A deal tells its customer's ledger that its order is in Finance, or that it needs no credit any more."""
 
     deal_id: str
-    at: datetime = Field(description="UTC")
-
-
-class FeedStart(Record):
-    """Which feed to run; ``cursor`` is what the run before it had reached (set when it continues as new)."""
-
-    system: str = Field(description="sales or finance")
-    company: str
-    every_seconds: int = Field(900, gt=0, description="Rest between two sweeps")
-    cursor: dict[str, Any] | None = None
+    at: AwareDatetime = Field(description="UTC")

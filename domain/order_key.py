@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+
+_KEY = re.compile(r"Q2C-[A-Z2-7]{12}", re.IGNORECASE)
 
 
 def order_key(environment: str, company: str, quote_number: str, revision: int) -> str:
@@ -15,3 +18,12 @@ def order_key(environment: str, company: str, quote_number: str, revision: int) 
     content = "|".join((environment, company, quote_number, str(revision)))
     digest = hashlib.sha256(content.encode()).digest()
     return "Q2C-" + base64.b32encode(digest).decode()[:12]
+
+
+def is_order_key(text: str) -> bool:
+    """Whether a text is such a key: the mark that tells a deal's order from all others.
+
+    It is the order's number where we send the number, and its customer requisition number where Finance numbers.
+    Finance compares without case.
+    """
+    return _KEY.fullmatch(text) is not None

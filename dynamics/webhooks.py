@@ -19,6 +19,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, ValidationError
 
 from domain import event_ids
+from domain.feeds import SALES_TABLES, SalesTable
 from domain.messages import SalesEvent, SalesEventKind
 from domain.record import Record
 from dynamics.core.intake import JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object
@@ -26,7 +27,7 @@ from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityS
 
 __all__ = ["Change", "Malformed", "json_object", "read_change"]
 
-FOLLOWED = frozenset({"quote", "opportunity", "salesorder"})
+FOLLOWED: Mapping[str, SalesTable] = {table: table for table in SALES_TABLES}
 """Tables whose records a deal follows."""
 
 _NOBODY = UUID(int=0)
@@ -41,15 +42,14 @@ _OPENED_AS: Mapping[int, SalesEventKind] = {
     QuoteState.ACTIVE: SalesEventKind.ACTIVATED,
     QuoteState.WON: SalesEventKind.ACCEPTED,
 }
-_HINTED = {"Win": SalesEventKind.ACCEPTED, "Delete": SalesEventKind.CANCELLED}
+_HINTED = {"Win": SalesEventKind.ACCEPTED, "Delete": SalesEventKind.DELETED}
 
 
 class Change(Record):
     """A webhook call, understood as far as it can be.
 
-    ``route``: ``deal`` - the deal is known and gets the event; ``feed`` - the feed of the company (of all companies,
-    where the event's ``company`` is empty) reads ``record_id`` of ``entity`` and tells the deals it concerns;
-    ``ignore`` - it concerns no deal.
+    ``route``: ``deal`` - the deal is known and gets the event; ``feed`` - the feed of the table ``entity`` reads
+    ``record_id`` and tells the deals it concerns; ``ignore`` - it concerns no deal.
     """
 
     route: Literal["deal", "feed", "ignore"]

@@ -111,6 +111,7 @@ WAITING_FOR: Final = _text(
 COMPANY: Final = _text("Q2CCompany", "Finance legal entity, lower case")
 CUSTOMER: Final = _text("Q2CCustomer", "customer account in Finance")
 QUOTE: Final = _text("Q2CQuote", "quote number in Sales")
+QUOTE_ID: Final = _text("Q2CQuoteId", "id in Sales of the quote's current revision")
 ORDER: Final = _text("Q2COrder", "order number in Finance, as soon as it is known")
 ERROR: Final = _text("Q2CError", "cause of a parked step, e.g. Refused")
 APPROVERS: Final = _texts("Q2CApprovers", "Entra object ids of who is asked now (of a request for approval)")
@@ -123,6 +124,7 @@ ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (
     COMPANY,
     CUSTOMER,
     QUOTE,
+    QUOTE_ID,
     ORDER,
     ERROR,
     APPROVERS,

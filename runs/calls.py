@@ -124,7 +124,12 @@ async def tell(client: Client, workflow_id: str, signal: str, message: Record) -
 
 
 def rejected(error: RPCError) -> Exception:
-    """The error of a run or message that Temporal does not take; any other error as it is."""
+    """The error of a run or message that Temporal does not take; any other error as it is.
+
+    A run takes so many signals and no more; the next run, moments away, takes as many again.
+    """
+    if error.status is RPCStatusCode.INVALID_ARGUMENT and "limit for signal events" in error.message:
+        return NoAnswer("The run takes nothing more at the moment. Try again in a moment.")
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return Rejected(f"Temporal does not take this: {error.message}")
     return error

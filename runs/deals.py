@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from cachetools import LRUCache
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from domain.deal_start import DealStart
 from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
-from runs import attributes, names, outcomes, query
-from runs.calls import Unreadable, answer, ask, listed, rejected, tell
+from runs import attributes, names, outcomes
+from runs.calls import Unreadable, answer, ask, rejected, tell
+from runs.lookup import Lookup
 
-ORDERS_PER_QUERY = 40
-"""Orders looked up in one visibility query."""
 _KNOWN_ORDERS = 10_000
 
 
@@ -27,6 +24,7 @@ class Deals:
     def __init__(self, client: Client) -> None:
         """Reach deals through ``client``, connected to their namespace with the pydantic data converter."""
         self._client = client
+        self._lookup = Lookup(client)
         self._orders: LRUCache[tuple[str, str], str] = LRUCache(_KNOWN_ORDERS)
 
     # What the two systems report
@@ -53,31 +51,16 @@ class Deals:
         A deal is looked up once: the orders of the deals last told are remembered. Raises as ``tell``.
         """
         key = (event.company, event.order_number)
-        deal_id = self._orders.get(key) or (await self.of_orders(event.company, [event.order_number])).get(
-            event.order_number
-        )
+        deal_id = self._orders.get(key) or await self._running_deal(*key)
         if deal_id and await self.tell_finance(deal_id, event):
             self._orders[key] = deal_id
             return True
         self._orders.pop(key, None)
         return False
 
-    async def of_orders(self, company: str, orders: Iterable[str]) -> dict[str, str]:
-        """Workflow ids of the running deals by order number; orders of no running deal are left out."""
-        wanted = sorted(set(orders))
-        found: dict[str, str] = {}
-        for start in range(0, len(wanted), ORDERS_PER_QUERY):
-            owners = query.all_of(
-                query.of_type(names.QUOTE_TO_CASH),
-                query.RUNNING,
-                query.equals(attributes.COMPANY, company),
-                query.among(attributes.ORDER, wanted[start : start + ORDERS_PER_QUERY]),
-            )
-            async for run in listed(self._client, owners):
-                number = attributes.ORDER.of(run)
-                if number is not None and _is_deal(run.id, company):
-                    found[number] = run.id
-        return found
+    async def _running_deal(self, company: str, order_number: str) -> str | None:
+        deal = (await self._lookup.of_orders(company, [order_number])).get(order_number)
+        return deal.deal_id if deal is not None and deal.running else None
 
     async def _start(self, event: SalesEvent) -> None:
         """Signal-with-start: the same call begins the deal or reaches the one that runs."""
@@ -96,6 +79,7 @@ class Deals:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=names.SALES_EVENT,
             start_signal_args=[event],
+            priority=Priority(fairness_key=event.company),
             static_summary=f"Quote {event.quote_number} of {event.company.upper()}: quote to cash",
             static_details=(
                 f"Started when quote **{event.quote_number}** (revision {event.revision}) was submitted for approval "
@@ -107,6 +91,7 @@ class Deals:
                     attributes.WAITING_FOR: WaitingFor.NOTHING,
                     attributes.COMPANY: event.company,
                     attributes.QUOTE: event.quote_number,
+                    attributes.QUOTE_ID: event.quote_id,
                 }
             ),
         )
@@ -167,11 +152,3 @@ class Deals:
 
 def _called(quote: str) -> str:
     return f"Deal {quote}"
-
-
-def _is_deal(workflow_id: str, company: str) -> bool:
-    """Whether an id is that of a deal of the company: anybody may start a run of our type under another."""
-    try:
-        return names.parse_deal_id(workflow_id)[0] == company
-    except ValueError:
-        return False

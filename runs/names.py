@@ -31,6 +31,7 @@ COMMAND: Final = "command"
 CREDIT_RECHECK: Final = "credit_recheck"
 SUPERSEDE: Final = "supersede"
 DECISION_REFUSED: Final = "decision_refused"
+LOOK_AT: Final = "look_at"
 
 # Updates and signals of the credit ledger
 RESERVE: Final = "reserve"
@@ -43,6 +44,8 @@ STATE: Final = "state"
 TIMELINE: Final = "timeline"
 EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
+UNROUTED: Final = "unrouted"
+TALLY: Final = "tally"
 
 MARK: Final = "~"
 _CONTROLS = "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[|]^_"
@@ -103,9 +106,9 @@ def ledger_id(company: str, customer_account: str) -> str:
     return f"credit/{_part(company)}/{safe(customer_account)}"
 
 
-def feed_id(system: str, company: str) -> str:
-    """Workflow id of the feed of a system ("sales" or "finance") in one company."""
-    return f"feed/{_part(system)}/{safe(company)}"
+def feed_id(system: str, of: str) -> str:
+    """Workflow id of a feed: "finance" and its company, or "sales" and its table (all companies share a table)."""
+    return f"feed/{_part(system)}/{safe(of)}"
 
 
 def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str:

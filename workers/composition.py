@@ -15,16 +15,20 @@ from temporalio.client import Client
 
 from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
-from activities.feeds import FeedWork
 from activities.finance import DynamicsFinanceActivities
+from activities.finance_feed import FinanceFeedWork
 from activities.sales import DataverseSalesActivities
+from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
+from runs.deals import Deals
 from runs.ledgers import Ledgers
+from runs.lookup import Lookup
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
@@ -49,12 +53,15 @@ def compose(settings: Settings, client: Client) -> Work:
     quotes = SalesQuotes(sales_system, policy)
     sales = DataverseSalesActivities(sales_system, quotes)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy)
-    feeds = FeedWork(client, sales_system, finance_system, policy)
+    deals, lookup = Deals(client), Lookup(client)
+    changes = SalesChanges(sales_system.odata)
+    sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
+    finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     credit = CreditDesk(Ledgers(client), policy)
     decisions = SignedDecisionActivities(decision_keys(settings))
     work = Work(
         workflows=WORKFLOWS,
-        deal_activities=[credit.reserve_credit, decisions.verify_message],
+        deal_activities=[credit.reserve_credit, credit.wake_deals, credit.find_ended, decisions.verify_message],
         dataverse_activities=[
             sales.mark_quote,
             sales.close_quote,
@@ -62,8 +69,8 @@ def compose(settings: Settings, client: Client) -> Work:
             sales.record_shipment,
             sales.record_invoice,
             sales.record_payment,
-            feeds.sweep_sales,
-            feeds.route_sales,
+            sales_feed.read_sales,
+            sales_feed.look_at_sales,
         ],
         finance_activities=[
             orders.assess_quote,
@@ -72,7 +79,8 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.confirm_order,
             orders.read_billing,
             orders.review_lines,
-            feeds.sweep_finance,
+            finance_feed.sweep_finance,
+            finance_feed.route_finance,
         ],
         companies=sorted(set(policy.entity_map.business_units.values())),
     )
@@ -96,7 +104,8 @@ def decision_keys(settings: Settings) -> KeySet:
 
 def dataverse(settings: Settings) -> Dataverse:
     """A client of Dynamics 365 Sales; close it with `aclose`. Raises SettingsError as `authority_file`."""
-    return Dataverse(DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings)))
+    target = DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings))
+    return Dataverse(target, budget=_budget(settings.dataverse.requests_per_second, settings))
 
 
 def finance(settings: Settings) -> Finance:

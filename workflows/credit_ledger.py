@@ -1,23 +1,48 @@
 """The single writer of a customer's credit: two deals that ask at the same instant can never both take the last of it.
 
 Deals read Finance themselves and ask with what they read; the ledger adds what other deals hold that Finance does not
-show yet, applies the rule and remembers. It keeps the queue of held deals and wakes those whom a payment, a release
-or a higher limit may have helped. It is rebuilt from nothing by the deals' next questions.
+show yet, applies the rule to the newest reading it was given, and remembers. It keeps the queue of held deals and wakes
+those whom a payment, a release or a higher limit may have helped. A reservation whose deal is gone is found when it
+stands in another deal's way. It is rebuilt from nothing by the deals' next questions.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from domain.credit import CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
-    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
-    from domain.messages import CreditRecheck, CustomerChanged, LedgerNote
+    from activities.signatures import AskEnded, CreditActivities, WakeDeals
+    from domain.credit import (
+        BookFull,
+        CreditBook,
+        EntryStatus,
+        FutureFacts,
+        StaleFacts,
+        reserve,
+    )
+    from domain.credit_facts import CreditFacts
+    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, News, newest, outdated
+    from domain.credit_watch import checked, due_for_check, next_check
+    from domain.digest import Digest
+    from domain.messages import CustomerChanged, LedgerNote
     from runs import names
+    from workflows.steps import attempt, cause_of
+    from workflows.understanding import understood
 
 SEEN = 500
-"""Events of the customer remembered, so that one told twice wakes nobody twice."""
+"""Events of the customer remembered, so that one delivered twice wakes nobody twice."""
+AT_ONCE = 100
+"""Deals woken or asked about in one activity."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long the ledger waits before it tries again to reach deals."""
+SHOWN = 50
+"""Deals in the current details; the query ``state`` has all."""
 
 
 @workflow.defn(name=names.CREDIT_LEDGER)
@@ -27,81 +52,262 @@ class CreditLedger:
     @workflow.init
     def __init__(self, start: LedgerStart) -> None:
         """Make the state before the first question is answered."""
+        self._start = start
         self._book = start.book
-        self._seen = list(start.seen)
-        self._wake: dict[str, str] = {}
+        self._seen = Digest(start.seen, SEEN)
+        self._wake = dict(start.wake)
+        self._tally = dict(start.tally)
+        self._facts: CreditFacts | None = None
+        self._changed_at = start.changed_at
+        self._not_before = workflow.now()
+        self._failing = ""
+        self._heard = False
+        self._news = News()
+        self._planned: tuple[CreditBook, datetime | None] = (self._book, next_check(self._book))
 
     @workflow.run
     async def run(self, start: LedgerStart) -> None:
-        """Answer for ever; wake deals whose credit may have come free."""
-        while not workflow.info().is_continue_as_new_suggested():
-            await workflow.wait_condition(lambda: bool(self._wake) or workflow.info().is_continue_as_new_suggested())
-            await self._wake_all()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(start.model_copy(update={"book": self._book, "seen": tuple(self._seen)}))
+        """Answer forever; wake deals whose credit may have come free; ask about those not heard of for long."""
+        self._caught_up = asyncio.create_task(self._keep_up())
+        self._described = asyncio.create_task(self._keep_described())
+        while True:
+            await self._rest()
+            self._heard = True
+            now = workflow.now()
+            if now < self._not_before:
+                continue
+            if self._wake:
+                await self._wake_some()
+            elif due := due_for_check(self._book, now, AT_ONCE):
+                await self._ask_about(due)
 
-    async def _wake_all(self) -> None:
-        while self._wake:
-            deal_id, reason = next(iter(self._wake.items()))
-            del self._wake[deal_id]
+    async def _rest(self) -> None:
+        """Until there is something to do. A run that is long enough ends here, and the next one goes on."""
+        planned = self._next()
+        if not self._long_enough() and (planned is None or planned > workflow.now()):
             try:
-                await workflow.get_external_workflow_handle(deal_id).signal(
-                    names.CREDIT_RECHECK, CreditRecheck(message_id=str(workflow.uuid4()), reason=reason)
+                await workflow.wait_condition(
+                    lambda: self._long_enough() or self._earlier_than(planned),
+                    timeout=planned - workflow.now() if planned else None,
+                    timeout_summary="Ask whether the deals that hold credit still run" if planned else None,
                 )
-            except ApplicationError:  # the deal has ended: it needs no credit
-                self._book, _ = release(self._book, deal_id)
+            except TimeoutError:
+                pass
+        if self._long_enough():
+            self._catch_up()
+            workflow.continue_as_new(
+                self._start.model_copy(
+                    update={
+                        "book": self._book,
+                        "seen": self._seen.packed(),
+                        "wake": self._wake,
+                        "changed_at": self._changed_at,
+                        "tally": self._tally,
+                    }
+                )
+            )
+
+    def _next(self) -> datetime | None:
+        """When there is something to do; None: only when something is heard."""
+        if self._planned[0] is not self._book:
+            self._planned = self._book, next_check(self._book)
+        due = self._not_before if self._wake else self._planned[1]
+        return None if due is None else max(due, self._not_before)
+
+    def _earlier_than(self, planned: datetime | None) -> bool:
+        due = self._next()
+        return due is not None and (due <= workflow.now() or planned is None or due < planned)
+
+    def _long_enough(self) -> bool:
+        """Whether the history should end; never before something happened, so that each run gets somewhere."""
+        return self._heard and workflow.info().is_continue_as_new_suggested()
+
+    async def _wake_some(self) -> None:
+        """Wake held deals; those that have ended need no credit any more."""
+        deals = dict(list(self._wake.items())[:AT_ONCE])
+        for deal_id in deals:
+            del self._wake[deal_id]
+        try:
+            ended = await attempt(
+                CreditActivities.wake_deals,
+                WakeDeals(deals=deals, nonce=str(workflow.uuid4())),
+                queue=names.DEAL_QUEUE,
+                summary=f"Wake {len(deals)} held deal{'s' if len(deals) != 1 else ''}",
+            )
+        except ActivityError as error:
+            self._wake = deals | self._wake
+            self._note(error)
+            return
+        self._failing = ""
+        self._count("woken", len(deals) - len(ended.deal_ids))
+        self._free(ended.deal_ids)
+
+    async def _ask_about(self, deal_ids: tuple[str, ...]) -> None:
+        """Find out which of the deals are gone, and free what they held."""
+        try:
+            ended = await attempt(
+                CreditActivities.find_ended,
+                AskEnded(deal_ids=deal_ids),
+                queue=names.DEAL_QUEUE,
+                summary=f"Ask whether {len(deal_ids)} deal{'s' if len(deal_ids) != 1 else ''} still run",
+            )
+        except ActivityError as error:
+            self._note(error)
+            return
+        self._failing = ""
+        self._free(ended.deal_ids)
+        self._book = checked(self._book, deal_ids, workflow.now())
+
+    def _free(self, deal_ids: Iterable[str]) -> None:
+        self._catch_up()
+        for deal_id in deal_ids:
+            if self._book.entry(deal_id) is not None:
+                self._count("freed")
+                self._give_back(deal_id, f"the reservation of {deal_id}, which has ended, was freed")
+        self._catch_up()
+
+    def _give_back(self, deal_id: str, reason: str) -> None:
+        self._changed_at = workflow.now()
+        self._news.ended.add(deal_id)
+        self._news.reason = reason
+
+    async def _keep_up(self) -> None:
+        """Take what was heard into the book: once for all that a moment brought, however much that is."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._news))
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        news, self._news = self._news, News()
+        if news:
+            self._book, woken = news.into(self._book)
+            self._wake.update(dict.fromkeys(woken, news.reason))
+
+    # --- what deals and the intake say -----------------------------------------------------------------------------
 
     @workflow.update(name=names.RESERVE, description="Reserve credit for one deal's order, or join the queue")
-    def reserve(self, ask: LedgerRequest) -> CreditAnswer:
-        """Decide on one order. Facts that are too old decide nothing: the deal has to read Finance again."""
+    def reserve(self, *message: Any) -> CreditAnswer:
+        """Decide on one order, on the newest reading of Finance. An impossible question is answered, never raised."""
+        self._heard = True
+        ask = understood(message, LedgerRequest)
+        if ask is None:
+            answer = CreditAnswer(decision=None, refused="this is no question, or one with impossible numbers")
+        else:
+            answer = self._decide(ask)
+        self._count(next((why for why in ("stale", "later", "refused") if getattr(answer, why)), "decided"))
+        return answer
+
+    def _decide(self, ask: LedgerRequest) -> CreditAnswer:
+        self._catch_up()
+        facts = newest(self._facts, ask.facts)
+        now = workflow.now()
         try:
-            self._book, decision = reserve(
-                self._book,
-                ask.deal_id,
-                ask.order_number,
-                ask.amount,
-                ask.facts,
-                ask.terms,
-                workflow.now(),
-                ask.release,
+            book, decision = reserve(
+                self._book, ask.deal_id, ask.order_number, ask.amount, facts, ask.terms, now, ask.release
             )
-        except StaleFacts as stale:
-            return CreditAnswer(decision=None, stale=str(stale))
-        self._describe()
+        except StaleFacts as reason:
+            return CreditAnswer(decision=None, stale=str(reason))
+        except (BookFull, FutureFacts) as reason:
+            return CreditAnswer(decision=None, later=str(reason))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            return CreditAnswer(decision=None, refused=f"{type(error).__name__}: {error}"[:500])
+        self._facts = facts
+        if why := outdated(facts, decision, self._changed_at):
+            return CreditAnswer(decision=None, stale=why)
+        self._book = book
         return CreditAnswer(decision=decision)
 
     @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
-    def order_visible(self, note: LedgerNote) -> None:
+    def order_visible(self, *message: Any) -> None:
         """Note that Finance shows a deal's order from now on."""
-        self._book = mark_visible(self._book, note.deal_id, note.at)
-        self._describe()
+        note = self._heard_of(understood(message, LedgerNote))
+        if note is not None:
+            self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
-    def give_back(self, note: LedgerNote) -> None:
+    def give_back(self, *message: Any) -> None:
         """Give back what a deal holds, and wake those it may help."""
-        self._book, woken = release(self._book, note.deal_id)
-        self._wake.update(dict.fromkeys(woken, f"{note.deal_id} gave credit back"))
-        self._describe()
+        note = self._heard_of(understood(message, LedgerNote))
+        if note is not None:
+            self._give_back(note.deal_id, f"{note.deal_id} gave credit back")
 
     @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment, a new limit or a block of the customer")
-    def customer_changed(self, change: CustomerChanged) -> None:
+    def customer_changed(self, *message: Any) -> None:
         """Wake the held deals a change may help."""
-        if change.event_id in self._seen:
-            return
-        self._seen = [*self._seen, change.event_id][-SEEN:]
-        self._book, woken = customer_changed(self._book, change.freed)
-        self._wake.update(dict.fromkeys(woken, change.reason))
-        self._describe()
+        self._heard = True
+        change = understood(message, CustomerChanged)
+        if change is None:
+            self._count("unreadable")
+        elif change.event_id not in self._seen:
+            self._seen.add(change.event_id)
+            self._changed_at = workflow.now()
+            self._news.free(change.freed)
+            self._news.reason = change.reason[:200]
+
+    def _heard_of(self, note: LedgerNote | None) -> LedgerNote | None:
+        self._heard = True
+        if note is None:
+            self._count("unreadable")
+        return note
+
+    # --- what it shows ---------------------------------------------------------------------------------------------
 
     @workflow.query(name=names.STATE, description="Reservations and held deals")
     def state(self) -> CreditBook:
         """The customer's book."""
         return self._book
 
+    @workflow.query(name=names.TALLY, description="Questions decided, refused or too early; deals woken and freed")
+    def tally(self) -> dict[str, int]:
+        """How often what happened."""
+        return self._tally
+
+    def _count(self, what: str, number: int = 1) -> None:
+        if number:
+            self._tally[what] = self._tally.get(what, 0) + number
+            meter = workflow.metric_meter()
+            counter = meter.create_counter("q2c_credit_ledger", "Questions to credit ledgers, deals woken and freed")
+            counter.add(number, {"what": what, "company": self._start.company})
+
+    def _note(self, error: ActivityError) -> None:
+        if is_cancelled_exception(error):
+            raise error
+        cause, message = cause_of(error)
+        self._failing = f"{cause}: {message}"
+        self._not_before = workflow.now() + LOOK_AGAIN
+        workflow.logger.warning("the ledger could not reach deals", extra={"cause": cause, "reason": message})
+
+    async def _keep_described(self) -> None:
+        """Show the book as it stands: once for all that a moment brought, however much that is."""
+        while True:
+            book, failing = self._book, self._failing
+            self._describe()
+
+            def changed(book: CreditBook = book, failing: str = failing) -> bool:
+                return self._book is not book or self._failing != failing
+
+            await workflow.wait_condition(changed)
+
     def _describe(self) -> None:
-        rows = ["| deal | order | amount | | over by |", "|---|---|---|---|---|"]
-        rows.extend(
-            f"| {entry.deal_id} | {entry.order_number} | {entry.amount:,} | {entry.status} | {entry.over_by:,} |"
-            for entry in self._book.entries
-        )
-        workflow.set_current_details("\n".join(rows))
+        entries = self._book.entries
+        held = sum(entry.status is EntryStatus.HELD for entry in entries)
+        lines = [
+            f"**Credit of {self._start.customer_account}** in {self._start.company.upper()}: "
+            f"{len(entries) - held} reserved, {held} on hold",
+            "",
+        ]
+        if entries:
+            lines += ["| Deal | Order | Amount | Status | Over by |", "|---|---|---|---|---|"]
+            lines.extend(
+                f"| {entry.deal_id} | {entry.order_number} | {entry.amount:,} | "
+                f"{_STATUS[entry.status]}{', in Finance' if entry.visible_at else ''} | {entry.over_by or ''} |"
+                for entry in entries[:SHOWN]
+            )
+        if len(entries) > SHOWN:
+            lines.append(f"\nand {len(entries) - SHOWN:,} more: query `{names.STATE}`")
+        if self._failing:
+            lines.append(f"\n**Deals could not be reached**: {self._failing}")
+        workflow.set_current_details("\n".join(lines))
+
+
+_STATUS = {EntryStatus.RESERVED: "reserved", EntryStatus.HELD: "on hold"}

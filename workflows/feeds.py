@@ -1,159 +1,418 @@
 """Feeds: what changed in a system, told to the deals it concerns.
 
 Webhooks and business events go straight to their deal. A feed is what makes sure that none is missed: once in a while
-it sweeps one company's changes, all deals in one reading, so that the work grows with what changed and never with how
-many deals wait. It also keeps the events whose deal was not known when they came, and tries them again.
+it sweeps what changed, for all deals in one reading, so that the work grows with what changed and never with how many
+deals wait. It also takes what nobody else could deliver: it is woken by it, tries each report by itself, ever less
+often, and hands to a person what no deal takes. Every wait continues as new where the server suggests it.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import FeedActivities, RouteSales, SweepFinance, SweepSales
-    from domain.messages import FeedStart, FinanceEvent, SalesEvent
+    from activities.signatures import FeedActivities, LookAtSales, ReadSales, RouteFinance, SweepFinance
+    from domain.digest import Digest
+    from domain.feeds import (
+        SALES_TABLES,
+        Became,
+        FeedCursor,
+        FeedStart,
+        FeedView,
+        Look,
+        Reports,
+        SalesTable,
+        Unrouted,
+        Waiting,
+        key_of,
+        may_be_ours,
+        unrouted_event,
+    )
+    from domain.messages import FinanceEvent
     from runs import names
-    from workflows.steps import attempt, cause_of
+    from workflows.steps import RETRY, Argument, Result, cause_of
+    from workflows.understanding import understood
 
-SWEEPS_A_RUN = 200
-"""Sweeps before a feed continues as new, so that its history stays small."""
+AT_ONCE = 200
+"""Reports one activity tries."""
+LONGEST_PAGE = timedelta(minutes=10)
+"""How long an activity may take to pass on a page; it says every few seconds that it lives."""
+LONGEST_TRY = timedelta(minutes=15)
+"""How long it is tried again by itself. A run cannot go on as a new one meanwhile, and must not take in messages
+without end: after that the feed looks at its own length, and tries once more."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""How long reports wait after a failure; it does not count as a try."""
+SILENCE = timedelta(seconds=20)
+"""How long after its last sign of life an activity is tried again, somewhere else."""
 
 
 class _Feed:
-    """What both feeds share: the rhythm, and going on after a failure."""
+    """What all feeds share: the rhythm, going on after a failure, and what they show."""
 
     def __init__(self, start: FeedStart) -> None:
-        self._company = start.company
+        cursor = start.cursor or FeedCursor()
+        self._start = start
         self._every = timedelta(seconds=start.every_seconds)
-        self._sweeps = 0
-        self._failed = ""
+        self._reports = Reports(cursor)
+        self._sweep_at = cursor.sweep_at or workflow.now()
+        self._swept_at = cursor.swept_at
+        self._failing: dict[str, str] = {}
+        self._heard = False
+        self._version = 0
+        self._tried_last = False
 
-    async def _rest(self, urgent: bool) -> None:
-        pause = min(self._every, timedelta(seconds=5)) if urgent else self._every
-        await workflow.sleep(pause, summary="Until the next sweep")
+    async def run(self, start: FeedStart) -> None:
+        """Rest, try what is due, sweep, forever."""
+        self._described = asyncio.create_task(self._keep_described())
+        while True:
+            await self._rest()
+            self._heard = True
+            due = self._reports.due(workflow.now(), AT_ONCE)
+            sweep = workflow.now() >= self._sweep_at
+            if due and not (sweep and self._tried_last):  # turn by turn: neither keeps the other waiting
+                self._tried_last = True
+                await self._attempt("reports", self._try(due), due)
+            elif sweep:
+                self._tried_last = False
+                await self._attempt("sweep", self._sweep(), ())
 
-    def _note(self, error: ActivityError) -> None:
+    async def _rest(self) -> None:
+        """Until a report or the next sweep is due. A run that is long enough ends here, and the next one goes on."""
+        next_at = min(self._sweep_at, self._reports.next_at or self._sweep_at)
+        left = next_at - workflow.now()
+        if left > timedelta(0) and not self._long_enough():
+            try:
+                await workflow.wait_condition(
+                    lambda: self._due() or self._long_enough(),
+                    timeout=left,
+                    timeout_summary="Until the next sweep" if next_at == self._sweep_at else "Until the next try",
+                )
+            except TimeoutError:
+                pass
+        if self._long_enough():
+            workflow.continue_as_new(self._start.model_copy(update={"cursor": self._cursor()}))
+
+    async def _attempt(self, what: str, work: Coroutine[Any, Any, None], due: Sequence[Waiting]) -> None:
+        """Try reports or sweep; after a failure it is tried again, after a rest."""
+        try:
+            await work
+            self._failing.pop(what, None)
+        except ActivityError as error:
+            self._note(what, error)
+            self._reports.postpone(due, workflow.now() + LOOK_AGAIN)
+            if not due:
+                self._sweep_at = workflow.now() + self._every
+
+    def _due(self) -> bool:
+        next_at = self._reports.next_at
+        return next_at is not None and next_at <= workflow.now()
+
+    def _long_enough(self) -> bool:
+        """Whether the history should end; never before something happened, so that each run gets somewhere."""
+        return self._heard and workflow.info().is_continue_as_new_suggested()
+
+    def _cursor(self) -> FeedCursor:
+        return FeedCursor(
+            waiting=self._reports.waiting,
+            unrouted=self._reports.unrouted,
+            tally=self._reports.tally,
+            sweep_at=self._sweep_at,
+            swept_at=self._swept_at,
+        )
+
+    async def _try(self, due: Sequence[Waiting]) -> None:
+        raise NotImplementedError
+
+    async def _sweep(self) -> None:
+        raise NotImplementedError
+
+    async def _ask(
+        self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, *, summary: str
+    ) -> Result:
+        return await workflow.execute_activity_method(
+            activity,
+            argument,
+            task_queue=names.FINANCE_QUEUE if self._start.system == "finance" else names.DATAVERSE_QUEUE,
+            start_to_close_timeout=LONGEST_PAGE,
+            schedule_to_close_timeout=LONGEST_TRY,
+            heartbeat_timeout=SILENCE,
+            retry_policy=RETRY,
+            summary=summary,
+        )
+
+    # --- counting and showing --------------------------------------------------------------------------------------
+
+    def _take(self, report: FinanceEvent | Look) -> None:
+        self._measure({self._reports.receive(report, workflow.now()): 1})
+
+    def _count(self, became: Mapping[str, int]) -> None:
+        self._reports.count(became)
+        self._measure(became)
+
+    def _settle(self, entry: Waiting, became: Became) -> None:
+        self._reports.settle(entry, became)
+        self._measure({became: 1})
+
+    def _measure(self, became: Mapping[str, int]) -> None:
+        self._version += 1
+        counter = workflow.metric_meter().create_counter("q2c_feed_reports", "Reports to feeds, by what became of them")
+        for name, number in became.items():
+            counter.add(number, {"system": self._start.system, "feed": self._start.of, "became": str(name)})
+
+    def _hand_out(self, reports: Sequence[Unrouted]) -> None:
+        for report in reports:
+            if self._reports.hand_out(report):
+                workflow.logger.warning(
+                    "a report reached no deal",
+                    extra={"what": report.what, "reference": report.reference, "reason": report.reason},
+                )
+
+    def _note(self, what: str, error: ActivityError) -> None:
         if is_cancelled_exception(error):
             raise error
         cause, message = cause_of(error)
-        self._failed = f"{cause}: {message}"
+        self._failing[what] = f"{cause}: {message}"
+        self._version += 1
         workflow.logger.warning("sweep failed", extra={"cause": cause, "reason": message})
         workflow.metric_meter().create_counter("q2c_sweeps_failed", "Sweeps that failed").add(1, {"cause": cause})
-        self._describe("")
 
-    def _describe(self, text: str) -> None:
-        failed = f"\n\n**Last sweep failed**: {self._failed}" if self._failed else ""
-        workflow.set_current_details(f"{text}{failed}")
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    async def _keep_described(self) -> None:
+        """Show the feed as it stands: once for all that a moment brought, however much that is."""
+        while True:
+            shown = self._version, self._sweep_at
+            self._describe()
+
+            def changed(shown: tuple[int, datetime] = shown) -> bool:
+                return (self._version, self._sweep_at) != shown
+
+            await workflow.wait_condition(changed)
+
+    def _describe(self) -> None:
+        tally = dict(self._reports.tally)
+        received = tally.pop("received", 0)
+        became = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sorted(tally.items()))
+        swept = f"{self._swept_at:%Y-%m-%d %H:%M:%S} UTC" if self._swept_at else "none yet"
+        rows = [
+            self._title(),
+            "",
+            "| | |",
+            "|---|---|",
+            f"| Last sweep | {swept} |",
+            f"| Next sweep | {self._sweep_at:%Y-%m-%d %H:%M:%S} UTC |",
+            f"| Received so far | {received:,}{f': {became}' if became else ''} |",
+            f"| Waiting for their deal | {len(self._reports.waiting):,} |",
+            f"| For a person to look at | {len(self._reports.unrouted):,} (query `{names.UNROUTED}`) |",
+        ]
+        rows.extend(f"\n**The last try failed** ({what}): {why}" for what, why in self._failing.items())
+        rows.extend(
+            f"\n- {report.at:%Y-%m-%d %H:%M} UTC **{report.reference or report.company}** {report.what}: "
+            f"{report.reason}. {report.help}."
+            for report in self._reports.unrouted[-10:]
+        )
+        workflow.set_current_details("\n".join(rows))
+
+    def _view(self, **more: Any) -> FeedView:
+        return FeedView(
+            waiting=len(self._reports.waiting),
+            unrouted=len(self._reports.unrouted),
+            tally=self._reports.tally,
+            next_sweep_at=self._sweep_at,
+            failing="; ".join(f"{what}: {why}" for what, why in self._failing.items()),
+            **more,
+        )
 
 
 @workflow.defn(name=names.SALES_FEED)
 class SalesFeed(_Feed):
-    """Changed quotes of one company, by Dataverse change tracking."""
+    """What changed in one table of Sales, of all companies, by Dataverse change tracking."""
 
     @workflow.init
     def __init__(self, start: FeedStart) -> None:
-        """Make the state before the first event is taken."""
+        """Make the state before the first report is taken."""
         super().__init__(start)
-        cursor = start.cursor or {}
-        self._delta_link: str | None = cursor.get("delta_link")
-        self._events = [SalesEvent.model_validate(event) for event in cursor.get("events", [])]
+        cursor = start.cursor or FeedCursor()
+        self._table: SalesTable = next((table for table in SALES_TABLES if table == start.of), SALES_TABLES[0])
+        self._link = cursor.link
+        self._anew = cursor.anew
 
     @workflow.run
     async def run(self, start: FeedStart) -> None:
-        """Sweep for ever. Without a company there is nothing to sweep: only events to route, and then it ends."""
-        while self._company or self._events:
-            try:
-                await self._sweep()
-                self._failed = ""
-            except ActivityError as error:
-                self._note(error)
-            self._sweeps += 1
-            if self._sweeps >= SWEEPS_A_RUN:
-                events = [event.model_dump(mode="json") for event in self._events]
-                cursor = {"delta_link": self._delta_link, "events": events}
-                workflow.continue_as_new(start.model_copy(update={"cursor": cursor}))
-            if self._company or self._events:
-                await self._rest(bool(self._events))
+        """Sweep forever, a page at a time."""
+        await super().run(start)
+
+    async def _try(self, due: Sequence[Waiting]) -> None:
+        looks = tuple(entry.report for entry in due if isinstance(entry.report, Look))
+        looked = await self._ask(
+            FeedActivities.look_at_sales,
+            LookAtSales(table=self._table, looks=looks),
+            summary=f"Look at {len(looks)} record{'s' if len(looks) != 1 else ''} ({self._table}) in Sales",
+        )
+        for entry in due:
+            self._settle(entry, Became.LOOKED_AT)
+        self._count(looked.counts)
+        self._hand_out(looked.unrouted)
 
     async def _sweep(self) -> None:
-        if self._events:
-            events = tuple(self._events)
-            await attempt(
-                FeedActivities.route_sales,
-                RouteSales(company=self._company, events=events),
-                queue=names.DATAVERSE_QUEUE,
-                summary=f"Find the deals of {len(events)} events",
-            )
-            self._events = self._events[len(events) :]
-        if not self._company:
-            return
-        changes = await attempt(
-            FeedActivities.sweep_sales,
-            SweepSales(company=self._company, delta_link=self._delta_link),
-            queue=names.DATAVERSE_QUEUE,
-            summary="Read what changed in Sales",
+        page = await self._ask(
+            FeedActivities.read_sales,
+            ReadSales(table=self._table, link=self._link, anew=self._anew),
+            summary=f"Read {'all records' if self._anew else 'what changed'} in Sales: {self._table}",
         )
-        self._delta_link = changes.delta_link
-        self._describe(f"Last sweep {workflow.now():%Y-%m-%d %H:%M:%S} UTC, {changes.signalled} deals told")
+        now = workflow.now()
+        if page.expired:
+            self._begin_anew(page.expired)
+            return
+        self._count(page.counts)
+        self._hand_out(page.unrouted)
+        self._link = page.next_link or page.delta_link
+        if page.delta_link:
+            self._anew, self._swept_at, self._sweep_at = False, now, now + self._every
 
-    @workflow.signal(name=names.SALES_EVENT, description="An event whose deal was not known")
-    def sales_event(self, event: SalesEvent) -> None:
-        """Keep an event until its deal is found."""
-        self._events.append(event)
+    def _begin_anew(self, why: str) -> None:
+        """Sales does not take the link: read all records. What was deleted since the last sweep shows in none."""
+        now = workflow.now()
+        since = f"since {self._swept_at:%Y-%m-%d %H:%M} UTC" if self._swept_at else "before"
+        self._hand_out(
+            [
+                Unrouted(
+                    id=f"dv/{self._table}/expired/{now.isoformat()}",
+                    at=now,
+                    what="change_link_expired",
+                    reference=self._table,
+                    reason=f"Sales no longer takes the link to its changes ({why}), so all records are read again; "
+                    f"records deleted {since} cannot be seen",
+                    help="Compare the open deals with their quotes in Sales",
+                )
+            ]
+        )
+        self._sweep_at = now + self._every if self._anew else now
+        self._link, self._anew = None, True
+
+    def _cursor(self) -> FeedCursor:
+        return super()._cursor().model_copy(update={"link": self._link, "anew": self._anew})
+
+    def _title(self) -> str:
+        return f"**Feed of Sales: {self._table}**, all companies. Tells deals what changed and no webhook told them."
+
+    @workflow.signal(name=names.LOOK_AT, description="Read a record whose webhook could not be understood or mapped")
+    def look_at(self, *message: Any) -> None:
+        """Keep a look until it is taken."""
+        self._heard = True
+        look = understood(message, Look)
+        if look is None or look.table != self._table:
+            self._count({Became.UNREADABLE: 1})
+        else:
+            self._take(look)
+
+    @workflow.query(name=names.STATE, description="How far it is, and what became of all reports")
+    def state(self) -> FeedView:
+        """The feed as it stands."""
+        return self._view()
+
+    @workflow.query(name=names.UNROUTED, description="What reached no deal: a person has to look")
+    def unrouted(self) -> list[Unrouted]:
+        """Reports handed to a person, oldest first; the latest 200."""
+        return list(self._reports.unrouted)
 
 
 @workflow.defn(name=names.FINANCE_FEED)
 class FinanceFeed(_Feed):
-    """Posted documents of one company, by their dates."""
+    """What was posted in Finance in one company, by the documents' dates."""
 
     @workflow.init
     def __init__(self, start: FeedStart) -> None:
-        """Make the state before the first event is taken."""
+        """Make the state before the first report is taken."""
         super().__init__(start)
-        cursor = start.cursor or {}
-        since = cursor.get("since")
-        self._since = datetime.fromisoformat(since) if since else workflow.now() - timedelta(days=1)
-        self._known: tuple[str, ...] = tuple(cursor.get("known", ()))
-        self._events = [FinanceEvent.model_validate(event) for event in cursor.get("events", [])]
+        cursor = start.cursor or FeedCursor()
+        self._marks = cursor.marks
+        self._told = Digest(cursor.told)
+        self._key_numbered = cursor.key_numbered
 
     @workflow.run
     async def run(self, start: FeedStart) -> None:
-        """Sweep for ever."""
-        while True:
-            try:
-                await self._sweep()
-                self._failed = ""
-            except ActivityError as error:
-                self._note(error)
-            self._sweeps += 1
-            if self._sweeps >= SWEEPS_A_RUN:
-                cursor = {
-                    "since": self._since.isoformat(),
-                    "known": list(self._known),
-                    "events": [event.model_dump(mode="json") for event in self._events],
-                }
-                workflow.continue_as_new(start.model_copy(update={"cursor": cursor}))
-            await self._rest(bool(self._events))
+        """Sweep forever."""
+        await super().run(start)
+
+    async def _try(self, due: Sequence[Waiting]) -> None:
+        events = tuple(entry.report for entry in due if isinstance(entry.report, FinanceEvent))
+        routed = await self._ask(
+            FeedActivities.route_finance,
+            RouteFinance(company=self._start.of, events=events),
+            summary=f"Find the deals of {len(events)} event{'s' if len(events) != 1 else ''}",
+        )
+        self._hand_out(tuple(routed.unrouted.values()))
+        for entry, event, became in zip(due, events, routed.became, strict=True):
+            if became is Became.WAITING:
+                if self._reports.again(entry, workflow.now()):
+                    continue
+                became = Became.UNROUTED
+                self._hand_out([unrouted_event(event, workflow.now(), "No deal of this order is to be found")])
+            self._settle(entry, became)
+            if became is not Became.FOREIGN:  # a sweep would find it, and must not pass it on again
+                self._told.add(key_of(event))
 
     async def _sweep(self) -> None:
-        events = tuple(self._events)
-        changes = await attempt(
+        waiting = Digest()
+        for entry in self._reports.waiting:
+            waiting.add(key_of(entry.report))
+        swept = await self._ask(
             FeedActivities.sweep_finance,
-            SweepFinance(company=self._company, since=self._since, known=self._known, unrouted=events),
-            queue=names.FINANCE_QUEUE,
+            SweepFinance(
+                company=self._start.of,
+                marks=self._marks,
+                told=self._told.packed(),
+                waiting=waiting.packed(),
+                room=self._reports.room,
+            ),
             summary="Read what was posted in Finance",
         )
-        self._since, self._known = changes.since, changes.known
-        self._events = [*changes.unrouted, *self._events[len(events) :]]
-        self._describe(
-            f"Last sweep {workflow.now():%Y-%m-%d %H:%M:%S} UTC, {changes.signalled} deals told, "
-            f"{len(self._events)} events without a deal"
-        )
+        self._marks, self._told = swept.marks, Digest(swept.told)
+        self._key_numbered = swept.key_numbered
+        self._count(swept.counts)
+        self._hand_out(swept.unrouted)
+        for event in swept.unresolved:
+            self._take(event)
+        if not swept.more:
+            self._swept_at = workflow.now()
+            self._sweep_at = self._swept_at + self._every
 
-    @workflow.signal(name=names.FINANCE_EVENT, description="An event whose deal was not known")
-    def finance_event(self, event: FinanceEvent) -> None:
-        """Keep an event until its deal is found."""
-        self._events.append(event)
+    def _cursor(self) -> FeedCursor:
+        more = {"marks": self._marks, "told": self._told.packed(), "key_numbered": self._key_numbered}
+        return super()._cursor().model_copy(update=more)
+
+    def _title(self) -> str:
+        company = self._start.of.upper()
+        return f"**Feed of Finance: {company}**. Tells deals what was posted and no business event told them."
+
+    @workflow.signal(name=names.FINANCE_EVENT, description="An event of Finance whose deal is not known")
+    def finance_event(self, *message: Any) -> None:
+        """Keep an event until its deal is found; one of an order that is not ours is dropped at once."""
+        self._heard = True
+        event = understood(message, FinanceEvent)
+        if event is None or event.company != self._start.of:
+            self._count({Became.UNREADABLE: 1})
+        elif not may_be_ours(event, self._key_numbered):
+            self._count({Became.FOREIGN: 1})
+        elif key_of(event) in self._told:
+            self._count({Became.KNOWN: 1})
+        else:
+            self._take(event)
+
+    @workflow.query(name=names.STATE, description="How far it is, and what became of all reports")
+    def state(self) -> FeedView:
+        """The feed as it stands."""
+        return self._view(marks=self._marks)
+
+    @workflow.query(name=names.UNROUTED, description="What reached no deal: a person has to look")
+    def unrouted(self) -> list[Unrouted]:
+        """Reports handed to a person, oldest first; the latest 200."""
+        return list(self._reports.unrouted)

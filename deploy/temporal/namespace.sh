@@ -15,6 +15,7 @@ register Q2CWaitingFor Keyword
 register Q2CCompany Keyword
 register Q2CCustomer Keyword
 register Q2CQuote Keyword
+register Q2CQuoteId Keyword
 register Q2COrder Keyword
 register Q2CError Keyword
 register Q2CApprovers KeywordList

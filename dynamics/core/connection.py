@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
 from dynamics.core.batch import BatchItem, Read
 from dynamics.core.budget import Budget
-from dynamics.core.errors import NotFound, System
+from dynamics.core.errors import NotFound, Refused, System
 from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
 from dynamics.core.rows import ReadRow
 
@@ -54,6 +54,16 @@ class Reading:
         """All rows of a name's collections."""
         rows = self._collections.get(name, [])
         return tuple(kind.read(row, system=self._system, operation=kind.__name__) for row in rows)
+
+    def readable(self, kind: type[R], name: str, unreadable: list[str]) -> tuple[R, ...]:
+        """The rows of a name's collections that are as expected; why the others are not is added to `unreadable`."""
+        read: list[R] = []
+        for row in self.rows(name):
+            try:
+                read.append(kind.read(row, system=self._system, operation=kind.__name__))
+            except Refused as refusal:
+                unreadable.append(str(refusal))
+        return tuple(read)
 
     def rows(self, name: str) -> list[Row]:
         """All rows of a name's collections as they were decoded."""

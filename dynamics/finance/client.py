@@ -49,6 +49,8 @@ from dynamics.finance.records import (
 MAX_BATCH = 5000
 """Operations in one batch (Microsoft Learn: "Service protection API limits" of finance and operations)."""
 
+_MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber"
+
 DEFAULT_RATE_TYPE = "Default"
 """The exchange rate type a ledger uses that names none."""
 
@@ -268,35 +270,53 @@ class Finance(Connection):
         seen = (*read.transactions, *later.all(Transaction, "transactions"))
         return read.model_copy(update={"transactions": seen})
 
-    async def sweep(self, company: str, since: date) -> Sweep:
-        """What was posted in a company since a day (its calendar): packing slips, invoices, settlements.
+    async def sweep(self, company: str, *, slips: date, invoices: date, settled: date) -> Sweep:
+        """What was posted in a company, each kind of document since a day of its own (of the company's calendar).
 
-        One batch; a second one where a settled invoice is older than the day, to learn its order.
+        One batch; a second one where a settled invoice is older than the day, to learn its order. A row that is not as
+        expected is named in `unreadable`; it does not keep the others back.
         """
-        of, day = of_company(company), f"{since.isoformat()}T00:00:00Z"
+        of = of_company(company)
         reading = await self.read(
             collections={
-                "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {day}")],
-                "invoices": [listing("SalesInvoiceHeadersV4", f"{of} and InvoiceDate ge {day}")],
-                "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {day}")],
+                "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {_midnight(slips)}")],
+                "invoices": [listing("SalesInvoiceHeadersV4", f"{of} and InvoiceDate ge {_midnight(invoices)}")],
+                "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {_midnight(settled)}")],
             }
         )
-        invoices = reading.all(PostedInvoice, "invoices")
-        touched = reading.all(Transaction, "settled")
-        settled = tuple(transaction for transaction in touched if transaction.invoice)
-        orders = {invoice.number: invoice.order_number for invoice in invoices}
-        if older := {t.invoice for t in settled} - set(orders):
+        unreadable: list[str] = []
+        posted = reading.readable(PostedInvoice, "invoices", unreadable)
+        touched = reading.readable(Transaction, "settled", unreadable)
+        changed = tuple(transaction for transaction in touched if transaction.invoice)
+        orders = {invoice.number: invoice.order_number for invoice in posted}
+        if older := {t.invoice for t in changed} - set(orders):
             found = await self.read(
                 collections={"invoices": valued("SalesInvoiceHeadersV4", company, "InvoiceNumber", older)}
             )
-            orders |= {invoice.number: invoice.order_number for invoice in found.all(PostedInvoice, "invoices")}
+            known = found.readable(PostedInvoice, "invoices", unreadable)
+            orders |= {invoice.number: invoice.order_number for invoice in known}
         return Sweep(
-            slips=reading.all(Slip, "slips"),
-            invoices=invoices,
-            settled=settled,
+            slips=reading.readable(Slip, "slips", unreadable),
+            invoices=posted,
+            settled=changed,
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
-            settled_orders={t.invoice: orders[t.invoice] for t in settled if t.invoice in orders},
+            settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
+            unreadable=tuple(unreadable),
         )
+
+    async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, str]:
+        """The customer requisition numbers of orders, by the order numbers asked for; unknown orders are left out."""
+        wanted = set(numbers)
+        reading = await self.read(
+            collections={
+                "orders": valued("SalesOrderHeadersV4", company, "SalesOrderNumber", wanted, select=_MARK_COLUMNS)
+            }
+        )
+        marks = {
+            str(row["SalesOrderNumber"]).casefold(): str(row["CustomerRequisitionNumber"])
+            for row in reading.rows("orders")
+        }
+        return {number: marks[number.casefold()] for number in wanted if number.casefold() in marks}
 
     async def credit_control(self, company: str, order_number: str) -> CreditControl | None:
         """Whether credit management holds an order; None where the order is unknown. Read after a refused posting."""
@@ -386,3 +406,7 @@ def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pric
         agreements=tuple(a for a in reading.all(PriceAgreement, "agreements") if a.item.casefold() in asked),
         payment_terms={term.name.casefold(): term for term in reading.all(PaymentTerm, "terms")},
     )
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"

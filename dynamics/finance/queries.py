@@ -27,12 +27,13 @@ _KEYS = {
     "ReleasedProductsV2": ("ItemNumber",),
     "SalesInvoiceHeadersV4": ("InvoiceNumber", "InvoiceDate", "LedgerVoucher"),
     "SalesOrderHeadersV2": ("SalesOrderNumber",),
+    "SalesOrderHeadersV4": ("SalesOrderNumber",),
     "SalesOrderLinesV3": ("InventoryLotId",),
     "SalesPriceAgreements": ("RecordId",),
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
-ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesOrderHeadersV4", "SalesTableBiEntities"})
+ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesTableBiEntities"})
 """Sets this product reads or writes: an environment that lacks one cannot serve it."""
 
 _PRODUCT_COLUMNS = (

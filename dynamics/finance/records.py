@@ -401,6 +401,7 @@ class Sweep(ReadRow):
     settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
     payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+    unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:
         """What settled it last, as its event names it too."""

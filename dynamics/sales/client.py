@@ -7,14 +7,13 @@ written by `dynamics.sales.mirror`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from cachetools import TTLCache
 
 from dynamics.core.auth import Credentials, TokenSource
-from dynamics.core.batch import ChangeSet, Read, Write
+from dynamics.core.batch import ChangeSet, Write
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing
 from dynamics.core.errors import NotFound, System
@@ -23,7 +22,7 @@ from dynamics.core.odata import Endpoint, Row
 from dynamics.sales import queries
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
-from dynamics.sales.records import Changes, LineIdentity, Quote, QuoteChange, QuoteLine, SalesOrder
+from dynamics.sales.records import LineIdentity, Quote, QuoteLine, SalesOrder
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
@@ -38,8 +37,6 @@ class DataverseSettings:
 
     endpoint: Endpoint
     credentials: Credentials
-    page_size: int = 500
-    """Rows per page of change tracking."""
 
 
 class Dataverse(Connection):
@@ -60,7 +57,6 @@ class Dataverse(Connection):
             budget: How many requests a second this process may send; None: without limit.
         """
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
-        self._page_size = settings.page_size
         self._price_decimals: TTLCache[None, int] = TTLCache(1, ORGANIZATION_SECONDS)
         self.mirror = SalesMirror(self, price_decimals=self.price_decimals)
 
@@ -115,41 +111,6 @@ class Dataverse(Connection):
         """What identifies the lines of a quote; one request per 5,000."""
         reading = await self.read(collections={"lines": [queries.quote_line_identities(quote_id)]})
         return reading.all(LineIdentity, "lines")
-
-    async def quote_changes(self, quote_ids: Sequence[UUID]) -> list[QuoteChange]:
-        """How quotes stand now, without lines, in one batch; those that were deleted are left out.
-
-        Raises:
-            ValueError: more than 1,000 ids.
-        """
-        if not quote_ids:
-            return []
-        answers = await self.odata.batch([Read(queries.quote_change(quote_id)) for quote_id in quote_ids])
-        found = [answer for answer in answers if not isinstance(answer.error, NotFound)]
-        return [self.row(QuoteChange, answer.value()) for answer in found]
-
-    async def quotes_of_opportunity(self, opportunity_id: UUID) -> list[QuoteChange]:
-        """How the quotes of an opportunity stand now, without lines."""
-        path = queries.quote_changes(f"_opportunityid_value eq {opportunity_id}")
-        return [self.row(QuoteChange, row) for row in await self.odata.all_rows(path)]
-
-    async def changes(self, link: str | None) -> Changes:
-        """One page of what changed in quotes.
-
-        Args:
-            link: The delta link of the last sweep, or the next link of the page before. None begins: it yields every
-                quote there is and then the first delta link. A delta link lives for seven days by default.
-        """
-        prefer = f"odata.track-changes,odata.maxpagesize={self._page_size}"
-        page = await self.odata.page(link or queries.quote_changes(), prefer=prefer)
-        deleted = [row for row in page.rows if row.get("reason") == "deleted"]
-        changed = [row for row in page.rows if row.get("reason") != "deleted"]
-        return Changes(
-            changed=tuple(self.row(QuoteChange, row) for row in changed),
-            deleted=tuple(UUID(str(row["id"])) for row in deleted),
-            next_link=page.next_link,
-            delta_link=page.delta_link,
-        )
 
     # --- writes on quotes ------------------------------------------------------------------------------------------
 

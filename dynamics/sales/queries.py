@@ -53,10 +53,6 @@ _QUOTE_LINE_SELECT = (
     "ispriceoverridden,manualdiscountamount,volumediscountamount,tax,baseamount,extendedamount,pricingerrorcode"
 )
 _QUOTE_LINE_EXPAND = "productid($select=productnumber,name,quantitydecimal),uomid($select=name)"
-_CHANGE_SELECT = (
-    "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
-    "_owningbusinessunit_value,_modifiedby_value,modifiedon"
-)
 _INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
 
 _NAMESAKES = (
@@ -95,16 +91,6 @@ def quote_line_identities(quote_id: UUID) -> Listing:
         orderby="quotedetailid",
     )
     return Listing(path, ("quotedetailid",))
-
-
-def quote_change(quote_id: UUID) -> str:
-    """How a quote stands, without lines."""
-    return query(key("quotes", quote_id), select=_CHANGE_SELECT)
-
-
-def quote_changes(condition: str | None = None) -> str:
-    """How quotes stand, without lines: all of them, or those of a filter."""
-    return query("quotes", select=_CHANGE_SELECT, filter=condition)
 
 
 def namesakes(quote_id: UUID) -> str:

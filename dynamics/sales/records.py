@@ -199,17 +199,39 @@ class QuoteChange(ReadRow):
     revision: int = Field(0, alias="revisionnumber")
     state: QuoteState = Field(alias="statecode")
     status: int = Field(alias="statuscode")
-    approval: ApprovalChoice | None = Field(None, alias="q2c_approvalstatus")
+    approval: int | None = Field(None, alias="q2c_approvalstatus", description="ApprovalChoice, or a tenant's own")
+    opportunity_id: UUID | None = Field(None, alias="_opportunityid_value")
     business_unit_id: UUID | None = Field(None, alias="_owningbusinessunit_value")
+    modified_by_id: UUID | None = Field(None, alias="_modifiedby_value")
+    modified_on: datetime | None = Field(None, alias="modifiedon")
+    closed_on: datetime | None = Field(None, alias="closedon")
+
+
+class OpportunityChange(ReadRow):
+    """An opportunity that changed, as change tracking tells it."""
+
+    id: UUID = Field(alias="opportunityid")
+    state: int = Field(alias="statecode", description="OpportunityState")
     modified_by_id: UUID | None = Field(None, alias="_modifiedby_value")
     modified_on: datetime | None = Field(None, alias="modifiedon")
 
 
-class Changes(ReadRow):
-    """One page of changes to quotes."""
+class OrderChange(ReadRow):
+    """A salesorder that changed, as change tracking tells it."""
 
-    changed: tuple[QuoteChange, ...]
+    id: UUID = Field(alias="salesorderid")
+    state: int = Field(alias="statecode", description="OrderState")
+    quote_id: UUID | None = Field(None, alias="_quoteid_value")
+
+
+class Changes(ReadRow):
+    """One page of changes to a table: quotes, opportunities or salesorders."""
+
+    quotes: tuple[QuoteChange, ...] = ()
+    opportunities: tuple[OpportunityChange, ...] = ()
+    orders: tuple[OrderChange, ...] = ()
     deleted: tuple[UUID, ...]
+    unreadable: dict[str, str] = Field(default_factory=dict, description="Why a row was not understood, by its id")
     next_link: str | None = Field(None, description="More of this sweep; None on the last page")
     delta_link: str | None = Field(None, description="Where the next sweep begins; only on the last page")
 

@@ -15,6 +15,7 @@ from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.records import Quote
 
@@ -27,6 +28,11 @@ class Clients:
     finance: Finance
     desk: httpx.AsyncClient
     live: LiveSandbox
+
+    @property
+    def changes(self) -> SalesChanges:
+        """What changed in Sales, in small pages."""
+        return SalesChanges(self.dataverse.odata, page_rows=50)
 
     async def play(self, method: str, path: str, body: Any = None) -> Any:
         """Do something at the desk; its answer."""
@@ -76,9 +82,7 @@ async def clients_of(live: LiveSandbox, *, budget: Budget | None = None, **endpo
     info, who = live.info, credentials(live)
     options = {"ca_file": info.ca_file} | endpoint
     async with (
-        Dataverse(
-            DataverseSettings(Endpoint(info.dataverse, **options), who, page_size=50), budget=budget
-        ) as dataverse,
+        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who), budget=budget) as dataverse,
         Finance(
             FinanceSettings(Endpoint(info.finance, **options), who, automatic_numbers=frozenset({"demf"}))
         ) as finance,

@@ -12,6 +12,7 @@ import pytest
 from clients_world import Clients, clients_of
 from dataverse_world import LiveSandbox
 
+from domain.order_key import is_order_key, order_key
 from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
 from dynamics.finance.queries import ENTITY_SETS
@@ -19,6 +20,7 @@ from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, S
 
 D = Decimal
 TODAY = datetime.now(UTC).date()
+LONG_AGO, FAR_OFF = date(2020, 1, 1), date(2099, 1, 1)
 
 
 @pytest.fixture
@@ -247,11 +249,28 @@ async def test_a_sweep_tells_what_was_posted_since_a_day(clients: Clients) -> No
     invoice = posted["InvoiceId"]
     pay = {"company": "usmf", "customer": "US-004", "amount": "1100.00"}
     await clients.play("POST", "/payments", pay | {"settlements": [{"invoice": invoice, "amount": "1100.00"}]})
-    swept = await clients.finance.sweep("usmf", date(2020, 1, 1))
+    swept = await clients.finance.sweep("usmf", slips=LONG_AGO, invoices=LONG_AGO, settled=LONG_AGO)
     assert number in {slip.order_number for slip in swept.slips}
     assert number in {i.order_number for i in swept.invoices}
     assert swept.settled_orders[invoice] == number
-    assert (await clients.finance.sweep("usmf", date(2099, 1, 1))).invoices == ()
+    only_slips = await clients.finance.sweep("usmf", slips=LONG_AGO, invoices=FAR_OFF, settled=FAR_OFF)
+    assert only_slips.slips and not (only_slips.invoices or only_slips.settled or only_slips.unreadable)
+
+
+async def test_the_mark_of_an_order_tells_a_deals_order_from_others(
+    clients: Clients, numbered_by_finance: None
+) -> None:
+    """Where Finance numbers, our key is the customer requisition number."""
+    header = {"dataAreaId": "demf", "OrderingCustomerAccountNumber": "DE-001"}
+    stranger = await clients.finance.odata.post("SalesOrderHeadersV4", header, representation=True)
+    assert stranger.row
+    wanted = order(line(1), company="demf", account="DE-001", currency="EUR")
+    wanted = wanted.model_copy(update={"key": order_key("test", "demf", str(uuid4()), 0)})
+    ours = await clients.finance.orders.create(wanted)
+    numbers = [stranger.row["SalesOrderNumber"], ours.header.number, "NO-SUCH-ORDER", "WITH*STAR"]
+    marks = await clients.finance.order_marks("demf", numbers)
+    assert marks == {numbers[0]: "", numbers[1]: ours.header.requisition}
+    assert is_order_key(ours.header.requisition) and not is_order_key("")
 
 
 # --- when things go wrong -------------------------------------------------------------------------------------------

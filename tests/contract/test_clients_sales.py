@@ -123,7 +123,7 @@ async def test_a_deleted_quote_is_not_found_and_never_created_by_a_write(clients
         await clients.dataverse.read_quote(missing)
     with pytest.raises(NotFound):
         await clients.dataverse.set_quote_approval(missing, ApprovalChoice.PENDING, reason="", deal_id="q2c/usmf/x")
-    assert await clients.dataverse.quote_changes([missing]) == []
+    assert (await clients.changes.now("quote", [missing])).deleted == (missing,)
 
 
 async def test_approval_is_written_only_on_the_version_that_was_read(clients: Clients) -> None:
@@ -258,20 +258,6 @@ async def test_payments_close_an_invoice_and_a_reversal_opens_it_again(clients: 
     assert (await clients.dataverse.mirror.read_order(order.id)).fulfilment is FulfilmentChoice.CLOSED
 
 
-async def test_change_tracking_tells_what_changed_and_what_was_deleted(clients: Clients) -> None:
-    page = await clients.dataverse.changes(None)
-    while page.next_link:
-        page = await clients.dataverse.changes(page.next_link)
-    quote, doomed = await clients.quote(P100), await clients.quote(P250)
-    await clients.dataverse.odata.delete(key("quotes", doomed.id))
-    assert page.delta_link
-    page = await clients.dataverse.changes(page.delta_link)
-    changed = {change.id: change for change in page.changed}
-    assert changed[quote.id].approval is ApprovalChoice.REQUESTED and changed[quote.id].number == quote.number
-    assert doomed.id in page.deleted and doomed.id not in changed
-    assert page.delta_link and (await clients.dataverse.changes(page.delta_link)).changed == ()
-
-
 async def test_pages_are_followed_to_the_end(clients: Clients) -> None:
     whole = await clients.dataverse.odata.all_rows("accounts?$select=accountnumber")
     paged = await clients.dataverse.odata.all_rows("accounts?$select=accountnumber", prefer="odata.maxpagesize=2")
@@ -393,7 +379,7 @@ async def test_a_certificate_of_a_stranger_is_not_accepted(live_sandbox: LiveSan
 
 async def test_a_batch_too_large_is_refused_before_it_is_sent(clients: Clients) -> None:
     with pytest.raises(ValueError, match="1001 operations"):
-        await clients.dataverse.quote_changes([UUID(int=n) for n in range(1001)])
+        await clients.changes.now("quote", [UUID(int=n) for n in range(1001)])
 
 
 async def test_the_order_s_number_does_not_depend_on_what_is_told_beside_it(clients: Clients) -> None:

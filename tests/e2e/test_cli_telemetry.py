@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.stack import Deal, Stack, line
 
 PATIENCE = 20.0
-COMPANIES = 4
+TABLES = 3
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
         OTEL_BSP_SCHEDULE_DELAY="200",
         OTEL_METRIC_EXPORT_INTERVAL="500",
     )
-    # The first sweep of each company's feed would find the quote as well, and be where its trace begins.
-    eventually(lambda: sum(span.name == "RunActivity:sweep_sales" for span in collector.spans) >= COMPANIES)
+    # The first sweep of the quotes would find the quote as well, and be where its trace begins.
+    eventually(lambda: sum(span.name == "RunActivity:read_sales" for span in collector.spans) >= TABLES)
     deal = stack.deal(line("P100", 10, "5"))
     deal.rep("submit")
     deal.until(lambda shown: shown["quote_status"] == "approved")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.stack import Stack, assert_sound, ledger, line
+from domain.feeds import Unrouted
+from dynamics.core.auth import Credentials
+from dynamics.core.literals import key
+from dynamics.core.odata import Endpoint
+from dynamics.sales.client import Dataverse, DataverseSettings
+from runs import names
+from tests.stack import Deal, Stack, assert_sound, eventually, ledger, line
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens there."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def deaf_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A product that sweeps every two seconds and is told nothing in between."""
     running = Stack.start(tmp_path_factory.mktemp("deaf"), Q2C_WORKER_SWEEP_SECONDS="2")
@@ -25,6 +34,40 @@ def deaf_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     yield running
     running.stop()
+
+
+def in_sales(stack: Stack, act: Callable[[Dataverse], Awaitable[Any]]) -> Any:
+    """Do something in Sales that the desk has no button for."""
+
+    async def done() -> Any:
+        ready = stack.ready
+        credentials = Credentials(
+            f"{ready['entra']}/{ready['tenant']}",
+            ready["client_id"],
+            ready["client_secret"],
+            ca_file=ready["ca_file"],
+            instance_discovery=False,
+        )
+        endpoint = Endpoint(ready["dataverse"], ca_file=ready["ca_file"])
+        async with Dataverse(DataverseSettings(endpoint, credentials)) as sales:
+            return await act(sales)
+
+    return asyncio.run(done())
+
+
+def shown_to_a_person(stack: Stack, table: str = "quote") -> list[Unrouted]:
+    """What the feed of a table of Sales could give to no deal."""
+
+    async def asked() -> list[Any]:
+        client = await stack.temporal()
+        found: list[Any] = await client.get_workflow_handle(names.feed_id("sales", table)).query(names.UNROUTED)
+        return found
+
+    return [Unrouted.model_validate(report) for report in asyncio.run(asked())]
+
+
+def of(deal: Deal) -> UUID:
+    return UUID(deal.sales()["quoteid"])
 
 
 @pytest.mark.timeout(300)
@@ -47,3 +90,43 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
 
     case = assert_sound(deal)
     assert ledger(case) == [(10, 0, 10, 0, 10, 0)]
+
+
+@pytest.mark.timeout(300)
+def test_a_quote_deleted_while_approval_is_pending_ends_its_deal(deaf_stack: Stack) -> None:
+    deal = deaf_stack.deal(line("P100", 10, "15"))
+    deal.rep("submit")
+    deal.waits_for("approval", patience=60)
+    quote = of(deal)
+    in_sales(deaf_stack, lambda sales: sales.odata.delete(key("quotes", quote)))
+    ended = deal.ends("cancelled", patience=60)
+    assert "deleted in Sales" in str(ended["timeline"])
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_opportunity_ends_its_deal_before_the_order(deaf_stack: Stack) -> None:
+    deal = deaf_stack.deal(line("P100", 10, "15"), opportunity=True)
+    deal.rep("submit")
+    deal.waits_for("approval", patience=60)
+
+    async def lose(sales: Dataverse) -> None:
+        quote = await sales.read_quote(of(deal))
+        assert quote.opportunity is not None
+        close = {"subject": "Lost", "opportunityid@odata.bind": f"/opportunities({quote.opportunity.id})"}
+        await sales.odata.action("LoseOpportunity", {"Status": 4, "OpportunityClose": close})
+
+    in_sales(deaf_stack, lose)
+    deal.ends("lost", patience=60)
+
+
+@pytest.mark.timeout(300)
+def test_a_quote_won_without_submission_is_shown_to_a_person(deaf_stack: Stack) -> None:
+    deal = deaf_stack.deal(line("P100", 10, "5"))
+    deal.rep("activate")
+    deal.rep("accept")
+
+    def reported() -> list[str]:
+        return [report.reason for report in shown_to_a_person(deaf_stack) if report.reference == deal.quote]
+
+    what = "was won in Sales without having been submitted"
+    eventually(lambda: any(what in reason for reason in reported()), "shown to a person", patience=60)

@@ -102,6 +102,22 @@ def credit_held_and_released(stack: Stack) -> Deal:
     return deal
 
 
+def credit_freed_by_a_payment(stack: Stack) -> Deal:
+    """Held because another deal used the limit; woken by the customer's ledger when that one was paid."""
+    customer = stack.customer(credit_limit="4000.00")
+    first = stack.deal(line("P100", 30, "0"), customer=customer)
+    first.accepted()
+    deal = stack.deal(line("P100", 10, "0"), customer=customer)
+    deal.accepted("credit")
+    first.ship()
+    first.waits_for("invoice")
+    first.invoice()
+    first.waits_for("payment")
+    first.pay("3300.00")
+    deal.waits_for("shipment")
+    return deal
+
+
 def parked_and_retried(stack: Stack) -> Deal:
     """A confirmation that Finance refused, fixed by a person."""
     deal = stack.deal(line("P100", 10, "5"))
@@ -149,6 +165,7 @@ STORIES: dict[str, Callable[[Stack], Deal]] = {
         rejected_and_submitted_again,
         approval_waits,
         credit_held_and_released,
+        credit_freed_by_a_payment,
         parked_and_retried,
         lost_to_another,
         expired,
@@ -176,10 +193,10 @@ async def write(client: Client, file: str, workflow_id: str) -> None:
 
 
 async def keep_feeds(stack: Stack) -> None:
-    """Write the histories of both feeds."""
+    """Write the history of a feed of each system."""
     client = await stack.temporal()
-    for system in ("sales", "finance"):
-        await write(client, f"feed.{system}", names.feed_id(system, "usmf"))
+    for system, of in (("sales", "quote"), ("finance", "usmf")):
+        await write(client, f"feed.{system}", names.feed_id(system, of))
 
 
 def main(wanted: list[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from domain.messages import SalesEventKind
+from dynamics.webhooks import read_change
 from runs import names
 from tests.relay import relay
 from tests.stack import Deal, Json, Stack, assert_sound, eventually, ledger, line, money, refusals
@@ -93,7 +95,13 @@ def test_s24_events_that_overtake_the_deal_before_it_is_ordered_change_nothing(s
         before = len(between.webhooks)
         deal.rep("activate")
         deal.rep("accept")
-        eventually(lambda: len(between.webhooks) >= before + 2, "activated and accepted were sent")
+
+        def told() -> set[SalesEventKind]:
+            """Dataverse also tells of the product's own mark on the quote, so counting calls proves nothing."""
+            changes = [read_change(webhook.body, {}) for webhook in between.webhooks[before:]]
+            return {change.event.kind for change in changes if change.event}
+
+        eventually(lambda: {SalesEventKind.ACTIVATED, SalesEventKind.ACCEPTED} <= told(), "both were sent")
         for webhook in reversed(between.webhooks):
             between.deliver(webhook)
         deal.waits_for("shipment")

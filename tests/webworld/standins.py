@@ -16,6 +16,7 @@ from temporalio.common import RawValue
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
+from domain.feeds import Look
 from domain.messages import (
     CustomerChanged,
     FinanceEvent,
@@ -248,7 +249,7 @@ class _Feed:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def note(self, event: SalesEvent | FinanceEvent) -> None:
+    def note(self, event: FinanceEvent) -> None:
         self.told.append(event.event_id)
 
 
@@ -258,9 +259,9 @@ class StandInSalesFeed(_Feed):
     async def run(self, start: RawValue) -> None:
         await workflow.wait_condition(lambda: False)
 
-    @workflow.signal(name=names.SALES_EVENT)
-    def sales_event(self, event: SalesEvent) -> None:
-        self.note(event)
+    @workflow.signal(name=names.LOOK_AT)
+    def look_at(self, look: Look) -> None:
+        self.told.append(look.record_id)
 
     @workflow.query
     def received(self) -> list[str]:

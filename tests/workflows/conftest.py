@@ -42,6 +42,7 @@ from domain.messages import (
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
+from tests.workflows.feed_world import FeedWorld, feed_world
 from workers.worker import PASSED_THROUGH
 from workflows.approval import Approval
 from workflows.credit_ledger import CreditLedger
@@ -350,6 +351,16 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 async def world() -> World:
     return World(quote=f"Q-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+async def feeds(environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FeedWorld]:
+    """Feeds, ledgers and noting deals on queues of their own."""
+    suffix = uuid.uuid4().hex[:8]
+    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
+        monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    async with feed_world(environment.client) as world:
+        yield world
 
 
 @pytest.fixture

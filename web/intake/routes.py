@@ -70,12 +70,11 @@ class Intake:
         except (dataverse.Malformed, ValidationError) as error:
             raise _malformed("dataverse", error) from error
         event = change.event
-        if change.route == "ignore" or event is None:
-            return _taken("dataverse", change.why, "ignored")
         if change.route == "feed":
-            for company in [event.company] if event.company else sorted(set(self._config.companies.values())):
-                await self._feeds.tell(event.model_copy(update={"company": company}))
-            return _taken("dataverse", event.kind, "feed")
+            await self._feeds.look_at(dataverse.FOLLOWED[change.entity], change.record_id)
+            return _taken("dataverse", event.kind if event else change.why, "feed")
+        if event is None:
+            return _taken("dataverse", change.why, "ignored")
         try:
             known = await self._deals.tell(event)
         except Rejected as error:

@@ -103,5 +103,4 @@ class Credit:
             amount=ready.credit_amount,
             facts=ready.credit,
             release=state.release,
-            attempt=state.credit_checks,
         )

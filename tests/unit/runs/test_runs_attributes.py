@@ -26,6 +26,7 @@ def test_the_list_is_the_one_operators_know() -> None:
         "Q2CCompany": "Keyword",
         "Q2CCustomer": "Keyword",
         "Q2CQuote": "Keyword",
+        "Q2CQuoteId": "Keyword",
         "Q2COrder": "Keyword",
         "Q2CError": "Keyword",
         "Q2CApprovers": "KeywordList",

@@ -15,6 +15,8 @@ from runs import attributes, names, query
 from runs.approvals import Approvals
 from runs.calls import BadSearch, NotFound, Rejected
 from runs.deals import Deals
+from runs.feeds import Feeds
+from runs.lookup import Lookup
 from runs.search import DealFilter, Search, every_deal, open_deals, overdue_approvals
 from tests.webworld import scenes
 from tests.webworld.world import Stage, until
@@ -62,7 +64,16 @@ async def test_a_quote_number_no_id_can_hold_is_rejected(temporal: Client) -> No
         await Deals(temporal).state("usmf", "Q" * 5_000)
 
 
-async def test_orders_are_found_among_running_deals_of_the_company_only(temporal: Client, stage: Stage) -> None:
+async def test_a_deal_and_a_feed_share_the_queues_fairly_by_company(temporal: Client) -> None:
+    """Before: the server was set to share activities out by fairness key, and no run had one."""
+    await Deals(temporal).tell(submission("FAIR-1"))
+    await Feeds(temporal, every_seconds=3600).ensure(["usmf"])
+    for run in (names.deal_id("usmf", "FAIR-1"), names.feed_id("finance", "usmf")):
+        started = await anext(temporal.get_workflow_handle(run).fetch_history_events())
+        assert started.workflow_execution_started_event_attributes.priority.fairness_key == "usmf"
+
+
+async def test_orders_are_found_among_deals_of_the_company_only_ended_ones_too(temporal: Client, stage: Stage) -> None:
     number = f"O'{uuid.uuid4().hex[:8]}\\"
     await stage.deal(scenes.shipping(f"ORD-{number}").model_copy(update={"order_number": number}))
     ended = await stage.deal(scenes.shipping(f"END-{number}").model_copy(update={"order_number": f"E{number}"}))
@@ -77,13 +88,18 @@ async def test_orders_are_found_among_running_deals_of_the_company_only(temporal
     )
 
     async def listed() -> bool:
-        both = query.among(attributes.ORDER, [number, f"F{number}"])
-        return (await temporal.count_workflows(query.all_of(query.RUNNING, both))).count == 2
+        running = query.all_of(query.RUNNING, query.among(attributes.ORDER, [number, f"F{number}"]))
+        other = query.all_of(query.equals(attributes.ORDER, f"E{number}"), query.with_status("Completed"))
+        return [(await temporal.count_workflows(asked)).count for asked in (running, other)] == [2, 1]
 
     await until(listed)
     wanted = [number, f"E{number}", f"F{number}", "NONE"] + [f"N{n}" for n in range(100)]
-    assert await Deals(temporal).of_orders("usmf", wanted) == {number: names.deal_id("usmf", f"ORD-{number}")}
-    assert await Deals(temporal).of_orders("demf", wanted) == {}
+    found = await Lookup(temporal).of_orders("usmf", wanted)
+    assert {order: (deal.deal_id, deal.running) for order, deal in found.items()} == {
+        number: (names.deal_id("usmf", f"ORD-{number}"), True),
+        f"E{number}": (names.deal_id("usmf", f"END-{number}"), False),
+    }
+    assert await Lookup(temporal).of_orders("demf", wanted) == {}
 
 
 async def test_every_deal_is_listed_once_and_nothing_else(temporal: Client, stage: Stage) -> None:

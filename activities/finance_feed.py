@@ -1,0 +1,320 @@
+"""The feed of Finance: what was posted in a company, and events whose deal was not known, passed on to the deals.
+
+A fact has the same id whether an event or a sweep tells it, so that a deal that knows it already ignores it. Finance
+dates documents by day: every sweep reads the last days again, and a digest tells which documents were passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from temporalio import activity
+
+from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
+from activities.failures import for_deal
+from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
+from domain import event_ids
+from domain.digest import MOST, Digest
+from domain.feeds import (
+    MOST_BYTES,
+    MOST_UNROUTED,
+    Became,
+    DocumentKind,
+    Unrouted,
+    key_of,
+    may_be_ours,
+    unrouted_event,
+)
+from domain.messages import FinanceEvent, FinanceEventKind
+from domain.order_key import is_order_key
+from domain.policy import Policy
+from domain.views import Stage
+from dynamics.finance.client import Finance
+from dynamics.finance.records import Sweep
+from runs.calls import answer
+from runs.deals import Deals
+from runs.lookup import Lookup, Standing, Status
+
+LOOK_BACK = timedelta(days=1)
+"""How far before the newest document of a kind a sweep begins: documents of a day come until it has ended everywhere.
+
+One dated further back than that is found by its deal's own daily look at Finance.
+"""
+PASSED_ON_AT_ONCE = 1_000
+"""Documents one activity passes on; where there are more, the feed sweeps again at once."""
+LOOKED_UP_AT_ONCE = 2_000
+"""Documents whose deals are looked up before the first of them are passed on."""
+HANDED_BACK = 200
+"""Documents one activity hands back to wait in the feed; the next sweep finds the others again."""
+DEALS_OF_A_CUSTOMER = 200
+"""Deals told of an invoice that names no order; each reads its own invoices."""
+_AFTER_ORDER = (Stage.FULFILMENT, Stage.INVOICE, Stage.PAYMENT)
+
+
+@dataclass(slots=True)
+class Case:
+    """An event and what is known of it: its deal, or what became of it without one."""
+
+    event: FinanceEvent
+    day: date = date.max
+    """Day of the document, where a sweep found it."""
+    deal_id: str = ""
+    became: Became = Became.WAITING
+    reason: str = ""
+
+
+class FinanceFeedWork(FeedActivities):
+    """The activities of the feeds of Finance."""
+
+    def __init__(self, deals: Deals, lookup: Lookup, finance: Finance, policy: Policy) -> None:
+        """Read ``finance``, find deals by ``lookup``, tell ``deals``; ``policy`` knows calendars and numbering."""
+        self._deals = deals
+        self._lookup = lookup
+        self._finance = finance
+        self._policy = policy
+
+    @activity.defn(name="sweep_finance")
+    async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
+        """Read packing slips, invoices and settlements posted since, and tell the deals what is new.
+
+        The oldest documents come first, and the days they are read from move on with them: so a week's worth needs no
+        more memory than a day's.
+        """
+        today = datetime.now(ZoneInfo(self._policy.calendar(sweep.company).timezone)).date()
+        since = {kind: sweep.marks.get(kind, today - LOOK_BACK) for kind in DocumentKind}
+        async with progress() as settled:
+            with for_deal():
+                found = await self._finance.sweep(
+                    sweep.company,
+                    slips=since[DocumentKind.SLIP],
+                    invoices=since[DocumentKind.INVOICE],
+                    settled=since[DocumentKind.SETTLEMENT],
+                )
+            posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
+            digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
+            keys = {id(case): key_of(case.event) for case in posted}
+            new = [c for c in posted if keys[id(c)] not in digest and keys[id(c)] not in waiting]
+            new.sort(key=lambda case: case.day)
+            tried = await self._pass_on(sweep.company, new, settled)
+        done = [case for case in tried if case.became is not Became.WAITING]
+        waits = [case for case in tried if case.became is Became.WAITING]
+        left = [*(case for case in waits if case.deal_id), *new[len(tried) :]]
+        marks = _moved(since, found, min([today, *(case.day for case in left)]))
+        digest.keep(keys[id(case)] for case in posted if case.day >= min(marks.values()))
+        for case in done:
+            digest.add(keys[id(case)])
+        unseen = [case.event for case in waits if not case.deal_id]
+        unresolved = _fitting(unseen, sweep.room)
+        for_a_person = [*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)]
+        if digest.full:
+            for_a_person.append(_too_many(sweep.company))
+        kept_out = [Became.OVERFLOW] * (len(unseen) - len(unresolved))
+        return SweptFinance(
+            marks=marks,
+            told=digest.packed(),
+            unresolved=unresolved,
+            unrouted=tuple(for_a_person[-MOST_UNROUTED:]),
+            counts=dict(counted([*(case.became for case in done), *kept_out])),
+            more=bool(left and done) and not digest.full,
+            key_numbered=self._key_numbered(sweep.company),
+        )
+
+    @activity.defn(name="route_finance")
+    async def route_finance(self, route: RouteFinance) -> RoutedFinance:
+        """Find the deals of events and tell them."""
+        async with progress() as settled:
+            cases = [Case(event) for event in route.events]
+            several = await self._of_customers(route.company, cases)
+            await self._resolve(route.company, [case for case in cases if case.event.order_number])
+            await self._deliver([case for case in (*cases, *several) if case.deal_id], settled)
+        return RoutedFinance(
+            became=tuple(case.became for case in cases),
+            unrouted={place: _unrouted(case) for place, case in enumerate(cases) if case.reason},
+        )
+
+    def _key_numbered(self, company: str) -> bool:
+        return not self._finance.orders.numbers_automatically(company)
+
+    def _may_be_ours(self, event: FinanceEvent) -> bool:
+        return may_be_ours(event, self._key_numbered(event.company))
+
+    async def _pass_on(self, company: str, new: Sequence[Case], settled: set[str]) -> list[Case]:
+        """Look up and tell, the oldest first, until enough were passed on; those that were tried."""
+        tried: list[Case] = []
+        for start in range(0, len(new), LOOKED_UP_AT_ONCE):
+            some = new[start : start + LOOKED_UP_AT_ONCE]
+            await self._resolve(company, some)
+            tried += some
+            deliverable = [case for case in some if case.deal_id]
+            await self._deliver(deliverable[:PASSED_ON_AT_ONCE], settled)
+            if deliverable:
+                break
+        return tried
+
+    async def _resolve(self, company: str, cases: Sequence[Case]) -> None:
+        """Find each event's deal: first in the list of runs, then, of orders not there, whether they are ours at all.
+
+        A deal shows its order number before its order can be known to anyone; still the list is a moment behind.
+        """
+        numbers = {case.event.order_number for case in cases if self._may_be_ours(case.event)}
+        with temporal_failures():
+            deals = await self._lookup.of_orders(company, numbers)
+        unseen = sorted(numbers - set(deals))
+        ours = {number for number in unseen if is_order_key(number)}
+        if self._finance.orders.numbers_automatically(company) and set(unseen) - ours:
+            with for_deal():
+                marks = await self._finance.order_marks(company, sorted(set(unseen) - ours))
+            ours |= {number for number, mark in marks.items() if is_order_key(mark)}
+        for case in cases:
+            number = case.event.order_number
+            if (deal := deals.get(number)) is not None:
+                _meet(case, deal)
+            elif number not in ours:
+                case.became = Became.FOREIGN
+
+    async def _of_customers(self, company: str, cases: Sequence[Case]) -> list[Case]:
+        """An invoice over several orders names none: each deal of the customer that has its order looks at Finance."""
+        several: list[Case] = []
+        for case in (case for case in cases if not case.event.order_number):
+            with temporal_failures():
+                deals = await self._lookup.of_customer(company, case.event.customer_account)
+            after = [deal for deal in deals if deal.stage in _AFTER_ORDER][:DEALS_OF_A_CUSTOMER]
+            case.became = Became.DELIVERED if after else Became.FOREIGN
+            several += [Case(case.event, deal_id=deal.deal_id) for deal in after]
+        return several
+
+    async def _deliver(self, cases: Sequence[Case], settled: set[str]) -> None:
+        async def deliver(case: Case) -> None:
+            key = f"{key_of(case.event)}|{case.deal_id}"
+            if key in settled:
+                case.became = Became.DELIVERED
+                return
+            call = answer(self._deals.tell_finance(case.deal_id, case.event))
+            case.became, case.reason = await told(call)
+            if case.became is Became.DELIVERED:
+                settled.add(key)
+
+        with temporal_failures():
+            await side_by_side(grouped(cases, key=lambda case: case.deal_id), deliver)
+
+
+def _meet(case: Case, deal: Standing) -> None:
+    """What an event means for the deal its order belongs to: it is told, has ended, or is gone."""
+    if deal.running:
+        case.deal_id = deal.deal_id
+    elif deal.status is not Status.COMPLETED:
+        case.became = Became.UNROUTED
+        case.reason = f"Its deal {deal.deal_id} was ended from outside ({deal.status.name.lower()})"
+    elif case.event.kind is FinanceEventKind.PAYMENT_REVERSED:
+        case.became, case.reason = Became.UNROUTED, f"A payment was reversed after its deal {deal.deal_id} had ended"
+    else:
+        case.became = Became.NOBODY
+
+
+def _unrouted(case: Case) -> Unrouted:
+    return unrouted_event(case.event, datetime.now(UTC), case.reason)
+
+
+def _unreadable(company: str, found: Sweep) -> list[Unrouted]:
+    return [
+        Unrouted(
+            id=f"finance/unreadable/{company}/{why}"[:300],
+            at=datetime.now(UTC),
+            company=company,
+            what="unreadable",
+            reference="",
+            reason=why[:500],
+            help="Give the application user the columns named, or have the entity restored; the other rows were read",
+        )
+        for why in found.unreadable[:20]
+    ]
+
+
+def _too_many(company: str) -> Unrouted:
+    return Unrouted(
+        id=f"finance/{company}/too-many",
+        at=datetime.now(UTC),
+        company=company,
+        what="too_many_documents",
+        reference="",
+        reason=f"More than {MOST:,} documents of our orders in two days: deals are told of some of them again",
+        help="Nothing is lost; raise Q2C_WORKER_SWEEP_SECONDS, so that they are told again less often",
+    )
+
+
+def _fitting(events: Sequence[FinanceEvent], room: int) -> tuple[FinanceEvent, ...]:
+    """As many events as the feed, and a payload, can hold; the next sweep finds the others again."""
+    fitting: list[FinanceEvent] = []
+    size = 0
+    for event in events[: min(room, HANDED_BACK)]:
+        size += len(event.model_dump_json())
+        if size > MOST_BYTES:
+            break
+        fitting.append(event)
+    return tuple(fitting)
+
+
+def _moved(since: dict[DocumentKind, date], found: Sweep, until: date) -> dict[DocumentKind, date]:
+    """The day each kind is read from next time: a day before its newest document.
+
+    Args:
+        since: the days they were read from.
+        found: what was read.
+        until: today, or the day of the oldest document that is still to be passed on; what is dated later must not
+            hide what comes until then.
+    """
+    newest: dict[DocumentKind, list[date | None]] = {
+        DocumentKind.SLIP: [slip.posted_on for slip in found.slips],
+        DocumentKind.INVOICE: [invoice.invoiced_on.date() for invoice in found.invoices],
+        DocumentKind.SETTLEMENT: [settled.last_settled_on for settled in found.settled],
+    }
+    return {
+        kind: max([since[kind], *(min(day, until) - LOOK_BACK for day in newest[kind] if day is not None)])
+        for kind in DocumentKind
+    }
+
+
+def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
+    """What a sweep found, as the events that would have told it, each with the day of its document."""
+    now = datetime.now(UTC)
+    for slip in found.slips:
+        if slip.order_number:
+            event = FinanceEvent(
+                event_id=event_ids.finance_document(FinanceEventKind.SHIPMENT_POSTED, slip.slip),
+                kind=FinanceEventKind.SHIPMENT_POSTED,
+                company=company,
+                customer_account=slip.account,
+                order_number=slip.order_number,
+                document=slip.slip,
+                occurred_at=now,
+                source="sweep",
+            )
+            yield event, slip.posted_on or now.date()
+    for invoice in found.invoices:
+        if invoice.order_number:
+            event = FinanceEvent(
+                event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
+                kind=FinanceEventKind.INVOICE_POSTED,
+                company=company,
+                order_number=invoice.order_number,
+                document=invoice.number,
+                occurred_at=now,
+                source="sweep",
+            )
+            yield event, invoice.invoiced_on.date()
+    for settled in found.settled:
+        if settled.invoice in found.settled_orders:
+            event = FinanceEvent(
+                event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
+                kind=FinanceEventKind.PAYMENT_POSTED,
+                company=company,
+                customer_account=settled.account,
+                order_number=found.settled_orders[settled.invoice],
+                document=found.payment_of(settled),
+                occurred_at=now,
+                source="sweep",
+            )
+            yield event, settled.last_settled_on or now.date()
