@@ -60,6 +60,7 @@ class Environment:
         credit_management: bool = True,
         default_site: str = "1",
         default_warehouse: str = "11",
+        order_prefix: str = "",
     ) -> None:
         """Add a legal entity with its set-up (terms of payment, customer groups, units, currency).
 
@@ -75,6 +76,7 @@ class Environment:
             credit_management: Whether credit management runs.
             default_site: Site and warehouse of orders whose customer has none; empty for none.
             default_warehouse: See `default_site`.
+            order_prefix: The constant that order numbers of Finance's begin with.
         """
         entry = Company(
             id=company.lower(),
@@ -84,6 +86,7 @@ class Environment:
             default_site=default_site,
             default_warehouse=default_warehouse,
             credit=CreditSettings(enabled=credit_management),
+            order_prefix=order_prefix,
         )
         with self.db.transaction():
             self.books.companies[entry.id] = entry
