@@ -19,7 +19,6 @@ _ORDER_COLUMNS = (
     "statecode",
     "statuscode",
     "q2c_financeordernumber",
-    "q2c_fulfilmentstatus",
     "createdon",
 )
 
@@ -53,7 +52,7 @@ _QUOTE_LINE_SELECT = (
     "ispriceoverridden,manualdiscountamount,volumediscountamount,tax,baseamount,extendedamount,pricingerrorcode"
 )
 _QUOTE_LINE_EXPAND = "productid($select=productnumber,name,quantitydecimal),uomid($select=name)"
-_INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
+_INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,statecode"
 
 _NAMESAKES = (
     '<fetch top="10" distinct="true"><entity name="account"><attribute name="accountid"/>'

@@ -17,7 +17,6 @@ from dynamics.core.rows import Exact, Money, ReadRow, Text
 from dynamics.sales.options import (
     ApprovalChoice,
     CreditChoice,
-    FulfilmentChoice,
     InvoiceState,
     OpportunityState,
     OrderState,
@@ -145,7 +144,6 @@ class SalesOrder(ReadRow):
     price_list_id: UUID | None = Field(None, alias="_pricelevelid_value")
     currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
     finance_number: Text = Field("", alias="q2c_financeordernumber")
-    fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
     created_on: datetime | None = Field(None, alias="createdon")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
     lines: tuple[OrderLine, ...] = Field((), description="Read as a collection of their own")
@@ -243,7 +241,6 @@ class InvoiceCopy(ReadRow):
     finance_number: Text = Field("", alias="q2c_financeinvoicenumber")
     sales_order_id: UUID | None = Field(None, alias="_salesorderid_value")
     total: Money = Field(Decimal(0), alias="totalamount")
-    open_amount: Money = Field(Decimal(0), alias="q2c_openamount")
     state: InvoiceState = Field(alias="statecode")
 
 
