@@ -255,6 +255,10 @@ def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.New
         quote_number=snapshot.quote_number,
         name=snapshot.name,
         payment_terms=snapshot.payment_terms,
+        cash_discount=snapshot.cash_discount,
+        delivery=snapshot.delivery,
+        requested_receipt=snapshot.requested_delivery,
+        customer_reference=snapshot.customer_reference,
         lines=tuple(new_lines),
     )
 

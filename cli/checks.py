@@ -31,7 +31,7 @@ from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
 
 OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus"),
+    "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus", "q2c_customerreference"),
     "salesorder": ("q2c_financeordernumber",),
     "invoice": ("q2c_financeinvoicenumber",),
     "q2c_deal": (

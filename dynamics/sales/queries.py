@@ -32,6 +32,8 @@ _ORDER_LINE_SELECT = (
 )
 _QUOTE_SELECT = (
     "quoteid,versionnumber,quotenumber,revisionnumber,name,statecode,statuscode,expireson,effectiveto,closedon,"
+    "shipto_name,shipto_contactname,shipto_telephone,shipto_line1,shipto_line2,shipto_line3,shipto_city,"
+    "shipto_postalcode,shipto_stateorprovince,shipto_country,q2c_customerreference,"
     "paymenttermscode,requestdeliveryby,discountpercentage,discountamount,freightamount,totalamountlessfreight,totaltax,"
     "totalamount,_transactioncurrencyid_value,q2c_approvalstatus,q2c_approvalreason,q2c_caseid,q2c_creditstatus"
 )
