@@ -310,7 +310,9 @@ class EntityMap(Record):
     """How records of Sales and Finance find each other."""
 
     version: str = Field(min_length=1)
-    business_units: dict[str, Company] = Field(description="Name of a quote's owning business unit → legal entity")
+    business_units: dict[str, Company] = Field(
+        description="Name or id of a quote's owning business unit → legal entity"
+    )
     payment_terms: dict[int, str] = Field(description="Dataverse paymenttermscode → name of Finance's payment terms")
     cash_discounts: dict[int, str] = Field(
         default_factory=dict,

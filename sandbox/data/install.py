@@ -113,6 +113,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "AddressStreet": customer.street,
             "AddressCity": customer.city,
             "AddressZipCode": customer.postal_code,
+            "AddressCountryRegionId": customer.country,
             "PrimaryContactPhone": customer.phone,
         }
         | {column: value for column, value in particulars.items() if value},
