@@ -109,7 +109,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             approved = self._quotes.kept(ask.approved_hash)
             async with beating():
                 snapshot, quote = await self._quotes.read(ask.quote.quote_id)
-                read = await self._read(snapshot, ask.customer_account, order_number=ask.order_number)
+                read = await self._read(snapshot, ask.customer_account, order_key=ask.order_number)
                 ready = self._ready(ask, approved, snapshot, quote, read)
                 if ready.state != "won" or ready.differences or ready.blocked:
                     return ready
@@ -134,7 +134,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         with for_deal():
             async with beating():
                 if ask.probe or activity.info().attempt > 1:
-                    order = await self._finance.orders.find(ask.company, ask.order_number)
+                    order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
                         return ask_for.Confirmation(confirmation_number=order.header.number)
                 number = await self._finance.confirm_order(
@@ -202,13 +202,13 @@ class DynamicsFinanceActivities(FinanceActivities):
         read = await self._read(snapshot, snapshot.customer_account)
         return finance_facts(snapshot, read, self._policy, today=self._today(snapshot.company))
 
-    async def _read(self, snapshot: QuoteSnapshot, account: str, *, order_number: str | None = None) -> CreditRead:
+    async def _read(self, snapshot: QuoteSnapshot, account: str, *, order_key: str | None = None) -> CreditRead:
         return await self._finance.read_credit(
             snapshot.company,
             account,
             today=self._today(snapshot.company),
             currency=snapshot.currency,
-            order_number=order_number,
+            order_key=order_key,
             items=_items(snapshot),
         )
 

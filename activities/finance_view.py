@@ -14,6 +14,7 @@ from domain.credit_facts import CreditFacts, OpenOrder
 from domain.exchange import Exchange, NoRate
 from domain.fulfilment import Billing, Invoice, InvoicedLine, PackingSlip, ShippedTotal
 from domain.money import Money, minor_unit, plain, round_money, spread
+from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.pricing import FinancePrice
 from domain.quote import QuoteLine, QuoteSnapshot
@@ -161,7 +162,8 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
 
     Credit is that of the account that is billed, in the company's accounting currency. An open order counts once it is
     confirmed, with its total less what is invoiced of it, at Finance's rate of the day. Where Finance has not
-    calculated its totals (they read 0 until a batch job has run), tax is estimated at the policy's rate.
+    calculated its totals (they read 0 until a batch job has run), tax is estimated at the policy's rate. An order of a
+    deal is named by its key, whoever numbered it: so its reservation knows it.
 
     Args:
         read: Finance's rows, read together.
@@ -206,7 +208,7 @@ def _open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal)
     left = Money(amount=max(amount - order.invoiced, Decimal(0)), currency=order.currency)
     company = exchange.accounting_currency
     return OpenOrder(
-        order_number=order.number,
+        order_number=order.requisition if is_order_key(order.requisition) else order.number,
         amount=exchange.convert(left, company).rounded().within(company),
         estimated=not order.totals_calculated,
     )
@@ -253,6 +255,10 @@ def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.New
         quote_number=snapshot.quote_number,
         name=snapshot.name,
         payment_terms=snapshot.payment_terms,
+        cash_discount=snapshot.cash_discount,
+        delivery=snapshot.delivery,
+        requested_receipt=snapshot.requested_delivery,
+        customer_reference=snapshot.customer_reference,
         lines=tuple(new_lines),
     )
 

@@ -5,6 +5,7 @@ The deal knows its lines by number, Sales by the lines of the quote: that transl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from temporalio import activity
@@ -19,7 +20,17 @@ from domain.fulfilment import Invoice
 from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
-from dynamics.sales.options import QUOTE_STATE_NAMES, ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
+from dynamics.sales.deal_rows import DealOf, Standing
+from dynamics.sales.mirror import READ_ONLY
+from dynamics.sales.options import (
+    QUOTE_STATE_NAMES,
+    ApprovalChoice,
+    CreditChoice,
+    DealStage,
+    QuoteState,
+    QuoteStatus,
+)
+from runs import names
 
 CLOSE_STATUS = {
     "expired": QuoteStatus.CANCELED,
@@ -39,22 +50,42 @@ CREDIT_CHOICES = {
 class DataverseSalesActivities(SalesActivities):
     """The activities on Sales' queue."""
 
-    def __init__(self, dataverse: Dataverse, quotes: SalesQuotes) -> None:
-        """Write through ``dataverse``; ``quotes`` knows which salesorder a quote became, and its lines' numbers."""
+    def __init__(self, dataverse: Dataverse, quotes: SalesQuotes, page_of: Callable[[str, str], str]) -> None:
+        """Bring together what is needed to write to Sales.
+
+        Args:
+            dataverse: Client of Sales.
+            quotes: Knows which salesorder a quote became, and its lines' numbers.
+            page_of: Address of the page of a deal, by company and quote number.
+        """
         self._dataverse = dataverse
         self._quotes = quotes
+        self._page_of = page_of
 
     @activity.defn(name="mark_quote")
     async def mark_quote(self, mark: ask_for.MarkQuote) -> Nothing:
-        """Write approval and credit status of a quote. Never creates a quote."""
+        """Write approval and credit status of a quote. Never creates a quote.
+
+        A quote that is won or closed takes no column any more: then credit, and why the deal waits, stand in the
+        deal's row.
+        """
+        quote_id = UUID(mark.quote.quote_id)
+        credit = CreditChoice[mark.credit_status.upper()] if mark.credit_status else None
         with for_deal():
-            await self._dataverse.set_quote_approval(
-                UUID(mark.quote.quote_id),
-                ApprovalChoice[mark.approval_status.upper()],
-                reason=mark.reason,
-                deal_id=mark.deal_id,
-                credit=CreditChoice[mark.credit_status.upper()] if mark.credit_status else None,
-            )
+            try:
+                await self._dataverse.set_quote_approval(
+                    quote_id,
+                    ApprovalChoice[mark.approval_status.upper()],
+                    reason=mark.reason,
+                    deal_id=mark.deal_id,
+                    credit=credit,
+                )
+            except Refused as refusal:
+                if refusal.code.lower() != READ_ONLY:
+                    raise
+                stage = DealStage.CREDIT if credit is CreditChoice.HELD else None
+                standing = Standing(stage=stage, credit=credit, waiting_for=mark.reason)
+                await self._dataverse.mirror.show_deal(self._deal(), standing, quote_id=quote_id)
         return Nothing()
 
     @activity.defn(name="read_quote")
@@ -93,6 +124,7 @@ class DataverseSalesActivities(SalesActivities):
                     written = await self._dataverse.mirror.write_order(
                         order_id,
                         order.order_number,
+                        deal=self._deal(),
                         quote_id=UUID(order.quote.quote_id),
                         credit=CREDIT_CHOICES.get(order.credit_status),
                         opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
@@ -106,22 +138,11 @@ class DataverseSalesActivities(SalesActivities):
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: ask_for.RecordShipment) -> Nothing:
-        """Write shipped quantities and the fulfilment status."""
+        """Say that the order was shipped, in part or completely."""
         with for_deal():
-            async with beating() as beat:
-                order_id = UUID(shipment.sales_order_id)
-                ids = await self._line_ids(order_id)
-                unknown = [total.line_no for total in shipment.shipped if total.line_no not in ids]
-                if unknown:
-                    raise refused(
-                        FailureType.REFUSED, f"the quote has no line {', '.join(map(str, unknown[:5]))} to ship"
-                    )
-                await self._dataverse.mirror.write_shipment(
-                    order_id,
-                    {ids[total.line_no]: total.shipped for total in shipment.shipped},
-                    complete=shipment.complete,
-                    progress=beat.note,
-                )
+            await self._dataverse.mirror.write_shipment(
+                UUID(shipment.sales_order_id), deal=self._deal(), slips=shipment.slips, complete=shipment.complete
+            )
         return Nothing()
 
     @activity.defn(name="record_invoice")
@@ -133,6 +154,7 @@ class DataverseSalesActivities(SalesActivities):
                 await self._dataverse.mirror.write_invoices(
                     UUID(invoice.sales_order_id),
                     [_to_write(posted, ids) for posted in invoice.invoices],
+                    deal=self._deal(),
                     order_invoiced=invoice.order_invoiced,
                     progress=beat.note,
                 )
@@ -145,6 +167,7 @@ class DataverseSalesActivities(SalesActivities):
             await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
                 [_to_write(posted, {}) for posted in payment.invoices],
+                deal=self._deal(),
                 order_paid=payment.order_paid,
             )
         return Nothing()
@@ -161,12 +184,11 @@ class DataverseSalesActivities(SalesActivities):
             )
         return (await self._dataverse.convert_quote(quote)).id
 
-    async def _line_ids(self, order_id: UUID) -> dict[int, UUID]:
-        """The lines of the quote an order was made from, by the deal's numbers."""
-        order = await self._dataverse.mirror.known_order(order_id)
-        if order.quote_id is None:
-            raise refused(FailureType.CONFLICT, f"salesorder {order.number} was made from no quote")
-        return await self._quotes.line_ids(str(order.quote_id))
+    def _deal(self) -> DealOf:
+        """The deal this activity runs for."""
+        info = activity.info()
+        deal_id = info.workflow_id or ""
+        return DealOf(deal_id, info.scheduled_time, self._page_of(*names.parse_deal_id(deal_id)))
 
 
 def _to_write(invoice: Invoice, ids: dict[int, UUID]) -> sales.InvoiceToWrite:

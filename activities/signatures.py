@@ -304,7 +304,7 @@ class SalesActivities:
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: RecordShipment) -> Nothing:
-        """Write shipped quantities and the fulfilment status."""
+        """Say that the order was shipped, in part or completely."""
         raise NotImplementedError
 
     @activity.defn(name="record_invoice")

@@ -17,7 +17,7 @@ from domain.calendar import local_date
 from domain.money import is_money, round_money
 from domain.people import Person
 from domain.policy import Policy
-from domain.quote import QuoteLine, QuoteSnapshot, numbered
+from domain.quote import DeliveryAddress, QuoteLine, QuoteSnapshot, numbered
 from domain.validation import normalise
 from dynamics.core.errors import NotFound
 from dynamics.sales import records as sales
@@ -121,9 +121,13 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         currency=currency,
         price_list_currency=price_list,
         payment_terms=terms,
+        cash_discount=policy.entity_map.cash_discounts.get(terms_code, "") if terms_code is not None else "",
+        delivery=_delivery(quote, policy),
+        requested_delivery=_local_day(quote.requested_delivery, quote, policy),
+        customer_reference=normalise(quote.customer_reference).strip(),
         unmapped_payment_terms="" if terms or terms_code is None else _terms_label(terms_code),
         expires_on=quote.expires_on,
-        effective_to=_effective_to(quote, policy),
+        effective_to=_local_day(quote.effective_to, quote, policy),
         header_discount_pct=quote.header_discount_pct,
         header_discount=quote.header_discount,
         freight=quote.freight,
@@ -141,12 +145,38 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
     )
 
 
-def _effective_to(quote: sales.Quote, policy: Policy) -> date | None:
-    """The last day of the quote's validity, in the calendar of its company; Dataverse keeps a moment."""
-    if quote.effective_to is None:
+def _local_day(at: datetime | None, quote: sales.Quote, policy: Policy) -> date | None:
+    """The day a rep entered, in the calendar of the quote's company; Dataverse keeps a moment."""
+    if at is None:
         return None
     hours = policy.calendars.companies.get(company_of(quote, policy) or "")
-    return local_date(quote.effective_to, hours.timezone if hours else "UTC")
+    return local_date(at, hours.timezone if hours else "UTC")
+
+
+def _delivery(quote: sales.Quote, policy: Policy) -> DeliveryAddress | None:
+    """The ship-to address of a quote; None where none was entered.
+
+    Finance has no column for the person who takes the goods: contact and phone are the address's last line, so that
+    they stand on the packing slip. Without an address they have no place there.
+    """
+    lines = [quote.ship_to_line1, quote.ship_to_line2, quote.ship_to_line3]
+    place = [quote.ship_to_name, *lines, quote.ship_to_city, quote.ship_to_postal_code, quote.ship_to_state]
+    if not any(text.strip() for text in (*place, quote.ship_to_country)):
+        return None
+    person = ", ".join(text.strip() for text in (quote.ship_to_contact, quote.ship_to_phone) if text.strip())
+    written = quote.ship_to_country.strip()
+    country = policy.entity_map.country_of(written) if written else ""
+    return DeliveryAddress(
+        name=normalise(quote.ship_to_name).strip(),
+        street="\n".join(
+            normalise(text).strip() for text in (*lines, f"Attn: {person}" if person else "") if text.strip()
+        ),
+        city=normalise(quote.ship_to_city).strip(),
+        postal_code=quote.ship_to_postal_code.strip(),
+        state=quote.ship_to_state.strip(),
+        country=country or "",
+        unmapped_country=written if country is None else "",
+    )
 
 
 def _terms_label(code: int) -> str:
@@ -192,6 +222,10 @@ _TERMS_COMPARED = (
     "customer_account",
     "currency",
     "payment_terms",
+    "cash_discount",
+    "delivery",
+    "requested_delivery",
+    "customer_reference",
     "expires_on",
     "header_discount_pct",
     "header_discount",

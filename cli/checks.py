@@ -32,9 +32,24 @@ from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
 
 OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus"),
-    "salesorder": ("q2c_financeordernumber", "q2c_fulfilmentstatus"),
-    "invoice": ("q2c_financeinvoicenumber", "q2c_paymentstatus", "q2c_openamount"),
+    "quote": ("q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus", "q2c_customerreference"),
+    "salesorder": ("q2c_financeordernumber",),
+    "invoice": ("q2c_financeinvoicenumber",),
+    "q2c_deal": (
+        "q2c_name",
+        "q2c_caseid",
+        "q2c_stage",
+        "q2c_creditstatus",
+        "q2c_fulfilmentstatus",
+        "q2c_paymentstatus",
+        "q2c_openamount",
+        "q2c_waitingfor",
+        "q2c_waitingsince",
+        "q2c_link",
+        "q2c_quoteid",
+        "q2c_salesorderid",
+        "q2c_invoiceid",
+    ),
 }
 """The product's own columns in Dataverse, by logical name of their table."""
 UNKNOWN_RESOURCE = frozenset(

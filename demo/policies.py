@@ -87,6 +87,6 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         "entity_map.yaml": {
             **shipped.entity_map.model_dump(mode="json"),
             "business_units": {company.upper(): company for company in companies},
-            "order_numbers": dict.fromkeys(companies, "manual"),
+            "order_numbers": dict.fromkeys(companies, "automatic"),
         },
     }

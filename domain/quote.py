@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
@@ -38,6 +38,18 @@ class QuoteLine(Record):
     free_goods_reason: str = ""
 
 
+class DeliveryAddress(Record):
+    """Where a quote's goods go, where that is not the customer's own address. All of it is this address's."""
+
+    name: str = ""
+    street: str = Field("", description="One line below the other")
+    city: str = ""
+    postal_code: str = ""
+    state: str = ""
+    country: str = Field("", description="Finance's country; empty: the customer's")
+    unmapped_country: str = Field("", description="What the rep entered, where no country of Finance's is mapped to it")
+
+
 class QuoteSnapshot(Record):
     """A revision of a quote at one moment, read from Sales."""
 
@@ -53,6 +65,12 @@ class QuoteSnapshot(Record):
     price_list_currency: str
     payment_terms: str = Field("", description="Name of the Finance payment terms; empty: the customer's default")
     unmapped_payment_terms: str = Field("", description="What the rep chose, where no Finance terms are mapped to it")
+    cash_discount: str = Field("", description="Cash discount code of Finance; empty: the customer's default")
+    delivery: DeliveryAddress | None = Field(None, description="None: the customer's own address")
+    requested_delivery: date | None = Field(
+        None, description="When the customer wants the goods; None: as Finance plans"
+    )
+    customer_reference: str = Field("", description="The customer's purchase order number")
     expires_on: date | None = None
     effective_to: date | None = None
     header_discount_pct: Decimal = Decimal(0)
@@ -104,8 +122,18 @@ class QuoteSnapshot(Record):
                 for line in sorted(self.lines, key=lambda line: line.line_no)
             ],
         }
+        content |= {name: value for name, value in self._said_beside().items() if value}
         canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _said_beside(self) -> dict[str, Any]:
+        """What a rep may enter beside what is sold; what is empty is left out of the content."""
+        return {
+            "cash_discount": self.cash_discount,
+            "delivery": self.delivery.model_dump() if self.delivery else None,
+            "requested_delivery": self.requested_delivery.isoformat() if self.requested_delivery else None,
+            "customer_reference": self.customer_reference,
+        }
 
 
 class NumberedLine(NamedTuple):

@@ -13,15 +13,17 @@ from typing import Final
 
 from domain.assessment import Problem
 from domain.money import DocumentTolerance, arithmetic, decimals, format_money, is_money, minor_digits, round_money
-from domain.quote import QuoteLine, QuoteSnapshot
+from domain.quote import DeliveryAddress, QuoteLine, QuoteSnapshot
 
 MAX_LINES: Final = 20_000
 MAX_PROBLEMS: Final = 50
 """Problems listed one by one; a rep corrects a template, not two thousand lines."""
 MAX_DESCRIPTION: Final = 1_000
 MAX_NAME: Final = 60
-"""Longest texts Finance takes (LineDescription, SalesOrderName), in UTF-16 units as both systems count them; Sales
-takes longer ones."""
+MAX_REFERENCE: Final = 60
+MAX_ADDRESS: Final[Mapping[str, int]] = {"name": 60, "street": 250, "city": 60, "postal_code": 10, "state": 10}
+"""Longest texts Finance takes (LineDescription, SalesOrderName, CustomersOrderReference, DeliveryAddress…), in UTF-16
+units as both systems count them; Sales takes longer ones."""
 
 
 def normalise(text: str) -> str:
@@ -141,6 +143,8 @@ def _header_problems(snapshot: QuoteSnapshot, today: date) -> Iterator[Problem]:
             "others, or have them added to entity_map.yaml under payment_terms.",
         )
     yield from _text_problem("name", snapshot.name, MAX_NAME)
+    yield from _text_problem("customer_reference", snapshot.customer_reference, MAX_REFERENCE)
+    yield from _address_problems(snapshot.delivery)
     if not snapshot.lines:
         yield Problem(code="NO_LINES", field="lines", message="The quote has no lines. Add at least one product.")
     if len(snapshot.lines) > MAX_LINES:
@@ -149,6 +153,20 @@ def _header_problems(snapshot: QuoteSnapshot, today: date) -> Iterator[Problem]:
             field="lines",
             message=f"The quote has {len(snapshot.lines):,} lines, at most {MAX_LINES:,} can be ordered at once. "
             "Split it into several quotes.",
+        )
+
+
+def _address_problems(address: DeliveryAddress | None) -> Iterator[Problem]:
+    if address is None:
+        return
+    for part, limit in MAX_ADDRESS.items():
+        yield from _text_problem(f"delivery: {part}", getattr(address, part), limit)
+    if address.unmapped_country:
+        yield Problem(
+            code="UNMAPPED_COUNTRY",
+            field="delivery: country",
+            message=f"The country {address.unmapped_country!r} has no counterpart in Finance. Correct the ship-to "
+            "country, or have it added to entity_map.yaml under countries.",
         )
 
 

@@ -189,6 +189,9 @@ def _mapping(policy: Policy) -> Iterator[str]:
     entity_map = policy.entity_map
     yield "Business unit → company: " + ", ".join(f"{k} → {v}" for k, v in entity_map.business_units.items())
     yield "Payment terms: " + ", ".join(f"{k} → {v}" for k, v in entity_map.payment_terms.items())
+    discounts = ", ".join(f"{k} → {v}" for k, v in entity_map.cash_discounts.items())
+    yield "Cash discounts: " + (discounts or "the customer's own")
+    yield "Countries: " + ", ".join(f"{k} → {v}" for k, v in entity_map.countries.items())
     yield "Order numbers: " + ", ".join(f"{k} {v}" for k, v in entity_map.order_numbers.items())
 
 

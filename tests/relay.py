@@ -49,15 +49,18 @@ class Relay:
     webhooks: list[Delivery] = field(default_factory=list)
     events: list[Delivery] = field(default_factory=list)
     taken: list[Delivery] = field(default_factory=list)
+    looked_at: list[Delivery] = field(default_factory=list)
+    """What names only its record, e.g. a quote won: the feed reads that. Two of one record may be read at once."""
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, trust_env=False))
 
     def deliver(self, delivery: Delivery, times: int = 1) -> None:
-        """Hand it to the product so many times; what the product takes is noted in `taken`."""
+        """Hand it to the product so many times; what it takes is noted in `taken`, what it looks up in `looked_at`."""
         for _ in range(times):
             answer = self.http.post(self.web + delivery.path, content=delivery.content, headers=delivery.headers)
             assert answer.status_code == 202, answer.text
-            if answer.json()["status"] == "taken":
-                self.taken.append(delivery)
+            kept = {"taken": self.taken, "feed": self.looked_at}.get(answer.json()["status"])
+            if kept is not None:
+                kept.append(delivery)
 
     def event(self, name: str, position: int = 0) -> Delivery:
         """A held business event of this class, counted from the first that was sent."""

@@ -192,24 +192,29 @@ class Stack:
         kept = self._people.get(name)
         if kept and time.monotonic() - kept[0] < TOKEN_LIFE:
             return kept[1]
-        client_id = self.ready["web_client_id"]
+        token = self.token_of(name, f"api://{self.ready['web_client_id']}/.default openid")
+        headers = {"authorization": f"Bearer {token}"}
+        http = httpx.Client(base_url=self.ready["web"], headers=headers, timeout=30, trust_env=False)
+        self._people[name] = time.monotonic(), Person(name, http)
+        return self._people[name][1]
+
+    def token_of(self, name: str, scope: str) -> str:
+        """An access token of a sandbox user (password: the name)."""
         answer = httpx.post(
             f"{self.ready['entra']}/{self.ready['tenant']}/oauth2/v2.0/token",
             data={
                 "grant_type": "password",
-                "client_id": client_id,
+                "client_id": self.ready["web_client_id"],
                 "client_secret": self.ready["web_client_secret"],
                 "username": f"{name}@contoso.example",
                 "password": name,
-                "scope": f"api://{client_id}/.default openid",
+                "scope": scope,
             },
             verify=ssl.create_default_context(cafile=self.ready["ca_file"]),
             trust_env=False,
         )
-        headers = {"authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
-        http = httpx.Client(base_url=self.ready["web"], headers=headers, timeout=30, trust_env=False)
-        self._people[name] = time.monotonic(), Person(name, http)
-        return self._people[name][1]
+        token: str = answer.raise_for_status().json()["access_token"]
+        return token
 
     @property
     def worker_pid(self) -> int:

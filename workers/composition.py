@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Callable
+from urllib.parse import quote as encoded
+from urllib.parse import urlencode
 
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -54,7 +57,7 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = DataverseSalesActivities(sales_system, quotes)
+    sales = DataverseSalesActivities(sales_system, quotes, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit)
     deals, lookup = Deals(client), Lookup(client)
@@ -113,6 +116,18 @@ def decision_keys(settings: Settings) -> KeySet:
         raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {path}: {error}; make a pair with `q2c keys`") from error
 
 
+def deal_pages(web_url: str) -> Callable[[str, str], str]:
+    """Where the page of a deal is, by company and quote number: an address of `web`, which this room may not import."""
+
+    def page_of(company: str, quote_number: str) -> str:
+        base = f"{web_url}/cases/{encoded(company, safe='')}"
+        if quote_number in (".", ".."):  # a browser takes these for a way up
+            return f"{base}/_?{urlencode({'quote': quote_number})}"
+        return f"{base}/{encoded(quote_number, safe='')}"
+
+    return page_of
+
+
 def dataverse(settings: Settings) -> Dataverse:
     """A client of Dynamics 365 Sales; close it with `aclose`. Raises SettingsError as `authority_file`."""
     target = DataverseSettings(_endpoint(settings.dataverse.url, settings), credentials(settings))
@@ -122,9 +137,9 @@ def dataverse(settings: Settings) -> Dataverse:
 def finance(settings: Settings) -> Finance:
     """A client of Dynamics 365 Finance; close it with `aclose`. Raises SettingsError as `authority_file`."""
     numbering = load_policy(settings).entity_map.order_numbers
-    automatic = frozenset(company for company, numbers in numbering.items() if numbers == "automatic")
+    manual = frozenset(company for company, numbers in numbering.items() if numbers == "manual")
     endpoint = _endpoint(settings.finance.url, settings)
-    target = FinanceSettings(endpoint, credentials(settings), automatic_numbers=automatic)
+    target = FinanceSettings(endpoint, credentials(settings), manual_numbers=manual)
     return Finance(target, budget=_budget(settings.finance.requests_per_second, settings))
 
 

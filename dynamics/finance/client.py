@@ -61,8 +61,9 @@ class FinanceSettings:
 
     endpoint: Endpoint
     credentials: Credentials
-    automatic_numbers: frozenset[str] = frozenset()
-    """Companies (lower case) whose sales order number sequence is automatic. All others take our key as number."""
+    manual_numbers: frozenset[str] = frozenset()
+    """Companies (lower case) whose number sequence of sales orders is manual: they take our key as the number. In all
+    others Finance numbers, and our key is the customer requisition number."""
     posting_service: str = "Q2CServiceGroup/Q2CPostingService"
     """Service group and service of the tenant's posting service."""
 
@@ -86,7 +87,7 @@ class Finance(Connection):
         """
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
-        self.orders = Ordering(self, automatic_numbers=settings.automatic_numbers)
+        self.orders = Ordering(self, manual_numbers=settings.manual_numbers)
 
     async def entity_sets(self) -> frozenset[str]:
         """Names of the entity sets the environment publishes."""
@@ -123,7 +124,7 @@ class Finance(Connection):
         *,
         today: date,
         currency: str,
-        order_number: str | None = None,
+        order_key: str | None = None,
         items: Sequence[str] | None = None,
         rate_type: str = "",
     ) -> CreditRead:
@@ -139,7 +140,7 @@ class Finance(Connection):
             account: Customer account, in any case.
             today: The day in the company's calendar, for exchange rates.
             currency: ISO code of the quote.
-            order_number: The number the order would have: whether it exists already. None: it was not begun.
+            order_key: Our key of the order: whether it exists already. None: it was not begun.
             items: Item numbers to price; None reads no prices.
             rate_type: Exchange rate type for credit; empty: the ledger's own.
 
@@ -148,10 +149,9 @@ class Finance(Connection):
         """
         read_at = datetime.now(UTC)
         one = {"customer": queries.customer(company, account), "ledger": queries.ledger(company)}
-        if order_number:
-            one["own order"] = queries.order(company, order_number)
+        own = {"own order": [self.orders.by_key(company, order_key)]} if order_key else {}
         prices = {} if items is None else queries.prices(company, items)
-        reading = await self.read(one, _exposure(company, account) | prices)
+        reading = await self.read(one, _exposure(company, account) | own | prices)
         customer = reading.one(Customer, "customer")
         payer, exposure = customer, reading
         if customer and customer.invoice_account and not same_text(customer.invoice_account, account):
@@ -168,7 +168,7 @@ class Finance(Connection):
             payer=payer,
             open_transactions=opens,
             open_orders=orders,
-            own_order=reading.one(OrderHeader, "own order") if order_number else None,
+            own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=None if items is None else _pricing(reading, items, exchange),
         )
 

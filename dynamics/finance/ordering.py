@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from dynamics.core.batch import BatchItem, ChangeSet, Read, chunks
 from dynamics.core.errors import Conflict, NotFound, System
-from dynamics.core.literals import literal, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
 from dynamics.finance.orders import compare, header_write, line_writes
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine
 
 if TYPE_CHECKING:
-    from dynamics.core.connection import Connection
+    from dynamics.core.connection import Connection, Listing
 
 LINES_PER_CHANGE_SET = 150
 """Lines written together: few enough that X++ answers within a request's patience and holds no long transaction."""
@@ -35,19 +34,24 @@ def _unheard(lines: int) -> None:
 class Ordering:
     """Finds and makes orders through a connection to Finance."""
 
-    def __init__(self, finance: Connection, *, automatic_numbers: frozenset[str]) -> None:
+    def __init__(self, finance: Connection, *, manual_numbers: frozenset[str]) -> None:
         """Nothing is sent yet.
 
         Args:
             finance: The connection.
-            automatic_numbers: Companies (lower case) whose number sequence for sales orders is automatic.
+            manual_numbers: Companies (lower case) whose number sequence of sales orders is manual.
         """
         self._finance = finance
-        self._automatic = automatic_numbers
+        self._manual = manual_numbers
 
     def numbers_automatically(self, company: str) -> bool:
         """Whether Finance numbers a company's orders itself, so that our key is not their number."""
-        return company in self._automatic
+        return company not in self._manual
+
+    def by_key(self, company: str, order_key: str) -> Listing:
+        """The orders made under our key: none, or the one."""
+        column = "CustomerRequisitionNumber" if self.numbers_automatically(company) else "SalesOrderNumber"
+        return queries.orders_marked(company, column, order_key)
 
     async def find(self, company: str, order_key: str) -> FinanceOrder | None:
         """The order made under our key, with its lines; None is proof of absence at the moment of the read.
@@ -56,8 +60,13 @@ class Ordering:
         """
         if self.numbers_automatically(company):
             number = await self._number_of(company, order_key)
-            return None if number is None else await self._order(company, number)
-        return await self._order(company, order_key)
+            return None if number is None else await self.read(company, number)
+        return await self.read(company, order_key)
+
+    async def read(self, company: str, number: str) -> FinanceOrder | None:
+        """The order of a number, with its lines, in one batch; None where there is none."""
+        header, lines = await self._finance.odata.batch(_order_reads(company, number))
+        return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
 
     async def create(self, wanted: NewOrder, *, in_doubt: bool = False, progress: Progress = _unheard) -> FinanceOrder:
         """Make an order, once, or complete or find the one that is there.
@@ -93,10 +102,6 @@ class Ordering:
         progress(len(order.lines))
         return order if len(first) == len(wanted.lines) else await self._complete(wanted, order, progress)
 
-    async def _order(self, company: str, number: str) -> FinanceOrder | None:
-        header, lines = await self._finance.odata.batch(_order_reads(company, number))
-        return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
-
     async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
         found = self._finance.row(OrderHeader, header.value())
         rows = await self._finance.rows_of(lines, queries.order_lines(found.company, found.number).key)
@@ -116,13 +121,8 @@ class Ordering:
         )
 
     async def _number_of(self, company: str, order_key: str) -> str | None:
-        path = query(
-            "SalesOrderHeadersV4",
-            cross_company="true",
-            filter=f"{queries.of_company(company)} and CustomerRequisitionNumber eq {literal(order_key)}",
-            select="SalesOrderNumber",
-        )
-        numbers = sorted({str(row["SalesOrderNumber"]) for row in await self._finance.odata.all_rows(path)})
+        rows = await self._finance.odata.all_rows(self.by_key(company, order_key).path)
+        numbers = sorted({str(row["SalesOrderNumber"]) for row in rows})
         if len(numbers) > 1:
             raise Conflict(
                 f"{len(numbers)} orders carry {order_key}: {', '.join(numbers)}",

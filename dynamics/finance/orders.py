@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from domain.quote import DeliveryAddress
 from dynamics.core.batch import Write
 from dynamics.finance.queries import same_text
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
@@ -34,7 +35,7 @@ class Difference:
 def header_write(order: NewOrder, *, number: str | None) -> Write:
     """POST of the header.
 
-    Columns we have no say in (invoice account, tax group, site, delivery) are left out: Finance defaults them from the
+    What nobody entered (invoice account, tax group, site, an address) is left out: Finance defaults it from the
     customer, and an empty value sent would defeat that.
 
     Args:
@@ -47,9 +48,11 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         "OrderingCustomerAccountNumber": order.account,
         "CurrencyCode": order.currency,
         "CustomerRequisitionNumber": order.key,
-        "CustomersOrderReference": order.quote_number[:REFERENCE_LENGTH],
+        "CustomersOrderReference": (order.customer_reference or order.quote_number)[:REFERENCE_LENGTH],
         **({"SalesOrderName": order.name} if order.name else {}),
         **({"PaymentTermsName": order.payment_terms} if order.payment_terms else {}),
+        **({"CashDiscountCode": order.cash_discount} if order.cash_discount else {}),
+        **(_address(order.delivery) if order.delivery else {}),
         **(
             {"RequestedReceiptDate": f"{order.requested_receipt.isoformat()}T12:00:00Z"}
             if order.requested_receipt
@@ -57,6 +60,23 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         ),
     }
     return Write("POST", "SalesOrderHeadersV4?cross-company=true", body, {"Prefer": "return=representation"})
+
+
+def _address(address: DeliveryAddress) -> dict[str, Any]:
+    """The columns of an address of this order's own.
+
+    All of them are sent, so that nothing of the customer's address is mixed into it; a country left empty is the
+    customer's.
+    """
+    return {
+        "IsDeliveryAddressOrderSpecific": "Yes",
+        "DeliveryAddressName": address.name,
+        "DeliveryAddressStreet": address.street,
+        "DeliveryAddressCity": address.city,
+        "DeliveryAddressZipCode": address.postal_code,
+        "DeliveryAddressStateId": address.state,
+        **({"DeliveryAddressCountryRegionId": address.country} if address.country else {}),
+    }
 
 
 def line_writes(order: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> list[Write]:

@@ -107,6 +107,11 @@ def order(company: str, number: str) -> str:
     return query(key("SalesOrderHeadersV4", dataAreaId=company, SalesOrderNumber=number), cross_company="true")
 
 
+def orders_marked(company: str, column: str, mark: str) -> Listing:
+    """Orders of a company that carry a mark in a column, without their lines."""
+    return listing("SalesOrderHeadersV4", f"{of_company(company)} and {column} eq {literal(mark)}")
+
+
 def order_lines(company: str, number: str) -> Listing:
     """All lines of an order."""
     return listing("SalesOrderLinesV3", f"{of_company(company)} and SalesOrderNumber eq {literal(number)}")

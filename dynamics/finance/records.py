@@ -14,6 +14,7 @@ from pydantic import Field
 
 from domain.event_ids import payment_number
 from domain.exchange import Exchange, ExchangeRate
+from domain.quote import DeliveryAddress
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
@@ -321,7 +322,12 @@ class NewOrder(ReadRow):
     quote_number: str
     name: str = ""
     payment_terms: str = Field("", description="Empty: the customer's")
+    cash_discount: str = Field("", description="Empty: the customer's")
+    delivery: DeliveryAddress | None = Field(None, description="None: the customer's")
     requested_receipt: date | None = None
+    customer_reference: str = Field(
+        "", description="The customer's purchase order; empty: the quote's number stands in"
+    )
     lines: tuple[NewOrderLine, ...]
 
 

@@ -62,8 +62,6 @@ class InvoiceCopies:
             "invoiceid": str(copy_id(order.id, invoice.number)),
             "name": invoice.number,
             "q2c_financeinvoicenumber": invoice.number + suffix,
-            "q2c_openamount": invoice.open_amount,
-            "q2c_paymentstatus": int(invoice.payment),
             "statuscode": int(InvoiceStatus.BILLED),
             "ispricelocked": False,
             "datedelivered": f"{invoice.invoiced_on.isoformat()}T12:00:00Z",

@@ -1,13 +1,14 @@
-"""What Sales shows of an order in Finance: its number, what was shipped, its invoices and what is open on them.
+"""What Sales shows of an order in Finance: its number, that it was shipped, its invoices and what is open on them.
 
 Everything may be repeated, and what is large goes in steps: so many lines to a change set, after a look at what is
 there already, so that a step that was cut off is continued and not begun again. A line is known by the line of the
-quote it was made from.
+quote it was made from. Nothing is written on a record that is read-only but the change of its state: the rest stands
+in the rows of `dynamics.sales.deal_rows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,23 +19,14 @@ from cachetools import LRUCache
 
 from dynamics.core.batch import BatchItem, ChangeSet, Read, Write, chunks
 from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, System
-from dynamics.core.literals import key
 from dynamics.core.odata import BatchAnswer
 from dynamics.sales import queries
+from dynamics.sales.deal_rows import DealOf, Standing, deal_row, invoice_row
 from dynamics.sales.invoice_copy import InvoiceCopies, copy_id
-from dynamics.sales.options import CreditChoice, FulfilmentChoice, OrderState, OrderStatus
+from dynamics.sales.options import CreditChoice, DealStage, FulfilmentChoice, OrderState, PaymentChoice
 from dynamics.sales.records import InvoiceCopy, InvoiceToWrite, OrderLine, SalesOrder
-from dynamics.sales.writes import (
-    fulfil,
-    fulfilment,
-    payment_body,
-    recorded,
-    shipped_line,
-    win_opportunity,
-)
-from dynamics.sales.writes import (
-    order_invoiced as order_is_invoiced,
-)
+from dynamics.sales.writes import fulfil, invoice_state, recorded, reopened, win_opportunity
+from dynamics.sales.writes import order_invoiced as order_is_invoiced
 
 if TYPE_CHECKING:
     from dynamics.core.connection import Connection
@@ -102,6 +94,7 @@ class SalesMirror:
         order_id: UUID,
         finance_number: str,
         *,
+        deal: DealOf,
         quote_id: UUID,
         quote_number: str,
         credit: CreditChoice | None,
@@ -110,98 +103,99 @@ class SalesMirror:
     ) -> WrittenOrder:
         """Write Finance's order number; the order is In Progress from then on. And win the opportunity, if Sales does.
 
-        The number never depends on the rest: Sales refuses to win an opportunity on which another quote is open, and
-        to change a quote that is won, and both are told and left as they are.
+        The number never depends on the opportunity: Sales refuses to win one on which another quote is open, and that
+        is told and left as it is.
+
+        One request. One more where another legal entity's order has taken the number, or somebody submitted the order
+        before it had one.
 
         Args:
             order_id: The salesorder made from the quote.
             finance_number: SalesOrderNumber in Finance.
+            deal: The deal, whose row is related to quote and order from here on.
             quote_id: The quote it was made from.
             quote_number: For the closing activity's subject.
-            credit: How credit was decided, for the quote; None leaves it.
+            credit: How credit was decided; None leaves it.
             opportunity_id: The opportunity to win; None where there is none or it is closed.
             revenue: Net of the order in its currency, the opportunity's actual revenue.
 
         Raises:
             NotFound: the salesorder was deleted.
+            Conflict: the number is taken even with the legal entity added.
+            Refused: the order is cancelled, or carries another order's number.
         """
-        items: list[BatchItem] = [ChangeSet((recorded(order_id, finance_number),)), *self._order_reads(order_id)]
-        asides: list[str] = []
-        if credit is not None:
-            body = {"q2c_creditstatus": int(credit)}
-            items.append(ChangeSet((Write("PATCH", key("quotes", quote_id), body, {"If-Match": "*"}),)))
-            asides.append("the credit status is not shown on the quote")
+        confirmed = Standing(
+            stage=DealStage.FULFILMENT,
+            credit=credit,
+            fulfilment=FulfilmentChoice.CONFIRMED,
+            waiting_for="Shipment",
+        )
+        items: list[BatchItem] = [
+            ChangeSet((recorded(order_id, finance_number),)),
+            *self._order_reads(order_id),
+            ChangeSet((deal_row(deal, confirmed, quote_id=quote_id, order_id=order_id),)),
+        ]
         if opportunity_id is not None:
             items.append(ChangeSet((win_opportunity(opportunity_id, quote_number, revenue),)))
-            asides.append("the opportunity stays open")
         with self._forgetting(order_id):
-            number, order, lines, *others = await self._dataverse.odata.batch(items)
-            number.check()
-            written = await self._remember(order, lines)
-        errors = [other.error for other in others]
-        notes = tuple(note for error, aside in zip(errors, asides, strict=True) if (note := _aside(error, aside)))
-        return WrittenOrder(written, notes)
+            number, order, lines, row, *won = await self._dataverse.odata.batch(items)
+            written = await self._numbered(number.error, await self._remember(order, lines), finance_number)
+            row.check()
+        asides = [_aside(each.error, "the opportunity stays open") for each in won]
+        return WrittenOrder(written, tuple(note for note in asides if note))
 
-    async def write_shipment(
-        self,
-        order_id: UUID,
-        shipped: Mapping[UUID, Decimal],
-        *,
-        complete: bool,
-        progress: Progress = _unheard,
-    ) -> None:
-        """Write how much of each line has been shipped so far and what that makes of the order.
+    async def _numbered(self, error: DynamicsError | None, order: SalesOrder, number: str) -> SalesOrder:
+        """The order with its number, after what Sales answered to the first attempt to write it."""
+        if error is None:
+            return order
+        entity = order.business_unit.name if order.business_unit else ""
+        qualified = f"{number}/{entity}"
+        if error.code.lower() == NUMBER_TAKEN and entity:
+            await self._change(ChangeSet((recorded(order.id, qualified),)))
+            return await self.read_order(order.id)
+        if error.code.lower() != READ_ONLY:
+            raise error
+        if order.finance_number in (number, qualified):
+            return order
+        if order.finance_number or order.state is not OrderState.SUBMITTED:
+            raise error
+        await self._change(ChangeSet((reopened(order.id), recorded(order.id, number))))
+        return await self.read_order(order.id)
+
+    async def write_shipment(self, order_id: UUID, *, deal: DealOf, slips: Sequence[str], complete: bool) -> None:
+        """Say that goods were shipped: the order is Fulfilled, in part or completely.
+
+        One request. How much of each line was shipped is not written: the lines of a submitted order are read-only.
 
         Args:
             order_id: The salesorder.
-            shipped: Total shipped by line of the quote, in the line's unit.
+            deal: The deal.
+            slips: Numbers of the packing slips, for the closing activity's subject.
             complete: Nothing is left to ship.
-            progress: Told how many lines are written after every step.
-
-        One request more where this process has not seen the order's lines; with more lines than one change set takes,
-        the order is read first and only what differs is written. Two more where an earlier attempt has fulfilled the
-        order already.
 
         Raises:
-            Refused: a line the order does not have, or the order is cancelled.
+            NotFound: the salesorder was deleted.
+            Refused: the order is cancelled.
         """
-        large = len(shipped) > LINES_PER_CHANGE_SET
-        order = await (self.read_order(order_id) if large else self.known_order(order_id))
-        lines = {line.quote_line_id: line for line in order.lines}
-        if unknown := [str(line) for line in shipped if line not in lines]:
-            raise Refused(
-                f"salesorder {order.number} has no line made from quote line {', '.join(unknown[:5])}",
-                system=System.DATAVERSE,
-                code="UNKNOWN_LINE",
-                operation="PATCH salesorderdetails",
+        standing = (
+            Standing(stage=DealStage.INVOICE, fulfilment=FulfilmentChoice.SHIPPED, waiting_for="Invoice")
+            if complete
+            else Standing(stage=DealStage.FULFILMENT, fulfilment=FulfilmentChoice.PARTIAL)
+        )
+        with self._forgetting(order_id):
+            fulfilled, row, order = await self._dataverse.odata.batch(
+                [
+                    ChangeSet((fulfil(order_id, f"Shipped: {', '.join(slips)}", complete=complete),)),
+                    ChangeSet((deal_row(deal, standing, order_id=order_id),)),
+                    Read(queries.order(order_id)),
+                ]
             )
-        due = [(lines[line], quantity) for line, quantity in shipped.items()]
-        if large:
-            due = [(line, quantity) for line, quantity in due if line.shipped != quantity]
-        await self._ship(order, due, complete, progress)
-
-    async def _ship(
-        self, order: SalesOrder, due: Sequence[tuple[OrderLine, Decimal]], complete: bool, progress: Progress
-    ) -> None:
-        *early, last = list(chunks(due, LINES_PER_CHANGE_SET)) or [[]]
-        done = 0
-        with self._forgetting(order.id):
-            for chunk in early:
-                await self._change(ChangeSet(tuple(shipped_line(line, quantity) for line, quantity in chunk)))
-                done += len(chunk)
-                progress(done)
-            writes = [shipped_line(line, quantity) for line, quantity in last]
-            writes.append(fulfilment(order.id, FulfilmentChoice.SHIPPED if complete else FulfilmentChoice.PARTIAL))
-            status = OrderStatus.COMPLETE if complete else OrderStatus.PARTIAL
-            try:
-                await self._change(ChangeSet((*writes, fulfil(order, status))))
-            except Refused as refusal:
-                if refusal.code.lower() != INVALID_STATE:
-                    raise
-                now = await self.read_order(order.id)
-                if now.state not in (OrderState.FULFILLED, OrderState.INVOICED):
-                    raise
-                await self._change(ChangeSet(tuple(writes)))
+            state = self._dataverse.row(SalesOrder, order.value()).state
+        # An earlier attempt, or a person, has done it already.
+        done = fulfilled.error is not None and fulfilled.error.code.lower() == INVALID_STATE and state in _FULFILLED
+        if not done:
+            fulfilled.check()
+        row.check()
 
     # --- invoices --------------------------------------------------------------------------------------------------
 
@@ -216,6 +210,7 @@ class SalesMirror:
         order_id: UUID,
         invoices: Sequence[InvoiceToWrite],
         *,
+        deal: DealOf,
         order_invoiced: bool,
         progress: Progress = _unheard,
     ) -> None:
@@ -231,11 +226,12 @@ class SalesMirror:
         """
         order = await self.known_order(order_id)
         copies = InvoiceCopies(order, await self._price_decimals())
+        shown = self._shown(order, invoices, deal, _INVOICED if order_invoiced else Standing())
         small = sum(len(invoice.lines) for invoice in invoices) <= LINES_PER_CHANGE_SET
         with self._forgetting(order_id):
             if small:
                 try:
-                    await self._copy(copies, invoices, order_invoiced)
+                    await self._copy(copies, invoices, order_invoiced, shown)
                     return
                 except Conflict as conflict:
                     if conflict.code == COPY_DIFFERS:
@@ -244,13 +240,39 @@ class SalesMirror:
             for invoice in invoices:
                 done = await self._copy_in_steps(copies, invoice, done, progress)
             if order_invoiced:
-                await self._change(ChangeSet((order_is_invoiced(order_id),)))
+                shown = (order_is_invoiced(order_id), *shown)
+            await self._change(ChangeSet(shown))
 
-    async def _copy(self, copies: InvoiceCopies, invoices: Sequence[InvoiceToWrite], order_invoiced: bool) -> None:
+    def _shown(
+        self, order: SalesOrder, invoices: Sequence[InvoiceToWrite], deal: DealOf, standing: Standing
+    ) -> tuple[Write, ...]:
+        """The rows that show what is open on invoices, and where their deal stands."""
+        rows = [
+            invoice_row(
+                deal,
+                copy_id=copy_id(order.id, invoice.number),
+                number=invoice.number,
+                open_amount=invoice.open_amount,
+                payment=invoice.payment,
+                order_id=order.id,
+                currency_id=order.currency_id,
+            )
+            for invoice in invoices
+        ]
+        return (*rows, deal_row(deal, standing, order_id=order.id))
+
+    async def _copy(
+        self,
+        copies: InvoiceCopies,
+        invoices: Sequence[InvoiceToWrite],
+        order_invoiced: bool,
+        shown: tuple[Write, ...],
+    ) -> None:
         """Write whole invoices together, and compare what Sales made of them."""
         writes = [Write("POST", "invoices", copies.whole(invoice)) for invoice in invoices]
         if order_invoiced:
             writes.append(order_is_invoiced(copies.order.id))
+        writes += shown
         reads = [Read(queries.invoice(copy_id(copies.order.id, invoice.number))) for invoice in invoices]
         written, *read = await self._dataverse.odata.batch([ChangeSet(tuple(writes)), *reads])
         written.check()
@@ -289,20 +311,25 @@ class SalesMirror:
             header = copies.header(invoice, qualified=True)
             await self._change(ChangeSet((Write("POST", "invoices", header),)))
 
-    async def write_payments(self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, order_paid: bool) -> None:
-        """Write what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
+    async def write_payments(
+        self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, deal: DealOf, order_paid: bool
+    ) -> None:
+        """Show what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
+
+        One request; one more where this process has not seen the order.
 
         Raises:
             NotFound: an invoice's copy is not in Sales.
         """
-        writes = [
-            Write("PATCH", key("invoices", copy_id(order_id, invoice.number)), payment_body(invoice), {"If-Match": "*"})
-            for invoice in invoices
-        ]
-        if order_paid:
-            writes.append(fulfilment(order_id, FulfilmentChoice.CLOSED))
+        order = await self.known_order(order_id)
+        states = [invoice_state(copy_id(order_id, invoice.number), invoice.payment) for invoice in invoices]
+        standing = _PAID if order_paid else Standing(payment=PaymentChoice.PARTIAL if invoices else None)
         with self._forgetting(order_id):
-            await self._change(ChangeSet(tuple(writes)))
+            await self._change(ChangeSet((*states, *self._shown(order, invoices, deal, standing))))
+
+    async def show_deal(self, deal: DealOf, standing: Standing, *, quote_id: UUID) -> None:
+        """Show where a deal stands whose quote can be written no more."""
+        await self._change(ChangeSet((deal_row(deal, standing, quote_id=quote_id),)))
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -332,6 +359,15 @@ class SalesMirror:
             self._orders.pop(order_id, None)
             raise
 
+
+_FULFILLED = (OrderState.FULFILLED, OrderState.INVOICED)
+_INVOICED = Standing(
+    stage=DealStage.PAYMENT,
+    fulfilment=FulfilmentChoice.INVOICED,
+    payment=PaymentChoice.OPEN,
+    waiting_for="Payment",
+)
+_PAID = Standing(stage=DealStage.CLOSED, fulfilment=FulfilmentChoice.CLOSED, payment=PaymentChoice.PAID, waiting_for="")
 
 COPY_DIFFERS = "COPY_DIFFERS"
 """Our code for a copy whose total is not Finance's."""

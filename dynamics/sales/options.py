@@ -96,8 +96,21 @@ class ApprovalChoice(IntEnum):
     REJECTED = 100000004
 
 
+class DealStage(IntEnum):
+    """q2c_deal.q2c_stage."""
+
+    OPPORTUNITY = 100000000
+    QUOTE = 100000001
+    CREDIT = 100000002
+    ORDER = 100000003
+    FULFILMENT = 100000004
+    INVOICE = 100000005
+    PAYMENT = 100000006
+    CLOSED = 100000007
+
+
 class CreditChoice(IntEnum):
-    """quote.q2c_creditstatus."""
+    """q2c_creditstatus of quote, while it can be written, and of q2c_deal."""
 
     NOTCHECKED = 100000000
     PASSED = 100000001
@@ -106,7 +119,7 @@ class CreditChoice(IntEnum):
 
 
 class FulfilmentChoice(IntEnum):
-    """salesorder.q2c_fulfilmentstatus."""
+    """q2c_deal.q2c_fulfilmentstatus."""
 
     NONE = 100000000
     CONFIRMED = 100000001
@@ -117,7 +130,7 @@ class FulfilmentChoice(IntEnum):
 
 
 class PaymentChoice(IntEnum):
-    """invoice.q2c_paymentstatus."""
+    """q2c_deal.q2c_paymentstatus."""
 
     OPEN = 100000000
     PARTIAL = 100000001

@@ -19,7 +19,6 @@ _ORDER_COLUMNS = (
     "statecode",
     "statuscode",
     "q2c_financeordernumber",
-    "q2c_fulfilmentstatus",
     "createdon",
 )
 
@@ -33,6 +32,8 @@ _ORDER_LINE_SELECT = (
 )
 _QUOTE_SELECT = (
     "quoteid,versionnumber,quotenumber,revisionnumber,name,statecode,statuscode,expireson,effectiveto,closedon,"
+    "shipto_name,shipto_contactname,shipto_telephone,shipto_line1,shipto_line2,shipto_line3,shipto_city,"
+    "shipto_postalcode,shipto_stateorprovince,shipto_country,q2c_customerreference,"
     "paymenttermscode,requestdeliveryby,discountpercentage,discountamount,freightamount,totalamountlessfreight,totaltax,"
     "totalamount,_transactioncurrencyid_value,q2c_approvalstatus,q2c_approvalreason,q2c_caseid,q2c_creditstatus"
 )
@@ -53,7 +54,7 @@ _QUOTE_LINE_SELECT = (
     "ispriceoverridden,manualdiscountamount,volumediscountamount,tax,baseamount,extendedamount,pricingerrorcode"
 )
 _QUOTE_LINE_EXPAND = "productid($select=productnumber,name,quantitydecimal),uomid($select=name)"
-_INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,q2c_openamount,statecode"
+_INVOICE_SELECT = "invoiceid,q2c_financeinvoicenumber,_salesorderid_value,totalamount,statecode"
 
 _NAMESAKES = (
     '<fetch top="10" distinct="true"><entity name="account"><attribute name="accountid"/>'

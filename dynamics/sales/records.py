@@ -17,7 +17,6 @@ from dynamics.core.rows import Exact, Money, ReadRow, Text
 from dynamics.sales.options import (
     ApprovalChoice,
     CreditChoice,
-    FulfilmentChoice,
     InvoiceState,
     OpportunityState,
     OrderState,
@@ -145,7 +144,6 @@ class SalesOrder(ReadRow):
     price_list_id: UUID | None = Field(None, alias="_pricelevelid_value")
     currency_id: UUID | None = Field(None, alias="_transactioncurrencyid_value")
     finance_number: Text = Field("", alias="q2c_financeordernumber")
-    fulfilment: FulfilmentChoice | None = Field(None, alias="q2c_fulfilmentstatus")
     created_on: datetime | None = Field(None, alias="createdon")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
     lines: tuple[OrderLine, ...] = Field((), description="Read as a collection of their own")
@@ -167,6 +165,17 @@ class Quote(ReadRow):
     closed_on: datetime | None = Field(None, alias="closedon")
     payment_terms_code: int | None = Field(None, alias="paymenttermscode")
     requested_delivery: datetime | None = Field(None, alias="requestdeliveryby")
+    customer_reference: Text = Field("", alias="q2c_customerreference")
+    ship_to_name: Text = Field("", alias="shipto_name")
+    ship_to_contact: Text = Field("", alias="shipto_contactname")
+    ship_to_phone: Text = Field("", alias="shipto_telephone")
+    ship_to_line1: Text = Field("", alias="shipto_line1")
+    ship_to_line2: Text = Field("", alias="shipto_line2")
+    ship_to_line3: Text = Field("", alias="shipto_line3")
+    ship_to_city: Text = Field("", alias="shipto_city")
+    ship_to_postal_code: Text = Field("", alias="shipto_postalcode")
+    ship_to_state: Text = Field("", alias="shipto_stateorprovince")
+    ship_to_country: Text = Field("", alias="shipto_country")
     header_discount_pct: Money = Field(Decimal(0), alias="discountpercentage")
     header_discount: Money = Field(Decimal(0), alias="discountamount")
     freight: Money = Field(Decimal(0), alias="freightamount")
@@ -243,7 +252,6 @@ class InvoiceCopy(ReadRow):
     finance_number: Text = Field("", alias="q2c_financeinvoicenumber")
     sales_order_id: UUID | None = Field(None, alias="_salesorderid_value")
     total: Money = Field(Decimal(0), alias="totalamount")
-    open_amount: Money = Field(Decimal(0), alias="q2c_openamount")
     state: InvoiceState = Field(alias="statecode")
 
 

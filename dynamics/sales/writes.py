@@ -1,6 +1,8 @@
 """What is written to Sales on an order and its invoices: the bodies, without the sending.
 
-Each is a `Write` of a change set, so that all a stage changed goes together.
+Each is a `Write` of a change set, so that all a stage changed goes together. An order that was submitted and an invoice
+that was paid take a change of their state, and no column beside it; what they show then stands in rows of their own
+(`dynamics.sales.deal_rows`).
 """
 
 from __future__ import annotations
@@ -10,24 +12,20 @@ from uuid import UUID
 
 from dynamics.core.batch import Write
 from dynamics.core.literals import key
-from dynamics.core.odata import Row
 from dynamics.sales.options import (
     OPPORTUNITY_WON_STATUS,
-    FulfilmentChoice,
     InvoiceState,
     InvoiceStatus,
     OrderState,
     OrderStatus,
     PaymentChoice,
 )
-from dynamics.sales.records import InvoiceToWrite, OrderLine, SalesOrder
 
 
 def recorded(order_id: UUID, finance_number: str) -> Write:
     """PATCH of an order with its number in Finance; it is submitted and In Progress from then on."""
     body = {
         "q2c_financeordernumber": finance_number,
-        "q2c_fulfilmentstatus": int(FulfilmentChoice.CONFIRMED),
         "statecode": int(OrderState.SUBMITTED),
         "statuscode": int(OrderStatus.IN_PROGRESS),
     }
@@ -44,25 +42,21 @@ def win_opportunity(opportunity_id: UUID, quote_number: str, revenue: Decimal) -
     return Write("POST", "WinOpportunity", {"Status": OPPORTUNITY_WON_STATUS, "OpportunityClose": close})
 
 
-def fulfilment(order_id: UUID, choice: FulfilmentChoice) -> Write:
-    """PATCH of an order's fulfilment status."""
-    return Write("PATCH", key("salesorders", order_id), {"q2c_fulfilmentstatus": int(choice)}, {"If-Match": "*"})
+def reopened(order_id: UUID) -> Write:
+    """PATCH of an order that somebody submitted without its number: it can be written again."""
+    body = {"statecode": int(OrderState.ACTIVE), "statuscode": int(OrderStatus.NEW)}
+    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
 
 
-def fulfil(order: SalesOrder, status: OrderStatus) -> Write:
+def fulfil(order_id: UUID, subject: str, *, complete: bool) -> Write:
     """FulfillSalesOrder: the only way into the state Fulfilled, complete or in part."""
     close = {
         "@odata.type": "Microsoft.Dynamics.CRM.orderclose",
-        "subject": f"Shipped: {order.number}"[:200],
-        "salesorderid@odata.bind": f"/salesorders({order.id})",
+        "subject": subject[:200],
+        "salesorderid@odata.bind": f"/salesorders({order_id})",
     }
+    status = OrderStatus.COMPLETE if complete else OrderStatus.PARTIAL
     return Write("POST", "FulfillSalesOrder", {"Status": int(status), "OrderClose": close})
-
-
-def shipped_line(line: OrderLine, quantity: Decimal) -> Write:
-    """PATCH of an order's line with what was shipped in all and what is on back order."""
-    body = {"quantityshipped": quantity, "quantitybackordered": max(line.quantity - quantity, Decimal(0))}
-    return Write("PATCH", key("salesorderdetails", line.id), body, {"If-Match": "*"})
 
 
 def order_invoiced(order_id: UUID) -> Write:
@@ -70,17 +64,15 @@ def order_invoiced(order_id: UUID) -> Write:
     body = {
         "statecode": int(OrderState.INVOICED),
         "statuscode": int(OrderStatus.INVOICED),
-        "q2c_fulfilmentstatus": int(FulfilmentChoice.INVOICED),
     }
     return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
 
 
-def payment_body(invoice: InvoiceToWrite) -> Row:
-    """What is open on an invoice, and the state that goes with it."""
-    paid = invoice.payment is PaymentChoice.PAID
-    return {
-        "q2c_openamount": invoice.open_amount,
-        "q2c_paymentstatus": int(invoice.payment),
+def invoice_state(copy_id: UUID, payment: PaymentChoice) -> Write:
+    """PATCH of an invoice's copy with the state its payment gives it: Paid, or Active again."""
+    paid = payment is PaymentChoice.PAID
+    body = {
         "statecode": int(InvoiceState.PAID if paid else InvoiceState.ACTIVE),
         "statuscode": int(InvoiceStatus.COMPLETE if paid else InvoiceStatus.BILLED),
     }
+    return Write("PATCH", key("invoices", copy_id), body, {"If-Match": "*"})

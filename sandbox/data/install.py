@@ -55,7 +55,14 @@ def install_customer(dataset: Dataset, dataverse: Dataverse, finance: Finance, c
 
 def _fill_finance(dataset: Dataset, finance: Finance) -> None:
     for company in dataset.companies:
-        finance.add_company(company.id, company.currency, company.time_zone, company.tax_pct, name=company.name)
+        finance.add_company(
+            company.id,
+            company.currency,
+            company.time_zone,
+            company.tax_pct,
+            name=company.name,
+            order_prefix="" if company is dataset.companies[0] else f"{company.id.upper()}-",
+        )
     for currency, rate in _PER_DOLLAR.items():
         if currency != _BASE_CURRENCY:
             finance.set_exchange_rate(_BASE_CURRENCY, currency, rate)
@@ -106,6 +113,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
             "AddressStreet": customer.street,
             "AddressCity": customer.city,
             "AddressZipCode": customer.postal_code,
+            "AddressCountryRegionId": customer.country,
             "PrimaryContactPhone": customer.phone,
         }
         | {column: value for column, value in particulars.items() if value},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sandbox.dataverse import errors, states
@@ -16,13 +17,21 @@ from sandbox.dataverse.operation import Operation
 from sandbox.dataverse.pricing import DOCUMENTS
 from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.writing import Writer
+from sandbox.odata.query import QueryOptions
 from sandbox.store import Row
 
 Body = Mapping[str, Any]
-Outcome = tuple[Entity, Row, Body | None] | None
-"""What an action returns: a row of a table with the ColumnSet asked for, or nothing."""
+Outcome = tuple[Entity, Row, QueryOptions] | None
+"""What an action returns: a row of a table and its columns that were asked for, or nothing."""
 
-_CLOSE_FIELDS: Final = ("subject", "description", "actualend", "actualstart")
+_CLOSE_OF: Final = {
+    "quote": ("QuoteClose", "quoteclose"),
+    "salesorder": ("OrderClose", "orderclose"),
+    "opportunity": ("OpportunityClose", "opportunityclose"),
+}
+"""Table -> the parameter of the action that closes it, and the table of its activity."""
+_WON: Final = 1
+_OPEN_QUOTE: Final = frozenset({0, 1})
 _LINE_FIXED: Final = frozenset({"lineitemnumber", "sequencenumber"})
 
 
@@ -46,23 +55,24 @@ class Actions:
     def win_quote(self, operation: Operation, body: Body) -> Outcome:
         """An active quote is won."""
         quote = self._closing(operation, body, "QuoteClose", "quote", "quoteid")
-        self._move(operation, "quote", quote, body, states_from=frozenset({1}), state=2, allowed={4}, default=4)
-        self._record(operation, "quoteclose", body["QuoteClose"], "quoteid", quote)
+        after = self._move(operation, "quote", quote, body, states_from=frozenset({1}), state=2, allowed={4}, default=4)
+        self._end(operation, "Win", "quote", body, quote, after)
         return None
 
     def close_quote(self, operation: Operation, body: Body) -> Outcome:
         """A draft or active quote is closed as lost (5), cancelled (6) or revised (7)."""
         quote = self._closing(operation, body, "QuoteClose", "quote", "quoteid")
-        self._move(
+        after = self._move(
             operation, "quote", quote, body, states_from=frozenset({0, 1}), state=3, allowed={5, 6, 7}, default=7
         )
-        self._record(operation, "quoteclose", body["QuoteClose"], "quoteid", quote)
+        self._end(operation, "Close", "quote", body, quote, after)
         return None
 
     def revise_quote(self, operation: Operation, body: Body) -> Outcome:
         """A closed quote gets a new draft: same number, next revision, same lines; our own columns start anew."""
         quotes = operation.schema.by_name["quote"]
         quote = self._named(operation, quotes, body.get("QuoteId"))
+        wanted = column_set(quotes, body.get("ColumnSet"))
         states.need_state(quotes, quote, frozenset({3}), quote["statuscode"])
         family = operation.table(quotes).find(quotenumber=quote["quotenumber"])
         if any(other["statecode"] in (0, 1) for other in family):
@@ -79,13 +89,18 @@ class Actions:
         revised = operation.put(quotes, revised["quoteid"], {**values, **number})
         self._copy_lines(operation, "quote", quote, "quote", revised)
         self._refresh_created(operation, quotes, revised)
-        operation.say("Revise", quotes, {"quoteid": quote["quoteid"]}, quote, quote)
-        return quotes, revised, body.get("ColumnSet")
+        request = {
+            "QuoteId": quote["quoteid"],
+            "ColumnSet": body.get("ColumnSet") or {"AllColumns": False, "Columns": []},
+        }
+        operation.say("Revise", quotes, {}, quote, quote, request=request)
+        return quotes, revised, wanted
 
     def convert_quote(self, operation: Operation, body: Body) -> Outcome:
         """A won quote becomes an order; an active quote is won first."""
         quotes, orders = operation.schema.by_name["quote"], operation.schema.by_name["salesorder"]
         quote = self._named(operation, quotes, body.get("QuoteId"))
+        wanted = column_set(orders, body.get("ColumnSet"))
         states.need_state(quotes, quote, frozenset({1, 2}), quote["statuscode"])
         if quote["statecode"] == 1:
             close = {"Status": body.get("QuoteCloseStatus", -1), "QuoteClose": self._close_of(body, quote)}
@@ -96,7 +111,7 @@ class Actions:
         order = operation.put(orders, order["salesorderid"], {**values, **source})
         self._copy_lines(operation, "quote", quote, "salesorder", order)
         self._refresh_created(operation, orders, order)
-        return orders, order, body.get("ColumnSet")
+        return orders, order, wanted
 
     def win_opportunity(self, operation: Operation, body: Body) -> Outcome:
         """An open opportunity is won, with its actual revenue and close date."""
@@ -114,7 +129,7 @@ class Actions:
         partly = order["statecode"] == 3 and order["statuscode"] == 100002
         start = frozenset({0, 1, 3}) if partly else frozenset({0, 1})
         fulfilled = {"datefulfilled": operation.now}
-        self._move(
+        after = self._move(
             operation,
             "salesorder",
             order,
@@ -125,14 +140,16 @@ class Actions:
             default=100001,
             also=fulfilled,
         )
-        self._record(operation, "orderclose", body["OrderClose"], "salesorderid", order)
+        self._end(operation, "Fulfill", "salesorder", body, order, after)
         return None
 
     def cancel_order(self, operation: Operation, body: Body) -> Outcome:
         """An active or submitted order is cancelled."""
         order = self._closing(operation, body, "OrderClose", "salesorder", "salesorderid")
-        self._move(operation, "salesorder", order, body, states_from=frozenset({0, 1}), state=2, allowed={4}, default=4)
-        self._record(operation, "orderclose", body["OrderClose"], "salesorderid", order)
+        after = self._move(
+            operation, "salesorder", order, body, states_from=frozenset({0, 1}), state=2, allowed={4}, default=4
+        )
+        self._end(operation, "Cancel", "salesorder", body, order, after)
         return None
 
     def calculate_price(self, operation: Operation, body: Body) -> Outcome:
@@ -153,8 +170,11 @@ class Actions:
         opportunity = self._closing(operation, body, "OpportunityClose", "opportunity", "opportunityid")
         if opportunity["statecode"] != 0:
             raise errors.DataverseError(400, "0x80040515", "The opportunity is already closed.")
+        quotes = operation.rows("quote").find(_opportunityid_value=opportunity["opportunityid"])
+        if state == _WON and any(quote["statecode"] in _OPEN_QUOTE for quote in quotes):
+            raise errors.opportunity_has_open_quotes()
         status = self._status(entity, body, state, allowed, default)
-        record = self._record(operation, "opportunityclose", body["OpportunityClose"], "opportunityid", opportunity)
+        record = self._record(operation, "opportunity", body["OpportunityClose"])
         revenue = record.get("actualrevenue")
         closed = {
             "statecode": state,
@@ -163,7 +183,7 @@ class Actions:
             "actualvalue": revenue if revenue is not None else opportunity.get("estimatedvalue"),
         }
         after = operation.put(entity, opportunity["opportunityid"], closed)
-        operation.say(message, entity, {"opportunityid": opportunity["opportunityid"]}, opportunity, after)
+        self._say(operation, message, "opportunity", body, record, opportunity, after)
 
     def _closing(self, operation: Operation, body: Body, member: str, name: str, lookup: str) -> Row:
         """The row an action's close activity is about."""
@@ -203,24 +223,35 @@ class Actions:
         allowed: set[int],
         default: int,
         also: Row | None = None,
-    ) -> None:
-        """Put a document into a state, and say so."""
+    ) -> Row:
+        """Put a document into a state."""
         entity = operation.schema.by_name[name]
         status = self._status(entity, body, state, allowed, default)
         states.need_state(entity, row, states_from, status)
         changes: Row = {"statecode": state, "statuscode": status, **(also or {})}
         if "closedon" in entity.columns:
             changes["closedon"] = operation.now
-        after = operation.put(entity, row[entity.key], changes)
         operation.touch(name, row[entity.key]).state = True
-        message = {("quote", 2): "Win", ("quote", 3): "Close", ("salesorder", 2): "Cancel"}.get(
-            (name, state), "Fulfill"
-        )
-        operation.say(message, entity, {entity.key: row[entity.key], **changes}, row, after)
+        return operation.put(entity, row[entity.key], changes)
 
-    def _record(self, operation: Operation, name: str, close: Body, lookup: str, about: Row) -> Row:
+    def _end(self, operation: Operation, message: str, name: str, body: Body, before: Row, after: Row) -> None:
+        """Record the close activity of a document that ended, and say so."""
+        record = self._record(operation, name, body[_CLOSE_OF[name][0]])
+        self._say(operation, message, name, body, record, before, after)
+
+    @staticmethod
+    def _say(operation: Operation, message: str, name: str, body: Body, record: Row, before: Row, after: Row) -> None:
+        """Raise the message of a closing action: it carries the activity as it was sent, and the status."""
+        parameter, activity = _CLOSE_OF[name]
+        closes = operation.schema.by_name[activity]
+        sent = [_stored(closes, key) for key in body[parameter]]
+        shown = {column: record[column] for column in (*sent, closes.key) if column is not None and column in record}
+        request = {parameter: (closes, shown), "Status": body.get("Status", -1)}
+        operation.say(message, operation.schema.by_name[name], {}, before, after, request=request)
+
+    def _record(self, operation: Operation, name: str, close: Body) -> Row:
         """The completed close activity."""
-        entity = operation.schema.by_name[name]
+        entity = operation.schema.by_name[_CLOSE_OF[name][1]]
         fields = {key: value for key, value in close.items() if "@odata.type" not in key and not _is_key(entity, key)}
         fields.setdefault("actualend", operation.now)
         body = {**fields, "statecode": 1, "statuscode": 2}
@@ -292,16 +323,33 @@ class Actions:
         """Let the Create message of a copied document show the copy, not the empty row it began as."""
         for at, message in enumerate(operation.messages):
             if message.name == "Create" and message.row_id == row[entity.key]:
-                operation.messages[at] = type(message)(
-                    "Create",
-                    entity,
-                    message.row_id,
-                    dict(row),
-                    None,
-                    row,
-                    message.user,
-                    message.correlation_id,
-                )
+                operation.messages[at] = replace(message, target=dict(row), after=row)
+
+
+def column_set(entity: Entity, columns: Body | None) -> QueryOptions:
+    """The `$select` a ColumnSet means, which takes logical names; the primary key alone where it is absent.
+
+    Raises:
+        DataverseError: A column does not exist.
+    """
+    if columns is None:
+        return QueryOptions(select=(entity.key,))
+    if columns.get("AllColumns"):
+        return QueryOptions()
+    names = tuple(columns.get("Columns") or ())
+    for name in names:
+        if name not in entity.columns:
+            raise errors.unknown_property(entity.name, name)
+    return QueryOptions(select=names or (entity.key,))
+
+
+def _stored(entity: Entity, name: str) -> str | None:
+    """The stored column a member of a body writes, None where it writes none."""
+    if name.endswith("@odata.bind"):
+        navigation = entity.navigations.get(name.removesuffix("@odata.bind"))
+        return None if navigation is None else navigation.column.stored
+    column = entity.columns.get(name)
+    return None if column is None else column.stored
 
 
 def _is_key(entity: Entity, name: str) -> bool:

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from sandbox.dataverse import errors, states
 from sandbox.dataverse.operation import Operation
-from sandbox.dataverse.pricing import DOCUMENTS, LINES, Document, check_currency
+from sandbox.dataverse.pricing import DOCUMENTS, LINES, Document, check_currency, round_money
 from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.security import Security
+from sandbox.dataverse.steps import check_image
 from sandbox.dataverse.values import store
 from sandbox.store import Row
 
@@ -126,6 +127,7 @@ class Completer:
             values["productnumber"] = product.get("productnumber")
             price_list = operation.row("pricelevel", values.get("_pricelevelid_value")) or {}
             values["_transactioncurrencyid_value"] = price_list.get("_transactioncurrencyid_value")
+        round_money(operation, entity, values, values)
         self._set_rate(operation, entity, values)
 
     def _set_rate(self, operation: Operation, entity: Entity, values: Row) -> None:
@@ -218,6 +220,7 @@ class Completer:
         if {"firstname", "lastname"} & changes.keys():
             names = [part for part in (merged.get("firstname"), merged.get("lastname")) if part]
             changes["fullname"] = " ".join(names) or None
+        round_money(operation, entity, merged, changes)
         rate = merged.get("exchangerate")
         for name in list(changes):
             column = entity.by_stored.get(name)
@@ -254,9 +257,19 @@ def _complete_team(operation: Operation, values: Row) -> None:
     values.setdefault("_businessunitid_value", operation.user.get("_businessunitid_value"))
 
 
+def _complete_image(operation: Operation, values: Row) -> None:
+    """Refuse an image on a message that has none."""
+    step = operation.row("sdkmessageprocessingstep", values.get("_sdkmessageprocessingstepid_value")) or {}
+    message = operation.row("sdkmessage", step.get("_sdkmessageid_value"))
+    refusal = None if message is None else check_image(message["name"], values.get("imagetype") or 0)
+    if refusal is not None:
+        raise errors.image_not_supported(refusal)
+
+
 _SYSTEM_COMPLETIONS: Final[Mapping[str, Callable[[Operation, Row], None]]] = {
     "role": _complete_role,
     "solution": _complete_solution,
     "serviceendpoint": _complete_endpoint,
     "team": _complete_team,
+    "sdkmessageprocessingstepimage": _complete_image,
 }

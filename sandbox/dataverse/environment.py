@@ -30,6 +30,7 @@ from sandbox.dataverse.components import OF_TABLE, Components
 from sandbox.dataverse.design import TableDesign
 from sandbox.dataverse.design_choices import ChoiceDesign
 from sandbox.dataverse.design_relations import RelationshipDesign
+from sandbox.dataverse.links import ROOT
 from sandbox.dataverse.operation import Effort, Operation, run
 from sandbox.dataverse.populate import (
     ORGANIZATION,
@@ -50,10 +51,9 @@ from sandbox.dataverse.tracking import ChangeLog
 from sandbox.dataverse.values import to_moment
 from sandbox.dataverse.webhooks import Webhooks
 from sandbox.dataverse.writing import Writer
-from sandbox.odata.query import QueryOptions
 from sandbox.store import Clock, Database, Row
 
-__all__ = ["ORGANIZATION", "ROOT_UNIT", "SYSTEM_ADMINISTRATOR", "SYSTEM_USER", "Dataverse", "column_set", "role_id_of"]
+__all__ = ["ORGANIZATION", "ROOT_UNIT", "SYSTEM_ADMINISTRATOR", "SYSTEM_USER", "Dataverse", "role_id_of"]
 
 _DEFAULT_OPTION_PREFIX: Final = 10_000
 _INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -106,7 +106,7 @@ class Dataverse:
         sales_order_integration: bool = False,
         pricing_decimal_precision: int = 2,
         change_tracking_days: int = 7,
-        application_role: str = SYSTEM_ADMINISTRATOR,
+        application_role: str | None = None,
         bare: bool = False,
     ) -> None:
         """Make an empty environment: one business unit, the SYSTEM user, Microsoft's roles, and the product's solution.
@@ -120,14 +120,15 @@ class Dataverse:
                 `isintegrationuser` is true are stored as sent, without price calculation.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
-            application_role: Name of the security role the product's application user is given.
+            application_role: Name of the security role the product's application user is given: the solution's own
+                where absent, System Administrator in a bare environment, which somebody has yet to set up.
             bare: Leave the product's solution out: the environment is as Microsoft delivers it.
         """
         self.origin = origin.rstrip("/")
         self.organization_name = organization_name
         self.db = Database(clock)
         self.schema = load_schema()
-        self.reader = Reader(self.db, self.schema)
+        self.reader = Reader(self.db, self.schema, self.origin + ROOT)
         self.changes = ChangeLog(self.db, self.schema, self._delta_lifetime)
         self.security = Security(self.db, self.schema, SYSTEM_USER)
         self.queries = Queries(self.reader, self.changes, self.security, lambda entity: list(self.table(entity)))
@@ -151,7 +152,7 @@ class Dataverse:
             "issopintegrationenabled": sales_order_integration,
             "isduplicatedetectionenabled": True,
         }
-        self.application_role = application_role
+        self.application_role = application_role or (SYSTEM_ADMINISTRATOR if bare else solution.ROLE)
         self._bare = bare
         self._followed: set[str] = set()
         self._change_set: Operation | None = None
@@ -410,23 +411,6 @@ class Dataverse:
         key = "transactioncurrencyid"
         first = next(iter(self.table(self.schema.by_name["transactioncurrency"])), None)
         return None if first is None else str(first[key])
-
-
-def column_set(entity: Entity, columns: Body | None) -> QueryOptions:
-    """The `$select` a ColumnSet means; the primary key alone where it is absent.
-
-    Raises:
-        DataverseError: A column does not exist.
-    """
-    if columns is None:
-        return QueryOptions(select=(entity.key,))
-    if columns.get("AllColumns"):
-        return QueryOptions()
-    names = tuple(columns.get("Columns") or ())
-    for name in names:
-        if entity.named(name) is None:
-            raise errors.unknown_property(entity.name, name)
-    return QueryOptions(select=names or (entity.key,))
 
 
 class _Template(Dataverse):

@@ -206,7 +206,26 @@ def parent_read_only() -> DataverseError:
 
 def record_read_only() -> DataverseError:
     """A document in a state in which it cannot be edited."""
-    return DataverseError(400, "", "Cannot Update a Read-Only Entity. The action was stopped: the record is read only.")
+    return DataverseError(400, "0x8004022e", "The object cannot be updated because it is read-only.")
+
+
+def opportunity_has_open_quotes() -> DataverseError:
+    """An opportunity cannot be won while a draft or active quote is attached to it."""
+    return DataverseError(400, "0x80040516", "The opportunity cannot be closed.")
+
+
+def expand_options_refused() -> DataverseError:
+    """`$top` or `$orderby` where an expansion takes none."""
+    message = (
+        "Only $select and $filter clause can be provided while doing $expand on many-to-one relationship or nested"
+        " one-to-many relationship."
+    )
+    return DataverseError(400, "0x80060888", message)
+
+
+def image_not_supported(reason: str) -> DataverseError:
+    """An image registered on a step of a message that has none."""
+    return DataverseError(400, "0x80040203", reason)
 
 
 def currencies_differ() -> DataverseError:

@@ -9,7 +9,7 @@ does not grow with the lines a document has already.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,11 +26,16 @@ class Message:
         name: Create, Update, Delete, Win, Close, Revise or Lose.
         entity: The table.
         row_id: The row's id.
-        target: The stored columns sent or changed (empty for a delete).
+        target: The stored columns of the row after the operation that it sent or that changed with it (empty for a
+            delete and for an action).
+        sent: Those the caller sent.
+        request: Of an action that is a message of its own (Win, Close, Lose …): its parameters by name. An activity is
+            its table and columns.
         before: The row before, None for a create.
         after: The row after, None for a delete.
         user: The row of the caller.
         correlation_id: Shared by all messages of one request.
+        request_id: Names the request.
     """
 
     name: str
@@ -41,6 +46,9 @@ class Message:
     after: Row | None
     user: Row
     correlation_id: str
+    request_id: str
+    sent: Row
+    request: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -80,6 +88,7 @@ class Operation:
         integration: The caller is an integration user and sales order processing integration is on: orders and
             invoices are stored as sent, without price calculation.
         correlation_id: Names the request in every message it raises.
+        request_id: Names it, too, as its messages tell it.
         touched: (logical name, id) of documents that must be computed again, and what of them; the requests of a
             change set share it.
         deferred: The change set computes them at its end, not each of its requests.
@@ -93,6 +102,7 @@ class Operation:
     now: str
     integration: bool = False
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     touched: dict[tuple[str, str], Touched] = field(default_factory=dict)
     deferred: bool = False
     effort: Effort = field(default_factory=Effort)
@@ -128,12 +138,34 @@ class Operation:
         }
         return self.table(entity).update((row_id,), {**changes, **stamps})
 
-    def say(self, name: str, entity: Entity, target: Row, before: Row | None, after: Row | None) -> None:
-        """Record a message for the registered steps."""
+    def say(
+        self,
+        name: str,
+        entity: Entity,
+        target: Row,
+        before: Row | None,
+        after: Row | None,
+        *,
+        sent: Row | None = None,
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a message for the registered steps; `sent` is as `target` where the platform added nothing."""
         row = after if after is not None else before
-        row_id = str(row[entity.key]) if row is not None else ""
-        message = Message(name, entity, row_id, target, before, after, self.user, self.correlation_id)
-        self.messages.append(message)
+        self.messages.append(
+            Message(
+                name=name,
+                entity=entity,
+                row_id=str(row[entity.key]) if row is not None else "",
+                target=target,
+                before=before,
+                after=after,
+                user=self.user,
+                correlation_id=self.correlation_id,
+                request_id=self.request_id,
+                sent=target if sent is None else sent,
+                request=request or {},
+            )
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sandbox.dataverse.reading import NO_ANNOTATIONS, Annotations
+from sandbox.dataverse.reading import NO_ANNOTATIONS, Annotations, Look
 
 MAX_PAGE: Final = 5000
 _PART: Final = re.compile(r'\s*([\w.\-]+)(?:\s*=\s*("[^"]*"|[^,;]*))?\s*[,;]?')
@@ -32,6 +32,11 @@ class Preferences:
     track_changes: bool = False
     continue_on_error: bool = False
     applied: str = ""
+
+    @property
+    def look(self) -> Look:
+        """How rows are to be shown."""
+        return Look(self.annotations, self.page_size)
 
 
 NONE: Final = Preferences()

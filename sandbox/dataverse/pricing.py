@@ -4,7 +4,8 @@ Line: baseamount = (price per unit − volume discount) × quantity; extendedamo
 Header: detail amount = Σ (extended − tax); less the header's discount (amount and percentage of the detail amount);
 plus freight and the lines' tax. Amounts are rounded to the currency's decimals, half away from zero.
 (Microsoft Learn: quote and quotedetail column descriptions; "Calculate price in opportunity, quote, order, and invoice
-records"; pricing error codes: global choice `qooi_pricingerrorcode`.)
+records"; "Precision" and "PrecisionSource" of money columns; pricing error codes: global choice
+`qooi_pricingerrorcode`.)
 
 A header keeps the sums of its lines beside its columns (`@sums`), and every line what it added to them (`@counted`),
 so that writing one line of ten thousand costs as much as writing one of ten. Sums of Decimal are exact: the outcome is
@@ -20,6 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from sandbox.dataverse import errors
 from sandbox.dataverse.operation import Operation, Touched
+from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.values import money
 from sandbox.store import Row
 
@@ -35,7 +37,7 @@ PRODUCT_NOT_IN_PRICE_LEVEL: Final = 11
 MISSING_PRICE: Final = 14
 
 _ZERO: Final = Decimal(0)
-_PRICE_STEP: Final = Decimal("0.0001")
+_BY_PRICING, _BY_CURRENCY = 1, 2
 _HUNDRED: Final = Decimal(100)
 
 
@@ -114,6 +116,30 @@ def precision_of(operation: Operation, row: Row) -> Decimal:
     currency = operation.row("transactioncurrency", row.get("_transactioncurrencyid_value"))
     places = 2 if currency is None else currency.get("currencyprecision")
     return Decimal(1).scaleb(-int(2 if places is None else places))
+
+
+def pricing_step(operation: Operation) -> Decimal:
+    """The smallest difference of prices per unit: `organization.pricingdecimalprecision` as a Decimal step."""
+    organization = next(iter(operation.rows("organization")), {})
+    return Decimal(1).scaleb(-int(organization.get("pricingdecimalprecision", 2)))
+
+
+def round_money(operation: Operation, entity: Entity, row: Row, values: Row) -> None:
+    """Round the amounts among a row's new values as their columns say: to the currency, the pricing precision, or own.
+
+    Amounts in the base currency are left as they are: they follow from the others.
+    """
+    for name, value in values.items():
+        column = entity.by_stored.get(name)
+        if value is None or column is None or column.type != "Money" or name.endswith("_base"):
+            continue
+        if column.precision_source == _BY_PRICING:
+            step = pricing_step(operation)
+        elif column.precision_source == _BY_CURRENCY:
+            step = precision_of(operation, row)
+        else:
+            step = Decimal(1).scaleb(-(2 if column.precision is None else column.precision))
+        values[name] = money(value.quantize(step, ROUND_HALF_UP))
 
 
 def check_currency(operation: Operation, header: Row) -> None:
@@ -316,7 +342,7 @@ def list_price(operation: Operation, item: Row) -> Decimal | None:
         price = base * (1 + share)
     else:
         price = base / (1 - share)
-    return price.quantize(_PRICE_STEP, ROUND_HALF_UP)
+    return price.quantize(pricing_step(operation), ROUND_HALF_UP)
 
 
 def _totals(header: Row, sums: Sums, step: Decimal) -> Row:

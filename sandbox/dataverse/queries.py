@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
 from sandbox.dataverse import errors
+from sandbox.dataverse.links import Cookie, read_cookie, with_token
 from sandbox.dataverse.preferences import MAX_PAGE, Preferences
 from sandbox.dataverse.reading import Reader
 from sandbox.dataverse.relational import AGGREGATE_LIMIT, aggregate_of
@@ -25,36 +23,6 @@ from sandbox.store import Row
 
 _KNOWN: Final = frozenset({"$skiptoken", "$deltatoken", "$apply"})
 _REFUSED_WHEN_TRACKING: Final = ("$filter", "$orderby", "$expand", "$top")
-_COOKIE: Final = re.compile(
-    r'pagenumber="(\d+)"\s+pagingcookie="([^"]*)"\s+istracking="(True|False)"(?:\s+since="([^"]*)")?'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Cookie:
-    """Where a page begins: its number, the position in the order, and the delta token of a tracked query."""
-
-    number: int
-    position: str
-    since: str = ""
-
-    def text(self) -> str:
-        """The cookie as it goes into `$skiptoken`."""
-        since = f' since="{self.since}"' if self.since else ""
-        tracking = bool(self.since)
-        return f'<cookie pagenumber="{self.number}" pagingcookie="{self.position}" istracking="{tracking}"{since} />'
-
-
-def read_cookie(text: str) -> Cookie:
-    """A cookie from a next link.
-
-    Raises:
-        DataverseError: The link was changed.
-    """
-    match = _COOKIE.search(text)
-    if match is None:
-        raise errors.bad_query("The skip token is malformed.")
-    return Cookie(int(match[1]), match[2], match[4] or "")
 
 
 class Queries:
@@ -118,7 +86,7 @@ class Queries:
         cookie = read_cookie(options.others["$skiptoken"]) if "$skiptoken" in options.others else None
         since = self._tracking_since(options, preferences, cookie)
         page = self._page(entity, options, preferences, cookie, rows, allowed)
-        present = self._reader.expander(entity, options, preferences.annotations)
+        present = self._reader.expander(entity, options, preferences.look)
         body: dict[str, Any] = {"@odata.context": context}
         if options.count:
             body["@odata.count"] = min(page.total, MAX_PAGE)
@@ -128,9 +96,9 @@ class Queries:
         body["value"] = [present(row) for row in page.rows]
         if page.token is not None:
             following = Cookie((cookie.number if cookie else 1) + 1, page.token, since)
-            body["@odata.nextLink"] = _with(link, "$skiptoken", following.text())
+            body["@odata.nextLink"] = with_token(link, "$skiptoken", following.text())
         elif since:
-            body["@odata.deltaLink"] = _with(link, "$deltatoken", since)
+            body["@odata.deltaLink"] = with_token(link, "$deltatoken", since)
         return body
 
     def _trackable(self, entity: Entity, user: Row) -> None:
@@ -213,7 +181,7 @@ class Queries:
         now = self._changes.now()
         found = self._changes.since(entity.name, self._table_rows(entity), token)
         size = preferences.page_size or MAX_PAGE
-        present = self._reader.expander(entity, options, preferences.annotations)
+        present = self._reader.expander(entity, options, preferences.look)
         base = context.partition("$metadata")[0] + "$metadata"
         value = [
             {"@odata.context": f"{base}#{entity.entity_set}/$deletedEntity", "id": item, "reason": "deleted"}
@@ -224,11 +192,7 @@ class Queries:
         body: dict[str, Any] = {"@odata.context": f"{base}#{entity.entity_set}/$delta", "value": value}
         if len(found) > size:
             reached = Token(found[size - 1][0], token.issued)
-            body["@odata.nextLink"] = _with(link, "$deltatoken", reached.text())
+            body["@odata.nextLink"] = with_token(link, "$deltatoken", reached.text())
         else:
-            body["@odata.deltaLink"] = _with(link, "$deltatoken", now.text())
+            body["@odata.deltaLink"] = with_token(link, "$deltatoken", now.text())
         return body
-
-
-def _with(link: str, name: str, value: str) -> str:
-    return f"{link}{'&' if '?' in link else '?'}{name}={quote(value, safe='')}"

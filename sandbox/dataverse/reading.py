@@ -8,14 +8,16 @@ OData", "Formatted values".)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.dataverse import errors
 from sandbox.dataverse.filtering import Dialects
+from sandbox.dataverse.links import Cookie, with_options, with_token
 from sandbox.dataverse.schema import Collection, Column, Entity, Intersect, Navigation, Schema
 from sandbox.dataverse.values import shown
 from sandbox.odata.filters import Filter, compile_filter
-from sandbox.odata.query import NO_OPTIONS, Expand, QueryOptions, SortKey, matching, read_page
+from sandbox.odata.query import Expand, Page, QueryOptions, SortKey, matching, read_page
 from sandbox.odata.tokens import FilterError
 from sandbox.store import Database, Row
 
@@ -54,11 +56,25 @@ class Annotations:
 NO_ANNOTATIONS: Final = Annotations(None)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How rows are to be shown.
+
+    Attributes:
+        annotations: Which annotations are wanted.
+        page_size: Rows of a page of an expanded collection, None for all it may hold.
+    """
+
+    annotations: Annotations = NO_ANNOTATIONS
+    page_size: int | None = None
+
+
 class Reader:
     """Reads rows of one environment."""
 
-    def __init__(self, db: Database, schema: Schema) -> None:
+    def __init__(self, db: Database, schema: Schema, base: str) -> None:
         self._db = db
+        self._base = base
         self._schema = schema
         self._dialects = Dialects(db, schema, lambda entity, row, found: self.children(entity, row, found)[1])
         self._selections: dict[tuple[str, tuple[str, ...] | None], tuple[str, ...]] = {}
@@ -130,46 +146,55 @@ class Reader:
             stored.append(entity.key)
         return tuple(dict.fromkeys(stored))
 
-    def present(
-        self, entity: Entity, row: Row, options: QueryOptions = NO_OPTIONS, annotations: Annotations = NO_ANNOTATIONS
-    ) -> Row:
-        """One row as an answer shows it.
+    def present(self, entity: Entity, row: Row, options: QueryOptions, preferred: Look) -> Row:
+        """One row as an answer shows it; `preferred` is what the request prefers.
+
+        Expanded collections come whole, unless the query expands within an expansion: then `odata.maxpagesize` holds
+        for each of them.
 
         Raises:
             DataverseError: `$select` or `$expand` names what is not there.
         """
+        return self.expander(entity, options, preferred)(row)
+
+    def expander(self, entity: Entity, options: QueryOptions, preferred: Look) -> Callable[[Row], Row]:
+        """`present` for many rows of one table."""
+        nested = any(item.options.expand for item in options.expand)
+        self._check(entity, options, nested=nested)
+        look = preferred if nested else Look(preferred.annotations)
+        return lambda row: self._show(entity, row, options, look)
+
+    def _show(self, entity: Entity, row: Row, options: QueryOptions, look: Look) -> Row:
         names = self.selection(entity, options.select)
         answer: Row = {"@odata.etag": etag(row)}
-        if annotations.any:
-            self._annotated(entity, row, names, annotations, answer)
+        if look.annotations.any:
+            self._annotated(entity, row, names, look.annotations, answer)
         else:
             get = row.get
             for name in names:
                 answer[name] = get(name)
         for item in options.expand:
-            self._expand(entity, row, item, annotations, answer)
+            self._expand(entity, row, item, look, answer)
         return answer
 
-    def expander(self, entity: Entity, options: QueryOptions, annotations: Annotations) -> Callable[[Row], Row]:
-        """`present` for many rows of one table."""
-        self._check(entity, options)
-        return lambda row: self.present(entity, row, options, annotations)
-
-    def _check(self, entity: Entity, options: QueryOptions) -> None:
-        """Refuse names that do not exist even where no row would show it."""
+    def _check(self, entity: Entity, options: QueryOptions, *, nested: bool) -> None:
+        """Refuse names that do not exist even where no row would show it, and options an expansion does not take."""
         self.selection(entity, options.select)
         for item in options.expand:
-            navigation, collection = entity.navigations.get(item.name), entity.collections.get(item.name)
+            navigation = entity.navigations.get(item.name)
+            collection = entity.collections.get(item.name)
             if navigation is None and collection is None:
                 raise errors.unknown_property(entity.name, item.name)
-            target = collection.child if collection is not None else navigation.targets[0] if navigation else ""
+            if (item.options.orderby or item.options.top is not None) and (nested or navigation is not None):
+                raise errors.expand_options_refused()
+            target = navigation.targets[0] if navigation else collection.child if collection else ""
             if target in self._schema.by_name:
-                self._check(self._schema.by_name[target], item.options)
+                self._check(self._schema.by_name[target], item.options, nested=nested)
 
     def _annotated(
         self, entity: Entity, row: Row, names: tuple[str, ...], annotations: Annotations, answer: Row
     ) -> None:
-        symbol = self._currency_symbol(entity, row) if annotations.formatted else ""
+        symbol = self.currency_symbol(row) if annotations.formatted else ""
         for name in names:
             column = entity.by_stored[name]
             value = row.get(name)
@@ -204,25 +229,29 @@ class Reader:
         row = self._db.table(entity.name, (entity.key,)).get((row_id,))
         return None if row is None else row.get(entity.primary_name)
 
-    def _currency_symbol(self, entity: Entity, row: Row) -> str:
+    def currency_symbol(self, row: Row) -> str:
+        """The sign of a row's currency, empty where it has none."""
         currencies = self._schema.by_name["transactioncurrency"]
         table = self._db.table(currencies.name, (currencies.key,))
         currency = table.get((row.get("_transactioncurrencyid_value"),))
         return str((currency or {}).get("currencysymbol") or "")
 
-    def _expand(self, entity: Entity, row: Row, item: Expand, annotations: Annotations, answer: Row) -> None:
+    def _expand(self, entity: Entity, row: Row, item: Expand, look: Look, answer: Row) -> None:
         navigation = entity.navigations.get(item.name)
         if navigation is not None:
-            answer[item.name] = self._expand_single(row, navigation, item.options, annotations)
+            answer[item.name] = self._expand_single(row, navigation, item.options, look)
             return
-        collection = entity.collections.get(item.name)
-        if collection is None:
-            raise errors.unknown_property(entity.name, item.name)
-        answer[item.name] = self._expand_many(entity, row, collection, item.options, annotations)
+        collection = entity.collections[item.name]
+        page = self._expand_many(entity, row, collection, item.options, look)
+        child = self._schema.by_name[collection.child]
+        answer[item.name] = [self._show(child, found, item.options, look) for found in page.rows]
+        link = with_options(f"{self._base}/{entity.entity_set}({row[entity.key]})/{item.name}", item.options)
+        if look.page_size is None:
+            answer[f"{item.name}@odata.nextLink"] = link
+        elif page.token is not None:
+            answer[f"{item.name}@odata.nextLink"] = with_token(link, "$skiptoken", Cookie(2, page.token).text())
 
-    def _expand_single(
-        self, row: Row, navigation: Navigation, options: QueryOptions, annotations: Annotations
-    ) -> Row | None:
+    def _expand_single(self, row: Row, navigation: Navigation, options: QueryOptions, look: Look) -> Row | None:
         row_id = row.get(navigation.column.stored)
         target = target_of(navigation.column, row)
         if row_id is None or target not in navigation.targets:
@@ -231,16 +260,13 @@ class Reader:
         if entity is None:
             return None
         found = self._db.table(entity.name, (entity.key,)).get((row_id,))
-        return None if found is None else self.present(entity, found, options, annotations)
+        return None if found is None else self._show(entity, found, options, look)
 
-    def _expand_many(
-        self, entity: Entity, row: Row, collection: Collection, options: QueryOptions, annotations: Annotations
-    ) -> list[Row]:
+    def _expand_many(self, entity: Entity, row: Row, collection: Collection, options: QueryOptions, look: Look) -> Page:
         child, rows = self.children(entity, row, collection)
         condition = self.condition(child, options.filter)
         chosen = rows if condition is None else [found for found in rows if condition.matches(found)]
-        page = read_page(chosen, self.order(child, options), size=_EXPANDED_PAGE, top=options.top)
-        return [self.present(child, found, options, annotations) for found in page.rows]
+        return read_page(chosen, self.order(child, options), size=look.page_size or _EXPANDED_PAGE, top=options.top)
 
     def children(self, entity: Entity, row: Row, collection: Collection) -> tuple[Entity, list[Row]]:
         """The rows of a collection navigation property, and their table."""

@@ -10,7 +10,7 @@ import uuid
 from urllib.parse import unquote
 
 from sandbox.dataverse import definitions, errors
-from sandbox.dataverse.environment import Dataverse, column_set
+from sandbox.dataverse.environment import Dataverse
 from sandbox.dataverse.functions import FunctionService
 from sandbox.dataverse.metadata_service import MetadataService
 from sandbox.dataverse.preferences import parse_prefer
@@ -108,7 +108,7 @@ class Service(Responder):
         entity, row, columns = outcome
         self.dataverse.settle()
         stored = self.dataverse.table(entity).get((row[entity.key],))
-        return self.row(call, entity, stored, column_set(entity, columns), 200)
+        return self.row(call, entity, stored, columns, 200)
 
     def _batch(self, call: Call) -> Answer:
         call.need("POST")

@@ -23,6 +23,8 @@ UNIQUE_NAME: Final = "QuoteToCash"
 ROLE: Final = "Quote to Cash"
 """The role the product's application user needs."""
 ENDPOINT_ID: Final = metadata_id_of("serviceendpoint:Quote to Cash")
+IMAGE: Final = "PostImage"
+"""Alias of the images its steps are sent with."""
 KEY_HEADER: Final = "x-q2c-webhook-key"
 _COMPONENTS: Final = {"table": 1, "column": 2, "relationship": 10, "key": 14, "role": 20, "step": 92, "endpoint": 95}
 
@@ -111,8 +113,8 @@ def _register(dataverse: Dataverse, found: Body) -> None:
                 "sdkmessageprocessingstepimages",
                 {
                     "sdkmessageprocessingstepimageid": metadata_id_of(f"image:{table}/{message}"),
-                    "name": "AsynchronousStepPrimaryName",
-                    "entityalias": "AsynchronousStepPrimaryName",
+                    "name": IMAGE,
+                    "entityalias": IMAGE,
                     "messagepropertyname": "Id" if message == "Create" else "Target",
                     "imagetype": 1,
                     "attributes": ",".join(image),

@@ -3,11 +3,11 @@
 A state changes by a plain update of statecode and statuscode where the platform allows that, and by an action
 (WinQuote, CloseQuote, WinOpportunity, FulfillSalesOrder …) where it demands one. (Microsoft Learn: table references of
 quote, salesorder, invoice and opportunity, "SetState" and default status of each state; "Dynamics 365 Sales and privacy
-laws": a quote is read-only when active or closed, an order when submitted, fulfilled, cancelled or invoiced, an invoice
-when paid, cancelled or closed; administrators may still update such orders and invoices through the API.)
+laws": a quote is read-only when won or closed, an order when submitted, fulfilled, cancelled or invoiced, an invoice
+when paid, cancelled or closed; System Administrators may still update such records through the API.)
 
-One assumption, made where Microsoft is silent: columns that a solution adds can be written in any state, since the
-platform's lock protects the commercial content of a document.
+Read-only means every column, those of a solution too. One assumption, made where Microsoft is silent: an active quote
+keeps its commercial content, and takes columns that a solution adds.
 """
 
 from __future__ import annotations
@@ -93,19 +93,18 @@ def changed_state(entity: Entity, row: Row, changes: Row) -> Row:
 
 
 def check_editable(entity: Entity, row: Row, changes: Row, *, administrator: bool) -> None:
-    """A document that is not editable in its state keeps its columns, but for those of a solution.
+    """A read-only document keeps its columns; an active quote keeps Microsoft's.
 
     Raises:
         DataverseError: The change touches a column that is locked.
     """
     document = DOCUMENTS.get(entity.name)
-    if document is None or row["statecode"] in document.editable:
+    if document is None or row["statecode"] in document.editable or administrator:
         return
-    if administrator and entity.name != "quote":
-        return
-    for name in changes:
+    is_active_quote = entity.name == "quote" and row["statecode"] == 1
+    for name in changes.keys() - _STATE_COLUMNS:
         column = entity.by_stored.get(name)
-        if name not in _STATE_COLUMNS and column is not None and not column.custom:
+        if column is not None and not (column.custom and is_active_quote):
             raise errors.record_read_only()
 
 

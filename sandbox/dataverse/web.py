@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from sandbox.dataverse import errors, pricing
 from sandbox.dataverse.environment import Dataverse
+from sandbox.dataverse.links import ROOT
 from sandbox.dataverse.operation import Operation, run
 from sandbox.dataverse.preferences import Preferences
 from sandbox.dataverse.reading import etag
@@ -22,7 +23,6 @@ from sandbox.odata.jsonio import BadJson, decode, encode
 from sandbox.odata.query import QueryOptions
 from sandbox.store import Row
 
-ROOT: Final = "/api/data/v9.2"
 _ROOT_PATTERN: Final = re.compile(r"^/api/data/v9\.\d+(?=/|$)")
 ODATA: Final = {"OData-Version": "4.0"}
 JSON: Final = {"Content-Type": "application/json; odata.metadata=minimal", **ODATA}
@@ -106,7 +106,7 @@ class Responder:
 
     def row(self, call: Call, entity: Entity, row: Row, options: QueryOptions, status: int) -> Answer:
         """A row."""
-        shown = self.dataverse.reader.present(entity, row, options, call.preferences.annotations)
+        shown = self.dataverse.reader.present(entity, row, options, call.preferences.look)
         body = {"@odata.context": f"{self.context_of(entity, options)}/$entity", **shown}
         return Answer(status, {**applied(call), "ETag": etag(row)}, encode(body))
 

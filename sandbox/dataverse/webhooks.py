@@ -12,26 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import httpx
 
 from sandbox.dataverse.operation import Message
-from sandbox.dataverse.reading import Reader, target_of
-from sandbox.dataverse.schema import Entity, Schema
-from sandbox.odata.jsonio import encode
+from sandbox.dataverse.reading import Reader
+from sandbox.dataverse.remote_context import ContextWriter, serialize
+from sandbox.dataverse.schema import Schema
+from sandbox.dataverse.steps import Image, Step
 from sandbox.store import Database, Row, Table
 
 log = logging.getLogger(__name__)
 
-_CONTRACT: Final = "http://schemas.microsoft.com/xrm/2011/Contracts"
 _TIMEOUT_SECONDS: Final = 60.0
 _RETRIED: Final = frozenset({502, 503, 504})
 _RETRY_AFTER_SECONDS: Final = 1.0
@@ -46,38 +44,6 @@ _REGISTRATIONS: Final = (
 )
 _AT_ONCE: Final = 16
 _KEPT_FAILURES: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image of a step: the key it is sent under, whether before or after (or both), and its columns."""
-
-    alias: str
-    kind: int
-    columns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A registered step: one message of one table, and the endpoint it is sent to.
-
-    Attributes:
-        step_id: Id of the `sdkmessageprocessingstep`.
-        message: Message name.
-        entity: Logical name of the table.
-        endpoint: Id of the `serviceendpoint`.
-        asynchronous: The step's mode.
-        images: Its images.
-        filtering: An update counts only when it sends one of these columns; empty means any.
-    """
-
-    step_id: str
-    message: str
-    entity: str
-    endpoint: str
-    asynchronous: bool
-    images: tuple[Image, ...]
-    filtering: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +76,7 @@ class Webhooks:
         """Stand ready: steps are sent once their endpoint has an address."""
         self._db = db
         self._schema = schema
-        self._reader = reader
-        self._organization_id = organization_id
+        self._contexts = ContextWriter(reader, db.clock, organization_id, organization_name)
         self._organization_name = organization_name
         self._steps: dict[tuple[str, str], tuple[Step, ...]] = {}
         self._stamp: tuple[int, ...] = ()
@@ -232,8 +197,8 @@ class Webhooks:
         return answer.status_code, f"HTTP {answer.status_code}"
 
     def _job(self, step: Step, message: Message) -> _Job:
-        context = self._context(step, message)
-        body = encode(context)
+        context = self._contexts.write(step, message)
+        body = serialize(context)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "x-ms-dynamics-organization": self._organization_name,
@@ -245,99 +210,8 @@ class Webhooks:
             for name in ("ParentContext", "InputParameters", "PreEntityImages", "PostEntityImages"):
                 del context[name]
             headers["x-ms-dynamics-msg-size-exceeded"] = "true"
-            body = encode(context)
+            body = serialize(context)
         return _Job(message.row_id, step.endpoint, headers, body, step.entity, step.message)
-
-    def _context(self, step: Step, message: Message) -> dict[str, Any]:
-        user_id = message.user["systemuserid"]
-        return {
-            "BusinessUnitId": message.user.get("_businessunitid_value"),
-            "CorrelationId": message.correlation_id,
-            "Depth": 1,
-            "InitiatingUserId": user_id,
-            "InputParameters": self._input(message),
-            "IsExecutingOffline": False,
-            "IsInTransaction": False,
-            "IsOfflinePlayback": False,
-            "IsolationMode": 1,
-            "MessageName": step.message,
-            "Mode": 1 if step.asynchronous else 0,
-            "OperationCreatedOn": f"/Date({int(self._db.clock.now().timestamp() * 1000)}+0000)/",
-            "OperationId": str(uuid.uuid4()),
-            "OrganizationId": self._organization_id,
-            "OrganizationName": self._organization_name,
-            "OutputParameters": [],
-            "OwningExtension": _reference("sdkmessageprocessingstep", step.step_id, None),
-            "ParentContext": None,
-            "PostEntityImages": self._images(step, message, 1, message.after),
-            "PreEntityImages": self._images(step, message, 0, message.before),
-            "PrimaryEntityId": message.row_id,
-            "PrimaryEntityName": step.entity,
-            "RequestId": None,
-            "SecondaryEntityName": "none",
-            "SharedVariables": [],
-            "Stage": 40,
-            "UserId": user_id,
-        }
-
-    def _input(self, message: Message) -> list[dict[str, Any]]:
-        if message.name == "Delete":
-            target = _reference(message.entity.name, message.row_id, None)
-            return [{"key": "Target", "value": {"__type": f"EntityReference:{_CONTRACT}", **target}}]
-        row = message.after or message.before or {}
-        known = message.entity.by_stored
-        shown = {name: value for name, value in message.target.items() if name in known}
-        value = {"__type": f"Entity:{_CONTRACT}", **self._entity(message.entity, shown, row)}
-        return [{"key": "Target", "value": value}]
-
-    def _images(self, step: Step, message: Message, kind: int, row: Row | None) -> list[dict[str, Any]]:
-        """The pre images (kind 0) or post images (1) of a step; kind 2 of an image is both."""
-        if row is None:
-            return []
-        entity = message.entity
-        images = []
-        for image in step.images:
-            if image.kind not in (kind, 2):
-                continue
-            columns = (entity.columns[name].stored for name in image.columns if name in entity.columns)
-            stored = {name: row.get(name) for name in columns}
-            stored[entity.key] = message.row_id
-            shown = {name: value for name, value in stored.items() if value is not None}
-            images.append({"key": image.alias, "value": self._entity(entity, shown, row)})
-        return images
-
-    def _entity(self, entity: Entity, shown: Row, row: Row) -> dict[str, Any]:
-        attributes = [
-            {"key": entity.by_stored[name].name, "value": self._value(entity, name, value, row)}
-            for name, value in shown.items()
-        ]
-        return {
-            "Attributes": attributes,
-            "EntityState": None,
-            "FormattedValues": [],
-            "Id": row.get(entity.key),
-            "KeyAttributes": [],
-            "LogicalName": entity.name,
-            "RelatedEntities": [],
-            "RowVersion": None,
-        }
-
-    def _value(self, entity: Entity, name: str, value: Any, row: Row) -> Any:
-        """A value as the serializer of the SDK writes it."""
-        column = entity.by_stored[name]
-        if value is None:
-            return None
-        if column.type == "Lookup":
-            target = target_of(column, row)
-            reference = _reference(target, value, self._reader.name_of(target, value))
-            return {"__type": f"EntityReference:{_CONTRACT}", **reference}
-        if column.is_choice:
-            return {"__type": f"OptionSetValue:{_CONTRACT}", "Value": value}
-        if column.type == "Money":
-            return {"__type": f"Money:{_CONTRACT}", "Value": value}
-        if column.type in ("DateTime", "DateOnly"):
-            return _json_date(value)
-        return value
 
 
 def _sent_columns(message: Message) -> set[str]:
@@ -371,13 +245,3 @@ def _settings(value: str) -> dict[str, str]:
         return {}
     found = [] if root is None else root.iter("setting")
     return {item.get("name", ""): item.get("value", "") for item in found if item.get("name")}
-
-
-def _reference(logical_name: str, row_id: Any, name: str | None) -> dict[str, Any]:
-    return {"Id": row_id, "KeyAttributes": [], "LogicalName": logical_name, "Name": name, "RowVersion": None}
-
-
-def _json_date(text: str) -> str:
-    """`/Date(ms)/` of a stored moment or date (a date means its midnight, UTC)."""
-    moment = datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00+00:00")
-    return f"/Date({int(moment.timestamp() * 1000)})/"

@@ -68,6 +68,7 @@ class Writer:
             self._set_lookup(payload, navigation, target, self.create(operation, target, nested)[target.key])
         values = payload.values
         values[entity.key] = values.get(entity.key) or str(uuid.uuid4())
+        sent = dict(values)
         values.update(states.initial_state(entity, values))
         fill_defaults(entity, values)
         self._completer.stamp(operation, entity, values)
@@ -76,7 +77,7 @@ class Writer:
         self.security.check(operation.user, entity, "Create", values)
         self._check_references(operation, entity, payload, values)
         row = self._insert(operation, entity, values)
-        operation.say("Create", entity, dict(payload.values), None, row)
+        operation.say("Create", entity, dict(payload.values), None, row, sent=sent)
         self._touch_new(operation, entity, row)
         for collection, nested in payload.children:
             self._create_child(operation, entity, row, collection, nested)
@@ -101,6 +102,7 @@ class Writer:
         if "_ownerid_value" in changes and changes["_ownerid_value"] != row.get("_ownerid_value"):
             self.security.check(operation.user, entity, "Assign", row)
         changes.pop(entity.key, None)
+        sent = {**changes, entity.key: row[entity.key]}
         states.check_editable(entity, row, changes, administrator=administrator)
         if entity.name in LINES:
             states.check_line(entity, self._header_of(operation, entity, row), administrator=administrator)
@@ -111,7 +113,8 @@ class Writer:
             after = operation.put(entity, row[entity.key], changes)
         except DuplicateKey as problem:
             raise self._taken(entity, problem) from problem
-        operation.say("Update", entity, {**changes, entity.key: row[entity.key]}, row, after)
+        stamps = {name: after.get(name) for name in ("modifiedon", "_modifiedby_value") if name in entity.by_stored}
+        operation.say("Update", entity, {**sent, **changes, **stamps}, row, after, sent=sent)
         self._touch_changed(operation, entity, row, after, changes)
         return after
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -93,7 +93,9 @@ class Rep(SalesView):
         if request.number:
             body["quotenumber"] = request.number
         if request.requested_delivery is not None:
-            body["requestdeliveryby"] = request.requested_delivery.isoformat()
+            # A form shows days in the user's time zone: the day begins there.
+            begins = datetime.combine(request.requested_delivery, time(), ZoneInfo(company.time_zone))
+            body["requestdeliveryby"] = f"{begins.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         if request.customer_reference is not None:
             body["q2c_customerreference"] = request.customer_reference
         if request.ship_to is not None:

@@ -188,20 +188,25 @@ class SalesView:
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
         invoices = self._dataverse.rows("invoice", salesorderid=order["salesorderid"])
+        shown = self._dataverse.rows("q2c_deal", q2c_salesorderid=order["salesorderid"])
+        deal = next((row for row in shown if not row.get("_q2c_invoiceid_value")), {})
+        of_invoice = {row["_q2c_invoiceid_value"]: row for row in shown if row.get("_q2c_invoiceid_value")}
         return {
             "salesorderid": order["salesorderid"],
             "ordernumber": order["ordernumber"],
             "finance_order": order.get("q2c_financeordernumber"),
             "state": ORDER_STATE[order["statecode"]],
             "statuscode": order["statuscode"],
-            "fulfilment": FULFILMENT.get(order.get("q2c_fulfilmentstatus") or 100000000),
+            "fulfilment": FULFILMENT.get(deal.get("q2c_fulfilmentstatus") or 100000000),
             "total": order.get("totalamount"),
             "invoices": [
                 {
                     "finance_invoice": invoice.get("q2c_financeinvoicenumber"),
                     "total": invoice.get("totalamount"),
-                    "open": invoice.get("q2c_openamount"),
-                    "payment": PAYMENT_STATUS.get(invoice.get("q2c_paymentstatus") or 100000000),
+                    "open": of_invoice.get(invoice["invoiceid"], {}).get("q2c_openamount"),
+                    "payment": PAYMENT_STATUS.get(
+                        of_invoice.get(invoice["invoiceid"], {}).get("q2c_paymentstatus") or 100000000
+                    ),
                     "statecode": invoice["statecode"],
                     "statuscode": invoice["statuscode"],
                 }

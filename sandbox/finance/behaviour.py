@@ -25,11 +25,11 @@ class Behaviour:
     """
 
     filter_nodes: int = 100
-    text_order: bool = True
+    text_order: bool = False
     text_functions: bool = False
-    missing_row_status: int = 404
-    norwegian_fields: bool = True
-    stored_decimals: int | None = None
+    missing_row_status: int = 400
+    norwegian_fields: bool = False
+    stored_decimals: int | None = 6
 
     def reset(self) -> None:
         """Every setting as at the start."""

@@ -120,6 +120,7 @@ class Company:
         default_warehouse: See `default_site`.
         credit: Credit management parameters.
         net_price_rounding: Whether the unit price after its discount is rounded before it is multiplied.
+        order_prefix: The constant that the number sequence of sales orders begins with.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Company:
     default_warehouse: str
     credit: CreditSettings
     net_price_rounding: bool = False
+    order_prefix: str = ""
 
 
 class Books:

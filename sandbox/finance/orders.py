@@ -160,9 +160,9 @@ def _order_number(books: Books, entity: EntitySet, company: Company, sent: Mappi
                 f"Warning: validateField failed on field '{entity.entity}.SalesOrderNumber'",
             ),
         )
-    number = books.next_number(company, "order", "{:06d}")
+    number = books.next_number(company, "order", company.order_prefix + "{:06d}")
     while books.get(SALES_ORDERS, company.id, number) is not None:
-        number = books.next_number(company, "order", "{:06d}")
+        number = books.next_number(company, "order", company.order_prefix + "{:06d}")
     return number
 
 

@@ -6,7 +6,8 @@ business event.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -55,10 +56,11 @@ class Environment:
         tax_pct: Decimal,
         *,
         name: str = "",
-        number_sequence: Literal["manual", "automatic"] = "manual",
+        number_sequence: Literal["manual", "automatic"] = "automatic",
         credit_management: bool = True,
         default_site: str = "1",
         default_warehouse: str = "11",
+        order_prefix: str = "",
     ) -> None:
         """Add a legal entity with its set-up (terms of payment, customer groups, units, currency).
 
@@ -74,6 +76,7 @@ class Environment:
             credit_management: Whether credit management runs.
             default_site: Site and warehouse of orders whose customer has none; empty for none.
             default_warehouse: See `default_site`.
+            order_prefix: The constant that order numbers of Finance's begin with.
         """
         entry = Company(
             id=company.lower(),
@@ -83,6 +86,7 @@ class Environment:
             default_site=default_site,
             default_warehouse=default_warehouse,
             credit=CreditSettings(enabled=credit_management),
+            order_prefix=order_prefix,
         )
         with self.db.transaction():
             self.books.companies[entry.id] = entry
@@ -411,11 +415,9 @@ class Environment:
         net = round_money(amount / (1 + rate / 100), target.currency)
         if net + round_money(net * rate / 100, target.currency) != amount:
             raise PostingRefused(f"No net amount gives {amount} at {rate} percent tax.")
-        header: dict[str, Any] = {"dataAreaId": target.id, "OrderingCustomerAccountNumber": account}
-        if target.number_sequence == "manual":
-            header["SalesOrderNumber"] = number
+        header = {"dataAreaId": target.id, "OrderingCustomerAccountNumber": account, "SalesOrderNumber": number}
         line = {"dataAreaId": target.id, "ItemNumber": item, "SalesPrice": net}
-        with self.db.transaction():
+        with self.db.transaction(), _numbers_given(target):
             created = self.create("SalesOrderHeadersV4", header)["SalesOrderNumber"]
             self.create("SalesOrderLinesV3", line | {"SalesOrderNumber": created})
             self.books.update(
@@ -423,3 +425,13 @@ class Environment:
             )
             refresh_status(self.books, target, created)
             calculate_totals(self.books, target, self.books.order(target, created))
+
+
+@contextmanager
+def _numbers_given(company: Company) -> Iterator[None]:
+    """Take sales order numbers as they are given: what is loaded from before has its number."""
+    before, company.number_sequence = company.number_sequence, "manual"
+    try:
+        yield
+    finally:
+        company.number_sequence = before

@@ -25,7 +25,7 @@ from sandbox.finance.events import (
 from sandbox.finance.lines import save_line
 from sandbox.finance.masterdata import blocks, stopped_text
 from sandbox.finance.model import SALES_ORDERS
-from sandbox.finance.slips import correct_slip, issue_stock, write_shipment_journal, write_slip
+from sandbox.finance.slips import correct_slip, issue_stock, write_slip
 from sandbox.finance.statuses import refresh_status
 from sandbox.store import Row
 
@@ -141,7 +141,6 @@ def packing_slip(books: Books, company: Company, number: str, wanted: Sequence[M
         slip = books.next_number(company, "slip", "PS-{:06d}")
         order = books.order(company, number)
         write_slip(books, company, order, slip, deliveries)
-        write_shipment_journal(books, company, order, slip, deliveries)
         for line, quantity in deliveries:
             save_line(books, line, {"_delivered": line["_delivered"] + quantity, "SalesDeliverNow": Decimal(0)})
             issue_stock(books, company, line, quantity)

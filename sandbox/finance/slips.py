@@ -1,7 +1,7 @@
 """Packing slip journals: what a posted packing slip leaves to read, and correcting or cancelling one.
 
 A sales order's slips are in `CustPackingSlipJourBiEntities` and `CustPackingSlipTransBiEntities`. The sets
-`ShipmentPackingSlipJournal…` belong to Warehouse management only mode.
+`ShipmentPackingSlipJournal…` belong to Warehouse management only mode and stay empty.
 Sources: Microsoft Learn, "Work with Warehouse management only mode", "Correct or cancel posted packing slips".
 """
 
@@ -21,8 +21,6 @@ from sandbox.store import Row
 
 JOURNAL: Final = "CustPackingSlipJourBiEntities"
 LINES: Final = "CustPackingSlipTransBiEntities"
-SHIPMENT_JOURNAL: Final = "ShipmentPackingSlipJournalHeaders"
-SHIPMENT_LINES: Final = "ShipmentPackingSlipJournalLines"
 
 Delivery = tuple[Row, Decimal]
 """An order line and the quantity delivered of it; negative for goods that come back."""
@@ -162,43 +160,3 @@ def _correct_line(books: Books, company: Company, slip: str, row: Row, quantity:
     remain = row["Remain"] + off
     changes = {"Qty": quantity, "inventQty": quantity * line["_factor"], "Remain": remain}
     books.update(LINES, row, changes)
-
-
-def write_shipment_journal(
-    books: Books, company: Company, order: Row, slip: str, deliveries: Sequence[Delivery]
-) -> None:
-    """Write the same delivery to the journal of Warehouse management only mode."""
-    day = day_stamp(books.today(company))
-    books.insert(
-        SHIPMENT_JOURNAL,
-        {
-            "dataAreaId": company.id,
-            "ShipmentPackingSlipVersionNumber": slip,
-            "ShipmentPackingSlipNumber": slip,
-            "ConsigneeAccountNumber": order["OrderingCustomerAccountNumber"],
-            "ConsigneeName": order.get("SalesOrderName", ""),
-            "ConsigneeReference": order.get("CustomersOrderReference", ""),
-            "DeliveryDate": day,
-            "DocumentDate": day,
-            "ShipFromWarehouseId": order.get("DefaultShippingWarehouseId", ""),
-            "IsActive": "Yes",
-            "_SalesOrderNumber": order["SalesOrderNumber"],
-        },
-    )
-    for line, quantity in deliveries:
-        books.insert(
-            SHIPMENT_LINES,
-            {
-                "dataAreaId": company.id,
-                "InventoryLotId": line["InventoryLotId"],
-                "ShipmentPackingSlipVersionNumber": slip,
-                "ConsignerOrderNumber": order["SalesOrderNumber"],
-                "ConsignerLineNumber": line["LineCreationSequenceNumber"],
-                "ConsigneeReference": order.get("CustomersOrderReference", ""),
-                "ItemNumber": line["ItemNumber"],
-                "OrderedQuantity": line["OrderedSalesQuantity"],
-                "OrderedUnitSymbol": line["SalesUnitSymbol"],
-                "ShippedQuantity": quantity,
-                "RemainingQuantity": line["_RemainPhysical"] - quantity,
-            },
-        )

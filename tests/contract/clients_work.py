@@ -22,6 +22,7 @@ from domain.credit_ledger import CreditAnswer
 from domain.policy import Policy
 from dynamics.sales.records import Quote
 from runs import names
+from workers.composition import deal_pages
 
 POLICY = policies.load(None)
 Argument = TypeVar("Argument")
@@ -37,14 +38,17 @@ class Work:
     finance: DynamicsFinanceActivities
     quote: ask_for.QuoteRef | None = None
 
+    @property
+    def deal_id(self) -> str:
+        """Workflow id of the deal of the quote."""
+        return names.deal_id("usmf", self.quote.quote_number if self.quote else "QUO-1")
+
     async def run(
         self, work: Callable[[Argument], Awaitable[Result]], argument: Argument, *, attempt: int = 1
     ) -> Result:
         """Run one activity as a worker does."""
         environment = ActivityEnvironment()
-        environment.info = dataclasses.replace(
-            environment.info, attempt=attempt, workflow_id=names.deal_id("usmf", "QUO-1")
-        )
+        environment.info = dataclasses.replace(environment.info, attempt=attempt, workflow_id=self.deal_id)
         return await environment.run(work, argument)
 
     async def assess(self, *lines: dict[str, Any], **header: Any) -> Any:
@@ -75,8 +79,9 @@ class OneDealsDesk(CreditDesk):
 
 def worker(clients: Clients, policy: Policy = POLICY) -> Work:
     quotes = SalesQuotes(clients.dataverse, policy)
-    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy))
-    return Work(clients, DataverseSalesActivities(clients.dataverse, quotes), finance)
+    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy), probe_again=0)
+    sales = DataverseSalesActivities(clients.dataverse, quotes, deal_pages("https://approvals.example"))
+    return Work(clients, sales, finance)
 
 
 def reference(quote: Quote, company: str) -> ask_for.QuoteRef:

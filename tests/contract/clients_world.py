@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from dataverse_world import LiveSandbox
 
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
+from dynamics.core.literals import key, query
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
@@ -28,6 +30,8 @@ class Clients:
     finance: Finance
     desk: httpx.AsyncClient
     live: LiveSandbox
+    manual: bool
+    """usmf's sales orders take the numbers they are given."""
 
     @property
     def changes(self) -> SalesChanges:
@@ -53,6 +57,16 @@ class Clients:
         await self.play("POST", f"/quotes/{quote.number}/accept")
         return await self.dataverse.read_quote(quote.id)
 
+    async def deal_row(self, deal_id: str) -> dict[str, Any]:
+        """What Sales shows of a deal in its row, the links of its relations included."""
+        return await self.dataverse.odata.get(key("q2c_deals", q2c_caseid=deal_id))
+
+    async def shown_open(self, order_id: UUID) -> dict[str, tuple[Decimal, int]]:
+        """What Sales shows as open on an order's invoices, and their payment status, by the invoices' numbers."""
+        of = f"_q2c_salesorderid_value eq {order_id} and _q2c_invoiceid_value ne null"
+        rows = await self.dataverse.odata.all_rows(query("q2c_deals", filter=of))
+        return {row["q2c_name"]: (row["q2c_openamount"], row["q2c_paymentstatus"]) for row in rows}
+
     async def fault(self, system: str, method: str, path: str, **effect: Any) -> None:
         """Make the next matching request go wrong."""
         times = effect.pop("times", 1)
@@ -77,18 +91,24 @@ def credentials(live: LiveSandbox, secret: str | None = None) -> Credentials:
 
 
 @asynccontextmanager
-async def clients_of(live: LiveSandbox, *, budget: Budget | None = None, **endpoint: Any) -> AsyncIterator[Clients]:
-    """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out."""
+async def clients_of(
+    live: LiveSandbox, *, budget: Budget | None = None, manual: bool = False, **endpoint: Any
+) -> AsyncIterator[Clients]:
+    """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out.
+
+    Finance numbers sales orders itself, in all companies; with ``manual``, usmf takes the numbers it is given.
+    """
     info, who = live.info, credentials(live)
     options = {"ca_file": info.ca_file} | endpoint
+    manual_numbers = frozenset({"usmf"} if manual else ())
     async with (
         Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who), budget=budget) as dataverse,
-        Finance(
-            FinanceSettings(Endpoint(info.finance, **options), who, automatic_numbers=frozenset({"demf"}))
-        ) as finance,
+        Finance(FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers)) as finance,
         httpx.AsyncClient(base_url=info.desk, timeout=30) as desk,
     ):
-        clients = Clients(dataverse, finance, desk, live)
+        clients = Clients(dataverse, finance, desk, live, manual)
         await clients.play("DELETE", "/faults")
+        await clients.play("PUT", "/companies/usmf", {"order_numbers": "manual" if manual else "automatic"})
         yield clients
+        await clients.play("PUT", "/companies/usmf", {"order_numbers": "automatic"})
         await clients.play("DELETE", "/faults")

@@ -144,10 +144,10 @@ def sample_finance(clock: Clock | None = None) -> Finance:
     """Four companies, their items, and customers of every credit kind."""
     finance = Finance(ORIGIN, clock=clock, retry_delay=0.01)
     finance.register_application(APPLICATION)
-    finance.add_company("usmf", "USD", "America/New_York", Decimal(10))
-    finance.add_company("demf", "EUR", "Europe/Berlin", Decimal(19), number_sequence="automatic")
-    finance.add_company("jpmf", "JPY", "Asia/Tokyo", Decimal(10))
-    finance.add_company("kwmf", "KWD", "Asia/Kuwait", Decimal(0))
+    finance.add_company("usmf", "USD", "America/New_York", Decimal(10), number_sequence="manual")
+    finance.add_company("demf", "EUR", "Europe/Berlin", Decimal(19))
+    finance.add_company("jpmf", "JPY", "Asia/Tokyo", Decimal(10), number_sequence="manual")
+    finance.add_company("kwmf", "KWD", "Asia/Kuwait", Decimal(0), number_sequence="manual")
     for company, price in (("usmf", "100.00"), ("demf", "100.00"), ("jpmf", "15000"), ("kwmf", "30.700")):
         finance.add_item(company, "P100", name="Headphones", price=Decimal(price), cost=Decimal(price) * 6 / 10)
     finance.add_item("usmf", "P099", name="Cartridge", price=Decimal("99.99"), cost=Decimal(60))

@@ -29,7 +29,7 @@ async def test_change_tracking_tells_what_changed_and_what_was_deleted(clients: 
     while page.next_link:
         page = await clients.changes.page("quote", page.next_link)
     quote, doomed = await clients.quote(P100), await clients.quote(P250)
-    await clients.dataverse.odata.delete(key("quotes", doomed.id))
+    clients.live.sandbox.dataverse.delete("quotes", str(doomed.id))
     assert page.delta_link
     page = await clients.changes.page("quote", page.delta_link)
     changed = {change.id: change for change in page.quotes}

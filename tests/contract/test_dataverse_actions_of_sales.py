@@ -7,6 +7,8 @@ from decimal import Decimal
 import pytest
 from dataverse_world import World, bind, closing, totals
 
+from sandbox.odata.jsonio import decode
+
 
 def test_win_then_convert_makes_an_order_of_the_quote(sales: World) -> None:
     quote = sales.quote(sales.line("10", manualdiscountamount="50.00", tax="95.00"), discountpercentage=Decimal(1))
@@ -141,82 +143,36 @@ def test_an_opportunity_is_won_with_its_actual_revenue(sales: World) -> None:
     assert sales.refused("POST", "WinOpportunity", again)[:2] == (400, "0x80040515")
 
 
-@pytest.mark.parametrize("status", [4, 5])
-def test_an_opportunity_is_lost(sales: World, status: int) -> None:
+@pytest.mark.parametrize("state", ["draft", "active"])
+def test_an_opportunity_is_not_won_beside_an_open_quote_but_can_be_lost(sales: World, state: str) -> None:
     opportunity = sales.dataverse.create("opportunities", {"name": "Deal"})
+    of_opportunity = bind("opportunityid", "opportunities", opportunity["opportunityid"])
+    won, alternative = (sales.quote(sales.line("1"), **of_opportunity) for _ in range(2))
+    sales.activate(won)
+    sales.close_quote("WinQuote", won, 4)
+    if state == "active":
+        sales.activate(alternative)
+    win = {"Status": 3, "OpportunityClose": closing("opportunity", opportunity)}
 
-    sales.request(
-        "POST", "LoseOpportunity", {"Status": status, "OpportunityClose": closing("opportunity", opportunity)}
-    )
+    refused = sales.refused("POST", "WinOpportunity", win)
 
-    row = sales.dataverse.get("opportunities", opportunity["opportunityid"])
-    assert row is not None
-    assert (row["statecode"], row["statuscode"]) == (2, status)
-
-
-def test_an_order_is_fulfilled_in_part_and_then_completely(sales: World) -> None:
-    order = sales.dataverse.create("salesorders", {"name": "Order"})
-    for status in (100002, 100001):
-        body = {"Status": status, "OrderClose": closing("order", order)}
-
-        assert sales.request("POST", "FulfillSalesOrder", body).status_code == 204
-
-        row = sales.dataverse.get("salesorders", order["salesorderid"])
-        assert row is not None
-        assert (row["statecode"], row["statuscode"]) == (3, status)
-    assert sales.refused("POST", "FulfillSalesOrder", body)[:2] == (400, "0x80048408")
+    assert refused == (400, "0x80040516", "The opportunity cannot be closed.")
+    assert sales.dataverse.rows("opportunityclose") == []
+    sales.activate(alternative) if state == "draft" else None
+    sales.close_quote("CloseQuote", alternative, 5)
+    assert sales.request("POST", "WinOpportunity", win).status_code == 204
 
 
-def test_an_order_is_cancelled(sales: World) -> None:
-    order = sales.dataverse.create("salesorders", {"name": "Order"})
-
-    sales.request("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": closing("order", order)})
-
-    row = sales.dataverse.get("salesorders", order["salesorderid"])
-    assert row is not None
-    assert (row["statecode"], row["statuscode"]) == (2, 4)
-
-
-def test_an_order_close_without_its_type_is_refused(sales: World) -> None:
-    order = sales.dataverse.create("salesorders", {"name": "Order"})
-    close = closing("order", order)
-    del close["@odata.type"]
-
-    status, _, message = sales.refused("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": close})
-
-    assert status == 400
-    assert "@odata.type" in message
-
-
-def test_calculate_price_takes_up_a_new_list_price(sales: World) -> None:
+@pytest.mark.parametrize("name", ["_quoteid_value", "quoteid@odata.bind", "QuoteId"])
+def test_a_column_set_takes_logical_names_only(sales: World, name: str) -> None:
     quote = sales.quote(sales.line("1"))
-    (item,) = sales.dataverse.rows("productpricelevel", productid=sales.p100)
-    sales.dataverse.update("productpricelevels", item["productpricelevelid"], {"amount": Decimal(110)})
-    assert sales.again(quote)["totalamount"] == Decimal(100)
+    sales.activate(quote)
+    body = {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": False, "Columns": ["ordernumber", name]}}
 
-    target = {"@odata.type": "Microsoft.Dynamics.CRM.quote", "quoteid": quote["quoteid"]}
-    answer = sales.request("POST", "CalculatePrice", {"Target": target})
+    status, _, message = sales.refused("POST", "ConvertQuoteToSalesOrder", body)
 
-    assert answer.status_code == 204
-    assert sales.again(quote)["totalamount"] == Decimal(110)
-
-
-def test_a_draft_product_is_published(sales: World) -> None:
-    product = sales.dataverse.create("products", {"name": "New", "productnumber": "NEW"})
-    assert (product["statecode"], product["statuscode"]) == (2, 0)
-
-    sales.request("POST", f"products({product['productid']})/Microsoft.Dynamics.CRM.PublishProductHierarchy", {})
-
-    assert sales.dataverse.rows("product", productnumber="NEW")[0]["statecode"] == 0
-
-
-def test_an_integration_users_invoice_is_stored_as_sent() -> None:
-    sales = World(sales_order_integration=True)
-    sales.dataverse.update("systemusers", sales.app_user, {"isintegrationuser": True})
-    body = {"name": "Invoice", "totalamount": Decimal("627.00"), "totaltax": Decimal("57.00")}
-
-    sales.request("POST", "invoices", body)
-
-    (invoice,) = sales.dataverse.rows("invoice")
-    assert (invoice["totalamount"], invoice["totaltax"]) == (Decimal(627), Decimal(57))
-    sales.close()
+    assert status == 400 and name in message
+    assert sales.dataverse.rows("salesorder") == []
+    body["ColumnSet"] = {"AllColumns": False, "Columns": ["quoteid", "customerid"]}
+    answer = decode(sales.request("POST", "ConvertQuoteToSalesOrder", body).content)
+    assert (answer["_quoteid_value"], answer["_customerid_value"]) == (quote["quoteid"], sales.account)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from dataverse_world import World, bind, totals
+from dataverse_world import World, bind, closing, totals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,6 +192,122 @@ def test_header_totals_add_up_exactly(lines: list[tuple[Decimal, Decimal, Decima
     assert quote["totalamount"] == quote["totalamount"].quantize(Decimal("0.01"))
 
 
+@pytest.mark.parametrize(("precision", "price", "base"), [(2, "33.33", "99.99"), (4, "33.3333", "100.00")])
+def test_prices_are_rounded_to_the_organizations_pricing_precision(precision: int, price: str, base: str) -> None:
+    sales = World(pricing_decimal_precision=precision)
+    quote = sales.quote(sales.line("3", priceperunit="33.33333", ispriceoverridden=True))
+
+    (line,) = sales.lines(quote)
+    assert (line["priceperunit"], line["baseamount"]) == (Decimal(price), Decimal(base))
+    sales.dataverse.update("quotedetails", line["quotedetailid"], {"priceperunit": Decimal("0.12345")})
+    (line,) = sales.lines(quote)
+    assert line["priceperunit"] == Decimal("0.12345").quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP)
+    sales.close()
+
+
+def test_other_amounts_are_rounded_to_their_currency(sales: World) -> None:
+    quote = sales.quote(sales.line("1", manualdiscountamount="1.005"), freightamount=Decimal("2.345"))
+
+    (line,) = sales.lines(quote)
+    assert line["manualdiscountamount"] == Decimal("1.01")
+    assert sales.again(quote)["freightamount"] == Decimal("2.35")
+    yen = sales.quote(
+        freightamount=Decimal("99.5"),
+        **bind("transactioncurrencyid", "transactioncurrencies", sales.jpy),
+        **bind("pricelevelid", "pricelevels", sales._price_list("JPY", sales.jpy)),
+    )
+    assert yen["freightamount"] == Decimal(100)
+
+
+def test_the_amount_is_rounded_before_the_discount_is_taken_off(sales: World) -> None:
+    """1.5 × 33.33 = 49.995, rounded to 50.00; less 0.004, itself rounded to 0.00."""
+    quote = sales.quote(sales.line("1.5", priceperunit="33.33", ispriceoverridden=True, manualdiscountamount="0.004"))
+
+    (line,) = sales.lines(quote)
+    assert (line["baseamount"], line["extendedamount"]) == (Decimal("50.00"), Decimal("50.00"))
+
+
+@pytest.mark.parametrize("status", [4, 5])
+def test_an_opportunity_is_lost(sales: World, status: int) -> None:
+    opportunity = sales.dataverse.create("opportunities", {"name": "Deal"})
+
+    sales.request(
+        "POST", "LoseOpportunity", {"Status": status, "OpportunityClose": closing("opportunity", opportunity)}
+    )
+
+    row = sales.dataverse.get("opportunities", opportunity["opportunityid"])
+    assert row is not None
+    assert (row["statecode"], row["statuscode"]) == (2, status)
+
+
+def test_an_order_is_fulfilled_in_part_and_then_completely(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+    for status in (100002, 100001):
+        body = {"Status": status, "OrderClose": closing("order", order)}
+
+        assert sales.request("POST", "FulfillSalesOrder", body).status_code == 204
+
+        row = sales.dataverse.get("salesorders", order["salesorderid"])
+        assert row is not None
+        assert (row["statecode"], row["statuscode"]) == (3, status)
+    assert sales.refused("POST", "FulfillSalesOrder", body)[:2] == (400, "0x80048408")
+
+
+def test_an_order_is_cancelled(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+
+    sales.request("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": closing("order", order)})
+
+    row = sales.dataverse.get("salesorders", order["salesorderid"])
+    assert row is not None
+    assert (row["statecode"], row["statuscode"]) == (2, 4)
+
+
+def test_an_order_close_without_its_type_is_refused(sales: World) -> None:
+    order = sales.dataverse.create("salesorders", {"name": "Order"})
+    close = closing("order", order)
+    del close["@odata.type"]
+
+    status, _, message = sales.refused("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": close})
+
+    assert status == 400
+    assert "@odata.type" in message
+
+
+def test_calculate_price_takes_up_a_new_list_price(sales: World) -> None:
+    quote = sales.quote(sales.line("1"))
+    (item,) = sales.dataverse.rows("productpricelevel", productid=sales.p100)
+    sales.dataverse.update("productpricelevels", item["productpricelevelid"], {"amount": Decimal(110)})
+    assert sales.again(quote)["totalamount"] == Decimal(100)
+
+    target = {"@odata.type": "Microsoft.Dynamics.CRM.quote", "quoteid": quote["quoteid"]}
+    answer = sales.request("POST", "CalculatePrice", {"Target": target})
+
+    assert answer.status_code == 204
+    assert sales.again(quote)["totalamount"] == Decimal(110)
+
+
+def test_a_draft_product_is_published(sales: World) -> None:
+    product = sales.dataverse.create("products", {"name": "New", "productnumber": "NEW"})
+    assert (product["statecode"], product["statuscode"]) == (2, 0)
+
+    sales.request("POST", f"products({product['productid']})/Microsoft.Dynamics.CRM.PublishProductHierarchy", {})
+
+    assert sales.dataverse.rows("product", productnumber="NEW")[0]["statecode"] == 0
+
+
+def test_an_integration_users_invoice_is_stored_as_sent() -> None:
+    sales = World(sales_order_integration=True)
+    sales.dataverse.update("systemusers", sales.app_user, {"isintegrationuser": True})
+    body = {"name": "Invoice", "totalamount": Decimal("627.00"), "totaltax": Decimal("57.00")}
+
+    sales.request("POST", "invoices", body)
+
+    (invoice,) = sales.dataverse.rows("invoice")
+    assert (invoice["totalamount"], invoice["totaltax"]) == (Decimal(627), Decimal(57))
+    sales.close()
+
+
 # --- owners and numbers ----------------------------------------------------------------------------------------------
 
 
@@ -220,44 +336,82 @@ def test_quotes_get_a_number_of_their_own_or_the_one_sent(sales: World) -> None:
 # --- what can be edited ----------------------------------------------------------------------------------------------
 
 
-def test_only_a_draft_quote_can_be_edited(sales: World) -> None:
+READ_ONLY = (400, "0x8004022e", "The object cannot be updated because it is read-only.")
+
+
+@pytest.fixture
+def documented(sales: World) -> str:
+    """A token of an application user with the role the documentation asks for, and no other."""
+    return sales.person("Integration", "Quote to Cash")[1]
+
+
+def test_an_active_quote_keeps_its_content_but_takes_columns_of_a_solution(sales: World, documented: str) -> None:
     quote = sales.quote(sales.line("1"))
     sales.activate(quote)
     line = sales.lines(quote)[0]["quotedetailid"]
     new_line = sales.line("1") | bind("quoteid", "quotes", quote["quoteid"])
 
-    header = sales.refused("PATCH", f"quotes({quote['quoteid']})", {"name": "Changed"})
-    assert header[0] == 400
-    assert "read only" in header[2]
+    path = f"quotes({quote['quoteid']})"
+    assert sales.refused("PATCH", path, {"name": "Changed"}, bearer=documented) == READ_ONLY
     refusals = [
         sales.refused("POST", "quotedetails", new_line),
         sales.refused("PATCH", f"quotedetails({line})", {"quantity": Decimal(2)}),
         sales.refused("DELETE", f"quotedetails({line})"),
     ]
     assert [refusal[:2] for refusal in refusals] == [(400, "0x80043b09")] * 3
+    assert sales.request("PATCH", path, {"q2c_creditstatus": 100000002}, bearer=documented).status_code == 204
     unchanged = sales.again(quote)
     assert (unchanged["name"], unchanged["totalamount"]) == ("A quote", Decimal(100))
 
 
-def test_columns_of_our_solution_can_be_written_in_any_state(sales: World) -> None:
+@pytest.mark.parametrize(("action", "status"), [("WinQuote", 4), ("CloseQuote", 5)])
+@pytest.mark.parametrize("column", [{"name": "Changed"}, {"q2c_creditstatus": 100000002}], ids=["name", "q2c"])
+def test_a_won_or_closed_quote_takes_no_column_at_all_but_from_an_administrator(
+    sales: World, documented: str, action: str, status: int, column: dict[str, Any]
+) -> None:
     quote = sales.quote(sales.line("1"))
     sales.activate(quote)
+    sales.close_quote(action, quote, status)
+    path = f"quotes({quote['quoteid']})"
 
-    answer = sales.request("PATCH", f"quotes({quote['quoteid']})", {"q2c_creditstatus": 100000002})
+    assert sales.refused("PATCH", path, column, bearer=documented) == READ_ONLY
+    assert sales.refused("PUT", f"{path}/{next(iter(column))}", {"value": None}, bearer=documented) == READ_ONLY
 
-    assert answer.status_code == 204
-    assert sales.again(quote)["q2c_creditstatus"] == 100000002
+    assert sales.request("PATCH", path, column).status_code == 204
+    assert sales.again(quote)[next(iter(column))] == next(iter(column.values()))
 
 
-def test_a_submitted_order_is_read_only_for_people_but_not_for_the_application(sales: World) -> None:
-    order = sales.dataverse.create("salesorders", {"name": "Order"}, user=sales.rita)["salesorderid"]
-    sales.dataverse.update("salesorders", order, {"statecode": 1, "statuscode": 3}, user=sales.rita)
+@pytest.mark.parametrize(
+    ("entity_set", "state"),
+    [("salesorders", {"statecode": 1, "statuscode": 3}), ("invoices", {"statecode": 2, "statuscode": 100001})],
+)
+def test_a_submitted_order_and_a_paid_invoice_take_no_column_at_all_but_from_an_administrator(
+    sales: World, documented: str, entity_set: str, state: dict[str, int]
+) -> None:
+    key = f"{entity_set.removesuffix('s')}id"
+    row_id = sales.dataverse.create(entity_set, {"name": "Document"}, user=sales.app_user)[key]
+    sales.dataverse.update(entity_set, row_id, state, user=sales.app_user)
+    path = f"{entity_set}({row_id})"
 
-    with pytest.raises(DataverseError):
-        sales.dataverse.update("salesorders", order, {"description": "by rita"}, user=sales.rita)
-    sales.dataverse.update("salesorders", order, {"description": "by the application"}, user=sales.app_user)
+    for column in ({"description": "x"}, {"q2c_financeordernumber": "SO-2"}):
+        if next(iter(column)) in sales.dataverse.schema.by_set[entity_set].columns:
+            assert sales.refused("PATCH", path, column, bearer=documented) == READ_ONLY
+            assert sales.request("PATCH", path, column).status_code == 204
 
-    assert sales.dataverse.get("salesorders", order)["description"] == "by the application"  # type: ignore[index]
+
+def test_lines_of_a_submitted_order_are_read_only(sales: World, documented: str) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+    body = {"QuoteId": quote["quoteid"], "ColumnSet": {"AllColumns": False, "Columns": ["salesorderid"]}}
+    order = sales.dataverse.action("ConvertQuoteToSalesOrder", body, user=sales.app_user)
+    assert order is not None
+    sales.dataverse.update("salesorders", order["salesorderid"], {"statecode": 1, "statuscode": 3})
+    (line,) = sales.dataverse.rows("salesorderdetail", salesorderid=order["salesorderid"])
+
+    path = f"salesorderdetails({line['salesorderdetailid']})"
+    refused = sales.refused("PATCH", path, {"description": "x"}, bearer=documented)
+
+    assert refused[:2] == (400, "0x80043b09")
 
 
 # --- states ----------------------------------------------------------------------------------------------------------

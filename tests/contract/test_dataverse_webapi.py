@@ -79,15 +79,65 @@ def test_expand_reads_lookups_and_lines_with_their_own_options(sales: World) -> 
     quote = sales.quote(sales.line("1"), sales.line("2", sales.p250))
     expand = (
         "customerid_account($select=accountnumber),transactioncurrencyid($select=isocurrencycode),"
-        "quote_details($select=quantity;$expand=productid($select=productnumber);$orderby=lineitemnumber desc)"
+        "quote_details($select=quantity;$orderby=lineitemnumber desc)"
     )
 
     row = sales.get(f"quotes({quote['quoteid']})?$select=name&$expand={expand}")
 
     assert row["customerid_account"]["accountnumber"] == "US-001"
     assert row["transactioncurrencyid"]["isocurrencycode"] == "USD"
-    assert [line["productid"]["productnumber"] for line in row["quote_details"]] == ["P250", "P100"]
     assert [line["quantity"] for line in row["quote_details"]] == [Decimal(2), Decimal(1)]
+
+
+def test_a_single_expansion_comes_whole_with_a_link_that_returns_the_same_rows(sales: World) -> None:
+    quote = sales.quote(sales.line("1"), sales.line("2", sales.p250))
+    expand = "quote_details($select=quantity;$filter=quantity gt 0;$orderby=lineitemnumber desc)"
+
+    (row,) = sales.get(f"quotes?$expand={expand}", Prefer="odata.maxpagesize=1")["value"]
+
+    link = row["quote_details@odata.nextLink"]
+    assert link == (
+        f"{ORIGIN}{ROOT}/quotes({quote['quoteid']})/quote_details"
+        "?$select=quantity&$filter=quantity%20gt%200&$orderby=lineitemnumber%20desc"
+    )
+    assert sales.get(link)["value"] == row["quote_details"]
+    assert len(row["quote_details"]) == 2
+
+
+def test_nested_expansions_are_paged(sales: World) -> None:
+    quote = sales.quote(sales.line("1"), sales.line("2", sales.p250), sales.line("3"))
+    expand = "quote_details($select=quantity;$expand=productid($select=productnumber))"
+
+    row = sales.get(f"quotes({quote['quoteid']})?$select=name&$expand={expand}", Prefer="odata.maxpagesize=2")
+    rest = sales.get(row["quote_details@odata.nextLink"], Prefer="odata.maxpagesize=2")
+
+    lines = [*row["quote_details"], *rest["value"]]
+    assert (len(row["quote_details"]), len(rest["value"])) == (2, 1)
+    assert "@odata.nextLink" not in rest
+    assert sorted((line["quantity"], line["productid"]["productnumber"]) for line in lines) == [
+        (1, "P100"),
+        (2, "P250"),
+        (3, "P100"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "expand",
+    [
+        "quote_details($orderby=lineitemnumber;$expand=productid)",
+        "quote_details($top=1;$expand=productid)",
+        "quote_details($expand=productid($top=1))",
+        "customerid_account($top=1)",
+        "customerid_account($orderby=name)",
+    ],
+)
+def test_order_and_top_are_for_single_expansions_of_collections(sales: World, expand: str) -> None:
+    sales.quote(sales.line("1"))
+
+    status, code, message = sales.refused("GET", f"quotes?$expand={expand}")
+
+    assert (status, code) == (400, "0x80060888")
+    assert message.startswith("Only $select and $filter clause can be provided")
 
 
 def test_navigation_names_are_case_sensitive(sales: World) -> None:

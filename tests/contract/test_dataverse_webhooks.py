@@ -75,17 +75,38 @@ async def test_the_reps_request_reaches_the_endpoint_as_documented(sales: World,
     assert parameter["key"] == "Target"
     assert parameter["value"]["__type"] == "Entity:http://schemas.microsoft.com/xrm/2011/Contracts"
     assert target["q2c_approvalstatus"]["Value"] == 100000001
-    (image,) = body["PostEntityImages"]
-    assert image["key"] == "AsynchronousStepPrimaryName"
-    row = _attributes(image["value"])
+    assert target["modifiedby"]["Id"] == sales.rita
+    assert int(parameter["value"]["RowVersion"]) > 0
+    images = {image["key"]: _attributes(image["value"]) for image in body["PostEntityImages"]}
+    assert images["AsynchronousStepPrimaryName"] == {"name": "A quote", "quoteid": quote["quoteid"]}
+    row = images["PostImage"]
     assert row["quotenumber"] == "Q-1001"
     assert row["revisionnumber"] == 0
     assert row["statecode"]["Value"] == 0
-    assert row["owningbusinessunit"]["Name"] == "USMF"
+    assert (row["owningbusinessunit"]["Id"], row["owningbusinessunit"]["Name"]) == (sales.unit, None)
     assert row["owningbusinessunit"]["LogicalName"] == "businessunit"
     assert row["ownerid"]["Id"] == sales.rita
     assert row["expireson"] == f"/Date({int(datetime(2026, 11, 30, tzinfo=UTC).timestamp() * 1000)})/"
     assert row["versionnumber"] > 0
+
+
+async def test_the_context_holds_what_the_platform_adds(sales: World, receiver: Receiver) -> None:
+    quote = sales.quote(sales.line("1"), quotenumber="Q-1001", expireson="2026-11-30")
+    await sales.dataverse.webhooks.drain()
+
+    (body,) = receiver.bodies
+    assert body["OutputParameters"] == [{"key": "id", "value": quote["quoteid"]}]
+    assert body["RequestId"] and body["RequestId"] != body["CorrelationId"]
+    parent = body["ParentContext"]
+    assert (parent["Stage"], parent["ParentContext"], parent["RequestId"]) == (30, None, body["RequestId"])
+    sent, stored = (context["InputParameters"][0]["value"] for context in (parent, body))
+    assert "statecode" not in _attributes(sent) and "statecode" in _attributes(stored)
+    assert sent["FormattedValues"] == []
+    formatted = {item["key"]: item["value"] for item in stored["FormattedValues"]}
+    assert formatted["statecode"] == "Draft"
+    assert formatted["expireson"] == "2026-11-30T00:00:00-00:00"
+    (image,) = [image["value"] for image in body["PostEntityImages"] if image["key"] == "PostImage"]
+    assert {"key": "q2c_approvalstatus", "value": "None"} in image["FormattedValues"]
 
 
 async def test_updates_of_other_columns_are_not_sent(sales: World, receiver: Receiver) -> None:
@@ -118,18 +139,57 @@ async def test_the_life_of_a_quote_is_told_in_order(sales: World, receiver: Rece
     assert _attributes(created["PostEntityImages"][0]["value"])["revisionnumber"] == 1
 
 
-async def test_an_opportunitys_end_is_told(sales: World, receiver: Receiver) -> None:
+@pytest.mark.parametrize(("action", "message", "status"), [("WinQuote", "Win", 4), ("CloseQuote", "Close", 5)])
+async def test_the_end_of_a_quote_carries_its_request_and_no_images(
+    sales: World, receiver: Receiver, action: str, message: str, status: int
+) -> None:
+    quote = sales.quote(sales.line("1"))
+    sales.activate(quote)
+    sales.close_quote(action, quote, status)
+    await sales.dataverse.webhooks.drain()
+
+    body = receiver.bodies[-1]
+    assert body["MessageName"] == message
+    parameters = {item["key"]: item["value"] for item in body["InputParameters"]}
+    assert parameters.keys() == {"QuoteClose", "Status"}
+    assert parameters["Status"]["Value"] == status
+    assert parameters["QuoteClose"]["LogicalName"] == "quoteclose"
+    assert _attributes(parameters["QuoteClose"])["quoteid"]["Id"] == quote["quoteid"]
+    assert body["PostEntityImages"] == body["PreEntityImages"] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "message", "status"), [("WinOpportunity", "Win", 3), ("LoseOpportunity", "Lose", 5)]
+)
+async def test_the_end_of_an_opportunity_carries_its_request_and_no_images(
+    sales: World, receiver: Receiver, action: str, message: str, status: int
+) -> None:
     opportunity = sales.dataverse.create(
         "opportunities", {"name": "Deal", **bind("ownerid", "systemusers", sales.rita)}
     )
-    body = {"Status": 3, "OpportunityClose": closing("opportunity", opportunity)}
-    sales.dataverse.action("WinOpportunity", body)
+    sales.dataverse.action(action, {"Status": status, "OpportunityClose": closing("opportunity", opportunity)})
     await sales.dataverse.webhooks.drain()
 
-    assert receiver.messages() == [("opportunity", "Win")]
-    image = _attributes(receiver.bodies[0]["PostEntityImages"][0]["value"])
-    assert (image["name"], image["statecode"]["Value"], image["statuscode"]["Value"]) == ("Deal", 1, 3)
-    assert image["owningbusinessunit"]["Name"] == "USMF"
+    assert receiver.messages() == [("opportunity", message)]
+    (body,) = receiver.bodies
+    parameters = {item["key"]: item["value"] for item in body["InputParameters"]}
+    assert parameters.keys() == {"OpportunityClose", "Status"}
+    assert parameters["Status"]["Value"] == status
+    assert _attributes(parameters["OpportunityClose"])["opportunityid"]["Id"] == opportunity["opportunityid"]
+    assert body["PostEntityImages"] == body["PreEntityImages"] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"), [("Win", 1), ("Close", 1), ("Lose", 0), ("Create", 0), ("Create", 2), ("Delete", 1)]
+)
+def test_an_image_is_refused_where_the_message_has_none(sales: World, message: str, kind: int) -> None:
+    table = "opportunity" if message == "Lose" else "quote"
+    (step,) = sales.dataverse.rows("sdkmessageprocessingstep", name=f"Quote to Cash: {message} of {table}")
+    of_step = bind("sdkmessageprocessingstepid", "sdkmessageprocessingsteps", step["sdkmessageprocessingstepid"])
+    image = {"name": "image", "entityalias": "image", "imagetype": kind, "messagepropertyname": "Target", **of_step}
+
+    assert sales.refused("POST", "sdkmessageprocessingstepimages", image)[0] == 400
+    assert sales.dataverse.rows("sdkmessageprocessingstepimage", name="image") == []
 
 
 async def test_what_is_rolled_back_is_never_sent(sales: World, receiver: Receiver) -> None:
@@ -190,6 +250,16 @@ async def test_a_body_over_the_limit_loses_its_parameters_and_images(
     assert body["PrimaryEntityId"] == quote["quoteid"]
 
 
+async def test_the_size_counts_the_parents_context_and_escaped_slashes(sales: World, receiver: Receiver) -> None:
+    for sign in "x/":
+        sales.quote(quotenumber=f"Q-{ord(sign)}", description=sign * 1000)
+        await sales.dataverse.webhooks.drain()
+
+    plain, escaped = (int(headers["content-length"]) for headers in receiver.headers)
+    assert plain > 2000
+    assert escaped - plain == pytest.approx(2000, abs=10)
+
+
 async def _register(sales: World, url: str, auth: dict[str, object], message: str, image: dict[str, object]) -> None:
     """What a setup sends to register one step of accounts, as the Plug-in Registration Tool does."""
     endpoint = {"name": "Mine", "url": url, "contract": 8, "messageformat": 2, **auth}
@@ -241,10 +311,12 @@ async def test_steps_that_a_setup_registers_are_sent(
 
     (body,) = receiver.bodies
     assert body["PrimaryEntityName"] == "account"
-    (before,), (after,) = body["PreEntityImages"], body["PostEntityImages"]
-    assert (before["key"], after["key"]) == ("both", "both")
-    assert _attributes(before["value"])["name"] == "Contoso Retail"
-    assert _attributes(after["value"])["name"] == "Renamed"
+    before, after = (
+        {image["key"]: _attributes(image["value"]) for image in body[name]}
+        for name in ("PreEntityImages", "PostEntityImages")
+    )
+    assert before.keys() == {"both"} and after.keys() == {"both", "AsynchronousStepPrimaryName"}
+    assert (before["both"]["name"], after["both"]["name"]) == ("Contoso Retail", "Renamed")
     assert header is None or receiver.headers[0][header[0]] == header[1]
     assert receiver.queries == [query]
 

@@ -139,6 +139,7 @@ def mark(sandbox: Sandbox, number: str, status: int) -> None:
 def order(sandbox: Sandbox, quote: str, number: str) -> None:
     """Do the product's part: the confirmed order in Finance."""
     header = {"dataAreaId": "usmf", "SalesOrderNumber": number, "OrderingCustomerAccountNumber": "US-001"}
+    sandbox.finance.company("usmf").number_sequence = "manual"
     sandbox.finance.create("SalesOrderHeadersV4", header | {"CustomersOrderReference": quote})
     line = {"dataAreaId": "usmf", "SalesOrderNumber": number, "ItemNumber": "P100", "OrderedSalesQuantity": Decimal(10)}
     sandbox.finance.create("SalesOrderLinesV3", line | {"SalesPrice": Decimal(95)})

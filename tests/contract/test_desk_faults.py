@@ -18,7 +18,8 @@ ACCOUNT = {"name": "Fault & Sons", "accountnumber": "F-1"}
 
 @pytest.fixture(scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running(SandboxConfig(state_dir=tmp_path_factory.mktemp("faults"))) as sandbox:
+    everything = {"application_role": "System Administrator"}
+    async with running(SandboxConfig(state_dir=tmp_path_factory.mktemp("faults"), dataverse=everything)) as sandbox:
         yield sandbox
 
 

@@ -130,4 +130,6 @@ async def test_settings_of_the_environment_survive_a_reset(tmp_path: Path) -> No
             number = await enter(desk, lines=[{"item": "P100", "quantity": 3, "price": "0.1234"}])
             (line,) = sandbox.dataverse.rows("quotedetail", quoteid=row_of(sandbox, number)["quoteid"])
             assert line["priceperunit"] == Decimal("0.1234") and line["baseamount"] == Decimal("0.37")
+            dinar = await enter(desk, company="kwmf", customer="KW-001", rep="rashid", lines=[{"item": "P099"}])
+            assert (await desk.get(f"/quotes/{dinar}")).json()["total"] == "30.697"
             assert (await desk.post("/reset")).status_code == 200

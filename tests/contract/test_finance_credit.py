@@ -146,7 +146,7 @@ async def test_a_lowered_limit_blocks_the_packing_slip(world: World) -> None:
     world.finance.set_credit_limit("usmf", "US-001", Decimal("1000.00"))
     assert "is on credit hold" in world.refused("packingSlip", SalesOrderId="SO-1")
     assert _holds(world)[0]["DocumentStatus"] == "PackingSlip"
-    assert world.finance.query("ShipmentPackingSlipJournalLines") == []
+    assert world.finance.query("CustPackingSlipTransBiEntities") == []
     world.finance.set_credit_limit("usmf", "US-001", Decimal("1045.00"))
     world.ok("packingSlip", SalesOrderId="SO-1")
     assert _state(world) == ("No", "No")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -45,14 +44,15 @@ def _post(client: httpx.Client, operation: str, **request: Any) -> dict[str, Any
     return body
 
 
-def _create(client: httpx.Client, name: str, **body: Any) -> None:
+def _create(client: httpx.Client, name: str, **body: Any) -> dict[str, Any]:
     answer = client.post(f"/data/{name}", content=encode({"dataAreaId": "usmf", **body}))
     assert answer.status_code == 201, answer.text
+    row: dict[str, Any] = decode(answer.content)
+    return row
 
 
 def test_an_order_from_entry_to_cash(client: httpx.Client) -> None:
-    number = f"Q2C-{uuid.uuid4().hex[:12].upper()}"
-    _create(client, "SalesOrderHeadersV4", SalesOrderNumber=number, OrderingCustomerAccountNumber="US-001")
+    number = _create(client, "SalesOrderHeadersV4", OrderingCustomerAccountNumber="US-001")["SalesOrderNumber"]
     for line in (1, 2):
         _create(
             client,
@@ -62,7 +62,7 @@ def test_an_order_from_entry_to_cash(client: httpx.Client) -> None:
             OrderedSalesQuantity=5,
             SalesPrice=Decimal("100.00"),
             LineDiscountPercentage=5,
-            OrderLineReference=str(line),
+            CustomersLineNumber=line,
         )
     _post(client, "confirm", SalesOrderId=number)
     _post(client, "packingSlip", SalesOrderId=number, Lines=[{"LineNumber": 1, "Quantity": 5}])

@@ -206,6 +206,7 @@ async def test_a_write_to_a_row_that_is_not_there(world: World, status: int) -> 
 
 
 async def test_a_field_of_norway_exists_in_norway_only(world: World) -> None:
+    world.finance.behaviour.norwegian_fields = True
     world.order("SO-1", {"OrderLineReference": "7"})
     assert (await world.rows("SalesOrderLinesV3?$select=OrderLineReference"))[0]["OrderLineReference"] == "7"
     world.finance.behaviour.norwegian_fields = False

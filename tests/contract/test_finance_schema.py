@@ -118,6 +118,9 @@ async def test_rows_carry_exactly_their_columns(world: World) -> None:
     world.refused("confirm", SalesOrderId="SO-2")
     for name, entity in entity_sets().items():
         rows = await world.rows(f"{name}?cross-company=true")
+        if name.startswith("ShipmentPackingSlip"):
+            assert not rows, "only Warehouse management only mode writes these"
+            continue
         assert rows, f"no row of {name} to look at"
         for row in rows:
             assert set(row) == {*entity.properties, "@odata.etag"}

@@ -82,7 +82,8 @@ def test_s24_what_is_told_twice_and_out_of_order_ends_as_if_told_once_and_in_ord
         received = [told for told in between.taken if told.concerns(quote_id, order)]
         counted = asyncio.run(tally(stack, deal))
         assert set(counted) <= {"applied", "stale", "duplicate", "ignored"}
-        assert sum(counted.values()) == len(received), counted
+        looked_at = [told for told in between.looked_at if told.concerns(quote_id)]
+        assert len(received) < sum(counted.values()) <= len(received) + len(looked_at), counted
         assert counted["duplicate"] >= 4 + 1 + 1
 
 

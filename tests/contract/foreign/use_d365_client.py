@@ -41,9 +41,8 @@ account = {"dataAreaId": "usmf", "CustomerAccount": "US-001"}
 assert client.customers.get(account)["CustomerAccount"] == "US-001"
 assert client.customers.exists(account) and not client.customers.exists({**account, "CustomerAccount": "NOBODY"})
 
-key = {"dataAreaId": "usmf", "SalesOrderNumber": "FOREIGN-1"}
-header: dict[str, Any] = {**key, "OrderingCustomerAccountNumber": "US-001", "CurrencyCode": "USD"}
-assert client.sales_order_headers.create(header)["SalesOrderNumber"] == "FOREIGN-1"
+header: dict[str, Any] = {"dataAreaId": "usmf", "OrderingCustomerAccountNumber": "US-001", "CurrencyCode": "USD"}
+key = {"dataAreaId": "usmf", "SalesOrderNumber": client.sales_order_headers.create(header)["SalesOrderNumber"]}
 client.sales_order_headers.update(key, {"CustomersOrderReference": "PO-1"})
 assert client.sales_order_headers.get(key)["CustomersOrderReference"] == "PO-1"
 line = {**key, "ItemNumber": "P100", "OrderedSalesQuantity": 2, "SalesPrice": 100}

@@ -30,7 +30,7 @@ def test_the_people_of_the_data_decide_by_their_roles(tmp_path: Path) -> None:
     assert [person.name for person in policy.authority.holders("nwnd", "sales_director")] == ["Andrew Fuller"]
     assert [person.name for person in policy.authority.holders("nwnd", "cfo")] == ["The CFO"]
     assert policy.authority.holders("nwnd", "legal") == ()
-    assert policy.entity_map.order_numbers == {"nwnd": "manual"}
+    assert policy.entity_map.order_numbers == {"nwnd": "automatic"}
 
 
 def test_the_rules_themselves_stay_as_shipped(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_fractions_are_exact(tmp_path: Path):
         ("credit.yaml", "freshness_seconds: 60", "freshness_seconds: 3600", ["freshness_seconds"]),
         ("credit.yaml", ", kwmf: 0}", "}", ["credit.yaml: tax_rate_pct: add kwmf"]),
         ("entity_map.yaml", "USMF: usmf", "USMF: USMF", ["business_units.USMF", "lower case"]),
-        ("entity_map.yaml", "usmf: manual", "usmf: guess", ["order_numbers.usmf"]),
+        ("entity_map.yaml", "usmf: automatic", "usmf: guess", ["order_numbers.usmf"]),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_is_refused_with_its_field(

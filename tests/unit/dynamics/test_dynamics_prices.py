@@ -28,7 +28,6 @@ from dynamics.finance.records import (
     Transaction,
 )
 from dynamics.sales.invoice_copy import InvoiceCopies, copy_id, price_and_discount, spread_tax
-from dynamics.sales.options import PaymentChoice
 from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, SalesOrder
 from dynamics.sales.records import OrderLine as SalesOrderLine
 
@@ -287,7 +286,6 @@ def test_an_invoice_s_copy_is_bound_to_what_the_order_knows() -> None:
     )
     assert body["customerid_account@odata.bind"] == f"/accounts({UUID(int=98)})"
     assert "opportunityid@odata.bind" not in body
-    assert body["q2c_paymentstatus"] == PaymentChoice.OPEN
     first, second = body["invoice_details"]
     assert first["SalesOrderDetailId@odata.bind"] == f"/salesorderdetails({known.id})"
     assert second["isproductoverridden"] is True and second["productdescription"] == "P100"
