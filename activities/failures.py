@@ -66,7 +66,7 @@ def failure_of(error: DynamicsError) -> ApplicationError:
 
 
 def refused(kind: FailureType, message: str) -> ApplicationError:
-    """A failure that no retry mends: a person must act."""
+    """A failure that no retry fixes: a person must act."""
     return ApplicationError(message, type=kind, non_retryable=True)
 
 

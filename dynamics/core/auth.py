@@ -148,7 +148,7 @@ class ClientCredentials:
 
 
 class _TimedSession:
-    """The two calls MSAL makes, each with a timeout: `requests` waits for ever by default."""
+    """The two calls MSAL makes, each with a timeout: `requests` waits forever by default."""
 
     def __init__(self, session: requests.Session, timeout: float) -> None:
         self._session = session

@@ -126,7 +126,7 @@ class Throttled(Transient):
 
 
 class Unauthorized(DynamicsError):
-    """The token was refused twice, or Entra ID gave none. Heals when a person mends the registration."""
+    """The token was refused twice, or Entra ID gave none. Ends when a person fixes the registration."""
 
     retryable = True
 

@@ -29,7 +29,7 @@ class Difference:
     missing: tuple[NewOrderLine, ...]
     """Lines to be added."""
     conflicts: tuple[str, ...]
-    """What is there and should not be so, in words for a person. Never mended by us."""
+    """What is there and should not be so, in words for a person. Never fixed by us."""
 
 
 def header_write(order: NewOrder, *, number: str | None) -> Write:

@@ -1,7 +1,7 @@
 """Whether anything of a customer still moves: the credit manager releases a hold only when nothing does.
 
 A deal moves as long as somebody other than the credit manager is going to do something about it by its plan: rep,
-approver, customer, warehouse or accounts receivable. A deal that waits for ever (goods that never ship) does not move.
+approver, customer, warehouse or accounts receivable. A deal that waits forever (goods that never ship) does not move.
 """
 
 from __future__ import annotations

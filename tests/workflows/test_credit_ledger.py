@@ -197,7 +197,7 @@ async def test_a_reading_of_another_account_or_currency_serves_nobody_else(feeds
 
 
 async def test_no_message_harms_a_ledger(feeds: FeedWorld, account: str) -> None:
-    """Before: a moment without zone or a number out of range failed the ledger's task for ever, and all its deals."""
+    """Before: a moment without zone or a number out of range failed the ledger's task forever, and all its deals."""
     deal = await feeds.deal()
     await feeds.ledgers.reserve("usmf", account, ask(account, deal.id, "100.00"))
     handle = ledger(feeds, account)
@@ -313,7 +313,7 @@ async def test_a_release_of_another_deal_is_refused_and_blocks_nobody(feeds: Fee
 async def test_the_reservation_of_a_terminated_deal_is_found_and_freed(
     feeds: FeedWorld, account: str, environment: WorkflowEnvironment
 ) -> None:
-    """Before: it held the customer's credit for ever."""
+    """Before: it held the customer's credit forever."""
     gone, waits = await feeds.deal(), await feeds.deal()
     await feeds.ledgers.reserve("usmf", account, ask(account, gone.id, "80.00", facts(account, "100.00")))
     held = await feeds.ledgers.reserve("usmf", account, ask(account, waits.id, "80.00", facts(account, "100.00")))

@@ -133,7 +133,7 @@ async def test_the_link_moves_on_only_when_a_page_was_passed_on(
 async def test_a_link_that_sales_does_not_take_begins_anew_and_says_what_cannot_be_seen(
     feeds: FeedWorld, environment: WorkflowEnvironment, refusal: Exception
 ) -> None:
-    """Before: the sweep failed from then on, for ever."""
+    """Before: the sweep failed from then on, forever."""
     feed = await seen_once(feeds)
     quote = feeds.quote(**ACTIVE)
     deal = await feeds.deal(quote.number, quote_id=quote.id, stage="quote", waits="rep")
