@@ -9,14 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from clients_work import POLICY, Work, p100, p250, reference, worker
-from clients_world import clients_of
-from dataverse_world import LiveSandbox
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
 from domain.messages import ReviewRequest
 from dynamics.sales.options import FulfilmentChoice
+from tests.contract.clients_work import POLICY, Work, p100, p250, reference, worker
+from tests.contract.clients_world import clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
 
@@ -138,7 +138,7 @@ async def test_a_deal_from_assessment_to_payment_costs_thirteen_requests(work: W
         quote=quote, approved_hash=found.snapshot_hash, order_number=key, customer_account="US-004"
     )
     created = await work.run(finance.create_order, create)
-    assert (created.order_number, created.found, created.net, created.rounding_difference) == (key, False, D(950), 0)
+    assert (created.order_number, created.found, created.net, created.rounding_difference) == (key, False, D(950), D(0))
     confirm = ask_for.ConfirmOrder(company="usmf", order_number=key)
     assert (await work.run(finance.confirm_order, confirm)).confirmation_number == f"{key}-1"
     recorded = await work.run(

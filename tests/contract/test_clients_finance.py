@@ -9,14 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from clients_world import Clients, clients_of
-from dataverse_world import LiveSandbox
 
 from domain.order_key import is_order_key, order_key
 from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
 from dynamics.finance.queries import ENTITY_SETS
 from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
+from tests.contract.clients_world import Clients, clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
 TODAY = datetime.now(UTC).date()

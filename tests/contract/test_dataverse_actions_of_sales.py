@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from dataverse_world import World, bind, closing, totals
+
+from tests.contract.dataverse_world import World, bind, closing, totals
 
 
 def test_win_then_convert_makes_an_order_of_the_quote(sales: World) -> None:
