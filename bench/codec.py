@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -27,7 +27,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from demo.temporal_server import temporal_binary
 from domain.audit import Outbox, of_entry
@@ -36,20 +35,10 @@ from domain.views import DealView, TimelineEntry, WaitingFor
 from ledger.audit import AuditStore
 from ledger.database import open_database
 from runs import names
+from runs.attributes import ATTRIBUTES
 from runs.codec import data_converter
 from tests.sealing import KEYS, SEALING
-from tests.workflows.conftest import (
-    ScriptedCredit,
-    ScriptedFinance,
-    ScriptedSales,
-    Stage,
-    TrustingVerifier,
-    World,
-)
-from workers.worker import workflow_runner
-from workflows.approval import Approval
-from workflows.credit_ledger import CreditLedger
-from workflows.quote_to_cash import QuoteToCash
+from tests.workflows.conftest import Stage, World, workers
 
 MOST = 1.15
 """CPU of a deal with codec and audit, over that of one without."""
@@ -87,7 +76,9 @@ async def _round_trip(converter: DataConverter, value: str, times: int = 2_000) 
 async def measure(rounds: int, deals: int) -> dict[str, Any]:
     """Run the rounds."""
     extra = [
-        argument for name, kind in names.ATTRIBUTES.items() for argument in ("--search-attribute", f"{name}={kind}")
+        argument
+        for attribute in ATTRIBUTES
+        for argument in ("--search-attribute", f"{attribute.name}={attribute.kind}")
     ]
     with tempfile.TemporaryDirectory() as folder:
         database = await open_database(f"sqlite:///{folder}/ledger.db")
@@ -143,45 +134,14 @@ async def _world(environment: WorkflowEnvironment, kind: Kind) -> AsyncIterator[
     before = {queue: getattr(names, queue) for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE")}
     for queue, name in before.items():
         setattr(names, queue, f"{name}-{kind.queue_suffix}")
-    finance, sales = ScriptedFinance(world), ScriptedSales(world)
-    deal_activities: list[Callable[..., Any]] = [
-        ScriptedCredit(world).reserve_credit,
-        TrustingVerifier().verify_message,
-    ]
-    queues = (
-        (names.DEAL_QUEUE, [QuoteToCash, Approval, CreditLedger], deal_activities),
-        (names.FINANCE_QUEUE, [], _activities_of(finance)),
-        (names.DATAVERSE_QUEUE, [], _activities_of(sales)),
-    )
-    workers = [
-        Worker(
-            kind.client,
-            task_queue=queue,
-            workflows=workflows,
-            activities=activities,
-            workflow_runner=workflow_runner(),
-        )
-        for queue, workflows, activities in queues
-    ]
     stage = Stage(environment, world)
     stage.client = kind.client
     try:
-        async with workers[0], workers[1], workers[2]:
+        async with workers(kind.client, world):
             yield stage
     finally:
         for queue, name in before.items():
             setattr(names, queue, name)
-
-
-def _activities_of(scripted: object) -> list[Callable[..., Any]]:
-    found = (getattr(scripted, name) for name in dir(scripted) if not name.startswith("_"))
-    return [
-        method
-        for method in found
-        if callable(method)
-        and hasattr(method, "__temporal_activity_definition")
-        and method.__func__ is not getattr(type(scripted).__mro__[1], method.__name__, None)
-    ]
 
 
 async def _deal(stage: Stage) -> list[TimelineEntry]:

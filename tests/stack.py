@@ -353,7 +353,12 @@ class Deal:
     def asks(self, name: str) -> Json:
         """The item in this person's inbox as soon as it is there."""
         found: list[Json] = []
-        eventually(lambda: found.extend(self.stack.person(name).inbox(self.quote)) or found, f"{name} is asked")
+
+        def look() -> bool:
+            found.extend(self.stack.person(name).inbox(self.quote))
+            return bool(found)
+
+        eventually(look, f"{name} is asked")
         assert len(found) == 1, found
         return found[0]
 
@@ -443,7 +448,12 @@ def total(rows: Iterable[Json], column: str) -> Decimal:
     return sum((money(row[column]) for row in rows), Decimal(0))
 
 
-def ledger(case: Json) -> list[Sequence[Decimal]]:
+def decimals(*numbers: int | str) -> tuple[Decimal, ...]:
+    """Numbers to compare amounts and quantities with."""
+    return tuple(Decimal(number) for number in numbers)
+
+
+def ledger(case: Json) -> list[tuple[Decimal, ...]]:
     """Each order line's ordered, cancelled, shipped, returned, invoiced and credited quantity."""
     columns = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
     return [tuple(money(row[column]) for column in columns) for row in case["lines"]]

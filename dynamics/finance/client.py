@@ -16,7 +16,7 @@ from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.literals import key, literal, query
+from dynamics.core.literals import literal
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
 from dynamics.finance.ordering import Ordering
@@ -24,7 +24,6 @@ from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
     MAY_BE_PARTLY_INVOICED,
     BillingRead,
-    CreditControl,
     CreditRead,
     Customer,
     Ledger,
@@ -318,18 +317,6 @@ class Finance(Connection):
         }
         return {number: marks[number.casefold()] for number in wanted if number.casefold() in marks}
 
-    async def credit_control(self, company: str, order_number: str) -> CreditControl | None:
-        """Whether credit management holds an order; None where the order is unknown. Read after a refused posting."""
-        path = query(
-            key("SalesTableBiEntities", dataAreaId=company, SalesId=order_number),
-            cross_company="true",
-            select="SalesId,CredManInCreditControl,CredManReleasedFromCreditControl,CredManRejected",
-        )
-        try:
-            return self.row(CreditControl, await self.odata.get(path))
-        except NotFound:
-            return None
-
     # --- postings --------------------------------------------------------------------------------------------------
 
     async def confirm_order(self, company: str, order_number: str, *, release_reason: str = "") -> str:
@@ -341,7 +328,7 @@ class Finance(Connection):
             release_reason: Not empty: a person released the order from its credit hold, and why.
 
         Raises:
-            Refused: X++ refused, e.g. credit management holds the order (`credit_control` tells).
+            Refused: X++ refused, e.g. credit management holds the order.
             UnknownOutcome: no answer came: the order's processing status tells.
         """
         posted = await self.post(

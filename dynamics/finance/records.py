@@ -289,15 +289,6 @@ class Slip(ReadRow):
     posted_on: FinanceDay = Field(None, alias="DeliveryDate")
 
 
-class CreditControl(ReadRow):
-    """SalesTableBiEntities: whether credit management stopped an order."""
-
-    number: str = Field(alias="SalesId")
-    in_control: YesNo = Field(False, alias="CredManInCreditControl")
-    released: YesNo = Field(False, alias="CredManReleasedFromCreditControl")
-    rejected: YesNo = Field(False, alias="CredManRejected")
-
-
 class NewOrderLine(ReadRow):
     """A line to be ordered. Money in the order's currency."""
 

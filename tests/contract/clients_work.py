@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from clients_world import Clients
 from temporalio.testing import ActivityEnvironment
 
 import policies
@@ -22,6 +21,7 @@ from domain.credit_ledger import CreditAnswer
 from domain.policy import Policy
 from dynamics.sales.records import Quote
 from runs import names
+from tests.contract.clients_world import Clients
 from workers.composition import deal_pages
 
 POLICY = policies.load(None)

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from dataverse_world import LiveSandbox
 
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
@@ -20,6 +19,7 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.records import Quote
+from tests.contract.dataverse_world import LiveSandbox
 
 
 @dataclass

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataverse_world import LiveSandbox, World
 
 from sandbox.runtime import Sandbox, SandboxConfig
+from tests.contract.dataverse_world import LiveSandbox, World
 
 SCHEMAS = Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[3] / "shared" / "contract" / "schemas"))
 

@@ -9,14 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from clients_work import POLICY, Work, p100, p250, reference, worker
-from clients_world import clients_of
-from dataverse_world import LiveSandbox
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
 from domain.messages import ReviewRequest
 from dynamics.sales.options import DealStage, FulfilmentChoice
+from tests.contract.clients_work import POLICY, Work, p100, p250, reference, worker
+from tests.contract.clients_world import clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
 
@@ -141,7 +141,7 @@ async def test_a_deal_costs_thirteen_requests_to_its_payment_and_two_more_where_
         quote=quote, approved_hash=found.snapshot_hash, order_number=key, customer_account="US-004"
     )
     created = await work.run(finance.create_order, create)
-    assert (created.found, created.net, created.rounding_difference) == (False, D(950), 0)
+    assert (created.found, created.net, created.rounding_difference) == (False, D(950), D(0))
     number = created.order_number
     assert (number == key) is clients.manual
     confirm = ask_for.ConfirmOrder(company="usmf", order_number=number)

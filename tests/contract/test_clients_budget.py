@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from clients_work import p100, reference, worker
-from clients_world import Clients, clients_of
-from dataverse_world import LiveSandbox
-
 from activities import signatures as ask_for
 from dynamics.core.budget import URGENT, Budget, prioritised
+from tests.contract.clients_work import p100, reference, worker
+from tests.contract.clients_world import Clients, clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 A_SECOND = 8
 

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from clients_world import Clients, clients_of
-from dataverse_world import LiveSandbox
 
 from dynamics.core.errors import Refused
 from dynamics.core.literals import key
 from dynamics.sales.options import ApprovalChoice, OpportunityState
+from tests.contract.clients_world import Clients, clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 P100: dict[str, Any] = {"item": "P100", "quantity": "10", "discount_pct": "5"}
 P250: dict[str, Any] = {"item": "P250", "quantity": "2"}

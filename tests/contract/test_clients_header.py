@@ -9,12 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from clients_work import POLICY, Work, p100, reference, worker
-from clients_world import clients_of
-from dataverse_world import LiveSandbox
 
 from activities import signatures as ask_for
 from dynamics.core.literals import key, query
+from tests.contract.clients_work import POLICY, Work, p100, reference, worker
+from tests.contract.clients_world import clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 PAGE = Path(__file__).parents[2] / "docs" / "quote-to-order.md"
 TABLE = set(re.findall(r"^\| `(\w+)` \|[^|]*\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE))

@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from clients_world import Clients, clients_of, credentials
-from dataverse_world import LiveSandbox
 
 from dynamics.core.auth import ClientCredentials
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, Unauthorized, UnknownOutcome
@@ -33,6 +31,8 @@ from dynamics.sales.options import (
 )
 from dynamics.sales.records import InvoiceLineToWrite, InvoiceToWrite, Quote, SalesOrder
 from runs import names
+from tests.contract.clients_world import Clients, clients_of, credentials
+from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
 P100: dict[str, Any] = {"item": "P100", "quantity": "10", "discount_pct": "5"}

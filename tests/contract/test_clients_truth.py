@@ -10,15 +10,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from clients_work import Work, p100, p250, reference, worker
-from clients_world import Clients, clients_of
-from dataverse_world import LiveSandbox
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
 from domain.fulfilment import Billing, ShippedTotal
 from dynamics.core.literals import key, query
 from dynamics.sales.options import OrderStatus
+from tests.contract.clients_work import Work, p100, p250, reference, worker
+from tests.contract.clients_world import Clients, clients_of
+from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
 TODAY = datetime.now(UTC).date()

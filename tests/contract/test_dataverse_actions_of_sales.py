@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from dataverse_world import World, bind, closing, totals
 
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import World, bind, closing, totals
 
 
 def test_win_then_convert_makes_an_order_of_the_quote(sales: World) -> None:

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 import pytest
-from dataverse_world import ROOT, World, bind
+
+from tests.contract.dataverse_world import ROOT, World, bind
 
 Part = tuple[str, str, Any]
 

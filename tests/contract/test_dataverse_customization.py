@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dataverse_world import ORIGIN, ROOT, World, bind
 
 from sandbox.dataverse import Dataverse
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import ORIGIN, ROOT, World, bind
 
 CRM = "Microsoft.Dynamics.CRM"
 IN_SOLUTION = {"MSCRM.SolutionUniqueName": "samplesolution"}
@@ -172,10 +172,9 @@ def test_an_amount_brings_its_currency_and_twin(banks: World) -> None:
     banks.done("POST", "sample_bankaccounts", {"sample_name": "Main", "sample_amount": 80, **currency})
 
     (row,) = banks.dataverse.rows("sample_bankaccount")
-    assert (row["sample_amount_base"], row["exchangerate"]) == (
-        100,
-        banks.dataverse.get("transactioncurrencies", banks.eur)["exchangerate"],
-    )  # type: ignore[index]
+    euro = banks.dataverse.get("transactioncurrencies", banks.eur)
+    assert euro is not None
+    assert (row["sample_amount_base"], row["exchangerate"]) == (100, euro["exchangerate"])
 
 
 def test_a_global_choice_serves_several_columns(banks: World) -> None:

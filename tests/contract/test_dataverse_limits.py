@@ -6,11 +6,11 @@ import asyncio
 
 import httpx
 import pytest
-from dataverse_world import ORIGIN, RITA_OID, ROOT, World, person_token
 
 from sandbox.dataverse import DataverseError, Limits
 from sandbox.dataverse.protection import ServiceProtection
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import ORIGIN, RITA_OID, ROOT, World, person_token
 
 
 class _Seconds:

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dataverse_world import ORIGIN, ROOT, World, bind
 
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import ORIGIN, ROOT, World, bind
 
 ALL = 'odata.include-annotations="*"'
 

@@ -6,12 +6,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from dataverse_world import World, bind, closing, totals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.dataverse import DataverseError
 from sandbox.store import Row
+from tests.contract.dataverse_world import World, bind, closing, totals
 
 
 def _amounts(*values: str) -> list[Decimal]:

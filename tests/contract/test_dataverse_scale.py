@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dataverse_world import ROOT, World, bind, closing, totals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.odata.jsonio import encode
 from sandbox.store import Row
+from tests.contract.dataverse_world import ROOT, World, bind, closing, totals
 
 
 def _change_set(requests: list[tuple[str, str, Any]]) -> bytes:

@@ -7,9 +7,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from dataverse_world import World
 
 from sandbox.dataverse.schema import EDM_TYPES, Column, Entity, load_schema
+from tests.contract.dataverse_world import World
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 SETS = sorted(load_schema().by_set)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from dataverse_world import World, bind, closing
 
 from sandbox.dataverse import DataverseError
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import World, bind, closing
 
 NOTHING = "Nothing"
 

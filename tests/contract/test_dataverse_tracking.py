@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dataverse_world import World
 
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import World
 
 TRACK = "odata.track-changes"
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dataverse_world import APPLICATION, ORIGIN, RITA_OID, ROOT, World, bind, person_token, token
 
 from sandbox.odata.jsonio import decode
+from tests.contract.dataverse_world import APPLICATION, ORIGIN, RITA_OID, ROOT, World, bind, person_token, token
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from dataverse_world import World, bind, closing
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from sandbox.dataverse import webhooks
 from sandbox.odata.jsonio import decode
 from sandbox.serving import HttpServer
+from tests.contract.dataverse_world import World, bind, closing
 
 
 class Receiver:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, open_world
+
+from tests.contract.finance_world import World, open_world
 
 
 @pytest.fixture

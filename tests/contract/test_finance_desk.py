@@ -29,7 +29,7 @@ class Office:
         header = {"dataAreaId": "usmf", "OrderingCustomerAccountNumber": account}
         if self.sandbox.finance.company("usmf").number_sequence == "manual":
             header["SalesOrderNumber"] = number
-        number = self.sandbox.finance.create("SalesOrderHeadersV4", header)["SalesOrderNumber"]
+        number = str(self.sandbox.finance.create("SalesOrderHeadersV4", header)["SalesOrderNumber"])
         line = {"dataAreaId": "usmf", "SalesOrderNumber": number, "ItemNumber": "P100", "OrderedSalesQuantity": 10}
         self.sandbox.finance.create("SalesOrderLinesV3", line)
         return number

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, customer, open_world
 
 from sandbox.finance.errors import FinanceError
+from tests.contract.finance_world import World, customer, open_world
 
 D = Decimal
 

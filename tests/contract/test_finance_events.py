@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, open_world
 
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import World, open_world
 
 
 @pytest.fixture

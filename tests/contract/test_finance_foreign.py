@@ -16,9 +16,9 @@ import msal
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
-from dataverse_world import LiveSandbox
 
 from sandbox.entra.directory import DOMAIN
+from tests.contract.dataverse_world import LiveSandbox
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from dataverse_world import LiveSandbox
 
 from sandbox.odata.jsonio import decode, encode
+from tests.contract.dataverse_world import LiveSandbox
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
-from finance_world import ENUM, ORIGIN, World, bearer, customer, open_world
 
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import ENUM, ORIGIN, World, bearer, customer, open_world
 
 HEADERS = "SalesOrderHeadersV4"
 KEY = "SalesOrderHeadersV4(dataAreaId='usmf',SalesOrderNumber='SO-1')"

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, customer, open_world
 
 from sandbox.finance.amounts import due_date, line_amount, part_of, round_money
 from sandbox.finance.errors import FinanceError, InfologError, RecordExists
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import World, customer, open_world
 
 HEADERS, LINES = "SalesOrderHeadersV4", "SalesOrderLinesV3"
 

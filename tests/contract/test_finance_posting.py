@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, open_world
 
 from sandbox.finance.operations import OPERATIONS
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import World, open_world
 
 SERVICE = "/api/services/Q2CServiceGroup/Q2CPostingService"
 

@@ -8,11 +8,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from finance_world import ENUM, ORIGIN, World, open_world
 
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.model import entity_sets
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import ENUM, ORIGIN, World, open_world
 
 CUSTOMER = "CustomersV3(dataAreaId='usmf',CustomerAccount='US-001')"
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"

@@ -10,12 +10,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from finance_world import World, open_world
 
 from sandbox.finance.model import ENUMS, entity_sets
 from sandbox.metadata.finance import generate
 from sandbox.metadata.finance.generate import SETS, read_schemas
 from sandbox.odata.jsonio import decode
+from tests.contract.finance_world import World, open_world
 
 SCHEMAS = (
     Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[2].parent / "shared" / "contract" / "schemas"))

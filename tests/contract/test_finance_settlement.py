@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, open_world
 
 from sandbox.store import Clock
+from tests.contract.finance_world import World, open_world
 
 D = Decimal
 

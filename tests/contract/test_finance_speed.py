@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from finance_world import World, open_world
 
 from sandbox.store import Clock, Table
+from tests.contract.finance_world import World, open_world
 
 
 class Count:
@@ -60,7 +61,7 @@ def _whole_way(world: World, number: str, lines: int, account: str = "US-001") -
 
 async def test_an_order_of_twice_the_lines_costs_twice_the_work(world: World) -> None:
     looked_at = []
-    world.finance.set_credit_limit("usmf", "US-001", 10**9)
+    world.finance.set_credit_limit("usmf", "US-001", Decimal(10**9))
     for lines in (100, 200, 400):
         with _counting() as count:
             _whole_way(world, f"SO-{lines}", lines)

@@ -13,7 +13,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dataverse_world import LiveSandbox
+
+from tests.contract.dataverse_world import LiveSandbox
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(Path(__file__).with_name("foreign").glob("use_*.py"))

@@ -9,14 +9,16 @@ import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import IntEnum
+from typing import Any
 
 import pytest
 import requests
 from azure.core.credentials import AccessToken
-from dataverse_world import LiveSandbox
 from PowerPlatform.Dataverse.client import DataverseClient
 from PowerPlatform.Dataverse.core.errors import HttpError
 from PowerPlatform.Dataverse.models.upsert import UpsertItem
+
+from tests.contract.dataverse_world import LiveSandbox
 
 
 class _SandboxCredential:
@@ -163,10 +165,14 @@ def test_an_error_carries_dataverse_code_and_text(client: DataverseClient) -> No
 
 def test_upserts_and_deletes_many_rows_in_one_request(client: DataverseClient) -> None:
     numbers = [f"Q2C-{uuid.uuid4().hex[:12].upper()}" for _ in range(3)]
-    first = [UpsertItem({"q2c_financeordernumber": number}, {"name": "new"}) for number in numbers[:2]]
+    first: list[UpsertItem | dict[str, Any]] = [
+        UpsertItem({"q2c_financeordernumber": number}, {"name": "new"}) for number in numbers[:2]
+    ]
     client.records.upsert("salesorder", first)
 
-    every = [UpsertItem({"q2c_financeordernumber": number}, {"description": "seen"}) for number in numbers]
+    every: list[UpsertItem | dict[str, Any]] = [
+        UpsertItem({"q2c_financeordernumber": number}, {"description": "seen"}) for number in numbers
+    ]
     client.records.upsert("salesorder", every)
 
     condition = " or ".join(f"q2c_financeordernumber eq '{number}'" for number in numbers)

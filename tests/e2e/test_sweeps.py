@@ -15,7 +15,7 @@ from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from runs import names
-from tests.stack import Deal, Stack, assert_sound, eventually, ledger, line
+from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens there."""
@@ -102,7 +102,7 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
     deal.ends("closed", patience=60)
 
     case = assert_sound(deal)
-    assert ledger(case) == [(10, 0, 10, 0, 10, 0)]
+    assert ledger(case) == [decimals(10, 0, 10, 0, 10, 0)]
 
 
 @pytest.mark.timeout(300)

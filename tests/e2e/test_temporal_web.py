@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
-from demo.processes import free_ports
+from demo.ports import free_ports
 from runs import names
 from tests.sealing import KEYS_FILE
 from tests.stack import Deal, Stack, line

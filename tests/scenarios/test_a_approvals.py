@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from runs import names
-from tests.stack import Deal, Json, Person, Stack, assert_sound, ledger, line, money, refusals, texts
+from tests.stack import Answer, Deal, Json, Person, Stack, assert_sound, decimals, ledger, line, money, refusals, texts
 from tests.time_travel import move_clock
 
 FINANCE_TO_SALES = 120.0
@@ -30,7 +30,7 @@ def test_s01_happy_path_goes_from_submission_to_paid_without_approval(stack: Sta
     deal = stack.deal(line("P100", 10, "5"), customer="US-001", opportunity=True, name="S01")
 
     submitted = deal.submitted()
-    assert amounts(submitted, "net", "tax", "total") == (950, 95, 1045)
+    assert amounts(submitted, "net", "tax", "total") == decimals(950, 95, 1045)
     assert submitted["approvals"] == []
     deal.rep("activate")
     deal.waits_for("customer")
@@ -50,15 +50,15 @@ def test_s01_happy_path_goes_from_submission_to_paid_without_approval(stack: Sta
     deal.until(lambda _: fulfilment(deal) == "shipped", "Delivered in Sales", FINANCE_TO_SALES)
     deal.waits_for("invoice")
     posted = deal.invoice()
-    assert amounts(posted, "InvoiceAmount", "TaxAmount") == (1045, 95)
+    assert amounts(posted, "InvoiceAmount", "TaxAmount") == decimals(1045, 95)
     deal.until(lambda _: fulfilment(deal) == "invoiced", "Invoiced in Sales", FINANCE_TO_SALES)
     deal.waits_for("payment")
     deal.pay("1045.00")
     deal.ends("closed", FINANCE_TO_SALES)
 
     case = assert_sound(deal)
-    assert amounts(case, "invoiced", "paid", "open_amount") == (1045, 1045, 0)
-    assert (case["stage"], ledger(case)) == ("closed", [(10, 0, 10, 0, 10, 0)])
+    assert amounts(case, "invoiced", "paid", "open_amount") == decimals(1045, 1045, 0)
+    assert (case["stage"], ledger(case)) == ("closed", [decimals(10, 0, 10, 0, 10, 0)])
     sales = deal.sales()
     assert sales["state"] == "won"
     assert (sales["opportunity"]["state"], money(sales["opportunity"]["actual_value"])) == ("won", Decimal("950.00"))
@@ -96,7 +96,7 @@ def asked_for(stack: Stack, *lines: Json, **header: str) -> Deal:
 def test_s02_two_levels_are_asked_in_turn_and_both_reasons_are_said(stack: Stack) -> None:
     deal = asked_for(stack, line("P250", 100, "22"))
     case = deal.case()
-    assert amounts(case, "net", "discount_pct") == (19500, 22)
+    assert amounts(case, "net", "discount_pct") == decimals(19500, 22)
     assert money(case["margin_pct"]).quantize(Decimal("0.01")) == Decimal("23.08")
     (summary,) = case["approvals"]
     assert (summary["highest_level"], summary["steps"]) == (2, 2)
@@ -128,7 +128,7 @@ def test_s02_two_levels_are_asked_in_turn_and_both_reasons_are_said(stack: Stack
 def test_s03_the_cfo_is_asked_last_and_any_rejection_returns_the_quote(stack: Stack) -> None:
     deal = asked_for(stack, line("P250", 1000, "36"))
     case = deal.case()
-    assert amounts(case, "net", "margin_pct") == (160000, Decimal("6.25"))
+    assert amounts(case, "net", "margin_pct") == decimals(160000, "6.25")
     assert stack.person("mona").decide(deal.asks("mona"), "approve").accepted
     assert stack.person("dirk").decide(deal.asks("dirk"), "approve").accepted
     cora = deal.asks("cora")
@@ -165,7 +165,7 @@ def test_s04_exactly_ten_per_cent_needs_nobody(stack: Stack) -> None:
 
     case = deal.submitted()
 
-    assert (money(case["net"]), case["approvals"], case["quote_status"]) == (900, [], "approved")
+    assert (money(case["net"]), case["approvals"], case["quote_status"]) == (Decimal(900), [], "approved")
     assert_sound(deal, orders=0)
 
 
@@ -227,9 +227,9 @@ def test_s06_a_double_click_decides_once(stack: Stack) -> None:
     assert_sound(deal, orders=0)
 
 
-def twice(person: Person, asked: Json, message_id: str) -> tuple[object, ...]:
+def twice(person: Person, asked: Json, message_id: str) -> tuple[Answer, ...]:
     """The same approval sent twice, 40 ms apart, both under way at once."""
-    answers: dict[int, object] = {}
+    answers: dict[int, Answer] = {}
 
     def click(number: int) -> None:
         answers[number] = person.decide(asked, "approve", message_id=message_id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.stack import Deal, Stack, assert_sound, line, money
+from tests.stack import Deal, Json, Stack, assert_sound, line, money
 
 
-def held(deal: Deal) -> dict[str, object]:
+def held(deal: Deal) -> Json:
     """The deal, once the customer accepted and credit was refused."""
     case = deal.accepted("credit")
     assert (case["stage"], case["credit_status"], case["order_number"]) == ("credit", "held", "")

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,6 +120,10 @@ WRITE_BACK: Json = {
 }
 
 
+def confirmed(deal: Deal) -> bool:
+    return bool(deal.case()["order_status"] == "confirmed")
+
+
 @pytest.mark.timeout(120 + 90 * RUNS)
 def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
     stack: Stack, record_property: Callable[[str, object], None]
@@ -131,7 +136,7 @@ def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
         deal.waits_for("customer")
         stack.desk.put("/faults", WRITE_BACK)
         deal.rep("accept")
-        eventually(lambda deal=deal: deal.case()["order_status"] == "confirmed", "the order is in Finance")
+        eventually(partial(confirmed, deal), "the order is in Finance")
         killed = stack.worker_pid
         os.kill(killed, signal.SIGKILL)
         began = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.stack import Deal, Stack, assert_sound, ledger, line, money
+from tests.stack import Deal, Stack, assert_sound, decimals, ledger, line, money
 
 
 def shown_in_sales(deal: Deal) -> str:
@@ -21,7 +21,7 @@ def test_s29_two_shipments_two_invoices_and_the_ledger_balances(stack: Stack) ->
     first = deal.invoice()
     assert money(first["InvoiceAmount"]) == Decimal("627.00")
     case = deal.until(lambda case: money(case["invoiced"]) == 627, "invoiced 627.00")
-    assert ledger(case) == [(10, 0, 6, 0, 6, 0)]
+    assert ledger(case) == [decimals(10, 0, 6, 0, 6, 0)]
     assert case["explanation"]["waiting_for"] == "shipment"
     deal.ship(_1="4")
     deal.waits_for("invoice")
@@ -29,7 +29,7 @@ def test_s29_two_shipments_two_invoices_and_the_ledger_balances(stack: Stack) ->
     assert money(second["InvoiceAmount"]) == Decimal("418.00")
     case = deal.waits_for("payment")
 
-    assert ledger(case) == [(10, 0, 10, 0, 10, 0)]
+    assert ledger(case) == [decimals(10, 0, 10, 0, 10, 0)]
     assert money(case["invoiced"]) == Decimal("1045.00")
     assert shown_in_sales(deal) == "invoiced"
     deal.pay("1045.00")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import Case, GenerationMode
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -22,6 +23,9 @@ from starlette.applications import Starlette
 from tests.webworld import scenes
 from tests.webworld.world import EVENTS_SECRET, Stage, Tenant
 from workers.serving import serve
+
+if TYPE_CHECKING:
+    from schemathesis.specs.openapi.schemas import OpenApiCase  # exists for type checkers only
 
 OPERATIONS = ("listApprovals", "decideApproval", "listCases", "readCase", "commandCase")
 CHECKS = [
@@ -69,7 +73,7 @@ async def test_no_request_breaks_the_api(
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         )
-        def send(case: Case) -> None:
+        def send(case: OpenApiCase) -> None:
             if known and case.path_parameters:
                 case.path_parameters |= {"company": "usmf", "quote": "FUZZ-1"}
             answer = case.call(base_url=f"{served}/api/v1", headers=headers)

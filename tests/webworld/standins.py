@@ -262,7 +262,7 @@ class StandInSalesFeed(_Feed):
 
     @workflow.signal(name=names.LOOK_AT)
     def look_at(self, look: Look) -> None:
-        self.told.append(look.record_id)
+        self.told.append(str(look.record_id))
 
     @workflow.query
     def received(self) -> list[str]:

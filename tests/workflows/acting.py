@@ -27,7 +27,7 @@ async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float 
 
 async def outcome(stage: Stage, message_id: str) -> Outcome:
     for _ in range(int(PATIENCE / 0.1)):
-        known = await stage.case.query(names.OUTCOME, message_id, result_type=Outcome)
+        known: Outcome | None = await stage.case.query(names.OUTCOME, message_id, result_type=Outcome)
         if known:
             return known
         await asyncio.sleep(0.1)

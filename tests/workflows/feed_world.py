@@ -269,7 +269,8 @@ class FeedWorld:
 
 
 async def view(feed: WorkflowHandle[Any, Any]) -> FeedView:
-    return await feed.query(names.STATE, result_type=FeedView)
+    found: FeedView = await feed.query(names.STATE, result_type=FeedView)
+    return found
 
 
 async def until(feed: WorkflowHandle[Any, Any], **tally: int) -> FeedView:

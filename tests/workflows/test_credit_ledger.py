@@ -7,7 +7,7 @@ import gc
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -64,7 +64,8 @@ def account() -> str:
 
 
 async def book(feeds: FeedWorld, account: str) -> CreditBook:
-    return await ledger(feeds, account).query(names.STATE, result_type=CreditBook)
+    found: CreditBook = await ledger(feeds, account).query(names.STATE, result_type=CreditBook)
+    return found
 
 
 async def tally(feeds: FeedWorld, account: str) -> dict[str, int]:
@@ -449,4 +450,4 @@ async def test_three_thousand_events_of_a_customer_with_a_full_book_are_taken_at
     assert failed == []
 
 
-FAILED = "workflow_task_failed_event_attributes"
+FAILED: Final = "workflow_task_failed_event_attributes"

@@ -13,7 +13,8 @@ from tests.workflows.conftest import OTTO, RITA, Stage, World
 
 
 async def timeline(stage: Stage) -> list[TimelineEntry]:
-    return await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
+    entries: list[TimelineEntry] = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
+    return entries
 
 
 async def kept(world: World, most: int) -> list[AuditRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -338,4 +338,4 @@ async def test_three_thousand_events_while_no_worker_ran_are_taken_in_one_task(f
     assert failed == []
 
 
-FAILED = "workflow_task_failed_event_attributes"
+FAILED: Final = "workflow_task_failed_event_attributes"

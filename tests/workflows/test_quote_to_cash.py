@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -79,7 +80,7 @@ async def test_events_told_twice_late_and_out_of_order_change_nothing_more(stage
     view = await until(stage, lambda v: v.explanation.waiting_for is WaitingFor.PAYMENT)
 
     line = view.lines[0]
-    assert (line.ordered, line.shipped, line.invoiced) == (10, 10, 10)
+    assert (line.ordered, line.shipped, line.invoiced) == (Decimal(10), Decimal(10), Decimal(10))
     tally = await stage.case.query("tally")
     assert sum(tally.values()) == 1 + 1 + 1 + 5 + 3 + 1 + 1  # submitted, activated, accepted, then what came here
     assert world.names().count("create_order") == 1

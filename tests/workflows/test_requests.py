@@ -39,7 +39,7 @@ async def request(stage: Stage) -> ApprovalState:
 async def decided(stage: Stage, message_id: str) -> Outcome:
     """What became of a decision on the first request."""
     for _ in range(int(PATIENCE / 0.1)):
-        known = await stage.approval.query(names.OUTCOME, message_id, result_type=Outcome)
+        known: Outcome | None = await stage.approval.query(names.OUTCOME, message_id, result_type=Outcome)
         if known:
             return known
         await asyncio.sleep(0.1)

@@ -14,7 +14,8 @@ from activities.sales_feed import SalesFeedWork
 from activities.signatures import ReadSales
 from domain.feeds import Look
 from dynamics.core.errors import Refused, System
-from dynamics.sales.records import Changes, OpportunityChange, OrderChange, OrderState, QuoteChange
+from dynamics.sales.options import OrderState
+from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
 from runs.lookup import Lookup
 from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view

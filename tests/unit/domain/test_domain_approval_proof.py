@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from makers import T0, actor, discounted, plan, priced, request
 
 from domain.approval_proof import unproved
 from domain.approval_rules import decided, opened
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState
 from domain.messages import VerifiedMessage
+from tests.unit.domain.makers import T0, actor, discounted, plan, priced, request
 
 ASKED: ApprovalRequest = request(plan(priced(discounted("P250", 100, 22))))  # mona, then dirk
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makers import T0, actor, discounted, names, person, plan, priced, request
 
 from domain.approval_rules import Verdict, decided, ended, next_deadline, opened, overdue
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, StepState
 from domain.messages import VerifiedMessage
+from tests.unit.domain.makers import T0, actor, discounted, names, person, plan, priced, request
 
 PLAN = plan(priced(discounted("P250", 100, 22)))  # mona, then dirk (S02)
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY, PRICES, T0, facts, line, quote
 
 from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
 from domain.calendar import end_of_day
@@ -18,6 +17,7 @@ from domain.money import Money
 from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
 from policies import business_hours
+from tests.unit.domain.makers import POLICY, PRICES, T0, facts, line, quote
 
 D = Decimal
 TODAY = date(2026, 11, 23)

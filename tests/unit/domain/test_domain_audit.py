@@ -31,7 +31,8 @@ def filled(count: int, kind: AuditKind = AuditKind.TRANSITION) -> Outbox:
 @given(sent=st.lists(st.booleans(), max_size=60))
 def test_every_record_is_sent_until_it_is_acknowledged_and_never_again(sent: list[bool]) -> None:
     """True: the store acknowledges a batch; False: it does not answer, or answers after the batch was stored."""
-    outbox, stored, now = Outbox(), {}, NOW
+    outbox, now = Outbox(), NOW
+    stored: dict[str, AuditRecord] = {}
     for answered in sent:
         outbox = outbox.add(line(), run_id="run-1")
         now += timedelta(hours=2)

@@ -5,11 +5,25 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import POLICY, ROLES, actor, discounted, line, names, person, plan, priced, quote, request, state, step
 
 from domain.approvals import ApprovalPlan, ApprovalStatus, StepStatus
 from domain.authority import NoApprover, candidates, check_decision, escalation, next_assignees
 from domain.people import Person
+from tests.unit.domain.makers import (
+    POLICY,
+    ROLES,
+    actor,
+    discounted,
+    line,
+    names,
+    person,
+    plan,
+    priced,
+    quote,
+    request,
+    state,
+    step,
+)
 
 HASH = "hash-of-revision-1"
 
@@ -39,32 +53,32 @@ def decide(
 # Who is asked
 
 
-def test_holders_of_the_role_come_before_those_of_higher_roles():
+def test_holders_of_the_role_come_before_those_of_higher_roles() -> None:
     found = candidates("usmf", "sales", 1, requester=person("rita"), co_owner=None, policy=POLICY)
     assert names(found) == ["mona", "dirk", "dina", "drew", "cora"]
     found = candidates("usmf", "sales", 3, requester=person("rita"), co_owner=None, policy=POLICY)
     assert names(found) == ["cora"]
 
 
-def test_s05_requester_and_co_owner_are_never_candidates():
+def test_s05_requester_and_co_owner_are_never_candidates() -> None:
     found = candidates("usmf", "sales", 1, requester=person("mona"), co_owner=person("dirk"), policy=POLICY)
     assert names(found) == ["dina", "drew", "cora"]
 
 
-def test_an_object_id_is_the_same_in_any_case():
+def test_an_object_id_is_the_same_in_any_case() -> None:
     shouting = person("mona").model_copy(update={"oid": person("mona").oid.upper()})
     found = candidates("usmf", "sales", 1, requester=shouting, co_owner=None, policy=POLICY)
     assert "mona" not in names(found)
 
 
-def test_the_only_holder_asking_for_themselves_leaves_nobody():
+def test_the_only_holder_asking_for_themselves_leaves_nobody() -> None:
     with pytest.raises(
         NoApprover, match=r"level 1 of chain 'legal' in usmf for leo: add a holder of legal to approvers\.yaml"
     ):
         candidates("usmf", "legal", 1, requester=person("leo"), co_owner=None, policy=POLICY)
 
 
-def test_authority_ends_at_the_company():
+def test_authority_ends_at_the_company() -> None:
     found = candidates("demf", "sales", 1, requester=person("rita"), co_owner=None, policy=POLICY)
     assert names(found) == ["dora"]
 
@@ -72,11 +86,11 @@ def test_authority_ends_at_the_company():
 # Who may decide
 
 
-def test_an_assigned_holder_decides():
+def test_an_assigned_holder_decides() -> None:
     assert decide(actor("mona")) == ""
 
 
-def test_s05_nobody_decides_their_own_request():
+def test_s05_nobody_decides_their_own_request() -> None:
     assert decide(actor("mona"), requester="mona") == "REQUESTER_CANNOT_APPROVE"
     assert decide(actor("mona"), co_owner="mona") == "REQUESTER_CANNOT_APPROVE"
     shouting = actor("mona").model_copy(update={"oid": actor("mona").oid.upper()})
@@ -85,7 +99,7 @@ def test_s05_nobody_decides_their_own_request():
 
 @pytest.mark.parametrize("step_status", list(StepStatus))
 @pytest.mark.parametrize("status", list(ApprovalStatus))
-def test_the_requester_learns_nothing_of_the_state(step_status: StepStatus, status: ApprovalStatus):
+def test_the_requester_learns_nothing_of_the_state(step_status: StepStatus, status: ApprovalStatus) -> None:
     code = decide(actor("mona"), requester="mona", step_status=step_status, status=status, seen="other")
     assert code == "REQUESTER_CANNOT_APPROVE"
 
@@ -106,57 +120,57 @@ def test_the_requester_learns_nothing_of_the_state(step_status: StepStatus, stat
         (StepStatus.SKIPPED, ApprovalStatus.SUPERSEDED, "SUPERSEDED"),
     ],
 )
-def test_i17_a_late_decision_is_told_so_first(step_status: StepStatus, status: ApprovalStatus, code: str):
+def test_i17_a_late_decision_is_told_so_first(step_status: StepStatus, status: ApprovalStatus, code: str) -> None:
     assert decide(actor("mona"), step_status=step_status, status=status) == code
     assert decide(actor("mona"), step_status=step_status, status=status, seen="other") == code
 
 
-def test_s08_a_manager_is_not_assigned_to_the_directors_step():
+def test_s08_a_manager_is_not_assigned_to_the_directors_step() -> None:
     assert decide(actor("mona"), level=2, assigned=("dirk",)) == "NOT_ASSIGNED"
 
 
-def test_s08_authority_in_another_company_is_none_here():
+def test_s08_authority_in_another_company_is_none_here() -> None:
     assert decide(actor("dirk", "sales_director.demf"), level=2, assigned=("dirk",)) == "NO_AUTHORITY"
 
 
-def test_authority_is_what_the_token_says_now():
+def test_authority_is_what_the_token_says_now() -> None:
     assert decide(actor("mona", "sales_rep.usmf")) == "NO_AUTHORITY"
     assert decide(Person(oid=person("mona").oid)) == "NO_AUTHORITY"
 
 
 @pytest.mark.parametrize("role", ["sales_manager", "sales_manager.usmf", "sales_director.usmf", "cfo"])
-def test_the_role_for_the_company_for_all_companies_or_a_higher_one_will_do(role: str):
+def test_the_role_for_the_company_for_all_companies_or_a_higher_one_will_do(role: str) -> None:
     assert decide(actor("mona", role)) == ""
 
 
-def test_a_role_of_another_chain_is_no_higher_role():
+def test_a_role_of_another_chain_is_no_higher_role() -> None:
     assert decide(actor("mona", "legal.usmf", "credit_manager", "admin")) == "NO_AUTHORITY"
 
 
-def test_a_candidate_who_was_not_asked_yet_is_not_assigned():
+def test_a_candidate_who_was_not_asked_yet_is_not_assigned() -> None:
     assert decide(actor("dirk"), assigned=("mona",)) == "NOT_ASSIGNED"
     assert decide(actor("dirk"), assigned=("mona", "dirk")) == ""  # it escalated to him
     assert decide(actor("mona"), assigned=("mona", "dirk")) == ""  # and she may still decide
 
 
-def test_a_step_whose_turn_has_not_come_has_no_assignee():
+def test_a_step_whose_turn_has_not_come_has_no_assignee() -> None:
     assert decide(actor("dirk"), level=2, assigned=(), step_status=StepStatus.WAITING) == "NOT_ASSIGNED"
 
 
-def test_s14_what_was_not_seen_is_not_approved():
+def test_s14_what_was_not_seen_is_not_approved() -> None:
     assert decide(actor("mona"), seen="hash-of-revision-0") == "SEEN_HASH_MISMATCH"
     assert decide(actor("mona"), seen="") == "SEEN_HASH_MISMATCH"
 
 
 @pytest.mark.parametrize(("comment", "code"), [("", "COMMENT_REQUIRED"), ("  ", "COMMENT_REQUIRED"), ("agreed", "")])
-def test_below_the_floor_takes_a_comment(comment: str, code: str):
+def test_below_the_floor_takes_a_comment(comment: str, code: str) -> None:
     below = plan(priced(quote(line(price="30.00"))))
     last = below.steps[-1].model_copy(update={"comment_required": True})
     the_plan = below.model_copy(update={"steps": (*below.steps[:-1], last)})
     assert decide(actor("cora"), level=3, assigned=("cora",), comment=comment, the_plan=the_plan) == code
 
 
-def test_refusals_come_in_a_fixed_order():
+def test_refusals_come_in_a_fixed_order() -> None:
     """Each cause removed uncovers the next one."""
     below = plan(priced(quote(line(price="30.00"))))
     first = below.steps[0].model_copy(update={"comment_required": True})
@@ -203,7 +217,7 @@ TOKENS = st.lists(
 )
 def test_i8_i9_a_decision_that_counts_has_authority_and_is_nobodys_own(
     who: str, roles: list[str], requester: str, co_owner: str | None, level: int, assigned: list[str]
-):
+) -> None:
     code = decide(
         Person(oid=person(who).oid, roles=tuple(roles)),
         level=level,
@@ -221,12 +235,12 @@ def test_i8_i9_a_decision_that_counts_has_authority_and_is_nobodys_own(
 # Whose turn
 
 
-def test_the_first_candidate_is_asked():
+def test_the_first_candidate_is_asked() -> None:
     (assignee,) = next_assignees(step(two_levels().steps[0]), []).assignees
     assert names((assignee,)) == ["mona"]
 
 
-def test_two_levels_are_two_people_while_there_are_two():
+def test_two_levels_are_two_people_while_there_are_two() -> None:
     mine = two_levels(requester="mona")
     assert names(next_assignees(step(mine.steps[0]), []).assignees) == ["dirk"]
     assert names(next_assignees(step(mine.steps[1]), [person("dirk")]).assignees) == ["dina"]
@@ -235,7 +249,7 @@ def test_two_levels_are_two_people_while_there_are_two():
     ]
 
 
-def test_the_last_person_with_authority_counts_once_for_both_levels():
+def test_the_last_person_with_authority_counts_once_for_both_levels() -> None:
     third = plan(priced(discounted("P250", 1000, 36))).steps[2]
     found = next_assignees(step(third), [person("dirk"), person("cora")])
     assert found.assignees == ()
@@ -243,7 +257,7 @@ def test_the_last_person_with_authority_counts_once_for_both_levels():
     assert names((found.covered_by,)) == ["cora"]
 
 
-def test_s12_an_unanswered_step_goes_to_the_next_candidate():
+def test_s12_an_unanswered_step_goes_to_the_next_candidate() -> None:
     first = two_levels().steps[0]
     order = ["mona"]
     while (nobody_left := escalation(step(first, *order))) is not None:

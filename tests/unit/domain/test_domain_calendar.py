@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import working_time
 
 from domain.approvals import BusinessHours
 from domain.calendar import NoWorkingTime, add_business_hours, end_of_day, local_date
+from tests.unit.domain.makers import working_time
 
 USMF = working_time("usmf")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -20,7 +20,7 @@ def new_york(year: int, month: int, day: int, hour: int, minute: int = 0) -> dat
     return datetime(year, month, day, hour, minute, tzinfo=NEW_YORK).astimezone(UTC)
 
 
-def test_s12_eight_hours_from_the_eve_of_a_holiday_end_two_days_later():
+def test_s12_eight_hours_from_the_eve_of_a_holiday_end_two_days_later() -> None:
     asked = new_york(2026, 11, 25, 15)
     assert add_business_hours(asked, Decimal(8), USMF) == new_york(2026, 11, 27, 15)
 
@@ -40,31 +40,31 @@ def test_s12_eight_hours_from_the_eve_of_a_holiday_end_two_days_later():
         ((2026, 11, 28, 12), "0", (2026, 11, 30, 9)),
     ],
 )
-def test_only_working_time_counts(start: tuple[int, ...], hours: str, due: tuple[int, ...]):
+def test_only_working_time_counts(start: tuple[int, ...], hours: str, due: tuple[int, ...]) -> None:
     assert add_business_hours(new_york(*start), Decimal(hours), USMF) == new_york(*due)
 
 
-def test_clocks_that_change_overnight_neither_add_nor_take_an_hour():
+def test_clocks_that_change_overnight_neither_add_nor_take_an_hour() -> None:
     friday = new_york(2026, 10, 30, 16)
     assert add_business_hours(friday, Decimal(2), USMF) == new_york(2026, 11, 2, 10)  # clocks went back on Sunday
     friday = new_york(2027, 3, 12, 16)
     assert add_business_hours(friday, Decimal(2), USMF) == new_york(2027, 3, 15, 10)  # clocks went forward
 
 
-def test_a_week_may_begin_on_sunday():
+def test_a_week_may_begin_on_sunday() -> None:
     thursday = datetime(2026, 11, 26, 15, tzinfo=ZoneInfo("Asia/Kuwait"))
     due = add_business_hours(thursday, Decimal(2), working_time("kwmf"))
     assert due == datetime(2026, 11, 29, 9, tzinfo=ZoneInfo("Asia/Kuwait"))
 
 
-def test_a_start_without_zone_and_negative_hours_are_refused():
+def test_a_start_without_zone_and_negative_hours_are_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         add_business_hours(datetime(2026, 11, 23, 9), Decimal(1), USMF)
     with pytest.raises(ValueError, match="negative"):
         add_business_hours(new_york(2026, 11, 23, 9), Decimal(-1), USMF)
 
 
-def test_a_calendar_that_never_works_is_found_out():
+def test_a_calendar_that_never_works_is_found_out() -> None:
     never = BusinessHours(timezone="UTC", workdays=(), opens="09:00", closes="17:00")
     with pytest.raises(NoWorkingTime, match="workdays"):
         add_business_hours(new_york(2026, 11, 23, 9), Decimal(1), never)
@@ -76,7 +76,7 @@ def test_a_calendar_that_never_works_is_found_out():
     second=st.decimals(0, 60, places=2),
     company=st.sampled_from(["usmf", "demf", "jpmf", "kwmf"]),
 )
-def test_hours_add_up_and_end_in_working_time(start: datetime, first: Decimal, second: Decimal, company: str):
+def test_hours_add_up_and_end_in_working_time(start: datetime, first: Decimal, second: Decimal, company: str) -> None:
     calendar = working_time(company, start.date())
     begin = start.replace(tzinfo=UTC)
     at_once = add_business_hours(begin, first + second, calendar)
@@ -103,7 +103,7 @@ def test_hours_add_up_and_end_in_working_time(start: datetime, first: Decimal, s
         (date(2024, 3, 23), "America/Asuncion", datetime(2024, 3, 24, 3, 59, 59, 999_000, tzinfo=UTC)),
     ],
 )
-def test_a_day_ends_where_its_company_is(day: date, timezone: str, instant: datetime):
+def test_a_day_ends_where_its_company_is(day: date, timezone: str, instant: datetime) -> None:
     assert end_of_day(day, timezone) == instant
     assert local_date(instant, timezone) == day
     assert local_date(instant + timedelta(milliseconds=1), timezone) > day

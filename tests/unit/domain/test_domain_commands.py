@@ -128,7 +128,7 @@ def test_a_release_covers_what_was_held_for_as_long_as_the_policy_says() -> None
 )
 def test_a_release_holds_until_a_moment_or_the_end_of_a_day(until: str, moment: datetime) -> None:
     release = released(valid_until=until, ceiling="2000.00", deviation_pct="10").release
-    assert (release.valid_until, release.ceiling, release.deviation_pct) == (moment, Decimal("2000.00"), 10)
+    assert (release.valid_until, release.ceiling, release.deviation_pct) == (moment, Decimal("2000.00"), Decimal(10))
 
 
 @pytest.mark.parametrize(

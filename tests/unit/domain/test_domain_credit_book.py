@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from makers import POLICY, T0, facts, person
 
 from domain.credit import (
     BookFull,
@@ -27,6 +27,7 @@ from domain.credit import (
 )
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.credit_watch import ASKED_AGAIN, OLD, checked, due_for_check, next_check
+from tests.unit.domain.makers import POLICY, T0, facts, person
 
 D = Decimal
 EMPTY = CreditBook()
@@ -60,7 +61,7 @@ def token(case: str, ceiling: object = "1000000.00") -> ReleaseToken:
 # Two at once
 
 
-def test_s20_of_two_that_ask_at_once_one_passes_and_one_is_held():
+def test_s20_of_two_that_ask_at_once_one_passes_and_one_is_held() -> None:
     book, first = ask(EMPTY, "rita", "30000.00")
     book, second = ask(book, "ravi", "30000.00")
     assert (first.passed, second.passed) == (True, False)
@@ -69,7 +70,7 @@ def test_s20_of_two_that_ask_at_once_one_passes_and_one_is_held():
     assert book.held == ("ravi",)
 
 
-def test_s20_after_the_first_is_cancelled_the_second_passes():
+def test_s20_after_the_first_is_cancelled_the_second_passes() -> None:
     book, _ = ask(EMPTY, "rita", "30000.00")
     book, _ = ask(book, "ravi", "30000.00")
     book, woken = release(book, ["rita"])
@@ -79,7 +80,7 @@ def test_s20_after_the_first_is_cancelled_the_second_passes():
     assert book.held == ()
 
 
-def test_s20_two_hundred_times_in_any_order_never_both():
+def test_s20_two_hundred_times_in_any_order_never_both() -> None:
     order = random.Random(20)
     for _ in range(200):
         book, passed = EMPTY, 0
@@ -92,7 +93,7 @@ def test_s20_two_hundred_times_in_any_order_never_both():
         assert book.reserved(facts(), without="") == 30000
 
 
-def test_asking_again_replaces_and_keeps_the_place():
+def test_asking_again_replaces_and_keeps_the_place() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book, _ = ask(book, "b", "40000.00")
     book, _ = ask(book, "c", "50000.00")
@@ -103,14 +104,14 @@ def test_asking_again_replaces_and_keeps_the_place():
     assert book.reserved(facts(), without="") == 20000
 
 
-def test_a_deal_that_is_held_when_it_asks_again_holds_nothing():
+def test_a_deal_that_is_held_when_it_asks_again_holds_nothing() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book, decision = ask(book, "a", "50000.00")
     assert not decision.passed
     assert book.reserved(facts(), without="") == 0
 
 
-def test_stale_facts_change_nothing():
+def test_stale_facts_change_nothing() -> None:
     with pytest.raises(StaleFacts):
         ask(EMPTY, "a", 1, of=facts(as_of=T0), now=later(61))
 
@@ -118,13 +119,13 @@ def test_stale_facts_change_nothing():
 # Counted once
 
 
-def test_s21_a_deal_is_counted_by_the_book_then_by_finance_never_by_both():
-    def small(**more: object) -> CreditFacts:
-        return facts(credit_limit="100.00", open_ar="0.00", **{"open_orders": {}} | more)
+def test_s21_a_deal_is_counted_by_the_book_then_by_finance_never_by_both() -> None:
+    def small(orders: Mapping[str, str], as_of: datetime = T0) -> CreditFacts:
+        return facts(credit_limit="100.00", open_ar="0.00", open_orders=orders, as_of=as_of)
 
-    book, before = ask(EMPTY, "a", 60, of=small())
-    _, other_before = ask(book, "b", 40, of=small())
-    in_finance = small(open_orders={"Q2C-a": "60.00"}, as_of=later(10))
+    book, before = ask(EMPTY, "a", 60, of=small({}))
+    _, other_before = ask(book, "b", 40, of=small({}))
+    in_finance = small({"Q2C-a": "60.00"}, later(10))
     book, at_checkpoint = ask(book, "a", 60, of=in_finance, now=later(10))
     _, other_after = ask(book, "b", 40, of=in_finance, now=later(10))
     assert before.exposure == at_checkpoint.exposure == 60
@@ -132,7 +133,7 @@ def test_s21_a_deal_is_counted_by_the_book_then_by_finance_never_by_both():
     assert other_before.passed and other_after.passed
 
 
-def test_facts_read_before_the_order_still_count_the_reservation():
+def test_facts_read_before_the_order_still_count_the_reservation() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, {"a": later(10)})
     _, decision = ask(book, "b", "30000.00", of=facts(as_of=later(5)), now=later(20))
@@ -140,7 +141,7 @@ def test_facts_read_before_the_order_still_count_the_reservation():
     assert not decision.passed
 
 
-def test_facts_read_after_the_order_do_not_even_if_it_is_invoiced():
+def test_facts_read_after_the_order_do_not_even_if_it_is_invoiced() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, {"a": later(10)})
     invoiced = facts(as_of=later(13), open_ar="70000.00")
@@ -149,7 +150,7 @@ def test_facts_read_after_the_order_do_not_even_if_it_is_invoiced():
     assert decision.exposure == 100000
 
 
-def test_an_order_among_finances_open_orders_counts_as_seen():
+def test_an_order_among_finances_open_orders_counts_as_seen() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     listed = facts(as_of=later(5), open_orders={"Q2C-a": "30000.00"})
     book, _ = ask(book, "b", "1.00", of=listed, now=later(6))
@@ -158,7 +159,7 @@ def test_an_order_among_finances_open_orders_counts_as_seen():
     assert entry.visible_at == later(6)
 
 
-def test_giving_back_what_finance_shows_keeps_it_for_facts_still_under_way():
+def test_giving_back_what_finance_shows_keeps_it_for_facts_still_under_way() -> None:
     book, _ = ask(EMPTY, "a", "45000.00")
     read_before_the_order = facts(as_of=later(1))
     book = mark_visible(book, {"a": later(2)})
@@ -167,7 +168,7 @@ def test_giving_back_what_finance_shows_keeps_it_for_facts_still_under_way():
     assert not decision.passed
 
 
-def test_what_is_too_old_to_matter_leaves_the_book():
+def test_what_is_too_old_to_matter_leaves_the_book() -> None:
     """No policy lets facts older than five minutes decide, and clocks differ by two seconds at most."""
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, {"a": later(0)})
@@ -177,7 +178,7 @@ def test_what_is_too_old_to_matter_leaves_the_book():
     assert book.entry("a") is None
 
 
-def test_an_order_held_at_a_later_checkpoint_still_counts_until_finance_shows_it():
+def test_an_order_held_at_a_later_checkpoint_still_counts_until_finance_shows_it() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     before_the_order = facts(as_of=later(1))
     book = mark_visible(book, {"a": later(2)})
@@ -189,7 +190,7 @@ def test_an_order_held_at_a_later_checkpoint_still_counts_until_finance_shows_it
     assert other.reservations == 30000
 
 
-def test_the_first_sighting_stands_and_strangers_change_nothing():
+def test_the_first_sighting_stands_and_strangers_change_nothing() -> None:
     book, _ = ask(EMPTY, "a", 1)
     book = mark_visible(mark_visible(book, {"a": later(1)}), {"a": later(9)})
     assert book.entries[0].visible_at == later(1)
@@ -200,7 +201,7 @@ def test_the_first_sighting_stands_and_strangers_change_nothing():
 # Clocks
 
 
-def test_facts_read_within_the_difference_of_clocks_do_not_prove_that_finance_counts_an_order():
+def test_facts_read_within_the_difference_of_clocks_do_not_prove_that_finance_counts_an_order() -> None:
     """The machine's clock may be ahead: its facts, dated after the order was seen, may have been read before."""
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, {"a": later(10)})
@@ -208,7 +209,7 @@ def test_facts_read_within_the_difference_of_clocks_do_not_prove_that_finance_co
     assert decision.reservations == 30000
 
 
-def test_a_doubt_of_clocks_alone_holds_nobody():
+def test_a_doubt_of_clocks_alone_holds_nobody() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book = mark_visible(book, {"a": later(10)})
     invoiced = facts(as_of=later(11), open_ar="70000.00")
@@ -218,13 +219,13 @@ def test_a_doubt_of_clocks_alone_holds_nobody():
     assert not decision.passed
 
 
-def test_facts_dated_ahead_decide_nothing():
+def test_facts_dated_ahead_decide_nothing() -> None:
     ask(EMPTY, "a", 1, of=facts(as_of=later(2)), now=T0)
     with pytest.raises(FutureFacts, match="3 s from now: the clock of the machine"):
         ask(EMPTY, "a", 1, of=facts(as_of=later(3)), now=T0)
 
 
-def test_an_order_cannot_be_seen_before_its_deal_asked():
+def test_an_order_cannot_be_seen_before_its_deal_asked() -> None:
     book, _ = ask(EMPTY, "a", "45000.00", now=later(5))
     book = mark_visible(book, {"a": datetime(1, 1, 1, tzinfo=UTC)})
     _, decision = ask(book, "b", "1.00", of=facts(as_of=later(4)), now=later(6))
@@ -234,7 +235,7 @@ def test_an_order_cannot_be_seen_before_its_deal_asked():
 # Bounds
 
 
-def test_a_full_book_takes_no_further_deal_and_serves_those_it_has(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_book_takes_no_further_deal_and_serves_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.credit.MOST_DEALS", 2)
     book, _ = ask(EMPTY, "a", 1)
     book, _ = ask(book, "b", 1)
@@ -247,14 +248,14 @@ def test_a_full_book_takes_no_further_deal_and_serves_those_it_has(monkeypatch: 
 
 
 @pytest.mark.parametrize("freed", ["1e15", "1e400", "1e999999"])
-def test_an_amount_nobody_can_owe_says_nothing_so_all_are_woken(freed: str):
+def test_an_amount_nobody_can_owe_says_nothing_so_all_are_woken(freed: str) -> None:
     assert customer_changed(queue(("a", 100), ("b", 10**9)), D(freed))[1] == ("a", "b")
 
 
 # Deals that are gone
 
 
-def test_reservations_are_asked_about_only_where_somebody_waits_for_them():
+def test_reservations_are_asked_about_only_where_somebody_waits_for_them() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     assert next_check(book) is None
     book, held = ask(book, "b", "30000.00", now=later(60))
@@ -265,14 +266,14 @@ def test_reservations_are_asked_about_only_where_somebody_waits_for_them():
     assert next_check(mark_visible(book, {"a": later(90)})) is None
 
 
-def test_a_deal_that_was_seen_to_run_is_asked_about_later():
+def test_a_deal_that_was_seen_to_run_is_asked_about_later() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book, _ = ask(book, "b", "30000.00")
     book = checked(book, ["a", "stranger"], T0 + OLD)
     assert next_check(book) == T0 + OLD + ASKED_AGAIN
 
 
-def test_a_full_book_asks_about_everybody_those_not_heard_of_longest_first(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_book_asks_about_everybody_those_not_heard_of_longest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.credit.MOST_DEALS", 3)
     book = EMPTY
     for number, name in enumerate("abc"):
@@ -292,36 +293,36 @@ def queue(*held: tuple[str, object]) -> CreditBook:
     )
 
 
-def test_those_are_woken_whose_excess_is_covered_in_the_order_they_came():
+def test_those_are_woken_whose_excess_is_covered_in_the_order_they_came() -> None:
     book = queue(("a", 100), ("b", 40), ("c", 101), ("d", 100))
     assert customer_changed(book, D(100))[1] == ("a", "b", "d")
     assert customer_changed(book, D(39))[1] == ()
 
 
-def test_small_payments_add_up():
+def test_small_payments_add_up() -> None:
     book, woken = customer_changed(queue(("a", 100)), D(60))
     assert woken == ()
     book, woken = customer_changed(book, D(40))
     assert woken == ("a",)
 
 
-def test_a_change_of_unknown_size_wakes_all():
+def test_a_change_of_unknown_size_wakes_all() -> None:
     assert customer_changed(queue(("a", 100), ("b", 10**9)), None)[1] == ("a", "b")
 
 
-def test_a_deal_held_for_another_reason_is_always_woken():
+def test_a_deal_held_for_another_reason_is_always_woken() -> None:
     book, decision = ask(EMPTY, "a", "1045.00", of=facts("US-005"))
     assert [reason.code for reason in decision.reasons] == ["OVERDUE"]
     assert customer_changed(book, D("0.01"))[1] == ("a",)
 
 
-def test_more_debt_wakes_nobody_and_forgets_nothing():
+def test_more_debt_wakes_nobody_and_forgets_nothing() -> None:
     book, woken = customer_changed(queue(("a", 100)), D(-50))
     assert woken == ()
     assert book.entries[0].over_by == 100
 
 
-def test_a_held_deal_that_leaves_frees_nothing():
+def test_a_held_deal_that_leaves_frees_nothing() -> None:
     book, _ = ask(EMPTY, "a", "30000.00")
     book, _ = ask(book, "b", "30000.00")
     book, _ = ask(book, "c", "30000.00")
@@ -330,7 +331,7 @@ def test_a_held_deal_that_leaves_frees_nothing():
     assert book.held == ("c",)
 
 
-def test_a_small_reservation_given_back_wakes_only_whom_it_helps():
+def test_a_small_reservation_given_back_wakes_only_whom_it_helps() -> None:
     book, _ = ask(EMPTY, "small", "5000.00")
     book, _ = ask(book, "big", "70000.00")
     book, _ = ask(book, "medium", "45000.00")
@@ -341,7 +342,7 @@ def test_a_small_reservation_given_back_wakes_only_whom_it_helps():
 # Released by a person
 
 
-def test_a_release_passes_over_the_limit_and_says_by_whom():
+def test_a_release_passes_over_the_limit_and_says_by_whom() -> None:
     book, decision = ask(EMPTY, "a", "50000.00", token=token("a"))
     assert decision.passed
     assert [reason.code for reason in decision.reasons] == ["RELEASED", "OVER_LIMIT"]
@@ -350,18 +351,18 @@ def test_a_release_passes_over_the_limit_and_says_by_whom():
     assert book.reserved(facts(), without="") == 50000
 
 
-def test_a_release_that_is_not_needed_is_not_used():
+def test_a_release_that_is_not_needed_is_not_used() -> None:
     book, decision = ask(EMPTY, "a", "1.00", token=token("a"))
     assert [reason.code for reason in decision.reasons] == ["WITHIN_LIMIT"]
     assert not book.entries[0].released
 
 
-def test_a_release_does_not_reach_other_deals():
+def test_a_release_does_not_reach_other_deals() -> None:
     with pytest.raises(ValueError, match="is for a, not for b"):
         ask(EMPTY, "b", "50000.00", token=token("a"))
 
 
-def test_s19_beyond_its_ceiling_a_release_holds_nothing_back():
+def test_s19_beyond_its_ceiling_a_release_holds_nothing_back() -> None:
     book, decision = ask(EMPTY, "a", "50000.00", token=token("a", ceiling="49999.99"))
     assert not decision.passed
     assert book.held == ("a",)
@@ -481,7 +482,7 @@ FinanceAndItsDeals.TestCase.settings = settings(max_examples=150, stateful_step_
 TestFinanceAndItsDeals = FinanceAndItsDeals.TestCase
 
 
-def test_fresh_facts_and_the_book_count_each_deal_exactly_once():
+def test_fresh_facts_and_the_book_count_each_deal_exactly_once() -> None:
     """The book does not only err on the safe side: once told, it adds nothing to what Finance shows."""
     book, _ = ask(EMPTY, "waiting", "10.00")
     book, _ = ask(book, "ordered", "20.00")

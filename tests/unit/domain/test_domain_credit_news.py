@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import T0
 
 from domain import credit
 from domain.credit import CreditBook, CreditEntry, EntryStatus, customer_changed, mark_visible, release
 from domain.credit_ledger import News
+from tests.unit.domain.makers import T0
 
 
 def _later(seconds: int) -> datetime:

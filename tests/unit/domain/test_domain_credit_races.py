@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from makers import POLICY, T0, facts
 
 from domain.credit import CLOCK_SKEW, CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
 from domain.credit_facts import CreditFacts
 from domain.credit_ledger import newest, outdated
+from tests.unit.domain.makers import POLICY, T0, facts
 
 LIMIT = Decimal(100)
 

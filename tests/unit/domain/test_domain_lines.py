@@ -21,7 +21,7 @@ def ten(**more: object) -> LineLedger:
 
 def test_s30_of_ten_with_six_shipped_the_remainder_of_four_is_cancelled() -> None:
     ledger = ten(shipped=6).cancel_remainder()
-    assert (ledger.cancelled, ledger.open_to_ship, ledger.deliverable) == (4, 0, 6)
+    assert (ledger.cancelled, ledger.open_to_ship, ledger.deliverable) == (D(4), D(0), D(6))
 
 
 def test_after_the_remainder_was_cancelled_a_later_slip_is_an_exception() -> None:

@@ -32,12 +32,12 @@ CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
 @pytest.mark.parametrize(
     ("currency", "digits"), [("USD", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("BHD", 3), ("CLF", 4)]
 )
-def test_minor_units_come_from_the_currency_table(currency: str, digits: int):
+def test_minor_units_come_from_the_currency_table(currency: str, digits: int) -> None:
     assert minor_digits(currency) == digits
 
 
 @pytest.mark.parametrize("code", ["usd", "XYZ", "", "US"])
-def test_a_code_that_is_no_currency_is_refused(code: str):
+def test_a_code_that_is_no_currency_is_refused(code: str) -> None:
     with pytest.raises(UnknownCurrency, match="ISO 4217"):
         minor_digits(code)
 
@@ -55,11 +55,11 @@ def test_a_code_that_is_no_currency_is_refused(code: str):
         ("1.0005", "KWD", "1.001"),
     ],
 )
-def test_ties_round_away_from_zero_at_the_minor_unit(amount: str, currency: str, rounded: str):
+def test_ties_round_away_from_zero_at_the_minor_unit(amount: str, currency: str, rounded: str) -> None:
     assert str(round_money(D(amount), currency)) == rounded
 
 
-def test_money_is_finite_and_no_finer_than_its_currency():
+def test_money_is_finite_and_no_finer_than_its_currency() -> None:
     assert is_money(D("10.50"), "USD")
     assert is_money(D("10.500"), "USD")
     assert not is_money(D("10.505"), "USD")
@@ -72,25 +72,25 @@ def test_money_is_finite_and_no_finer_than_its_currency():
     ("amount", "currency", "text"),
     [("1045", "USD", "1,045.00 USD"), ("1045.4", "JPY", "1,045 JPY"), ("-1234567.8915", "KWD", "-1,234,567.892 KWD")],
 )
-def test_money_is_written_for_people(amount: str, currency: str, text: str):
+def test_money_is_written_for_people(amount: str, currency: str, text: str) -> None:
     assert format_money(D(amount), currency) == text
 
 
 @pytest.mark.parametrize(
     ("number", "text"), [("20.10", "20.1"), ("25.00", "25"), ("1E+3", "1000"), ("0.000", "0"), ("100", "100")]
 )
-def test_a_number_is_written_without_idle_zeros(number: str, text: str):
+def test_a_number_is_written_without_idle_zeros(number: str, text: str) -> None:
     assert plain(D(number)) == text
 
 
 @pytest.mark.parametrize(
     ("lines", "units"), [(0, 1), (1, 1), (2, 2), (4, 2), (5, 3), (10, 4), (9_999, 100), (20_000, 100)]
 )
-def test_a_document_may_differ_by_the_root_of_its_lines(lines: int, units: int):
+def test_a_document_may_differ_by_the_root_of_its_lines(lines: int, units: int) -> None:
     assert DocumentTolerance().document_units(lines) == units
 
 
-def test_tolerance_ends_exactly_at_its_limit():
+def test_tolerance_ends_exactly_at_its_limit() -> None:
     tolerance = DocumentTolerance()
     assert tolerance.same_line(D("10.00"), D("10.01"), "USD")
     assert not tolerance.same_line(D("10.00"), D("10.02"), "USD")
@@ -100,22 +100,22 @@ def test_tolerance_ends_exactly_at_its_limit():
     assert not same_money(D("1.000"), D("1.001"), "KWD", 0)
 
 
-def test_a_document_has_no_negative_number_of_lines():
+def test_a_document_has_no_negative_number_of_lines() -> None:
     with pytest.raises(ValueError, match="-1 lines"):
         DocumentTolerance().document_units(-1)
 
 
-def test_ten_dollars_off_three_pieces_come_back_as_exactly_ten():
+def test_ten_dollars_off_three_pieces_come_back_as_exactly_ten() -> None:
     assert spread(D("10.00"), [D(1)] * 3, "USD") == (D("3.34"), D("3.33"), D("3.33"))
     assert spread(D("10"), [D(1)] * 3, "JPY") == (D(4), D(3), D(3))
 
 
-def test_who_lost_most_by_rounding_down_is_served_first():
+def test_who_lost_most_by_rounding_down_is_served_first() -> None:
     assert spread(D("0.02"), [D(1), D(3), D(3)], "USD") == (D("0.00"), D("0.01"), D("0.01"))
     assert spread(D("1.00"), [D(1), D(2), D(3)], "JPY") == (D(0), D(0), D(1))
 
 
-def test_weights_of_nothing_share_evenly():
+def test_weights_of_nothing_share_evenly() -> None:
     assert spread(D("1.00"), [D(0), D(0)], "USD") == (D("0.50"), D("0.50"))
 
 
@@ -123,7 +123,7 @@ def test_weights_of_nothing_share_evenly():
     ("total", "weights", "why"),
     [("1.00", [], "nothing to spread"), ("1.00", ["1", "-1"], "negative"), ("1.005", ["1"], "minor unit")],
 )
-def test_what_cannot_be_spread_is_refused(total: str, weights: list[str], why: str):
+def test_what_cannot_be_spread_is_refused(total: str, weights: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         spread(D(total), [D(weight) for weight in weights], "USD")
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_spread_is_refused(total: str, weights: list[str], why: s
     weights=st.lists(st.decimals(0, 10**9, places=4), min_size=1, max_size=60),
     currency=CURRENCIES,
 )
-def test_parts_add_up_and_none_is_off_by_a_minor_unit(units: int, weights: list[Decimal], currency: str):
+def test_parts_add_up_and_none_is_off_by_a_minor_unit(units: int, weights: list[Decimal], currency: str) -> None:
     unit = minor_unit(currency)
     total = units * unit
     parts = spread(total, weights, currency)
@@ -146,18 +146,18 @@ def test_parts_add_up_and_none_is_off_by_a_minor_unit(units: int, weights: list[
 
 
 @given(amount=st.decimals(-(10**15), 10**15, places=6), currency=CURRENCIES)
-def test_rounding_moves_an_amount_by_half_a_unit_at_most_and_only_once(amount: Decimal, currency: str):
+def test_rounding_moves_an_amount_by_half_a_unit_at_most_and_only_once(amount: Decimal, currency: str) -> None:
     rounded = round_money(amount, currency)
     assert abs(rounded - amount) <= minor_unit(currency) / 2
     assert round_money(rounded, currency) == rounded
 
 
-def test_a_float_never_enters_the_arithmetic():
+def test_a_float_never_enters_the_arithmetic() -> None:
     with arithmetic(), pytest.raises(FloatOperation):
         D(1) + D(0.1)
 
 
-def test_no_rule_knows_of_floats():
+def test_no_rule_knows_of_floats() -> None:
     """I19: neither a float literal nor the type itself in any rule, save to refuse it."""
     for file in sorted(Path(domain.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -166,7 +166,7 @@ def test_no_rule_knows_of_floats():
                 assert node.func.id != "float", f"{file.name}:{node.lineno}"
 
 
-def test_numbers_are_rounded_in_one_place_only():
+def test_numbers_are_rounded_in_one_place_only() -> None:
     rounds = {"quantize", "normalize", "round", "to_integral_value"}
     found = {
         file.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makers import POLICY
 
 import policies
 from domain.policy import Policy, PolicyError
+from tests.unit.domain.makers import POLICY
 
 PACKAGED = Path(policies.__file__).parent
 
@@ -28,7 +29,7 @@ def edited(folder: Path, name: str, old: str, new: str) -> Path:
     return folder
 
 
-def test_the_shipped_matrix_is_the_one_the_scenarios_use():
+def test_the_shipped_matrix_is_the_one_the_scenarios_use() -> None:
     rules = {rule.id: rule for rule in POLICY.discount.rules}
     assert list(rules) == ["D1", "D2", "D3", "T1", "B1"]
     assert [(rule.chain, rule.level, rule.role) for rule in rules.values()] == [
@@ -44,7 +45,7 @@ def test_the_shipped_matrix_is_the_one_the_scenarios_use():
     assert POLICY.discount.max_age_days == 14
 
 
-def test_people_are_known_by_their_entra_object_id():
+def test_people_are_known_by_their_entra_object_id() -> None:
     for key, person in POLICY.authority.people.items():
         assert person.upn == f"{key}@contoso.example"
         assert person.oid == str(uuid.uuid5(uuid.NAMESPACE_DNS, person.upn))
@@ -57,26 +58,26 @@ def test_people_are_known_by_their_entra_object_id():
     assert POLICY.authority.holders("none", "cfo") == ()
 
 
-def test_a_business_unit_names_its_company_in_any_case():
+def test_a_business_unit_names_its_company_in_any_case() -> None:
     assert POLICY.entity_map.company_of("USMF") == "usmf"
     assert POLICY.entity_map.company_of(" usmf ") == "usmf"
     assert POLICY.entity_map.company_of("Sales department") is None
 
 
-def test_credit_terms_are_those_of_the_narrowest_entry(tmp_path: Path):
+def test_credit_terms_are_those_of_the_narrowest_entry(tmp_path: Path) -> None:
     edited(tmp_path, "credit.yaml", "groups: {}", "groups: {'80': {threshold_pct: 95, overdue_days: 30}}")
     policy = policies.load(tmp_path)
     everyone = policy.credit_terms("usmf", "US-001").limits
     of_group = policy.credit_terms("usmf", "US-001", "80").limits
     of_customer = policy.credit_terms("usmf", "US-002", "80").limits
     elsewhere = policy.credit_terms("demf", "US-002").limits
-    assert (everyone.threshold_pct, everyone.overdue_days) == (100, 60)
-    assert (of_group.threshold_pct, of_group.overdue_days) == (95, 30)
-    assert (of_customer.threshold_pct, of_customer.overdue_days) == (90, 30)
-    assert (elsewhere.threshold_pct, elsewhere.overdue_days) == (100, 60)
+    assert (everyone.threshold_pct, everyone.overdue_days) == (Decimal(100), 60)
+    assert (of_group.threshold_pct, of_group.overdue_days) == (Decimal(95), 30)
+    assert (of_customer.threshold_pct, of_customer.overdue_days) == (Decimal(90), 30)
+    assert (elsewhere.threshold_pct, elsewhere.overdue_days) == (Decimal(100), 60)
 
 
-def test_the_version_names_the_content():
+def test_the_version_names_the_content() -> None:
     again = policies.load()
     assert again == POLICY
     assert POLICY.version == f"2026-11-01#3+{POLICY.hash[:8]}"
@@ -93,22 +94,22 @@ def test_the_version_names_the_content():
         ("credit.yaml", "overdue_days: 60", "overdue_days: 61"),
     ],
 )
-def test_any_change_changes_the_version(tmp_path: Path, name: str, old: str, new: str):
+def test_any_change_changes_the_version(tmp_path: Path, name: str, old: str, new: str) -> None:
     changed = policies.load(edited(tmp_path, name, old, new))
     assert changed.hash != POLICY.hash
     assert changed.version != POLICY.version
 
 
-def test_a_policy_survives_the_history():
+def test_a_policy_survives_the_history() -> None:
     assert Policy.model_validate_json(POLICY.model_dump_json()) == POLICY
 
 
-def test_an_older_release_reads_what_a_newer_one_wrote():
+def test_an_older_release_reads_what_a_newer_one_wrote() -> None:
     newer = POLICY.model_dump(mode="json") | {"dunning": {"version": "2027-01-01#1"}}
     assert Policy.model_validate(newer) == POLICY
 
 
-def test_fractions_are_exact(tmp_path: Path):
+def test_fractions_are_exact(tmp_path: Path) -> None:
     policy = policies.load(edited(tmp_path, "discount.yaml", "than: 10}", "than: 10.1}"))
     assert policy.discount.rules[0].when[0].than == Decimal("10.1")
 
@@ -167,7 +168,7 @@ def test_fractions_are_exact(tmp_path: Path):
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_is_refused_with_its_field(
     tmp_path: Path, name: str, old: str, new: str, says: list[str]
-):
+) -> None:
     with pytest.raises(PolicyError) as refused:
         policies.load(edited(tmp_path, name, old, new))
     for text in says:
@@ -175,7 +176,7 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_field(
     assert name in str(refused.value)
 
 
-def test_a_folder_that_is_not_there_and_a_file_that_cannot_be_read_are_refused(tmp_path: Path):
+def test_a_folder_that_is_not_there_and_a_file_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="not a folder"):
         policies.load(tmp_path / "nowhere")
     (tmp_path / "credit.yaml").write_bytes(b"\xff\xfe")
@@ -183,22 +184,22 @@ def test_a_folder_that_is_not_there_and_a_file_that_cannot_be_read_are_refused(t
         policies.load(tmp_path)
 
 
-def test_times_without_quotes_stay_times(tmp_path: Path):
+def test_times_without_quotes_stay_times(tmp_path: Path) -> None:
     policy = policies.load(edited(tmp_path, "calendars.yaml", '"09:00"', "09:00"))
     assert policy.calendar("usmf").opens == "09:00"
 
 
-def test_a_date_is_a_date_with_quotes_and_without(tmp_path: Path):
+def test_a_date_is_a_date_with_quotes_and_without(tmp_path: Path) -> None:
     edited(tmp_path, "calendars.yaml", "country: US", 'country: US\n    closed: [2026-12-24, "2026-12-31"]')
     assert policies.load(tmp_path).calendar("usmf").closed == (date(2026, 12, 24), date(2026, 12, 31))
 
 
-def test_a_company_without_a_calendar_is_a_policy_error():
+def test_a_company_without_a_calendar_is_a_policy_error() -> None:
     with pytest.raises(PolicyError, match=r"calendars\.yaml: company 'frmf'"):
         POLICY.calendar("frmf")
 
 
-def test_public_holidays_never_end_and_a_company_adds_and_takes_back_days(tmp_path: Path):
+def test_public_holidays_never_end_and_a_company_adds_and_takes_back_days(tmp_path: Path) -> None:
     edited(
         tmp_path,
         "calendars.yaml",
@@ -214,7 +215,7 @@ def test_public_holidays_never_end_and_a_company_adds_and_takes_back_days(tmp_pa
     assert "2039-11-24" not in far
 
 
-def test_holidays_of_a_part_of_the_country_count_where_the_company_is(tmp_path: Path):
+def test_holidays_of_a_part_of_the_country_count_where_the_company_is(tmp_path: Path) -> None:
     edited(tmp_path, "calendars.yaml", "country: DE", "country: DE\n    subdivision: BY")
     assert "2027-01-06" in policies.business_hours(policies.load(tmp_path), "demf", date(2026, 12, 30)).holidays
     assert "2027-01-06" not in policies.business_hours(POLICY, "demf", date(2026, 12, 30)).holidays
@@ -222,7 +223,7 @@ def test_holidays_of_a_part_of_the_country_count_where_the_company_is(tmp_path: 
 
 @pytest.mark.parametrize("asked_on", [date(2026, 1, 1), date(2026, 12, 30), date(2060, 6, 1)])
 @pytest.mark.parametrize("company", ["usmf", "demf", "jpmf", "kwmf"])
-def test_the_pinned_days_cover_every_deadline_of_a_request(company: str, asked_on: date):
+def test_the_pinned_days_cover_every_deadline_of_a_request(company: str, asked_on: date) -> None:
     pinned = policies.business_hours(POLICY, company, asked_on)
     expires = asked_on + timedelta(days=POLICY.discount.max_age_days)
     days = [date.fromisoformat(day) for day in pinned.holidays]
@@ -233,7 +234,7 @@ def test_the_pinned_days_cover_every_deadline_of_a_request(company: str, asked_o
     assert len(pinned.model_dump_json()) < 1_000, "it travels in the payload of every request"
 
 
-def test_the_explanation_says_every_rule_person_and_number(tmp_path: Path):
+def test_the_explanation_says_every_rule_person_and_number(tmp_path: Path) -> None:
     edited(
         tmp_path,
         "credit.yaml",
@@ -261,7 +262,7 @@ def test_the_explanation_says_every_rule_person_and_number(tmp_path: Path):
     assert max(map(len, text.splitlines())) < 80
 
 
-def test_the_explanation_as_data_has_the_same_sentences_and_the_rules():
+def test_the_explanation_as_data_has_the_same_sentences_and_the_rules() -> None:
     data = policies.as_data(POLICY, date(2026, 11, 23))
     assert (data["version"], data["hash"]) == (POLICY.version, POLICY.hash)
     text = " ".join(policies.as_text(POLICY, date(2026, 11, 23)).split())
@@ -272,14 +273,16 @@ def test_the_explanation_as_data_has_the_same_sentences_and_the_rules():
     assert [rule["id"] for rule in rules] == ["D1", "D2", "D3", "T1", "B1"]
 
 
-def test_a_misspelled_file_is_refused_instead_of_leaving_the_default_in_force(tmp_path: Path):
+def test_a_misspelled_file_is_refused_instead_of_leaving_the_default_in_force(tmp_path: Path) -> None:
     (tmp_path / "discounts.yaml").write_text("version: x")
     with pytest.raises(PolicyError, match=r"discounts\.yaml: not a policy; the files are discount\.yaml"):
         policies.load(tmp_path)
 
 
 @pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.symlink_to("nowhere")])
-def test_a_name_that_is_no_file_is_refused_instead_of_leaving_the_default_in_force(tmp_path: Path, make):
+def test_a_name_that_is_no_file_is_refused_instead_of_leaving_the_default_in_force(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
     make(tmp_path / "discount.yaml")
     with pytest.raises(PolicyError, match=r"discount\.yaml: cannot be read"):
         policies.load(tmp_path)
@@ -307,7 +310,7 @@ def test_a_name_that_is_no_file_is_refused_instead_of_leaving_the_default_in_for
     ],
 )
 @pytest.mark.parametrize("name", policies.FILES)
-def test_nothing_that_can_stand_in_a_file_is_a_traceback(tmp_path: Path, name: str, text: str):
+def test_nothing_that_can_stand_in_a_file_is_a_traceback(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(PolicyError, match=name):
         policies.load(tmp_path)
@@ -315,7 +318,7 @@ def test_nothing_that_can_stand_in_a_file_is_a_traceback(tmp_path: Path, name: s
 
 @given(data=st.data())
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_damaged_file_is_a_policy_or_a_policy_error(tmp_path: Path, data: st.DataObject):
+def test_a_damaged_file_is_a_policy_or_a_policy_error(tmp_path: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(policies.FILES))
     text = (PACKAGED / name).read_text(encoding="utf-8")
     at = data.draw(st.integers(0, len(text)))
@@ -330,7 +333,7 @@ def test_a_damaged_file_is_a_policy_or_a_policy_error(tmp_path: Path, data: st.D
         (tmp_path / name).unlink()
 
 
-def test_a_field_that_takes_a_number_or_a_table_is_named_as_it_is_written(tmp_path: Path):
+def test_a_field_that_takes_a_number_or_a_table_is_named_as_it_is_written(tmp_path: Path) -> None:
     edited(tmp_path, "discount.yaml", "than: 10}", "than: [1]}")
     with pytest.raises(PolicyError) as refused:
         policies.load(tmp_path)
@@ -338,7 +341,7 @@ def test_a_field_that_takes_a_number_or_a_table_is_named_as_it_is_written(tmp_pa
     assert "rules.0.when.0.than: must be a number, or must be a mapping of names to values" in str(refused.value)
 
 
-def test_every_file_is_in_the_package():
+def test_every_file_is_in_the_package() -> None:
     assert {file.name for file in PACKAGED.glob("*.yaml")} == set(policies.FILES)
     for name in policies.FILES:
         assert "version" in yaml.safe_load((PACKAGED / name).read_text(encoding="utf-8"))

@@ -44,7 +44,8 @@ async def spend(budget: Budget, times: list[float], priority: int = NORMAL) -> N
 
 def test_after_the_first_second_s_worth_requests_go_at_the_rate_of_the_budget() -> None:
     async def work() -> list[float]:
-        budget, times = Budget(15), []
+        budget = Budget(15)
+        times: list[float] = []
         await asyncio.gather(*(spend(budget, times) for _ in range(165)))
         return times
 
@@ -57,7 +58,8 @@ def test_after_the_first_second_s_worth_requests_go_at_the_rate_of_the_budget() 
 
 def test_a_budget_below_one_a_second_still_lets_one_go() -> None:
     async def work() -> list[float]:
-        budget, times = Budget(0.5), []
+        budget = Budget(0.5)
+        times: list[float] = []
         await asyncio.gather(*(spend(budget, times) for _ in range(3)))
         return times
 
@@ -87,7 +89,8 @@ def test_urgent_requests_overtake_the_bulk_that_waits_and_keep_their_order() -> 
 
 def test_who_gave_up_takes_nobody_s_turn() -> None:
     async def work() -> list[float]:
-        budget, times = Budget(1), []
+        budget = Budget(1)
+        times: list[float] = []
         await budget.take()
         gone = asyncio.create_task(spend(budget, times))
         waiting = asyncio.create_task(spend(budget, times))
@@ -103,7 +106,8 @@ def test_two_queues_that_call_one_system_share_its_budget() -> None:
     """Given activities of both queues reading Dataverse, when each sends 75 requests, then 15 a second go in all."""
 
     async def work() -> list[float]:
-        budget, times = Budget(15), []
+        budget = Budget(15)
+        times: list[float] = []
         await asyncio.gather(*(spend(budget, times, URGENT if n % 2 else NORMAL) for n in range(150)))
         return times
 

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reports import (
+
+from domain.messages import SalesEventKind
+from dynamics.business_events import read_report
+from dynamics.core.intake import Malformed, json_object
+from dynamics.webhooks import read_change
+from tests.unit.dynamics.reports import (
     COMPANIES,
     INVOICE,
     OPERATION_ID,
@@ -27,11 +32,6 @@ from reports import (
     image,
     reference,
 )
-
-from domain.messages import SalesEventKind
-from dynamics.business_events import read_report
-from dynamics.core.intake import Malformed, json_object
-from dynamics.webhooks import read_change
 
 KNOWN = frozenset(COMPANIES.values())
 SUBMIT = {"q2c_approvalstatus": choice(100000001)}

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import COMPANIES, INVOICE, PAYMENT, SLIP, UNIT_ID, business_event, choice, context, image, reference
 
 from activities import finance_feed, sales_feed
 from domain import event_ids
@@ -19,6 +18,18 @@ from dynamics.finance.records import PostedInvoice, Slip, Sweep, Transaction
 from dynamics.sales.options import ApprovalChoice, QuoteState, QuoteStatus
 from dynamics.sales.records import QuoteChange
 from dynamics.webhooks import read_change
+from tests.unit.dynamics.reports import (
+    COMPANIES,
+    INVOICE,
+    PAYMENT,
+    SLIP,
+    UNIT_ID,
+    business_event,
+    choice,
+    context,
+    image,
+    reference,
+)
 
 KNOWN = frozenset(COMPANIES.values())
 NUMBERS = st.text("ABCDEFabcdef0123456789-/", min_size=1, max_size=20)

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from ledger_makers import record
 from typer.testing import CliRunner
 
 from cli.audit import app
@@ -16,6 +15,7 @@ from cli.ledger import app as ledger_app
 from domain.audit import AuditKind
 from ledger.audit import AuditStore
 from ledger.database import open_database
+from tests.unit.ledger.ledger_makers import record
 from workers.keys import ensure_decision_keys
 
 runner = CliRunner()

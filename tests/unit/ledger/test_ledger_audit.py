@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledger_makers import AT, MONA, RITA, record, tamper
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -16,6 +15,7 @@ from domain.people import Person
 from ledger.audit import AuditStore
 from ledger.database import Database, LedgerError, open_database
 from ledger.reads import AuditReader
+from tests.unit.ledger.ledger_makers import AT, MONA, RITA, record, tamper
 
 
 async def test_what_is_stored_is_read_back_in_its_order(store: AuditStore, reader: AuditReader) -> None:
@@ -56,7 +56,7 @@ async def test_one_record_twice_in_a_batch_is_stored_once(store: AuditStore, rea
     ids=lambda changes: next(iter(changes)),
 )
 async def test_another_record_under_the_same_id_is_written_down_as_an_error(
-    store: AuditStore, reader: AuditReader, changes: dict
+    store: AuditStore, reader: AuditReader, changes: dict[str, object]
 ) -> None:
     await store.append([record(1)])
     receipt = await store.append([record(1, **changes)])

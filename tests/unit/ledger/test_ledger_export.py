@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledger_makers import MONA, RITA, record, tamper
 from sqlalchemy import text
 
 from domain.audit import AuditKind, RetentionPolicy
@@ -18,6 +17,7 @@ from ledger.export import ExportRefused, export, verify_file
 from ledger.reads import AuditReader
 from ledger.retention import PruneRefused, prune
 from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
+from tests.unit.ledger.ledger_makers import MONA, RITA, record, tamper
 from workers.keys import ensure_decision_keys
 
 SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

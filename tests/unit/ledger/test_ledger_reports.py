@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ledger_makers import AT, MONA, RITA
 
 from domain.audit import AuditKind
 from ledger import reports
 from ledger.reads import AuditRow
 from ledger.reports import Document, Grant
+from tests.unit.ledger.ledger_makers import AT, MONA, RITA
 
 
 def row(seq: int, event: str = "Approved", kind: AuditKind = AuditKind.TRANSITION, **changes: Any) -> AuditRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,9 @@ def test_a_key_of_ours_that_is_missing_is_told_from_a_foreign_one() -> None:
     ],
     ids=["no ring", "no key", "foreign id", "short", "not base64", "asymmetric", "twice"],
 )
-def test_a_file_that_cannot_be_used_says_why_and_tells_no_secret(path: Path, change, said: str) -> None:
+def test_a_file_that_cannot_be_used_says_why_and_tells_no_secret(
+    path: Path, change: Callable[[list[dict[str, str]]], object], said: str
+) -> None:
     KeyRing.new().write(path)
     content = json.loads(path.read_text())
     secret = content["keys"][1]["k"]

@@ -156,7 +156,7 @@ async def test_a_wrong_field_of_a_decision_is_named(
     http: httpx.AsyncClient, tenant: Tenant, body: dict[str, object], field: str
 ) -> None:
     answer = await http.post(
-        "/api/v1/approvals/usmf/API-X/1/decision", json=decision(**body), headers=tenant.bearer("mona")
+        "/api/v1/approvals/usmf/API-X/1/decision", json=decision() | body, headers=tenant.bearer("mona")
     )
     assert problem(answer, 400, "BAD_ARGUMENT")["field"] == field
 

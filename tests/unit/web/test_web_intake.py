@@ -98,7 +98,7 @@ def test_a_lost_opportunity_goes_to_the_feed_of_its_company() -> None:
     ],
 )
 def test_what_is_missing_in_a_context_is_named(changes: dict[str, object], names_it: str) -> None:
-    body = context(target={"q2c_approvalstatus": choice(100000001)}, **changes)
+    body = context(target={"q2c_approvalstatus": choice(100000001)}) | changes
     with pytest.raises(MalformedContext, match=names_it):
         read_change(body, COMPANIES)
 

@@ -41,7 +41,9 @@ def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
         "roles": ["sales_manager.usmf"],
         "act": {"name": "decide", "args": {"decision": "approve"}},
     }
-    stranger = OKPKey.generate_key("Ed25519", {"kid": public.keys[0].kid})
+    kid = public.keys[0].kid
+    assert kid is not None
+    stranger = OKPKey.generate_key("Ed25519", {"kid": kid})
     with pytest.raises(BadSignatureError):
         jwt.decode(message.token, KeySet([stranger]), algorithms=["EdDSA"])
 
@@ -75,7 +77,9 @@ def test_a_role_counts_for_its_company(roles: tuple[str, ...], company: str, hol
 def test_who_may_read_what() -> None:
     assert Person(oid="1", name="a", roles=("ops", "cfo.usmf")).companies is None
     limited = Person(oid="1", name="a", roles=("ops.usmf", "cfo.demf"))
-    assert limited.companies == {"usmf", "demf"} and limited.may_read("demf") and not limited.may_read("jpmf")
+    assert (
+        limited.companies == frozenset({"usmf", "demf"}) and limited.may_read("demf") and not limited.may_read("jpmf")
+    )
     assert Person(oid="1", name="a").companies == frozenset()
 
 

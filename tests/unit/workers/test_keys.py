@@ -37,7 +37,7 @@ def test_keys_that_exist_are_kept(tmp_path: Path) -> None:
     assert (private.read_text(), public.read_text()) == before
 
 
-def test_the_private_key_is_never_replaced_when_the_public_file_is_lost(tmp_path):
+def test_the_private_key_is_never_replaced_when_the_public_file_is_lost(tmp_path: Path) -> None:
     private, public = tmp_path / "key.json", tmp_path / "jwks.json"
     ensure_decision_keys(private, public)
     kept, listed = private.read_text(), json.loads(public.read_text())["keys"]
@@ -49,7 +49,7 @@ def test_the_private_key_is_never_replaced_when_the_public_file_is_lost(tmp_path
     assert all("d" not in key for key in written)
 
 
-def test_public_keys_without_their_private_one_are_left_and_said(tmp_path):
+def test_public_keys_without_their_private_one_are_left_and_said(tmp_path: Path) -> None:
     private, public = tmp_path / "key.json", tmp_path / "jwks.json"
     ensure_decision_keys(private, public)
     before = public.read_text()
