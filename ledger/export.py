@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,21 +110,10 @@ async def export(
     if chain is None:
         known = ", ".join(await reader.companies()) or "none"
         raise ExportRefused(f"There are no records of {company}; companies with records: {known}.")
-    check: ChainCheck | None = None
-    first_seq, prev_hash = 0, START
     draft = path.with_name(f".{path.name}.new")
-    rows = aclosing(reader.rows(company, since=since, until=until))
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        write = _writer(file, form)
-        async with rows as found:
-            async for row in found:
-                if check is None:
-                    first_seq, prev_hash = int(row["seq"]), str(row["prev_hash"])
-                    check = ChainCheck(company, after_seq=row["seq"] - 1, after_hash=row["prev_hash"])
-                check.check(row)
-                if check.finding:
-                    break
-                write({name: row[name] for name in COLUMNS})
+    check, first_seq, prev_hash = await _write_draft(
+        reader.rows(company, since=since, until=until), draft, company, form
+    )
     if check is not None and check.finding:
         draft.unlink()
         raise ExportRefused(f"Not exported: {check.finding}. Check the database with `q2c audit verify --database`.")
@@ -150,6 +139,26 @@ async def export(
     signature_file.write_text(signer.sign(signed) + "\n")
     draft.replace(path)
     return Exported(records=records, first_seq=first_seq, last_seq=last_seq, signature_file=signature_file)
+
+
+async def _write_draft(
+    rows: AsyncGenerator[dict[str, Any], None], draft: Path, company: str, form: Format
+) -> tuple[ChainCheck | None, int, str]:
+    """Write records as far as their chain holds: what was checked, and the number and the hash it began from."""
+    check: ChainCheck | None = None
+    first_seq, prev_hash = 0, START
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        write = _writer(file, form)
+        async with aclosing(rows) as found:
+            async for row in found:
+                if check is None:
+                    first_seq, prev_hash = int(row["seq"]), str(row["prev_hash"])
+                    check = ChainCheck(company, after_seq=row["seq"] - 1, after_hash=row["prev_hash"])
+                check.check(row)
+                if check.finding:
+                    break
+                write({name: row[name] for name in COLUMNS})
+    return check, first_seq, prev_hash
 
 
 def verify_file(path: Path, verifier: AuditVerifier) -> Verdict:

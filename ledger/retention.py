@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import AuditKind, RetentionPolicy
 from domain.record import Record
@@ -35,6 +36,18 @@ def kept_since(policy: RetentionPolicy, company: str, now: datetime) -> datetime
     return datetime(today.year - policy.years_of(company), today.month, 1, tzinfo=UTC)
 
 
+async def _checked(connection: AsyncConnection, company: str, after_seq: int, after_hash: str, through: int) -> str:
+    """The hash of the last record to be removed, where none of them is damaged."""
+    check = ChainCheck(company, after_seq=after_seq, after_hash=after_hash)
+    result = await connection.stream(audit_rows(company).where(RECORDS.c.seq <= through))
+    async for row in result.mappings():
+        if check.finding is None:
+            check.check(dict(row))
+    if check.finding or check.seq != through:
+        raise PruneRefused(f"{company}: nothing is removed: {check.finding or f'record {check.seq + 1} is missing'}")
+    return check.hash
+
+
 async def prune(
     database: Database, policy: RetentionPolicy, signer: AuditSigner, company: str, *, now: datetime
 ) -> Pruned:
@@ -55,15 +68,7 @@ async def prune(
         first_at, last_at, through = (await connection.execute(span.where(old))).one()
         if through is None:
             return Pruned(company=company, records=0)
-        check = ChainCheck(company, after_seq=head["pruned_seq"], after_hash=head["pruned_hash"])
-        result = await connection.stream(audit_rows(company).where(RECORDS.c.seq <= through))
-        async for row in result.mappings():
-            if check.finding is None:
-                check.check(dict(row))
-        if check.finding or check.seq != through:
-            raise PruneRefused(
-                f"{company}: nothing is removed: {check.finding or f'record {check.seq + 1} is missing'}"
-            )
+        last_hash = await _checked(connection, company, int(head["pruned_seq"]), str(head["pruned_hash"]), through)
         mark: dict[str, Any] = {
             "company": company,
             "through_seq": through,
@@ -71,7 +76,7 @@ async def prune(
             "first_at": first_at,
             "last_at": last_at,
             "prev_hash": head["pruned_hash"],
-            "last_hash": check.hash,
+            "last_hash": last_hash,
             "made_at": moment(now),
         }
         signature = signer.sign({"kind": "q2c audit checkpoint", **mark})
@@ -83,12 +88,12 @@ async def prune(
             {
                 "from": str(mark["from_seq"]),
                 "through": str(through),
-                "last_hash": check.hash,
+                "last_hash": last_hash,
                 "policy": policy.version,
             },
             record_id=f"removed/{company}/{through}",
         )
-        done = {"pruned_seq": through, "pruned_hash": check.hash}
+        done = {"pruned_seq": through, "pruned_hash": last_hash}
         await connection.execute(update(CHAINS).where(CHAINS.c.company == company).values(done))
         await connection.execute(delete(WORDS).where(WORDS.c.company == company, WORDS.c.seq <= through))
         removed = await connection.execute(

@@ -115,9 +115,8 @@ class Dataverse:
             origin: Its address without trailing slash, also the audience of its tokens.
             clock: The simulated world's time.
             organization_name: The environment's domain name, told in webhooks.
-            limits: Service protection limits; Microsoft's own where absent.
-            sales_order_integration: `organization.issopintegrationenabled`: orders and invoices written by a user whose
-                `isintegrationuser` is true are stored as sent, without price calculation.
+            limits: Of service protection; Microsoft's own where absent.
+            sales_order_integration: `organization.issopintegrationenabled`: what an `isintegrationuser` writes is kept.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
             application_role: Name of the security role the product's application user is given: the solution's own

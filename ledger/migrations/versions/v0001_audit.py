@@ -58,6 +58,12 @@ def upgrade() -> None:
     )
     op.create_index("audit_records_by_deal", "audit_records", ["deal_id", "seq"])
     op.create_index("audit_records_by_time", "audit_records", ["company", "recorded_at"])
+    _make_words_and_checkpoints()
+    for statement in _SQLITE if op.get_bind().dialect.name == "sqlite" else _POSTGRESQL:
+        op.execute(statement)
+
+
+def _make_words_and_checkpoints() -> None:
     op.create_table(
         "audit_words",
         sa.Column("company", sa.String(200), nullable=False),
@@ -80,8 +86,6 @@ def upgrade() -> None:
         sa.Column("signature", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("company", "through_seq"),
     )
-    for statement in _SQLITE if op.get_bind().dialect.name == "sqlite" else _POSTGRESQL:
-        op.execute(statement)
 
 
 # A mistake must not change a record: only what retention wrote down as removed may go.
