@@ -235,6 +235,12 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "The payment terms have no counterpart in Finance. Choose other terms, or have them added to the entity map.",
     )
+    UNMAPPED_COUNTRY = (
+        "UNMAPPED_COUNTRY",
+        422,
+        FixedBy.REP,
+        "The ship-to country has no counterpart in Finance. Correct it, or have it added to the entity map.",
+    )
 
     # Why credit is refused
 
