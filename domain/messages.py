@@ -186,6 +186,12 @@ class Supersede(Record):
     by_revision: Count | None = Field(None, description="The revision that takes its place, if there is one")
 
 
+class HandOver(Record):
+    """A deal that continues as new asks its request to go on under the deal's next run."""
+
+    message_id: Id = Field(min_length=1)
+
+
 class DecisionRefused(Record):
     """A request for approval tells its deal whose decision it did not take, so that the attempt is on record there."""
 

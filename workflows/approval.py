@@ -18,7 +18,7 @@ from temporalio.exceptions import FailureError
 from domain import approval_rules as rules
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
 from domain.approvals import ApprovalState, ApprovalStatus, StepState
-from domain.messages import DecisionRefused, Outcome, SignedMessage, Supersede, VerifiedMessage
+from domain.messages import DecisionRefused, HandOver, Outcome, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from runs import attributes, names
 from workflows.hearing import UNKNOWN, hear
@@ -225,6 +225,9 @@ class Approval:
     @workflow.signal(name=names.HAND_OVER, description="The deal continues as new: go on under its next run")
     def hand_over(self, *message: Any) -> None:
         """End this run with all that is known, so that the deal's next run goes on with it."""
+        hear(message, HandOver, self._leave, self._count)
+
+    def _leave(self, _: HandOver) -> None:
         self._handing_over = True
 
     @workflow.signal(dynamic=True)

@@ -18,7 +18,7 @@ from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalSt
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
-from domain.messages import Supersede
+from domain.messages import HandOver, Supersede
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
 from domain.views import Ending
@@ -84,7 +84,7 @@ class Request:
         self._leaving = True
         if self._handle is None:
             return self._kept
-        await self._tell(names.HAND_OVER, None)
+        await self._tell(names.HAND_OVER, HandOver(message_id=str(workflow.uuid4())))
         await workflow.wait_condition(lambda: self._handle is None)
         return self._kept
 
@@ -143,11 +143,11 @@ class Request:
     def _lost(self, n: int, why: str) -> None:
         self._record.apply(facts.ApprovalLost(n=n, at=workflow.now(), reason=why[:500]))
 
-    async def _tell(self, signal: str, message: Supersede | None) -> None:
+    async def _tell(self, signal: str, message: Supersede | HandOver) -> None:
         if self._handle is None or self._handle.done():
             return
         try:
-            await (self._handle.signal(signal, message) if message else self._handle.signal(signal))
+            await self._handle.signal(signal, message)
         except FailureError as error:  # it ended at this very moment: its answer is on the way
             workflow.logger.info("the request for approval has ended: %s", error)
 

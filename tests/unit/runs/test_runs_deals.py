@@ -56,7 +56,7 @@ async def ended(stage: Stage, quote: str, ending: Ending) -> tuple[str, SalesEve
     """A deal that has ended; the id of its run, and the submission that had begun it."""
     view = scenes.deal(quote).model_copy(update={"ending": ending, "revision": 1})
     handle = await stage.deal(view)
-    await handle.signal("end")
+    await handle.signal("end", "now")
     await handle.result()
     earlier = view.updated_at - timedelta(days=1)
     return (await handle.describe()).run_id, submission(view.quote_number, occurred_at=earlier)
