@@ -137,7 +137,8 @@ class _Lines:
             return
         for row in rows:
             waits = _waits(row)
-            state = (row.stage, waits if waits in (ENDED, AT_WORK) else f"waiting for {waits}")
+            # A run writes nothing more at its end, so where it was listed last says nothing.
+            state = ("", ENDED) if row.ended else (row.stage, waits if waits == AT_WORK else f"waiting for {waits}")
             if self._shown.get(row.quote) != state:
                 self._shown[row.quote] = state
                 title = self.titles.get(row.quote, "")
@@ -209,13 +210,13 @@ def _waiting(row: DealRow) -> Text:
 
 
 def _progress(row: DealRow, *, drawn: bool) -> Text:
+    if row.ended:
+        return Text("")  # a run writes nothing more at its end, so where it was listed last says nothing
     if not drawn:
         return Text(row.stage)
-    done = len(STAGES) if row.stage == "closed" else STAGES.index(row.stage) if row.stage in STAGES else 0
-    at_work = 0 if row.ended or done == len(STAGES) else 1
-    return Text.assemble(
-        ("●" * done, "green"), ("●" * at_work, "yellow"), ("○" * (len(STAGES) - done - at_work), "dim"), f" {row.stage}"
-    )
+    done = STAGES.index(row.stage) if row.stage in STAGES else 0
+    left = len(STAGES) - done - 1
+    return Text.assemble(("●" * done, "green"), ("●", "yellow"), ("○" * left, "dim"), f" {row.stage}")
 
 
 def _by_stage(rows: Sequence[DealRow], expected: int) -> RenderableType:

@@ -125,7 +125,7 @@ def _wrong_order(outcome: Outcome, deal: DealView) -> list[str]:
         found.append(f"net {deal.net} in the deal, {net} in Finance")
     if outcome.expected.net is not None and net != outcome.expected.net:
         found.append(f"net {net} in Finance, {outcome.expected.net} in the input")
-    references = Counter(line["OrderLineReference"] for line in outcome.order["lines"])
+    references = Counter(line["CustomersLineNumber"] for line in outcome.order["lines"])
     if any(count > 1 for count in references.values()) or len(references) != deal.line_count:
         found.append(f"{deal.line_count} lines in the deal, in Finance {dict(references)}")
     if outcome.expected.end is End.FULFILMENT and (outcome.order["slips"] or outcome.order["invoices"]):

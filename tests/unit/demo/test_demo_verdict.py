@@ -72,7 +72,7 @@ def sales(**changes: Any) -> dict[str, Any]:
 
 def finance(**changes: Any) -> dict[str, Any]:
     return {
-        "lines": [{"LineAmount": "950.00", "OrderLineReference": "1"}],
+        "lines": [{"LineAmount": "950.00", "CustomersLineNumber": "1"}],
         "slips": [{"slip": "PS-1"}],
         "invoices": [{"InvoiceNumber": "INV-1", "TotalInvoiceAmount": "1045.00", "open": "0.00"}],
     } | changes
@@ -99,7 +99,7 @@ def test_a_deal_that_agrees_everywhere_has_no_mismatch() -> None:
         ({"deal": None}, "no run"),
         ({"deal": deal(ending=Ending.EXPIRED)}, "ended expired"),
         ({"order": None}, "no order"),
-        ({"order": finance(lines=[{"LineAmount": "949.99", "OrderLineReference": "1"}])}, "949.99 in Finance"),
+        ({"order": finance(lines=[{"LineAmount": "949.99", "CustomersLineNumber": "1"}])}, "949.99 in Finance"),
         ({"order": finance(lines=finance()["lines"] * 2)}, "lines"),
         ({"order": finance(invoices=[])}, "0 in Finance"),
         (

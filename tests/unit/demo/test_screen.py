@@ -22,6 +22,7 @@ INFO = StackInfo(
     dataverse="https://localhost:8444",
     finance="https://localhost:8445",
     desk="http://localhost:8446",
+    codec="http://127.0.0.1:8234",
     ca_file="ca.pem",
     tenant="t",
     client_id="c",
@@ -109,7 +110,7 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
     assert [" ".join(line.split()) for line in lines if line.startswith("Q-1001")] == [
         "Q-1001 quote waiting for customer 176,000.00 A step is parked and retried",
         "Q-1001 order in progress 176,000.00 A step is parked and retried",
-        "Q-1001 order ended 176,000.00 A step is parked and retried",
+        "Q-1001 ended 176,000.00 A step is parked and retried",
     ]
     assert all(any(address in line for line in lines) for address in ADDRESSES)
     assert not any("\x1b" in line for line in lines)
