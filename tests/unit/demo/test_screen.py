@@ -22,7 +22,6 @@ INFO = StackInfo(
     dataverse="https://localhost:8444",
     finance="https://localhost:8445",
     desk="http://localhost:8446",
-    codec="http://127.0.0.1:8234",
     ca_file="ca.pem",
     tenant="t",
     client_id="c",
