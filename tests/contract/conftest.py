@@ -6,14 +6,15 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from sandbox.runtime import Sandbox, SandboxConfig
+from sandbox.runtime import Sandbox, SandboxConfig, running
 from tests.contract.dataverse_world import LiveSandbox, World
 
 SCHEMAS = Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[3] / "shared" / "contract" / "schemas"))
@@ -67,3 +68,18 @@ def makers_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSan
     """A sandbox whose application user may do everything, for clients that other people wrote."""
     with _running(tmp_path_factory.mktemp("makers"), application_role="System Administrator") as live:
         yield live
+
+
+@pytest.fixture(scope="module")
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
+    """A sandbox in this process, one for each module."""
+    async with running(SandboxConfig(state_dir=tmp_path_factory.mktemp("desk"))) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def desk(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
+    """Its desk over HTTP; what a test did there is undone after it."""
+    async with httpx.AsyncClient(base_url=sandbox.info.desk, trust_env=False) as client:
+        yield client
+        assert (await client.post("/reset")).status_code == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,6 @@ import httpx
 import pytest
 
 from sandbox.runtime import Sandbox, SandboxConfig, running
-
-
-@pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running(SandboxConfig(state_dir=tmp_path_factory.mktemp("desk"))) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def desk(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sandbox.info.desk, trust_env=False) as client:
-        yield client
-        assert (await client.post("/reset")).status_code == 200
 
 
 async def enter(desk: httpx.AsyncClient, **changes: Any) -> str:

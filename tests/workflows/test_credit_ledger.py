@@ -105,9 +105,15 @@ async def test_two_hundred_deals_ask_at_once_and_all_are_answered(feeds: FeedWor
 async def test_what_other_processes_ask_meanwhile_is_waited_for(feeds: FeedWorld, account: str) -> None:
     """Four processes put sixteen questions at a time: the run refuses some, and they are asked again."""
     processes = [Ledgers(feeds.client) for _ in range(4)]
-    answers = await asyncio.gather(
-        *(processes[n % 4].reserve("usmf", account, ask(account, f"q2c/usmf/Q-{n}", "1.00")) for n in range(120))
-    )
+
+    async def decided(n: int) -> CreditAnswer:
+        """As a deal does: what was read too long ago on a busy machine is read again."""
+        while True:
+            answer = await processes[n % 4].reserve("usmf", account, ask(account, f"q2c/usmf/Q-{n}", "1.00"))
+            if not answer.stale:
+                return answer
+
+    answers = await asyncio.gather(*(decided(n) for n in range(120)))
     assert all(answer.decision for answer in answers)
     assert (await tally(feeds, account))["decided"] == 120
 
