@@ -383,7 +383,7 @@ class Verified(Record):
 
 
 class DecisionActivities:
-    """Proof of who said what (local activity)."""
+    """Proof of who said what (task queue q2c)."""
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
@@ -392,7 +392,7 @@ class DecisionActivities:
 
 
 class AuditActivities:
-    """The audit store (task queue q2c; a local activity where a deal waits for it)."""
+    """The audit store (task queue q2c)."""
 
     @activity.defn(name="record_audit")
     async def record_audit(self, batch: AuditBatch) -> AuditReceipt:

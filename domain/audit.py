@@ -1,9 +1,9 @@
 """What is written down forever of a deal: who did what, when, why, and what it changed.
 
 A deal keeps what the audit store has not acknowledged yet in an ``Outbox`` that is part of its state. It sends a batch
-whenever it starts to wait or ends, waits for the answer no longer than a bound, and keeps what was not acknowledged
-for the next time. What is left at its end is handed to a process of its own (``workflows.audit``). So a deal never
-waits for the store, and nothing is lost while the store is away.
+whenever it waits, without waiting for the answer, and keeps what was not acknowledged for the next time. What grows too
+much while the store is away, and what is left when the deal ends, is handed to a process of its own
+(``workflows.audit``). So a deal never waits for the store, and nothing is lost while the store is away.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ BATCH: Final = 50
 """Records sent at a time."""
 MOST_REFUSALS: Final = 100
 """Refusals kept for sending, each with its words; of more than these only their number is kept."""
+FULL: Final = 200
+"""Records a deal keeps while the store is away; at so many it hands them to a process of their own."""
 WORDS: Final = 4_000
 """Characters of a text that are kept: what a comment may hold."""
 CODE: Final = 200
@@ -89,6 +91,7 @@ class Outbox(Record):
 
     next_n: int = 1
     pending: tuple[AuditRecord, ...] = ()
+    refusals: int = Field(0, description="How many of those pending are refusals")
     uncounted: int = Field(0, description="Refusals beyond those kept, of which only the number is known")
     failures: int = Field(0, description="How often in a row the store did not answer")
     resting_until: datetime | None = None
@@ -100,11 +103,17 @@ class Outbox(Record):
             record: what happened.
             run_id: of the run that adds it: a run that is reset tells its own story again, under ids of its own.
         """
-        refusals = sum(kept.kind is AuditKind.REFUSAL for kept in self.pending)
-        if record.kind is AuditKind.REFUSAL and refusals >= MOST_REFUSALS:
+        refused = record.kind is AuditKind.REFUSAL
+        if refused and self.refusals >= MOST_REFUSALS:
             return self.model_copy(update={"uncounted": self.uncounted + 1})
         numbered = record.model_copy(update={"n": self.next_n, "record_id": f"{record.deal_id}/{run_id}/{self.next_n}"})
-        return self.model_copy(update={"pending": (*self.pending, numbered), "next_n": self.next_n + 1})
+        return self.model_copy(
+            update={
+                "pending": (*self.pending, numbered),
+                "next_n": self.next_n + 1,
+                "refusals": self.refusals + refused,
+            }
+        )
 
     def counted(self, *, company: str, deal_id: str, at: datetime, run_id: str) -> Outbox:
         """The outbox with a record of how many refusals were not kept, where there were any. Do this before a batch."""
@@ -125,7 +134,7 @@ class Outbox(Record):
 
     def due(self, now: datetime) -> bool:
         """Whether something is to be sent and the store is not left alone for a while."""
-        return bool(self.pending) and (self.resting_until is None or now >= self.resting_until)
+        return self.has_news and (self.resting_until is None or now >= self.resting_until)
 
     def batch(self) -> AuditBatch:
         """The oldest records, as many as are sent at a time."""
@@ -133,8 +142,30 @@ class Outbox(Record):
 
     def acknowledged(self, receipt: AuditReceipt) -> Outbox:
         """The outbox without what the store has."""
-        left = tuple(record for record in self.pending if record.n > receipt.through)
-        return self.model_copy(update={"pending": left, "failures": 0, "resting_until": None})
+        return self._after(receipt.through).model_copy(update={"failures": 0, "resting_until": None})
+
+    def oldest(self) -> Outbox:
+        """The oldest records, as many as are given to a process of their own at a time."""
+        return Outbox(pending=self.pending[:FULL])
+
+    def without(self, other: Outbox) -> Outbox:
+        """The outbox without the records of another, which are older than the rest."""
+        return self._after(other.pending[-1].n if other.pending else 0)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything is to be sent."""
+        return bool(self.pending or self.uncounted)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as much as a deal carries."""
+        return len(self.pending) >= FULL
+
+    def _after(self, through: int) -> Outbox:
+        left = tuple(record for record in self.pending if record.n > through)
+        refusals = sum(record.kind is AuditKind.REFUSAL for record in left)
+        return self.model_copy(update={"pending": left, "refusals": refusals})
 
     def unanswered(self, now: datetime) -> Outbox:
         """The outbox after the store did not answer: everything is kept, and sent again later."""

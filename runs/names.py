@@ -118,10 +118,10 @@ def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str
     return f"review/{_part(company)}/{safe(quote_number)}/{revision}/{_part(nonce)}"
 
 
-def audit_delivery_id(deal_id: str, run_id: str) -> str:
-    """Workflow id of the delivery of a deal's last audit records: one for each of its runs."""
+def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:
+    """Workflow id of the delivery of a deal's audit records from number ``first`` on, handed over by one of its runs."""
     company, quote_number = parse_deal_id(deal_id)
-    return f"audit/{company}/{quote_number}/{run_id}"
+    return f"audit/{company}/{quote_number}/{run_id}/{first}"
 
 
 def parse_deal_id(workflow_id: str) -> tuple[str, str]:

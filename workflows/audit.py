@@ -1,18 +1,20 @@
-"""How a deal hands its records to the audit store: a batch at a time, never waiting longer than a bound.
+"""How a deal hands its records to the audit store: beside its stages, a batch at a time, whenever it rests.
 
-``flush`` is called whenever a deal starts to wait or ends. It is one local activity, bounded in time; where the store
-does not answer, the records stay in the deal's outbox and the store is left alone for a while. What is left when a
-deal ends is handed to `AuditDelivery`, which outlives the deal and tries for as long as it takes.
+A deal never waits for the store. Where the store does not answer, the records stay in the deal's outbox and the store
+is left alone for a while. What grows too much meanwhile, and what is left when the deal ends, is handed to
+`AuditDelivery`, which outlives the deal and tries for as long as it takes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -21,11 +23,12 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
 
 LONGEST_WAIT = timedelta(seconds=5)
-"""How long a deal waits for the store each time."""
+"""How long the store has to answer a deal; so long a deal waits for it at most, at its end."""
 DELIVERY_ATTEMPT = timedelta(seconds=30)
 DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=10)
 )
+LAST = Priority(priority_key=5)
 
 
 class Keeper(Protocol):
@@ -34,45 +37,103 @@ class Keeper(Protocol):
     outbox: Outbox
 
 
-async def flush(keeper: Keeper, *, company: str) -> None:
-    """Send what is due of an outbox. It raises nothing but a cancellation.
+class Trail:
+    """The way of one deal's records to the store."""
 
-    Args:
-        keeper: keeps the deal's outbox, which is changed in place.
-        company: legal entity, lower case.
-    """
-    info = workflow.info()
-    keeper.outbox = keeper.outbox.counted(
-        company=company, deal_id=info.workflow_id, at=workflow.now(), run_id=info.run_id
-    )
-    while keeper.outbox.due(workflow.now()):
+    def __init__(self, keeper: Keeper) -> None:
+        """Send what ``keeper`` has in its outbox, which is changed in place."""
+        self._keeper = keeper
+        self._resting = False
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """While a deal waits for others, what happened so far is sent: together, not one by one."""
+        self._resting = True
         try:
-            receipt: AuditReceipt = await workflow.execute_local_activity_method(
+            yield
+        finally:
+            self._resting = False
+
+    async def deliver(self) -> None:
+        """Send what is due whenever the deal rests. It goes on until it is cancelled."""
+        while True:
+            await workflow.wait_condition(lambda: self._resting and self._keeper.outbox.has_news)
+            outbox, now = self._keeper.outbox, workflow.now()
+            if outbox.due(now):
+                await self._send()
+            elif outbox.is_full:
+                await self._hand_over()
+            else:
+                await self._leave_alone()
+
+    async def lighten(self) -> None:
+        """Hand over as much that the rest is little enough for the deal's next run to carry."""
+        while self._keeper.outbox.is_full:
+            await self._hand_over()
+
+    async def finish(self) -> None:
+        """Send the last records, at the end of a deal; what the store does not take is handed over."""
+        while self._keeper.outbox.has_news and self._keeper.outbox.due(workflow.now()):
+            if not await self._send():
+                break
+        while self._keeper.outbox.pending:
+            await self._hand_over()
+
+    async def _send(self) -> bool:
+        """Send a batch; whether the store has it."""
+        info, keeper = workflow.info(), self._keeper
+        company, _ = names.parse_deal_id(info.workflow_id)
+        keeper.outbox = keeper.outbox.counted(
+            company=company, deal_id=info.workflow_id, at=workflow.now(), run_id=info.run_id
+        )
+        batch = keeper.outbox.batch()
+        try:
+            receipt = await workflow.execute_activity_method(
                 AuditActivities.record_audit,
-                keeper.outbox.batch(),
+                batch,
+                task_queue=names.DEAL_QUEUE,
                 schedule_to_close_timeout=LONGEST_WAIT,
                 retry_policy=RetryPolicy(maximum_attempts=1),
+                summary=f"Store {len(batch.records)} audit records",
+                priority=LAST,
             )
-        except FailureError as error:  # a local activity fails with its own error, or an ActivityError around it
+        except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             keeper.outbox = keeper.outbox.unanswered(workflow.now())
-            return
+            return False
         keeper.outbox = keeper.outbox.acknowledged(receipt)
+        return True
 
+    async def _leave_alone(self) -> None:
+        until = self._keeper.outbox.resting_until
+        if until is None:
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._keeper.outbox.is_full,
+                timeout=until - workflow.now(),
+                timeout_summary="Try the audit store again",
+            )
+        except TimeoutError:
+            return
 
-async def hand_over(outbox: Outbox) -> None:
-    """Give what is left to a process of its own, at the end of a deal; where nothing is left, nothing starts."""
-    if not outbox.pending:
-        return
-    await workflow.start_child_workflow(
-        AuditDelivery.run,
-        outbox,
-        id=names.audit_delivery_id(workflow.info().workflow_id, workflow.info().run_id),
-        task_queue=names.DEAL_QUEUE,
-        parent_close_policy=ParentClosePolicy.ABANDON,
-        static_summary=f"{len(outbox.pending)} audit records of a deal that has ended",
-    )
+    async def _hand_over(self) -> None:
+        """Give the oldest records to a process of their own."""
+        given = self._keeper.outbox.oldest()
+        info = workflow.info()
+        try:
+            await workflow.start_child_workflow(
+                AuditDelivery.run,
+                given,
+                id=names.audit_delivery_id(info.workflow_id, info.run_id, given.pending[0].n),
+                task_queue=names.DEAL_QUEUE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=f"{len(given.pending)} audit records the store did not take from their deal",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("these records were handed over before")
+        self._keeper.outbox = self._keeper.outbox.without(given)
 
 
 @workflow.defn(name=names.AUDIT_DELIVERY)

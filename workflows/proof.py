@@ -1,7 +1,9 @@
 """Who said it: the signatures of messages, checked outside the workflow and remembered in its history.
 
-The check is a local activity: its result is in the history, so that a key rotated later changes no replay. Messages
-that wait together are checked together, so that a flood of them costs one marker for many.
+The check is an activity: its result is in the history, so that a key rotated later changes no replay. Messages that
+wait together are checked together, so that a flood of them costs one for many. No workflow uses a local activity: when
+a query arrives with its task, what follows is recorded under the next task and replayed under the one before, and what
+a run decides by its length or clock then differs (tests/workflows/test_determinism.py).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from temporalio.common import RetryPolicy
 
 from activities.signatures import DecisionActivities, Proofs
 from domain.messages import SignedMessage, VerifiedMessage
+from workflows.steps import URGENT
 
 AT_ONCE = 50
 """Messages checked together."""
@@ -26,11 +29,13 @@ async def verify(messages: Sequence[SignedMessage], *, audiences: tuple[str, ...
         messages: at most ``AT_ONCE`` signed messages.
         audiences: ids of the workflows they may have been signed for.
     """
-    verified = await workflow.execute_local_activity_method(
+    verified = await workflow.execute_activity_method(
         DecisionActivities.verify_messages,
         Proofs(messages=tuple(messages), audiences=audiences),
         start_to_close_timeout=timedelta(seconds=10),
         # Until it is checked: what a person said is neither believed nor refused because we had trouble.
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
+        summary=f"Check who signed {len(messages)} messages" if len(messages) > 1 else "Check who signed a message",
+        priority=URGENT,
     )
     return verified.said

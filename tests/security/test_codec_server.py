@@ -168,7 +168,7 @@ def test_the_company_of_every_process() -> None:
         names.ledger_id("usmf", "US-001"),
         names.feed_id("sales", "usmf"),
         names.review_id("usmf", "Q-1", 0, "abc"),
-        names.audit_delivery_id(names.deal_id("usmf", "Q-1"), "run-1"),
+        names.audit_delivery_id(names.deal_id("usmf", "Q-1"), "run-1", 1),
     }
     assert {company_of(workflow_id) for workflow_id in ids} == {"usmf"}
     for unknown in ("", "temporal-sys-scanner", "feed/sales", "other/usmf/1"):

@@ -22,7 +22,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
@@ -430,10 +430,32 @@ async def stage(
     environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     queues_of_its_own(monkeypatch)
-    stage = Stage(environment, world)
+    async with at_work(Stage(environment, world)) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def at_work(stage: Stage) -> AsyncIterator[Stage]:
+    """A stage whose workers run; afterwards every run of its deal and of its requests is replayed from its history."""
     await stage.start_work()
     yield stage
     await stage.stop_work()
+    await replays(stage)
+
+
+async def replays(stage: Stage) -> None:
+    """What a run did, it does again from its history, as on another worker after a crash or an eviction."""
+    replayer = Replayer(
+        workflows=[QuoteToCash, Approval],
+        namespace=stage.client.namespace,
+        plugins=[SEALING],
+        workflow_runner=workflow_runner(),
+    )
+    ids = [stage.case.id, *(stage.request(n).id for n in range(1, 4))]
+    for workflow_id in ids:
+        async for run in stage.client.list_workflows(f"WorkflowId = '{workflow_id}'"):
+            handle = stage.client.get_workflow_handle(run.id, run_id=run.run_id)
+            await replayer.replay_workflow(await handle.fetch_history())
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from runs.approvals import Approvals
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import CARL, MONA, OTTO, Stage, World, dev_server, queues_of_its_own, step
+from tests.workflows.conftest import CARL, MONA, OTTO, Stage, World, at_work, dev_server, queues_of_its_own, step
 from workflows.quote_to_cash import steps
 
 REFUSED = ApplicationError("the quote is locked", type="Refused", non_retryable=True)
@@ -43,10 +43,8 @@ async def narrow() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 async def stage(narrow: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     queues_of_its_own(monkeypatch)
-    stage = Stage(narrow, world)
-    await stage.start_work()
-    yield stage
-    await stage.stop_work()
+    async with at_work(Stage(narrow, world)) as stage:
+        yield stage
 
 
 async def noise(stage: Stage, rounds: int = 12) -> None:

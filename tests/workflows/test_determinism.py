@@ -43,6 +43,8 @@ def problems(source: str) -> list[str]:
             found.append(f"from {node.module} import …")
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
+            if "local_activity" in name:  # replayed under another task than it was recorded under: see workflows.proof
+                found.append(f"{name}()")
             last = name.rpartition(".")[2]
             if last in FORBIDDEN_CALLS and name not in OF_THE_WORKFLOW:
                 found.append(f"{name}()")
@@ -69,6 +71,7 @@ def test_a_workflow_takes_the_same_way_whenever_it_is_replayed(source: Path) -> 
         "for a in {1, 2}: pass",
         "x = [a for a in {1, 2}]",
         "import asyncio\nasyncio.as_completed([])",
+        "workflow.start_local_activity_method(verify)",
     ],
 )
 def test_the_test_above_finds_what_it_looks_for(source: str) -> None:

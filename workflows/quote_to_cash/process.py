@@ -15,7 +15,7 @@ from domain.deal_state import DealState
 from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcome, SalesEvent, SignedMessage
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
-from workflows import audit
+from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
@@ -52,16 +52,19 @@ class QuoteToCash:
         self._reports = Reports(record)
         self._people = People(record, background)
         self._request = Request(record, background, start.checkpoint.request if start.checkpoint else None)
+        self._trail = trail = Trail(record)
         published, leave = Published(), self._continue_as_new
         self._waiting = waiting = Waiting(
-            record, published, background, over=lambda: not record.state.running, continue_as_new=leave
+            record, published, background, trail, over=lambda: not record.state.running, continue_as_new=leave
         )
         steps = Steps(record, waiting)
         self._quote = Quote(record, waiting, steps, self._request, background)
         self._credit = Credit(record, waiting, steps)
         self._order = Order(record, waiting, steps)
         self._delivery = Delivery(record, waiting, steps, background)
-        ending = Waiting(record, published, background, over=lambda: record.state.given_up, continue_as_new=leave)
+        ending = Waiting(
+            record, published, background, trail, over=lambda: record.state.given_up, continue_as_new=leave
+        )
         self._closing = Closing(record, ending, Steps(record, ending), self._request)
 
     @workflow.run
@@ -73,15 +76,16 @@ class QuoteToCash:
         """
         self._people.start()
         self._background.start("details", self._keep_described)
+        self._background.start("audit trail", self._trail.deliver)
         cancelled = await self._carried(self._stages)
         while await self._carried(self._closing.clean_up):
             cancelled = True  # while it cleaned up: what is left then is left
         await self._people.heard_all()
         self._background.stop_all()
-        await audit.flush(self._record, company=self._record.state.company)
+        while await self._carried(self._trail.finish):
+            cancelled = True
         if self._record.submission is not None:
             workflow.continue_as_new(self._record.anew(self._record.submission))
-        await audit.hand_over(self._record.outbox)
         if cancelled:
             raise asyncio.CancelledError
         return explain.view(self._record.state)
@@ -112,6 +116,7 @@ class QuoteToCash:
     async def _continue_as_new(self) -> None:
         """End this run and go on in the next one, with the open request and with what people said and was not heard."""
         await self._people.heard_most()
+        await self._trail.lighten()
         request = await self._request.hand_over()
         workflow.continue_as_new(self._record.next_start(request))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from temporalio import workflow
 
@@ -12,7 +13,7 @@ from domain.causes import Cause
 from domain.deal_state import DealState
 from domain.views import ParkedStep, Resolution
 from runs import attributes
-from workflows import audit
+from workflows.audit import Trail
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
@@ -30,6 +31,7 @@ class Waiting:
         record: DealRecord,
         published: Published,
         background: Background,
+        trail: Trail,
         *,
         over: Callable[[], bool],
         continue_as_new: Callable[[], Awaitable[None]],
@@ -40,6 +42,7 @@ class Waiting:
             record: the deal.
             published: the search attributes as they were last written.
             background: what goes on beside the stages; a failure of it is a reason to wait for a person.
+            trail: sends the deal's audit records while it waits.
             over: whether there is nothing left to wait for.
             continue_as_new: ends the run, so that the next one goes on.
         """
@@ -47,6 +50,7 @@ class Waiting:
         self._published = published
         self._shown: DealState | None = None
         self._background = background
+        self._trail = trail
         self._over = over
         self._continue_as_new = continue_as_new
 
@@ -84,29 +88,25 @@ class Waiting:
         Raises:
             Ended: it is over.
         """
-        while True:
-            self.publish()
-            await self.turn()
-            left = None if deadline is None else deadline - workflow.now()
-            if condition():
-                return True
-            if left is not None and left <= timedelta(0):
-                return False
-            await audit.flush(self._record, company=self._record.state.company)
-            try:
-                await workflow.wait_condition(
-                    lambda: (
-                        condition() or self._over() or self._unshown or bool(self._background.failure) or _long_enough()
-                    ),
-                    timeout=left,
-                    timeout_summary=summary or None,
-                )
-            except TimeoutError:
-                return False
-            if self._over():
-                raise Ended
-            if condition():
-                return True
+        time = _Time(deadline, summary)
+        try:
+            while not (self._over() or condition() or time.is_over):
+                time.start()
+                self.publish()
+                await self.turn()
+                with self._trail.at_rest():
+                    await workflow.wait_condition(lambda: condition() or self._has_news or time.is_over)
+        finally:
+            time.stop()
+        if self._over():
+            raise Ended
+        return condition()
+
+    @property
+    def _has_news(self) -> bool:
+        """Whether there is something to do though what is waited for may not have come."""
+        changed = self._record.state is not self._shown
+        return changed or self._over() or bool(self._background.failure) or _long_enough()
 
     async def park(self, parked: ParkedStep, unless: Callable[[], bool] = lambda: False) -> Resolution | None:
         """Wait until a person says how to go on.
@@ -131,11 +131,6 @@ class Waiting:
         """Wait on while a step is parked. Returns and raises as ``park``."""
         await self.until(lambda: self._record.state.parked is None or unless())
         return self._record.state.resolution if self._record.state.parked is None else None
-
-    @property
-    def _unshown(self) -> bool:
-        """Whether the deal changed since it was last shown, though what is waited for may not have come."""
-        return self._record.state is not self._shown
 
     def publish(self) -> None:
         """Write what lists are made of, where it changed."""
@@ -168,6 +163,30 @@ class Waiting:
         )
         await self.park(parked)
         self._background.revive_all()
+
+
+class _Time:
+    """How long a wait may last: one timer for all of it, however often the deal changes meanwhile."""
+
+    def __init__(self, deadline: datetime | None, summary: str) -> None:
+        self._deadline = deadline
+        self._summary = summary
+        self._timer: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        if self._deadline is None:
+            return False
+        return self._deadline <= workflow.now() or (self._timer is not None and self._timer.done())
+
+    def start(self) -> None:
+        if self._deadline is not None and self._timer is None:
+            sleep = workflow.sleep(self._deadline - workflow.now(), summary=self._summary or None)
+            self._timer = asyncio.create_task(sleep)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _long_enough() -> bool:
