@@ -3,8 +3,8 @@
 Temporal Cloud bills Actions; self-hosted they measure the load just as well. The rules are those of Temporal's
 documentation, page "Actions" (Temporal Cloud): starting a run, a timer, a signal, an update, an upsert of search
 attributes and every attempt of an activity are one each; starting a child is one in the parent besides the child's own
-start; the local activities of one workflow task are one together. Attributes given at the start are free, queries leave
-no trace in a history and are not counted.
+start. Attributes given at the start are free, queries leave no trace in a history and are not counted. Local activities
+are used by no workflow of ours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _ONE_EACH = frozenset(
         EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
     }
 )
-_LOCAL_ACTIVITY_MARKER = "core_local_activity"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,6 @@ def history_cost(events: Iterable[HistoryEvent]) -> HistoryCost:
     """
     actions = 0
     total = 0
-    tasks_with_local_activities: set[int] = set()
     for event in events:
         total += 1
         if event.event_type in _ONE_EACH:
@@ -64,8 +62,4 @@ def history_cost(events: Iterable[HistoryEvent]) -> HistoryCost:
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             # A retry leaves no event of its own, only the number of the attempt that ended it.
             actions += max(0, event.activity_task_started_event_attributes.attempt - 1)
-        elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
-            marker = event.marker_recorded_event_attributes
-            if marker.marker_name == _LOCAL_ACTIVITY_MARKER:
-                tasks_with_local_activities.add(marker.workflow_task_completed_event_id)
-    return HistoryCost(actions + len(tasks_with_local_activities), total)
+    return HistoryCost(actions, total)

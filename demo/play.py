@@ -224,12 +224,7 @@ class Demo:
             self._require_memory()
             if submitting.done():
                 submitting.result()
-            try:
-                rows = {row.quote: row for row in await list_deals(self.client)}
-            except RPCError:
-                # Temporal was killed and is being started again; a stack that cannot do so ends by itself.
-                await asyncio.sleep(LOOK_EVERY)
-                continue
+            rows = {row.quote: row for row in await list_deals(self.client)}
             shown.show(list(rows.values()))
             if self.options.auto:
                 await self._let_time_pass(rows, expiring)

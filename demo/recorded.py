@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -21,8 +23,13 @@ from temporalio.converter import WorkflowSerializationContext
 from demo.actions import HistoryCost, history_cost
 from domain.views import DealView
 from runs.attributes import WAITING_FOR
+from runs.calls import NoAnswer, answer
 from runs.names import STATE, approval_id
 from runs.search import DealRow, every_deal
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,30 @@ class Run:
     cost: HistoryCost
 
 
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer: what was killed is being started again, or the stack ends by itself."""
+    while True:
+        try:
+            return await answer(ask(), PATIENCE_SECONDS)
+        except NoAnswer:
+            await asyncio.sleep(1)
+
+
 async def list_deals(client: Client) -> list[DealRow]:
     """Every deal, by quote number, as visibility has it: a moment behind the runs themselves."""
-    return sorted([row async for row in every_deal(client)], key=lambda row: row.quote)
+
+    async def listed() -> list[DealRow]:
+        return sorted([row async for row in every_deal(client)], key=lambda row: row.quote)
+
+    return await patiently(listed)
 
 
 async def read_run(client: Client, row: DealRow) -> Run:
     """A deal with its history; of an ended one the state is its result, of a running one it is asked."""
+    return await patiently(lambda: _read_run(client, row))
+
+
+async def _read_run(client: Client, row: DealRow) -> Run:
     handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
     events = [event async for event in handle.fetch_history_events()]
     deal = await _result(client, row.workflow_id, events[-1])
@@ -80,7 +104,7 @@ async def expire_now(client: Client, row: DealRow) -> None:
     The durable timer fires as it would in thirty days; no other run notices.
     """
     handle = client.get_workflow_handle(row.workflow_id, run_id=row.run_id)
-    deal = await handle.query(STATE, result_type=DealView)
+    deal = await patiently(lambda: handle.query(STATE, result_type=DealView))
     if deal.expires_at is None:
         raise ValueError(f"{row.quote} has no expiry")
     ahead = deal.expires_at - datetime.now(UTC) + timedelta(seconds=1)
@@ -88,11 +112,10 @@ async def expire_now(client: Client, row: DealRow) -> None:
     options.time_skipping_config.enabled = True
     options.time_skipping_config.fast_forward_config.id = str(uuid.uuid4())
     options.time_skipping_config.fast_forward_config.duration.CopyFrom(Duration(seconds=int(ahead.total_seconds())))
-    await client.workflow_service.update_workflow_execution_options(
-        UpdateWorkflowExecutionOptionsRequest(
-            namespace=client.namespace,
-            workflow_execution=ExecutionId(workflow_id=row.workflow_id, run_id=row.run_id),
-            workflow_execution_options=options,
-            update_mask=FieldMask(paths=["time_skipping_config"]),
-        )
+    request = UpdateWorkflowExecutionOptionsRequest(
+        namespace=client.namespace,
+        workflow_execution=ExecutionId(workflow_id=row.workflow_id, run_id=row.run_id),
+        workflow_execution_options=options,
+        update_mask=FieldMask(paths=["time_skipping_config"]),
     )
+    await patiently(lambda: client.workflow_service.update_workflow_execution_options(request))

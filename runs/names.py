@@ -119,7 +119,7 @@ def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str
 
 
 def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:
-    """Workflow id of the delivery of a deal's audit records from number ``first`` on, handed over by one of its runs."""
+    """Workflow id of the delivery of audit records from number ``first`` on, which a run of a deal handed over."""
     company, quote_number = parse_deal_id(deal_id)
     return f"audit/{company}/{quote_number}/{run_id}/{first}"
 

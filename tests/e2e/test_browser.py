@@ -221,7 +221,7 @@ def test_the_pages_fit_and_are_kept_as_pictures(
     stack: Stack, discounted: Deal, sign_in: OpenPage, tmp_path: Path, width: int
 ) -> None:
     pictures = kept_in(tmp_path)
-    shipped = stack.deal(line("P100", 10, "5"), customer="US-004", name="Spare parts, first lot")
+    shipped = stack.deal(line("P100", 10, "5"), name="Spare parts, first lot")
     shipped.accepted()
     shipped.ship(_1="6")
     shipped.waits_for("shipment")

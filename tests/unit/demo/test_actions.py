@@ -37,15 +37,5 @@ def test_every_attempt_of_an_activity_counts() -> None:
     assert history_cost([event("ACTIVITY_TASK_SCHEDULED"), started]).actions == 4
 
 
-def test_local_activities_of_one_workflow_task_are_one_action_together() -> None:
-    def marker(task: int, name: str = "core_local_activity") -> HistoryEvent:
-        recorded = event("MARKER_RECORDED")
-        recorded.marker_recorded_event_attributes.marker_name = name
-        recorded.marker_recorded_event_attributes.workflow_task_completed_event_id = task
-        return recorded
-
-    assert history_cost([marker(4), marker(4), marker(9), marker(9, "core_patch")]).actions == 2
-
-
 def test_costs_of_a_deal_and_its_approval_add_up() -> None:
     assert HistoryCost(20, 90) + HistoryCost(6, 24) == HistoryCost(26, 114)
