@@ -7,7 +7,7 @@ is left alone for a while. What grows too much meanwhile, and what is left when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -43,21 +43,29 @@ class Trail:
     def __init__(self, keeper: Keeper) -> None:
         """Send what ``keeper`` has in its outbox, which is changed in place."""
         self._keeper = keeper
-        self._resting = False
+        self._goes_on: Callable[[], bool] | None = None
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """While a deal waits for others, what happened so far is sent: together, not one by one."""
-        self._resting = True
+    def at_rest(self, goes_on: Callable[[], bool]) -> Iterator[None]:
+        """While a deal waits for others, what happened so far is sent: together, not one by one.
+
+        Args:
+            goes_on: whether what the deal waits for has come, so that more will happen at once.
+        """
+        self._goes_on = goes_on
         try:
             yield
         finally:
-            self._resting = False
+            self._goes_on = None
+
+    @property
+    def _rests(self) -> bool:
+        return self._goes_on is not None and not self._goes_on()
 
     async def deliver(self) -> None:
         """Send what is due whenever the deal rests. It goes on until it is cancelled."""
         while True:
-            await workflow.wait_condition(lambda: self._resting and self._keeper.outbox.has_news)
+            await workflow.wait_condition(lambda: self._keeper.outbox.has_news and self._rests)
             outbox, now = self._keeper.outbox, workflow.now()
             if outbox.due(now):
                 await self._send()

@@ -58,9 +58,8 @@ def test_code_that_invites_an_attack_does_not_pass_the_linter(code: str, rule: s
 
 
 def test_no_exception_from_the_linter_is_without_its_reason() -> None:
-    for path in ROOT.glob("*/**/*.py"):
-        if path.parts[len(ROOT.parts)] in {".venv", "tests", "bench"}:
-            continue
+    folders = (folder for folder in ROOT.iterdir() if folder.name not in {"tests", "bench"} and folder.name[0] != ".")
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if re.search(r"noqa: S\d", line):
                 assert re.search(r"noqa: S\d+  # \S", line), f"{path}:{number}"

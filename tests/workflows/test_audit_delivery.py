@@ -60,7 +60,7 @@ class AuditedDeal:
                     actor=Person(oid="oid-1", name="Mona"),
                 )
                 self.outbox = self.outbox.add(record, run_id=workflow.info().run_id)
-            with trail.at_rest():
+            with trail.at_rest(lambda: False):
                 await workflow.sleep(timedelta(seconds=2))
             left.append(len(self.outbox.pending))
         delivery.cancel()

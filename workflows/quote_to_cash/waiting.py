@@ -89,13 +89,17 @@ class Waiting:
             Ended: it is over.
         """
         time = _Time(deadline, summary)
+
+        def goes_on() -> bool:
+            return condition() or self._has_news or time.is_over
+
         try:
             while not (self._over() or condition() or time.is_over):
                 time.start()
                 self.publish()
                 await self.turn()
-                with self._trail.at_rest():
-                    await workflow.wait_condition(lambda: condition() or self._has_news or time.is_over)
+                with self._trail.at_rest(goes_on):
+                    await workflow.wait_condition(goes_on)
         finally:
             time.stop()
         if self._over():
