@@ -22,7 +22,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities import signatures as s
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
@@ -44,6 +44,7 @@ from runs import names
 from runs.attributes import ATTRIBUTES
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
+from tests.workflows.replaying import replays
 from workers.worker import workflow_runner
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
@@ -440,22 +441,7 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
     await stage.start_work()
     yield stage
     await stage.stop_work()
-    await replays(stage)
-
-
-async def replays(stage: Stage) -> None:
-    """What a run did, it does again from its history, as on another worker after a crash or an eviction."""
-    replayer = Replayer(
-        workflows=[QuoteToCash, Approval],
-        namespace=stage.client.namespace,
-        plugins=[SEALING],
-        workflow_runner=workflow_runner(),
-    )
-    ids = [stage.case.id, *(stage.request(n).id for n in range(1, 4))]
-    for workflow_id in ids:
-        async for run in stage.client.list_workflows(f"WorkflowId = '{workflow_id}'"):
-            handle = stage.client.get_workflow_handle(run.id, run_id=run.run_id)
-            await replayer.replay_workflow(await handle.fetch_history())
+    await replays(stage.client, [stage.case.id, *(stage.request(n).id for n in range(1, 4))])
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
