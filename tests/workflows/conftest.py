@@ -424,6 +424,7 @@ async def feeds(environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
     async with feed_world(environment.client) as world:
         yield world
+    await replays(environment.client, (names.SALES_FEED, names.FINANCE_FEED, names.CREDIT_LEDGER))
 
 
 @pytest.fixture
@@ -441,7 +442,7 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
     await stage.start_work()
     yield stage
     await stage.stop_work()
-    await replays(stage.client, [stage.case.id, *(stage.request(n).id for n in range(1, 4))])
+    await replays(stage.client, (names.QUOTE_TO_CASH, names.APPROVAL, names.CREDIT_LEDGER))
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

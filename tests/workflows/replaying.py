@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from temporalio.client import Client
 from temporalio.worker import Replayer
 
+from runs import names
 from tests.sealing import SEALING
 from workers.composition import WORKFLOWS
 from workers.worker import workflow_runner
 
 
-async def replays(client: Client, workflow_ids: Iterable[str]) -> None:
-    """Replay every run there was under these ids.
+async def replays(client: Client, types: Sequence[str]) -> None:
+    """Replay every run of some types that was on the task queue of this test.
 
     Raises:
         NondeterminismError: a run would take another way.
@@ -21,7 +22,7 @@ async def replays(client: Client, workflow_ids: Iterable[str]) -> None:
     replayer = Replayer(
         workflows=list(WORKFLOWS), namespace=client.namespace, plugins=[SEALING], workflow_runner=workflow_runner()
     )
-    for workflow_id in workflow_ids:
-        async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'"):
+    for kind in types:
+        async for run in client.list_workflows(f"TaskQueue = '{names.DEAL_QUEUE}' AND WorkflowType = '{kind}'"):
             history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
             await replayer.replay_workflow(history)
