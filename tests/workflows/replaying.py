@@ -25,4 +25,5 @@ async def replays(client: Client, types: Sequence[str]) -> None:
     for kind in types:
         async for run in client.list_workflows(f"TaskQueue = '{names.DEAL_QUEUE}' AND WorkflowType = '{kind}'"):
             history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-            await replayer.replay_workflow(history)
+            if any(event.HasField("workflow_task_completed_event_attributes") for event in history.events):
+                await replayer.replay_workflow(history)  # a run that nothing was done of yet would be waited for
