@@ -333,7 +333,7 @@ async def change_a_row(odata: ODataClient) -> None:
         await odata.patch(path, {"name": "x"}, if_match=made.row["@odata.etag"])
     with pytest.raises(Conflict):
         await odata.patch(path, {"name": "x"}, if_match=None, if_none_match="*")
-    await odata.upsert(key("accounts", uuid4()), {"name": "Upserted by the client"})
+    await odata.patch(key("accounts", uuid4()), {"name": "Upserted by the client"}, if_match=None)
     await odata.delete(path)
     with pytest.raises(NotFound):
         await odata.delete(path, if_match="*")
