@@ -96,9 +96,8 @@ def invoice(
     )
 
 
-async def test_the_application_is_known_and_the_tables_have_our_columns(clients: Clients) -> None:
+async def test_the_application_is_known_and_reads_the_business_units(clients: Clients) -> None:
     assert await clients.dataverse.who_am_i()
-    assert {"q2c_approvalstatus", "quotenumber"} <= await clients.dataverse.columns("quote")
     assert "USMF" in (await clients.dataverse.business_units()).values()
 
 
