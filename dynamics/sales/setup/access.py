@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from dynamics.core.errors import NotFound, System
 from dynamics.core.literals import key, literal, query
 from dynamics.core.odata import ODataClient, Row
 from dynamics.sales.setup.blueprint import RIGHTS, TITLE
@@ -151,6 +152,8 @@ class Access(Section):
     async def _assign(self, user: str, unit: str) -> None:
         """Give the user the copy of the role that is its business unit's."""
         copies = await self._roles()
+        if not copies:
+            raise NotFound(f"there is no role {TITLE} yet", system=System.DATAVERSE, operation="GET roles")
         role = next((row for row in copies if row["_businessunitid_value"] == unit), copies[0])
         body = {"@odata.id": f"{self.odata.root}{key('roles', str(role['roleid']))}"}
         await self.odata.post(f"{key('systemusers', user)}/systemuserroles_association/$ref", body)

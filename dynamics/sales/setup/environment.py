@@ -71,19 +71,29 @@ async def set_up(odata: ODataClient, application_id: str, receiver: Receiver) ->
         DynamicsError: the caller may not do it, or the environment does not answer: nothing more is tried.
     """
     for section in _sections(odata, application_id, receiver):
-        changed = False
+        outcomes = []
         for finding in await section.find():
-            if not finding.problem or finding.repair is None:
-                yield Outcome(finding)
-                continue
-            try:
-                await finding.repair()
-            except (Refused, Conflict, NotFound) as error:
-                if error.status == _FORBIDDEN:
-                    raise
-                yield Outcome(finding, error=error.message)
-                continue
-            changed = True
-            yield Outcome(finding, done=True)
-        if changed:
+            outcomes.append(await _repaired(finding))
+            yield outcomes[-1]
+        if any(outcome.done for outcome in outcomes):
             await section.finish()
+        if section.needed_by_all and not all(outcome.settled for outcome in outcomes):
+            yield Outcome(Finding("everything else", f"it goes into the {section.title}", unknown=True))
+            return
+
+
+async def _repaired(finding: Finding) -> Outcome:
+    """What became of a finding once it was repaired, where it can be.
+
+    Raises:
+        DynamicsError: the caller may not do it, or the environment does not answer.
+    """
+    if not finding.problem or finding.repair is None:
+        return Outcome(finding)
+    try:
+        await finding.repair()
+    except (Refused, Conflict, NotFound) as error:
+        if error.status == _FORBIDDEN:
+            raise
+        return Outcome(finding, error=error.message)
+    return Outcome(finding, done=True)

@@ -46,6 +46,8 @@ class Section(ABC):
     """A part of the blueprint that is looked at, and repaired, together; later ones build on earlier ones."""
 
     title: str
+    needed_by_all: bool = False
+    """Whether nothing after it can be set up without it."""
 
     def __init__(self, odata: ODataClient) -> None:
         """Work on an environment."""

@@ -44,6 +44,7 @@ class Solution(Section):
     """The publisher and the solution."""
 
     title = "solution"
+    needed_by_all = True
 
     async def look(self) -> list[Finding]:
         """Publisher first: the solution refers to it."""
