@@ -102,10 +102,10 @@ class Contents(Section):
     title = "contents of the solution"
 
     async def look(self) -> list[Finding]:
-        """One finding for each component outside, one in all where there is none."""
+        """One finding for each component outside, one in all where there is none; none without a solution."""
         row = await solution_of(self.odata)
         if row is None:
-            return [Finding(self.title, "the solution is missing", unknown=True)]
+            return []
         wanted = await self._components()
         path = query(
             "solutioncomponents",
