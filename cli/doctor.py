@@ -12,7 +12,7 @@ import typer
 from cli.output import JsonOption, result_as_json
 
 if TYPE_CHECKING:
-    from cli.checks import Check
+    from cli.check import Check
 
 EXAMPLES = """Examples:
 
@@ -30,8 +30,10 @@ def doctor(json: JsonOption = False) -> None:
     """Check the settings and every system for real, and say what to do.
 
     Policies and decision keys; Temporal, its namespace and search attributes;
-    Entra ID; Dataverse and its columns; Finance, its entity sets and the posting
-    service; the web application.
+    Entra ID and the redirect URI; Dataverse with each part that `q2c setup
+    dataverse` creates; Finance, its entity sets and the posting service; the web
+    application and what is reported to it. What cannot be looked at is "not
+    checked", with the reason.
     """
     from workers.logs import configure_logging
 
@@ -52,8 +54,10 @@ async def _doctor(*, as_json: bool) -> int:
             console.print(f"{_MARKS[check.status]} {check.name}: ", end="")
             console.print(f"{check.text} To do: {check.remedy}" if check.remedy else check.text, markup=False)
     failed = sum(check.status == "failed" for check in checks)
+    unknown = sum(check.status == "not checked" for check in checks)
     if as_json:
         result_as_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
     else:
-        console.print("All is well." if not failed else f"{failed} of {len(checks)} checks failed.")
+        said = "All is well." if not failed else f"{failed} of {len(checks)} checks failed."
+        console.print(f"{said} {unknown} not checked." if unknown else said)
     return 1 if failed else 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, codec, demo, doctor, keys, ledger, policy, sandbox, up, web, worker
+from cli import audit, codec, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
 from cli.output import result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
@@ -25,6 +25,7 @@ app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
+app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)

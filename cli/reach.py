@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -52,12 +54,26 @@ async def ready(url: str) -> httpx.Response | Problem:
     return await _get(url, None)
 
 
+async def page(url: str, ca_file: Path | None) -> httpx.Response | Problem:
+    """The answer of a page, redirects not followed."""
+    return await _get(url, ca_file)
+
+
+async def report(url: str, body: object, headers: Mapping[str, str]) -> httpx.Response | Problem:
+    """The answer of an intake to something reported to it."""
+    return await _send("POST", url, None, json=body, headers=dict(headers))
+
+
 async def _get(url: str, ca_file: Path | None) -> httpx.Response | Problem:
+    return await _send("GET", url, ca_file)
+
+
+async def _send(method: str, url: str, ca_file: Path | None, **content: Any) -> httpx.Response | Problem:
     try:
         tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         async with httpx.AsyncClient(verify=tls, timeout=PATIENCE_SECONDS, trust_env=not loopback) as http:
-            return await http.get(url)
+            return await http.request(method, url, **content)
     except httpx.HTTPError as error:
         return _problem(url, error)
 

@@ -111,9 +111,11 @@ class Stack:
     """The sandbox's ready line."""
     _parts: dict[str, Part] = field(default_factory=dict)
     _secrets: dict[str, str] = field(
-        default_factory=lambda: {
-            name: secrets.token_urlsafe(32) for name in ("client", "web", "webhook", "events", "session")
-        }
+        default_factory=lambda: (
+            {name: secrets.token_urlsafe(32) for name in ("client", "web", "webhook", "events", "session")}
+            # Who sets up a bare sandbox registers the webhook, and names its key.
+            | ({"webhook": given} if (given := os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY")) else {})
+        )
     )
     _supervisor: Supervisor | None = None
     _policies: Path | None = None

@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     dataverse.add_argument(
         "--application-role",
         default=env("Q2C_SANDBOX_APPLICATION_ROLE"),
-        help="security role of the product's application user, e.g. 'Quote to Cash' or 'System Administrator'",
+        help="security role of the product's application user, e.g. 'Quote to Cash'; empty: none",
     )
     dataverse.add_argument(
         "--pricing-precision",
@@ -107,7 +107,7 @@ def _dataverse(arguments: argparse.Namespace) -> dict[str, Any]:
         "pricing_decimal_precision": arguments.pricing_precision,
         "change_tracking_days": arguments.change_tracking_days,
     }
-    return settings | ({"application_role": arguments.application_role} if arguments.application_role else {})
+    return settings | ({} if arguments.application_role is None else {"application_role": arguments.application_role})
 
 
 async def _serve(config: SandboxConfig) -> None:

@@ -147,6 +147,25 @@ class ClientCredentials:
         return kind(message, system=System.ENTRA, code=code, operation=f"token for {self._scope}")
 
 
+class GivenToken:
+    """A token that somebody got elsewhere, e.g. an administrator by Azure CLI: it cannot be renewed."""
+
+    def __init__(self, token: str) -> None:
+        """Use a token, as it stands."""
+        self._token = token
+
+    async def token(self) -> str:
+        """The token. Raises Unauthorized once it was refused."""
+        if not self._token:
+            why = "the given token was refused: it has expired, or it is for another resource"
+            raise Unauthorized(why, system=System.ENTRA, operation="given token")
+        return self._token
+
+    def drop(self, token: str) -> None:
+        """It was refused."""
+        self._token = ""
+
+
 class _TimedSession:
     """The two calls MSAL makes, each with a timeout: `requests` waits forever by default."""
 

@@ -236,15 +236,21 @@ class ODataClient:
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
-    async def post(self, path: str, body: Row, *, representation: bool = False) -> Written:
-        """Create a row.
+    async def post(
+        self, path: str, body: Row, *, representation: bool = False, headers: Mapping[str, str] | None = None
+    ) -> Written:
+        """Create a row, or a definition; `headers` stand beside those of every request.
 
         Raises:
             Conflict: its key exists.
             UnknownOutcome: the request left and no answer came.
             DynamicsError: as the error table says.
         """
-        return await self._write("POST", path, body, {}, representation)
+        return await self._write("POST", path, body, dict(headers or {}), representation)
+
+    async def put(self, path: str, body: Row, *, headers: Mapping[str, str] | None = None) -> None:
+        """Put a definition in place of the old one: Dataverse's metadata knows no PATCH. Raises as `post`."""
+        await self._write("PUT", path, body, dict(headers or {}), representation=False)
 
     async def patch(
         self,
@@ -275,10 +281,6 @@ class ODataClient:
         conditions = {"If-Match": if_match, "If-None-Match": if_none_match}
         headers = {name: value for name, value in conditions.items() if value is not None}
         return await self._write("PATCH", path, body, headers, representation)
-
-    async def upsert(self, key_path: str, body: Row) -> Written:
-        """Create or change the row under an alternate key. `body` does not repeat the key's columns."""
-        return await self.patch(key_path, body, if_match=None)
 
     async def delete(self, path: str, *, if_match: str | None = None) -> None:
         """Delete a row.

@@ -66,11 +66,6 @@ class Dataverse(Connection):
         """The systemuser the application acts as. Raises Refused (403) where there is no application user."""
         return UUID(str((await self.odata.get("WhoAmI"))["UserId"]))
 
-    async def columns(self, table: str) -> frozenset[str]:
-        """Logical names of a table's columns; `table` is its logical name, e.g. `quote`."""
-        path = query(key("EntityDefinitions", LogicalName=table) + "/Attributes", select="LogicalName")
-        return frozenset(str(row["LogicalName"]) for row in await self.odata.all_rows(path))
-
     async def business_units(self) -> dict[UUID, str]:
         """Names of the business units by id; a name is the legal entity's id."""
         rows = await self.odata.all_rows(query("businessunits", select="businessunitid,name"))

@@ -186,7 +186,8 @@ def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
             "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
         },
     )
-    dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
+    if dataverse.application_role:
+        dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
 
 
 def _add_others(dataset: Dataset, dataverse: Dataverse) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sandbox.dataverse import errors, states
 from sandbox.dataverse.operation import Operation
+from sandbox.dataverse.populate import ROOT_UNIT
 from sandbox.dataverse.pricing import DOCUMENTS, LINES, Document, check_currency, round_money
 from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.security import Security
@@ -215,6 +216,9 @@ class Completer:
         if "_customerid_value" in changes:
             self._set_customer(changes)
         merged = {**row, **changes}
+        if entity.name == "serviceendpoint":
+            _complete_endpoint(operation, merged)
+            changes["isauthvalueset"] = merged["isauthvalueset"]
         if entity.name in DOCUMENTS:
             check_currency(operation, merged)
         if {"firstname", "lastname"} & changes.keys():
@@ -253,6 +257,12 @@ def _complete_endpoint(operation: Operation, values: Row) -> None:
     values["isauthvalueset"] = bool(values.get("authvalue"))
 
 
+def _complete_unit(operation: Operation, values: Row) -> None:
+    """Every business unit is below another one, but for the root."""
+    if values.get("_parentbusinessunitid_value") is None:
+        values["_parentbusinessunitid_value"] = ROOT_UNIT
+
+
 def _complete_team(operation: Operation, values: Row) -> None:
     values.setdefault("_businessunitid_value", operation.user.get("_businessunitid_value"))
 
@@ -267,6 +277,7 @@ def _complete_image(operation: Operation, values: Row) -> None:
 
 
 _SYSTEM_COMPLETIONS: Final[Mapping[str, Callable[[Operation, Row], None]]] = {
+    "businessunit": _complete_unit,
     "role": _complete_role,
     "solution": _complete_solution,
     "serviceendpoint": _complete_endpoint,

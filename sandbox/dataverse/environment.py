@@ -120,7 +120,7 @@ class Dataverse:
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
             application_role: Name of the security role the product's application user is given: the solution's own
-                where absent, System Administrator in a bare environment, which somebody has yet to set up.
+                where absent, System Administrator in a bare environment, which somebody has yet to set up; empty: none.
             bare: Leave the product's solution out: the environment is as Microsoft delivers it.
         """
         self.origin = origin.rstrip("/")
@@ -151,7 +151,8 @@ class Dataverse:
             "issopintegrationenabled": sales_order_integration,
             "isduplicatedetectionenabled": True,
         }
-        self.application_role = application_role or (SYSTEM_ADMINISTRATOR if bare else solution.ROLE)
+        own = SYSTEM_ADMINISTRATOR if bare else solution.ROLE
+        self.application_role = own if application_role is None else application_role
         self._bare = bare
         self._followed: set[str] = set()
         self._change_set: Operation | None = None

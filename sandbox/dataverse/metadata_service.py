@@ -36,6 +36,7 @@ class MetadataService(Responder):
             "OrderOption": ("Write", "Attribute", self._order_options),
             "InsertStatusValue": ("Write", "Attribute", self._insert_status),
             "CreateEntities": ("Create", "Entity", self._create_entities),
+            "AddSolutionComponent": ("Write", "Customization", self._add_component),
             "PublishXml": ("Publish", "Customization", self._publish),
             "PublishAllXml": ("Publish", "Customization", self._publish),
         }
@@ -255,6 +256,14 @@ class MetadataService(Responder):
             attributes = [entity.column_metadata_id(column.name) for column in entity.columns.values() if column.custom]
             results.append({"EntityId": entity.metadata_id, "AttributeIds": attributes})
         return {"EntityIds": [item["EntityId"] for item in results], "Entities": results}
+
+    def _add_component(self, call: Call, body: Row) -> Row:
+        """Put a component that exists into a solution."""
+        for name in ("ComponentId", "ComponentType", "SolutionUniqueName", "AddRequiredComponents"):
+            if body.get(name) is None:
+                raise errors.invalid_argument(f"Required parameter '{name}' is missing.")
+        self.dataverse.components.add(body["SolutionUniqueName"], body["ComponentType"], body["ComponentId"])
+        return {"id": body["ComponentId"]}
 
     def _publish(self, call: Call, body: Row) -> None:
         """Definitions take effect at once here: there is nothing left to publish."""

@@ -127,7 +127,7 @@ def populate(db: Database, schema: Schema, name: str, settings: Mapping[str, Any
                 "name": role,
                 "_businessunitid_value": ROOT_UNIT,
                 "_parentrootroleid_value": role_id_of(role),
-                "roletemplateid": _TEMPLATES.get(role),
+                "_roletemplateid_value": _TEMPLATES.get(role),
                 "ismanaged": False,
             },
         )

@@ -200,7 +200,7 @@ class Security:
             unit = str(team.get("_businessunitid_value"))
             held += [(row["roleid"], unit) for row in self._rows("teamroles").find(teamid=team_id)]
         roles = [self._rows("role").get((role_id,)) or {} for role_id, _ in held]
-        administrator = any(role.get("roletemplateid") == _ADMINISTRATOR_TEMPLATE for role in roles)
+        administrator = any(role.get("_roletemplateid_value") == _ADMINISTRATOR_TEMPLATE for role in roles)
         grants = Grants(
             frozenset({user_id, *teams}), frozenset(role_id for role_id, _ in held), administrator=administrator
         )

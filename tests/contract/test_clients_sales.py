@@ -96,9 +96,8 @@ def invoice(
     )
 
 
-async def test_the_application_is_known_and_the_tables_have_our_columns(clients: Clients) -> None:
+async def test_the_application_is_known_and_reads_the_business_units(clients: Clients) -> None:
     assert await clients.dataverse.who_am_i()
-    assert {"q2c_approvalstatus", "quotenumber"} <= await clients.dataverse.columns("quote")
     assert "USMF" in (await clients.dataverse.business_units()).values()
 
 
@@ -333,7 +332,7 @@ async def change_a_row(odata: ODataClient) -> None:
         await odata.patch(path, {"name": "x"}, if_match=made.row["@odata.etag"])
     with pytest.raises(Conflict):
         await odata.patch(path, {"name": "x"}, if_match=None, if_none_match="*")
-    await odata.upsert(key("accounts", uuid4()), {"name": "Upserted by the client"})
+    await odata.patch(key("accounts", uuid4()), {"name": "Upserted by the client"}, if_match=None)
     await odata.delete(path)
     with pytest.raises(NotFound):
         await odata.delete(path, if_match="*")

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.checks import Check, run_checks
+from cli.check import Check
+from cli.checks import run_checks
 
 Q2C = [sys.executable, "-m", "cli"]
 
@@ -83,6 +84,8 @@ def product_environment(up: dict[str, Any]) -> dict[str, str]:
         Q2C_WEB_URL=up["web"],
         Q2C_DECISION_PRIVATE_KEY_FILE=str(Path(up["state_dir"]) / "decision-key.json"),
         Q2C_DECISION_PUBLIC_KEYS_FILE=str(Path(up["state_dir"]) / "decision-jwks.json"),
+        Q2C_CODEC_KEYS_FILE=str(Path(up["state_dir"]) / "codec-keys.json"),
+        Q2C_LEDGER_URL=f"sqlite:///{Path(up['state_dir']) / 'ledger.db'}",
         TEMPORAL_ADDRESS=up["temporal"],
     )
 
@@ -121,6 +124,8 @@ def test_the_doctor_finds_nothing_wrong(up: dict[str, Any]) -> None:
     assert "FAIL" not in result.stdout
     for name in ("Temporal", "search attributes", "Entra ID", "Dataverse", "Finance posting", "decision keys", "web"):
         assert name in result.stdout
+    assert "ok   Dataverse webhook step Win of quote" in result.stdout
+    assert "-    business events in Finance: Finance has no interface" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,6 @@ def test_the_doctor_finds_nothing_wrong(up: dict[str, Any]) -> None:
         ("TEMPORAL_NAMESPACE", "nowhere", "nowhere"),
         ("Q2C_DATAVERS_URL", "https://x.example", "Q2C_DATAVERS_URL"),
         ("Q2C_DECISION_PUBLIC_KEYS_FILE", "/nowhere/jwks.json", "q2c keys"),
-        ("Q2C_WEB_URL", "http://localhost:1", "start `q2c web`"),
     ],
 )
 async def test_the_doctor_says_what_is_wrong(
@@ -144,19 +148,50 @@ async def test_the_doctor_says_what_is_wrong(
 
 
 async def failed_checks(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> dict[str, Check]:
-    """The doctor's checks that fail under an environment, by name, without a process of their own."""
+    """The doctor's checks that fail under an environment, by name."""
+    checks = await all_checks(monkeypatch, environment)
+    return {name: check for name, check in checks.items() if check.status == "failed"}
+
+
+async def all_checks(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> dict[str, Check]:
+    """The doctor's checks under an environment, by name, without a process of their own."""
     for name in set(os.environ) - set(environment):
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return {check.name: check async for check in run_checks() if check.status == "failed"}
+    return {check.name: check async for check in run_checks()}
 
 
 def test_the_doctor_tells_programs_too(up: dict[str, Any]) -> None:
     result = doctor("--json", **product_environment(up) | {"Q2C_WEB_URL": "http://localhost:1"})
     report = json.loads(result.stdout)
     assert (result.returncode, report["ok"]) == (1, False)
-    assert [check["name"] for check in report["checks"] if check["status"] != "ok"] == ["web"]
+    assert {check["name"]: check["status"] for check in report["checks"] if check["status"] != "ok"} == {
+        "Dataverse webhook endpoint": "failed",
+        "web": "failed",
+        "webhooks, business events": "not checked",
+        "business events in Finance": "not checked",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "status", "said"),
+    [
+        ({"Q2C_WEB_URL": "http://web.example"}, "Entra ID redirect URI", "failed", "/auth/callback is not registered"),
+        ({"Q2C_WEB_URL": "http://web.example"}, "Dataverse webhook endpoint", "failed", "run `q2c setup dataverse`"),
+        ({"Q2C_WEB_CLIENT_ID": "x"}, "Entra ID redirect URI", "failed", "no application x"),
+        ({"Q2C_DATAVERSE_WEBHOOK_KEY": "x"}, "webhooks at the web application", "failed", "refuses the value"),
+        ({"Q2C_FINANCE_EVENTS_SECRET": "x"}, "business events at the web application", "failed", "refuses the value"),
+        ({}, "webhooks at the web application", "not checked", "Q2C_DATAVERSE_WEBHOOK_KEY is not given"),
+        ({}, "business events at the web application", "not checked", "Q2C_FINANCE_EVENTS_SECRET is not given"),
+    ],
+)
+async def test_what_is_sent_to_the_web_application_is_checked_as_far_as_it_can_be(
+    up: dict[str, Any], monkeypatch: pytest.MonkeyPatch, change: dict[str, str], name: str, status: str, said: str
+) -> None:
+    checks = await all_checks(monkeypatch, product_environment(up) | change)
+    assert checks[name].status == status
+    assert said in f"{checks[name].text} {checks[name].remedy}"
 
 
 @pytest.mark.parametrize(

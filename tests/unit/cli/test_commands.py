@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[3]
 Here = Callable[..., Result]
 COMMANDS = (
     *("demo", "up", "sandbox", "worker", "web", "codec", "keys", "doctor"),
-    *("policy explain", "ledger migrate", "audit"),
+    *("policy explain", "ledger migrate", "audit", "setup dataverse"),
 )
-REPORTING = ("keys", "doctor", "policy explain", "demo", "codec keys", "audit report conflicts")
+REPORTING = ("keys", "doctor", "setup dataverse", "policy explain", "demo", "codec keys", "audit report conflicts")
 
 
 def environment(**changes: str) -> dict[str, str]:
