@@ -42,6 +42,11 @@ class StepPlan(Record):
         "requester and co-owners. The first is asked; the next when it escalates"
     )
 
+    @property
+    def deciding_roles(self) -> tuple[str, ...]:
+        """The roles of which one is needed to decide."""
+        return self.accepted_roles or (self.role,)
+
 
 class BusinessHours(Record):
     """Working time of a legal entity, pinned with the plan so that a later change moves no running deadline."""
@@ -112,6 +117,8 @@ class StepState(Record):
     deadline: datetime | None = None
     decided_by: Person | None = None
     decided_at: datetime | None = None
+    decided_as: str = Field("", description="The role by which the decision counts")
+    signed_in_at: datetime | None = Field(None, description="UTC; when who decided had signed in, where it is known")
     comment: str = ""
     escalations: int = 0
 
@@ -138,6 +145,10 @@ class ApprovalRequest(QuoteHeader):
     credit_text: str = Field("", description="The soft credit check in words")
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
+
+    def is_made_by(self, person: Person) -> bool:
+        """Whether a person asked for it or shares the quote: then somebody else has to decide."""
+        return any(person.is_same(maker) for maker in (self.requester, self.co_owner))
 
 
 class ApprovalState(Record):
