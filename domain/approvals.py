@@ -21,6 +21,7 @@ class Reason(Record):
     """Why a rule of the discount matrix asks for a step, in words with numbers."""
 
     rule: str = Field(description="Id of the rule, e.g. D2")
+    tested: str = Field("", description="What it tests, e.g. margin_pct (domain.policy.Tested)")
     text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
     sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
 

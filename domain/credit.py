@@ -211,6 +211,12 @@ def _excess(over_by: Decimal, currency: str) -> str:
 _BEYOND_MONEY: Final = Decimal(10) ** 15
 
 
+def most_released(ceiling: Decimal, deviation_pct: Decimal) -> Decimal:
+    """The largest order that a release lets pass: its ceiling, and so many per cent more."""
+    with arithmetic():
+        return ceiling * (_HUNDRED + deviation_pct) / _HUNDRED
+
+
 class ReleaseToken(Record):
     """A credit manager's release of one deal's hold, and how far it reaches.
 
@@ -230,8 +236,7 @@ class ReleaseToken(Record):
     @property
     def most(self) -> Decimal:
         """The largest order it lets pass, in the customer's currency, incl. tax."""
-        with arithmetic():
-            return self.ceiling * (_HUNDRED + self.deviation_pct) / _HUNDRED
+        return most_released(self.ceiling, self.deviation_pct)
 
     def joined_by(self, second: ReleaseToken) -> ReleaseToken:
         """The release that two persons agree on: each of its terms the narrower one of theirs."""

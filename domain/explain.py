@@ -68,7 +68,9 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         reasons = state.credit_decision.text if state.credit_decision else ""
         unblock = "A payment, a higher limit or a release by a credit manager"
         if state.release_asked:
-            unblock = f"{unblock}: {state.release_asked.released_by.label} asked for one, a second person has to as well"
+            unblock = (
+                f"{unblock}: {state.release_asked.released_by.label} asked for one, a second person has to as well"
+            )
         return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
     return _waiting_after_order(state)
 

@@ -409,6 +409,12 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Temporal does not respond. Try again in a moment.",
     )
+    LEDGER_UNAVAILABLE = (
+        "LEDGER_UNAVAILABLE",
+        503,
+        FixedBy.OPERATOR,
+        "The ledger's database does not respond, so it is not known who is signed in. Try again in a moment.",
+    )
     KEY_MISSING = (
         "KEY_MISSING",
         503,

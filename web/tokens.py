@@ -22,7 +22,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidClaimError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from domain.people import Person
+from web.identity import SignedIn
 
 SCOPE = "access_as_user"
 LEEWAY_SECONDS = 60
@@ -131,7 +131,7 @@ class _PersonClaims(jwt.JWTClaimsRegistry):
 
 
 class TokenVerifier:
-    """Turns a bearer token into a person."""
+    """Turns a bearer token into who stands behind it."""
 
     def __init__(self, keys: SigningKeys, client_id: str, *, now: Callable[[], float] = time.time) -> None:
         """Verify for one application.
@@ -144,12 +144,12 @@ class TokenVerifier:
         self._keys = keys
         self._audiences = [client_id, f"api://{client_id}"]
         self._now = now
-        self._believed: TLRUCache[bytes, tuple[float, Person]] = TLRUCache(
+        self._believed: TLRUCache[bytes, tuple[float, SignedIn]] = TLRUCache(
             _CACHE_LIMIT, lambda _token, believed, _at: believed[0], now
         )
 
-    async def identify(self, authorization: str | None) -> Person:
-        """The person behind an Authorization header.
+    async def identify(self, authorization: str | None) -> SignedIn:
+        """Who stands behind an Authorization header.
 
         Raises:
             InvalidToken: missing, malformed, expired, not signed by the tenant, for another audience, or no person's.
@@ -166,7 +166,7 @@ class TokenVerifier:
         claims = await self._claims(token)
         self._check(claims)
         try:
-            identity = Person.from_claims(claims)
+            identity = SignedIn.from_claims(claims)
         except ValueError as error:
             raise InvalidToken(str(error)) from error
         self._believed[remembered] = (min(claims["exp"], self._now() + REMEMBERED_FOR), identity)

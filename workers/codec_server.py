@@ -182,7 +182,7 @@ def signed_in(verifier: TokenVerifier) -> Reader:
 
     async def reader(request: Request) -> Person:
         try:
-            return await verifier.identify(request.headers.get("authorization"))
+            return (await verifier.identify(request.headers.get("authorization"))).person
         except InvalidToken as error:
             raise unauthorized(str(error)) from error
         except KeysUnavailable as error:

@@ -120,9 +120,7 @@ class Approval:
             if isinstance(message, Supersede):
                 break
             signed.append(message)
-        verified = await verify(
-            signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company
-        )
+        verified = await verify(signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company)
         for message, said in zip(signed, verified, strict=True):
             if said.message_id not in self._outcomes:
                 await self._take(message, said)

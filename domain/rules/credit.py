@@ -107,9 +107,7 @@ def _release_asked(state: DealState, fact: facts.ReleaseAsked) -> Change:
 
 def _released(state: DealState, fact: facts.CreditReleased) -> Change:
     _releasable(state, fact.release)
-    released = replace(
-        state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1
-    )
+    released = replace(state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1)
     by = [person.label for person in (fact.release.released_by, fact.release.also_by) if person]
     return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.approvals import ApprovalPlan, ApprovalStatus, StepStatus
 from domain.authority import NoApprover, candidates, check_decision, escalation, next_assignees
 from domain.people import Person
+from domain.rights import Action
 from tests.unit.domain.makers import (
     POLICY,
     ROLES,
@@ -47,7 +48,10 @@ def decide(
     """The code of a decision on a level of the plan of S02."""
     asked = request(the_plan or two_levels(), requester, co_owner=None if co_owner is None else person(co_owner))
     on = step(asked.plan.steps[level - 1], *assigned, status=step_status)
-    return check_decision(on, who, asked, state(asked, on, status=status), seen, comment)
+    granted = POLICY.granted(who, Action.DECIDE_APPROVAL, asked.company)
+    check = check_decision(on, who, granted, state(asked, on, status=status), seen, comment)
+    assert bool(check.role) is (check.code is None)
+    return check.code or ""
 
 
 # Who is asked
