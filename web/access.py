@@ -17,6 +17,7 @@ from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.rights import Action, Granted, Subject, Verdict, judge, stale_sign_in
 from domain.views import DealView
+from web import security_log
 from web.commands import CreditReleaseArgs
 from web.identity import SignedIn
 from web.problems import Problem
@@ -37,6 +38,7 @@ class Access:
         """
         companies = self.covered(person, Action.READ_DEAL)
         if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
             raise Problem(
                 Refusal.NO_AUTHORITY,
                 "Your account has no role in this application. Ask an administrator to assign one.",
@@ -56,6 +58,7 @@ class Access:
         """
         self.readable(person)
         if not self._policy.rights.may(person, Action.READ_DEAL, company):
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
             raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
 
     def may(self, person: Person, action: Action, company: str) -> bool:
@@ -88,6 +91,11 @@ class Access:
         """Why somebody has to sign in again before they decide a request; empty where they have not."""
         granted = self.deciding(who.person, state.request.company)
         return stale_sign_in(granted, subject_of(state.request), signed_in_at=who.at, said_at=at)
+
+    @property
+    def version(self) -> str:
+        """Of the rules in force."""
+        return self._policy.version
 
     @property
     def fresh_seconds(self) -> int:

@@ -36,6 +36,7 @@ from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.routes import add_operations
+from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
 from web.entra import EntraSignIn
@@ -92,19 +93,21 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     deals, approvals = Deals(client), Approvals(client)
     search = Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
     signer = DecisionSigner.from_file(config.decision_private_key_file)
-    access = Access(config.policy)
-    decisions = Decisions(access, deals, approvals, signer, Limits())
-    entra, ledger = EntraSignIn(config), Ledger(config.ledger_url.get_secret_value())
-    store = LedgerSessions(ledger) if config.sessions == "ledger" else MemorySessions()
+    entra = EntraSignIn(config)
+    ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
+    store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
+    attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
+    access = Access(config.policy)
+    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, search)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
     handlers = _exception_handlers(site, headers)
-    api = application(config, TokenVerifier(keys, config.client_id), handlers)
+    api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
-    return Starlette(
+    site_app = Starlette(
         routes=[
             *health_routes(client, keys),
             *Intake(config, deals, feeds, Ledgers(client)).routes(),
@@ -121,9 +124,11 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             Middleware(SecurityHeaders, headers=headers),
         ],
         exception_handlers=handlers,
-        lifespan=_closing(ledger),
+        lifespan=_closing(attempts, ledger),
         max_body_size=MAX_BODY_BYTES,
     )
+    site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
+    return site_app
 
 
 def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
@@ -165,13 +170,15 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
     }
 
 
-def _closing(ledger: Ledger) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _closing(attempts: Attempts, ledger: Ledger | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """The application's life: what it opened is closed at its end."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
-        await ledger.close()
+        await attempts.close()
+        if ledger is not None:
+            await ledger.close()
 
     return lifespan
 

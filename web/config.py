@@ -42,7 +42,9 @@ class WebConfig(BaseModel):
     session_hours: int = Field(8, gt=0, description="How long a sign-in holds at the latest")
     session_idle_minutes: int = Field(60, gt=0, description="How long a session holds that nobody uses")
     roles_minutes: int = Field(10, gt=0, description="How often a person's roles are read again")
-    ledger_url: SecretStr = Field(SecretStr("sqlite:///:memory:"), description="Database of the ledger")
+    ledger_url: SecretStr | None = Field(
+        None, description="Database of the ledger; None: refused attempts are logged only, sessions kept in memory"
+    )
     api_clients: tuple[str, ...] = Field((), description="Further applications whose tokens the API takes (`azp`)")
 
     @field_validator("public_url", "entra_authority", "temporal_ui")

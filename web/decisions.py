@@ -1,8 +1,9 @@
 """What people decide and command: checked, limited, signed, sent, and answered with what became of it.
 
 A decision is a signal, stored even while no worker runs; what became of it is asked afterwards by its message id. What
-can be known to be refused is refused here, so that nobody's history grows with what others send: the first such
-attempt of a person is still sent, because the deal is where every attempt is written down, and the deal refuses it too.
+can be known to be refused is refused here and goes to the audit, so that nobody's history grows with what others send.
+Only of who may decide in the company, the first attempt of a kind is sent as well: the deal refuses it too, and shows
+it to those who follow the deal.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from runs.deals import Deals
 from web import security_log
 from web.access import Access, is_made_by
 from web.addresses import Approval, Deal
+from web.attempts import Attempts
 from web.commands import CreditReleaseArgs, said
 from web.identity import SignedIn
 from web.limits import Limits
@@ -48,7 +50,13 @@ class Decisions:
     """Passes on what people decide."""
 
     def __init__(
-        self, access: Access, deals: Deals, approvals: Approvals, signer: DecisionSigner, limits: Limits
+        self,
+        access: Access,
+        deals: Deals,
+        approvals: Approvals,
+        signer: DecisionSigner,
+        limits: Limits,
+        attempts: Attempts,
     ) -> None:
         """Pass on to ``deals`` and ``approvals`` what ``access`` allows and ``signer`` signed, within ``limits``."""
         self._access = access
@@ -56,6 +64,7 @@ class Decisions:
         self._approvals = approvals
         self._signer = signer
         self._limits = limits
+        self._attempts = attempts
         self._noted: TTLCache[tuple[str, str, Refusal], bool] = TTLCache(_ATTEMPTS_KEPT, _ATTEMPT_KEPT_SECONDS)
 
     async def decide(self, asked: Approval, who: SignedIn, message_id: str, args: Mapping[str, Any]) -> Outcome | None:
@@ -75,25 +84,27 @@ class Decisions:
             NotFound: there is no such request.
             NoAnswer: Temporal is down and nothing was recorded.
         """
-        person, company = who.person, asked.deal.company
-        place = (company, asked.deal.quote, asked.n)
+        person, deal = who.person, asked.deal
+        place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
-        if not person.roles:
-            raise self._refused(Refusal.NO_AUTHORITY, person, workflow_id, message_id)
-        message = self._signer.sign(
-            audience=workflow_id, message_id=message_id, who=who, action=names.DECIDE, args=args
-        )
-        state = await self._state(asked)
-        if state is None and not self._access.deciding(person, company).grants:
-            raise self._refused(Refusal.NO_AUTHORITY, person, workflow_id, message_id)
+        self._limits.attempt(person, workflow_id)
+        may_decide = bool(self._access.deciding(person, deal.company).grants)
+        state = await self._state(asked) if person.roles else None
+        if state is None and not may_decide:
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         check = self._check(state, who, args) if state else Check()
+        message = self._signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
         if state and check.code:
             before = await self._approvals.outcome(*place, message_id)
             if before is not None:
                 return _accepted(before)
-            await self._note(asked, person, check.code, message)
-            raise self._refused(check.code, person, workflow_id, message_id, _explained(check.code, state, args))
-        self._limits.check(person, workflow_id)
+            if message is not None:
+                await self._note(asked, person, check.code, message)
+            detail = _explained(check.code, state, args)
+            raise self._refused(check.code, person, deal, names.DECIDE, message_id, detail)
+        if message is None:
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
+        self._limits.send(person, workflow_id)
         try:
             return _accepted(await self._approvals.decide(*place, message))
         except NotFound:
@@ -118,16 +129,20 @@ class Decisions:
         Returns and raises as ``decide``.
         """
         person, workflow_id = who.person, names.deal_id(deal.company, deal.quote)
+        self._limits.attempt(person, workflow_id)
         if not self._access.commanding(person, name, deal.company).grants:
-            raise self._refused(Refusal.NO_AUTHORITY, person, workflow_id, message_id)
-        message = self._signer.sign(audience=workflow_id, message_id=message_id, who=who, action=name, args=said(args))
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
         view = await self._view(deal)
-        refusal = self._command_refusal(view, who, name, args) if view else None
-        if refusal:
-            await self._once(person, workflow_id, refusal, lambda: self._deals.note(deal.company, deal.quote, message))
-            raise self._refused(refusal, person, workflow_id, message_id)
-        self._limits.check(person, workflow_id)
+        if view and (refusal := self._command_refusal(view, who, name, args)):
+            raise self._refused(refusal, person, deal, name, message_id)
+        self._limits.send(person, workflow_id)
+        message = self._signed(workflow_id, who, message_id, name, said(args))
         return _accepted(await self._deals.command(deal.company, deal.quote, message))
+
+    def _signed(
+        self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
+    ) -> SignedMessage:
+        return self._signer.sign(audience=audience, message_id=message_id, who=who, action=action, args=args)
 
     def _command_refusal(self, view: DealView, who: SignedIn, name: CommandName, args: BaseModel) -> Refusal | None:
         """Why the deal would not take the command from this person."""
@@ -164,7 +179,7 @@ class Decisions:
         state = await self._approvals.state(*place)
         refusal = LATE.get(state.status, Refusal.ALREADY_DECIDED)
         await self._note(asked, person, refusal, message)
-        raise self._refused(refusal, person, names.approval_id(*place), message.message_id, _ended(state))
+        raise self._refused(refusal, person, asked.deal, names.DECIDE, message.message_id, _ended(state))
 
     async def _note(self, asked: Approval, person: Person, refusal: Refusal, message: SignedMessage) -> None:
         """Have the deal write down whose decision was refused."""
@@ -179,14 +194,27 @@ class Decisions:
     async def _once(
         self, person: Person, workflow_id: str, refusal: Refusal, send: Callable[[], Awaitable[None]]
     ) -> None:
-        """Send what will be refused only if it is the person's first of its kind, and within the limits."""
+        """Send what will be refused only if it is the person's first of its kind."""
         key = (workflow_id, person.oid.lower(), refusal)
-        if key not in self._noted and self._limits.allow(person, workflow_id):
+        if key not in self._noted:
             await send()
             self._noted[key] = True
 
-    def _refused(self, refusal: Refusal, person: Person, about: str, message_id: str, detail: str = "") -> Problem:
+    def _refused(
+        self, refusal: Refusal, person: Person, deal: Deal, event: str, message_id: str, detail: str = ""
+    ) -> Problem:
+        """The answer to what was refused here, after it was written down."""
+        about = names.deal_id(deal.company, deal.quote)
         security_log.refused(person, refusal, about, message_id)
+        self._attempts.note(
+            person,
+            refusal,
+            company=deal.company,
+            deal_id=about,
+            event=event,
+            message_id=message_id,
+            policy=self._access.version,
+        )
         _refusals.add(1, {"code": refusal.value})
         if refusal is Refusal.SIGN_IN_TOO_OLD:
             return sign_in_too_old(self._access.fresh_seconds, message_id=message_id)

@@ -35,6 +35,12 @@ def web_config(settings: Settings) -> WebConfig:
         temporal_ui=settings.web.temporal_ui,
         policy=load_policy(settings),
         sweep_seconds=settings.worker.sweep_seconds,
+        sessions=settings.web.sessions,
+        session_hours=settings.web.session_hours,
+        session_idle_minutes=settings.web.session_idle_minutes,
+        roles_minutes=settings.web.roles_minutes,
+        ledger_url=settings.ledger.url,
+        api_clients=tuple(name.strip() for name in settings.web.api_clients.split(",") if name.strip()),
     )
 
 

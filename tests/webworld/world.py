@@ -66,7 +66,9 @@ class Tenant:
             "scp": "access_as_user",
             "auth_time": int(time.time()),
         }
-        return self.authority.issue(WEB_CLIENT_ID, object_id=user.oid, version="2.0", claims={**content, **claims})
+        return self.authority.issue(
+            WEB_CLIENT_ID, app_id=WEB_CLIENT_ID, object_id=user.oid, version="2.0", claims={**content, **claims}
+        )
 
     def bearer(self, name: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(name)}"}

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.refusals import Refusal
-from web import exact_json
+from web import exact_json, security_log
 from web.api.bodies import ProblemBody
 from web.commands import wrong
 from web.config import WebConfig
@@ -79,6 +79,7 @@ async def _identify(request: Request, verifier: TokenVerifier) -> SignedIn:
     try:
         return await verifier.identify(request.headers.get("authorization"))
     except InvalidToken as error:
+        security_log.token_refused(str(error), request.client.host if request.client else "")
         raise unauthorized(f"The bearer token is not accepted: {error}.") from error
     except KeysUnavailable as error:
         raise Problem(Refusal.ENTRA_UNAVAILABLE, "Entra ID's signing keys cannot be read.") from error
