@@ -44,6 +44,7 @@ class AssessQuote(Record):
 
     quote: QuoteRef
     deal_id: str
+    submitted_by: str = Field("", description="Dataverse's id of the user who asked for approval; empty: not known")
 
 
 class ReadQuote(Record):

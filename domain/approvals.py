@@ -142,14 +142,17 @@ class ApprovalRequest(QuoteHeader):
 
     n: int = Field(description="1, 2, … within the deal")
     requester: Person
-    co_owner: Person | None = None
+    makers: tuple[Person, ...] = Field(
+        (), description="Who else made the quote, from first to last; none of them decides"
+    )
+    makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     credit_text: str = Field("", description="The soft credit check in words")
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
 
     def is_made_by(self, person: Person) -> bool:
-        """Whether a person asked for it or shares the quote: then somebody else has to decide."""
-        return any(person.is_same(maker) for maker in (self.requester, self.co_owner))
+        """Whether a person asked for it or made the quote: then somebody else has to decide."""
+        return any(person.is_same(maker) for maker in (self.requester, *self.makers))
 
 
 class ApprovalState(Record):

@@ -1,12 +1,12 @@
 """Who may decide a step, and whether a decision counts.
 
 Authority comes from two sides that must agree: the policy names who is asked, and the table of rights says what the
-roles of the person's token allow now. Nobody decides their own request or one they co-own, whatever roles they hold.
+roles of the person's token allow now. Nobody decides a quote they asked for or made, whatever roles they hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pydantic import Field
@@ -31,18 +31,18 @@ class Assignment(Record):
 
 
 def candidates(
-    company: str, chain: str, level: int, *, requester: Person, co_owner: Person | None, policy: Policy
+    company: str, chain: str, level: int, *, requester: Person, makers: Collection[Person], policy: Policy
 ) -> tuple[Person, ...]:
     """Who may decide a level of a chain in a company, in the order they are asked.
 
     Holders of the level's role come first, then those of the higher roles of the chain, each person once, without the
-    requester and a co-owner.
+    requester and whoever else made the quote.
 
     Raises:
         NoApprover: nobody is left.
     """
     roles = policy.discount.ladder(chain)[level - 1 :]
-    excluded = {_same(requester), *(() if co_owner is None else (_same(co_owner),))}
+    excluded = {_same(person) for person in (requester, *makers)}
     found: dict[str, Person] = {}
     for role in roles:
         for person in policy.authority.holders(company, role):
@@ -54,6 +54,9 @@ def candidates(
             f"add a holder of {' or '.join(roles)} to approvers.yaml"
         )
     return tuple(found.values())
+
+
+_MADE_IT = "You made or edited this quote, so someone else has to decide it."
 
 
 class Check(NamedTuple):
@@ -82,7 +85,7 @@ def check_decision(
     """
     request = decided.request
     if request.is_made_by(actor):
-        return Check(Refusal.REQUESTER_CANNOT_APPROVE)
+        return Check(Refusal.REQUESTER_CANNOT_APPROVE, "" if request.requester.is_same(actor) else _MADE_IT)
     if late := _lateness(step, decided):
         return Check(late)
     if seen_hash != request.snapshot_hash:

@@ -172,6 +172,7 @@ class DealState:
     Attributes:
         active: the rep activated the current revision.
         resubmitted: submitted again while a decision stands: to be looked at.
+        submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
@@ -204,6 +205,7 @@ class DealState:
     active: bool = False
     accepted: bool = False
     resubmitted: bool = False
+    submitted_by: str = ""
     expiry_due: bool = False
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""

@@ -24,6 +24,7 @@ class Submitted(Record):
 
     revision: int
     quote_id: str
+    by: str = Field("", description="Dataverse's id of the user who did; empty where Sales did not say")
 
 
 class Assessed(Record):

@@ -72,6 +72,6 @@ def test_an_answer_about_something_else_is_not(change: dict[str, Any]) -> None:
 
 
 def test_a_requester_who_signed_their_own_step_is_not() -> None:
-    forged = ASKED.model_copy(update={"co_owner": actor("dirk")})
+    forged = ASKED.model_copy(update={"makers": (actor("dirk"),)})
     answer = approved().model_copy(update={"request": forged})
     assert unproved(forged, answer, TRUE) == "nobody who was asked signed step 2"

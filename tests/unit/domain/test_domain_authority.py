@@ -46,7 +46,7 @@ def decide(
     co_owner: str | None = None,
 ) -> str:
     """The code of a decision on a level of the plan of S02."""
-    asked = request(the_plan or two_levels(), requester, co_owner=None if co_owner is None else person(co_owner))
+    asked = request(the_plan or two_levels(), requester, makers=() if co_owner is None else (person(co_owner),))
     on = step(asked.plan.steps[level - 1], *assigned, status=step_status)
     granted = POLICY.granted(who, Action.DECIDE_APPROVAL, asked.company)
     check = check_decision(on, who, granted, state(asked, on, status=status), seen, comment)
@@ -58,20 +58,20 @@ def decide(
 
 
 def test_holders_of_the_role_come_before_those_of_higher_roles() -> None:
-    found = candidates("usmf", "sales", 1, requester=person("rita"), co_owner=None, policy=POLICY)
+    found = candidates("usmf", "sales", 1, requester=person("rita"), makers=(), policy=POLICY)
     assert names(found) == ["mona", "dirk", "dina", "drew", "cora"]
-    found = candidates("usmf", "sales", 3, requester=person("rita"), co_owner=None, policy=POLICY)
+    found = candidates("usmf", "sales", 3, requester=person("rita"), makers=(), policy=POLICY)
     assert names(found) == ["cora"]
 
 
 def test_s05_requester_and_co_owner_are_never_candidates() -> None:
-    found = candidates("usmf", "sales", 1, requester=person("mona"), co_owner=person("dirk"), policy=POLICY)
+    found = candidates("usmf", "sales", 1, requester=person("mona"), makers=(person("dirk"),), policy=POLICY)
     assert names(found) == ["dina", "drew", "cora"]
 
 
 def test_an_object_id_is_the_same_in_any_case() -> None:
     shouting = person("mona").model_copy(update={"oid": person("mona").oid.upper()})
-    found = candidates("usmf", "sales", 1, requester=shouting, co_owner=None, policy=POLICY)
+    found = candidates("usmf", "sales", 1, requester=shouting, makers=(), policy=POLICY)
     assert "mona" not in names(found)
 
 
@@ -79,11 +79,11 @@ def test_the_only_holder_asking_for_themselves_leaves_nobody() -> None:
     with pytest.raises(
         NoApprover, match=r"level 1 of chain 'legal' in usmf for leo: add a holder of legal to approvers\.yaml"
     ):
-        candidates("usmf", "legal", 1, requester=person("leo"), co_owner=None, policy=POLICY)
+        candidates("usmf", "legal", 1, requester=person("leo"), makers=(), policy=POLICY)
 
 
 def test_authority_ends_at_the_company() -> None:
-    found = candidates("demf", "sales", 1, requester=person("rita"), co_owner=None, policy=POLICY)
+    found = candidates("demf", "sales", 1, requester=person("rita"), makers=(), policy=POLICY)
     assert names(found) == ["dora"]
 
 
