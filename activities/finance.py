@@ -90,17 +90,23 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if stale := _stale(quote, ask.quote, company_of(quote, self._policy)):
                     return from_quote(snapshot).model_copy(update={"company": ask.quote.company, "stale": stale})
                 facts = await self._facts(snapshot)
-            calendar = business_hours(self._policy, snapshot.company, self._today(snapshot.company))
             try:
-                found = assess(
-                    snapshot, facts, self._policy, calendar=calendar, now=datetime.now(UTC), namesakes=quote.namesakes
-                )
+                found = self._assessed(snapshot, facts, quote)
+                if found.plan is not None and found.plan.steps:  # who decides depends on who made it
+                    snapshot = await self._quotes.with_makers(snapshot, ask.submitted_by)
+                    found = self._assessed(snapshot, facts, quote)
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
             if facts is not None and found.price_hash:
                 self._prices[found.price_hash] = dict(facts.prices)
             won_at = accepted_at(quote) if quote.state is QuoteState.WON else None
             return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at})
+
+    def _assessed(self, snapshot: QuoteSnapshot, facts: FinanceFacts | None, quote: sales.Quote) -> QuoteAssessment:
+        calendar = business_hours(self._policy, snapshot.company, self._today(snapshot.company))
+        return assess(
+            snapshot, facts, self._policy, calendar=calendar, now=datetime.now(UTC), namesakes=quote.namesakes
+        )
 
     @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: ask_for.PrepareOrder) -> OrderReadiness:

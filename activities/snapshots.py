@@ -22,6 +22,7 @@ from domain.validation import normalise
 from dynamics.core.errors import NotFound
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
+from dynamics.sales.makers import read_makers
 from dynamics.sales.options import PAYMENT_TERMS_LABELS, QUOTE_STATE_NAMES, ApprovalChoice, QuoteState
 
 LINES_KEPT = 100_000
@@ -65,6 +66,29 @@ class SalesQuotes:
             self._orders[quote_id] = quote.orders[0].id
         return snapshot, quote
 
+    async def with_makers(self, snapshot: QuoteSnapshot, submitted_by: str) -> QuoteSnapshot:
+        """A snapshot with everyone who made the quote, over all its revisions.
+
+        Args:
+            snapshot: of the revision that approval is asked for.
+            submitted_by: Dataverse's id of the user who asked; empty where Sales did not say.
+
+        Raises:
+            DynamicsError: Sales does not answer.
+        """
+        by = _uuid(submitted_by)
+        found = await read_makers(self._dataverse, snapshot.quote_number, submitted_by=by)
+        people = {user_id: person for user_id, user in found.users.items() if (person := _person(user))}
+        submitter = people.get(by) if by else None
+        makers = {person.oid: person for person in (*snapshot.all_makers, *people.values())}
+        return snapshot.model_copy(
+            update={
+                "submitted_by": _other(submitter, snapshot.owner) if submitter else snapshot.submitted_by,
+                "makers": tuple(person for person in makers.values() if not person.is_same(snapshot.owner)),
+                "makers_known": found.known,
+            }
+        )
+
     async def line_ids(self, quote_id: str) -> dict[int, UUID]:
         """The lines of an accepted revision, which cannot change, by the deal's numbers: remembered, or read."""
         known = self._numbers.get(quote_id)
@@ -105,7 +129,7 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
     currency = quote.currency.iso if quote.currency else ""
     price_list = quote.price_list.currency.iso if quote.price_list and quote.price_list.currency else currency
     owner = _person(quote.owner) or _person(quote.modified_by) or Person(oid="")
-    submitter = _person(quote.modified_by)
+    submitter, creator = _person(quote.modified_by), _person(quote.created_by)
     terms_code = quote.payment_terms_code
     terms = policy.entity_map.payment_terms.get(terms_code, "") if terms_code is not None else ""
     numbers = numbered([line.identity for line in quote.lines])
@@ -136,7 +160,8 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         tax=_trimmed(quote.tax, currency),
         total=_trimmed(quote.total, currency),
         owner=owner,
-        submitted_by=submitter if submitter and submitter.oid != owner.oid else None,
+        submitted_by=_other(submitter, owner),
+        makers=tuple(person for person in (_other(creator, owner),) if person),
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
         sales_order_id=str(quote.orders[0].id) if quote.orders else None,
         state=QUOTE_STATE_NAMES[quote.state],
@@ -207,6 +232,18 @@ def _line(line: sales.QuoteLine, number: int) -> QuoteLine:
         tax=line.tax,
         free_goods_reason=free["reason"].strip() if free else "",
     )
+
+
+def _other(person: Person | None, owner: Person) -> Person | None:
+    return None if person is None or person.is_same(owner) else person
+
+
+def _uuid(text: str) -> UUID | None:
+    """An id as an event brought it; None for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _person(user: sales.User | None) -> Person | None:

@@ -88,7 +88,7 @@ def assess(
     plan = approval_plan(
         priced,
         requester=snapshot.owner,
-        co_owner=snapshot.submitted_by,
+        makers=snapshot.all_makers,
         company=snapshot.company,
         calendar=calendar,
         policy=policy,
@@ -122,6 +122,8 @@ def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
         payment_terms=snapshot.payment_terms,
         owner=snapshot.owner,
         submitted_by=snapshot.submitted_by,
+        makers=snapshot.makers,
+        makers_known=snapshot.makers_known,
         opportunity_id=snapshot.opportunity_id,
         net=snapshot.net,
         tax=snapshot.tax,

@@ -48,12 +48,21 @@ class QuoteAssessment(QuoteHeader):
     payment_terms: str = ""
     owner: Person
     submitted_by: Person | None = None
+    makers: tuple[Person, ...] = Field(
+        (), description="Who else made it: created, edited or assigned it, in this revision or an earlier one"
+    )
+    makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
+
+    @property
+    def all_makers(self) -> tuple[Person, ...]:
+        """Who made the quote beside its owner, the submitter among them."""
+        return (*((self.submitted_by,) if self.submitted_by else ()), *self.makers)
 
 
 class QuoteInSales(Record):

@@ -113,6 +113,7 @@ def decide_credit(
         open_orders=orders,
         reservations=reservations,
         this_order=this_order,
+        currency=facts.currency,
         as_of=facts.as_of,
         policy_version=terms.policy_version,
     )
@@ -210,6 +211,12 @@ def _excess(over_by: Decimal, currency: str) -> str:
 _BEYOND_MONEY: Final = Decimal(10) ** 15
 
 
+def most_released(ceiling: Decimal, deviation_pct: Decimal) -> Decimal:
+    """The largest order that a release lets pass: its ceiling, and so many per cent more."""
+    with arithmetic():
+        return ceiling * (_HUNDRED + deviation_pct) / _HUNDRED
+
+
 class ReleaseToken(Record):
     """A credit manager's release of one deal's hold, and how far it reaches.
 
@@ -223,14 +230,31 @@ class ReleaseToken(Record):
     valid_until: datetime = Field(description="UTC")
     reasons: tuple[str, ...] = Field(description="Codes of the reasons it covers")
     released_by: Person
+    also_by: Person | None = Field(None, description="The second person, where it takes two")
     comment: str = ""
+
+    @property
+    def most(self) -> Decimal:
+        """The largest order it lets pass, in the customer's currency, incl. tax."""
+        return most_released(self.ceiling, self.deviation_pct)
+
+    def joined_by(self, second: ReleaseToken) -> ReleaseToken:
+        """The release that two persons agree on: each of its terms the narrower one of theirs."""
+        return self.model_copy(
+            update={
+                "ceiling": min(self.ceiling, second.ceiling),
+                "deviation_pct": min(self.deviation_pct, second.deviation_pct),
+                "valid_until": min(self.valid_until, second.valid_until),
+                "reasons": tuple(code for code in self.reasons if code in second.reasons),
+                "also_by": second.released_by,
+                "comment": "; ".join(text for text in (self.comment, second.comment) if text),
+            }
+        )
 
     def covers(self, decision: CreditDecision, now: datetime) -> bool:
         """Whether the release still holds for a decision that refuses credit."""
-        with arithmetic():
-            most = self.ceiling * (_HUNDRED + self.deviation_pct) / _HUNDRED
         return (
-            decision.this_order <= most
+            decision.this_order <= self.most
             and now <= self.valid_until
             and {reason.code for reason in decision.reasons} <= set(self.reasons)
         )

@@ -71,6 +71,7 @@ def begun_again(state: DealState, event: SalesEvent, now: datetime) -> DealState
         quote_number=state.quote_number,
         quote_id=event.quote_id,
         revision=event.revision,
+        submitted_by=event.actor,
         version=state.version,
         approvals=state.approvals,
         started_at=now,

@@ -172,10 +172,12 @@ class DealState:
     Attributes:
         active: the rep activated the current revision.
         resubmitted: submitted again while a decision stands: to be looked at.
+        submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
+        release_asked: a release of the hold that waits for a second person.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
         finance_read_at: when the order was last read in Finance, or made there.
@@ -203,6 +205,7 @@ class DealState:
     active: bool = False
     accepted: bool = False
     resubmitted: bool = False
+    submitted_by: str = ""
     expiry_due: bool = False
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
@@ -211,6 +214,7 @@ class DealState:
     credit_checks: int = 0
     recheck_told: int = 0
     recheck_covered: int = 0
+    release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     order_number: str = ""
     confirmation_number: str = ""

@@ -7,7 +7,7 @@ it; the reasons are written with the numbers that made the rule match.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -44,7 +44,7 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
         for rule in policy.discount.rules:
             alone = _alone(policy.discount, rule)
             reasons = [
-                Reason(rule=rule.id, text=text, sentence=_sentence(test, text, alone))
+                Reason(rule=rule.id, tested=test.value, text=text, sentence=_sentence(test, text, alone))
                 for test in rule.when
                 if (text := _why(test, priced))
             ]
@@ -57,7 +57,7 @@ def approval_plan(
     priced: PricedQuote,
     *,
     requester: Person,
-    co_owner: Person | None,
+    makers: Collection[Person],
     company: str,
     calendar: BusinessHours,
     policy: Policy,
@@ -67,7 +67,7 @@ def approval_plan(
     Args:
         priced: The quote held against Finance's prices.
         requester: Who asks; never among those who decide.
-        co_owner: Who shares the quote with them; never among those who decide.
+        makers: Who else made the quote; never among those who decide.
         company: Legal entity, lower case: its people decide.
         calendar: Its working time, with the holidays of the time the request can live.
         policy: The policy, pinned by its version.
@@ -86,7 +86,7 @@ def approval_plan(
         highest = max((match.rule.level for match in of_chain), default=0)
         for level in range(1, highest + 1):
             of_level = [match for match in of_chain if match.rule.level == level]
-            who = candidates(company, chain, level, requester=requester, co_owner=co_owner, policy=policy)
+            who = candidates(company, chain, level, requester=requester, makers=makers, policy=policy)
             steps.append(_step(len(steps) + 1, discount, chain, level, of_level, who))
     return ApprovalPlan(
         policy_version=policy.version,

@@ -27,7 +27,7 @@ def fact_of_sales(event: SalesEvent) -> Fact:
     """What an event of Dynamics 365 Sales means for its deal."""
     match event.kind:
         case SalesEventKind.SUBMITTED:
-            return facts.Submitted(revision=event.revision, quote_id=event.quote_id)
+            return facts.Submitted(revision=event.revision, quote_id=event.quote_id, by=event.actor)
         case SalesEventKind.ACTIVATED:
             return facts.Activated(revision=event.revision)
         case SalesEventKind.ACCEPTED:

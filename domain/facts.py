@@ -24,6 +24,7 @@ class Submitted(Record):
 
     revision: int
     quote_id: str
+    by: str = Field("", description="Dataverse's id of the user who did; empty where Sales did not say")
 
 
 class Assessed(Record):
@@ -157,6 +158,12 @@ class CreditRecheckDue(Record):
 
 class CreditReleased(Record):
     """A credit manager released the hold."""
+
+    release: ReleaseToken
+
+
+class ReleaseAsked(Record):
+    """A person asked for a release of the hold that is above their own limit: a second person has to ask as well."""
 
     release: ReleaseToken
 
@@ -295,7 +302,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = Prepared | CreditDecided | CreditRecheckDue | CreditReleased | CreditRejected
+CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
 DeliveryFact = ShipmentPosted | BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack

@@ -59,7 +59,7 @@ class SandboxConfig:
         finance_events: URL of the business events' endpoint, None until the desk is told.
         seed: of the faults' dice.
         dataverse: settings of the Dataverse environment: `bare`, `application_role`, `pricing_decimal_precision`,
-            `change_tracking_days`, `sales_order_integration` (see `sandbox.dataverse.Dataverse`).
+            `change_tracking_days`, `sales_order_integration`, `auditing` (see `sandbox.dataverse.Dataverse`).
     """
 
     state_dir: Path
@@ -129,6 +129,7 @@ class Sandbox:
                         "Quote to Cash approvals",
                         config.web_client_secret or secrets.token_urlsafe(32),
                         config.web_redirect_uris,
+                        frozenset({"auth_time"}),
                     ),
                 )
             }

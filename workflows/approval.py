@@ -120,7 +120,7 @@ class Approval:
             if isinstance(message, Supersede):
                 break
             signed.append(message)
-        verified = await verify(signed, audiences=(workflow.info().workflow_id,))
+        verified = await verify(signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company)
         for message, said in zip(signed, verified, strict=True):
             if said.message_id not in self._outcomes:
                 await self._take(message, said)
@@ -148,7 +148,7 @@ class Approval:
 
     def _decide(self, said: VerifiedMessage) -> Outcome:
         self._state, code, detail = rules.decided(self._state, said, workflow.now())
-        if not code:
+        if code is None:
             return Outcome(message_id=said.message_id, accepted=True, detail=str(said.args.get("decision")))
         who = said.person.label
         self._refused.append(f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {who}: {code} {detail}"[:LONGEST_DETAIL])

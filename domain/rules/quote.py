@@ -87,7 +87,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
     _current(state, fact.revision)
     _open(state, "submitted")
     if fact.revision == state.revision and state.quote in _DECIDED:
-        again = replace(state, resubmitted=True, marked=REQUESTED)
+        again = replace(state, resubmitted=True, marked=REQUESTED, submitted_by=fact.by)
         return Change(again, f"revision {fact.revision} submitted again")
     fresh = replace(
         state,
@@ -99,11 +99,13 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
         active=False,
         accepted=False,
         resubmitted=False,
+        submitted_by=fact.by,
         expiry_due=False,
         approval_text="",
         marked=REQUESTED,
         credit=CreditStatus.NOT_CHECKED,
         credit_decision=None,
+        release_asked=None,
     )
     return Change(fresh, f"revision {fact.revision} submitted for approval")
 
@@ -130,8 +132,15 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     if found.plan is not None and found.plan.needed:
         level = max(step.level for step in found.plan.steps)
         due = replace(fresh, quote=QuoteStatus.APPROVAL_DUE)
-        return Change(_caught_up(due, found), f"needs approval up to level {level}")
-    return Change(_caught_up(_approved(fresh, found.snapshot_hash), found), "no approval needed")
+        return Change(_caught_up(due, found), f"needs approval up to level {level}{_submitted_by(found)}")
+    text = f"no approval needed{_submitted_by(found)}"
+    return Change(_caught_up(_approved(fresh, found.snapshot_hash), found), text)
+
+
+def _submitted_by(found: QuoteAssessment) -> str:
+    """Who submitted it, for the record: the owner where Sales shows nobody else."""
+    submitter = found.submitted_by or found.owner
+    return f"; submitted by {submitter.label}" if submitter.oid else ""
 
 
 def _caught_up(state: DealState, found: QuoteAssessment) -> DealState:

@@ -5,10 +5,11 @@ Lines are read as collections of their own and never as an expansion, which Data
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from dynamics.core.connection import Listing
-from dynamics.core.literals import encoded, key, query
+from dynamics.core.literals import encoded, key, literal, query
 
 _USER = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
 _ORDER_LOOKUPS = ("quoteid", "customerid", "opportunityid", "pricelevelid", "transactioncurrencyid")
@@ -45,6 +46,7 @@ _QUOTE_EXPAND = ",".join(
         "pricelevelid($select=pricelevelid,name;$expand=transactioncurrencyid($select=isocurrencycode))",
         f"owninguser($select={_USER})",
         f"modifiedby($select={_USER})",
+        f"createdby($select={_USER})",
         "owningbusinessunit($select=name)",
         f"quote_orders($select={_ORDER_SELECT})",
     )
@@ -92,6 +94,42 @@ def quote_line_identities(quote_id: UUID) -> Listing:
         orderby="quotedetailid",
     )
     return Listing(path, ("quotedetailid",))
+
+
+def revisions(quote_number: str) -> Listing:
+    """Every revision of a quote, and who made and last changed each."""
+    path = query(
+        "quotes", select="quoteid,_createdby_value,_modifiedby_value", filter=f"quotenumber eq {literal(quote_number)}"
+    )
+    return Listing(path, ("quoteid",))
+
+
+def lines_of_revisions(quote_number: str) -> Listing:
+    """The lines of every revision of a quote, and who made and last changed each."""
+    path = query(
+        "quotedetails",
+        select="quotedetailid,_createdby_value,_modifiedby_value",
+        filter=f"quoteid/quotenumber eq {literal(quote_number)}",
+        orderby="quotedetailid",
+    )
+    return Listing(path, ("quotedetailid",))
+
+
+def changes_of(rows: Sequence[UUID]) -> Listing:
+    """Who created, changed, assigned or deleted rows, as far as Dataverse's audit says."""
+    path = query("audits", select="auditid,operation,_objectid_value,_userid_value", filter=_among("objectid", rows))
+    return Listing(path, ("auditid",))
+
+
+def users(ids: Sequence[UUID]) -> Listing:
+    """Users by their Dataverse ids."""
+    path = query("systemusers", select=f"systemuserid,applicationid,{_USER}", filter=_among("systemuserid", ids))
+    return Listing(path, ("systemuserid",))
+
+
+def _among(column: str, ids: Sequence[UUID]) -> str:
+    values = ",".join(f"'{each}'" for each in ids)
+    return f"Microsoft.Dynamics.CRM.In(PropertyName='{column}',PropertyValues=[{values}])"
 
 
 def namesakes(quote_id: UUID) -> str:

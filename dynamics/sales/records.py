@@ -34,6 +34,13 @@ class User(ReadRow):
     email: Text = Field("", alias="internalemailaddress")
 
 
+class Maker(User):
+    """systemuser, known by its id."""
+
+    id: UUID = Field(alias="systemuserid")
+    application_id: UUID | None = Field(None, alias="applicationid", description="An application user's registration")
+
+
 class Account(ReadRow):
     """account: the customer of a quote."""
 
@@ -193,6 +200,7 @@ class Quote(ReadRow):
     price_list: PriceList | None = Field(None, alias="pricelevelid")
     owner: User | None = Field(None, alias="owninguser", description="None: owned by a team")
     modified_by: User | None = Field(None, alias="modifiedby")
+    created_by: User | None = Field(None, alias="createdby")
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
     lines: tuple[QuoteLine, ...] = Field((), description="Read as a collection of their own")
     orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from sandbox.dataverse import duplicates, errors, pricing, solution
+from sandbox.dataverse import auditing, duplicates, errors, pricing, solution
 from sandbox.dataverse.actions import Actions, Body
 from sandbox.dataverse.components import OF_TABLE, Components
 from sandbox.dataverse.design import TableDesign
@@ -106,6 +106,7 @@ class Dataverse:
         sales_order_integration: bool = False,
         pricing_decimal_precision: int = 2,
         change_tracking_days: int = 7,
+        auditing: bool = True,
         application_role: str | None = None,
         bare: bool = False,
     ) -> None:
@@ -119,6 +120,7 @@ class Dataverse:
             sales_order_integration: `organization.issopintegrationenabled`: what an `isintegrationuser` writes is kept.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
+            auditing: `organization.isauditenabled`: who changes what is written down in the table `audit`.
             application_role: Name of the security role the product's application user is given: the solution's own
                 where absent, System Administrator in a bare environment, which somebody has yet to set up; empty: none.
             bare: Leave the product's solution out: the environment is as Microsoft delivers it.
@@ -150,6 +152,7 @@ class Dataverse:
             "expirechangetrackingindays": change_tracking_days,
             "issopintegrationenabled": sales_order_integration,
             "isduplicatedetectionenabled": True,
+            "isauditenabled": auditing,
         }
         own = SYSTEM_ADMINISTRATOR if bare else solution.ROLE
         self.application_role = own if application_role is None else application_role
@@ -181,7 +184,7 @@ class Dataverse:
             DataverseError: The rules refuse it.
         """
         entity = self.entity(entity_set)
-        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+        with run(self.operation(user), pricing.settle, auditing.record, self.webhooks.deliver) as operation:
             row = self.writer.create(operation, entity, body)
         stored: Row = self.table(entity).get((row[entity.key],))
         return stored
@@ -196,7 +199,7 @@ class Dataverse:
         row = self.get(entity_set, key)
         if row is None:
             raise errors.row_not_found(entity.name, key)
-        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+        with run(self.operation(user), pricing.settle, auditing.record, self.webhooks.deliver) as operation:
             self.writer.update(operation, entity, row, body)
         stored: Row = self.table(entity).get((key,))
         return stored
@@ -211,7 +214,7 @@ class Dataverse:
         row = self.get(entity_set, key)
         if row is None:
             raise errors.row_not_found(entity.name, key)
-        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+        with run(self.operation(user), pricing.settle, auditing.record, self.webhooks.deliver) as operation:
             self.writer.delete(operation, entity, row)
 
     def get(self, entity_set: str, key: str) -> Row | None:
@@ -243,7 +246,7 @@ class Dataverse:
         handler = self.actions.by_name.get(name)
         if handler is None:
             raise errors.resource_not_found(name)
-        with run(self.operation(user), pricing.settle, self.webhooks.deliver) as operation:
+        with run(self.operation(user), pricing.settle, auditing.record, self.webhooks.deliver) as operation:
             outcome = handler(operation, body)
         if outcome is None:
             return None

@@ -170,13 +170,20 @@ class Operation:
 
 @contextmanager
 def run(
-    operation: Operation, settle: Callable[[Operation], None], deliver: Callable[[list[Message]], None]
+    operation: Operation,
+    settle: Callable[[Operation], None],
+    record: Callable[[Operation], None],
+    deliver: Callable[[list[Message]], None],
 ) -> Iterator[Operation]:
-    """Do an operation in a transaction: then `settle` computes totals, and `deliver` gets the messages after commit."""
+    """Do an operation in a transaction.
+
+    Then `settle` computes totals, `record` writes down who did what, and `deliver` gets the messages after commit.
+    """
     with operation.db.transaction():
         yield operation
         if not operation.deferred:
             settle(operation)
+        record(operation)
         if operation.messages:
             messages = list(operation.messages)
             operation.db.defer(lambda: deliver(messages))

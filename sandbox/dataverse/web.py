@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
-from sandbox.dataverse import errors, pricing
+from sandbox.dataverse import auditing, errors, pricing
 from sandbox.dataverse.environment import Dataverse
 from sandbox.dataverse.links import ROOT
 from sandbox.dataverse.operation import Operation, run
@@ -93,7 +93,9 @@ class Responder:
 
     def operation(self, call: Call) -> AbstractContextManager[Operation]:
         """The work of a request, to be done in a `with` block."""
-        return run(self.dataverse.operation(call.user), pricing.settle, self.dataverse.webhooks.deliver)
+        return run(
+            self.dataverse.operation(call.user), pricing.settle, auditing.record, self.dataverse.webhooks.deliver
+        )
 
     def user(self, call: Call) -> Row:
         """The caller's row."""

@@ -42,7 +42,7 @@ def sales() -> Iterator[World]:
 
 
 @contextmanager
-def _running(state_dir: Path, **settings: Any) -> Iterator[LiveSandbox]:
+def running_sandbox(state_dir: Path, **settings: Any) -> Iterator[LiveSandbox]:
     """All four origins in a thread of their own, so that synchronous clients can be pointed at them."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
@@ -59,14 +59,14 @@ def _running(state_dir: Path, **settings: Any) -> Iterator[LiveSandbox]:
 @pytest.fixture(scope="session")
 def live_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
     """The sandbox as the product finds it."""
-    with _running(tmp_path_factory.mktemp("sandbox")) as live:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
 def makers_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSandbox]:
     """A sandbox whose application user may do everything, for clients that other people wrote."""
-    with _running(tmp_path_factory.mktemp("makers"), application_role="System Administrator") as live:
+    with running_sandbox(tmp_path_factory.mktemp("makers"), application_role="System Administrator") as live:
         yield live
 
 

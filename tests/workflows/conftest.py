@@ -42,6 +42,7 @@ from domain.messages import (
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
+from tests.rights import naming, said
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
@@ -57,12 +58,13 @@ DIRK = Person(oid="oid-dirk", name="dirk")
 OTTO = Person(oid="oid-otto", name="otto")
 CARL = Person(oid="oid-carl", name="carl")
 ROLES = {
-    "oid-mona": ("sales_manager",),
-    "oid-dirk": ("sales_director",),
+    "oid-mona": ("sales_manager.usmf",),
+    "oid-dirk": ("sales_director.usmf",),
     "oid-otto": ("ops",),
-    "oid-carl": ("credit_manager",),
-    "oid-rita": ("sales_rep",),
+    "oid-carl": ("credit_manager.usmf",),
+    "oid-rita": ("sales_rep.usmf",),
 }
+RIGHTS = naming(("credit_manager", CARL))
 CALENDAR = BusinessHours(timezone="America/New_York", workdays=tuple(range(7)), opens="00:00", closes="23:59")
 
 
@@ -290,9 +292,9 @@ class TrustingVerifier(s.DecisionActivities):
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: s.Proofs) -> s.Verified:
-        return s.Verified(said=tuple(self._said(message) for message in proofs.messages))
+        return s.Verified(said=tuple(self._said(message, proofs.company) for message in proofs.messages))
 
-    def _said(self, message: SignedMessage) -> VerifiedMessage:
+    def _said(self, message: SignedMessage, company: str) -> VerifiedMessage:
         try:
             oid, name, rest = message.token.split("|")
             args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
@@ -300,7 +302,7 @@ class TrustingVerifier(s.DecisionActivities):
             return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
         signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
         person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
-        return VerifiedMessage(message_id=message.message_id, person=person, name=name, args=args, signed_at=signed_at)
+        return said(person, name, args, policy=RIGHTS, company=company, at=signed_at, message_id=message.message_id)
 
 
 class Stage:

@@ -64,7 +64,7 @@ class People:
         while True:
             await workflow.wait_condition(lambda: bool(unheard))
             messages = unheard[:AT_ONCE]
-            verified = await verify(messages, audiences=self._audiences())
+            verified = await verify(messages, audiences=self._audiences(), company=self._record.state.company)
             for message, said in zip(messages, verified, strict=True):
                 if self._record.outcome(said.message_id) is None:
                     self._record.settle(self._hear(message, said))

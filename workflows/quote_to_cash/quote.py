@@ -83,12 +83,16 @@ class Quote:
         state = self._record.state
         found = await self._steps.run(
             FinanceActivities.assess_quote,
-            lambda: AssessQuote(quote=self._record.quote, deal_id=self._record.deal_id),
+            self._question,
             queue=names.FINANCE_QUEUE,
             summary=f"Read, validate and price {state.quote_number} rev {state.revision}",
             overtaken=self._is_still(QuoteMove.ASSESS),
         )
         self._record.apply(facts.Assessed(assessment=found, asked=state.quote_id))
+
+    def _question(self) -> AssessQuote:
+        record = self._record
+        return AssessQuote(quote=record.quote, deal_id=record.deal_id, submitted_by=record.state.submitted_by)
 
     async def _ask(self) -> None:
         state = self._record.state

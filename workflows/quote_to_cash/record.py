@@ -246,6 +246,7 @@ def _begun(start: DealStart, now: datetime) -> DealState:
         quote_number=start.quote_number,
         quote_id=start.quote_id,
         revision=start.revision,
+        submitted_by=start.event.actor if start.event else "",
         started_at=now,
         updated_at=now,
         waiting_since=now,

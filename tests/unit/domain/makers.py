@@ -135,7 +135,7 @@ def plan(
     return approval_plan(
         quote_priced,
         requester=person(requester),
-        co_owner=None if co_owner is None else person(co_owner),
+        makers=() if co_owner is None else (person(co_owner),),
         company=company,
         calendar=working_time(company),
         policy=POLICY,
