@@ -95,7 +95,7 @@ async def test_the_applications_of_a_tenant_are_nobody_who_made_it(work: Work) -
 
 
 async def test_a_quote_of_many_lines_is_asked_for_in_parts(work: Work) -> None:
-    quote = await work.clients.quote(*[p100(1) for _ in range(AT_ONCE + 20)])
+    quote = await work.clients.quote(*[p100("1") for _ in range(AT_ONCE + 20)])
     saves(work, "mona", "quotedetails", quote.lines[-1].id, description="seen")
     saves(work, "rita", "quotedetails", quote.lines[-1].id, description="as agreed")
     found = await read_makers(work.clients.dataverse, quote.number, submitted_by=None)
