@@ -21,14 +21,13 @@ from domain.deal_state import DealState
 from domain.fulfilment import ShippedTotal
 from domain.moves import DeliveryMove
 from runs import names
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Waiting
 
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
-LOOK = "daily look at Finance"
 TOGETHER = timedelta(seconds=2)
 """How long a deal that is told several things at once waits for more before it reads Finance."""
 
@@ -51,7 +50,7 @@ class Delivery:
 
     async def ship(self) -> None:
         """Follow the packing slips until everything is shipped."""
-        self._background.start(LOOK, self._look_daily)
+        self._background.start(Part.LOOK, self._look_daily)
         await self._follow(lambda state: state.delivery.all_shipped)
 
     async def invoice(self) -> None:
