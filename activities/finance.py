@@ -14,14 +14,18 @@ from activities import signatures as ask_for
 from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import (
+    approved_lines,
     billing,
+    created_totals,
     credit_facts,
     finance_facts,
     finance_prices,
+    order_lines,
     payment_days,
     wanted_order,
 )
 from activities.heartbeat import beating
+from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, assess, credit_amount, from_quote
@@ -30,7 +34,7 @@ from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
-from domain.fulfilment import Billing, OrderedLine
+from domain.fulfilment import Billing, digest_of
 from domain.messages import ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
@@ -59,6 +63,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         finance: Finance,
         policy: Policy,
         credit: CreditDesk,
+        postings: Postings,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
     ) -> None:
@@ -69,12 +74,14 @@ class DynamicsFinanceActivities(FinanceActivities):
             finance: Client of Finance.
             policy: The rules in force.
             credit: Asks the customer's credit ledger.
+            postings: Reads what Finance posted.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
         """
         self._quotes = quotes
         self._finance = finance
         self._policy = policy
         self._credit = credit
+        self._postings = postings
         self._probe_again = probe_again
         self._prices: LRUCache[str, dict[str, FinancePrice]] = LRUCache(PRICES_KEPT)
 
@@ -147,8 +154,11 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
             async with beating():
-                read = await self._finance.read_billing(ask.company, ask.order_number, invoices=ask.invoices)
-            return billing(read)
+                read = await self._postings.read(ask.company, ask.order_number, invoices=ask.invoices)
+                approved = None
+                if digest_of(order_lines(read.lines)) != ask.ordered:
+                    approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))
+            return billing(read, over_delivery_pct=ask.over_delivery_pct, approved=approved)
 
     @activity.defn(name="review_lines")
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
@@ -297,10 +307,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         return ask_for.CreatedOrder(
             order_number=order.header.number,
             found=order.found,
-            lines=tuple(
-                OrderedLine(line_no=line.line_number, item=line.item, quantity=line.quantity, amount=line.amount)
-                for line in order.lines
-            ),
+            lines=created_totals(order.lines),
             net=order.net,
             rounding_difference=order.net - snapshot.net,
         )
