@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from cachetools import LRUCache
@@ -47,11 +47,18 @@ from dynamics.sales import records as sales
 from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
 
+DRIFT_TOLD = 20
+"""Lines named whose price moved or whose product can no longer be sold; of more, their number is said."""
+
 PRICES_KEPT = 2000
 """Assessments whose prices this process remembers, to say what moved since."""
 
 PROBE_AGAIN_SECONDS = 30.0
 """Pause between the two looks that prove an order absent where Finance numbers it (no key refuses a second one)."""
+
+
+ABSENCE_HOLDS = timedelta(seconds=20)
+"""How long a look for an order counts for the first try to make it; later, Finance is asked again."""
 
 
 class DynamicsFinanceActivities(FinanceActivities):
@@ -132,7 +139,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 in_doubt = ask.probe or activity.info().attempt > 1
                 if in_doubt:
                     await self._look_twice(ask.quote.company, ask.order_number)
-                order = await self._finance.orders.create(wanted, in_doubt=in_doubt, progress=beat.note)
+                absent = not in_doubt and _is_fresh(ask.absent_at)
+                order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=beat.note)
             return self._created(snapshot, wanted, order)
 
     @activity.defn(name="confirm_order")
@@ -252,6 +260,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         changed: tuple[str, ...] = ()
         if content != ask.approved_hash:
             changed = differences(approved, snapshot) if approved else ("the content is not the approved one",)
+        moved = self._drift(ask.price_hash, snapshot, prices)
         return OrderReadiness(
             snapshot_hash=content,
             state=snapshot.state,
@@ -260,7 +269,8 @@ class DynamicsFinanceActivities(FinanceActivities):
             credit=facts,
             credit_amount=amount.within(facts.currency),
             price_hash=price_hash(prices),
-            drift=self._drift(ask.price_hash, snapshot, prices),
+            drift=tuple(sorted(moved, key=lambda line: not line.blocked)[:DRIFT_TOLD]),
+            blocked_lines=sum(line.blocked for line in moved),
             existing_order=read.own_order is not None,
             sales_order_id=snapshot.sales_order_id,
             differences=changed,
@@ -328,6 +338,14 @@ class DynamicsFinanceActivities(FinanceActivities):
             if line.item not in pinned and line.item not in current
         )
         return (*drift(price_quote(sold, pinned, payment_days=0), current), *gone)
+
+
+def _is_fresh(absent_at: datetime | None) -> bool:
+    """Whether an order was seen to be absent so lately that nobody can have made it since: only its deal would.
+
+    A run that is reset in Temporal repeats its first try with what it read then, which is old by now.
+    """
+    return absent_at is not None and datetime.now(UTC) - absent_at < ABSENCE_HOLDS
 
 
 def _items(snapshot: QuoteSnapshot) -> list[str]:

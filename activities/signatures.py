@@ -10,7 +10,7 @@ record and returns one. Failures are ``ApplicationError`` whose ``type`` is the 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from pydantic import Field
@@ -94,6 +94,7 @@ class CreateOrder(Record):
     order_number: str = Field(description="The client's key: Q2C-…; at most 20 characters")
     customer_account: str
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
+    absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
 
 
 class CreatedOrder(Record):

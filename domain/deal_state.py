@@ -136,6 +136,7 @@ class DealState:
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
+        order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
         ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
@@ -173,6 +174,7 @@ class DealState:
     recheck_told: int = 0
     recheck_covered: int = 0
     release: ReleaseToken | None = None
+    order_absent_at: datetime | None = None
     order_number: str = ""
     confirmation_number: str = ""
     sales_order_id: str = ""

@@ -60,7 +60,6 @@ class SalesEvent(Record):
 class FinanceEventKind(StrEnum):
     """What happened in Dynamics 365 Finance."""
 
-    ORDER_CONFIRMED = "order_confirmed"
     SHIPMENT_POSTED = "shipment_posted"
     INVOICE_POSTED = "invoice_posted"
     PAYMENT_POSTED = "payment_posted"

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalStatus
+from domain.assessment import PriceDrift
 from domain.credit import ReleaseToken
 from domain.deal import apply
 from domain.deal_start import Checkpoint
@@ -333,6 +334,16 @@ def test_what_a_deal_keeps_of_its_lines_has_the_same_size_however_many_there_are
         sizes.append((len(checkpoint.model_dump_json()), len(view(checkpoint.state).model_dump_json())))
     (small, small_view), (large, large_view) = sizes
     assert large < small + 500 and large_view < small_view + 500
+
+
+def test_products_that_cannot_be_sold_are_named_up_to_a_bound() -> None:
+    blocked = tuple(
+        PriceDrift(line_no=n, item=f"P{n}", pinned=Decimal(1), current=Decimal(0), blocked=n < 3) for n in range(1, 5)
+    )
+    assert readiness().model_copy(update={"drift": blocked, "blocked_lines": 2}).blocked == "P1, P2"
+    many = readiness().model_copy(update={"drift": blocked, "blocked_lines": 9_000})
+    assert many.blocked == "P1, P2 and 8998 more lines"
+    assert readiness().blocked == ""
 
 
 def test_of_too_many_lines_those_are_shown_that_need_somebody() -> None:

@@ -146,12 +146,6 @@ PAYMENT = {
 @pytest.mark.parametrize(
     ("name", "fields", "kind", "event_id"),
     [
-        (
-            "Q2CSalesOrderConfirmedBusinessEvent",
-            ORDER | {"ConfirmationNumber": "C-1"},
-            FinanceEventKind.ORDER_CONFIRMED,
-            "finance/confirmed/Q2C-AAAA",
-        ),
         ("Q2CPackingSlipPostedBusinessEvent", SLIP, FinanceEventKind.SHIPMENT_POSTED, "finance/slip/PS-1"),
         ("SalesInvoicePostedBusinessEvent", INVOICE, FinanceEventKind.INVOICE_POSTED, "finance/invoice/INV-7"),
     ],
