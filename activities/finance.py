@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from cachetools import LRUCache
@@ -14,14 +14,18 @@ from activities import signatures as ask_for
 from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import (
+    approved_lines,
     billing,
+    created_totals,
     credit_facts,
     finance_facts,
     finance_prices,
+    order_lines,
     payment_days,
     wanted_order,
 )
 from activities.heartbeat import beating
+from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, assess, credit_amount, from_quote
@@ -30,7 +34,7 @@ from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
-from domain.fulfilment import Billing, OrderedLine
+from domain.fulfilment import Billing, digest_of
 from domain.messages import ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
@@ -43,11 +47,18 @@ from dynamics.sales import records as sales
 from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
 
+DRIFT_TOLD = 20
+"""Lines named whose price moved or whose product can no longer be sold; of more, their number is said."""
+
 PRICES_KEPT = 2000
 """Assessments whose prices this process remembers, to say what moved since."""
 
 PROBE_AGAIN_SECONDS = 30.0
 """Pause between the two looks that prove an order absent where Finance numbers it (no key refuses a second one)."""
+
+
+ABSENCE_HOLDS = timedelta(seconds=20)
+"""How long a look for an order counts for the first try to make it; later, Finance is asked again."""
 
 
 class DynamicsFinanceActivities(FinanceActivities):
@@ -59,6 +70,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         finance: Finance,
         policy: Policy,
         credit: CreditDesk,
+        postings: Postings,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
     ) -> None:
@@ -69,12 +81,14 @@ class DynamicsFinanceActivities(FinanceActivities):
             finance: Client of Finance.
             policy: The rules in force.
             credit: Asks the customer's credit ledger.
+            postings: Reads what Finance posted.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
         """
         self._quotes = quotes
         self._finance = finance
         self._policy = policy
         self._credit = credit
+        self._postings = postings
         self._probe_again = probe_again
         self._prices: LRUCache[str, dict[str, FinancePrice]] = LRUCache(PRICES_KEPT)
 
@@ -131,7 +145,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 in_doubt = ask.probe or activity.info().attempt > 1
                 if in_doubt:
                     await self._look_twice(ask.quote.company, ask.order_number)
-                order = await self._finance.orders.create(wanted, in_doubt=in_doubt, progress=beat.note)
+                absent = not in_doubt and _is_fresh(ask.absent_at)
+                order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=beat.note)
             return self._created(snapshot, wanted, order)
 
     @activity.defn(name="confirm_order")
@@ -153,8 +168,11 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
             async with beating():
-                read = await self._finance.read_billing(ask.company, ask.order_number, invoices=ask.invoices)
-            return billing(read)
+                read = await self._postings.read(ask.company, ask.order_number, invoices=ask.invoices)
+                approved = None
+                if digest_of(order_lines(read.lines)) != ask.ordered:
+                    approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))
+            return billing(read, over_delivery_pct=ask.over_delivery_pct, approved=approved)
 
     @activity.defn(name="review_lines")
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
@@ -248,6 +266,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         changed: tuple[str, ...] = ()
         if content != ask.approved_hash:
             changed = differences(approved, snapshot) if approved else ("the content is not the approved one",)
+        moved = self._drift(ask.price_hash, snapshot, prices)
         return OrderReadiness(
             snapshot_hash=content,
             state=snapshot.state,
@@ -256,7 +275,8 @@ class DynamicsFinanceActivities(FinanceActivities):
             credit=facts,
             credit_amount=amount.within(facts.currency),
             price_hash=price_hash(prices),
-            drift=self._drift(ask.price_hash, snapshot, prices),
+            drift=tuple(sorted(moved, key=lambda line: not line.blocked)[:DRIFT_TOLD]),
+            blocked_lines=sum(line.blocked for line in moved),
             existing_order=read.own_order is not None,
             sales_order_id=snapshot.sales_order_id,
             differences=changed,
@@ -303,10 +323,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         return ask_for.CreatedOrder(
             order_number=order.header.number,
             found=order.found,
-            lines=tuple(
-                OrderedLine(line_no=line.line_number, item=line.item, quantity=line.quantity, amount=line.amount)
-                for line in order.lines
-            ),
+            lines=created_totals(order.lines),
             net=order.net,
             rounding_difference=order.net - snapshot.net,
         )
@@ -327,6 +344,14 @@ class DynamicsFinanceActivities(FinanceActivities):
             if line.item not in pinned and line.item not in current
         )
         return (*drift(price_quote(sold, pinned, payment_days=0), current), *gone)
+
+
+def _is_fresh(absent_at: datetime | None) -> bool:
+    """Whether an order was seen to be absent so lately that nobody can have made it since: only its deal would.
+
+    A run that is reset in Temporal repeats its first try with what it read then, which is old by now.
+    """
+    return absent_at is not None and datetime.now(UTC) - absent_at < ABSENCE_HOLDS
 
 
 def _items(snapshot: QuoteSnapshot) -> list[str]:

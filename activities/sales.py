@@ -5,7 +5,8 @@ The deal knows its lines by number, Sales by the lines of the quote: that transl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
 from temporalio import activity
@@ -13,10 +14,11 @@ from temporalio import activity
 from activities import signatures as ask_for
 from activities.failures import for_deal, refused
 from activities.heartbeat import beating
+from activities.postings import Postings
 from activities.signatures import FailureType, Nothing, SalesActivities
 from activities.snapshots import SalesQuotes, accepted_at
 from domain.assessment import QuoteInSales
-from domain.fulfilment import Invoice
+from domain.fulfilment import Invoice, InvoicedLine
 from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
@@ -50,16 +52,20 @@ CREDIT_CHOICES = {
 class DataverseSalesActivities(SalesActivities):
     """The activities on Sales' queue."""
 
-    def __init__(self, dataverse: Dataverse, quotes: SalesQuotes, page_of: Callable[[str, str], str]) -> None:
+    def __init__(
+        self, dataverse: Dataverse, quotes: SalesQuotes, postings: Postings, page_of: Callable[[str, str], str]
+    ) -> None:
         """Bring together what is needed to write to Sales.
 
         Args:
             dataverse: Client of Sales.
             quotes: Knows which salesorder a quote became, and its lines' numbers.
+            postings: Knows the lines of invoices posted in Finance, or reads them.
             page_of: Address of the page of a deal, by company and quote number.
         """
         self._dataverse = dataverse
         self._quotes = quotes
+        self._postings = postings
         self._page_of = page_of
 
     @activity.defn(name="mark_quote")
@@ -151,9 +157,10 @@ class DataverseSalesActivities(SalesActivities):
         with for_deal():
             async with beating() as beat:
                 ids = await self._quotes.line_ids(invoice.quote_id)
+                lines = await self._postings.lines(invoice.company, invoice.order_number, invoice.invoices)
                 await self._dataverse.mirror.write_invoices(
                     UUID(invoice.sales_order_id),
-                    [_to_write(posted, ids) for posted in invoice.invoices],
+                    [_to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
                     deal=self._deal(),
                     order_invoiced=invoice.order_invoiced,
                     progress=beat.note,
@@ -166,7 +173,7 @@ class DataverseSalesActivities(SalesActivities):
         with for_deal():
             await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
-                [_to_write(posted, {}) for posted in payment.invoices],
+                [_to_write(posted) for posted in payment.invoices],
                 deal=self._deal(),
                 order_paid=payment.order_paid,
             )
@@ -191,7 +198,9 @@ class DataverseSalesActivities(SalesActivities):
         return DealOf(deal_id, info.scheduled_time, self._page_of(*names.parse_deal_id(deal_id)))
 
 
-def _to_write(invoice: Invoice, ids: dict[int, UUID]) -> sales.InvoiceToWrite:
+def _to_write(
+    invoice: Invoice, lines: Sequence[InvoicedLine] = (), ids: Mapping[int, UUID] = MappingProxyType({})
+) -> sales.InvoiceToWrite:
     return sales.InvoiceToWrite(
         number=invoice.invoice_number,
         currency=invoice.currency,
@@ -211,6 +220,6 @@ def _to_write(invoice: Invoice, ids: dict[int, UUID]) -> sales.InvoiceToWrite:
                 net=line.net,
                 tax=line.tax,
             )
-            for line in invoice.lines
+            for line in lines
         ),
     )

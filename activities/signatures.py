@@ -10,7 +10,7 @@ record and returns one. Failures are ``ApplicationError`` whose ``type`` is the 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from pydantic import Field
@@ -22,7 +22,7 @@ from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
-from domain.fulfilment import Billing, Invoice, OrderedLine, ShippedTotal
+from domain.fulfilment import Billing, Invoice, LineTotals
 from domain.messages import FinanceEvent, ReviewRequest, SignedMessage, VerifiedMessage
 from domain.record import Record
 
@@ -95,6 +95,7 @@ class CreateOrder(Record):
     order_number: str = Field(description="The client's key: Q2C-…; at most 20 characters")
     customer_account: str
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
+    absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
 
 
 class CreatedOrder(Record):
@@ -102,7 +103,7 @@ class CreatedOrder(Record):
 
     order_number: str
     found: bool = Field(description="It was there already: an earlier attempt had succeeded")
-    lines: tuple[OrderedLine, ...]
+    lines: LineTotals
     net: Decimal
     rounding_difference: Decimal = Field(Decimal(0), description="Finance's net less the quote's, within tolerance")
 
@@ -144,26 +145,28 @@ class RecordShipment(Record):
     """Write what was shipped to Sales."""
 
     sales_order_id: str
-    shipped: tuple[ShippedTotal, ...]
     complete: bool
     slips: tuple[str, ...]
 
 
 class BillingRef(Record):
-    """Whose invoices and settlements to read."""
+    """Whose packing slips, invoices and settlements to read."""
 
     company: str
     order_number: str
-    customer_account: str
+    quote: QuoteRef
+    approved_hash: str
+    ordered: str = Field(description="Digest of the order's lines as they were made; others were changed in Finance")
+    over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
     invoices: tuple[str, ...] = Field((), description="Invoices known or told of: what is open on them is read at once")
 
 
 class RecordInvoice(Record):
-    """Write a posted invoice to Sales."""
+    """Write posted invoices to Sales; their lines are read from Finance, and compared by hash."""
 
+    company: str
     sales_order_id: str
     quote_id: str
-    customer_account: str
     order_number: str
     invoices: tuple[Invoice, ...]
     order_invoiced: bool = Field(description="Nothing of the order is left to invoice")

@@ -96,15 +96,18 @@ class OrderReadiness(Record):
     decision: CreditDecision | None = Field(None, description="None where credit was not asked for: see the rest")
     credit_amount: Decimal = Field(description="What it takes of credit, in the currency of `credit`")
     price_hash: str
-    drift: tuple[PriceDrift, ...] = ()
+    drift: tuple[PriceDrift, ...] = Field((), description="At most twenty; lines that cannot be sold come first")
+    blocked_lines: int = Field(0, description="Lines whose product can no longer be sold")
     existing_order: bool = Field(False, description="Finance already has an order under our key")
     sales_order_id: str | None = None
     differences: tuple[str, ...] = Field((), description="Fields that differ from the approved content, in words")
 
     @property
-    def blocked(self) -> tuple[str, ...]:
-        """Items that can no longer be sold."""
-        return tuple(drift.item for drift in self.drift if drift.blocked)
+    def blocked(self) -> str:
+        """Items that can no longer be sold, in words; empty where all can."""
+        named = [drift.item for drift in self.drift if drift.blocked]
+        more = self.blocked_lines - len(named)
+        return ", ".join(named) + (f" and {more} more lines" if more > 0 else "")
 
 
 class ReviewLines(Record):

@@ -234,8 +234,8 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"order": fact.order_number, "net": fact.net}
         case facts.OrderConfirmed():
             return {"confirmation": fact.confirmation_number}
-        case facts.ShipmentPosted():
-            return {"slip": fact.slip}
+        case facts.ShipmentRecorded():
+            return {"slips": ",".join(fact.slips)}
         case facts.InvoicesRecorded():
             return {"invoices": ",".join(fact.open_amounts)}
         case facts.StepParked():

@@ -1,32 +1,26 @@
 """What a deal knows of itself, and what follows from that alone; what changes it is in ``domain.deal``.
 
-Facts of Finance (packing slips, invoices) are kept under their document numbers and quantities are derived from them,
-so that a document told twice, late or out of order leaves the same state (invariant I13).
+What Finance holds is read whole and takes the place of what was read before, so that a document told twice, late or out
+of order leaves the same state (invariant I13).
 
-The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is checked by mypy field by field, and a
-derived value is computed once for each value it derives from.
+The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is checked by mypy field by field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 from itertools import takewhile
 
 from domain.approvals import ApprovalStatus
 from domain.assessment import DealPolicy, QuoteAssessment
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
-from domain.fulfilment import Invoice, OrderedLine
-from domain.lines import LineLedger
-from domain.messages import ShippedLine
+from domain.fulfilment import Invoice, LineTotals
 from domain.quote_header import QuoteHeader
 from domain.record import Record
-from domain.refusals import Refusal
 from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
 
 
@@ -73,9 +67,6 @@ class SalesDue(StrEnum):
     """The quote stays open and nobody looks at it any more: the rep may ask for approval anew."""
 
 
-MOST_VIOLATIONS = 50
-"""Lines named one by one that Finance shipped or invoiced beyond the order; of more, their number is said."""
-
 OPEN_QUOTE = frozenset(
     {
         QuoteStatus.SUBMITTED,
@@ -102,62 +93,31 @@ class Outage(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What was ordered, and every document Finance posted about it. Replaced as a whole whenever one of them changes,
-    so that the quantities derived from it are computed once for each change and not for each question.
-    """
+    """What was ordered, and every document Finance posted about it, as it was read last."""
 
-    lines: tuple[OrderedLine, ...] = ()
-    over_delivery_pct: Decimal = Decimal(0)
-    slips: dict[str, tuple[ShippedLine, ...]] = field(default_factory=dict)
+    lines: LineTotals = field(default_factory=LineTotals)
+    slips: dict[str, Decimal] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
-    unknown_lines: tuple[str, ...] = ()
 
-    @cached_property
-    def ledger(self) -> tuple[LineLedger, ...]:
-        """Quantities of each order line; empty before there is an order."""
-        shipped = _totals((line.line_no, line.quantity) for lines in self.slips.values() for line in lines)
-        invoiced = _totals((line.line_no, line.quantity) for doc in self.invoices.values() for line in doc.lines)
-        return tuple(
-            LineLedger(
-                line_no=line.line_no,
-                item=line.item,
-                ordered=line.quantity,
-                shipped=shipped.get(line.line_no, Decimal(0)),
-                invoiced=invoiced.get(line.line_no, Decimal(0)),
-                over_delivery_pct=self.over_delivery_pct,
-            )
-            for line in self.lines
-        )
-
-    @cached_property
+    @property
     def all_shipped(self) -> bool:
-        """Nothing is left to ship."""
-        return bool(self.lines) and all(line.open_to_ship == 0 for line in self.ledger)
+        """Nothing is left to ship. An order whose lines were all cancelled was not shipped."""
+        return self.any_shipped and not self.lines.to_ship
 
-    @cached_property
+    @property
     def all_invoiced(self) -> bool:
         """Nothing is left to ship or to invoice."""
-        return bool(self.lines) and all(line.invoiced >= line.ordered - line.cancelled for line in self.ledger)
+        return self.any_invoiced and not self.lines.to_invoice
 
-    @cached_property
+    @property
     def any_shipped(self) -> bool:
         """Something was shipped."""
-        return any(line.shipped for line in self.ledger)
+        return self.lines.some_shipped > 0
 
-    @cached_property
+    @property
     def any_invoiced(self) -> bool:
         """Something was invoiced."""
-        return any(line.invoiced for line in self.ledger)
-
-    @cached_property
-    def violations(self) -> tuple[str, ...]:
-        """What Finance shipped or invoiced beyond the order, in words with its code (I1, I2)."""
-        beyond = [f"{found.code}: {found}" for line in self.ledger for found in line.violations]
-        found = [*beyond, *(f"{Refusal.UNKNOWN_LINE}: {text}" for text in self.unknown_lines)]
-        if (more := len(found) - MOST_VIOLATIONS) > 0:
-            code = found[MOST_VIOLATIONS].partition(":")[0]
-            found[MOST_VIOLATIONS:] = [f"{code}: {more} more of the order's lines differ from what Finance posted"]
-        return tuple(found)
+        return self.lines.some_invoiced > 0
 
     @property
     def all_paid(self) -> bool:
@@ -178,6 +138,8 @@ class DealState:
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
+        order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
+        ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
         finance_read_at: when the order was last read in Finance, or made there.
@@ -216,11 +178,13 @@ class DealState:
     recheck_covered: int = 0
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
+    order_absent_at: datetime | None = None
     order_number: str = ""
     confirmation_number: str = ""
     sales_order_id: str = ""
     order_net: Decimal = Decimal(0)
     rounding_difference: Decimal = Decimal(0)
+    ordered_digest: str = ""
     delivery: Delivery = Delivery()
     billing_told: int = 0
     billing_read: int = 0
@@ -335,10 +299,3 @@ class DealState:
             and not (self.billing_unread or self.unrecorded_slips or self.unrecorded_invoices)
             and not self.unrecorded_payments
         )
-
-
-def _totals(quantities: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:
-    total: dict[int, Decimal] = {}
-    for line_no, quantity in quantities:
-        total[line_no] = total.get(line_no, Decimal(0)) + quantity
-    return total

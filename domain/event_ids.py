@@ -24,7 +24,6 @@ from domain.messages import FinanceEventKind, SalesEventKind
 
 _REPEATABLE = frozenset({SalesEventKind.SUBMITTED, SalesEventKind.WITHDRAWN})
 _DOCUMENTS = {
-    FinanceEventKind.ORDER_CONFIRMED: "confirmed",
     FinanceEventKind.SHIPMENT_POSTED: "slip",
     FinanceEventKind.INVOICE_POSTED: "invoice",
     FinanceEventKind.PAYMENT_POSTED: "payment",

@@ -13,7 +13,6 @@ from domain.views import (
     DealView,
     DocumentView,
     Explanation,
-    LineView,
     ReleaseAsked,
     ReleaseDefaults,
     Stage,
@@ -97,9 +96,8 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
 
 def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.stage is Stage.FULFILMENT:
-        shipped = sum((line.shipped for line in state.delivery.ledger), Decimal(0))
-        ordered = sum((line.ordered for line in state.delivery.ledger), Decimal(0))
-        text = f"{plain(shipped)} of {plain(ordered)} shipped"
+        lines = state.delivery.lines
+        text = f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"
         return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
     if state.stage is Stage.INVOICE:
         return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
@@ -146,7 +144,7 @@ def view(state: DealState) -> DealView:
         sales_order_id=state.sales_order_id,
         opportunity_id=(found.opportunity_id or "") if found else "",
         expires_at=found.expires_at if found else None,
-        lines=_lines(state),
+        lines=state.delivery.lines.shown,
         documents=_documents(state),
         invoiced=invoiced,
         paid=invoiced - still_open,
@@ -180,22 +178,6 @@ def _release_defaults(state: DealState) -> ReleaseDefaults | None:
     )
 
 
-def _lines(state: DealState) -> tuple[LineView, ...]:
-    return tuple(
-        LineView(
-            line_no=line.line_no,
-            item=line.item,
-            ordered=line.ordered,
-            cancelled=line.cancelled,
-            shipped=line.shipped,
-            returned=line.returned,
-            invoiced=line.invoiced,
-            credited=line.credited,
-        )
-        for line in state.delivery.ledger
-    )
-
-
 def _documents(state: DealState) -> tuple[DocumentView, ...]:
     found = state.assessment
     documents = [
@@ -217,11 +199,10 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
                 status=state.order,
             )
         )
-    for slip, lines in state.delivery.slips.items():
-        quantity = sum((line.quantity for line in lines), Decimal(0))
-        documents.append(
-            DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{plain(quantity)} shipped")
-        )
+    documents.extend(
+        DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{plain(quantity)} shipped")
+        for slip, quantity in state.delivery.slips.items()
+    )
     documents.extend(
         DocumentView(
             kind="invoice",

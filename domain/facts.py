@@ -12,8 +12,7 @@ from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
-from domain.fulfilment import Billing, OrderedLine
-from domain.messages import ShippedLine
+from domain.fulfilment import Billing, LineTotals
 from domain.people import Person
 from domain.record import Record
 from domain.views import ParkedStep, Resolution
@@ -184,7 +183,7 @@ class OrderCreated(Record):
     """Finance holds the order with all its lines."""
 
     order_number: str
-    lines: tuple[OrderedLine, ...]
+    lines: LineTotals
     net: Decimal
     rounding_difference: Decimal
     at: datetime = Field(description="UTC")
@@ -201,13 +200,6 @@ class OrderRecorded(Record):
 
     sales_order_id: str
     notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words")
-
-
-class ShipmentPosted(Record):
-    """Finance posted a packing slip."""
-
-    slip: str
-    lines: tuple[ShippedLine, ...]
 
 
 class BillingChanged(Record):
@@ -304,7 +296,7 @@ QuoteFact = (
 )
 CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
-DeliveryFact = ShipmentPosted | BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
+DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
 Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | ClosingFact | StepFact | Refused

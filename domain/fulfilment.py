@@ -1,32 +1,41 @@
 """What became of an order in Finance: lines, packing slips, invoices and what is open on them.
 
-All of it is Finance's word, read or reported; nothing here is computed by us.
+All of it is Finance's word, read at one moment. A deal keeps documents and totals, never lines: however many lines an
+order has, what the deal knows of them has the same size (``LineTotals``). Whoever needs the lines reads them again.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from pydantic import Field
 
+from domain.lines import LineLedger
+from domain.money import plain
 from domain.record import Record
+from domain.refusals import Refusal
+from domain.views import LineView
+
+MOST_LINES_SHOWN: Final = 100
+"""Lines of an order that a deal shows; those that need somebody come first."""
+MOST_DIFFERENCES: Final = 50
+"""Lines named one by one that are not as ordered; of more, their number is said."""
+
+_NONE: Final = Decimal(0)
 
 
 class OrderedLine(Record):
-    """A line of the order as Finance made it. Amount in the order's currency, before tax."""
+    """A line of an order as Finance holds it."""
 
-    line_no: int
+    line_no: int = Field(description="The deal's number of the quote's line; 0: of no line of the quote")
     item: str
     quantity: Decimal
-    amount: Decimal
-
-
-class ShippedTotal(Record):
-    """How much of a line has been shipped so far, over all packing slips."""
-
-    line_no: int
-    shipped: Decimal
+    finished: bool = Field(False, description="Finance ships no more of it: delivered, invoiced or cancelled there")
 
 
 class InvoicedLine(Record):
@@ -38,6 +47,26 @@ class InvoicedLine(Record):
     price: Decimal
     net: Decimal
     tax: Decimal
+
+
+class LineTotals(Record):
+    """All lines of an order together, and those a person looks at first.
+
+    Quantities are sums over lines in whatever unit each is sold.
+    """
+
+    count: int = 0
+    ordered: Decimal = _NONE
+    cancelled: Decimal = _NONE
+    shipped: Decimal = _NONE
+    invoiced: Decimal = _NONE
+    to_ship: int = Field(0, description="Lines of which something is left to ship")
+    to_invoice: int = Field(0, description="Lines of which something is left to invoice, shipped or not")
+    some_shipped: int = Field(0, description="Lines of which something was shipped")
+    some_invoiced: int = Field(0, description="Lines of which something was invoiced")
+    shown: tuple[LineView, ...] = Field((), max_length=MOST_LINES_SHOWN)
+    differences: tuple[str, ...] = Field((), description="What is not as ordered, each with its code, in words")
+    digest: str = Field("", description="SHA-256 of the lines as they are ordered in Finance")
 
 
 class Invoice(Record):
@@ -52,22 +81,154 @@ class Invoice(Record):
     total: Decimal
     open_amount: Decimal
     settled_on: datetime | None = None
-    lines: tuple[InvoicedLine, ...]
+    lines_hash: str = Field("", description="SHA-256 of its lines: whoever needs them reads them, and compares")
 
 
 class PackingSlip(Record):
     """A posted packing slip of the order."""
 
     slip: str
-    shipped: tuple[ShippedTotal, ...] = Field(description="Quantities on this slip")
+    quantity: Decimal = Field(description="Of all lines on it")
 
 
 class Billing(Record):
     """All that Finance holds on an order after its confirmation, read at one moment."""
 
     status: str = Field(description="SalesOrderProcessingStatus symbol")
+    lines: LineTotals
     slips: tuple[PackingSlip, ...]
     invoices: tuple[Invoice, ...]
-    unknown_lines: tuple[str, ...] = Field(
-        (), description="What belongs to no line of the quote, in words for a person"
+
+
+def digest_of(lines: Iterable[OrderedLine]) -> str:
+    """SHA-256 (hex) of what is ordered by which line; what has become of it is left out."""
+    content = sorted((line.line_no, line.item, plain(line.quantity)) for line in lines)
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+def ledger_of(
+    ordered: Iterable[OrderedLine],
+    found: Iterable[OrderedLine],
+    *,
+    shipped: Mapping[int, Decimal],
+    invoiced: Mapping[int, Decimal],
+    over_delivery_pct: Decimal,
+) -> tuple[LineLedger, ...]:
+    """The line ledger of an order: each line that was ordered, with what has become of it.
+
+    Args:
+        ordered: the lines of the quote.
+        found: the lines Finance holds now: one may be gone, smaller, larger, or finished before all of it was shipped.
+        shipped: quantity by line, over all packing slips.
+        invoiced: quantity by line, over all invoices.
+        over_delivery_pct: how much more than ordered may be shipped, per cent.
+    """
+    now = _by_number(found)
+    ledger = []
+    for line in ordered:
+        rows = now.get(line.line_no, [])
+        held = sum((row.quantity for row in rows), _NONE)
+        out = shipped.get(line.line_no, _NONE)
+        kept = min(held, out) if all(row.finished for row in rows) else held
+        most = max(line.quantity, held)
+        ledger.append(
+            LineLedger(
+                line_no=line.line_no,
+                item=line.item,
+                ordered=most,
+                cancelled=most - kept,
+                shipped=out,
+                invoiced=invoiced.get(line.line_no, _NONE),
+                over_delivery_pct=over_delivery_pct,
+            )
+        )
+    return tuple(ledger)
+
+
+def changes_of(
+    ordered: Iterable[OrderedLine], found: Iterable[OrderedLine], ledger: Iterable[LineLedger]
+) -> tuple[str, ...]:
+    """What somebody changed in Finance on an order's lines, each with its code, in words for a person.
+
+    Args:
+        ordered: the lines of the quote.
+        found: the lines Finance holds now.
+        ledger: what has become of each of ``ordered``, in the same order (``ledger_of``).
+    """
+    now = _by_number(found)
+    texts = []
+    for line, kept in zip(ordered, ledger, strict=True):
+        rows = now.pop(line.line_no, [])
+        held = sum((row.quantity for row in rows), _NONE)
+        if held > line.quantity:
+            texts.append(_changed(line, f"{plain(held)} ordered in Finance, {plain(line.quantity)} in the quote"))
+        elif kept.cancelled:
+            texts.append(_changed(line, f"{plain(kept.cancelled)} of {plain(line.quantity)} cancelled in Finance"))
+        others = {row.item for row in rows if row.item.casefold() != line.item.casefold()}
+        texts += [_changed(line, f"item {item} in Finance, {line.item} in the quote") for item in sorted(others)]
+    texts += [
+        f"{Refusal.UNKNOWN_LINE}: {plain(row.quantity)} of {row.item} ordered in Finance on a line that is not in the "
+        "quote"
+        for rows in now.values()
+        for row in rows
+    ]
+    return tuple(texts)
+
+
+def totals_of(ledger: Sequence[LineLedger], *, digest: str, differences: Iterable[str] = ()) -> LineTotals:
+    """What a deal keeps of its order's lines.
+
+    Args:
+        ledger: all lines.
+        digest: of the lines as they are ordered in Finance now (``digest_of``).
+        differences: what else is not as ordered, each with its code; what the ledger itself shows is added.
+    """
+    beyond = [f"{found.code}: {found}" for line in ledger for found in line.violations]
+    return LineTotals(
+        count=len(ledger),
+        ordered=sum((line.ordered for line in ledger), _NONE),
+        cancelled=sum((line.cancelled for line in ledger), _NONE),
+        shipped=sum((line.shipped for line in ledger), _NONE),
+        invoiced=sum((line.invoiced for line in ledger), _NONE),
+        to_ship=sum(line.open_to_ship > 0 for line in ledger),
+        to_invoice=sum(line.open_to_invoice > 0 for line in ledger),
+        some_shipped=sum(line.shipped != 0 for line in ledger),
+        some_invoiced=sum(line.invoiced != 0 for line in ledger),
+        shown=_shown(ledger),
+        differences=_bounded([*beyond, *differences]),
+        digest=digest,
     )
+
+
+def _shown(ledger: Sequence[LineLedger]) -> tuple[LineView, ...]:
+    """The lines a deal shows, by number; of too many, what is wrong comes first, then what is left."""
+
+    def rank(line: LineLedger) -> tuple[int, int]:
+        left = line.open_to_ship > 0 or line.open_to_invoice > 0
+        return 0 if line.violations else 1 if left else 2, line.line_no
+
+    first = sorted(ledger, key=rank)[:MOST_LINES_SHOWN] if len(ledger) > MOST_LINES_SHOWN else ledger
+    return tuple(
+        LineView.model_validate(line.model_dump(include=set(LineView.model_fields)))
+        for line in sorted(first, key=lambda line: line.line_no)
+    )
+
+
+def _bounded(differences: Sequence[str]) -> tuple[str, ...]:
+    more = len(differences) - MOST_DIFFERENCES
+    if more <= 0:
+        return tuple(differences)
+    code = differences[MOST_DIFFERENCES].partition(":")[0]
+    told = f"{code}: {more} more of the order's lines differ from what Finance posted"
+    return (*differences[:MOST_DIFFERENCES], told)
+
+
+def _by_number(lines: Iterable[OrderedLine]) -> dict[int, list[OrderedLine]]:
+    rows: dict[int, list[OrderedLine]] = {}
+    for line in lines:
+        rows.setdefault(line.line_no, []).append(line)
+    return rows
+
+
+def _changed(line: OrderedLine, what: str) -> str:
+    return f"{Refusal.LINE_CHANGED}: line {line.line_no}: {what}"

@@ -53,6 +53,11 @@ class LineLedger(Record):
         return max(self.ordered - self.cancelled - self.shipped, Decimal(0))
 
     @property
+    def open_to_invoice(self) -> Decimal:
+        """Ordered and neither cancelled nor invoiced, whether it is shipped or not."""
+        return max(self.ordered - self.cancelled - self.invoiced, Decimal(0))
+
+    @property
     def violations(self) -> tuple[LineViolation, ...]:
         """What of the ledger cannot be, for a person to settle."""
         limits = (

@@ -23,9 +23,6 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15, max_digits=28, decimal_places=10)]
 """A quantity or an amount of money; beyond it, a number is a mistake."""
 
-MOST_LINES = 20_000
-"""Lines of one document in one message (lifecycle: validation at submit)."""
-
 
 class SalesEventKind(StrEnum):
     """What happened to a quote or its opportunity in Dynamics 365 Sales."""
@@ -64,20 +61,12 @@ class SalesEvent(Record):
 class FinanceEventKind(StrEnum):
     """What happened in Dynamics 365 Finance."""
 
-    ORDER_CONFIRMED = "order_confirmed"
     SHIPMENT_POSTED = "shipment_posted"
     INVOICE_POSTED = "invoice_posted"
     PAYMENT_POSTED = "payment_posted"
     PAYMENT_REVERSED = "payment_reversed"
     CREDIT_LIMIT_CHANGED = "credit_limit_changed"
     CUSTOMER_BLOCKED = "customer_blocked"
-
-
-class ShippedLine(Record):
-    """A quantity of one order line on a packing slip, in the line's sales unit."""
-
-    line_no: Count
-    quantity: Number
 
 
 class FinanceEvent(Record):
@@ -89,7 +78,6 @@ class FinanceEvent(Record):
     customer_account: Id = ""
     order_number: Id = ""
     document: Id = Field("", description="Packing slip, invoice or payment id")
-    lines: tuple[ShippedLine, ...] = Field((), max_length=MOST_LINES)
     amount: Number | None = Field(None, description="Company currency; payment: the amount received")
     control_number: Count = 0
     occurred_at: AwareDatetime

@@ -363,6 +363,13 @@ class Refusal(StrEnum):
         "A document of the order has a line that is not in the quote; Sales does not show it. "
         "Agree on it with the customer, and correct the order or its documents in Finance.",
     )
+    LINE_CHANGED = (
+        "LINE_CHANGED",
+        409,
+        FixedBy.OPERATOR,
+        "Somebody changed or cancelled a line of the order in Finance. The deal goes on with what Finance holds. "
+        "Agree on it with the customer, or correct the order in Finance.",
+    )
 
     # Requests to pages, API and intake
 

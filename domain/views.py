@@ -189,7 +189,7 @@ class DealView(QuoteHeader):
     sales_order_id: str = ""
     opportunity_id: str = ""
     expires_at: datetime | None = None
-    lines: tuple[LineView, ...] = ()
+    lines: tuple[LineView, ...] = Field((), description="At most 100 of the order's: what is wrong or left comes first")
     documents: tuple[DocumentView, ...] = ()
     invoiced: Decimal = Decimal(0)
     paid: Decimal = Decimal(0)

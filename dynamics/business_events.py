@@ -60,12 +60,6 @@ class _Event(_Envelope):
     EventId: Name
 
 
-class _Confirmed(_Event):
-    SalesOrderId: Name
-    CustAccount: Name
-    ConfirmationNumber: OptionalName = ""
-
-
 class _SlipLine(Reported):
     """Checked, since the class promises it, and left behind: the deal reads what was shipped from Finance."""
 
@@ -135,18 +129,6 @@ def read_report(body: Mapping[str, Any], companies: Collection[str]) -> Report:
     if envelope.company not in companies:
         return Report(why_ignored="company")
     return reader(body)
-
-
-def _confirmed(body: Mapping[str, Any]) -> Report:
-    event = _Confirmed.read(body)
-    return _of_order(
-        event,
-        FinanceEventKind.ORDER_CONFIRMED,
-        event.SalesOrderId,
-        event.CustAccount,
-        fact=event.SalesOrderId,
-        document=event.ConfirmationNumber,
-    )
 
 
 def _shipped(body: Mapping[str, Any]) -> Report:
@@ -253,7 +235,6 @@ def _of_customer(event: _Event, account: str, kind: FinanceEventKind, reason: st
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Report]] = {
     "SalesInvoicePostedBusinessEvent": _invoiced,
-    "Q2CSalesOrderConfirmedBusinessEvent": _confirmed,
     "Q2CPackingSlipPostedBusinessEvent": _shipped,
     "Q2CCustPaymentPostedBusinessEvent": _paid,
     "Q2CCustPaymentReversedBusinessEvent": _reversed,

@@ -66,12 +66,15 @@ class Deals:
 
     async def _submit(self, event: SalesEvent) -> bool:
         """Begin the deal, or reach the one that runs; whether the submission is one to begin or go on with."""
-        try:
-            await self._start(event, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-        except WorkflowAlreadyStartedError:
-            if not await self._may_begin_again(event):
-                return False
-            await self._start(event, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        for reuse in (None, WorkflowIDReusePolicy.REJECT_DUPLICATE):
+            try:
+                await self._start(event, reuse)
+                return True
+            except WorkflowAlreadyStartedError:
+                continue
+        if not await self._may_begin_again(event):
+            return False
+        await self._start(event, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         return True
 
     async def _may_begin_again(self, event: SalesEvent) -> bool:
@@ -90,12 +93,19 @@ class Deals:
             return True
         return may_follow(event, revision=ended.revision, ending=ended.ending, ended_at=ended.updated_at)
 
-    async def _start(self, event: SalesEvent, reuse: WorkflowIDReusePolicy) -> None:
-        """Signal-with-start: the same call begins the deal or reaches the one that runs.
+    async def _start(self, event: SalesEvent, reuse: WorkflowIDReusePolicy | None) -> None:
+        """Begin a deal, or reach the one that runs, with the same call (signal-with-start).
+
+        A deal begins with the event it is started with. Only one that may run already has to be signalled as well.
+
+        Args:
+            event: the submission.
+            reuse: whether a deal that has ended may begin again; None: begin a deal that never was, and signal nothing.
 
         Raises:
-            WorkflowAlreadyStartedError: it has ended, and ``reuse`` does not allow to begin it again.
+            WorkflowAlreadyStartedError: it has ended, and ``reuse`` does not allow to begin it again; or it is there.
         """
+        reaches = reuse is not None
         start = self._client.start_workflow(
             names.QUOTE_TO_CASH,
             DealStart(
@@ -107,10 +117,10 @@ class Deals:
             ),
             id=names.deal_id(event.company, event.quote_number),
             task_queue=names.DEAL_QUEUE,
-            id_reuse_policy=reuse,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=names.SALES_EVENT,
-            start_signal_args=[event],
+            id_reuse_policy=reuse or WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING if reaches else WorkflowIDConflictPolicy.FAIL,
+            start_signal=names.SALES_EVENT if reaches else None,
+            start_signal_args=[event] if reaches else [],
             priority=Priority(fairness_key=event.company),
             static_summary=f"Quote {event.quote_number} of {event.company.upper()}: quote to cash",
             static_details=(

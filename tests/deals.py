@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from domain import facts
 from domain.approvals import (
@@ -19,8 +21,17 @@ from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal import apply
 from domain.deal_state import DealState
 from domain.facts import Event, Fact
-from domain.fulfilment import Invoice, InvoicedLine, OrderedLine
-from domain.messages import ShippedLine
+from domain.fulfilment import (
+    Billing,
+    Invoice,
+    LineTotals,
+    OrderedLine,
+    PackingSlip,
+    changes_of,
+    digest_of,
+    ledger_of,
+    totals_of,
+)
 from domain.people import Person
 
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -132,7 +143,6 @@ def approval(status: ApprovalStatus, content: str = "h0", revision: int = 0) -> 
 
 def invoice(number: str, quantity: int, open_amount: str) -> Invoice:
     net = Decimal(95) * quantity
-    line = InvoicedLine(line_no=1, item="P", quantity=Decimal(quantity), price=Decimal(95), net=net, tax=net / 10)
     return Invoice(
         invoice_number=number,
         invoiced_on=T0,
@@ -142,8 +152,48 @@ def invoice(number: str, quantity: int, open_amount: str) -> Invoice:
         tax=net / 10,
         total=net * Decimal("1.1"),
         open_amount=Decimal(open_amount),
-        lines=(line,),
     )
+
+
+def invoiced(document: Invoice) -> Decimal:
+    """The quantity on an invoice of ``invoice``."""
+    return document.net / 95
+
+
+def totals(
+    *quantities: int,
+    shipped: Mapping[int, int] = MappingProxyType({}),
+    invoiced: Mapping[int, Decimal | int] = MappingProxyType({}),
+    found: Sequence[OrderedLine] | None = None,
+    over: int = 0,
+) -> LineTotals:
+    """What a deal keeps of an order of lines 1, 2, …, of which so much was shipped and invoiced, by line."""
+    ordered = [OrderedLine(line_no=n, item="P", quantity=Decimal(q)) for n, q in enumerate(quantities, start=1)]
+    now = ordered if found is None else found
+    ledger = ledger_of(
+        ordered,
+        now,
+        shipped={n: Decimal(q) for n, q in shipped.items()},
+        invoiced={n: Decimal(q) for n, q in invoiced.items()},
+        over_delivery_pct=Decimal(over),
+    )
+    return totals_of(ledger, digest=digest_of(now), differences=changes_of(ordered, now, ledger))
+
+
+def billed(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice) -> Billing:
+    """A reading of an order of ten: quantities by packing slip, and invoices."""
+    shipped = {1: sum(slips.values())}
+    return Billing(
+        status="x",
+        lines=totals(10, shipped=shipped, invoiced={1: sum((invoiced(i) for i in invoices), Decimal(0))}),
+        slips=tuple(PackingSlip(slip=name, quantity=Decimal(q)) for name, q in slips.items()),
+        invoices=invoices,
+    )
+
+
+def read(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice, covers: int = 0) -> facts.BillingRead:
+    """That an order of ten was read."""
+    return facts.BillingRead(billing=billed(slips, *invoices), covers=covers, at=T0)
 
 
 def put(state: DealState, *told: Fact) -> DealState:
@@ -152,8 +202,9 @@ def put(state: DealState, *told: Fact) -> DealState:
     return state
 
 
-LINES = (OrderedLine(line_no=1, item="P", quantity=Decimal(10), amount=Decimal(950)),)
-CREATED = facts.OrderCreated(order_number="Q2C-1", lines=LINES, net=Decimal(950), rounding_difference=Decimal(0), at=T0)
+CREATED = facts.OrderCreated(
+    order_number="Q2C-1", lines=totals(10), net=Decimal(950), rounding_difference=Decimal(0), at=T0
+)
 TO_ORDER: tuple[Fact, ...] = (
     facts.Assessed(assessment=assessment(), asked="q"),
     facts.Activated(revision=0),
@@ -168,9 +219,12 @@ TO_ORDER: tuple[Fact, ...] = (
 
 
 DOCUMENTS: tuple[tuple[str, Fact], ...] = (
-    ("s1", facts.ShipmentPosted(slip="S1", lines=(ShippedLine(line_no=1, quantity=Decimal(6)),))),
-    ("s2", facts.ShipmentPosted(slip="S2", lines=(ShippedLine(line_no=1, quantity=Decimal(4)),))),
-    ("i1", facts.BillingChanged(text="…")),
-    ("p1", facts.BillingChanged(text="…")),
+    ("s1", facts.BillingChanged(text="packing slip S1")),
+    ("s2", facts.BillingChanged(text="packing slip S2")),
+    ("i1", facts.BillingChanged(text="invoice I", invoice="I")),
+    ("p1", facts.BillingChanged(text="payment")),
 )
 """Documents of an order of ten, each under the id of the event that reports it."""
+
+READINGS: tuple[Fact, ...] = (read(), read({"S1": 6}), read({"S1": 6, "S2": 4}), read({"S1": 11}))
+"""What Finance may hold of an order of ten."""

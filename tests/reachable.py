@@ -20,12 +20,23 @@ from domain.credit import ReleaseToken
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
-from domain.fulfilment import Billing
 from domain.marks import mark_due, wanted_mark
-from domain.messages import ShippedLine
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
 from domain.views import ParkedStep, Resolution
-from tests.deals import CARL, CREATED, STEP, SYSTEM, T0, approval, assessment, decision, invoice, new_deal, readiness
+from tests.deals import (
+    CARL,
+    CREATED,
+    STEP,
+    SYSTEM,
+    T0,
+    approval,
+    assessment,
+    decision,
+    invoice,
+    new_deal,
+    read,
+    readiness,
+)
 
 LATE = T0 + timedelta(days=8)
 """After the quote's validity."""
@@ -51,7 +62,6 @@ _ALWAYS: tuple[Fact, ...] = (
     facts.CreditRecheckDue(reason=""),
     facts.CreditReleased(release=_RELEASE),
     facts.CreditRejected(reason=""),
-    facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(10)),)),
     facts.BillingChanged(text=""),
 )
 _PARKS = facts.StepParked(parked=_PARKED)
@@ -158,9 +168,9 @@ def _ordered(state: DealState) -> Iterator[Fact]:
 def _delivered(state: DealState) -> Iterator[Fact]:
     match moves.in_delivery(state):
         case DeliveryMove.READ_BILLING:
-            for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
-                billing = Billing(status="x", slips=(), invoices=invoices)
-                yield facts.BillingRead(billing=billing, covers=state.billing_told, at=T0)
+            for slips in ({}, {"S": 10}):
+                for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
+                    yield read(slips, *invoices, covers=state.billing_told)
         case DeliveryMove.SHOW_SHIPMENT:
             yield facts.ShipmentRecorded(slips=state.unrecorded_slips)
         case DeliveryMove.SHOW_INVOICES:

@@ -21,6 +21,7 @@ from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
 from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
+from activities.postings import Postings
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
@@ -57,9 +58,10 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes = SalesQuotes(sales_system, policy)
-    sales = DataverseSalesActivities(sales_system, quotes, deal_pages(settings.web.url))
+    postings = Postings(finance_system)
+    sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
-    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings)
     deals, lookup = Deals(client), Lookup(client)
     changes = SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)

@@ -60,7 +60,11 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
         what = "; ".join(ready.differences) or "the content is not what was approved"
         raise Refused(Refusal.HASH_MISMATCH, what)
     checking = replace(
-        state, credit=CreditStatus.CHECKING, credit_checks=state.credit_checks + 1, recheck_covered=fact.covers
+        state,
+        credit=CreditStatus.CHECKING,
+        credit_checks=state.credit_checks + 1,
+        recheck_covered=fact.covers,
+        order_absent_at=None if ready.existing_order else ready.credit.as_of,
     )
     return Change(checking, f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC")
 

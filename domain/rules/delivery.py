@@ -1,6 +1,6 @@
 """Fulfilment, invoice and payment: what Finance posted, and what of it Sales shows (lifecycle 2.6 to 2.8).
 
-Finance's documents are kept under their numbers, so their order does not matter.
+All documents of an order are read together, so the order in which they were told does not matter.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import assert_never
 from domain import facts
 from domain.deal_state import DealState, Delivery, OrderStatus
 from domain.facts import DeliveryFact
-from domain.messages import ShippedLine
 from domain.money import format_money, plain
 from domain.refusals import Refusal
-from domain.rules.change import Change, illegal, stale, without_exceptions
+from domain.rules.change import Change, illegal, without_exceptions
 
-_BEYOND_THE_ORDER = (
+_NOT_AS_ORDERED = (
     Refusal.OVER_DELIVERY,
     Refusal.OVER_INVOICED,
     Refusal.OVER_RETURN,
     Refusal.OVER_CREDITED,
     Refusal.UNKNOWN_LINE,
+    Refusal.LINE_CHANGED,
 )
 
 
@@ -33,8 +33,6 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
         Refused: it changes nothing.
     """
     match fact:
-        case facts.ShipmentPosted():
-            return _shipment_posted(state, fact)
         case facts.BillingChanged():
             _ordered(state)
             told = state.invoices_told | ({fact.invoice} if fact.invoice else frozenset())
@@ -58,41 +56,37 @@ def _ordered(state: DealState) -> None:
         illegal("there is no order in Finance yet")
 
 
-def _shipment_posted(state: DealState, fact: facts.ShipmentPosted) -> Change:
-    _ordered(state)
-    if fact.slip in state.delivery.slips:
-        stale(f"packing slip {fact.slip} is known")
-    delivery = replace(state.delivery, slips={**state.delivery.slips, fact.slip: fact.lines})
-    quantities = ", ".join(f"line {line.line_no}: {plain(line.quantity)}" for line in fact.lines)
-    return Change(_delivered(state, delivery), f"packing slip {fact.slip} posted ({quantities})")
-
-
 def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
-    slips = dict(state.delivery.slips)
-    for slip in fact.billing.slips:
-        told = tuple(ShippedLine(line_no=line.line_no, quantity=line.shipped) for line in slip.shipped)
-        slips.setdefault(slip.slip, told)
-    invoices = {invoice.invoice_number: invoice for invoice in fact.billing.invoices}
-    delivery = replace(state.delivery, slips=slips, invoices=invoices, unknown_lines=fact.billing.unknown_lines)
+    billing = fact.billing
+    invoices = {invoice.invoice_number: invoice for invoice in billing.invoices}
+    delivery = Delivery(
+        lines=billing.lines, slips={slip.slip: slip.quantity for slip in billing.slips}, invoices=invoices
+    )
     after = _delivered(state, delivery)
     total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
     return Change(
         replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at),
-        f"Finance: {len(invoices)} invoice{plural} of {_money(state, total)}, {_money(state, open_amount)} open",
+        f"Finance: {_shipped(delivery)}, {len(invoices)} invoice{plural} of {_money(state, total)}, "
+        f"{_money(state, open_amount)} open",
     )
+
+
+def _shipped(delivery: Delivery) -> str:
+    lines = delivery.lines
+    return f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"
 
 
 def _delivered(state: DealState, delivery: Delivery) -> DealState:
     """The state with these documents, and with what is wrong about them as open exceptions.
 
-    What Finance shipped or invoiced beyond the order is a fact we cannot undo, so it is never refused: it becomes an
-    exception for a person. One that was only told too early (an invoice before its packing slip) goes away with the
-    missing document.
+    What Finance shipped or invoiced beyond the order, or changed of it, is a fact we cannot undo, so it is never
+    refused: it becomes an exception for a person. One that was only read too early (an invoice before its packing slip)
+    goes away with the missing document.
     """
-    others = without_exceptions(state, *_BEYOND_THE_ORDER)
-    return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.violations))
+    others = without_exceptions(state, *_NOT_AS_ORDERED)
+    return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.lines.differences))
 
 
 def _payments_recorded(state: DealState, fact: facts.PaymentsRecorded) -> Change:

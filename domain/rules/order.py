@@ -45,13 +45,14 @@ def _created(state: DealState, fact: facts.OrderCreated) -> Change:
         order=OrderStatus.CREATED,
         quote=QuoteStatus.ORDERED,
         order_number=fact.order_number,
-        delivery=Delivery(lines=fact.lines, over_delivery_pct=state.policy.over_delivery_pct),
+        ordered_digest=fact.lines.digest,
+        delivery=Delivery(lines=fact.lines),
         order_net=fact.net,
         rounding_difference=fact.rounding_difference,
         finance_read_at=fact.at,
     )
-    plural = "" if len(fact.lines) == 1 else "s"
-    return Change(created, f"order {fact.order_number} created with {len(fact.lines)} line{plural}")
+    plural = "" if fact.lines.count == 1 else "s"
+    return Change(created, f"order {fact.order_number} created with {fact.lines.count} line{plural}")
 
 
 def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:

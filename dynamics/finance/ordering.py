@@ -68,16 +68,19 @@ class Ordering:
         header, lines = await self._finance.odata.batch(_order_reads(company, number))
         return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
 
-    async def create(self, wanted: NewOrder, *, in_doubt: bool = False, progress: Progress = _unheard) -> FinanceOrder:
+    async def create(
+        self, wanted: NewOrder, *, in_doubt: bool = False, absent: bool = False, progress: Progress = _unheard
+    ) -> FinanceOrder:
         """Make an order, once, or complete or find the one that is there.
 
         Manual numbers: one batch that looks for the order and makes it in one change set; where it is there already
         the change set is refused by its key and the order found is compared with the one wanted. Automatic numbers: a
-        search by `CustomerRequisitionNumber`, the header, then the lines.
+        search by `CustomerRequisitionNumber` unless it was made just before, the header, then the lines.
 
         Args:
             wanted: The order.
             in_doubt: An earlier attempt may have succeeded: look first, and write nothing if it did. One request more.
+            absent: The caller has looked for the order a moment ago, and nobody else makes it.
             progress: Told how many lines there are after every step.
 
         Raises:
@@ -86,7 +89,7 @@ class Ordering:
             UnknownOutcome: the request left and no answer came: `find` tells.
         """
         if self.numbers_automatically(wanted.company):
-            return await self._create_numbered(wanted, progress)
+            return await self._create_numbered(wanted, progress, absent=absent and not in_doubt)
         if in_doubt and (found := await self.find(wanted.company, wanted.key)) is not None:
             return await self._complete(wanted, found, progress)
         first = wanted.lines[:LINES_PER_CHANGE_SET]
@@ -132,9 +135,9 @@ class Ordering:
             )
         return numbers[0] if numbers else None
 
-    async def _create_numbered(self, wanted: NewOrder, progress: Progress) -> FinanceOrder:
+    async def _create_numbered(self, wanted: NewOrder, progress: Progress, *, absent: bool) -> FinanceOrder:
         """Create where Finance numbers: search, header, lines; each step can be repeated."""
-        found = await self.find(wanted.company, wanted.key)
+        found = None if absent else await self.find(wanted.company, wanted.key)
         if found is None:
             header = header_write(wanted, number=None)
             written = await self._finance.odata.post(header.path, header.body, representation=True)

@@ -14,6 +14,7 @@ import policies
 from activities import signatures as ask_for
 from activities.credit import CreditDesk
 from activities.finance import DynamicsFinanceActivities
+from activities.postings import Postings
 from activities.sales import DataverseSalesActivities
 from activities.snapshots import SalesQuotes
 from domain.credit import CreditBook, reserve
@@ -79,8 +80,9 @@ class OneDealsDesk(CreditDesk):
 
 def worker(clients: Clients, policy: Policy = POLICY) -> Work:
     quotes = SalesQuotes(clients.dataverse, policy)
-    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy), probe_again=0)
-    sales = DataverseSalesActivities(clients.dataverse, quotes, deal_pages("https://approvals.example"))
+    postings = Postings(clients.finance)
+    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy), postings, probe_again=0)
+    sales = DataverseSalesActivities(clients.dataverse, quotes, postings, deal_pages("https://approvals.example"))
     return Work(clients, sales, finance)
 
 

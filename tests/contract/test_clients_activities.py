@@ -74,25 +74,31 @@ async def test_a_request_taken_back_or_a_deleted_quote_is_stale(work: Work) -> N
     assert "deleted" in (await work.run(work.finance.assess_quote, ask)).stale
 
 
-async def _from_shipment_to_payment(work: Work, number: str, sales_order_id: str) -> None:
+async def _from_shipment_to_payment(work: Work, created: ask_for.CreatedOrder, sales_order_id: str) -> None:
+    number = created.order_number
     clients, finance, sales = work.clients, work.finance, work.sales
     assert work.quote is not None
     await clients.play("POST", f"/orders/usmf/{number}/ship", {})
-    shipment = ask_for.RecordShipment(
-        sales_order_id=sales_order_id, shipped=({"line_no": 1, "shipped": 10},), complete=True, slips=("PS",)
-    )
+    shipment = ask_for.RecordShipment(sales_order_id=sales_order_id, complete=True, slips=("PS",))
     await work.run(sales.record_shipment, shipment)
     told = (await clients.play("POST", f"/orders/usmf/{number}/invoice", {}))["InvoiceId"]
-    ref = ask_for.BillingRef(company="usmf", order_number=number, customer_account="US-004", invoices=(told,))
+    ref = ask_for.BillingRef(
+        company="usmf",
+        order_number=number,
+        quote=work.quote,
+        approved_hash="",
+        ordered=created.lines.digest,
+        invoices=(told,),
+    )
     billing = await work.run(finance.read_billing, ref)
     invoice = billing.invoices[0]
     assert (invoice.total, invoice.open_amount, billing.status) == (D("1045.00"), D("1045.00"), "Invoiced")
-    assert [(line.line_no, line.net) for line in invoice.lines] == [(1, D("950.00"))]
-    assert [(slip.shipped[0].line_no, slip.shipped[0].shipped) for slip in billing.slips] == [(1, D(10))]
+    assert [(line.line_no, line.shipped, line.invoiced) for line in billing.lines.shown] == [(1, D(10), D(10))]
+    assert billing.lines.differences == () and [slip.quantity for slip in billing.slips] == [D(10)]
     record = ask_for.RecordInvoice(
+        company="usmf",
         sales_order_id=sales_order_id,
         quote_id=work.quote.quote_id,
-        customer_account="US-004",
         order_number=number,
         invoices=billing.invoices,
         order_invoiced=True,
@@ -157,7 +163,7 @@ async def test_a_deal_costs_thirteen_requests_to_its_payment_and_two_more_where_
             credit_status="passed",
         ),
     )
-    await _from_shipment_to_payment(work, number, recorded.sales_order_id)
+    await _from_shipment_to_payment(work, created, recorded.sales_order_id)
     assert len(await clients.requests()) - before == (13 if clients.manual else 15)
     order = (await clients.dataverse.read_quote(made.id)).orders[0]
     assert order.finance_number == number
@@ -184,7 +190,8 @@ async def prepared(work: Work, lines: list[dict[str, Any]], **header: Any) -> as
 async def test_another_worker_orders_the_same_content(work: Work) -> None:
     create = await prepared(work, [p100("3", discount_amount="10.00"), p250("1")])
     created = await work.run(worker(work.clients).finance.create_order, create)
-    assert [(line.line_no, line.amount) for line in created.lines] == [(1, D("290.00")), (2, D("250.00"))]
+    assert [(line.line_no, line.ordered) for line in created.lines.shown] == [(1, D(3)), (2, D(1))]
+    assert created.net == D("540.00")
 
 
 async def test_s10_content_that_was_not_approved_is_never_ordered(work: Work) -> None:
@@ -272,4 +279,5 @@ async def test_a_header_discount_reaches_finance_to_the_cent(work: Work) -> None
     snapshot_net = D("1981.73")  # (300.00 + 1,749.99) less 3.33 % = 1,981.7253
     created = await work.run(work.finance.create_order, create)
     assert (created.net, created.rounding_difference) == (snapshot_net, D(0))
-    assert sum(line.amount for line in created.lines) == snapshot_net
+    held = await work.clients.finance.orders.read("usmf", created.order_number)
+    assert held is not None and sum(line.amount for line in held.lines) == snapshot_net

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
-from domain.fulfilment import Billing, ShippedTotal
+from domain.fulfilment import Billing
 from dynamics.core.literals import key, query
 from dynamics.sales.options import OrderStatus
 from tests.contract.clients_work import Work, p100, p250, reference, worker
@@ -38,6 +39,8 @@ class Sold:
     work: Work
     order_number: str
     sales_order_id: str
+    approved_hash: str
+    digest: str
 
     async def ship(self, *lines: tuple[int, int]) -> None:
         """Ship so much of Finance's lines (by creation number); without any, all that is left."""
@@ -49,20 +52,23 @@ class Sold:
         return str(posted["InvoiceId"])
 
     async def billing(self) -> Billing:
-        ref = ask_for.BillingRef(company="usmf", order_number=self.order_number, customer_account="")
+        assert self.work.quote is not None
+        ref = ask_for.BillingRef(
+            company="usmf",
+            order_number=self.order_number,
+            quote=self.work.quote,
+            approved_hash=self.approved_hash,
+            ordered=self.digest,
+        )
         return await self.work.run(self.work.finance.read_billing, ref)
 
     async def show(self, billing: Billing) -> None:
         """Tell Sales what was shipped and invoiced."""
         assert self.work.quote is not None
-        shipped: dict[int, Decimal] = {}
-        for total in (total for slip in billing.slips for total in slip.shipped):
-            shipped[total.line_no] = shipped.get(total.line_no, D(0)) + total.shipped
         await self.work.run(
             self.work.sales.record_shipment,
             ask_for.RecordShipment(
                 sales_order_id=self.sales_order_id,
-                shipped=tuple(ShippedTotal(line_no=n, shipped=quantity) for n, quantity in shipped.items()),
                 complete=True,
                 slips=tuple(slip.slip for slip in billing.slips),
             ),
@@ -70,9 +76,9 @@ class Sold:
         await self.work.run(
             self.work.sales.record_invoice,
             ask_for.RecordInvoice(
+                company="usmf",
                 sales_order_id=self.sales_order_id,
                 quote_id=self.work.quote.quote_id,
-                customer_account="",
                 order_number=self.order_number,
                 invoices=billing.invoices,
                 order_invoiced=True,
@@ -124,7 +130,7 @@ async def ordered(work: Work, found: Any) -> Sold:
         credit_status="passed",
     )
     recorded = await work.run(work.sales.record_order, record)
-    return Sold(work, created.order_number, recorded.sales_order_id)
+    return Sold(work, created.order_number, recorded.sales_order_id, found.snapshot_hash, created.lines.digest)
 
 
 # Who is billed
@@ -175,17 +181,13 @@ async def test_lines_keep_their_numbers_from_quote_to_invoice(work: Work, number
     await order.ship()
     await order.invoice()
     billing = await order.billing()
-    assert {total.line_no: total.shipped for slip in billing.slips for total in slip.shipped} == {
-        number: quantity for quantity, number in of_quantity.items()
-    }
-    assert {line.line_no: line.quantity for line in billing.invoices[0].lines} == {
-        number: quantity for quantity, number in of_quantity.items()
-    }
+    shown = {line.line_no: (line.shipped, line.invoiced) for line in billing.lines.shown}
+    assert shown == {number: (quantity, quantity) for quantity, number in of_quantity.items()}
 
     await order.show(billing)
 
-    shown = await clients.dataverse.mirror.read_order(UUID(order.sales_order_id))
-    assert shown.status == OrderStatus.INVOICED
+    copy_of = await clients.dataverse.mirror.read_order(UUID(order.sales_order_id))
+    assert copy_of.status == OrderStatus.INVOICED
     copied = await clients.dataverse.odata.all_rows(
         query(
             "invoicedetails",
@@ -210,10 +212,58 @@ async def test_a_line_added_in_finance_by_hand_is_told_and_takes_no_quote_line_s
     await order.ship()
     await order.invoice()
     billing = await order.billing()
-    assert [(t.line_no, t.shipped) for slip in billing.slips for t in slip.shipped] == [(1, D(10))]
-    assert {line.line_no: line.net for line in billing.invoices[0].lines} == {1: D("1000.00"), 0: D("500.00")}
-    assert len(billing.unknown_lines) == 2
-    assert all("2 of P250" in text and "not in the quote" in text for text in billing.unknown_lines)
+    assert [(line.line_no, line.shipped, line.invoiced) for line in billing.lines.shown] == [(1, D(10), D(10))]
+    assert [(i.net, s.quantity) for i, s in zip(billing.invoices, billing.slips, strict=True)] == [(D(1500), D(12))]
+    assert len(billing.lines.differences) == 2
+    assert all(
+        text.startswith("UNKNOWN_LINE: ") and "2 of P250" in text and "not in the quote" in text
+        for text in billing.lines.differences
+    )
+
+
+async def test_what_somebody_cancels_in_finance_is_told_and_no_longer_waited_for(work: Work) -> None:
+    """Given three lines, when one is deleted, one made smaller and one's remainder cancelled, then each is named."""
+    order = await sold(work, p100("10"), p100("10"), p100("10"))
+    held = await work.clients.finance.orders.read("usmf", order.order_number)
+    assert held is not None
+    lots = {
+        line.line_number: key("SalesOrderLinesV3", dataAreaId="usmf", InventoryLotId=line.lot) for line in held.lines
+    }
+    await work.clients.finance.odata.patch(
+        query(lots[2], cross_company="true"), {"OrderedSalesQuantity": 7}, if_match="*"
+    )
+    await order.ship((held.lines[1].sequence, 7), (held.lines[2].sequence, 4))
+    path = f"/orders/usmf/{order.order_number}/cancel-remainder"
+    await work.clients.play("POST", path, {"lines": [{"line": held.lines[2].sequence, "quantity": 6}]})
+    before = await order.billing()
+    assert (before.lines.to_ship, before.lines.cancelled) == (1, D(9))
+    await work.clients.play("POST", path, {"lines": [{"line": held.lines[0].sequence, "quantity": 10}]})
+
+    billing = await order.billing()
+
+    assert billing.lines.differences == (
+        "LINE_CHANGED: line 1: 10 of 10 cancelled in Finance",
+        "LINE_CHANGED: line 2: 3 of 10 cancelled in Finance",
+        "LINE_CHANGED: line 3: 6 of 10 cancelled in Finance",
+    )
+    assert (billing.lines.to_ship, billing.lines.shipped) == (0, D(11))
+    await order.invoice()
+    assert (await order.billing()).lines.to_invoice == 0
+
+
+async def test_an_invoice_is_shown_by_a_worker_that_never_read_it(work: Work) -> None:
+    order = await sold(work, p100("2"), p250("3"))
+    await order.ship()
+    number = await order.invoice()
+    billing = await order.billing()
+    order.work = dataclasses.replace(worker(work.clients), quote=work.quote)
+    await order.show(billing)
+    copy = (await work.clients.dataverse.mirror.read_invoices(UUID(order.sales_order_id), [number]))[number]
+    assert copy.total == billing.invoices[0].total
+
+    other = billing.invoices[0].model_copy(update={"lines_hash": "0" * 64})
+    with pytest.raises(ApplicationError, match="other lines than were read"):
+        await order.show(billing.model_copy(update={"invoices": (other,)}))
 
 
 # Whatever case
@@ -333,7 +383,7 @@ async def test_a_large_order_is_made_in_steps_and_one_cut_off_is_continued(
     half = await work.clients.finance.orders.find("usmf", create.order_number)
     assert half is not None and 0 < len(half.lines) < 320
     made = await work.run(work.finance.create_order, create, attempt=2)
-    assert made.found and len(made.lines) == 320 and made.net == D("32000.00")
+    assert made.found and made.lines.count == 320 and made.net == D("32000.00")
     whole = await work.clients.finance.orders.find("usmf", create.order_number)
     assert whole is not None and sorted(line.line_number for line in whole.lines) == list(range(1, 321))
 
@@ -345,7 +395,8 @@ async def test_a_large_deal_goes_from_quote_to_invoice_and_told_again_changes_no
     await order.ship()
     number = await order.invoice()
     billing = await order.billing()
-    assert [(i.net, i.total, len(i.lines)) for i in billing.invoices] == [(D("47500.00"), D("52250.00"), 500)]
+    assert [(i.net, i.total, billing.lines.count) for i in billing.invoices] == [(D("47500.00"), D("52250.00"), 500)]
+    assert (billing.lines.to_invoice, len(billing.lines.shown)) == (0, 100)
     await order.show(billing)
     await order.show(billing)
     mirror = work.clients.dataverse.mirror

@@ -67,7 +67,6 @@ def test_s24_what_is_told_twice_and_out_of_order_ends_as_if_told_once_and_in_ord
         between.deliver(between.event("SalesInvoicePostedBusinessEvent"), 5)
         between.deliver(between.event("Q2CPackingSlipPostedBusinessEvent", 1), 2)
         between.deliver(between.event("Q2CPackingSlipPostedBusinessEvent", 0), 2)
-        between.deliver(between.event("Q2CSalesOrderConfirmedBusinessEvent"), 3)
         for webhook in reversed(between.webhooks):
             between.deliver(webhook)
         deal.waits_for("payment")

@@ -72,7 +72,7 @@ class StandInDeal:
 
     @workflow.signal(name=names.FINANCE_EVENT)
     def finance_event(self, event: FinanceEvent) -> None:
-        self.told.append(f"{event.event_id} {event.amount} {[str(line.quantity) for line in event.lines]}")
+        self.told.append(f"{event.event_id} {event.amount}")
 
     @workflow.signal(name=names.COMMAND)
     def command(self, message: SignedMessage) -> None:

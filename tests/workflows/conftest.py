@@ -30,7 +30,7 @@ from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
-from domain.fulfilment import Billing, Invoice, InvoicedLine, OrderedLine, PackingSlip, ShippedTotal
+from domain.fulfilment import Billing, Invoice
 from domain.messages import (
     FinanceEvent,
     FinanceEventKind,
@@ -42,6 +42,7 @@ from domain.messages import (
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
+from tests.deals import billed, totals
 from tests.rights import naming, said
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
@@ -101,7 +102,8 @@ class World:
     invoices: list[Invoice] = field(default_factory=list)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Activities that answer only when their event is set."""
-    slips: dict[str, tuple[ShippedTotal, ...]] = field(default_factory=dict)
+    slips: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Quantities by line on each packing slip of the order: ten of line 1."""
     lines: int = 1
     audited: list[AuditRecord] = field(default_factory=list)
     audit_away: bool = False
@@ -131,11 +133,6 @@ class World:
             tax=net / 10,
             total=net * Decimal("1.1"),
             open_amount=Decimal(open_amount),
-            lines=(
-                InvoicedLine(
-                    line_no=1, item="P100", quantity=Decimal(quantity), price=Decimal(100), net=net, tax=net / 10
-                ),
-            ),
         )
         self.invoices = [i for i in self.invoices if i.invoice_number != number] + [invoice]
         return invoice
@@ -218,8 +215,7 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="create_order")
     async def create_order(self, ask: s.CreateOrder) -> s.CreatedOrder:
         await self.world.ask("create_order", ask)
-        line = OrderedLine(line_no=1, item="P100", quantity=Decimal(10), amount=Decimal(950))
-        return s.CreatedOrder(order_number=ask.order_number, found=ask.probe, lines=(line,), net=Decimal(950))
+        return s.CreatedOrder(order_number=ask.order_number, found=ask.probe, lines=totals(10), net=Decimal(950))
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: s.ConfirmOrder) -> s.Confirmation:
@@ -229,8 +225,8 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         await self.world.ask("read_billing", ask)
-        slips = tuple(PackingSlip(slip=name, shipped=shipped) for name, shipped in self.world.slips.items())
-        return Billing(status="Invoiced", slips=slips, invoices=tuple(self.world.invoices))
+        slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
+        return billed(slips, *self.world.invoices)
 
 
 class ScriptedSales(s.SalesActivities):
@@ -362,7 +358,7 @@ class Stage:
 
     async def finance(self, kind: FinanceEventKind, document: str, *lines: tuple[int, int]) -> None:
         if lines:
-            self.world.slips[document] = tuple(ShippedTotal(line_no=n, shipped=Decimal(q)) for n, q in lines)
+            self.world.slips[document] = dict(lines)
         event = FinanceEvent(
             event_id=f"finance/{kind}/{document}",
             kind=kind,

@@ -6,22 +6,27 @@ The server's limits are lowered a hundredfold: a run that did not go on as a new
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from domain.approvals import ApprovalState, ApprovalStatus
+from domain.causes import Cause
 from domain.messages import FinanceEventKind, SalesEventKind, SignedMessage
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from runs.approvals import Approvals
-from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
+from tests.workflows.acting import PATIENCE, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import CARL, MONA, OTTO, Stage, World, at_work, dev_server, queues_of_its_own, step
 from workflows.quote_to_cash import steps
+from workflows.quote_to_cash.background import Background, Part, Work
 
 REFUSED = ApplicationError("the quote is locked", type="Refused", non_retryable=True)
 AWAY = ApplicationError("503", type="Transient", non_retryable=True)
@@ -73,6 +78,18 @@ async def went_on(stage: Stage, handle: WorkflowHandle[object, object], times: i
     assert not {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED} & set(statuses)
 
 
+async def approve(stage: Stage) -> None:
+    """Approve, as soon as the request runs: between two runs of its deal it does for a moment not."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            await stage.decide(1, MONA, "approve", step=1)
+            return
+        except RPCError as error:
+            assert error.status is RPCStatusCode.NOT_FOUND and time.monotonic() < deadline, error
+        await asyncio.sleep(0.1)
+
+
 async def test_while_a_request_is_open_which_goes_on_as_well(stage: Stage, world: World) -> None:
     world.plan = (step(1, 1, "sales_manager", MONA),)
     await stage.submit()
@@ -83,10 +100,39 @@ async def test_while_a_request_is_open_which_goes_on_as_well(stage: Stage, world
     after = ApprovalState.model_validate(await stage.approval.query(names.STATE))
     assert after == before
     assert (await stage.case.query("tally"))["ignored"] == 120
-    await stage.decide(1, MONA, "approve", step=1)
+    await approve(stage)
     view = await until(stage, waits_for(WaitingFor.REP))
     assert [request.status for request in view.approvals] == [ApprovalStatus.COMPLETED]
     assert (await stage.approval.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_while_nobody_listens_to_an_open_request(
+    stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given that what waits for the answer died, when the deal goes on as a new run, then the request does as well."""
+    begin = Background.start
+
+    def start(background: Background, part: Part, work: Work) -> None:
+        died: list[Part] = []
+
+        async def dies() -> None:
+            if part is Part.ANSWER and workflow.info().continued_run_id is None and not died:
+                died.append(part)
+                raise RuntimeError("broken for the test")
+            await work()
+
+        begin(background, part, dies)
+
+    monkeypatch.setattr(Background, "start", start)
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, lambda view: view.parked is not None and view.parked.cause == Cause.BACKGROUND)
+    await noise(stage)
+    await went_on(stage, stage.case)
+    await approve(stage)
+    assert (await outcome(stage, await stage.say(OTTO, "retry", reason="reported"))).accepted
+    view = await until(stage, waits_for(WaitingFor.REP))
+    assert [request.status for request in view.approvals] == [ApprovalStatus.COMPLETED]
 
 
 async def test_while_the_customer_decides_and_the_quote_expires_all_the_same(stage: Stage, world: World) -> None:
@@ -181,6 +227,6 @@ async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
         statuses
     )
     assert len(await stage.approval.query("refusals")) == 120
-    await stage.decide(1, MONA, "approve", step=1)
+    await approve(stage)
     await until(stage, waits_for(WaitingFor.REP))
     assert (await stage.approval.query(names.OUTCOME, "m-0-0"))["code"] == "UNAUTHENTICATED"

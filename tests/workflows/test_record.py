@@ -4,7 +4,6 @@ to the next run."""
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,8 +38,7 @@ def test_documents_told_twice_and_in_any_order_leave_the_same_state(told: list[t
     deal = ordered()
     for event_id, fact in told:
         deal.apply(fact, event_id=event_id)
-    assert [line.shipped for line in deal.state.delivery.ledger] == [Decimal(10)]
-    assert deal.state.billing_told == 2
+    assert deal.state.billing_told == 4 and deal.state.invoices_told == {"I"}
     assert deal.state.version == len(TO_ORDER) + 4
     assert deal.tally == {"applied": 4} | ({"duplicate": len(told) - 4} if len(told) > 4 else {})
 

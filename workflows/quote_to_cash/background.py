@@ -1,13 +1,14 @@
 """What goes on beside the stages: timers, the conversation with people, the answer of a request.
 
 None of it may die unseen: what fails is noted here, and the deal parks with the reason, and starts it again when a
-person says so.
+person says so. A deal has no other task beside its stages than those named in ``Part``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from enum import StrEnum
 from typing import Any
 
 from temporalio import workflow
@@ -15,67 +16,83 @@ from temporalio import workflow
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
+class Part(StrEnum):
+    """All that goes on beside the stages of a deal, in the words a person reads where it stops."""
+
+    DETAILS = "details in Temporal Web"
+    AUDIT_TRAIL = "audit trail"
+    PEOPLE = "conversation with people"
+    ANSWER = "answer of the request for approval"
+    EXPIRY = "expiry of the quote"
+    LOOK = "daily look at Finance"
+
+
 class Background:
     """The tasks of one run that go on beside its stages; they end with it."""
 
     def __init__(self) -> None:
         """Nothing goes on yet."""
-        self._work: dict[str, Work] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._failed: dict[str, str] = {}
-        self._reported: set[str] = set()
+        self._work: dict[Part, Work] = {}
+        self._tasks: dict[Part, asyncio.Task[None]] = {}
+        self._dead: dict[Part, None] = {}  # no set: what is begun again keeps its order in a replay
+        self._unreported: dict[Part, str] = {}
 
-    def start(self, name: str, work: Work) -> None:
-        """Let something go on, in place of what had the name before."""
-        self.stop(name)
-        self._work[name] = work
-        task = asyncio.create_task(work(), name=name)
-        task.add_done_callback(lambda done: self._ended(name, done))
-        self._tasks[name] = task
+    def start(self, part: Part, work: Work) -> None:
+        """Let a part go on, in place of what it was before."""
+        self.stop(part)
+        self._work[part] = work
+        self._begin(part)
 
-    def stop(self, name: str) -> None:
-        """End what has the name; nothing is done where nothing has."""
-        self._failed.pop(name, None)
-        self._reported.discard(name)
-        task = self._tasks.pop(name, None)
+    def stop(self, part: Part) -> None:
+        """End a part; nothing is done where it does not go on."""
+        self._dead.pop(part, None)
+        self._unreported.pop(part, None)
+        task = self._tasks.pop(part, None)
         if task is not None:
             task.cancel()
 
     def stop_all(self) -> None:
         """End everything."""
-        for name in list(self._tasks):
-            self.stop(name)
+        for part in list(self._tasks):
+            self.stop(part)
 
-    def goes_on(self, name: str) -> bool:
+    def goes_on(self, part: Part) -> bool:
         """Whether it has neither ended nor failed."""
-        task = self._tasks.get(name)
+        task = self._tasks.get(part)
         return task is not None and not task.done()
 
-    def revive(self, name: str) -> None:
-        """Start it again where it has failed."""
-        if name in self._failed:
-            self.start(name, self._work[name])
+    def revive(self, part: Part) -> None:
+        """Start it again where it has failed; that it failed is reported all the same."""
+        if part in self._dead:
+            del self._dead[part]
+            self._begin(part)
+
+    def revive_all(self) -> None:
+        """Start again whatever failed."""
+        for part in list(self._dead):
+            self.revive(part)
 
     # Failures
 
     @property
     def failure(self) -> str:
         """What failed and was not reported yet, in words; empty where nothing did."""
-        return "; ".join(f"{name}: {text}" for name, text in self._failed.items() if name not in self._reported)
+        return "; ".join(f"{part}: {text}" for part, text in self._unreported.items())
 
     def report(self) -> None:
         """Note that a person was told of what failed."""
-        self._reported.update(self._failed)
+        self._unreported.clear()
 
-    def revive_all(self) -> None:
-        """Start again whatever failed."""
-        for name in list(self._failed):
-            self.revive(name)
+    def _begin(self, part: Part) -> None:
+        task = asyncio.create_task(self._work[part](), name=part)
+        task.add_done_callback(lambda done: self._ended(part, done))
+        self._tasks[part] = task
 
-    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(name) is not task or task.cancelled():
+    def _ended(self, part: Part, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(part) is not task or task.cancelled():
             return
         error = task.exception()
         if error is not None:
-            workflow.logger.error("%s stopped", name, exc_info=error)
-            self._failed[name] = f"{type(error).__name__}: {error}"[:1_000]
+            workflow.logger.error("%s stopped", part, exc_info=error)
+            self._dead[part] = None
+            self._unreported[part] = f"{type(error).__name__}: {error}"[:1_000]

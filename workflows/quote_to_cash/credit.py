@@ -63,9 +63,7 @@ class Credit:
             differences = "; ".join(ready.differences) or "The content differs from the approved content"
             await self._park("The accepted quote is not what was approved", Cause.CONTENT_CHANGED, differences)
         elif ready.blocked:
-            await self._park(
-                "A product can no longer be sold", Cause.PRICE_DRIFT, f"Blocked: {', '.join(ready.blocked)}"
-            )
+            await self._park("A product can no longer be sold", Cause.PRICE_DRIFT, f"Blocked: {ready.blocked}")
         elif ready.decision is not None:
             self._record.apply(facts.CreditDecided(decision=ready.decision))
 

@@ -18,17 +18,15 @@ from activities.signatures import (
 )
 from domain import facts, moves
 from domain.deal_state import DealState
-from domain.fulfilment import ShippedTotal
 from domain.moves import DeliveryMove
 from runs import names
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Waiting
 
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
-LOOK = "daily look at Finance"
 TOGETHER = timedelta(seconds=2)
 """How long a deal that is told several things at once waits for more before it reads Finance."""
 
@@ -51,7 +49,7 @@ class Delivery:
 
     async def ship(self) -> None:
         """Follow the packing slips until everything is shipped."""
-        self._background.start(LOOK, self._look_daily)
+        self._background.start(Part.LOOK, self._look_daily)
         await self._follow(lambda state: state.delivery.all_shipped)
 
     async def invoice(self) -> None:
@@ -94,22 +92,33 @@ class Delivery:
         covers = self._record.state.billing_told
         billing = await self._steps.run(
             FinanceActivities.read_billing,
-            lambda: BillingRef(
-                company=self._record.state.company,
-                order_number=self._record.state.order_number,
-                customer_account=self._record.state.header.customer_account,
-                invoices=tuple(sorted({*self._record.state.delivery.invoices, *self._record.state.invoices_told})),
-            ),
+            self._billing,
             queue=names.FINANCE_QUEUE,
             summary="Read packing slips, invoices and settlements",
         )
         self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
 
+    def _billing(self) -> BillingRef:
+        state = self._record.state
+        return BillingRef(
+            company=state.company,
+            order_number=state.order_number,
+            quote=self._record.quote,
+            approved_hash=state.approved_hash,
+            ordered=state.ordered_digest,
+            over_delivery_pct=state.policy.over_delivery_pct,
+            invoices=tuple(sorted({*state.delivery.invoices, *state.invoices_told})),
+        )
+
     async def _show_shipment(self) -> None:
         slips = self._record.state.unrecorded_slips
         await self._steps.run(
             SalesActivities.record_shipment,
-            lambda: _shipment(self._record.state, slips),
+            lambda: RecordShipment(
+                sales_order_id=self._record.state.sales_order_id,
+                complete=self._record.state.delivery.all_shipped,
+                slips=slips,
+            ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show packing slip {', '.join(slips)} in Sales",
             skipped=Nothing(),
@@ -121,9 +130,9 @@ class Delivery:
         await self._steps.run(
             SalesActivities.record_invoice,
             lambda: RecordInvoice(
+                company=self._record.state.company,
                 sales_order_id=self._record.state.sales_order_id,
                 quote_id=self._record.state.quote_id,
-                customer_account=self._record.state.header.customer_account,
                 order_number=self._record.state.order_number,
                 invoices=invoices,
                 order_invoiced=self._record.state.delivery.all_invoiced,
@@ -148,13 +157,3 @@ class Delivery:
             skipped=Nothing(),
         )
         self._record.apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
-
-
-def _shipment(state: DealState, slips: tuple[str, ...]) -> RecordShipment:
-    delivery = state.delivery
-    return RecordShipment(
-        sales_order_id=state.sales_order_id,
-        shipped=tuple(ShippedTotal(line_no=line.line_no, shipped=line.shipped) for line in delivery.ledger),
-        complete=delivery.all_shipped,
-        slips=slips,
-    )

@@ -12,6 +12,7 @@ from workflows.quote_to_cash.ledger import tell_ledger
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Waiting
+from workflows.steps import FEW_LINES
 
 
 class Order:
@@ -27,10 +28,12 @@ class Order:
         """Create, confirm, show: each unless it is done."""
         if self._record.state.order is OrderStatus.NONE:
             self._record.apply(facts.OrderStarted(order_number=self._record.order_number))
-            self._waiting.publish()  # before Finance can report anything of the order
+            if self._record.state.header.line_count > FEW_LINES:
+                self._waiting.publish()  # it takes a while, and lists show that
         if self._record.state.order is OrderStatus.CREATING:
             await self._create()
         if self._record.state.order is OrderStatus.CREATED:
+            self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
             await self._confirm()
         if not self._record.state.sales_order_id:
             await self._show()
@@ -44,6 +47,7 @@ class Order:
                 order_number=self._record.state.order_number,
                 customer_account=self._record.state.header.customer_account,
                 probe=self._record.is_in_doubt("create_order"),
+                absent_at=self._record.state.order_absent_at,
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create order {self._record.state.order_number}",

@@ -12,10 +12,9 @@ from domain.messages import DecisionRefused, Outcome, SignedMessage, VerifiedMes
 from domain.refusals import Refusal
 from runs import names
 from workflows.proof import AT_ONCE, verify
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 
-PEOPLE = "conversation with people"
 CARRIED = 500_000
 """Characters of messages that a new run is given to hear; more are heard before."""
 LONGEST_DETAIL = 500
@@ -31,12 +30,12 @@ class People:
 
     def start(self) -> None:
         """Begin to hear."""
-        self._background.start(PEOPLE, self._serve)
+        self._background.start(Part.PEOPLE, self._serve)
 
     def take(self, message: SignedMessage) -> None:
         """Take a message; it is heard in its turn."""
         self._record.unheard.append(message)
-        self._background.revive(PEOPLE)
+        self._background.revive(Part.PEOPLE)
 
     def note_refused(self, note: DecisionRefused) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
@@ -49,7 +48,8 @@ class People:
 
     async def heard_all(self) -> None:
         """Wait until nothing is left to hear."""
-        await workflow.wait_condition(lambda: not self._record.unheard or not self._background.goes_on(PEOPLE))
+        self._background.revive(Part.PEOPLE)
+        await workflow.wait_condition(lambda: not self._record.unheard or not self._background.goes_on(Part.PEOPLE))
 
     async def heard_most(self) -> None:
         """Wait until what is left to hear is little enough for the next run to take along."""
@@ -57,7 +57,7 @@ class People:
 
     def _is_light(self) -> bool:
         weight = sum(len(message.token) for message in self._record.unheard)
-        return weight <= CARRIED or not self._background.goes_on(PEOPLE)
+        return weight <= CARRIED or not self._background.goes_on(Part.PEOPLE)
 
     async def _serve(self) -> None:
         unheard = self._record.unheard

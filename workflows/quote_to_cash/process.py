@@ -18,7 +18,7 @@ from runs import names
 from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, hear
 from workflows.published import Published
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
 from workflows.quote_to_cash.delivery import Delivery
@@ -75,8 +75,8 @@ class QuoteToCash:
             The deal as it ended.
         """
         self._people.start()
-        self._background.start("details", self._keep_described)
-        self._background.start("audit trail", self._trail.deliver)
+        self._background.start(Part.DETAILS, self._keep_described)
+        self._background.start(Part.AUDIT_TRAIL, self._trail.deliver)
         cancelled = await self._carried(self._stages)
         while await self._carried(self._closing.clean_up):
             cancelled = True  # while it cleaned up: what is left then is left

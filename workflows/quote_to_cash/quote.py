@@ -14,13 +14,12 @@ from domain.marks import wanted_mark
 from domain.moves import QuoteMove
 from domain.views import Resolution
 from runs import names
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.request import Request
 from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
 
-EXPIRY = "expiry of the quote"
 ON_ITS_WAY = timedelta(seconds=10)
 """How long what was done in time may be on its way, before a deadline is taken to have passed."""
 MOST_LOST = 3
@@ -154,9 +153,9 @@ class Quote:
         if expires_at == self._watched:
             return
         self._watched = expires_at
-        self._background.stop(EXPIRY)
+        self._background.stop(Part.EXPIRY)
         if expires_at is not None:
-            self._background.start(EXPIRY, lambda: self._expire(expires_at))
+            self._background.start(Part.EXPIRY, lambda: self._expire(expires_at))
 
     async def _expire(self, expires_at: datetime) -> None:
         due = expires_at + ON_ITS_WAY

@@ -80,6 +80,8 @@ class DealRecord:
         self._seen = OrderedDict.fromkeys(before.seen if before else ())
         if start.event:
             self._seen[start.event.event_id] = None
+            if before is None:
+                self.count(_COUNTED[""])  # what a deal begins with is told by no signal
 
     # Facts
 

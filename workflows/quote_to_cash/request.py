@@ -25,11 +25,10 @@ from domain.views import Ending
 from runs import names
 from workflows.approval import Approval
 from workflows.proof import AT_ONCE, verify
-from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
 
-ANSWER = "answer of the request"
 MOST_IDS = 50
 """Ids tried for a request, where those before are taken by earlier deals of the quote, or by strangers."""
 
@@ -82,10 +81,12 @@ class Request:
     async def hand_over(self) -> ApprovalCheckpoint | None:
         """End the open request so that it can go on under the next run; None where there is none, or it has ended."""
         self._leaving = True
-        if self._handle is None:
-            return self._kept
+        self._background.revive(Part.ANSWER)
         await self._tell(names.HAND_OVER, HandOver(message_id=str(workflow.uuid4())))
-        await workflow.wait_condition(lambda: self._handle is None)
+        await workflow.wait_condition(lambda: not self._background.goes_on(Part.ANSWER))
+        asked = self._record.state.open_request
+        if self._kept is None and asked is not None:  # nobody could take its answer: it is asked for anew
+            self._lost(asked.n, "its answer could not be taken when the deal continued as new")
         return self._kept
 
     async def end(self, waiting: Waiting) -> None:
@@ -113,7 +114,7 @@ class Request:
 
     def _take(self, request: ApprovalRequest, handle: Handle) -> None:
         self._handle = handle
-        self._background.start(ANSWER, lambda: self._take_answer(request, handle))
+        self._background.start(Part.ANSWER, lambda: self._take_answer(request, handle))
 
     async def _take_answer(self, request: ApprovalRequest, handle: Handle) -> None:
         n = request.n

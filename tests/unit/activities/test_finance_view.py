@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import policies
 from activities.finance_view import billing, credit_facts
 from domain.exchange import Exchange, ExchangeRate, NoRate
-from domain.fulfilment import Billing
+from domain.fulfilment import Billing, OrderedLine
 from dynamics.finance.records import (
     BillingRead,
     CreditRead,
@@ -82,26 +82,61 @@ def test_a_line_is_told_by_its_number_whatever_lot_and_sequence_it_has() -> None
     """Given quote lines 10, 20 and 35, made in Finance in another order, then slip and invoice name those numbers."""
     lines = (order_line(20, "L-2", 7), order_line(35, "L-9", 2), order_line(10, "L-5", 4))
     found = read(*lines, slips=(slip("L-5", "6"), slip("L-9", "1")), invoices=(posted(7, 4),))
-    assert [(s.line_no, s.shipped) for s in found.slips[0].shipped] == [(10, D(6)), (35, D(1))]
-    assert [line.line_no for line in found.invoices[0].lines] == [20, 10]
-    assert found.unknown_lines == ()
+    assert [(line.line_no, line.shipped) for line in found.lines.shown] == [(10, D(6)), (20, D(0)), (35, D(1))]
+    assert [line.line_no for line in found.lines.shown if line.invoiced] == [10, 20]
+    assert [text.partition(":")[0] for text in found.lines.differences] == ["OVER_INVOICED", "OVER_INVOICED"]
 
 
 def test_several_rows_of_a_slip_for_one_line_add_up() -> None:
     found = read(order_line(1, "L", 1), slips=(slip("L", "2.5"), slip("L", "1.5"), slip("L", "3", "PS-2")))
-    assert [(s.slip, s.shipped[0].shipped) for s in found.slips] == [("PS-1", D("4.0")), ("PS-2", D(3))]
+    assert [(s.slip, s.quantity) for s in found.slips] == [("PS-1", D("4.0")), ("PS-2", D(3))]
+    assert found.lines.shown[0].shipped == D("7.0")
 
 
 def test_a_line_nobody_sold_is_told_apart_in_words_and_taken_for_no_other() -> None:
     """Given a line added in Finance by hand (number 0), when it is shipped and invoiced, then a person is told."""
     lines = (order_line(1, "L-1", 1), order_line(0, "L-X", 2))
     found = read(*lines, slips=(slip("L-1", "10"), slip("L-X", "3")), invoices=(posted(1, 2),))
-    assert found.unknown_lines == (
-        "packing slip PS-1: 3 of P100 on a line of order Q2C-1 that is not in the quote",
-        "invoice CIV-1: 10 of P100 for 950 USD on a line of order Q2C-1 that is not in the quote",
+    assert found.lines.differences == (
+        "UNKNOWN_LINE: packing slip PS-1: 3 of P100 on a line of order Q2C-1 that is not in the quote",
+        "UNKNOWN_LINE: invoice CIV-1: 10 of P100 for 950 USD on a line of order Q2C-1 that is not in the quote",
     )
-    assert [(s.line_no, s.shipped) for s in found.slips[0].shipped] == [(1, D(10))]
-    assert [line.line_no for line in found.invoices[0].lines] == [1, 0]
+    assert [(line.line_no, line.shipped, line.invoiced) for line in found.lines.shown] == [(1, D(10), D(10))]
+
+
+def test_a_line_added_in_finance_is_told_before_anything_is_posted_on_it() -> None:
+    found = read(order_line(1, "L-1", 1), order_line(0, "L-X", 2))
+    assert found.lines.differences == (
+        "UNKNOWN_LINE: 10 of P100 ordered on a line of order Q2C-1 that is not in the quote",
+    )
+    assert (found.lines.count, found.lines.to_ship) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [SalesStatus.DELIVERED, SalesStatus.INVOICED, SalesStatus.CANCELED])
+def test_a_line_finance_ships_no_more_of_is_cancelled_for_the_rest(status: SalesStatus) -> None:
+    line = order_line(1, "L", 1).model_copy(update={"status": status})
+    found = read(line, slips=(slip("L", "4"),))
+    assert [(v.ordered, v.cancelled, v.shipped) for v in found.lines.shown] == [(D(10), D(6), D(4))]
+    assert (found.lines.to_ship, found.lines.to_invoice) == (0, 1)
+    assert found.lines.differences == ("LINE_CHANGED: line 1: 6 of 10 cancelled in Finance",)
+
+
+def test_lines_gone_smaller_larger_and_of_another_item_are_told_against_the_quote() -> None:
+    approved = tuple(OrderedLine(line_no=n, item="P100", quantity=D(10)) for n in range(1, 6))
+    held = [order_line(n, f"L{n}", n) for n in range(2, 6)]
+    held[0] = held[0].model_copy(update={"quantity": D(7)})
+    held[1] = held[1].model_copy(update={"quantity": D(12)})
+    held[2] = held[2].model_copy(update={"item": "P999"})
+    rows = BillingRead(header=HEADER, lines=(*held, order_line(6, "L6", 6)), slips=(), invoices=(), transactions=())
+    found = billing(rows, approved=approved)
+    assert found.lines.differences == (
+        "LINE_CHANGED: line 1: 10 of 10 cancelled in Finance",
+        "LINE_CHANGED: line 2: 3 of 10 cancelled in Finance",
+        "LINE_CHANGED: line 3: 12 ordered in Finance, 10 in the quote",
+        "LINE_CHANGED: line 4: item P999 in Finance, P100 in the quote",
+        "UNKNOWN_LINE: 10 of P100 ordered in Finance on a line that is not in the quote",
+    )
+    assert (found.lines.ordered, found.lines.cancelled, found.lines.to_ship) == (D(52), D(13), 4)
 
 
 # What is open

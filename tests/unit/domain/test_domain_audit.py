@@ -87,7 +87,7 @@ def entry(**changes: object) -> TimelineEntry:
         "version": 3,
         "at": NOW,
         "actor": Person(oid="oid-1", name="Mona", roles=("sales_manager",)),
-        "event": "ShipmentPosted",
+        "event": "ShipmentRecorded",
         "text": "packing slip PS-1",
         "stage": Stage.FULFILMENT,
         "before": "a",
@@ -98,7 +98,7 @@ def entry(**changes: object) -> TimelineEntry:
 
 
 def test_a_line_of_the_timeline_becomes_a_record_with_its_documents() -> None:
-    fact = facts.ShipmentPosted(slip="PS-1", lines=())
+    fact = facts.ShipmentRecorded(slips=("PS-1", "PS-2"))
     record = of_entry(entry(), company="usmf", deal_id=DEAL, fact=fact)
     assert (record.kind, record.what, record.before, record.after) == (
         AuditKind.TRANSITION,
@@ -106,7 +106,7 @@ def test_a_line_of_the_timeline_becomes_a_record_with_its_documents() -> None:
         "a",
         "b",
     )
-    assert record.facts == {"stage": "fulfilment", "version": "3", "slip": "PS-1"}
+    assert record.facts == {"stage": "fulfilment", "version": "3", "slips": "PS-1,PS-2"}
     assert record.actor.roles == ()
 
 

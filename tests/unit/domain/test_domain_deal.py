@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -15,16 +12,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from domain import deal_state, facts
+from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalStatus
+from domain.assessment import PriceDrift
 from domain.credit import ReleaseToken
 from domain.deal import apply
+from domain.deal_start import Checkpoint
 from domain.deal_state import OrderStatus, QuoteStatus
 from domain.explain import details, explain, view
 from domain.facts import Event, Fact, StepFact
-from domain.fulfilment import Billing, OrderedLine, PackingSlip, ShippedTotal
-from domain.lines import LineLedger
-from domain.messages import ShippedLine
+from domain.fulfilment import MOST_LINES_SHOWN, Billing, OrderedLine, PackingSlip
 from domain.people import Person
 from domain.views import Ending, ParkedStep, Resolution, Stage
 from tests.deals import (
@@ -32,6 +29,7 @@ from tests.deals import (
     CREATED,
     DOCUMENTS,
     HOURS,
+    READINGS,
     RITA,
     STEP,
     SYSTEM,
@@ -43,7 +41,9 @@ from tests.deals import (
     invoice,
     new_deal,
     put,
+    read,
     readiness,
+    totals,
 )
 
 
@@ -56,23 +56,16 @@ def test_every_fact_belongs_to_a_part_whose_rules_say_what_follows() -> None:
 def test_the_happy_path_reaches_fulfilment_and_closes_when_all_is_paid_and_shown() -> None:
     state = put(new_deal(), *TO_ORDER)
     assert (state.stage, state.order) == (Stage.FULFILMENT, OrderStatus.CONFIRMED)
-    state = put(state, facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(10)),)))
+    state = put(state, read({"S": 10}))
     assert state.stage is Stage.INVOICE
     state = put(
         state,
         facts.ShipmentRecorded(slips=("S",)),
-        facts.BillingRead(
-            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "1045"),)), covers=0, at=T0
-        ),
+        read({"S": 10}, invoice("I", 10, "1045")),
         facts.InvoicesRecorded(open_amounts={"I": Decimal(1045)}),
     )
     assert state.stage is Stage.PAYMENT
-    state = put(
-        state,
-        facts.BillingRead(
-            billing=Billing(status="Invoiced", slips=(), invoices=(invoice("I", 10, "0"),)), covers=0, at=T0
-        ),
-    )
+    state = put(state, read({"S": 10}, invoice("I", 10, "0")))
     assert state.ending is Ending.RUNNING
     state = put(state, facts.PaymentsRecorded(open_amounts={"I": Decimal(0)}))
     assert (state.ending, state.stage) == (Ending.CLOSED, Stage.CLOSED)
@@ -82,10 +75,9 @@ def test_an_invoice_posted_while_finance_is_read_is_read_again() -> None:
     state = put(new_deal(), *TO_ORDER, facts.BillingChanged(text="…"))
     told = state.billing_told
     state = put(state, facts.BillingChanged(text="…"))
-    reading = Billing(status="x", slips=(), invoices=())
-    state = put(state, facts.BillingRead(billing=reading, covers=told, at=T0))
+    state = put(state, read(covers=told))
     assert state.billing_unread
-    state = put(state, facts.BillingRead(billing=reading, covers=state.billing_told, at=T0))
+    state = put(state, read(covers=state.billing_told))
     assert not state.billing_unread
 
 
@@ -110,6 +102,10 @@ def test_acceptance_that_overtakes_approval_waits_for_it() -> None:
     assert not state.may_order and state.stage is Stage.QUOTE and state.exceptions
     state = put(state, facts.ApprovalEnded(n=1, result=approval(ApprovalStatus.COMPLETED)))
     assert (state.quote, state.stage, state.exceptions) == (QuoteStatus.ACCEPTED, Stage.CREDIT, ())
+
+
+def decimals(*numbers: int) -> tuple[Decimal, ...]:
+    return tuple(Decimal(number) for number in numbers)
 
 
 def _never() -> Any:
@@ -163,17 +159,35 @@ def test_resubmitting_other_content_needs_approval_anew() -> None:
 
 
 def test_more_shipped_than_ordered_is_an_exception_not_a_loss() -> None:
-    state = put(new_deal(), *TO_ORDER)
-    over = facts.ShipmentPosted(slip="S", lines=(ShippedLine(line_no=1, quantity=Decimal(11)),))
-    assert put(state, over).exceptions == ("OVER_DELIVERY: line 1: 11 shipped, but only 10 may be delivered",)
+    state = put(new_deal(), *TO_ORDER, read({"S": 11}))
+    assert state.exceptions == ("OVER_DELIVERY: line 1: 11 shipped, but only 10 may be delivered",)
+    assert put(state, read({"S": 10})).exceptions == ()
+
+
+def test_an_order_of_which_everything_was_cancelled_is_neither_shipped_nor_paid() -> None:
+    gone = facts.BillingRead(
+        billing=Billing(status="Canceled", lines=totals(10, found=()), slips=(), invoices=()), covers=0, at=T0
+    )
+    state = put(new_deal(), *TO_ORDER, gone)
+    assert state.running and state.stage is Stage.FULFILMENT
+    assert state.exceptions == ("LINE_CHANGED: line 1: 10 of 10 cancelled in Finance",)
+
+
+def test_a_remainder_cancelled_in_finance_is_waited_for_no_longer_and_a_person_is_told() -> None:
+    held = OrderedLine(line_no=1, item="P", quantity=Decimal(10), finished=True)
+    lines = totals(10, shipped={1: 6}, invoiced={1: 6}, found=(held,))
+    paid = Billing(status="Invoiced", lines=lines, slips=(PackingSlip(slip="S", quantity=Decimal(6)),), invoices=())
+    state = put(new_deal(), *TO_ORDER, facts.BillingRead(billing=paid, covers=0, at=T0))
+    assert state.delivery.all_shipped and state.delivery.all_invoiced
+    assert state.exceptions == ("LINE_CHANGED: line 1: 4 of 10 cancelled in Finance",)
+    assert [(line.ordered, line.cancelled, line.shipped) for line in view(state).lines] == [decimals(10, 4, 6)]
 
 
 def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:
     ordered = put(new_deal(), *TO_ORDER)
-    lines = tuple(OrderedLine(line_no=n, item="P100", quantity=Decimal(1), amount=Decimal(1)) for n in range(1, 5_001))
-    large = replace(ordered, delivery=replace(ordered.delivery, lines=lines))
-    over = tuple(ShippedLine(line_no=n, quantity=Decimal(2)) for n in range(1, 5_001))
-    state = put(large, facts.ShipmentPosted(slip="S", lines=over))
+    lines = totals(*[1] * 5_000, shipped=dict.fromkeys(range(1, 5_001), 2))
+    over = facts.BillingRead(billing=Billing(status="x", lines=lines, slips=(), invoices=()), covers=0, at=T0)
+    state = put(ordered, over)
     assert len(state.exceptions) == 51
     assert state.exceptions[-1] == "OVER_DELIVERY: 4950 more of the order's lines differ from what Finance posted"
     assert len(details(state)) < 10_000
@@ -184,7 +198,7 @@ def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:
     assert len(explain(state).text) <= 2_100 and len(details(state)) < 10_000
     said = apply(state, Event(at=T0, actor=SYSTEM, fact=facts.StepResumed(action=Resolution.RETRY, reason="y" * 9_000)))
     assert len(said.audit.text) == 1_000
-    assert put(state, facts.ShipmentPosted(slip="S2", lines=over)).exceptions[0].startswith("OVER_DELIVERY: line 1")
+    assert put(state, over).exceptions[0].startswith("OVER_DELIVERY: line 1")
 
 
 class DealMachine(RuleBasedStateMachine):
@@ -266,9 +280,9 @@ class DealMachine(RuleBasedStateMachine):
     def finance(self, fact: Fact) -> None:
         self.tell(fact)
 
-    @rule(document=st.sampled_from(DOCUMENTS))
-    def document(self, document: tuple[str, Fact]) -> None:
-        self.tell(document[1])
+    @rule(fact=st.sampled_from((*(fact for _, fact in DOCUMENTS), *READINGS)))
+    def document(self, fact: Fact) -> None:
+        self.tell(fact)
 
     @rule()
     def park(self) -> None:
@@ -300,47 +314,41 @@ DealMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40
 TestDealMachine = DealMachine.TestCase
 
 
-def _shuffled(items: Iterable[Fact], seed: int) -> list[Fact]:
-    order = list(items)
-    random.Random(seed).shuffle(order)
-    return order
-
-
 @pytest.mark.parametrize("seed", range(20))
-def test_slips_read_from_finance_and_told_by_events_are_counted_once(seed: int) -> None:
-    read = facts.BillingRead(
-        billing=Billing(
-            status="x",
-            slips=(PackingSlip(slip="S1", shipped=(ShippedTotal(line_no=1, shipped=Decimal(6)),)),),
-            invoices=(),
-        ),
-        covers=0,
-        at=T0,
+def test_what_was_read_last_holds_in_whatever_order_documents_were_told(seed: int) -> None:
+    told = [fact for _, fact in DOCUMENTS] + list(READINGS)
+    random.Random(seed).shuffle(told)
+    state = put(put(new_deal(), *TO_ORDER), *told, read({"S1": 6, "S2": 4}))
+    assert (state.delivery.lines.shipped, state.delivery.slips) == (Decimal(10), {"S1": Decimal(6), "S2": Decimal(4)})
+    assert state.exceptions == ()
+
+
+def test_what_a_deal_keeps_of_its_lines_has_the_same_size_however_many_there_are() -> None:
+    sizes = []
+    for count in (MOST_LINES_SHOWN, 20_000):
+        lines = totals(*[7] * count, shipped=dict.fromkeys(range(1, count + 1), 3))
+        created = CREATED.model_copy(update={"lines": lines})
+        state = put(new_deal(), *TO_ORDER[:6], created, *TO_ORDER[7:])
+        reading = facts.BillingRead(billing=Billing(status="x", lines=lines, slips=(), invoices=()), covers=0, at=T0)
+        checkpoint = Checkpoint(state=put(state, reading))
+        sizes.append((len(checkpoint.model_dump_json()), len(view(checkpoint.state).model_dump_json())))
+    (small, small_view), (large, large_view) = sizes
+    assert large < small + 500 and large_view < small_view + 500
+
+
+def test_products_that_cannot_be_sold_are_named_up_to_a_bound() -> None:
+    blocked = tuple(
+        PriceDrift(line_no=n, item=f"P{n}", pinned=Decimal(1), current=Decimal(0), blocked=n < 3) for n in range(1, 5)
     )
-    told = _shuffled((read, DOCUMENTS[0][1], DOCUMENTS[1][1], read), seed)
-    assert [line.shipped for line in put(put(new_deal(), *TO_ORDER), *told).delivery.ledger] == [Decimal(10)]
+    assert readiness().model_copy(update={"drift": blocked, "blocked_lines": 2}).blocked == "P1, P2"
+    many = readiness().model_copy(update={"drift": blocked, "blocked_lines": 9_000})
+    assert many.blocked == "P1, P2 and 8998 more lines"
+    assert readiness().blocked == ""
 
 
-def test_the_line_ledger_is_computed_once_for_each_change_of_documents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many lines there are and however often they are asked for; it was nine times for each fact before."""
-    lines = tuple(OrderedLine(line_no=n, item="P", quantity=Decimal(1), amount=Decimal(1)) for n in range(1, 101))
-    created = CREATED.model_copy(update={"lines": lines})
-    computed = Counter[str]()
-
-    def counting(**quantities: Any) -> LineLedger:
-        computed["lines"] += 1
-        return LineLedger(**quantities)
-
-    monkeypatch.setattr(deal_state, "LineLedger", counting)
-    state = put(new_deal(), *TO_ORDER[:6], created, *TO_ORDER[7:])
-    slip = tuple(ShippedLine(line_no=line.line_no, quantity=Decimal(1)) for line in lines)
-    computed.clear()
-
-    state = put(state, facts.ShipmentPosted(slip="S", lines=slip))
-    view(state), explain(state), details(state)
-    assert state.stage is Stage.INVOICE
-    assert computed["lines"] == len(lines)
-
-    state = put(state, facts.BillingChanged(text="…"), facts.ShipmentRecorded(slips=("S",)))
-    view(state), explain(state), details(state)
-    assert computed["lines"] == len(lines)
+def test_of_too_many_lines_those_are_shown_that_need_somebody() -> None:
+    """Given 500 lines, 3 shipped too often and 200 not shipped, then they are shown before the rest."""
+    shipped = dict.fromkeys(range(1, 301), 1) | dict.fromkeys((17, 170, 270), 2)
+    shown = totals(*[1] * 500, shipped=shipped, invoiced=shipped).shown
+    assert len(shown) == MOST_LINES_SHOWN
+    assert [line.line_no for line in shown] == [17, 170, 270, *range(301, 398)]

@@ -141,7 +141,6 @@ def test_different_facts_of_one_document_differ(document: str) -> None:
 
 
 POSTED = (
-    FinanceEventKind.ORDER_CONFIRMED,
     FinanceEventKind.SHIPMENT_POSTED,
     FinanceEventKind.INVOICE_POSTED,
     FinanceEventKind.PAYMENT_POSTED,
