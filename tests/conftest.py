@@ -10,11 +10,20 @@ from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One running product for all tests of this pytest process: each test brings its own quotes and customers."""
+def automatic_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One running product for all tests of this pytest process: each test brings its own quotes and customers.
+
+    Finance numbers its orders, as is the default.
+    """
     running = Stack.start(tmp_path_factory.mktemp("stack"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(automatic_stack: Stack) -> Stack:
+    """The running product; the scenarios run on another one as well."""
+    return automatic_stack
 
 
 @pytest.fixture(autouse=True)

@@ -154,8 +154,7 @@ class Dataverse:
             "isduplicatedetectionenabled": True,
             "isauditenabled": auditing,
         }
-        own = SYSTEM_ADMINISTRATOR if bare else solution.ROLE
-        self.application_role = own if application_role is None else application_role
+        self.application_role = _role_of_the_product(bare) if application_role is None else application_role
         self._bare = bare
         self._followed: set[str] = set()
         self._change_set: Operation | None = None
@@ -414,6 +413,10 @@ class Dataverse:
         key = "transactioncurrencyid"
         first = next(iter(self.table(self.schema.by_name["transactioncurrency"])), None)
         return None if first is None else str(first[key])
+
+
+def _role_of_the_product(bare: bool) -> str:
+    return SYSTEM_ADMINISTRATOR if bare else solution.ROLE
 
 
 class _Template(Dataverse):

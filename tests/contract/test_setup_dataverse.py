@@ -2,78 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from dynamics.core.auth import Credentials, GivenToken
+from dynamics.core.auth import GivenToken
 from dynamics.core.errors import Refused, Unauthorized
-from dynamics.core.odata import Endpoint
-from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.setup import blueprint
-from dynamics.sales.setup.environment import Outcome, examine, set_up
-from dynamics.sales.setup.findings import Finding
+from dynamics.sales.setup.environment import set_up
 from dynamics.sales.setup.webhook import Receiver
-from sandbox.dataverse import Dataverse as Environment
 from sandbox.runtime import Sandbox, SandboxConfig, running
-
-WEB = "https://approvals.contoso.example"
-RECEIVER = Receiver(WEB, 'a key <with> "signs" & more')
-IN_SOLUTION = {"MSCRM.SolutionUniqueName": "QuoteToCash"}
-CRM = "Microsoft.Dynamics.CRM"
-
-
-@dataclass
-class Setup:
-    """A sandbox and a client that may do everything in it."""
-
-    sandbox: Sandbox
-    client: Dataverse
-
-    @property
-    def environment(self) -> Environment:
-        return self.sandbox.dataverse
-
-    @property
-    def application(self) -> str:
-        return self.sandbox.info.client_id
-
-    async def run(self, receiver: Receiver = RECEIVER) -> dict[str, Outcome]:
-        """Set it up; what was not as it should be, by part."""
-        done = [outcome async for outcome in set_up(self.client.odata, self.application, receiver)]
-        return {outcome.finding.part: outcome for outcome in reversed(done) if outcome.finding.problem}
-
-    async def problems(self, receiver: Receiver = RECEIVER) -> dict[str, Finding]:
-        """What is not as it should be, by part; reads only."""
-        found = [finding async for finding in examine(self.client.odata, self.application, receiver)]
-        return {finding.part: finding for finding in reversed(found) if finding.problem}
-
-    def fingerprint(self) -> tuple[int, int]:
-        """Rises with every row written and every definition changed."""
-        return self.environment.db.version, self.environment.schema.version
-
-    def row(self, table: str, **equal: Any) -> dict[str, Any]:
-        (row,) = self.environment.rows(table, **equal)
-        return row
-
-    def step(self, message: str, table: str) -> dict[str, Any]:
-        return self.row("sdkmessageprocessingstep", name=f"Quote to Cash: {message} of {table}")
-
-
-def client_of(sandbox: Sandbox, token: str = "") -> Dataverse:
-    info = sandbox.info
-    credentials = Credentials(
-        f"{info.entra}/{info.tenant}",
-        info.client_id,
-        info.client_secret,
-        ca_file=info.ca_file,
-        instance_discovery=False,
-    )
-    settings = DataverseSettings(Endpoint(info.dataverse, ca_file=info.ca_file), credentials)
-    return Dataverse(settings, tokens=GivenToken(token) if token else None)
+from tests.contract.setup_world import (
+    CRM,
+    IN_SOLUTION,
+    RECEIVER,
+    WEB,
+    Setup,
+    client_of,
+    give_up_administration,
+    images,
+    link,
+    make_administrator,
+    token_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,27 +56,8 @@ async def ready(bare: Setup) -> Setup:
     await bare.run()
     give_up_administration(bare)
     assert await bare.problems() == {}
-    await make_administrator(bare)
+    make_administrator(bare)
     return bare
-
-
-def give_up_administration(setup: Setup) -> None:
-    _link(setup, "System Administrator", add=False)
-
-
-async def make_administrator(setup: Setup) -> None:
-    """The one who breaks and repairs needs more than the role that is looked at."""
-    _link(setup, "System Administrator", add=True)
-
-
-def _link(setup: Setup, role: str, *, add: bool) -> None:
-    environment = setup.environment
-    user = setup.row("systemuser", applicationid=setup.application)["systemuserid"]
-    role_id = setup.row("role", name=role)["roleid"]
-    link = environment.schema.many_to_many["systemuserroles_association"]
-    act = environment.writer.link if add else environment.writer.unlink
-    with environment.db.transaction():
-        act(environment.operation(None), link, user, role_id)
 
 
 ADMINISTRATOR = {"application user": "it is a System Administrator"}
@@ -170,11 +104,6 @@ async def test_what_was_set_up_is_told_to_the_web_application_with_its_key(ready
         "Quote to Cash: Update of quote",
         "Quote to Cash: Update of opportunity",
     }
-
-
-def images(setup: Setup, step: Mapping[str, Any]) -> list[dict[str, Any]]:
-    step_id = step["sdkmessageprocessingstepid"]
-    return setup.environment.rows("sdkmessageprocessingstepimage", sdkmessageprocessingstepid=step_id)
 
 
 async def test_the_role_holds_what_is_documented_and_no_more(ready: Setup) -> None:
@@ -283,7 +212,7 @@ async def _shallow_privilege(setup: Setup) -> None:
 
 
 async def _role_taken_away(setup: Setup) -> None:
-    _link(setup, "Quote to Cash", add=False)
+    link(setup, "Quote to Cash", add=False)
 
 
 async def _outside_the_solution(setup: Setup) -> None:
@@ -461,8 +390,8 @@ async def test_an_application_nobody_made_a_user_of_gets_one_with_the_role(bare:
     (user,) = [outcome for outcome in outcomes if outcome.finding.part == "application user"]
     assert user.done
     made = bare.row("systemuser", applicationid=application)["systemuserid"]
-    link = bare.row("systemuserroles", systemuserid=made)
-    assert (bare.environment.get("roles", link["roleid"]) or {})["name"] == "Quote to Cash"
+    held = bare.row("systemuserroles", systemuserid=made)
+    assert (bare.environment.get("roles", held["roleid"]) or {})["name"] == "Quote to Cash"
 
 
 async def test_the_key_is_sent_again_only_when_asked(ready: Setup) -> None:
@@ -520,18 +449,6 @@ async def test_a_given_token_that_is_refused_is_said_to_be_it(bare: Setup) -> No
     async with client_of(bare.sandbox, "not a token") as client:
         with pytest.raises(Unauthorized, match="the given token was refused"):
             UUID(str(await client.who_am_i()))
-
-
-def token_of(sandbox: Sandbox, person: str) -> str:
-    """An access token of a person for Dataverse, as Azure CLI gives it."""
-    found = sandbox.directory.find(person)
-    assert found is not None
-    return sandbox.authority.issue(
-        sandbox.info.dataverse,
-        app_id=sandbox.info.web_client_id,
-        object_id=found.oid,
-        claims={"scp": "user_impersonation"},
-    )
 
 
 def test_every_value_the_product_writes_is_an_option_of_its_column() -> None:
