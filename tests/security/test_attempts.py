@@ -1,4 +1,4 @@
-"""What is refused before it reaches a deal: in the audit, once for each message, and in nobody's history."""
+"""What is refused before it reaches a deal: each attempt in the audit, and none in a history."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ async def test_a_refused_command_is_in_the_audit_and_in_no_history(
     found = await rows(url)
     assert [(row.kind, row.event, row.code, row.deal_id) for row in found] == [
         (AuditKind.REFUSAL, "credit_reject", "NO_AUTHORITY", "q2c/usmf/TRIED-1")
-    ] * 2
+    ] * 3
     assert {row.actor.name for row in found} == {"Rita Reyes"}
+    assert [row.facts["message"] == same for row in found] == [True, True, False]
     assert await handle.query("received") == []
 
 
