@@ -47,6 +47,7 @@ class _Said(BaseModel):
     name: str = ""
     roles: tuple[str, ...] = ()
     iat: datetime
+    exp: datetime
     auth_time: datetime | None = None
     act: _Act
 
@@ -106,6 +107,7 @@ class SignedDecisionActivities(DecisionActivities):
             name=said.act.name,
             args=said.act.args,
             signed_at=said.iat,
+            expires_at=said.exp,
             signed_in_at=said.auth_time,
             granted=self._policy.granted(person, right, proofs.company) if right else Granted(),
         )

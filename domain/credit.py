@@ -68,19 +68,19 @@ def decide_credit(
     """The credit rule (lifecycle 4.2) for one order.
 
     exposure = open invoices + open orders other than this one + reservations + this order, compared unrounded with
-    limit x threshold; equal passes. Microsoft's example: limit 10,000, threshold 90 %, balance 5,000: an order of
-    4,000 passes, one of 4,500 does not (Microsoft Learn: credit holds for sales orders).
+    limit x threshold; equal passes: of 10,000 at 90 % and a balance of 5,000, an order of 4,000 does and one of 4,500
+    does not (Microsoft Learn: credit holds for sales orders).
 
     Args:
         facts: What Finance says of the customer, in the customer's currency, incl. tax.
         this_order: Amount of the order, in the customer's currency, incl. tax and charges; not negative.
         this_order_number: Its number in Finance; should Finance list it already, it is not counted again.
-        reservations: What other deals hold that Finance's figures do not show yet.
-        policy: The policy, or its terms for this customer.
+        reservations: What other deals hold that Finance does not show yet.
+        policy: The policy, or its terms for the customer.
         now: UTC.
 
     Returns:
-        The decision with its reasons: all that refuse it, or the one that gives it.
+        The decision with all reasons that refuse it, or the one that gives it.
 
     Raises:
         StaleFacts: the facts are older than the policy allows.
@@ -89,13 +89,12 @@ def decide_credit(
     """
     terms = _terms(policy, facts)
     _check_age(facts, terms, now)
-    if this_order < 0 or reservations < 0:
+    if min(this_order, reservations) < 0:
         raise ValueError("the order and the reservations must not be negative")
     with arithmetic():
         orders = sum((o.amount for o in facts.open_orders if o.order_number != this_order_number), Decimal(0))
         exposure = facts.open_ar + orders + reservations + this_order
-        threshold = min(facts.threshold_pct, terms.limits.threshold_pct or _HUNDRED)
-        limit = facts.credit_limit * threshold / _HUNDRED
+        limit = facts.credit_limit * (threshold := _threshold(facts, terms)) / _HUNDRED
         unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0)
         over_by = Decimal(0) if unlimited or facts.credit_limit == 0 else max(exposure - limit, Decimal(0))
         refusals = (
@@ -117,6 +116,11 @@ def decide_credit(
         as_of=facts.as_of,
         policy_version=terms.policy_version,
     )
+
+
+def _threshold(facts: CreditFacts, terms: CreditTerms) -> Decimal:
+    """How much of the limit may be used, in per cent."""
+    return min(facts.threshold_pct, terms.limits.threshold_pct or _HUNDRED)
 
 
 def _check_age(facts: CreditFacts, terms: CreditTerms, now: datetime) -> None:

@@ -113,6 +113,7 @@ class VerifiedMessage(Record):
     name: str
     args: dict[str, Any] = Field(default_factory=dict)
     signed_at: AwareDatetime | None = Field(None, description="UTC, as the proof says; set where it holds")
+    expires_at: AwareDatetime | None = Field(None, description="UTC; until when the proof holds")
     signed_in_at: AwareDatetime | None = Field(None, description="UTC; when the person signed in, where it is known")
     granted: Granted = Field(Granted(), description="What the table of rights grants them for this, in the company")
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
@@ -125,6 +126,7 @@ class Outcome(Record):
     accepted: bool
     code: str = Field("", description="Refusal code, e.g. ALREADY_DECIDED; empty when accepted")
     detail: str = ""
+    digest: str = Field("", description="Of the content it answers (domain.heard); empty where nothing was proved")
 
 
 class CommandName(StrEnum):

@@ -163,6 +163,13 @@ class Refusal(StrEnum):
     TERMINAL = ("TERMINAL", 409, FixedBy.NOBODY, "The deal has ended; nothing changed.")
     STALE = ("STALE", 409, FixedBy.NOBODY, "The deal already knows something newer; nothing changed.")
     DUPLICATE = ("DUPLICATE", 409, FixedBy.NOBODY, "This was received before and counts once.")
+    MESSAGE_ID_REUSED = (
+        "MESSAGE_ID_REUSED",
+        409,
+        FixedBy.CALLER,
+        "This message id was used before, by someone else or for something else, so nothing was recorded. "
+        "Send it with an id of its own.",
+    )
     HASH_MISMATCH = (
         "HASH_MISMATCH",
         409,

@@ -135,10 +135,18 @@ class FreshSignIns(Record):
 
 
 class RoleConflict(Record):
-    """Two roles that one person should not hold in one company."""
+    """Roles that one person should not hold in one company together: any of the one with any of the other."""
 
-    roles: tuple[RoleName, RoleName]
+    one: tuple[RoleName, ...] = Field(min_length=1)
+    other: tuple[RoleName, ...] = Field(min_length=1)
     why: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> RoleConflict:
+        both = sorted({*self.one} & {*self.other})
+        if both:
+            raise ValueError(f"{both[0]!r} stands on both sides; keep it on one")
+        return self
 
 
 class Grant(Record):
@@ -255,11 +263,9 @@ class RightsPolicy(Record):
             if role not in known:
                 raise ValueError(f"every_company: {role!r} has no right; add one or remove it here")
         for conflict in self.conflicts:
-            for role in conflict.roles:
+            for role in (*conflict.one, *conflict.other):
                 if role not in known:
                     raise ValueError(f"conflicts: {role!r} has no right; correct the name or remove the conflict")
-            if conflict.roles[0] == conflict.roles[1]:
-                raise ValueError(f"conflicts: {conflict.roles[0]!r} stands twice; name two roles")
         for role in {right.role for right in self.rights if Action.READ_RUN in right.may}:
             if not any(right.role == role and Action.READ_MARGIN in right.may for right in self.rights):
                 raise ValueError(f"rights: run.read shows {role} cost and margin; give it deal.read_margin as well")
@@ -332,11 +338,11 @@ class RightsPolicy(Record):
 
 
 class ConflictFound(Record):
-    """A person who holds two roles that should be two people's."""
+    """A person who holds roles that should be two people's."""
 
     person: Person
     company: str
-    roles: tuple[str, str]
+    roles: tuple[str, ...] = Field(description="All that conflict, sorted")
     why: str
 
 
@@ -354,5 +360,7 @@ def conflicts(
         for company in companies:
             held = rights.roles_of(person, company)
             for conflict in rights.conflicts:
-                if set(conflict.roles) <= held:
-                    yield ConflictFound(person=person.named, company=company, roles=conflict.roles, why=conflict.why)
+                one, other = held & {*conflict.one}, held & {*conflict.other}
+                if one and other:
+                    roles = tuple(sorted(one | other))
+                    yield ConflictFound(person=person.named, company=company, roles=roles, why=conflict.why)

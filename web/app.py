@@ -35,7 +35,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_operations
+from web.api.routes import add_operations, add_people
 from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
@@ -107,6 +107,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     handlers = _exception_handlers(site, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
+    add_people(api, access, sessions)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),

@@ -7,6 +7,7 @@ deals, in batches and behind the answer. While the store is away a bounded numbe
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import deque
 from datetime import UTC, datetime
 from typing import Final
@@ -48,7 +49,7 @@ class Attempts:
             company: legal entity, lower case.
             deal_id: workflow id of the deal.
             event: name of the command or decision.
-            message_id: of what was refused; the same one refused again is one record.
+            message_id: of what was refused.
             policy: version of the rules it was refused under.
         """
         if self._ledger is None:
@@ -58,7 +59,7 @@ class Attempts:
             return
         self._waiting.append(
             AuditRecord(
-                record_id=f"web/{deal_id}/{message_id}/{refusal}"[:700],
+                record_id=f"web/{uuid.uuid4()}",
                 company=company[:CODE],
                 deal_id=deal_id[:CODE],
                 kind=AuditKind.REFUSAL,
@@ -68,6 +69,7 @@ class Attempts:
                 what=refusal.sentence,
                 code=refusal.value,
                 policy_version=policy,
+                facts={"message": message_id[:CODE]},
             )
         )
         if self._writer is None or self._writer.done():
@@ -103,7 +105,7 @@ class Attempts:
         return [
             last.model_copy(
                 update={
-                    "record_id": f"{last.record_id}/more"[:700],
+                    "record_id": f"{last.record_id}/more",
                     "kind": AuditKind.ATTEMPT,
                     "event": "AttemptsNotListed",
                     "actor": SYSTEM,

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.authority import Check, check_decision
+from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
 from domain.people import Person
 from domain.refusals import LATE, Refusal
@@ -97,7 +98,7 @@ class Decisions:
         if state and check.code:
             before = await self._approvals.outcome(*place, message_id)
             if before is not None:
-                return _accepted(before)
+                return _accepted(before, person, names.DECIDE, args)
             if message is not None:
                 await self._note(asked, person, check.code, message)
             detail = _explained(check.code, state, args)
@@ -106,9 +107,9 @@ class Decisions:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         self._limits.send(person, workflow_id)
         try:
-            return _accepted(await self._approvals.decide(*place, message))
+            return _accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
         except NotFound:
-            return await self._too_late(asked, person, message)
+            return await self._too_late(asked, person, message, args)
 
     def _check(self, state: ApprovalState, who: SignedIn, args: Mapping[str, Any]) -> Check:
         """Why the request would not take the decision."""
@@ -136,8 +137,9 @@ class Decisions:
         if view and (refusal := self._command_refusal(view, who, name, args)):
             raise self._refused(refusal, person, deal, name, message_id)
         self._limits.send(person, workflow_id)
-        message = self._signed(workflow_id, who, message_id, name, said(args))
-        return _accepted(await self._deals.command(deal.company, deal.quote, message))
+        content = said(args)
+        message = self._signed(workflow_id, who, message_id, name, content)
+        return _accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
 
     def _signed(
         self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
@@ -170,12 +172,14 @@ class Decisions:
         except NoAnswer:
             return None
 
-    async def _too_late(self, asked: Approval, person: Person, message: SignedMessage) -> Outcome | None:
+    async def _too_late(
+        self, asked: Approval, person: Person, message: SignedMessage, args: Mapping[str, Any]
+    ) -> Outcome | None:
         """The answer of a request that ended meanwhile: what it made of this message before, or how it ended."""
         place = (asked.deal.company, asked.deal.quote, asked.n)
         before = await self._approvals.outcome(*place, message.message_id)
         if before is not None:
-            return _accepted(before)
+            return _accepted(before, person, names.DECIDE, args)
         state = await self._approvals.state(*place)
         refusal = LATE.get(state.status, Refusal.ALREADY_DECIDED)
         await self._note(asked, person, refusal, message)
@@ -221,13 +225,17 @@ class Decisions:
         return Problem(refusal, detail, message_id=message_id)
 
 
-def _accepted(outcome: Outcome | None) -> Outcome | None:
-    """The outcome, if it is not a refusal.
+def _accepted(outcome: Outcome | None, person: Person, action: str, args: Mapping[str, Any]) -> Outcome | None:
+    """The outcome of what a person said, if it is not a refusal.
 
     Raises:
-        Problem: it is.
+        Problem: it is one, or it is the outcome of something else that was said under the same id.
     """
-    if outcome is not None and not outcome.accepted:
+    if outcome is None:
+        return None
+    if outcome.digest and outcome.digest != content_digest(person.oid, action, args):
+        raise Problem(Refusal.MESSAGE_ID_REUSED, message_id=outcome.message_id)
+    if not outcome.accepted:
         raise of_outcome(outcome)
     return outcome
 

@@ -148,6 +148,12 @@ class Sessions:
         """End all sessions of a person (Entra object id); how many there were."""
         return await self._store.remove_all(self._owner(oid))
 
+    async def end_all_by(self, administrator: Person, oid: str) -> int:
+        """End all sessions of a person because an administrator says so; how many there were."""
+        ended = await self.end_all(oid)
+        security_log.session_ended(Person(oid=oid), f"{ended} ended by {administrator.oid}")
+        return ended
+
     async def _up_to_date(self, key: str, session: Session, request: Request, now: float) -> Session | None:
         """The session with the person's roles as they were a few minutes ago at most; None where it is over."""
         after = session

@@ -159,6 +159,21 @@ async def test_an_outage_of_the_directory_is_bridged_once(
     assert not await signed_in(mona)
 
 
+async def test_an_administrator_of_every_company_signs_somebody_out(
+    browser: Browser, http: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    mona = await browser("mona")
+    path = f"/api/v1/people/{scenes.MONA.oid.upper()}/sign-out"
+    for name, roles in (("otto", ["ops"]), ("otto", ["admin.usmf"]), ("nemo", [])):
+        headers = {"Authorization": f"Bearer {tenant.token(name, roles=roles)}"}
+        assert (await http.post(path, headers=headers)).status_code == 403
+    assert await signed_in(mona)
+    headers = {"Authorization": f"Bearer {tenant.token('otto', roles=['admin'])}"}
+    answer = await http.post(path, headers=headers)
+    assert answer.status_code == 200 and answer.json()["sessions"] >= 1
+    assert not await signed_in(mona)
+
+
 # Where they are kept
 
 

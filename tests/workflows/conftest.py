@@ -53,18 +53,11 @@ from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.quote_to_cash import QuoteToCash
 
-RITA = Person(oid="oid-rita", name="rita")
-MONA = Person(oid="oid-mona", name="mona")
-DIRK = Person(oid="oid-dirk", name="dirk")
-OTTO = Person(oid="oid-otto", name="otto")
-CARL = Person(oid="oid-carl", name="carl")
-ROLES = {
-    "oid-mona": ("sales_manager.usmf",),
-    "oid-dirk": ("sales_director.usmf",),
-    "oid-otto": ("ops",),
-    "oid-carl": ("credit_manager.usmf",),
-    "oid-rita": ("sales_rep.usmf",),
-}
+RITA, MONA, DIRK, OTTO, CARL = (
+    Person(oid=f"oid-{name}", name=name) for name in ("rita", "mona", "dirk", "otto", "carl")
+)
+ROLES = {"oid-mona": "sales_manager.usmf", "oid-dirk": "sales_director.usmf", "oid-otto": "ops"}
+ROLES |= {"oid-carl": "credit_manager.usmf", "oid-rita": "sales_rep.usmf"}
 RIGHTS = naming(("credit_manager", CARL))
 CALENDAR = BusinessHours(timezone="America/New_York", workdays=tuple(range(7)), opens="00:00", closes="23:59")
 
@@ -297,7 +290,7 @@ class TrustingVerifier(s.DecisionActivities):
         except ValueError:
             return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
         signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
-        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
+        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=(ROLES.get(oid, ""),))
         return said(person, name, args, policy=RIGHTS, company=company, at=signed_at, message_id=message.message_id)
 
 

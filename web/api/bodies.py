@@ -74,6 +74,12 @@ class Recorded(Record):
     detail: str = "Recorded; no worker has responded yet. Send the same message_id again to learn the outcome."
 
 
+class SignedOut(Record):
+    """A person who was signed out."""
+
+    sessions: int = Field(description="How many sessions ended")
+
+
 class FieldError(Record):
     """A field that is wrong."""
 

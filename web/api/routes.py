@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from domain.messages import CommandName, Outcome
+from domain.refusals import Refusal
 from domain.rights import Action
 from runs.approvals import Approvals
 from runs.deals import Deals
@@ -16,10 +17,12 @@ from runs.search import DealFilter, DealPage, Search
 from web.access import Access
 from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
-from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded
+from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded, SignedOut
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
 from web.decisions import Decisions
 from web.inbox import ApprovalPage, approvals_for
+from web.problems import Problem
+from web.session import Sessions
 
 _OUTCOMES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Accepted by the deal"},
@@ -99,6 +102,19 @@ def add_operations(
         args = parsed(COMMAND_ARGS[name], body.args)
         message_id = str(body.message_id or uuid.uuid4())
         return _outcome(message_id, await decisions.command(asked, who, message_id, name, args))
+
+
+def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:
+    """Add the operation on signed-in people."""
+
+    @api.post("/people/{oid}/sign-out", operation_id="signOutPerson", responses=problems(403))
+    async def sign_out_person(
+        oid: Annotated[str, Path(max_length=200, description="Entra object id")], who: Caller
+    ) -> SignedOut:
+        """End all sessions of a person in the pages. Their access tokens hold until they expire."""
+        if access.covered(who.person, Action.END_SESSION) is not None:
+            raise Problem(Refusal.NO_AUTHORITY, "Only an administrator of every company may sign somebody out.")
+        return SignedOut(sessions=await sessions.end_all_by(who.person, oid))
 
 
 def _outcome(message_id: str, outcome: Outcome | None) -> Response:

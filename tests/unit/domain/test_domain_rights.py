@@ -163,8 +163,8 @@ def test_ops_and_any_approver_in_one_person_is_a_conflict() -> None:
     ("change", "message"),
     [
         ({"every_company": ("root",)}, "'root' has no right"),
-        ({"conflicts": ({"roles": ("ops", "root"), "why": "x"},)}, "'root' has no right"),
-        ({"conflicts": ({"roles": ("ops", "ops"), "why": "x"},)}, "stands twice"),
+        ({"conflicts": ({"one": ("ops",), "other": ("root",), "why": "x"},)}, "'root' has no right"),
+        ({"conflicts": ({"one": ("ops",), "other": ("ops",), "why": "x"},)}, "on both sides"),
         ({"rights": ({"role": "ops", "may": ("credit.release",), "above": "two_persons"},)}, "needs up_to"),
         ({"rights": ({"role": "ops", "may": ("deal.abort",), "up_to": {"USD": 0}},)}, "above 0"),
         ({"rights": ({"role": "ops", "may": ("deal.abort",)},) * 2}, "twice"),
