@@ -29,7 +29,7 @@ def stack(automatic_stack: Stack) -> Stack:
 @pytest.fixture(autouse=True)
 def undisturbed(request: pytest.FixtureRequest) -> Iterator[None]:
     """No fault outlives the test that set it."""
+    running: Stack | None = request.getfixturevalue("stack") if "stack" in request.fixturenames else None
     yield
-    if "stack" in request.fixturenames:
-        running: Stack = request.getfixturevalue("stack")
+    if running is not None:
         running.desk.delete("/faults")

@@ -42,10 +42,10 @@ def rendered(name: str) -> str:
         rows = [f"| `{c.name}` | {type_of(c)} | {notes_of(c)} |" for c in COLUMNS if c.table == DEAL.name]
         rows += [f"| `{r.lookup.lower()}` (schema name `{r.lookup}`) | lookup of {r.parent} | |" for r in RELATIONSHIPS]
         return table("| Column | Type | Notes |", rows)
-    rows = [
-        f"| {step.table} | {step.message} | {', '.join(step.filtering) or '–'} | {', '.join(step.image) or 'no image'} |"
-        for step in STEPS
-    ]
+    rows = []
+    for step in STEPS:
+        filtering, image = ", ".join(step.filtering) or "–", ", ".join(step.image) or "no image"
+        rows.append(f"| {step.table} | {step.message} | {filtering} | {image} |")
     return table("| Table | Message | Filtering attributes | Columns of the image |", rows)
 
 
