@@ -42,7 +42,6 @@ class Action(StrEnum):
     """Open the sealed contents of runs in Temporal Web and on the command line; they hold cost and margin."""
     ASK_RUN = "run.ask"
     """Have the argument of a query sealed, to ask a run from there."""
-    READ_AUDIT = "audit.read"
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
 

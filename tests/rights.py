@@ -39,7 +39,6 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.REJECT_CREDIT: {"credit_manager": ANY},
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
-    Action.READ_AUDIT: {"auditor": ANY},
     Action.END_SESSION: {"admin": ANY},
 }
 """What the shipped table allows: action → role → whose deals."""

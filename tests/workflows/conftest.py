@@ -153,6 +153,7 @@ class World:
             open_orders=Decimal(0),
             reservations=Decimal(0),
             this_order=Decimal(1_045),
+            currency="USD",
             as_of=datetime.now(UTC),
             policy_version="1",
         )

@@ -169,7 +169,7 @@ def test_ops_and_any_approver_in_one_person_is_a_conflict() -> None:
         ({"rights": ({"role": "ops", "may": ("deal.abort",), "up_to": {"USD": 0}},)}, "above 0"),
         ({"rights": ({"role": "ops", "may": ("deal.abort",)},) * 2}, "twice"),
         ({"rights": ({"role": "ops", "may": ("deal.read",), "of": "own"},)}, "not asked about one deal"),
-        ({"rights": ({"role": "ops", "may": ("audit.read",), "up_to": {"USD": 1}},)}, "not asked about one deal"),
+        ({"rights": ({"role": "ops", "may": ("run.ask",), "up_to": {"USD": 1}},)}, "not asked about one deal"),
         (
             {"rights": ({"role": "ops", "may": ("deal.abort",), "up_to": {"USD": 1}, "above": "two_persons"},)},
             "cannot be done by two persons",
