@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cli import reach
 from cli.check import Check
 from cli.checks import run_checks
 
@@ -198,7 +199,7 @@ async def test_what_is_sent_to_the_web_application_is_checked_as_far_as_it_can_b
     ("variable", "value", "failing", "said"),
     [
         ("Q2C_DATAVERSE_URL", "https://localhost:1", "Dataverse", "https://localhost:1: nothing listens there."),
-        ("Q2C_FINANCE_URL", "https://no-such-host.invalid", "Finance", "no computer has the name no-such-host.invalid"),
+        ("Q2C_FINANCE_URL", "https://no-such-host.invalid", "settings", "is not on this machine; set it to production"),
         ("Q2C_DATAVERSE_URL", "{temporal_ui}", "Dataverse", "Entra ID knows no system"),
         ("Q2C_ENTRA_URL", "https://localhost:1", "Entra ID", "nothing listens there"),
         ("Q2C_ENTRA_URL", "{web_over_tls}", "Entra ID", "it does not speak TLS"),
@@ -213,7 +214,13 @@ async def test_a_wrong_address_is_blamed_on_its_own_variable(
     failed = await failed_checks(monkeypatch, product_environment(up) | {variable: value})
     assert list(failed) == [failing], failed
     assert said in failed[failing].text
-    assert variable in failed[failing].remedy
+    assert variable in f"{failed[failing].text} {failed[failing].remedy}"
+
+
+async def test_a_name_that_no_computer_has_is_said_to_be_one() -> None:
+    problem = await reach.origin("https://no-such-host.invalid", None)
+    assert problem is not None
+    assert problem.text == "https://no-such-host.invalid: no computer has the name no-such-host.invalid."
 
 
 @pytest.mark.parametrize("part", ["worker", "web", "sandbox", "temporal"])

@@ -1,4 +1,4 @@
-"""Messages told twice and in disorder, and a worker that dies: S24 and S25, driven from outside."""
+"""Messages told twice and in disorder, a worker that dies, a write refused as stale: S24, S25, S27, from outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -151,3 +152,17 @@ def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
         (shown,) = deal.sales()["orders"]
         assert shown["finance_order"] == deal.case()["order_number"]
         assert_sound(deal)
+
+
+def test_s27_a_write_that_sales_refuses_as_stale_three_times_goes_on_by_itself(stack: Stack) -> None:
+    deal = stack.deal(line("P100", 10, "5"))
+    stale = {"system": "dataverse", "method": "PATCH", "path": "quotes", "effect": {"status": 412}, "times": 3}
+    stack.desk.put("/faults", stale)
+    began = datetime.now(UTC).isoformat()
+
+    deal.submitted()
+    eventually(lambda: deal.sales()["approval"] == "approved", "the rep reads the approval", patience=60)
+
+    refused = [seen for seen in stack.desk.requests(began) if (seen["method"], seen["status"]) == ("PATCH", 412)]
+    assert len(refused) == 3
+    assert_sound(deal, orders=0)
