@@ -58,7 +58,7 @@ class StandInDeal:
     @workflow.init
     def __init__(self, start: SceneStart) -> None:
         self.scene = start.scene
-        self.told: list[str] = []
+        self.told: list[str] = [start.event.event_id] if start.event else []
         self.outcomes: dict[str, Outcome] = {}
         self.ended = False
 

@@ -14,8 +14,11 @@ with workflow.unsafe.imports_passed_through():
 class NotingDeal:
     """Stands in for a deal: shows itself in the list of runs, and notes what it is told."""
 
-    def __init__(self) -> None:
-        self._told: list[str] = []
+    @workflow.init
+    def __init__(self, start: Any = None) -> None:
+        """What a deal begins with, it knows."""
+        begun = start.get("event") if isinstance(start, dict) else None
+        self._told: list[str] = [begun["event_id"]] if begun else []
         self._rechecks = 0
         self._ended = False
 

@@ -54,7 +54,7 @@ JUNK: tuple[list[Any], ...] = (
     [NAIVE | {"revision": 10**40, "occurred_at": "2026-11-23T10:00:00Z"}],
     [NO_NUMBER],
     [NO_NUMBER | {"amount": "1e400"}],
-    [NO_NUMBER | {"kind": "shipment_posted", "amount": None, "lines": [{"line_no": 1, "quantity": "Infinity"}]}],
+    [NO_NUMBER | {"kind": "shipment_posted", "amount": None, "control_number": -1}],
     [HUGE],
     [{"message_id": "m", "token": "t" * 16_001}],
     [{"message_id": "", "token": "t"}],
