@@ -325,6 +325,7 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/cases"),
         ("GET", "/cases/{company}/{quote}"),
         ("POST", "/cases/{company}/{quote}/commands/{name}"),
+        ("POST", "/people/{oid}/sign-out"),
     }
     for operation in operations.values():
         assert operation["security"] and operation["summary"]
