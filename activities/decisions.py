@@ -1,4 +1,4 @@
-"""Checks who said it: the signature, audience and expiry of a person's message."""
+"""Checks who said it: the signature, audience and expiry of a person's message; and looks up what they may do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from pydantic import BaseModel, ValidationError
 from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proofs, Verified
+from domain.commands import RIGHT_OF
 from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
+from domain.policy import Policy
+from domain.rights import Granted
 
 LEEWAY_SECONDS = 30
 """How far the clocks of web and worker may differ."""
@@ -44,15 +47,25 @@ class _Said(BaseModel):
     name: str = ""
     roles: tuple[str, ...] = ()
     iat: datetime
+    exp: datetime
+    auth_time: datetime | None = None
     act: _Act
 
 
-class SignedDecisionActivities(DecisionActivities):
-    """Holds the public keys of those who may sign for people."""
+class _WithoutExpiry(jwt.JWTClaimsRegistry):
+    """What a message must say that was in time when it counted."""
 
-    def __init__(self, keys: KeySet) -> None:
-        """Believe signatures of ``keys`` (Ed25519), found by their ``kid``."""
+    def validate_exp(self, value: object) -> None:
+        """It may have expired since."""
+
+
+class SignedDecisionActivities(DecisionActivities):
+    """Holds the public keys of those who may sign for people, and the table of their rights."""
+
+    def __init__(self, keys: KeySet, policy: Policy) -> None:
+        """Believe signatures of ``keys`` (Ed25519), found by their ``kid``; grant what ``policy`` grants."""
         self._keys = keys
+        self._policy = policy
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
@@ -61,14 +74,14 @@ class SignedDecisionActivities(DecisionActivities):
         A message lives for a day, so that one that was stored while no worker ran still counts. It can be replayed
         meanwhile to no effect: it holds for one workflow and one message id only.
         """
-        return Verified(said=tuple(self._verified(message, proofs.audiences) for message in proofs.messages))
+        return Verified(said=tuple(self._verified(message, proofs) for message in proofs.messages))
 
-    def _verified(self, message: SignedMessage, audiences: tuple[str, ...]) -> VerifiedMessage:
+    def _verified(self, message: SignedMessage, proofs: Proofs) -> VerifiedMessage:
         """One message; whatever it holds, it harms none of the others."""
-        registry = jwt.JWTClaimsRegistry(
+        registry = (_WithoutExpiry if proofs.counted else jwt.JWTClaimsRegistry)(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": SIGNATURE_ISSUER},
-            aud={"essential": True, "values": list(audiences)},
+            aud={"essential": True, "values": list(proofs.audiences)},
             jti={"essential": True, "value": message.message_id},
             iat={"essential": True},
             exp={"essential": True},
@@ -86,12 +99,17 @@ class SignedDecisionActivities(DecisionActivities):
             return _refused(message.message_id, "it does not say who did what")
         except _MALFORMED as error:
             return _refused(message.message_id, f"the signature does not hold: {error}"[:500])
+        person = Person(oid=said.sub, name=said.name, roles=said.roles)
+        right = RIGHT_OF.get(said.act.name)
         return VerifiedMessage(
             message_id=message.message_id,
-            person=Person(oid=said.sub, name=said.name, roles=said.roles),
+            person=person,
             name=said.act.name,
             args=said.act.args,
             signed_at=said.iat,
+            expires_at=said.exp,
+            signed_in_at=said.auth_time,
+            granted=self._policy.granted(person, right, proofs.company) if right else Granted(),
         )
 
 

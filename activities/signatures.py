@@ -370,10 +370,14 @@ class CreditActivities:
 
 
 class Proofs(Record):
-    """Signed messages and the ids of the workflows they may have been signed for."""
+    """Signed messages, the ids of the workflows they may have been signed for, and the company these belong to."""
 
     messages: tuple[SignedMessage, ...]
     audiences: tuple[str, ...]
+    company: str
+    counted: bool = Field(
+        False, description="They were checked when they came and counted: that they have expired since changes nothing"
+    )
 
 
 class Verified(Record):
@@ -387,7 +391,7 @@ class DecisionActivities:
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
-        """Check signature, audience and expiry of each message."""
+        """Check signature, audience and expiry of each message, and look up what its person may do."""
         raise NotImplementedError
 
 

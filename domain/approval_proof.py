@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.approvals import ApprovalRequest, ApprovalState, Decision, StepState, StepStatus
+from domain.authority import subject_of
 from domain.messages import VerifiedMessage
+from domain.rights import judge
 
 
 def unproved(asked: ApprovalRequest, answer: ApprovalState, signed: Sequence[VerifiedMessage]) -> str:
@@ -47,7 +49,7 @@ def _is_proved(
         return False
     if not any(person.is_same(candidate) for candidate in step.plan.candidates):
         return False
-    if any(maker is not None and person.is_same(maker) for maker in (asked.requester, asked.co_owner)):
+    if asked.is_made_by(person):
         return False
     covered = {
         str(other.plan.step): other.plan
@@ -57,6 +59,6 @@ def _is_proved(
     return any(
         said.person.is_same(person)
         and (plan := covered.get(str(said.args.get("step")))) is not None
-        and any(said.person.has_role(role, asked.company) for role in plan.accepted_roles or (plan.role,))
+        and judge(said.granted, subject_of(asked), roles=plan.deciding_roles).allowed
         for said in approvals
     )

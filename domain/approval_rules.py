@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState, StepStatus
-from domain.authority import check_decision, escalation, next_assignees
+from domain.authority import check_decision, escalation, next_assignees, subject_of
 from domain.calendar import NoWorkingTime, add_business_hours
 from domain.messages import VerifiedMessage
 from domain.people import Person
 from domain.refusals import Refusal
+from domain.rights import stale_sign_in
 
 LONGEST_COMMENT = 4_000
 
@@ -95,7 +96,7 @@ class Verdict(NamedTuple):
     """The request after a decision; the code and the reason where it did not count."""
 
     state: ApprovalState
-    code: str = ""
+    code: Refusal | None = None
     detail: str = ""
 
 
@@ -121,17 +122,26 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
         return Verdict(state, Refusal.NOT_ASSIGNED, f"there is no step {number}")
     comment = str(said.args.get("comment") or "")[:LONGEST_COMMENT]
     seen_hash = str(said.args.get("seen_hash") or "")
-    code = check_decision(step, said.person, state.request, state, seen_hash, comment)
-    if not code and step.status is not StepStatus.PENDING:
+    code, detail, role = check_decision(step, said.person, said.granted, state, seen_hash, comment)
+    if code is None and step.status is not StepStatus.PENDING:
         code = Refusal.NOT_ASSIGNED
+    if code is not None:
+        return Verdict(state, code, detail or f"step {number} is {step.status}")
     at = min(said.signed_at or now, now)
-    if not code and at > _last_moment(state, step):
+    if at > _last_moment(state, step):
         return Verdict(state, Refusal.EXPIRED, f"signed {at:%Y-%m-%d %H:%M:%S} UTC, after the deadline")
-    if code:
-        return Verdict(state, code, f"step {number} is {step.status}")
+    subject = subject_of(state.request)
+    if stale := stale_sign_in(said.granted, subject, signed_in_at=said.signed_in_at, said_at=said.signed_at):
+        return Verdict(state, Refusal.SIGN_IN_TOO_OLD, stale)
     person = said.person.named
-    status = StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED
-    by_person = {"status": status, "decided_by": person, "decided_at": at, "comment": comment}
+    by_person = {
+        "status": StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED,
+        "decided_by": person,
+        "decided_at": at,
+        "decided_as": role,
+        "signed_in_at": said.signed_in_at,
+        "comment": comment,
+    }
     after = _put(state, step.model_copy(update=by_person))
     if decision is Decision.APPROVE:
         return Verdict(opened(after, now))

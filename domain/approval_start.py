@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from domain.approvals import ApprovalRequest, ApprovalState
+from domain.heard import HeardMessage
 from domain.messages import Outcome, SignedMessage, Supersede
 from domain.record import Record
 
@@ -14,6 +15,7 @@ class ApprovalCheckpoint(Record):
 
     state: ApprovalState
     outcomes: tuple[Outcome, ...] = ()
+    heard: tuple[HeardMessage, ...] = ()
     refused: tuple[str, ...] = ()
     unheard: tuple[SignedMessage | Supersede, ...] = ()
     proofs: tuple[SignedMessage, ...] = ()

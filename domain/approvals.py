@@ -21,6 +21,7 @@ class Reason(Record):
     """Why a rule of the discount matrix asks for a step, in words with numbers."""
 
     rule: str = Field(description="Id of the rule, e.g. D2")
+    tested: str = Field("", description="What it tests, e.g. margin_pct (domain.policy.Tested)")
     text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
     sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
 
@@ -41,6 +42,11 @@ class StepPlan(Record):
         description="Who may decide, in order: holders of the role, then of higher roles of the chain, without the "
         "requester and co-owners. The first is asked; the next when it escalates"
     )
+
+    @property
+    def deciding_roles(self) -> tuple[str, ...]:
+        """The roles of which one is needed to decide."""
+        return self.accepted_roles or (self.role,)
 
 
 class BusinessHours(Record):
@@ -112,6 +118,8 @@ class StepState(Record):
     deadline: datetime | None = None
     decided_by: Person | None = None
     decided_at: datetime | None = None
+    decided_as: str = Field("", description="The role by which the decision counts")
+    signed_in_at: datetime | None = Field(None, description="UTC; when who decided had signed in, where it is known")
     comment: str = ""
     escalations: int = 0
 
@@ -138,6 +146,10 @@ class ApprovalRequest(QuoteHeader):
     credit_text: str = Field("", description="The soft credit check in words")
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
+
+    def is_made_by(self, person: Person) -> bool:
+        """Whether a person asked for it or shares the quote: then somebody else has to decide."""
+        return any(person.is_same(maker) for maker in (self.requester, self.co_owner))
 
 
 class ApprovalState(Record):

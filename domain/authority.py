@@ -1,12 +1,13 @@
 """Who may decide a step, and whether a decision counts.
 
-Authority comes from two sides that must agree: the policy names who is asked, and the person's token says which roles
-the directory grants now. Nobody decides their own request or one they co-own, whatever roles they hold.
+Authority comes from two sides that must agree: the policy names who is asked, and the table of rights says what the
+roles of the person's token allow now. Nobody decides their own request or one they co-own, whatever roles they hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.record import Record
 from domain.refusals import LATE, Refusal
+from domain.rights import Granted, Subject, judge
 
 
 class NoApprover(LookupError):
@@ -54,45 +56,58 @@ def candidates(
     return tuple(found.values())
 
 
+class Check(NamedTuple):
+    """Why a decision does not count, as a code and in words; no code where it does, and the role it counts by."""
+
+    code: Refusal | None = None
+    detail: str = ""
+    role: str = ""
+
+
 def check_decision(
-    step: StepState, actor: Person, request: ApprovalRequest, decided: ApprovalState, seen_hash: str, comment: str
-) -> str:
-    """Why a decision does not count, as a code; empty when it does (lifecycle: events and messages).
+    step: StepState, actor: Person, granted: Granted, decided: ApprovalState, seen_hash: str, comment: str
+) -> Check:
+    """Whether a decision counts (lifecycle: events and messages).
 
     The order matters: who may never decide learns nothing of the state, and a late decision learns that it is late
     before anything else about it is judged.
 
     Args:
         step: The step decided on.
-        actor: Who decides, with the roles their token carries now.
-        request: What was asked.
+        actor: Who decides.
+        granted: What the table of rights grants them for decisions in the request's company.
         decided: The request as it stands.
         seen_hash: Hash of the quote the person had in front of them.
         comment: What they said with it.
     """
-    person = _same(actor)
-    if person in {_same(request.requester), "" if request.co_owner is None else _same(request.co_owner)}:
-        return Refusal.REQUESTER_CANNOT_APPROVE
-    late = _lateness(step, decided)
-    if late:
-        return late
+    request = decided.request
+    if request.is_made_by(actor):
+        return Check(Refusal.REQUESTER_CANNOT_APPROVE)
+    if late := _lateness(step, decided):
+        return Check(late)
     if seen_hash != request.snapshot_hash:
-        return Refusal.SEEN_HASH_MISMATCH
-    if person not in {_same(assignee) for assignee in step.assignees}:
-        return Refusal.NOT_ASSIGNED
-    if not any(actor.has_role(role, request.company) for role in step.plan.accepted_roles or (step.plan.role,)):
-        return Refusal.NO_AUTHORITY
+        return Check(Refusal.SEEN_HASH_MISMATCH)
+    if not any(actor.is_same(assignee) for assignee in step.assignees):
+        return Check(Refusal.NOT_ASSIGNED)
+    verdict = judge(granted, subject_of(request), roles=step.plan.deciding_roles)
+    if verdict.code is not None:
+        return Check(verdict.code, verdict.detail)
     if step.plan.comment_required and not comment.strip():
-        return Refusal.COMMENT_REQUIRED
-    return ""
+        return Check(Refusal.COMMENT_REQUIRED)
+    return Check(role=verdict.role)
 
 
-def _lateness(step: StepState, decided: ApprovalState) -> str:
+def subject_of(request: ApprovalRequest) -> Subject:
+    """What a decision is about: the whole quote, which is never the own one of who decides."""
+    return Subject(amount=request.total, currency=request.currency)
+
+
+def _lateness(step: StepState, decided: ApprovalState) -> Refusal | None:
     if step.status in (StepStatus.APPROVED, StepStatus.REJECTED):
         return Refusal.ALREADY_DECIDED
     if decided.status in LATE:
         return LATE[decided.status]
-    return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else ""
+    return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else None
 
 
 def next_assignees(step: StepState, already_approved: Sequence[Person]) -> Assignment:

@@ -1,15 +1,15 @@
 """What a person says, as a fact for the deal: a verified message and the state become a fact, or a refusal.
 
-Pure: who said it was proved before (``activities.decisions``). Here it is decided whether they may, and what it means;
-whether it fits the deal as it stands is decided by the rules, as for every fact.
+Pure: who said it was proved before, and what the table of rights grants them was looked up (``activities.decisions``).
+Here it is decided whether that is enough for this deal, and what the message means; whether it fits the deal as it
+stands is decided by the rules, as for every fact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
@@ -17,33 +17,38 @@ from domain import facts
 from domain.credit import ReleaseToken
 from domain.deal_state import DealState
 from domain.facts import Fact
-from domain.messages import COMMAND_ROLES, CommandName, VerifiedMessage, may_give
+from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import LATE, Refusal
+from domain.rights import Action, Subject, Verdict, judge, stale_sign_in
 from domain.views import Resolution
 
 DECIDE = "decide"
 """Name of a decision; it reaches the deal only when its request for approval has ended."""
 
-Rights = Callable[[Person, CommandName, DealState], bool]
-"""Whether a person, with the roles of the moment, may give a command to a deal."""
+RIGHT_OF: Final[dict[str, Action]] = {
+    CommandName.RETRY: Action.RETRY_STEP,
+    CommandName.SKIP: Action.SKIP_STEP,
+    CommandName.ABORT: Action.ABORT_DEAL,
+    CommandName.WITHDRAW: Action.WITHDRAW_APPROVAL,
+    CommandName.CANCEL: Action.CANCEL_DEAL,
+    CommandName.CREDIT_RECHECK: Action.RECHECK_CREDIT,
+    CommandName.CREDIT_RELEASE: Action.RELEASE_CREDIT,
+    CommandName.CREDIT_REJECT: Action.REJECT_CREDIT,
+    DECIDE: Action.DECIDE_APPROVAL,
+}
+"""The right that each message of a person needs."""
 
 
-def by_role(person: Person, command: CommandName, state: DealState) -> bool:
-    """The rights in force: one of the command's roles, for every company or for the deal's."""
-    return may_give(person, command, state.company)
-
-
-def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datetime, may: Rights = by_role) -> Fact:
+def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datetime) -> Fact:
     """What a message of a person means for a deal.
 
     Args:
-        said: the message, its proof checked.
+        said: the message, its proof checked and the person's rights looked up.
         state: the deal as it stands.
         deal_id: workflow id of the deal.
         at: UTC.
-        may: the rights.
 
     Returns:
         The fact it states; ``facts.Refused`` with a code where it counts for nothing.
@@ -54,10 +59,18 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         return _too_late(said, state)
     try:
         command = CommandName(said.name)
+        release = _release(said, state, deal_id=deal_id, at=at) if command is CommandName.CREDIT_RELEASE else None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except ValueError:
         return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
-    if not may(said.person, command, state):
-        return _refused(said, Refusal.NO_AUTHORITY, f"needs one of {', '.join(COMMAND_ROLES[command])}")
+    subject = _subject(said.person, state, release)
+    verdict = judge(said.granted, subject)
+    if verdict.code is not None:
+        return _refused(said, verdict.code, verdict.detail)
+    if stale := stale_sign_in(said.granted, subject, signed_in_at=said.signed_in_at, said_at=said.signed_at):
+        return _refused(said, Refusal.SIGN_IN_TOO_OLD, stale)
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:
@@ -75,7 +88,23 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         case CommandName.CREDIT_REJECT:
             return facts.CreditRejected(reason=reason)
         case CommandName.CREDIT_RELEASE:
-            return _released(said, state, deal_id=deal_id, at=at)
+            assert release is not None
+            return _released(release, state, verdict, at)
+
+
+def is_own(person: Person, state: DealState) -> bool:
+    """Whether a deal is a person's: they own its quote, or submitted it. Before the quote was read nobody knows."""
+    found = state.assessment
+    return found is not None and any(person.is_same(maker) for maker in (found.owner, found.submitted_by))
+
+
+def _subject(person: Person, state: DealState, release: ReleaseToken | None) -> Subject:
+    """What a command is about: a release the most it lets pass, anything else the whole deal."""
+    own = is_own(person, state)
+    if release is None:
+        return Subject(own=own, amount=state.header.total, currency=state.header.currency)
+    held = state.credit_decision
+    return Subject(own=own, amount=release.most, currency=held.currency if held else "")
 
 
 def _refused(said: VerifiedMessage, code: Refusal, detail: str) -> facts.Refused:
@@ -108,14 +137,15 @@ class _Release(Record):
     valid_until: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
 
 
-def _released(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datetime) -> Fact:
-    try:
-        asked = _Release.model_validate({name: value for name, value in said.args.items() if value not in (None, "")})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+def _release(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datetime) -> ReleaseToken:
+    """The release that a person asks for.
+
+    Raises:
+        ValidationError: an argument cannot be read.
+    """
+    asked = _Release.model_validate({name: value for name, value in said.args.items() if value not in (None, "")})
     held, policy = state.credit_decision, state.policy
-    release = ReleaseToken(
+    return ReleaseToken(
         deal_id=deal_id,
         ceiling=asked.ceiling if asked.ceiling is not None else held.this_order if held else Decimal(0),
         deviation_pct=policy.release_deviation_pct if asked.deviation_pct is None else asked.deviation_pct,
@@ -124,4 +154,13 @@ def _released(said: VerifiedMessage, state: DealState, *, deal_id: str, at: date
         released_by=said.person.named,
         comment=asked.reason,
     )
-    return facts.CreditReleased(release=release)
+
+
+def _released(release: ReleaseToken, state: DealState, verdict: Verdict, at: datetime) -> Fact:
+    """A release, or the first half of one: above a person's limit of authority a second person has to ask as well."""
+    if not verdict.second_person:
+        return facts.CreditReleased(release=release)
+    first = state.release_asked
+    if first is None or first.released_by.is_same(release.released_by) or first.valid_until <= at:
+        return facts.ReleaseAsked(release=release)
+    return facts.CreditReleased(release=first.joined_by(release))

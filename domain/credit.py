@@ -68,19 +68,19 @@ def decide_credit(
     """The credit rule (lifecycle 4.2) for one order.
 
     exposure = open invoices + open orders other than this one + reservations + this order, compared unrounded with
-    limit x threshold; equal passes. Microsoft's example: limit 10,000, threshold 90 %, balance 5,000: an order of
-    4,000 passes, one of 4,500 does not (Microsoft Learn: credit holds for sales orders).
+    limit x threshold; equal passes: of 10,000 at 90 % and a balance of 5,000, an order of 4,000 does and one of 4,500
+    does not (Microsoft Learn: credit holds for sales orders).
 
     Args:
         facts: What Finance says of the customer, in the customer's currency, incl. tax.
         this_order: Amount of the order, in the customer's currency, incl. tax and charges; not negative.
         this_order_number: Its number in Finance; should Finance list it already, it is not counted again.
-        reservations: What other deals hold that Finance's figures do not show yet.
-        policy: The policy, or its terms for this customer.
+        reservations: What other deals hold that Finance does not show yet.
+        policy: The policy, or its terms for the customer.
         now: UTC.
 
     Returns:
-        The decision with its reasons: all that refuse it, or the one that gives it.
+        The decision with all reasons that refuse it, or the one that gives it.
 
     Raises:
         StaleFacts: the facts are older than the policy allows.
@@ -89,13 +89,12 @@ def decide_credit(
     """
     terms = _terms(policy, facts)
     _check_age(facts, terms, now)
-    if this_order < 0 or reservations < 0:
+    if min(this_order, reservations) < 0:
         raise ValueError("the order and the reservations must not be negative")
     with arithmetic():
         orders = sum((o.amount for o in facts.open_orders if o.order_number != this_order_number), Decimal(0))
         exposure = facts.open_ar + orders + reservations + this_order
-        threshold = min(facts.threshold_pct, terms.limits.threshold_pct or _HUNDRED)
-        limit = facts.credit_limit * threshold / _HUNDRED
+        limit = facts.credit_limit * (threshold := _threshold(facts, terms)) / _HUNDRED
         unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0)
         over_by = Decimal(0) if unlimited or facts.credit_limit == 0 else max(exposure - limit, Decimal(0))
         refusals = (
@@ -113,9 +112,15 @@ def decide_credit(
         open_orders=orders,
         reservations=reservations,
         this_order=this_order,
+        currency=facts.currency,
         as_of=facts.as_of,
         policy_version=terms.policy_version,
     )
+
+
+def _threshold(facts: CreditFacts, terms: CreditTerms) -> Decimal:
+    """How much of the limit may be used, in per cent."""
+    return min(facts.threshold_pct, terms.limits.threshold_pct or _HUNDRED)
 
 
 def _check_age(facts: CreditFacts, terms: CreditTerms, now: datetime) -> None:
@@ -210,6 +215,12 @@ def _excess(over_by: Decimal, currency: str) -> str:
 _BEYOND_MONEY: Final = Decimal(10) ** 15
 
 
+def most_released(ceiling: Decimal, deviation_pct: Decimal) -> Decimal:
+    """The largest order that a release lets pass: its ceiling, and so many per cent more."""
+    with arithmetic():
+        return ceiling * (_HUNDRED + deviation_pct) / _HUNDRED
+
+
 class ReleaseToken(Record):
     """A credit manager's release of one deal's hold, and how far it reaches.
 
@@ -223,14 +234,31 @@ class ReleaseToken(Record):
     valid_until: datetime = Field(description="UTC")
     reasons: tuple[str, ...] = Field(description="Codes of the reasons it covers")
     released_by: Person
+    also_by: Person | None = Field(None, description="The second person, where it takes two")
     comment: str = ""
+
+    @property
+    def most(self) -> Decimal:
+        """The largest order it lets pass, in the customer's currency, incl. tax."""
+        return most_released(self.ceiling, self.deviation_pct)
+
+    def joined_by(self, second: ReleaseToken) -> ReleaseToken:
+        """The release that two persons agree on: each of its terms the narrower one of theirs."""
+        return self.model_copy(
+            update={
+                "ceiling": min(self.ceiling, second.ceiling),
+                "deviation_pct": min(self.deviation_pct, second.deviation_pct),
+                "valid_until": min(self.valid_until, second.valid_until),
+                "reasons": tuple(code for code in self.reasons if code in second.reasons),
+                "also_by": second.released_by,
+                "comment": "; ".join(text for text in (self.comment, second.comment) if text),
+            }
+        )
 
     def covers(self, decision: CreditDecision, now: datetime) -> bool:
         """Whether the release still holds for a decision that refuses credit."""
-        with arithmetic():
-            most = self.ceiling * (_HUNDRED + self.deviation_pct) / _HUNDRED
         return (
-            decision.this_order <= most
+            decision.this_order <= self.most
             and now <= self.valid_until
             and {reason.code for reason in decision.reasons} <= set(self.reasons)
         )

@@ -72,6 +72,7 @@ class CreditDecision(Record):
     open_orders: Decimal
     reservations: Decimal
     this_order: Decimal
+    currency: str = Field("", description="Of all amounts here: the one in which Finance keeps the customer's credit")
     as_of: datetime
     policy_version: str
 

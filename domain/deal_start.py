@@ -10,6 +10,7 @@ from pydantic import Field
 from domain.approval_start import ApprovalCheckpoint
 from domain.audit import Outbox
 from domain.deal_state import DealState
+from domain.heard import HeardMessage
 from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.record import Record
 from domain.views import Ending, TimelineEntry
@@ -21,6 +22,7 @@ class Checkpoint(Record):
     state: DealState
     timeline: tuple[TimelineEntry, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    heard: tuple[HeardMessage, ...] = ()
     tally: dict[str, int] = Field(default_factory=dict)
     seen: tuple[str, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()

@@ -176,6 +176,7 @@ class DealState:
         marked: the approval status of the quote as Sales shows it.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
+        release_asked: a release of the hold that waits for a second person.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
         finance_read_at: when the order was last read in Finance, or made there.
@@ -211,6 +212,7 @@ class DealState:
     credit_checks: int = 0
     recheck_told: int = 0
     recheck_covered: int = 0
+    release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     order_number: str = ""
     confirmation_number: str = ""

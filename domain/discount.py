@@ -44,7 +44,7 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
         for rule in policy.discount.rules:
             alone = _alone(policy.discount, rule)
             reasons = [
-                Reason(rule=rule.id, text=text, sentence=_sentence(test, text, alone))
+                Reason(rule=rule.id, tested=test.value, text=text, sentence=_sentence(test, text, alone))
                 for test in rule.when
                 if (text := _why(test, priced))
             ]

@@ -14,6 +14,7 @@ from domain.views import (
     DocumentView,
     Explanation,
     LineView,
+    ReleaseAsked,
     ReleaseDefaults,
     Stage,
     WaitingFor,
@@ -66,6 +67,10 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.credit is CreditStatus.HELD:
         reasons = state.credit_decision.text if state.credit_decision else ""
         unblock = "A payment, a higher limit or a release by a credit manager"
+        if state.release_asked:
+            unblock = (
+                f"{unblock}: {state.release_asked.released_by.label} asked for one, a second person has to as well"
+            )
         return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
     return _waiting_after_order(state)
 
@@ -121,6 +126,7 @@ def view(state: DealState) -> DealView:
     return DealView(
         **state.header.header_fields,
         owner=found.owner if found else _NOBODY,
+        submitted_by=found.submitted_by if found else None,
         policy_version=state.policy.version,
         version=state.version,
         stage=state.stage,
@@ -132,6 +138,7 @@ def view(state: DealState) -> DealView:
         explanation=explain(state),
         credit=state.credit_decision or (found.soft_credit if found else None),
         credit_released_by=state.release.released_by if state.release else None,
+        release_asked=_release_asked(state),
         release_defaults=_release_defaults(state),
         approvals=state.approvals,
         parked=state.parked,
@@ -147,6 +154,19 @@ def view(state: DealState) -> DealView:
         exceptions=state.exceptions,
         started_at=state.started_at,
         updated_at=state.updated_at,
+    )
+
+
+def _release_asked(state: DealState) -> ReleaseAsked | None:
+    asked, held = state.release_asked, state.credit_decision
+    if asked is None or held is None or state.credit is not CreditStatus.HELD:
+        return None
+    return ReleaseAsked(
+        by=asked.released_by,
+        most=asked.most,
+        currency=held.currency,
+        valid_until=asked.valid_until,
+        comment=asked.comment,
     )
 
 

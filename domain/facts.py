@@ -161,6 +161,12 @@ class CreditReleased(Record):
     release: ReleaseToken
 
 
+class ReleaseAsked(Record):
+    """A person asked for a release of the hold that is above their own limit: a second person has to ask as well."""
+
+    release: ReleaseToken
+
+
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -295,7 +301,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = Prepared | CreditDecided | CreditRecheckDue | CreditReleased | CreditRejected
+CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
 DeliveryFact = ShipmentPosted | BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack

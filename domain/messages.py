@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Field
 
 from domain.people import Person
 from domain.record import Record
+from domain.rights import Granted
 
 Id = Annotated[str, Field(max_length=300)]
 """An id of a message, a record, a document or a person."""
@@ -104,7 +105,8 @@ class SignedMessage(Record):
 
     The token is a compact JWS (EdDSA) with claims ``iss`` = ``SIGNATURE_ISSUER``, ``aud`` = the workflow id it is for,
     ``jti`` = message_id, ``iat``, ``exp``, ``sub`` = the person's Entra object id, ``name``, ``upn``, ``roles``,
-    and ``act`` = {"name": …, "args": {…}}. What is not in the token was not said by a person.
+    ``auth_time`` = when they signed in, where it is known, and ``act`` = {"name": …, "args": {…}}. What is not in the
+    token was not said by a person.
     """
 
     message_id: Id = Field(min_length=1)
@@ -112,13 +114,20 @@ class SignedMessage(Record):
 
 
 class VerifiedMessage(Record):
-    """What a signed message says, once its signature, audience and expiry were checked."""
+    """What a signed message says, once its signature, audience and expiry were checked, and what it may come to.
+
+    The rows of the table of rights are those in force when the message was checked, so that a right which was taken
+    away counts at once, and a replay decides as the run did.
+    """
 
     message_id: str
     person: Person
     name: str
     args: dict[str, Any] = Field(default_factory=dict)
     signed_at: AwareDatetime | None = Field(None, description="UTC, as the proof says; set where it holds")
+    expires_at: AwareDatetime | None = Field(None, description="UTC; until when the proof holds")
+    signed_in_at: AwareDatetime | None = Field(None, description="UTC; when the person signed in, where it is known")
+    granted: Granted = Field(Granted(), description="What the table of rights grants them for this, in the company")
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
 
 
@@ -129,6 +138,7 @@ class Outcome(Record):
     accepted: bool
     code: str = Field("", description="Refusal code, e.g. ALREADY_DECIDED; empty when accepted")
     detail: str = ""
+    digest: str = Field("", description="Of the content it answers (domain.heard); empty where nothing was proved")
 
 
 class CommandName(StrEnum):
@@ -142,24 +152,6 @@ class CommandName(StrEnum):
     CREDIT_RECHECK = "credit_recheck"
     CREDIT_RELEASE = "credit_release"
     CREDIT_REJECT = "credit_reject"
-
-
-COMMAND_ROLES: dict[CommandName, tuple[str, ...]] = {
-    CommandName.RETRY: ("ops", "admin"),
-    CommandName.SKIP: ("ops", "admin"),
-    CommandName.ABORT: ("ops", "admin"),
-    CommandName.WITHDRAW: ("sales_rep", "sales_manager", "ops"),
-    CommandName.CANCEL: ("sales_rep", "sales_manager", "ops"),
-    CommandName.CREDIT_RECHECK: ("credit_clerk", "credit_manager", "ops"),
-    CommandName.CREDIT_RELEASE: ("credit_manager",),
-    CommandName.CREDIT_REJECT: ("credit_manager",),
-}
-"""Which roles may give which command (lifecycle: events and messages). A test enumerates it."""
-
-
-def may_give(person: Person, command: CommandName, company: str) -> bool:
-    """Whether the person holds one of the roles that may give a command to a deal of the company."""
-    return any(person.has_role(role, company) for role in COMMAND_ROLES[command])
 
 
 class CustomerChanged(Record):

@@ -1,7 +1,8 @@
-"""A person: who they are in the directory, and what its app roles let them see.
+"""A person: who they are in the directory, and which app roles it gives them.
 
-Roles are those of the token a person signs in with: app roles of the registration, either for every company
-(``sales_manager``) or for one (``sales_manager.usmf``). A person who is only named somewhere has none.
+Roles are those of the token a person signs in with: app roles of the registration, of one company
+(``sales_manager.usmf``) or without one (``ops``). What a role allows, and whether it counts without a company, is the
+table's to say (``domain.rights``). A person who is only named somewhere has none.
 """
 
 from __future__ import annotations
@@ -49,31 +50,6 @@ class Person(Record):
     def is_same(self, other: Person | None) -> bool:
         """Whether both are the same directory object; its id is compared without regard to case."""
         return other is not None and self.oid.lower() == other.oid.lower()
-
-    def has_role(self, role: str, company: str = "") -> bool:
-        """Whether the person holds an app role for every company, or for this one (``role.company``).
-
-        Without a company: whether they hold it for any.
-        """
-        if role in self.roles:
-            return True
-        if company:
-            return f"{role}.{company}" in self.roles
-        return any(held.startswith(f"{role}.") for held in self.roles)
-
-    @property
-    def companies(self) -> frozenset[str] | None:
-        """The companies whose deals the person may read; None: all of them; empty: none.
-
-        Any app role lets its holder read: of every company, or of the one in its suffix.
-        """
-        if any("." not in role for role in self.roles):
-            return None
-        return frozenset(role.partition(".")[2] for role in self.roles)
-
-    def may_read(self, company: str) -> bool:
-        """Whether the person may see deals of a company."""
-        return self.companies is None or company in self.companies
 
     @property
     def initials(self) -> str:

@@ -10,33 +10,17 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from domain.money import DocumentTolerance, minor_digits
+from domain.money import DocumentTolerance
 from domain.people import Person
 from domain.record import Record
-
-
-def _exact(value: object) -> object:
-    if isinstance(value, bool | float):
-        raise ValueError(f"{value} would be inexact: write the number in quotes or without an exponent")
-    return value
-
-
-def _company(value: str) -> str:
-    if value != value.lower() or not value.isalnum() or len(value) > 4:
-        raise ValueError(f"{value!r} is not a legal entity id in lower case, e.g. usmf")
-    return value
-
-
-def _currency(value: str) -> str:
-    minor_digits(value)
-    return value
+from domain.rights import Action, Granted, RightsPolicy
+from domain.values import Company, Currency, Number, Percent
 
 
 def _day(value: object) -> object:
@@ -81,10 +65,6 @@ ClockTime = Annotated[str, AfterValidator(_clock_time)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Country = Annotated[str, AfterValidator(_country)]
 Day = Annotated[date, BeforeValidator(_day)]
-Number = Annotated[Decimal, BeforeValidator(_exact)]
-Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)]
-Company = Annotated[str, AfterValidator(_company)]
-Currency = Annotated[str, AfterValidator(_currency)]
 
 
 class PolicyError(ValueError):
@@ -359,6 +339,7 @@ class Policy(Record):
     calendars: PublishedCalendars
     entity_map: EntityMap
     tolerances: TolerancePolicy
+    rights: RightsPolicy
 
     def calendar(self, company: str) -> WorkingCalendar:
         """Working time of a company.
@@ -370,6 +351,12 @@ class Policy(Record):
         if calendar is None:
             raise PolicyError(f"calendars.yaml: company {company!r} has no calendar; add it under companies")
         return calendar
+
+    def granted(self, person: Person, action: Action, company: str) -> Granted:
+        """What the table of rights says of a person, with the roles of their token, an action and a company."""
+        roles = self.authority.companies.get(company, {})
+        named = [role for role in roles if any(person.is_same(p) for p in self.authority.holders(company, role))]
+        return self.rights.granted(person, action, company, named=named, policy_version=self.version)
 
     def credit_terms(self, company: str, account: str, group: str = "") -> CreditTerms:
         """What the policy says of one customer's credit.
@@ -397,13 +384,14 @@ def assemble(
     calendars: PublishedCalendars,
     entity_map: EntityMap,
     tolerances: TolerancePolicy,
+    rights: RightsPolicy,
 ) -> Policy:
     """One policy of its files, with version and hash, checked across them.
 
     Raises:
         PolicyError: the files do not fit each other.
     """
-    files = (discount, credit, authority, calendars, entity_map, tolerances)
+    files = (discount, credit, authority, calendars, entity_map, tolerances, rights)
     digest = hashlib.sha256("\n".join(file.model_dump_json() for file in files).encode()).hexdigest()
     companies = set(entity_map.business_units.values())
     for file, have in (
@@ -415,6 +403,7 @@ def assemble(
         if companies - have:
             missing = ", ".join(sorted(companies - have))
             raise PolicyError(f"{file}: add {missing}, which entity_map.yaml maps a business unit to")
+    _check_deciders(discount, rights)
     return Policy(
         version=f"{max(file.version for file in files)}+{digest[:8]}",
         hash=digest,
@@ -424,4 +413,19 @@ def assemble(
         calendars=calendars,
         entity_map=entity_map,
         tolerances=tolerances,
+        rights=rights,
     )
+
+
+def _check_deciders(discount: DiscountPolicy, rights: RightsPolicy) -> None:
+    """Refuse a level that nobody could ever decide.
+
+    Raises:
+        PolicyError: the table gives the role of a level no right to decide.
+    """
+    deciding = {right.role for right in rights.rights if Action.DECIDE_APPROVAL in right.may}
+    for rule in discount.rules:
+        if rule.role not in deciding:
+            raise PolicyError(
+                f"rights.yaml: rights: give {rule.role} approval.decide, which rule {rule.id} of discount.yaml asks"
+            )

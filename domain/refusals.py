@@ -71,6 +71,31 @@ class Refusal(StrEnum):
         FixedBy.ADMINISTRATOR,
         "Your roles do not allow this for this company. Ask an administrator for the role if it is your job.",
     )
+    NOT_OWN_DEAL = (
+        "NOT_OWN_DEAL",
+        403,
+        FixedBy.ADMINISTRATOR,
+        "Your role allows this for your own deals only, and this deal is not known to be yours.",
+    )
+    NOT_NAMED = (
+        "NOT_NAMED",
+        403,
+        FixedBy.ADMINISTRATOR,
+        "The policy names who may do this for this company, and you are not among them. "
+        "Ask an administrator to add you to approvers.yaml if it is your job.",
+    )
+    ABOVE_LIMIT = (
+        "ABOVE_LIMIT",
+        403,
+        FixedBy.ADMINISTRATOR,
+        "The amount is above what your role decides. Ask someone with a higher limit of authority.",
+    )
+    SIGN_IN_TOO_OLD = (
+        "SIGN_IN_TOO_OLD",
+        401,
+        FixedBy.CALLER,
+        "This needs a fresh sign-in, so nothing was recorded. Sign in again and repeat it.",
+    )
     UNAUTHENTICATED = (
         "UNAUTHENTICATED",
         401,
@@ -138,6 +163,13 @@ class Refusal(StrEnum):
     TERMINAL = ("TERMINAL", 409, FixedBy.NOBODY, "The deal has ended; nothing changed.")
     STALE = ("STALE", 409, FixedBy.NOBODY, "The deal already knows something newer; nothing changed.")
     DUPLICATE = ("DUPLICATE", 409, FixedBy.NOBODY, "This was received before and counts once.")
+    MESSAGE_ID_REUSED = (
+        "MESSAGE_ID_REUSED",
+        409,
+        FixedBy.CALLER,
+        "This message id was used before, by someone else or for something else, so nothing was recorded. "
+        "Send it with an id of its own.",
+    )
     HASH_MISMATCH = (
         "HASH_MISMATCH",
         409,
@@ -383,6 +415,12 @@ class Refusal(StrEnum):
         503,
         FixedBy.OPERATOR,
         "Temporal does not respond. Try again in a moment.",
+    )
+    LEDGER_UNAVAILABLE = (
+        "LEDGER_UNAVAILABLE",
+        503,
+        FixedBy.OPERATOR,
+        "The ledger's database does not respond, so it is not known who is signed in. Try again in a moment.",
     )
     KEY_MISSING = (
         "KEY_MISSING",

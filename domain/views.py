@@ -155,10 +155,21 @@ class ReleaseDefaults(Record):
     ceiling: Decimal = Field(description="Amount incl. tax, in the deal's currency: the order that is held")
 
 
+class ReleaseAsked(Record):
+    """A release of the credit hold that waits for a second person."""
+
+    by: Person
+    most: Decimal = Field(description="The largest order it would let pass, incl. tax")
+    currency: str
+    valid_until: datetime
+    comment: str = ""
+
+
 class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
     owner: Person
+    submitted_by: Person | None = None
     policy_version: str = ""
     version: int = 0
     stage: Stage
@@ -170,6 +181,7 @@ class DealView(QuoteHeader):
     explanation: Explanation
     credit: CreditDecision | None = None
     credit_released_by: Person | None = None
+    release_asked: ReleaseAsked | None = Field(None, description="While credit is held")
     release_defaults: ReleaseDefaults | None = Field(None, description="While credit is held")
     approvals: tuple[ApprovalSummary, ...] = ()
     parked: ParkedStep | None = None

@@ -86,6 +86,7 @@ def sections(policy: Policy, today: date) -> tuple[Section, ...]:
         Section("Who approves a quote", "discount.yaml", policy.discount.version, tuple(_discount(policy))),
         Section("When credit is refused", "credit.yaml", policy.credit.version, tuple(_credit(policy))),
         Section("Who holds which authority", "approvers.yaml", policy.authority.version, tuple(_authority(policy))),
+        Section("Who may do what", "rights.yaml", policy.rights.version, tuple(_rights(policy))),
         Section("Business hours", "calendars.yaml", policy.calendars.version, tuple(_calendars(policy, today))),
         Section("How the systems' records meet", "entity_map.yaml", policy.entity_map.version, tuple(_mapping(policy))),
         Section("How far they may differ", "tolerances.yaml", policy.tolerances.version, tuple(_tolerances(policy))),
@@ -163,6 +164,27 @@ def _authority(policy: Policy) -> Iterator[str]:
         yield f"{company}: nobody" if not roles else f"{company}:"
         for role, keys in roles.items():
             yield f"  {role}: {', '.join(f'{authority.people[key].name} ({key})' for key in keys)}"
+
+
+def _rights(policy: Policy) -> Iterator[str]:
+    rights = policy.rights
+    yield f"Counts for every company without one in its name: {', '.join(rights.every_company) or 'no role'}"
+    for right in rights.rights:
+        own = " of their own deals" if right.of == "own" else ""
+        named = ", where approvers.yaml names the person for it" if right.named else ""
+        yield f"{right.role}: {', '.join(right.may)}{own}{named}"
+        if right.up_to is not None:
+            limits = ", ".join(f"{amount:,f} {currency}" for currency, amount in right.up_to.items())
+            above = "two persons who may" if right.above == "two_persons" else "nobody"
+            yield f"  up to {limits}; above, and in other currencies: {above}"
+    yield "A role that is not listed grants nothing."
+    fresh = rights.fresh_sign_in
+    for entry in fresh.actions:
+        amounts = ", ".join(f"{amount:,f} {currency}" for currency, amount in (entry.from_amount or {}).items())
+        of = f" from {amounts} (any amount in another currency)" if amounts else ""
+        yield f"{entry.action}{of} asks for a sign-in at most {fresh.within_minutes} minutes before."
+    for conflict in rights.conflicts:
+        yield f"{' or '.join(conflict.one)} should not also be {' or '.join(conflict.other)}: {conflict.why}"
 
 
 def _calendars(policy: Policy, today: date) -> Iterator[str]:

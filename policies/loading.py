@@ -26,6 +26,7 @@ from domain.policy import (
     assemble,
 )
 from domain.record import Record, problem_in_words
+from domain.rights import RightsPolicy
 from policies import exact_yaml, public_holidays
 
 FILES: Final = (
@@ -35,6 +36,7 @@ FILES: Final = (
     "calendars.yaml",
     "entity_map.yaml",
     "tolerances.yaml",
+    "rights.yaml",
     "audit.yaml",
 )
 PACKAGED: Final = Path(__file__).parent
@@ -65,6 +67,7 @@ def load(path: Path | None = None) -> Policy:
         calendars=calendars,
         entity_map=_read(path, "entity_map.yaml", EntityMap),
         tolerances=_read(path, "tolerances.yaml", TolerancePolicy),
+        rights=_read(path, "rights.yaml", RightsPolicy),
     )
 
 

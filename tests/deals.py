@@ -100,6 +100,7 @@ def decision(passed: bool, code: str = "") -> CreditDecision:
         open_orders=Decimal(0),
         reservations=Decimal(0),
         this_order=Decimal(1045),
+        currency="USD",
         as_of=T0,
         policy_version="1",
     )

@@ -28,12 +28,14 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from domain.people import Person
 from domain.refusals import Refusal
+from domain.rights import Action, RightsPolicy
 from dynamics.core.network import is_loopback
 from runs.codec import SealingCodec
 from runs.codec_keys import KeyMissing
 from web.problems import Problem, unauthorized
 from web.tokens import InvalidToken, KeysUnavailable, SigningKeys, TokenVerifier
 from workers.mode import is_sandbox
+from workers.rules import load_policy
 from workers.sealing import codec_keys
 from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
@@ -41,21 +43,6 @@ from workers.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
-READERS: Final = (
-    "admin",
-    "auditor",
-    "cfo",
-    "credit_clerk",
-    "credit_manager",
-    "legal",
-    "ops",
-    "sales_director",
-    "sales_manager",
-)
-"""Roles that may read whole runs, of every company or of the one in their suffix. A history holds cost and margin: a
-sales rep is not among them."""
-WRITERS: Final = ("admin", "ops")
-"""Roles that may have the argument of a query sealed."""
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_PAYLOADS: Final = 1_000
 
@@ -74,19 +61,20 @@ def company_of(workflow_id: str) -> str:
     return parts[at] if at < len(parts) else ""
 
 
-def may_read(person: Person, workflow_id: str) -> bool:
-    """Whether a person's roles cover the company of a run."""
-    company = company_of(workflow_id)
-    return any(person.has_role(role, company) if company else role in person.roles for role in READERS)
+def may_read(rights: RightsPolicy, person: Person, workflow_id: str) -> bool:
+    """Whether a person's roles cover the company of a run; a run of no company needs a role of all of them."""
+    readable = rights.companies_of(person, Action.READ_RUN)
+    return readable is None or company_of(workflow_id) in readable
 
 
 def codec_app(
-    codec: SealingCodec, reader: Reader, origins: Sequence[str], *, hosts: Sequence[str] = ("*",)
+    codec: SealingCodec, rights: RightsPolicy, reader: Reader, origins: Sequence[str], *, hosts: Sequence[str] = ("*",)
 ) -> Starlette:
     """The two endpoints, and live and ready.
 
     Args:
         codec: opens and seals.
+        rights: who may read runs, and ask them.
         reader: tells who asks, or raises a `Problem`.
         origins: of Temporal Web, for CORS.
         hosts: names this server may be called by.
@@ -94,16 +82,16 @@ def codec_app(
 
     async def decode(request: Request) -> Response:
         person, namespace, payloads = await _asked(request, reader)
-        if person is not None and not any(person.has_role(role) for role in READERS):
+        if person is not None and not _may_somewhere(rights, person, Action.READ_RUN):
             raise Problem(Refusal.NO_AUTHORITY, "Your roles do not let you read the contents of runs.")
         opened: set[str] = set()
-        shown = [_shown(codec, payload, namespace, person, opened) for payload in payloads]
+        shown = [_shown(codec, rights, payload, namespace, person, opened) for payload in payloads]
         log.info("payloads opened", reader=person.oid if person else "sandbox", runs=sorted(opened)[:20])
         return _answer(shown)
 
     async def encode(request: Request) -> Response:
         person, namespace, payloads = await _asked(request, reader)
-        if person is not None and not any(person.has_role(role) for role in WRITERS):
+        if person is not None and not _may_somewhere(rights, person, Action.ASK_RUN):
             raise Problem(Refusal.NO_AUTHORITY, "Only operators may ask runs from Temporal Web or the command line.")
         return _answer([codec.seal_by_hand(payload, namespace) for payload in payloads])
 
@@ -149,13 +137,25 @@ async def _asked(request: Request, reader: Reader) -> tuple[Person | None, str, 
     return person, namespace, payloads
 
 
-def _shown(codec: SealingCodec, payload: Payload, namespace: str, person: Person | None, opened: set[str]) -> Payload:
+def _may_somewhere(rights: RightsPolicy, person: Person, action: Action) -> bool:
+    covered = rights.companies_of(person, action)
+    return covered is None or bool(covered)
+
+
+def _shown(
+    codec: SealingCodec,
+    rights: RightsPolicy,
+    payload: Payload,
+    namespace: str,
+    person: Person | None,
+    opened: set[str],
+) -> Payload:
     """A payload as this reader may see it: opened, or as it came."""
     try:
         sealed = codec.unseal(payload, namespace)
     except KeyMissing as error:
         raise Problem(Refusal.KEY_MISSING, f"A payload was {error}.") from error
-    if isinstance(sealed, str) or not (person is None or may_read(person, sealed.workflow_id)):
+    if isinstance(sealed, str) or not (person is None or may_read(rights, person, sealed.workflow_id)):
         return payload
     opened.add(sealed.workflow_id)
     return sealed.payload
@@ -182,7 +182,7 @@ def signed_in(verifier: TokenVerifier) -> Reader:
 
     async def reader(request: Request) -> Person:
         try:
-            return await verifier.identify(request.headers.get("authorization"))
+            return (await verifier.identify(request.headers.get("authorization"))).person
         except InvalidToken as error:
             raise unauthorized(str(error)) from error
         except KeysUnavailable as error:
@@ -200,19 +200,21 @@ def codec_server_app(settings: Settings) -> Starlette:
 
     Raises:
         SettingsError: the keys cannot be used, or it would serve without a sign-in what is not the local sandbox.
+        PolicyError: the rules cannot be used.
     """
+    rights = load_policy(settings).rights
     codec = SealingCodec(codec_keys(settings.codec), compress=settings.codec.compress)
     origins = [origin.strip().rstrip("/") for origin in settings.codec.origins.split(",") if origin.strip()]
     if settings.codec.sign_in:
         keys = SigningKeys(settings.entra.authority, settings.ca_file)
-        return codec_app(codec, signed_in(TokenVerifier(keys, settings.web.client_id)), origins)
+        return codec_app(codec, rights, signed_in(TokenVerifier(keys, settings.web.client_id)), origins)
     if not (is_loopback(settings.codec.host) and is_sandbox(settings)):
         raise SettingsError(
             "Q2C_CODEC_SIGN_IN: may be off only for the sandbox on this machine: every Q2C_*_URL and Q2C_CODEC_HOST "
             "must be a loopback address. Remove it, so that readers sign in."
         )
     # A page of another site must not reach it by a name of its own that points here.
-    return codec_app(codec, _anybody, origins, hosts=("localhost", "127.0.0.1", "::1"))
+    return codec_app(codec, rights, _anybody, origins, hosts=("localhost", "127.0.0.1", "::1"))
 
 
 async def run_codec_server(settings: Settings, telemetry: Telemetry) -> int:

@@ -64,7 +64,7 @@ def compose(settings: Settings, client: Client) -> Work:
     changes = SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
-    decisions = SignedDecisionActivities(decision_keys(settings))
+    decisions = SignedDecisionActivities(decision_keys(settings), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     work = Work(
         workflows=WORKFLOWS,

@@ -18,8 +18,10 @@ from temporalio.exceptions import FailureError
 from domain import approval_rules as rules
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
 from domain.approvals import ApprovalState, ApprovalStatus, StepState
+from domain.heard import Heard, content_digest
 from domain.messages import DecisionRefused, HandOver, Outcome, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
+from domain.refusals import Refusal
 from runs import attributes, names
 from workflows.hearing import UNKNOWN, hear
 from workflows.proof import AT_ONCE, verify
@@ -30,6 +32,12 @@ ON_ITS_WAY = timedelta(seconds=10)
 KEPT = 500
 """Outcomes of messages, and refused decisions, that are kept."""
 LONGEST_DETAIL = 500
+WRITTEN_DOWN = 20
+"""Messages without proof that the deal is told of; of more only their number is kept."""
+UNPROVED = "unproved"
+"""Counted: a message whose proof does not hold."""
+REPEATED = "repeated"
+"""Counted: a message that was heard before, or another one under its id."""
 
 
 @workflow.defn(name=names.APPROVAL)
@@ -52,6 +60,7 @@ class Approval:
         self._messages: list[SignedMessage | Supersede] = list(before.unheard) if before else []
         outcomes = before.outcomes if before else ()
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in outcomes)
+        self._heard = Heard(before.heard if before else ())
         self._refused: deque[str] = deque(before.refused if before else (), maxlen=KEPT)
         self._proofs = list(before.proofs if before else ())
         self._tally: dict[str, int] = {}
@@ -99,6 +108,7 @@ class Approval:
         return ApprovalCheckpoint(
             state=self._state,
             outcomes=tuple(self._outcomes.values()),
+            heard=self._heard.kept,
             refused=tuple(self._refused),
             unheard=tuple(self._messages),
             proofs=tuple(self._proofs),
@@ -120,10 +130,9 @@ class Approval:
             if isinstance(message, Supersede):
                 break
             signed.append(message)
-        verified = await verify(signed, audiences=(workflow.info().workflow_id,))
+        verified = await verify(signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company)
         for message, said in zip(signed, verified, strict=True):
-            if said.message_id not in self._outcomes:
-                await self._take(message, said)
+            await self._take(message, said)
         del self._messages[: len(signed)]
 
     def _end(self, moved_on: Supersede) -> None:
@@ -137,18 +146,37 @@ class Approval:
             )
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
-        outcome = self._decide(said)
-        self._outcomes[said.message_id] = outcome
-        while len(self._outcomes) > KEPT:
-            self._outcomes.popitem(last=False)
+        """Hear a decision, unless it was heard before; what is not proved takes no id from what is."""
+        if said.refused:
+            self._count(UNPROVED)
+            outcome = self._decide(said)
+            if said.message_id not in self._outcomes:
+                self._settle(outcome)
+            if self._tally[UNPROVED] <= WRITTEN_DOWN:
+                await self._tell_deal(said, outcome)
+            return
+        refusal = self._heard.take(said, workflow.now())
+        if refusal is not None:
+            self._count(REPEATED)
+            if refusal is Refusal.TOO_MANY_REQUESTS:
+                self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
+            return
+        digest = content_digest(said.person.oid, said.name, said.args)
+        outcome = self._decide(said).model_copy(update={"digest": digest})
+        self._settle(outcome)
         if outcome.accepted:
             self._proofs.append(message)
         else:
             await self._tell_deal(said, outcome)
 
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.message_id] = outcome
+        while len(self._outcomes) > KEPT:
+            self._outcomes.popitem(last=False)
+
     def _decide(self, said: VerifiedMessage) -> Outcome:
         self._state, code, detail = rules.decided(self._state, said, workflow.now())
-        if not code:
+        if code is None:
             return Outcome(message_id=said.message_id, accepted=True, detail=str(said.args.get("decision")))
         who = said.person.label
         self._refused.append(f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {who}: {code} {detail}"[:LONGEST_DETAIL])

@@ -1,6 +1,7 @@
-"""Who said it: the signatures of messages, checked outside the workflow and remembered in its history.
+"""Who said it, and what they may: checked outside the workflow and remembered in its history.
 
-The check is an activity: its result is in the history, so that a key rotated later changes no replay. Messages that
+The check is an activity: its result is in the history, so that neither a key nor a table of rights that is replaced
+later changes a replay. Messages that
 wait together are checked together, so that a flood of them costs one for many. No workflow uses a local activity: when
 a query arrives with its task, what follows is recorded under the next task and replayed under the one before, and what
 a run decides by its length or clock then differs (tests/workflows/test_determinism.py).
@@ -22,16 +23,20 @@ AT_ONCE = 50
 """Messages checked together."""
 
 
-async def verify(messages: Sequence[SignedMessage], *, audiences: tuple[str, ...]) -> tuple[VerifiedMessage, ...]:
-    """What each message says, and by whom; ``refused`` is set where its proof does not hold.
+async def verify(
+    messages: Sequence[SignedMessage], *, audiences: tuple[str, ...], company: str, counted: bool = False
+) -> tuple[VerifiedMessage, ...]:
+    """What each message says, by whom, and what they may; ``refused`` is set where its proof does not hold.
 
     Args:
         messages: at most ``AT_ONCE`` signed messages.
         audiences: ids of the workflows they may have been signed for.
+        company: legal entity of these workflows, lower case.
+        counted: they were checked when they came, and counted: that they have expired since changes nothing.
     """
     verified = await workflow.execute_activity_method(
         DecisionActivities.verify_messages,
-        Proofs(messages=tuple(messages), audiences=audiences),
+        Proofs(messages=tuple(messages), audiences=audiences, company=company, counted=counted),
         start_to_close_timeout=timedelta(seconds=10),
         # Until it is checked: what a person said is neither believed nor refused because we had trouble.
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from domain import facts
-from domain.credit import RELEASED
+from domain.credit import RELEASED, ReleaseToken
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
@@ -29,6 +29,8 @@ def follow(state: DealState, fact: CreditFact) -> Change:
             return _decided(state, fact)
         case facts.CreditRecheckDue():
             return _recheck_due(state, fact)
+        case facts.ReleaseAsked():
+            return _release_asked(state, fact)
         case facts.CreditReleased():
             return _released(state, fact)
         case facts.CreditRejected():
@@ -82,15 +84,32 @@ def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
     return Change(replace(state, recheck_told=state.recheck_told + 1), f"credit is looked at again: {fact.reason}")
 
 
-def _released(state: DealState, fact: facts.CreditReleased) -> Change:
+def _releasable(state: DealState, release: ReleaseToken) -> None:
+    """Refuse a release where nothing is held, or by who has a share in the deal.
+
+    Raises:
+        Refused: it changes nothing.
+    """
     if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     found = state.assessment
-    released_by = fact.release.released_by
-    if found and any(released_by.is_same(person) for person in (found.owner, found.submitted_by)):
+    makers = (found.owner, found.submitted_by) if found else ()
+    by = (release.released_by, *((release.also_by,) if release.also_by else ()))
+    if any(person.is_same(maker) for person in by for maker in makers):
         raise Refused(Refusal.REQUESTER_CANNOT_RELEASE, "the rep of a deal cannot release its credit hold")
-    released = replace(state, release=fact.release, recheck_told=state.recheck_told + 1)
-    return Change(released, f"credit hold released: {fact.release.comment}")
+
+
+def _release_asked(state: DealState, fact: facts.ReleaseAsked) -> Change:
+    _releasable(state, fact.release)
+    text = f"release of the credit hold asked by {fact.release.released_by.label}; a second person has to release it"
+    return Change(replace(state, release_asked=fact.release), f"{text}: {fact.release.comment}")
+
+
+def _released(state: DealState, fact: facts.CreditReleased) -> Change:
+    _releasable(state, fact.release)
+    released = replace(state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1)
+    by = [person.label for person in (fact.release.released_by, fact.release.also_by) if person]
+    return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
 
 
 def _rejected(state: DealState, fact: facts.CreditRejected) -> Change:

@@ -104,6 +104,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
         marked=REQUESTED,
         credit=CreditStatus.NOT_CHECKED,
         credit_decision=None,
+        release_asked=None,
     )
     return Change(fresh, f"revision {fact.revision} submitted for approval")
 

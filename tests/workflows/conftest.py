@@ -42,6 +42,7 @@ from domain.messages import (
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
+from tests.rights import naming, said
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from workers.worker import workflow_runner
@@ -50,18 +51,12 @@ from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.quote_to_cash import QuoteToCash
 
-RITA = Person(oid="oid-rita", name="rita")
-MONA = Person(oid="oid-mona", name="mona")
-DIRK = Person(oid="oid-dirk", name="dirk")
-OTTO = Person(oid="oid-otto", name="otto")
-CARL = Person(oid="oid-carl", name="carl")
-ROLES = {
-    "oid-mona": ("sales_manager",),
-    "oid-dirk": ("sales_director",),
-    "oid-otto": ("ops",),
-    "oid-carl": ("credit_manager",),
-    "oid-rita": ("sales_rep",),
-}
+RITA, MONA, DIRK, OTTO, CARL = (
+    Person(oid=f"oid-{name}", name=name) for name in ("rita", "mona", "dirk", "otto", "carl")
+)
+ROLES = {"oid-mona": "sales_manager.usmf", "oid-dirk": "sales_director.usmf", "oid-otto": "ops"}
+ROLES |= {"oid-carl": "credit_manager.usmf", "oid-rita": "sales_rep.usmf"}
+RIGHTS = naming(("credit_manager", CARL))
 CALENDAR = BusinessHours(timezone="America/New_York", workdays=tuple(range(7)), opens="00:00", closes="23:59")
 
 
@@ -160,6 +155,7 @@ class World:
             open_orders=Decimal(0),
             reservations=Decimal(0),
             this_order=Decimal(1_045),
+            currency="USD",
             as_of=datetime.now(UTC),
             policy_version="1",
         )
@@ -289,17 +285,17 @@ class TrustingVerifier(s.DecisionActivities):
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: s.Proofs) -> s.Verified:
-        return s.Verified(said=tuple(self._said(message) for message in proofs.messages))
+        return s.Verified(said=tuple(self._said(message, proofs.company) for message in proofs.messages))
 
-    def _said(self, message: SignedMessage) -> VerifiedMessage:
+    def _said(self, message: SignedMessage, company: str) -> VerifiedMessage:
         try:
             oid, name, rest = message.token.split("|")
             args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
         except ValueError:
             return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
         signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
-        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=ROLES.get(oid, ()))
-        return VerifiedMessage(message_id=message.message_id, person=person, name=name, args=args, signed_at=signed_at)
+        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=(ROLES.get(oid, ""),))
+        return said(person, name, args, policy=RIGHTS, company=company, at=signed_at, message_id=message.message_id)
 
 
 class Stage:

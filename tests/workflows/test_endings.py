@@ -203,7 +203,7 @@ class _nothing:
         """End."""
 
 
-@pytest.mark.parametrize(("who", "command", "ending"), [(RITA, "cancel", "cancelled"), (OTTO, "abort", "aborted")])
+@pytest.mark.parametrize(("who", "command", "ending"), [(MONA, "cancel", "cancelled"), (OTTO, "abort", "aborted")])
 async def test_while_a_system_is_away_a_deal_can_be_called_off_at_once(
     stage: Stage, world: World, who: Any, command: str, ending: str
 ) -> None:
@@ -219,7 +219,7 @@ async def test_a_try_that_is_under_way_is_given_up_when_the_deal_is_called_off(s
     world.held["assess_quote"] = asyncio.Event()
     await stage.submit()
     await until(stage, lambda view: world.names() == ["assess_quote"])
-    await stage.say(RITA, "cancel", reason="…")
+    await stage.say(MONA, "cancel", reason="…")
     assert (await ended(stage)).ending is Ending.CANCELLED
     world.held["assess_quote"].set()
 

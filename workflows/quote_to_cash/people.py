@@ -8,6 +8,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 from domain import commands, facts
+from domain.heard import content_digest
 from domain.messages import DecisionRefused, Outcome, SignedMessage, VerifiedMessage
 from domain.refusals import Refusal
 from runs import names
@@ -19,6 +20,12 @@ PEOPLE = "conversation with people"
 CARRIED = 500_000
 """Characters of messages that a new run is given to hear; more are heard before."""
 LONGEST_DETAIL = 500
+WRITTEN_DOWN = 20
+"""Messages without proof that are written down; of more only their number is kept."""
+UNPROVED = "unproved"
+"""Counted: a message whose proof does not hold."""
+REPEATED = "repeated"
+"""Counted: a message that was heard before, or another one under its id."""
 
 
 class People:
@@ -64,23 +71,42 @@ class People:
         while True:
             await workflow.wait_condition(lambda: bool(unheard))
             messages = unheard[:AT_ONCE]
-            verified = await verify(messages, audiences=self._audiences())
+            verified = await verify(messages, audiences=self._audiences(), company=self._record.state.company)
             for message, said in zip(messages, verified, strict=True):
-                if self._record.outcome(said.message_id) is None:
-                    self._record.settle(self._hear(message, said))
+                self._take(message, said)
             del unheard[: len(messages)]
 
+    def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
+        """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
+        record = self._record
+        if said.refused:
+            record.count(UNPROVED)
+            if record.tally[UNPROVED] <= WRITTEN_DOWN:
+                outcome = self._hear(message, said)
+                if record.outcome(said.message_id) is None:
+                    record.settle(outcome)
+            return
+        refusal = record.heard.take(said, workflow.now())
+        if refusal is None:
+            record.settle(self._hear(message, said))
+        else:
+            record.count(REPEATED)
+            if refusal is Refusal.TOO_MANY_REQUESTS:
+                record.settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
+
     def _hear(self, message: SignedMessage, said: VerifiedMessage) -> Outcome:
+        digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
         try:
             fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
-            done = self._record.apply(fact, event_id=said.message_id, actor=said.person.named, envelope=message)
+            event_id = "" if said.refused else said.message_id
+            done = self._record.apply(fact, event_id=event_id, actor=said.person.named, envelope=message)
         except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
             workflow.logger.exception("a message could not be taken")
-            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL)
+            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL, digest=digest)
         if done is None:
-            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.DUPLICATE)
+            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.DUPLICATE, digest=digest)
         detail = done.audit.text[:LONGEST_DETAIL] if done.code else ""
-        return Outcome(message_id=said.message_id, accepted=not done.code, code=done.code, detail=detail)
+        return Outcome(message_id=said.message_id, accepted=not done.code, code=done.code, detail=detail, digest=digest)
 
     def _audiences(self) -> tuple[str, ...]:
         """A message may be meant for the deal, or for one of its requests that had ended when it came."""

@@ -21,6 +21,7 @@ from domain.deal import Transition, apply
 from domain.deal_start import Checkpoint, DealStart, begun_again, may_follow
 from domain.deal_state import DealState
 from domain.facts import Event, Fact
+from domain.heard import Heard
 from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.order_key import order_key
 from domain.people import SYSTEM, Person
@@ -76,6 +77,7 @@ class DealRecord:
         self.unheard = list(before.unheard) if before else []
         self.submission: SalesEvent | None = None
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in (before.outcomes if before else ()))
+        self.heard = Heard(before.heard if before else ())
         self._in_doubt = set(before.in_doubt) if before else set()
         self._seen = OrderedDict.fromkeys(before.seen if before else ())
         if start.event:
@@ -213,6 +215,7 @@ class DealRecord:
             state=state,
             timeline=_latest(self.timeline),
             outcomes=_latest(self._outcomes.values()),
+            heard=self.heard.kept,
             tally=self.tally,
             seen=tuple(self._seen),
             unheard=tuple(self.unheard),

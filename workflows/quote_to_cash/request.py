@@ -138,7 +138,9 @@ class Request:
     async def _unproved(self, request: ApprovalRequest, answer: ApprovalAnswer) -> str:
         """Why the answer is not believed; the deal checks what people signed itself."""
         request_id = names.approval_id(request.company, request.quote_number, request.n)
-        return unproved(request, answer.state, await verify(answer.proofs[:AT_ONCE], audiences=(request_id,)))
+        # The first level may have been decided days ago: its message counted then, and has expired since.
+        said = await verify(answer.proofs[:AT_ONCE], audiences=(request_id,), company=request.company, counted=True)
+        return unproved(request, answer.state, said)
 
     def _lost(self, n: int, why: str) -> None:
         self._record.apply(facts.ApprovalLost(n=n, at=workflow.now(), reason=why[:500]))

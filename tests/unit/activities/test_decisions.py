@@ -17,6 +17,8 @@ from activities.decisions import SignedDecisionActivities
 from activities.signatures import Proofs
 from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
+from tests.rights import POLICY
+from web.identity import SignedIn
 from web.signing import DecisionSigner
 
 DEAL = "q2c/usmf/Q-1"
@@ -26,14 +28,18 @@ DEEP = base64.urlsafe_b64encode(b"[" * 11_000).decode().rstrip("=") + ".e30.e30"
 TRUSTED = KeySet([OKPKey.import_key(KEY.as_dict(private=False))])
 
 
-async def verified(token: str, *, message_id: str = "m-1", audiences: tuple[str, ...] = (DEAL,)) -> VerifiedMessage:
-    return (await all_verified((message_id, token), audiences=audiences))[0]
+async def verified(
+    token: str, *, message_id: str = "m-1", audiences: tuple[str, ...] = (DEAL,), **more: Any
+) -> VerifiedMessage:
+    return (await all_verified((message_id, token), audiences=audiences, **more))[0]
 
 
-async def all_verified(*sent: tuple[str, str], audiences: tuple[str, ...] = (DEAL,)) -> tuple[VerifiedMessage, ...]:
+async def all_verified(
+    *sent: tuple[str, str], audiences: tuple[str, ...] = (DEAL,), company: str = "usmf", counted: bool = False
+) -> tuple[VerifiedMessage, ...]:
     messages = tuple(SignedMessage(message_id=message_id, token=token) for message_id, token in sent)
-    proofs = Proofs(messages=messages, audiences=audiences)
-    return (await SignedDecisionActivities(TRUSTED).verify_messages(proofs)).said
+    proofs = Proofs(messages=messages, audiences=audiences, company=company, counted=counted)
+    return (await SignedDecisionActivities(TRUSTED, POLICY).verify_messages(proofs)).said
 
 
 def claims(**changed: Any) -> dict[str, Any]:
@@ -61,7 +67,11 @@ def signed(body: dict[str, Any], key: OKPKey = KEY, algorithm: str = "Ed25519") 
 
 async def test_what_web_signs_for_a_person_is_believed() -> None:
     message = DecisionSigner(KEY).sign(
-        audience=DEAL, message_id="m-1", person=MONA, action="approve", args={"step": 1, "amount": "19500.00"}
+        audience=DEAL,
+        message_id="m-1",
+        who=SignedIn(person=MONA),
+        action="approve",
+        args={"step": 1, "amount": "19500.00"},
     )
     said = await verified(message.token)
     assert (said.refused, said.person.oid, said.person.roles) == ("", MONA.oid, ("sales_manager.usmf",))
@@ -102,6 +112,8 @@ async def test_it_may_be_for_any_of_the_workflows_of_the_deal() -> None:
         ({"act": {"args": {}}}, "it does not say who did what"),
         ({"act": {"name": "approve", "args": ["step"]}}, "it does not say who did what"),
         ({"roles": "sales_manager"}, "it does not say who did what"),
+        ({"auth_time": "yesterday"}, "it does not say who did what"),
+        ({"auth_time": -(10**18)}, "it does not say who did what"),
     ],
 )
 async def test_what_does_not_hold_is_refused_and_says_why(changed: dict[str, Any], why: str) -> None:
@@ -147,3 +159,30 @@ async def test_a_token_cut_off_or_changed_is_refused() -> None:
     other = signed(claims(act={"name": "reject", "args": {}})).split(".")[1]
     assert (await verified(token[:-5])).refused
     assert (await verified(f"{head}.{other}.{signature}")).refused
+
+
+async def test_what_the_table_grants_the_person_for_what_they_said_is_told() -> None:
+    said = await verified(signed(claims(act={"name": "withdraw", "args": {}})))
+    assert [(grant.role, grant.of) for grant in said.granted.grants] == [("sales_manager", "any")]
+    assert said.granted.policy_version == POLICY.version
+    other = await verified(signed(claims(act={"name": "withdraw", "args": {}})), company="demf")
+    assert other.granted.grants == ()
+    unknown = await verified(signed(claims(act={"name": "give_me_money", "args": {}})))
+    assert (unknown.refused, unknown.granted.grants) == ("", ())
+
+
+async def test_when_the_person_had_signed_in_is_told() -> None:
+    at = datetime(2026, 11, 26, 8, tzinfo=UTC)
+    message = DecisionSigner(KEY).sign(
+        audience=DEAL, message_id="m-1", who=SignedIn(person=MONA, at=at), action="decide", args={}
+    )
+    assert (await verified(message.token)).signed_in_at == at
+    assert (await verified(signed(claims()))).signed_in_at is None
+
+
+async def test_what_counted_when_it_came_may_have_expired_since_and_nothing_else() -> None:
+    old = claims(iat=int(time.time()) - 200_000, exp=int(time.time()) - 100_000)
+    assert (await verified(signed(old))).refused == "it has expired: decide again"
+    assert (await verified(signed(old), counted=True)).refused == ""
+    assert (await verified(signed(old | {"aud": "q2c/usmf/Q-2"}), counted=True)).refused
+    assert (await verified(signed({k: v for k, v in old.items() if k != "exp"}), counted=True)).refused

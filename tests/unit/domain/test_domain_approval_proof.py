@@ -10,6 +10,8 @@ from domain.approval_proof import unproved
 from domain.approval_rules import decided, opened
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState
 from domain.messages import VerifiedMessage
+from domain.rights import Granted
+from tests.rights import said
 from tests.unit.domain.makers import T0, actor, discounted, plan, priced, request
 
 ASKED: ApprovalRequest = request(plan(priced(discounted("P250", 100, 22))))  # mona, then dirk
@@ -17,7 +19,7 @@ ASKED: ApprovalRequest = request(plan(priced(discounted("P250", 100, 22))))  # m
 
 def signed(who: str, step: int, **args: Any) -> VerifiedMessage:
     content = {"decision": "approve", "step": step, "seen_hash": ASKED.snapshot_hash} | args
-    return VerifiedMessage(message_id=f"m{step}", person=actor(who), name="decide", args=content)
+    return said(actor(who), "decide", content, message_id=f"m{step}")
 
 
 TRUE = (signed("mona", 1), signed("dirk", 2))
@@ -25,8 +27,8 @@ TRUE = (signed("mona", 1), signed("dirk", 2))
 
 def approved() -> ApprovalState:
     state = opened(ApprovalState(request=ASKED, steps=tuple(StepState(plan=p) for p in ASKED.plan.steps)), T0)
-    for said in TRUE:
-        verdict = decided(state, said, T0)
+    for message in TRUE:
+        verdict = decided(state, message, T0)
         assert not verdict.code, verdict
         state = verdict.state
     assert state.status is ApprovalStatus.COMPLETED
@@ -38,7 +40,7 @@ def test_what_everybody_signed_is_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "messages",
     [
         (),
         TRUE[:1],
@@ -50,11 +52,11 @@ def test_what_everybody_signed_is_believed() -> None:
         (TRUE[0], signed("dirk", 3)),
         (TRUE[0], signed("rita", 2)),
         (TRUE[0], signed("mona", 2)),
-        (TRUE[0], TRUE[1].model_copy(update={"person": TRUE[1].person.model_copy(update={"roles": ()})})),
+        (TRUE[0], TRUE[1].model_copy(update={"granted": Granted()})),
     ],
 )
-def test_what_was_not_signed_by_who_was_asked_is_not(said: tuple[VerifiedMessage, ...]) -> None:
-    assert unproved(ASKED, approved(), said) != ""
+def test_what_was_not_signed_by_who_was_asked_is_not(messages: tuple[VerifiedMessage, ...]) -> None:
+    assert unproved(ASKED, approved(), messages) != ""
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from domain.approval_rules import Verdict, decided, ended, next_deadline, opened, overdue
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, StepState
 from domain.messages import VerifiedMessage
+from domain.refusals import Refusal
+from tests.rights import said
 from tests.unit.domain.makers import T0, actor, discounted, names, person, plan, priced, request
 
 PLAN = plan(priced(discounted("P250", 100, 22)))  # mona, then dirk (S02)
@@ -22,7 +24,7 @@ def asked(the_plan: ApprovalPlan = PLAN, **more: Any) -> ApprovalState:
 
 def says(state: ApprovalState, who: str, decision: str, number: int = 1, at: datetime = T0, **args: Any) -> Verdict:
     content = {"decision": decision, "step": number, "seen_hash": state.request.snapshot_hash} | args
-    return decided(state, VerifiedMessage(message_id="m", person=actor(who), name="decide", args=content), at)
+    return decided(state, said(actor(who), "decide", content, at=at), at)
 
 
 def statuses(state: ApprovalState) -> list[str]:
@@ -86,7 +88,7 @@ def test_a_decision_that_does_not_count_changes_nothing(who: str, args: dict[str
 def test_a_decision_without_proof_changes_nothing() -> None:
     state = asked()
     unproved = VerifiedMessage(message_id="m", person=actor("mona"), name="decide", refused="no signature")
-    assert decided(state, unproved, T0) == Verdict(state, "UNAUTHENTICATED", "no signature")
+    assert decided(state, unproved, T0) == Verdict(state, Refusal.UNAUTHENTICATED, "no signature")
 
 
 def test_a_step_not_decided_in_time_is_asked_of_the_next_person_as_well() -> None:
@@ -96,7 +98,7 @@ def test_a_step_not_decided_in_time_is_asked_of_the_next_person_as_well() -> Non
     state = overdue(state, due)
     assert (names(state.steps[0].assignees), state.steps[0].escalations) == (["mona", "dirk"], 1)
     assert next_deadline(state) > due
-    assert says(state, "mona", "approve").code == ""
+    assert says(state, "mona", "approve").code is None
 
 
 def test_where_nobody_is_left_or_the_policy_says_so_the_request_expires() -> None:

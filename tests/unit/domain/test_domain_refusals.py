@@ -70,6 +70,7 @@ def test_only_what_is_broken_on_our_side_is_a_5xx() -> None:
         Refusal.QUERY_FAILED,
         Refusal.TEMPORAL_UNAVAILABLE,
         Refusal.KEY_MISSING,
+        Refusal.LEDGER_UNAVAILABLE,
         Refusal.ENTRA_UNAVAILABLE,
     }
 

@@ -1,0 +1,365 @@
+"""Who may do what: one table of role, company, action, own or any deal, and amount, as data.
+
+Rights come from two sides that must agree: the person's token says which app roles the directory grants now, and the
+table says what a role allows. A role that the table does not know grants nothing; a role without a company in it counts
+for every company only where the table says so. The web asks before it shows or sends anything. A deal asks again before
+anything counts: the activity that checks a signature looks the rows up that apply to the person (``Grant``), so that
+they are in the deal's history, and the deal judges them by what it alone knows, whose it is and how much it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from domain.people import Person
+from domain.record import Record
+from domain.refusals import Refusal
+from domain.values import Company, Currency, Number
+
+
+class Action(StrEnum):
+    """What a right is asked for."""
+
+    READ_DEAL = "deal.read"
+    READ_MARGIN = "deal.read_margin"
+    """See cost, floor price and margin."""
+    CANCEL_DEAL = "deal.cancel"
+    ABORT_DEAL = "deal.abort"
+    WITHDRAW_APPROVAL = "approval.withdraw"
+    DECIDE_APPROVAL = "approval.decide"
+    RETRY_STEP = "step.retry"
+    SKIP_STEP = "step.skip"
+    RECHECK_CREDIT = "credit.recheck"
+    RELEASE_CREDIT = "credit.release"
+    REJECT_CREDIT = "credit.reject"
+    READ_RUN = "run.read"
+    """Open the sealed contents of runs in Temporal Web and on the command line; they hold cost and margin."""
+    ASK_RUN = "run.ask"
+    """Have the argument of a query sealed, to ask a run from there."""
+    END_SESSION = "session.end"
+    """Sign somebody out everywhere."""
+
+
+OF_ONE_DEAL: Final = frozenset(
+    {
+        Action.CANCEL_DEAL,
+        Action.ABORT_DEAL,
+        Action.WITHDRAW_APPROVAL,
+        Action.DECIDE_APPROVAL,
+        Action.RETRY_STEP,
+        Action.SKIP_STEP,
+        Action.RECHECK_CREDIT,
+        Action.RELEASE_CREDIT,
+        Action.REJECT_CREDIT,
+    }
+)
+"""Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""
+BY_TWO: Final = frozenset({Action.RELEASE_CREDIT})
+"""Actions that two persons can do together, one after the other."""
+
+
+def _role(value: str) -> str:
+    if not value or "." in value or not value.isprintable() or " " in value:
+        raise ValueError(f"{value!r} is not a role, e.g. sales_manager; its company is no part of it here")
+    return value
+
+
+RoleName = Annotated[str, AfterValidator(_role)]
+
+
+class Right(Record):
+    """What a role allows."""
+
+    role: RoleName
+    may: tuple[Action, ...] = Field(min_length=1)
+    of: Literal["own", "any"] = Field("any", description="own: deals the person owns or submitted")
+    up_to: dict[Currency, Number] | None = Field(
+        None, description="Amounts incl. tax up to which the role decides alone; a currency not listed counts as above"
+    )
+    above: Literal["two_persons", "nobody"] = Field("nobody", description="Who decides above `up_to`")
+    named: bool = Field(False, description="The person must also be named for role and company in approvers.yaml")
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Right:
+        for action in self.may:
+            if action not in OF_ONE_DEAL and (self.of == "own" or self.up_to is not None):
+                raise ValueError(f"{action} is not asked about one deal: leave out of and up_to")
+            if self.above == "two_persons" and action not in BY_TWO:
+                raise ValueError(f"{action} cannot be done by two persons: leave out above")
+        if self.above == "two_persons" and self.up_to is None:
+            raise ValueError("above: two_persons needs up_to")
+        if any(amount <= 0 for amount in (self.up_to or {}).values()):
+            raise ValueError("up_to: must be above 0")
+        return self
+
+
+class FreshSignIn(Record):
+    """When a person must have signed in just before they say something."""
+
+    action: Action
+    from_amount: dict[Currency, Number] | None = Field(
+        None, description="From these amounts incl. tax; a currency not listed always. Left out: whatever the amount"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> FreshSignIn:
+        if self.action not in OF_ONE_DEAL:
+            raise ValueError(f"{self.action} is not signed: a fresh sign-in cannot be asked for it")
+        return self
+
+    def asked(self, amount: Decimal, currency: str) -> bool:
+        """Whether it is asked for an amount."""
+        least = (self.from_amount or {}).get(currency)
+        return least is None or amount >= least
+
+
+class FreshSignIns(Record):
+    """Which actions ask for a fresh sign-in, and how fresh it has to be."""
+
+    within_minutes: int = Field(15, ge=1, le=24 * 60)
+    actions: tuple[FreshSignIn, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> FreshSignIns:
+        actions = [entry.action for entry in self.actions]
+        if len(set(actions)) != len(actions):
+            raise ValueError("actions: names an action twice; keep one")
+        return self
+
+
+class RoleConflict(Record):
+    """Roles that one person should not hold in one company together: any of the one with any of the other."""
+
+    one: tuple[RoleName, ...] = Field(min_length=1)
+    other: tuple[RoleName, ...] = Field(min_length=1)
+    why: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> RoleConflict:
+        both = sorted({*self.one} & {*self.other})
+        if both:
+            raise ValueError(f"{both[0]!r} stands on both sides; keep it on one")
+        return self
+
+
+class Grant(Record):
+    """A row of the table as it applies to one person, company and action: what the history of a deal keeps."""
+
+    role: str
+    of: Literal["own", "any"] = "any"
+    up_to: dict[str, Decimal] | None = None
+    above: Literal["two_persons", "nobody"] = "nobody"
+    is_named: bool = Field(True, description="False: the row is only for people named in the policy; this one is not")
+
+
+class Granted(Record):
+    """All that the table says of one person, company and action."""
+
+    grants: tuple[Grant, ...] = ()
+    fresh: FreshSignIn | None = Field(None, description="None: no fresh sign-in is asked for this action")
+    fresh_minutes: int = 0
+    policy_version: str = ""
+
+
+class Subject(Record):
+    """What something is to be done to."""
+
+    own: bool = Field(False, description="Whether the deal is the person's: they own it or submitted it")
+    amount: Decimal = Field(Decimal(0), description="Incl. tax, in `currency`")
+    currency: str = ""
+
+
+class Verdict(Record):
+    """Whether somebody may do what they want to do."""
+
+    code: Refusal | None = Field(None, description="None where it is allowed")
+    detail: str = ""
+    second_person: bool = Field(False, description="Allowed only together with a second person who may do it")
+    role: str = Field("", description="The role that allows it")
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be done, alone or with a second person."""
+        return self.code is None
+
+
+_CLOSENESS: Final = (None, Refusal.ABOVE_LIMIT, Refusal.NOT_NAMED, Refusal.NOT_OWN_DEAL, Refusal.NO_AUTHORITY)
+
+
+def judge(granted: Granted, subject: Subject, *, roles: Collection[str] | None = None) -> Verdict:
+    """Whether what the table grants a person is enough.
+
+    Where several roles of the person allow it, the one that needs no second person counts; where none does, the code
+    says what came closest.
+
+    Args:
+        granted: the rows that apply to the person.
+        subject: what it is to be done to.
+        roles: only these roles count; None: any.
+    """
+    found = [_by(grant, subject) for grant in granted.grants if roles is None or grant.role in roles]
+    nothing = Verdict(code=Refusal.NO_AUTHORITY, detail="no role of this person allows it for this company")
+    return min(found, key=lambda v: (_CLOSENESS.index(v.code), v.second_person), default=nothing)
+
+
+def _by(grant: Grant, subject: Subject) -> Verdict:
+    if grant.of == "own" and not subject.own:
+        return Verdict(code=Refusal.NOT_OWN_DEAL, detail=f"a {grant.role} may do this to their own deals only")
+    if not grant.is_named:
+        return Verdict(code=Refusal.NOT_NAMED, detail=f"not named as {grant.role} of this company in approvers.yaml")
+    if grant.up_to is None:
+        return Verdict(role=grant.role)
+    most = grant.up_to.get(subject.currency)
+    if most is not None and subject.amount <= most:
+        return Verdict(role=grant.role)
+    if grant.above == "two_persons":
+        return Verdict(role=grant.role, second_person=True)
+    return Verdict(
+        code=Refusal.ABOVE_LIMIT,
+        detail=f"{subject.amount} {subject.currency or '(no currency)'} is above what a {grant.role} decides",
+    )
+
+
+def stale_sign_in(
+    granted: Granted, subject: Subject, *, signed_in_at: datetime | None, said_at: datetime | None
+) -> str:
+    """Why a person has to sign in again before they say this; empty where they have not.
+
+    Args:
+        granted: what the table says of the person and the action.
+        subject: what it is about.
+        signed_in_at: when the person last signed in, UTC; None: it is not known.
+        said_at: when they said it, UTC: a message that waited for a worker has not grown old.
+    """
+    if granted.fresh is None or not granted.fresh.asked(subject.amount, subject.currency):
+        return ""
+    if signed_in_at is None or said_at is None:
+        return "it is not known when they signed in"
+    if said_at - signed_in_at > timedelta(minutes=granted.fresh_minutes):
+        return f"they signed in more than {granted.fresh_minutes} minutes before"
+    return ""
+
+
+class RightsPolicy(Record):
+    """The table of rights as the file holds it."""
+
+    version: str = Field(min_length=1)
+    every_company: tuple[RoleName, ...] = Field((), description="Roles that count for every company without a suffix")
+    rights: tuple[Right, ...] = Field(min_length=1)
+    fresh_sign_in: FreshSignIns = FreshSignIns()
+    conflicts: tuple[RoleConflict, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> RightsPolicy:
+        known = set(self.roles)
+        for role in self.every_company:
+            if role not in known:
+                raise ValueError(f"every_company: {role!r} has no right; add one or remove it here")
+        for conflict in self.conflicts:
+            for role in (*conflict.one, *conflict.other):
+                if role not in known:
+                    raise ValueError(f"conflicts: {role!r} has no right; correct the name or remove the conflict")
+        for role in {right.role for right in self.rights if Action.READ_RUN in right.may}:
+            if not any(right.role == role and Action.READ_MARGIN in right.may for right in self.rights):
+                raise ValueError(f"rights: run.read shows {role} cost and margin; give it deal.read_margin as well")
+        seen: set[tuple[str, Action, str]] = set()
+        for right in self.rights:
+            for action in right.may:
+                cell = (right.role, action, right.of)
+                if cell in seen:
+                    raise ValueError(f"rights: {right.role} is given {action} of {right.of} deals twice; keep one")
+                seen.add(cell)
+        return self
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that the table knows, in its order."""
+        return tuple(dict.fromkeys(right.role for right in self.rights))
+
+    def roles_of(self, person: Person, company: str) -> frozenset[str]:
+        """The known roles a person holds in a company."""
+        return frozenset(
+            role
+            for role in self.roles
+            if f"{role}.{company}" in person.roles or (role in self.every_company and role in person.roles)
+        )
+
+    def may(self, person: Person, action: Action, company: str) -> bool:
+        """Whether a role of a person covers an action in a company, to some deal at least; for what is about none."""
+        held = self.roles_of(person, company)
+        return any(right.role in held for right in self.rights if action in right.may)
+
+    def companies_of(self, person: Person, action: Action) -> frozenset[str] | None:
+        """The companies in which a role of a person covers an action; None: all of them; empty: none."""
+        able = {right.role for right in self.rights if action in right.may}
+        if any(role in able and role in self.every_company for role in person.roles):
+            return None
+        parts = (role.partition(".") for role in person.roles)
+        return frozenset(company for role, _, company in parts if company and role in able)
+
+    def granted(
+        self, person: Person, action: Action, company: str, *, named: Collection[str], policy_version: str
+    ) -> Granted:
+        """What the table says of a person, an action and a company.
+
+        Args:
+            person: who, with the roles of their token.
+            action: what they want to do.
+            company: legal entity, lower case.
+            named: roles of the company for which approvers.yaml names the person.
+            policy_version: of the whole policy, for the records.
+        """
+        held = self.roles_of(person, company)
+        grants = tuple(
+            Grant(
+                role=right.role,
+                of=right.of,
+                up_to=right.up_to,
+                above=right.above,
+                is_named=not right.named or right.role in named,
+            )
+            for right in self.rights
+            if right.role in held and action in right.may
+        )
+        fresh = next((entry for entry in self.fresh_sign_in.actions if entry.action is action), None)
+        return Granted(
+            grants=grants,
+            fresh=fresh,
+            fresh_minutes=self.fresh_sign_in.within_minutes if fresh else 0,
+            policy_version=policy_version,
+        )
+
+
+class ConflictFound(Record):
+    """A person who holds roles that should be two people's."""
+
+    person: Person
+    company: str
+    roles: tuple[str, ...] = Field(description="All that conflict, sorted")
+    why: str
+
+
+def conflicts(
+    rights: RightsPolicy, people: Iterable[Person], companies: Collection[Company]
+) -> Iterator[ConflictFound]:
+    """Who holds roles that should not be one person's, company by company.
+
+    Args:
+        rights: the table with its conflicts.
+        people: persons with their directory roles.
+        companies: legal entities, lower case.
+    """
+    for person in people:
+        for company in companies:
+            held = rights.roles_of(person, company)
+            for conflict in rights.conflicts:
+                one, other = held & {*conflict.one}, held & {*conflict.other}
+                if one and other:
+                    roles = tuple(sorted(one | other))
+                    yield ConflictFound(person=person.named, company=company, roles=roles, why=conflict.why)

@@ -1,0 +1,33 @@
+"""What policy files write: exact numbers, percentages, legal entities and currencies, checked as they are read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from domain.money import minor_digits
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, bool | float):
+        raise ValueError(f"{value} would be inexact: write the number in quotes or without an exponent")
+    return value
+
+
+def _company(value: str) -> str:
+    if value != value.lower() or not value.isalnum() or len(value) > 4:
+        raise ValueError(f"{value!r} is not a legal entity id in lower case, e.g. usmf")
+    return value
+
+
+def _currency(value: str) -> str:
+    minor_digits(value)
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(_exact)]
+Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)]
+Company = Annotated[str, AfterValidator(_company)]
+Currency = Annotated[str, AfterValidator(_currency)]

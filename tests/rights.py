@@ -1,0 +1,118 @@
+"""The shipped table of rights, written out a second time; and messages of people with what it grants them."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import policies
+from domain.commands import RIGHT_OF
+from domain.messages import CommandName, VerifiedMessage
+from domain.people import Person
+from domain.policy import Policy
+from domain.rights import Action, Granted
+
+POLICY: Final = policies.load()
+COMPANY: Final = "usmf"
+OWN: Final = "own"
+ANY: Final = "any"
+ROLES: Final = (
+    "sales_rep sales_manager sales_director cfo legal credit_clerk credit_manager ar_manager ops admin auditor".split()
+)
+EVERY_COMPANY: Final = ("ops", "admin", "auditor")
+"""Roles that count for every company without one in their name."""
+
+_SEES_MARGIN: Final = ("sales_manager", "sales_director", "cfo", "credit_manager", "ops", "admin", "auditor")
+TABLE: Final[dict[Action, dict[str, str]]] = {
+    Action.READ_DEAL: dict.fromkeys(ROLES, ANY),
+    Action.READ_MARGIN: dict.fromkeys(_SEES_MARGIN, ANY),
+    Action.CANCEL_DEAL: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
+    Action.ABORT_DEAL: {"ops": ANY, "admin": ANY},
+    Action.WITHDRAW_APPROVAL: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
+    Action.DECIDE_APPROVAL: dict.fromkeys(("sales_manager", "sales_director", "cfo", "legal"), ANY),
+    Action.RETRY_STEP: {"ops": ANY, "admin": ANY},
+    Action.SKIP_STEP: {"ops": ANY, "admin": ANY},
+    Action.RECHECK_CREDIT: dict.fromkeys(("cfo", "credit_clerk", "credit_manager", "ops"), ANY),
+    Action.RELEASE_CREDIT: {"credit_manager": ANY, "cfo": ANY},
+    Action.REJECT_CREDIT: {"credit_manager": ANY},
+    Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
+    Action.ASK_RUN: {"ops": ANY, "admin": ANY},
+    Action.END_SESSION: {"admin": ANY},
+}
+"""What the shipped table allows: action → role → whose deals."""
+FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)
+"""Commands that ask for a fresh sign-in, whatever the amount."""
+
+
+class Cell(NamedTuple):
+    """A role (as a token writes it), a command, and whether the deal is the person's own."""
+
+    role: str
+    command: CommandName
+    own: bool
+
+    @property
+    def code(self) -> str:
+        """The code with which the command is refused; empty where it is allowed, for who is named for their role."""
+        name, _, company = self.role.partition(".")
+        counts = company == COMPANY or (not company and name in EVERY_COMPANY)
+        of = TABLE[RIGHT_OF[self.command]].get(name, "") if counts else ""
+        if of == ANY or (of == OWN and self.own):
+            return ""
+        return "NOT_OWN_DEAL" if of == OWN else "NO_AUTHORITY"
+
+
+CELLS: Final = [
+    Cell(role, command, own)
+    for name, command, own in itertools.product((*ROLES, "superuser"), CommandName, (True, False))
+    for role in (f"{name}.{COMPANY}", f"{name}.demf", name)
+]
+"""Every cell of the table for commands: role, of the deal's company, of another one or of none; command; own or not."""
+
+ARGS: Final[dict[CommandName, dict[str, str]]] = {
+    CommandName.RETRY: {},
+    CommandName.CREDIT_RECHECK: {},
+} | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+"""Arguments that each command takes."""
+
+
+def naming(*people: tuple[str, Person], policy: Policy = POLICY) -> Policy:
+    """The policy with these people, each named for a role of every company."""
+    companies = policy.authority.companies
+    for role, person in people:
+        companies = {
+            company: {**roles, role: (*roles.get(role, ()), person.oid)} for company, roles in companies.items()
+        }
+    known = policy.authority.people | {person.oid: person.named for _, person in people}
+    return policy.model_copy(
+        update={"authority": policy.authority.model_copy(update={"people": known, "companies": companies})}
+    )
+
+
+def said(
+    person: Person,
+    name: str,
+    args: dict[str, Any] | None = None,
+    *,
+    policy: Policy = POLICY,
+    company: str = COMPANY,
+    at: datetime | None = None,
+    signed_in_at: datetime | None = None,
+    **more: Any,
+) -> VerifiedMessage:
+    """What a person said, proved, with what the table grants them; they signed in at the same moment unless said."""
+    right = RIGHT_OF.get(name)
+    moment = at or datetime(2026, 11, 23, 14, tzinfo=UTC)
+    content: dict[str, Any] = {
+        "message_id": "m",
+        "signed_at": moment,
+        "signed_in_at": signed_in_at or moment,
+        "granted": policy.granted(person, right, company) if right else Granted(),
+    }
+    return VerifiedMessage(person=person, name=name, args=args or {}, **content | more)
+
+
+LIMITS: Final = {"credit_manager": Decimal(100_000), "cfo": Decimal(500_000)}
+"""USD up to which a role releases credit alone."""
