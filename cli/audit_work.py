@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,7 @@ from ledger.retention import PruneRefused
 from ledger.retention import prune as remove_old
 from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
 from policies import retention
-from workers.rules import load_policy
+from policies.directory import Export, conflicts_of, named_people, read_export
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -127,14 +127,17 @@ def erase(oid: str) -> int:
 
 
 def conflicts(people: Path | None, *, as_json: bool) -> None:
-    """Show who could do both."""
-    grants, companies = _grants(inputs.settings(), people)
-    _show(reports.conflicts(grants, companies), as_json, "{company} {name}: {problem} ({roles})")
+    """Show who holds roles that should be two people's."""
+    found = conflicts_of(inputs.policy(), _export(people))
+    shown = [
+        Conflict(company=c.company, oid=c.person.oid, name=c.person.label, roles=c.roles, why=c.why) for c in found
+    ]
+    _show(shown, as_json, "{company} {name}: {why} ({roles})")
 
 
 def access(company: str, people: Path | None, *, as_json: bool) -> None:
     """Show every person's roles and number of decisions."""
-    grants, _ = _grants(inputs.settings(), people)
+    grants = _grants(people)
     wanted = [grant for grant in grants if grant.company in ("", company.lower())]
     found = reports.access_review(wanted, _rows(company))
     _show(found, as_json, "{name} {roles}: {decisions} decisions", found_is_bad=False)
@@ -142,7 +145,7 @@ def access(company: str, people: Path | None, *, as_json: bool) -> None:
 
 def above_limit(company: str, people: Path | None, limits: Path | None, *, as_json: bool) -> None:
     """Show decisions beyond the authority of who made them."""
-    grants, _ = _grants(inputs.settings(), people)
+    grants = _grants(people)
     given = _json(limits) if limits else {}
     try:
         amounts = {role: {code: Decimal(str(v)) for code, v in of.items()} for role, of in dict(given).items()}
@@ -179,21 +182,34 @@ def _rows(company: str) -> list[AuditRow]:
     return _on_ledger(work)
 
 
-def _grants(settings: Settings, people: Path | None) -> tuple[list[reports.Grant], Sequence[str]]:
+class Conflict(Record):
+    """A person who holds two roles that should be two people's."""
+
+    company: str
+    oid: str
+    name: str
+    roles: tuple[str, ...]
+    why: str
+
+
+def _export(people: Path | None) -> Export | None:
+    if people is None:
+        return None
     try:
-        policy = load_policy(settings)
-        companies = sorted(set(policy.entity_map.business_units.values()))
-        if people is not None:
-            return reports.grants_of(_json(people)), companies
-    except (PolicyError, ValueError) as error:
-        fail(str(error))
-    grants = [
-        reports.Grant(person=person, role=role, company=company, source="policies")
-        for company, roles in policy.authority.companies.items()
-        for role, holders in roles.items()
-        for person in (policy.authority.people[holder] for holder in holders)
+        return read_export(_json(people))
+    except ValueError as error:
+        fail(f"{people}: {error}")
+
+
+def _grants(people: Path | None) -> list[reports.Grant]:
+    """Roles of the people of an export, or of those the policy names where there is none."""
+    export = _export(people)
+    held = export.people if export else named_people(inputs.policy())
+    return [
+        reports.Grant(person=person.named, role=role, company=company, source="directory" if export else "policies")
+        for person in held
+        for role, _, company in (name.partition(".") for name in person.roles)
     ]
-    return grants, companies
 
 
 def _json(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""What an auditor asks: who could do both, who decided beyond their authority, what has no proof behind it.
+"""What an auditor asks: who decided beyond their authority, what has no proof behind it.
 
 Each report is a function of records and of facts given to it: who holds which role, what Finance knows. It reads
 nothing itself and changes nothing.
@@ -6,38 +6,13 @@ nothing itself and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
 
 from domain.audit import AuditKind
 from domain.people import Person
 from domain.record import Record
 from ledger.reads import AuditRow
-
-CONFLICTS: Final[tuple[tuple[frozenset[str], frozenset[str], str], ...]] = (
-    (
-        frozenset({"sales_rep"}),
-        frozenset({"sales_manager", "sales_director", "cfo", "legal"}),
-        "could submit a quote and approve quotes",
-    ),
-    (
-        frozenset({"sales_rep"}),
-        frozenset({"credit_manager"}),
-        "could submit a quote and release its credit hold",
-    ),
-    (
-        frozenset({"ops", "admin"}),
-        frozenset({"sales_manager", "sales_director", "cfo", "legal", "credit_manager"}),
-        "could approve and steer the run of the same deal",
-    ),
-    (
-        frozenset({"auditor"}),
-        frozenset({"ops", "admin", "sales_rep", "sales_manager", "sales_director", "cfo", "legal", "credit_manager"}),
-        "could act and audit the same act",
-    ),
-)
-"""Roles that no person should hold for one company, and what they could do with both."""
 
 
 class Grant(Record):
@@ -47,16 +22,6 @@ class Grant(Record):
     role: str
     company: str = ""
     source: str = ""
-
-
-class Conflict(Record):
-    """A person who could do both."""
-
-    company: str
-    oid: str
-    name: str
-    roles: tuple[str, ...]
-    problem: str
 
 
 class RoleReview(Record):
@@ -87,48 +52,6 @@ class Document(Record):
     kind: str
     number: str
     deal_id: str = ""
-
-
-def grants_of(people: Iterable[Mapping[str, Any]]) -> list[Grant]:
-    """Roles from a list of people: ``oid``, ``name``, ``upn``, ``roles`` as Entra writes them (``role.company``).
-
-    Raises:
-        ValueError: a person has no ``oid`` or ``roles``.
-    """
-    grants = []
-    for entry in people:
-        if not isinstance(entry, Mapping) or not entry.get("oid") or not isinstance(entry.get("roles"), list):
-            raise ValueError(
-                'each person needs "oid" and "roles", e.g. {"oid": "…", "name": "…", "roles": ["ops.usmf"]}'
-            )
-        person = Person(oid=str(entry["oid"]), name=str(entry.get("name", "")), upn=str(entry.get("upn", "")))
-        for held in entry["roles"]:
-            role, _, company = str(held).partition(".")
-            grants.append(Grant(person=person, role=role, company=company, source="directory"))
-    return grants
-
-
-def conflicts(grants: Iterable[Grant], companies: Collection[str]) -> list[Conflict]:
-    """Who could do both, for each company; a role of all companies counts for each."""
-    held: dict[tuple[str, str], set[str]] = {}
-    names: dict[str, Person] = {}
-    for grant in grants:
-        oid = grant.person.oid.lower()
-        names.setdefault(oid, grant.person)
-        for company in [grant.company] if grant.company else sorted(companies):
-            held.setdefault((company, oid), set()).add(grant.role)
-    return [
-        Conflict(
-            company=company,
-            oid=names[oid].oid,
-            name=names[oid].name,
-            roles=tuple(sorted(roles & (one | other))),
-            problem=problem,
-        )
-        for (company, oid), roles in sorted(held.items())
-        for one, other, problem in CONFLICTS
-        if roles & one and roles & other
-    ]
 
 
 def access_review(grants: Iterable[Grant], rows: Iterable[AuditRow]) -> list[RoleReview]:

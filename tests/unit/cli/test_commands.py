@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[3]
 Here = Callable[..., Result]
 COMMANDS = (
     *("demo", "up", "sandbox", "worker", "web", "codec", "keys", "doctor"),
-    *("policy explain", "ledger migrate", "audit"),
+    *("policy explain", "policy conflicts", "ledger migrate", "audit"),
 )
-REPORTING = ("keys", "doctor", "policy explain", "demo", "codec keys", "audit report conflicts")
+REPORTING = ("keys", "doctor", "policy explain", "policy conflicts", "demo", "codec keys", "audit report conflicts")
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -151,6 +151,19 @@ def test_a_process_that_cannot_begin_says_which_variable_to_set(
     assert result.returncode == 2
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_who_holds_roles_that_should_be_two_peoples_is_reported(here: Here, tmp_path: Path) -> None:
+    assert here("policy conflicts").exit_code == 0
+    (tmp_path / "people.json").write_text(
+        json.dumps([{"oid": "x", "name": "Xenia", "roles": ["ops", "sales_manager.usmf", "root"]}])
+    )
+    found = here("policy conflicts --people people.json")
+    assert (found.exit_code, "usmf Xenia: ops and sales_manager" in found.stdout) == (1, True)
+    assert "grants nothing: root" in found.stderr
+    (data,) = json.loads(here("policy conflicts --people people.json --json").stdout)
+    assert (data["person"]["name"], data["roles"]) == ("Xenia", ["ops", "sales_manager"])
+    assert here("policy conflicts --people nothing.json").exit_code == 2
 
 
 def test_a_wrong_policy_file_is_never_a_traceback(here: Here, tmp_path: Path) -> None:
