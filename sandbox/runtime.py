@@ -129,6 +129,7 @@ class Sandbox:
                         "Quote to Cash approvals",
                         config.web_client_secret or secrets.token_urlsafe(32),
                         config.web_redirect_uris,
+                        frozenset({"auth_time"}),
                     ),
                 )
             }

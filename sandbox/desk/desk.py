@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
 from sandbox.desk.rep import Rep
 from sandbox.desk.requests import DeskError, EndpointsRequest, LimitsRequest, NewCustomerRequest
-from sandbox.entra.directory import WEB_CLIENT_ID, Application, Directory
+from sandbox.entra.directory import WEB_CLIENT_ID, Directory
 from sandbox.faults import FaultPlan, RequestLog
 from sandbox.finance import Finance, FinanceError
 from sandbox.store import Clock
@@ -148,9 +148,7 @@ class Desk:
             self._finance.set_endpoint(endpoints.finance_events.url)
         if endpoints.web_redirect_uris is not None:
             web = self.directory.applications[WEB_CLIENT_ID]
-            self.directory.applications[WEB_CLIENT_ID] = Application(
-                web.client_id, web.display_name, web.secret, tuple(endpoints.web_redirect_uris)
-            )
+            self.directory.applications[WEB_CLIENT_ID] = replace(web, redirect_uris=tuple(endpoints.web_redirect_uris))
         return {"ok": True}
 
     def endpoints(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -52,6 +52,8 @@ class _Grant:
     challenge: str = ""
     challenge_method: str = ""
     nonce: str = ""
+    signed_in_at: int = 0
+    says_when: bool = False
 
 
 class EntraId:
@@ -186,6 +188,8 @@ class EntraId:
             challenge=form.get("code_challenge", ""),
             challenge_method=form.get("code_challenge_method", "plain"),
             nonce=form.get("nonce", ""),
+            signed_in_at=int(now),
+            says_when=form.get("max_age", "").isdecimal(),
         )
         return code
 
@@ -288,7 +292,7 @@ class EntraId:
             raise errors.wrong_verifier()
         self._redeemed.add(code)
         scopes = tuple(form.get("scope", "").split()) or grant.scopes
-        return self._sign_in(application, grant.person, scopes, nonce=grant.nonce)
+        return self._sign_in(application, grant.person, scopes, replace(grant, scopes=scopes))
 
     def _refresh_token(self, application: Application, form: dict[str, str]) -> dict[str, Any]:
         grant = self._refresh.get(_required(form, "refresh_token"))
@@ -297,7 +301,9 @@ class EntraId:
         person = self.directory.find(grant.person.name)
         if person is None:
             raise errors.unknown_user(grant.person.upn, self.tenant)
-        return self._sign_in(application, person, tuple(form.get("scope", "").split()) or grant.scopes)
+        # A refreshed token tells when the person signed in, not when it was refreshed; it has no nonce.
+        scopes = tuple(form.get("scope", "").split()) or grant.scopes
+        return self._sign_in(application, person, scopes, replace(grant, nonce=""))
 
     def _password(self, application: Application, form: dict[str, str]) -> dict[str, Any]:
         login = _required(form, "username")
@@ -306,16 +312,20 @@ class EntraId:
             raise errors.unknown_user(login, self.tenant)
         if _required(form, "password") != person.name:
             raise errors.wrong_password()
-        return self._sign_in(application, person, tuple(_required(form, "scope").split()))
+        scopes, now = tuple(_required(form, "scope").split()), time.time()
+        grant = _Grant(application.client_id, person, scopes, expires_at=now, signed_in_at=int(now))
+        return self._sign_in(application, person, scopes, grant)
 
     def _sign_in(
-        self, application: Application, person: Person, scopes: tuple[str, ...], nonce: str = ""
+        self, application: Application, person: Person, scopes: tuple[str, ...], grant: _Grant
     ) -> dict[str, Any]:
         resource = self._resource(scopes)
         names = {"name": person.display_name, "preferred_username": person.upn}
         subject = _pairwise_subject(person, application.client_id)
         if resource == self._own_api(resource):
             claims: dict[str, Any] = names | {"scp": "access_as_user", "sub": subject, "roles": list(person.roles)}
+            if "auth_time" in application.optional_claims:
+                claims["auth_time"] = grant.signed_in_at
             token = self.authority.issue(
                 resource, app_id=application.client_id, object_id=person.oid, version="2.0", claims=_no_empty(claims)
             )
@@ -325,23 +335,25 @@ class EntraId:
             token = self.authority.issue(resource, app_id=application.client_id, object_id=person.oid, claims=claims)
         answer = _answer(token) | {"scope": " ".join(scopes)}
         if "openid" in scopes:
-            answer["id_token"] = self._id_token(application, person, nonce)
+            answer["id_token"] = self._id_token(application, person, grant)
         if "offline_access" in scopes:
             answer["refresh_token"] = refresh = "1." + secrets.token_urlsafe(64)
-            self._refresh[refresh] = _Grant(
-                application.client_id, person, scopes, expires_at=time.time() + _REFRESH_SECONDS
+            self._refresh[refresh] = replace(
+                grant, person=person, scopes=scopes, expires_at=time.time() + _REFRESH_SECONDS
             )
         if "openid" in scopes or "profile" in scopes:
             info = urlsafe(f'{{"uid":"{person.oid}","utid":"{self.tenant}"}}'.encode())
             answer["client_info"] = info
         return answer
 
-    def _id_token(self, application: Application, person: Person, nonce: str) -> str:
+    def _id_token(self, application: Application, person: Person, grant: _Grant) -> str:
+        says_when = grant.says_when or "auth_time" in application.optional_claims
         claims = {
             "sub": _pairwise_subject(person, application.client_id),
             "name": person.display_name,
             "preferred_username": person.upn,
-            "nonce": nonce,
+            "nonce": grant.nonce,
+            "auth_time": grant.signed_in_at if says_when else None,
             "sid": str(uuid.uuid4()),
             "aio": secrets.token_urlsafe(48),
             "roles": list(person.roles),

@@ -44,12 +44,15 @@ class Application:
 
     `redirect_uris` of the web application: a loopback address matches whatever its port, as Entra does for localhost;
     an empty tuple accepts any loopback address, because the web server's port may be chosen only at start.
+    `optional_claims` of its tokens: `auth_time` is the only one served. An ID token asked for with `max_age` has it
+    without.
     """
 
     client_id: str
     display_name: str
     secret: str
     redirect_uris: tuple[str, ...] = ()
+    optional_claims: frozenset[str] = frozenset()
 
     @property
     def object_id(self) -> str:
