@@ -53,6 +53,36 @@ class Ledger:
 
         return await _answered(AuditReader(database).companies())
 
+    # Sessions of the web application
+
+    async def session(self, key: str, now: float) -> str | None:
+        """A session's sealed content; None where there is none that has not expired. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import read
+
+        return await _answered(read(database, key, now))
+
+    async def keep_session(self, key: str, owner: str, content: str, expires_at: float) -> None:
+        """Keep a session; what has expired is removed on the way. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import keep
+
+        await _answered(keep(database, key, owner, content, expires_at))
+
+    async def end_session(self, key: str) -> None:
+        """Remove a session. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import end
+
+        await _answered(end(database, key))
+
+    async def end_sessions(self, owner: str) -> int:
+        """Remove all sessions of an owner; how many there were. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import end_all
+
+        return await _answered(end_all(database, owner))
+
     async def _opened(self) -> Database:
         failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
         if self._opening is None or failed:

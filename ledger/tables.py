@@ -1,10 +1,10 @@
-"""The ledger's tables for the audit. A migration in ``ledger/migrations`` makes them."""
+"""The ledger's tables. Migrations in ``ledger/migrations`` make them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 metadata = MetaData()
 
@@ -88,3 +88,15 @@ CHECKPOINTS: Final = Table(
     PrimaryKeyConstraint("company", "through_seq"),
 )
 """What retention removed."""
+
+
+SESSIONS: Final = Table(
+    "web_sessions",
+    metadata,
+    Column("key", String(64), primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("owner", String(64), nullable=False, comment="keyed hash of the person's object id"),
+    Column("content", Text, nullable=False, comment="sealed; who holds the database cannot read it"),
+    Column("expires_at", Float, nullable=False, comment="seconds since the epoch, UTC"),
+    Index("web_sessions_by_owner", "owner"),
+)
+"""Who is signed in, where the web application keeps its sessions here."""

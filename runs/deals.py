@@ -173,10 +173,6 @@ class Deals:
         """What a deal made of a message, if it has heard it. Raises as ``runs.calls.ask_for``."""
         return await outcomes.known(self._client, names.deal_id(company, quote), message_id, what=_called(quote))
 
-    async def note(self, company: str, quote: str, message: SignedMessage) -> None:
-        """Send a command that will be refused, so that the attempt is written down."""
-        await outcomes.send(self._client, names.deal_id(company, quote), names.COMMAND, message)
-
     async def note_late(self, company: str, quote: str, message: SignedMessage) -> None:
         """Give a deal a decision whose request has ended: it changes nothing and is written down."""
         await outcomes.send(self._client, names.deal_id(company, quote), names.DECIDE, message)

@@ -28,7 +28,8 @@ from tests.sealing import KEYS_FILE, SEALING
 PATIENCE = 30.0
 """Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
 LOOK_EVERY = 0.1
-TOKEN_LIFE = 1800.0
+TOKEN_LIFE = 600.0
+"""Seconds a token is used: a release asks for a sign-in at most 15 minutes before."""
 
 Json = dict[str, Any]
 

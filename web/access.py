@@ -1,33 +1,123 @@
-"""Who may read what: a role of a company opens that company's deals, a role without a company all of them."""
+"""Who may do what, as the web application asks the table of rights before it shows or sends anything.
+
+The deal asks the same table again before anything counts; what the web can know to be refused never becomes a message.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from domain.approvals import ApprovalState
+from domain.authority import subject_of
+from domain.commands import DECIDE, RIGHT_OF
+from domain.credit import most_released
+from domain.messages import CommandName
 from domain.people import Person
+from domain.policy import Policy
 from domain.refusals import Refusal
+from domain.rights import Action, Granted, Subject, Verdict, judge, stale_sign_in
+from domain.views import DealView
+from web import security_log
+from web.commands import CreditReleaseArgs
+from web.identity import SignedIn
 from web.problems import Problem
 
 
-def readable(person: Person) -> tuple[str, ...] | None:
-    """The companies a person may read, for the lists.
+class Access:
+    """The table of rights, asked by pages and API."""
 
-    Raises:
-        Problem: 403, the person has no role at all.
-    """
-    if person.companies is None:
-        return None
-    if not person.companies:
-        raise Problem(
-            Refusal.NO_AUTHORITY, "Your account has no role in this application. Ask an administrator to assign one."
-        )
-    return tuple(sorted(person.companies))
+    def __init__(self, policy: Policy) -> None:
+        """Ask the rules in force."""
+        self._policy = policy
+
+    def readable(self, person: Person) -> tuple[str, ...] | None:
+        """The companies whose deals a person may read, for the lists; None: all.
+
+        Raises:
+            Problem: 403, none at all.
+        """
+        companies = self.covered(person, Action.READ_DEAL)
+        if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
+            raise Problem(
+                Refusal.NO_AUTHORITY,
+                "Your account has no role in this application. Ask an administrator to assign one.",
+            )
+        return companies
+
+    def covered(self, person: Person, action: Action) -> tuple[str, ...] | None:
+        """The companies in which a person may do something; None: all; empty: none."""
+        companies = self._policy.rights.companies_of(person, action)
+        return None if companies is None else tuple(sorted(companies))
+
+    def check_readable(self, person: Person, company: str) -> None:
+        """Refuse who may not read a company's deals.
+
+        Raises:
+            Problem: 403.
+        """
+        self.readable(person)
+        if not self._policy.rights.may(person, Action.READ_DEAL, company):
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+            raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
+
+    def may(self, person: Person, action: Action, company: str) -> bool:
+        """Whether a person may do what is about no deal of its own, e.g. see margins of a company."""
+        return self._policy.rights.may(person, action, company)
+
+    def deciding(self, person: Person, company: str) -> Granted:
+        """What the table says of a person's decisions in a company."""
+        return self._policy.granted(person, RIGHT_OF[DECIDE], company)
+
+    def commanding(self, person: Person, name: CommandName, company: str) -> Granted:
+        """What the table says of a person's command in a company."""
+        return self._policy.granted(person, RIGHT_OF[name], company)
+
+    def verdict(
+        self, person: Person, name: CommandName, view: DealView, release: CreditReleaseArgs | None = None
+    ) -> Verdict:
+        """Whether a person may give a command to a deal as it stands; ``release`` is what they want to release."""
+        return judge(self.commanding(person, name, view.company), command_subject(person, name, view, release))
+
+    def too_old(
+        self, who: SignedIn, name: CommandName, view: DealView, at: datetime, release: CreditReleaseArgs | None = None
+    ) -> str:
+        """Why somebody has to sign in again before they give a command; empty where they have not."""
+        granted = self.commanding(who.person, name, view.company)
+        subject = command_subject(who.person, name, view, release)
+        return stale_sign_in(granted, subject, signed_in_at=who.at, said_at=at)
+
+    def too_old_to_decide(self, who: SignedIn, state: ApprovalState, at: datetime) -> str:
+        """Why somebody has to sign in again before they decide a request; empty where they have not."""
+        granted = self.deciding(who.person, state.request.company)
+        return stale_sign_in(granted, subject_of(state.request), signed_in_at=who.at, said_at=at)
+
+    @property
+    def version(self) -> str:
+        """Of the rules in force."""
+        return self._policy.version
+
+    @property
+    def fresh_seconds(self) -> int:
+        """How old a sign-in may be where a fresh one is asked for."""
+        return self._policy.rights.fresh_sign_in.within_minutes * 60
 
 
-def check_readable(person: Person, company: str) -> None:
-    """Refuse who may not read a company's deals.
+def command_subject(
+    person: Person, name: CommandName, view: DealView, release: CreditReleaseArgs | None = None
+) -> Subject:
+    """What a command is about, as ``domain.commands`` takes it: a release the most it lets pass, else the deal."""
+    own = is_made_by(person, view)
+    if name is not CommandName.CREDIT_RELEASE:
+        return Subject(own=own, amount=view.total, currency=view.currency)
+    usual, held = view.release_defaults, view.credit
+    if usual is None or held is None:
+        return Subject(own=own)
+    ceiling = usual.ceiling if release is None or release.ceiling is None else release.ceiling
+    tolerance = usual.deviation_pct if release is None or release.deviation_pct is None else release.deviation_pct
+    return Subject(own=own, amount=most_released(ceiling, tolerance), currency=held.currency)
 
-    Raises:
-        Problem: 403.
-    """
-    readable(person)
-    if not person.may_read(company):
-        raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
+
+def is_made_by(person: Person, view: DealView) -> bool:
+    """Whether a deal is a person's own: they own its quote, or submitted it."""
+    return person.is_same(view.owner) or person.is_same(view.submitted_by)

@@ -1,13 +1,15 @@
 """The web application: pages for people, JSON for systems, intake of what the two systems report.
 
-It holds no state of its own: what it shows is asked of the running deals, what it is told becomes a signal to one.
+It holds no state of its own but who is signed in: what it shows is asked of the running deals, what it is told becomes
+a signal to one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +25,7 @@ from starlette.types import ASGIApp, ExceptionHandler
 from temporalio.client import Client
 
 from domain.refusals import Refusal
+from ledger.opening import Ledger, LedgerAway
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -30,10 +33,13 @@ from runs.feeds import Feeds
 from runs.ledgers import Ledgers
 from runs.reviews import Reviews
 from runs.search import Search
+from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_operations
+from web.api.routes import add_operations, add_people
+from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
+from web.entra import EntraSignIn
 from web.health import health_routes
 from web.intake.routes import Intake
 from web.limits import Limits
@@ -44,6 +50,7 @@ from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
 from web.session import Sessions
+from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner
 from web.tokens import SigningKeys, TokenVerifier
@@ -86,24 +93,30 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     deals, approvals = Deals(client), Approvals(client)
     search = Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
     signer = DecisionSigner.from_file(config.decision_private_key_file)
-    decisions = Decisions(deals, approvals, signer, Limits())
-    sessions = Sessions(config)
+    entra = EntraSignIn(config)
+    ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
+    store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
+    attempts = Attempts(ledger)
+    sessions = Sessions(config, store, entra.read_again)
+    access = Access(config.policy)
+    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, search)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
     handlers = _exception_handlers(site, headers)
-    api = application(config, TokenVerifier(keys, config.client_id), handlers)
-    add_operations(api, deals, approvals, search, decisions)
-    return Starlette(
+    api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
+    add_operations(api, access, deals, approvals, search, decisions)
+    add_people(api, access, sessions)
+    site_app = Starlette(
         routes=[
             *health_routes(client, keys),
             *Intake(config, deals, feeds, Ledgers(client)).routes(),
             _Below(PREFIX, api),
-            *SignIn(config, sessions, keys).routes(),
-            *Inbox(site, approvals, search).routes(),
-            *DealPages(site, deals, search, decisions).routes(),
-            *ApprovalPages(site, deals, approvals, Reviews(client), decisions).routes(),
+            *SignIn(config, sessions, entra, keys).routes(),
+            *Inbox(site, access, approvals, search).routes(),
+            *DealPages(site, access, deals, search, decisions).routes(),
+            *ApprovalPages(site, access, deals, approvals, Reviews(client), decisions).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -112,8 +125,11 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             Middleware(SecurityHeaders, headers=headers),
         ],
         exception_handlers=handlers,
+        lifespan=_closing(attempts, ledger),
         max_body_size=MAX_BODY_BYTES,
     )
+    site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
+    return site_app
 
 
 def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
@@ -142,7 +158,30 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
         response.headers.update(headers)
         return response
 
-    return {Problem: problem, RunError: run_error, HTTPException: http_error, Exception: unexpected}
+    async def ledger_away(request: Request, error: Exception) -> Response:
+        log.error("the ledger is away", reason=str(error))
+        return await problem(request, Problem(Refusal.LEDGER_UNAVAILABLE))
+
+    return {
+        Problem: problem,
+        RunError: run_error,
+        LedgerAway: ledger_away,
+        HTTPException: http_error,
+        Exception: unexpected,
+    }
+
+
+def _closing(attempts: Attempts, ledger: Ledger | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """The application's life: what it opened is closed at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await attempts.close()
+        if ledger is not None:
+            await ledger.close()
+
+    return lifespan
 
 
 def _signed_out(site: Site) -> Callable[[Request], Awaitable[Response]]:

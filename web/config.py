@@ -7,8 +7,11 @@ another host can build the same application from plain values.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from domain.policy import Policy
 
 
 class WebConfig(BaseModel):
@@ -33,16 +36,46 @@ class WebConfig(BaseModel):
     )
     decision_private_key_file: Path = Field(description="Ed25519 private key (JSON Web Key) that signs decisions")
     temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a deal to its run")
-    companies: dict[str, str] = Field(
-        description="Name of the owning business unit of a quote → Finance legal entity, lower case"
-    )
+    policy: Policy = Field(description="The rules in force: who may do what, and which company a business unit is")
     sweep_seconds: int = Field(300, gt=0, description="Pause between two sweeps of a feed the intake starts")
-    session_hours: int = Field(8, gt=0, description="How long a sign-in holds")
+    sessions: Literal["memory", "ledger"] = Field("memory", description="Where sessions are kept")
+    session_hours: int = Field(8, gt=0, description="How long a sign-in holds at the latest")
+    session_idle_minutes: int = Field(60, gt=0, description="How long a session holds that nobody uses")
+    roles_minutes: int = Field(10, gt=0, description="How often a person's roles are read again")
+    ledger_url: SecretStr | None = Field(
+        None, description="Database of the ledger; None: refused attempts are logged only, sessions kept in memory"
+    )
+    api_clients: tuple[str, ...] = Field((), description="Further applications whose tokens the API takes (`azp`)")
 
     @field_validator("public_url", "entra_authority", "temporal_ui")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @property
+    def session_seconds(self) -> int:
+        """How long a sign-in holds at the latest."""
+        return self.session_hours * 3600
+
+    @property
+    def session_idle_seconds(self) -> int:
+        """How long a session holds that nobody uses."""
+        return self.session_idle_minutes * 60
+
+    @property
+    def roles_seconds(self) -> int:
+        """How often a person's roles are read again."""
+        return self.roles_minutes * 60
+
+    @property
+    def fresh_seconds(self) -> int:
+        """How old a sign-in may be where the policy asks for a fresh one."""
+        return self.policy.rights.fresh_sign_in.within_minutes * 60
+
+    @property
+    def companies(self) -> dict[str, str]:
+        """Name or id of the owning business unit of a quote → Finance legal entity, lower case."""
+        return self.policy.entity_map.business_units
 
     @property
     def redirect_uri(self) -> str:

@@ -1,34 +1,42 @@
 """What people decide and command: checked, limited, signed, sent, and answered with what became of it.
 
 A decision is a signal, stored even while no worker runs; what became of it is asked afterwards by its message id. What
-can be known to be refused is refused here, so that nobody's history grows with what others send: the first such
-attempt of a person is still sent, because the deal is where every attempt is written down, and the deal refuses it too.
+can be known to be refused is refused here and goes to the audit, so that nobody's history grows with what others send.
+Only of who may decide in the company, the first attempt of a kind is sent as well: the deal refuses it too, and shows
+it to those who follow the deal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from cachetools import TTLCache
 from opentelemetry import metrics
+from pydantic import BaseModel
 
 from domain.approvals import ApprovalState, ApprovalStatus
-from domain.authority import check_decision
-from domain.messages import CommandName, Outcome, SignedMessage, may_give
+from domain.authority import Check, check_decision
+from domain.heard import content_digest
+from domain.messages import CommandName, Outcome, SignedMessage
 from domain.people import Person
 from domain.refusals import LATE, Refusal
+from domain.views import DealView
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import NoAnswer, NotFound
 from runs.deals import Deals
+from web import security_log
+from web.access import Access, is_made_by
 from web.addresses import Approval, Deal
+from web.attempts import Attempts
+from web.commands import CreditReleaseArgs, said
+from web.identity import SignedIn
 from web.limits import Limits
-from web.problems import Problem, of_outcome
+from web.problems import Problem, of_outcome, sign_in_too_old
 from web.signing import DecisionSigner
 
-log = structlog.get_logger(__name__)
 _refusals = metrics.get_meter(__name__).create_counter(
     "q2c_web_refusals", description="Decisions and commands the web application refused, by code"
 )
@@ -42,20 +50,30 @@ _ATTEMPT_KEPT_SECONDS = 24 * 3600.0
 class Decisions:
     """Passes on what people decide."""
 
-    def __init__(self, deals: Deals, approvals: Approvals, signer: DecisionSigner, limits: Limits) -> None:
-        """Pass on to ``deals`` and ``approvals`` what ``signer`` has signed, within ``limits``."""
+    def __init__(
+        self,
+        access: Access,
+        deals: Deals,
+        approvals: Approvals,
+        signer: DecisionSigner,
+        limits: Limits,
+        attempts: Attempts,
+    ) -> None:
+        """Pass on to ``deals`` and ``approvals`` what ``access`` allows and ``signer`` signed, within ``limits``."""
+        self._access = access
         self._deals = deals
         self._approvals = approvals
         self._signer = signer
         self._limits = limits
+        self._attempts = attempts
         self._noted: TTLCache[tuple[str, str, Refusal], bool] = TTLCache(_ATTEMPTS_KEPT, _ATTEMPT_KEPT_SECONDS)
 
-    async def decide(self, asked: Approval, person: Person, message_id: str, args: Mapping[str, Any]) -> Outcome | None:
+    async def decide(self, asked: Approval, who: SignedIn, message_id: str, args: Mapping[str, Any]) -> Outcome | None:
         """Tell a request for approval what a person decides.
 
         Args:
             asked: which request.
-            person: who decides.
+            who: who decides.
             message_id: the same id said again changes nothing and gets the same outcome.
             args: decision, comment, step and seen_hash.
 
@@ -67,51 +85,85 @@ class Decisions:
             NotFound: there is no such request.
             NoAnswer: Temporal is down and nothing was recorded.
         """
-        if not person.roles:
-            raise self._refused(Refusal.NO_AUTHORITY, person, message_id)
-        place = (asked.deal.company, asked.deal.quote, asked.n)
+        person, deal = who.person, asked.deal
+        place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
-        message = self._signer.sign(
-            audience=workflow_id, message_id=message_id, person=person, action=names.DECIDE, args=args
-        )
-        state = await self._state(asked)
-        if state is None and not person.may_read(asked.deal.company):
-            raise self._refused(Refusal.NO_AUTHORITY, person, message_id)
-        refusal = _refusal(state, person, args) if state else None
-        if state and refusal:
+        self._limits.attempt(person, workflow_id)
+        may_decide = bool(self._access.deciding(person, deal.company).grants)
+        state = await self._state(asked) if person.roles else None
+        if state is None and not may_decide:
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
+        check = self._check(state, who, args) if state else Check()
+        message = self._signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
+        if state and check.code:
             before = await self._approvals.outcome(*place, message_id)
             if before is not None:
-                return _accepted(before)
-            await self._note(asked, person, refusal, message)
-            raise self._refused(refusal, person, message_id, _explained(refusal, state, args))
-        self._limits.check(person, workflow_id)
+                return _accepted(before, person, names.DECIDE, args)
+            if message is not None:
+                await self._note(asked, person, check.code, message)
+            detail = _explained(check.code, state, args)
+            raise self._refused(check.code, person, deal, names.DECIDE, message_id, detail)
+        if message is None:
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
+        self._limits.send(person, workflow_id)
         try:
-            return _accepted(await self._approvals.decide(*place, message))
+            return _accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
         except NotFound:
-            return await self._too_late(asked, person, message)
+            return await self._too_late(asked, person, message, args)
+
+    def _check(self, state: ApprovalState, who: SignedIn, args: Mapping[str, Any]) -> Check:
+        """Why the request would not take the decision."""
+        step = next((step for step in state.steps if step.plan.step == args["step"]), None)
+        if step is None:
+            return Check(Refusal.NOT_ASSIGNED)
+        granted = self._access.deciding(who.person, state.request.company)
+        check = check_decision(step, who.person, granted, state, str(args["seen_hash"]), str(args["comment"]))
+        if check.code is None and self._access.too_old_to_decide(who, state, datetime.now(UTC)):
+            return Check(Refusal.SIGN_IN_TOO_OLD)
+        return check
 
     async def command(
-        self, deal: Deal, person: Person, message_id: str, name: CommandName, args: Mapping[str, Any]
+        self, deal: Deal, who: SignedIn, message_id: str, name: CommandName, args: BaseModel
     ) -> Outcome | None:
-        """Give a deal a command. Returns and raises as ``decide``."""
-        if not may_give(person, name, deal.company):
-            raise self._refused(Refusal.NO_AUTHORITY, person, message_id)
-        workflow_id = names.deal_id(deal.company, deal.quote)
-        message = self._signer.sign(audience=workflow_id, message_id=message_id, person=person, action=name, args=args)
-        if name is CommandName.CREDIT_RELEASE and await self._owns(person, deal):
-            refusal = Refusal.REQUESTER_CANNOT_RELEASE
-            await self._once(person, workflow_id, refusal, lambda: self._deals.note(deal.company, deal.quote, message))
-            raise self._refused(refusal, person, message_id)
-        self._limits.check(person, workflow_id)
-        return _accepted(await self._deals.command(deal.company, deal.quote, message))
+        """Give a deal a command, with the arguments its model of ``web.commands`` holds.
 
-    async def _owns(self, person: Person, deal: Deal) -> bool:
-        """Whether a deal is the person's own; where no worker tells, the deal itself will."""
+        Returns and raises as ``decide``.
+        """
+        person, workflow_id = who.person, names.deal_id(deal.company, deal.quote)
+        self._limits.attempt(person, workflow_id)
+        if not self._access.commanding(person, name, deal.company).grants:
+            raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
+        view = await self._view(deal)
+        if view and (refusal := self._command_refusal(view, who, name, args)):
+            raise self._refused(refusal, person, deal, name, message_id)
+        self._limits.send(person, workflow_id)
+        content = said(args)
+        message = self._signed(workflow_id, who, message_id, name, content)
+        return _accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
+
+    def _signed(
+        self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
+    ) -> SignedMessage:
+        return self._signer.sign(audience=audience, message_id=message_id, who=who, action=action, args=args)
+
+    def _command_refusal(self, view: DealView, who: SignedIn, name: CommandName, args: BaseModel) -> Refusal | None:
+        """Why the deal would not take the command from this person."""
+        release = args if isinstance(args, CreditReleaseArgs) else None
+        verdict = self._access.verdict(who.person, name, view, release)
+        if verdict.code:
+            return verdict.code
+        if name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view):
+            return Refusal.REQUESTER_CANNOT_RELEASE
+        if self._access.too_old(who, name, view, datetime.now(UTC), release):
+            return Refusal.SIGN_IN_TOO_OLD
+        return None
+
+    async def _view(self, deal: Deal) -> DealView | None:
+        """The deal as it stands; None where no worker tells: then the deal itself decides alone."""
         try:
-            view = await self._deals.state(deal.company, deal.quote, patience=_LOOK_SECONDS)
+            return await self._deals.state(deal.company, deal.quote, patience=_LOOK_SECONDS)
         except NoAnswer:
-            return False
-        return person.is_same(view.owner)
+            return None
 
     async def _state(self, asked: Approval) -> ApprovalState | None:
         """The request as it stands; None where no worker tells."""
@@ -120,16 +172,18 @@ class Decisions:
         except NoAnswer:
             return None
 
-    async def _too_late(self, asked: Approval, person: Person, message: SignedMessage) -> Outcome | None:
+    async def _too_late(
+        self, asked: Approval, person: Person, message: SignedMessage, args: Mapping[str, Any]
+    ) -> Outcome | None:
         """The answer of a request that ended meanwhile: what it made of this message before, or how it ended."""
         place = (asked.deal.company, asked.deal.quote, asked.n)
         before = await self._approvals.outcome(*place, message.message_id)
         if before is not None:
-            return _accepted(before)
+            return _accepted(before, person, names.DECIDE, args)
         state = await self._approvals.state(*place)
         refusal = LATE.get(state.status, Refusal.ALREADY_DECIDED)
         await self._note(asked, person, refusal, message)
-        raise self._refused(refusal, person, message.message_id, _ended(state))
+        raise self._refused(refusal, person, asked.deal, names.DECIDE, message.message_id, _ended(state))
 
     async def _note(self, asked: Approval, person: Person, refusal: Refusal, message: SignedMessage) -> None:
         """Have the deal write down whose decision was refused."""
@@ -144,34 +198,44 @@ class Decisions:
     async def _once(
         self, person: Person, workflow_id: str, refusal: Refusal, send: Callable[[], Awaitable[None]]
     ) -> None:
-        """Send what will be refused only if it is the person's first of its kind, and within the limits."""
+        """Send what will be refused only if it is the person's first of its kind."""
         key = (workflow_id, person.oid.lower(), refusal)
-        if key not in self._noted and self._limits.allow(person, workflow_id):
+        if key not in self._noted:
             await send()
             self._noted[key] = True
 
-    def _refused(self, refusal: Refusal, person: Person, message_id: str, detail: str = "") -> Problem:
-        log.info("refused", code=refusal.value, actor=person.oid, message_id=message_id)
+    def _refused(
+        self, refusal: Refusal, person: Person, deal: Deal, event: str, message_id: str, detail: str = ""
+    ) -> Problem:
+        """The answer to what was refused here, after it was written down."""
+        about = names.deal_id(deal.company, deal.quote)
+        security_log.refused(person, refusal, about, message_id)
+        self._attempts.note(
+            person,
+            refusal,
+            company=deal.company,
+            deal_id=about,
+            event=event,
+            message_id=message_id,
+            policy=self._access.version,
+        )
         _refusals.add(1, {"code": refusal.value})
+        if refusal is Refusal.SIGN_IN_TOO_OLD:
+            return sign_in_too_old(self._access.fresh_seconds, message_id=message_id)
         return Problem(refusal, detail, message_id=message_id)
 
 
-def _refusal(state: ApprovalState, person: Person, args: Mapping[str, Any]) -> Refusal | None:
-    """Why the request would not take the decision; None where it would."""
-    step = next((step for step in state.steps if step.plan.step == args["step"]), None)
-    if step is None:
-        return Refusal.NOT_ASSIGNED
-    code = check_decision(step, person, state.request, state, str(args["seen_hash"]), str(args["comment"]))
-    return Refusal.of(code)
-
-
-def _accepted(outcome: Outcome | None) -> Outcome | None:
-    """The outcome, if it is not a refusal.
+def _accepted(outcome: Outcome | None, person: Person, action: str, args: Mapping[str, Any]) -> Outcome | None:
+    """The outcome of what a person said, if it is not a refusal.
 
     Raises:
-        Problem: it is.
+        Problem: it is one, or it is the outcome of something else that was said under the same id.
     """
-    if outcome is not None and not outcome.accepted:
+    if outcome is None:
+        return None
+    if outcome.digest and outcome.digest != content_digest(person.oid, action, args):
+        raise Problem(Refusal.MESSAGE_ID_REUSED, message_id=outcome.message_id)
+    if not outcome.accepted:
         raise of_outcome(outcome)
     return outcome
 

@@ -10,8 +10,11 @@ from pydantic import Field
 from domain.approvals import ApprovalState, Reason, StepState
 from domain.people import Person
 from domain.record import Record
+from domain.rights import Action
 from runs.approvals import Approvals
 from runs.search import Search
+from web.access import Access
+from web.confidential import reasons_for
 
 
 class ApprovalItem(Record):
@@ -37,13 +40,13 @@ class ApprovalItem(Record):
     total: Decimal
     currency: str
     discount_pct: Decimal
-    margin_pct: Decimal
+    margin_pct: Decimal | None = Field(description="Null where the caller may not see margins")
     requester: Person
     requested_at: datetime | None = None
 
     @classmethod
-    def of(cls, state: ApprovalState, step: StepState) -> ApprovalItem:
-        """The item of one pending step of a request."""
+    def of(cls, state: ApprovalState, step: StepState, *, shows_margin: bool) -> ApprovalItem:
+        """The item of one pending step of a request, as its reader may see it."""
         request = state.request
         return cls(
             company=request.company,
@@ -61,12 +64,12 @@ class ApprovalItem(Record):
             assignees=tuple(person.oid for person in step.assignees),
             deadline=step.deadline,
             seen_hash=request.snapshot_hash,
-            reasons=step.plan.reasons,
+            reasons=reasons_for(step.plan.reasons, shows_margin=shows_margin),
             net=request.net,
             total=request.total,
             currency=request.currency,
             discount_pct=request.discount_pct,
-            margin_pct=request.margin_pct,
+            margin_pct=request.margin_pct if shows_margin else None,
             requester=request.requester,
             requested_at=state.requested_at,
         )
@@ -81,7 +84,7 @@ class ApprovalPage(Record):
 
 
 async def approvals_for(
-    person: Person, approvals: Approvals, search: Search, limit: int, cursor: str = ""
+    person: Person, access: Access, approvals: Approvals, search: Search, limit: int, cursor: str = ""
 ) -> ApprovalPage:
     """The pending steps that ask a person, with what they need to decide.
 
@@ -92,7 +95,7 @@ async def approvals_for(
     runs, next_cursor = await search.approvals(person.oid, limit=limit, cursor=cursor)
     found = await approvals.states_of(runs)
     items = [
-        ApprovalItem.of(state, step)
+        ApprovalItem.of(state, step, shows_margin=access.may(person, Action.READ_MARGIN, state.request.company))
         for state in found.states
         for step in state.pending
         if any(assignee.is_same(person) for assignee in step.assignees)

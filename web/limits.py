@@ -1,8 +1,9 @@
-"""How many messages a person may send, and a deal or request may be sent, in a while.
+"""How many messages a person may send, and how many of them to one deal or request, in a while.
 
-A signal costs the history of whoever is told, and a history has an end. So each person and each run has a bucket of
-tokens that fills up again by the second: enough for the busiest approver, not for a script gone wrong. Every web
-process counts for itself.
+A signal costs the history of whoever is told, and a history has an end. So each person has a bucket of tokens that
+fills up again by the second, and another for each run they speak to: enough for the busiest approver, not for a script
+gone wrong. What is refused costs the person a token and the run none, and nobody uses up the tokens of others. Every
+web process counts for itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cachetools import TTLCache
 
 from domain.people import Person
 from domain.refusals import Refusal
+from web import security_log
 from web.problems import Problem
 
 _KEPT = 10_000
@@ -33,7 +35,7 @@ PER_RUN = Rate(burst=20, per_second=1 / 3)
 
 
 class Limits:
-    """The buckets of persons and runs."""
+    """The buckets of persons, and of persons with runs."""
 
     def __init__(
         self,
@@ -45,23 +47,29 @@ class Limits:
         """Limit by these rates; ``now`` gives monotonic seconds."""
         self._buckets = (_Buckets(person, now), _Buckets(run, now))
 
-    def allow(self, person: Person, workflow_id: str) -> bool:
-        """Take a token of the person and one of the run they speak to; whether both had one."""
-        keys = (person.oid.lower(), workflow_id)
-        if not all(buckets.filled(key) for buckets, key in zip(self._buckets, keys, strict=True)):
-            return False
-        for buckets, key in zip(self._buckets, keys, strict=True):
-            buckets.take(key)
-        return True
-
-    def check(self, person: Person, workflow_id: str) -> None:
-        """Refuse a message too many.
+    def attempt(self, person: Person, workflow_id: str) -> None:
+        """Take a token of the person, whatever becomes of their message.
 
         Raises:
-            Problem: 429.
+            Problem: 429, there is none left.
         """
-        if not self.allow(person, workflow_id):
+        persons, _ = self._buckets
+        self._take(persons, person.oid.lower(), person, workflow_id)
+
+    def send(self, person: Person, workflow_id: str) -> None:
+        """Take a token of the person for the run that they are about to tell something.
+
+        Raises:
+            Problem: 429, there is none left.
+        """
+        _, runs = self._buckets
+        self._take(runs, f"{person.oid.lower()} {workflow_id}", person, workflow_id)
+
+    def _take(self, buckets: _Buckets, key: str, person: Person, workflow_id: str) -> None:
+        if not buckets.filled(key):
+            security_log.limited(person.oid, workflow_id)
             raise Problem(Refusal.TOO_MANY_REQUESTS)
+        buckets.take(key)
 
 
 class _Buckets:

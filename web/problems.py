@@ -78,6 +78,13 @@ def of_run(error: RunError) -> Problem:
     return problem
 
 
+def sign_in_too_old(within_seconds: int, **members: Any) -> Problem:
+    """401 with the challenge of RFC 9470: the client gets a token of a fresh sign-in, e.g. by ``max_age``."""
+    problem = Problem(Refusal.SIGN_IN_TOO_OLD, **members)
+    problem.headers["WWW-Authenticate"] = f'Bearer error="insufficient_user_authentication", max_age="{within_seconds}"'
+    return problem
+
+
 def unauthorized(detail: str) -> Problem:
     """401 with the challenge a client needs to know that a bearer token is wanted."""
     problem = Problem(Refusal.UNAUTHENTICATED, detail)

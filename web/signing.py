@@ -18,7 +18,8 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
 
 from domain.messages import SIGNATURE_ISSUER, SignedMessage
-from domain.people import Person
+from web import security_log
+from web.identity import SignedIn
 
 LIFETIME_SECONDS = 86_400
 
@@ -53,14 +54,14 @@ class DecisionSigner:
         return cls(key)
 
     def sign(
-        self, *, audience: str, message_id: str, person: Person, action: str, args: Mapping[str, Any]
+        self, *, audience: str, message_id: str, who: SignedIn, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
         """Put a person's words under the signature.
 
         Args:
             audience: id of the workflow they are meant for; no other will take them.
             message_id: id of the message; the same id said twice counts once.
-            person: who says it.
+            who: who says it, and when they signed in.
             action: name of the decision or command.
             args: its arguments, of JSON types only (money as text).
 
@@ -68,7 +69,8 @@ class DecisionSigner:
             The signal's payload: a compact JWS that holds for a day, so that it still counts where no worker ran
             meanwhile.
         """
-        issued_at = int(self._now())
+        issued_at, person = int(self._now()), who.person
+        signed_in = {"auth_time": int(who.at.timestamp())} if who.at else {}
         claims = {
             "iss": SIGNATURE_ISSUER,
             "aud": audience,
@@ -79,6 +81,7 @@ class DecisionSigner:
             "name": person.name,
             "upn": person.upn,
             "roles": list(person.roles),
+            **signed_in,
             "act": {"name": action, "args": dict(args)},
         }
         header = {"alg": "EdDSA", "typ": "JWT", "kid": self._key.kid}
@@ -88,4 +91,5 @@ class DecisionSigner:
             # key itself fixes the curve.
             warnings.simplefilter("ignore", SecurityWarning)
             token = jws.serialize_compact(header, payload, self._key, algorithms=["EdDSA"])
+        security_log.key_used(person, key_id=str(self._key.kid), action=action, about=audience, message_id=message_id)
         return SignedMessage(message_id=message_id, token=token)

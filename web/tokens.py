@@ -1,8 +1,9 @@
 """Believes bearer tokens of the JSON API.
 
 An access token is a person's if the tenant signed it for this application with the delegated scope
-``access_as_user``. An ID token has the same audience and issuer but is no permission to call an API: without ``scp`` it
-is refused, and so is an application's own token, since nobody stands behind it.
+``access_as_user``, and gave it to an application that may call this one (``azp``). An ID token has the same audience
+and issuer but is no permission to call an API: without ``scp`` it is refused, and so is an application's own token,
+since nobody stands behind it.
 Source: Microsoft Learn, "Access token claims reference" and "Secure applications and APIs by validating claims".
 """
 
@@ -12,7 +13,7 @@ import asyncio
 import hashlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidClaimError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from domain.people import Person
+from web.identity import SignedIn
 
 SCOPE = "access_as_user"
 LEEWAY_SECONDS = 60
@@ -125,31 +126,45 @@ class _PersonClaims(jwt.JWTClaimsRegistry):
             raise InvalidClaimError("aud", "the token is for several audiences")
         self.check_value("aud", value)
 
+    def validate_azp(self, value: object) -> None:
+        if not isinstance(value, str):
+            raise InvalidClaimError("azp", "the token does not say which application it was given to")
+        self.check_value("azp", value)
+
     def validate_scp(self, value: object) -> None:
         if not isinstance(value, str) or SCOPE not in value.split():
             raise InvalidClaimError("scp", f"the token lacks the delegated scope {SCOPE}")
 
 
 class TokenVerifier:
-    """Turns a bearer token into a person."""
+    """Turns a bearer token into who stands behind it."""
 
-    def __init__(self, keys: SigningKeys, client_id: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: SigningKeys,
+        client_id: str,
+        *,
+        clients: Sequence[str] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """Verify for one application.
 
         Args:
             keys: the tenant's keys.
             client_id: this application: the tokens' audience, also as ``api://{client_id}``.
+            clients: further applications that people may use to call this one (``azp``); itself always may.
             now: seconds since the epoch, UTC.
         """
         self._keys = keys
         self._audiences = [client_id, f"api://{client_id}"]
+        self._clients = [client_id, *clients]
         self._now = now
-        self._believed: TLRUCache[bytes, tuple[float, Person]] = TLRUCache(
+        self._believed: TLRUCache[bytes, tuple[float, SignedIn]] = TLRUCache(
             _CACHE_LIMIT, lambda _token, believed, _at: believed[0], now
         )
 
-    async def identify(self, authorization: str | None) -> Person:
-        """The person behind an Authorization header.
+    async def identify(self, authorization: str | None) -> SignedIn:
+        """Who stands behind an Authorization header.
 
         Raises:
             InvalidToken: missing, malformed, expired, not signed by the tenant, for another audience, or no person's.
@@ -166,7 +181,7 @@ class TokenVerifier:
         claims = await self._claims(token)
         self._check(claims)
         try:
-            identity = Person.from_claims(claims)
+            identity = SignedIn.from_claims(claims)
         except ValueError as error:
             raise InvalidToken(str(error)) from error
         self._believed[remembered] = (min(claims["exp"], self._now() + REMEMBERED_FOR), identity)
@@ -191,6 +206,7 @@ class TokenVerifier:
             aud={"essential": True, "values": self._audiences},
             exp={"essential": True},
             scp={"essential": True},
+            azp={"essential": True, "values": self._clients},
         )
         try:
             registry.validate(claims)

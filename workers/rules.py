@@ -14,8 +14,3 @@ def load_policy(settings: Settings) -> Policy:
         PolicyError: a file is missing or wrong; the text names file, field and remedy.
     """
     return policies.load(settings.policies)
-
-
-def companies(settings: Settings) -> dict[str, str]:
-    """Name of the owning business unit of a quote → legal entity in Finance, lower case."""
-    return dict(load_policy(settings).entity_map.business_units)

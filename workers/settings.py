@@ -143,7 +143,17 @@ class WebSettings(_Group):
     client_secret: Secret = SecretStr(SANDBOX_SECRET)
     """Its client secret."""
     session_secret: Secret = SecretStr("sandbox-session-secret")
-    """Signs the session cookie; at least 32 random bytes in production."""
+    """Seals sessions and sign-ins under way; at least 32 random bytes in production."""
+    sessions: Literal["memory", "ledger"] = "memory"
+    """Where sessions are kept: `memory` of this process, or the `ledger`, for more than one web process."""
+    session_hours: int = Field(default=8, gt=0)
+    """How long a sign-in holds at the latest."""
+    session_idle_minutes: int = Field(default=60, gt=0)
+    """How long a session holds that nobody uses."""
+    roles_minutes: int = Field(default=10, gt=0)
+    """How often a signed-in person's roles are read again from Entra ID."""
+    api_clients: str = ""
+    """Client ids of further applications that may call the JSON API for people (`azp`), separated by commas."""
     temporal_ui: Origin = "http://localhost:8233"
     """Origin of Temporal Web, for the links from a deal to its run."""
 

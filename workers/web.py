@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from web.app import create_app
 from web.config import WebConfig
-from workers.rules import companies
+from workers.rules import load_policy
 from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
@@ -33,8 +33,14 @@ def web_config(settings: Settings) -> WebConfig:
         finance_events_secrets=_valid(settings.finance.events_secret, settings.finance.events_secret_previous),
         decision_private_key_file=settings.decision.private_key_file,
         temporal_ui=settings.web.temporal_ui,
-        companies=companies(settings),
+        policy=load_policy(settings),
         sweep_seconds=settings.worker.sweep_seconds,
+        sessions=settings.web.sessions,
+        session_hours=settings.web.session_hours,
+        session_idle_minutes=settings.web.session_idle_minutes,
+        roles_minutes=settings.web.roles_minutes,
+        ledger_url=settings.ledger.url,
+        api_clients=tuple(name.strip() for name in settings.web.api_clients.split(",") if name.strip()),
     )
 
 

@@ -17,6 +17,7 @@ from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, Lin
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
 from domain.feeds import Look
+from domain.heard import content_digest
 from domain.messages import (
     CustomerChanged,
     FinanceEvent,
@@ -78,11 +79,14 @@ class StandInDeal:
     def command(self, message: SignedMessage) -> None:
         said = claims(message)
         self.told.append(f"{said['act']['name']} {json.dumps(said['act']['args'], sort_keys=True)}")
-        if said["act"]["args"].get("reason") == "unheard":
+        if said["act"]["args"].get("reason") == "unheard" or message.message_id in self.outcomes:
             return
         refused = said["act"]["args"].get("reason") == "not held"
         self.outcomes[message.message_id] = Outcome(
-            message_id=message.message_id, accepted=not refused, code="NOT_HELD" if refused else ""
+            message_id=message.message_id,
+            accepted=not refused,
+            code="NOT_HELD" if refused else "",
+            digest=content_digest(said["sub"], said["act"]["name"], said["act"]["args"]),
         )
 
     @workflow.signal(name=names.DECIDE)
@@ -154,7 +158,11 @@ class StandInApproval:
         args = said["act"]["args"]
         code = self._refusal(said["sub"], args)
         self.outcomes[message.message_id] = Outcome(
-            message_id=message.message_id, accepted=not code, code=code, detail="" if code else args["decision"]
+            message_id=message.message_id,
+            accepted=not code,
+            code=code,
+            detail="" if code else args["decision"],
+            digest=content_digest(said["sub"], said["act"]["name"], args),
         )
         if code:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sysconfig
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Direc
 from sandbox.entra.directory import Person as User
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
+from tests.rights import POLICY
 from tests.sealing import SEALING
 from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
 from web.app import create_app
@@ -62,8 +64,11 @@ class Tenant:
             "preferred_username": user.upn,
             "roles": list(user.roles),
             "scp": "access_as_user",
+            "auth_time": int(time.time()),
         }
-        return self.authority.issue(WEB_CLIENT_ID, object_id=user.oid, version="2.0", claims={**content, **claims})
+        return self.authority.issue(
+            WEB_CLIENT_ID, app_id=WEB_CLIENT_ID, object_id=user.oid, version="2.0", claims={**content, **claims}
+        )
 
     def bearer(self, name: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(name)}"}
@@ -120,7 +125,7 @@ def config(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> WebConfi
         finance_events_secrets=(EVENTS_SECRET, OLD_EVENTS_SECRET),
         decision_private_key_file=keys / "private.json",
         temporal_ui="http://localhost:8233",
-        companies={"USMF": "usmf", "DEMF": "demf"},
+        policy=POLICY,
     )
 
 

@@ -14,12 +14,12 @@ from fastapi.security import OAuth2AuthorizationCodeBearer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.people import Person
 from domain.refusals import Refusal
-from web import exact_json
+from web import exact_json, security_log
 from web.api.bodies import ProblemBody
 from web.commands import wrong
 from web.config import WebConfig
+from web.identity import SignedIn
 from web.problems import PROBLEM_JSON, Problem, unauthorized
 from web.tokens import SCOPE, InvalidToken, KeysUnavailable, TokenVerifier
 
@@ -69,27 +69,28 @@ class _PersonsRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def secured(request: Request) -> Response:
-            request.state.person = await _identify(request, request.app.state.verifier)
+            request.state.who = await _identify(request, request.app.state.verifier)
             return await handle(_ExactRequest(request.scope, request.receive))
 
         return secured
 
 
-async def _identify(request: Request, verifier: TokenVerifier) -> Person:
+async def _identify(request: Request, verifier: TokenVerifier) -> SignedIn:
     try:
         return await verifier.identify(request.headers.get("authorization"))
     except InvalidToken as error:
+        security_log.token_refused(str(error), request.client.host if request.client else "")
         raise unauthorized(f"The bearer token is not accepted: {error}.") from error
     except KeysUnavailable as error:
         raise Problem(Refusal.ENTRA_UNAVAILABLE, "Entra ID's signing keys cannot be read.") from error
 
 
-def _person(request: Request) -> Person:
-    person: Person = request.state.person
-    return person
+def _caller(request: Request) -> SignedIn:
+    who: SignedIn = request.state.who
+    return who
 
 
-Caller = Annotated[Person, Depends(_person)]
+Caller = Annotated[SignedIn, Depends(_caller)]
 """Whoever calls."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.record import Record
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from web.addresses import COMPANY_LENGTH, QUOTE_LENGTH
+from web.confidential import approvals_for_reader
 
 MAX_LIMIT = 200
 
@@ -41,7 +44,18 @@ class DealsQuery(_Query):
 class DealDetail(DealView):
     """A deal as it stands, and everything that happened to it, oldest first."""
 
+    margin_pct: Decimal | None = Field(  # type: ignore[assignment]  # nothing in place of a margin that is withheld
+        None, description="Of the document, in per cent; null where the caller may not see margins"
+    )
     timeline: tuple[TimelineEntry, ...] = ()
+
+    @classmethod
+    def of(cls, view: DealView, timeline: Iterable[TimelineEntry], *, shows_margin: bool) -> DealDetail:
+        """A deal as the caller may see it."""
+        shown = dict(view) | {"approvals": approvals_for_reader(view.approvals, shows_margin=shows_margin)}
+        if not shows_margin:
+            del shown["margin_pct"]
+        return cls(**shown, timeline=tuple(timeline))
 
 
 class Accepted(Record):
@@ -58,6 +72,12 @@ class Recorded(Record):
     message_id: str
     status: Literal["recorded"] = "recorded"
     detail: str = "Recorded; no worker has responded yet. Send the same message_id again to learn the outcome."
+
+
+class SignedOut(Record):
+    """A person who was signed out."""
+
+    sessions: int = Field(description="How many sessions ended")
 
 
 class FieldError(Record):

@@ -9,16 +9,20 @@ from fastapi import Depends, FastAPI, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from domain.messages import CommandName, Outcome
+from domain.refusals import Refusal
+from domain.rights import Action
 from runs.approvals import Approvals
 from runs.deals import Deals
 from runs.search import DealFilter, DealPage, Search
-from web.access import check_readable, readable
+from web.access import Access
 from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
-from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded
+from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded, SignedOut
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
 from web.decisions import Decisions
 from web.inbox import ApprovalPage, approvals_for
+from web.problems import Problem
+from web.session import Sessions
 
 _OUTCOMES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Accepted by the deal"},
@@ -47,13 +51,15 @@ AskedDeal = Annotated[Deal, Depends(_deal)]
 AskedApproval = Annotated[Approval, Depends(_approval)]
 
 
-def add_operations(api: FastAPI, deals: Deals, approvals: Approvals, search: Search, decisions: Decisions) -> None:
+def add_operations(
+    api: FastAPI, access: Access, deals: Deals, approvals: Approvals, search: Search, decisions: Decisions
+) -> None:
     """Add the operations on the deals and their lists."""
 
     @api.get("/approvals", operation_id="listApprovals", responses=problems())
-    async def list_approvals(query: Annotated[ApprovalsQuery, Query()], person: Caller) -> ApprovalPage:
+    async def list_approvals(query: Annotated[ApprovalsQuery, Query()], who: Caller) -> ApprovalPage:
         """The steps that wait for the caller's decision, newest request first."""
-        return await approvals_for(person, approvals, search, query.limit, query.cursor)
+        return await approvals_for(who.person, access, approvals, search, query.limit, query.cursor)
 
     @api.post(
         f"{APPROVAL}/decision",
@@ -61,25 +67,26 @@ def add_operations(api: FastAPI, deals: Deals, approvals: Approvals, search: Sea
         response_model=Accepted,
         responses={**_OUTCOMES, **problems(403, 404, 409, 413, 429, 502)},
     )
-    async def decide_approval(asked: AskedApproval, body: DecisionBody, person: Caller) -> Response:
+    async def decide_approval(asked: AskedApproval, body: DecisionBody, who: Caller) -> Response:
         """Approve or reject a step."""
         message_id = str(body.message_id or uuid.uuid4())
         args = said(body.model_copy(update={"message_id": None}))
-        return _outcome(message_id, await decisions.decide(asked, person, message_id, args))
+        return _outcome(message_id, await decisions.decide(asked, who, message_id, args))
 
     @api.get("/cases", operation_id="listCases", responses=problems(403))
-    async def list_deals(query: Annotated[DealsQuery, Query()], person: Caller) -> DealPage:
+    async def list_deals(query: Annotated[DealsQuery, Query()], who: Caller) -> DealPage:
         """Deals, newest first."""
-        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=readable(person))
+        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=access.readable(who.person))
         return await search.deals(wanted, limit=query.limit, cursor=query.cursor)
 
     @api.get(DEAL, operation_id="readCase", responses=problems(403, 404, 502))
-    async def read_deal(asked: AskedDeal, person: Caller) -> DealDetail:
+    async def read_deal(asked: AskedDeal, who: Caller) -> DealDetail:
         """A deal as it stands, with its timeline."""
-        check_readable(person, asked.company)
+        access.check_readable(who.person, asked.company)
         view = await deals.state(asked.company, asked.quote)
         timeline = await deals.timeline(asked.company, asked.quote)
-        return DealDetail(**dict(view), timeline=tuple(timeline))
+        shows_margin = access.may(who.person, Action.READ_MARGIN, asked.company)
+        return DealDetail.of(view, timeline, shows_margin=shows_margin)
 
     @api.post(
         f"{DEAL}/commands/{{name}}",
@@ -88,13 +95,26 @@ def add_operations(api: FastAPI, deals: Deals, approvals: Approvals, search: Sea
         responses={**_OUTCOMES, **problems(403, 404, 409, 413, 429, 502)},
     )
     async def command_deal(
-        asked: AskedDeal, name: CommandName, person: Caller, body: CommandBody | None = None
+        asked: AskedDeal, name: CommandName, who: Caller, body: CommandBody | None = None
     ) -> Response:
         """Give a deal a command."""
         body = body or CommandBody(message_id=None)
         args = parsed(COMMAND_ARGS[name], body.args)
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await decisions.command(asked, person, message_id, name, said(args)))
+        return _outcome(message_id, await decisions.command(asked, who, message_id, name, args))
+
+
+def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:
+    """Add the operation on signed-in people."""
+
+    @api.post("/people/{oid}/sign-out", operation_id="signOutPerson", responses=problems(403))
+    async def sign_out_person(
+        oid: Annotated[str, Path(max_length=200, description="Entra object id")], who: Caller
+    ) -> SignedOut:
+        """End all sessions of a person in the pages. Their access tokens hold until they expire."""
+        if access.covered(who.person, Action.END_SESSION) is not None:
+            raise Problem(Refusal.NO_AUTHORITY, "Only an administrator of every company may sign somebody out.")
+        return SignedOut(sessions=await sessions.end_all_by(who.person, oid))
 
 
 def _outcome(message_id: str, outcome: Outcome | None) -> Response:

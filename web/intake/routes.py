@@ -27,6 +27,7 @@ from runs.calls import Rejected
 from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
+from web import security_log
 from web.config import WebConfig
 from web.problems import Problem
 
@@ -66,7 +67,9 @@ class Intake:
 
     async def from_dataverse(self, request: Request) -> Response:
         """A webhook call: 202 taken or ignored, 400 malformed, 401 wrong key, 503 Temporal does not take it."""
-        _check_secret("dataverse", request.headers.get("x-q2c-webhook-key", ""), self._config.dataverse_webhook_keys)
+        _check_secret(
+            "dataverse", request.headers.get("x-q2c-webhook-key", ""), self._config.dataverse_webhook_keys, request
+        )
         body = await _json_object(request, "dataverse")
         try:
             change = dataverse.read_change(body, self._config.companies)
@@ -86,7 +89,7 @@ class Intake:
 
     async def from_finance(self, request: Request) -> Response:
         """A business event: 202 taken or ignored, 400 malformed, 401 wrong secret, 503 Temporal does not take it."""
-        _check_secret("finance", request.query_params.get("code", ""), self._config.finance_events_secrets)
+        _check_secret("finance", request.query_params.get("code", ""), self._config.finance_events_secrets, request)
         body = await _json_object(request, "finance")
         try:
             report = finance.read_report(body, set(self._config.companies.values()))
@@ -133,12 +136,14 @@ def _taken(system: str, kind: str, result: str, *events: SalesEvent | FinanceEve
     return JSONResponse({"status": result, "kind": kind}, 202)
 
 
-def _check_secret(system: str, presented: str, valid: Sequence[SecretStr]) -> None:
+def _check_secret(system: str, presented: str, valid: Sequence[SecretStr], request: Request) -> None:
     """Refuse who shows none of the valid secrets; every one is compared, so that time tells nothing."""
+    address = request.client.host if request.client else ""
     shown = presented.encode("utf-8", "replace")
     matches = [hmac.compare_digest(shown, secret.get_secret_value().encode()) for secret in valid]
     if not any(matches):
         _events.add(1, {"system": "", "kind": "", "result": "unauthenticated"})
+        security_log.sender_refused(system, address)
         raise Problem(Refusal.UNAUTHENTICATED, "The sender's secret is missing or wrong.")
     _secrets.add(1, {"system": system, "secret": "newest" if matches[0] else "previous"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -14,26 +15,35 @@ from domain.approvals import ApprovalState, ApprovalStatus, StepState
 from domain.credit_facts import CreditDecision
 from domain.messages import Outcome
 from domain.people import Person
+from domain.rights import Action
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
-from web.access import check_readable
+from web.access import Access
 from web.addresses import APPROVAL, Approval, Deal
 from web.commands import DecisionBody, parsed, said
+from web.confidential import request_for_reader
 from web.decisions import Decisions
 from web.pages.site import Site
 from web.problems import Problem, of_run
 from web.session import Session
+from web.signin import sign_in_again
 
 
 class ApprovalPages:
     """The pages under /approvals."""
 
-    def __init__(self, site: Site, deals: Deals, approvals: Approvals, reviews: Reviews, decisions: Decisions) -> None:
-        """Show requests, with the lines as they are in Sales and Finance now; pass on what people decide."""
+    def __init__(
+        self, site: Site, access: Access, deals: Deals, approvals: Approvals, reviews: Reviews, decisions: Decisions
+    ) -> None:
+        """Show requests, with the lines as they are in Sales and Finance now; pass on what people decide.
+
+        What is shown of cost and margin, and to whom, is said by ``access``.
+        """
         self._site = site
+        self._access = access
         self._deals = deals
         self._approvals = approvals
         self._reviews = reviews
@@ -63,7 +73,7 @@ class ApprovalPages:
             body = parsed(DecisionBody, {name: str(form[name]) for name in DecisionBody.model_fields if name in form})
             message_id = str(body.message_id or uuid.uuid4())
             args = said(body.model_copy(update={"message_id": None}))
-            outcome = await self._decisions.decide(asked, session.identity, message_id, args)
+            outcome = await self._decisions.decide(asked, session.who, message_id, args)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
@@ -91,14 +101,20 @@ class ApprovalPages:
         mine = _mine(state, person)
         is_requester = person.is_same(state.request.requester)
         if not mine and not is_requester:
-            check_readable(person, company)
+            self._access.check_readable(person, company)
+        shows_margin = self._access.may(person, Action.READ_MARGIN, company)
         review, credit = await asyncio.gather(
             self._reviews.lines(state.request, first_line), self._known_credit(asked.deal)
         )
+        state = request_for_reader(state, shows_margin=shows_margin)
+        too_old = bool(mine) and bool(self._access.too_old_to_decide(session.who, state, datetime.now(UTC)))
         context = {
             "state": state,
+            "shows_margin": shows_margin,
+            "too_old": too_old,
+            "sign_in_again": sign_in_again(asked.path()),
             "request": state.request,
-            "mine": mine,
+            "mine": _mine(state, person),
             "open": state.status is ApprovalStatus.PENDING,
             "is_requester": is_requester,
             "review": review,

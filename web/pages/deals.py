@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -14,22 +15,24 @@ from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
 from domain.credit_facts import CreditStatus
-from domain.messages import CommandName, Outcome, may_give
-from domain.people import Person
+from domain.messages import CommandName, Outcome
 from domain.refusals import Refusal
+from domain.rights import Action
 from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
 from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.search import STATUSES, DealFilter, Search
-from web.access import check_readable, readable
+from web.access import Access, is_made_by
 from web.addresses import DEAL, Approval, Deal
 from web.api.bodies import DealsQuery
-from web.commands import COMMAND_ARGS, command_name, parsed, said
+from web.commands import COMMAND_ARGS, command_name, parsed
+from web.confidential import approvals_for_reader
 from web.decisions import Decisions
 from web.pages.site import Site
 from web.problems import Problem, of_run
 from web.session import Session
+from web.signin import sign_in_again
 
 _ROWS = 50
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
@@ -39,9 +42,10 @@ _RARE = ("cancelled", "returned", "credited")
 class DealPages:
     """The pages under /cases."""
 
-    def __init__(self, site: Site, deals: Deals, search: Search, decisions: Decisions) -> None:
-        """Show what the lists and the deals say, pass on what people command."""
+    def __init__(self, site: Site, access: Access, deals: Deals, search: Search, decisions: Decisions) -> None:
+        """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
+        self._access = access
         self._deals = deals
         self._search = search
         self._decisions = decisions
@@ -63,7 +67,7 @@ class DealPages:
             if value.strip()
         }
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
-        companies = readable(session.identity)
+        companies = self._access.readable(session.identity)
         wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
         page, counts = await asyncio.gather(
             self._search.deals(wanted, limit=query.limit, cursor=query.cursor), self._search.counts(companies)
@@ -98,7 +102,7 @@ class DealPages:
         try:
             args = parsed(COMMAND_ARGS[name], typed)
             message_id = _message_id(form)
-            outcome = await self._decisions.command(deal, session.identity, message_id, name, said(args))
+            outcome = await self._decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
@@ -118,16 +122,22 @@ class DealPages:
         problem: Problem | None = None,
         typed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Response:
-        check_readable(session.identity, deal.company)
+        self._access.check_readable(session.identity, deal.company)
+        shows_margin = self._access.may(session.identity, Action.READ_MARGIN, deal.company)
         view, timeline = await asyncio.gather(
             self._deals.state(deal.company, deal.quote), self._deals.timeline(deal.company, deal.quote)
         )
+        approvals = approvals_for_reader(view.approvals, shows_margin=shows_margin)
+        commands = self._commands(view, session)
         context = {
-            "deal": view,
+            "deal": view.model_copy(update={"approvals": approvals}),
+            "shows_margin": shows_margin,
             "timeline": timeline[::-1],
             "steps": _stepper(view),
             "columns": _columns(view.lines),
-            "commands": _commands(view, session.identity),
+            "commands": [name for name, too_old in commands.items() if not too_old],
+            "stale": [name for name, too_old in commands.items() if too_old],
+            "sign_in_again": sign_in_again(deal.path()),
             "command_path": lambda name: deal.path("commands", name),
             "approval_path": lambda n: Approval(deal, n).path(),
             "message_id": str(uuid.uuid4()),
@@ -139,6 +149,16 @@ class DealPages:
             "problem": problem,
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+    def _commands(self, view: DealView, session: Session) -> dict[CommandName, bool]:
+        """What this person can usefully say to the deal, and whether they have to sign in again first."""
+        who, now = session.who, datetime.now(UTC)
+        return {
+            name: bool(self._access.too_old(who, name, view, now))
+            for name in _fitting(view)
+            if self._access.verdict(who.person, name, view).allowed
+            and not (name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view))
+        }
 
 
 def _message_id(form: FormData) -> str:
@@ -178,8 +198,8 @@ def _reached(view: DealView) -> int:
     return STAGES.index(Stage.CREDIT if view.credit_status is not CreditStatus.NOT_CHECKED else Stage.QUOTE)
 
 
-def _commands(view: DealView, person: Person) -> list[CommandName]:
-    """What this person can usefully say to the deal as it stands; the deal itself decides."""
+def _fitting(view: DealView) -> list[CommandName]:
+    """What can usefully be said to the deal as it stands; the deal itself decides."""
     if view.ending is not Ending.RUNNING:
         return []
     fitting: list[CommandName] = []
@@ -187,10 +207,9 @@ def _commands(view: DealView, person: Person) -> list[CommandName]:
         fitting += [CommandName.RETRY, CommandName.ABORT]
         fitting += [CommandName.SKIP] if view.parked.can_skip else []
     if view.credit_status is CreditStatus.HELD:
-        fitting += [] if person.is_same(view.owner) else [CommandName.CREDIT_RELEASE]
-        fitting += [CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
+        fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)
     if view.order_status in ("", "none"):
         fitting.append(CommandName.CANCEL)
-    return [name for name in fitting if may_give(person, name, view.company)]
+    return fitting

@@ -16,7 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
 from domain.refusals import Refusal, sentence_of
+from ledger.opening import LedgerAway
 from runs.search import Search
+from web import security_log
 from web.addresses import Approval, Deal
 from web.config import WebConfig
 from web.pages import words
@@ -105,7 +107,7 @@ class Site:
         """A page for signed-in people; others are sent to sign in and come back here."""
 
         async def show(request: Request) -> Response:
-            session = self._sessions.current(request)
+            session = await self._sessions.current(request)
             if session is None:
                 path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return RedirectResponse(f"/auth/sign-in?{urlencode({'next': path})}", 302)
@@ -117,11 +119,12 @@ class Site:
         """What a form is sent to: only from a page of this session."""
 
         async def take(request: Request) -> Response:
-            session = self._sessions.current(request)
+            session = await self._sessions.current(request)
             if session is None:
                 raise Problem(Refusal.SIGNED_OUT)
             form = await request.form()
             if not session.owns_form(str(form.get("csrf", ""))):
+                security_log.forged_form(session.identity)
                 raise Problem(Refusal.FORGED_FORM)
             return await handler(request, session, form)
 
@@ -151,7 +154,10 @@ class Site:
 
     async def problem(self, request: Request, problem: Problem) -> Response:
         """An error as a page that says what to do."""
-        session = self._sessions.current(request)
+        try:
+            session = await self._sessions.current(request)
+        except LedgerAway:  # the page says what is wrong to whoever looks at it
+            session = None
         content = self._templates.get_template("problem.html").render(
             problem=problem,
             titles=_TITLES,

@@ -67,7 +67,7 @@ async def test_a_remembered_token_expires(tenant: Tenant) -> None:
     now = time.time()
     verifier = TokenVerifier(SigningKeys(tenant.url, tenant.ca_file), WEB_CLIENT_ID, now=lambda: now)
     header = f"Bearer {tenant.token('mona')}"
-    assert (await verifier.identify(header)).name == "Mona Meyer"
+    assert (await verifier.identify(header)).person.name == "Mona Meyer"
     now += 3600
     with pytest.raises(InvalidToken, match="expired"):
         await verifier.identify(header)
@@ -325,6 +325,7 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/cases"),
         ("GET", "/cases/{company}/{quote}"),
         ("POST", "/cases/{company}/{quote}/commands/{name}"),
+        ("POST", "/people/{oid}/sign-out"),
     }
     for operation in operations.values():
         assert operation["security"] and operation["summary"]

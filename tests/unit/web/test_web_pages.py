@@ -38,12 +38,10 @@ async def test_a_stranger_is_sent_to_sign_in_and_back_to_where_they_wanted(
     assert (await http.get("/cases?stage=quote")).status_code == 200
 
 
-async def test_a_session_cookie_cannot_be_changed(browser: Browser) -> None:
+async def test_a_session_cookie_cannot_be_made_up(browser: Browser) -> None:
     mona = await browser("mona")
-    sealed = mona.cookies["q2c_session"]
-    head, key, nonce, content, tag = sealed.split(".")
-    flipped = content[:-2] + ("AA" if content[-2:] != "AA" else "BB")
-    for forged in (".".join((head, key, nonce, flipped, tag)), "x", "a.b.c.d.e", sealed[:-3]):
+    token = mona.cookies["q2c_session"]
+    for forged in (token[:-1] + ("A" if token[-1] != "A" else "B"), "x", "a.b.c.d.e", token[:-3], token.upper()):
         mona.cookies.clear()
         mona.cookies.set("q2c_session", forged)
         assert (await mona.get("/")).status_code == 302
@@ -209,7 +207,7 @@ async def test_who_owns_a_deal_is_neither_offered_its_release_nor_heard(browser:
     for _ in range(3):
         answer = await carl.post(action, data=form | {"message_id": str(uuid.uuid4())})
         assert answer.status_code == 403 and "someone else has to release" in answer.text
-    assert len(await handle.query("received")) == 1, "the first attempt is written down, no more"
+    assert await handle.query("received") == [], "what is refused costs the deal nothing"
 
 
 async def test_a_refused_credit_says_that_it_ends_the_deal(browser: Browser, stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet, OKPKey
 from pydantic import ValidationError
 
-from domain.messages import COMMAND_ROLES, CommandName, may_give
+from domain.commands import DECIDE, RIGHT_OF
+from domain.messages import CommandName
 from domain.people import Person
 from web.commands import COMMAND_ARGS, CreditReleaseArgs
+from web.identity import SignedIn
 from web.signing import LIFETIME_SECONDS, DecisionSigner
 from workers.keys import ensure_decision_keys
 
@@ -25,8 +28,9 @@ MONA = Person(oid="oid-mona", name="Mona Meyer", upn="mona@contoso.example", rol
 def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
     ensure_decision_keys(tmp_path / "private.json", tmp_path / "public.json")
     signer = DecisionSigner.from_file(tmp_path / "private.json")
+    who = SignedIn(person=MONA, at=datetime(2026, 11, 26, 8, tzinfo=UTC))
     message = signer.sign(
-        audience="approval/usmf/Q-1/1", message_id="m-1", person=MONA, action="decide", args={"decision": "approve"}
+        audience="approval/usmf/Q-1/1", message_id="m-1", who=who, action="decide", args={"decision": "approve"}
     )
     public = KeySet.import_key_set(json.loads((tmp_path / "public.json").read_text()))
     claims = jwt.decode(message.token, public, algorithms=["EdDSA"]).claims
@@ -39,6 +43,7 @@ def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
         "name": "Mona Meyer",
         "upn": "mona@contoso.example",
         "roles": ["sales_manager.usmf"],
+        "auth_time": 1795680000,
         "act": {"name": "decide", "args": {"decision": "approve"}},
     }
     kid = public.keys[0].kid
@@ -58,33 +63,8 @@ def test_a_key_that_cannot_sign_is_refused(tmp_path: Path) -> None:
         DecisionSigner(OKPKey.generate_key("Ed25519"))
 
 
-@pytest.mark.parametrize(
-    ("roles", "company", "holds"),
-    [
-        (("credit_manager",), "usmf", True),
-        (("credit_manager.usmf",), "usmf", True),
-        (("credit_manager.demf",), "usmf", False),
-        (("credit_clerk.usmf",), "usmf", False),
-        ((), "usmf", False),
-    ],
-)
-def test_a_role_counts_for_its_company(roles: tuple[str, ...], company: str, holds: bool) -> None:
-    person = Person(oid="1", name="Carl", roles=roles)
-    assert person.has_role("credit_manager", company) is holds
-    assert may_give(person, CommandName.CREDIT_RELEASE, company) is holds
-
-
-def test_who_may_read_what() -> None:
-    assert Person(oid="1", name="a", roles=("ops", "cfo.usmf")).companies is None
-    limited = Person(oid="1", name="a", roles=("ops.usmf", "cfo.demf"))
-    assert (
-        limited.companies == frozenset({"usmf", "demf"}) and limited.may_read("demf") and not limited.may_read("jpmf")
-    )
-    assert Person(oid="1", name="a").companies == frozenset()
-
-
-def test_every_command_has_its_arguments_and_its_roles() -> None:
-    assert set(COMMAND_ARGS) == set(COMMAND_ROLES) == set(CommandName)
+def test_every_command_has_its_arguments_and_its_right() -> None:
+    assert set(COMMAND_ARGS) == set(RIGHT_OF) - {DECIDE} == set(CommandName)
 
 
 def test_a_ceiling_is_exact_and_finite() -> None:

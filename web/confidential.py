@@ -1,0 +1,49 @@
+"""What not everybody may see: cost, floor price and margin.
+
+Whoever may read a deal is shown it; whoever has no right to margins is shown it without them, in API and pages alike.
+"""
+
+from __future__ import annotations
+
+from domain.approvals import ApprovalState, Reason
+from domain.policy import Tested
+from domain.views import ApprovalSummary
+
+_HARMLESS = frozenset({Tested.DISCOUNT_PCT, Tested.NET, Tested.PAYMENT_DAYS})
+"""What a reason may be about for everybody; anything else could tell a cost, a floor or a margin."""
+_WITHHELD = "A rule whose numbers your role does not show"
+
+
+def reasons_for(reasons: tuple[Reason, ...], *, shows_margin: bool) -> tuple[Reason, ...]:
+    """The reasons of a step, without the numbers of a margin for who may not see them."""
+    if shows_margin:
+        return reasons
+    return tuple(
+        reason
+        if reason.tested in _HARMLESS
+        else reason.model_copy(update={"text": _WITHHELD, "sentence": _WITHHELD, "tested": ""})
+        for reason in reasons
+    )
+
+
+def approvals_for_reader(approvals: tuple[ApprovalSummary, ...], *, shows_margin: bool) -> tuple[ApprovalSummary, ...]:
+    """A deal's requests for approval, as a reader may see them."""
+    return tuple(
+        approval.model_copy(update={"reasons": reasons_for(approval.reasons, shows_margin=shows_margin)})
+        for approval in approvals
+    )
+
+
+def request_for_reader(state: ApprovalState, *, shows_margin: bool) -> ApprovalState:
+    """A request's steps, as a reader may see them; its margin is the page's to leave out."""
+    steps = tuple(
+        step.model_copy(
+            update={
+                "plan": step.plan.model_copy(
+                    update={"reasons": reasons_for(step.plan.reasons, shows_margin=shows_margin)}
+                )
+            }
+        )
+        for step in state.steps
+    )
+    return state.model_copy(update={"steps": steps})
