@@ -81,10 +81,11 @@ class People:
         record = self._record
         if said.refused:
             record.count(UNPROVED)
+            outcome = Outcome(message_id=said.message_id, accepted=False, code=Refusal.UNAUTHENTICATED)
             if record.tally[UNPROVED] <= WRITTEN_DOWN:
                 outcome = self._hear(message, said)
-                if record.outcome(said.message_id) is None:
-                    record.settle(outcome)
+            if record.outcome(said.message_id) is None:
+                record.settle(outcome)
             return
         refusal = record.heard.take(said, workflow.now())
         if refusal is None:
