@@ -101,7 +101,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                     snapshot, quote = await self._quotes.read(ask.quote.quote_id)
                 except NotFound:
                     return _gone(ask.quote)
-                if stale := _stale(quote, ask.quote, company_of(quote, self._policy)):
+                if stale := _stale(quote, ask, company_of(quote, self._policy)):
                     return from_quote(snapshot).model_copy(update={"company": ask.quote.company, "stale": stale})
                 facts = await self._facts(snapshot)
             try:
@@ -358,15 +358,17 @@ def _items(snapshot: QuoteSnapshot) -> list[str]:
     return [line.item for line in snapshot.lines if line.item]
 
 
-def _stale(quote: sales.Quote, ref: ask_for.QuoteRef, company: str | None) -> str:
+def _stale(quote: sales.Quote, ask: ask_for.AssessQuote, company: str | None) -> str:
     """Why a quote is not to be assessed any more; empty when it asks for approval, or went on without it."""
     if quote.state is QuoteState.CLOSED:
         return "the quote is closed"
     # One that went on in Sales meanwhile is assessed all the same: won without approval, it is somebody's business.
     asks = quote.approval in (ApprovalChoice.REQUESTED, ApprovalChoice.PENDING)
+    if quote.approval is not None and quote.approval.name.lower() == ask.marked_over:
+        asks = True  # the request was told; what we wrote of the one before it came later
     if quote.state is QuoteState.DRAFT and not asks:
         return "the request for approval was taken back"
-    if company != ref.company:
+    if company != ask.quote.company:
         return f"the quote belongs to {company or 'a business unit without legal entity'} now"
     return ""
 

@@ -45,6 +45,7 @@ class AssessQuote(Record):
     quote: QuoteRef
     deal_id: str
     submitted_by: str = Field("", description="Dataverse's id of the user who asked for approval; empty: not known")
+    marked_over: str = Field("", description="Approval status that the deal itself wrote over the request since")
 
 
 class ReadQuote(Record):

@@ -128,7 +128,7 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
     """A quote in the words of the rules. Texts in NFC; money in the quote's currency, as Sales computed it."""
     currency = quote.currency.iso if quote.currency else ""
     price_list = quote.price_list.currency.iso if quote.price_list and quote.price_list.currency else currency
-    owner = _person(quote.owner) or _person(quote.modified_by) or Person(oid="")
+    owner = _person(quote.owner) or Person(oid="")
     submitter, creator = _person(quote.modified_by), _person(quote.created_by)
     terms_code = quote.payment_terms_code
     terms = policy.entity_map.payment_terms.get(terms_code, "") if terms_code is not None else ""

@@ -15,8 +15,9 @@ from typing import Final
 from pydantic import Field
 
 from domain import facts
-from domain.approvals import ApprovalState
+from domain.approvals import ApprovalRequest, ApprovalState, StepState
 from domain.facts import Fact
+from domain.messages import VerifiedMessage
 from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.views import TimelineEntry
@@ -214,6 +215,44 @@ def of_entry(
         envelope_id=envelope_id[:CODE],
         envelope_hash=envelope_hash[:CODE],
         facts={"stage": str(entry.stage), "version": str(entry.version), **(facts_of(fact) if fact else {})},
+    )
+
+
+def of_decision(
+    said: VerifiedMessage, step: StepState, asked: ApprovalRequest, *, deal_id: str, at: datetime, envelope_hash: str
+) -> AuditRecord:
+    """The record of one signed decision of a step: who decided as what, about how much.
+
+    Args:
+        said: the decision, with its proof checked.
+        step: the step as it stands after it.
+        asked: what was asked.
+        deal_id: workflow id of the deal.
+        at: when it counted, UTC.
+        envelope_hash: SHA-256 of the signed message.
+    """
+    decision = said.args.get("decision", "")
+    return AuditRecord(
+        record_id="",
+        company=asked.company[:CODE],
+        deal_id=deal_id[:CODE],
+        kind=AuditKind.DECISION,
+        event="StepDecided",
+        at=at,
+        actor=said.person.named,
+        what=f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"[:WORDS],
+        why=said.args.get("comment", "")[:WORDS],
+        policy_version=asked.plan.policy_version[:CODE],
+        envelope_id=said.message_id[:CODE],
+        envelope_hash=envelope_hash,
+        facts={
+            "approval": str(asked.n),
+            "step": str(step.plan.step),
+            "decision": decision[:CODE],
+            "role": (step.decided_as or step.plan.role)[:CODE],
+            "amount": str(asked.total),
+            "currency": asked.currency,
+        },
     )
 
 

@@ -135,6 +135,8 @@ class DealState:
         submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
+        marked_over: what this deal wrote there after the quote was submitted again: its answer to what came before,
+            which hides the new request; empty: it wrote nothing since.
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
@@ -172,6 +174,7 @@ class DealState:
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
     marked: str = ""
+    marked_over: str = ""
     credit_decision: CreditDecision | None = None
     credit_checks: int = 0
     recheck_told: int = 0

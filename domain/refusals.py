@@ -267,6 +267,12 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "The payment terms have no counterpart in Finance. Choose other terms, or have them added to the entity map.",
     )
+    UNKNOWN_OWNER = (
+        "UNKNOWN_OWNER",
+        422,
+        FixedBy.REP,
+        "The quote is owned by a team, or by a user without an account in Entra ID. Assign it to a person.",
+    )
     UNMAPPED_COUNTRY = (
         "UNMAPPED_COUNTRY",
         422,

@@ -55,6 +55,7 @@ def validate_quote(
         At most ``MAX_PROBLEMS`` problems, the last one saying how many more there are.
     """
     problems = [
+        *_owner_problems(snapshot),
         *_customer_problems(snapshot, customer_currency, customer_blocked, namesakes),
         *_header_problems(snapshot, today),
         *_line_problems(snapshot, released_items),
@@ -71,6 +72,17 @@ def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     more = len(problems) - MAX_PROBLEMS + 1
     text = f"There are {more} more problems; correct those listed and submit again to see them."
     return (*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text))
+
+
+def _owner_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
+    """Nobody decides their own quote: it must be known whose it is."""
+    if not snapshot.owner.oid:
+        yield Problem(
+            code="UNKNOWN_OWNER",
+            field="owner",
+            message="The quote is owned by a team, or by a user without an account in Entra ID. Assign it to a person "
+            "who signs in with their own account, and submit it again.",
+        )
 
 
 def _customer_problems(

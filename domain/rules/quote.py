@@ -44,7 +44,9 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
         case facts.AssessmentDue():
             return _assessment_due(state, fact)
         case facts.QuoteMarked():
-            return Change(replace(state, marked=fact.status), f"Sales shows approval: {fact.status}")
+            over = fact.status if state.resubmitted or state.quote is QuoteStatus.SUBMITTED else ""
+            shown = replace(state, marked=fact.status, marked_over=over)
+            return Change(shown, f"Sales shows approval: {fact.status}")
         case facts.Activated():
             return _activated(state, fact)
         case facts.Accepted():
@@ -87,7 +89,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
     _current(state, fact.revision)
     _open(state, "submitted")
     if fact.revision == state.revision and state.quote in _DECIDED:
-        again = replace(state, resubmitted=True, marked=REQUESTED, submitted_by=fact.by)
+        again = replace(state, resubmitted=True, marked=REQUESTED, marked_over="", submitted_by=fact.by)
         return Change(again, f"revision {fact.revision} submitted again")
     fresh = replace(
         state,
@@ -103,6 +105,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
         expiry_due=False,
         approval_text="",
         marked=REQUESTED,
+        marked_over="",
         credit=CreditStatus.NOT_CHECKED,
         credit_decision=None,
         release_asked=None,
@@ -117,14 +120,20 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     if state.resubmitted:
         if found.stale or (state.assessment and found.snapshot_hash == state.assessment.snapshot_hash):
             text = "submitted again with the same content: what was decided stands"
-            return Change(_caught_up(replace(state, resubmitted=False), found), text)
+            return Change(_caught_up(replace(state, resubmitted=False, marked_over=""), found), text)
     elif state.quote is not QuoteStatus.SUBMITTED:
         illegal(f"assessed: the quote is {state.quote}")
     elif found.stale:
         return Change(replace(state, ending=Ending.STALE), found.stale)
     # What Sales shows is the truth, also of the number of the revision; the event that told it was a hint.
     fresh = replace(
-        state, revision=found.revision, assessment=found, resubmitted=False, approved_hash="", approval_text=""
+        state,
+        revision=found.revision,
+        assessment=found,
+        resubmitted=False,
+        marked_over="",
+        approved_hash="",
+        approval_text="",
     )
     if found.problems:
         codes = ", ".join(sorted({problem.code for problem in found.problems}))

@@ -92,6 +92,9 @@ _INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
     "sdkmessageprocessingstepimage": ("_sdkmessageprocessingstepid_value",),
 }
 
+_SETTINGS: Final = {"currencydecimalprecision": 2, "isduplicatedetectionenabled": True}
+"""Columns of the organization's row that nobody chooses."""
+
 
 class Dataverse:
     """An environment of Dynamics 365 Sales on Dataverse."""
@@ -121,8 +124,8 @@ class Dataverse:
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
             auditing: `organization.isauditenabled`: who changes what is written down in the table `audit`.
-            application_role: Name of the security role the product's application user is given: the solution's own
-                where absent, System Administrator in a bare environment, which somebody has yet to set up; empty: none.
+            application_role: Security role of the product's application user: the solution's own where absent, System
+                Administrator in a bare environment, which somebody has yet to set up; empty: none.
             bare: Leave the product's solution out: the environment is as Microsoft delivers it.
         """
         self.origin = origin.rstrip("/")
@@ -142,16 +145,13 @@ class Dataverse:
         self.writer = Writer(base_currency=self._base_currency, security=self.security)
         self.actions = Actions(self.writer)
         self.protection = ServiceProtection(limits or Limits(), time.monotonic)
-        self.execution_seconds = 0.0
-        """Time every request takes, in seconds: lets requests overlap, so that the concurrency limit can be met."""
+        self.execution_seconds = 0.0  # of every request: lets requests overlap, so that the concurrency limit is met
         self.effort = Effort()
         self._sales_order_integration = sales_order_integration
-        self._settings = {
+        self._settings = _SETTINGS | {
             "pricingdecimalprecision": pricing_decimal_precision,
-            "currencydecimalprecision": 2,
             "expirechangetrackingindays": change_tracking_days,
             "issopintegrationenabled": sales_order_integration,
-            "isduplicatedetectionenabled": True,
             "isauditenabled": auditing,
         }
         self.application_role = _role_of_the_product(bare) if application_role is None else application_role

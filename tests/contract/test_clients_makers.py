@@ -121,3 +121,10 @@ async def test_a_role_without_the_privilege_to_read_the_audit_is_told_apart_from
     quote = await work.clients.quote(p100("10", discount_pct="15"))
     await work.clients.fault("dataverse", "GET", "audits", status=403)
     assert not (await read_makers(work.clients.dataverse, quote.number, submitted_by=None)).known
+
+
+async def test_a_quote_of_a_team_goes_back_to_the_rep_since_nobody_knows_whose_it_is(work: Work) -> None:
+    quote = await work.clients.quote(p100("10", discount_pct="15"), owner_team="USMF inside sales")
+    found = await assessed(work, quote)
+    assert [(problem.code, problem.field) for problem in found.problems] == [("UNKNOWN_OWNER", "owner")]
+    assert found.plan is None

@@ -404,3 +404,12 @@ async def test_a_large_deal_goes_from_quote_to_invoice_and_told_again_changes_no
     shown = await mirror.read_order(UUID(order.sales_order_id))
     assert copy.total == D("52250.00")
     assert shown.status == OrderStatus.INVOICED
+
+
+async def test_a_quote_whose_request_we_wrote_over_ourselves_is_assessed_and_one_taken_back_is_not(work: Work) -> None:
+    quote = await work.clients.quote(p100("10"))
+    work.clients.live.sandbox.dataverse.update("quotes", str(quote.id), {"q2c_approvalstatus": 100000004})
+    ask = ask_for.AssessQuote(quote=reference(quote, "usmf"), deal_id="c")
+    assert (await work.run(work.finance.assess_quote, ask)).stale == "the request for approval was taken back"
+    ours = ask.model_copy(update={"marked_over": "rejected"})
+    assert (await work.run(work.finance.assess_quote, ours)).stale == ""

@@ -9,7 +9,7 @@ from domain.audit import AuditKind, AuditRecord
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import OTTO, RITA, Stage, World
+from tests.workflows.conftest import DIRK, MONA, OTTO, RITA, Stage, World, step
 
 
 async def timeline(stage: Stage) -> list[TimelineEntry]:
@@ -63,3 +63,21 @@ async def test_a_store_that_is_away_delays_nothing_and_has_everything_in_the_end
     records = await kept(world, len(told) + 1)
     assert [record.n for record in records] == list(range(1, len(records) + 1))
     assert message in {record.envelope_id for record in records}
+
+
+async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(stage: Stage, world: World) -> None:
+    world.plan = (step(1, 1, "sales_manager", MONA), step(2, 2, "sales_director", DIRK))
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    first = await stage.decide(1, MONA, "approve", step=1)
+    second = await stage.decide(1, DIRK, "approve", step=2)
+    await until(stage, waits_for(WaitingFor.REP))
+    await kept(world, 8)
+    decided = [record for record in world.audited if record.event == "StepDecided"]
+    assert [(r.envelope_id, r.actor.oid, r.facts["role"], r.facts["amount"], r.kind) for r in decided] == [
+        (first, MONA.oid, "sales_manager", "1045", AuditKind.DECISION),
+        (second, DIRK.oid, "sales_director", "1045", AuditKind.DECISION),
+    ]
+    events = [record.event for record in world.audited]
+    assert events.index("StepDecided") < events.index("ApprovalEnded")
+    assert all(record.envelope_hash for record in decided)

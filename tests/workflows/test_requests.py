@@ -163,3 +163,24 @@ async def test_a_decision_signed_too_late_does_not_count_though_nobody_had_looke
     view = await until(stage, lambda view: view.quote_status == "rejected")
     assert view.approvals[0].status is ApprovalStatus.EXPIRED
     assert (await decided(stage, message_id)).code == "EXPIRED"
+
+
+async def test_a_request_that_came_while_sales_was_told_of_the_one_before_is_not_taken_back(
+    stage: Stage, world: World
+) -> None:
+    """The rep changes a rejected quote and submits it while "rejected" is on its way: what arrives last hides it."""
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    world.held["mark_quote"] = asyncio.Event()
+    await stage.decide(1, MONA, "reject", step=1)
+    while world.marks()[-1] != "rejected":
+        await asyncio.sleep(0.05)
+    world.content, world.plan = "hash-2", ()
+    await stage.sales(SalesEventKind.SUBMITTED, event_id="again")
+    await asyncio.sleep(0.3)
+    world.held.pop("mark_quote").set()
+    view = await until(stage, lambda view: view.quote_status == "approved")
+    assert view.snapshot_hash == "hash-2"
+    assert [ask.marked_over for name, ask in world.asked if name == "assess_quote"] == ["", "rejected"]
+    assert world.marks()[-1] == "approved"

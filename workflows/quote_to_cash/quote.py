@@ -90,8 +90,13 @@ class Quote:
         self._record.apply(facts.Assessed(assessment=found, asked=state.quote_id))
 
     def _question(self) -> AssessQuote:
-        record = self._record
-        return AssessQuote(quote=record.quote, deal_id=record.deal_id, submitted_by=record.state.submitted_by)
+        record, state = self._record, self._record.state
+        return AssessQuote(
+            quote=record.quote,
+            deal_id=record.deal_id,
+            submitted_by=state.submitted_by,
+            marked_over=state.marked_over,
+        )
 
     async def _ask(self) -> None:
         state = self._record.state

@@ -16,13 +16,14 @@ from temporalio import workflow
 
 from activities.signatures import QuoteRef
 from domain.approval_start import ApprovalCheckpoint
-from domain.audit import Outbox, of_entry
+from domain.approvals import ApprovalRequest, StepState
+from domain.audit import Outbox, of_decision, of_entry
 from domain.deal import Transition, apply
 from domain.deal_start import Checkpoint, DealStart, begun_again, may_follow
 from domain.deal_state import DealState
 from domain.facts import Event, Fact
 from domain.heard import Heard
-from domain.messages import Outcome, SalesEvent, SignedMessage
+from domain.messages import Outcome, SalesEvent, SignedMessage, VerifiedMessage
 from domain.order_key import order_key
 from domain.people import SYSTEM, Person
 from domain.record import Record
@@ -130,8 +131,16 @@ class DealRecord:
             fact=fact,
             why=str(getattr(fact, "reason", "")),
             envelope_id=envelope.message_id if envelope else "",
-            envelope_hash=sha256(envelope.token.encode()).hexdigest() if envelope else "",
+            envelope_hash=_hash_of(envelope) if envelope else "",
         )
+        self.outbox = self.outbox.add(record, run_id=self._run_id)
+
+    def keep_decision(
+        self, said: VerifiedMessage, envelope: SignedMessage, step: StepState, asked: ApprovalRequest
+    ) -> None:
+        """Keep for the audit who decided a step of a request, with the message it rests on."""
+        at = step.decided_at or self._clock()
+        record = of_decision(said, step, asked, deal_id=self.deal_id, at=at, envelope_hash=_hash_of(envelope))
         self.outbox = self.outbox.add(record, run_id=self._run_id)
 
     def count(self, kind: str) -> None:
@@ -225,6 +234,10 @@ class DealRecord:
             outbox=self.outbox,
             request=request,
         )
+
+
+def _hash_of(envelope: SignedMessage) -> str:
+    return sha256(envelope.token.encode()).hexdigest()
 
 
 def report(transition: Transition) -> None:

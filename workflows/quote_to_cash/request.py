@@ -8,6 +8,8 @@ that anybody could send is never believed to be one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
@@ -18,7 +20,7 @@ from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalSt
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
-from domain.messages import HandOver, Supersede
+from domain.messages import HandOver, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
 from domain.views import Ending
@@ -131,17 +133,34 @@ class Request:
                 await self.resume()
             return
         result = answer.state
-        if result.status is ApprovalStatus.COMPLETED and (why := await self._unproved(request, answer)):
+        proofs = answer.proofs[:AT_ONCE]
+        said = await self._said(request, proofs)
+        if result.status is ApprovalStatus.COMPLETED and (why := unproved(request, result, said)):
             self._lost(n, f"its answer is not believed: {why}")
             return
+        self._keep_decisions(request, result, said, proofs)
         self._record.apply(facts.ApprovalEnded(n=n, result=result), actor=_decider(result))
 
-    async def _unproved(self, request: ApprovalRequest, answer: ApprovalAnswer) -> str:
-        """Why the answer is not believed; the deal checks what people signed itself."""
+    async def _said(self, request: ApprovalRequest, proofs: Sequence[SignedMessage]) -> tuple[VerifiedMessage, ...]:
+        """What people signed of a request; the deal checks it itself."""
+        if not proofs:
+            return ()
         request_id = names.approval_id(request.company, request.quote_number, request.n)
         # The first level may have been decided days ago: its message counted then, and has expired since.
-        said = await verify(answer.proofs[:AT_ONCE], audiences=(request_id,), company=request.company, counted=True)
-        return unproved(request, answer.state, said)
+        return await verify(proofs, audiences=(request_id,), company=request.company, counted=True)
+
+    def _keep_decisions(
+        self,
+        request: ApprovalRequest,
+        result: ApprovalState,
+        said: Sequence[VerifiedMessage],
+        proofs: Sequence[SignedMessage],
+    ) -> None:
+        steps = {str(step.plan.step): step for step in result.steps}
+        for words, envelope in zip(said, proofs, strict=True):
+            step = steps.get(words.args.get("step", ""))
+            if not words.refused and step is not None:
+                self._record.keep_decision(words, envelope, step, request)
 
     def _lost(self, n: int, why: str) -> None:
         self._record.apply(facts.ApprovalLost(n=n, at=workflow.now(), reason=why[:500]))
