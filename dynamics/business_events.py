@@ -55,7 +55,7 @@ class _Envelope(Reported):
 class _Event(_Envelope):
     """An event of a class that is followed."""
 
-    ControlNumber: Whole
+    ControlNumber: Annotated[Whole, Field(ge=0)]
     EventTime: JsonDate
     EventId: Name
 
