@@ -45,7 +45,7 @@ HOLDERS: Final[Mapping[Location, Process]] = {
     ("web", "client_secret"): Process.WEB,
     ("web", "session_secret"): Process.WEB,
 }
-"""Each secret, and the one process that holds it. The ledger's URL may hold a password, and is the worker's too; the
+"""Each secret, and the one process that holds it. The ledger's URL may hold a password, and is worker's and web's; the
 codec's keys are a file that every process needs."""
 
 _KEY_FILES: Final[Mapping[Location, Process | None]] = {
