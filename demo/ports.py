@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from dataclasses import asdict, dataclass
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,22 @@ class Ports:
         return {name: port for name, port in asdict(self).items() if not port_is_free(port)}
 
 
+_GIVEN_TO_NOBODY: Final = (20_000, 32_768)
+"""Above the ports of well-known services, below those of outgoing connections (Linux: from 32,768)."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
+    """Loopback ports nobody listens on now, all different.
+
+    They lie below those that a system gives to outgoing connections, so that none of these takes one before its server
+    has started.
+    """
+    chance, ports = secrets.SystemRandom(), set[int]()
+    while len(ports) < count:
+        port = chance.randrange(*_GIVEN_TO_NOBODY)
+        if port_is_free(port):
+            ports.add(port)
+    return list(ports)
 
 
 def port_is_free(port: int) -> bool:
