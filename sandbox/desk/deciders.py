@@ -101,8 +101,12 @@ class Deciders:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(key: tuple[Any, ...], item: dict[str, Any], decision: str) -> None:
-            async with gate:
-                if not await self._decide(http, person, item, decision):
+            decided = False
+            try:
+                async with gate:
+                    decided = await self._decide(http, person, item, decision)
+            finally:  # no answer is no decision: it is asked again
+                if not decided:
                     self._decided[key] = asyncio.get_running_loop().time() + _RETRY_AFTER_SECONDS
 
         if todo:
