@@ -14,8 +14,8 @@ from dynamics.core.connection import Listing
 from dynamics.core.literals import FinanceEnum, any_of, key, literal, query
 
 VALUES_PER_FILTER = 15
-"""Values compared in one filter: Finance knows no `in`, and takes a hundred nodes, of which a comparison needs five; the
-rest is for company and dates."""
+"""Values compared in one filter: Finance knows no `in`, and takes a hundred nodes. A value needs five of them; the rest
+is for what else a filter asks."""
 
 _KEYS = {
     "CustTransOpens": ("SysRecId",),
