@@ -363,9 +363,9 @@ def _stale(quote: sales.Quote, ask: ask_for.AssessQuote, company: str | None) ->
     if quote.state is QuoteState.CLOSED:
         return "the quote is closed"
     # One that went on in Sales meanwhile is assessed all the same: won without approval, it is somebody's business.
-    asks = quote.approval in (ApprovalChoice.REQUESTED, ApprovalChoice.PENDING)
-    if quote.approval is not None and quote.approval.name.lower() == ask.marked_over:
-        asks = True  # the request was told; what we wrote of the one before it came later
+    shown = (quote.approval or ApprovalChoice.NONE).name.lower()
+    # What the deal wrote of the request before hides the new one, which was told.
+    asks = shown in ("requested", "pending") or shown == ask.marked_over
     if quote.state is QuoteState.DRAFT and not asks:
         return "the request for approval was taken back"
     if company != ask.quote.company:

@@ -7,6 +7,7 @@ again, or takes them from here. What is kept is addressed by its own hash, so it
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -80,11 +81,10 @@ class SalesQuotes:
         found = await read_makers(self._dataverse, snapshot.quote_number, submitted_by=by)
         people = {user_id: person for user_id, user in found.users.items() if (person := _person(user))}
         submitter = people.get(by) if by else None
-        makers = {person.oid: person for person in (*snapshot.all_makers, *people.values())}
         return snapshot.model_copy(
             update={
                 "submitted_by": _other(submitter, snapshot.owner) if submitter else snapshot.submitted_by,
-                "makers": tuple(person for person in makers.values() if not person.is_same(snapshot.owner)),
+                "makers": _others(snapshot.owner, (*snapshot.makers, *people.values())),
                 "makers_known": found.known,
             }
         )
@@ -161,7 +161,7 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         total=_trimmed(quote.total, currency),
         owner=owner,
         submitted_by=_other(submitter, owner),
-        makers=tuple(person for person in (_other(creator, owner),) if person),
+        makers=_others(owner, (submitter, creator)),
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
         sales_order_id=str(quote.orders[0].id) if quote.orders else None,
         state=QUOTE_STATE_NAMES[quote.state],
@@ -236,6 +236,12 @@ def _line(line: sales.QuoteLine, number: int) -> QuoteLine:
 
 def _other(person: Person | None, owner: Person) -> Person | None:
     return None if person is None or person.is_same(owner) else person
+
+
+def _others(owner: Person, people: Iterable[Person | None]) -> tuple[Person, ...]:
+    """Who of these is not the owner, each once."""
+    found = {person.oid.lower(): person for person in people if person is not None and not person.is_same(owner)}
+    return tuple(found.values())
 
 
 def _uuid(text: str) -> UUID | None:

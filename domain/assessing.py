@@ -88,7 +88,7 @@ def assess(
     plan = approval_plan(
         priced,
         requester=snapshot.owner,
-        makers=snapshot.all_makers,
+        makers=snapshot.makers,
         company=snapshot.company,
         calendar=calendar,
         policy=policy,

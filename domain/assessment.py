@@ -49,7 +49,8 @@ class QuoteAssessment(QuoteHeader):
     owner: Person
     submitted_by: Person | None = None
     makers: tuple[Person, ...] = Field(
-        (), description="Who else made it: created, edited or assigned it, in this revision or an earlier one"
+        (),
+        description="Who else made it: submitted, created, edited or assigned it, in this revision or an earlier one",
     )
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
@@ -58,11 +59,6 @@ class QuoteAssessment(QuoteHeader):
     plan: ApprovalPlan | None = None
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
-
-    @property
-    def all_makers(self) -> tuple[Person, ...]:
-        """Who made the quote beside its owner, the submitter among them."""
-        return (*((self.submitted_by,) if self.submitted_by else ()), *self.makers)
 
 
 class QuoteInSales(Record):

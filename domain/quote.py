@@ -83,7 +83,8 @@ class QuoteSnapshot(Record):
     owner: Person
     submitted_by: Person | None = None
     makers: tuple[Person, ...] = Field(
-        (), description="Who else made it: created, edited or assigned it, in this revision or an earlier one"
+        (),
+        description="Who else made it: submitted, created, edited or assigned it, in this revision or an earlier one",
     )
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
@@ -91,11 +92,6 @@ class QuoteSnapshot(Record):
     state: str = Field("draft", description="draft, active, won or closed")
     approval_status: str = Field("none", description="none, requested, pending, approved or rejected")
     etag: str = ""
-
-    @property
-    def all_makers(self) -> tuple[Person, ...]:
-        """Who made it beside its owner, the submitter among them."""
-        return (*((self.submitted_by,) if self.submitted_by else ()), *self.makers)
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of what is sold, to whom and on what terms.

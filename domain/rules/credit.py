@@ -97,7 +97,7 @@ def _releasable(state: DealState, release: ReleaseToken) -> None:
     if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     found = state.assessment
-    makers = (found.owner, *found.all_makers) if found else ()
+    makers = (found.owner, *found.makers) if found else ()
     by = (release.released_by, *((release.also_by,) if release.also_by else ()))
     if any(person.is_same(maker) for person in by for maker in makers):
         raise Refused(Refusal.REQUESTER_CANNOT_RELEASE, "the rep of a deal cannot release its credit hold")

@@ -55,7 +55,7 @@ def asked(found: QuoteAssessment) -> set[str]:
 
 
 def names(found: QuoteAssessment) -> set[str]:
-    return {person.upn.partition("@")[0] for person in found.all_makers}
+    return {person.upn.partition("@")[0] for person in found.makers}
 
 
 async def test_who_set_the_discount_does_not_approve_it_though_the_rep_saved_the_line_afterwards(work: Work) -> None:
@@ -73,6 +73,7 @@ async def test_who_only_submitted_it_does_not_approve_it(work: Work) -> None:
     quote = await work.clients.quote(p100("10", discount_pct="15"))
     found = await assessed(work, quote, submitted_by="mona")
     assert found.submitted_by is not None and found.submitted_by.upn.startswith("mona@")
+    assert len(found.makers) == len({person.oid for person in found.makers}), "each is named once"
     assert "mona" not in asked(found)
 
 

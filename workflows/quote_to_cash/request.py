@@ -184,7 +184,7 @@ def _request(state: DealState, n: int) -> ApprovalRequest:
         **found.header_fields,
         n=n,
         requester=found.owner,
-        makers=found.all_makers,
+        makers=found.makers,
         makers_known=found.makers_known,
         credit_text=found.soft_credit.text if found.soft_credit else "",
         expires_at=request_expires_at(workflow.now(), quote_expires_at, found.plan),
