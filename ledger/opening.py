@@ -62,12 +62,19 @@ class Ledger:
 
         return await _answered(read(database, key, now))
 
-    async def keep_session(self, key: str, owner: str, content: str, expires_at: float) -> None:
-        """Keep a session; what has expired is removed on the way. Raises LedgerAway as `append`."""
+    async def begin_session(self, key: str, owner: str, content: str, expires_at: float) -> None:
+        """Keep a new session; what has expired is removed on the way. Raises LedgerAway as `append`."""
         database = await self._opened()
-        from ledger.sessions import keep
+        from ledger.sessions import begin
 
-        await _answered(keep(database, key, owner, content, expires_at))
+        await _answered(begin(database, key, owner, content, expires_at))
+
+    async def renew_session(self, key: str, content: str) -> bool:
+        """Change a session's content; False where it has ended meanwhile. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import renew
+
+        return await _answered(renew(database, key, content))
 
     async def end_session(self, key: str) -> None:
         """Remove a session. Raises LedgerAway as `append`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from ledger.database import Database
 from ledger.tables import SESSIONS
@@ -18,12 +18,18 @@ async def read(database: Database, key: str, now: float) -> str | None:
     return content
 
 
-async def keep(database: Database, key: str, owner: str, content: str, expires_at: float) -> None:
-    """Keep a session, in place of what was kept under its key; what has expired is removed on the way."""
+async def begin(database: Database, key: str, owner: str, content: str, expires_at: float) -> None:
+    """Keep a new session; what has expired is removed on the way."""
     async with database.writing() as connection:
-        over = (SESSIONS.c.expires_at <= time.time()) | (SESSIONS.c.key == key)
-        await connection.execute(delete(SESSIONS).where(over))
+        await connection.execute(delete(SESSIONS).where(SESSIONS.c.expires_at <= time.time()))
         await connection.execute(insert(SESSIONS).values(key=key, owner=owner, content=content, expires_at=expires_at))
+
+
+async def renew(database: Database, key: str, content: str) -> bool:
+    """Change the content of a session; False where it has ended meanwhile."""
+    async with database.writing() as connection:
+        changed = await connection.execute(update(SESSIONS).where(SESSIONS.c.key == key).values(content=content))
+    return changed.rowcount > 0
 
 
 async def end(database: Database, key: str) -> None:

@@ -87,32 +87,35 @@ class Attempts:
         pause = _FIRST_PAUSE
         while self._waiting:
             batch = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
+            dropped = self._dropped
             try:
-                await ledger.append([*batch, *self._counted(batch[-1])])
+                await ledger.append([*batch, *_counted(dropped, batch[-1])])
             except LedgerAway as error:
                 log.warning("refused attempts wait for the ledger", attempts=len(self._waiting), reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
-            pause, self._dropped = _FIRST_PAUSE, 0
+            pause = _FIRST_PAUSE
+            self._dropped -= dropped  # more may have been dropped meanwhile
             for _ in batch:
                 self._waiting.popleft()
 
-    def _counted(self, last: AuditRecord) -> list[AuditRecord]:
-        """How many attempts could not be kept, where there were any, as a record."""
-        if not self._dropped:
-            return []
-        return [
-            last.model_copy(
-                update={
-                    "record_id": f"{last.record_id}/more",
-                    "kind": AuditKind.ATTEMPT,
-                    "event": "AttemptsNotListed",
-                    "actor": SYSTEM,
-                    "what": f"{self._dropped} more refused attempts",
-                    "deal_id": "",
-                    "code": "",
-                    "facts": {"count": str(self._dropped)},
-                }
-            )
-        ]
+
+def _counted(dropped: int, last: AuditRecord) -> list[AuditRecord]:
+    """How many attempts could not be kept, where there were any, as a record."""
+    if not dropped:
+        return []
+    return [
+        last.model_copy(
+            update={
+                "record_id": f"{last.record_id}/more",
+                "kind": AuditKind.ATTEMPT,
+                "event": "AttemptsNotListed",
+                "actor": SYSTEM,
+                "what": f"{dropped} more refused attempts",
+                "deal_id": "",
+                "code": "",
+                "facts": {"count": str(dropped)},
+            }
+        )
+    ]

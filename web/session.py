@@ -127,7 +127,8 @@ class Sessions:
             read_at=now,
             refresh_token=found.refresh_token,
         )
-        await self._keep(_hashed(token), session)
+        owner, expires_at = self._owner(session.identity.oid), now + self._config.session_seconds
+        await self._store.begin(_hashed(token), owner, self._sealed(session), expires_at)
         response.set_cookie(
             self._session_cookie,
             token,
@@ -166,9 +167,9 @@ class Sessions:
                 await self._store.remove(key)
                 return None
             after = read
-        if after is not session:
-            await self._keep(key, after)
-        return after
+        if after is session or await self._store.renew(key, self._sealed(after)):
+            return after
+        return None  # it was ended while this request was under way
 
     async def _with_roles_of_now(self, key: str, session: Session, now: float) -> Session | None:
         person = session.identity
@@ -199,10 +200,8 @@ class Sessions:
             }
         )
 
-    async def _keep(self, key: str, session: Session) -> None:
-        content = self._seal(session.model_dump(mode="json"))
-        expires_at = session.begun_at + self._config.session_seconds
-        await self._store.write(key, self._owner(session.identity.oid), content, expires_at)
+    def _sealed(self, session: Session) -> str:
+        return self._seal(session.model_dump(mode="json"))
 
     def _store_key(self, request: Request) -> str:
         """What a session is kept under: whoever reads the store cannot take it over."""

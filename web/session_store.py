@@ -23,8 +23,11 @@ class SessionStore(Protocol):
     async def read(self, key: str, now: float) -> str | None:
         """A session's content; None where there is none, or it has expired. ``now`` in seconds since the epoch."""
 
-    async def write(self, key: str, owner: str, content: str, expires_at: float) -> None:
-        """Keep a session, in place of what was kept under its key."""
+    async def begin(self, key: str, owner: str, content: str, expires_at: float) -> None:
+        """Keep a new session."""
+
+    async def renew(self, key: str, content: str) -> bool:
+        """Change the content of a session; False where it has ended meanwhile: no request brings it back."""
 
     async def remove(self, key: str) -> None:
         """End a session."""
@@ -45,9 +48,16 @@ class MemorySessions:
         kept = self._kept.get(key)
         return kept[1] if kept and kept[2] > now else None
 
-    async def write(self, key: str, owner: str, content: str, expires_at: float) -> None:
+    async def begin(self, key: str, owner: str, content: str, expires_at: float) -> None:
         """See ``SessionStore``."""
         self._kept[key] = (owner, content, expires_at)
+
+    async def renew(self, key: str, content: str) -> bool:
+        """See ``SessionStore``."""
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept[key] = (kept[0], content, kept[2])
+        return kept is not None
 
     async def remove(self, key: str) -> None:
         """See ``SessionStore``."""
@@ -72,9 +82,13 @@ class LedgerSessions:
         """See ``SessionStore``."""
         return await self._ledger.session(key, now)
 
-    async def write(self, key: str, owner: str, content: str, expires_at: float) -> None:
+    async def begin(self, key: str, owner: str, content: str, expires_at: float) -> None:
         """See ``SessionStore``."""
-        await self._ledger.keep_session(key, owner, content, expires_at)
+        await self._ledger.begin_session(key, owner, content, expires_at)
+
+    async def renew(self, key: str, content: str) -> bool:
+        """See ``SessionStore``."""
+        return await self._ledger.renew_session(key, content)
 
     async def remove(self, key: str) -> None:
         """See ``SessionStore``."""

@@ -20,6 +20,7 @@ from tests.webworld.browsing import SITE, Browser, at_entra, browser, form_of
 from tests.webworld.world import Stage, Tenant
 from web.app import create_app
 from web.config import WebConfig
+from web.entra import Redeemed
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions, SessionStore
 
@@ -143,6 +144,23 @@ async def test_who_left_the_directory_is_signed_out_after_ten_minutes(
     assert not await signed_in(mona)
 
 
+async def test_a_session_ended_while_a_request_reads_its_roles_stays_ended(
+    browser: Browser, sessions: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_again = sessions.sessions._read_again
+
+    async def meanwhile(token: str) -> Redeemed:
+        found = await read_again(token)
+        assert await sessions.sessions.end_all(found.who.person.oid) >= 1
+        return found
+
+    mona = await browser("mona")
+    monkeypatch.setattr(sessions.sessions, "_read_again", meanwhile)
+    sessions.move(minutes=15)
+    assert not await signed_in(mona)
+    assert not await signed_in(mona)
+
+
 async def test_an_outage_of_the_directory_is_bridged_once(
     browser: Browser, sessions: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,13 +208,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def test_a_store_keeps_until_the_end_and_ends_by_owner(store: SessionStore) -> None:
     now = time.time()
     for key, owner in (("a", "mona"), ("b", "mona"), ("c", "dirk")):
-        await store.write(key, owner, f"content of {key}", now + 60)
+        await store.begin(key, owner, f"content of {key}", now + 60)
     assert await store.read("a", now) == "content of a"
     assert await store.read("a", now + 61) is None
-    await store.write("a", "mona", "changed", now + 60)
+    assert await store.renew("a", "changed")
     assert await store.read("a", now) == "changed"
     assert await store.remove_all("mona") == 2
     assert (await store.read("a", now), await store.read("b", now)) == (None, None)
+    assert not await store.renew("a", "brought back"), "no request brings back a session that was ended"
+    assert await store.read("a", now) is None
     assert await store.read("c", now) == "content of c"
     await store.remove("c")
     assert await store.read("c", now) is None
