@@ -19,7 +19,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AuditActivities
-    from domain.audit import AuditReceipt, Outbox
+    from domain.audit import AuditBatch, AuditReceipt, Outbox
     from runs import names
 
 LONGEST_WAIT = timedelta(seconds=5)
@@ -102,7 +102,7 @@ class Trail:
                 task_queue=names.DEAL_QUEUE,
                 schedule_to_close_timeout=LONGEST_WAIT,
                 retry_policy=RetryPolicy(maximum_attempts=1),
-                summary=f"Store {len(batch.records)} audit records",
+                summary=_stored(batch),
                 priority=LAST,
             )
         except ActivityError as error:
@@ -144,6 +144,11 @@ class Trail:
         self._keeper.outbox = self._keeper.outbox.without(given)
 
 
+def _stored(batch: AuditBatch) -> str:
+    count = len(batch.records)
+    return f"Store {count} audit record{'' if count == 1 else 's'}"
+
+
 @workflow.defn(name=names.AUDIT_DELIVERY)
 class AuditDelivery:
     """Delivers the last records of a deal that ended while the audit store was away."""
@@ -158,7 +163,7 @@ class AuditDelivery:
                 outbox.batch(),
                 start_to_close_timeout=DELIVERY_ATTEMPT,
                 retry_policy=DELIVERY_RETRY,
-                summary=f"Store {len(outbox.batch().records)} audit records",
+                summary=_stored(outbox.batch()),
             )
             outbox = outbox.acknowledged(receipt)
         return receipt
