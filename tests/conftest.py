@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import deadlines
 from tests.stack import Stack
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every coroutine test has a deadline in its loop."""
+    deadlines.bound(items, float(config.getini("timeout")))
 
 
 @pytest.fixture(scope="session")
