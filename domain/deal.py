@@ -55,8 +55,7 @@ def apply(state: DealState, event: Event) -> Transition:
         text += "; the deal is closed"
     stage = _stage(after)
     waits_anew = (stage, *_waits_for(after)) != (state.stage, *_waits_for(state))
-    after = replace(  # once: thousands of events may come together
-        after,
+    after = after.stamped(
         version=state.version + 1,
         updated_at=event.at,
         stage=stage,

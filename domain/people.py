@@ -40,7 +40,7 @@ class Person(Record):
     @property
     def named(self) -> Person:
         """The person without the roles of the moment: what records keep."""
-        return self.model_copy(update={"roles": ()})
+        return self.model_copy(update={"roles": ()}) if self.roles else self
 
     @property
     def label(self) -> str:

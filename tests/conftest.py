@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -13,6 +13,13 @@ from tests.stack import Stack
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every coroutine test has a deadline in its loop."""
     deadlines.bound(items, float(config.getini("timeout")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test, with the fixtures around it, ends in any case."""
+    with deadlines.ended(deadlines.seconds_of(item, float(item.config.getini("timeout")))):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

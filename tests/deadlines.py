@@ -1,8 +1,9 @@
 """A test that waits forever fails, and says where it waited; the run goes on.
 
-An alarm raised in a process with an event loop is lost where a callback or a task of somebody else's happens to run: the
-loop takes it for that one's error, and the test waits on. So a coroutine test is cancelled by the loop itself, and what
-cannot be cancelled (a blocking call, a fixture) ends with its process: `timeout_method = "thread"` in pyproject.toml.
+pytest-timeout's alarm is not enough where there is an event loop: raised while a callback or a task of something else
+runs, it is taken for that one's error, and the test waits on. And the alarm is off once a test has failed, while its
+fixtures may still wait. So the loop itself cancels a coroutine test, and where even that is not enough, the process
+ends.
 """
 
 from __future__ import annotations
@@ -10,28 +11,53 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 CLEARING_UP = 30.0
-"""Seconds between the deadline of a coroutine test and the end of its process: its fixtures still run."""
+"""Seconds between the deadline of a coroutine test in its loop and the alarm of pytest-timeout."""
+LAST_RESORT = 120.0
+"""Seconds between that alarm and the end of the process: the fixtures of a session may end in between."""
 
 Test = Callable[..., Coroutine[Any, Any, None]]
 
 
-def bound(items: Iterable[pytest.Item], seconds: float) -> None:
+def seconds_of(item: pytest.Item, default: float) -> float:
+    """How long a test may take: what its mark ``timeout`` says, else what holds for all."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else default
+
+
+def bound(items: Iterable[pytest.Item], default: float) -> None:
     """Give each coroutine test a deadline of its own, in its loop.
 
     Args:
         items: What was collected.
-        seconds: How long a test may take that carries no mark `timeout` of its own.
+        default: Seconds a test may take that carries no mark ``timeout`` of its own.
     """
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            mark = item.get_closest_marker("timeout")
-            item.obj = _within((float(mark.args[0]) if mark else seconds) - CLEARING_UP, item.obj)
+            item.obj = _within(seconds_of(item, default) - CLEARING_UP, item.obj)
+
+
+@contextmanager
+def ended(seconds: float) -> Iterator[None]:
+    """End the process where what is inside takes longer; pytest-xdist names the test and goes on with another process.
+
+    `faulthandler` could do this and show the stacks, but pytest calls it off when a test fails.
+    """
+    clock = threading.Timer(seconds + LAST_RESORT, os._exit, (1,))
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
 
 
 def _within(seconds: float, test: Test) -> Test:

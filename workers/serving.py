@@ -12,12 +12,16 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
+
+log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
 """How long open HTTP requests may finish."""
@@ -83,6 +87,24 @@ def stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in watched:
             loop.remove_signal_handler(number)
+
+
+def leave_within(seconds: float) -> None:
+    """End the process with code 1 if it still runs after some seconds: what it waits for may never come.
+
+    Temporal's SDK waits forever for a workflow it cannot take out of its cache, as after a task that was stopped by the
+    detector of deadlocks. Work that was not reported is given to another worker when its time is over.
+    """
+    clock = threading.Timer(seconds, _leave, (seconds,))
+    clock.daemon = True
+    clock.start()
+
+
+def _leave(seconds: float) -> None:
+    log.error("the process did not end in time and is ended", seconds=seconds)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def run_process(main: Coroutine[Any, Any, int]) -> NoReturn:

@@ -22,7 +22,7 @@ from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE
 from workers.gauges import report_deals
 from workers.health import health_app
-from workers.serving import serve, stop_signals
+from workers.serving import leave_within, serve, stop_signals
 from workers.settings import Settings
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect, require_attributes
@@ -46,6 +46,10 @@ PASSED_THROUGH = (
 )
 
 Activity = Callable[..., Any]
+
+
+LATEST_SECONDS = 20.0
+"""After the grace for activities, the process has this long to end by itself."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,9 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
-            log.info("worker stopping", grace_seconds=settings.worker.graceful_shutdown_seconds)
+            grace = settings.worker.graceful_shutdown_seconds
+            log.info("worker stopping", grace_seconds=grace)
+            leave_within(grace + LATEST_SECONDS)
             await asyncio.gather(*(worker.shutdown() for worker in workers))  # one grace for all, not one after another
     log.info("worker stopped")
     telemetry.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import assert_never
+from typing import Final, assert_never
 
 from domain import facts
 from domain.deal_state import DealState, Delivery, OrderStatus
@@ -15,6 +15,9 @@ from domain.facts import DeliveryFact
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, without_exceptions
+
+MOST_INVOICES_TOLD: Final = 50
+"""Invoices told of and not read yet whose numbers are kept; Finance finds the others by their order."""
 
 _NOT_AS_ORDERED = (
     Refusal.OVER_DELIVERY,
@@ -35,7 +38,9 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
     match fact:
         case facts.BillingChanged():
             _ordered(state)
-            told = state.invoices_told | ({fact.invoice} if fact.invoice else frozenset())
+            told = state.invoices_told
+            if fact.invoice and len(told) < MOST_INVOICES_TOLD:
+                told |= {fact.invoice}
             return Change(replace(state, billing_told=state.billing_told + 1, invoices_told=told), fact.text)
         case facts.BillingRead():
             return _billing_read(state, fact)
@@ -66,8 +71,9 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
     total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
+    told = frozenset() if fact.covers >= state.billing_told else state.invoices_told
     return Change(
-        replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at),
+        replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at, invoices_told=told),
         f"Finance: {_shipped(delivery)}, {len(invoices)} invoice{plural} of {_money(state, total)}, "
         f"{_money(state, open_amount)} open",
     )

@@ -47,6 +47,7 @@ from tests.rights import naming, said
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.task_time import Metered
 from workers.worker import workflow_runner
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
@@ -304,9 +305,9 @@ class Stage:
         self.case: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.deal_id("usmf", world.quote))
         self._working = AsyncExitStack()
 
-    async def start_work(self) -> None:
-        """From now on a worker runs."""
-        await self._working.enter_async_context(workers(self.client, self.world))
+    async def start_work(self, meter: Metered | None = None) -> None:
+        """From now on a worker runs, its workflow tasks measured where there is a meter."""
+        await self._working.enter_async_context(workers(self.client, self.world, meter))
 
     async def stop_work(self) -> None:
         """From now on none does; what is said meanwhile is stored."""
@@ -445,7 +446,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def workers(client: Client, world: World) -> AsyncIterator[None]:
+async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
     """The workers of a deal's three queues, with a scripted world behind them."""
     finance, sales = ScriptedFinance(world), ScriptedSales(world)
     deals = Worker(
@@ -453,7 +454,8 @@ async def workers(client: Client, world: World) -> AsyncIterator[None]:
         task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger, AuditDelivery],
         activities=[TrustingVerifier().verify_messages, ScriptedAudit(world).record_audit],
-        workflow_runner=workflow_runner(),
+        workflow_runner=meter or workflow_runner(),
+        debug_mode=meter is not None,
     )
     fin = Worker(
         client,

@@ -20,7 +20,11 @@ async def replays(client: Client, types: Sequence[str]) -> None:
         NondeterminismError: a run would take another way.
     """
     replayer = Replayer(
-        workflows=list(WORKFLOWS), namespace=client.namespace, plugins=[SEALING], workflow_runner=workflow_runner()
+        workflows=list(WORKFLOWS),
+        namespace=client.namespace,
+        plugins=[SEALING],
+        workflow_runner=workflow_runner(),
+        debug_mode=True,  # how long a task takes on a busy machine is none of this
     )
     for kind in types:
         async for run in client.list_workflows(f"TaskQueue = '{names.DEAL_QUEUE}' AND WorkflowType = '{kind}'"):

@@ -28,7 +28,7 @@ from runs import names
 from runs.calls import NoAnswer
 from runs.ledgers import LedgerRefused, Ledgers
 from tests.workflows.feed_world import POLICY, FeedWorld, eventually
-from workers.worker import workflow_runner
+from tests.workflows.task_time import MOST_SECONDS, Metered
 from workflows.credit_ledger import CreditLedger
 
 D = Decimal
@@ -449,8 +449,10 @@ async def test_three_thousand_events_of_a_customer_with_a_full_book_are_taken_at
     changes = [CustomerChanged(event_id=str(n), reason="paid", freed=Decimal(1)) for n in range(3_000)]
     for begin in range(0, len(changes), 100):
         await asyncio.gather(*(burst.signal(names.CUSTOMER_CHANGED, each) for each in changes[begin : begin + 100]))
-    async with Worker(feeds.client, task_queue=queue, workflows=[CreditLedger], workflow_runner=workflow_runner()):
+    meter = Metered()
+    async with Worker(feeds.client, task_queue=queue, workflows=[CreditLedger], workflow_runner=meter, debug_mode=True):
         entries = (await book(feeds, account)).entries
+    assert meter.longest < MOST_SECONDS
     assert {entry.over_by for entry in entries} == {Decimal(10**6 - 3_000)}
     failed = [event async for event in burst.fetch_history_events() if event.HasField(FAILED)]
     assert failed == []

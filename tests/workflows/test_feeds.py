@@ -19,7 +19,7 @@ from dynamics.core.errors import Refused, System
 from dynamics.finance.records import Transaction
 from runs import names
 from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
-from workers.worker import workflow_runner
+from tests.workflows.task_time import MOST_SECONDS, Metered
 from workflows.feeds import FinanceFeed
 
 # Woken
@@ -329,8 +329,10 @@ async def test_three_thousand_events_while_no_worker_ran_are_taken_in_one_task(f
     events = [feeds.event(order, company=company) for order in orders]
     for begin in range(0, len(events), 100):
         await asyncio.gather(*(burst.signal(names.FINANCE_EVENT, each) for each in events[begin : begin + 100]))
-    async with Worker(feeds.client, task_queue=queue, workflows=[FinanceFeed], workflow_runner=workflow_runner()):
+    meter = Metered()
+    async with Worker(feeds.client, task_queue=queue, workflows=[FinanceFeed], workflow_runner=meter, debug_mode=True):
         shown = await view(burst)
+    assert meter.longest < MOST_SECONDS
     await burst.terminate()
     assert shown.tally == {"received": 3_000, "foreign": 1_500, "overflow": 1_500 - shown.waiting}
     assert 0 < shown.waiting <= MOST_WAITING

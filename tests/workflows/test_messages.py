@@ -14,6 +14,7 @@ from domain.views import WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import MONA, RITA, Stage, World, step
+from tests.workflows.task_time import MOST_SECONDS, Metered
 from workflows.hearing import FAILED, UNKNOWN, UNREADABLE
 
 DEALS = (
@@ -138,9 +139,11 @@ async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_
             await stage.case.signal(names.FINANCE_EVENT, event)
 
     await asyncio.gather(*(pay(range(start, burst, 30)) for start in range(30)))
-    await stage.start_work()
-    await until(stage, lambda view: world.names().count("read_billing") > reads, seconds=30)
+    meter = Metered()
+    await stage.start_work(meter)
+    await until(stage, lambda view: world.names().count("read_billing") > reads, seconds=90)
     await asyncio.sleep(3)
+    assert meter.longest < MOST_SECONDS
     assert world.names().count("read_billing") - reads <= 2
     tally = await stage.case.query("tally")
     assert tally["applied"] >= burst and FAILED not in tally
