@@ -23,6 +23,7 @@ from domain.explain import details, explain, view
 from domain.facts import Event, Fact, StepFact
 from domain.fulfilment import MOST_LINES_SHOWN, Billing, OrderedLine, PackingSlip
 from domain.people import Person
+from domain.rules.delivery import MOST_INVOICES_TOLD
 from domain.views import Ending, ParkedStep, Resolution, Stage
 from tests.deals import (
     CARL,
@@ -79,6 +80,14 @@ def test_an_invoice_posted_while_finance_is_read_is_read_again() -> None:
     assert state.billing_unread
     state = put(state, read(covers=state.billing_told))
     assert not state.billing_unread
+
+
+def test_what_is_told_of_invoices_grows_no_deal_and_is_forgotten_once_finance_was_read() -> None:
+    told = [facts.BillingChanged(text="…", invoice=f"I-{n}") for n in range(10 * MOST_INVOICES_TOLD)]
+    state = put(new_deal(), *TO_ORDER, *told)
+    assert len(state.invoices_told) == MOST_INVOICES_TOLD and state.billing_told == len(told)
+    assert put(state, read(covers=len(told) - 1)).invoices_told == state.invoices_told
+    assert put(state, read(covers=len(told))).invoices_told == frozenset()
 
 
 def test_a_changed_quote_never_passes_to_credit() -> None:
