@@ -20,6 +20,7 @@ from activities.finance_view import (
     credit_facts,
     finance_facts,
     finance_prices,
+    lines_page,
     order_lines,
     payment_days,
     wanted_order,
@@ -34,8 +35,8 @@ from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
-from domain.fulfilment import Billing, digest_of
-from domain.messages import ReviewRequest
+from domain.fulfilment import Billing, OrderLines, digest_of
+from domain.messages import OrderLinesRequest, ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
@@ -173,6 +174,14 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if digest_of(order_lines(read.lines)) != ask.ordered:
                     approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))
             return billing(read, over_delivery_pct=ask.over_delivery_pct, approved=approved)
+
+    @activity.defn(name="read_order_lines")
+    async def read_order_lines(self, ask: OrderLinesRequest) -> OrderLines:
+        """Read a page of an order's lines with what has become of each, for a person."""
+        with for_deal():
+            async with beating():
+                read = await self._postings.read(ask.company, ask.order_number)
+            return lines_page(read, offset=ask.offset, limit=ask.limit)
 
     @activity.defn(name="review_lines")
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:

@@ -21,12 +21,15 @@ from domain.fulfilment import (
     InvoicedLine,
     LineTotals,
     OrderedLine,
+    OrderLines,
     PackingSlip,
     changes_of,
     digest_of,
     ledger_of,
     totals_of,
+    views_of,
 )
+from domain.lines import LineLedger
 from domain.money import Money, minor_unit, plain, round_money, spread
 from domain.order_key import is_order_key
 from domain.policy import Policy
@@ -323,22 +326,12 @@ def billing(
     """
     found = order_lines(read.lines)
     ordered = [line for line in found if line.line_no] if approved is None else approved
-    by_lot = {line.lot: line.line_number for line in read.lines if line.line_number}
-    numbers = numbers_by_sequence(read)
-    shipped: dict[int, Decimal] = {}
+    ledger = line_ledger(read, ordered, over_delivery_pct=over_delivery_pct)
+    known = [line for line in found if line.line_no]
+    differences = [*changes_of(ordered, known, ledger), *_unknown(read)]
     slips: dict[str, Decimal] = {}
     for row in read.slips:
         slips[row.slip] = slips.get(row.slip, Decimal(0)) + row.shipped
-        if number := by_lot.get(row.lot):
-            shipped[number] = shipped.get(number, Decimal(0)) + row.shipped
-    invoiced: dict[int, Decimal] = {}
-    for posted in read.invoices:
-        for line in posted.lines:
-            if number := numbers.get(line.sequence):
-                invoiced[number] = invoiced.get(number, Decimal(0)) + line.quantity
-    ledger = ledger_of(ordered, found, shipped=shipped, invoiced=invoiced, over_delivery_pct=over_delivery_pct)
-    known = [line for line in found if line.line_no]
-    differences = [*changes_of(ordered, known, ledger), *_unknown(read, by_lot, numbers)]
     due = {t.invoice: t.due_on for t in read.transactions}
     return Billing(
         status=read.header.processing,
@@ -348,8 +341,53 @@ def billing(
     )
 
 
-def _unknown(read: finance.BillingRead, by_lot: Mapping[str, int], numbers: Mapping[int, int]) -> Iterator[str]:
+def line_ledger(
+    read: finance.BillingRead, ordered: Iterable[OrderedLine], *, over_delivery_pct: Decimal = Decimal(0)
+) -> tuple[LineLedger, ...]:
+    """What has become of each of some lines of an order, in their order.
+
+    Args:
+        read: Finance's rows, read together.
+        ordered: Lines by the deal's numbers.
+        over_delivery_pct: How much more than ordered may be shipped, per cent.
+    """
+    by_lot, numbers = _numbers_by_lot(read), numbers_by_sequence(read)
+    shipped: dict[int, Decimal] = {}
+    for row in read.slips:
+        if number := by_lot.get(row.lot):
+            shipped[number] = shipped.get(number, Decimal(0)) + row.shipped
+    invoiced: dict[int, Decimal] = {}
+    for posted in read.invoices:
+        for line in posted.lines:
+            if number := numbers.get(line.sequence):
+                invoiced[number] = invoiced.get(number, Decimal(0)) + line.quantity
+    found = order_lines(read.lines)
+    return ledger_of(ordered, found, shipped=shipped, invoiced=invoiced, over_delivery_pct=over_delivery_pct)
+
+
+def lines_page(read: finance.BillingRead, *, offset: int, limit: int) -> OrderLines:
+    """A page of an order's lines as Finance holds them, by the deal's numbers; those of no line of the quote come last.
+
+    Args:
+        read: Finance's rows, read together.
+        offset: How many lines to leave out.
+        limit: How many to show at most.
+    """
+    found = order_lines(read.lines)
+    known = sorted((line for line in found if line.line_no), key=lambda line: line.line_no)
+    others = [LineLedger(line_no=0, item=line.item, ordered=line.quantity) for line in found if not line.line_no]
+    ledger = [*line_ledger(read, known), *others]
+    return OrderLines(total_lines=len(ledger), offset=offset, lines=views_of(ledger[offset : offset + limit]))
+
+
+def _numbers_by_lot(read: finance.BillingRead) -> dict[str, int]:
+    """The deal's number of each order line, by the lot that packing slips name it by."""
+    return {line.lot: line.line_number for line in read.lines if line.line_number}
+
+
+def _unknown(read: finance.BillingRead) -> Iterator[str]:
     """What was shipped, invoiced or merely ordered on lines that no quote has, in words with their code."""
+    by_lot, numbers = _numbers_by_lot(read), numbers_by_sequence(read)
     code, order, told = Refusal.UNKNOWN_LINE, read.header.number, set[object]()
     for row in read.slips:
         if row.lot not in by_lot:

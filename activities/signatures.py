@@ -22,8 +22,8 @@ from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
-from domain.fulfilment import Billing, Invoice, LineTotals
-from domain.messages import FinanceEvent, ReviewRequest, SignedMessage, VerifiedMessage
+from domain.fulfilment import Billing, Invoice, LineTotals, OrderLines
+from domain.messages import FinanceEvent, OrderLinesRequest, ReviewRequest, SignedMessage, VerifiedMessage
 from domain.record import Record
 
 FailureType = Cause
@@ -352,6 +352,11 @@ class FinanceActivities:
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: BillingRef) -> Billing:
         """Read packing slips, invoices and what is open on them."""
+        raise NotImplementedError
+
+    @activity.defn(name="read_order_lines")
+    async def read_order_lines(self, ask: OrderLinesRequest) -> OrderLines:
+        """Read a page of an order's lines with what has become of each, for a person."""
         raise NotImplementedError
 
     @activity.defn(name="review_lines")

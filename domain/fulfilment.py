@@ -69,6 +69,14 @@ class LineTotals(Record):
     digest: str = Field("", description="SHA-256 of the lines as they are ordered in Finance")
 
 
+class OrderLines(Record):
+    """Lines of an order as Finance holds them, a page at a time, by the deal's numbers."""
+
+    total_lines: int
+    offset: int
+    lines: tuple[LineView, ...]
+
+
 class Invoice(Record):
     """A posted sales invoice and what is still open on it. Money in the invoice's currency, incl. tax where total."""
 
@@ -208,10 +216,12 @@ def _shown(ledger: Sequence[LineLedger]) -> tuple[LineView, ...]:
         return 0 if line.violations else 1 if left else 2, line.line_no
 
     first = sorted(ledger, key=rank)[:MOST_LINES_SHOWN] if len(ledger) > MOST_LINES_SHOWN else ledger
-    return tuple(
-        LineView.model_validate(line.model_dump(include=set(LineView.model_fields)))
-        for line in sorted(first, key=lambda line: line.line_no)
-    )
+    return views_of(sorted(first, key=lambda line: line.line_no))
+
+
+def views_of(ledger: Iterable[LineLedger]) -> tuple[LineView, ...]:
+    """Lines as they are shown."""
+    return tuple(LineView.model_validate(line.model_dump(include=set(LineView.model_fields))) for line in ledger)
 
 
 def _bounded(differences: Sequence[str]) -> tuple[str, ...]:

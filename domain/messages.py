@@ -194,6 +194,15 @@ class ReviewRequest(Record):
     limit: int = Field(200, ge=1, le=500)
 
 
+class OrderLinesRequest(Record):
+    """Which lines of an order in Finance somebody wants to see."""
+
+    company: str
+    order_number: str
+    offset: int = Field(0, ge=0)
+    limit: int = Field(100, ge=1, le=500)
+
+
 class LedgerNote(Record):
     """A deal tells its customer's ledger that its order is in Finance, or that it needs no credit any more."""
 

@@ -17,6 +17,7 @@ CREDIT_LEDGER: Final = "CreditLedger"
 SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
+ORDER_REVIEW: Final = "OrderReview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -116,6 +117,11 @@ def feed_id(system: str, of: str) -> str:
 def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str:
     """Workflow id of one reading of a quote's lines for a person who decides."""
     return f"review/{_part(company)}/{safe(quote_number)}/{revision}/{_part(nonce)}"
+
+
+def order_review_id(company: str, order_number: str, nonce: str) -> str:
+    """Workflow id of one reading of an order's lines for a person."""
+    return f"review/{_part(company)}/order/{safe(order_number)}/{_part(nonce)}"
 
 
 def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:

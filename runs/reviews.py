@@ -1,7 +1,7 @@
-"""Reads the lines of a quote for a person who decides: from Sales and Finance, now, by a workflow of its own.
+"""Reads the lines of a quote or an order for a person: from Sales and Finance, now, by a workflow of its own.
 
 The deal's history keeps totals and a hash, not lines. Where the systems do not answer in time, the page says so and
-shows the totals the request was made with.
+shows what the deal knows.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from temporalio.service import RPCError
 
 from domain.approvals import ApprovalRequest
 from domain.assessment import ReviewLines
-from domain.messages import ReviewRequest
+from domain.fulfilment import OrderLines
+from domain.messages import OrderLinesRequest, ReviewRequest
 from domain.record import Record
 from runs import names
-from runs.calls import NoAnswer, answer
+from runs.calls import NoAnswer, Unreadable, answer
 
 PATIENCE_SECONDS = 10.0
 PAGE_LINES = 100
@@ -64,6 +65,36 @@ class Reviews:
             return Review(missing=f"The lines could not be read: {_reason(error)}.")
         self._kept[key] = lines
         return _review(lines, request)
+
+    async def order_lines(self, company: str, order_number: str, offset: int = 0) -> OrderLines:
+        """A page of the lines of an order, as Finance holds them now.
+
+        Args:
+            company: legal entity, lower case.
+            order_number: SalesOrderNumber in Finance.
+            offset: how many lines to leave out.
+
+        Raises:
+            NoAnswer: Finance or the worker did not answer in time.
+            Unreadable: Finance did not show them; the reason is named.
+        """
+        request = OrderLinesRequest(company=company, order_number=order_number, offset=offset, limit=PAGE_LINES)
+        read = self._client.execute_workflow(
+            names.ORDER_REVIEW,
+            request,
+            id=names.order_review_id(company, order_number, uuid.uuid4().hex[:12]),
+            task_queue=names.DEAL_QUEUE,
+            result_type=OrderLines,
+            execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
+            static_summary=f"Lines of order {order_number} for a person",
+        )
+        try:
+            result: OrderLines = await answer(read, PATIENCE_SECONDS)
+        except NoAnswer as error:
+            raise NoAnswer("Dynamics 365 did not respond within ten seconds.") from error
+        except (WorkflowFailureError, RPCError) as error:
+            raise Unreadable(f"The lines of order {order_number} could not be read: {_reason(error)}.") from error
+        return result
 
     async def _read(self, request: ApprovalRequest, offset: int) -> ReviewLines:
         result: ReviewLines = await self._client.execute_workflow(

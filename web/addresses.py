@@ -19,6 +19,7 @@ from domain.refusals import Refusal
 from web.problems import Problem
 
 DEAL: Final = "/cases/{company}/{quote:quote}"
+ORDER_LINES: Final = "/order-lines/{company}/{quote:quote}"
 APPROVAL: Final = "/approvals/{company}/{quote:quote}/{n:nth}"
 COMPANY_LENGTH: Final = 10
 QUOTE_LENGTH: Final = 100
@@ -89,6 +90,10 @@ class Deal:
         """The address of its page, or of what stands below it."""
         return _path("cases", self, *more, said=said)
 
+    def lines_path(self, first_line: int = 0) -> str:
+        """The address of a page of its order's lines, from the one after ``first_line`` on."""
+        return _path("order-lines", self, **{"from": str(first_line)} if first_line else {})
+
 
 @dataclass(frozen=True)
 class Approval:
@@ -110,6 +115,12 @@ class Approval:
         """The address of its page, or of what stands below it; ``first_line`` of the page of lines shown."""
         query = {} if first_line is None else {"from": str(first_line)}
         return _path("approvals", self.deal, str(self.n), *more, said=said, **query)
+
+
+def first_line(request: Request) -> int:
+    """How many lines a page of lines leaves out; anything that is no number leaves out none."""
+    text = request.query_params.get("from", "0")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
 
 
 def _path(room: str, deal: Deal, *more: str, **query: str) -> str:

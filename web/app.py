@@ -35,7 +35,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_operations, add_people
+from web.api.routes import add_operations, add_order_lines, add_people
 from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
@@ -102,11 +102,13 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, search)
+    reviews = Reviews(client)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
     handlers = _exception_handlers(site, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
+    add_order_lines(api, access, deals, reviews)
     add_people(api, access, sessions)
     site_app = Starlette(
         routes=[
@@ -115,8 +117,8 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
-            *DealPages(site, access, deals, search, decisions).routes(),
-            *ApprovalPages(site, access, deals, approvals, Reviews(client), decisions).routes(),
+            *DealPages(site, access, deals, search, decisions, reviews).routes(),
+            *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -43,9 +43,9 @@ from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.quote_to_cash import QuoteToCash
-from workflows.review import QuoteReview
+from workflows.review import OrderReview, QuoteReview
 
-WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview, AuditDelivery)
+WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview, OrderReview, AuditDelivery)
 
 
 def compose(settings: Settings, client: Client) -> Work:
@@ -94,6 +94,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.confirm_order,
             orders.read_billing,
             orders.review_lines,
+            orders.read_order_lines,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],

@@ -1,4 +1,4 @@
-"""Reads a quote's lines once for a person who decides; the lines stay out of the deal's own history."""
+"""Reads lines once for a person who wants to see them; they stay out of the deal's own history."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from temporalio import workflow
 
 from activities.signatures import FinanceActivities
 from domain.assessment import ReviewLines
-from domain.messages import ReviewRequest
+from domain.fulfilment import OrderLines
+from domain.messages import OrderLinesRequest, ReviewRequest
 from runs import names
 from workflows.steps import UNKNOWN_LINES, URGENT, attempt
 
@@ -20,6 +21,23 @@ class QuoteReview:
         """Read the lines; the snapshot's hash says whether they are still what approval is asked for."""
         return await attempt(
             FinanceActivities.review_lines,
+            request,
+            queue=names.FINANCE_QUEUE,
+            summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
+            priority=URGENT,
+            lines=UNKNOWN_LINES,
+        )
+
+
+@workflow.defn(name=names.ORDER_REVIEW)
+class OrderReview:
+    """A page of an order's lines with what was cancelled, shipped and invoiced of each."""
+
+    @workflow.run
+    async def run(self, request: OrderLinesRequest) -> OrderLines:
+        """Read the lines as Finance holds them now."""
+        return await attempt(
+            FinanceActivities.read_order_lines,
             request,
             queue=names.FINANCE_QUEUE,
             summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",

@@ -12,15 +12,18 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
 from domain.feeds import Look
+from domain.fulfilment import OrderLines
 from domain.heard import content_digest
 from domain.messages import (
     CustomerChanged,
     FinanceEvent,
+    OrderLinesRequest,
     Outcome,
     ReviewRequest,
     SalesEvent,
@@ -29,7 +32,7 @@ from domain.messages import (
 )
 from domain.people import Person
 from domain.record import Record
-from domain.views import DealView, Explanation, TimelineEntry
+from domain.views import DealView, Explanation, LineView, TimelineEntry
 from runs import attributes, names
 
 
@@ -312,6 +315,21 @@ class StandInReview:
         )
 
 
+ORDERED: dict[str, tuple[LineView, ...]] = {}
+"""Lines by order number that Finance holds; it refuses to show those of any other."""
+
+
+@workflow.defn(name=names.ORDER_REVIEW)
+class StandInOrderReview:
+    @workflow.run
+    async def run(self, request: OrderLinesRequest) -> OrderLines:
+        lines = ORDERED.get(request.order_number)
+        if lines is None:
+            raise ApplicationError("Finance has no such order", non_retryable=True)
+        page = lines[request.offset : request.offset + request.limit]
+        return OrderLines(total_lines=len(lines), offset=request.offset, lines=page)
+
+
 WORKFLOWS = [
     StandInDeal,
     StandInApproval,
@@ -319,4 +337,5 @@ WORKFLOWS = [
     StandInSalesFeed,
     StandInFinanceFeed,
     StandInReview,
+    StandInOrderReview,
 ]

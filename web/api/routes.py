@@ -8,14 +8,16 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Path, Query
 from starlette.responses import JSONResponse, Response
 
+from domain.fulfilment import OrderLines
 from domain.messages import CommandName, Outcome
 from domain.refusals import Refusal
 from domain.rights import Action
 from runs.approvals import Approvals
 from runs.deals import Deals
+from runs.reviews import Reviews
 from runs.search import DealFilter, DealPage, Search
 from web.access import Access
-from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, QUOTE_LENGTH, Approval, Deal
+from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, ORDER_LINES, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
 from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded, SignedOut
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
@@ -102,6 +104,23 @@ def add_operations(
         args = parsed(COMMAND_ARGS[name], body.args)
         message_id = str(body.message_id or uuid.uuid4())
         return _outcome(message_id, await decisions.command(asked, who, message_id, name, args))
+
+
+def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews) -> None:
+    """Add the operation on the lines of orders, which no deal keeps."""
+
+    @api.get(ORDER_LINES, operation_id="listOrderLines", responses=problems(403, 404, 502))
+    async def list_order_lines(
+        asked: AskedDeal,
+        who: Caller,
+        offset: Annotated[int, Query(ge=0, le=999_999, description="How many lines to leave out")] = 0,
+    ) -> OrderLines:
+        """Lines of the deal's order as Finance holds them now, 100 at a time, by their number."""
+        access.check_readable(who.person, asked.company)
+        view = await deals.state(asked.company, asked.quote)
+        if not view.order_number:
+            raise Problem(Refusal.NOT_FOUND, f"Deal {asked.quote} has no order in Finance yet.")
+        return await reviews.order_lines(asked.company, view.order_number, offset)
 
 
 def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:

@@ -22,7 +22,7 @@ from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
 from web.access import Access
-from web.addresses import APPROVAL, Approval, Deal
+from web.addresses import APPROVAL, Approval, Deal, first_line
 from web.commands import DecisionBody, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
@@ -64,7 +64,7 @@ class ApprovalPages:
         if message_id:
             outcome = await self._approvals.outcome(asked.deal.company, asked.deal.quote, asked.n, message_id)
         unknown = bool(message_id) and outcome is None
-        return await self._request_page(asked, session, outcome, unknown=unknown, first_line=_first_line(request))
+        return await self._request_page(asked, session, outcome, unknown=unknown, first_line=first_line(request))
 
     async def decide(self, request: Request, session: Session, form: FormData) -> Response:
         """Pass on the decision; show what became of it."""
@@ -145,8 +145,3 @@ def _mine(state: ApprovalState, person: Person) -> tuple[StepState, ...]:
     if state.status is not ApprovalStatus.PENDING:
         return ()
     return tuple(step for step in state.pending if any(asked.is_same(person) for asked in step.assignees))
-
-
-def _first_line(request: Request) -> int:
-    text = request.query_params.get("from", "0")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0

@@ -22,9 +22,10 @@ from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
 from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
+from runs.reviews import Reviews
 from runs.search import STATUSES, DealFilter, Search
 from web.access import Access, is_made_by
-from web.addresses import DEAL, Approval, Deal
+from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader
@@ -42,13 +43,16 @@ _RARE = ("cancelled", "returned", "credited")
 class DealPages:
     """The pages under /cases."""
 
-    def __init__(self, site: Site, access: Access, deals: Deals, search: Search, decisions: Decisions) -> None:
+    def __init__(
+        self, site: Site, access: Access, deals: Deals, search: Search, decisions: Decisions, reviews: Reviews
+    ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
         self._access = access
         self._deals = deals
         self._search = search
         self._decisions = decisions
+        self._reviews = reviews
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
@@ -56,6 +60,7 @@ class DealPages:
             Route("/cases", self._site.page(self.list), methods=["GET"]),
             Route(f"{DEAL}/commands/{{name}}", self._site.form(self.command), methods=["POST"]),
             Route(DEAL, self._site.page(self.show), methods=["GET"]),
+            Route(ORDER_LINES, self._site.page(self.order_lines), methods=["GET"]),
         ]
 
     async def list(self, request: Request, session: Session) -> Response:
@@ -92,6 +97,23 @@ class DealPages:
         message_id = request.query_params.get("said", "")
         outcome = await self._deals.outcome(deal.company, deal.quote, message_id) if message_id else None
         return await self._deal_page(deal, session, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def order_lines(self, request: Request, session: Session) -> Response:
+        """A page of the lines of the deal's order, as Finance holds them now."""
+        deal = Deal.asked(request)
+        self._access.check_readable(session.identity, deal.company)
+        view = await self._deals.state(deal.company, deal.quote)
+        if not view.order_number:
+            raise Problem(Refusal.NOT_FOUND, f"Deal {deal.quote} has no order in Finance yet.")
+        page = await self._reviews.order_lines(deal.company, view.order_number, first_line(request))
+        context = {
+            "deal": view,
+            "deal_path": deal.path(),
+            "page": page,
+            "columns": _columns(page.lines),
+            "lines_path": deal.lines_path,
+        }
+        return await self._site.render("order_lines.html", session, context)
 
     async def command(self, request: Request, session: Session, form: FormData) -> Response:
         """Give the deal a command; what was wrong or refused is shown on its page."""
@@ -135,6 +157,7 @@ class DealPages:
             "timeline": timeline[::-1],
             "steps": _stepper(view),
             "columns": _columns(view.lines),
+            "lines_path": deal.lines_path(),
             "commands": [name for name, too_old in commands.items() if not too_old],
             "stale": [name for name, too_old in commands.items() if too_old],
             "sign_in_again": sign_in_again(deal.path()),
