@@ -174,8 +174,13 @@ async def test_what_is_open_parked_or_overdue_is_counted(temporal: Client, stage
     before = await count(open_deals()), await count(open_deals(WaitingFor.OPERATOR))
     await stage.deal(scenes.parked("COUNT-1"))
     await stage.deal(scenes.deal("COUNT-2"))
-    assert await count(open_deals()) == before[0] + 2
-    assert await count(open_deals(WaitingFor.OPERATOR)) == before[1] + 1
+
+    async def counted() -> bool:
+        return await count(open_deals()) == before[0] + 2 and (
+            await count(open_deals(WaitingFor.OPERATOR)) == before[1] + 1
+        )
+
+    await until(counted)
     due = datetime(2026, 11, 24, 17, tzinfo=UTC)
     earlier = await count(overdue_approvals(due)), await count(overdue_approvals(due + timedelta(seconds=1)))
     await temporal.start_workflow(
