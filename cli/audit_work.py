@@ -14,6 +14,7 @@ import typer
 
 from cli import inputs
 from cli.output import fail, result
+from domain.directory import Export, conflicts_of, named_people, read_export
 from domain.policy import PolicyError
 from domain.record import Record
 from ledger import reports
@@ -26,7 +27,6 @@ from ledger.retention import PruneRefused
 from ledger.retention import prune as remove_old
 from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
 from policies import retention
-from policies.directory import Export, conflicts_of, named_people, read_export
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -205,11 +205,7 @@ def _grants(people: Path | None) -> list[reports.Grant]:
     """Roles of the people of an export, or of those the policy names where there is none."""
     export = _export(people)
     held = export.people if export else named_people(inputs.policy())
-    return [
-        reports.Grant(person=person.named, role=role, company=company, source="directory" if export else "policies")
-        for person in held
-        for role, _, company in (name.partition(".") for name in person.roles)
-    ]
+    return reports.grants_of(held, "directory" if export else "policies")
 
 
 def _json(path: Path) -> Any:

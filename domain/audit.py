@@ -32,6 +32,8 @@ WORDS: Final = 4_000
 """Characters of a text that are kept: what a comment may hold."""
 CODE: Final = 200
 """Characters of a code, an id or a fact that are kept."""
+STEP_DECIDED: Final = "StepDecided"
+"""Event of a record of one person's decision of one step."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a deal leaves the store alone after it did not answer: doubled from the first to the longest."""
@@ -237,7 +239,7 @@ def of_decision(
         company=asked.company[:CODE],
         deal_id=deal_id[:CODE],
         kind=AuditKind.DECISION,
-        event="StepDecided",
+        event=STEP_DECIDED,
         at=at,
         actor=said.person.named,
         what=f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"[:WORDS],

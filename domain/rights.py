@@ -44,6 +44,8 @@ class Action(StrEnum):
     """Have the argument of a query sealed, to ask a run from there."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
+    READ_AUDIT = "audit.read"
+    """Read the audit with its reports, and take a signed export of it."""
 
 
 OF_ONE_DEAL: Final = frozenset(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 
-from domain.audit import AuditKind
+from domain.approvals import Decision
+from domain.audit import STEP_DECIDED, AuditKind
 from domain.people import Person
 from domain.record import Record
 from ledger.reads import AuditRow
@@ -22,6 +23,15 @@ class Grant(Record):
     role: str
     company: str = ""
     source: str = ""
+
+
+def grants_of(people: Iterable[Person], source: str) -> list[Grant]:
+    """The roles of people, as their tokens carry them, one by one; ``source`` says where they were read."""
+    return [
+        Grant(person=person.named, role=role, company=company, source=source)
+        for person in people
+        for role, _, company in (name.partition(".") for name in person.roles)
+    ]
 
 
 class RoleReview(Record):
@@ -110,18 +120,24 @@ def above_limit(
 
 
 def unsigned_orders(rows: Iterable[AuditRow]) -> list[Anomaly]:
-    """Orders of deals whose approval was asked, and which no signed decision stands before."""
+    """Orders of deals whose approval was asked, and which no signed approval stands before."""
     asked: dict[str, bool] = {}
     found = []
     for row in rows:
         if row.event == "ApprovalAsked":
             asked[row.deal_id] = False
-        elif row.kind is AuditKind.DECISION and row.envelope_id and row.envelope_hash:
+        elif _is_signed_approval(row):
             asked[row.deal_id] = True
         elif row.event == "OrderCreated" and asked.get(row.deal_id) is False:
             number = row.facts.get("order", "")
             found.append(_anomaly(row, f"order {number} was created without a signed decision before it"))
     return found
+
+
+def _is_signed_approval(row: AuditRow) -> bool:
+    """Whether a record is a person's signed approval of a step; a signed command or rejection approves nothing."""
+    approves = row.event == STEP_DECIDED and row.facts.get("decision") == Decision.APPROVE
+    return approves and row.kind is AuditKind.DECISION and bool(row.envelope_id and row.envelope_hash)
 
 
 def documents_of(rows: Iterable[AuditRow]) -> list[Document]:

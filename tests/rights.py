@@ -40,6 +40,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.END_SESSION: {"admin": ANY},
+    Action.READ_AUDIT: {"auditor": ANY},
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)

@@ -61,6 +61,37 @@ class Access:
             security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
             raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
 
+    def auditing(self, person: Person) -> tuple[str, ...] | None:
+        """The companies whose audit a person may read; None: all.
+
+        Raises:
+            Problem: 403, none at all.
+        """
+        companies = self.covered(person, Action.READ_AUDIT)
+        if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
+            raise Problem(Refusal.NO_AUTHORITY, f"The audit is for who holds {self._roles(Action.READ_AUDIT)}.")
+        return companies
+
+    def check_auditing(self, person: Person, company: str) -> None:
+        """Refuse who may not read a company's audit.
+
+        Raises:
+            Problem: 403.
+        """
+        companies = self.auditing(person)
+        if companies is not None and company not in companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+            raise Problem(
+                Refusal.NO_AUTHORITY, f"Your roles do not cover the audit of the company {company[:20].upper()}."
+            )
+
+    def _roles(self, action: Action) -> str:
+        """The roles that a right belongs to, in words."""
+        rights = self._policy.rights.rights
+        names = dict.fromkeys(right.role for right in rights if action in right.may)
+        return f"the role {' or '.join(names)}" if names else "a role that no policy gives"
+
     def may(self, person: Person, action: Action, company: str) -> bool:
         """Whether a person may do what is about no deal of its own, e.g. see margins of a company."""
         return self._policy.rights.may(person, action, company)

@@ -25,7 +25,8 @@ from starlette.types import ASGIApp, ExceptionHandler
 from temporalio.client import Client
 
 from domain.refusals import Refusal
-from ledger.opening import Ledger, LedgerAway
+from ledger.opening import Ledger, LedgerAway, Opening
+from ledger.reading import AuditReading
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -45,6 +46,7 @@ from web.intake.routes import Intake
 from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
+from web.pages.audit import AuditPages
 from web.pages.deals import DealPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
@@ -96,6 +98,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     entra = EntraSignIn(config)
     ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
     store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
+    audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
     attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
@@ -117,6 +120,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             *Inbox(site, access, approvals, search).routes(),
             *DealPages(site, access, deals, search, decisions).routes(),
             *ApprovalPages(site, access, deals, approvals, Reviews(client), decisions).routes(),
+            *AuditPages(site, access, config, audit).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -125,7 +129,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             Middleware(SecurityHeaders, headers=headers),
         ],
         exception_handlers=handlers,
-        lifespan=_closing(attempts, ledger),
+        lifespan=_closing(attempts, *(opening for opening in (ledger, audit) if opening)),
         max_body_size=MAX_BODY_BYTES,
     )
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
@@ -171,15 +175,15 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
     }
 
 
-def _closing(attempts: Attempts, ledger: Ledger | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _closing(attempts: Attempts, *openings: Opening) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """The application's life: what it opened is closed at its end."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         await attempts.close()
-        if ledger is not None:
-            await ledger.close()
+        for opening in openings:
+            await opening.close()
 
     return lifespan
 

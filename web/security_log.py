@@ -27,6 +27,7 @@ EVENTS: Final[dict[str, str]] = {
     "refused": "A decision or command of a person was refused here. `code`, `about`, `message_id`",
     "limited": "A person or sender was told to slow down. `about`",
     "forged_form": "A form came that no page of the person's session had shown.",
+    "audit_exported": "A person took a signed export of the audit. `company`, `since`, `until`, `records`",
     "key_used": "The signing key signed what a person said. `key_id`, `action`, `about`, `message_id`",
 }
 """Every event, with what it means and its fields beside `actor` (Entra object id)."""
@@ -90,6 +91,11 @@ def limited(actor: str, about: str) -> None:
 def forged_form(person: Person) -> None:
     """A form came that no page of the person's session had shown."""
     _write("forged_form", person.oid)
+
+
+def audit_exported(person: Person, *, company: str, since: str, until: str, records: int) -> None:
+    """A person took a signed export of the audit; the period in ISO 8601, UTC."""
+    _write("audit_exported", person.oid, company=company, since=since, until=until, records=records)
 
 
 def key_used(person: Person, *, key_id: str, action: str, about: str, message_id: str) -> None:

@@ -45,6 +45,8 @@ USERS = (
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),
+    User("audra", "Audra Ames", ("auditor",)),
+    User("aldo", "Aldo Abt", ("auditor.demf",)),
 )
 
 
