@@ -21,7 +21,7 @@ from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import LATE, Refusal
-from domain.rights import Action, Subject, Verdict, judge, stale_sign_in
+from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
 from domain.views import Resolution
 
 DECIDE = "decide"
@@ -69,8 +69,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     verdict = judge(said.granted, subject)
     if verdict.code is not None:
         return _refused(said, verdict.code, verdict.detail)
-    if stale := stale_sign_in(said.granted, subject, signed_in_at=said.signed_in_at, said_at=said.signed_at):
-        return _refused(said, Refusal.SIGN_IN_TOO_OLD, stale)
+    if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
+        return _refused(said, Refusal.SIGN_IN_TOO_OLD, weak)
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:

@@ -15,7 +15,7 @@ from domain.messages import CommandName
 from domain.people import Person
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.rights import Action, Granted, Subject, Verdict, judge, stale_sign_in
+from domain.rights import Action, Granted, Subject, Verdict, judge, weak_sign_in
 from domain.views import DealView
 from web import security_log
 from web.commands import CreditReleaseArgs
@@ -116,12 +116,12 @@ class Access:
         """Why somebody has to sign in again before they give a command; empty where they have not."""
         granted = self.commanding(who.person, name, view.company)
         subject = command_subject(who.person, name, view, release)
-        return stale_sign_in(granted, subject, signed_in_at=who.at, said_at=at)
+        return weak_sign_in(granted, subject, sign_in=who.sign_in, said_at=at)
 
     def too_old_to_decide(self, who: SignedIn, state: ApprovalState, at: datetime) -> str:
         """Why somebody has to sign in again before they decide a request; empty where they have not."""
         granted = self.deciding(who.person, state.request.company)
-        return stale_sign_in(granted, subject_of(state.request), signed_in_at=who.at, said_at=at)
+        return weak_sign_in(granted, subject_of(state.request), sign_in=who.sign_in, said_at=at)
 
     @property
     def version(self) -> str:
@@ -132,6 +132,11 @@ class Access:
     def fresh_seconds(self) -> int:
         """How old a sign-in may be where a fresh one is asked for."""
         return self._policy.rights.fresh_sign_in.within_minutes * 60
+
+    @property
+    def fresh_context(self) -> str:
+        """The authentication context such a sign-in has to satisfy; empty: none."""
+        return self._policy.rights.fresh_sign_in.context
 
 
 def command_subject(

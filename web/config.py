@@ -79,6 +79,11 @@ class WebConfig(BaseModel):
         return self.policy.rights.fresh_sign_in.within_minutes * 60
 
     @property
+    def fresh_context(self) -> str:
+        """The authentication context a fresh sign-in has to satisfy; empty: none."""
+        return self.policy.rights.fresh_sign_in.context
+
+    @property
     def companies(self) -> dict[str, str]:
         """Name or id of the owning business unit of a quote → Finance legal entity, lower case."""
         return self.policy.entity_map.business_units

@@ -12,11 +12,12 @@ import structlog
 
 from domain.people import Person
 from domain.refusals import Refusal
+from domain.sign_in import SignIn
 
 _log = structlog.get_logger("security")
 
 EVENTS: Final[dict[str, str]] = {
-    "sign_in": "A person signed in. `roles`, `signed_in_at`",
+    "sign_in": "A person signed in. `roles`, `signed_in_at`, `methods` (`amr`), `contexts` (`acrs`)",
     "sign_in_refused": "A sign-in did not come to its end. `reason`",
     "sign_out": "A person signed out. `everywhere`",
     "session_ended": "A session was ended from this side. `reason`",
@@ -38,9 +39,11 @@ def _write(name: str, actor: str, **fields: object) -> None:
     _log.info("security", security=name, actor=actor, **fields)
 
 
-def signed_in(person: Person, at: str) -> None:
-    """A person signed in; ``at`` is when they showed who they are, ISO 8601, or empty."""
-    _write("sign_in", person.oid, roles=list(person.roles), signed_in_at=at)
+def signed_in(person: Person, sign_in: SignIn) -> None:
+    """A person signed in; the moment in ISO 8601, UTC, or empty."""
+    at = sign_in.at.isoformat() if sign_in.at else ""
+    ways = {"methods": list(sign_in.methods), "contexts": list(sign_in.contexts)}
+    _write("sign_in", person.oid, roles=list(person.roles), signed_in_at=at, **ways)
 
 
 def sign_in_refused(reason: str) -> None:

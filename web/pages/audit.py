@@ -81,13 +81,13 @@ class AuditPages:
     def routes(self) -> list[Route]:
         """The routes of the audit; only the comparison takes a form, and it keeps nothing of it."""
         return [
-            Route("/audit", self._site.page(self.list), methods=["GET"]),
+            Route("/audit", self._site.page(self.show), methods=["GET"]),
             Route("/audit/reports", self._site.page(self.reports), methods=["GET"]),
             Route("/audit/comparison", self._site.form(self.compare), methods=["POST"]),
             Route("/audit/export", self._site.page(self.export), methods=["GET"]),
         ]
 
-    async def list(self, request: Request, session: Session) -> Response:
+    async def show(self, request: Request, session: Session) -> Response:
         """Records of a company, newest first, and whether the chain holds over those that are shown."""
         self._access.auditing(session.identity)
         given = _given(request.query_params)

@@ -18,6 +18,7 @@ from domain.explain import view
 from domain.facts import Event, Fact
 from domain.messages import VerifiedMessage
 from domain.people import Person
+from domain.sign_in import SignIn
 from domain.views import Resolution
 from tests.deals import T0, TO_ORDER, approval, assessment, decision, new_deal, put
 from tests.rights import ARGS, CELLS, FRESH, Cell, naming, said
@@ -79,8 +80,21 @@ def test_what_asks_for_a_fresh_sign_in_is_refused_without_one(command: str) -> N
     policy = naming(("credit_manager", person))
     old = said(person, command, {"reason": "r"}, policy=policy, at=T0, signed_in_at=T0 - timedelta(minutes=16))
     assert code(meaning(old)) == "SIGN_IN_TOO_OLD"
-    unknown = old.model_copy(update={"signed_in_at": None})
+    unknown = old.model_copy(update={"sign_in": SignIn()})
     assert code(meaning(unknown)) == "SIGN_IN_TOO_OLD"
+
+
+@pytest.mark.parametrize("command", FRESH)
+@pytest.mark.parametrize(("contexts", "refused"), [((), True), (("c2",), True), (("c1", "c2"), False)])
+def test_a_context_that_the_policy_asks_for_is_checked_by_the_deal(
+    command: str, contexts: tuple[str, ...], refused: bool
+) -> None:
+    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ops"))
+    policy = naming(("credit_manager", person))
+    asking = policy.rights.fresh_sign_in.model_copy(update={"context": "c1"})
+    policy = policy.model_copy(update={"rights": policy.rights.model_copy(update={"fresh_sign_in": asking})})
+    fact = meaning(said(person, command, {"reason": "r"}, policy=policy, at=T0, contexts=contexts))
+    assert (isinstance(fact, facts.Refused) and fact.code == "SIGN_IN_TOO_OLD") is refused
 
 
 def test_a_message_that_waited_for_a_worker_has_not_grown_old() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from domain.audit import AuditKind
+from domain.audit import STEP_DECIDED, AuditKind
 from ledger import reports
 from ledger.reads import AuditRow
 from ledger.reports import Document, Grant
@@ -37,8 +37,8 @@ def row(seq: int, event: str = "Approved", kind: AuditKind = AuditKind.TRANSITIO
 
 
 def decision(seq: int, **facts: str) -> AuditRow:
-    given = {"role": "sales_manager", "amount": "1000.00", "currency": "USD"} | facts
-    return row(seq, kind=AuditKind.DECISION, facts=given, envelope_id="m-1", envelope_hash="ab")
+    given = {"role": "sales_manager", "amount": "1000.00", "currency": "USD", "decision": "approve"} | facts
+    return row(seq, STEP_DECIDED, kind=AuditKind.DECISION, facts=given, envelope_id="m-1", envelope_hash="ab")
 
 
 def test_decisions_without_the_role_or_above_its_limit() -> None:
@@ -61,6 +61,9 @@ def test_orders_without_a_signed_decision() -> None:
     unsigned = decision(2).model_copy(update={"envelope_hash": ""})
     assert len(reports.unsigned_orders([asked, unsigned, ordered])) == 1
     assert reports.unsigned_orders([row(1, "Assessed"), ordered]) == [], "no approval was needed"
+    released = decision(2).model_copy(update={"event": "CreditReleased"})
+    for other in (decision(2, decision="reject"), released):
+        assert len(reports.unsigned_orders([asked, other, ordered])) == 1, "signed, and no approval"
 
 
 def test_slips_and_invoices_finance_does_not_know() -> None:

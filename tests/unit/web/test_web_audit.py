@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from temporalio.client import Client
 
-from domain.audit import STEP_DECIDED, AuditKind
+from domain.audit import STEP_DECIDED, AuditKind, AuditRecord
 from ledger import reading, review
 from ledger.audit import AuditStore
 from ledger.database import open_database
@@ -45,7 +45,7 @@ async def filled(url: str) -> str:
     database = await open_database(url)
     store = AuditStore(database)
 
-    def of(quote: str, n: int, event: str, company: str = "usmf", **more: object) -> object:
+    def of(quote: str, n: int, event: str, company: str = "usmf", **more: object) -> AuditRecord:
         deal = f"q2c/{company}/{quote}"
         return record(n, record_id=f"{deal}/r/{n}", company=company, deal_id=deal, event=event, **more)
 
@@ -62,7 +62,7 @@ async def filled(url: str) -> str:
             of("Q-2", 3, "OrderCreated", facts={"order": "SO-2"}),
             of("Q-3", 1, "abort", kind=AuditKind.REFUSAL, code="NO_AUTHORITY", actor=RITA),
             of("Q-9", 1, "Submitted", company="demf"),
-        ]  # type: ignore[arg-type]
+        ]
     )
     await database.close()
     return url
