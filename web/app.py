@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler, Scope
 from temporalio.client import Client
 
 from domain.refusals import Refusal
@@ -51,6 +51,7 @@ from web.pages.deals import DealPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
+from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
@@ -59,13 +60,23 @@ from web.tokens import SigningKeys, TokenVerifier
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 1024 * 1024
 _FOR_PROGRAMS = ("/api/", "/intake/", "/health/")
 _HTTP_ERRORS = {
     404: Refusal.NOT_FOUND,
     405: Refusal.METHOD_NOT_ALLOWED,
+    408: Refusal.TOO_SLOW,
     413: Refusal.TOO_LARGE,
 }
+
+
+class _Static(StaticFiles):
+    """Files that can be read, and says so to who tries something else."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file; 405 with what is allowed otherwise."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        return await super().get_response(path, scope)
 
 
 class _Below(Mount):
@@ -76,12 +87,13 @@ class _Below(Mount):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
-def create_app(config: WebConfig, client: Client) -> Starlette:
+def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteLimit] = LIMITS) -> Starlette:
     """Build the application.
 
     Args:
         config: addresses, keys and secrets.
         client: connected to the deals' namespace, with the pydantic data converter.
+        limits: what one caller may ask of each route.
 
     Returns:
         The ASGI application; it starts and ends with the server's lifespan.
@@ -89,6 +101,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     Raises:
         OSError: the decision key cannot be read.
         ValueError: the decision key is not a private Ed25519 key with a ``kid``.
+        NoLimit: a route has no limits.
     """
     secret = config.session_secret.get_secret_value().encode()
     keys = SigningKeys(config.entra_authority, config.ca_file)
@@ -107,7 +120,8 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     site = Site(config, client, sessions, search)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
-    handlers = _exception_handlers(site, headers)
+    refused = _problems(site)
+    handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_people(api, access, sessions)
@@ -122,28 +136,41 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
             *ApprovalPages(site, access, deals, approvals, Reviews(client), decisions).routes(),
             *AuditPages(site, access, config, audit).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", _Static(directory=STATIC)),
         ],
         middleware=[
             Middleware(Tracing),
             Middleware(SecurityHeaders, headers=headers),
+            Middleware(Guard, refuse=refused, limits=limits),
         ],
         exception_handlers=handlers,
         lifespan=_closing(attempts, *(opening for opening in (ledger, audit) if opening)),
-        max_body_size=MAX_BODY_BYTES,
     )
+    check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
 
 
-def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
-    """Errors as problem details for programs, as pages for people."""
+Refuse = Callable[[Request, Problem], Awaitable[Response]]
+
+
+def _problems(site: Site) -> Refuse:
+    """Problems as problem details for programs, as pages for people."""
+
+    async def refused(request: Request, problem: Problem) -> Response:
+        if request.url.path.startswith(_FOR_PROGRAMS):
+            return problem.response()
+        return await site.problem(request, problem)
+
+    return refused
+
+
+def _exception_handlers(refused: Refuse, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
+    """Errors as what each of them is to whoever asked."""
 
     async def problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        if request.url.path.startswith(_FOR_PROGRAMS):
-            return error.response()
-        return await site.problem(request, error)
+        return await refused(request, error)
 
     async def run_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RunError)

@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
+from workers.patience import IDLE_SECONDS, PatientProtocol
+
 GRACE_SECONDS = 10
 """How long open HTTP requests may finish."""
 
@@ -60,7 +62,15 @@ async def serve(app: ASGIApp, host: str, port: int, *, variables: str) -> AsyncI
             f"Cannot listen on {host}:{port}: {why}. Set {variables}_HOST or {variables}_PORT."
         ) from error
     server = EmbeddedServer(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            ws="none",
+            timeout_keep_alive=IDLE_SECONDS,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

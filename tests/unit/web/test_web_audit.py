@@ -61,6 +61,7 @@ async def filled(url: str) -> str:
             of("Q-2", 2, "CreditReleased", kind=AuditKind.DECISION, **SIGNED),
             of("Q-2", 3, "OrderCreated", facts={"order": "SO-2"}),
             of("Q-3", 1, "abort", kind=AuditKind.REFUSAL, code="NO_AUTHORITY", actor=RITA),
+            of("Q-4", 1, STEP_DECIDED, kind=AuditKind.DECISION, actor=RITA, facts=APPROVED, **SIGNED),
             of("Q-9", 1, "Submitted", company="demf"),
         ]
     )
@@ -88,11 +89,11 @@ async def test_an_auditor_sees_the_newest_records_with_what_was_done_why_and_on_
 ) -> None:
     page = await (await browser("audra")).get("/audit?company=usmf")
     assert page.status_code == 200, page.text
-    assert page.text.index('<td data-label="No." class="num">10<') < page.text.index('class="num">1<')
+    assert page.text.index('<td data-label="No." class="num">11<') < page.text.index('class="num">1<')
     for shown in ("NO_AUTHORITY", "Rita Reyes", 'href="/cases/usmf/Q-1"', "ab" * 32, "m-1"):
         assert shown in page.text, shown
     assert "&lt;b&gt;fine&lt;/b&gt;" in page.text and "<b>fine</b>" not in page.text
-    assert "Records 1 to 10 hold" in page.text and "the chain ends where it says" in page.text
+    assert "Records 1 to 11 hold" in page.text and "the chain ends where it says" in page.text
     assert 'href="/audit"' in page.text and "Q-9" not in page.text
     first = await (await browser("audra")).get("/audit")
     assert first.status_code == 200 and "Q-9" in first.text, "the first company is shown where none is chosen"
@@ -134,7 +135,7 @@ async def test_older_records_are_a_page_away(
         seen += rows
         older = page.split('<p class="pager"><a class="button" href="')[1:]
         address = older[0].split('"')[0].replace("&amp;", "&") if older else ""
-    assert seen == list(range(10, 0, -1))
+    assert seen == list(range(11, 0, -1))
 
 
 @pytest.mark.parametrize("query", ["kind=nonsense", "from=yesterday", "before=0", "before=99999999999", "x=1"])
@@ -185,7 +186,7 @@ async def test_a_stranger_signs_in_first(filled: str, http: httpx.AsyncClient) -
     [
         ("UPDATE audit_records SET event = 'Approved' WHERE company = 'usmf' AND seq = 3", "record 3 was changed"),
         ("DELETE FROM audit_records WHERE company = 'usmf' AND seq = 5", "record 5 is missing"),
-        ("DELETE FROM audit_records WHERE company = 'usmf' AND seq = 10", "record 10 is missing"),
+        ("DELETE FROM audit_records WHERE company = 'usmf' AND seq = 11", "record 11 is missing"),
         ("UPDATE audit_words SET what = 'nothing' WHERE company = 'usmf' AND seq = 2", "record 2 has other words"),
     ],
 )
@@ -248,13 +249,14 @@ async def test_the_five_reports_of_a_period(filled: str, browser: Browser, tenan
     page = (await audra.get("/audit/reports?company=usmf")).text
     unsigned = page.split('id="unsigned"')[1].split("</section>")[0]
     assert "Order SO-2 was created without a signed decision" in unsigned and "SO-1" not in unsigned
-    assert "without holding the role for USMF" in page.split('id="above"')[1].split("</section>")[0]
+    above = page.split('id="above"')[1].split("</section>")[0]
+    assert "without holding the role for USMF" in above and "Rita Reyes" in above and "Mona Meyer" not in above
     assert "Mona Meyer" in page.split('id="access"')[1]
     assert "Deals recorded 3 in the period" in page
     form = form_of(page, "/audit/comparison")
     people = [
         {"oid": MONA.oid, "name": "Mona Meyer", "roles": ["sales_manager.usmf", "ops"]},
-        {"oid": "x", "name": "Xenia", "roles": ["sales_rep.usmf"]},
+        {"oid": RITA.oid, "name": "Rita Reyes", "roles": ["sales_manager.usmf"]},
     ]
     lists = {"people": json.dumps(people), "slips": "PS-1\n\n PS-2 ", "invoices": "INV-2"}
     page = (await audra.post("/audit/comparison", data=form | lists)).text
@@ -301,13 +303,13 @@ async def test_a_download_is_signed_and_verifies_as_an_export_does(
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-disposition"].endswith(f'"audit-usmf-{TODAY}-{TODAY}.{form}.zip"')
     (line,) = [line for line in logs if line.get("security") == "audit_exported"]
-    assert (line["company"], line["records"]) == ("usmf", 10)
+    assert (line["company"], line["records"]) == ("usmf", 11)
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         archive.extractall(tmp_path / "got")
     (file,) = (tmp_path / "got").glob(f"*.{form}")
     verifier = AuditVerifier.from_file(tmp_path / "keys" / "jwks.json")
     verdict = verify_file(file, verifier)
-    assert verdict.holds and verdict.records == 10, verdict
+    assert verdict.holds and verdict.records == 11, verdict
     file.write_bytes(file.read_bytes().replace(b"Q-2", b"Q-7", 1))
     assert not verify_file(file, verifier).holds
 
@@ -320,7 +322,7 @@ async def test_a_download_is_removed_here_once_it_was_sent(
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     audra = await browser("audra")
     assert (await audra.get(f"/audit/export?company=usmf&from={TODAY}&to={TODAY}")).status_code == 200
-    monkeypatch.setattr(reading, "MOST_EXPORTED", 9)
+    monkeypatch.setattr(reading, "MOST_EXPORTED", 10)
     refused = await audra.get(f"/audit/export?company=usmf&from={TODAY}&to={TODAY}")
     assert refused.status_code == 400 and "Choose a shorter one" in refused.text
     assert list(folder.iterdir()) == []
