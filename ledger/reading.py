@@ -21,7 +21,7 @@ from ledger.opening import Opening, answered
 
 if TYPE_CHECKING:
     from ledger.reads import AuditReader, AuditRow, Checked
-    from ledger.reports import Document, Grant
+    from ledger.reports import Grant
     from ledger.review import Period, Review
 
 MOST_EXPORTED: Final = 50_000
@@ -83,7 +83,7 @@ class AuditReading(Opening):
         grants: Sequence[Grant],
         conflicts: Sequence[ConflictFound],
         limits: Mapping[str, Mapping[str, Decimal]],
-        known: Collection[Document] | None,
+        known: Mapping[str, Collection[str]],
     ) -> Review:
         """The five reports, as `ledger.review.review`. Raises LedgerAway as `companies`."""
         reader = await self._reader()

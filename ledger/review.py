@@ -44,7 +44,8 @@ class Review(Record):
     above_limit: tuple[Anomaly, ...]
     unsigned_orders: tuple[Anomaly, ...]
     documents: tuple[Document, ...] = Field(description="Slips and invoices that deals recorded")
-    unknown_documents: tuple[Anomaly, ...] | None = Field(description="None where Finance's list was not given")
+    unknown_documents: tuple[Anomaly, ...]
+    compared: tuple[str, ...] = Field(description="Kinds of documents that were compared with Finance's list")
     access: tuple[RoleReview, ...]
     cut: tuple[str, ...] = Field((), description="What there is more of than was looked at, in words")
 
@@ -56,7 +57,7 @@ async def review(
     grants: Sequence[Grant],
     conflicts: Sequence[ConflictFound],
     limits: Mapping[str, Mapping[str, Decimal]],
-    known: Collection[Document] | None,
+    known: Mapping[str, Collection[str]],
 ) -> Review:
     """Make the five reports.
 
@@ -66,7 +67,7 @@ async def review(
         grants: who holds which role, in the company or in all.
         conflicts: who holds roles that should be two people's.
         limits: by role and currency, the amount up to which the role decides.
-        known: the documents that Finance has; None: nobody said.
+        known: the numbers that Finance has, by kind of document; a kind that is left out is not compared.
     """
     decisions = await _of_period(reader, period, (STEP_DECIDED,))
     orders = await _of_period(reader, period, ("OrderCreated",))
@@ -85,10 +86,20 @@ async def review(
         above_limit=tuple(reports.above_limit(decisions[:MOST_READ], grants, limits)),
         unsigned_orders=tuple(reports.unsigned_orders(in_order)),
         documents=documents,
-        unknown_documents=None if known is None else tuple(reports.unknown_to_finance(documents, known)),
+        unknown_documents=tuple(_unknown(documents, known)),
+        compared=tuple(known),
         access=tuple(reports.access_review(grants, decisions[:MOST_READ])),
         cut=(*cut, *(() if all_before else ("decisions before an order",))),
     )
+
+
+def _unknown(documents: Sequence[Document], known: Mapping[str, Collection[str]]) -> list[Anomaly]:
+    there = [
+        Document(company=document.company, kind=document.kind, number=document.number)
+        for document in documents
+        if document.number in known.get(document.kind, ())
+    ]
+    return reports.unknown_to_finance((document for document in documents if document.kind in known), there)
 
 
 async def _of_period(reader: AuditReader, period: Period, events: Collection[str]) -> list[AuditRow]:

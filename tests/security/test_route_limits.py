@@ -58,7 +58,7 @@ def test_every_route_of_the_application_has_limits(app: Starlette) -> None:
 )
 def test_an_application_with_a_new_route_without_limits_does_not_start(app: Starlette, route: Route | Mount) -> None:
     with pytest.raises(NoLimit, match="/new|/any"):
-        check_limits([*app.routes, route])
+        check_limits([*app.routes, route], LIMITS)
 
 
 def test_a_limit_of_a_route_that_is_gone_is_found(app: Starlette) -> None:
@@ -77,22 +77,16 @@ async def test_every_address_names_the_methods_it_takes(app: Starlette, fresh: h
 
 
 @pytest.mark.parametrize("key", sorted(LIMITS))
-async def test_who_asks_an_address_too_often_is_told_so(
-    config: WebConfig, temporal: Client, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
-    monkeypatch.setattr(
-        "web.route_limits.LIMITS", {name: RouteLimit(Rate(2, 0.001), limit.body) for name, limit in LIMITS.items()}
-    )
-    monkeypatch.setattr("web.route_limits.Guard.__init__.__kwdefaults__", None, raising=False)
-    app = create_app(config, temporal)
+async def test_who_asks_an_address_too_often_is_told_so(config: WebConfig, temporal: Client, key: str) -> None:
+    few = {name: RouteLimit(Rate(2, 0.001), limit.body) for name, limit in LIMITS.items()}
+    app = create_app(config, temporal, limits=few)
     method, _, path = key.partition(" ") if key != UNMATCHED else ("GET", "", "/no/such/address")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost:8000") as client:
         with structlog.testing.capture_logs() as logs:
             answers = [await client.request(method, address(path)) for _ in range(3)]
         assert [answer.status_code == 429 for answer in answers] == [False, False, True], answers
-        assert (
-            answers[2].headers["retry-after"] and "default-src 'none'" in answers[2].headers["content-security-policy"]
-        )
+        assert answers[2].headers["retry-after"]
+        assert "default-src 'none'" in answers[2].headers["content-security-policy"]
         (line,) = [line for line in logs if line.get("security") == "limited"]
         assert line["about"] == f"{key} from 127.0.0.1"
         elsewhere = httpx.ASGITransport(app=app, client=("10.0.0.2", 1))

@@ -120,7 +120,7 @@ async def test_slow_requests_end_in_time_and_an_honest_client_beside_them_is_ser
     served: Served, tenant: Tenant, first: bytes, drop: bytes, limit: float
 ) -> None:
     attack = asyncio.gather(*(served.drip(first, drop) for _ in range(ATTACKERS)))
-    task: asyncio.Task[object] = asyncio.ensure_future(attack)  # type: ignore[assignment]
+    task: asyncio.Task[object] = asyncio.ensure_future(attack)
     waits = await honest(served, tenant, task)
     for lasted, came in await attack:
         assert limit - 1 <= lasted <= limit + GRACE

@@ -32,7 +32,6 @@ from web.session import Session
 
 if TYPE_CHECKING:
     from ledger.reads import AuditRow, Checked
-    from ledger.reports import Document
     from ledger.review import Period
 
 ROWS: Final = 50
@@ -234,7 +233,7 @@ class AuditPages:
             grants=grants,
             conflicts=[c for c in conflicts_of(self._policy, directory) if c.company == period.company],
             limits=limits,
-            known=_documents(period.company, lists),
+            known=_documents(lists),
         )
         return {"review": found, "directory": directory, "problem": problem}
 
@@ -295,16 +294,11 @@ def _people(text: str) -> Export | None:
         raise Problem(Refusal.BAD_ARGUMENT, f"people: {error}", field="people") from error
 
 
-def _documents(company: str, lists: Mapping[str, str]) -> tuple[Document, ...] | None:
-    """The documents Finance has, one number a line; None where nobody said."""
-    from ledger.reports import Document
-
+def _documents(lists: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """The numbers Finance has, one a line, by kind; a kind of which nobody said any is left out."""
     given = {"slip": lists.get("slips", ""), "invoice": lists.get("invoices", "")}
-    if not any(given.values()):
-        return None
-    return tuple(
-        Document(company=company, kind=kind, number=number)
+    return {
+        kind: frozenset(number for line in text.splitlines() if (number := line.strip()))
         for kind, text in given.items()
-        for line in text.splitlines()
-        if (number := line.strip())
-    )
+        if text.strip()
+    }

@@ -252,7 +252,7 @@ async def test_the_five_reports_of_a_period(filled: str, browser: Browser, tenan
     above = page.split('id="above"')[1].split("</section>")[0]
     assert "without holding the role for USMF" in above and "Rita Reyes" in above and "Mona Meyer" not in above
     assert "Mona Meyer" in page.split('id="access"')[1]
-    assert "Deals recorded 3 in the period" in page
+    assert "Deals recorded 3 documents in the period" in page
     form = form_of(page, "/audit/comparison")
     people = [
         {"oid": MONA.oid, "name": "Mona Meyer", "roles": ["sales_manager.usmf", "ops"]},
@@ -260,7 +260,10 @@ async def test_the_five_reports_of_a_period(filled: str, browser: Browser, tenan
     ]
     lists = {"people": json.dumps(people), "slips": "PS-1\n\n PS-2 ", "invoices": "INV-2"}
     page = (await audra.post("/audit/comparison", data=form | lists)).text
-    assert "Invoice INV-1 is not in Finance" in page and "PS-1 is not" not in page
+    assert "Invoice INV-1 is not in Finance" in page and "PS-1 is not" not in page and "not compared" not in page
+    half = (await audra.post("/audit/comparison", data=form | {"slips": "PS-1"})).text
+    assert "Slip PS-2 is not in Finance" in half and "Invoices are not compared yet" in half
+    assert "INV-1" not in half, "what nobody gave a list of is not reported as unknown"
     conflicts = page.split('id="conflicts"')[1].split("</section>")[0]
     assert "Mona Meyer" in conflicts and "move the deal past what stops it" in conflicts
     assert "without holding the role" not in page.split('id="above"')[1].split("</section>")[0]
@@ -280,7 +283,7 @@ async def test_a_report_that_did_not_look_at_everything_says_so(
 ) -> None:
     monkeypatch.setattr(review, "MOST_READ", 1)
     page = (await (await browser("audra")).get("/audit/reports?company=usmf")).text
-    assert "Not everything was looked at" in page and "more orders and slips and invoices than" in page
+    assert "Not everything was looked at" in page and "more decisions and orders and slips and invoices than" in page
 
 
 async def test_a_period_that_ends_before_it_begins_is_refused(filled: str, browser: Browser) -> None:
