@@ -11,7 +11,7 @@ from opentelemetry.util.http import ExcludeList
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.route_limits import route_of
+from web.route_limits import found_for
 
 
 def security_headers(form_targets: str, tls: bool) -> dict[str, str]:
@@ -101,7 +101,7 @@ _ORIGINAL = "q2c.scope"
 
 def _span_details(scope: Scope) -> tuple[str, dict[str, str]]:
     """Name and route of a request's span: the route's pattern, so that there are few different names."""
-    route = route_of(scope["app"].routes, scope)
+    route = found_for(scope["app"].routes, scope).path
     return f"{scope['method']} {route}", {"http.route": route}
 
 

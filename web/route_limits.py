@@ -88,18 +88,36 @@ class NoLimit(ValueError):
     """An application has a route without limits, or a limit has no route; the text names it."""
 
 
-def route_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
-    """The address of the route that takes a request, as it is written; ``UNMATCHED`` where none does."""
+@dataclass(frozen=True)
+class Found:
+    """What an application has for a request."""
+
+    path: str
+    """Of the route that takes it, as it is written; of one that takes the address with another method; or UNMATCHED."""
+    allowed: frozenset[str] = frozenset()
+    """Methods the address takes, where it does not take the request's."""
+
+
+def found_for(routes: Sequence[BaseRoute], scope: Scope) -> Found:
+    """What an application has for a request.
+
+    A quote number may hold slashes, so that an address may be of several routes: the first that takes the method
+    counts.
+    """
+    others: list[tuple[str, frozenset[str]]] = []
     for route in routes:
         match, child = route.matches(scope)
-        if match is Match.NONE:
-            continue
-        if isinstance(route, Mount):
-            below = route_of(route.routes, {**scope, **child}) if route.routes else ""
-            return below if below == UNMATCHED else route.path + below
-        if isinstance(route, Route | APIRoute):
-            return _plain(route.path)
-    return UNMATCHED
+        if isinstance(route, Mount) and match is not Match.NONE:
+            below = found_for(route.routes, {**scope, **child}) if route.routes else Found("")
+            path = UNMATCHED if below.path == UNMATCHED else route.path + below.path
+            return Found(path, below.allowed)
+        if isinstance(route, Route | APIRoute) and match is Match.FULL:
+            return Found(_plain(route.path))
+        if isinstance(route, Route | APIRoute) and match is Match.PARTIAL:
+            others.append((_plain(route.path), frozenset(route.methods or ())))
+    if not others:
+        return Found(UNMATCHED)
+    return Found(others[0][0], frozenset().union(*(methods for _, methods in others)))
 
 
 def routes_with_methods(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:
@@ -157,18 +175,15 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        route = self._route(scope)
+        found = found_for(scope["app"].routes, scope)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        route = f"{method} {found.path}" if f"{method} {found.path}" in self._limits else UNMATCHED
         limit = self._limits[route]
-        if problem := self._beyond(route, limit, scope):
+        if problem := self._beyond(route, limit, scope) or _not_allowed(found):
             response = await self._refuse(Request(scope, receive), problem)
             await response(scope, receive, send)
             return
         await self._app(scope, _Body(receive, limit).receive, send)
-
-    def _route(self, scope: Scope) -> str:
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        key = f"{method} {route_of(scope['app'].routes, scope)}"
-        return key if key in self._limits else UNMATCHED
 
     def _beyond(self, route: str, limit: RouteLimit, scope: Scope) -> Problem | None:
         address = scope["client"][0] if scope.get("client") else ""
@@ -217,6 +232,15 @@ class _Body:
 
 
 _CLOSE: Final = {"Connection": "close"}
+
+
+def _not_allowed(found: Found) -> Problem | None:
+    """405 with every method that the address takes, of whichever route."""
+    if not found.allowed:
+        return None
+    problem = Problem(Refusal.METHOD_NOT_ALLOWED)
+    problem.headers["Allow"] = ", ".join(sorted(found.allowed))
+    return problem
 
 
 def too_large() -> Problem:

@@ -68,12 +68,14 @@ def test_a_limit_of_a_route_that_is_gone_is_found(app: Starlette) -> None:
 
 async def test_every_address_names_the_methods_it_takes(app: Starlette, fresh: httpx.AsyncClient) -> None:
     for path, methods in routes_with_methods(app.routes):
+        # A quote number may hold slashes: what stands below a deal is read as the number of another one.
+        also = {"/api/v1": {"GET"}, "": {"GET", "HEAD"}}["/api/v1" if path.startswith("/api") else ""]
+        allowed = {*methods, *(also if path.endswith("/commands/{name}") else ())}
         for method in METHODS:
-            if method in methods:
-                continue
-            answer = await fresh.request(method, address(path))
-            assert answer.status_code == 405, (method, path, answer.text)
-            assert set(answer.headers["allow"].split(", ")) == set(methods), (method, path)
+            if method not in allowed:
+                answer = await fresh.request(method, address(path))
+                assert answer.status_code == 405, (method, path, answer.text)
+                assert set(answer.headers["allow"].split(", ")) == allowed, (method, path)
 
 
 @pytest.mark.parametrize("key", sorted(LIMITS))
@@ -109,7 +111,8 @@ async def test_a_body_larger_than_the_table_says_is_refused_announced_or_not(
         for _ in range(0, size, 4096):
             yield b" " * 4096
 
-    if path.startswith(("/api/v1/", "/intake/")) and method == "POST":
+    reads_a_body = path.endswith(("/decision", "/commands/{name}")) or path.startswith("/intake/")
+    if reads_a_body and path.startswith(("/api/v1/", "/intake/")):
         streamed = await fresh.request(method, address(path) + query, content=in_parts(), headers=headers)
         assert streamed.status_code == 413, streamed.text
         assert streamed.json()["code"] == "TOO_LARGE" and streamed.headers["connection"] == "close"

@@ -39,7 +39,7 @@ class Served:
         reader, writer = await self.connect()
         began = time.monotonic()
         writer.write(first)
-        answer = asyncio.create_task(reader.read())
+        answer = asyncio.create_task(everything(reader))
         try:
             while not answer.done():
                 writer.write(drop)
@@ -47,12 +47,21 @@ class Served:
                 await asyncio.wait([answer], timeout=every)
         except ConnectionError:
             pass
-        try:
-            came = await answer
-        except ConnectionError:
-            came = b""
+        came = await answer
+        lasted = time.monotonic() - began
         writer.close()
-        return time.monotonic() - began, came
+        return lasted, came
+
+
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the connection ends, gently or not."""
+    came = b""
+    try:
+        while part := await reader.read(4096):
+            came += part
+    except ConnectionError:
+        pass
+    return came
 
 
 @pytest.fixture(scope="module")
