@@ -59,7 +59,7 @@ class Tenant:
         self.directory = directory
         self.ca_file = ca_file
 
-    def token(self, name: str, **claims: object) -> str:
+    def token(self, name: str, /, **claims: object) -> str:
         user = self.directory.people[name]
         content: dict[str, Any] = {
             "name": user.display_name,
