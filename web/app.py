@@ -116,10 +116,8 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
-    feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, search)
-    authority = urlsplit(config.entra_authority)
-    headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
+    headers = _headers(config)
     refused = _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
@@ -128,7 +126,7 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, deals, feeds, Ledgers(client)).routes(),
+            *Intake(config, deals, Feeds(client, every_seconds=config.sweep_seconds), Ledgers(client)).routes(),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
@@ -149,6 +147,11 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _headers(config: WebConfig) -> dict[str, str]:
+    authority = urlsplit(config.entra_authority)
+    return security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
 
 
 Refuse = Callable[[Request, Problem], Awaitable[Response]]
