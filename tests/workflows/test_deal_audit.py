@@ -45,6 +45,7 @@ async def test_what_a_person_said_is_kept_with_the_message_it_rests_on(stage: St
     await asyncio.wait_for(stage.case.result(), 60)
     (said,) = [record for record in world.audited if record.envelope_id == message]
     assert (said.kind, said.actor.oid, said.why) == (AuditKind.DECISION, RITA.oid, "entered twice")
+    assert said.facts["signed in at"], "the sign-in behind a command is kept with it"
     assert said.envelope_hash == sha256(f"{RITA.oid}|cancel|reason=entered twice".encode()).hexdigest()
     (no,) = [record for record in world.audited if record.envelope_id == refused]
     assert (no.kind, no.actor.oid) == (AuditKind.REFUSAL, OTTO.oid)
@@ -80,4 +81,4 @@ async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(st
     ]
     events = [record.event for record in world.audited]
     assert events.index("StepDecided") < events.index("ApprovalEnded")
-    assert all(record.envelope_hash for record in decided)
+    assert all(record.envelope_hash and record.facts["signed in at"] for record in decided)
