@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from domain.policy import Policy
     from ledger.database import Database
 
 T = TypeVar("T")
@@ -63,6 +64,13 @@ class Ledger(Opening):
         from ledger.audit import AuditStore
 
         return await answered(AuditStore(database).append(records))
+
+    async def note_rules(self, policy: Policy, companies: Collection[str]) -> int:
+        """Record rules that are new, as `ledger.rules.note_rules` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.rules import note_rules
+
+        return await answered(note_rules(database, policy, companies))
 
     async def companies(self) -> list[str]:
         """Companies with records of the audit.
