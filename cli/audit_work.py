@@ -17,6 +17,7 @@ from cli.output import fail, result
 from domain.directory import Export, conflicts_of, named_people, read_export
 from domain.policy import PolicyError
 from domain.record import Record
+from domain.rights import Action
 from ledger import reports
 from ledger.audit import AuditStore
 from ledger.database import Database, LedgerError, open_database
@@ -151,7 +152,12 @@ def above_limit(company: str, people: Path | None, limits: Path | None, *, as_js
         amounts = {role: {code: Decimal(str(v)) for code, v in of.items()} for role, of in dict(given).items()}
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         fail(f'{limits}: not of the form {{"role": {{"USD": "250000"}}}}')
-    _show(reports.above_limit(_rows(company), grants, amounts), as_json, "{deal_id} record {seq} {name}: {problem}")
+    releases = inputs.policy().rights.limits_of(Action.RELEASE_CREDIT)
+    _show(
+        reports.above_limit(_rows(company), grants, amounts, releases),
+        as_json,
+        "{deal_id} record {seq} {name}: {problem}",
+    )
 
 
 def unsigned_orders(company: str, *, as_json: bool) -> None:

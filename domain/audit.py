@@ -285,6 +285,10 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "level": max((step.level for step in fact.plan.steps), default=0)}
         case facts.ApprovalEnded():
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
+        case facts.CreditReleased() | facts.ReleaseAsked():
+            persons = 1 if fact.release.also_by is None else 2
+            terms = {"amount": fact.release.most, "currency": fact.currency, "persons": persons}
+            return ({"role": fact.role} if fact.role else {}) | terms
         case facts.OrderCreated():
             return {"order": fact.order_number, "net": fact.net}
         case facts.OrderConfirmed():

@@ -89,7 +89,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return facts.CreditRejected(reason=reason)
         case CommandName.CREDIT_RELEASE:
             assert release is not None
-            return _released(release, state, verdict, at)
+            return _released(release, state, verdict, subject.currency, at)
 
 
 def is_own(person: Person, state: DealState) -> bool:
@@ -156,11 +156,11 @@ def _release(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datet
     )
 
 
-def _released(release: ReleaseToken, state: DealState, verdict: Verdict, at: datetime) -> Fact:
+def _released(release: ReleaseToken, state: DealState, verdict: Verdict, currency: str, at: datetime) -> Fact:
     """A release, or the first half of one: above a person's limit of authority a second person has to ask as well."""
     if not verdict.second_person:
-        return facts.CreditReleased(release=release)
+        return facts.CreditReleased(release=release, role=verdict.role, currency=currency)
     first = state.release_asked
     if first is None or first.released_by.is_same(release.released_by) or first.valid_until <= at:
-        return facts.ReleaseAsked(release=release)
-    return facts.CreditReleased(release=first.joined_by(release))
+        return facts.ReleaseAsked(release=release, role=verdict.role, currency=currency)
+    return facts.CreditReleased(release=first.joined_by(release), role=verdict.role, currency=currency)

@@ -312,6 +312,10 @@ class RightsPolicy(Record):
         parts = (role.partition(".") for role in person.roles)
         return frozenset(company for role, _, company in parts if company and role in able)
 
+    def limits_of(self, action: Action) -> dict[str, dict[str, Decimal]]:
+        """By role and currency, the amount up to which the role alone does something; roles without a limit are out."""
+        return {right.role: dict(right.up_to) for right in self.rights if action in right.may and right.up_to}
+
     def granted(
         self, person: Person, action: Action, company: str, *, named: Collection[str], policy_version: str
     ) -> Granted:

@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,7 +20,7 @@ from ledger.opening import Opening, answered
 
 if TYPE_CHECKING:
     from ledger.reads import AuditReader, AuditRow, Checked
-    from ledger.reports import Grant
+    from ledger.reports import Grant, Limits
     from ledger.review import Period, Review
 
 MOST_EXPORTED: Final = 50_000
@@ -82,14 +81,25 @@ class AuditReading(Opening):
         *,
         grants: Sequence[Grant],
         conflicts: Sequence[ConflictFound],
-        limits: Mapping[str, Mapping[str, Decimal]],
+        limits: Limits,
+        release_limits: Limits,
         known: Mapping[str, Collection[str]],
     ) -> Review:
         """The five reports, as `ledger.review.review`. Raises LedgerAway as `companies`."""
         reader = await self._reader()
         from ledger.review import review
 
-        return await answered(review(reader, period, grants=grants, conflicts=conflicts, limits=limits, known=known))
+        return await answered(
+            review(
+                reader,
+                period,
+                grants=grants,
+                conflicts=conflicts,
+                limits=limits,
+                release_limits=release_limits,
+                known=known,
+            )
+        )
 
     async def export(self, period: Period, form: Literal["jsonl", "csv"], key_file: Path) -> SignedExport:
         """Write the records of a period and their signature into an archive; remove it when it was sent.

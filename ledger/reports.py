@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from domain.approvals import Decision
 from domain.audit import STEP_DECIDED, AuditKind
 from domain.people import Person
 from domain.record import Record
 from ledger.reads import AuditRow
+
+Limits = Mapping[str, Mapping[str, Decimal]]
+"""Amounts by role and currency."""
+CREDIT_RELEASED: Final = "CreditReleased"
+RELEASE_ASKED: Final = "ReleaseAsked"
 
 
 class Grant(Record):
@@ -92,14 +98,17 @@ def access_review(grants: Iterable[Grant], rows: Iterable[AuditRow]) -> list[Rol
 
 
 def above_limit(
-    rows: Iterable[AuditRow], grants: Iterable[Grant], limits: Mapping[str, Mapping[str, Decimal]]
+    rows: Iterable[AuditRow], grants: Iterable[Grant], limits: Limits, release_limits: Limits
 ) -> list[Anomaly]:
-    """Decisions of who did not hold the step's role for the company, or above the role's limit in the currency.
+    """Decisions and releases by who did not hold the role for the company, or above the role's limit in the currency.
+
+    A release that two persons gave together has no limit.
 
     Args:
         rows: records; decisions carry the facts ``role``, ``amount`` and ``currency``.
         grants: who holds which role.
-        limits: by role and currency, the amount from which the role alone does not suffice.
+        limits: of approvals: by role and currency, the amount up to which the role alone suffices.
+        release_limits: of credit releases, the same.
     """
     holds = {(grant.person.oid.lower(), grant.role, grant.company) for grant in grants}
     found = []
@@ -110,7 +119,9 @@ def above_limit(
         oid = row.actor.oid.lower()
         if (oid, role, "") not in holds and (oid, role, row.company) not in holds:
             found.append(_anomaly(row, f"decided as {role} without holding the role for {row.company.upper()}"))
-        limit = limits.get(role, {}).get(row.facts.get("currency", ""))
+        kept = {STEP_DECIDED: limits, CREDIT_RELEASED: release_limits}.get(row.event, {})
+        alone = row.facts.get("persons", "1") == "1"
+        limit = kept.get(role, {}).get(row.facts.get("currency", "")) if alone else None
         amount = _amount(row.facts.get("amount", ""))
         if limit is not None and amount is not None and amount > limit:
             found.append(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
 
 from pydantic import Field
@@ -18,7 +17,7 @@ from domain.record import Record
 from domain.rights import ConflictFound
 from ledger import reports
 from ledger.reads import AuditReader, AuditRow
-from ledger.reports import Anomaly, Document, Grant, RoleReview
+from ledger.reports import CREDIT_RELEASED, RELEASE_ASKED, Anomaly, Document, Grant, Limits, RoleReview
 
 MOST_READ: Final = 5_000
 """Decisions, orders, or documents of a period that a report looks at."""
@@ -56,7 +55,8 @@ async def review(
     *,
     grants: Sequence[Grant],
     conflicts: Sequence[ConflictFound],
-    limits: Mapping[str, Mapping[str, Decimal]],
+    limits: Limits,
+    release_limits: Limits,
     known: Mapping[str, Collection[str]],
 ) -> Review:
     """Make the five reports.
@@ -66,10 +66,11 @@ async def review(
         period: company and time.
         grants: who holds which role, in the company or in all.
         conflicts: who holds roles that should be two people's.
-        limits: by role and currency, the amount up to which the role decides.
+        limits: of approvals: by role and currency, the amount up to which the role decides.
+        release_limits: of credit releases, the same.
         known: the numbers that Finance has, by kind of document; a kind that is left out is not compared.
     """
-    decisions = await _of_period(reader, period, (STEP_DECIDED,))
+    decisions = await _of_period(reader, period, (STEP_DECIDED, CREDIT_RELEASED, RELEASE_ASKED))
     orders = await _of_period(reader, period, ("OrderCreated",))
     written = await _of_period(reader, period, ("ShipmentRecorded", "InvoicesRecorded"))
     before, all_before = await _what_led_to(reader, orders[:MOST_READ])
@@ -83,7 +84,7 @@ async def review(
     return Review(
         period=period,
         conflicts=tuple(conflicts),
-        above_limit=tuple(reports.above_limit(decisions[:MOST_READ], grants, limits)),
+        above_limit=tuple(reports.above_limit(decisions[:MOST_READ], grants, limits, release_limits)),
         unsigned_orders=tuple(reports.unsigned_orders(in_order)),
         documents=documents,
         unknown_documents=tuple(_unknown(documents, known)),

@@ -223,16 +223,13 @@ class AuditPages:
             directory, problem = None, error
         held = [*named_people(self._policy), *(directory.people if directory else ())]
         grants = [grant for grant in grants_of(held, "") if grant.company in ("", period.company)]
-        limits = {
-            right.role: right.up_to
-            for right in self._policy.rights.rights
-            if Action.DECIDE_APPROVAL in right.may and right.up_to
-        }
+        rights = self._policy.rights
         found = await audit.review(
             period,
             grants=grants,
             conflicts=[c for c in conflicts_of(self._policy, directory) if c.company == period.company],
-            limits=limits,
+            limits=rights.limits_of(Action.DECIDE_APPROVAL),
+            release_limits=rights.limits_of(Action.RELEASE_CREDIT),
             known=_documents(lists),
         )
         return {"review": found, "directory": directory, "problem": problem}

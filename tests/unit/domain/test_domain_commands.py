@@ -11,6 +11,7 @@ import pytest
 
 from domain import facts
 from domain.approvals import ApprovalStatus
+from domain.audit import facts_of
 from domain.commands import fact_of
 from domain.deal import apply
 from domain.deal_state import DealState
@@ -150,6 +151,8 @@ def test_a_release_covers_what_was_held_for_as_long_as_the_policy_says() -> None
     assert release.valid_until == T0 + timedelta(days=HELD.policy.release_valid_days)
     assert release.deviation_pct == HELD.policy.release_deviation_pct
     assert (release.released_by.oid, release.released_by.roles, release.comment) == ("oid-carl", (), "known well")
+    kept = facts_of(released(reason="known well"))
+    assert kept == {"role": "credit_manager", "amount": str(release.most), "currency": "USD", "persons": "1"}
 
 
 @pytest.mark.parametrize(

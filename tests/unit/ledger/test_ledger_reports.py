@@ -44,12 +44,23 @@ def decision(seq: int, **facts: str) -> AuditRow:
 def test_decisions_without_the_role_or_above_its_limit() -> None:
     limits = {"sales_manager": {"USD": Decimal("999.99")}}
     held = [Grant(person=MONA, role="sales_manager", company="usmf")]
-    assert reports.above_limit([decision(1)], held, {}) == []
-    (found,) = reports.above_limit([decision(1)], held, limits)
+    assert reports.above_limit([decision(1)], held, {}, {}) == []
+    (found,) = reports.above_limit([decision(1)], held, limits, {})
     assert "1000.00 USD as sales_manager, whose limit is 999.99" in found.problem
-    (found,) = reports.above_limit([decision(1)], [Grant(person=MONA, role="sales_manager", company="demf")], {})
+    (found,) = reports.above_limit([decision(1)], [Grant(person=MONA, role="sales_manager", company="demf")], {}, {})
     assert "without holding the role for USMF" in found.problem
-    assert reports.above_limit([decision(1, currency="EUR")], held, limits) == []
+    assert reports.above_limit([decision(1, currency="EUR")], held, limits, {}) == []
+
+
+def test_releases_above_the_limit_of_one_person() -> None:
+    release = decision(1, amount="100000.01").model_copy(update={"event": "CreditReleased"})
+    held, most = [Grant(person=MONA, role="sales_manager")], {"sales_manager": {"USD": Decimal(100_000)}}
+    (found,) = reports.above_limit([release], held, {}, most)
+    assert "100000.01 USD as sales_manager, whose limit is 100000" in found.problem
+    by_two = release.model_copy(update={"facts": release.facts | {"persons": "2"}})
+    asked = release.model_copy(update={"event": "ReleaseAsked"})
+    assert reports.above_limit([by_two, asked], held, {}, most) == []
+    assert reports.above_limit([release], held, most, {}) == [], "approvals have limits of their own"
 
 
 def test_orders_without_a_signed_decision() -> None:
