@@ -85,4 +85,5 @@ def _difference(policy: Policy, before: Mapping[str, str], after: Mapping[str, s
         then, now = ({oid for oid in of.get(role, "").split(",") if oid} for of in (before, after))
         changes += [f"{names.get(oid, oid)} is named {role}" for oid in sorted(now - then)]
         changes += [f"{names.get(oid, oid)} is no longer named {role}" for oid in sorted(then - now)]
-    return "; ".join(changes) or "the order in which people are asked changed"
+    unchanged = "the order in which people are asked changed" if any(after.values()) else "nobody is named"
+    return "; ".join(changes) or unchanged

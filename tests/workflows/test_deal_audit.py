@@ -66,6 +66,24 @@ async def test_a_store_that_is_away_delays_nothing_and_has_everything_in_the_end
     assert message in {record.envelope_id for record in records}
 
 
+async def test_a_batch_whose_answer_is_lost_comes_again_under_the_same_ids(stage: Stage, world: World) -> None:
+    """As after a worker killed between the store and its answer: the store knows the records, and none is missing."""
+    world.audit_answers_lost = 1
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    message = await stage.say(RITA, "cancel", reason="entered twice")
+    assert (await outcome(stage, message)).accepted
+    await asyncio.wait_for(stage.case.result(), 60)
+    for _ in range(200):
+        numbers = sorted({record.n for record in world.audited})
+        if message in {record.envelope_id for record in world.audited} and len(numbers) < len(world.audited):
+            break
+        await asyncio.sleep(0.1)
+    assert numbers == list(range(1, len(numbers) + 1)), "none is missing"
+    assert len({record.record_id for record in world.audited}) == len(numbers), "the same record has the same id again"
+    assert len(world.audited) > len(numbers), "it came again"
+
+
 async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(stage: Stage, world: World) -> None:
     world.plan = (step(1, 1, "sales_manager", MONA), step(2, 2, "sales_director", DIRK))
     await stage.submit()

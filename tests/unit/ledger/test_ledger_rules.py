@@ -28,6 +28,11 @@ async def test_new_rules_are_recorded_once_and_the_same_ones_never(database: Dat
     assert POLICY.authority.holders("usmf", "sales_manager")[0].oid.lower() in people.facts["sales_manager"]
 
 
+async def test_a_company_for_which_nobody_is_named_says_so(database: Database, reader: AuditReader) -> None:
+    assert await note_rules(database, POLICY, ["nwnd"]) == 2
+    assert [row.what for row in await reader.page("nwnd")][1] == "nobody is named"
+
+
 async def test_a_change_of_people_says_who_came_and_who_went_and_back_again_is_a_change_too(
     database: Database, reader: AuditReader
 ) -> None:
