@@ -8,7 +8,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proofs, Verified
@@ -17,6 +17,7 @@ from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
 from domain.policy import Policy
 from domain.rights import Granted
+from domain.sign_in import SignIn
 
 LEEWAY_SECONDS = 30
 """How far the clocks of web and worker may differ."""
@@ -48,8 +49,13 @@ class _Said(BaseModel):
     roles: tuple[str, ...] = ()
     iat: datetime
     exp: datetime
-    auth_time: datetime | None = None
+    sign_in: SignIn
     act: _Act
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_sign_in(cls, claims: dict[str, Any]) -> dict[str, Any]:
+        return {**claims, "sign_in": SignIn.from_claims(claims)}
 
 
 class _WithoutExpiry(jwt.JWTClaimsRegistry):
@@ -108,7 +114,7 @@ class SignedDecisionActivities(DecisionActivities):
             args=said.act.args,
             signed_at=said.iat,
             expires_at=said.exp,
-            signed_in_at=said.auth_time,
+            sign_in=said.sign_in,
             granted=self._policy.granted(person, right, proofs.company) if right else Granted(),
         )
 

@@ -14,8 +14,10 @@ import typer
 
 from cli import inputs
 from cli.output import fail, result
+from domain.directory import Export, conflicts_of, named_people, read_export
 from domain.policy import PolicyError
 from domain.record import Record
+from domain.rights import Action
 from ledger import reports
 from ledger.audit import AuditStore
 from ledger.database import Database, LedgerError, open_database
@@ -26,7 +28,6 @@ from ledger.retention import PruneRefused
 from ledger.retention import prune as remove_old
 from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
 from policies import retention
-from policies.directory import Export, conflicts_of, named_people, read_export
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -151,7 +152,12 @@ def above_limit(company: str, people: Path | None, limits: Path | None, *, as_js
         amounts = {role: {code: Decimal(str(v)) for code, v in of.items()} for role, of in dict(given).items()}
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         fail(f'{limits}: not of the form {{"role": {{"USD": "250000"}}}}')
-    _show(reports.above_limit(_rows(company), grants, amounts), as_json, "{deal_id} record {seq} {name}: {problem}")
+    releases = inputs.policy().rights.limits_of(Action.RELEASE_CREDIT)
+    _show(
+        reports.above_limit(_rows(company), grants, amounts, releases),
+        as_json,
+        "{deal_id} record {seq} {name}: {problem}",
+    )
 
 
 def unsigned_orders(company: str, *, as_json: bool) -> None:
@@ -205,11 +211,7 @@ def _grants(people: Path | None) -> list[reports.Grant]:
     """Roles of the people of an export, or of those the policy names where there is none."""
     export = _export(people)
     held = export.people if export else named_people(inputs.policy())
-    return [
-        reports.Grant(person=person.named, role=role, company=company, source="directory" if export else "policies")
-        for person in held
-        for role, _, company in (name.partition(".") for name in person.roles)
-    ]
+    return reports.grants_of(held, "directory" if export else "policies")
 
 
 def _json(path: Path) -> Any:

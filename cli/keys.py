@@ -19,17 +19,19 @@ def keys(json: JsonOption = False) -> None:
     """Make the keys that are missing. None is replaced.
 
     One pair signs decisions: its private key is a secret of the web application,
-    its public keys are given to the worker. One pair signs exports of the audit.
+    its public keys are given to the worker. Exports of the audit have two keys:
+    one for these commands, and one for downloads from the web application.
     The codec's keys seal everything in Temporal: every process needs them.
     """
     from runs.codec_keys import KeyFileError, ensure_codec_keys
+    from workers.audit_keys import ensure_audit_keys
     from workers.keys import KeyPairIncomplete, ensure_decision_keys
 
     settings = inputs.settings()
     decision, audit, sealing = settings.decision, settings.audit, settings.codec.keys_file
     try:
         ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
-        ensure_decision_keys(audit.private_key_file, audit.public_keys_file)
+        ensure_audit_keys(audit.private_key_file, audit.web_key_file, audit.public_keys_file)
         ensure_codec_keys(sealing)
     except (KeyPairIncomplete, KeyFileError) as error:
         fail(str(error))
@@ -37,6 +39,7 @@ def keys(json: JsonOption = False) -> None:
         "private": decision.private_key_file,
         "public": decision.public_keys_file,
         "audit private": audit.private_key_file,
+        "audit web": audit.web_key_file,
         "audit public": audit.public_keys_file,
         "sealing": sealing,
     }

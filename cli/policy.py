@@ -61,7 +61,7 @@ def explain(json: JsonOption = False) -> None:
 @app.command(epilog=CONFLICT_EXAMPLES)
 def conflicts(people: PeopleOption = None, json: JsonOption = False) -> None:
     """Say who holds roles that one person should not hold in one company, by the conflicts of rights.yaml."""
-    from policies.directory import Export, conflicts_of, read_export, unknown_roles
+    from domain.directory import Export, conflicts_of, read_export, unknown_roles
 
     policy, export = inputs.policy(), None
     if people is not None:

@@ -27,6 +27,7 @@ from demo.state import StateFolder
 from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from runs.codec_keys import ensure_codec_keys
+from workers.audit_keys import ensure_audit_keys
 from workers.keys import ensure_decision_keys
 from workers.mode import HOLDERS, Process
 from workers.settings import CodecSettings, Settings, variable_name
@@ -157,6 +158,11 @@ class Stack:
         return self.state.path / "decision-key.json", self.state.path / "decision-jwks.json"
 
     @property
+    def audit_web_key(self) -> Path:
+        """The key that signs downloads of the audit."""
+        return self.state.path / "audit-web-key.json"
+
+    @property
     def audit_files(self) -> tuple[Path, Path]:
         """Private key and public keys of the audit."""
         return self.state.path / "audit-key.json", self.state.path / "audit-jwks.json"
@@ -193,6 +199,7 @@ class Stack:
             "Q2C_LEDGER_URL": f"sqlite:///{self.state.path / 'ledger.db'}",
             "Q2C_AUDIT_PRIVATE_KEY_FILE": str(self.audit_files[0]),
             "Q2C_AUDIT_PUBLIC_KEYS_FILE": str(self.audit_files[1]),
+            "Q2C_AUDIT_WEB_KEY_FILE": str(self.audit_web_key),
             "Q2C_CODEC_KEYS_FILE": str(self.codec.keys_file),
             "Q2C_CODEC_PORT": str(self.codec.port),
             "Q2C_CODEC_ORIGINS": self.codec.origins,
@@ -236,7 +243,7 @@ class Stack:
             StackFailed: a part does not become ready.
         """
         ensure_decision_keys(*self.decision_files)
-        ensure_decision_keys(*self.audit_files)
+        ensure_audit_keys(self.audit_files[0], self.audit_web_key, self.audit_files[1])
         ensure_codec_keys(self.codec_keys)
         await _all(self._begin(self._temporal()), self._begin(self._sandbox()))
         if self.options.policies:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from domain.approvals import ApprovalRequest, ApprovalState, Decision, StepState, StepStatus
 from domain.authority import subject_of
 from domain.messages import VerifiedMessage
-from domain.rights import judge
+from domain.rights import judge, weak_sign_in
 
 
 def unproved(asked: ApprovalRequest, answer: ApprovalState, signed: Sequence[VerifiedMessage]) -> str:
@@ -43,7 +43,10 @@ def _approves(said: VerifiedMessage, asked: ApprovalRequest) -> bool:
 def _is_proved(
     step: StepState, answer: ApprovalState, asked: ApprovalRequest, approvals: Sequence[VerifiedMessage]
 ) -> bool:
-    """Signed by a candidate who did not ask for it; an approval of a lower level of the chain covers a higher one."""
+    """Signed by a candidate who did not ask for it, after a sign-in that is good enough for it.
+
+    An approval of a lower level of the chain covers a higher one.
+    """
     person = step.decided_by
     if step.status is not StepStatus.APPROVED or person is None:
         return False
@@ -60,5 +63,6 @@ def _is_proved(
         said.person.is_same(person)
         and (plan := covered.get(str(said.args.get("step")))) is not None
         and judge(said.granted, subject_of(asked), roles=plan.deciding_roles).allowed
+        and not weak_sign_in(said.granted, subject_of(asked), sign_in=said.sign_in, said_at=said.signed_at)
         for said in approvals
     )

@@ -16,7 +16,7 @@ from domain.calendar import NoWorkingTime, add_business_hours
 from domain.messages import VerifiedMessage
 from domain.people import Person
 from domain.refusals import Refusal
-from domain.rights import stale_sign_in
+from domain.rights import weak_sign_in
 
 LONGEST_COMMENT = 4_000
 
@@ -131,15 +131,15 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
     if at > _last_moment(state, step):
         return Verdict(state, Refusal.EXPIRED, f"signed {at:%Y-%m-%d %H:%M:%S} UTC, after the deadline")
     subject = subject_of(state.request)
-    if stale := stale_sign_in(said.granted, subject, signed_in_at=said.signed_in_at, said_at=said.signed_at):
-        return Verdict(state, Refusal.SIGN_IN_TOO_OLD, stale)
+    if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
+        return Verdict(state, Refusal.SIGN_IN_TOO_OLD, weak)
     person = said.person.named
     by_person = {
         "status": StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED,
         "decided_by": person,
         "decided_at": at,
         "decided_as": role,
-        "signed_in_at": said.signed_in_at,
+        "sign_in": said.sign_in,
         "comment": comment,
     }
     after = _put(state, step.model_copy(update=by_person))

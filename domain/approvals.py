@@ -15,6 +15,7 @@ from pydantic import Field
 from domain.people import Person
 from domain.quote_header import QuoteHeader
 from domain.record import Record
+from domain.sign_in import SignIn
 
 
 class Reason(Record):
@@ -119,7 +120,7 @@ class StepState(Record):
     decided_by: Person | None = None
     decided_at: datetime | None = None
     decided_as: str = Field("", description="The role by which the decision counts")
-    signed_in_at: datetime | None = Field(None, description="UTC; when who decided had signed in, where it is known")
+    sign_in: SignIn = Field(SignIn(), description="How and when who decided had signed in")
     comment: str = ""
     escalations: int = 0
 

@@ -20,6 +20,7 @@ from domain.facts import Fact
 from domain.messages import VerifiedMessage
 from domain.people import SYSTEM, Person
 from domain.record import Record
+from domain.sign_in import SignIn
 from domain.views import TimelineEntry
 
 BATCH: Final = 50
@@ -32,6 +33,9 @@ WORDS: Final = 4_000
 """Characters of a text that are kept: what a comment may hold."""
 CODE: Final = 200
 """Characters of a code, an id or a fact that are kept."""
+SIGN_IN_UNKNOWN: Final = SignIn()
+STEP_DECIDED: Final = "StepDecided"
+"""Event of a record of one person's decision of one step."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a deal leaves the store alone after it did not answer: doubled from the first to the longest."""
@@ -183,6 +187,7 @@ def of_entry(
     why: str = "",
     envelope_id: str = "",
     envelope_hash: str = "",
+    sign_in: SignIn = SIGN_IN_UNKNOWN,
 ) -> AuditRecord:
     """The record of a line of a deal's timeline. It raises nothing, whatever the line holds: too much is cut.
 
@@ -194,6 +199,7 @@ def of_entry(
         why: the reason a person gave.
         envelope_id: id of the signed message it rests on, where a person said it.
         envelope_hash: SHA-256 of that message.
+        sign_in: how and when that person had signed in.
     """
     kind = AuditKind.TRANSITION if entry.accepted else AuditKind.REFUSAL
     if entry.accepted and envelope_id:
@@ -214,7 +220,12 @@ def of_entry(
         policy_version=entry.policy_version[:CODE],
         envelope_id=envelope_id[:CODE],
         envelope_hash=envelope_hash[:CODE],
-        facts={"stage": str(entry.stage), "version": str(entry.version), **(facts_of(fact) if fact else {})},
+        facts={
+            "stage": str(entry.stage),
+            "version": str(entry.version),
+            **(facts_of(fact) if fact else {}),
+            **_of_sign_in(sign_in),
+        },
     )
 
 
@@ -237,7 +248,7 @@ def of_decision(
         company=asked.company[:CODE],
         deal_id=deal_id[:CODE],
         kind=AuditKind.DECISION,
-        event="StepDecided",
+        event=STEP_DECIDED,
         at=at,
         actor=said.person.named,
         what=f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"[:WORDS],
@@ -252,8 +263,13 @@ def of_decision(
             "role": (step.decided_as or step.plan.role)[:CODE],
             "amount": str(asked.total),
             "currency": asked.currency,
+            **_of_sign_in(said.sign_in),
         },
     )
+
+
+def _of_sign_in(sign_in: SignIn) -> dict[str, str]:
+    return {name: value[:CODE] for name, value in sign_in.facts().items()}
 
 
 def facts_of(fact: Fact) -> dict[str, str]:
@@ -269,6 +285,10 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "level": max((step.level for step in fact.plan.steps), default=0)}
         case facts.ApprovalEnded():
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
+        case facts.CreditReleased() | facts.ReleaseAsked():
+            persons = 1 if fact.release.also_by is None else 2
+            terms = {"amount": fact.release.most, "currency": fact.currency, "persons": persons}
+            return ({"role": fact.role} if fact.role else {}) | terms
         case facts.OrderCreated():
             return {"order": fact.order_number, "net": fact.net}
         case facts.OrderConfirmed():

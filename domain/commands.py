@@ -21,7 +21,7 @@ from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import LATE, Refusal
-from domain.rights import Action, Subject, Verdict, judge, stale_sign_in
+from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
 from domain.views import Resolution
 
 DECIDE = "decide"
@@ -69,8 +69,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     verdict = judge(said.granted, subject)
     if verdict.code is not None:
         return _refused(said, verdict.code, verdict.detail)
-    if stale := stale_sign_in(said.granted, subject, signed_in_at=said.signed_in_at, said_at=said.signed_at):
-        return _refused(said, Refusal.SIGN_IN_TOO_OLD, stale)
+    if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
+        return _refused(said, Refusal.SIGN_IN_TOO_OLD, weak)
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:
@@ -89,7 +89,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return facts.CreditRejected(reason=reason)
         case CommandName.CREDIT_RELEASE:
             assert release is not None
-            return _released(release, state, verdict, at)
+            return _released(release, state, verdict, subject.currency, at)
 
 
 def is_own(person: Person, state: DealState) -> bool:
@@ -156,11 +156,11 @@ def _release(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datet
     )
 
 
-def _released(release: ReleaseToken, state: DealState, verdict: Verdict, at: datetime) -> Fact:
+def _released(release: ReleaseToken, state: DealState, verdict: Verdict, currency: str, at: datetime) -> Fact:
     """A release, or the first half of one: above a person's limit of authority a second person has to ask as well."""
     if not verdict.second_person:
-        return facts.CreditReleased(release=release)
+        return facts.CreditReleased(release=release, role=verdict.role, currency=currency)
     first = state.release_asked
     if first is None or first.released_by.is_same(release.released_by) or first.valid_until <= at:
-        return facts.ReleaseAsked(release=release)
-    return facts.CreditReleased(release=first.joined_by(release))
+        return facts.ReleaseAsked(release=release, role=verdict.role, currency=currency)
+    return facts.CreditReleased(release=first.joined_by(release), role=verdict.role, currency=currency)

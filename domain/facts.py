@@ -159,12 +159,16 @@ class CreditReleased(Record):
     """A credit manager released the hold."""
 
     release: ReleaseToken
+    role: str = Field("", description="By which it counts; empty where nobody said it")
+    currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
 class ReleaseAsked(Record):
     """A person asked for a release of the hold that is above their own limit: a second person has to ask as well."""
 
     release: ReleaseToken
+    role: str = Field("", description="By which it counts; empty where nobody said it")
+    currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
 class CreditRejected(Record):

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field
 from domain.people import Person
 from domain.record import Record
 from domain.rights import Granted
+from domain.sign_in import SignIn
 
 Id = Annotated[str, Field(max_length=300)]
 """An id of a message, a record, a document or a person."""
@@ -93,8 +94,8 @@ class SignedMessage(Record):
 
     The token is a compact JWS (EdDSA) with claims ``iss`` = ``SIGNATURE_ISSUER``, ``aud`` = the workflow id it is for,
     ``jti`` = message_id, ``iat``, ``exp``, ``sub`` = the person's Entra object id, ``name``, ``upn``, ``roles``,
-    ``auth_time`` = when they signed in, where it is known, and ``act`` = {"name": …, "args": {…}}. What is not in the
-    token was not said by a person.
+    ``auth_time``, ``amr`` and ``acrs`` = when and how they signed in, as far as it is known, and ``act`` =
+    {"name": …, "args": {…}}. What is not in the token was not said by a person.
     """
 
     message_id: Id = Field(min_length=1)
@@ -114,7 +115,9 @@ class VerifiedMessage(Record):
     args: dict[str, Any] = Field(default_factory=dict)
     signed_at: AwareDatetime | None = Field(None, description="UTC, as the proof says; set where it holds")
     expires_at: AwareDatetime | None = Field(None, description="UTC; until when the proof holds")
-    signed_in_at: AwareDatetime | None = Field(None, description="UTC; when the person signed in, where it is known")
+    sign_in: SignIn = Field(
+        SignIn(), description="How and when the person had signed in; what is not known is left out"
+    )
     granted: Granted = Field(Granted(), description="What the table of rights grants them for this, in the company")
     refused: str = Field("", description="UNAUTHENTICATED and why, when the proof does not hold")
 

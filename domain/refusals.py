@@ -409,7 +409,13 @@ class Refusal(StrEnum):
     )
     NOT_FOUND = ("NOT_FOUND", 404, FixedBy.CALLER, "There is nothing at this address.")
     METHOD_NOT_ALLOWED = ("METHOD_NOT_ALLOWED", 405, FixedBy.CALLER, "This address does not take this method.")
-    TOO_LARGE = ("TOO_LARGE", 413, FixedBy.CALLER, "The request is larger than one megabyte.")
+    TOO_LARGE = ("TOO_LARGE", 413, FixedBy.CALLER, "The request is larger than this address takes.")
+    TOO_SLOW = (
+        "TOO_SLOW",
+        408,
+        FixedBy.CALLER,
+        "The request took too long to arrive, so nothing was recorded. Send it again.",
+    )
     TOO_MANY_REQUESTS = (
         "TOO_MANY_REQUESTS",
         429,

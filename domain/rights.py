@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
+from domain.sign_in import SignIn
 from domain.values import Company, Currency, Number
 
 
@@ -44,6 +45,8 @@ class Action(StrEnum):
     """Have the argument of a query sealed, to ask a run from there."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
+    READ_AUDIT = "audit.read"
+    """Read the audit with its reports, and take a signed export of it."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -123,6 +126,11 @@ class FreshSignIns(Record):
     """Which actions ask for a fresh sign-in, and how fresh it has to be."""
 
     within_minutes: int = Field(15, ge=1, le=24 * 60)
+    context: str = Field(
+        "",
+        pattern=r"^(c[1-9][0-9]?)?$",
+        description="Authentication context of Entra's conditional access that it has to satisfy; empty: none",
+    )
     actions: tuple[FreshSignIn, ...] = ()
 
     @model_validator(mode="after")
@@ -164,6 +172,7 @@ class Granted(Record):
     grants: tuple[Grant, ...] = ()
     fresh: FreshSignIn | None = Field(None, description="None: no fresh sign-in is asked for this action")
     fresh_minutes: int = 0
+    fresh_context: str = ""
     policy_version: str = ""
 
 
@@ -226,23 +235,23 @@ def _by(grant: Grant, subject: Subject) -> Verdict:
     )
 
 
-def stale_sign_in(
-    granted: Granted, subject: Subject, *, signed_in_at: datetime | None, said_at: datetime | None
-) -> str:
+def weak_sign_in(granted: Granted, subject: Subject, *, sign_in: SignIn, said_at: datetime | None) -> str:
     """Why a person has to sign in again before they say this; empty where they have not.
 
     Args:
         granted: what the table says of the person and the action.
         subject: what it is about.
-        signed_in_at: when the person last signed in, UTC; None: it is not known.
+        sign_in: how and when the person last signed in, as far as it is known.
         said_at: when they said it, UTC: a message that waited for a worker has not grown old.
     """
     if granted.fresh is None or not granted.fresh.asked(subject.amount, subject.currency):
         return ""
-    if signed_in_at is None or said_at is None:
+    if sign_in.at is None or said_at is None:
         return "it is not known when they signed in"
-    if said_at - signed_in_at > timedelta(minutes=granted.fresh_minutes):
+    if said_at - sign_in.at > timedelta(minutes=granted.fresh_minutes):
         return f"they signed in more than {granted.fresh_minutes} minutes before"
+    if granted.fresh_context and granted.fresh_context not in sign_in.contexts:
+        return f"their sign-in did not satisfy the authentication context {granted.fresh_context}"
     return ""
 
 
@@ -303,6 +312,10 @@ class RightsPolicy(Record):
         parts = (role.partition(".") for role in person.roles)
         return frozenset(company for role, _, company in parts if company and role in able)
 
+    def limits_of(self, action: Action) -> dict[str, dict[str, Decimal]]:
+        """By role and currency, the amount up to which the role alone does something; roles without a limit are out."""
+        return {right.role: dict(right.up_to) for right in self.rights if action in right.may and right.up_to}
+
     def granted(
         self, person: Person, action: Action, company: str, *, named: Collection[str], policy_version: str
     ) -> Granted:
@@ -332,6 +345,7 @@ class RightsPolicy(Record):
             grants=grants,
             fresh=fresh,
             fresh_minutes=self.fresh_sign_in.within_minutes if fresh else 0,
+            fresh_context=self.fresh_sign_in.context if fresh else "",
             policy_version=policy_version,
         )
 

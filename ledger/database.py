@@ -69,23 +69,31 @@ class Database:
         await self._engine.dispose()
 
 
-async def open_database(url: str) -> Database:
+async def open_database(url: str, *, read_only: bool = False) -> Database:
     """Open the ledger.
 
     Args:
         url: `sqlite:///path/to/file` or `postgresql://user:password@host/database`.
+        read_only: the database itself refuses every change through this opening, and nothing is made or migrated.
 
     Raises:
         LedgerError: no such kind of database, it does not answer, or its tables are not up to date.
     """
     parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
+    is_postgresql = parsed.get_backend_name() == "postgresql"
+    if not is_postgresql and read_only and not await asyncio.to_thread(Path(str(parsed.database)).exists):
+        raise LedgerError(f"{_shown(parsed)} is not there yet: the first record makes it")
+    if not is_postgresql and not read_only:
         await asyncio.to_thread(migrate, url)
     # Every transaction is ended by a context: nothing is left to undo when a connection goes back to the pool.
-    is_postgresql = parsed.get_backend_name() == "postgresql"
-    engine = create_async_engine(_with_driver(parsed), pool_pre_ping=is_postgresql, pool_reset_on_return=None)
-    if parsed.get_backend_name() == "sqlite":
-        _set_up_sqlite(engine.sync_engine)
+    engine = create_async_engine(
+        _with_driver(parsed),
+        pool_pre_ping=is_postgresql,
+        pool_reset_on_return=None,
+        connect_args={"options": "-c default_transaction_read_only=on"} if is_postgresql and read_only else {},
+    )
+    if not is_postgresql:
+        _set_up_sqlite(engine.sync_engine, read_only=read_only)
     database = Database(engine)
     try:
         async with database.reading() as connection:
@@ -149,7 +157,7 @@ def _behind(connection: Connection) -> str:
     return "" if found == wanted else f"has tables of version {found or 'none'}, not {wanted}"
 
 
-def _set_up_sqlite(engine: Any) -> None:
+def _set_up_sqlite(engine: Any, *, read_only: bool = False) -> None:
     """Leave transactions to SQLAlchemy, with a writer's lock taken at the beginning; wait for another writer."""
 
     @event.listens_for(engine, "connect")
@@ -157,8 +165,11 @@ def _set_up_sqlite(engine: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        else:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")

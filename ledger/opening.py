@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from domain.policy import Policy
     from ledger.database import Database
 
 T = TypeVar("T")
@@ -23,77 +24,21 @@ class LedgerAway(Exception):
     """The ledger's database does not answer or cannot be used; nothing is stored by half."""
 
 
-class Ledger:
-    """The ledger of one process, opened once."""
+class Opening:
+    """A database that is opened once, when it is first needed."""
+
+    _read_only = False
 
     def __init__(self, url: str) -> None:
         """Use a database; nothing is opened yet."""
         self._url = url
         self._opening: asyncio.Task[Database] | None = None
 
-    async def append(self, records: Sequence[AuditRecord]) -> AuditReceipt:
-        """Store audit records, as `ledger.audit.AuditStore.append` does.
-
-        Raises:
-            LedgerAway: asked again, it is tried again.
-        """
-        database = await self._opened()
-        from ledger.audit import AuditStore
-
-        return await _answered(AuditStore(database).append(records))
-
-    async def companies(self) -> list[str]:
-        """Companies with records of the audit.
-
-        Raises:
-            LedgerAway: asked again, it is tried again.
-        """
-        database = await self._opened()
-        from ledger.reads import AuditReader
-
-        return await _answered(AuditReader(database).companies())
-
-    # Sessions of the web application
-
-    async def session(self, key: str, now: float) -> str | None:
-        """A session's sealed content; None where there is none that has not expired. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.sessions import read
-
-        return await _answered(read(database, key, now))
-
-    async def begin_session(self, key: str, owner: str, content: str, expires_at: float) -> None:
-        """Keep a new session; what has expired is removed on the way. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.sessions import begin
-
-        await _answered(begin(database, key, owner, content, expires_at))
-
-    async def renew_session(self, key: str, content: str) -> bool:
-        """Change a session's content; False where it has ended meanwhile. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.sessions import renew
-
-        return await _answered(renew(database, key, content))
-
-    async def end_session(self, key: str) -> None:
-        """Remove a session. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.sessions import end
-
-        await _answered(end(database, key))
-
-    async def end_sessions(self, owner: str) -> int:
-        """Remove all sessions of an owner; how many there were. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.sessions import end_all
-
-        return await _answered(end_all(database, owner))
-
     async def _opened(self) -> Database:
         failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
         if self._opening is None or failed:
-            self._opening = asyncio.create_task(_open(self._url), name="open the ledger")
+            work = _open(self._url, read_only=self._read_only)
+            self._opening = asyncio.create_task(work, name="open the ledger")
         # A caller that gives up does not stop the opening: the next one finds it done.
         return await asyncio.shield(self._opening)
 
@@ -106,7 +51,78 @@ class Ledger:
                     await database.close()
 
 
-async def _answered(work: Awaitable[T]) -> T:
+class Ledger(Opening):
+    """The ledger of one process."""
+
+    async def append(self, records: Sequence[AuditRecord]) -> AuditReceipt:
+        """Store audit records, as `ledger.audit.AuditStore.append` does.
+
+        Raises:
+            LedgerAway: asked again, it is tried again.
+        """
+        database = await self._opened()
+        from ledger.audit import AuditStore
+
+        return await answered(AuditStore(database).append(records))
+
+    async def note_rules(self, policy: Policy, companies: Collection[str]) -> int:
+        """Record rules that are new, as `ledger.rules.note_rules` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.rules import note_rules
+
+        return await answered(note_rules(database, policy, companies))
+
+    async def companies(self) -> list[str]:
+        """Companies with records of the audit.
+
+        Raises:
+            LedgerAway: asked again, it is tried again.
+        """
+        database = await self._opened()
+        from ledger.reads import AuditReader
+
+        return await answered(AuditReader(database).companies())
+
+    # Sessions of the web application
+
+    async def session(self, key: str, now: float) -> str | None:
+        """A session's sealed content; None where there is none that has not expired. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import read
+
+        return await answered(read(database, key, now))
+
+    async def begin_session(self, key: str, owner: str, content: str, expires_at: float) -> None:
+        """Keep a new session; what has expired is removed on the way. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import begin
+
+        await answered(begin(database, key, owner, content, expires_at))
+
+    async def renew_session(self, key: str, content: str) -> bool:
+        """Change a session's content; False where it has ended meanwhile. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import renew
+
+        return await answered(renew(database, key, content))
+
+    async def end_session(self, key: str) -> None:
+        """Remove a session. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import end
+
+        await answered(end(database, key))
+
+    async def end_sessions(self, owner: str) -> int:
+        """Remove all sessions of an owner; how many there were. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.sessions import end_all
+
+        return await answered(end_all(database, owner))
+
+
+async def answered(work: Awaitable[T]) -> T:
+    """What the database answers. Raises LedgerAway where it does not."""
     from ledger.database import DATABASE_ERRORS
 
     try:
@@ -115,11 +131,11 @@ async def _answered(work: Awaitable[T]) -> T:
         raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
 
 
-async def _open(url: str) -> Database:
+async def _open(url: str, *, read_only: bool) -> Database:
     await asyncio.to_thread(importlib.import_module, "ledger.audit")
     from ledger.database import DATABASE_ERRORS, open_database
 
     try:
-        return await open_database(url)
+        return await open_database(url, read_only=read_only)
     except DATABASE_ERRORS as error:
         raise LedgerAway(f"the ledger cannot be opened: {error}") from error

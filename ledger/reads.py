@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, or_, select
 
 from domain.audit import AuditKind
 from domain.people import Person
@@ -44,6 +44,15 @@ class AuditRow(Record):
     envelope_hash: str
     facts: dict[str, str] = Field(default_factory=dict)
     hash: str
+
+
+class Checked(Record):
+    """What a check of a stretch of a chain found."""
+
+    first_seq: int
+    last_seq: int = Field(description="The last record that was looked at")
+    is_end: bool = Field(description="Whether the chain ends there, as its end was written down")
+    finding: Finding | None = Field(None, description="The first record that is wrong")
 
 
 class AuditReader:
@@ -83,6 +92,98 @@ class AuditReader:
         async with self._database.reading() as connection:
             found = (await connection.execute(query.limit(min(limit, MOST)))).mappings().all()
         return [readable(dict(row)) for row in found]
+
+    async def newest(
+        self,
+        company: str,
+        *,
+        deal_id: str = "",
+        kind: AuditKind | None = None,
+        person: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before_seq: int | None = None,
+        limit: int = PAGE,
+    ) -> list[AuditRow]:
+        """Records of a company, the newest first.
+
+        Args:
+            company: legal entity, lower case.
+            deal_id: workflow id of one deal; all where empty.
+            kind: of this kind; of all where None.
+            person: object id, address or name of who did it, in any case; everybody where empty.
+            since: recorded at or after.
+            until: recorded before.
+            before_seq: number of the last record of the page before.
+            limit: at most this many, and never more than 1,000.
+        """
+        query = audit_rows(company, since, until).order_by(None).order_by(RECORDS.c.seq.desc())
+        if deal_id:
+            query = query.where(RECORDS.c.deal_id == deal_id)
+        if kind is not None:
+            query = query.where(RECORDS.c.kind == str(kind))
+        if before_seq is not None:
+            query = query.where(RECORDS.c.seq < before_seq)
+        async with self._database.reading() as connection:
+            if person:
+                known = (func.lower(column) == person.lower() for column in (PEOPLE.c.oid, PEOPLE.c.upn, PEOPLE.c.name))
+                ids = (await connection.execute(select(PEOPLE.c.person_id).where(or_(*known)).limit(PAGE))).scalars()
+                query = query.where(RECORDS.c.actor_id.in_(list(ids)))
+            found = (await connection.execute(query.limit(min(limit, MOST)))).mappings().all()
+        return [readable(dict(row)) for row in found]
+
+    async def about(
+        self,
+        company: str,
+        events: Collection[str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        deal_ids: Collection[str] = (),
+        limit: int,
+    ) -> list[AuditRow]:
+        """Records of some events in their order, of these deals or of all; of a period; at most ``limit`` of them."""
+        query = audit_rows(company, since, until).where(RECORDS.c.event.in_(list(events)))
+        if deal_ids:
+            query = query.where(RECORDS.c.deal_id.in_(list(deal_ids)))
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query.limit(limit))).mappings().all()
+        return [readable(dict(row)) for row in found]
+
+    async def count(self, company: str, *, since: datetime, until: datetime) -> int:
+        """How many records of a company were recorded in a period."""
+        period = (RECORDS.c.recorded_at >= moment(since)) & (RECORDS.c.recorded_at < moment(until))
+        query = select(func.count()).select_from(RECORDS).where(RECORDS.c.company == company, period)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def check(self, company: str, first_seq: int, last_seq: int | None) -> Checked:
+        """Check a stretch of a chain: each record of it, and that each follows the one before.
+
+        Args:
+            company: legal entity, lower case.
+            first_seq: number of the first record.
+            last_seq: number of the last one; None: to the chain's end. Of more than 1,000 the first 1,000 are checked.
+        """
+        async with self._database.reading() as connection:
+            head = (await connection.execute(select(CHAINS).where(CHAINS.c.company == company))).mappings().one()
+            first_seq = max(first_seq, int(head["pruned_seq"]) + 1)  # what retention removed meanwhile is not missing
+            last_seq = min(head["seq"] if last_seq is None else last_seq, first_seq + MOST - 1)
+            before = first_seq - 1
+            earlier = select(RECORDS.c.hash).where(RECORDS.c.company == company, RECORDS.c.seq == before)
+            known = (await connection.execute(earlier)).scalar()
+            start = known or (head["pruned_hash"] if before == head["pruned_seq"] else "")
+            check = ChainCheck(company, after_seq=before, after_hash=start)
+            query = audit_rows(company, after_seq=before).where(RECORDS.c.seq <= last_seq)
+            for row in (await connection.execute(query)).mappings():
+                if check.finding is None:
+                    check.check(row)
+        if check.finding is None and check.seq < last_seq:
+            check.ends(last_seq, "")
+        is_end = last_seq >= head["seq"]
+        if is_end:
+            check.ends(head["seq"], head["hash"])
+        return Checked(first_seq=first_seq, last_seq=last_seq, is_end=is_end, finding=check.finding)
 
     async def rows(
         self, company: str, *, since: datetime | None = None, until: datetime | None = None

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
-from domain.audit import AuditKind
+from domain.approvals import Decision
+from domain.audit import STEP_DECIDED, AuditKind
 from domain.people import Person
 from domain.record import Record
 from ledger.reads import AuditRow
+
+Limits = Mapping[str, Mapping[str, Decimal]]
+"""Amounts by role and currency."""
+CREDIT_RELEASED: Final = "CreditReleased"
+RELEASE_ASKED: Final = "ReleaseAsked"
 
 
 class Grant(Record):
@@ -22,6 +29,15 @@ class Grant(Record):
     role: str
     company: str = ""
     source: str = ""
+
+
+def grants_of(people: Iterable[Person], source: str) -> list[Grant]:
+    """The roles of people, as their tokens carry them, one by one; ``source`` says where they were read."""
+    return [
+        Grant(person=person.named, role=role, company=company, source=source)
+        for person in people
+        for role, _, company in (name.partition(".") for name in person.roles)
+    ]
 
 
 class RoleReview(Record):
@@ -82,14 +98,17 @@ def access_review(grants: Iterable[Grant], rows: Iterable[AuditRow]) -> list[Rol
 
 
 def above_limit(
-    rows: Iterable[AuditRow], grants: Iterable[Grant], limits: Mapping[str, Mapping[str, Decimal]]
+    rows: Iterable[AuditRow], grants: Iterable[Grant], limits: Limits, release_limits: Limits
 ) -> list[Anomaly]:
-    """Decisions of who did not hold the step's role for the company, or above the role's limit in the currency.
+    """Decisions and releases by who did not hold the role for the company, or above the role's limit in the currency.
+
+    A release that two persons gave together has no limit.
 
     Args:
         rows: records; decisions carry the facts ``role``, ``amount`` and ``currency``.
         grants: who holds which role.
-        limits: by role and currency, the amount from which the role alone does not suffice.
+        limits: of approvals: by role and currency, the amount up to which the role alone suffices.
+        release_limits: of credit releases, the same.
     """
     holds = {(grant.person.oid.lower(), grant.role, grant.company) for grant in grants}
     found = []
@@ -100,7 +119,9 @@ def above_limit(
         oid = row.actor.oid.lower()
         if (oid, role, "") not in holds and (oid, role, row.company) not in holds:
             found.append(_anomaly(row, f"decided as {role} without holding the role for {row.company.upper()}"))
-        limit = limits.get(role, {}).get(row.facts.get("currency", ""))
+        kept = {STEP_DECIDED: limits, CREDIT_RELEASED: release_limits}.get(row.event, {})
+        alone = row.facts.get("persons", "1") == "1"
+        limit = kept.get(role, {}).get(row.facts.get("currency", "")) if alone else None
         amount = _amount(row.facts.get("amount", ""))
         if limit is not None and amount is not None and amount > limit:
             found.append(
@@ -110,18 +131,24 @@ def above_limit(
 
 
 def unsigned_orders(rows: Iterable[AuditRow]) -> list[Anomaly]:
-    """Orders of deals whose approval was asked, and which no signed decision stands before."""
+    """Orders of deals whose approval was asked, and which no signed approval stands before."""
     asked: dict[str, bool] = {}
     found = []
     for row in rows:
         if row.event == "ApprovalAsked":
             asked[row.deal_id] = False
-        elif row.kind is AuditKind.DECISION and row.envelope_id and row.envelope_hash:
+        elif _is_signed_approval(row):
             asked[row.deal_id] = True
         elif row.event == "OrderCreated" and asked.get(row.deal_id) is False:
             number = row.facts.get("order", "")
             found.append(_anomaly(row, f"order {number} was created without a signed decision before it"))
     return found
+
+
+def _is_signed_approval(row: AuditRow) -> bool:
+    """Whether a record is a person's signed approval of a step; a signed command or rejection approves nothing."""
+    approves = row.event == STEP_DECIDED and row.facts.get("decision") == Decision.APPROVE
+    return approves and row.kind is AuditKind.DECISION and bool(row.envelope_id and row.envelope_hash)
 
 
 def documents_of(rows: Iterable[AuditRow]) -> list[Document]:

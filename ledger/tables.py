@@ -58,6 +58,9 @@ RECORDS: Final = Table(
     PrimaryKeyConstraint("company", "seq"),
     Index("audit_records_by_deal", "deal_id", "seq"),
     Index("audit_records_by_time", "company", "recorded_at"),
+    Index("audit_records_by_kind", "company", "kind", "seq"),
+    Index("audit_records_by_actor", "company", "actor_id", "seq"),
+    Index("audit_records_by_event", "company", "event", "seq"),
 )
 """The chain. Nothing in it is personal data, and nothing in it is ever changed."""
 

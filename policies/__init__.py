@@ -1,6 +1,6 @@
 """The policies' files: loaded into one checked value, explained to people, and turned into the dates of a request.
 
-Who holds which role besides is read from an export of the directory (``policies.directory``).
+Who holds which role besides is read from an export of the directory (``domain.directory``).
 """
 
 from __future__ import annotations

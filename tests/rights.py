@@ -13,6 +13,7 @@ from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.policy import Policy
 from domain.rights import Action, Granted
+from domain.sign_in import SignIn
 
 POLICY: Final = policies.load()
 COMPANY: Final = "usmf"
@@ -40,6 +41,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.END_SESSION: {"admin": ANY},
+    Action.READ_AUDIT: {"auditor": ANY},
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)
@@ -100,6 +102,7 @@ def said(
     company: str = COMPANY,
     at: datetime | None = None,
     signed_in_at: datetime | None = None,
+    contexts: tuple[str, ...] = (),
     **more: Any,
 ) -> VerifiedMessage:
     """What a person said, proved, with what the table grants them; they signed in at the same moment unless said."""
@@ -108,7 +111,7 @@ def said(
     content: dict[str, Any] = {
         "message_id": "m",
         "signed_at": moment,
-        "signed_in_at": signed_in_at or moment,
+        "sign_in": SignIn(at=signed_in_at or moment, contexts=contexts),
         "granted": policy.granted(person, right, company) if right else Granted(),
     }
     return VerifiedMessage(person=person, name=name, args=args or {}, **content | more)

@@ -15,7 +15,7 @@ from domain.messages import CommandName
 from domain.people import Person
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.rights import Action, Granted, Subject, Verdict, judge, stale_sign_in
+from domain.rights import Action, Granted, Subject, Verdict, judge, weak_sign_in
 from domain.views import DealView
 from web import security_log
 from web.commands import CreditReleaseArgs
@@ -61,6 +61,37 @@ class Access:
             security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
             raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
 
+    def auditing(self, person: Person) -> tuple[str, ...] | None:
+        """The companies whose audit a person may read; None: all.
+
+        Raises:
+            Problem: 403, none at all.
+        """
+        companies = self.covered(person, Action.READ_AUDIT)
+        if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
+            raise Problem(Refusal.NO_AUTHORITY, f"The audit is for who holds {self._roles(Action.READ_AUDIT)}.")
+        return companies
+
+    def check_auditing(self, person: Person, company: str) -> None:
+        """Refuse who may not read a company's audit.
+
+        Raises:
+            Problem: 403.
+        """
+        companies = self.auditing(person)
+        if companies is not None and company not in companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+            raise Problem(
+                Refusal.NO_AUTHORITY, f"Your roles do not cover the audit of the company {company[:20].upper()}."
+            )
+
+    def _roles(self, action: Action) -> str:
+        """The roles that a right belongs to, in words."""
+        rights = self._policy.rights.rights
+        names = dict.fromkeys(right.role for right in rights if action in right.may)
+        return f"the role {' or '.join(names)}" if names else "a role that no policy gives"
+
     def may(self, person: Person, action: Action, company: str) -> bool:
         """Whether a person may do what is about no deal of its own, e.g. see margins of a company."""
         return self._policy.rights.may(person, action, company)
@@ -85,12 +116,12 @@ class Access:
         """Why somebody has to sign in again before they give a command; empty where they have not."""
         granted = self.commanding(who.person, name, view.company)
         subject = command_subject(who.person, name, view, release)
-        return stale_sign_in(granted, subject, signed_in_at=who.at, said_at=at)
+        return weak_sign_in(granted, subject, sign_in=who.sign_in, said_at=at)
 
     def too_old_to_decide(self, who: SignedIn, state: ApprovalState, at: datetime) -> str:
         """Why somebody has to sign in again before they decide a request; empty where they have not."""
         granted = self.deciding(who.person, state.request.company)
-        return stale_sign_in(granted, subject_of(state.request), signed_in_at=who.at, said_at=at)
+        return weak_sign_in(granted, subject_of(state.request), sign_in=who.sign_in, said_at=at)
 
     @property
     def version(self) -> str:
@@ -101,6 +132,11 @@ class Access:
     def fresh_seconds(self) -> int:
         """How old a sign-in may be where a fresh one is asked for."""
         return self._policy.rights.fresh_sign_in.within_minutes * 60
+
+    @property
+    def fresh_context(self) -> str:
+        """The authentication context such a sign-in has to satisfy; empty: none."""
+        return self._policy.rights.fresh_sign_in.context
 
 
 def command_subject(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +21,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler, Scope
 from temporalio.client import Client
 
 from domain.refusals import Refusal
-from ledger.opening import Ledger, LedgerAway
+from ledger.opening import Ledger, LedgerAway, Opening
+from ledger.reading import AuditReading
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -45,10 +46,12 @@ from web.intake.routes import Intake
 from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
+from web.pages.audit import AuditPages
 from web.pages.deals import DealPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
+from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
@@ -57,13 +60,23 @@ from web.tokens import SigningKeys, TokenVerifier
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 1024 * 1024
 _FOR_PROGRAMS = ("/api/", "/intake/", "/health/")
 _HTTP_ERRORS = {
     404: Refusal.NOT_FOUND,
     405: Refusal.METHOD_NOT_ALLOWED,
+    408: Refusal.TOO_SLOW,
     413: Refusal.TOO_LARGE,
 }
+
+
+class _Static(StaticFiles):
+    """Files that can be read, and says so to who tries something else."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file; 405 with what is allowed otherwise."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        return await super().get_response(path, scope)
 
 
 class _Below(Mount):
@@ -74,12 +87,13 @@ class _Below(Mount):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
-def create_app(config: WebConfig, client: Client) -> Starlette:
+def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteLimit] = LIMITS) -> Starlette:
     """Build the application.
 
     Args:
         config: addresses, keys and secrets.
         client: connected to the deals' namespace, with the pydantic data converter.
+        limits: what one caller may ask of each route.
 
     Returns:
         The ASGI application; it starts and ends with the server's lifespan.
@@ -87,25 +101,25 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     Raises:
         OSError: the decision key cannot be read.
         ValueError: the decision key is not a private Ed25519 key with a ``kid``.
+        NoLimit: a route has no limits.
     """
-    secret = config.session_secret.get_secret_value().encode()
     keys = SigningKeys(config.entra_authority, config.ca_file)
     deals, approvals = Deals(client), Approvals(client)
-    search = Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    search = _search(config, client)
     signer = DecisionSigner.from_file(config.decision_private_key_file)
     entra = EntraSignIn(config)
     ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
     store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
+    audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
     attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
-    feeds = Feeds(client, every_seconds=config.sweep_seconds)
     site = Site(config, client, sessions, search)
     reviews = Reviews(client)
-    authority = urlsplit(config.entra_authority)
-    headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
-    handlers = _exception_handlers(site, headers)
+    headers = _headers(config)
+    refused = _problems(site)
+    handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_order_lines(api, access, deals, reviews)
@@ -113,35 +127,59 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, deals, feeds, Ledgers(client)).routes(),
+            *Intake(config, deals, Feeds(client, every_seconds=config.sweep_seconds), Ledgers(client)).routes(),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
             *DealPages(site, access, deals, search, decisions, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
+            *AuditPages(site, access, config, audit).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", _Static(directory=STATIC)),
         ],
         middleware=[
             Middleware(Tracing),
             Middleware(SecurityHeaders, headers=headers),
+            Middleware(Guard, refuse=refused, limits=limits),
         ],
         exception_handlers=handlers,
-        lifespan=_closing(attempts, ledger),
-        max_body_size=MAX_BODY_BYTES,
+        lifespan=_closing(attempts, *(opening for opening in (ledger, audit) if opening)),
     )
+    check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
 
 
-def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
-    """Errors as problem details for programs, as pages for people."""
+def _search(config: WebConfig, client: Client) -> Search:
+    secret = config.session_secret.get_secret_value().encode()
+    return Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+
+
+def _headers(config: WebConfig) -> dict[str, str]:
+    authority = urlsplit(config.entra_authority)
+    return security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
+
+
+Refuse = Callable[[Request, Problem], Awaitable[Response]]
+
+
+def _problems(site: Site) -> Refuse:
+    """Problems as problem details for programs, as pages for people."""
+
+    async def refused(request: Request, problem: Problem) -> Response:
+        if request.url.path.startswith(_FOR_PROGRAMS):
+            return problem.response()
+        return await site.problem(request, problem)
+
+    return refused
+
+
+def _exception_handlers(refused: Refuse, headers: dict[str, str]) -> dict[Any, ExceptionHandler]:
+    """Errors as what each of them is to whoever asked."""
 
     async def problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        if request.url.path.startswith(_FOR_PROGRAMS):
-            return error.response()
-        return await site.problem(request, error)
+        return await refused(request, error)
 
     async def run_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RunError)
@@ -173,15 +211,15 @@ def _exception_handlers(site: Site, headers: dict[str, str]) -> dict[Any, Except
     }
 
 
-def _closing(attempts: Attempts, ledger: Ledger | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _closing(attempts: Attempts, *openings: Opening) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """The application's life: what it opened is closed at its end."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         await attempts.close()
-        if ledger is not None:
-            await ledger.close()
+        for opening in openings:
+            await opening.close()
 
     return lifespan
 

@@ -45,6 +45,12 @@ class WebConfig(BaseModel):
     ledger_url: SecretStr | None = Field(
         None, description="Database of the ledger; None: refused attempts are logged only, sessions kept in memory"
     )
+    audit_url: SecretStr | None = Field(
+        None, description="Database of the ledger as the page of the audit reads it; None: the page shows nothing"
+    )
+    audit_key_file: Path | None = Field(
+        None, description="Ed25519 private key (JSON Web Key) that signs downloads of the audit; None: there are none"
+    )
     api_clients: tuple[str, ...] = Field((), description="Further applications whose tokens the API takes (`azp`)")
 
     @field_validator("public_url", "entra_authority", "temporal_ui")
@@ -71,6 +77,11 @@ class WebConfig(BaseModel):
     def fresh_seconds(self) -> int:
         """How old a sign-in may be where the policy asks for a fresh one."""
         return self.policy.rights.fresh_sign_in.within_minutes * 60
+
+    @property
+    def fresh_context(self) -> str:
+        """The authentication context a fresh sign-in has to satisfy; empty: none."""
+        return self.policy.rights.fresh_sign_in.context
 
     @property
     def companies(self) -> dict[str, str]:

@@ -221,7 +221,7 @@ class Decisions:
         )
         _refusals.add(1, {"code": refusal.value})
         if refusal is Refusal.SIGN_IN_TOO_OLD:
-            return sign_in_too_old(self._access.fresh_seconds, message_id=message_id)
+            return sign_in_too_old(self._access.fresh_seconds, self._access.fresh_context, message_id=message_id)
         return Problem(refusal, detail, message_id=message_id)
 
 

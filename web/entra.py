@@ -6,6 +6,7 @@ Source: Microsoft Learn, "Web app that signs in users" (identity platform).
 from __future__ import annotations
 
 import asyncio
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,18 +74,19 @@ class EntraSignIn:
         self._config = config
         self._msal: msal.ConfidentialClientApplication | None = None
 
-    async def begin(self, max_age: int) -> dict[str, Any]:
+    async def begin(self, max_age: int, context: str = "") -> dict[str, Any]:
         """A sign-in: where the browser has to go (``auth_uri``), and what has to be kept until it is back.
 
         Args:
             max_age: how many seconds ago the person may have shown who they are; Entra asks them again otherwise, and
                 says when it was.
+            context: authentication context of conditional access that the sign-in has to satisfy; empty: none.
 
         Raises:
             EntraAway: its configuration cannot be read.
         """
         try:
-            return await asyncio.to_thread(self._begin, max_age)
+            return await asyncio.to_thread(self._begin, max_age, context)
         except (requests.RequestException, ValueError) as error:
             raise EntraAway(str(error)) from error
 
@@ -126,9 +128,15 @@ class EntraSignIn:
             )
         return self._msal
 
-    def _begin(self, max_age: int) -> dict[str, Any]:
+    def _begin(self, max_age: int, context: str) -> dict[str, Any]:
+        # Source: Microsoft Learn, "Developer guide to Conditional Access authentication context".
+        asked = {"id_token": {"acrs": {"essential": True, "value": context}}}
         flow: dict[str, Any] = self._application().initiate_auth_code_flow(
-            scopes=[], redirect_uri=self._config.redirect_uri, prompt="select_account", max_age=max_age
+            scopes=[],
+            redirect_uri=self._config.redirect_uri,
+            prompt="select_account",
+            max_age=max_age,
+            claims_challenge=json.dumps(asked) if context else None,
         )
         return flow
 

@@ -45,7 +45,7 @@ class Limits:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Limit by these rates; ``now`` gives monotonic seconds."""
-        self._buckets = (_Buckets(person, now), _Buckets(run, now))
+        self._buckets = (Buckets(person, now), Buckets(run, now))
 
     def attempt(self, person: Person, workflow_id: str) -> None:
         """Take a token of the person, whatever becomes of their message.
@@ -65,25 +65,28 @@ class Limits:
         _, runs = self._buckets
         self._take(runs, f"{person.oid.lower()} {workflow_id}", person, workflow_id)
 
-    def _take(self, buckets: _Buckets, key: str, person: Person, workflow_id: str) -> None:
+    def _take(self, buckets: Buckets, key: str, person: Person, workflow_id: str) -> None:
         if not buckets.filled(key):
             security_log.limited(person.oid, workflow_id)
             raise Problem(Refusal.TOO_MANY_REQUESTS)
         buckets.take(key)
 
 
-class _Buckets:
+class Buckets:
     """One bucket per key; one that has had time to fill up is forgotten."""
 
     def __init__(self, rate: Rate, now: Callable[[], float]) -> None:
+        """Fill at a rate; ``now`` gives monotonic seconds."""
         self._rate = rate
         self._now = now
         self._kept: TTLCache[str, tuple[float, float]] = TTLCache(_KEPT, rate.burst / rate.per_second, now)
 
     def filled(self, key: str) -> bool:
+        """Whether a token is left."""
         return self._left(key) >= 1
 
     def take(self, key: str) -> None:
+        """Take a token."""
         self._kept[key] = (self._left(key) - 1, self._now())
 
     def _left(self, key: str) -> float:

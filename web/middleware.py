@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
 
-from fastapi.routing import APIRoute
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.trace import Span
 from opentelemetry.util.http import ExcludeList
 from starlette.datastructures import MutableHeaders
-from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.route_limits import found_for
 
 
 def security_headers(form_targets: str, tls: bool) -> dict[str, str]:
@@ -103,24 +101,8 @@ _ORIGINAL = "q2c.scope"
 
 def _span_details(scope: Scope) -> tuple[str, dict[str, str]]:
     """Name and route of a request's span: the route's pattern, so that there are few different names."""
-    route = _route(scope["app"].routes, scope)
+    route = found_for(scope["app"].routes, scope).path
     return f"{scope['method']} {route}", {"http.route": route}
-
-
-def _route(routes: Sequence[BaseRoute], scope: Scope) -> str:
-    for route in routes:
-        match, child = route.matches(scope)
-        if match is Match.NONE:
-            continue
-        if isinstance(route, Mount):
-            below = _route(route.routes, {**scope, **child})
-            return below if below == _UNMATCHED else route.path + below
-        if isinstance(route, Route | APIRoute):
-            return re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
-    return _UNMATCHED
-
-
-_UNMATCHED = "unmatched"
 
 
 def _correlate(span: Span, scope: Scope) -> None:

@@ -78,10 +78,11 @@ def of_run(error: RunError) -> Problem:
     return problem
 
 
-def sign_in_too_old(within_seconds: int, **members: Any) -> Problem:
-    """401 with the challenge of RFC 9470: the client gets a token of a fresh sign-in, e.g. by ``max_age``."""
+def sign_in_too_old(within_seconds: int, context: str, **members: Any) -> Problem:
+    """401 with the challenge of RFC 9470: the client gets a token of a fresh sign-in, by ``max_age`` and context."""
     problem = Problem(Refusal.SIGN_IN_TOO_OLD, **members)
-    problem.headers["WWW-Authenticate"] = f'Bearer error="insufficient_user_authentication", max_age="{within_seconds}"'
+    challenge = f'Bearer error="insufficient_user_authentication", max_age="{within_seconds}"'
+    problem.headers["WWW-Authenticate"] = challenge + (f', acr_values="{context}"' if context else "")
     return problem
 
 

@@ -12,11 +12,12 @@ import structlog
 
 from domain.people import Person
 from domain.refusals import Refusal
+from domain.sign_in import SignIn
 
 _log = structlog.get_logger("security")
 
 EVENTS: Final[dict[str, str]] = {
-    "sign_in": "A person signed in. `roles`, `signed_in_at`",
+    "sign_in": "A person signed in. `roles`, `signed_in_at`, `methods` (`amr`), `contexts` (`acrs`)",
     "sign_in_refused": "A sign-in did not come to its end. `reason`",
     "sign_out": "A person signed out. `everywhere`",
     "session_ended": "A session was ended from this side. `reason`",
@@ -27,6 +28,7 @@ EVENTS: Final[dict[str, str]] = {
     "refused": "A decision or command of a person was refused here. `code`, `about`, `message_id`",
     "limited": "A person or sender was told to slow down. `about`",
     "forged_form": "A form came that no page of the person's session had shown.",
+    "audit_exported": "A person took a signed export of the audit. `company`, `since`, `until`, `records`",
     "key_used": "The signing key signed what a person said. `key_id`, `action`, `about`, `message_id`",
 }
 """Every event, with what it means and its fields beside `actor` (Entra object id)."""
@@ -37,9 +39,11 @@ def _write(name: str, actor: str, **fields: object) -> None:
     _log.info("security", security=name, actor=actor, **fields)
 
 
-def signed_in(person: Person, at: str) -> None:
-    """A person signed in; ``at`` is when they showed who they are, ISO 8601, or empty."""
-    _write("sign_in", person.oid, roles=list(person.roles), signed_in_at=at)
+def signed_in(person: Person, sign_in: SignIn) -> None:
+    """A person signed in; the moment in ISO 8601, UTC, or empty."""
+    at = sign_in.at.isoformat() if sign_in.at else ""
+    ways = {"methods": list(sign_in.methods), "contexts": list(sign_in.contexts)}
+    _write("sign_in", person.oid, roles=list(person.roles), signed_in_at=at, **ways)
 
 
 def sign_in_refused(reason: str) -> None:
@@ -90,6 +94,11 @@ def limited(actor: str, about: str) -> None:
 def forged_form(person: Person) -> None:
     """A form came that no page of the person's session had shown."""
     _write("forged_form", person.oid)
+
+
+def audit_exported(person: Person, *, company: str, since: str, until: str, records: int) -> None:
+    """A person took a signed export of the audit; the period in ISO 8601, UTC."""
+    _write("audit_exported", person.oid, company=company, since=since, until=until, records=records)
 
 
 def key_used(person: Person, *, key_id: str, action: str, about: str, message_id: str) -> None:

@@ -13,7 +13,6 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any, Final
 
 from joserfc import jwe
@@ -25,6 +24,7 @@ from starlette.responses import Response
 
 from domain.people import Person
 from domain.record import Record
+from domain.sign_in import SignIn
 from web import security_log
 from web.config import WebConfig
 from web.entra import EntraAway, NotSignedIn, Redeemed
@@ -42,7 +42,7 @@ class Session(Record):
     """A signed-in person and the token their forms carry. Moments in seconds since the epoch, UTC."""
 
     identity: Person
-    signed_in_at: datetime | None = None
+    sign_in: SignIn
     csrf: str
     begun_at: float
     seen_at: float
@@ -51,8 +51,8 @@ class Session(Record):
 
     @property
     def who(self) -> SignedIn:
-        """The person, and when they signed in."""
-        return SignedIn(person=self.identity, at=self.signed_in_at)
+        """The person, and how they signed in."""
+        return SignedIn(person=self.identity, sign_in=self.sign_in)
 
     def owns_form(self, presented: str) -> bool:
         """Whether a form was rendered for this session (and not by a page of someone else)."""
@@ -120,7 +120,7 @@ class Sessions:
         now, token = self._now(), secrets.token_urlsafe(32)
         session = Session(
             identity=found.who.person,
-            signed_in_at=found.who.at,
+            sign_in=found.who.sign_in,
             csrf=secrets.token_urlsafe(24),
             begun_at=now,
             seen_at=now,

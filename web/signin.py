@@ -57,7 +57,7 @@ class SignIn:
         fresh = request.query_params.get("fresh") == "1"
         max_age = self._config.fresh_seconds if fresh else self._config.session_seconds
         try:
-            flow = await self._entra.begin(max_age)
+            flow = await self._entra.begin(max_age, self._config.fresh_context if fresh else "")
         except EntraAway as error:
             log.warning("sign-in cannot begin", reason=str(error))
             raise Problem(Refusal.ENTRA_UNAVAILABLE) from error
@@ -83,7 +83,7 @@ class SignIn:
             detail = f"Entra ID refused the sign-in: {error}"
             raise _failed("refused", Refusal.SIGN_IN_REFUSED, detail, str(error)) from error
         _sign_ins.add(1, {"result": "ok"})
-        security_log.signed_in(found.who.person, found.who.at.isoformat() if found.who.at else "")
+        security_log.signed_in(found.who.person, found.who.sign_in)
         response = RedirectResponse(kept["next"], 303)
         await self._sessions.begin(request, response, found)
         return response

@@ -61,7 +61,7 @@ class DecisionSigner:
         Args:
             audience: id of the workflow they are meant for; no other will take them.
             message_id: id of the message; the same id said twice counts once.
-            who: who says it, and when they signed in.
+            who: who says it, and how they signed in.
             action: name of the decision or command.
             args: its arguments, of JSON types only (money as text).
 
@@ -70,7 +70,6 @@ class DecisionSigner:
             meanwhile.
         """
         issued_at, person = int(self._now()), who.person
-        signed_in = {"auth_time": int(who.at.timestamp())} if who.at else {}
         claims = {
             "iss": SIGNATURE_ISSUER,
             "aud": audience,
@@ -81,7 +80,7 @@ class DecisionSigner:
             "name": person.name,
             "upn": person.upn,
             "roles": list(person.roles),
-            **signed_in,
+            **who.sign_in.claims(),
             "act": {"name": action, "args": dict(args)},
         }
         header = {"alg": "EdDSA", "typ": "JWT", "kid": self._key.kid}

@@ -131,6 +131,11 @@ class _PersonClaims(jwt.JWTClaimsRegistry):
             raise InvalidClaimError("azp", "the token does not say which application it was given to")
         self.check_value("azp", value)
 
+    def validate_appid(self, value: object) -> None:
+        if not isinstance(value, str):
+            raise InvalidClaimError("appid", "the token's appid is no application")
+        self.check_value("appid", value)
+
     def validate_scp(self, value: object) -> None:
         if not isinstance(value, str) or SCOPE not in value.split():
             raise InvalidClaimError("scp", f"the token lacks the delegated scope {SCOPE}")
@@ -207,6 +212,7 @@ class TokenVerifier:
             exp={"essential": True},
             scp={"essential": True},
             azp={"essential": True, "values": self._clients},
+            appid={"values": self._clients},  # the same in older tokens: where one has both, neither may be another's
         )
         try:
             registry.validate(claims)

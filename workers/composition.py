@@ -35,7 +35,7 @@ from ledger.opening import Ledger
 from runs.deals import Deals
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.rules import load_policy
+from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
 from workflows.approval import Approval
@@ -68,6 +68,7 @@ def compose(settings: Settings, client: Client) -> Work:
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
+    companies = sorted(set(policy.entity_map.business_units.values()))
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -98,7 +99,8 @@ def compose(settings: Settings, client: Client) -> Work:
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],
-        companies=sorted(set(policy.entity_map.business_units.values())),
+        companies=companies,
+        begin=lambda: note_rules(ledger, policy, companies),
     )
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)

@@ -51,6 +51,7 @@ codec's keys are a file that every process needs."""
 _KEY_FILES: Final[Mapping[Location, Process | None]] = {
     ("decision", "private_key_file"): Process.WEB,
     ("audit", "private_key_file"): None,
+    ("audit", "web_key_file"): Process.WEB,
 }
 """Files of private keys, and the one process that reads each; None: only a person's command does."""
 

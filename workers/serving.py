@@ -21,6 +21,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from workers.patience import IDLE_SECONDS, PatientProtocol
+
 log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
@@ -64,7 +66,15 @@ async def serve(app: ASGIApp, host: str, port: int, *, variables: str) -> AsyncI
             f"Cannot listen on {host}:{port}: {why}. Set {variables}_HOST or {variables}_PORT."
         ) from error
     server = EmbeddedServer(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            ws="none",
+            timeout_keep_alive=IDLE_SECONDS,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

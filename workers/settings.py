@@ -189,6 +189,8 @@ class LedgerSettings(_Group):
 
     url: SecretStr = SecretStr("sqlite:///.q2c/ledger.db")
     """Database: `sqlite:///path/to/file`, or `postgresql://user:password@host/database` (see `q2c ledger migrate`)."""
+    reader_url: OptionalSecret = None
+    """The same database as the page `/audit` reads it: of a user who may only read; empty: as in `Q2C_LEDGER_URL`."""
 
 
 class AuditSettings(_Group):
@@ -196,6 +198,8 @@ class AuditSettings(_Group):
 
     private_key_file: Path = Path(".q2c/audit-key.json")
     """Private key: only who exports or prunes needs it."""
+    web_key_file: Path = Path(".q2c/audit-web-key.json")
+    """Private key of downloads from the page `/audit`: only the web process needs it; without it there are none."""
     public_keys_file: Path = Path(".q2c/audit-jwks.json")
     """Public keys (JWKS): for who verifies."""
 

@@ -40,6 +40,8 @@ def web_config(settings: Settings) -> WebConfig:
         session_idle_minutes=settings.web.session_idle_minutes,
         roles_minutes=settings.web.roles_minutes,
         ledger_url=settings.ledger.url,
+        audit_url=settings.ledger.reader_url or settings.ledger.url,
+        audit_key_file=settings.audit.web_key_file,
         api_clients=tuple(name.strip() for name in settings.web.api_clients.split(",") if name.strip()),
     )
 

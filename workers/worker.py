@@ -7,7 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -61,6 +61,8 @@ class Work:
     dataverse_activities: Sequence[Activity]
     finance_activities: Sequence[Activity]
     companies: Collection[str]
+    begin: Callable[[], Coroutine[Any, Any, None]]
+    """What is done once beside everything else, from the start of the worker."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -144,6 +146,8 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             )
             for worker in workers:
                 await running.enter_async_context(worker)
+            beginning = asyncio.create_task(work.begin(), name="note the rules in force")
+            running.callback(beginning.cancel)
             if telemetry.exports:
                 counting = asyncio.create_task(report_deals(client))
                 running.callback(counting.cancel)

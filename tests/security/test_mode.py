@@ -52,7 +52,7 @@ def test_every_secret_of_the_settings_has_a_holder() -> None:
     """A new secret is put into the table, or this fails."""
     from workers.settings import secret_names
 
-    assert {variable_name(at) for at in HOLDERS} | {"Q2C_LEDGER_URL"} == set(secret_names())
+    assert {variable_name(at) for at in HOLDERS} | {"Q2C_LEDGER_URL", "Q2C_LEDGER_READER_URL"} == set(secret_names())
 
 
 @pytest.mark.parametrize("process", Process)

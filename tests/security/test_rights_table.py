@@ -25,6 +25,7 @@ from domain.messages import CommandName
 from domain.people import Person
 from domain.policy import Policy
 from domain.rights import Action
+from domain.sign_in import SignIn
 from domain.views import DealView
 from sandbox.entra.directory import Person as User
 from tests.deals import T0, TO_ORDER, decision, new_deal, put
@@ -198,7 +199,7 @@ async def test_a_signal_sent_past_the_web_is_refused_with_the_same_code(key: OKP
         message = signer.sign(
             audience=deal_id,
             message_id=str(uuid.uuid4()),
-            who=SignedIn(person=speaker, at=datetime.now(UTC)),
+            who=SignedIn(person=speaker, sign_in=SignIn(at=datetime.now(UTC))),
             action=cell.command,
             args=ARGS[cell.command],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -307,6 +308,44 @@ async def test_a_program_is_told_how_fresh_a_token_it_needs(
     if status == 401:
         assert answer.json()["code"] == "SIGN_IN_TOO_OLD"
         assert answer.headers["www-authenticate"] == ('Bearer error="insufficient_user_authentication", max_age="900"')
+
+
+@pytest.fixture
+def strict(config: WebConfig) -> WebConfig:
+    """A policy that asks for an authentication context as well."""
+    asking = config.policy.rights.fresh_sign_in.model_copy(update={"context": "c1"})
+    rights = config.policy.rights.model_copy(update={"fresh_sign_in": asking})
+    return config.model_copy(update={"policy": config.policy.model_copy(update={"rights": rights})})
+
+
+async def test_a_context_that_the_policy_asks_for_is_asked_of_entra(strict: WebConfig, temporal: Client) -> None:
+    app = create_app(strict, temporal)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE) as client:
+        fresh = await client.get("/auth/sign-in", params={"fresh": "1", "next": "/"})
+        usual = await client.get("/auth/sign-in", params={"next": "/"})
+    asked = parse_qs(urlsplit(fresh.headers["location"]).query)
+    assert json.loads(asked["claims"][0]) == {"id_token": {"acrs": {"essential": True, "value": "c1"}}}
+    assert "claims" not in parse_qs(urlsplit(usual.headers["location"]).query)
+
+
+@pytest.mark.parametrize(("acrs", "status"), [(["c1", "c2"], 200), ("c1", 200), (["c2"], 401), (None, 401)], ids=str)
+async def test_a_program_is_told_which_context_it_needs_and_its_strength_is_signed(
+    strict: WebConfig, temporal: Client, tenant: Tenant, stage: Stage, acrs: object, status: int
+) -> None:
+    quote = f"CONTEXT-{status}-{len(str(acrs))}"
+    handle = await stage.deal(scenes.held(quote))
+    token = tenant.token("carl", acrs=acrs, amr=["pwd", "mfa"])
+    app = create_app(strict, temporal)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE) as client:
+        answer = await client.post(
+            f"/api/v1/cases/usmf/{quote}/commands/credit_release",
+            json={"args": {"reason": "known well"}},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    assert answer.status_code == status, answer.text
+    assert len(await handle.query("received")) == (1 if status == 200 else 0)
+    if status == 401:
+        assert answer.headers["www-authenticate"].endswith('max_age="900", acr_values="c1"')
 
 
 @pytest.mark.parametrize("auth_time", ["yesterday", True, 10**30, -(10**30), 1.5, [1], {}])

@@ -45,6 +45,8 @@ USERS = (
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),
+    User("audra", "Audra Ames", ("auditor",)),
+    User("aldo", "Aldo Abt", ("auditor.demf",)),
 )
 
 
@@ -57,7 +59,7 @@ class Tenant:
         self.directory = directory
         self.ca_file = ca_file
 
-    def token(self, name: str, **claims: object) -> str:
+    def token(self, name: str, /, **claims: object) -> str:
         user = self.directory.people[name]
         content: dict[str, Any] = {
             "name": user.display_name,

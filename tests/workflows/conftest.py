@@ -101,6 +101,8 @@ class World:
     lines: int = 1
     audited: list[AuditRecord] = field(default_factory=list)
     audit_away: bool = False
+    audit_answers_lost: int = 0
+    """How many batches the store takes without its answer arriving: the worker was killed in between."""
 
     async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -275,6 +277,9 @@ class ScriptedAudit(s.AuditActivities):
         if self.world.audit_away:
             raise ApplicationError("the audit store does not answer", type=s.FailureType.TRANSIENT)
         self.world.audited.extend(batch.records)
+        if self.world.audit_answers_lost > 0:
+            self.world.audit_answers_lost -= 1
+            raise ApplicationError("the answer was lost", type=s.FailureType.TRANSIENT)
         return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
 
 

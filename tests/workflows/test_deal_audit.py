@@ -45,6 +45,7 @@ async def test_what_a_person_said_is_kept_with_the_message_it_rests_on(stage: St
     await asyncio.wait_for(stage.case.result(), 60)
     (said,) = [record for record in world.audited if record.envelope_id == message]
     assert (said.kind, said.actor.oid, said.why) == (AuditKind.DECISION, RITA.oid, "entered twice")
+    assert said.facts["signed in at"], "the sign-in behind a command is kept with it"
     assert said.envelope_hash == sha256(f"{RITA.oid}|cancel|reason=entered twice".encode()).hexdigest()
     (no,) = [record for record in world.audited if record.envelope_id == refused]
     assert (no.kind, no.actor.oid) == (AuditKind.REFUSAL, OTTO.oid)
@@ -65,6 +66,24 @@ async def test_a_store_that_is_away_delays_nothing_and_has_everything_in_the_end
     assert message in {record.envelope_id for record in records}
 
 
+async def test_a_batch_whose_answer_is_lost_comes_again_under_the_same_ids(stage: Stage, world: World) -> None:
+    """As after a worker killed between the store and its answer: the store knows the records, and none is missing."""
+    world.audit_answers_lost = 1
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    message = await stage.say(RITA, "cancel", reason="entered twice")
+    assert (await outcome(stage, message)).accepted
+    await asyncio.wait_for(stage.case.result(), 60)
+    for _ in range(200):
+        numbers = sorted({record.n for record in world.audited})
+        if message in {record.envelope_id for record in world.audited} and len(numbers) < len(world.audited):
+            break
+        await asyncio.sleep(0.1)
+    assert numbers == list(range(1, len(numbers) + 1)), "none is missing"
+    assert len({record.record_id for record in world.audited}) == len(numbers), "the same record has the same id again"
+    assert len(world.audited) > len(numbers), "it came again"
+
+
 async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(stage: Stage, world: World) -> None:
     world.plan = (step(1, 1, "sales_manager", MONA), step(2, 2, "sales_director", DIRK))
     await stage.submit()
@@ -80,4 +99,4 @@ async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(st
     ]
     events = [record.event for record in world.audited]
     assert events.index("StepDecided") < events.index("ApprovalEnded")
-    assert all(record.envelope_hash for record in decided)
+    assert all(record.envelope_hash and record.facts["signed in at"] for record in decided)

@@ -36,8 +36,9 @@ _PROBLEMS: Final[dict[int, str]] = {
     403: "Not the caller's to do, e.g. NO_AUTHORITY, NOT_ASSIGNED, REQUESTER_CANNOT_APPROVE",
     404: "There is no such deal, request or command",
     409: "Too late or out of place, e.g. ALREADY_DECIDED, SEEN_HASH_MISMATCH, ILLEGAL_TRANSITION",
-    413: "The body is larger than one megabyte",
-    429: "Too many messages in a short time; nothing was recorded",
+    408: "The body took too long to arrive; nothing was recorded",
+    413: "The body is larger than this address takes",
+    429: "Too many requests in a short time; nothing was recorded",
     502: "What runs under this number cannot be read",
     503: "Temporal or Entra ID does not respond; nothing was recorded",
 }
@@ -47,9 +48,8 @@ _SCHEMA: Final = "#/components/schemas/{model}"
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How an operation's problems are described: these, and those every operation can have."""
     content = {PROBLEM_JSON: {"schema": {"$ref": _SCHEMA.format(model=ProblemBody.__name__)}}}
-    return {
-        status: {"description": _PROBLEMS[status], "content": content} for status in sorted({*statuses, 400, 401, 503})
-    }
+    always = {400, 401, 408, 413, 429, 503}
+    return {status: {"description": _PROBLEMS[status], "content": content} for status in sorted({*statuses, *always})}
 
 
 class _ExactRequest(Request):

@@ -67,7 +67,7 @@ def add_operations(
         f"{APPROVAL}/decision",
         operation_id="decideApproval",
         response_model=Accepted,
-        responses={**_OUTCOMES, **problems(403, 404, 409, 413, 429, 502)},
+        responses={**_OUTCOMES, **problems(403, 404, 409, 502)},
     )
     async def decide_approval(asked: AskedApproval, body: DecisionBody, who: Caller) -> Response:
         """Approve or reject a step."""
@@ -94,7 +94,7 @@ def add_operations(
         f"{DEAL}/commands/{{name}}",
         operation_id="commandCase",
         response_model=Accepted,
-        responses={**_OUTCOMES, **problems(403, 404, 409, 413, 429, 502)},
+        responses={**_OUTCOMES, **problems(403, 404, 409, 502)},
     )
     async def command_deal(
         asked: AskedDeal, name: CommandName, who: Caller, body: CommandBody | None = None

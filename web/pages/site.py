@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
 from domain.refusals import Refusal, sentence_of
+from domain.rights import Action
 from ledger.opening import LedgerAway
 from runs.search import Search
 from web import security_log
@@ -33,8 +34,9 @@ _TITLES: dict[int | str, str] = {
     403: "You don't have access",
     404: "Page not found",
     405: "That did not work",
+    408: "Too slow",
     413: "Too large",
-    429: "Too many messages",
+    429: "Too many requests",
     500: "Something went wrong",
     502: "This cannot be read",
     503: "Not available right now",
@@ -143,10 +145,17 @@ class Site:
                 "person": session.identity if session else None,
                 "csrf": session.csrf if session else "",
                 "waiting_for_me": waiting,
+                "reads_audit": self._reads_audit(session),
                 "temporal_ui": self._config.temporal_ui,
             }
         )
         return HTMLResponse(content, status)
+
+    def _reads_audit(self, session: Session | None) -> bool:
+        """Whether the way to the audit is shown."""
+        if session is None:
+            return False
+        return self._config.policy.rights.companies_of(session.identity, Action.READ_AUDIT) != frozenset()
 
     async def recorded(self, session: Session, address: str) -> Response:
         """202: what was said is stored, and nobody could answer yet; ``address`` tells when somebody has."""
@@ -164,6 +173,7 @@ class Site:
             person=session.identity if session else None,
             csrf=session.csrf if session else "",
             waiting_for_me=0,
+            reads_audit=self._reads_audit(session),
             temporal_ui=self._config.temporal_ui,
             address=request.url.path if request.method == "GET" else "",
         )

@@ -100,7 +100,9 @@ class People:
         try:
             fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
             event_id = "" if said.refused else said.message_id
-            done = self._record.apply(fact, event_id=event_id, actor=said.person.named, envelope=message)
+            done = self._record.apply(
+                fact, event_id=event_id, actor=said.person.named, envelope=message, sign_in=said.sign_in
+            )
         except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
             workflow.logger.exception("a message could not be taken")
             return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL, digest=digest)

@@ -17,7 +17,7 @@ from temporalio import workflow
 from activities.signatures import QuoteRef
 from domain.approval_start import ApprovalCheckpoint
 from domain.approvals import ApprovalRequest, StepState
-from domain.audit import Outbox, of_decision, of_entry
+from domain.audit import SIGN_IN_UNKNOWN, Outbox, of_decision, of_entry
 from domain.deal import Transition, apply
 from domain.deal_start import Checkpoint, DealStart, begun_again, may_follow
 from domain.deal_state import DealState
@@ -28,6 +28,7 @@ from domain.order_key import order_key
 from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.refusals import Refusal
+from domain.sign_in import SignIn
 
 R = TypeVar("R", bound=Record)
 V = TypeVar("V")
@@ -96,6 +97,7 @@ class DealRecord:
         actor: Person = SYSTEM,
         at: datetime | None = None,
         envelope: SignedMessage | None = None,
+        sign_in: SignIn = SIGN_IN_UNKNOWN,
     ) -> Transition | None:
         """Put a fact to the deal.
 
@@ -105,6 +107,7 @@ class DealRecord:
             actor: who made it true.
             at: when, UTC; now unless said.
             envelope: the signed message it rests on, where a person said it.
+            sign_in: how and when that person had signed in.
 
         Returns:
             What it did; None where the event was taken before and counts for nothing.
@@ -119,11 +122,13 @@ class DealRecord:
             _forget(self._seen, SEEN)
             self.count(_COUNTED.get(transition.code, "refused"))
         self.timeline.append(transition.audit)
-        self._keep_for_audit(transition, fact, envelope)
+        self._keep_for_audit(transition, fact, envelope, sign_in)
         self._report(transition)
         return transition
 
-    def _keep_for_audit(self, transition: Transition, fact: Fact, envelope: SignedMessage | None) -> None:
+    def _keep_for_audit(
+        self, transition: Transition, fact: Fact, envelope: SignedMessage | None, sign_in: SignIn
+    ) -> None:
         record = of_entry(
             transition.audit,
             company=self.state.company,
@@ -132,6 +137,7 @@ class DealRecord:
             why=str(getattr(fact, "reason", "")),
             envelope_id=envelope.message_id if envelope else "",
             envelope_hash=_hash_of(envelope) if envelope else "",
+            sign_in=sign_in,
         )
         self.outbox = self.outbox.add(record, run_id=self._run_id)
 

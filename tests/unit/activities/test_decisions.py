@@ -17,6 +17,7 @@ from activities.decisions import SignedDecisionActivities
 from activities.signatures import Proofs
 from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
+from domain.sign_in import SignIn
 from tests.rights import POLICY
 from web.identity import SignedIn
 from web.signing import DecisionSigner
@@ -171,13 +172,14 @@ async def test_what_the_table_grants_the_person_for_what_they_said_is_told() -> 
     assert (unknown.refused, unknown.granted.grants) == ("", ())
 
 
-async def test_when_the_person_had_signed_in_is_told() -> None:
+async def test_when_and_how_the_person_had_signed_in_is_told() -> None:
     at = datetime(2026, 11, 26, 8, tzinfo=UTC)
+    sign_in = SignIn(at=at, methods=("pwd", "mfa"), contexts=("c1",))
     message = DecisionSigner(KEY).sign(
-        audience=DEAL, message_id="m-1", who=SignedIn(person=MONA, at=at), action="decide", args={}
+        audience=DEAL, message_id="m-1", who=SignedIn(person=MONA, sign_in=sign_in), action="decide", args={}
     )
-    assert (await verified(message.token)).signed_in_at == at
-    assert (await verified(signed(claims()))).signed_in_at is None
+    assert (await verified(message.token)).sign_in == sign_in
+    assert (await verified(signed(claims()))).sign_in == SignIn()
 
 
 async def test_what_counted_when_it_came_may_have_expired_since_and_nothing_else() -> None:

@@ -191,7 +191,7 @@ def test_the_keys_are_made_once_and_named(here: Here, tmp_path: Path) -> None:
     first = json.loads(here("keys --json").stdout)
     private = tmp_path / first["private"]
     made = private.read_text()
-    assert len({*first.values()}) == 5
+    assert len({*first.values()}) == 6
     assert all((tmp_path / file).exists() and file in here("keys").stdout for file in first.values())
     assert private.read_text() == made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from domain.approval_rules import decided, opened
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState
 from domain.messages import VerifiedMessage
 from domain.rights import Granted
+from domain.sign_in import SignIn
 from tests.rights import said
 from tests.unit.domain.makers import T0, actor, discounted, plan, priced, request
 
@@ -57,6 +60,16 @@ def test_what_everybody_signed_is_believed() -> None:
 )
 def test_what_was_not_signed_by_who_was_asked_is_not(messages: tuple[VerifiedMessage, ...]) -> None:
     assert unproved(ASKED, approved(), messages) != ""
+
+
+def test_a_signature_without_the_fresh_sign_in_that_the_policy_asks_for_is_not() -> None:
+    """The request has checked it as well; the deal believes the request in nothing."""
+    asked = ASKED.model_copy(update={"net": Decimal(100_000), "total": Decimal(110_000)})
+    answer = approved().model_copy(update={"request": asked})
+    assert unproved(asked, answer, TRUE) == ""
+    for sign_in in (SignIn(), SignIn(at=T0 - timedelta(minutes=16))):
+        old = TRUE[1].model_copy(update={"sign_in": sign_in, "signed_at": T0})
+        assert unproved(asked, answer, (TRUE[0], old)) == "nobody who was asked signed step 2"
 
 
 @pytest.mark.parametrize(

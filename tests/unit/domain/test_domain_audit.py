@@ -8,9 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import facts
-from domain.audit import BATCH, MOST_REFUSALS, WORDS, AuditKind, AuditReceipt, AuditRecord, Outbox, of_entry
+from domain.approvals import StepState
+from domain.audit import (
+    BATCH,
+    MOST_REFUSALS,
+    WORDS,
+    AuditKind,
+    AuditReceipt,
+    AuditRecord,
+    Outbox,
+    of_decision,
+    of_entry,
+)
 from domain.people import Person
+from domain.sign_in import SignIn
 from domain.views import Stage, TimelineEntry
+from tests.rights import said
+from tests.unit.domain.makers import T0, actor, discounted, plan, priced, request
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 DEAL = "q2c/usmf/Q-1"
@@ -122,3 +136,17 @@ def test_too_much_of_anything_is_cut_and_nothing_is_raised() -> None:
     record = of_entry(huge, company="usmf", deal_id=DEAL, why="w" * 100_000)
     assert (len(record.what), len(record.why)) == (WORDS, WORDS)
     assert len(record.model_dump_json()) < 20_000
+
+
+def test_the_sign_in_behind_what_a_person_said_is_in_the_record() -> None:
+    sign_in = SignIn(at=datetime(2026, 11, 23, 13, 55, tzinfo=UTC), methods=("pwd", "mfa"), contexts=("c1",))
+    known = {"signed in at": "2026-11-23T13:55:00+00:00", "signed in by": "pwd,mfa", "signed in for": "c1"}
+    release = of_entry(entry(), company="usmf", deal_id=DEAL, envelope_id="m-1", envelope_hash="ab", sign_in=sign_in)
+    assert known.items() <= release.facts.items()
+    asked = request(plan(priced(discounted("P250", 100, 22))))
+    step = StepState(plan=asked.plan.steps[0], decided_as="sales_manager")
+    decision = said(actor("mona"), "decide", {"decision": "approve"}).model_copy(update={"sign_in": sign_in})
+    record = of_decision(decision, step, asked, deal_id=DEAL, at=T0, envelope_hash="ab")
+    assert known.items() <= record.facts.items() and record.facts["role"] == "sales_manager"
+    unknown = of_decision(said(actor("mona"), "decide"), step, asked, deal_id=DEAL, at=T0, envelope_hash="ab")
+    assert "signed in by" not in unknown.facts

@@ -11,6 +11,7 @@ import pytest
 
 from domain import facts
 from domain.approvals import ApprovalStatus
+from domain.audit import facts_of
 from domain.commands import fact_of
 from domain.deal import apply
 from domain.deal_state import DealState
@@ -18,6 +19,7 @@ from domain.explain import view
 from domain.facts import Event, Fact
 from domain.messages import VerifiedMessage
 from domain.people import Person
+from domain.sign_in import SignIn
 from domain.views import Resolution
 from tests.deals import T0, TO_ORDER, approval, assessment, decision, new_deal, put
 from tests.rights import ARGS, CELLS, FRESH, Cell, naming, said
@@ -79,8 +81,21 @@ def test_what_asks_for_a_fresh_sign_in_is_refused_without_one(command: str) -> N
     policy = naming(("credit_manager", person))
     old = said(person, command, {"reason": "r"}, policy=policy, at=T0, signed_in_at=T0 - timedelta(minutes=16))
     assert code(meaning(old)) == "SIGN_IN_TOO_OLD"
-    unknown = old.model_copy(update={"signed_in_at": None})
+    unknown = old.model_copy(update={"sign_in": SignIn()})
     assert code(meaning(unknown)) == "SIGN_IN_TOO_OLD"
+
+
+@pytest.mark.parametrize("command", FRESH)
+@pytest.mark.parametrize(("contexts", "refused"), [((), True), (("c2",), True), (("c1", "c2"), False)])
+def test_a_context_that_the_policy_asks_for_is_checked_by_the_deal(
+    command: str, contexts: tuple[str, ...], refused: bool
+) -> None:
+    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ops"))
+    policy = naming(("credit_manager", person))
+    asking = policy.rights.fresh_sign_in.model_copy(update={"context": "c1"})
+    policy = policy.model_copy(update={"rights": policy.rights.model_copy(update={"fresh_sign_in": asking})})
+    fact = meaning(said(person, command, {"reason": "r"}, policy=policy, at=T0, contexts=contexts))
+    assert (isinstance(fact, facts.Refused) and fact.code == "SIGN_IN_TOO_OLD") is refused
 
 
 def test_a_message_that_waited_for_a_worker_has_not_grown_old() -> None:
@@ -136,6 +151,8 @@ def test_a_release_covers_what_was_held_for_as_long_as_the_policy_says() -> None
     assert release.valid_until == T0 + timedelta(days=HELD.policy.release_valid_days)
     assert release.deviation_pct == HELD.policy.release_deviation_pct
     assert (release.released_by.oid, release.released_by.roles, release.comment) == ("oid-carl", (), "known well")
+    kept = facts_of(released(reason="known well"))
+    assert kept == {"role": "credit_manager", "amount": str(release.most), "currency": "USD", "persons": "1"}
 
 
 @pytest.mark.parametrize(

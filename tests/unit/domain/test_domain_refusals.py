@@ -20,7 +20,7 @@ NO_CODES = {
     # How credit was given, which is no refusal.
     *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
     # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
-    *("GET", "POST", "JWT", "NFC", "UTC"),
+    *("GET", "HEAD", "POST", "JWT", "NFC", "UTC"),
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     # A column's value in Finance.
     "FLOOR",

@@ -26,8 +26,9 @@ from domain.rights import (
     Verdict,
     conflicts,
     judge,
-    stale_sign_in,
+    weak_sign_in,
 )
+from domain.sign_in import SignIn
 from tests.rights import ANY, EVERY_COMPANY, OWN, POLICY, ROLES, TABLE, naming
 from tests.unit.domain.makers import T0
 from tests.unit.domain.makers import person as sample
@@ -132,13 +133,13 @@ def test_when_a_fresh_sign_in_is_asked_for(action: Action, amount: str, minutes:
     granted = POLICY.granted(who("ops.usmf"), action, "usmf")
     signed_in_at = None if minutes is None else T0 - timedelta(minutes=minutes)
     subject = Subject(amount=Decimal(amount), currency="USD")
-    assert bool(stale_sign_in(granted, subject, signed_in_at=signed_in_at, said_at=T0)) is stale
+    assert bool(weak_sign_in(granted, subject, sign_in=SignIn(at=signed_in_at), said_at=T0)) is stale
 
 
 def test_a_currency_without_an_amount_always_asks_for_a_fresh_sign_in() -> None:
     granted = POLICY.granted(who("cfo.usmf"), Action.DECIDE_APPROVAL, "usmf")
     subject = Subject(amount=Decimal(1), currency="GBP")
-    assert stale_sign_in(granted, subject, signed_in_at=T0 - timedelta(hours=1), said_at=T0)
+    assert weak_sign_in(granted, subject, sign_in=SignIn(at=T0 - timedelta(hours=1)), said_at=T0)
 
 
 def test_two_roles_that_should_be_two_people_are_found_company_by_company() -> None:
@@ -180,6 +181,7 @@ def test_ops_and_any_approver_in_one_person_is_a_conflict() -> None:
         ({"rights": ({"role": "ops", "may": ("deal.everything",)},)}, "deal.read"),
         ({"rights": ()}, "at least 1"),
         ({"fresh_sign_in": {"actions": ({"action": "deal.read"},)}}, "is not signed"),
+        ({"fresh_sign_in": {"context": "mfa"}}, "context"),
         ({"fresh_sign_in": {"actions": ({"action": "deal.abort"},) * 2}}, "twice"),
     ],
 )

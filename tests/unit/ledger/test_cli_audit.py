@@ -32,7 +32,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def fill() -> None:
         database = await open_database(url)
         facts = {"role": "sales_manager", "amount": "10", "currency": "USD"}
-        await AuditStore(database).append([record(1), record(2), record(3, kind=AuditKind.DECISION, facts=facts)])
+        await AuditStore(database).append(
+            [record(1), record(2), record(3, kind=AuditKind.DECISION, event="StepDecided", facts=facts)]
+        )
         await database.close()
 
     asyncio.run(fill())

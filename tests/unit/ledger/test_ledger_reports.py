@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from domain.audit import AuditKind
+from domain.audit import STEP_DECIDED, AuditKind
 from ledger import reports
 from ledger.reads import AuditRow
 from ledger.reports import Document, Grant
@@ -37,19 +37,30 @@ def row(seq: int, event: str = "Approved", kind: AuditKind = AuditKind.TRANSITIO
 
 
 def decision(seq: int, **facts: str) -> AuditRow:
-    given = {"role": "sales_manager", "amount": "1000.00", "currency": "USD"} | facts
-    return row(seq, kind=AuditKind.DECISION, facts=given, envelope_id="m-1", envelope_hash="ab")
+    given = {"role": "sales_manager", "amount": "1000.00", "currency": "USD", "decision": "approve"} | facts
+    return row(seq, STEP_DECIDED, kind=AuditKind.DECISION, facts=given, envelope_id="m-1", envelope_hash="ab")
 
 
 def test_decisions_without_the_role_or_above_its_limit() -> None:
     limits = {"sales_manager": {"USD": Decimal("999.99")}}
     held = [Grant(person=MONA, role="sales_manager", company="usmf")]
-    assert reports.above_limit([decision(1)], held, {}) == []
-    (found,) = reports.above_limit([decision(1)], held, limits)
+    assert reports.above_limit([decision(1)], held, {}, {}) == []
+    (found,) = reports.above_limit([decision(1)], held, limits, {})
     assert "1000.00 USD as sales_manager, whose limit is 999.99" in found.problem
-    (found,) = reports.above_limit([decision(1)], [Grant(person=MONA, role="sales_manager", company="demf")], {})
+    (found,) = reports.above_limit([decision(1)], [Grant(person=MONA, role="sales_manager", company="demf")], {}, {})
     assert "without holding the role for USMF" in found.problem
-    assert reports.above_limit([decision(1, currency="EUR")], held, limits) == []
+    assert reports.above_limit([decision(1, currency="EUR")], held, limits, {}) == []
+
+
+def test_releases_above_the_limit_of_one_person() -> None:
+    release = decision(1, amount="100000.01").model_copy(update={"event": "CreditReleased"})
+    held, most = [Grant(person=MONA, role="sales_manager")], {"sales_manager": {"USD": Decimal(100_000)}}
+    (found,) = reports.above_limit([release], held, {}, most)
+    assert "100000.01 USD as sales_manager, whose limit is 100000" in found.problem
+    by_two = release.model_copy(update={"facts": release.facts | {"persons": "2"}})
+    asked = release.model_copy(update={"event": "ReleaseAsked"})
+    assert reports.above_limit([by_two, asked], held, {}, most) == []
+    assert reports.above_limit([release], held, most, {}) == [], "approvals have limits of their own"
 
 
 def test_orders_without_a_signed_decision() -> None:
@@ -61,6 +72,9 @@ def test_orders_without_a_signed_decision() -> None:
     unsigned = decision(2).model_copy(update={"envelope_hash": ""})
     assert len(reports.unsigned_orders([asked, unsigned, ordered])) == 1
     assert reports.unsigned_orders([row(1, "Assessed"), ordered]) == [], "no approval was needed"
+    released = decision(2).model_copy(update={"event": "CreditReleased"})
+    for other in (decision(2, decision="reject"), released):
+        assert len(reports.unsigned_orders([asked, other, ordered])) == 1, "signed, and no approval"
 
 
 def test_slips_and_invoices_finance_does_not_know() -> None:

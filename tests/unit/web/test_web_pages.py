@@ -70,6 +70,18 @@ def test_nobody_is_sent_to_another_site_after_sign_in(text: str | None) -> None:
     assert local_path(text) == "/"
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_request_says_where_it_is_not_known_who_edited_the_quote(
+    browser: Browser, stage: Stage, known: bool
+) -> None:
+    quote = f"MAKERS-{known}"
+    await stage.approval(scenes.request(quote, makers=(scenes.OTTO,), makers_known=known))
+    page = (await (await browser("mona")).get(f"/approvals/usmf/{quote}/1")).text
+    assert "Also made or edited by Otto Olsen, who cannot decide it" in page
+    assert ("keeps no complete audit of this quote" in page) is not known
+    assert ("Nobody who was seen to have touched it can decide it" in page) is not known
+
+
 async def test_an_approver_reads_and_approves_without_javascript(browser: Browser, stage: Stage) -> None:
     REVIEWED["PAGE-1"] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "150.00"),)
     await stage.approval(scenes.request("PAGE-1"))

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from domain.commands import DECIDE, RIGHT_OF
 from domain.messages import CommandName
 from domain.people import Person
+from domain.sign_in import SignIn
 from web.commands import COMMAND_ARGS, CreditReleaseArgs
 from web.identity import SignedIn
 from web.signing import LIFETIME_SECONDS, DecisionSigner
@@ -28,7 +29,9 @@ MONA = Person(oid="oid-mona", name="Mona Meyer", upn="mona@contoso.example", rol
 def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
     ensure_decision_keys(tmp_path / "private.json", tmp_path / "public.json")
     signer = DecisionSigner.from_file(tmp_path / "private.json")
-    who = SignedIn(person=MONA, at=datetime(2026, 11, 26, 8, tzinfo=UTC))
+    who = SignedIn(
+        person=MONA, sign_in=SignIn(at=datetime(2026, 11, 26, 8, tzinfo=UTC), methods=("pwd", "mfa"), contexts=("c1",))
+    )
     message = signer.sign(
         audience="approval/usmf/Q-1/1", message_id="m-1", who=who, action="decide", args={"decision": "approve"}
     )
@@ -44,6 +47,8 @@ def test_a_message_says_who_said_what_to_whom_and_when(tmp_path: Path) -> None:
         "upn": "mona@contoso.example",
         "roles": ["sales_manager.usmf"],
         "auth_time": 1795680000,
+        "amr": ["pwd", "mfa"],
+        "acrs": ["c1"],
         "act": {"name": "decide", "args": {"decision": "approve"}},
     }
     kid = public.keys[0].kid

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policies.directory import Export, conflicts_of, named_people, read_export, unknown_roles
+from domain.directory import Export, conflicts_of, named_people, read_export, unknown_roles
 from tests.rights import POLICY
 from tests.unit.domain.makers import person
 
