@@ -21,20 +21,28 @@ def keys(json: JsonOption = False) -> None:
     One pair signs decisions: its private key is a secret of the web application,
     its public keys are given to the worker. One pair signs exports of the audit.
     The codec's keys seal everything in Temporal: every process needs them.
+
+    Where a key of a vault signs decisions, its public key is read from there and
+    added to those the worker believes.
     """
     from runs.codec_keys import KeyFileError, ensure_codec_keys
     from workers.keys import KeyPairIncomplete, ensure_decision_keys
+    from workers.settings import SettingsError
+    from workers.vault import VaultKey, pin
 
     settings = inputs.settings()
     decision, audit, sealing = settings.decision, settings.audit, settings.codec.keys_file
     try:
-        ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+        if decision.vault_key:
+            pin(VaultKey.read(settings).public, decision.public_keys_file)
+        else:
+            ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
         ensure_decision_keys(audit.private_key_file, audit.public_keys_file)
         ensure_codec_keys(sealing)
-    except (KeyPairIncomplete, KeyFileError) as error:
+    except (KeyPairIncomplete, KeyFileError, SettingsError) as error:
         fail(str(error))
     files = {
-        "private": decision.private_key_file,
+        "private": decision.vault_key or decision.private_key_file,
         "public": decision.public_keys_file,
         "audit private": audit.private_key_file,
         "audit public": audit.public_keys_file,

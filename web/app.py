@@ -41,6 +41,8 @@ from web.config import WebConfig
 from web.decisions import Decisions
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.intake.event_grid import EventGrid
+from web.intake.reports import Reports
 from web.intake.routes import Intake
 from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
@@ -52,7 +54,7 @@ from web.problems import Problem, of_run
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
-from web.signing import DecisionSigner
+from web.signing import DecisionSigner, SigningKey
 from web.tokens import SigningKeys, TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -74,12 +76,13 @@ class _Below(Mount):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
-def create_app(config: WebConfig, client: Client) -> Starlette:
+def create_app(config: WebConfig, client: Client, key: SigningKey | None = None) -> Starlette:
     """Build the application.
 
     Args:
         config: addresses, keys and secrets.
         client: connected to the deals' namespace, with the pydantic data converter.
+        key: signs decisions in place of the key in the file, e.g. one that stays in a vault.
 
     Returns:
         The ASGI application; it starts and ends with the server's lifespan.
@@ -92,7 +95,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     keys = SigningKeys(config.entra_authority, config.ca_file)
     deals, approvals = Deals(client), Approvals(client)
     search = Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
-    signer = DecisionSigner.from_file(config.decision_private_key_file)
+    signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     entra = EntraSignIn(config)
     ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
     store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
@@ -101,6 +104,7 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     access = Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     feeds = Feeds(client, every_seconds=config.sweep_seconds)
+    reports = Reports(config.companies, deals, feeds, Ledgers(client))
     site = Site(config, client, sessions, search)
     authority = urlsplit(config.entra_authority)
     headers = security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
@@ -111,7 +115,8 @@ def create_app(config: WebConfig, client: Client) -> Starlette:
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, deals, feeds, Ledgers(client)).routes(),
+            *Intake(config, reports).routes(),
+            *EventGrid(reports, keys, config.client_id, config.event_grid_clients).routes(),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
