@@ -25,7 +25,7 @@ ENTRYPOINT ["python", "-m", "sandbox"]
 
 FROM build AS product-build
 # Dependencies first: they change far less often than the code.
-RUN uv sync --frozen --no-default-groups --no-install-project
+RUN uv sync --frozen --no-default-groups --extra bus --no-install-project
 COPY README.md LICENSE ./
 COPY activities activities
 COPY cli cli
@@ -37,7 +37,7 @@ COPY runs runs
 COPY web web
 COPY workers workers
 COPY workflows workflows
-RUN uv sync --frozen --no-default-groups --no-editable
+RUN uv sync --frozen --no-default-groups --extra bus --no-editable
 
 FROM base AS product
 COPY --from=product-build /opt/q2c /opt/q2c

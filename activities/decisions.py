@@ -19,6 +19,8 @@ from domain.policy import Policy
 from domain.rights import Granted
 from domain.sign_in import SignIn
 
+ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]
+"""A file's key signs by the first, a vault's by one of the last; a public key says itself which of them is its own."""
 LEEWAY_SECONDS = 30
 """How far the clocks of web and worker may differ."""
 
@@ -69,7 +71,7 @@ class SignedDecisionActivities(DecisionActivities):
     """Holds the public keys of those who may sign for people, and the table of their rights."""
 
     def __init__(self, keys: KeySet, policy: Policy) -> None:
-        """Believe signatures of ``keys`` (Ed25519), found by their ``kid``; grant what ``policy`` grants."""
+        """Believe signatures of ``keys``, found by their ``kid``; grant what ``policy`` grants."""
         self._keys = keys
         self._policy = policy
 
@@ -94,7 +96,7 @@ class SignedDecisionActivities(DecisionActivities):
             sub={"essential": True},
         )
         try:
-            token = jwt.decode(message.token, self._keys, algorithms=["EdDSA", "Ed25519"])
+            token = jwt.decode(message.token, self._keys, algorithms=ALGORITHMS)
             registry.validate(token.claims)
             said = _Said.model_validate(token.claims)
         except ExpiredTokenError:

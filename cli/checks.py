@@ -32,6 +32,7 @@ from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
+from workers.vault import VaultKey
 
 UNKNOWN_RESOURCE = frozenset(
     {"AADSTS50001", "AADSTS500011", "AADSTS500014", "AADSTS650057", "AADSTS70011", "AADSTS1002012", "invalid_resource"}
@@ -95,16 +96,22 @@ def _decision_keys(settings: Settings) -> Check:
     """Whether the worker would believe what the web application signs."""
     name = "decision keys"
     private_file, public_file = settings.decision.private_key_file, settings.decision.public_keys_file
+    where: object = settings.decision.vault_key or private_file
     try:
-        private = OKPKey.import_key(json.loads(private_file.read_text()))
+        if settings.decision.vault_key:
+            signs = VaultKey.read(settings).kid
+        else:
+            signs = OKPKey.import_key(json.loads(private_file.read_text())).thumbprint()
         public = KeySet.import_key_set(json.loads(public_file.read_text()))
+    except SettingsError as error:
+        return failed(name, str(error))
     except OSError as error:
         return failed(name, f"{error.filename}: {error.strerror}.", "make a pair with `q2c keys`.")
     except (ValueError, JoseError) as error:
         remedy = f"{private_file} must hold a JSON Web Key and {public_file} a key set: make a pair with `q2c keys`."
         return failed(name, f"{error}.", remedy)
-    if private.thumbprint() not in {key.thumbprint() for key in public.keys}:
-        return failed(name, f"{public_file} does not hold the public part of {private_file}.", "add it.")
+    if signs not in {key.thumbprint() for key in public.keys}:
+        return failed(name, f"{public_file} does not hold the public part of {where}.", "add it with `q2c keys`.")
     return ok(name, f"{len(public.keys)} public, the private one among them")
 
 

@@ -22,21 +22,29 @@ def keys(json: JsonOption = False) -> None:
     its public keys are given to the worker. Exports of the audit have two keys:
     one for these commands, and one for downloads from the web application.
     The codec's keys seal everything in Temporal: every process needs them.
+
+    Where a key of a vault signs decisions, its public key is read from there and
+    added to those the worker believes.
     """
     from runs.codec_keys import KeyFileError, ensure_codec_keys
     from workers.audit_keys import ensure_audit_keys
     from workers.keys import KeyPairIncomplete, ensure_decision_keys
+    from workers.settings import SettingsError
+    from workers.vault import VaultKey, pin
 
     settings = inputs.settings()
     decision, audit, sealing = settings.decision, settings.audit, settings.codec.keys_file
     try:
-        ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
+        if decision.vault_key:
+            pin(VaultKey.read(settings).public, decision.public_keys_file)
+        else:
+            ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
         ensure_audit_keys(audit.private_key_file, audit.web_key_file, audit.public_keys_file)
         ensure_codec_keys(sealing)
-    except (KeyPairIncomplete, KeyFileError) as error:
+    except (KeyPairIncomplete, KeyFileError, SettingsError) as error:
         fail(str(error))
     files = {
-        "private": decision.private_key_file,
+        "private": decision.vault_key or decision.private_key_file,
         "public": decision.public_keys_file,
         "audit private": audit.private_key_file,
         "audit web": audit.web_key_file,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, codec, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
+from cli import audit, bus, codec, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
 from cli.output import result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
@@ -23,6 +23,7 @@ app.command("up", epilog=up.EXAMPLES, rich_help_panel=TRY)(up.up)
 app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.sandbox)
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
+app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)

@@ -441,6 +441,12 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "The ledger's database does not respond, so it is not known who is signed in. Try again in a moment.",
     )
+    SIGNING_UNAVAILABLE = (
+        "SIGNING_UNAVAILABLE",
+        503,
+        FixedBy.OPERATOR,
+        "The vault that signs decisions does not respond, so nothing was decided. Try again in a moment.",
+    )
     KEY_MISSING = (
         "KEY_MISSING",
         503,

@@ -22,10 +22,10 @@ from domain import event_ids
 from domain.feeds import SALES_TABLES, SalesTable
 from domain.messages import SalesEvent, SalesEventKind
 from domain.record import Record
-from dynamics.core.intake import JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object
+from dynamics.core.intake import JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object, json_objects
 from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityState, QuoteState
 
-__all__ = ["Change", "Malformed", "json_object", "read_change"]
+__all__ = ["Change", "Malformed", "json_object", "json_objects", "read_change"]
 
 FOLLOWED: Mapping[str, SalesTable] = {table: table for table in SALES_TABLES}
 """Tables whose records a deal follows."""

@@ -35,6 +35,7 @@ SUPERSEDE: Final = "supersede"
 HAND_OVER: Final = "hand_over"
 DECISION_REFUSED: Final = "decision_refused"
 LOOK_AT: Final = "look_at"
+DROPPED: Final = "dropped"
 
 # Updates and signals of the credit ledger
 RESERVE: Final = "reserve"

@@ -42,6 +42,8 @@ from web.config import WebConfig
 from web.decisions import Decisions
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.intake.event_grid import EventGrid
+from web.intake.reports import Reports
 from web.intake.routes import Intake
 from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
@@ -55,7 +57,7 @@ from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
-from web.signing import DecisionSigner
+from web.signing import DecisionSigner, SigningKey
 from web.tokens import SigningKeys, TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -87,16 +89,20 @@ class _Below(Mount):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
-def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteLimit] = LIMITS) -> Starlette:
-    """Build the application.
+def create_app(
+    config: WebConfig,
+    client: Client,
+    key: SigningKey | None = None,
+    *,
+    limits: Mapping[str, RouteLimit] = LIMITS,
+) -> Starlette:
+    """Build the ASGI application; it starts and ends with the server's lifespan.
 
     Args:
         config: addresses, keys and secrets.
         client: connected to the deals' namespace, with the pydantic data converter.
+        key: signs decisions in place of the key in the file, e.g. one that stays in a vault.
         limits: what one caller may ask of each route.
-
-    Returns:
-        The ASGI application; it starts and ends with the server's lifespan.
 
     Raises:
         OSError: the decision key cannot be read.
@@ -106,19 +112,17 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
     keys = SigningKeys(config.entra_authority, config.ca_file)
     deals, approvals = Deals(client), Approvals(client)
     search = _search(config, client)
-    signer = DecisionSigner.from_file(config.decision_private_key_file)
+    signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     entra = EntraSignIn(config)
-    ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
+    ledger, audit = _stores(config)
     store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
-    audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
     attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     site = Site(config, client, sessions, search)
     reviews = Reviews(client)
-    headers = _headers(config)
-    refused = _problems(site)
+    headers, refused = _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
@@ -127,7 +131,7 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
-            *Intake(config, deals, Feeds(client, every_seconds=config.sweep_seconds), Ledgers(client)).routes(),
+            *_intake(config, client, deals, keys),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
@@ -137,17 +141,36 @@ def create_app(config: WebConfig, client: Client, *, limits: Mapping[str, RouteL
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
-        middleware=[
-            Middleware(Tracing),
-            Middleware(SecurityHeaders, headers=headers),
-            Middleware(Guard, refuse=refused, limits=limits),
-        ],
+        middleware=_middleware(headers, refused, limits),
         exception_handlers=handlers,
         lifespan=_closing(attempts, *(opening for opening in (ledger, audit) if opening)),
     )
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:
+    """Where attempts and sessions are written, and where the audit is read; None: nowhere."""
+    ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
+    audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
+    return ledger, audit
+
+
+def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, RouteLimit]) -> list[Middleware]:
+    return [
+        Middleware(Tracing),
+        Middleware(SecurityHeaders, headers=headers),
+        Middleware(Guard, refuse=refused, limits=limits),
+    ]
+
+
+def _intake(config: WebConfig, client: Client, deals: Deals, keys: SigningKeys) -> list[Route]:
+    """Where the two systems report, each way that is open to them."""
+    feeds = Feeds(client, every_seconds=config.sweep_seconds)
+    reports = Reports(config.companies, deals, feeds, Ledgers(client))
+    grid = EventGrid(reports, keys, config.client_id, config.event_grid_clients)
+    return [*Intake(config, reports).routes(), *grid.routes()]
 
 
 def _search(config: WebConfig, client: Client) -> Search:

@@ -53,6 +53,8 @@ class WebConfig(BaseModel):
     )
     api_clients: tuple[str, ...] = Field((), description="Further applications whose tokens the API takes (`azp`)")
 
+    event_grid_clients: tuple[str, ...] = Field((), description="Applications that may deliver by Event Grid (`azp`)")
+
     @field_validator("public_url", "entra_authority", "temporal_ui")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:

@@ -8,10 +8,12 @@ it to those who follow the deal.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from cachetools import TTLCache
 from opentelemetry import metrics
 from pydantic import BaseModel
@@ -35,8 +37,9 @@ from web.commands import CreditReleaseArgs, said
 from web.identity import SignedIn
 from web.limits import Limits
 from web.problems import Problem, of_outcome, sign_in_too_old
-from web.signing import DecisionSigner
+from web.signing import CannotSign, DecisionSigner
 
+log = structlog.get_logger(__name__)
 _refusals = metrics.get_meter(__name__).create_counter(
     "q2c_web_refusals", description="Decisions and commands the web application refused, by code"
 )
@@ -94,7 +97,7 @@ class Decisions:
         if state is None and not may_decide:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         check = self._check(state, who, args) if state else Check()
-        message = self._signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
+        message = await self._signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
         if state and check.code:
             before = await self._approvals.outcome(*place, message_id)
             if before is not None:
@@ -138,13 +141,19 @@ class Decisions:
             raise self._refused(refusal, person, deal, name, message_id)
         self._limits.send(person, workflow_id)
         content = said(args)
-        message = self._signed(workflow_id, who, message_id, name, content)
+        message = await self._signed(workflow_id, who, message_id, name, content)
         return _accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
 
-    def _signed(
+    async def _signed(
         self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
-        return self._signer.sign(audience=audience, message_id=message_id, who=who, action=action, args=args)
+        try:
+            return await asyncio.to_thread(
+                self._signer.sign, audience=audience, message_id=message_id, who=who, action=action, args=args
+            )
+        except CannotSign as error:
+            log.error("the signing key does not sign", reason=str(error))
+            raise Problem(Refusal.SIGNING_UNAVAILABLE) from error
 
     def _command_refusal(self, view: DealView, who: SignedIn, name: CommandName, args: BaseModel) -> Refusal | None:
         """Why the deal would not take the command from this person."""

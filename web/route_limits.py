@@ -73,6 +73,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /health/ready": RouteLimit(Rate(burst=100, per_second=20)),
     "POST /intake/dataverse": _REPORT,
     "POST /intake/finance": _REPORT,
+    "POST /intake/event-grid": _REPORT,
+    "OPTIONS /intake/event-grid": RouteLimit(Rate(burst=100, per_second=10), body=4 * KIB),
     "GET /api/v1/openapi.json": _PAGE,
     "GET /api/v1/approvals": _READ,
     "GET /api/v1/cases": _READ,

@@ -6,15 +6,14 @@ signature of this process, which has seen the person's Entra token.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from joserfc import jws
-from joserfc.errors import SecurityWarning
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
 from domain.messages import SIGNATURE_ISSUER, SignedMessage
@@ -24,22 +23,59 @@ from web.identity import SignedIn
 LIFETIME_SECONDS = 86_400
 
 
-class DecisionSigner:
-    """Holds the private key of decisions."""
+class CannotSign(Exception):
+    """The key does not sign at the moment, e.g. because it is in a vault that does not answer; the text says why."""
 
-    def __init__(self, key: OKPKey, *, now: Callable[[], float] = time.time) -> None:
-        """Sign with an Ed25519 key.
+
+class SigningKey(Protocol):
+    """A key that signs, wherever its private part is."""
+
+    kid: str
+    """Names the public key that verifies."""
+    algorithm: str
+    """Of JSON Web Signatures, e.g. `EdDSA`."""
+
+    def sign(self, content: bytes) -> bytes:
+        """The signature, as a JSON Web Signature holds it; may block. Raises CannotSign."""
+        ...
+
+
+class LocalKey:
+    """An Ed25519 key of this process."""
+
+    algorithm = "EdDSA"  # RFC 9864 prefers Ed25519; EdDSA is what the deals' verifier and older libraries know
+
+    def __init__(self, key: OKPKey) -> None:
+        """Sign with ``key``.
+
+        Raises:
+            ValueError: it has no private part or no ``kid``, or it is no key that signs.
+        """
+        private = key.private_key
+        if not isinstance(private, Ed25519PrivateKey) or not key.kid:
+            raise ValueError("the decision key needs a private part (d) and a kid")
+        self._private = private
+        self.kid = key.kid
+
+    def sign(self, content: bytes) -> bytes:
+        """The signature of some content."""
+        return self._private.sign(content)
+
+
+class DecisionSigner:
+    """Puts what people say under the signature of decisions."""
+
+    def __init__(self, key: OKPKey | SigningKey, *, now: Callable[[], float] = time.time) -> None:
+        """Sign with a key.
 
         Args:
-            key: the private key; its ``kid`` goes into every token, so that keys can be replaced.
+            key: its ``kid`` goes into every token, so that keys can be replaced.
             now: seconds since the epoch, UTC.
 
         Raises:
-            ValueError: the key has no private part or no ``kid``.
+            ValueError: an Ed25519 key without a private part or a ``kid``.
         """
-        if not key.is_private or not key.kid:
-            raise ValueError("the decision key needs a private part (d) and a kid")
-        self._key = key
+        self._key: SigningKey = LocalKey(key) if isinstance(key, OKPKey) else key
         self._now = now
 
     @classmethod
@@ -56,7 +92,7 @@ class DecisionSigner:
     def sign(
         self, *, audience: str, message_id: str, who: SignedIn, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
-        """Put a person's words under the signature.
+        """Put a person's words under the signature; blocks for as long as the key takes.
 
         Args:
             audience: id of the workflow they are meant for; no other will take them.
@@ -68,6 +104,9 @@ class DecisionSigner:
         Returns:
             The signal's payload: a compact JWS that holds for a day, so that it still counts where no worker ran
             meanwhile.
+
+        Raises:
+            CannotSign: the key does not sign at the moment.
         """
         issued_at, person = int(self._now()), who.person
         claims = {
@@ -83,12 +122,14 @@ class DecisionSigner:
             **who.sign_in.claims(),
             "act": {"name": action, "args": dict(args)},
         }
-        header = {"alg": "EdDSA", "typ": "JWT", "kid": self._key.kid}
-        payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False)
-        with warnings.catch_warnings():
-            # RFC 9864 prefers the name Ed25519; EdDSA is what the deals' verifier and older libraries know, and the
-            # key itself fixes the curve.
-            warnings.simplefilter("ignore", SecurityWarning)
-            token = jws.serialize_compact(header, payload, self._key, algorithms=["EdDSA"])
-        security_log.key_used(person, key_id=str(self._key.kid), action=action, about=audience, message_id=message_id)
+        header = {"alg": self._key.algorithm, "typ": "JWT", "kid": self._key.kid}
+        content = f"{_base64url(header)}.{_base64url(claims)}"
+        signature = base64.urlsafe_b64encode(self._key.sign(content.encode())).rstrip(b"=").decode()
+        token = f"{content}.{signature}"
+        security_log.key_used(person, key_id=self._key.kid, action=action, about=audience, message_id=message_id)
         return SignedMessage(message_id=message_id, token=token)
+
+
+def _base64url(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()

@@ -4,7 +4,8 @@ The codec opens payloads and says what each was sealed for; it does not know whe
 does not fit is turned into what a run can live with, and is counted and logged:
 
 - a **start**: the run fails at once, visibly, before its code ran; nothing is retried forever;
-- a **signal** is dropped; an **update** or **query** is refused, and its sender is told;
+- a **signal** is dropped; an **update** or **query** is refused, and its sender is told. A signal of a name that the
+  run has no handler for is dropped as well: the SDK would keep it for as long as the run is in memory;
 - the result or failure of an **activity** or **child**: the step has failed with `PayloadRefused`, and is parked.
 
 It also counts payloads: every message of ours carries one argument, so that a handler is never called with none or two.
@@ -13,7 +14,7 @@ On the way out it marks what each payload is for. It stands outside the workflow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Container, Iterable, MutableSequence, Sequence
 from typing import Any, Final
 
 import structlog
@@ -54,8 +55,13 @@ from runs.codec import (
     update_of,
     why_refused,
 )
+from runs.names import DROPPED
 
 log = structlog.get_logger(__name__)
+
+WRITTEN_AT_ONCE: Final = 20
+"""Refusals of one run that are logged together; all are counted. To write each of a flood costs more than
+to drop it."""
 
 _FAILURE_TYPE: Final = PayloadRefused.__name__
 _STARTED_AGAIN: Final = (
@@ -77,7 +83,7 @@ class GuardedRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See base class."""
-        return Gate(self._inner.create_instance(det), det.info)
+        return Gate(self._inner.create_instance(det), det.info, answers=det.defn.signals)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         """See base class."""
@@ -87,15 +93,26 @@ class GuardedRunner(WorkflowRunner):
 class Gate(WorkflowInstance):
     """One run, and what may pass to and from it."""
 
-    def __init__(self, inner: WorkflowInstance, info: Info) -> None:
-        """Guard one run."""
+    def __init__(self, inner: WorkflowInstance, info: Info, *, answers: Container[str | None] = (None,)) -> None:
+        """Guard one run.
+
+        Args:
+            inner: the run.
+            info: what it is called.
+            answers: names of the signals it has a handler for; None among them: for any name.
+        """
         self._inner = inner
         self._info = info
+        self._answers = answers
+        self._written = 0
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let pass what fits, hand it to the run, and mark what comes out."""
+        self._written = 0
         kept = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
         if len(kept) < len(act.jobs):
+            if not kept and DROPPED in self._answers:
+                kept.append(_something_was_dropped())
             del act.jobs[:]
             act.jobs.extend(kept)
         completion = self._inner.activate(act)
@@ -130,7 +147,7 @@ class Gate(WorkflowInstance):
                 self._count("start", self._info.workflow_type, why, replaying, start.identity)
             case "signal_workflow":
                 signal = job.signal_workflow
-                why = _one(signal.input, signal_of(signal.signal_name))
+                why = _one(signal.input, signal_of(signal.signal_name)) or self._unanswered(signal.signal_name)
                 self._count("signal", signal.signal_name, why, replaying, signal.identity)
                 return not why
             case "do_update":
@@ -155,10 +172,16 @@ class Gate(WorkflowInstance):
             return child_of(start.parent_workflow_info.run_id)
         return start_of(self._info.workflow_type)
 
+    def _unanswered(self, signal: str) -> str:
+        return "" if signal in self._answers or None in self._answers else "nothing here answers to this name"
+
     def _count(self, kind: str, name: str, why: str, replaying: bool, sender: str) -> None:
         if not why or replaying:
             return
         _refusals().add(1, {"kind": kind, "workflow_type": self._info.workflow_type})
+        self._written += 1
+        if self._written > WRITTEN_AT_ONCE:
+            return
         log.warning(
             "a payload was refused",
             kind=kind,
@@ -194,6 +217,17 @@ class Gate(WorkflowInstance):
                 mark(body.succeeded.response, ANSWER)
             case "update_response" if body.HasField("completed"):
                 mark(body.completed, ANSWER)
+
+
+def _something_was_dropped() -> WorkflowActivationJob:
+    """What a run is told in place of signals that were all dropped: nothing, but it looks at its own length.
+
+    The history grows with each of them. The SDK looks at what a run waits for only where something reached the run; one
+    that never looked would never go on as a new run, and whoever has the namespace could end it by the server's limits.
+    """
+    job = WorkflowActivationJob()
+    job.signal_workflow.signal_name = DROPPED
+    return job
 
 
 def _mark_all(payloads: Iterable[Payload], purpose: str) -> None:

@@ -32,6 +32,7 @@ class Process(StrEnum):
     WORKER = "q2c-worker"
     WEB = "q2c-web"
     CODEC = "q2c-codec"
+    BUS = "q2c-bus"
 
 
 Location = tuple[str, str]
@@ -44,9 +45,16 @@ HOLDERS: Final[Mapping[Location, Process]] = {
     ("finance", "events_secret_previous"): Process.WEB,
     ("web", "client_secret"): Process.WEB,
     ("web", "session_secret"): Process.WEB,
+    ("bus", "connection_string"): Process.BUS,
 }
 """Each secret, and the one process that holds it. The ledger's URL may hold a password, and is worker's and web's; the
-codec's keys are a file that every process needs."""
+codec's keys are a file that every process needs. `Q2C_AZURE_CLIENT_SECRET` is of whichever process it is set for: each
+has an identity of its own."""
+
+NOT_ALWAYS: Final = frozenset(
+    {("dataverse", "webhook_key_previous"), ("finance", "events_secret_previous"), ("bus", "connection_string")}
+)
+"""Secrets that a process may do without."""
 
 _KEY_FILES: Final[Mapping[Location, Process | None]] = {
     ("decision", "private_key_file"): Process.WEB,
@@ -95,7 +103,7 @@ def weaknesses(settings: Settings) -> list[str]:
 def _secrets(settings: Settings) -> dict[Location, str]:
     """The secrets that were given, the sandbox's own among them only where somebody wrote them down."""
     found: dict[Location, str] = {}
-    for group, field in HOLDERS:
+    for group, field in (*HOLDERS, ("azure", "client_secret")):
         values = getattr(settings, group)
         value = getattr(values, field)
         if isinstance(value, SecretStr) and field in values.model_fields_set:
@@ -107,7 +115,7 @@ def _of_process(settings: Settings, process: Process) -> Iterator[str]:
     given = _secrets(settings)
     for location, holder in HOLDERS.items():
         name = variable_name(location)
-        if holder is process and location not in given and not location[1].endswith("_previous"):
+        if holder is process and location not in given and location not in NOT_ALWAYS:
             yield f"{name}: is missing; {process} needs it in production. Set it, or {name}_FILE."
         elif holder is not process and location in given:
             yield f"{name}: is a secret of {holder}; take it away from {process}."

@@ -129,6 +129,32 @@ class FinanceSettings(_Group):
     """Ceiling of one worker."""
 
 
+class AzureSettings(_Group):
+    """Who a process is to Azure itself: to Key Vault and to Service Bus."""
+
+    identity: Literal["managed", "workload", "secret"] = "managed"
+    """`managed` identity of the machine or container, `workload` identity of Kubernetes, or a client `secret`."""
+    client_id: str = ""
+    """Client id of a user-assigned identity or an app registration; empty: the system-assigned or federated one."""
+    client_secret: OptionalSecret = None
+    """Client secret, where the identity is `secret`."""
+
+
+class BusSettings(_Group):
+    """Reports of Dynamics by Azure Service Bus (`q2c bus`), beside or in place of HTTPS."""
+
+    namespace: str = ""
+    """Host of the namespace, e.g. `contoso.servicebus.windows.net`; `Q2C_AZURE_*` say who receives there."""
+    connection_string: OptionalSecret = None
+    """Connection string of a policy with the right to listen, in place of namespace and identity."""
+    dataverse: str = ""
+    """Queue, or `topic/subscription`, that Dataverse's service endpoint posts to; empty: none."""
+    finance: str = ""
+    """Queue, or `topic/subscription`, that Finance posts business events to; empty: none."""
+    endpoint: str = ""
+    """Host and port to connect to in place of the namespace's own, e.g. of a gateway before it; empty: none."""
+
+
 class WebSettings(_Group):
     """The approvals UI, the JSON API and the intake of events."""
 
@@ -154,6 +180,8 @@ class WebSettings(_Group):
     """How often a signed-in person's roles are read again from Entra ID."""
     api_clients: str = ""
     """Client ids of further applications that may call the JSON API for people (`azp`), separated by commas."""
+    event_grid_clients: str = ""
+    """Client ids that may deliver events by Azure Event Grid, separated by commas; empty: nobody may."""
     temporal_ui: Origin = "http://localhost:8233"
     """Origin of Temporal Web, for the links from a deal to its run."""
 
@@ -163,6 +191,10 @@ class DecisionSettings(_Group):
 
     private_key_file: FilePath = Path(".q2c/decision-key.json")
     """Private key: only the web process needs it."""
+    vault_key: str = ""
+    """Key in a Key Vault that signs in place of the file, with its version: `https://…/keys/name/version`."""
+    vault_algorithm: Literal["ES256", "PS256", "RS256"] = "ES256"
+    """How that key signs: `ES256` with an EC key of curve P-256, `PS256` or `RS256` with an RSA key."""
     public_keys_file: FilePath = Path(".q2c/decision-jwks.json")
     """Public keys (JWKS): only the worker needs it. Several keys may stand in it while one replaces another."""
 
@@ -255,6 +287,8 @@ class Settings(BaseSettings):
     entra: EntraSettings = EntraSettings()
     dataverse: DataverseSettings = DataverseSettings()
     finance: FinanceSettings = FinanceSettings()
+    azure: AzureSettings = AzureSettings()
+    bus: BusSettings = BusSettings()
     web: WebSettings = WebSettings()
     decision: DecisionSettings = DecisionSettings()
     codec: CodecSettings = CodecSettings()
@@ -299,16 +333,32 @@ def load_settings() -> Settings:
     """Read the settings from the environment and `.env`.
 
     Raises:
-        SettingsError: a value is not valid; one line for each variable, with the file it stands in.
+        SettingsError: a value is not valid, or a secret that stands in a vault cannot be read from there; one line for
+            each variable, with the file it stands in.
     """
     given = given_variables()
     for name, field in Settings.model_fields.items():
         if _group_of(field) and variable_name((name,)) in given:
             raise SettingsError(f"{variable_name((name,))}: is not a setting; set {variable_name((name, '<field>'))}")
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_problem(problem) for problem in error.errors(include_input=False))) from error
+    if not in_vault(settings):
+        return settings
+    from workers.vault import with_secrets  # it knows the settings, and most processes need none of it
+
+    return with_secrets(settings)
+
+
+def in_vault(settings: Settings) -> dict[tuple[str, str], str]:
+    """Secrets that are references to a Key Vault, by group and field."""
+    found: dict[tuple[str, str], str] = {}
+    for group, field in secret_locations():
+        secret = getattr(getattr(settings, group), field)
+        if isinstance(secret, SecretStr) and secret.get_secret_value().startswith("@Microsoft.KeyVault"):
+            found[group, field] = secret.get_secret_value()
+    return found
 
 
 def _problem(problem: ErrorDetails) -> str:
@@ -368,8 +418,13 @@ def variables() -> list[Variable]:
 
 def secret_names() -> list[str]:
     """Variables that hold a secret, in upper case."""
+    return [variable_name(location) for location in secret_locations()]
+
+
+def secret_locations() -> list[tuple[str, str]]:
+    """Group and field of every secret."""
     return [
-        variable_name((name, inner))
+        (name, inner)
         for name, field in Settings.model_fields.items()
         if (group := _group_of(field))
         for inner, of in group.model_fields.items()

@@ -15,6 +15,7 @@ from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect
+from workers.vault import VaultKey
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +43,13 @@ def web_config(settings: Settings) -> WebConfig:
         ledger_url=settings.ledger.url,
         audit_url=settings.ledger.reader_url or settings.ledger.url,
         audit_key_file=settings.audit.web_key_file,
-        api_clients=tuple(name.strip() for name in settings.web.api_clients.split(",") if name.strip()),
+        api_clients=_listed(settings.web.api_clients),
+        event_grid_clients=_listed(settings.web.event_grid_clients),
     )
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 def _valid(newest: SecretStr, previous: SecretStr | None) -> tuple[SecretStr, ...]:
@@ -52,8 +58,9 @@ def _valid(newest: SecretStr, previous: SecretStr | None) -> tuple[SecretStr, ..
 
 
 def _application(settings: Settings, client: Client) -> Starlette:
+    key = VaultKey.read(settings) if settings.decision.vault_key else None
     try:
-        return create_app(web_config(settings), client)
+        return create_app(web_config(settings), client, key)
     except (OSError, ValueError, JoseError) as error:
         file = settings.decision.private_key_file
         raise SettingsError(f"Q2C_DECISION_PRIVATE_KEY_FILE: {file}: {error}; make a pair with `q2c keys`") from error
@@ -68,7 +75,7 @@ async def run_web(settings: Settings, telemetry: Telemetry) -> int:
     Raises:
         SettingsError: the codec's keys cannot be used.
         TemporalUnusable: Temporal does not answer.
-        SettingsError: the key that signs decisions cannot be read.
+        SettingsError: the key that signs decisions cannot be read, or is in a vault that does not answer.
         PolicyError: the rules cannot be used.
         CannotListen: the port is taken.
     """

@@ -258,6 +258,10 @@ class Approval:
     def _leave(self, _: HandOver) -> None:
         self._handing_over = True
 
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
+
     @workflow.signal(dynamic=True)
     def unknown(self, name: str, message: Sequence[RawValue]) -> None:
         """Count a message of a name that nobody here answers to: the SDK would keep it forever."""

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
+    from workflows.hearing import is_long_enough
     from workflows.steps import attempt, cause_of
     from workflows.understanding import understood
 
@@ -120,7 +121,7 @@ class CreditLedger:
 
     def _long_enough(self) -> bool:
         """Whether the history should end; never before something happened, so that each run gets somewhere."""
-        return self._heard and workflow.info().is_continue_as_new_suggested()
+        return is_long_enough(heard=self._heard)
 
     async def _wake_some(self) -> None:
         """Wake held deals; those that have ended need no credit any more."""
@@ -243,6 +244,10 @@ class CreditLedger:
             self._changed_at = workflow.now()
             self._news.free(change.freed)
             self._news.reason = change.reason[:200]
+
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
 
     def _heard_of(self, note: LedgerNote | None) -> LedgerNote | None:
         self._heard = True

@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.messages import FinanceEvent
     from runs import names
+    from workflows.hearing import is_long_enough
     from workflows.steps import RETRY, Argument, Result, cause_of
     from workflows.understanding import understood
 
@@ -115,7 +116,7 @@ class _Feed:
 
     def _long_enough(self) -> bool:
         """Whether the history should end; never before something happened, so that each run gets somewhere."""
-        return self._heard and workflow.info().is_continue_as_new_suggested()
+        return is_long_enough(heard=self._heard)
 
     def _cursor(self) -> FeedCursor:
         return FeedCursor(
@@ -147,6 +148,10 @@ class _Feed:
         )
 
     # --- counting and showing --------------------------------------------------------------------------------------
+
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
 
     def _take(self, report: FinanceEvent | Look) -> None:
         self._measure({self._reports.receive(report, workflow.now()): 1})

@@ -19,6 +19,20 @@ FAILED = "failed"
 UNKNOWN = "unknown"
 """Counted: a message of a name that nobody here answers to."""
 
+A_TURN = 100
+"""Events of a history that no run begins with: a longer one was told something, if only what the gate dropped."""
+
+
+def is_long_enough(*, heard: bool) -> bool:
+    """Whether a run that lives forever should go on as a new one.
+
+    Args:
+        heard: whether something happened in this run. Before, it does not end: a run that begins with much would end
+            again and again, and get nowhere.
+    """
+    info = workflow.info()
+    return info.is_continue_as_new_suggested() and (heard or info.get_current_history_length() > A_TURN)
+
 
 def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], count: Callable[[str], None]) -> None:
     """Hear one message.

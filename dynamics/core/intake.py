@@ -46,17 +46,34 @@ def json_object(raw: bytes) -> dict[str, Any]:
     Raises:
         Malformed: it is longer than 1 MiB, no JSON, nested too deeply, or not an object.
     """
+    body = _json(raw)
+    if not isinstance(body, dict):
+        raise Malformed("body", "not a JSON object")
+    return body
+
+
+def json_objects(raw: bytes, most: int) -> list[dict[str, Any]]:
+    """A posted body that is a JSON object, or an array of ``most`` of them at most and of one at least.
+
+    Raises:
+        Malformed: as ``json_object``, or it is no such array.
+    """
+    body = _json(raw)
+    objects = body if isinstance(body, list) else [body]
+    if not 0 < len(objects) <= most or not all(isinstance(each, dict) for each in objects):
+        raise Malformed("body", f"neither a JSON object nor an array of 1 to {most:,} of them")
+    return objects
+
+
+def _json(raw: bytes) -> Any:
     if len(raw) > MAX_BODY_BYTES:
         raise Malformed("body", f"{len(raw):,} bytes, at most {MAX_BODY_BYTES:,} are taken")
     try:
-        body = exact_json.loads(raw)
+        return exact_json.loads(raw)
     except RecursionError as error:
         raise Malformed("body", "nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation) as error:
         raise Malformed("body", "not JSON") from error
-    if not isinstance(body, dict):
-        raise Malformed("body", "not a JSON object")
-    return body
 
 
 class Reported(BaseModel):

@@ -111,7 +111,8 @@ async def test_a_body_larger_than_the_table_says_is_refused_announced_or_not(
         for _ in range(0, size, 4096):
             yield b" " * 4096
 
-    reads_a_body = path.endswith(("/decision", "/commands/{name}")) or path.startswith("/intake/")
+    # Event Grid shows who it is before its body is read.
+    reads_a_body = path.endswith(("/decision", "/commands/{name}")) or path in ("/intake/dataverse", "/intake/finance")
     if reads_a_body and path.startswith(("/api/v1/", "/intake/")):
         streamed = await fresh.request(method, address(path) + query, content=in_parts(), headers=headers)
         assert streamed.status_code == 413, streamed.text

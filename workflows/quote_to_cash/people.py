@@ -21,6 +21,10 @@ CARRIED = 500_000
 LONGEST_DETAIL = 500
 WRITTEN_DOWN = 20
 """Messages without proof that are written down; of more only their number is kept."""
+MOST_NOTED = 200
+"""Attempts on requests that are written down; a request reports few, so more are none of its own, and counted only."""
+NOTED = "noted"
+"""Counted: an attempt on a request, as the request reports it."""
 UNPROVED = "unproved"
 """Counted: a message whose proof does not hold."""
 REPEATED = "repeated"
@@ -46,6 +50,9 @@ class People:
 
     def note_refused(self, note: DecisionRefused) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
+        self._record.count(NOTED)
+        if self._record.tally[NOTED] > MOST_NOTED:
+            return
         self._record.apply(
             facts.Refused(message_id=note.message_id, what=commands.DECIDE, code=note.code, detail=note.detail),
             event_id=note.message_id,

@@ -166,6 +166,10 @@ class QuoteToCash:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
         hear(message, DecisionRefused, self._people.note_refused, self._record.count)
 
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
+
     @workflow.signal(dynamic=True)
     def unknown(self, name: str, message: Sequence[RawValue]) -> None:
         """Count a message of a name that nobody here answers to: the SDK would keep it forever."""

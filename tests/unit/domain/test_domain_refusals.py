@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 ROOMS = ("domain", "workflows", "web", "activities", "runs")
 CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
 NO_CODES = {
+    "OPTIONS",
     # How credit was given, which is no refusal.
     *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
     # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
@@ -71,6 +72,7 @@ def test_only_what_is_broken_on_our_side_is_a_5xx() -> None:
         Refusal.TEMPORAL_UNAVAILABLE,
         Refusal.KEY_MISSING,
         Refusal.LEDGER_UNAVAILABLE,
+        Refusal.SIGNING_UNAVAILABLE,
         Refusal.ENTRA_UNAVAILABLE,
     }
 
