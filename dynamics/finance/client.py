@@ -6,7 +6,7 @@ goes through a custom service of the tenant's X++ developer, whose contract docs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -91,6 +91,21 @@ class Finance(Connection):
     async def entity_sets(self) -> frozenset[str]:
         """Names of the entity sets the environment publishes."""
         return frozenset(str(row["name"]) for row in await self.odata.all_rows(""))
+
+    async def active_events(self) -> Mapping[str, frozenset[str]]:
+        """Business events that are active: class name → legal entities, lower case; an empty one is every company.
+
+        The set is Finance's own data entity, whose columns are known from tenants' metadata alone.
+
+        Raises:
+            NotFound: The environment does not publish it.
+            Refused: The application may not read it.
+        """
+        found: dict[str, set[str]] = {}
+        for row in await self.odata.all_rows(queries.ACTIVATIONS):
+            if row["Disabled"] != "Yes":
+                found.setdefault(str(row["BusinessEventsTable"]), set()).add(str(row["LegalEntity"]).lower())
+        return {event: frozenset(companies) for event, companies in found.items()}
 
     # --- prices and credit -----------------------------------------------------------------------------------------
 

@@ -37,6 +37,11 @@ _KEYS = {
 ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesTableBiEntities"})
 """Sets this product reads or writes: an environment that lacks one cannot serve it."""
 
+ACTIVATIONS = query(
+    "BusinessEventsConfigurations", cross_company="true", select="BusinessEventsTable,LegalEntity,Disabled"
+)
+"""Which business events were activated for which legal entity. Not one of `ENTITY_SETS`: only `q2c doctor` asks."""
+
 _PRODUCT_COLUMNS = (
     "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
     "SalesOverdeliveryPercentage"
