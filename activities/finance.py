@@ -40,6 +40,7 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
+from domain.tax import finance_total
 from dynamics.core.errors import NotFound
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
@@ -253,7 +254,9 @@ class DynamicsFinanceActivities(FinanceActivities):
         today = self._today(ask.quote.company)
         try:
             facts = credit_facts(read, self._policy, today=today)
-            amount = credit_amount(snapshot, read.exchange)
+            rate = self._policy.credit.tax_rate_pct.get(snapshot.company, Decimal(0))
+            asked = finance_total(snapshot, read.tax, estimate_pct=rate)
+            amount = credit_amount(asked, snapshot.currency, read.exchange)
             prices = finance_prices(snapshot, read.pricing, today=today) if read.pricing else {}
         except NoRate as missing:
             raise refused(FailureType.REFUSED, str(missing)) from missing

@@ -27,10 +27,15 @@ _KEYS = {
     "ProductDefaultOrderSettings": ("ItemNumber",),
     "ReleasedProductsV2": ("ItemNumber",),
     "SalesInvoiceHeadersV4": ("InvoiceNumber", "InvoiceDate", "LedgerVoucher"),
+    "SalesLineBiEntities": ("SalesId", "LineCreationSequenceNumber"),
     "SalesOrderHeadersV2": ("SalesOrderNumber",),
     "SalesOrderHeadersV4": ("SalesOrderNumber",),
     "SalesOrderLinesV3": ("InventoryLotId",),
     "SalesPriceAgreements": ("RecordId",),
+    "TaxCodeValuesV2": ("TaxCodeId", "FromDate", "ToDate", "MinimumLimit", "MaximumLimit"),
+    "TaxCodes": ("TaxCode",),
+    "TaxGroupDatas": ("TaxGroupId", "TaxCodeId"),
+    "TaxItemGroups": ("TaxItemGroupCode", "TaxCodeId"),
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
@@ -44,12 +49,12 @@ ACTIVATIONS = query(
 
 _PRODUCT_COLUMNS = (
     "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
-    "SalesOverdeliveryPercentage"
+    "SalesOverdeliveryPercentage,SalesSalesTaxItemGroupCode"
 )
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
     "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
-    "CredManExclude,CredManAccountStatusId,CredManGroupId"
+    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup"
 )
 _OPEN_STATUSES = " or ".join(
     f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")
