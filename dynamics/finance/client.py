@@ -16,7 +16,7 @@ from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.literals import literal
+from dynamics.core.literals import key, literal, query
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
 from dynamics.finance.ordering import Ordering
@@ -366,6 +366,16 @@ class Finance(Connection):
             },
         )
         return posted.confirmation
+
+    async def in_credit_hold(self, company: str, order_number: str) -> bool:
+        """Whether credit management holds an order and nobody released it; an order that is not there is not held."""
+        path = key("SalesTableBiEntities", dataAreaId=company, SalesId=order_number)
+        columns = "CredManInCreditControl,CredManReleasedFromCreditControl"
+        try:
+            row = await self.odata.get(query(path, cross_company="true", select=columns))
+        except NotFound:
+            return False
+        return bool(row["CredManInCreditControl"] == "Yes" and row["CredManReleasedFromCreditControl"] != "Yes")
 
     async def post(self, operation: str, request: Row) -> Posted:
         """Call the posting service: `confirm`, `packingSlip`, `invoice`, …; arguments under `_request`.

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
 from activities.finance_view import credit_facts
 from domain.assessment import OrderReadiness
+from domain.causes import Cause
 from domain.credit_facts import CreditFacts
 from domain.money import round_money
 from tests.contract.clients_work import POLICY, Work, p100, worker
@@ -136,6 +138,27 @@ async def test_a_credit_note_lowers_what_is_owed(clients: Clients) -> None:
 
     assert owed.open_ar - before.open_ar == D("3157.50")
     assert less.open_ar - before.open_ar == D("2948.50")
+
+
+async def test_a_hold_of_finances_own_is_told_apart_and_a_release_confirms(
+    clients: Clients,
+) -> None:
+    finance, work = clients.live.sandbox.finance, worker(clients)
+    body = {"dataAreaId": "usmf", "OrderingCustomerAccountNumber": "US-003"}
+    number = str(finance.create("SalesOrderHeadersV4", body)["SalesOrderNumber"])
+    ask = ask_for.ConfirmOrder(company="usmf", order_number=number)
+
+    async def refused() -> str:
+        with pytest.raises(ApplicationError) as told:
+            await work.run(work.finance.confirm_order, ask)
+        return str(told.value.type)
+
+    assert await refused() == Cause.REFUSED, "an order without lines"
+    line = {"dataAreaId": "usmf", "SalesOrderNumber": number, "ItemNumber": "P100", "OrderedSalesQuantity": D(1)}
+    finance.create("SalesOrderLinesV3", line)
+    assert await refused() == Cause.CREDIT_HOLD
+    released = ask.model_copy(update={"release_reason": "carl: agreed by phone"})
+    assert (await work.run(work.finance.confirm_order, released)).confirmation_number
 
 
 def opened(facts: CreditFacts) -> Decimal:

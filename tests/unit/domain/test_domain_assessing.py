@@ -128,6 +128,9 @@ def test_a_quote_in_yen_of_a_dollar_company_is_discounted_by_what_it_is_below_th
     found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, calendar=HOURS, now=T0)
     assert found.problems == ()
     assert (found.discount_pct, found.list_net) == (D(50), D(165_000))
+    # Read as dollars the list price would be 100 yen and the cost 60: no discount, and a margin of 99.2 % and more.
+    assert found.net == D(82_500) and found.margin_pct is not None and round(found.margin_pct, 2) == D("-10.19")
+    assert found.soft_credit is not None and found.soft_credit.this_order == D("598.95"), "82,500 and tax, in dollars"
     assert found.plan is not None and found.plan.steps != ()
 
 
