@@ -41,7 +41,8 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
-from dynamics.core.errors import NotFound
+from domain.tax import finance_total
+from dynamics.core.errors import NotFound, Refused
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
 from dynamics.sales import records as sales
@@ -159,9 +160,14 @@ class DynamicsFinanceActivities(FinanceActivities):
                     order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
                         return ask_for.Confirmation(confirmation_number=order.header.number)
-                number = await self._finance.confirm_order(
-                    ask.company, ask.order_number, release_reason=ask.release_reason
-                )
+                try:
+                    number = await self._finance.confirm_order(
+                        ask.company, ask.order_number, release_reason=ask.release_reason
+                    )
+                except Refused as refusal:
+                    if await self._finance.in_credit_hold(ask.company, ask.order_number):
+                        raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
+                    raise
             return ask_for.Confirmation(confirmation_number=number)
 
     @activity.defn(name="read_billing")
@@ -262,7 +268,9 @@ class DynamicsFinanceActivities(FinanceActivities):
         today = self._today(ask.quote.company)
         try:
             facts = credit_facts(read, self._policy, today=today)
-            amount = credit_amount(snapshot, read.exchange)
+            rate = self._policy.credit.tax_rate_pct.get(snapshot.company, Decimal(0))
+            asked = finance_total(snapshot, read.tax, estimate_pct=rate)
+            amount = credit_amount(asked, snapshot.currency, read.exchange)
             prices = finance_prices(snapshot, read.pricing, today=today) if read.pricing else {}
         except NoRate as missing:
             raise refused(FailureType.REFUSED, str(missing)) from missing

@@ -30,12 +30,13 @@ from domain.fulfilment import (
     views_of,
 )
 from domain.lines import LineLedger
-from domain.money import Money, minor_unit, plain, round_money, spread
+from domain.money import Money, minor_unit, plain
 from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.pricing import FinancePrice
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.refusals import Refusal
+from domain.tax import ordered_nets
 from dynamics.finance import records as finance
 from dynamics.finance.prices import finance_terms, floor_price, list_price
 
@@ -86,6 +87,7 @@ def finance_facts(snapshot: QuoteSnapshot, read: finance.CreditRead, policy: Pol
         unpriced=unpriced,
         payment_days={name: _days(term) for name, term in pricing.payment_terms.items()},
         credit=credit,
+        tax=read.tax,
     )
 
 
@@ -182,9 +184,9 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
     """What Finance says of the credit an order takes; None where it does not know the customer.
 
     Credit is that of the account that is billed, in the company's accounting currency. An open order counts once it is
-    confirmed, with its total less what is invoiced of it, at Finance's rate of the day. Where Finance has not
-    calculated its totals (they read 0 until a batch job has run), tax is estimated at the policy's rate. An order of a
-    deal is named by its key, whoever numbered it: so its reservation knows it.
+    confirmed, with what is neither invoiced nor cancelled of it, tax included, at Finance's rate of the day. Where
+    Finance has not calculated its totals (they read 0 until a batch job has run), tax is estimated at the policy's
+    rate. An order of a deal is named by its key, whoever numbered it: so its reservation knows it.
 
     Args:
         read: Finance's rows, read together.
@@ -222,17 +224,30 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
 
 
 def _open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
-    if order.totals_calculated:
+    left, net = order.net_left, order.net
+    if order.totals_calculated and left == net:
         amount = order.total
     else:
-        amount = round_money(order.net * (1 + tax_rate / 100), order.currency)
-    left = Money(amount=max(amount - order.invoiced, Decimal(0)), currency=order.currency)
+        amount = left * _gross_of_net(order, net, tax_rate)
+    left_money = Money(amount=max(amount, Decimal(0)), currency=order.currency).rounded()
     company = exchange.accounting_currency
     return OpenOrder(
         order_number=order.requisition if is_order_key(order.requisition) else order.number,
-        amount=exchange.convert(left, company).rounded().within(company),
+        amount=exchange.convert(left_money, company).rounded().within(company),
         estimated=not order.totals_calculated,
     )
+
+
+def _gross_of_net(order: finance.OpenOrder, net: Decimal, tax_rate: Decimal) -> Decimal:
+    """What tax and charges make of an order's net amount, as a factor.
+
+    Of Finance's totals, where it has calculated them, the higher of two ways to read them: it is not documented whether
+    a total still holds what was cancelled.
+    """
+    before_tax = order.total - order.tax
+    if not order.totals_calculated or net <= 0 or before_tax <= 0:
+        return 1 + tax_rate / 100
+    return max(order.total / net, order.total / before_tax)
 
 
 def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.NewOrder:
@@ -246,13 +261,9 @@ def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.New
         key: Our key of the order.
         account: Customer account as Finance writes it.
     """
-    lines = sorted(snapshot.lines, key=lambda line: line.line_no)
-    nets = tuple(line.net for line in lines)
-    if sum(nets, Decimal(0)) != snapshot.net:
-        nets = spread(snapshot.net, nets, snapshot.currency)
     unit = minor_unit(snapshot.currency)
     new_lines = []
-    for line, net in zip(lines, nets, strict=True):
+    for line, net in ordered_nets(snapshot):
         price = line.price or Decimal(0)
         terms = finance_terms(line.quantity, price, net, unit)
         new_lines.append(

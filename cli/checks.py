@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli import reach, web_checks
+from cli import event_checks, reach, web_checks
 from cli.check import Check, failed, not_checked, ok
 from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
@@ -73,7 +73,7 @@ async def run_checks() -> AsyncIterator[Check]:
     async for check in _dynamics(settings, policy):
         yield check
     yield await _audit_store(settings)
-    async for check in web_checks.run(settings, policy):
+    async for check in web_checks.run(settings):
         yield check
 
 
@@ -171,12 +171,12 @@ async def _dynamics(settings: Settings, policy: Policy | None) -> AsyncIterator[
         why = "without Entra ID there is no token" if policy else "the policies cannot be used"
         yield not_checked("Dataverse, Finance", why)
         return
-    company = next(iter(policy.entity_map.business_units.values()))
+    companies = sorted(set(policy.entity_map.business_units.values()))
     async with composition.dataverse(settings) as dataverse:
         async for check in _dataverse(settings, dataverse, policy, refusals["Dataverse"]):
             yield check
     async with composition.finance(settings) as finance:
-        async for check in _finance(settings, finance, company, refusals["Finance"]):
+        async for check in _finance(settings, finance, companies, refusals["Finance"]):
             yield check
 
 
@@ -228,7 +228,7 @@ async def _dataverse(
 
 
 async def _finance(
-    settings: Settings, finance: Finance, company: str, refusal: DynamicsError | None
+    settings: Settings, finance: Finance, companies: Sequence[str], refusal: DynamicsError | None
 ) -> AsyncIterator[Check]:
     name, variable = "Finance", "Q2C_FINANCE_URL"
     problem = await _unreachable(name, settings.finance.url, variable, settings, refusal)
@@ -240,7 +240,8 @@ async def _finance(
     yield access
     if access.status == "ok":
         remedy = "deploy the service of docs/posting-service.md."
-        yield await _answer("Finance posting", _posting_service(finance, company), variable, remedy)
+        yield await _answer("Finance posting", _posting_service(finance, companies[0]), variable, remedy)
+        yield await event_checks.active(finance, companies)
 
 
 async def _unreachable(

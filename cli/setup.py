@@ -30,6 +30,9 @@ az account get-access-token --resource https://contoso.crm.dynamics.com --query 
 | q2c setup dataverse --token-stdin
     create it as the administrator who is signed in to Azure CLI
 
+q2c setup dataverse --enable-auditing
+    turn on the audit too: who made a quote never decides it, and only the audit knows everybody who did
+
 q2c setup dataverse --renew-key
     send Q2C_DATAVERSE_WEBHOOK_KEY to the webhook again: Dataverse never shows the key it has
 """
@@ -65,6 +68,15 @@ class Line:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the options of the command ask for."""
+
+    dry_run: bool
+    renew_key: bool
+    enable_auditing: bool
+
+
 @app.callback()
 def setup() -> None:
     """What the product needs in Dynamics 365, created for it."""
@@ -80,13 +92,18 @@ def dataverse(
     renew_key: Annotated[
         bool, typer.Option("--renew-key", help="Send Q2C_DATAVERSE_WEBHOOK_KEY to the webhook again.")
     ] = False,
+    enable_auditing: Annotated[
+        bool,
+        typer.Option("--enable-auditing", help="Turn auditing on, for the whole organization, quotes and their lines."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Create the solution, table, columns, keys, role and webhook steps in Dataverse.
 
     What is there already stays: a second run changes nothing. A difference that cannot be
-    repaired safely is named with what to do, and the exit code is 1. Needs System
-    Administrator: by --token-stdin, or the application's own for this run.
+    repaired safely is named with what to do, and the exit code is 1; so is auditing that is
+    off, which is turned on with --enable-auditing only. Needs System Administrator: by
+    --token-stdin, or the application's own for this run.
     """
     from workers.logs import configure_logging
 
@@ -95,10 +112,11 @@ def dataverse(
     token = sys.stdin.readline().strip() if token_stdin else ""
     if token_stdin and not token:
         fail("--token-stdin: standard input holds no token.")
-    raise typer.Exit(asyncio.run(_set_up(settings, token, dry_run=dry_run, renew=renew_key, as_json=json)))
+    asked = Asked(dry_run=dry_run, renew_key=renew_key, enable_auditing=enable_auditing)
+    raise typer.Exit(asyncio.run(_set_up(settings, token, asked, as_json=json)))
 
 
-async def _set_up(settings: Settings, token: str, *, dry_run: bool, renew: bool, as_json: bool) -> int:
+async def _set_up(settings: Settings, token: str, asked: Asked, *, as_json: bool) -> int:
     from rich.console import Console
 
     from dynamics.core.errors import DynamicsError
@@ -109,7 +127,7 @@ async def _set_up(settings: Settings, token: str, *, dry_run: bool, renew: bool,
         async with _connected(settings, token) as connection:
             if not as_json:
                 note(f"{settings.dataverse.url}, as systemuser {await connection.who_am_i()}")
-            async for line in _work(connection, settings, receiver(settings, renew=renew), dry_run=dry_run):
+            async for line in _work(connection, settings, asked):
                 lines.append(line)
                 if line.state != "ok" and not as_json:
                     console.print(f"{_MARKS[line.state]} ", end="")
@@ -120,7 +138,7 @@ async def _set_up(settings: Settings, token: str, *, dry_run: bool, renew: bool,
     unsettled = sum(line.state in UNSETTLED for line in lines)
     if as_json:
         parts = [{"part": line.part, "state": line.state, "text": line.text} for line in lines]
-        result_as_json({"ok": not unsettled, "dry_run": dry_run, "parts": parts})
+        result_as_json({"ok": not unsettled, "dry_run": asked.dry_run, "parts": parts})
     else:
         result(_summary(Counter(line.state for line in lines)))
     return 1 if unsettled else 0
@@ -151,15 +169,15 @@ def receiver(settings: Settings, *, renew: bool = False) -> Receiver:
     return Receiver(settings.web.url, key, renew)
 
 
-async def _work(connection: Dataverse, settings: Settings, webhooks: Receiver, *, dry_run: bool) -> AsyncIterator[Line]:
+async def _work(connection: Dataverse, settings: Settings, asked: Asked) -> AsyncIterator[Line]:
     from dynamics.sales.setup.environment import Outcome, examine, set_up
 
-    application = settings.entra.client_id
-    if not dry_run:
-        async for outcome in set_up(connection.odata, application, webhooks):
+    application, webhooks = settings.entra.client_id, receiver(settings, renew=asked.renew_key)
+    if not asked.dry_run:
+        async for outcome in set_up(connection.odata, application, webhooks, auditing=asked.enable_auditing):
             yield _line(outcome)
         return
-    async for finding in examine(connection.odata, application, webhooks):
+    async for finding in examine(connection.odata, application, webhooks, auditing=asked.enable_auditing):
         if finding.problem and finding.repair and not finding.unknown:
             yield Line(finding.part, "would change", f"{finding.problem}: {finding.doing}")
         else:

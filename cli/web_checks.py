@@ -11,8 +11,7 @@ from pydantic import SecretStr
 
 from cli import reach
 from cli.check import Check, failed, not_checked, ok
-from domain.policy import Policy
-from dynamics.business_events import FOLLOWED, TEST_PING
+from dynamics.business_events import TEST_PING
 from dynamics.sales.setup.blueprint import INTAKE, KEY_HEADER
 from workers.settings import Settings, variable_name
 
@@ -22,7 +21,7 @@ _ENTRA_CODE = re.compile(r"AADSTS\d+[^<\"]{0,200}")
 _UNAUTHENTICATED = 401
 
 
-async def run(settings: Settings, policy: Policy | None) -> AsyncIterator[Check]:
+async def run(settings: Settings) -> AsyncIterator[Check]:
     """Whether the web application works, people can sign in, and Dynamics can report to it."""
     yield await _redirect(settings)
     web = await _web(settings)
@@ -32,12 +31,6 @@ async def run(settings: Settings, policy: Policy | None) -> AsyncIterator[Check]
         yield await _intake_of_finance(settings)
     else:
         yield not_checked("webhooks, business events", "the web application takes them, and cannot be asked")
-    companies = ", ".join(sorted(set(policy.entity_map.business_units.values()))) if policy else "each legal entity"
-    yield not_checked(
-        "business events in Finance",
-        "Finance has no interface that says which are active. Look at System administration > Setup > Business events "
-        f"> Active events for {companies}: {', '.join(FOLLOWED)}.",
-    )
 
 
 async def _redirect(settings: Settings) -> Check:

@@ -25,6 +25,7 @@ from domain.policy import Policy
 from domain.pricing import FinancePrice, PricedQuote, price_problems, price_quote
 from domain.quote import QuoteSnapshot
 from domain.record import Record
+from domain.tax import FinanceTotal, SalesTax, difference, finance_total
 from domain.validation import bounded, validate_quote
 
 DEFAULT_VALIDITY: Final = timedelta(days=30)
@@ -51,6 +52,7 @@ class FinanceFacts(Record):
     unpriced: str = Field("", description="Why no price could be put into the quote's currency")
     payment_days: Mapping[str, int] = Field(description="Name of payment terms in lower case → days until due")
     credit: CreditFacts | None = Field(None, description="None: without customer")
+    tax: SalesTax = Field(SalesTax(), description="Finance's, for the customer and the items of the quote")
 
 
 def assess(
@@ -104,6 +106,7 @@ def assess(
             "plan": plan,
             "deal_policy": _deal_policy(snapshot.company, policy),
             "soft_credit": _soft_credit(snapshot, facts, policy, now),
+            "total_differs": _total_differs(snapshot, facts, policy),
         }
     )
 
@@ -133,14 +136,19 @@ def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
     )
 
 
-def credit_amount(snapshot: QuoteSnapshot, exchange: Exchange) -> Money:
-    """What the quote takes of its customer's credit: its total, in the company's accounting currency.
+def credit_amount(total: FinanceTotal, currency: str, exchange: Exchange) -> Money:
+    """What a quote takes of its customer's credit: what Finance will ask for it, in the company's accounting currency.
+
+    Args:
+        total: What it comes to in Finance.
+        currency: The quote's.
+        exchange: Finance's rates.
 
     Raises:
         NoRate: Finance has no rate for it.
     """
-    total = Money(amount=snapshot.total, currency=snapshot.currency)
-    return exchange.convert(total, exchange.accounting_currency).rounded()
+    asked = Money(amount=total.amount, currency=currency)
+    return exchange.convert(asked, exchange.accounting_currency).rounded()
 
 
 def _problems(
@@ -189,12 +197,25 @@ def _deal_policy(company: str, policy: Policy) -> DealPolicy:
     )
 
 
+def _total(snapshot: QuoteSnapshot, facts: FinanceFacts, policy: Policy) -> FinanceTotal:
+    return finance_total(snapshot, facts.tax, estimate_pct=policy.credit.tax_rate_pct.get(snapshot.company, Decimal(0)))
+
+
+def _total_differs(snapshot: QuoteSnapshot, facts: FinanceFacts, policy: Policy) -> str:
+    """How Finance's total differs from the quoted one, in words; empty within the tolerance of the policy."""
+    total = _total(snapshot, facts, policy)
+    tolerance = policy.tolerances.money
+    if tolerance.same_document(total.amount, snapshot.total, snapshot.currency, len(snapshot.lines)):
+        return ""
+    return difference(snapshot, total)
+
+
 def _soft_credit(snapshot: QuoteSnapshot, facts: FinanceFacts, policy: Policy, now: datetime) -> CreditDecision | None:
     """How credit looks at submission; it informs, and holds nothing. None where it cannot be said."""
     if facts.credit is None:
         return None
     try:
-        this_order = credit_amount(snapshot, facts.exchange)
+        this_order = credit_amount(_total(snapshot, facts, policy), snapshot.currency, facts.exchange)
     except NoRate:
         return None
     return decide_credit(

@@ -59,6 +59,7 @@ class QuoteAssessment(QuoteHeader):
     plan: ApprovalPlan | None = None
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
+    total_differs: str = Field("", description="How Finance's total differs from the quoted one, in words")
 
 
 class QuoteInSales(Record):

@@ -39,6 +39,11 @@ class Cause(StrEnum):
         True,
     )
     REFUSED = "Refused", "Refused by the system", "Correct what the message names in Sales or Finance, then retry"
+    CREDIT_HOLD = (
+        "CreditHold",
+        "Held by Finance's credit management",
+        "A credit manager releases the hold, then the order is confirmed",
+    )
     CONFLICT = (
         "Conflict",
         "Records contradict each other",

@@ -16,6 +16,7 @@ from itertools import takewhile
 
 from domain.approvals import ApprovalStatus
 from domain.assessment import DealPolicy, QuoteAssessment
+from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, LineTotals
@@ -275,6 +276,11 @@ class DealState:
         """How many requests for this revision ended without an answer since the last that was answered."""
         ended = (request.status for request in reversed(self.approvals) if request.revision == self.revision)
         return sum(1 for _ in takewhile(lambda status: status is ApprovalStatus.LOST, ended))
+
+    @property
+    def held_by_finance(self) -> bool:
+        """Finance's own credit management refused to confirm the order, and a credit manager has to release it."""
+        return self.parked is not None and self.parked.cause == Cause.CREDIT_HOLD
 
     @property
     def awaits_credit(self) -> bool:

@@ -53,6 +53,9 @@ def explain(state: DealState) -> Explanation:
 def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.parked:
         parked = state.parked
+        if state.held_by_finance:
+            text = f"Finance's credit management holds the order: {parked.message}"
+            return WaitingFor.CREDIT, text, parked.suggestion, ("credit_manager",)
         return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
     if state.outage:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
@@ -157,7 +160,7 @@ def view(state: DealState) -> DealView:
 
 def _release_asked(state: DealState) -> ReleaseAsked | None:
     asked, held = state.release_asked, state.credit_decision
-    if asked is None or held is None or state.credit is not CreditStatus.HELD:
+    if asked is None or held is None or not (state.credit is CreditStatus.HELD or state.held_by_finance):
         return None
     return ReleaseAsked(
         by=asked.released_by,
@@ -169,7 +172,7 @@ def _release_asked(state: DealState) -> ReleaseAsked | None:
 
 
 def _release_defaults(state: DealState) -> ReleaseDefaults | None:
-    if state.credit is not CreditStatus.HELD or state.credit_decision is None:
+    if not (state.credit is CreditStatus.HELD or state.held_by_finance) or state.credit_decision is None:
         return None
     return ReleaseDefaults(
         valid_days=state.policy.release_valid_days,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.assessment import QuoteAssessment
 from domain.deal_state import DealState, QuoteStatus
 from domain.record import Record
 
@@ -28,7 +29,7 @@ def wanted_mark(state: DealState) -> Mark | None:
         case QuoteStatus.INVALID if found is not None:
             return _mark("rejected", "\n".join(f"{p.field}: {p.message}" for p in found.problems))
         case QuoteStatus.PENDING_APPROVAL if state.approvals:
-            return _mark("pending", f"Approval {state.approvals[-1].n} requested")
+            return _mark("pending", _with_total(f"Approval {state.approvals[-1].n} requested.", found))
         case QuoteStatus.REJECTED:
             return _mark("rejected", state.approval_text)
         case QuoteStatus.WITHDRAWN:
@@ -36,9 +37,14 @@ def wanted_mark(state: DealState) -> Mark | None:
         case QuoteStatus.APPROVED | QuoteStatus.SENT:
             credit = found.soft_credit if found else None
             shown = None if credit is None else "passed" if credit.passed else "held"
-            return _mark("approved", state.approval_text or "No approval needed", shown)
+            return _mark("approved", _with_total(state.approval_text or "No approval needed.", found), shown)
         case _:
             return None
+
+
+def _with_total(reason: str, found: QuoteAssessment | None) -> str:
+    """A reason, and what the rep must know of the total before the customer gets an invoice over another one."""
+    return f"{reason}\n{found.total_differs}" if found and found.total_differs else reason
 
 
 def mark_due(state: DealState) -> bool:

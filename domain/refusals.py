@@ -218,6 +218,12 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "The totals do not match the lines. Recalculate the quote and submit it again.",
     )
+    BAD_CHARACTERS = (
+        "BAD_CHARACTERS",
+        422,
+        FixedBy.REP,
+        "A text holds characters that no document can hold. Type it again.",
+    )
     TEXT_TOO_LONG = ("TEXT_TOO_LONG", 422, FixedBy.REP, "A text is too long for Finance. Shorten it.")
     CURRENCY_MISMATCH = (
         "CURRENCY_MISMATCH",

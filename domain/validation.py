@@ -5,6 +5,7 @@ Each problem names the field and says what to do, because it is the rep who read
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -24,6 +25,10 @@ MAX_REFERENCE: Final = 60
 MAX_ADDRESS: Final[Mapping[str, int]] = {"name": 60, "street": 250, "city": 60, "postal_code": 10, "state": 10}
 """Longest texts Finance takes (LineDescription, SalesOrderName, CustomersOrderReference, DeliveryAddress…), in UTF-16
 units as both systems count them; Sales takes longer ones."""
+
+
+_NO_DOCUMENT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 has no way to write: what Finance prints, exports and passes on is XML."""
 
 
 def normalise(text: str) -> str:
@@ -247,6 +252,10 @@ def _item_problem(line: QuoteLine, company: str, released_items: Mapping[str, bo
 
 
 def _text_problem(field: str, text: str, limit: int) -> Iterator[Problem]:
+    if odd := sorted({f"U+{ord(sign):04X}" for sign in _NO_DOCUMENT.findall(text)}):
+        message = f"The text holds {', '.join(odd[:5])}, which no document can hold. Type it again."
+        yield Problem(code="BAD_CHARACTERS", field=field, message=message)
+        return
     length = len(normalise(text).encode("utf-16-le")) // 2
     if length > limit:
         message = f"The text has {length:,} characters, limit {limit:,}. Shorten it."

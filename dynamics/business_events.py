@@ -19,7 +19,7 @@ from domain.messages import CustomerChanged, FinanceEvent, FinanceEventKind
 from domain.record import Record
 from dynamics.core.intake import Amount, JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object
 
-__all__ = ["FOLLOWED", "TEST_PING", "Malformed", "Report", "json_object", "read_report"]
+__all__ = ["FOLLOWED", "OWN", "TEST_PING", "Malformed", "Report", "json_object", "read_report"]
 
 TEST_PING = "BusinessEventsTestEndpointContract"
 _TEST_CONTROL_NUMBER = -(2**63)
@@ -243,4 +243,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Report]] = {
 }
 
 FOLLOWED: tuple[str, ...] = tuple(_READERS)
-"""Business events that are understood; of them only the first is Finance's own."""
+"""Business events that are understood."""
+
+OWN: frozenset[str] = frozenset({"SalesInvoicePostedBusinessEvent"})
+"""Those of them that are Finance's own; the others are the product's extension."""

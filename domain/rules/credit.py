@@ -13,7 +13,7 @@ from domain.facts import CreditFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal
 from domain.rules.closing import ended_here
-from domain.views import Ending
+from domain.views import Ending, Resolution
 
 
 def follow(state: DealState, fact: CreditFact) -> Change:
@@ -94,7 +94,8 @@ def _releasable(state: DealState, release: ReleaseToken) -> None:
     Raises:
         Refused: it changes nothing.
     """
-    if state.credit not in (CreditStatus.HELD, CreditStatus.PASSED) or state.order is OrderStatus.CONFIRMED:
+    ours = state.credit in (CreditStatus.HELD, CreditStatus.PASSED)
+    if not (ours or state.held_by_finance) or state.order is OrderStatus.CONFIRMED:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     found = state.assessment
     makers = (found.owner, *found.makers) if found else ()
@@ -112,6 +113,8 @@ def _release_asked(state: DealState, fact: facts.ReleaseAsked) -> Change:
 def _released(state: DealState, fact: facts.CreditReleased) -> Change:
     _releasable(state, fact.release)
     released = replace(state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1)
+    if state.held_by_finance:  # what the credit manager decided is told to Finance with the next try
+        released = replace(released, parked=None, resolution=Resolution.RETRY)
     by = [person.label for person in (fact.release.released_by, fact.release.also_by) if person]
     return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
 

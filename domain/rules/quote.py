@@ -141,9 +141,14 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     if found.plan is not None and found.plan.needed:
         level = max(step.level for step in found.plan.steps)
         due = replace(fresh, quote=QuoteStatus.APPROVAL_DUE)
-        return Change(_caught_up(due, found), f"needs approval up to level {level}{_submitted_by(found)}")
-    text = f"no approval needed{_submitted_by(found)}"
+        return Change(_caught_up(due, found), f"needs approval up to level {level}{_told(found)}")
+    text = f"no approval needed{_told(found)}"
     return Change(_caught_up(_approved(fresh, found.snapshot_hash), found), text)
+
+
+def _told(found: QuoteAssessment) -> str:
+    """What else the record says of an assessment."""
+    return _submitted_by(found) + (f". {found.total_differs}" if found.total_differs else "")
 
 
 def _submitted_by(found: QuoteAssessment) -> str:

@@ -6,7 +6,7 @@ goes through a custom service of the tenant's X++ developer, whose contract docs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,17 +16,17 @@ from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.literals import literal
+from dynamics.core.literals import key, literal, query
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
 from dynamics.finance.ordering import Ordering
 from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
-    MAY_BE_PARTLY_INVOICED,
     BillingRead,
     CreditRead,
     Customer,
     Ledger,
+    LineRest,
     OpenOrder,
     OpenTransaction,
     OrderHeader,
@@ -37,6 +37,7 @@ from dynamics.finance.records import (
     PostedInvoice,
     PriceAgreement,
     Pricing,
+    ProcessingStatus,
     RateRow,
     ReleasedProduct,
     Slip,
@@ -44,11 +45,14 @@ from dynamics.finance.records import (
     Sweep,
     Transaction,
 )
+from dynamics.finance.taxes import Taxes
 
 MAX_BATCH = 5000
 """Operations in one batch (Microsoft Learn: "Service protection API limits" of finance and operations)."""
 
 _MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber"
+
+_LEFT_COLUMNS = "SalesId,LineCreationSequenceNumber,InventTransId,RemainSalesPhysical,RemainSalesFinancial"
 
 DEFAULT_RATE_TYPE = "Default"
 """The exchange rate type a ledger uses that names none."""
@@ -86,11 +90,27 @@ class Finance(Connection):
         """
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
+        self._taxes = Taxes(self)
         self.orders = Ordering(self, manual_numbers=settings.manual_numbers)
 
     async def entity_sets(self) -> frozenset[str]:
         """Names of the entity sets the environment publishes."""
         return frozenset(str(row["name"]) for row in await self.odata.all_rows(""))
+
+    async def active_events(self) -> Mapping[str, frozenset[str]]:
+        """Business events that are active: class name → legal entities, lower case; an empty one is every company.
+
+        The set is Finance's own data entity, whose columns are known from tenants' metadata alone.
+
+        Raises:
+            NotFound: The environment does not publish it.
+            Refused: The application may not read it.
+        """
+        found: dict[str, set[str]] = {}
+        for row in await self.odata.all_rows(queries.ACTIVATIONS):
+            if row["Disabled"] != "Yes":
+                found.setdefault(str(row["BusinessEventsTable"]), set()).add(str(row["LegalEntity"]).lower())
+        return {event: frozenset(companies) for event, companies in found.items()}
 
     # --- prices and credit -----------------------------------------------------------------------------------------
 
@@ -130,9 +150,9 @@ class Finance(Connection):
         """All that the credit rule needs, fresh, in one batch; with `items` the prices as well.
 
         Credit is that of the account that is billed. Where the customer has another invoice account, its limit, open
-        orders and open transactions are read in a second request; a third one where one of the open orders may be
-        invoiced in part (what remains of it is its total less its invoices, because Finance publishes no quantity
-        invoiced on a line); and one more where something is in another currency than the company's.
+        orders and open transactions are read in a second request; a third one where there are confirmed orders (what is
+        neither invoiced nor cancelled of their lines is in another set); one more where something is in another
+        currency than the company's; and two with `items` where their sales tax was not read lately.
 
         Args:
             company: Legal entity, lower case.
@@ -160,6 +180,8 @@ class Finance(Connection):
         orders, opens = await self._exposed(company, account, exposure)
         foreign = [currency, *(order.currency for order in orders)]
         exchange = await self._exchange(company, reading, today, foreign, rate_type=rate_type)
+        pricing = None if items is None else _pricing(reading, items, exchange)
+        taxed = {} if pricing is None else {item: product.tax_group for item, product in pricing.products.items()}
         return CreditRead(
             read_at=read_at,
             exchange=exchange,
@@ -168,28 +190,31 @@ class Finance(Connection):
             open_transactions=opens,
             open_orders=orders,
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
-            pricing=None if items is None else _pricing(reading, items, exchange),
+            pricing=pricing,
+            tax=await self._taxes.of(company, customer.tax_group if customer else "", taxed, today),
         )
 
     async def _exposed(
         self, company: str, account: str, reading: Reading
     ) -> tuple[tuple[OpenOrder, ...], tuple[OpenTransaction, ...]]:
-        """Open orders with what is invoiced of each, and the open transactions read after those invoices.
+        """Open orders with what is left of each, and the open transactions read after that.
 
         An invoice that is posted meanwhile is then counted among the open transactions, or in its order, or in both:
         never in neither.
         """
         orders = tuple(o for o in reading.all(OpenOrder, "orders") if same_text(o.invoice_account, account))
-        partly = [order.number for order in orders if order.processing in MAY_BE_PARTLY_INVOICED]
-        if partly:
-            invoices = valued("SalesInvoiceHeadersV4", company, "SalesOrderNumber", partly)
+        counted = [order.number for order in orders if order.processing is not ProcessingStatus.ACTIVE]
+        if counted:
             reading = await self.read(
-                collections={"invoices": invoices, "opens": [queries.open_transactions(company, account)]}
+                collections={
+                    "left": valued("SalesLineBiEntities", company, "SalesId", counted, select=_LEFT_COLUMNS),
+                    "opens": [queries.open_transactions(company, account)],
+                }
             )
-            invoiced: dict[str, Decimal] = {}
-            for invoice in reading.all(PostedInvoice, "invoices"):
-                invoiced[invoice.order_number] = invoiced.get(invoice.order_number, Decimal(0)) + invoice.total
-            orders = tuple(o.model_copy(update={"invoiced": invoiced.get(o.number, Decimal(0))}) for o in orders)
+            left: dict[str, dict[str, Decimal]] = {}
+            for rest in reading.all(LineRest, "left"):
+                left.setdefault(rest.order_number.casefold(), {})[rest.lot] = rest.to_deliver + rest.to_invoice
+            orders = tuple(o.model_copy(update={"left": left.get(o.number.casefold(), {})}) for o in orders)
         opens = tuple(t for t in reading.all(OpenTransaction, "opens") if same_text(t.account, account))
         return orders, opens
 
@@ -341,6 +366,16 @@ class Finance(Connection):
             },
         )
         return posted.confirmation
+
+    async def in_credit_hold(self, company: str, order_number: str) -> bool:
+        """Whether credit management holds an order and nobody released it; an order that is not there is not held."""
+        path = key("SalesTableBiEntities", dataAreaId=company, SalesId=order_number)
+        columns = "CredManInCreditControl,CredManReleasedFromCreditControl"
+        try:
+            row = await self.odata.get(query(path, cross_company="true", select=columns))
+        except NotFound:
+            return False
+        return bool(row["CredManInCreditControl"] == "Yes" and row["CredManReleasedFromCreditControl"] != "Yes")
 
     async def post(self, operation: str, request: Row) -> Posted:
         """Call the posting service: `confirm`, `packingSlip`, `invoice`, …; arguments under `_request`.

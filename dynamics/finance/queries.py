@@ -27,24 +27,34 @@ _KEYS = {
     "ProductDefaultOrderSettings": ("ItemNumber",),
     "ReleasedProductsV2": ("ItemNumber",),
     "SalesInvoiceHeadersV4": ("InvoiceNumber", "InvoiceDate", "LedgerVoucher"),
+    "SalesLineBiEntities": ("SalesId", "LineCreationSequenceNumber"),
     "SalesOrderHeadersV2": ("SalesOrderNumber",),
     "SalesOrderHeadersV4": ("SalesOrderNumber",),
     "SalesOrderLinesV3": ("InventoryLotId",),
     "SalesPriceAgreements": ("RecordId",),
+    "TaxCodeValuesV2": ("TaxCodeId", "FromDate", "ToDate", "MinimumLimit", "MaximumLimit"),
+    "TaxCodes": ("TaxCode",),
+    "TaxGroupDatas": ("TaxGroupId", "TaxCodeId"),
+    "TaxItemGroups": ("TaxItemGroupCode", "TaxCodeId"),
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
 ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesTableBiEntities"})
 """Sets this product reads or writes: an environment that lacks one cannot serve it."""
 
+ACTIVATIONS = query(
+    "BusinessEventsConfigurations", cross_company="true", select="BusinessEventsTable,LegalEntity,Disabled"
+)
+"""Which business events were activated for which legal entity. Not one of `ENTITY_SETS`: only `q2c doctor` asks."""
+
 _PRODUCT_COLUMNS = (
     "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
-    "SalesOverdeliveryPercentage"
+    "SalesOverdeliveryPercentage,SalesSalesTaxItemGroupCode"
 )
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
     "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
-    "CredManExclude,CredManAccountStatusId,CredManGroupId"
+    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup"
 )
 _OPEN_STATUSES = " or ".join(
     f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")

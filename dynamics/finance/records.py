@@ -15,6 +15,7 @@ from pydantic import Field
 from domain.event_ids import payment_number
 from domain.exchange import Exchange, ExchangeRate
 from domain.quote import DeliveryAddress
+from domain.tax import SalesTax
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
 
 
@@ -42,16 +43,6 @@ class ProcessingStatus(StrEnum):
     DELIVERED_PARTIALLY_INVOICED = "DeliveredPartiallyInvoiced"
 
 
-MAY_BE_PARTLY_INVOICED = frozenset(
-    {
-        ProcessingStatus.PARTIALLY_DELIVERED,
-        ProcessingStatus.PARTIALLY_INVOICED,
-        ProcessingStatus.DELIVERED_PARTIALLY_INVOICED,
-    }
-)
-"""Open orders of which an invoice may exist: their value not yet invoiced is not their total."""
-
-
 class Customer(ReadRow):
     """CustomersV3. The credit limit is in the company's accounting currency."""
 
@@ -70,6 +61,7 @@ class Customer(ReadRow):
     excluded: YesNo = Field(False, alias="CredManExclude")
     account_status: str = Field("", alias="CredManAccountStatusId")
     credit_group: str = Field("", alias="CredManGroupId")
+    tax_group: str = Field("", alias="SalesTaxGroup")
 
 
 class ReleasedProduct(ReadRow):
@@ -83,6 +75,7 @@ class ReleasedProduct(ReadRow):
     cost_quantity: Exact = Field(Decimal(1), alias="UnitCostQuantity")
     lifecycle_state: str = Field("", alias="ProductLifecycleStateId")
     overdelivery_pct: Exact = Field(Decimal(0), alias="SalesOverdeliveryPercentage")
+    tax_group: str = Field("", alias="SalesSalesTaxItemGroupCode")
 
     @property
     def unit_cost(self) -> Decimal:
@@ -231,16 +224,40 @@ class OrderLine(ReadRow):
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
 
 
+class LineRest(ReadRow):
+    """SalesLineBiEntities: what is left of an order's line, in its sales unit."""
+
+    order_number: str = Field(alias="SalesId")
+    lot: str = Field(alias="InventTransId")
+    to_deliver: Exact = Field(Decimal(0), alias="RemainSalesPhysical", description="Without what was cancelled")
+    to_invoice: Exact = Field(Decimal(0), alias="RemainSalesFinancial", description="Delivered and not invoiced")
+
+
 class OpenOrder(OrderHeader):
     """SalesOrderHeadersV2 with its lines."""
 
     lines: tuple[OrderLine, ...] = Field((), alias="SalesOrderLines")
-    invoiced: Decimal = Field(Decimal(0), description="Incl. tax, of its invoices, where it is partly invoiced")
+    left: dict[str, Decimal] = Field(
+        default_factory=dict, description="Quantity neither invoiced nor cancelled, by lot; a lot not in it: all of it"
+    )
 
     @property
     def net(self) -> Decimal:
         """Sum of the lines that are not cancelled, before tax."""
-        return sum((line.amount for line in self.lines if line.status is not SalesStatus.CANCELED), Decimal(0))
+        return sum((line.amount for line in self._open), Decimal(0))
+
+    @property
+    def net_left(self) -> Decimal:
+        """The part of `net` that is neither invoiced nor cancelled, unrounded."""
+        return sum((line.amount * self._share(line) for line in self._open), Decimal(0))
+
+    @property
+    def _open(self) -> tuple[OrderLine, ...]:
+        return tuple(line for line in self.lines if line.status is not SalesStatus.CANCELED)
+
+    def _share(self, line: OrderLine) -> Decimal:
+        left = self.left.get(line.lot, line.quantity)
+        return left / line.quantity if line.quantity else Decimal(1)
 
 
 class InvoiceLine(ReadRow):
@@ -361,6 +378,7 @@ class CreditRead(ReadRow):
     open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
+    tax: SalesTax = Field(SalesTax(), description="Of the items that were priced, for the customer")
 
 
 class BillingRead(ReadRow):

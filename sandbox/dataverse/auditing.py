@@ -1,8 +1,10 @@
 """The audit table: who created, changed, assigned or deleted a row of an audited table, and when.
 
-It is written while the organization has auditing on (`organization.isauditenabled`), is read-only, and is read by who
-holds `prvReadAuditSummary`. Totals that the platform computes for a document are no change of its own in it. (Microsoft
-Learn: "Retrieve the history of audited data changes", "Auditing overview"; table reference of `audit`.)
+It is written while auditing is on for the organization (`organization.isauditenabled`) and, as last published, for the
+table and one of the columns that changed (`IsAuditEnabled`). It is read-only, and read by who holds
+`prvReadAuditSummary`. Totals that the platform computes for a document are no change of its own in it. (Microsoft
+Learn: "Retrieve the history of audited data changes", "Auditing overview", "Configure auditing"; table reference of
+`audit`.)
 """
 
 from __future__ import annotations
@@ -11,25 +13,12 @@ import uuid
 from typing import Final
 
 from sandbox.dataverse.operation import Message, Operation
-
-AUDITED: Final = frozenset(
-    {
-        "account",
-        "contact",
-        "opportunity",
-        "opportunityproduct",
-        "quote",
-        "quotedetail",
-        "salesorder",
-        "salesorderdetail",
-        "invoice",
-        "invoicedetail",
-    }
-)
-"""Tables whose changes are recorded where the organization records any."""
+from sandbox.dataverse.schema import Entity
 
 _OPERATIONS: Final = {"Create": 1, "Update": 2, "Delete": 3}
 _ASSIGN: Final = 13
+_STAMPS: Final = frozenset({"modifiedon", "modifiedby", "modifiedonbehalfby", "versionnumber"})
+"""Columns that change with every update."""
 
 
 def record(operation: Operation) -> None:
@@ -40,7 +29,7 @@ def record(operation: Operation) -> None:
     transaction = str(uuid.uuid4())
     for message in operation.messages:
         number = _OPERATIONS.get(message.name)
-        if number is None or message.entity.name not in AUDITED:
+        if number is None or not _is_audited(operation.schema.published.get(message.entity.name), message):
             continue
         operation.rows("audit").insert(
             {
@@ -55,6 +44,19 @@ def record(operation: Operation) -> None:
                 "versionnumber": operation.db.version + 1,
             }
         )
+
+
+def _is_audited(published: Entity | None, message: Message) -> bool:
+    """Whether the table is audited and, of an update, one of the columns whose value is another than before."""
+    if published is None or not published.audited:
+        return False
+    before, after = message.before, message.after
+    if before is None or after is None:
+        return True
+    return any(
+        column.audited and column.name not in _STAMPS and before.get(stored) != after.get(stored)
+        for stored, column in published.by_stored.items()
+    )
 
 
 def _is_assigned(message: Message) -> bool:

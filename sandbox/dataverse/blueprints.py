@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sandbox.dataverse import errors
-from sandbox.dataverse.describing import label_text
+from sandbox.dataverse.describing import label_text, managed_value
 from sandbox.dataverse.schema import Column, Entity, Navigation, OptionSet, Schema
 
 Body = Mapping[str, Any]
@@ -99,6 +99,7 @@ def described(body: Body, kind: str) -> Column:
         precision_source=body.get("PrecisionSource", 2),
         minimum=body.get("MinValue"),
         maximum=body.get("MaxValue"),
+        audited=managed_value(body.get("IsAuditEnabled"), True),
         format=str((body.get("FormatName") or {}).get("Value") or body.get("Format") or ""),
     )
 

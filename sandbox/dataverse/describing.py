@@ -73,8 +73,8 @@ _TABLE_SWITCHES: Final[Row] = {
     "RecurrenceBaseEntityLogicalName": None,
     "SettingOf": None,
 }
+_AUDITING: Final = "canmodifyauditsettings"
 _MANAGED: Final[Mapping[str, tuple[str, bool]]] = {
-    "IsAuditEnabled": ("canmodifyauditsettings", False),
     "IsValidForQueue": ("canmodifyqueuesettings", False),
     "IsConnectionsEnabled": ("canmodifyconnectionsettings", False),
     "IsCustomizable": ("iscustomizable", True),
@@ -141,6 +141,11 @@ def managed(name: str, value: Any, *, can_change: bool = True) -> Row:
     return {"Value": value, "CanBeChanged": can_change, "ManagedPropertyLogicalName": name}
 
 
+def managed_value(given: Any, known: bool) -> bool:
+    """The value of a managed property a caller sent; what is known, where none was sent."""
+    return bool(given["Value"]) if isinstance(given, Mapping) and "Value" in given else known
+
+
 def privilege_names(entity: Entity) -> Mapping[str, str]:
     """Right -> name of the privilege of a table; nothing where it has none of its own."""
     return {right: f"prv{right}{entity.privilege}" for right in RIGHTS} if entity.privilege else {}
@@ -193,6 +198,7 @@ def table_item(schema: Schema, entity: Entity) -> Item:
         "DisplayCollectionName": label(entity.plural, owner=f"{entity.name}.plural"),
         "Description": label(entity.description, owner=f"{entity.name}.description"),
         **{name: managed(logical, value) for name, (logical, value) in _MANAGED.items()},
+        "IsAuditEnabled": managed(_AUDITING, entity.audited),
         "Privileges": _privileges(entity),
         "Settings": [],
     }
@@ -260,6 +266,7 @@ def column_item(entity: Entity, column: Column) -> Item:
         "IsValidForUpdate": not column.read_only and column.name != entity.key,
         "IsValidForRead": not column.secret,
         "RequiredLevel": managed("canmodifyrequirementlevelsettings", column.required or "None"),
+        "IsAuditEnabled": managed(_AUDITING, column.audited),
         "IsCustomizable": managed("iscustomizable", True),
         "IsRenameable": managed("isrenameable", True),
         **_of_type(column),

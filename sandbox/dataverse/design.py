@@ -21,7 +21,7 @@ from sandbox.dataverse.blueprints import (
     standard_navigations,
     with_column,
 )
-from sandbox.dataverse.describing import label_text
+from sandbox.dataverse.describing import label_text, managed_value
 from sandbox.dataverse.schema import Column, Entity, Navigation, OneToMany, Schema
 from sandbox.store import Database
 
@@ -111,6 +111,7 @@ class TableDesign(Design):
             custom=True,
             change_tracking=bool(body.get("ChangeTrackingEnabled", False)),
             privilege=schema_name,
+            audited=managed_value(body.get("IsAuditEnabled"), False),
         )
         if entity.entity_set in self.schema.by_set:
             raise errors.name_taken()
@@ -119,13 +120,14 @@ class TableDesign(Design):
         return entity
 
     def update_table(self, entity: Entity, body: Body) -> Entity:
-        """Change names, description and change tracking of a table."""
+        """Change names, description, change tracking and auditing of a table; auditing follows once it is published."""
         changed = replace(
             entity,
             label=label_text(body.get("DisplayName")) or entity.label,
             plural=label_text(body.get("DisplayCollectionName")) or entity.plural,
             description=label_text(body.get("Description")) or entity.description,
             change_tracking=bool(body.get("ChangeTrackingEnabled", entity.change_tracking)),
+            audited=managed_value(body.get("IsAuditEnabled"), entity.audited),
         )
         self.put(changed)
         return changed
@@ -175,7 +177,7 @@ class TableDesign(Design):
         return column
 
     def update_column(self, entity: Entity, column: Column, body: Body) -> Column:
-        """Change label, description, length or required level of a column."""
+        """Change label, description, length, required level or auditing of a column."""
         required = (body.get("RequiredLevel") or {}).get("Value")
         changed = replace(
             column,
@@ -183,6 +185,7 @@ class TableDesign(Design):
             description=label_text(body.get("Description")) or column.description,
             max_length=body.get("MaxLength") or column.max_length,
             required=column.required if required is None else None if required == "None" else required,
+            audited=managed_value(body.get("IsAuditEnabled"), column.audited),
         )
         self.put(with_column(entity, changed))
         return changed

@@ -109,7 +109,7 @@ class Dataverse:
         sales_order_integration: bool = False,
         pricing_decimal_precision: int = 2,
         change_tracking_days: int = 7,
-        auditing: bool = True,
+        auditing: bool | None = None,
         application_role: str | None = None,
         bare: bool = False,
     ) -> None:
@@ -123,7 +123,7 @@ class Dataverse:
             sales_order_integration: `organization.issopintegrationenabled`: what an `isintegrationuser` writes is kept.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
             change_tracking_days: `organization.expirechangetrackingindays`, how long a delta link lives.
-            auditing: `organization.isauditenabled`: who changes what is written down in the table `audit`.
+            auditing: `organization.isauditenabled`; where absent, on, but for a bare environment.
             application_role: Security role of the product's application user: the solution's own where absent, System
                 Administrator in a bare environment, which somebody has yet to set up; empty: none.
             bare: Leave the product's solution out: the environment is as Microsoft delivers it.
@@ -152,7 +152,7 @@ class Dataverse:
             "pricingdecimalprecision": pricing_decimal_precision,
             "expirechangetrackingindays": change_tracking_days,
             "issopintegrationenabled": sales_order_integration,
-            "isauditenabled": auditing,
+            "isauditenabled": not bare if auditing is None else auditing,
         }
         self.application_role = _role_of_the_product(bare) if application_role is None else application_role
         self._bare = bare

@@ -70,6 +70,7 @@ class Column:
         format: Text, Url, Email, DateOnly …
         option_set: Name of the global choice it takes its options from.
         secret: Can be written, is never shown.
+        audited: Its changes are written down where those of its table are (`IsAuditEnabled`).
     """
 
     name: str
@@ -92,6 +93,7 @@ class Column:
     format: str = ""
     option_set: str = ""
     secret: bool = False
+    audited: bool = True
 
     @property
     def stored(self) -> str:
@@ -215,7 +217,7 @@ class Entity:
     """One table.
 
     `privilege` is the name its privileges end with (`prvRead…`), empty where rights follow from a parent (quote lines)
-    or everybody may read; `privilege_of` names that parent's lookup.
+    or everybody may read; `privilege_of` names that parent's lookup. `audited` is `IsAuditEnabled`.
     """
 
     entity_set: str
@@ -239,6 +241,7 @@ class Entity:
     activity: bool = False
     privilege: str = ""
     privilege_of: str = ""
+    audited: bool = False
 
     @cached_property
     def by_stored(self) -> Mapping[str, Column]:
@@ -284,6 +287,7 @@ class Schema:
     """All tables, relationships and global choices of one environment.
 
     `version` rises with every customisation: what is derived from the schema is kept with the version it was made for.
+    `published` holds the tables as they were when they were last published, by logical name: auditing follows these.
     """
 
     def __init__(
@@ -291,6 +295,7 @@ class Schema:
     ) -> None:
         self.by_set: dict[str, Entity] = {}
         self.by_name: dict[str, Entity] = {}
+        self.published: dict[str, Entity] = {}
         self.one_to_many: dict[str, OneToMany] = {relationship.name: relationship for relationship in one_to_many}
         self.many_to_many: dict[str, ManyToMany] = {relationship.name: relationship for relationship in many_to_many}
         self.option_sets: dict[str, OptionSet] = {}
@@ -301,6 +306,7 @@ class Schema:
     def restore(self, other: Schema) -> None:
         """Become like another schema again: customisations are gone."""
         self.by_set, self.by_name = dict(other.by_set), dict(other.by_name)
+        self.published = dict(other.published)
         self.one_to_many, self.many_to_many = dict(other.one_to_many), dict(other.many_to_many)
         self.option_sets = dict(other.option_sets)
         self.version += 1
@@ -309,12 +315,17 @@ class Schema:
         """Add a table, or put a changed definition in place of the old one."""
         self.by_set[entity.entity_set] = entity
         self.by_name[entity.name] = entity
+        self.published.setdefault(entity.name, entity)
         self.version += 1
 
     def remove(self, entity: Entity) -> None:
         """Take a table away."""
-        del self.by_set[entity.entity_set], self.by_name[entity.name]
+        del self.by_set[entity.entity_set], self.by_name[entity.name], self.published[entity.name]
         self.version += 1
+
+    def publish(self, tables: Iterable[str]) -> None:
+        """Let what was changed of tables (logical names) take effect."""
+        self.published.update((name, self.by_name[name]) for name in tables if name in self.by_name)
 
 
 def metadata_id_of(name: str) -> str:
@@ -383,6 +394,7 @@ def _entity(
         activity=properties.get("activity", False),
         privilege=properties.get("privilege", ""),
         privilege_of=properties.get("privilegeOf", ""),
+        audited=properties.get("audited", False),
     )
 
 

@@ -1,4 +1,4 @@
-"""The product's solution, installed at the start: tables, columns, keys, relationships, role, webhook steps.
+"""The product's solution, installed at the start: tables, columns, keys, relationships, role, webhook steps, auditing.
 
 It goes the way a client's setup goes, through the same designs and tables, only without HTTP; `bare` environments leave
 it out, for whoever wants to run that setup. (Columns and steps: docs/tenant-set-up.md.)
@@ -7,7 +7,7 @@ it out, for whoever wants to run that setup. (Columns and steps: docs/tenant-set
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.dataverse.populate import ROOT_UNIT, filter_id_of, message_id_of, privileges_named, role_id_of
@@ -38,6 +38,7 @@ def install(dataverse: Dataverse) -> None:
     _design(dataverse, found)
     _add_role(dataverse, found["role"])
     _register(dataverse, found)
+    _audit(dataverse, found["audited"])
 
 
 def _design(dataverse: Dataverse, found: Body) -> None:
@@ -121,6 +122,13 @@ def _register(dataverse: Dataverse, found: Body) -> None:
                     "sdkmessageprocessingstepid@odata.bind": f"/sdkmessageprocessingsteps({step_id})",
                 },
             )
+
+
+def _audit(dataverse: Dataverse, tables: Iterable[str]) -> None:
+    """Who changes rows of these tables is written down, once the organization writes down anything."""
+    for name in tables:
+        dataverse.tables.update_table(dataverse.schema.by_name[name], {"IsAuditEnabled": {"Value": True}})
+    dataverse.schema.publish(dataverse.schema.by_name)
 
 
 def header_setting(name: str, value: str) -> str:

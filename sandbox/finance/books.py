@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from sandbox.finance.errors import PostingRefused
-from sandbox.finance.events import BusinessEvents
+from sandbox.finance.events import ACTIVATIONS, BusinessEvents
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS, entity_sets, stamp
 from sandbox.finance.views import INVOICE_LINES, INVOICES
 from sandbox.store import Database, Row, Table
@@ -163,7 +163,23 @@ class Books:
 
     def table(self, name: str) -> Table:
         """A stored table by its name (`model.SALES_ORDERS`, or the entity set's name)."""
+        if name == ACTIVATIONS:
+            self._follow_activations()
         return self.db.tables[name]
+
+    def _follow_activations(self) -> None:
+        """Let the rows be what the events' own settings say."""
+        table = self.db.tables[ACTIVATIONS]
+        wanted = {table.key_of(row): row for row in self.events.activations(self.companies)}
+        for row in list(table):
+            if table.key_of(row) not in wanted:
+                table.delete(table.key_of(row))
+        for key, row in wanted.items():
+            stored = table.get(key)
+            if stored is None:
+                table.insert({**row, **self._stamps()})
+            elif stored["Disabled"] != row["Disabled"]:
+                table.update(key, {"Disabled": row["Disabled"]})
 
     def clear(self) -> None:
         """Forget companies, sequences and all rows."""
@@ -208,10 +224,12 @@ class Books:
         Raises:
             sandbox.store.DuplicateKey: Its key is taken.
         """
-        self._last_record += 1
         self._forget_taxes(table)
-        stored = {**row, "_record": self._last_record, "_version": 0, "_modified": stamp(self.now())}
-        return self.table(table).insert(stored)
+        return self.table(table).insert({**row, **self._stamps()})
+
+    def _stamps(self) -> Row:
+        self._last_record += 1
+        return {"_record": self._last_record, "_version": 0, "_modified": stamp(self.now())}
 
     def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
         """Change a row, which may have been read some time ago; its version rises.

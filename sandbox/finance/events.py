@@ -17,7 +17,7 @@ import logging
 import random
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -43,6 +43,17 @@ REMAINDER_CANCELLED: Final = "Q2CSalesOrderRemainderCancelledBusinessEvent"
 RETURN_RECEIVED: Final = "Q2CReturnOrderReceivedBusinessEvent"
 CUSTOM_PREFIX: Final = "Q2C"
 TEST_PING: Final = "BusinessEventsTestEndpointContract"
+
+CATALOGUE: Final = (
+    *(SALES_INVOICE_POSTED, FREE_TEXT_INVOICE_POSTED, COLLECTION_LETTER_SENT, SALES_ORDER_CONFIRMED),
+    *(PACKING_SLIP_POSTED, PACKING_SLIP_CORRECTED, CUST_PAYMENT_POSTED, CUST_PAYMENT_REVERSED),
+    *(CUST_CREDIT_LIMIT_CHANGED, CUST_BLOCKED, REMAINDER_CANCELLED, RETURN_RECEIVED),
+)
+"""Every event there is."""
+ACTIVATIONS: Final = "BusinessEventsConfigurations"
+"""Entity set of what was activated for which legal entity and endpoint."""
+ENDPOINT: Final = "Quote to Cash"
+"""Name of the one endpoint."""
 
 RETRIES: Final = 3
 _FIRST_CONTROL_NUMBER: Final = 5637144576
@@ -118,6 +129,20 @@ class BusinessEvents:
     def set_endpoint(self, url: str | None) -> None:
         """Send events to this URL from now on; None stops sending (events raised meanwhile are not kept for later)."""
         self.endpoint = url
+
+    def activations(self, companies: Iterable[str]) -> list[dict[str, Any]]:
+        """Which events are activated for which companies, as rows of `ACTIVATIONS`."""
+        known = [event for event in CATALOGUE if self.delivery.custom or not event.startswith(CUSTOM_PREFIX)]
+        return [
+            {
+                "BusinessEventsTable": event,
+                "LegalEntity": company,
+                "BusinessEventsEndpoint_Name": ENDPOINT,
+                "Disabled": "Yes" if event in self.delivery.inactive else "No",
+            }
+            for company in companies
+            for event in known
+        ]
 
     def emit(self, event_id: str, company: str, fields: Mapping[str, Any]) -> None:
         """Raise an event: it is sent once the open transaction commits, and never if it rolls back.

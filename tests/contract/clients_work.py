@@ -61,8 +61,8 @@ class Work:
     async def accept(self) -> None:
         """The rep activates the quote, the customer accepts it."""
         assert self.quote is not None
-        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/activate")
-        await self.clients.play("POST", f"/quotes/{self.quote.quote_number}/accept")
+        await self.clients.act(self.quote.quote_number, "activate")
+        await self.clients.act(self.quote.quote_number, "accept")
 
 
 class OneDealsDesk(CreditDesk):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote as encoded
 from uuid import UUID
 
 import httpx
@@ -48,13 +49,17 @@ class Clients:
         """A submitted draft of rita's for US-001."""
         body = {"company": "usmf", "customer": "US-001", "rep": "rita", "lines": list(lines)} | header
         made = await self.play("POST", "/quotes", body)
-        await self.play("POST", f"/quotes/{made['quotenumber']}/submit")
+        await self.act(made["quotenumber"], "submit")
         return await self.dataverse.read_quote(UUID(made["quoteid"]))
+
+    async def act(self, number: str, action: str) -> Any:
+        """Do something to a quote at the desk, whatever signs its number has."""
+        return await self.play("POST", f"/quotes/{encoded(number, safe='')}/{action}")
 
     async def accepted(self, quote: Quote) -> Quote:
         """The quote after it was activated and accepted."""
-        await self.play("POST", f"/quotes/{quote.number}/activate")
-        await self.play("POST", f"/quotes/{quote.number}/accept")
+        await self.act(quote.number, "activate")
+        await self.act(quote.number, "accept")
         return await self.dataverse.read_quote(quote.id)
 
     async def deal_row(self, deal_id: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from tests.contract.dataverse_world import LiveSandbox, World
+from tests.contract.setup_world import Setup, client_of, give_up_administration, make_administrator
 
 SCHEMAS = Path(os.environ.get("Q2C_SCHEMAS", Path(__file__).parents[3] / "shared" / "contract" / "schemas"))
 
@@ -83,3 +84,28 @@ async def desk(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=sandbox.info.desk, trust_env=False) as client:
         yield client
         assert (await client.post("/reset")).status_code == 200
+
+
+@pytest.fixture(scope="module")
+async def bare_sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
+    config = SandboxConfig(state_dir=tmp_path_factory.mktemp("bare"), dataverse={"bare": True})
+    async with running(config) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def bare(bare_sandbox: Sandbox) -> AsyncIterator[Setup]:
+    """An environment as Microsoft delivers it; the application is an administrator, as somebody who sets up is."""
+    async with client_of(bare_sandbox) as client:
+        yield Setup(bare_sandbox, client)
+    await bare_sandbox.desk.reset()
+
+
+@pytest.fixture
+async def ready(bare: Setup) -> Setup:
+    """An environment that was set up, and whose application user is no administrator any more."""
+    await bare.run()
+    give_up_administration(bare)
+    assert await bare.problems() == {}
+    make_administrator(bare)
+    return bare

@@ -36,14 +36,16 @@ class Setup:
     def application(self) -> str:
         return self.sandbox.info.client_id
 
-    async def run(self, receiver: Receiver = RECEIVER) -> dict[str, Outcome]:
+    async def run(self, receiver: Receiver = RECEIVER, *, auditing: bool = True) -> dict[str, Outcome]:
         """Set it up; what was not as it should be, by part."""
-        done = [outcome async for outcome in set_up(self.client.odata, self.application, receiver)]
+        work = set_up(self.client.odata, self.application, receiver, auditing=auditing)
+        done = [outcome async for outcome in work]
         return {outcome.finding.part: outcome for outcome in reversed(done) if outcome.finding.problem}
 
-    async def problems(self, receiver: Receiver = RECEIVER) -> dict[str, Finding]:
+    async def problems(self, receiver: Receiver = RECEIVER, *, auditing: bool = True) -> dict[str, Finding]:
         """What is not as it should be, by part; reads only."""
-        found = [finding async for finding in examine(self.client.odata, self.application, receiver)]
+        work = examine(self.client.odata, self.application, receiver, auditing=auditing)
+        found = [finding async for finding in work]
         return {finding.part: finding for finding in reversed(found) if finding.problem}
 
     def fingerprint(self) -> tuple[int, int]:

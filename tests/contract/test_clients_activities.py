@@ -122,6 +122,8 @@ async def test_a_deal_costs_thirteen_requests_to_its_payment_and_two_more_where_
     made = await clients.quote(p100(discount_pct="5"), opportunity=True, customer="US-004")
     quote = work.quote = reference(made, "usmf")
     await clients.dataverse.price_decimals()  # asked once an hour
+    today = datetime.now(UTC).date()
+    await clients.finance.read_credit("usmf", "US-004", today=today, currency="USD", items=["P100"])  # tax: 10 minutes
     before = len(await clients.requests())
     found = await work.run(finance.assess_quote, ask_for.AssessQuote(quote=quote, deal_id="c"))
     mark = ask_for.MarkQuote(quote=quote, approval_status="approved", deal_id="c", credit_status="passed")

@@ -67,6 +67,7 @@ def banks(bare: World) -> World:
     return bare
 
 
+STRING = "/Microsoft.Dynamics.CRM.StringAttributeMetadata"
 BANKS = "EntityDefinitions(LogicalName='sample_bankaccount')"
 
 
@@ -365,6 +366,50 @@ def test_publishing_is_accepted(banks: World) -> None:
     banks.done("POST", "PublishAllXml", {})
     xml = "<importexportxml><entities><entity>sample_bankaccount</entity></entities></importexportxml>"
     banks.done("POST", "PublishXml", {"ParameterXml": xml})
+
+
+def test_a_table_is_audited_once_the_organization_audits_and_the_change_is_published(banks: World) -> None:
+    (organization,) = banks.get("organizations?$select=isauditenabled")["value"]
+    made = banks.done("POST", "sample_bankaccounts", {"sample_name": "x"})
+    address = made.headers["OData-EntityId"]
+    audits = f"audits?$select=operation&$filter=_objectid_value eq {address[-37:-1]}"
+
+    def writes(name: str) -> list[int]:
+        banks.done("PATCH", address, {"sample_name": name})
+        return [row["operation"] for row in banks.get(audits)["value"]]
+
+    banks.done("PATCH", f"organizations({organization['organizationid']})", {"isauditenabled": True})
+    assert writes("not audited") == []
+    definition = banks.get(BANKS)
+    definition["IsAuditEnabled"] = {**definition["IsAuditEnabled"], "Value": True}
+    banks.done("PUT", BANKS, definition, **{"MSCRM.MergeLabels": "true"})
+    assert writes("not published") == []
+    xml = "<importexportxml><entities><entity>sample_bankaccount</entity></entities></importexportxml>"
+    banks.done("POST", "PublishXml", {"ParameterXml": xml})
+    assert writes("published") == [2]
+    assert writes("published") == [2], "the same value again is no change"
+
+
+def test_a_column_that_is_not_audited_leaves_no_trace(banks: World) -> None:
+    (organization,) = banks.get("organizations?$select=isauditenabled")["value"]
+    banks.done("PATCH", f"organizations({organization['organizationid']})", {"isauditenabled": True})
+    for path, kind, value in ((BANKS, "", True), (f"{BANKS}/Attributes(LogicalName='sample_name')", STRING, False)):
+        definition = banks.get(path + kind)
+        definition["IsAuditEnabled"] = {**definition["IsAuditEnabled"], "Value": value}
+        banks.done("PUT", path, definition)
+    banks.done("POST", "PublishAllXml", {})
+    made = banks.done("POST", "sample_bankaccounts", {"sample_name": "x"})
+    address = made.headers["OData-EntityId"]
+
+    banks.done("PATCH", address, {"sample_name": "y"})
+
+    audits = f"audits?$select=operation&$filter=_objectid_value eq {address[-37:-1]}"
+    assert [row["operation"] for row in banks.get(audits)["value"]] == [1]
+
+
+def test_a_publishing_that_cannot_be_read_is_refused(banks: World) -> None:
+    for body in ({}, {"ParameterXml": "<importexportxml>"}):
+        assert banks.refused("POST", "PublishXml", body)[0] == 400
 
 
 def test_the_schema_is_changed_by_customizers_only(bare: World) -> None:

@@ -225,3 +225,19 @@ async def test_an_inactive_event_is_not_raised(world: World) -> None:
     for operation in ("packingSlip", "invoice"):
         world.ok(operation, SalesOrderId="SO-1")
     assert _names(world) == ["Q2CPackingSlipPostedBusinessEvent"]
+
+
+async def test_the_active_events_of_each_company_can_be_read(world: World) -> None:
+    async def disabled(event: str) -> dict[str, str]:
+        rows = await world.rows(f"BusinessEventsConfigurations?$filter=BusinessEventsTable eq '{event}'")
+        return {row["LegalEntity"]: row["Disabled"] for row in rows}
+
+    invoiced, shipped = "SalesInvoicePostedBusinessEvent", "Q2CPackingSlipPostedBusinessEvent"
+    assert await disabled(invoiced) == dict.fromkeys(world.finance.books.companies, "No")
+    world.finance.events.delivery.inactive = frozenset({invoiced})
+    assert set((await disabled(invoiced)).values()) == {"Yes"}
+    assert set((await disabled(shipped)).values()) == {"No"}
+    world.finance.events.delivery.custom = False
+    assert await disabled(shipped) == {}
+    world.finance.events.delivery.inactive = frozenset()
+    assert set((await disabled(invoiced)).values()) == {"No"}

@@ -1,15 +1,13 @@
-"""Clients that others wrote, pointed at Entra and Finance over TLS: msal, azure-identity, d365fo-client.
+"""Microsoft's own sign-in clients, pointed at Entra and Finance over TLS: msal and azure-identity.
 
-The last one wants Python 3.13 and the dependency group `foreign`; its test skips without it.
+Clients of Finance's data that other people wrote run in an environment of their own: `test_foreign_clients.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import html
 import re
 import ssl
-from pathlib import Path
 
 import httpx
 import msal
@@ -111,49 +109,3 @@ def test_azure_identity_raises_what_entra_answers(live_sandbox: LiveSandbox) -> 
         pytest.raises(ClientAuthenticationError, match="AADSTS700016"),
     ):
         credential.get_token(f"{info.finance}/.default")
-
-
-def test_d365fo_client_works_with_finance(
-    live_sandbox: LiveSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("d365fo_client", reason="needs the dependency group foreign and Python 3.13")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    asyncio.run(_d365fo(live_sandbox, str(tmp_path)))
-
-
-async def _d365fo(live: LiveSandbox, folder: str) -> None:
-    from d365fo_client.client import FOClient  # type: ignore[import-not-found,unused-ignore]
-    from d365fo_client.models import FOClientConfig, QueryOptions  # type: ignore[import-not-found,unused-ignore]
-
-    info = live.info
-    config = FOClientConfig(
-        base_url=info.finance,
-        verify_ssl=ssl.create_default_context(cafile=info.ca_file),
-        metadata_cache_dir=folder,
-        enable_metadata_cache=False,
-    )
-    async with FOClient(config) as client:
-        # It sends no real token to localhost: ask for one as it does elsewhere.
-        client.auth_manager._is_localhost = lambda: False
-        client.auth_manager.credential = ClientSecretCredential(
-            info.tenant,
-            info.client_id,
-            info.client_secret,
-            authority=info.entra,
-            disable_instance_discovery=True,
-            connection_verify=info.ca_file,
-        )
-        assert await client.test_connection() and await client.test_metadata_connection()
-        assert (await client.get_application_version()).startswith("10.0.")
-        schema = await client.get_public_entity_schema_by_entityset("CustomersV3")
-        assert schema.name == "CustomerV3" and not schema.is_read_only
-        assert (await client.get_public_enumeration_info("NoYes")).members[1].name == "Yes"
-        query = QueryOptions(select=["OrganizationName"], filter="CustomerAccount eq 'US-001'", count=True)
-        assert (await client.get_entities("CustomersV3", query))["@odata.count"] == 1
-        key = {"dataAreaId": "usmf", "SalesOrderNumber": "D365FO-1"}
-        await client.create_entity("SalesOrderHeadersV4", key | {"OrderingCustomerAccountNumber": "US-001"})
-        await client.update_entity("SalesOrderHeadersV4", key, {"CustomersOrderReference": "PO 7"})
-        assert (await client.get_entity("SalesOrderHeadersV4", key))["CustomersOrderReference"] == "PO 7"
-        session = await client.post_json_service("UserSessionService", "AifUserSessionService", "GetUserSessionInfo")
-        assert session.success and session.data["Company"] == "USMF"
-        assert await client.delete_entity("SalesOrderHeadersV4", key)

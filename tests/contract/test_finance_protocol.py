@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -364,3 +367,11 @@ async def test_the_user_session_service(world: World) -> None:
 def test_every_setting_is_documented() -> None:
     documented = Behaviour.__doc__ or ""
     assert all(f"{name}:" in documented for name in Behaviour.__slots__)
+
+
+def test_the_page_gives_each_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox-finance.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M))
+    assert {each.name: rows[each.name] for each in fields(Behaviour)} == {
+        each.name: str(each.default).lower() for each in fields(Behaviour)
+    }

@@ -75,6 +75,7 @@ def test_keys_begin_with_the_company_where_a_set_belongs_to_one() -> None:
     of_company = {"CredManTableBiEntities", "CustomerCreditGroupLines", "PaymentJournalLineSettledInvoices"}
     assert {name for name in without if entity_sets()[name].company} == of_company
     assert without - of_company == {
+        "BusinessEventsConfigurations",
         "Currencies",
         "CustomerCreditGroups",
         "DataManagementEntities",

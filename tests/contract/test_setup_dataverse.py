@@ -24,40 +24,14 @@ from tests.contract.setup_world import (
     give_up_administration,
     images,
     link,
-    make_administrator,
     token_of,
 )
-
-
-@pytest.fixture(scope="module")
-async def bare_sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    config = SandboxConfig(state_dir=tmp_path_factory.mktemp("bare"), dataverse={"bare": True})
-    async with running(config) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def bare(bare_sandbox: Sandbox) -> AsyncIterator[Setup]:
-    """An environment as Microsoft delivers it; the application is an administrator, as somebody who sets up is."""
-    async with client_of(bare_sandbox) as client:
-        yield Setup(bare_sandbox, client)
-    await bare_sandbox.desk.reset()
 
 
 @pytest.fixture(scope="module")
 async def installed_sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
     async with running(SandboxConfig(state_dir=tmp_path_factory.mktemp("installed"))) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-async def ready(bare: Setup) -> Setup:
-    """An environment that was set up, and whose application user is no administrator any more."""
-    await bare.run()
-    give_up_administration(bare)
-    assert await bare.problems() == {}
-    make_administrator(bare)
-    return bare
 
 
 ADMINISTRATOR = {"application user": "it is a System Administrator"}
@@ -225,6 +199,28 @@ async def _column_outside(setup: Setup) -> None:
     setup.environment.components.remove(entity.column_metadata_id("q2c_caseid"))
 
 
+async def _nothing_audited(setup: Setup) -> None:
+    environment = setup.environment
+    (organization,) = environment.rows("organization")
+    environment.update("organizations", organization["organizationid"], {"isauditenabled": False})
+
+
+async def _table_not_audited(setup: Setup) -> None:
+    await _not_audited(setup, "EntityDefinitions(LogicalName='quotedetail')", "")
+
+
+async def _column_not_audited(setup: Setup) -> None:
+    path = "EntityDefinitions(LogicalName='quotedetail')/Attributes(LogicalName='manualdiscountamount')"
+    await _not_audited(setup, path, f"/{CRM}.MoneyAttributeMetadata")
+
+
+async def _not_audited(setup: Setup, path: str, kind: str) -> None:
+    definition = await setup.client.odata.get(path + kind)
+    body = {**definition, "IsAuditEnabled": {**definition["IsAuditEnabled"], "Value": False}}
+    await setup.client.odata.put(path, body)
+    await setup.client.odata.action("PublishAllXml", {})
+
+
 REPAIRED = [
     (_disable, "webhook step Win of quote", "disabled"),
     (_narrow_filter, "webhook step Update of quote", "its filtering attributes are name, not"),
@@ -245,6 +241,9 @@ REPAIRED = [
     (_role_taken_away, "application user", "does not hold the role"),
     (_outside_the_solution, "role Quote to Cash", "not in the solution"),
     (_column_outside, "column quote.q2c_caseid", "not in the solution"),
+    (_nothing_audited, "auditing of the organization", "off"),
+    (_table_not_audited, "auditing of quotedetail", "off"),
+    (_column_not_audited, "auditing of quotedetail", "off for manualdiscountamount"),
 ]
 
 

@@ -126,7 +126,7 @@ def test_the_doctor_finds_nothing_wrong(up: dict[str, Any]) -> None:
     for name in ("Temporal", "search attributes", "Entra ID", "Dataverse", "Finance posting", "decision keys", "web"):
         assert name in result.stdout
     assert "ok   Dataverse webhook step Win of quote" in result.stdout
-    assert "-    business events in Finance: Finance has no interface" in result.stdout
+    assert "ok   Finance business events: active in demf" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,6 @@ def test_the_doctor_tells_programs_too(up: dict[str, Any]) -> None:
         "Dataverse webhook endpoint": "failed",
         "web": "failed",
         "webhooks, business events": "not checked",
-        "business events in Finance": "not checked",
     }
 
 

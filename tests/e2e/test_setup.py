@@ -64,12 +64,15 @@ def test_a_bare_environment_is_set_up_by_an_administrator_and_carries_a_deal(bar
     token = bare_stack.token_of("ada", f"{bare_stack.ready['dataverse']}/.default")
 
     told = q2c(bare_stack, "setup", "dataverse", "--dry-run", "--token-stdin", token=token)
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.returncode == 1, told.stdout + told.stderr
     assert "would column quote.q2c_approvalstatus: missing: create it" in told.stdout
-    told = q2c(bare_stack, "setup", "dataverse", "--dry-run", "--json", "--token-stdin", token=token)
+    assert "TO DO auditing of quote: off. To do: run `q2c setup dataverse --enable-auditing`" in told.stdout
+    set_up = ("setup", "dataverse", "--enable-auditing", "--token-stdin")
+    told = q2c(bare_stack, *set_up, "--dry-run", "--json", token=token)
+    assert told.returncode == 0, told.stdout + told.stderr
     assert {part["state"] for part in json.loads(told.stdout)["parts"]} == {"ok", "would change"}
 
-    done = q2c(bare_stack, "setup", "dataverse", "--token-stdin", token=token)
+    done = q2c(bare_stack, *set_up, token=token)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done application user: it does not hold the role Quote to Cash: give it the role" in done.stdout
     again = q2c(bare_stack, "setup", "dataverse", "--token-stdin", token=token)

@@ -321,6 +321,22 @@ async def test_a_release_given_while_a_step_is_parked_counts_when_it_is_retried(
     assert [(ask.release_reason, ask.probe) for ask in asked] == [("", False), ("known well", True)]
 
 
+async def test_a_hold_of_finance_s_own_credit_management_is_the_credit_manager_s_and_a_release_confirms_the_order(
+    stage: Stage, world: World
+) -> None:
+    world.fail["confirm_order"] = [ApplicationError("on credit hold", type="CreditHold", non_retryable=True)]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    held = await until(stage, waits_for(WaitingFor.CREDIT))
+    assert held.explanation.who == ("credit_manager",) and "on credit hold" in held.explanation.text
+    assert held.release_defaults is not None, "the page offers the release"
+    assert (await outcome(stage, await stage.say(CARL, "credit_release", reason="known well"))).accepted
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    asked = [argument for name, argument in world.asked if name == "confirm_order"]
+    assert [(ask.release_reason, ask.probe) for ask in asked] == [("", False), ("known well", True)]
+
+
 async def test_a_report_of_an_acceptance_that_sales_does_not_show_orders_nothing(stage: Stage, world: World) -> None:
     world.readiness = "active"
     await stage.submit()

@@ -186,7 +186,7 @@ def _request(state: DealState, n: int) -> ApprovalRequest:
         requester=found.owner,
         makers=found.makers,
         makers_known=found.makers_known,
-        credit_text=found.soft_credit.text if found.soft_credit else "",
+        credit_text=" ".join(filter(None, (found.soft_credit.text if found.soft_credit else "", found.total_differs))),
         expires_at=request_expires_at(workflow.now(), quote_expires_at, found.plan),
         plan=found.plan,
     )

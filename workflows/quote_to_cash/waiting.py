@@ -148,7 +148,7 @@ class Waiting:
                 attributes.AMOUNT: header.total if state.assessment else None,
                 attributes.QUOTE_ID: state.quote_id,
                 attributes.ORDER: state.order_number or None,
-                attributes.ERROR: state.parked.cause if state.parked else None,
+                attributes.ERROR: state.parked.cause if state.parked and not state.held_by_finance else None,
             }
         )
 

@@ -206,6 +206,22 @@ KEYS: Final[tuple[Key, ...]] = (
 TRACKED: Final = ("quote", "opportunity", "salesorder")
 """Tables with change tracking: what a webhook missed is found by it."""
 
+AUDITED: Final[Mapping[str, tuple[str, ...]]] = {
+    "quote": (
+        *("name", "customerid", "ownerid", "pricelevelid", "transactioncurrencyid", "effectiveto", "expireson"),
+        *("paymenttermscode", "requestdeliveryby", "discountpercentage", "discountamount", "freightamount"),
+        *("shipto_name", "shipto_contactname", "shipto_telephone", "shipto_line1", "shipto_line2", "shipto_line3"),
+        *("shipto_city", "shipto_postalcode", "shipto_stateorprovince", "shipto_country"),
+        *("q2c_customerreference", "q2c_approvalstatus"),
+    ),
+    "quotedetail": (
+        *("productid", "uomid", "isproductoverridden", "productdescription", "description", "quantity"),
+        *("ispriceoverridden", "priceperunit", "manualdiscountamount", "tax", "lineitemnumber", "sequencenumber"),
+    ),
+}
+"""Tables and columns whose changes Dataverse's audit must hold: who made a quote never decides it, and who edited it
+before somebody else did is known from the audit alone. The columns are those a person enters and an approval is of."""
+
 _ACTIVITIES = ("quoteclose", "orderclose", "opportunityclose")
 _CONFIGURATION = (
     "publisher",

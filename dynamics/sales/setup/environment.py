@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.core.odata import ODataClient
 from dynamics.sales.setup.access import Access
+from dynamics.sales.setup.auditing import Auditing
 from dynamics.sales.setup.findings import Finding, Section
 from dynamics.sales.setup.schema import Schema
 from dynamics.sales.setup.solution import Contents, Solution
@@ -36,33 +37,39 @@ class Outcome:
         return self.done or not self.finding.problem
 
 
-def _sections(odata: ODataClient, application_id: str, receiver: Receiver) -> Sequence[Section]:
+def _sections(odata: ODataClient, application_id: str, receiver: Receiver, auditing: bool) -> Sequence[Section]:
     return (
         Solution(odata),
         Schema(odata),
         Access(odata, application_id),
         Webhook(odata, receiver),
+        Auditing(odata, enable=auditing),
         Contents(odata),
     )
 
 
-async def examine(odata: ODataClient, application_id: str, receiver: Receiver) -> AsyncIterator[Finding]:
+async def examine(
+    odata: ODataClient, application_id: str, receiver: Receiver, *, auditing: bool = False
+) -> AsyncIterator[Finding]:
     """How each part of the blueprint stands; reads only.
 
     Args:
         odata: The environment.
         application_id: Client id of the product's service application.
         receiver: Where webhooks should go.
+        auditing: Whether auditing, which is a setting of the whole organization, may be turned on.
 
     Raises:
         DynamicsError: it could not be read, for another reason than a missing privilege.
     """
-    for section in _sections(odata, application_id, receiver):
+    for section in _sections(odata, application_id, receiver, auditing):
         for finding in await section.find():
             yield finding
 
 
-async def set_up(odata: ODataClient, application_id: str, receiver: Receiver) -> AsyncIterator[Outcome]:
+async def set_up(
+    odata: ODataClient, application_id: str, receiver: Receiver, *, auditing: bool = False
+) -> AsyncIterator[Outcome]:
     """Repair what can be repaired safely; what is there already stays.
 
     Arguments as `examine`.
@@ -70,7 +77,7 @@ async def set_up(odata: ODataClient, application_id: str, receiver: Receiver) ->
     Raises:
         DynamicsError: the caller may not do it, or the environment does not answer: nothing more is tried.
     """
-    for section in _sections(odata, application_id, receiver):
+    for section in _sections(odata, application_id, receiver, auditing):
         outcomes = []
         for finding in await section.find():
             outcomes.append(await _repaired(finding))

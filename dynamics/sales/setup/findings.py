@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,11 @@ from dynamics.sales.setup.blueprint import SOLUTION
 
 IN_SOLUTION: Final[Mapping[str, str]] = {"MSCRM.SolutionUniqueName": SOLUTION}
 """Header that puts what is created or changed into the product's solution."""
-KEEP_LABELS: Final[Mapping[str, str]] = {**IN_SOLUTION, "MSCRM.MergeLabels": "true"}
-"""Headers of a changed definition: labels in other languages stay."""
+MERGE_LABELS: Final[Mapping[str, str]] = {"MSCRM.MergeLabels": "true"}
+"""Header of a changed definition: labels in other languages stay."""
+KEEP_LABELS: Final[Mapping[str, str]] = {**IN_SOLUTION, **MERGE_LABELS}
+"""Headers of a changed definition that goes into the product's solution."""
+AGAIN: Final = "Then run `q2c setup dataverse` again."
 _ENGLISH = 1033
 _FORBIDDEN = 403
 
@@ -75,6 +78,18 @@ class Section(ABC):
     async def finish(self) -> None:
         """What must follow once repairs of this section were done."""
         return None
+
+    async def publish(self, tables: Iterable[str]) -> None:
+        """Let changed definitions of tables (logical names) take effect."""
+        entities = "".join(f"<entity>{name}</entity>" for name in sorted(tables))
+        if entities:
+            xml = f"<importexportxml><entities>{entities}</entities></importexportxml>"
+            await self.odata.action("PublishXml", {"ParameterXml": xml})
+
+
+def definition_without_context(definition: Row) -> Row:
+    """A definition as it was read, as it is sent back."""
+    return {name: value for name, value in definition.items() if name != "@odata.context"}
 
 
 def label(text: str) -> Row:

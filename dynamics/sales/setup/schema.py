@@ -28,7 +28,16 @@ from dynamics.sales.setup.blueprint import (
     Relationship,
     columns_of,
 )
-from dynamics.sales.setup.findings import IN_SOLUTION, KEEP_LABELS, Finding, Section, label, listed
+from dynamics.sales.setup.findings import (
+    AGAIN,
+    IN_SOLUTION,
+    KEEP_LABELS,
+    Finding,
+    Section,
+    definition_without_context,
+    label,
+    listed,
+)
 
 _CRM: Final = "Microsoft.Dynamics.CRM"
 _DETAILS: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -91,10 +100,7 @@ class Schema(Section):
 
     async def finish(self) -> None:
         """Publish the tables that were changed."""
-        if self._changed:
-            tables = "".join(f"<entity>{name}</entity>" for name in sorted(self._changed))
-            xml = f"<importexportxml><entities>{tables}</entities></importexportxml>"
-            await self.odata.action("PublishXml", {"ParameterXml": xml})
+        await self.publish(self._changed)
 
     # --- how it is ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +143,7 @@ class Schema(Section):
             return Finding(
                 part,
                 f"it has no column {DEAL.primary.name}, or of another type than text",
-                remedy=f"the table is not the product's: delete it, or use another environment. {_AGAIN}",
+                remedy=f"the table is not the product's: delete it, or use another environment. {AGAIN}",
             )
         return Finding(part)
 
@@ -147,7 +153,7 @@ class Schema(Section):
         if found is None or kind is None:
             return [Finding(part, "missing", partial(self._create_column, column), "create it")]
         if kind != column.kind:
-            remedy = f"a column's type cannot be changed: delete the column {column.name}. {_AGAIN}"
+            remedy = f"a column's type cannot be changed: delete the column {column.name}. {AGAIN}"
             return [Finding(part, f"its type is {kind}, not {column.kind}", remedy=remedy)]
         details = found.details.get(column.name, {})
         return [*self._text(part, column, details), *self._choice(part, column, details), *_moment(part, details)] or [
@@ -161,7 +167,7 @@ class Schema(Section):
             yield Finding(part, problem, partial(self._lengthen, column), f"let it take {column.length}")
         shape = (details.get("FormatName") or {}).get("Value")
         if shape is not None and shape != column.format:
-            remedy = f"set the column's format to {column.format} in its properties, or delete the column. {_AGAIN}"
+            remedy = f"set the column's format to {column.format} in its properties, or delete the column. {AGAIN}"
             yield Finding(part, f"its format is {shape}, not {column.format}", remedy=remedy)
 
     def _choice(self, part: str, column: Column, details: Row) -> Iterator[Finding]:
@@ -187,7 +193,7 @@ class Schema(Section):
         if any(row["ReferencedEntity"] == wanted.parent for row in rows):
             return Finding(part)
         if found is not None and lookup in found.kinds:
-            remedy = f"delete the column {wanted.child}.{lookup}. {_AGAIN}"
+            remedy = f"delete the column {wanted.child}.{lookup}. {AGAIN}"
             return Finding(part, f"the column {lookup} does not lead to {wanted.parent}", remedy=remedy)
         return Finding(part, "missing", partial(self._create_relationship, wanted), "create it")
 
@@ -200,7 +206,7 @@ class Schema(Section):
             ]
             if taken:
                 problem = f"{wanted.schema_name} is over {listed(taken[0]['KeyAttributes'])}, not over {wanted.column}"
-                return Finding(part, problem, remedy=f"delete the key {wanted.schema_name}. {_AGAIN}")
+                return Finding(part, problem, remedy=f"delete the key {wanted.schema_name}. {AGAIN}")
             return Finding(part, f"no key over {wanted.column}", partial(self._create_key, wanted), "create it")
         status = rows[0].get("EntityKeyIndexStatus", _ACTIVE_INDEX)
         if status == "Failed":
@@ -295,18 +301,14 @@ class Schema(Section):
         self._changed.add(table)
 
     async def _put(self, table: str, path: str, definition: Row) -> None:
-        body = {name: value for name, value in definition.items() if name != "@odata.context"}
-        await self.odata.put(path, body, headers=KEEP_LABELS)
+        await self.odata.put(path, definition_without_context(definition), headers=KEEP_LABELS)
         self._changed.add(table)
-
-
-_AGAIN: Final = "Then run `q2c setup dataverse` again."
 
 
 def _moment(part: str, details: Row) -> Iterator[Finding]:
     behavior = (details.get("DateTimeBehavior") or {}).get("Value")
     if behavior not in (None, "UserLocal"):
-        remedy = f"set the column's time zone adjustment to user local, or delete the column. {_AGAIN}"
+        remedy = f"set the column's time zone adjustment to user local, or delete the column. {AGAIN}"
         yield Finding(part, f"its behavior is {behavior}, not UserLocal", remedy=remedy)
 
 

@@ -81,6 +81,7 @@ SETS: dict[str, str] = {
     "CustomerPaymentMethods": "CustomerPaymentMethod",
     "SalesOrderOriginCodes": "SalesOrderOriginCode",
     "DataManagementEntities": "DataManagementEntity",
+    "BusinessEventsConfigurations": "BusinessEventsConfiguration",
 }
 """Entity set -> entity type, of everything the sandbox serves."""
 

@@ -256,8 +256,8 @@ def test_without_customer_or_payer_there_are_no_facts() -> None:
 
 
 def test_an_order_in_another_currency_counts_at_finance_s_rate_or_not_at_all() -> None:
-    """Given an open order of 165,000 JPY of which 16,500 are invoiced, then it takes 148,500 yen in dollars."""
-    yen = order("165000", "JPY", invoiced=D(16_500))
+    """Given an open order of 165,000 JPY of which a tenth is invoiced, then it takes 148,500 yen in dollars."""
+    yen = order("165000", "JPY", left={"L": D(9)})
     rate = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=TODAY)
     found = credit_facts(credit(rate, open_orders=(yen,)), POLICY, today=TODAY)
     assert found is not None and found.currency == "USD"
@@ -274,6 +274,14 @@ def test_an_order_counts_once_it_is_confirmed_and_is_estimated_until_its_totals_
     assert [(o.order_number, o.amount, o.estimated) for o in found.open_orders] == [("SO-1", D("1045.00"), True)]
 
 
-def test_an_order_invoiced_beyond_its_total_takes_nothing_and_gives_nothing() -> None:
-    found = credit_facts(credit(open_orders=(order("100", invoiced=D(150)),)), POLICY, today=TODAY)
-    assert found is not None and found.open_orders[0].amount == 0
+def test_of_an_order_counts_what_is_neither_invoiced_nor_cancelled() -> None:
+    """Finance's total may or may not hold what was cancelled: the order never counts for less than is left of it."""
+    for total, tax, left, expected in (
+        ("1045.00", "95.00", D(8), D("836.00")),
+        ("836.00", "76.00", D(8), D("836.00")),
+        ("1045.00", "95.00", D(0), D("0.00")),
+        ("1045.00", "95.00", D(-1), D("0.00")),
+        ("1145.00", "95.00", D(8), D("916.00")),
+    ):
+        found = credit_facts(credit(open_orders=(order(total, tax=D(tax), left={"L": left}),)), POLICY, today=TODAY)
+        assert found is not None and found.open_orders[0].amount == expected, (total, left)

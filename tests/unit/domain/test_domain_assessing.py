@@ -16,12 +16,14 @@ from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
 from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
+from domain.tax import SalesTax, TaxCode, finance_total
 from policies import business_hours
 from tests.unit.domain.makers import POLICY, PRICES, T0, facts, line, quote
 
 D = Decimal
 TODAY = date(2026, 11, 23)
 HOURS = business_hours(POLICY, "usmf", TODAY)
+TEN_PER_CENT = SalesTax(codes={item.casefold(): (TaxCode(code="STD", pct=D(10)),) for item in PRICES})
 YEN = ExchangeRate(source="JPY", target="USD", rate=D("0.0066"), valid_from=date(2026, 11, 1))
 
 
@@ -35,6 +37,7 @@ def told(currency: str = "USD", *rates: ExchangeRate, **more: Any) -> FinanceFac
         "prices": listed,
         "payment_days": {"net 30": 30, "net 60": 60},
         "credit": facts(),
+        "tax": TEN_PER_CENT,
     }
     return FinanceFacts(**known | more)
 
@@ -125,6 +128,9 @@ def test_a_quote_in_yen_of_a_dollar_company_is_discounted_by_what_it_is_below_th
     found = assess(snapshot, told("JPY", YEN, prices=yen_prices()), POLICY, calendar=HOURS, now=T0)
     assert found.problems == ()
     assert (found.discount_pct, found.list_net) == (D(50), D(165_000))
+    # Read as dollars the list price would be 100 yen and the cost 60: no discount, and a margin of 99.2 % and more.
+    assert found.net == D(82_500) and found.margin_pct is not None and round(found.margin_pct, 2) == D("-10.19")
+    assert found.soft_credit is not None and found.soft_credit.this_order == D("598.95"), "82,500 and tax, in dollars"
     assert found.plan is not None and found.plan.steps != ()
 
 
@@ -134,9 +140,60 @@ def test_credit_is_looked_at_in_the_company_s_currency() -> None:
     assert found.soft_credit is not None
     assert (found.total, found.soft_credit.this_order) == (D(181_500), D("1197.90"))
     assert found.exchange_rate == "1 JPY = 0.0066 USD (Finance, Default, from 2026-11-01)"
+    total = finance_total(snapshot, TEN_PER_CENT, estimate_pct=D(0))
     with pytest.raises(NoRate):
-        credit_amount(snapshot, told("JPY").exchange)
-    assert credit_amount(snapshot, told("JPY", YEN).exchange) == Money(amount=D("1197.90"), currency="USD")
+        credit_amount(total, "JPY", told("JPY").exchange)
+    assert credit_amount(total, "JPY", told("JPY", YEN).exchange) == Money(amount=D("1197.90"), currency="USD")
+
+
+# What Finance will ask for it
+
+
+def test_credit_is_decided_on_what_finance_asks_though_sales_knows_no_tax() -> None:
+    snapshot = quote(line(price=100, quantity=10), tax_pct=0)
+    assert (snapshot.net, snapshot.total) == (D(1_000), D(1_000))
+    held = told(credit=facts(credit_limit=D(1_050), open_ar=D(0), open_orders={}))
+    passed = told(credit=facts(credit_limit=D(1_100), open_ar=D(0), open_orders={}))
+    decisions = [assess(snapshot, each, POLICY, calendar=HOURS, now=T0).soft_credit for each in (held, passed)]
+    assert [(d.this_order, d.passed) for d in decisions if d] == [(D(1_100), False), (D(1_100), True)]
+
+
+def test_a_total_that_finance_does_not_ask_for_is_said_before_anything_is_invoiced() -> None:
+    found = assess(quote(line(price=100, quantity=10), tax_pct=0), told(), POLICY, calendar=HOURS, now=T0)
+    assert found.problems == ()
+    assert found.total_differs == (
+        "Finance will invoice 1,100.00 USD, not the 1,000.00 USD of the quote: its tax is 100.00 USD, the quote's "
+        "0.00 USD."
+    )
+    same = assess(quote(line(price=100, quantity=10)), told(), POLICY, calendar=HOURS, now=T0)
+    assert same.total_differs == ""
+
+
+def test_an_item_without_tax_and_a_customer_without_tax_are_not_taxed() -> None:
+    untaxed = assess(quote(line(price=100, quantity=10)), told(tax=SalesTax()), POLICY, calendar=HOURS, now=T0)
+    assert untaxed.total_differs.startswith("Finance will invoice 1,000.00 USD, not the 1,100.00 USD")
+
+
+def test_each_code_is_rounded_once_over_the_whole_document() -> None:
+    codes = (TaxCode(code="STD", pct=D(10)), TaxCode(code="CITY", pct=D("2.5")))
+    snapshot = quote(line(1, price="0.33", quantity=1), line(2, price="0.33", quantity=1), tax_pct=0)
+    total = finance_total(snapshot, SalesTax(codes={"p100": codes}), estimate_pct=D(0))
+    assert (total.tax, total.amount) == (D("0.09"), D("0.75")), "0.066 -> 0.07 and 0.0165 -> 0.02"
+
+
+def test_a_header_discount_and_freight_are_taxed_with_the_lines_they_are_spread_over() -> None:
+    snapshot = quote(line(price=100, quantity=10), tax_pct=0, freight=50, header_discount=100)
+    total = finance_total(snapshot, TEN_PER_CENT, estimate_pct=D(0))
+    assert (snapshot.net, total.tax) == (D(950), D(95))
+
+
+def test_a_tax_that_cannot_be_computed_is_estimated_and_never_below_the_quotes_own() -> None:
+    unknown = SalesTax(unknown="tax code FUEL is not simply a percentage of the net amount")
+    for tax_pct, expected in ((0, D(1_190)), (25, D(1_250))):
+        total = finance_total(quote(line(price=100, quantity=10), tax_pct=tax_pct), unknown, estimate_pct=D(19))
+        assert total.amount == expected and total.estimated == unknown.unknown
+    found = assess(quote(line(price=100, quantity=10), tax_pct=0), told(tax=unknown), POLICY, calendar=HOURS, now=T0)
+    assert "That is an estimate: tax code FUEL" in found.total_differs
 
 
 # When it ends

@@ -67,6 +67,15 @@ def test_s41_a_text_is_measured_as_dataverse_stores_it() -> None:
     assert found(quote(line(), name="x" * 61)) == [("TEXT_TOO_LONG", "name")]
 
 
+@pytest.mark.parametrize(("text", "named"), [("a\x00b", "U+0000"), ("\x1c", "U+001C"), ("x\ufffe", "U+FFFE")])
+def test_a_text_that_no_document_can_hold_goes_back(text: str, named: str) -> None:
+    for bad, field in ((quote(line(description=text)), "line 1: description"), (quote(line(), name=text), "name")):
+        assert found(bad) == [("BAD_CHARACTERS", field)]
+    told = problems(quote(line(description=text)))
+    assert named in told[0].message
+    assert found(quote(line(description="one\ttwo\r\nthree"))) == []
+
+
 def test_s41_any_script_survives() -> None:
     text = "Ünïcödé 🚚 株式会社 \u200fעברית"
     assert normalise(normalise(text)) == normalise(text)
