@@ -5,6 +5,7 @@ So that an auditor can tell from the chain alone under which policy, and by whom
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import AuditKind
+from domain.people import Person
 from domain.policy import Policy
 from ledger.audit import Chain
 from ledger.database import Database
@@ -46,7 +48,7 @@ async def note_rules(database: Database, policy: Policy, companies: Collection[s
                     AuditKind.POLICY, POLICY_IN_FORCE, what, rules, record_id=f"policy/{company}/{chain.seq + 1}"
                 )
             named = {
-                role: ",".join(_oids(policy, company, role)) for role in policy.authority.companies.get(company, {})
+                role: ",".join(_marks(policy, company, role)) for role in policy.authority.companies.get(company, {})
             }
             people = await _last(connection, company, AuditKind.PEOPLE, APPROVERS_CHANGED)
             if people != named:
@@ -73,17 +75,25 @@ async def _last(connection: AsyncConnection, company: str, kind: AuditKind, even
     return None if facts is None else dict(json.loads(facts))
 
 
-def _oids(policy: Policy, company: str, role: str) -> list[str]:
-    return [person.oid.lower() for person in policy.authority.holders(company, role)]
+def _marks(policy: Policy, company: str, role: str) -> list[str]:
+    return [_mark(person) for person in policy.authority.holders(company, role)]
+
+
+def _mark(person: Person) -> str:
+    """What tells one person from another and names nobody: the words do, which forget a person who is erased."""
+    return hashlib.sha256(person.oid.lower().encode()).hexdigest()[:16]
 
 
 def _difference(policy: Policy, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """Who is named for a role and was not, and who was and is not."""
-    names = {person.oid.lower(): person.label for person in policy.authority.people.values()}
+    names = {_mark(person): person.label for person in policy.authority.people.values()}
     changes = []
     for role in sorted({*before, *after}):
-        then, now = ({oid for oid in of.get(role, "").split(",") if oid} for of in (before, after))
-        changes += [f"{names.get(oid, oid)} is named {role}" for oid in sorted(now - then)]
-        changes += [f"{names.get(oid, oid)} is no longer named {role}" for oid in sorted(then - now)]
+        then, now = ({mark for mark in of.get(role, "").split(",") if mark} for of in (before, after))
+        changes += [f"{names[mark]} is named {role}" for mark in sorted(now - then)]
+        changes += [
+            f"{names.get(mark, 'somebody the policy knows no more')} is no longer named {role}"
+            for mark in sorted(then - now)
+        ]
     unchanged = "the order in which people are asked changed" if any(after.values()) else "nobody is named"
     return "; ".join(changes) or unchanged
