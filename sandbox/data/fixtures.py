@@ -84,6 +84,7 @@ PEOPLE = (
     _person("olga", "Olga Orlova", "Sales operations", "ops"),
     _person("ada", "Ada Abbott", "Administrator", "admin"),
     _person("adam", "Adam Adler", "Administrator", "admin"),
+    _person("audra", "Audra Ahn", "Internal auditor", "auditor"),
     _person("amy", "Amy Ames", "Accounts receivable manager", "ar_manager"),
     _person("rolf", "Rolf Richter", "Account executive", "sales_rep", "demf"),
     # A director's authority that does not reach beyond one company.

@@ -251,7 +251,7 @@ async def test_what_the_vault_signs_a_deal_believes_and_nothing_else(
         DecisionSigner(key).sign,
         audience="approval/usmf/Q-1/1",
         message_id="m-1",
-        who=SignedIn(person=MONA, at=None),
+        who=SignedIn(person=MONA),
         action="decide",
         args={"decision": "approve"},
     )
@@ -269,7 +269,7 @@ async def test_what_the_vault_signs_a_deal_believes_and_nothing_else(
         DecisionSigner(other).sign,
         audience="approval/usmf/Q-1/1",
         message_id="m-1",
-        who=SignedIn(person=MONA, at=None),
+        who=SignedIn(person=MONA),
         action="decide",
         args={"decision": "approve"},
     )
