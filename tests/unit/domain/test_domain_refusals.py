@@ -17,11 +17,10 @@ ROOT = Path(__file__).parents[3]
 ROOMS = ("domain", "workflows", "web", "activities", "runs")
 CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
 NO_CODES = {
-    "OPTIONS",
     # How credit was given, which is no refusal.
     *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
     # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
-    *("GET", "HEAD", "POST", "JWT", "NFC", "UTC"),
+    *("GET", "HEAD", "POST", "OPTIONS", "JWT", "NFC", "UTC"),
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     # A column's value in Finance.
     "FLOOR",
