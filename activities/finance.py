@@ -35,7 +35,7 @@ from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
-from domain.fulfilment import Billing, OrderLines, digest_of
+from domain.fulfilment import Billing, LineTotals, OrderLines, digest_of
 from domain.messages import OrderLinesRequest, ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
@@ -147,6 +147,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 in_doubt = ask.probe or activity.info().attempt > 1
                 if in_doubt:
                     await self._look_twice(ask.quote.company, ask.order_number)
+                if (too_old := self._too_old(ask.facts_as_of)) and not await self._is_there(ask):
+                    return _nothing_made(ask.order_number, too_old)
                 absent = not in_doubt and _is_fresh(ask.absent_at)
                 order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=beat.note)
             return self._created(snapshot, wanted, order)
@@ -311,6 +313,17 @@ class DynamicsFinanceActivities(FinanceActivities):
                 )
         return snapshot
 
+    def _too_old(self, as_of: datetime | None) -> str:
+        """Why no order may be begun on the facts credit was given on; empty where it may."""
+        allowed = timedelta(seconds=self._policy.credit.freshness_seconds)
+        if as_of is None or datetime.now(UTC) - as_of <= allowed:
+            return ""
+        return f"credit was given on facts of {as_of:%Y-%m-%d %H:%M:%S} UTC"
+
+    async def _is_there(self, ask: ask_for.CreateOrder) -> bool:
+        """Whether Finance has the order, or the beginning of it, which then is completed whatever became of credit."""
+        return await self._finance.orders.find(ask.quote.company, ask.order_number) is not None
+
     async def _look_twice(self, company: str, order_key: str) -> None:
         """Give an order whose creation is in doubt time to appear, where no key refuses a second one.
 
@@ -361,6 +374,12 @@ class DynamicsFinanceActivities(FinanceActivities):
             if line.item not in pinned and line.item not in current
         )
         return (*drift(price_quote(sold, pinned, payment_days=0), current), *gone)
+
+
+def _nothing_made(order_number: str, too_old: str) -> ask_for.CreatedOrder:
+    return ask_for.CreatedOrder(
+        too_old=too_old, order_number=order_number, found=False, lines=LineTotals(), net=Decimal(0)
+    )
 
 
 def _is_fresh(absent_at: datetime | None) -> bool:

@@ -97,11 +97,13 @@ class CreateOrder(Record):
     customer_account: str
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
     absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
+    facts_as_of: datetime | None = Field(None, description="UTC: of the facts on which credit was given")
 
 
 class CreatedOrder(Record):
     """The order Finance holds under our key."""
 
+    too_old: str = Field("", description="Not empty: nothing was made, because credit rests on facts this old")
     order_number: str
     found: bool = Field(description="It was there already: an earlier attempt had succeeded")
     lines: LineTotals

@@ -183,6 +183,12 @@ class OrderStarted(Record):
     order_number: str
 
 
+class OrderPutOff(Record):
+    """Finance has no order, and the facts that credit was given on have become too old to make one."""
+
+    why: str
+
+
 class OrderCreated(Record):
     """Finance holds the order with all its lines."""
 
@@ -299,7 +305,7 @@ QuoteFact = (
     | ExpiryChecked
 )
 CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
-OrderFact = OrderStarted | OrderCreated | OrderConfirmed | OrderRecorded
+OrderFact = OrderStarted | OrderPutOff | OrderCreated | OrderConfirmed | OrderRecorded
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable

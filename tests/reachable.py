@@ -157,6 +157,7 @@ def _ordered(state: DealState) -> Iterator[Fact]:
         yield facts.OrderStarted(order_number="Q2C-1")
     elif state.order is OrderStatus.CREATING:
         yield CREATED
+        yield facts.OrderPutOff(why="the facts are old")
     elif not state.confirmation_number:
         yield facts.OrderConfirmed(confirmation_number="C")
     elif not state.sales_order_id:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from domain import facts
+from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus
 from domain.facts import OrderFact
 from domain.rules.change import Change, illegal
@@ -20,6 +21,8 @@ def follow(state: DealState, fact: OrderFact) -> Change:
     match fact:
         case facts.OrderStarted():
             return _started(state, fact)
+        case facts.OrderPutOff():
+            return _put_off(state, fact)
         case facts.OrderCreated():
             return _created(state, fact)
         case facts.OrderConfirmed():
@@ -35,6 +38,20 @@ def _started(state: DealState, fact: facts.OrderStarted) -> Change:
         illegal("an order needs approved content, acceptance and credit")
     started = replace(state, order=OrderStatus.CREATING, order_number=fact.order_number)
     return Change(started, f"order {fact.order_number} is being created in Finance")
+
+
+def _put_off(state: DealState, fact: facts.OrderPutOff) -> Change:
+    if state.order is not OrderStatus.CREATING:
+        illegal(f"order put off: it is {state.order}")
+    again = replace(
+        state,
+        order=OrderStatus.NONE,
+        order_number="",
+        order_absent_at=None,
+        credit=CreditStatus.NOT_CHECKED,
+        credit_decision=None,
+    )
+    return Change(again, f"no order was made yet, and {fact.why}: credit is checked again")
 
 
 def _created(state: DealState, fact: facts.OrderCreated) -> Change:

@@ -228,6 +228,22 @@ async def test_s26_an_order_that_never_arrived_is_made_under_the_same_key(work: 
     assert held is not None and held.header.number == made.order_number
 
 
+async def test_no_order_is_begun_on_facts_older_than_the_policy_allows_and_one_begun_is_completed(work: Work) -> None:
+    """Given an outage between credit and order: with 60 s allowed, facts of 61 s before begin nothing."""
+    create = await prepared(work, [p100()])
+    now = datetime.now(UTC)
+    old = create.model_copy(update={"facts_as_of": now - timedelta(seconds=61)})
+    for attempt in (1, 2):
+        put_off = await work.run(work.finance.create_order, old, attempt=attempt)
+        assert put_off.too_old == f"credit was given on facts of {old.facts_as_of:%Y-%m-%d %H:%M:%S} UTC"
+    assert await work.clients.finance.orders.find("usmf", create.order_number) is None
+    fresh = create.model_copy(update={"facts_as_of": now})
+    made = await work.run(work.finance.create_order, fresh)
+    assert not made.too_old and not made.found
+    again = await work.run(work.finance.create_order, old, attempt=2)
+    assert again.found and not again.too_old and again.order_number == made.order_number
+
+
 async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
     create = await prepared(work, [p100()])
     created = await work.run(work.finance.create_order, create)

@@ -99,6 +99,8 @@ class World:
     slips: dict[str, dict[int, int]] = field(default_factory=dict)
     """Quantities by line on each packing slip of the order: ten of line 1."""
     lines: int = 1
+    too_old: list[str] = field(default_factory=list)
+    """Why no order is made, for as many tries: the facts that credit was given on are too old."""
     audited: list[AuditRecord] = field(default_factory=list)
     audit_away: bool = False
     audit_answers_lost: int = 0
@@ -212,7 +214,10 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="create_order")
     async def create_order(self, ask: s.CreateOrder) -> s.CreatedOrder:
         await self.world.ask("create_order", ask)
-        return s.CreatedOrder(order_number=ask.order_number, found=ask.probe, lines=totals(10), net=Decimal(950))
+        too_old = self.world.too_old.pop(0) if self.world.too_old else ""
+        return s.CreatedOrder(
+            too_old=too_old, order_number=ask.order_number, found=ask.probe, lines=totals(10), net=Decimal(950)
+        )
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: s.ConfirmOrder) -> s.Confirmation:

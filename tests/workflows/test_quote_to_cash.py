@@ -186,6 +186,35 @@ async def test_a_refused_step_is_parked_until_a_person_retries_it(stage: Stage, 
     assert len({ask.order_number for ask in asked}) == 1
 
 
+async def test_an_order_that_waited_out_an_outage_is_made_on_credit_checked_again(stage: Stage, world: World) -> None:
+    """Before: the order was made on the facts of before the outage, however long that was."""
+    world.too_old = ["credit was given on facts of an hour ago"]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    steps = [name for name in world.names() if name in ("prepare_order", "create_order", "confirm_order")]
+    assert steps == ["prepare_order", "create_order", "prepare_order", "create_order", "confirm_order"]
+    first, second = (argument for name, argument in world.asked if name == "create_order")
+    assert first.order_number == second.order_number and first.facts_as_of is not None
+
+
+async def test_credit_that_is_gone_after_an_outage_holds_the_deal_and_nothing_is_ordered(
+    stage: Stage, world: World
+) -> None:
+    world.too_old = ["credit was given on facts of an hour ago"]
+    world.held["create_order"] = asyncio.Event()
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, lambda view: view.order_status == "creating")
+    world.credit_passes = False
+    world.held["create_order"].set()
+    view = await until(stage, waits_for(WaitingFor.CREDIT))
+    assert (view.order_status, view.credit_status) == ("none", "held")
+    assert "confirm_order" not in world.names()
+
+
 async def test_a_system_that_is_away_is_waited_for_and_nothing_is_parked(stage: Stage, world: World) -> None:
     world.fail["assess_quote"] = [ApplicationError("503", type="Transient", non_retryable=True)]
     await stage.submit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from temporalio import workflow
 
 from activities.signatures import ConfirmOrder, CreateOrder, FinanceActivities, RecordOrder, SalesActivities
@@ -24,21 +26,22 @@ class Order:
         self._waiting = waiting
         self._steps = steps
 
-    async def place(self) -> None:
-        """Create, confirm, show: each unless it is done."""
+    async def place(self) -> bool:
+        """Create, confirm, show: each unless it is done; False where credit has to be checked again before."""
         if self._record.state.order is OrderStatus.NONE:
             self._record.apply(facts.OrderStarted(order_number=self._record.order_number))
             if self._record.state.header.line_count > FEW_LINES:
                 self._waiting.publish()  # it takes a while, and lists show that
-        if self._record.state.order is OrderStatus.CREATING:
-            await self._create()
+        if self._record.state.order is OrderStatus.CREATING and not await self._create():
+            return False
         if self._record.state.order is OrderStatus.CREATED:
             self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
             await self._confirm()
         if not self._record.state.sales_order_id:
             await self._show()
+        return True
 
-    async def _create(self) -> None:
+    async def _create(self) -> bool:
         created = await self._steps.run(
             FinanceActivities.create_order,
             lambda: CreateOrder(
@@ -48,10 +51,14 @@ class Order:
                 customer_account=self._record.state.header.customer_account,
                 probe=self._record.is_in_doubt("create_order"),
                 absent_at=self._record.state.order_absent_at,
+                facts_as_of=self._facts_as_of,
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create order {self._record.state.order_number}",
         )
+        if created.too_old:
+            self._record.apply(facts.OrderPutOff(why=created.too_old))
+            return False
         self._record.apply(
             facts.OrderCreated(
                 order_number=created.order_number,
@@ -61,6 +68,12 @@ class Order:
                 at=workflow.now(),
             )
         )
+        return True
+
+    @property
+    def _facts_as_of(self) -> datetime | None:
+        decision = self._record.state.credit_decision
+        return decision.as_of if decision else None
 
     async def _confirm(self) -> None:
         confirmation = await self._steps.run(

@@ -95,9 +95,8 @@ class QuoteToCash:
         await self._waiting.turn()
         await self._quote.read()
         await self._quote.agree()
-        while not await self._credit.check():  # Sales does not show the quote as won after all
-            await self._quote.agree()
-        await self._order.place()
+        while not (await self._credit.check() and await self._order.place()):
+            await self._quote.agree()  # Sales may not show the quote as won after all
         await self._delivery.ship()
         await self._delivery.invoice()
         await self._delivery.pay()

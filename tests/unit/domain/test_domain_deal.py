@@ -16,6 +16,7 @@ from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalStatus
 from domain.assessment import PriceDrift
 from domain.credit import ReleaseToken
+from domain.credit_facts import CreditStatus
 from domain.deal import apply
 from domain.deal_start import Checkpoint
 from domain.deal_state import OrderStatus, QuoteStatus
@@ -284,6 +285,13 @@ class DealMachine(RuleBasedStateMachine):
     @rule()
     def start_order(self) -> None:
         self.tell(facts.OrderStarted(order_number="Q2C-1"))
+
+    @rule()
+    def put_order_off(self) -> None:
+        if self.tell(facts.OrderPutOff(why="the facts are old")):
+            self.orders_started -= 1
+            assert self.state.awaits_credit or not self.state.won
+            assert (self.state.credit, self.state.order_number) == (CreditStatus.NOT_CHECKED, "")
 
     @rule(fact=st.sampled_from((CREATED, *TO_ORDER[7:], facts.CreditRejected(reason="…"))))
     def finance(self, fact: Fact) -> None:
