@@ -53,6 +53,7 @@ COLUMNS: Final = (
 )
 """Columns of an export, in their order."""
 _NULLABLE: Final = ("actor_oid", "actor_salt", "words_salt")
+_BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 _KIND: Final = "q2c audit export"
 
 
@@ -101,7 +102,7 @@ async def export(
         company: legal entity, lower case.
         since: recorded at or after, UTC.
         until: recorded before, UTC.
-        form: JSON Lines or CSV (RFC 4180, with a header).
+        form: JSON Lines or CSV (RFC 4180, with a header; an apostrophe before what could begin a formula).
 
     Raises:
         ExportRefused: the company has no records, or one of them is damaged: a damaged chain is not signed.
@@ -199,7 +200,17 @@ def _writer(file: TextIO, form: Format) -> Any:
         return lambda row: file.write(json.dumps(row, ensure_ascii=False) + "\n")
     table = csv.DictWriter(file, COLUMNS)
     table.writeheader()
-    return table.writerow
+    return lambda row: table.writerow({name: _inert(value) for name, value in row.items()})
+
+
+def _inert(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: what could begin one gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) else value
+
+
+def _meant(cell: Any) -> Any:
+    """What ``_inert`` was given."""
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") else cell
 
 
 def _rows(file: TextIO, form: Format) -> Iterator[dict[str, Any] | str]:
@@ -226,7 +237,7 @@ def _from_csv(row: dict[str | Any, Any]) -> dict[str, Any] | str:
     if not str(row["seq"]).isdecimal():
         return f"has no number: {str(row['seq'])[:50]}"
     return {
-        name: int(value) if name == "seq" else None if name in _NULLABLE and value == "" else value
+        name: int(value) if name == "seq" else None if name in _NULLABLE and value == "" else _meant(value)
         for name, value in row.items()
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,11 @@ from sqlalchemy import text
 from domain.audit import AuditKind, RetentionPolicy
 from ledger.audit import AuditStore
 from ledger.database import Database
-from ledger.export import ExportRefused, export, verify_file
+from ledger.export import ExportRefused, Format, export, verify_file
 from ledger.reads import AuditReader
 from ledger.retention import PruneRefused, prune
 from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
+from runs import names
 from tests.unit.ledger.ledger_makers import MONA, RITA, record, tamper
 from workers.keys import ensure_decision_keys
 
@@ -49,12 +51,49 @@ async def test_an_export_holds(exported: Path, keys: tuple[AuditSigner, AuditVer
     assert (verdict.holds, verdict.records, verdict.problem) == (True, 5, "")
 
 
+ODD = (
+    "AN/2026/15",
+    "=1+1",
+    "@SUM(A1)",
+    "-2",
+    "+x",
+    "\tQ",
+    "'quoted",
+    "''",
+    "50% off?",
+    "..",
+    " Q ",
+    "a,b;c",
+    "Z\u00fc\u202eX",
+    "9" * 100,
+)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_every_quote_number_and_every_text_comes_out_as_it_was(
+    form: Format, store: AuditStore, reader: AuditReader, keys: tuple[AuditSigner, AuditVerifier], tmp_path: Path
+) -> None:
+    """And nothing that somebody typed is a formula in the auditor's spreadsheet."""
+    await store.append(
+        [record(n, deal_id=names.deal_id("usmf", odd), why=odd, what=odd) for n, odd in enumerate(ODD, 1)]
+    )
+    path = tmp_path / f"audit.{form}"
+    await export(reader, keys[0], path, company="usmf", since=SINCE, until=UNTIL, form=form)
+    assert verify_file(path, keys[1]).holds
+    if form == "jsonl":
+        assert [json.loads(line)["why"] for line in lines_of(path)] == list(ODD)
+        return
+    with path.open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert [row["why"][1:] if row["why"].startswith("'") else row["why"] for row in cells] == list(ODD)
+    assert not [cell for row in cells for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
 def lines_of(path: Path) -> list[str]:
     """Rows as they stand, with the lines of a quoted text kept together."""
     content = path.read_text()
     if path.suffix == ".jsonl":
         return content.splitlines(keepends=True)
-    import csv
     import io
 
     rows = list(csv.reader(io.StringIO(content, newline="")))
