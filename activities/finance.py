@@ -298,6 +298,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             blocked_lines=sum(line.blocked for line in moved),
             existing_order=read.own_order is not None,
             sales_order_id=snapshot.sales_order_id,
+            more_sales_orders=tuple(order.number for order in quote.more_orders[:5]),
             differences=changed,
         )
 

@@ -163,7 +163,7 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         submitted_by=_other(submitter, owner),
         makers=_others(owner, (submitter, creator)),
         opportunity_id=str(quote.opportunity.id) if quote.opportunity else None,
-        sales_order_id=str(quote.orders[0].id) if quote.orders else None,
+        sales_order_id=str(quote.order.id) if quote.order else None,
         state=QUOTE_STATE_NAMES[quote.state],
         approval_status=(quote.approval or ApprovalChoice.NONE).name.lower(),
         etag=quote.etag,

@@ -97,6 +97,7 @@ class OrderReadiness(Record):
     blocked_lines: int = Field(0, description="Lines whose product can no longer be sold")
     existing_order: bool = Field(False, description="Finance already has an order under our key")
     sales_order_id: str | None = None
+    more_sales_orders: tuple[str, ...] = Field((), description="Other orders in Sales made from the quote, by number")
     differences: tuple[str, ...] = Field((), description="Fields that differ from the approved content, in words")
 
     @property

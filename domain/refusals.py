@@ -333,6 +333,12 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "The deal ended here, but the quote is won in Sales. Cancel its order there.",
     )
+    SECOND_SALES_ORDER = (
+        "SECOND_SALES_ORDER",
+        409,
+        FixedBy.REP,
+        "The quote was made into more than one order in Sales. The deal follows the first; cancel the others there.",
+    )
     ORDER_IN_FINANCE = (
         "ORDER_IN_FINANCE",
         409,

@@ -158,8 +158,8 @@ class Dataverse(Connection):
         An active quote is won first, in the same change set. The caller has read the quote just before: that is the
         read before the write.
         """
-        if quote.orders:
-            return quote.orders[0]
+        if quote.order is not None:
+            return quote.order
         columns = {"AllColumns": False, "Columns": queries.ORDER_LOGICAL_NAMES}
         convert = Write("POST", "ConvertQuoteToSalesOrder", {"QuoteId": str(quote.id), "ColumnSet": columns})
         close = _quote_close(quote.id, f"Accepted: {quote.number}")

@@ -206,6 +206,25 @@ class Quote(ReadRow):
     orders: tuple[SalesOrder, ...] = Field((), alias="quote_orders")
     namesakes: int = Field(0, description="Other active accounts with the customer's account number")
 
+    @property
+    def order(self) -> SalesOrder | None:
+        """The order made from it, whoever reads them: where there are several, the one that is known to Finance, else
+        the oldest; one that was cancelled only where there is no other.
+        """
+        return min(self.orders, key=_first_of, default=None)
+
+    @property
+    def more_orders(self) -> tuple[SalesOrder, ...]:
+        """Other orders made from it that nobody cancelled."""
+        others = (order for order in self.orders if order is not self.order)
+        return tuple(order for order in others if order.state is not OrderState.CANCELED)
+
+
+def _first_of(order: SalesOrder) -> tuple[bool, bool, bool, float, str]:
+    made = order.created_on
+    cancelled = order.state is OrderState.CANCELED
+    return cancelled, not order.finance_number, made is None, made.timestamp() if made else 0.0, str(order.id)
+
 
 class QuoteChange(ReadRow):
     """A quote that changed, as change tracking tells it."""

@@ -413,3 +413,30 @@ async def test_a_quote_whose_request_we_wrote_over_ourselves_is_assessed_and_one
     assert (await work.run(work.finance.assess_quote, ask)).stale == "the request for approval was taken back"
     ours = ask.model_copy(update={"marked_over": "rejected"})
     assert (await work.run(work.finance.assess_quote, ours)).stale == ""
+
+
+async def test_a_quote_made_into_two_orders_in_sales_is_followed_on_the_first_and_the_rep_is_told(work: Work) -> None:
+    """Given that the rep converted the accepted quote once more, then nobody has to guess which order is meant."""
+    found = await work.assess(p100(), customer="US-004")
+    assert work.quote is not None
+    await work.run(work.sales.mark_quote, ask_for.MarkQuote(quote=work.quote, approval_status="approved", deal_id="c"))
+    await work.accept()
+    won = await work.clients.dataverse.read_quote(UUID(work.quote.quote_id))
+    first = await work.clients.dataverse.convert_quote(won)
+    second = await work.clients.dataverse.convert_quote(won.model_copy(update={"orders": ()}))
+    read = await work.clients.dataverse.read_quote(won.id)
+    assert {order.id for order in read.orders} == {first.id, second.id}
+    assert read.order is not None and read.order.id == first.id
+    ready = await work.run(
+        work.finance.prepare_order,
+        ask_for.PrepareOrder(
+            quote=work.quote,
+            approved_hash=found.snapshot_hash,
+            price_hash=found.price_hash,
+            order_number="Q2C-TWICE",
+            customer_account="US-004",
+            credit_account="US-004",
+            deal_id="q2c/usmf/twice",
+        ),
+    )
+    assert (ready.sales_order_id, ready.more_sales_orders) == (str(first.id), (second.number,))

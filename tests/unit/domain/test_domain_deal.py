@@ -83,6 +83,14 @@ def test_an_invoice_posted_while_finance_is_read_is_read_again() -> None:
     assert not state.billing_unread
 
 
+def test_a_second_order_in_sales_is_somebodys_business_until_it_is_cancelled() -> None:
+    twice = readiness().model_copy(update={"more_sales_orders": ("ORD-2",)})
+    state = put(new_deal(), *TO_ORDER[:4], facts.Prepared(readiness=twice, covers=0))
+    assert state.exceptions == ("SECOND_SALES_ORDER: Sales has order ORD-2 of the quote as well",)
+    again = put(state, facts.CreditDecided(decision=decision(False)), facts.Prepared(readiness=readiness(), covers=0))
+    assert again.exceptions == ()
+
+
 def test_what_is_told_of_invoices_grows_no_deal_and_is_forgotten_once_finance_was_read() -> None:
     told = [facts.BillingChanged(text="…", invoice=f"I-{n}") for n in range(10 * MOST_INVOICES_TOLD)]
     state = put(new_deal(), *TO_ORDER, *told)
