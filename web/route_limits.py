@@ -74,7 +74,7 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "POST /intake/dataverse": _REPORT,
     "POST /intake/finance": _REPORT,
     "POST /intake/event-grid": _REPORT,
-    "OPTIONS /intake/event-grid": RouteLimit(Rate(burst=100, per_second=10), body=4 * KIB),
+    "OPTIONS /intake/event-grid": RouteLimit(Rate(burst=100, per_second=10)),
     "GET /api/v1/openapi.json": _PAGE,
     "GET /api/v1/approvals": _READ,
     "GET /api/v1/cases": _READ,
