@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,20 @@ q2c policy explain --json | jq .policy.discount.rules
     the rules as data
 """
 
+CHECK_EXAMPLES = """Examples:
+
+q2c policy check
+    the rules in force: those shipped, or of the folder Q2C_POLICIES
+
+q2c policy check ./new
+    a folder, before it is used; what it does not hold is taken from the package
+
+q2c policy check discount-2027.yaml
+    one file with the rest of the rules in force; its name says which it is
+
+It tells all problems at once, and exits with 1 where there is one.
+"""
+
 CONFLICT_EXAMPLES = """Examples:
 
 q2c policy conflicts
@@ -39,6 +54,8 @@ It exits with 1 where somebody holds roles that should be two people's.
 PeopleOption = Annotated[
     Path | None, typer.Option("--people", metavar="FILE", help="Role assignments as the directory exports them.")
 ]
+
+CheckedArgument = Annotated[Path | None, typer.Argument(metavar="[FILE|DIR]", help="Left out: the rules in force.")]
 
 app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 
@@ -56,6 +73,33 @@ def explain(json: JsonOption = False) -> None:
         result_as_json(as_data(policy, date.today()))
     else:
         result(as_text(policy, date.today()))
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(path: CheckedArgument = None, json: JsonOption = False) -> None:
+    """Say whether a folder or a file of rules can be used, and all that is wrong with it."""
+    from policies.loading import examine
+
+    base = inputs.settings().policies
+    examined = examine(path or base, base=base)
+    policy = examined.policy
+    if json:
+        result_as_json(
+            {
+                "usable": policy is not None,
+                "version": policy.version if policy else None,
+                "hash": policy.hash if policy else None,
+                "problems": [asdict(problem) for problem in examined.problems],
+                "notes": list(examined.notes),
+            }
+        )
+    elif policy is None:
+        result("\n".join(map(str, examined.problems)))
+    else:
+        result(f"version {policy.version} can be used")
+        for text in examined.notes:
+            note(text)
+    raise typer.Exit(0 if policy else 1)
 
 
 @app.command(epilog=CONFLICT_EXAMPLES)

@@ -20,7 +20,7 @@ def _exact(value: object) -> object:
 
 
 def _bounded(value: Decimal) -> Decimal:
-    if not value.is_finite() or abs(value) >= _LARGEST or int(value.as_tuple().exponent) < -_MOST_DECIMALS:
+    if not value.is_finite() or value.copy_abs() >= _LARGEST or int(value.as_tuple().exponent) < -_MOST_DECIMALS:
         raise ValueError(f"must have at most 15 digits before the decimal point and {_MOST_DECIMALS} after it")
     return value
 

@@ -110,19 +110,17 @@ def examine(path: Path | None = None, *, base: Path | None = None) -> Examined:
             begins as that one's does: ``discount.yaml``, ``discount-2027.yaml``.
         base: Folder whose files replace the packaged ones for a single file; None for the packaged ones.
     """
-    paths = _paths(base)
-    if path is not None and path.is_file():
-        name = next((name for name in FILES if _stands_for(path, name)), None)
-        if name is None:
-            text = f"not a policy; its name must begin as one of {', '.join(FILES)} does"
-            return Examined(None, (Problem(str(path), "", text),))
-        paths |= {name: path}
-    elif path is not None:
-        problems = tuple(_folder_problems(path))
-        if problems:
-            return Examined(None, problems)
-        paths = _paths(path)
     found: list[Problem] = []
+    try:
+        paths = _paths(base)
+        if path is not None and path.is_file():
+            paths |= {_name_of(path): path}
+        elif path is not None:
+            found += _folder_problems(path)
+            paths = _paths(path)
+    except (OSError, PolicyError) as error:
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        return Examined(None, (Problem(str(path or base), "", text or "cannot be read"),))
     files: dict[str, Any] = {}
     for name in FILES:
         value, problems_of_file = _read(paths[name], _MODELS[name])
@@ -188,10 +186,10 @@ def _folder_problems(path: Path) -> Iterator[Problem]:
     """Why a folder is not what its owner believes: a misspelled file would leave the default in force."""
     try:
         found = sorted(file.name for file in path.iterdir())
-    except OSError:
-        text = f"not a folder that can be read; point Q2C_POLICIES at a folder with {', '.join(FILES)} or some of them"
-        yield Problem(str(path), "", text)
-        return
+    except OSError as error:
+        raise PolicyError(
+            f"not a folder that can be read; point Q2C_POLICIES at a folder with {', '.join(FILES)} or some of them"
+        ) from error
     for name in found:
         if name.endswith((".yaml", ".yml")) and name not in FILES:
             yield Problem(str(path / name), "", f"not a policy; the files are {', '.join(FILES)}")
@@ -207,10 +205,13 @@ def _file(folder: Path | None, name: str) -> Path:
     return own if own is not None and (own.exists() or own.is_symlink()) else PACKAGED / name
 
 
-def _stands_for(path: Path, name: str) -> bool:
-    stem = name.removesuffix(".yaml")
-    following = path.name.removeprefix(stem)
-    return path.name.startswith(stem) and following[:1] in (".", "-")
+def _name_of(path: Path) -> str:
+    """The file of the policies that a single file is meant to be."""
+    for name in FILES:
+        stem = name.removesuffix(".yaml")
+        if path.name.startswith(stem) and path.name[len(stem) : len(stem) + 1] in (".", "-"):
+            return name
+    raise PolicyError(f"not a policy; its name must begin as one of {', '.join(FILES)} does, e.g. discount-2027.yaml")
 
 
 def _read(file: Path, model: type[Record]) -> tuple[Record | None, list[Problem]]:
