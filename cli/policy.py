@@ -6,12 +6,15 @@ import json as json_text
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import inputs
 from cli.output import JsonOption, fail, note, result, result_as_json
+
+if TYPE_CHECKING:
+    from domain.policy import Policy
 
 EXAMPLES = """Examples:
 
@@ -23,6 +26,22 @@ Q2C_POLICIES=./new q2c policy explain
 
 q2c policy explain --json | jq .policy.discount.rules
     the rules as data
+
+q2c policy explain quote.json
+    what they ask of a quote, and at which discounts they would ask less
+
+The fields of a quote are listed in docs/policies.md.
+"""
+
+DIFF_EXAMPLES = """Examples:
+
+q2c policy diff ./old ./new --deals quotes.csv
+    which quotes of the past the new rules would decide otherwise
+
+q2c policy diff ./policies discount-2027.yaml --deals quotes.jsonl --limit 0
+    one changed file against a folder; every quote in the table
+
+A FILE or DIR replaces files of the rules in force. The columns and fields of a quote are listed in docs/policies.md.
 """
 
 CHECK_EXAMPLES = """Examples:
@@ -56,23 +75,69 @@ PeopleOption = Annotated[
 ]
 
 CheckedArgument = Annotated[Path | None, typer.Argument(metavar="[FILE|DIR]", help="Left out: the rules in force.")]
+QuoteArgument = Annotated[Path | None, typer.Argument(metavar="[QUOTE.json]", help="A quote to ask them about.")]
+RulesArgument = Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A version of the rules.")]
+DealsOption = Annotated[Path, typer.Option("--deals", metavar="FILE", help="Quotes: .csv, else a line of JSON each.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=0, help="Quotes listed at most; 0: all.")]
 
 app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 
 
 @app.command(epilog=EXAMPLES)
-def explain(json: JsonOption = False) -> None:
-    """Say in words what the rules in force ask for.
+def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
+    """Say in words what the rules in force ask for, of every quote or of one.
 
     A file that makes no sense is refused with its name, the field and what to do.
     """
-    from policies.explanation import as_data, as_text
+    from policies import explanation, what_if
+    from policies.quote_files import QuoteFileError, read_quote
 
     policy = inputs.policy()
+    if quote is None:
+        if json:
+            result_as_json(explanation.as_data(policy, date.today()))
+        else:
+            result(explanation.as_text(policy, date.today()))
+        return
+    try:
+        found = what_if.explain(read_quote(quote), policy)
+    except QuoteFileError as error:
+        fail(str(error))
+    except ValueError as error:
+        fail(f"{quote}: {error}")
     if json:
-        result_as_json(as_data(policy, date.today()))
+        result_as_json(found.model_dump(mode="json"))
     else:
-        result(as_text(policy, date.today()))
+        result(what_if.as_text(found))
+
+
+@app.command(epilog=DIFF_EXAMPLES)
+def diff(
+    before: RulesArgument, after: RulesArgument, deals: DealsOption, limit: LimitOption = 20, json: JsonOption = False
+) -> None:
+    """Say which quotes two versions of the rules decide otherwise, with counts and money."""
+    from policies import comparison
+    from policies.quote_files import QuoteFileError, read_quotes
+
+    was, now = _rules(before), _rules(after)
+    try:
+        quotes = read_quotes(deals)
+    except QuoteFileError as error:
+        fail(str(error))
+    found = comparison.compare(quotes, was, now)
+    if json:
+        result_as_json(comparison.as_data(found, limit))
+    else:
+        result(comparison.as_text(found, limit))
+
+
+def _rules(path: Path) -> Policy:
+    from policies.loading import examine
+
+    examined = examine(path, base=inputs.settings().policies)
+    if examined.policy is None:
+        fail("\n".join(map(str, examined.problems)))
+    return examined.policy
 
 
 @app.command(epilog=CHECK_EXAMPLES)

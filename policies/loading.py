@@ -33,6 +33,7 @@ from domain.policy import (
 from domain.record import Record, problem_in_words
 from domain.rights import RightsPolicy
 from policies import exact_yaml, public_holidays
+from policies.plain_text import one_line
 
 _MODELS: Final[dict[str, type[Record]]] = {
     "discount.yaml": DiscountPolicy,
@@ -68,7 +69,7 @@ class Problem:
 
     def __str__(self) -> str:
         rule = f"rule {self.rule}" if self.rule and self.field else ""
-        return _one_line(": ".join(part for part in (self.file, rule, self.field, self.text) if part))
+        return one_line(": ".join(part for part in (self.file, rule, self.field, self.text) if part))
 
 
 @dataclass(frozen=True)
@@ -274,9 +275,3 @@ def _rule(content: Any, location: tuple[int | str, ...]) -> str:
         case ("rules", int(number), *_), {"rules": [*rules]} if number < len(rules):
             return str(rules[number].get("id") or "") if isinstance(rules[number], dict) else ""
     return ""
-
-
-def _one_line(text: str) -> str:
-    """A text for a terminal or a log: what is no printable character is escaped, so that it cannot pose as a line."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
-    return "".join(escaped)
