@@ -241,11 +241,12 @@ def _json(text: str, where: str) -> Any:
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        twice = next((key for key in keys if keys.count(key) > 1), None) if len(keys) < 100 else None
-        if twice is not None:
-            raise ValueError(f"{twice!r} is written twice; keep one")
-        return dict(pairs)
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"{key!r} is written twice; keep one")
+            found[key] = value
+        return found
 
     def no_number(name: str) -> Any:
         raise ValueError(f"{name} is no number")
@@ -283,7 +284,7 @@ def _csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
                 raise QuoteFileError(f"{where}: {other}: is not what line {first} says of the same quote")
             quote["lines"].append(said)
     except csv.Error as error:
-        raise QuoteFileError(f"{file}: line {reader.line_num}: not valid CSV: {error}") from error
+        raise QuoteFileError(f"{file}: line {reader.line_num + 1}: not valid CSV: {error}") from error
     for first, quote in quotes.values():
         yield f"{file}: line {first}", quote
 
@@ -299,4 +300,6 @@ def _quote(content: Any, where: str) -> tuple[AskedQuote | None, list[str]]:
         said = [
             (".".join(str(part) for part in problem["loc"]), problem_in_words(problem)) for problem in error.errors()
         ]
+        # What is said of a list because of what stands in it would only repeat it.
+        said = [each for each in said if not any(field.startswith(f"{each[0]}.") for field, _ in said)]
         return None, [one_line(": ".join(part for part in (where, *parts) if part)) for parts in said[:_MOST_TOLD]]
