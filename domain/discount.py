@@ -34,22 +34,28 @@ class Figures(Protocol):
     """What the conditions of a matrix test of a quote; a ``PricedQuote`` has it. Money in its currency."""
 
     @property
-    def disc_pct(self) -> Decimal: ...  # noqa: D102
+    def disc_pct(self) -> Decimal:
+        """Worst discount of header and lines, in per cent."""
 
     @property
-    def margin_pct(self) -> Decimal: ...  # noqa: D102
+    def margin_pct(self) -> Decimal:
+        """Of the document, in per cent."""
 
     @property
-    def currency(self) -> str: ...  # noqa: D102
+    def currency(self) -> str:
+        """ISO 4217."""
 
     @property
-    def net(self) -> Decimal: ...  # noqa: D102
+    def net(self) -> Decimal:
+        """Of the document."""
 
     @property
-    def payment_days(self) -> int: ...  # noqa: D102
+    def payment_days(self) -> int:
+        """Of its payment terms."""
 
     @property
-    def below_floor(self) -> bool: ...  # noqa: D102
+    def below_floor(self) -> bool:
+        """Whether a line is sold below its floor price."""
 
 
 class RuleMatch(Record):

@@ -128,6 +128,10 @@ class SegregationOfDuties(Record):
 _MOST_HOURS = 2_000
 
 
+def _level(rule: MatrixRule) -> int:
+    return rule.level
+
+
 class DiscountPolicy(Record):
     """The discount matrix (lifecycle 4.1): every matching rule contributes its step."""
 
@@ -175,11 +179,11 @@ class DiscountPolicy(Record):
                     f"(rule {rule.id}): give it one"
                 )
         if sorted(roles) != list(range(1, len(roles) + 1)):
-            skips = ", ".join(rule.id for rule in self.rules if rule.chain == chain and rule.level > len(roles))
-            skips = skips or ", ".join(rule.id for rule in self.rules if rule.chain == chain)
+            missing = next(level for level in range(1, max(roles) + 1) if level not in roles)
+            above = min((rule for rule in self.rules if rule.chain == chain and rule.level > missing), key=_level)
             raise ValueError(
-                f"rules: chain {chain!r} needs a rule for every level from 1 to {max(roles, default=1)}: the level of "
-                f"{skips} skips one"
+                f"rules: chain {chain!r} needs a rule for every level from 1 to {max(roles)}: rule {above.id} skips "
+                f"level {missing}, add a rule for it or lower the levels"
             )
         return tuple(roles[level] for level in sorted(roles))
 
