@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -117,9 +117,9 @@ class AskedQuote(Record):
             owner=Person(oid=self.requester),
         )
 
-    def priced(self) -> PricedQuote:
-        """The quote with what the rules test, priced as a quote of Sales is."""
-        prices = {
+    def prices(self) -> dict[str, FinancePrice]:
+        """Finance's prices of the lines; the same at any discount."""
+        return {
             _key(number): FinancePrice(
                 item=line.item,
                 currency=self.currency,
@@ -130,7 +130,14 @@ class AskedQuote(Record):
             )
             for number, line in enumerate(self.lines, start=1)
         }
-        return price_quote(self.snapshot(), prices, payment_days=self.payment_days)
+
+    def priced(self, prices: Mapping[str, FinancePrice] | None = None) -> PricedQuote:
+        """The quote with what the rules test, priced as a quote of Sales is.
+
+        Args:
+            prices: its ``prices``, where they are known already.
+        """
+        return price_quote(self.snapshot(), prices or self.prices(), payment_days=self.payment_days)
 
     def discounted(self, pct: Decimal) -> AskedQuote:
         """The same goods at list price less so many per cent on every line, without any other discount."""

@@ -128,9 +128,11 @@ def _ends(quote: AskedQuote, policy: Policy) -> Iterator[tuple[int, Demands]]:
     """Each discount at which the answer of a condition may change with the next, in rising order, and the last."""
     conditions = [condition for rule in policy.discount.rules for condition in rule.when]
 
+    prices = quote.prices()
+
     @cache
     def at(step: int) -> tuple[tuple[bool, ...], Demands, bool]:
-        priced = quote.discounted(Decimal(step) / _FINENESS).priced()
+        priced = quote.discounted(Decimal(step) / _FINENESS).priced(prices)
         answers = tuple(holds(condition, priced) for condition in conditions)
         return answers, _demands(asked_levels(priced, policy)), priced.net == quote.freight
 
@@ -145,7 +147,9 @@ def _ends(quote: AskedQuote, policy: Policy) -> Iterator[tuple[int, Demands]]:
         yield from between(middle, high)
 
     # What is given away has a margin of its own, which does not continue the others (domain.pricing.NOTHING_EARNED).
-    given_away = bisect_left(range(_ALL + 1), True, key=lambda step: at(step)[2])
+    given_away = _ALL
+    if at(_ALL - 1)[2]:
+        given_away = bisect_left(range(_ALL), True, key=lambda step: at(step)[2])
     for first, last in ((0, given_away - 1), (given_away, _ALL)):
         if first <= last:
             yield from between(first, last)
