@@ -25,13 +25,11 @@ from domain.rights import Action, RightsPolicy
 
 FaultKind = Literal["unreachable", "contradictory", "without authority"]
 
-_MOST: Final = Decimal(100)
-"""Neither a discount nor a margin is above 100 %."""
 _NO_CURRENCY: Final = ""
 """Stands for every currency that no condition lists."""
 _IN_WORDS: Final = {
-    Tested.DISCOUNT_PCT: ("discount", " %", "a discount is from 0 to 100 %"),
-    Tested.MARGIN_PCT: ("margin", " %", "a margin is at most 100 %"),
+    Tested.DISCOUNT_PCT: ("discount", " %", "a discount is not below 0 %"),
+    Tested.MARGIN_PCT: ("margin", " %", ""),
     Tested.NET: ("net", "", "a net amount is not below 0"),
     Tested.PAYMENT_DAYS: ("payment", " days", "payment days are whole and not below 0"),
     Tested.BELOW_FLOOR: ("a line below its floor price", "", ""),
@@ -55,7 +53,7 @@ class Probe:
     """A quote, as far as a matrix looks at it (``domain.discount.Figures``). Money in its currency."""
 
     disc_pct: Decimal = Decimal(0)
-    margin_pct: Decimal = _MOST
+    margin_pct: Decimal = Decimal(100)
     currency: str = _NO_CURRENCY
     net: Decimal = Decimal(0)
     payment_days: int = 0
@@ -186,10 +184,10 @@ def _probes(figure: tuple[Tested, str], thresholds: list[Decimal]) -> tuple[Prob
     if tested is Tested.NET:
         inside = sorted(number for number in numbers | {Decimal(0)} if number >= 0)
         return tuple(Probe(currency=currency, net=number) for number in inside)
-    inside = sorted(number for number in numbers | {Decimal(0), _MOST} if number <= _MOST)
+    # A discount of the header may take more than the goods, out of the freight: 100 % bounds neither.
     if tested is Tested.MARGIN_PCT:
-        return tuple(Probe(margin_pct=number) for number in inside)
-    return tuple(Probe(disc_pct=number) for number in inside if number >= 0)
+        return tuple(Probe(margin_pct=number) for number in sorted(numbers))
+    return tuple(Probe(disc_pct=number) for number in sorted(numbers | {Decimal(0)}) if number >= 0)
 
 
 def _together(probes: Iterable[Probe]) -> Probe:

@@ -75,8 +75,8 @@ def test_the_shipped_matrix_is_accepted() -> None:
         ),
         ([rule("A", 1, MARGIN25), rule("B", 2, test("disc_pct", ">=", 0))], [("A", "unreachable")], "B already asks"),
         # What no quote can be.
-        ([rule("A", 1, test("disc_pct", ">", 100))], [("A", "unreachable")], "from 0 to 100 %"),
-        ([rule("A", 1, DISC10, test("margin_pct", ">", 100))], [("A", "unreachable")], "at most 100 %"),
+        ([rule("A", 1, test("disc_pct", "<", 0))], [("A", "unreachable")], "not below 0 %"),
+        ([rule("A", 1, DISC10, test("payment_days", "<=", "-0.1"))], [("A", "unreachable")], "whole and not below 0"),
         ([rule("A", 1, test("payment_days", "<", 0))], [("A", "unreachable")], "not below 0"),
         ([rule("A", 1, test("net", "<", {"USD": 0}), DISC10)], [("A", "unreachable")], "net < 0 USD never holds"),
         # Same conditions, different demands.
@@ -119,6 +119,8 @@ def test_a_rule_that_misleads_is_refused_by_name(rules: list[Written], found: li
         [rule("A", 1, DISC10), rule("B", 1, DISC20, comment_required=True)],
         [rule("A", 1, DISC10), rule("B", 1, DISC10, chain="legal")],
         [rule("A", 1, test("disc_pct", ">=", 0))],
+        # More than the goods come to can be taken off where there is freight.
+        [rule("A", 1, test("disc_pct", ">", 100)), rule("B", 1, test("margin_pct", ">", 100))],
         [rule("A", 1, test("disc_pct", "<", 5), DISC10)],
         [rule("A", 1, DISC10), rule("B", 2, test("net", ">=", {"USD": 500}))],
     ],
@@ -128,14 +130,19 @@ def test_what_says_something_is_accepted(rules: list[Written]) -> None:
 
 
 def test_all_faults_are_told_at_once() -> None:
-    rules = (rule("A", 1, DISC10), rule("B", 1, DISC20), rule("C", 2, test("disc_pct", ">", 100)), rule("E", 1, FLOOR))
+    rules = (
+        rule("A", 1, DISC10),
+        rule("B", 1, DISC20),
+        rule("C", 2, test("net", "<", {"USD": 0})),
+        rule("E", 1, FLOOR),
+    )
     assert refused(*rules) == [("B", "unreachable"), ("C", "unreachable")]
 
 
 # Random matrices, asked about quotes by the evaluation that decides.
 
 POINTS = {
-    "disc_pct": (D(0), D(5), D("7.5"), D(10), D(15), D(20), D(25), D(30), D("60"), D(100)),
+    "disc_pct": (D(0), D(5), D("7.5"), D(10), D(15), D(20), D(25), D(30), D("60"), D(120)),
     "margin_pct": (D(-100), D(0), D(5), D("7.5"), D(10), D(15), D(20), D(25), D(30), D(100)),
     "payment_days": (0, 5, 7, 10, 15, 20, 25, 30, 31),
     "net": (D(0), D(5), D("7.5"), D(10), D(15), D(20), D(25), D(30), D(1000)),
