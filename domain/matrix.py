@@ -40,12 +40,13 @@ class Fault(Record):
     """A rule that is refused."""
 
     rule: str = Field(description="Id of the rule")
+    condition: int | None = Field(None, description="Position of the condition it is about; None: the rule as a whole")
     kind: FaultKind
     text: str = Field(description="What is wrong with it")
     remedy: str = Field(description="What to do, as an order")
 
     def __str__(self) -> str:
-        return f"rule {self.rule} is {self.kind}: {self.text}; {self.remedy}"
+        return f"{self.kind}: {self.text}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,13 @@ class _Matrix:
         if test.key not in self._shown:
             self._shown[test.key] = frozenset(p for p in self.probes[test.figure] if holds(test.condition, p))
         return self._shown[test.key]
+
+    def met(self, rule: MatrixRule) -> dict[tuple[Tested, str], frozenset[Probe]]:
+        """By figure: the probes that a condition of a rule holds for."""
+        found: dict[tuple[Tested, str], frozenset[Probe]] = {}
+        for test in self.tests(rule):
+            found[test.figure] = found.get(test.figure, frozenset()) | self.meet(test)
+        return found
 
     def always(self, test: _Test) -> bool:
         return len(self.meet(test)) == len(self.probes[test.figure])
@@ -261,7 +269,7 @@ def _faults_of(matrix: _Matrix, test: _Test) -> Iterable[Fault]:
     mine = matrix.meet(test)
     if not mine:
         domain = _IN_WORDS[test.condition.value][2]
-        yield _fault(rule, "unreachable", f"{test.words} never holds, {domain}", "correct or remove the condition")
+        yield _fault(test, "unreachable", f"{test.words} never holds, {domain}", "correct or remove the condition")
         return
     wider = [
         other
@@ -276,7 +284,7 @@ def _faults_of(matrix: _Matrix, test: _Test) -> Iterable[Fault]:
     elif matrix.witness(test, wider) is None:
         others = ", ".join(dict.fromkeys(other.rule.id for other in wider if other.rule.id != rule.id)) or rule.id
         text = f"whenever {test.words}, {others} already asks for level {rule.level} of {rule.chain!r} or above"
-        yield _fault(rule, "unreachable", text, "remove the condition, or change its threshold")
+        yield _fault(test, "unreachable", text, "remove the condition, or change its threshold")
 
 
 def _same_quotes(other: _Test, test: _Test) -> bool:
@@ -298,17 +306,17 @@ def _shadowed(test: _Test, by: _Test) -> Fault:
     rule, other = test.rule, by.rule
     if other.id == rule.id:
         text = f"{test.words} adds nothing beside {by.words} of the same rule, of which any is enough"
-        return _fault(rule, "unreachable", text, "remove the narrower condition; a range cannot be asked for")
+        return _fault(test, "unreachable", text, "remove the narrower condition; a range cannot be asked for")
     if not by.listed:
         text = f"{test.words} adds nothing: {other.id} lists no amount in {test.currency}, so that every quote in "
         text += f"{test.currency} asks for level {other.level}"
-        return _fault(rule, "unreachable", text, f"add {test.currency} to {other.id}, or remove it here")
+        return _fault(test, "unreachable", text, f"add {test.currency} to {other.id}, or remove it here")
     if other.level == rule.level:
         text = f"{test.words} adds nothing: {other.id} asks for the same level on {by.words}"
-        return _fault(rule, "unreachable", text, "remove it, or give it a higher level")
+        return _fault(test, "unreachable", text, "remove it, or give it a higher level")
     text = f"the order of thresholds goes down: level {rule.level} of {rule.chain!r} is asked on {test.words}, but "
     text += f"{other.id} asks for level {other.level}, which brings the levels below it, on {by.words}"
-    return _fault(rule, "contradictory", text, f"let {other.id} ask later, or {rule.id} earlier")
+    return _fault(test, "contradictory", text, f"let {other.id} ask later, or {rule.id} earlier")
 
 
 def _covering(matrix: _Matrix, rule: MatrixRule) -> list[Fault]:
@@ -319,17 +327,17 @@ def _covering(matrix: _Matrix, rule: MatrixRule) -> list[Fault]:
             both = matrix.meet(one) | matrix.meet(other)
             if one.figure == other.figure and len(both) == len(matrix.probes[one.figure]):
                 text = f"every quote meets {one.words} or {other.words}, and one of them is enough"
-                return [_fault(rule, "contradictory", text, "keep one of them; a range cannot be asked for")]
+                return [_fault(other, "contradictory", text, "keep one of them; a range cannot be asked for")]
     return []
 
 
 def _idle(matrix: _Matrix, rule: MatrixRule) -> Fault:
     """A whole rule that adds nothing, though each of its conditions may be repeated elsewhere."""
-    mine = {test.figure: matrix.meet(test) for test in matrix.tests(rule)}
+    mine = matrix.met(rule)
     for other in matrix.rules:
         if other.id == rule.id or not _asks_as_much(other, rule):
             continue
-        same = mine == {test.figure: matrix.meet(test) for test in matrix.tests(other)}
+        same = mine == matrix.met(other)
         if same and (other.level, other.comment_required) == (rule.level, rule.comment_required):
             return _fault(rule, "unreachable", f"{other.id} says the same", "remove one of them")
         if same:
@@ -344,8 +352,9 @@ def _idle(matrix: _Matrix, rule: MatrixRule) -> Fault:
     return _fault(rule, "unreachable", text, "remove it, or let it ask earlier")
 
 
-def _fault(rule: MatrixRule, kind: FaultKind, text: str, remedy: str) -> Fault:
-    return Fault(rule=rule.id, kind=kind, text=text, remedy=remedy)
+def _fault(about: MatrixRule | _Test, kind: FaultKind, text: str, remedy: str) -> Fault:
+    rule, condition = (about.rule, about.position) if isinstance(about, _Test) else (about, None)
+    return Fault(rule=rule.id, condition=condition, kind=kind, text=text, remedy=remedy)
 
 
 class Gap(Record):
@@ -431,6 +440,6 @@ def _above_every_limit(discount: DiscountPolicy, rights: RightsPolicy, rule: Mat
         for currency, amount in condition.than.items():
             most = max(limit.get(currency, Decimal(0)) for limit in known)
             if amount > most or (amount == most and condition.op == ">"):
-                words = _Test(rule, position, currency).words
-                text = f"{words}, and {' or '.join(roles)} may decide up to {plain(most)} {currency} at most"
-                yield _fault(rule, "without authority", text, "raise up_to of one of them in rights.yaml, or remove it")
+                test = _Test(rule, position, currency)
+                text = f"{test.words}, and {' or '.join(roles)} may decide up to {plain(most)} {currency} at most"
+                yield _fault(test, "without authority", text, "raise up_to of one of them in rights.yaml, or remove it")

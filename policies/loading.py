@@ -68,7 +68,7 @@ class Problem:
     rule: str = ""
 
     def __str__(self) -> str:
-        rule = f"rule {self.rule}" if self.rule and self.field else ""
+        rule = f"rule {self.rule}" if self.rule else ""
         return one_line(": ".join(part for part in (self.file, rule, self.field, self.text) if part))
 
 
@@ -168,7 +168,7 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
             yield Problem(str(paths["calendars.yaml"]), field, text)
     if "discount.yaml" in files:
         for fault in matrix.faults(files["discount.yaml"]):
-            yield Problem(str(paths["discount.yaml"]), "", str(fault), fault.rule)
+            yield _problem(fault, files["discount.yaml"], paths["discount.yaml"])
     needed = ("discount.yaml", "credit.yaml", "approvers.yaml", "calendars.yaml", "entity_map.yaml", "rights.yaml")
     if any(name not in files for name in needed):
         return
@@ -180,7 +180,13 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
         return
     companies = set(entity_map.business_units.values())
     for fault in matrix.without_authority(discount, authority, rights, companies):
-        yield Problem(str(paths["discount.yaml"]), "", str(fault), fault.rule)
+        yield _problem(fault, discount, paths["discount.yaml"])
+
+
+def _problem(fault: matrix.Fault, discount: DiscountPolicy, file: Path) -> Problem:
+    number = [rule.id for rule in discount.rules].index(fault.rule)
+    field = f"rules.{number}" if fault.condition is None else f"rules.{number}.when.{fault.condition}"
+    return Problem(str(file), field, str(fault), fault.rule)
 
 
 def _folder_problems(path: Path) -> Iterator[Problem]:

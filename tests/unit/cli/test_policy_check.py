@@ -56,7 +56,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert [line.removeprefix(f"{tmp_path}/").partition(": ")[0] for line in lines] == [
         "right.yaml", "credit.yaml", "tolerances.yaml", "discount.yaml",
     ]  # fmt: skip
-    assert "rule D1 is contradictory: the order of thresholds goes down" in lines[3]
+    assert "rule D1: rules.0.when.0: contradictory: the order of thresholds goes down" in lines[3]
     problems = told(tmp_path)["problems"]
     assert [problem["rule"] for problem in problems] == ["", "", "", "D1"]
     assert problems[2] == {
@@ -76,7 +76,7 @@ def test_one_file_is_checked_with_the_rest_of_the_rules_in_force(tmp_path: Path)
     assert check(next_year).exit_code == 0
     found = check(next_year, Q2C_POLICIES=str(in_force))
     assert found.exit_code == 1
-    assert found.stdout.startswith(f"{next_year}: rule T1 is without authority: nobody holds legal in usmf")
+    assert found.stdout.startswith(f"{next_year}: rule T1: rules.3: without authority: nobody holds legal in usmf")
 
 
 def test_a_file_that_is_no_policy_and_one_that_is_not_there_are_named(tmp_path: Path) -> None:

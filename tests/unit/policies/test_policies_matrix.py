@@ -259,6 +259,31 @@ def test_an_accepted_rule_has_a_quote_that_it_decides(rules: list[MatrixRule]) -
             assert demands(quote, rules) != demands(quote, without)
 
 
+@given(matrices(), st.lists(QUOTES, min_size=20, max_size=40))
+@of_random_matrices
+@pytest.mark.usefixtures("every_level_has_a_role")
+def test_a_refused_condition_never_changes_what_is_asked_for(
+    rules: list[MatrixRule], quotes: list[PricedQuote]
+) -> None:
+    policy = POLICY.discount.model_copy(update={"rules": tuple(rules)})
+    refused = {rule.id: rule for rule in rules}
+    for fault in matrix.faults(policy):
+        rule_ = refused[fault.rule]
+        if fault.condition is None or "every quote meets" in fault.text:
+            continue
+        kept = tuple(test for position, test in enumerate(rule_.when) if position != fault.condition)
+        without = [
+            other if other.id != rule_.id else rule_.model_copy(update={"when": kept})
+            for other in rules
+            if kept or other.id != rule_.id
+        ]
+        # In a currency that an amount does not list, it is met whatever it is: there the condition does something.
+        amounts = rule_.when[fault.condition].than
+        for quote in quotes:
+            if not isinstance(amounts, dict) or list(amounts) == [quote.currency]:
+                assert demands(quote, without) == demands(quote, rules)
+
+
 @given(matrices())
 @of_random_matrices
 @pytest.mark.usefixtures("every_level_has_a_role")
@@ -287,12 +312,18 @@ def loading(folder: Path, name: str, *edits: tuple[str, str]) -> list[str]:
 @pytest.mark.parametrize(
     ("edit", "found"),
     [
-        (("    cfo: [cora]\n", ""), ["D3 is without authority: nobody holds cfo in usmf", "B1 is without authority"]),
+        (
+            ("    cfo: [cora]\n", ""),
+            ["D3: rules.2: without authority: nobody holds cfo in usmf", "B1: rules.4: without"],
+        ),
         (("    cfo: [cora]", "    cfo: []"), []),
-        (("    legal: [leo]\n", ""), ["T1 is without authority: nobody holds legal in usmf"]),
+        (("    legal: [leo]\n", ""), ["T1: rules.3: without authority: nobody holds legal in usmf"]),
         (("    sales_manager: [mona]\n", ""), []),  # a director may decide for a manager
-        (("    sales_director: [dora]\n", ""), ["D1 is without authority: nobody holds sales_manager or", "D2 is"]),
-        (("  jpmf: {}", "  jpmf: {legal: []}"), ["D1 is", "D2 is", "D3 is", "B1 is"]),
+        (
+            ("    sales_director: [dora]\n", ""),
+            ["D1: rules.0: without authority: nobody holds sales_manager or", "D2: "],
+        ),
+        (("  jpmf: {}", "  jpmf: {legal: []}"), ["D1: ", "D2: ", "D3: ", "B1: "]),
     ],
 )
 def test_a_level_that_nobody_may_decide_is_refused_by_rule_and_company_unless_the_file_says_so(
@@ -320,7 +351,7 @@ def test_an_amount_above_every_limit_of_authority_is_refused(tmp_path: Path, lim
     said = loading(tmp_path, "rights.yaml", (row, limited))
     assert len(said) == len(found)
     for text, expected in zip(said, found, strict=True):
-        assert text.startswith(f"rule D3 is without authority: {expected}, and cfo may decide up to")
+        assert text.startswith(f"rule D3: rules.2.when.2: without authority: {expected}, and cfo may decide up to")
         assert "raise up_to of one of them in rights.yaml" in text
 
 
@@ -341,9 +372,13 @@ def test_a_refusal_names_file_rule_and_remedy_and_comes_with_all_others(tmp_path
     with pytest.raises(PolicyError) as refused:
         policies.load(tmp_path)
     down, never = str(refused.value).splitlines()
-    assert down.startswith(f"{tmp_path}/discount.yaml: rule D1 is contradictory: the order of thresholds goes down")
+    assert down.startswith(
+        f"{tmp_path}/discount.yaml: rule D1: rules.0.when.0: contradictory: the order of thresholds goes down"
+    )
     assert down.endswith("let D2 ask later, or D1 earlier")
-    assert never.startswith(f"{tmp_path}/discount.yaml: rule T1 is unreachable: payment < 0 days never holds")
+    assert never.startswith(
+        f"{tmp_path}/discount.yaml: rule T1: rules.3.when.0: unreachable: payment < 0 days never holds"
+    )
 
 
 def test_a_matrix_with_an_amount_in_every_currency_is_accepted() -> None:
