@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json as json_text
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import inputs
 from cli.output import JsonOption, fail, note, result, result_as_json
+
+if TYPE_CHECKING:
+    from domain.policy import Policy
 
 EXAMPLES = """Examples:
 
@@ -22,6 +26,36 @@ Q2C_POLICIES=./new q2c policy explain
 
 q2c policy explain --json | jq .policy.discount.rules
     the rules as data
+
+q2c policy explain quote.json
+    what they ask of a quote, and at which discounts they would ask less
+
+The fields of a quote are listed in docs/policies.md.
+"""
+
+DIFF_EXAMPLES = """Examples:
+
+q2c policy diff ./old ./new --deals quotes.csv
+    which quotes of the past the new rules would decide otherwise
+
+q2c policy diff ./policies discount-2027.yaml --deals quotes.jsonl --limit 0
+    one changed file against a folder; every quote in the table
+
+A FILE or DIR replaces files of the rules in force. The columns and fields of a quote are listed in docs/policies.md.
+"""
+
+CHECK_EXAMPLES = """Examples:
+
+q2c policy check
+    the rules in force: those shipped, or of the folder Q2C_POLICIES
+
+q2c policy check ./new
+    a folder, before it is used; what it does not hold is taken from the package
+
+q2c policy check discount-2027.yaml
+    one file with the rest of the rules in force; its name says which it is
+
+It tells all problems at once, and exits with 1 where there is one.
 """
 
 CONFLICT_EXAMPLES = """Examples:
@@ -40,22 +74,97 @@ PeopleOption = Annotated[
     Path | None, typer.Option("--people", metavar="FILE", help="Role assignments as the directory exports them.")
 ]
 
+CheckedArgument = Annotated[Path | None, typer.Argument(metavar="[FILE|DIR]", help="Left out: the rules in force.")]
+QuoteArgument = Annotated[Path | None, typer.Argument(metavar="[QUOTE.json]", help="A quote to ask them about.")]
+RulesArgument = Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A version of the rules.")]
+DealsOption = Annotated[Path, typer.Option("--deals", metavar="FILE", help="Quotes: .csv, else a line of JSON each.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=0, help="Quotes listed at most; 0: all.")]
+
 app = typer.Typer(help="The rules in force.", no_args_is_help=True)
 
 
 @app.command(epilog=EXAMPLES)
-def explain(json: JsonOption = False) -> None:
-    """Say in words what the rules in force ask for.
+def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
+    """Say in words what the rules in force ask for, of every quote or of one.
 
     A file that makes no sense is refused with its name, the field and what to do.
     """
-    from policies.explanation import as_data, as_text
+    from policies import explanation, what_if
+    from policies.quote_files import QuoteFileError, read_quote
 
     policy = inputs.policy()
+    if quote is None:
+        if json:
+            result_as_json(explanation.as_data(policy, date.today()))
+        else:
+            result(explanation.as_text(policy, date.today()))
+        return
+    try:
+        found = what_if.explain(read_quote(quote), policy)
+    except QuoteFileError as error:
+        fail(str(error))
+    except ValueError as error:
+        fail(f"{quote}: {error}")
     if json:
-        result_as_json(as_data(policy, date.today()))
+        result_as_json(found.model_dump(mode="json"))
     else:
-        result(as_text(policy, date.today()))
+        result(what_if.as_text(found))
+
+
+@app.command(epilog=DIFF_EXAMPLES)
+def diff(
+    before: RulesArgument, after: RulesArgument, deals: DealsOption, limit: LimitOption = 20, json: JsonOption = False
+) -> None:
+    """Say which quotes two versions of the rules decide otherwise, with counts and money."""
+    from policies import comparison
+    from policies.quote_files import QuoteFileError, read_quotes
+
+    was, now = _rules(before), _rules(after)
+    try:
+        quotes = read_quotes(deals)
+    except QuoteFileError as error:
+        fail(str(error))
+    found = comparison.compare(quotes, was, now)
+    if json:
+        result_as_json(comparison.as_data(found, limit))
+    else:
+        result(comparison.as_text(found, limit))
+
+
+def _rules(path: Path) -> Policy:
+    from policies.loading import examine
+
+    examined = examine(path, base=inputs.settings().policies)
+    if examined.policy is None:
+        fail("\n".join(map(str, examined.problems)))
+    return examined.policy
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(path: CheckedArgument = None, json: JsonOption = False) -> None:
+    """Say whether a folder or a file of rules can be used, and all that is wrong with it."""
+    from policies.loading import examine
+
+    base = inputs.settings().policies
+    examined = examine(path or base, base=base)
+    policy = examined.policy
+    if json:
+        result_as_json(
+            {
+                "usable": policy is not None,
+                "version": policy.version if policy else None,
+                "hash": policy.hash if policy else None,
+                "problems": [asdict(problem) for problem in examined.problems],
+                "notes": list(examined.notes),
+            }
+        )
+    elif policy is None:
+        result("\n".join(map(str, examined.problems)))
+    else:
+        result(f"version {policy.version} can be used")
+        for text in examined.notes:
+            note(text)
+    raise typer.Exit(0 if policy else 1)
 
 
 @app.command(epilog=CONFLICT_EXAMPLES)

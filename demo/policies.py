@@ -6,7 +6,6 @@ writes the files that name them, in the form an installation would, and leaves t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,8 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """
     shipped = policies.load()
     companies = sorted({person["company"] for person in people})
-    authority: dict[str, dict[str, list[str]]] = {company: defaultdict(list) for company in companies}
+    # A role that nobody holds in the data is said to be held by nobody: the rules that ask for it stay as shipped.
+    authority: dict[str, dict[str, list[str]]] = {company: {role: [] for role in _DECIDING} for company in companies}
     deciders: dict[str, dict[str, str]] = {}
     for person in people:
         for role in person["roles"]:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
 from domain.authority import candidates
@@ -30,11 +30,71 @@ _IN_WORDS: Final = {">": "above", ">=": "at or above", "<": "below", "<=": "at o
 _MOST_LINES_NAMED: Final = 5
 
 
+class Figures(Protocol):
+    """What the conditions of a matrix test of a quote; a ``PricedQuote`` has it. Money in its currency."""
+
+    @property
+    def disc_pct(self) -> Decimal:
+        """Worst discount of header and lines, in per cent."""
+
+    @property
+    def margin_pct(self) -> Decimal:
+        """Of the document, in per cent."""
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217."""
+
+    @property
+    def net(self) -> Decimal:
+        """Of the document."""
+
+    @property
+    def payment_days(self) -> int:
+        """Of its payment terms."""
+
+    @property
+    def below_floor(self) -> bool:
+        """Whether a line is sold below its floor price."""
+
+
 class RuleMatch(Record):
     """A rule of the matrix that matches, and why: one reason for each condition that holds."""
 
     rule: MatrixRule
     reasons: tuple[Reason, ...]
+
+
+class AskedLevel(Record):
+    """A level of a chain that a quote needs, and the rules that ask for it; none where a higher level implies it."""
+
+    chain: str
+    level: int
+    matches: tuple[RuleMatch, ...] = ()
+
+    @property
+    def comment_required(self) -> bool:
+        """Whether who decides it must comment."""
+        return any(match.rule.comment_required for match in self.matches)
+
+
+def holds(condition: Condition, figures: Figures) -> bool:
+    """Whether a condition of the matrix holds for a quote.
+
+    A test of ``net`` holds for every amount in a currency that it does not list.
+    """
+    if condition.value is Tested.BELOW_FLOOR:
+        return figures.below_floor
+    than = condition.than.get(figures.currency) if isinstance(condition.than, dict) else condition.than
+    if than is None or condition.op is None:
+        return condition.value is Tested.NET
+    actual = {
+        Tested.DISCOUNT_PCT: figures.disc_pct,
+        Tested.MARGIN_PCT: figures.margin_pct,
+        Tested.NET: figures.net,
+        Tested.PAYMENT_DAYS: Decimal(figures.payment_days),
+    }[condition.value]
+    return _COMPARE[condition.op](actual, than)
 
 
 def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]:
@@ -46,11 +106,26 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
             reasons = [
                 Reason(rule=rule.id, tested=test.value, text=text, sentence=_sentence(test, text, alone))
                 for test in rule.when
-                if (text := _why(test, priced))
+                if holds(test, priced)
+                for text in (_why(test, priced),)
             ]
             if reasons:
                 matches.append(RuleMatch(rule=rule, reasons=tuple(reasons)))
     return tuple(matches)
+
+
+def asked_levels(priced: PricedQuote, policy: Policy) -> tuple[AskedLevel, ...]:
+    """What a priced quote needs, whoever may decide it: chain by chain in the policy's order, then by level."""
+    matches = required_rules(priced, policy)
+    found: list[AskedLevel] = []
+    for chain in policy.discount.chains:
+        of_chain = [match for match in matches if match.rule.chain == chain]
+        highest = max((match.rule.level for match in of_chain), default=0)
+        found += [
+            AskedLevel(chain=chain, level=level, matches=tuple(m for m in of_chain if m.rule.level == level))
+            for level in range(1, highest + 1)
+        ]
+    return tuple(found)
 
 
 def approval_plan(
@@ -78,16 +153,16 @@ def approval_plan(
     Raises:
         NoApprover: nobody in the company may decide a step that is needed.
     """
-    matches = required_rules(priced, policy)
     discount = policy.discount
-    steps: list[StepPlan] = []
-    for chain in discount.chains:
-        of_chain = [match for match in matches if match.rule.chain == chain]
-        highest = max((match.rule.level for match in of_chain), default=0)
-        for level in range(1, highest + 1):
-            of_level = [match for match in of_chain if match.rule.level == level]
-            who = candidates(company, chain, level, requester=requester, makers=makers, policy=policy)
-            steps.append(_step(len(steps) + 1, discount, chain, level, of_level, who))
+    steps = [
+        _step(
+            number,
+            discount,
+            asked,
+            candidates(company, asked.chain, asked.level, requester=requester, makers=makers, policy=policy),
+        )
+        for number, asked in enumerate(asked_levels(priced, policy), start=1)
+    ]
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
@@ -102,47 +177,37 @@ def request_expires_at(requested_at: datetime, quote_expires_at: datetime | None
     return oldest if quote_expires_at is None else min(oldest, quote_expires_at)
 
 
-def _step(
-    number: int,
-    discount: DiscountPolicy,
-    chain: str,
-    level: int,
-    matches: list[RuleMatch],
-    who: tuple[Person, ...],
-) -> StepPlan:
-    accepted = discount.ladder(chain)[level - 1 :]
+def _step(number: int, discount: DiscountPolicy, asked: AskedLevel, who: tuple[Person, ...]) -> StepPlan:
+    accepted = discount.ladder(asked.chain)[asked.level - 1 :]
     return StepPlan(
         step=number,
-        chain=chain,
-        level=level,
+        chain=asked.chain,
+        level=asked.level,
         role=accepted[0],
         accepted_roles=accepted,
-        reasons=tuple(reason for match in matches for reason in match.reasons),
-        comment_required=any(match.rule.comment_required for match in matches),
-        sla_business_hours=discount.sla_business_hours[level],
-        on_timeout=discount.on_timeout[level],
+        reasons=tuple(reason for match in asked.matches for reason in match.reasons),
+        comment_required=asked.comment_required,
+        sla_business_hours=discount.sla_business_hours[asked.level],
+        on_timeout=discount.on_timeout[asked.level],
         candidates=who,
     )
 
 
 def _why(condition: Condition, priced: PricedQuote) -> str:
-    """The condition in words with the quote's numbers; empty when it does not hold."""
+    """A condition that holds, in words with the quote's numbers."""
     if condition.value is Tested.BELOW_FLOOR:
         return _below_floor(priced)
-    if condition.value is Tested.NET:
-        return _net(condition, priced)
-    values = {
-        Tested.DISCOUNT_PCT: priced.disc_pct,
-        Tested.MARGIN_PCT: priced.margin_pct,
-        Tested.PAYMENT_DAYS: Decimal(priced.payment_days),
-    }
-    actual, than = values[condition.value], condition.than
-    if not isinstance(than, Decimal) or condition.op is None or not _COMPARE[condition.op](actual, than):
-        return ""
+    if isinstance(condition.than, dict):
+        net, than = format_money(priced.net, priced.currency), condition.than.get(priced.currency)
+        if than is None:
+            return f"net {net}, a currency without an amount in the policy"
+        return f"net {net} {condition.op} {format_money(than, priced.currency)}"
+    limit = condition.than or Decimal(0)
     if condition.value is Tested.PAYMENT_DAYS:
-        return f"payment {actual} days {condition.op} {plain(than)} days"
-    name = "margin " if condition.value is Tested.MARGIN_PCT else ""
-    return f"{name}{told_apart(actual, than)} % {condition.op} {plain(than)} %"
+        return f"payment {priced.payment_days} days {condition.op} {plain(limit)} days"
+    is_margin = condition.value is Tested.MARGIN_PCT
+    name, actual = ("margin ", priced.margin_pct) if is_margin else ("", priced.disc_pct)
+    return f"{name}{told_apart(actual, limit)} % {condition.op} {plain(limit)} %"
 
 
 def _alone(discount: DiscountPolicy, rule: MatrixRule) -> str:
@@ -161,22 +226,8 @@ def _sentence(condition: Condition, text: str, alone: str) -> str:
     return f"{actual[:1].upper()}{actual[1:]} is {_IN_WORDS[condition.op]} {than}"
 
 
-def _net(condition: Condition, priced: PricedQuote) -> str:
-    if not isinstance(condition.than, dict) or condition.op is None:
-        return ""
-    net = format_money(priced.net, priced.currency)
-    than = condition.than.get(priced.currency)
-    if than is None:
-        return f"net {net}, a currency without an amount in the policy"
-    if not _COMPARE[condition.op](priced.net, than):
-        return ""
-    return f"net {net} {condition.op} {format_money(than, priced.currency)}"
-
-
 def _below_floor(priced: PricedQuote) -> str:
     below = [line for line in priced.lines if line.below_floor]
-    if not below:
-        return ""
     named = ", ".join(_floor_of(line, priced.currency) for line in below[:_MOST_LINES_NAMED])
     more = f" and {len(below) - _MOST_LINES_NAMED} more" if len(below) > _MOST_LINES_NAMED else ""
     return f"below floor price: {named}{more}"

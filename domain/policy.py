@@ -110,7 +110,7 @@ class MatrixRule(Record):
     """A rule of the discount matrix: when any of its conditions holds, it asks for its step."""
 
     id: str = Field(min_length=1)
-    when: tuple[Condition, ...] = Field(min_length=1)
+    when: tuple[Condition, ...] = Field(min_length=1, max_length=10)
     chain: str = Field(min_length=1)
     level: int = Field(ge=1, le=9)
     role: str = Field(min_length=1)
@@ -125,15 +125,22 @@ class SegregationOfDuties(Record):
     same_person_two_levels: Literal["another_holder_else_count_once"] = "another_holder_else_count_once"
 
 
+_MOST_HOURS = 2_000
+
+
+def _level(rule: MatrixRule) -> int:
+    return rule.level
+
+
 class DiscountPolicy(Record):
     """The discount matrix (lifecycle 4.1): every matching rule contributes its step."""
 
     version: str = Field(min_length=1)
-    rules: tuple[MatrixRule, ...] = Field(min_length=1)
+    rules: tuple[MatrixRule, ...] = Field(min_length=1, max_length=100)
     closure: Literal["lower_levels_of_same_chain_included"] = "lower_levels_of_same_chain_included"
     sla_business_hours: dict[int, Number] = Field(description="Per level, in business hours of the legal entity")
     on_timeout: dict[int, Literal["escalate", "expire"]] = Field(description="Per level; never approve")
-    max_age_days: int = Field(ge=1, description="A request older than this expires, as it does with its quote")
+    max_age_days: int = Field(ge=1, le=366, description="A request older than this expires, as it does with its quote")
     sod: SegregationOfDuties = SegregationOfDuties()
 
     @model_validator(mode="after")
@@ -149,6 +156,8 @@ class DiscountPolicy(Record):
                     raise ValueError(f"{name}: add a value for level {level}")
         if any(hours <= 0 for hours in self.sla_business_hours.values()):
             raise ValueError("sla_business_hours: must be above 0")
+        if any(hours > _MOST_HOURS for hours in self.sla_business_hours.values()):
+            raise ValueError(f"sla_business_hours: must be at most {_MOST_HOURS:,}, a year of work")
         return self
 
     @property
@@ -166,10 +175,16 @@ class DiscountPolicy(Record):
         for rule in self.rules:
             if rule.chain == chain and roles.setdefault(rule.level, rule.role) != rule.role:
                 raise ValueError(
-                    f"rules: level {rule.level} of chain {chain!r} has two roles, {roles[rule.level]} and {rule.role}"
+                    f"rules: level {rule.level} of chain {chain!r} has two roles, {roles[rule.level]} and {rule.role} "
+                    f"(rule {rule.id}): give it one"
                 )
         if sorted(roles) != list(range(1, len(roles) + 1)):
-            raise ValueError(f"rules: chain {chain!r} needs a rule for every level from 1 to {max(roles, default=1)}")
+            missing = next(level for level in range(1, max(roles) + 1) if level not in roles)
+            above = min((rule for rule in self.rules if rule.chain == chain and rule.level > missing), key=_level)
+            raise ValueError(
+                f"rules: chain {chain!r} needs a rule for every level from 1 to {max(roles)}: rule {above.id} skips "
+                f"level {missing}, add a rule for it or lower the levels"
+            )
         return tuple(roles[level] for level in sorted(roles))
 
 
@@ -177,7 +192,9 @@ class CreditLimits(Record):
     """When credit is refused, beside the limit itself. Amounts in the customer's currency; None: not tested."""
 
     threshold_pct: Number | None = Field(None, gt=0, le=100, description="Share of the limit that may be used")
-    overdue_days: int | None = Field(None, ge=0, description="Refuse when the oldest open invoice is later than this")
+    overdue_days: int | None = Field(
+        None, ge=0, le=3650, description="Refuse when the oldest open invoice is later than this"
+    )
     overdue_amount: Number | None = Field(None, ge=0, description="Refuse above this overdue amount, if also …")
     overdue_amount_threshold_pct: Percent | None = Field(
         None, description="… exposure is above this share of the limit"
@@ -207,7 +224,7 @@ class CreditPolicy(Record):
     without_credit_management: tuple[Company, ...] = Field(
         (), description="Companies that do not run credit management: 0.00 means unlimited there. OData does not tell"
     )
-    limit_grace_days: int = Field(ge=0, description="Days an expired limit still counts")
+    limit_grace_days: int = Field(ge=0, le=3650, description="Days an expired limit still counts")
     freshness_seconds: int = Field(gt=0, le=300, description="Facts older than this decide nothing")
     tax_rate_pct: dict[Company, Percent] = Field(
         description="Tax to assume on an open order whose totals Finance has not calculated yet"
@@ -392,18 +409,10 @@ def assemble(
         PolicyError: the files do not fit each other.
     """
     files = (discount, credit, authority, calendars, entity_map, tolerances, rights)
+    found = misfits(discount, credit, authority, calendars, entity_map, rights)
+    if found:
+        raise PolicyError("\n".join(f"{file}: {text}" for file, text in found))
     digest = hashlib.sha256("\n".join(file.model_dump_json() for file in files).encode()).hexdigest()
-    companies = set(entity_map.business_units.values())
-    for file, have in (
-        ("calendars.yaml: companies", set(calendars.companies)),
-        ("approvers.yaml: companies", set(authority.companies)),
-        ("credit.yaml: tax_rate_pct", set(credit.tax_rate_pct)),
-        ("entity_map.yaml: order_numbers", set(entity_map.order_numbers)),
-    ):
-        if companies - have:
-            missing = ", ".join(sorted(companies - have))
-            raise PolicyError(f"{file}: add {missing}, which entity_map.yaml maps a business unit to")
-    _check_deciders(discount, rights)
     return Policy(
         version=f"{max(file.version for file in files)}+{digest[:8]}",
         hash=digest,
@@ -417,15 +426,29 @@ def assemble(
     )
 
 
-def _check_deciders(discount: DiscountPolicy, rights: RightsPolicy) -> None:
-    """Refuse a level that nobody could ever decide.
-
-    Raises:
-        PolicyError: the table gives the role of a level no right to decide.
-    """
-    deciding = {right.role for right in rights.rights if Action.DECIDE_APPROVAL in right.may}
-    for rule in discount.rules:
-        if rule.role not in deciding:
-            raise PolicyError(
-                f"rights.yaml: rights: give {rule.role} approval.decide, which rule {rule.id} of discount.yaml asks"
-            )
+def misfits(
+    discount: DiscountPolicy,
+    credit: CreditPolicy,
+    authority: AuthorityPolicy,
+    calendars: PublishedCalendars,
+    entity_map: EntityMap,
+    rights: RightsPolicy,
+) -> list[tuple[str, str]]:
+    """Where files do not fit each other: the name of the file to change, and what to change. Empty: they fit."""
+    companies = set(entity_map.business_units.values())
+    found = [
+        (file, f"{field}: add {', '.join(sorted(companies - have))}, which entity_map.yaml maps a business unit to")
+        for file, field, have in (
+            ("calendars.yaml", "companies", set(calendars.companies)),
+            ("approvers.yaml", "companies", set(authority.companies)),
+            ("credit.yaml", "tax_rate_pct", set(credit.tax_rate_pct)),
+            ("entity_map.yaml", "order_numbers", set(entity_map.order_numbers)),
+        )
+        if companies - have
+    ]
+    deciding = {right.role for right in rights.rights if Action.DECIDE_APPROVAL in right.may and right.of == "any"}
+    undecided = {rule.role: rule.id for rule in reversed(discount.rules) if rule.role not in deciding}
+    return found + [
+        ("rights.yaml", f"rights: give {role} approval.decide, which rule {rule} of discount.yaml asks")
+        for role, rule in undecided.items()
+    ]

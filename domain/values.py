@@ -9,10 +9,19 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from domain.money import minor_digits
 
+_LARGEST = Decimal(10) ** 15
+_MOST_DECIMALS = 10
+
 
 def _exact(value: object) -> object:
     if isinstance(value, bool | float):
         raise ValueError(f"{value} would be inexact: write the number in quotes or without an exponent")
+    return value
+
+
+def _bounded(value: Decimal) -> Decimal:
+    if not value.is_finite() or value.copy_abs() >= _LARGEST or int(value.as_tuple().exponent) < -_MOST_DECIMALS:
+        raise ValueError(f"must have at most 15 digits before the decimal point and {_MOST_DECIMALS} after it")
     return value
 
 
@@ -27,7 +36,7 @@ def _currency(value: str) -> str:
     return value
 
 
-Number = Annotated[Decimal, BeforeValidator(_exact)]
-Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)]
+Number = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded)]
+Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100), AfterValidator(_bounded)]
 Company = Annotated[str, AfterValidator(_company)]
 Currency = Annotated[str, AfterValidator(_currency)]

@@ -61,6 +61,14 @@ def _whole_number(loader: yaml.SafeLoader, node: ScalarNode) -> int:
     return int(text)
 
 
+def _printable_text(loader: yaml.SafeLoader, node: ScalarNode) -> str:
+    text = _text(loader, node)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConstructorError(None, None, "half of a character (\\ud800 to \\udfff) is no text", node.start_mark)
+    return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _printable_text)
 for _tag in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"):
     _Loader.add_constructor(_tag, _text)
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
@@ -78,4 +86,8 @@ def loads(text: str) -> Any:
     Raises:
         yaml.YAMLError: it is not YAML, or uses what is not allowed; the text gives line and column.
     """
-    return yaml.load(text, _Loader)  # noqa: S506  # _Loader is a SafeLoader
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  # _Loader is a SafeLoader
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # The library raises these itself for a value that does not fit its tag, e.g. !!bool x or "\UFFFFFFFF".
+        raise yaml.YAMLError(f"a value does not fit its tag or escape: {error}") from error

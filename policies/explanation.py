@@ -163,7 +163,8 @@ def _authority(policy: Policy) -> Iterator[str]:
     for company, roles in authority.companies.items():
         yield f"{company}: nobody" if not roles else f"{company}:"
         for role, keys in roles.items():
-            yield f"  {role}: {', '.join(f'{authority.people[key].name} ({key})' for key in keys)}"
+            named = ", ".join(f"{authority.people[key].name} ({key})" for key in keys)
+            yield f"  {role}: {named or 'nobody'}"
 
 
 def _rights(policy: Policy) -> Iterator[str]:

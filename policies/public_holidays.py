@@ -16,8 +16,8 @@ from domain.approvals import BusinessHours
 from domain.policy import Policy, PublishedCalendars, WorkingCalendar
 
 
-def problem(calendars: PublishedCalendars) -> str:
-    """What is wrong with the countries of a calendar file, with its field and what to do; empty: nothing.
+def problem(calendars: PublishedCalendars) -> tuple[str, str]:
+    """What is wrong with the countries of a calendar file: the field, and what to do; both empty: nothing.
 
     A country is only looked up in the list of those that are known: its rules are loaded with those of all others at
     their first use, which takes most of a second.
@@ -26,16 +26,15 @@ def problem(calendars: PublishedCalendars) -> str:
     for company, calendar in calendars.companies.items():
         field = f"companies.{company}"
         if calendar.country and calendar.country not in known:
-            return (
-                f"{field}.country: the public holidays of {calendar.country!r} are not known: correct it, or leave it "
-                "out and list days under closed"
-            )
+            text = f"the public holidays of {calendar.country!r} are not known: correct it, or leave it out and list "
+            return f"{field}.country", f"{text}days under closed"
         if calendar.subdivision:
             parts = holidays.list_supported_countries(include_aliases=False)[calendar.country]
             if calendar.subdivision not in parts:
                 there = ", ".join(parts) or "none"
-                return f"{field}.subdivision: {calendar.country} has no {calendar.subdivision!r}; there are {there}"
-    return ""
+                text = f"{calendar.country} has no {calendar.subdivision!r}; there are {there}"
+                return f"{field}.subdivision", text
+    return "", ""
 
 
 def days_off(calendar: WorkingCalendar, first: date, last: date) -> tuple[date, ...]:

@@ -25,10 +25,28 @@ ROOT = Path(__file__).parents[3]
 Here = Callable[..., Result]
 COMMANDS = (
     *("demo", "up", "sandbox", "worker", "web", "codec", "keys", "doctor"),
-    *("policy explain", "policy conflicts", "ledger migrate", "audit", "setup dataverse"),
+    *(
+        "policy explain",
+        "policy check",
+        "policy diff",
+        "policy conflicts",
+        "ledger migrate",
+        "audit",
+        "setup dataverse",
+    ),
 )
 REPORTING = (
-    *("keys", "doctor", "setup dataverse", "policy explain", "policy conflicts", "demo", "codec keys"),
+    *(
+        "keys",
+        "doctor",
+        "setup dataverse",
+        "policy explain",
+        "policy check",
+        "policy diff",
+        "policy conflicts",
+        "demo",
+        "codec keys",
+    ),
     "audit report conflicts",
 )
 
