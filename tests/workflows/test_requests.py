@@ -13,7 +13,7 @@ from domain.causes import Cause
 from domain.messages import Outcome, SalesEventKind
 from domain.views import WaitingFor
 from runs import names
-from tests.workflows.acting import PATIENCE, outcome, until, waits_for
+from tests.workflows.acting import PATIENCE, marked, outcome, until, waits_for
 from tests.workflows.conftest import MONA, OTTO, Stage, World, step
 from workflows.approval import ON_ITS_WAY
 
@@ -172,6 +172,7 @@ async def test_a_request_that_came_while_sales_was_told_of_the_one_before_is_not
     world.plan = (step(1, 1, "sales_manager", MONA),)
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
+    await marked(world, "pending")
     world.held["mark_quote"] = asyncio.Event()
     await stage.decide(1, MONA, "reject", step=1)
     while world.marks()[-1] != "rejected":
