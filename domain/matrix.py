@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -187,8 +187,8 @@ def _probes(figure: tuple[Tested, str], thresholds: list[Decimal]) -> tuple[Prob
     ends = (thresholds[0] - 1, thresholds[-1] + 1) if thresholds else ()
     numbers = {*thresholds, *between, *ends}
     if tested is Tested.PAYMENT_DAYS:
-        whole = {number.to_integral_value(ROUND_FLOOR) + more for number in numbers for more in (-1, 0, 1)}
-        return tuple(Probe(payment_days=int(number)) for number in sorted(whole | {Decimal(0)}) if number >= 0)
+        whole = {int(number) + more for number in numbers for more in (-1, 0, 1)}
+        return tuple(Probe(payment_days=number) for number in sorted(whole | {0}) if number >= 0)
     if tested is Tested.NET:
         inside = sorted(number for number in numbers | {Decimal(0)} if number >= 0)
         return tuple(Probe(currency=currency, net=number) for number in inside)
