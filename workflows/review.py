@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
 from temporalio import workflow
 
 from activities.signatures import FinanceActivities
@@ -9,7 +12,9 @@ from domain.assessment import ReviewLines
 from domain.fulfilment import OrderLines
 from domain.messages import OrderLinesRequest, ReviewRequest
 from runs import names
-from workflows.steps import UNKNOWN_LINES, URGENT, attempt
+from workflows.steps import UNKNOWN_LINES, URGENT, Result, attempt
+
+Asked = TypeVar("Asked", ReviewRequest, OrderLinesRequest)
 
 
 @workflow.defn(name=names.QUOTE_REVIEW)
@@ -19,14 +24,7 @@ class QuoteReview:
     @workflow.run
     async def run(self, request: ReviewRequest) -> ReviewLines:
         """Read the lines; the snapshot's hash says whether they are still what approval is asked for."""
-        return await attempt(
-            FinanceActivities.review_lines,
-            request,
-            queue=names.FINANCE_QUEUE,
-            summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
-            priority=URGENT,
-            lines=UNKNOWN_LINES,
-        )
+        return await _read(FinanceActivities.review_lines, request)
 
 
 @workflow.defn(name=names.ORDER_REVIEW)
@@ -36,11 +34,15 @@ class OrderReview:
     @workflow.run
     async def run(self, request: OrderLinesRequest) -> OrderLines:
         """Read the lines as Finance holds them now."""
-        return await attempt(
-            FinanceActivities.read_order_lines,
-            request,
-            queue=names.FINANCE_QUEUE,
-            summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
-            priority=URGENT,
-            lines=UNKNOWN_LINES,
-        )
+        return await _read(FinanceActivities.read_order_lines, request)
+
+
+async def _read(activity: Callable[[Any, Asked], Coroutine[Any, Any, Result]], request: Asked) -> Result:
+    return await attempt(
+        activity,
+        request,
+        queue=names.FINANCE_QUEUE,
+        summary=f"Read lines {request.offset + 1} to {request.offset + request.limit}",
+        priority=URGENT,
+        lines=UNKNOWN_LINES,
+    )
