@@ -142,6 +142,7 @@ class DealState:
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
         order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
+        order_put_off: no order was begun, because credit rested on old facts: it is checked again after a pause.
         ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
@@ -183,6 +184,7 @@ class DealState:
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     order_absent_at: datetime | None = None
+    order_put_off: bool = False
     order_number: str = ""
     confirmation_number: str = ""
     sales_order_id: str = ""

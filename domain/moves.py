@@ -59,7 +59,7 @@ def in_credit(state: DealState) -> CreditMove:
         return CreditMove.GO_ON
     if not state.won:
         return CreditMove.GO_BACK
-    if state.credit is CreditStatus.HELD and not state.recheck_due:
+    if state.order_put_off or (state.credit is CreditStatus.HELD and not state.recheck_due):
         return CreditMove.WAIT
     return CreditMove.CHECK
 

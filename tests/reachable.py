@@ -236,6 +236,7 @@ def essence(state: DealState) -> tuple[object, ...]:
         min(_lost(state), 3),
         state.recheck_due,
         state.credit_checks > 0,
+        state.order_put_off,
     )
 
 

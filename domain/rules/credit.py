@@ -90,7 +90,8 @@ def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
     """Taken as soon as credit is asked for, held or not: what comes free while Finance is read must not be missed."""
     if not state.awaits_credit:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
-    return Change(replace(state, recheck_told=state.recheck_told + 1), f"credit is looked at again: {fact.reason}")
+    due = replace(state, recheck_told=state.recheck_told + 1, order_put_off=False)
+    return Change(due, f"credit is looked at again: {fact.reason}")
 
 
 def _releasable(state: DealState, release: ReleaseToken) -> None:

@@ -48,6 +48,7 @@ def _put_off(state: DealState, fact: facts.OrderPutOff) -> Change:
         order=OrderStatus.NONE,
         order_number="",
         order_absent_at=None,
+        order_put_off=True,
         credit=CreditStatus.NOT_CHECKED,
         credit_decision=None,
     )

@@ -19,6 +19,9 @@ from workflows.steps import URGENT
 LOOK_AGAIN = timedelta(hours=4)
 """How long a hold rests before credit is looked at again though nothing was heard (lifecycle: timers)."""
 
+PAUSE = timedelta(seconds=10)
+"""How long a deal rests whose order was put off because the facts of its credit had become too old."""
+
 
 class Credit:
     """Gets credit for one deal's order."""
@@ -40,6 +43,9 @@ class Credit:
         return move is CreditMove.GO_ON
 
     async def _wait(self) -> None:
+        if self._record.state.order_put_off:
+            await self._rest()
+            return
         decision = self._record.state.credit_decision
         heard = await self._waiting.until(
             lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
@@ -48,6 +54,16 @@ class Credit:
         )
         if not heard:
             self._record.apply(facts.CreditRecheckDue(reason="four hours have passed"))
+
+    async def _rest(self) -> None:
+        """Check again after a pause: should facts be too old however soon they are used, nothing runs in a circle."""
+        heard = await self._waiting.until(
+            lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
+            deadline=workflow.now() + PAUSE,
+            summary="Check credit again",
+        )
+        if not heard:
+            self._record.apply(facts.CreditRecheckDue(reason="the order was put off"))
 
     async def _decide(self) -> None:
         covers = self._record.state.recheck_told
