@@ -337,7 +337,7 @@ def billing(
     """
     found = order_lines(read.lines)
     ordered = [line for line in found if line.line_no] if approved is None else approved
-    ledger = line_ledger(read, ordered, over_delivery_pct=over_delivery_pct)
+    ledger = line_ledger(read, found, ordered, over_delivery_pct=over_delivery_pct)
     known = [line for line in found if line.line_no]
     differences = [*changes_of(ordered, known, ledger), *_unknown(read)]
     slips: dict[str, Decimal] = {}
@@ -353,12 +353,17 @@ def billing(
 
 
 def line_ledger(
-    read: finance.BillingRead, ordered: Iterable[OrderedLine], *, over_delivery_pct: Decimal = Decimal(0)
+    read: finance.BillingRead,
+    found: Iterable[OrderedLine],
+    ordered: Iterable[OrderedLine],
+    *,
+    over_delivery_pct: Decimal = Decimal(0),
 ) -> tuple[LineLedger, ...]:
     """What has become of each of some lines of an order, in their order.
 
     Args:
         read: Finance's rows, read together.
+        found: Its lines of the order (``order_lines``).
         ordered: Lines by the deal's numbers.
         over_delivery_pct: How much more than ordered may be shipped, per cent.
     """
@@ -372,7 +377,6 @@ def line_ledger(
         for line in posted.lines:
             if number := numbers.get(line.sequence):
                 invoiced[number] = invoiced.get(number, Decimal(0)) + line.quantity
-    found = order_lines(read.lines)
     return ledger_of(ordered, found, shipped=shipped, invoiced=invoiced, over_delivery_pct=over_delivery_pct)
 
 
@@ -387,7 +391,7 @@ def lines_page(read: finance.BillingRead, *, offset: int, limit: int) -> OrderLi
     found = order_lines(read.lines)
     known = sorted((line for line in found if line.line_no), key=lambda line: line.line_no)
     others = [LineLedger(line_no=0, item=line.item, ordered=line.quantity) for line in found if not line.line_no]
-    ledger = [*line_ledger(read, known), *others]
+    ledger = [*line_ledger(read, found, known), *others]
     return OrderLines(total_lines=len(ledger), offset=offset, lines=views_of(ledger[offset : offset + limit]))
 
 

@@ -9,19 +9,17 @@ import asyncio
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from domain.audit import AuditKind
-from domain.rights import ConflictFound
 from ledger.opening import Opening, answered
 
 if TYPE_CHECKING:
-    from ledger.reads import AuditReader, AuditRow, Checked
-    from ledger.reports import Grant, Limits
-    from ledger.review import Period, Review
+    from ledger.reads import AuditReader
+    from ledger.review import Period
+
+T = TypeVar("T")
 
 MOST_EXPORTED: Final = 50_000
 """Records of one download; more are for `q2c audit export`, which has a disk to itself."""
@@ -36,70 +34,13 @@ class AuditReading(Opening):
 
     _read_only = True
 
-    async def companies(self) -> list[str]:
-        """Companies with records.
+    async def ask(self, question: Callable[[AuditReader], Awaitable[T]]) -> T:
+        """What a reader of the audit answers to ``question``.
 
         Raises:
             LedgerAway: asked again, it is tried again.
         """
-        return await answered((await self._reader()).companies())
-
-    async def newest(
-        self,
-        company: str,
-        *,
-        deal_id: str,
-        kind: AuditKind | None,
-        person: str,
-        since: datetime | None,
-        until: datetime | None,
-        before_seq: int | None,
-        limit: int,
-    ) -> list[AuditRow]:
-        """Records, the newest first, as `ledger.reads.AuditReader.newest`. Raises LedgerAway as `companies`."""
-        reader = await self._reader()
-        return await answered(
-            reader.newest(
-                company,
-                deal_id=deal_id,
-                kind=kind,
-                person=person,
-                since=since,
-                until=until,
-                before_seq=before_seq,
-                limit=limit,
-            )
-        )
-
-    async def check(self, company: str, first_seq: int, last_seq: int | None) -> Checked:
-        """Check a stretch, as `ledger.reads.AuditReader.check`. Raises LedgerAway as `companies`."""
-        return await answered((await self._reader()).check(company, first_seq, last_seq))
-
-    async def review(
-        self,
-        period: Period,
-        *,
-        grants: Sequence[Grant],
-        conflicts: Sequence[ConflictFound],
-        limits: Limits,
-        release_limits: Limits,
-        known: Mapping[str, Collection[str]],
-    ) -> Review:
-        """The five reports, as `ledger.review.review`. Raises LedgerAway as `companies`."""
-        reader = await self._reader()
-        from ledger.review import review
-
-        return await answered(
-            review(
-                reader,
-                period,
-                grants=grants,
-                conflicts=conflicts,
-                limits=limits,
-                release_limits=release_limits,
-                known=known,
-            )
-        )
+        return await answered(question(await self._reader()))
 
     async def export(self, period: Period, form: Literal["jsonl", "csv"], key_file: Path) -> SignedExport:
         """Write the records of a period and their signature into an archive; remove it when it was sent.
@@ -115,11 +56,10 @@ class AuditReading(Opening):
             ledger.signing.SignatureWrong: the key cannot be used.
             LedgerAway: asked again, it is tried again.
         """
-        reader = await self._reader()
         from ledger.export import export
         from ledger.signing import AuditSigner
 
-        count = await answered(reader.count(period.company, since=period.since, until=period.until))
+        count = await self.ask(lambda reader: reader.count(period.company, since=period.since, until=period.until))
         if count > MOST_EXPORTED:
             raise TooManyRecords(f"{count:,} records, and a download holds {MOST_EXPORTED:,}")
         signer = await asyncio.to_thread(AuditSigner.from_file, key_file)
@@ -127,10 +67,10 @@ class AuditReading(Opening):
         made = SignedExport(folder)
         try:
             file = folder / f"audit-{period.company}-{period.since:%Y-%m-%d}.{form}"
-            work = export(
-                reader, signer, file, company=period.company, since=period.since, until=period.until, form=form
+            company, since, until = period.company, period.since, period.until
+            done = await self.ask(
+                lambda reader: export(reader, signer, file, company=company, since=since, until=until, form=form)
             )
-            done = await answered(work)
             await asyncio.to_thread(_packed, made.archive, file, done.signature_file)
         except BaseException:
             made.remove()

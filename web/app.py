@@ -30,8 +30,6 @@ from ledger.reading import AuditReading
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
-from runs.feeds import Feeds
-from runs.ledgers import Ledgers
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
@@ -131,7 +129,7 @@ def create_app(
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
-            *_intake(config, client, deals, keys),
+            *_intake(config, client, keys),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
@@ -165,10 +163,9 @@ def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, R
     ]
 
 
-def _intake(config: WebConfig, client: Client, deals: Deals, keys: SigningKeys) -> list[Route]:
+def _intake(config: WebConfig, client: Client, keys: SigningKeys) -> list[Route]:
     """Where the two systems report, each way that is open to them."""
-    feeds = Feeds(client, every_seconds=config.sweep_seconds)
-    reports = Reports(config.companies, deals, feeds, Ledgers(client))
+    reports = Reports.through(client, config.companies, sweep_seconds=config.sweep_seconds)
     grid = EventGrid(reports, keys, config.client_id, config.event_grid_clients)
     return [*Intake(config, reports).routes(), *grid.routes()]
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +25,6 @@ from opentelemetry import metrics
 from temporalio.client import Client
 
 from runs.calls import NoAnswer, answer
-from runs.deals import Deals
-from runs.feeds import Feeds
-from runs.ledgers import Ledgers
 from web.intake.reports import NotUnderstood, Reports, System
 from workers.identity import Identity
 from workers.rules import load_policy
@@ -347,16 +344,15 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-class _in_words:
-    """Turns what Azure's client raises into a message for whoever called."""
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what Azure's client raises into a message for whoever called."""
+    from azure.servicebus.exceptions import ServiceBusError
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
-        from azure.servicebus.exceptions import ServiceBusError
-
-        if isinstance(error, ServiceBusError):
-            raise SettingsError(f"Q2C_BUS_*: the bus does not answer as it should: {error}") from error
+    try:
+        yield
+    except ServiceBusError as error:
+        raise SettingsError(f"Q2C_BUS_*: the bus does not answer as it should: {error}") from error
 
 
 # The process
@@ -365,8 +361,7 @@ class _in_words:
 def reports_of(settings: Settings, temporal: Client) -> Reports:
     """The intake, as the web process has it."""
     companies = load_policy(settings).entity_map.business_units
-    feeds = Feeds(temporal, every_seconds=settings.worker.sweep_seconds)
-    return Reports(companies, Deals(temporal), feeds, Ledgers(temporal))
+    return Reports.through(temporal, companies, sweep_seconds=settings.worker.sweep_seconds)
 
 
 async def run_bus(settings: Settings, telemetry: Telemetry) -> int:

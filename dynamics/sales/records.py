@@ -211,7 +211,7 @@ class Quote(ReadRow):
         """The order made from it, whoever reads them: where there are several, the one that is known to Finance, else
         the oldest; one that was cancelled only where there is no other.
         """
-        return min(self.orders, key=_first_of, default=None)
+        return min(self.orders, key=_precedence, default=None)
 
     @property
     def more_orders(self) -> tuple[SalesOrder, ...]:
@@ -220,7 +220,7 @@ class Quote(ReadRow):
         return tuple(order for order in others if order.state is not OrderState.CANCELED)
 
 
-def _first_of(order: SalesOrder) -> tuple[bool, bool, bool, float, str]:
+def _precedence(order: SalesOrder) -> tuple[bool, bool, bool, float, str]:
     made = order.created_on
     cancelled = order.state is OrderState.CANCELED
     return cancelled, not order.finance_number, made is None, made.timestamp() if made else 0.0, str(order.id)

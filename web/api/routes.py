@@ -23,6 +23,7 @@ from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Rec
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
 from web.decisions import Decisions
 from web.inbox import ApprovalPage, approvals_for
+from web.order_lines import lines_for
 from web.problems import Problem
 from web.session import Sessions
 
@@ -116,11 +117,7 @@ def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews
         offset: Annotated[int, Query(ge=0, le=999_999, description="How many lines to leave out")] = 0,
     ) -> OrderLines:
         """Lines of the deal's order as Finance holds them now, 100 at a time, by their number."""
-        access.check_readable(who.person, asked.company)
-        view = await deals.state(asked.company, asked.quote)
-        if not view.order_number:
-            raise Problem(Refusal.NOT_FOUND, f"Deal {asked.quote} has no order in Finance yet.")
-        return await reviews.order_lines(asked.company, view.order_number, offset)
+        return (await lines_for(who.person, asked, access, deals, reviews, offset))[1]
 
 
 def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 from opentelemetry import metrics
 from pydantic import ValidationError
+from temporalio.client import Client
 
 from domain.messages import FinanceEvent, SalesEvent
 from dynamics import business_events as finance
@@ -74,6 +75,12 @@ class Reports:
             System.DATAVERSE: self._from_dataverse,
             System.FINANCE: self._from_finance,
         }
+
+    @classmethod
+    def through(cls, client: Client, companies: Mapping[str, str], *, sweep_seconds: int) -> Reports:
+        """Take reports for what runs in a client's namespace; ``sweep_seconds`` is the rhythm of feeds begun here."""
+        feeds = Feeds(client, every_seconds=sweep_seconds)
+        return cls(companies, Deals(client), feeds, Ledgers(client))
 
     async def take(self, system: System, body: bytes) -> Taken:
         """Take one report.

@@ -107,7 +107,7 @@ class AuditPages:
             rows = await self._rows(self._audit, company, query)
             # Where nothing is left out at the top, what is missing there would be the chain's end.
             last = None if query.before is None and not filters else rows[0].seq if rows else 0
-            check = await self._audit.check(company, rows[-1].seq, last) if rows else None
+            check = await self._audit.ask(lambda reader: reader.check(company, rows[-1].seq, last)) if rows else None
         except LedgerAway as error:
             return await self._away(session, error, "audit.html", context)
         shown = rows[:ROWS]
@@ -170,19 +170,22 @@ class AuditPages:
         allowed = self._access.auditing(session.identity)
         if self._audit is None:
             return ()
-        return tuple(company for company in await self._audit.companies() if allowed is None or company in allowed)
+        known = await self._audit.ask(lambda reader: reader.companies())
+        return tuple(company for company in known if allowed is None or company in allowed)
 
     async def _rows(self, audit: AuditReading, company: str, query: AuditQuery) -> list[AuditRow]:
         """The records of a page, and one more where there are older ones."""
-        return await audit.newest(
-            company,
-            deal_id=names.deal_id(company, query.quote) if query.quote else "",
-            kind=query.kind,
-            person=query.person,
-            since=_midnight(query.since) if query.since else None,
-            until=_midnight(query.until, days=1) if query.until else None,
-            before_seq=query.before,
-            limit=ROWS + 1,
+        return await audit.ask(
+            lambda reader: reader.newest(
+                company,
+                deal_id=names.deal_id(company, query.quote) if query.quote else "",
+                kind=query.kind,
+                person=query.person,
+                since=_midnight(query.since) if query.since else None,
+                until=_midnight(query.until, days=1) if query.until else None,
+                before_seq=query.before,
+                limit=ROWS + 1,
+            )
         )
 
     async def _period(self, query: PeriodQuery) -> Period:
@@ -216,6 +219,7 @@ class AuditPages:
 
     async def _review(self, audit: AuditReading, period: Period, lists: Mapping[str, str]) -> dict[str, Any]:
         from ledger.reports import grants_of
+        from ledger.review import review
 
         try:
             directory, problem = _people(lists.get("people", "")), None
@@ -224,13 +228,16 @@ class AuditPages:
         held = [*named_people(self._policy), *(directory.people if directory else ())]
         grants = [grant for grant in grants_of(held, "") if grant.company in ("", period.company)]
         rights = self._policy.rights
-        found = await audit.review(
-            period,
-            grants=grants,
-            conflicts=[c for c in conflicts_of(self._policy, directory) if c.company == period.company],
-            limits=rights.limits_of(Action.DECIDE_APPROVAL),
-            release_limits=rights.limits_of(Action.RELEASE_CREDIT),
-            known=_documents(lists),
+        found = await audit.ask(
+            lambda reader: review(
+                reader,
+                period,
+                grants=grants,
+                conflicts=[c for c in conflicts_of(self._policy, directory) if c.company == period.company],
+                limits=rights.limits_of(Action.DECIDE_APPROVAL),
+                release_limits=rights.limits_of(Action.RELEASE_CREDIT),
+                known=_documents(lists),
+            )
         )
         return {"review": found, "directory": directory, "problem": problem}
 

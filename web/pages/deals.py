@@ -30,6 +30,7 @@ from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader
 from web.decisions import Decisions
+from web.order_lines import lines_for
 from web.pages.site import Site
 from web.problems import Problem, of_run
 from web.session import Session
@@ -101,11 +102,9 @@ class DealPages:
     async def order_lines(self, request: Request, session: Session) -> Response:
         """A page of the lines of the deal's order, as Finance holds them now."""
         deal = Deal.asked(request)
-        self._access.check_readable(session.identity, deal.company)
-        view = await self._deals.state(deal.company, deal.quote)
-        if not view.order_number:
-            raise Problem(Refusal.NOT_FOUND, f"Deal {deal.quote} has no order in Finance yet.")
-        page = await self._reviews.order_lines(deal.company, view.order_number, first_line(request))
+        view, page = await lines_for(
+            session.identity, deal, self._access, self._deals, self._reviews, first_line(request)
+        )
         context = {
             "deal": view,
             "deal_path": deal.path(),

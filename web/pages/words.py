@@ -115,10 +115,15 @@ def words(code: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_ROLES = {"cfo": "CFO", "ar_manager": "AR manager"}
+"""Roles that are called by letters."""
+
+
 def role(code: str) -> str:
     """An app role as people say it: ``sales_manager.usmf`` → ``Sales manager (USMF)``."""
     name, _, company = code.partition(".")
-    return f"{words(name)} ({company.upper()})" if company else words(name)
+    said = _ROLES.get(name) or words(name)
+    return f"{said} ({company.upper()})" if company else said
 
 
 def cause(code: str) -> str:

@@ -43,27 +43,18 @@ class Credit:
         return move is CreditMove.GO_ON
 
     async def _wait(self) -> None:
-        if self._record.state.order_put_off:
-            await self._rest()
-            return
-        decision = self._record.state.credit_decision
+        """Rest until something is heard. An order that was put off rests too, so that nothing runs in a circle."""
+        state = self._record.state
+        since = state.credit_decision.as_of if state.credit_decision else workflow.now()
+        put_off = state.order_put_off
         heard = await self._waiting.until(
             lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
-            deadline=(decision.as_of if decision else workflow.now()) + LOOK_AGAIN,
+            deadline=since + (PAUSE if put_off else LOOK_AGAIN),
             summary="Look at credit again",
         )
         if not heard:
-            self._record.apply(facts.CreditRecheckDue(reason="four hours have passed"))
-
-    async def _rest(self) -> None:
-        """Check again after a pause: should facts be too old however soon they are used, nothing runs in a circle."""
-        heard = await self._waiting.until(
-            lambda: moves.in_credit(self._record.state) is not CreditMove.WAIT,
-            deadline=workflow.now() + PAUSE,
-            summary="Check credit again",
-        )
-        if not heard:
-            self._record.apply(facts.CreditRecheckDue(reason="the order was put off"))
+            reason = "the order was put off" if put_off else "four hours have passed"
+            self._record.apply(facts.CreditRecheckDue(reason=reason))
 
     async def _decide(self) -> None:
         covers = self._record.state.recheck_told
