@@ -95,9 +95,12 @@ class Taxes:
             DynamicsError: Finance does not answer.
         """
         keys = {item: _key(company, group, of, day) for item, of in items.items() if group and of}
-        if missing := {key for key in keys.values() if key not in self._known}:
-            self._known.update(await self._read(company, group, missing, day))
-        found = {item: self._known[key] for item, key in keys.items()}
+        known = {key: self._known.get(key) for key in keys.values()}  # what is forgotten meanwhile counts as well
+        if missing := {key for key, what in known.items() if what is None}:
+            read = await self._read(company, group, missing, day)
+            self._known.update(read)
+            known.update(read)
+        found = {item: what for item, key in keys.items() if (what := known[key]) is not None}
         unknown = sorted({why for _, why in found.values() if why})
         return SalesTax(codes={item: codes for item, (codes, _) in found.items() if codes}, unknown="; ".join(unknown))
 
