@@ -115,14 +115,15 @@ def words(code: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_ROLES = {"cfo": "CFO", "ar_manager": "AR manager"}
-"""Roles that are called by letters."""
+_BY_LETTERS = {"cfo", "ar"}
+"""Parts of a role's name that people say by letters."""
 
 
 def role(code: str) -> str:
     """An app role as people say it: ``sales_manager.usmf`` → ``Sales manager (USMF)``."""
     name, _, company = code.partition(".")
-    said = _ROLES.get(name) or words(name)
+    parts = [part.upper() if part in _BY_LETTERS else part for part in name.split("_")]
+    said = f"{parts[0][:1].upper()}{parts[0][1:]} {' '.join(parts[1:])}".strip()
     return f"{said} ({company.upper()})" if company else said
 
 
