@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from domain.approvals import ApprovalRequest, ApprovalState, Decision, StepState, StepStatus
 from domain.authority import subject_of
 from domain.messages import VerifiedMessage
+from domain.reapproval import GivenApproval
 from domain.rights import judge, weak_sign_in
 
 
@@ -27,8 +28,46 @@ def unproved(asked: ApprovalRequest, answer: ApprovalState, signed: Sequence[Ver
     if [step.plan for step in answer.steps] != list(asked.plan.steps):
         return "it has other steps"
     approvals = [said for said in signed if _approves(said, asked)]
-    missing = [step.plan.step for step in answer.steps if not _is_proved(step, answer, asked, approvals)]
+    missing = [
+        step.plan.step
+        for step in answer.steps
+        if not (_is_covered(step) or _proof_of(step, answer, asked, approvals) is not None)
+    ]
     return f"nobody who was asked signed step {missing[0]}" if missing else ""
+
+
+def given(
+    asked: ApprovalRequest, answer: ApprovalState, signed: Sequence[VerifiedMessage]
+) -> tuple[GivenApproval, ...]:
+    """The approvals of steps that an answer rests on, however the request ended; what is not proved is left out.
+
+    The arguments are those of ``unproved``.
+    """
+    if answer.request != asked or [step.plan for step in answer.steps] != list(asked.plan.steps):
+        return ()
+    approvals = [said for said in signed if _approves(said, asked)]
+    proofs = [(step, _proof_of(step, answer, asked, approvals)) for step in answer.steps if not _is_covered(step)]
+    return tuple(
+        GivenApproval(
+            chain=step.plan.chain,
+            level=step.plan.level,
+            person=said.person.named,
+            at=step.decided_at or said.signed_at,
+            granted=said.granted,
+            sign_in=said.sign_in,
+            signed_at=said.signed_at,
+        )
+        for step, said in proofs
+        if said is not None and said.signed_at is not None
+    )
+
+
+def _is_covered(step: StepState) -> bool:
+    """Approved by who gave the earlier approval that the deal itself found to cover it."""
+    covers, person = step.plan.covered_by, step.decided_by
+    if covers is None or person is None:
+        return False
+    return step.status is StepStatus.APPROVED and covers.person.is_same(person)
 
 
 def _approves(said: VerifiedMessage, asked: ApprovalRequest) -> bool:
@@ -40,29 +79,31 @@ def _approves(said: VerifiedMessage, asked: ApprovalRequest) -> bool:
     )
 
 
-def _is_proved(
+def _proof_of(
     step: StepState, answer: ApprovalState, asked: ApprovalRequest, approvals: Sequence[VerifiedMessage]
-) -> bool:
-    """Signed by a candidate who did not ask for it, after a sign-in that is good enough for it.
+) -> VerifiedMessage | None:
+    """What a candidate who did not ask for it signed, after a sign-in that is good enough for it; None: nothing.
 
     An approval of a lower level of the chain covers a higher one.
     """
     person = step.decided_by
     if step.status is not StepStatus.APPROVED or person is None:
-        return False
+        return None
     if not any(person.is_same(candidate) for candidate in step.plan.candidates):
-        return False
+        return None
     if asked.is_made_by(person):
-        return False
+        return None
     covered = {
         str(other.plan.step): other.plan
         for other in answer.steps
         if other.plan.chain == step.plan.chain and other.plan.level <= step.plan.level
     }
-    return any(
-        said.person.is_same(person)
+    proving = (
+        said
+        for said in approvals
+        if said.person.is_same(person)
         and (plan := covered.get(str(said.args.get("step")))) is not None
         and judge(said.granted, subject_of(asked), roles=plan.deciding_roles).allowed
         and not weak_sign_in(said.granted, subject_of(asked), sign_in=said.sign_in, said_at=said.signed_at)
-        for said in approvals
     )
+    return next(proving, None)

@@ -166,6 +166,9 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
 
 
 def _asked(state: ApprovalState, step: StepState, now: datetime) -> StepState:
+    if (given := step.plan.covered_by) is not None:
+        reused = {"decided_by": given.person, "decided_at": given.at, "comment": given.words}
+        return step.model_copy(update={"status": StepStatus.APPROVED, **reused})
     approved = [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
     assignment = next_assignees(step, approved)
     if assignment.covered_by is not None:

@@ -27,6 +27,20 @@ class Reason(Record):
     sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
 
 
+class Coverage(Record):
+    """An earlier approval that covers a step, so that nobody is asked again (``domain.reapproval``)."""
+
+    n: int = Field(description="Number of the request it was given to")
+    revision: int
+    person: Person
+    at: datetime = Field(description="UTC")
+
+    @property
+    def words(self) -> str:
+        """Which approval it is."""
+        return f"covered by {self.person.name}'s approval of revision {self.revision} on {self.at:%Y-%m-%d}"
+
+
 class StepPlan(Record):
     """One step of an approval: a level of a chain, asked of one role."""
 
@@ -43,6 +57,7 @@ class StepPlan(Record):
         description="Who may decide, in order: holders of the role, then of higher roles of the chain, without the "
         "requester and co-owners. The first is asked; the next when it escalates"
     )
+    covered_by: Coverage | None = Field(None, description="Not None: nobody is asked, an earlier approval counts")
 
     @property
     def deciding_roles(self) -> tuple[str, ...]:
@@ -70,8 +85,45 @@ class ApprovalPlan(Record):
 
     @property
     def needed(self) -> bool:
-        """Whether anybody has to be asked."""
+        """Whether the matrix asks for a step."""
         return bool(self.steps)
+
+    @property
+    def asked(self) -> tuple[StepPlan, ...]:
+        """The steps that no earlier approval covers."""
+        return tuple(step for step in self.steps if step.covered_by is None)
+
+
+class ItemTerms(Record):
+    """An item of a quote, all its lines together."""
+
+    item: str
+    quantity: Decimal
+    discount_pct: Decimal = Field(description="Of its worst line")
+
+
+class AskedTerms(Record):
+    """What was asked for, as far as it decides whether an approval of it covers something else."""
+
+    policy_version: str
+    company: str
+    customer_account: str
+    currency: str
+    list_net: Decimal
+    net: Decimal
+    disc_pct: Decimal
+    margin_pct: Decimal
+    payment_days: int
+    below_floor: bool
+    price_hash: str
+    items: tuple[ItemTerms, ...] | None = Field(description="None: more than are kept")
+
+
+class Change(Record):
+    """What differs between two contents that were asked for."""
+
+    tested: str = Field("", description="The value that differs (domain.policy.Tested); empty where none is tested")
+    text: str = Field(description='e.g. "Discount 18 % → 22.5 %"')
 
 
 class LineFinding(Record):
@@ -148,6 +200,7 @@ class ApprovalRequest(QuoteHeader):
     )
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     credit_text: str = Field("", description="The soft credit check in words")
+    changes: tuple[Change, ...] = Field((), description="What differs from what was asked for before")
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
 

@@ -24,6 +24,7 @@ from domain.money import Money
 from domain.policy import Policy
 from domain.pricing import FinancePrice, PricedQuote, price_problems, price_quote
 from domain.quote import QuoteSnapshot
+from domain.reapproval import terms_of
 from domain.record import Record
 from domain.tax import FinanceTotal, SalesTax, difference, finance_total
 from domain.validation import bounded, validate_quote
@@ -104,6 +105,14 @@ def assess(
             "exchange_rate": facts.exchange.source(snapshot.currency, facts.exchange.accounting_currency),
             "expires_at": _expires_at(snapshot, policy, now),
             "plan": plan,
+            "terms": terms_of(
+                priced,
+                policy_version=policy.version,
+                company=snapshot.company,
+                customer_account=facts.customer.account,
+            )
+            if plan.needed
+            else None,
             "deal_policy": _deal_policy(snapshot.company, policy),
             "soft_credit": _soft_credit(snapshot, facts, policy, now),
             "total_differs": _total_differs(snapshot, facts, policy),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from domain.approvals import ApprovalPlan, LineFinding
+from domain.approvals import ApprovalPlan, AskedTerms, LineFinding
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.people import Person
 from domain.quote_header import QuoteHeader
@@ -57,6 +57,7 @@ class QuoteAssessment(QuoteHeader):
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None
+    terms: AskedTerms | None = Field(None, description="What the steps of the plan are asked about")
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
     total_differs: str = Field("", description="How Finance's total differs from the quoted one, in words")

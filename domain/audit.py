@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import Field
 
 from domain import facts
-from domain.approvals import ApprovalRequest, ApprovalState, StepState
+from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepState
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
 from domain.people import SYSTEM, Person
@@ -282,7 +282,10 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
         case facts.Submitted():
             return {"revision": fact.revision}
         case facts.ApprovalAsked():
-            return {"approval": fact.n, "level": max((step.level for step in fact.plan.steps), default=0)}
+            level = max((step.level for step in fact.plan.steps), default=0)
+            return {"approval": fact.n, "level": level} | _covered(fact.plan)
+        case facts.ApprovalReused():
+            return _covered(fact.plan)
         case facts.ApprovalEnded():
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
         case facts.CreditReleased() | facts.ReleaseAsked():
@@ -301,6 +304,12 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"cause": fact.parked.cause}
         case _:
             return {}
+
+
+def _covered(plan: ApprovalPlan) -> dict[str, object]:
+    """Which steps an earlier approval covers: by whom, and given to which request."""
+    covered = [(step, step.covered_by) for step in plan.steps if step.covered_by is not None]
+    return {f"{step.chain} {step.level}": f"{given.person.oid}, approval {given.n}" for step, given in covered}
 
 
 def _decided(result: ApprovalState) -> dict[str, object]:

@@ -21,6 +21,7 @@ from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, LineTotals
 from domain.quote_header import QuoteHeader
+from domain.reapproval import PastRequest
 from domain.record import Record
 from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
 
@@ -134,6 +135,7 @@ class DealState:
         active: the rep activated the current revision.
         resubmitted: submitted again while a decision stands: to be looked at.
         submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
+        past_requests: what was asked for before, and who approved it: it may cover what is asked next.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
         marked_over: what this deal wrote there after the quote was submitted again: its answer to what came before,
@@ -175,6 +177,7 @@ class DealState:
     expiry_due: bool = False
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
+    past_requests: tuple[PastRequest, ...] = ()
     marked: str = ""
     marked_over: str = ""
     credit_decision: CreditDecision | None = None

@@ -79,8 +79,8 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
 
 def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     owner = (state.assessment.owner.name,) if state.assessment else ()
-    if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.assessment.plan:
-        asked = tuple(step.candidates[0].name for step in state.assessment.plan.steps)
+    if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.open_request:
+        asked = state.open_request.asked
         text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
         if state.accepted:
             text = f"Won in Sales before it was approved, nothing is ordered. {text}"

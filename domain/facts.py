@@ -14,6 +14,7 @@ from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, LineTotals
 from domain.people import Person
+from domain.reapproval import GivenApproval
 from domain.record import Record
 from domain.views import ParkedStep, Resolution
 
@@ -41,11 +42,18 @@ class ApprovalAsked(Record):
     plan: ApprovalPlan
 
 
+class ApprovalReused(Record):
+    """Nobody is asked: earlier approvals of the deal cover every step that is needed."""
+
+    plan: ApprovalPlan
+
+
 class ApprovalEnded(Record):
     """A request for approval came to its end, whichever."""
 
     n: int
     result: ApprovalState
+    given: tuple[GivenApproval, ...] = Field((), description="The steps people approved, proved by their signatures")
 
 
 class ApprovalLost(Record):
@@ -291,6 +299,7 @@ QuoteFact = (
     Submitted
     | Assessed
     | ApprovalAsked
+    | ApprovalReused
     | ApprovalEnded
     | ApprovalLost
     | AssessmentDue

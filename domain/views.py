@@ -96,6 +96,7 @@ class ApprovalSummary(Record):
     status: ApprovalStatus
     highest_level: int
     steps: int
+    asked: tuple[str, ...] = Field((), description="Who is asked first, step by step; not who approved before")
     reasons: tuple[Reason, ...] = ()
     requested_at: datetime
     ended_at: datetime | None = None

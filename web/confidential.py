@@ -5,7 +5,7 @@ Whoever may read a deal is shown it; whoever has no right to margins is shown it
 
 from __future__ import annotations
 
-from domain.approvals import ApprovalState, Reason
+from domain.approvals import ApprovalState, Change, Reason
 from domain.policy import Tested
 from domain.views import ApprovalSummary
 
@@ -24,6 +24,11 @@ def reasons_for(reasons: tuple[Reason, ...], *, shows_margin: bool) -> tuple[Rea
         else reason.model_copy(update={"text": _WITHHELD, "sentence": _WITHHELD, "tested": ""})
         for reason in reasons
     )
+
+
+def changes_for(changes: tuple[Change, ...], *, shows_margin: bool) -> tuple[Change, ...]:
+    """What changed since the last request, without margin and floor for who may not see them."""
+    return tuple(change for change in changes if shows_margin or not change.tested or change.tested in _HARMLESS)
 
 
 def approvals_for_reader(approvals: tuple[ApprovalSummary, ...], *, shows_margin: bool) -> tuple[ApprovalSummary, ...]:
@@ -46,4 +51,5 @@ def request_for_reader(state: ApprovalState, *, shows_margin: bool) -> ApprovalS
         )
         for step in state.steps
     )
-    return state.model_copy(update={"steps": steps})
+    changes = changes_for(state.request.changes, shows_margin=shows_margin)
+    return state.model_copy(update={"steps": steps, "request": state.request.model_copy(update={"changes": changes})})

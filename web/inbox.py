@@ -7,14 +7,14 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from domain.approvals import ApprovalState, Reason, StepState
+from domain.approvals import ApprovalState, Change, Reason, StepState
 from domain.people import Person
 from domain.record import Record
 from domain.rights import Action
 from runs.approvals import Approvals
 from runs.search import Search
 from web.access import Access
-from web.confidential import reasons_for
+from web.confidential import changes_for, reasons_for
 
 
 class ApprovalItem(Record):
@@ -36,6 +36,7 @@ class ApprovalItem(Record):
     deadline: datetime | None = None
     seen_hash: str = Field(description="Hash of the content shown; goes back with the decision")
     reasons: tuple[Reason, ...]
+    changes: tuple[Change, ...] = Field((), description="What differs from what was asked for before")
     net: Decimal
     total: Decimal
     currency: str
@@ -65,6 +66,7 @@ class ApprovalItem(Record):
             deadline=step.deadline,
             seen_hash=request.snapshot_hash,
             reasons=reasons_for(step.plan.reasons, shows_margin=shows_margin),
+            changes=changes_for(request.changes, shows_margin=shows_margin),
             net=request.net,
             total=request.total,
             currency=request.currency,

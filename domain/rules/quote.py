@@ -16,6 +16,7 @@ from domain.credit_facts import CreditStatus
 from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import QuoteFact
 from domain.marks import REQUESTED
+from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
@@ -37,6 +38,8 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
             return _assessed(state, fact)
         case facts.ApprovalAsked():
             return _approval_asked(state, fact)
+        case facts.ApprovalReused():
+            return _approval_reused(state, fact)
         case facts.ApprovalEnded():
             return _approval_ended(state, fact)
         case facts.ApprovalLost():
@@ -176,18 +179,36 @@ def _approved(state: DealState, content: str) -> DealState:
 def _approval_asked(state: DealState, fact: facts.ApprovalAsked) -> Change:
     if state.quote is not QuoteStatus.APPROVAL_DUE:
         illegal(f"approval asked: the quote is {state.quote}")
+    asked = fact.plan.asked
     summary = ApprovalSummary(
         n=fact.n,
         revision=state.revision,
         status=ApprovalStatus.PENDING,
         highest_level=max(step.level for step in fact.plan.steps),
         steps=len(fact.plan.steps),
+        asked=tuple(step.candidates[0].name for step in asked),
         reasons=tuple(reason for step in fact.plan.steps for reason in step.reasons),
         requested_at=fact.at,
     )
-    steps = ", ".join(f"{step.role} ({step.candidates[0].name})" for step in fact.plan.steps)
-    asked = replace(state, quote=QuoteStatus.PENDING_APPROVAL, approvals=(*state.approvals, summary))
-    return Change(asked, f"approval asked of {steps}")
+    past = state.past_requests
+    if state.assessment and state.assessment.terms:
+        terms = state.assessment.terms
+        past = remembered(past, PastRequest(n=fact.n, revision=state.revision, terms=terms))
+    after = replace(
+        state, quote=QuoteStatus.PENDING_APPROVAL, approvals=(*state.approvals, summary), past_requests=past
+    )
+    steps = ", ".join(f"{step.role} ({step.candidates[0].name})" for step in asked)
+    covered = in_words(fact.plan)
+    return Change(after, f"approval asked of {steps}" + (f"; {covered}" if covered else ""))
+
+
+def _approval_reused(state: DealState, fact: facts.ApprovalReused) -> Change:
+    if state.quote is not QuoteStatus.APPROVAL_DUE or state.assessment is None:
+        illegal(f"approval covered: the quote is {state.quote}")
+    if fact.plan.asked:
+        illegal("approval covered: a step is not")
+    text = f"approved without asking again: {in_words(fact.plan)}"
+    return Change(_approved(replace(state, approval_text=text), state.assessment.snapshot_hash), text)
 
 
 def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
@@ -199,7 +220,8 @@ def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
         else summary
         for summary in state.approvals
     )
-    after = replace(state, approvals=approvals)
+    past = answered(state.past_requests, fact.n, result.status, fact.given)
+    after = replace(state, approvals=approvals, past_requests=past)
     if state.quote is not QuoteStatus.PENDING_APPROVAL or result.request.revision != state.revision:
         return Change(after, text)
     after = replace(after, approval_text=text)

@@ -293,3 +293,35 @@ def test_s08_a_level_or_a_company_too_low_decides_nothing(stack: Stack) -> None:
     assert ("Mona Meyer", "NOT_ASSIGNED") in refusals(approved)
     assert ("Dora Dietz", by_dora.code) not in refusals(approved), "who decides nothing here is in the audit alone"
     assert_sound(deal, orders=0)
+
+
+def test_s09_an_approval_covers_a_revision_that_is_no_worse(stack: Stack) -> None:
+    deal = asked_for(stack, line("P250", 100, "22"))
+    first = deal.asks("mona")
+    assert stack.person("mona").decide(first, "approve").accepted
+    at_dirk = deal.asks("dirk")
+
+    deal.rep("revise", lines=[line("P250", 100, "18")])
+    deal.rep("submit")
+    better = deal.until(lambda case: case["quote_status"] == "approved", "approved without a click")
+    late = stack.person("dirk").decide(at_dirk, "approve")
+    assert late.code == "SUPERSEDED"
+    assert (len(better["approvals"]), money(better["discount_pct"])) == (1, Decimal(18))
+    reused = "approved without asking again: level 1 of sales is covered by Mona Meyer's approval of revision 0"
+    assert any(text.startswith(reused) for text in texts(better))
+    assert deal.sales()["approval"] == "approved"
+
+    deal.rep("revise", lines=[line("P250", 100, "22.5")])
+    deal.rep("submit")
+    again = deal.asks("mona")
+    assert [change["text"] for change in again["changes"]] == [
+        "Discount 22 % → 22.5 %",
+        "Margin 23.08 % → 22.58 %",
+        "Net 19,500.00 USD → 19,375.00 USD",
+        "P250: discount 22 % → 22.5 %",
+    ]
+    assert stack.person("mona").decide(again, "approve").accepted
+    asked = deal.asks("dirk")
+    assert stack.person("dirk").decide(asked, "approve").accepted
+    assert deal.waits_for("rep")["quote_status"] == "approved"
+    assert_sound(deal, orders=0)

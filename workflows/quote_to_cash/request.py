@@ -15,14 +15,16 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
 from domain import facts
-from domain.approval_proof import unproved
+from domain.approval_proof import given, unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
-from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus
+from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus, AskedTerms
+from domain.assessment import QuoteAssessment
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
 from domain.messages import HandOver, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
+from domain.reapproval import changes, with_coverage
 from domain.views import Ending
 from runs import names
 from workflows.approval import Approval
@@ -49,11 +51,18 @@ class Request:
         self._leaving = False
 
     async def ask(self) -> bool:
-        """Open a request for the assessed content; False where every id for it is taken."""
+        """Open a request for the assessed content; False where every id for it is taken.
+
+        Where earlier approvals cover every step, there is nobody to ask.
+        """
         state = self._record.state
+        plan = _plan(state)
+        if not plan.asked:
+            self._record.apply(facts.ApprovalReused(plan=plan))
+            return True
         first = max((request.n for request in state.approvals), default=0) + 1
         for n in range(first, first + MOST_IDS):
-            request = _request(state, n)
+            request = _request(state, n, plan)
             try:
                 handle = await self._begin(ApprovalStart(request=request), WorkflowIDReusePolicy.REJECT_DUPLICATE)
             except WorkflowAlreadyStartedError:
@@ -139,7 +148,8 @@ class Request:
             self._lost(n, f"its answer is not believed: {why}")
             return
         self._keep_decisions(request, result, said, proofs)
-        self._record.apply(facts.ApprovalEnded(n=n, result=result), actor=_decider(result))
+        ended = facts.ApprovalEnded(n=n, result=result, given=given(request, result, said))
+        self._record.apply(ended, actor=_decider(result))
 
     async def _said(self, request: ApprovalRequest, proofs: Sequence[SignedMessage]) -> tuple[VerifiedMessage, ...]:
         """What people signed of a request; the deal checks it itself."""
@@ -174,10 +184,22 @@ class Request:
             workflow.logger.info("the request for approval has ended: %s", error)
 
 
-def _request(state: DealState, n: int) -> ApprovalRequest:
+def _assessment(state: DealState) -> tuple[QuoteAssessment, ApprovalPlan, AskedTerms]:
     found = state.assessment
-    if found is None or found.plan is None:
+    if found is None or found.plan is None or found.terms is None:
         raise AssertionError("an approval is due only after an assessment with a plan")
+    return found, found.plan, found.terms
+
+
+def _plan(state: DealState) -> ApprovalPlan:
+    """The steps that are needed, with the earlier approvals that cover some of them."""
+    found, plan, terms = _assessment(state)
+    return with_coverage(plan, terms, state.past_requests, total=found.total, now=workflow.now())
+
+
+def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
+    found, _, terms = _assessment(state)
+    before = state.past_requests[-1].terms if state.past_requests else None
     # A quote that was accepted in time does not expire any more; its approval has the time a request has.
     quote_expires_at = None if state.accepted else found.expires_at
     return ApprovalRequest(
@@ -187,8 +209,9 @@ def _request(state: DealState, n: int) -> ApprovalRequest:
         makers=found.makers,
         makers_known=found.makers_known,
         credit_text=" ".join(filter(None, (found.soft_credit.text if found.soft_credit else "", found.total_differs))),
-        expires_at=request_expires_at(workflow.now(), quote_expires_at, found.plan),
-        plan=found.plan,
+        changes=changes(terms, before) if before else (),
+        expires_at=request_expires_at(workflow.now(), quote_expires_at, plan),
+        plan=plan,
     )
 
 
