@@ -209,7 +209,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 raise refused(FailureType.REFUSED, str(missing)) from missing
             if problems := price_problems(snapshot, prices):
                 raise refused(FailureType.REFUSED, "; ".join(p.message for p in problems[:5]))
-            priced = price_quote(snapshot, prices, payment_days=payment_days(snapshot, pricing))
+            priced = price_quote(snapshot, prices, payment_days=payment_days(snapshot, pricing), on=today)
             return ReviewLines(
                 snapshot_hash=snapshot.content_hash(),
                 total_lines=len(priced.lines),
@@ -374,7 +374,8 @@ class DynamicsFinanceActivities(FinanceActivities):
             for line in snapshot.lines
             if line.item not in pinned and line.item not in current
         )
-        return (*drift(price_quote(sold, pinned, payment_days=0), current), *gone)
+        today = self._today(snapshot.company)
+        return (*drift(price_quote(sold, pinned, payment_days=0, on=today), current), *gone)
 
 
 def _nothing_made(order_number: str, too_old: str) -> ask_for.CreatedOrder:

@@ -101,6 +101,7 @@ def _customer(read: finance.CreditRead) -> CustomerFacts | None:
         on_hold=_on_hold(customer, read.payer),
         payment_terms=customer.payment_terms,
         payer=read.payer.account if read.payer else customer.account,
+        group=customer.group,
     )
 
 
@@ -165,6 +166,7 @@ def _price(line: QuoteLine, currency: str, pricing: finance.Pricing, today: date
         floor_price=floor.within(currency) if floor else None,
         cost=exchange.convert(exchange.accounting(product.unit_cost), currency).within(currency),
         unit=product.sales_unit,
+        group=product.group,
         blocked=product.item.casefold() in pricing.stopped,
     )
 

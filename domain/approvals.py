@@ -25,6 +25,7 @@ class Reason(Record):
     tested: str = Field("", description="What it tests, e.g. margin_pct (domain.policy.Tested)")
     text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
     sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
+    product_groups: tuple[str, ...] = Field((), description="Only their lines are tested; empty: the whole quote")
 
 
 class Coverage(Record):
@@ -106,6 +107,7 @@ class AskedTerms(Record):
     """What was asked for, as far as it decides whether an approval of it covers something else."""
 
     policy_version: str
+    rules: tuple[str, ...] = Field(description="Ids of the rules for this company and group of customers on that day")
     company: str
     customer_account: str
     currency: str
@@ -131,6 +133,7 @@ class LineFinding(Record):
 
     line_no: int
     item: str
+    group: str = Field("", description="ProductGroupId in Finance")
     description: str
     quantity: Decimal
     unit: str

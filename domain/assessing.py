@@ -41,6 +41,7 @@ class CustomerFacts(Record):
     on_hold: str = Field("No", description="OnHoldStatus symbol, of the customer or of who is billed for it")
     payment_terms: str = ""
     payer: str = Field(description="Account that is billed and whose credit counts")
+    group: str = Field("", description="CustomerGroupId")
 
 
 class FinanceFacts(Record):
@@ -87,7 +88,13 @@ def assess(
     if problems or facts is None or facts.customer is None:
         return found.model_copy(update={"problems": problems})
     terms = snapshot.payment_terms or facts.customer.payment_terms
-    priced = price_quote(snapshot, facts.prices, payment_days=facts.payment_days.get(terms.casefold(), 0))
+    priced = price_quote(
+        snapshot,
+        facts.prices,
+        payment_days=facts.payment_days.get(terms.casefold(), 0),
+        on=local_date(now, policy.calendar(snapshot.company).timezone),
+        customer_group=facts.customer.group,
+    )
     plan = approval_plan(
         priced,
         requester=snapshot.owner,
@@ -105,14 +112,7 @@ def assess(
             "exchange_rate": facts.exchange.source(snapshot.currency, facts.exchange.accounting_currency),
             "expires_at": _expires_at(snapshot, policy, now),
             "plan": plan,
-            "terms": terms_of(
-                priced,
-                policy_version=policy.version,
-                company=snapshot.company,
-                customer_account=facts.customer.account,
-            )
-            if plan.needed
-            else None,
+            "terms": terms_of(priced, policy, customer_account=facts.customer.account) if plan.needed else None,
             "deal_policy": _deal_policy(snapshot.company, policy),
             "soft_credit": _soft_credit(snapshot, facts, policy, now),
             "total_differs": _total_differs(snapshot, facts, policy),

@@ -97,21 +97,45 @@ def holds(condition: Condition, figures: Figures) -> bool:
     return _COMPARE[condition.op](actual, than)
 
 
+def rules_for(priced: PricedQuote, policy: Policy) -> tuple[MatrixRule, ...]:
+    """The rules for a quote of its company and its customer's group on its day, in the order of the policy."""
+    where = (priced.company, priced.customer_group, priced.priced_on)
+    return tuple(rule for rule in policy.discount.rules if rule.only.fits(*where))
+
+
+def tested_by(rule: MatrixRule, priced: PricedQuote) -> PricedQuote | None:
+    """What a rule tests of a quote: all of it, or the lines of its product groups; None: there are none."""
+    groups = rule.only.product_groups
+    return priced.only({group.casefold() for group in groups}) if groups else priced
+
+
 def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]:
     """The rules a priced quote meets, in the order of the policy."""
     matches = []
     with arithmetic():
-        for rule in policy.discount.rules:
-            alone = _alone(policy.discount, rule)
-            reasons = [
-                Reason(rule=rule.id, tested=test.value, text=text, sentence=_sentence(test, text, alone))
-                for test in rule.when
-                if holds(test, priced)
-                for text in (_why(test, priced),)
-            ]
+        for rule in rules_for(priced, policy):
+            tested = tested_by(rule, priced)
+            reasons = () if tested is None else _reasons(rule, tested, _alone(policy.discount, rule))
             if reasons:
-                matches.append(RuleMatch(rule=rule, reasons=tuple(reasons)))
+                matches.append(RuleMatch(rule=rule, reasons=reasons))
     return tuple(matches)
+
+
+def _reasons(rule: MatrixRule, tested: PricedQuote, alone: str) -> tuple[Reason, ...]:
+    groups = rule.only.product_groups
+    of = f" (product group {', '.join(groups)})" if groups else ""
+    return tuple(
+        Reason(
+            rule=rule.id,
+            tested=test.value,
+            text=f"{text}{of}",
+            sentence=f"{_sentence(test, text, alone)}{of}",
+            product_groups=groups,
+        )
+        for test in rule.when
+        if holds(test, tested)
+        for text in (_why(test, tested),)
+    )
 
 
 def asked_levels(priced: PricedQuote, policy: Policy) -> tuple[AskedLevel, ...]:

@@ -8,20 +8,24 @@ same chain at its level or above, and where it asks for a comment, one of its le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise, product
 from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from domain.discount import holds
 from domain.money import plain
-from domain.policy import AuthorityPolicy, Condition, DiscountPolicy, MatrixRule, Tested
+from domain.policy import Condition, DiscountPolicy, MatrixRule, Tested
 from domain.record import Record
-from domain.rights import Action, RightsPolicy
+
+_MOST_COMBINATIONS: Final = 10_000
+_MOST_SITUATIONS: Final = 200
+"""Different matrices that are looked at, one by one."""
 
 FaultKind = Literal["unreachable", "contradictory", "without authority"]
 
@@ -61,6 +65,14 @@ class Probe:
     below_floor: bool = False
 
 
+Figure = tuple[Tested, str, tuple[str, ...]]
+"""A figure of a quote: what is tested, for a net amount in which currency, and of which groups of products."""
+
+
+def _groups(rule: MatrixRule) -> tuple[str, ...]:
+    return tuple(sorted(group.casefold() for group in rule.only.product_groups))
+
+
 @dataclass(frozen=True)
 class _Test:
     """A condition of a rule; a condition on the net amount once for each currency, each of which is a figure."""
@@ -78,8 +90,8 @@ class _Test:
         return self.rule.id, self.position, self.currency
 
     @property
-    def figure(self) -> tuple[Tested, str]:
-        return self.condition.value, self.currency
+    def figure(self) -> Figure:
+        return self.condition.value, self.currency, _groups(self.rule)
 
     @property
     def listed(self) -> bool:
@@ -88,6 +100,10 @@ class _Test:
 
     @property
     def words(self) -> str:
+        return self._words + (f" of product group {', '.join(self.figure[2])}" if self.figure[2] else "")
+
+    @property
+    def _words(self) -> str:
         name, unit, _ = _IN_WORDS[self.condition.value]
         than = self.condition.than
         if isinstance(than, dict):
@@ -126,9 +142,9 @@ class _Matrix:
         return self._tests[rule.id]
 
     @cached_property
-    def probes(self) -> dict[tuple[Tested, str], tuple[Probe, ...]]:
+    def probes(self) -> dict[Figure, tuple[Probe, ...]]:
         """By figure: a quote for each threshold, between each two, and beyond the outermost."""
-        thresholds: dict[tuple[Tested, str], set[Decimal]] = {}
+        thresholds: dict[Figure, set[Decimal]] = {}
         for rule in self.rules:
             for test in self.tests(rule):
                 than = test.condition.than
@@ -137,7 +153,7 @@ class _Matrix:
         return {figure: _probes(figure, sorted(numbers)) for figure, numbers in thresholds.items()}
 
     @cached_property
-    def all(self) -> dict[tuple[Tested, str], frozenset[Probe]]:
+    def all(self) -> dict[Figure, frozenset[Probe]]:
         return {figure: frozenset(probes) for figure, probes in self.probes.items()}
 
     def meet(self, test: _Test) -> frozenset[Probe]:
@@ -146,9 +162,9 @@ class _Matrix:
             self._shown[test.key] = frozenset(p for p in self.probes[test.figure] if holds(test.condition, p))
         return self._shown[test.key]
 
-    def met(self, rule: MatrixRule) -> dict[tuple[Tested, str], frozenset[Probe]]:
+    def met(self, rule: MatrixRule) -> dict[Figure, frozenset[Probe]]:
         """By figure: the probes that a condition of a rule holds for."""
-        found: dict[tuple[Tested, str], frozenset[Probe]] = {}
+        found: dict[Figure, frozenset[Probe]] = {}
         for test in self.tests(rule):
             found[test.figure] = found.get(test.figure, frozenset()) | self.meet(test)
         return found
@@ -159,28 +175,57 @@ class _Matrix:
     def witness(self, test: _Test, others: Iterable[_Test]) -> Probe | None:
         """A quote that meets a test and none of the others; None: there is none.
 
-        The figures of a quote are independent of each other, save that it has one currency: so each can be looked at
-        for itself, and the net amount in one currency is enough.
+        The figures of a quote are independent of each other, save that it has one currency, and that the worst of all
+        lines is no better than that of some: so each can be looked at for itself, and the net amounts in one currency
+        are enough. Of groups of products only whether there is such a quote is told.
         """
-        is_net = test.condition.value is Tested.NET
-        nets = [figure for figure in self.probes if figure[0] is Tested.NET and (not is_net or figure == test.figure)]
-        figures = [figure for figure in self.probes if figure[0] is not Tested.NET]
-        left: dict[tuple[Tested, str], Set[Probe]] = {figure: self.all[figure] for figure in figures + nets}
+        others = tuple(others)
+        if any(_includes(other, test) for other in others):
+            return None
+        left: dict[Figure, Set[Probe]] = {
+            figure: probes for figure, probes in self.all.items() if _is_tested_with(figure, test)
+        }
         left[test.figure] = self.meet(test)
         for other in others:
             if other.figure in left:
                 left[other.figure] = left[other.figure] - self.meet(other)
-        nets_left = [figure for figure in nets if left[figure]]
-        if nets and not nets_left:
-            return None
-        figures += nets_left[:1]
+        figures = [figure for figure in left if figure[0] is not Tested.NET]
         if not all(left[figure] for figure in figures):
             return None
-        return _together([min(left[figure], key=repr) for figure in figures])
+        nets = [figure for figure in left if figure[0] is Tested.NET]
+        wanted = (test.currency,) if test.condition.value is Tested.NET else self.currencies
+        by_currency = ([figure for figure in nets if figure[1] == currency] for currency in wanted)
+        possible = next((found for found in by_currency if all(left[figure] for figure in found)), None)
+        if possible is None:
+            return None
+        return _together([min(left[figure], key=repr) for figure in (*figures, *possible) if not figure[2]])
 
 
-def _probes(figure: tuple[Tested, str], thresholds: list[Decimal]) -> tuple[Probe, ...]:
-    tested, currency = figure
+def _is_tested_with(figure: Figure, test: _Test) -> bool:
+    """Whether each quote that a test is asked about has a figure: of some products only where it has their lines."""
+    return not figure[2] or (bool(test.figure[2]) and set(test.figure[2]) <= set(figure[2]))
+
+
+def _includes(other: _Test, test: _Test) -> bool:
+    """Whether one test holds whenever another one of fewer lines does: the worst of many lines is no better."""
+    mine, more = test.figure[2], other.figure[2]
+    wider = mine != more and (not more or set(mine) < set(more)) and bool(mine)
+    if not wider or other.condition.value is not test.condition.value:
+        return False
+    one, two = other.condition, test.condition
+    if one.value is Tested.BELOW_FLOOR:
+        return True
+    rising = one.op in (">", ">=") and two.op in (">", ">=")
+    if one.value not in (Tested.DISCOUNT_PCT, Tested.PAYMENT_DAYS) or not rising:
+        return False
+    least, asked = one.than, two.than
+    if not isinstance(least, Decimal) or not isinstance(asked, Decimal):
+        return False
+    return least < asked or (least == asked and (one.op == ">=" or two.op == ">"))
+
+
+def _probes(figure: Figure, thresholds: list[Decimal]) -> tuple[Probe, ...]:
+    tested, currency, _ = figure
     if tested is Tested.BELOW_FLOOR:
         return (Probe(), Probe(below_floor=True))
     between = [(low + high) / 2 for low, high in pairwise(thresholds)]
@@ -216,12 +261,45 @@ def _asks_as_much(other: MatrixRule, rule: MatrixRule) -> bool:
     return other.level >= rule.level
 
 
+def situations(rules: Sequence[MatrixRule]) -> tuple[tuple[MatrixRule, ...], ...]:
+    """The matrices that some rules amount to, one for each company, group of customers and period that differs.
+
+    Raises:
+        ValueError: more than can be looked at.
+    """
+    companies = {company for rule in rules for company in rule.only.companies}
+    groups = {group.casefold() for rule in rules for group in rule.only.customer_groups}
+    starts = {rule.only.valid_from for rule in rules if rule.only.valid_from}
+    starts |= {
+        rule.only.valid_until + timedelta(days=1)
+        for rule in rules
+        if rule.only.valid_until and rule.only.valid_until < date.max
+    }
+    days = {date.min, *starts}
+    found: dict[tuple[str, ...], tuple[MatrixRule, ...]] = {}
+    for company, group, day in islice(product({"", *companies}, {"", *groups}, sorted(days)), _MOST_COMBINATIONS + 1):
+        matrix = tuple(rule for rule in rules if rule.only.fits(company, group, day))
+        found.setdefault(tuple(rule.id for rule in matrix), matrix)
+    if (len(companies) + 1) * (len(groups) + 1) * len(days) > _MOST_COMBINATIONS or len(found) > _MOST_SITUATIONS:
+        raise ValueError("rules: too many different scopes to check them against each other; use fewer")
+    return tuple(found.values())
+
+
 def idle_rules(rules: Sequence[MatrixRule]) -> tuple[str, ...]:
-    """The ids of rules that never change what is asked for, from the last to the first.
+    """The ids of rules that never change what is asked for, wherever they apply, from the last to the first.
 
     Of rules that say the same the later ones are idle. All of them can be left out together without a change; a level
     that only idle rules name still needs its role from somewhere.
     """
+    apply: dict[str, list[bool]] = {}
+    for matrix in situations(rules):
+        idle = _idle_in(matrix)
+        for rule in matrix:
+            apply.setdefault(rule.id, []).append(rule.id in idle)
+    return tuple(rule.id for rule in reversed(rules) if all(apply[rule.id]))
+
+
+def _idle_in(rules: Sequence[MatrixRule]) -> tuple[str, ...]:
     matrix = _Matrix(rules)
     kept, idle = list(rules), []
     for rule in reversed(rules):
@@ -249,18 +327,32 @@ def faults(discount: DiscountPolicy) -> tuple[Fault, ...]:
     """What is wrong with the rules among themselves, in their order; each rule that is idle or misleads is named.
 
     A condition of a rule that does add something is refused as well where it can never hold, or where a wider one
-    already asks as much. Only what a higher level asks on exactly the same condition may be repeated below it.
+    already asks as much. Only what a higher level asks on exactly the same condition may be repeated below it. Rules
+    for some companies, customers or periods are compared where they meet: a fault of a rule is one everywhere.
     """
-    matrix = _Matrix(discount.rules)
-    idle = idle_rules(discount.rules)
-    found: list[Fault] = []
-    for rule in discount.rules:
+    found: dict[str, list[dict[tuple[FaultKind, int | None], Fault]]] = {}
+    for rules in situations(discount.rules):
+        for rule, of_rule in _faults_in(rules).items():
+            found.setdefault(rule, []).append({(fault.kind, fault.condition): fault for fault in of_rule})
+    return tuple(
+        fault
+        for rule in discount.rules
+        for key, fault in found[rule.id][0].items()
+        if all(key in elsewhere for elsewhere in found[rule.id])
+    )
+
+
+def _faults_in(rules: Sequence[MatrixRule]) -> dict[str, list[Fault]]:
+    matrix = _Matrix(rules)
+    idle = _idle_in(rules)
+    found: dict[str, list[Fault]] = {}
+    for rule in rules:
         of_rule = [fault for test in matrix.tests(rule) if test.listed for fault in _faults_of(matrix, test)]
         of_rule += _covering(matrix, rule)
         if rule.id in idle and not of_rule:
             of_rule = [_idle(matrix, rule)]
-        found += of_rule
-    return tuple(found)
+        found[rule.id] = of_rule
+    return found
 
 
 def _faults_of(matrix: _Matrix, test: _Test) -> Iterable[Fault]:
@@ -355,91 +447,3 @@ def _idle(matrix: _Matrix, rule: MatrixRule) -> Fault:
 def _fault(about: MatrixRule | _Test, kind: FaultKind, text: str, remedy: str) -> Fault:
     rule, condition = (about.rule, about.position) if isinstance(about, _Test) else (about, None)
     return Fault(rule=rule.id, condition=condition, kind=kind, text=text, remedy=remedy)
-
-
-class Gap(Record):
-    """A level that nobody may decide in a company."""
-
-    company: str
-    chain: str
-    level: int
-    roles: tuple[str, ...] = Field(description="Of which one would be needed")
-    stated: bool = Field(description="approvers.yaml says so: the role stands there empty, or the company")
-
-    def __str__(self) -> str:
-        return f"{self.company}: nobody holds {' or '.join(self.roles)}, level {self.level} of {self.chain!r}"
-
-
-def gaps(
-    discount: DiscountPolicy, authority: AuthorityPolicy, rights: RightsPolicy, companies: Collection[str]
-) -> tuple[Gap, ...]:
-    """The levels that nobody may decide, company by company."""
-    deciding = _deciding(rights)
-    found = []
-    for company in sorted(companies):
-        named = authority.companies.get(company, {})
-        for chain in discount.chains:
-            ladder = discount.ladder(chain)
-            for level in range(1, len(ladder) + 1):
-                roles = tuple(role for role in ladder[level - 1 :] if role in deciding)
-                if not any(named.get(role) for role in roles):
-                    stated = not named or ladder[level - 1] in named
-                    found.append(
-                        Gap(company=company, chain=chain, level=level, roles=ladder[level - 1 :], stated=stated)
-                    )
-    return tuple(found)
-
-
-def without_authority(
-    discount: DiscountPolicy, authority: AuthorityPolicy, rights: RightsPolicy, companies: Collection[str]
-) -> tuple[Fault, ...]:
-    """The rules that ask for what nobody may decide, though the files do not say that this is meant.
-
-    Args:
-        discount: the rules.
-        authority: who holds which role.
-        rights: what the roles may do, and up to which amount.
-        companies: legal entities that have quotes.
-    """
-    found = []
-    open_gaps = [gap for gap in gaps(discount, authority, rights, companies) if not gap.stated]
-    for rule in discount.rules:
-        where = [gap.company for gap in open_gaps if (gap.chain, gap.level) == (rule.chain, rule.level)]
-        if where:
-            ladder = " or ".join(discount.ladder(rule.chain)[rule.level - 1 :])
-            remedy = f"name a holder in approvers.yaml, or write {rule.role}: [] there to say that nobody does"
-            found.append(
-                _fault(rule, "without authority", f"nobody holds {ladder} in {', '.join(where)}", remedy),
-            )
-        found += _above_every_limit(discount, rights, rule)
-    return tuple(found)
-
-
-def _deciding(rights: RightsPolicy) -> dict[str, list[dict[str, Decimal] | None]]:
-    """By role: the limits of each row that lets it decide; None: any amount.
-
-    A row for own deals lets nobody decide: no one decides their own.
-    """
-    found: dict[str, list[dict[str, Decimal] | None]] = {}
-    for right in rights.rights:
-        if Action.DECIDE_APPROVAL in right.may and right.of == "any":
-            found.setdefault(right.role, []).append(right.up_to)
-    return found
-
-
-def _above_every_limit(discount: DiscountPolicy, rights: RightsPolicy, rule: MatrixRule) -> Iterable[Fault]:
-    deciding = _deciding(rights)
-    roles = discount.ladder(rule.chain)[rule.level - 1 :]
-    limits = [limit for role in roles for limit in deciding.get(role, [])]
-    known = [limit for limit in limits if limit is not None]
-    if len(known) < len(limits) or not known:
-        return
-    for position, condition in enumerate(rule.when):
-        if condition.op not in (">", ">=") or not isinstance(condition.than, dict):
-            continue
-        for currency, amount in condition.than.items():
-            most = max(limit.get(currency, Decimal(0)) for limit in known)
-            if amount > most or (amount == most and condition.op == ">"):
-                test = _Test(rule, position, currency)
-                text = f"{test.words}, and {' or '.join(roles)} may decide up to {plain(most)} {currency} at most"
-                yield _fault(test, "without authority", text, "raise up_to of one of them in rights.yaml, or remove it")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -35,6 +36,7 @@ class FinancePrice(Record):
     floor_price: Decimal | None = Field(None, ge=0, description="Below it only with a comment; None: no floor")
     cost: Decimal = Field(ge=0)
     unit: str
+    group: str = Field("", description="ProductGroupId")
     released: bool = True
     blocked: bool = Field(False, description="Stopped or discontinued for sales")
 
@@ -42,6 +44,9 @@ class FinancePrice(Record):
 class PricedQuote(Record):
     """A quote with what the discount matrix tests. Money in the quote's currency."""
 
+    company: str
+    customer_group: str = Field(description="CustomerGroupId in Finance")
+    priced_on: date = Field(description="The day, in the company's time zone")
     currency: str
     lines: tuple[LineFinding, ...]
     list_net: Decimal = Field(description="Sum of quantity x Finance's list price, not rounded")
@@ -51,6 +56,31 @@ class PricedQuote(Record):
     payment_days: int
     below_floor: bool
     price_hash: str
+
+    def only(self, groups: Collection[str]) -> PricedQuote | None:
+        """The lines of some groups of products with figures of their own; None: it has no such line.
+
+        A line counts with its share of the header's discount, in whole minor units; freight does not count.
+
+        Args:
+            groups: ProductGroupId, in lower case.
+        """
+        lines = tuple(line for line in self.lines if line.group.casefold() in groups)
+        if not lines:
+            return None
+        with arithmetic():
+            net = sum((line.net for line in lines), Decimal(0))
+            cost = sum((line.quantity * line.cost for line in lines), Decimal(0))
+            return self.model_copy(
+                update={
+                    "lines": lines,
+                    "list_net": sum((line.quantity * line.list_price for line in lines), Decimal(0)),
+                    "disc_pct": max(line.discount_pct for line in lines),
+                    "margin_pct": _margin(net, cost),
+                    "net": net,
+                    "below_floor": any(line.below_floor for line in lines),
+                }
+            )
 
 
 class PriceMissing(LookupError):
@@ -75,13 +105,22 @@ def _price_problem(line: QuoteLine, prices: Mapping[str, FinancePrice]) -> Itera
         yield Problem(code="UNIT_MISMATCH", field=f"line {line.line_no}: unit", message=text)
 
 
-def price_quote(snapshot: QuoteSnapshot, prices: Mapping[str, FinancePrice], *, payment_days: int) -> PricedQuote:
+def price_quote(
+    snapshot: QuoteSnapshot,
+    prices: Mapping[str, FinancePrice],
+    *,
+    payment_days: int,
+    on: date,
+    customer_group: str = "",
+) -> PricedQuote:
     """Compare a quote with Finance's prices (lifecycle 4.1, "tested").
 
     Args:
         snapshot: The quote; validated, so that every line has an item, a price and a quantity above 0.
         prices: Finance's price of every item of the quote, by the item as the quote writes it.
         payment_days: Days of the payment terms that will apply, from Finance.
+        on: The day, in the company's time zone: which rules are in force.
+        customer_group: The customer's group in Finance.
 
     Raises:
         PriceMissing: an item has no price.
@@ -107,6 +146,9 @@ def price_quote(snapshot: QuoteSnapshot, prices: Mapping[str, FinancePrice], *, 
         )
         discounts = (snapshot.header_discount_pct, _off(list_net, goods_net), *(f.discount_pct for f in findings))
         return PricedQuote(
+            company=snapshot.company or "",
+            customer_group=customer_group,
+            priced_on=on,
             currency=snapshot.currency,
             lines=findings,
             list_net=list_net,
@@ -192,6 +234,7 @@ def _finding(line: QuoteLine, price: FinancePrice, net: Decimal, share: Decimal,
     return LineFinding(
         line_no=line.line_no,
         item=price.item,
+        group=price.group,
         description=line.description,
         quantity=line.quantity,
         unit=line.unit,

@@ -15,10 +15,11 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.approvals import ApprovalPlan, ApprovalStatus, AskedTerms, Change, Coverage, ItemTerms, StepPlan
+from domain.approvals import ApprovalPlan, ApprovalStatus, AskedTerms, Change, Coverage, ItemTerms, Reason, StepPlan
+from domain.discount import rules_for
 from domain.money import format_money, plain, told_apart
 from domain.people import Person
-from domain.policy import Tested
+from domain.policy import Policy, Tested
 from domain.pricing import PricedQuote
 from domain.record import Record
 from domain.rights import Granted, Subject, judge, weak_sign_in
@@ -52,8 +53,8 @@ class PastRequest(Record):
     given: tuple[GivenApproval, ...] = ()
 
 
-def terms_of(priced: PricedQuote, *, policy_version: str, company: str, customer_account: str) -> AskedTerms:
-    """What is asked for with a priced quote."""
+def terms_of(priced: PricedQuote, policy: Policy, *, customer_account: str) -> AskedTerms:
+    """What is asked for with a priced quote under some rules."""
     lines = sorted(priced.lines, key=lambda line: line.item)
     items = tuple(
         ItemTerms(
@@ -65,8 +66,9 @@ def terms_of(priced: PricedQuote, *, policy_version: str, company: str, customer
         for of_item in (tuple(group),)
     )
     return AskedTerms(
-        policy_version=policy_version,
-        company=company,
+        policy_version=policy.version,
+        rules=tuple(rule.id for rule in rules_for(priced, policy)),
+        company=priced.company,
         customer_account=customer_account,
         currency=priced.currency,
         list_net=priced.list_net,
@@ -120,7 +122,7 @@ def with_coverage(
                     and given.at >= oldest
                     and any(given.person.is_same(candidate) for candidate in step.candidates)
                     and _has_authority(given, step, subject)
-                    and not _worse(terms, request.terms, _tested(step, plan))
+                    and not _worse(terms, request.terms, _reasons(step, plan))
                 ):
                     found = Coverage(n=request.n, revision=request.revision, person=given.person, at=given.at)
                     return step.model_copy(update={"covered_by": found})
@@ -135,22 +137,28 @@ def _has_authority(given: GivenApproval, step: StepPlan, subject: Subject) -> bo
     return allowed and not weak_sign_in(given.granted, subject, sign_in=given.sign_in, said_at=given.signed_at)
 
 
-def _tested(step: StepPlan, plan: ApprovalPlan) -> frozenset[Tested]:
-    """The values for which a step is asked; of one that a higher level implies, that level's."""
+def _reasons(step: StepPlan, plan: ApprovalPlan) -> tuple[Reason, ...]:
+    """Why a step is asked; of one that a higher level implies, why that is."""
     of_chain = [other for other in plan.steps if other.chain == step.chain and other.level >= step.level]
-    asked = next((other for other in sorted(of_chain, key=lambda other: other.level) if other.reasons), step)
-    return frozenset(Tested(reason.tested) for reason in asked.reasons)
+    return next((other.reasons for other in sorted(of_chain, key=_level) if other.reasons), ())
 
 
-def _worse(now: AskedTerms, then: AskedTerms, tested: frozenset[Tested]) -> bool:
+def _level(step: StepPlan) -> int:
+    return step.level
+
+
+def _worse(now: AskedTerms, then: AskedTerms, reasons: Sequence[Reason]) -> bool:
     """Whether an approval of ``then`` says nothing about ``now``: another deal, a larger one, or a worse value."""
-    same = ("policy_version", "company", "customer_account", "currency")
-    if not tested or any(getattr(now, name) != getattr(then, name) for name in same) or now.list_net > then.list_net:
+    same = ("policy_version", "rules", "company", "customer_account", "currency")
+    if not reasons or any(getattr(now, name) != getattr(then, name) for name in same) or now.list_net > then.list_net:
         return True
-    return any(_worse_on(value, now, then) for value in tested)
+    return any(_worse_on(reason, now, then) for reason in reasons)
 
 
-def _worse_on(value: Tested, now: AskedTerms, then: AskedTerms) -> bool:
+def _worse_on(reason: Reason, now: AskedTerms, then: AskedTerms) -> bool:
+    value = Tested(reason.tested)
+    if reason.product_groups and value in (Tested.MARGIN_PCT, Tested.NET):
+        return True  # of some of the products these are not kept
     match value:
         case Tested.DISCOUNT_PCT:
             return now.disc_pct > then.disc_pct or _an_item_is_worse(now, then)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from domain.policy import Condition, CreditLimits, Policy, Tested, WorkingCalendar
+from domain.policy import Condition, CreditLimits, Policy, Scope, Tested, WorkingCalendar
 from policies.public_holidays import days_off
 
 WIDTH: Final = 79
@@ -96,7 +96,7 @@ def sections(policy: Policy, today: date) -> tuple[Section, ...]:
 def _discount(policy: Policy) -> Iterator[str]:
     discount = policy.discount
     for rule in discount.rules:
-        yield f"{rule.id}: {' or '.join(_condition(condition) for condition in rule.when)}"
+        yield f"{rule.id}: {' or '.join(_condition(condition) for condition in rule.when)}{_scope(rule.only)}"
         comment = ", who must comment" if rule.comment_required else ""
         yield f"  asks {rule.role} (chain {rule.chain}, level {rule.level}){comment}"
     yield "A level brings the lower levels of its chain with it; chains are asked side by side."
@@ -109,6 +109,22 @@ def _discount(policy: Policy) -> Iterator[str]:
     yield f"A request lives {discount.max_age_days} days at most, and never longer than its quote."
     yield "Nobody decides their own request or one they co-own. Nothing is approved by a timeout."
     yield "Who approved a lower level is asked again only if nobody else may decide; then the approval counts once."
+
+
+def _scope(only: Scope) -> str:
+    parts = [
+        f"{name} {', '.join(values)}"
+        for name, values in (
+            ("in", only.companies),
+            ("for customers of group", only.customer_groups),
+            ("of products of group", only.product_groups),
+        )
+        if values
+    ]
+    parts += [
+        f"{name} {day.isoformat()}" for name, day in (("from", only.valid_from), ("until", only.valid_until)) if day
+    ]
+    return f"; only {', '.join(parts)}" if parts else ""
 
 
 def _condition(condition: Condition) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from domain import matrix
+from domain import matrix, matrix_authority
 from domain.audit import RetentionPolicy
 from domain.policy import (
     AuthorityPolicy,
@@ -141,7 +141,7 @@ def examine(path: Path | None = None, *, base: Path | None = None) -> Examined:
         rights=files["rights.yaml"],
     )
     companies = set(policy.entity_map.business_units.values())
-    gaps = matrix.gaps(policy.discount, policy.authority, policy.rights, companies)
+    gaps = matrix_authority.gaps(policy.discount, policy.authority, policy.rights, companies)
     return Examined(policy, (), tuple(map(str, gaps)))
 
 
@@ -179,7 +179,7 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
     if apart:
         return
     companies = set(entity_map.business_units.values())
-    for fault in matrix.without_authority(discount, authority, rights, companies):
+    for fault in matrix_authority.without_authority(discount, authority, rights, companies):
         yield _problem(fault, discount, paths["discount.yaml"])
 
 

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,7 @@ class AskedLine(Record):
     """A line of a quote. Money in the quote's currency; at most one of `discount_pct`, `discount` and `net`."""
 
     item: str = Field(min_length=1, max_length=200, description="Item number, as people know it")
+    product_group: str = Field("", max_length=100, description="ProductGroupId in Finance")
     quantity: Number = Field(gt=0, description="In the unit that is priced")
     list_price: Number = Field(ge=0, description="Finance's list price per unit")
     cost: Number = Field(ge=0, description="Finance's cost per unit")
@@ -75,6 +77,8 @@ class AskedQuote(Record):
     quote: str = Field("", max_length=200, description="Its number, as people know it")
     company: Company = Field(description="Legal entity, lower case")
     customer: str = Field("", max_length=200, description="For people")
+    customer_group: str = Field("", max_length=100, description="CustomerGroupId in Finance")
+    on: date = Field(default_factory=date.today, description="Day on which it is asked; left out: today")
     requester: str = Field(
         "", max_length=200, description="Who asks and so never decides: key, sign-in name or oid of a person"
     )
@@ -127,6 +131,7 @@ class AskedQuote(Record):
                 floor_price=line.floor_price,
                 cost=line.cost,
                 unit=_UNIT,
+                group=line.product_group,
             )
             for number, line in enumerate(self.lines, start=1)
         }
@@ -137,7 +142,13 @@ class AskedQuote(Record):
         Args:
             prices: its ``prices``, where they are known already.
         """
-        return price_quote(self.snapshot(), prices or self.prices(), payment_days=self.payment_days)
+        return price_quote(
+            self.snapshot(),
+            prices or self.prices(),
+            payment_days=self.payment_days,
+            on=self.on,
+            customer_group=self.customer_group,
+        )
 
     def discounted(self, pct: Decimal) -> AskedQuote:
         """The same goods at list price less so many per cent on every line, without any other discount."""

@@ -8,7 +8,7 @@ discounts they do so at every discount between, and only where they differ has t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from domain.approvals import Reason
 from domain.authority import NoApprover, candidates
-from domain.discount import AskedLevel, asked_levels, holds
+from domain.discount import AskedLevel, asked_levels, holds, rules_for, tested_by
 from domain.money import arithmetic, format_money, plain, told_apart
 from domain.people import Person
 from domain.policy import Policy
@@ -126,15 +126,16 @@ def largest_discounts(quote: AskedQuote, policy: Policy) -> dict[Demands, Decima
 
 def _ends(quote: AskedQuote, policy: Policy) -> Iterator[tuple[int, Demands]]:
     """Each discount at which the answer of a condition may change with the next, in rising order, and the last."""
-    conditions = [condition for rule in policy.discount.rules for condition in rule.when]
-
     prices = quote.prices()
+    rules = rules_for(quote.priced(prices), policy)
 
     @cache
-    def at(step: int) -> tuple[tuple[bool, ...], Demands, bool]:
+    def at(step: int) -> tuple[tuple[bool, ...], Demands, tuple[bool, ...]]:
         priced = quote.discounted(Decimal(step) / _FINENESS).priced(prices)
-        answers = tuple(holds(condition, priced) for condition in conditions)
-        return answers, _demands(asked_levels(priced, policy)), priced.net == quote.freight
+        parts = [(rule, part) for rule in rules if (part := tested_by(rule, priced)) is not None]
+        answers = tuple(holds(condition, part) for rule, part in parts for condition in rule.when)
+        goods = (priced.net - quote.freight, *(part.net for rule, part in parts if rule.only.product_groups))
+        return answers, _demands(asked_levels(priced, policy)), tuple(net == 0 for net in goods)
 
     def between(low: int, high: int) -> Iterator[tuple[int, Demands]]:
         if at(low)[0] == at(high)[0]:
@@ -147,13 +148,14 @@ def _ends(quote: AskedQuote, policy: Policy) -> Iterator[tuple[int, Demands]]:
         yield from between(middle, high)
 
     # What is given away has a margin of its own, which does not continue the others (domain.pricing.NOTHING_EARNED).
-    given_away = _ALL
-    if at(_ALL - 1)[2]:
-        given_away = bisect_left(range(_ALL), True, key=lambda step: at(step)[2])
-    for first, last in ((0, given_away - 1), (given_away, _ALL)):
-        if first <= last:
-            yield from between(first, last)
-            yield last, at(last)[1]
+    def is_free(part: int) -> Callable[[int], bool]:
+        return lambda step: at(step)[2][part]
+
+    given_away = {bisect_left(range(_ALL), True, key=is_free(part)) for part in range(len(at(_ALL)[2]))}
+    starts = sorted({0, *given_away})
+    for first, last in zip(starts, [start - 1 for start in starts[1:]] + [_ALL], strict=True):
+        yield from between(first, last)
+        yield last, at(last)[1]
 
 
 def steps(quote: AskedQuote, levels: tuple[AskedLevel, ...], policy: Policy) -> tuple[Step, ...]:

@@ -49,7 +49,7 @@ ACTIVATIONS = query(
 
 _PRODUCT_COLUMNS = (
     "ItemNumber,SalesUnitSymbol,SalesPrice,SalesPriceQuantity,UnitCost,UnitCostQuantity,ProductLifecycleStateId,"
-    "SalesOverdeliveryPercentage,SalesSalesTaxItemGroupCode"
+    "SalesOverdeliveryPercentage,SalesSalesTaxItemGroupCode,ProductGroupId"
 )
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"

@@ -76,6 +76,7 @@ class ReleasedProduct(ReadRow):
     lifecycle_state: str = Field("", alias="ProductLifecycleStateId")
     overdelivery_pct: Exact = Field(Decimal(0), alias="SalesOverdeliveryPercentage")
     tax_group: str = Field("", alias="SalesSalesTaxItemGroupCode")
+    group: str = Field("", alias="ProductGroupId")
 
     @property
     def unit_cost(self) -> Decimal:

@@ -68,7 +68,13 @@ def _fill_finance(dataset: Dataset, finance: Finance) -> None:
             finance.set_exchange_rate(_BASE_CURRENCY, currency, rate)
     for item in dataset.items:
         finance.add_item(
-            item.company, item.number, name=item.name, price=item.list_price, cost=item.unit_cost, unit=item.unit
+            item.company,
+            item.number,
+            name=item.name,
+            price=item.list_price,
+            cost=item.unit_cost,
+            unit=item.unit,
+            group=item.group,
         )
         if item.stopped:
             finance.stop_item(item.company, item.number)

@@ -56,7 +56,7 @@ class Company:
 
 @dataclass(frozen=True)
 class Item:
-    """A released product of one company: list price and cost a unit, in the company's currency.
+    """A released product of one company: list price and cost a unit, in the company's currency; its product group.
 
     A stopped item can still be quoted in Sales: it is Finance that takes no order for it.
     """
@@ -68,6 +68,7 @@ class Item:
     unit_cost: Decimal
     unit: str = "ea"
     stopped: bool = False
+    group: str = "AUDIO"
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _read(folder: Path, name: str) -> list[dict[str, str]]:
 def _item(row: dict[str, str]) -> Item:
     price = Decimal(row["UnitPrice"]).quantize(_CENT)
     cost = (price * _COST_SHARE).quantize(_CENT, ROUND_HALF_UP)
-    return Item(COMPANY.id, f"NW-{int(row['ProductID']):03}", row["ProductName"], price, cost)
+    return Item(COMPANY.id, f"NW-{int(row['ProductID']):03}", row["ProductName"], price, cost, group="FOOD")
 
 
 def _person(row: dict[str, str]) -> Person:

@@ -113,6 +113,7 @@ class Environment:
         on_hand: Decimal = Decimal(100_000),
         tax_group: str = FULL_ITEM_GROUP,
         overdelivery: Decimal = Decimal(0),
+        group: str = "",
     ) -> None:
         """Release an item in a company: base sales price, cost, price agreement for all customers, and stock.
 
@@ -126,6 +127,7 @@ class Environment:
             on_hand: Quantity in the company's default warehouse.
             tax_group: Item sales tax group.
             overdelivery: How much more than ordered may be delivered, in percent.
+            group: Its product group (ProductGroupId).
         """
         target = self.company(company)
         with self.db.transaction():
@@ -148,6 +150,7 @@ class Environment:
                     "ItemModelGroupId": "FIFO",
                     "SalesSalesTaxItemGroupCode": tax_group,
                     "SalesOverdeliveryPercentage": overdelivery,
+                    "ProductGroupId": group,
                 },
             )
             self.books.insert("ProductDefaultOrderSettings", {"dataAreaId": target.id, "ItemNumber": item})

@@ -79,6 +79,7 @@ async def test_one_batch_reads_customer_items_prices_and_terms(clients: Clients)
     assert pricing.customer and (pricing.customer.currency, pricing.customer.payment_terms) == ("USD", "Net 30")
     assert pricing.customer.credit_limit == D("100000.00") and not pricing.customer.unlimited
     assert {p.item: p.unit_cost for p in pricing.products.values()} == {"P100": D(60), "P250": D(150)}
+    assert {p.item: p.group for p in pricing.products.values()} == {"P100": "AUDIO", "P250": "AUDIO"}
     assert {a.item: a.unit_price for a in pricing.agreements} == {"P100": D(100), "P250": D(250)}
     assert pricing.payment_terms["net 60"].days == 60
 

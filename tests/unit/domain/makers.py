@@ -126,7 +126,7 @@ def priced(snapshot: QuoteSnapshot, *, payment_days: int = 30, **prices: Finance
     listed = {
         item: price.model_copy(update={"currency": snapshot.currency}) for item, price in (PRICES | prices).items()
     }
-    return price_quote(snapshot, listed, payment_days=payment_days)
+    return price_quote(snapshot, listed, payment_days=payment_days, on=T0.date())
 
 
 def plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
+from domain.policy import Condition, MatrixRule, Scope
 from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
 from domain.tax import SalesTax, TaxCode, finance_total
@@ -62,6 +63,35 @@ def test_the_account_is_finance_s_spelling_and_credit_that_of_who_is_billed() ->
     customer = CustomerFacts(account="US-001", currency="USD", payment_terms="Net 30", payer="US-900")
     found = assess(sound(customer_account="us-001"), told(customer=customer), POLICY, calendar=HOURS, now=T0)
     assert (found.customer_account, found.credit_account) == ("US-001", "US-900")
+
+
+@pytest.mark.parametrize(
+    ("only", "now", "asks"),
+    [
+        ({"companies": ("usmf",), "customer_groups": ("30",), "product_groups": ("audio",)}, T0, True),
+        ({"companies": ("demf",)}, T0, False),
+        ({"customer_groups": ("40",)}, T0, False),
+        ({"product_groups": ("BIKES",)}, T0, False),
+        # New York is five hours behind: its last day of the year ends at 05:00 UTC.
+        ({"valid_from": date(2027, 1, 1)}, datetime(2027, 1, 1, 4, 59, tzinfo=UTC), False),
+        ({"valid_from": date(2027, 1, 1)}, datetime(2027, 1, 1, 5, 0, tzinfo=UTC), True),
+        ({"valid_until": date(2026, 12, 31)}, datetime(2027, 1, 1, 4, 59, tzinfo=UTC), True),
+        ({"valid_until": date(2026, 12, 31)}, datetime(2027, 1, 1, 5, 0, tzinfo=UTC), False),
+    ],
+)
+def test_a_rule_counts_for_its_companies_customers_products_and_days(
+    only: dict[str, Any], now: datetime, asks: bool
+) -> None:
+    condition = Condition.model_validate({"value": "disc_pct", "op": ">", "than": 4})
+    rule = MatrixRule(id="B", only=Scope(**only), when=(condition,), chain="sales", level=1, role="sales_manager")
+    policy = POLICY.model_copy(update={"discount": POLICY.discount.model_copy(update={"rules": (rule,)})})
+    customer = CustomerFacts(account="US-001", currency="USD", payment_terms="Net 30", payer="US-001", group="30")
+    prices = {item: price.model_copy(update={"group": "AUDIO"}) for item, price in PRICES.items()}
+    submitted = sound(expires_on=date(2027, 1, 31))
+    finance = told(customer=customer, prices=prices, credit=facts(as_of=now))
+    found = assess(submitted, finance, policy, calendar=HOURS, now=now)
+    assert found.problems == ()
+    assert found.plan is not None and found.plan.needed == asks
 
 
 # What goes back

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.money import is_money, round_money
 from domain.pricing import FinancePrice, PriceMissing, drift, price_hash, price_problems, price_quote
-from tests.unit.domain.makers import PRICES, discounted, line, priced, quote
+from tests.unit.domain.makers import PRICES, T0, discounted, line, priced, quote
 
 D = Decimal
 
@@ -45,7 +45,8 @@ def test_s04a_a_discount_is_compared_unrounded() -> None:
 
 def test_s04b_what_was_entered_does_not_hide_behind_rounding() -> None:
     half_dollar = FinancePrice(item="P100", currency="USD", list_price=D("0.50"), cost=D("0.10"), unit="ea")
-    found = price_quote(quote(line(price="0.50"), header_discount_pct="20.01"), {"P100": half_dollar}, payment_days=30)
+    asked = quote(line(price="0.50"), header_discount_pct="20.01")
+    found = price_quote(asked, {"P100": half_dollar}, payment_days=30, on=T0.date())
     assert found.net == D("0.40")  # 20.00 % effective
     assert found.disc_pct == D("20.01")
 

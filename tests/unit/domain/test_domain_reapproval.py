@@ -30,14 +30,14 @@ from domain.reapproval import MOST_ITEMS, GivenApproval, PastRequest, answered, 
 from domain.rights import Grant, Granted
 from domain.sign_in import SignIn
 from tests.rights import said
-from tests.unit.domain.makers import T0, actor, discounted, line, person, plan, priced, quote, request
+from tests.unit.domain.makers import POLICY, T0, actor, discounted, line, person, plan, priced, quote, request
 
 TOTAL = Decimal(1_000)
 ANY_AMOUNT = Granted(grants=tuple(Grant(role=role) for role in ("sales_manager", "sales_director", "cfo", "legal")))
 
 
 def asked(of: PricedQuote, **more: Any) -> AskedTerms:
-    terms = terms_of(of, policy_version="v1", company="usmf", customer_account="US-001")
+    terms = terms_of(of, POLICY, customer_account="US-001")
     return terms.model_copy(update=more)
 
 
@@ -77,7 +77,8 @@ def test_only_the_step_whose_value_got_worse_is_asked_again() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"policy_version": "v2"},
+        {"policy_version": "another"},
+        {"rules": ("D1",)},
         {"company": "demf"},
         {"customer_account": "US-002"},
         {"currency": "EUR"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from moneyed import CURRENCIES
+from pydantic import ValidationError
 
 import policies
 from domain import matrix
 from domain.approvals import LineFinding
 from domain.discount import asked_levels, required_rules
-from domain.policy import Condition, DiscountPolicy, MatrixRule, PolicyError
+from domain.policy import Condition, DiscountPolicy, MatrixRule, PolicyError, Scope
 from domain.pricing import PricedQuote
 from tests.unit.domain.makers import POLICY
 
@@ -129,6 +131,83 @@ def test_what_says_something_is_accepted(rules: list[Written]) -> None:
     assert matrix.faults(discount(*rules)) == ()
 
 
+def only(**scope: Any) -> Written:
+    return {"only": scope}
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        # Narrower where it applies, wherever that is.
+        ([rule("A", 1, DISC10), rule("B", 1, DISC20, **only(companies=["usmf"]))], [("B", "unreachable")]),
+        ([rule("A", 1, DISC10), rule("B", 1, DISC20, **only(product_groups=["BIKES"]))], [("B", "unreachable")]),
+        ([rule("A", 1, DISC10), rule("B", 1, DISC20, **only(valid_from="2027-01-01"))], [("B", "unreachable")]),
+        (
+            [
+                rule("A", 1, DISC10, **only(customer_groups=["30", "40"])),
+                rule("B", 1, DISC20, **only(customer_groups=["30"])),
+            ],
+            [("B", "unreachable")],
+        ),
+        # It adds something in one place, or at one time.
+        ([rule("A", 1, DISC20), rule("B", 1, DISC10, **only(companies=["usmf"]))], []),
+        ([rule("A", 1, DISC10, **only(companies=["demf"])), rule("B", 1, DISC20, **only(companies=["usmf"]))], []),
+        (
+            [
+                rule("A", 1, DISC20, **only(valid_until="2026-12-31")),
+                rule("B", 1, DISC10, **only(valid_from="2027-01-01")),
+            ],
+            [],
+        ),
+        ([rule("A", 1, DISC20), rule("B", 1, DISC10, **only(product_groups=["BIKES"]))], []),
+        ([rule("A", 1, MARGIN25), rule("B", 1, MARGIN25, **only(product_groups=["BIKES"]))], []),
+    ],
+)
+def test_rules_are_compared_where_they_meet(rules: list[Written], found: list[tuple[str, str]]) -> None:
+    assert refused(*rules) == found
+
+
+@pytest.mark.parametrize(
+    ("scope", "field"),
+    [
+        ({"companies": ["usmf", "usmf"]}, "companies"),
+        ({"customer_groups": ["10", "10"]}, "customer_groups"),
+        ({"product_groups": ["BIKES", "bikes"]}, "product_groups"),
+        ({"valid_from": "2027-02-01", "valid_until": "2027-01-31"}, "valid_until"),
+        ({"valid_from": "soon"}, "valid_from"),
+    ],
+)
+def test_a_scope_that_nothing_can_be_in_is_refused(scope: Written, field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        discount(rule("A", 1, DISC10, **only(**scope)))
+
+
+def test_a_rule_counts_for_what_it_is_about_alone() -> None:
+    of_bikes = MatrixRule.model_validate(
+        rule("B", 1, DISC10, **only(companies=["usmf"], product_groups=["BIKES"], valid_from="2027-01-01"))
+    )
+    bikes, tyres = (part_of(group, D(15), D(50), D(100), False) for group in ("bikes", "tyres"))
+
+    def asks(*lines: LineFinding, company: str = "usmf", day: date = date(2027, 1, 1)) -> bool:
+        return bool(demands(quote_of(D(0), D(50), 0, "USD", D(200), False, lines, company, "", day), [of_bikes]))
+
+    assert asks(bikes, tyres)
+    assert not asks(tyres)
+    assert not asks(bikes, company="demf")
+    assert not asks(bikes, day=date(2026, 12, 31))
+    assert not asks(bikes.model_copy(update={"discount_pct": D(10)}), tyres)
+
+
+def test_the_reason_names_the_products() -> None:
+    of_bikes = MatrixRule.model_validate(rule("B", 1, DISC10, **only(product_groups=["BIKES"])))
+    policy = POLICY.model_copy(update={"discount": POLICY.discount.model_copy(update={"rules": (of_bikes,)})})
+    bikes = part_of("bikes", D(15), D(50), D(100), False)
+    (match,) = required_rules(quote_of(D(60), D(50), 0, "USD", D(200), False, (bikes,)), policy)
+    (reason,) = match.reasons
+    assert reason.text == "15 % > 10 % (product group BIKES)"
+    assert reason.sentence == "Discount 15 % is above the 10 % a rep may give alone (product group BIKES)"
+
+
 def test_all_faults_are_told_at_once() -> None:
     rules = (
         rule("A", 1, DISC10),
@@ -160,14 +239,32 @@ def conditions(draw: st.DrawFn) -> Condition:
     return Condition.model_validate({"value": value, "op": draw(st.sampled_from([">", ">=", "<", "<="])), "than": than})
 
 
+def some(*values: str) -> st.SearchStrategy[list[str]]:
+    return st.just([]) | st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
+
+
 @st.composite
-def matrices(draw: st.DrawFn) -> list[MatrixRule]:
+def scopes(draw: st.DrawFn) -> Scope:
+    days = sorted(draw(st.lists(st.sampled_from(DAYS), min_size=2, max_size=2)))
+    first, last = (draw(st.sampled_from([None, day])) for day in days)
+    return Scope(
+        companies=tuple(draw(some("usmf", "demf"))),
+        customer_groups=tuple(draw(some("30", "40"))),
+        product_groups=tuple(draw(some("A", "B"))),
+        valid_from=first,
+        valid_until=last,
+    )
+
+
+@st.composite
+def matrices(draw: st.DrawFn, *, scoped: bool = False) -> list[MatrixRule]:
     found = []
     for number in range(draw(st.integers(1, 6))):
         chain, level = draw(st.sampled_from(["sales", "legal"])), draw(st.integers(1, 3))
         found.append(
             MatrixRule(
                 id=f"R{number}",
+                only=draw(scopes()) if scoped else Scope(),
                 when=tuple(draw(st.lists(conditions(), min_size=1, max_size=3))),
                 chain=chain,
                 level=level,
@@ -184,12 +281,27 @@ LINE = LineFinding(
 )  # fmt: skip
 
 
-def quote_of(disc: Decimal, margin: Decimal, days: int, currency: str, net: Decimal, floor: bool) -> PricedQuote:
+def quote_of(
+    disc: Decimal,
+    margin: Decimal,
+    days: int,
+    currency: str,
+    net: Decimal,
+    floor: bool,
+    parts: Sequence[LineFinding] = (),
+    *where: Any,
+) -> PricedQuote:
+    """A quote with these figures, at least as bad as its lines, asked somewhere: company, customer group, day."""
+    company, group, day = where or ("", "", date(2026, 1, 1))
+    floor = floor or any(part.below_floor for part in parts)
     return PricedQuote(
+        company=company,
+        customer_group=group,
+        priced_on=day,
         currency=currency,
-        lines=(LINE,) if floor else (),
+        lines=((LINE,) if floor else ()) + tuple(parts),
         list_net=D(0),
-        disc_pct=disc,
+        disc_pct=max([disc, *(part.discount_pct for part in parts)]),
         margin_pct=margin,
         net=net,
         payment_days=days,
@@ -198,6 +310,22 @@ def quote_of(disc: Decimal, margin: Decimal, days: int, currency: str, net: Deci
     )
 
 
+DAYS = (date(2026, 1, 1), date(2027, 1, 1), date(2027, 6, 30), date(2027, 7, 1))
+
+
+def part_of(group: str, disc: Decimal, margin: Decimal, net: Decimal, floor: bool) -> LineFinding:
+    figures = {"discount_pct": disc, "net": net, "cost": net * (100 - margin) / 100, "below_floor": floor}
+    return LINE.model_copy(update={"group": group, **figures})
+
+
+PARTS = st.builds(
+    part_of,
+    st.sampled_from(["a", "B"]),
+    st.sampled_from(POINTS["disc_pct"]),
+    st.sampled_from(POINTS["margin_pct"]),
+    st.sampled_from(POINTS["net"]),
+    st.booleans(),
+)
 QUOTES = st.builds(
     quote_of,
     st.sampled_from(POINTS["disc_pct"]),
@@ -206,6 +334,10 @@ QUOTES = st.builds(
     st.sampled_from(["USD", "EUR", "JPY"]),
     st.sampled_from(POINTS["net"]),
     st.booleans(),
+    st.lists(PARTS, max_size=2),
+    st.sampled_from(["usmf", "demf"]),
+    st.sampled_from(["", "30", "40"]),
+    st.sampled_from(DAYS),
 )
 
 
@@ -227,7 +359,7 @@ of_random_matrices = settings(
 )
 
 
-@given(matrices(), st.lists(QUOTES, min_size=20, max_size=40))
+@given(matrices() | matrices(scoped=True), st.lists(QUOTES, min_size=20, max_size=40))
 @of_random_matrices
 @pytest.mark.usefixtures("every_level_has_a_role")
 def test_a_refused_rule_never_changes_what_is_asked_for(rules: list[MatrixRule], quotes: list[PricedQuote]) -> None:
@@ -259,7 +391,7 @@ def test_an_accepted_rule_has_a_quote_that_it_decides(rules: list[MatrixRule]) -
             assert demands(quote, rules) != demands(quote, without)
 
 
-@given(matrices(), st.lists(QUOTES, min_size=20, max_size=40))
+@given(matrices() | matrices(scoped=True), st.lists(QUOTES, min_size=20, max_size=40))
 @of_random_matrices
 @pytest.mark.usefixtures("every_level_has_a_role")
 def test_a_refused_condition_never_changes_what_is_asked_for(
