@@ -29,14 +29,14 @@ from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
-from domain.assessing import FinanceFacts, assess, credit_amount, from_quote
+from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount, from_quote, preview
 from domain.assessment import OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines
 from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
 from domain.exchange import NoRate
 from domain.fulfilment import Billing, LineTotals, OrderLines, digest_of
-from domain.messages import OrderLinesRequest, ReviewRequest
+from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
@@ -216,6 +216,22 @@ class DynamicsFinanceActivities(FinanceActivities):
                 offset=ask.offset,
                 lines=priced.lines[ask.offset : ask.offset + ask.limit],
             )
+
+    @activity.defn(name="preview_quote")
+    async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:
+        """Say what would be found if a quote were submitted now; nothing is written anywhere."""
+        with for_deal():
+            async with beating():
+                quote_id = await self._quotes.find(ask.quote_number)
+                if quote_id is None:
+                    return PreviewAnswer(preview=None)
+                snapshot, quote = await self._quotes.read(quote_id)
+                if snapshot.company != ask.company:
+                    return PreviewAnswer(preview=None)
+                snapshot = await self._quotes.with_makers(snapshot, "")
+                facts = await self._facts(snapshot)
+            found = preview(snapshot, facts, self._policy, now=datetime.now(UTC), namesakes=quote.namesakes)
+            return PreviewAnswer(preview=found)
 
     async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
         """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""

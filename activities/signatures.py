@@ -16,6 +16,7 @@ from decimal import Decimal
 from pydantic import Field
 from temporalio import activity
 
+from domain.assessing import PreviewAnswer
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, ReviewLines
 from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
@@ -23,7 +24,14 @@ from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, LineTotals, OrderLines
-from domain.messages import FinanceEvent, OrderLinesRequest, ReviewRequest, SignedMessage, VerifiedMessage
+from domain.messages import (
+    FinanceEvent,
+    OrderLinesRequest,
+    PreviewRequest,
+    ReviewRequest,
+    SignedMessage,
+    VerifiedMessage,
+)
 from domain.record import Record
 
 FailureType = Cause
@@ -364,6 +372,11 @@ class FinanceActivities:
     @activity.defn(name="review_lines")
     async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
         """Read a page of a quote's lines with Finance's prices, for a person who decides."""
+        raise NotImplementedError
+
+    @activity.defn(name="preview_quote")
+    async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:
+        """Say what would be found if a quote were submitted now; nothing is written anywhere."""
         raise NotImplementedError
 
 

@@ -67,6 +67,15 @@ class SalesQuotes:
             self._orders[quote_id] = quote.orders[0].id
         return snapshot, quote
 
+    async def find(self, quote_number: str) -> str | None:
+        """The id of the latest revision of a quote; None: there is none of this number.
+
+        Raises:
+            DynamicsError: Sales does not answer.
+        """
+        found = await self._dataverse.find_quote(quote_number)
+        return str(found) if found else None
+
     async def with_makers(self, snapshot: QuoteSnapshot, submitted_by: str) -> QuoteSnapshot:
         """A snapshot with everyone who made the quote, over all its revisions.
 

@@ -89,6 +89,7 @@ def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
 
     A file that makes no sense is refused with its name, the field and what to do.
     """
+    from domain.what_if import explain as explain_proposal
     from policies import explanation, what_if
     from policies.quote_files import QuoteFileError, read_quote
 
@@ -100,7 +101,7 @@ def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
             result(explanation.as_text(policy, date.today()))
         return
     try:
-        found = what_if.explain(read_quote(quote), policy)
+        found = explain_proposal(read_quote(quote).proposal(policy), policy)
     except QuoteFileError as error:
         fail(str(error))
     except ValueError as error:

@@ -343,6 +343,7 @@ class Stack:
         endpoints = {
             "dataverse_webhook": {"url": f"{self.web_url}/intake/dataverse", "key": self._secrets["webhook"]},
             "finance_events": {"url": f"{self.web_url}/intake/finance?code={self._secrets['events']}"},
+            "quote_link": f"{self.web_url}/explain/{{company}}/{{quote}}",
         }
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.put(f"{self.sandbox['desk']}/endpoints", json=endpoints)

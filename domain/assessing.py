@@ -21,13 +21,16 @@ from domain.credit_facts import CreditDecision, CreditFacts
 from domain.discount import approval_plan
 from domain.exchange import Exchange, NoRate
 from domain.money import Money
+from domain.people import Person
 from domain.policy import Policy
-from domain.pricing import FinancePrice, PricedQuote, price_problems, price_quote
+from domain.pricing import FinancePrice, PricedQuote, price_problems
 from domain.quote import QuoteSnapshot
+from domain.quote_header import QuoteHeader
 from domain.reapproval import terms_of
 from domain.record import Record
 from domain.tax import FinanceTotal, SalesTax, difference, finance_total
 from domain.validation import bounded, validate_quote
+from domain.what_if import Explained, Proposal, explain
 
 DEFAULT_VALIDITY: Final = timedelta(days=30)
 """How long a quote without an expiry date is valid from its submission: a deal never waits forever."""
@@ -87,14 +90,7 @@ def assess(
     problems = _problems(snapshot, facts, policy, now, namesakes)
     if problems or facts is None or facts.customer is None:
         return found.model_copy(update={"problems": problems})
-    terms = snapshot.payment_terms or facts.customer.payment_terms
-    priced = price_quote(
-        snapshot,
-        facts.prices,
-        payment_days=facts.payment_days.get(terms.casefold(), 0),
-        on=local_date(now, policy.calendar(snapshot.company).timezone),
-        customer_group=facts.customer.group,
-    )
+    priced = _proposal(snapshot, facts, facts.customer, policy, now).priced()
     plan = approval_plan(
         priced,
         requester=snapshot.owner,
@@ -108,7 +104,7 @@ def assess(
             **_priced(priced),
             "customer_account": facts.customer.account,
             "credit_account": facts.customer.payer,
-            "payment_terms": terms,
+            "payment_terms": _terms(snapshot, facts.customer),
             "exchange_rate": facts.exchange.source(snapshot.currency, facts.exchange.accounting_currency),
             "expires_at": _expires_at(snapshot, policy, now),
             "plan": plan,
@@ -117,6 +113,60 @@ def assess(
             "soft_credit": _soft_credit(snapshot, facts, policy, now),
             "total_differs": _total_differs(snapshot, facts, policy),
         }
+    )
+
+
+class QuotePreview(QuoteHeader):
+    """A quote as the rules would take it now, before anybody is asked."""
+
+    owner: Person
+    state: str = Field(description="draft, active, won or closed")
+    problems: tuple[Problem, ...] = Field((), description="Not empty: it would go back to the rep")
+    explained: Explained | None = Field(None, description="None where there are problems")
+
+
+class PreviewAnswer(Record):
+    """What was found of a quote that somebody asked about."""
+
+    preview: QuotePreview | None = Field(description="None: the company has no such quote")
+
+
+def preview(
+    snapshot: QuoteSnapshot, facts: FinanceFacts | None, policy: Policy, *, now: datetime, namesakes: int = 0
+) -> QuotePreview:
+    """What would be found if a quote were submitted now. Arguments as of ``assess``, which it agrees with."""
+    problems = _problems(snapshot, facts, policy, now, namesakes)
+    explained, figures = None, {}
+    if not problems and facts is not None and facts.customer is not None:
+        proposal = _proposal(snapshot, facts, facts.customer, policy, now)
+        explained = explain(proposal, policy)
+        figures = {**_priced(proposal.priced()), "customer_account": facts.customer.account}
+    header = from_quote(snapshot).header_fields
+    return QuotePreview(
+        **header | {name: value for name, value in figures.items() if name in header},
+        owner=snapshot.owner,
+        state=snapshot.state,
+        problems=problems,
+        explained=explained,
+    )
+
+
+def _terms(snapshot: QuoteSnapshot, customer: CustomerFacts) -> str:
+    """Name of the payment terms that will apply: the quote's, else the customer's."""
+    return snapshot.payment_terms or customer.payment_terms
+
+
+def _proposal(
+    snapshot: QuoteSnapshot, facts: FinanceFacts, customer: CustomerFacts, policy: Policy, now: datetime
+) -> Proposal:
+    return Proposal(
+        snapshot=snapshot,
+        prices=facts.prices,
+        payment_days=facts.payment_days.get(_terms(snapshot, customer).casefold(), 0),
+        on=local_date(now, policy.calendar(snapshot.company).timezone),
+        requester=snapshot.owner,
+        makers=snapshot.makers,
+        customer_group=customer.group,
     )
 
 
@@ -179,7 +229,7 @@ def _problems(
         return (Problem(code="NO_EXCHANGE_RATE", field="currency", message=facts.unpriced),)
     if problems := price_problems(snapshot, facts.prices):
         return bounded(problems)
-    terms = snapshot.payment_terms or customer.payment_terms
+    terms = _terms(snapshot, customer)
     if terms and terms.casefold() not in facts.payment_days:
         text = f"Finance has no payment terms {terms!r} in {snapshot.company}. Have them added there, or map the "
         text += "quote's payment terms to others in entity_map.yaml."

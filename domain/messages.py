@@ -197,6 +197,13 @@ class ReviewRequest(Record):
     limit: int = Field(200, ge=1, le=500)
 
 
+class PreviewRequest(Record):
+    """Which quote somebody wants to ask the rules about before they submit it."""
+
+    company: str
+    quote_number: str
+
+
 class OrderLinesRequest(Record):
     """Which lines of an order in Finance somebody wants to see."""
 

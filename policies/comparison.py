@@ -13,9 +13,9 @@ from domain.discount import asked_levels
 from domain.money import format_money
 from domain.policy import Policy
 from domain.record import Record
+from domain.what_if import Step, in_words, steps
 from policies.plain_text import one_line
 from policies.quote_files import AskedQuote
-from policies.what_if import Step, in_words, steps
 
 
 class Change(StrEnum):
@@ -90,8 +90,8 @@ def compare(quotes: Sequence[AskedQuote], before: Policy, after: Policy) -> Comp
 
 
 def _changed(quote: AskedQuote, before: Policy, after: Policy) -> Changed | None:
-    priced = quote.priced()
-    was, now = (steps(quote, asked_levels(priced, policy), policy) for policy in (before, after))
+    priced = quote.proposal(after).priced()
+    was, now = (steps(quote.proposal(rules), asked_levels(priced, rules), rules) for rules in (before, after))
     change = _change(was, now)
     if change is None:
         return None

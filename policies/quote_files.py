@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,10 +20,11 @@ from pydantic import Field, ValidationError, model_validator
 from domain.money import arithmetic, round_money
 from domain.people import Person
 from domain.policy import Policy
-from domain.pricing import FinancePrice, PricedQuote, price_quote
+from domain.pricing import FinancePrice
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record, problem_in_words
 from domain.values import Company, Currency, Number, Percent
+from domain.what_if import Proposal
 from policies.plain_text import one_line
 
 LARGEST: Final = 100_000_000
@@ -136,28 +137,15 @@ class AskedQuote(Record):
             for number, line in enumerate(self.lines, start=1)
         }
 
-    def priced(self, prices: Mapping[str, FinancePrice] | None = None) -> PricedQuote:
-        """The quote with what the rules test, priced as a quote of Sales is.
-
-        Args:
-            prices: its ``prices``, where they are known already.
-        """
-        return price_quote(
-            self.snapshot(),
-            prices or self.prices(),
+    def proposal(self, policy: Policy) -> Proposal:
+        """The quote to ask rules about; who asks is a person that ``policy`` names, or somebody it does not."""
+        return Proposal(
+            snapshot=self.snapshot(),
+            prices=self.prices(),
             payment_days=self.payment_days,
             on=self.on,
+            requester=self.asked_by(policy),
             customer_group=self.customer_group,
-        )
-
-    def discounted(self, pct: Decimal) -> AskedQuote:
-        """The same goods at list price less so many per cent on every line, without any other discount."""
-        lines = tuple(
-            line.model_copy(update={"price": None, "discount_pct": pct, "discount": None, "net": None})
-            for line in self.lines
-        )
-        return self.model_copy(
-            update={"lines": lines, "header_discount_pct": Decimal(0), "header_discount": Decimal(0)}
         )
 
     def asked_by(self, policy: Policy) -> Person:

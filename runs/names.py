@@ -18,6 +18,7 @@ SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
 ORDER_REVIEW: Final = "OrderReview"
+QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -123,6 +124,11 @@ def review_id(company: str, quote_number: str, revision: int, nonce: str) -> str
 def order_review_id(company: str, order_number: str, nonce: str) -> str:
     """Workflow id of one reading of an order's lines for a person."""
     return f"review/{_part(company)}/order/{safe(order_number)}/{_part(nonce)}"
+
+
+def preview_id(company: str, quote_number: str, nonce: str) -> str:
+    """Workflow id of one look at what the rules would ask of a quote."""
+    return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
 
 
 def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:

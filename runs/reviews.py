@@ -14,12 +14,13 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
 from domain.approvals import ApprovalRequest
+from domain.assessing import PreviewAnswer, QuotePreview
 from domain.assessment import ReviewLines
 from domain.fulfilment import OrderLines
-from domain.messages import OrderLinesRequest, ReviewRequest
+from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
 from domain.record import Record
 from runs import names
-from runs.calls import NoAnswer, Unreadable, answer
+from runs.calls import NoAnswer, NotFound, Unreadable, answer
 
 PATIENCE_SECONDS = 10.0
 PAGE_LINES = 100
@@ -95,6 +96,37 @@ class Reviews:
         except (WorkflowFailureError, RPCError) as error:
             raise Unreadable(f"The lines of order {order_number} could not be read: {_reason(error)}.") from error
         return result
+
+    async def preview(self, company: str, quote_number: str) -> QuotePreview:
+        """What the rules would ask of a quote if it were submitted now.
+
+        Args:
+            company: legal entity, lower case.
+            quote_number: as Sales has it; its latest revision counts.
+
+        Raises:
+            NotFound: the company has no such quote.
+            NoAnswer: Dynamics or the worker did not answer in time.
+            Unreadable: it could not be read; the reason is named.
+        """
+        read = self._client.execute_workflow(
+            names.QUOTE_PREVIEW,
+            PreviewRequest(company=company, quote_number=quote_number),
+            id=names.preview_id(company, quote_number, uuid.uuid4().hex[:12]),
+            task_queue=names.DEAL_QUEUE,
+            result_type=PreviewAnswer,
+            execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
+            static_summary=f"What {quote_number} would need",
+        )
+        try:
+            result: PreviewAnswer = await answer(read, PATIENCE_SECONDS)
+        except NoAnswer as error:
+            raise NoAnswer("Dynamics 365 did not respond within ten seconds.") from error
+        except (WorkflowFailureError, RPCError) as error:
+            raise Unreadable(f"Quote {quote_number} could not be read: {_reason(error)}.") from error
+        if result.preview is None:
+            raise NotFound(f"Sales has no quote {quote_number} of {company.upper()}.")
+        return result.preview
 
     async def _read(self, request: ApprovalRequest, offset: int) -> ReviewLines:
         result: ReviewLines = await self._client.execute_workflow(

@@ -96,6 +96,7 @@ def _config(arguments: argparse.Namespace) -> SandboxConfig:
         web_redirect_uris=tuple(redirects.split()),
         dataverse_webhook=(webhook, os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY", "")) if webhook else None,
         finance_events=os.environ.get("Q2C_SANDBOX_EVENTS_URL"),
+        quote_link=os.environ.get("Q2C_SANDBOX_QUOTE_LINK", ""),
         seed=arguments.seed,
         dataverse=_dataverse(arguments),
     )

@@ -57,6 +57,7 @@ class SandboxConfig:
         web_redirect_uris: registered for sign-in; empty allows any loopback address.
         dataverse_webhook: URL and key of the webhook, None until the desk is told.
         finance_events: URL of the business events' endpoint, None until the desk is told.
+        quote_link: address of a link on each draft quote at the desk, with `{company}` and `{quote}` in it.
         seed: of the faults' dice.
         dataverse: settings of the Dataverse environment: `bare`, `application_role`, `pricing_decimal_precision`,
             `change_tracking_days`, `sales_order_integration`, `auditing` (see `sandbox.dataverse.Dataverse`).
@@ -72,6 +73,7 @@ class SandboxConfig:
     web_redirect_uris: tuple[str, ...] = ()
     dataverse_webhook: tuple[str, str] | None = None
     finance_events: str | None = None
+    quote_link: str = ""
     seed: int = 0
     dataverse: dict[str, Any] = field(default_factory=dict)
 
@@ -183,6 +185,7 @@ class Sandbox:
             EndpointsRequest(
                 dataverse_webhook=WebhookEndpoint(*webhook) if webhook else None,
                 finance_events=EventsEndpoint(events) if events else None,
+                quote_link=self.config.quote_link,
             )
         )
         for system in SYSTEMS:

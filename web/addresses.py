@@ -20,6 +20,7 @@ from web.problems import Problem
 
 DEAL: Final = "/cases/{company}/{quote:quote}"
 ORDER_LINES: Final = "/order-lines/{company}/{quote:quote}"
+EXPLANATION: Final = "/explain/{company}/{quote:quote}"
 APPROVAL: Final = "/approvals/{company}/{quote:quote}/{n:nth}"
 COMPANY_LENGTH: Final = 10
 QUOTE_LENGTH: Final = 100
@@ -93,6 +94,10 @@ class Deal:
     def lines_path(self, first_line: int = 0) -> str:
         """The address of a page of its order's lines, from the one after ``first_line`` on."""
         return _path("order-lines", self, **{"from": str(first_line)} if first_line else {})
+
+    def explanation_path(self) -> str:
+        """The address of what the quote would need if it were submitted now."""
+        return _path("explain", self)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_operations, add_order_lines, add_people
+from web.api.routes import add_explanations, add_operations, add_order_lines, add_people
 from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
@@ -48,6 +48,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
 from web.pages.deals import DealPages
+from web.pages.explanations import ExplanationPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
@@ -125,6 +126,7 @@ def create_app(
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_order_lines(api, access, deals, reviews)
+    add_explanations(api, access, reviews)
     add_people(api, access, sessions)
     site_app = Starlette(
         routes=[
@@ -134,6 +136,7 @@ def create_app(
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
             *DealPages(site, access, deals, search, decisions, reviews).routes(),
+            *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
             *AuditPages(site, access, config, audit).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),

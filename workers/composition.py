@@ -43,9 +43,19 @@ from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.quote_to_cash import QuoteToCash
-from workflows.review import OrderReview, QuoteReview
+from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
 
-WORKFLOWS = (QuoteToCash, Approval, CreditLedger, SalesFeed, FinanceFeed, QuoteReview, OrderReview, AuditDelivery)
+WORKFLOWS = (
+    QuoteToCash,
+    Approval,
+    CreditLedger,
+    SalesFeed,
+    FinanceFeed,
+    QuoteReview,
+    OrderReview,
+    PreviewOfQuote,
+    AuditDelivery,
+)
 
 
 def compose(settings: Settings, client: Client) -> Work:
@@ -96,6 +106,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.read_billing,
             orders.review_lines,
             orders.read_order_lines,
+            orders.preview_quote,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],

@@ -1,4 +1,4 @@
-"""Reads lines once for a person who wants to see them; they stay out of the deal's own history."""
+"""Reads something once for a person who wants to see it, outside the deal's own history."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 from activities.signatures import FinanceActivities
+from domain.assessing import PreviewAnswer
 from domain.assessment import ReviewLines
 from domain.fulfilment import OrderLines
-from domain.messages import OrderLinesRequest, ReviewRequest
+from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
 from runs import names
 from workflows.steps import UNKNOWN_LINES, URGENT, Result, attempt
 
@@ -35,6 +36,23 @@ class OrderReview:
     async def run(self, request: OrderLinesRequest) -> OrderLines:
         """Read the lines as Finance holds them now."""
         return await _read(FinanceActivities.read_order_lines, request)
+
+
+@workflow.defn(name=names.QUOTE_PREVIEW)
+class PreviewOfQuote:
+    """What the rules would ask of a quote if it were submitted now."""
+
+    @workflow.run
+    async def run(self, request: PreviewRequest) -> PreviewAnswer:
+        """Read the quote and Finance's prices, and ask the rules; nothing is written."""
+        return await attempt(
+            FinanceActivities.preview_quote,
+            request,
+            queue=names.FINANCE_QUEUE,
+            summary=f"What quote {request.quote_number} would need",
+            priority=URGENT,
+            lines=UNKNOWN_LINES,
+        )
 
 
 async def _read(activity: Callable[[Any, Asked], Coroutine[Any, Any, Result]], request: Asked) -> Result:

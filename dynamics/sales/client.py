@@ -102,6 +102,11 @@ class Dataverse(Connection):
         others = [row for row in reading.rows("namesakes") if row["accountid"] != customer]
         return quote.model_copy(update={"lines": reading.all(QuoteLine, "lines"), "namesakes": len(others)})
 
+    async def find_quote(self, quote_number: str) -> UUID | None:
+        """The id of a quote's latest revision; None: there is no quote of this number, or it may not be read."""
+        rows = (await self.odata.page(queries.latest_revision(quote_number))).rows
+        return UUID(str(rows[0]["quoteid"])) if rows else None
+
     async def line_identities(self, quote_id: UUID) -> tuple[LineIdentity, ...]:
         """What identifies the lines of a quote; one request per 5,000."""
         reading = await self.read(collections={"lines": [queries.quote_line_identities(quote_id)]})

@@ -104,6 +104,17 @@ def revisions(quote_number: str) -> Listing:
     return Listing(path, ("quoteid",))
 
 
+def latest_revision(quote_number: str) -> str:
+    """The id of a quote's latest revision."""
+    return query(
+        "quotes",
+        select="quoteid",
+        filter=f"quotenumber eq {literal(quote_number)}",
+        orderby="revisionnumber desc",
+        top=1,
+    )
+
+
 def lines_of_revisions(quote_number: str) -> Listing:
     """The lines of every revision of a quote, and who made and last changed each."""
     path = query(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections import Counter
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -57,6 +58,7 @@ class Desk:
         self._finance = finance
         self._clock = clock
         self._webhook: tuple[str, str] | None = None
+        self._quote_link = ""
         dataverse.db.on_commit(self.autopilot.sales_changed)
         finance.db.on_commit(self.autopilot.finance_changed)
 
@@ -149,12 +151,19 @@ class Desk:
         if endpoints.web_redirect_uris is not None:
             web = self.directory.applications[WEB_CLIENT_ID]
             self.directory.applications[WEB_CLIENT_ID] = replace(web, redirect_uris=tuple(endpoints.web_redirect_uris))
+        if endpoints.quote_link is not None:
+            self._quote_link = endpoints.quote_link
         return {"ok": True}
 
     def endpoints(self) -> dict[str, Any]:
         """Where the product listens, with the secrets it is told by: the desk hides nothing of the sandbox."""
         url, key = self._webhook or (None, None)
         return {"dataverse_webhook": {"url": url, "key": key}, "finance_events": {"url": self._finance.events.endpoint}}
+
+    def quote_link(self, company: str, number: str) -> str:
+        """Where the link on a quote's form leads; empty: there is none."""
+        company, quote = (urllib.parse.quote(part, safe="") for part in (company.lower(), number))
+        return self._quote_link.replace("{company}", company).replace("{quote}", quote)
 
     def set_limits(self, wanted: LimitsRequest) -> dict[str, Any]:
         """Change how much the systems bear before they throttle; says what holds now."""

@@ -97,7 +97,8 @@ class Pages:
             finance = [self._desk.office.order(shown["company"], number) for number in numbers]
         except DeskError as error:
             return self._page("missing.html", request, 404, message=error.message)
-        return self._page("quote.html", request, quote=shown, finance=finance)
+        link = self._desk.quote_link(shown["company"], shown["quotenumber"])
+        return self._page("quote.html", request, quote=shown, finance=finance, link=link)
 
     async def orders(self, request: Request) -> Response:
         """All orders in Finance, newest first."""

@@ -243,11 +243,15 @@ class EventsEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EndpointsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the product listens; what is left out stays as it is."""
+    """Where the product listens; what is left out stays as it is.
+
+    ``quote_link`` is the address of a link on each quote's form, with ``{company}`` and ``{quote}`` in it.
+    """
 
     dataverse_webhook: WebhookEndpoint | None = None
     finance_events: EventsEndpoint | None = None
     web_redirect_uris: list[str] | None = None
+    quote_link: str | None = None
 
 
 _PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)

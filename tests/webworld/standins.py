@@ -15,6 +15,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
+from domain.assessing import PreviewAnswer, QuotePreview
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
 from domain.feeds import Look
@@ -25,6 +26,7 @@ from domain.messages import (
     FinanceEvent,
     OrderLinesRequest,
     Outcome,
+    PreviewRequest,
     ReviewRequest,
     SalesEvent,
     SignedMessage,
@@ -330,6 +332,17 @@ class StandInOrderReview:
         return OrderLines(total_lines=len(lines), offset=request.offset, lines=page)
 
 
+PREVIEWED: dict[str, QuotePreview] = {}
+"""What the rules would ask, by quote number; Sales has no other quote."""
+
+
+@workflow.defn(name=names.QUOTE_PREVIEW)
+class StandInPreview:
+    @workflow.run
+    async def run(self, request: PreviewRequest) -> PreviewAnswer:
+        return PreviewAnswer(preview=PREVIEWED.get(request.quote_number))
+
+
 WORKFLOWS = [
     StandInDeal,
     StandInApproval,
@@ -338,4 +351,5 @@ WORKFLOWS = [
     StandInFinanceFeed,
     StandInReview,
     StandInOrderReview,
+    StandInPreview,
 ]

@@ -41,6 +41,17 @@ class DealsQuery(_Query):
     quote: str = Field("", max_length=QUOTE_LENGTH, description="Beginning of the quote number")
 
 
+class ExplainBody(BaseModel):
+    """Body of POST /explain."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    company: str = Field(min_length=1, max_length=COMPANY_LENGTH, description="Finance legal entity, in any case")
+    quote: str = Field(
+        min_length=1, max_length=QUOTE_LENGTH, description="Number of the quote in Sales; its latest revision counts"
+    )
+
+
 class DealDetail(DealView):
     """A deal as it stands, and everything that happened to it, oldest first."""
 

@@ -19,9 +19,10 @@ from runs.search import DealFilter, DealPage, Search
 from web.access import Access
 from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, ORDER_LINES, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
-from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, Recorded, SignedOut
+from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, ExplainBody, Recorded, SignedOut
 from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
 from web.decisions import Decisions
+from web.explanations import QuoteExplanation, explanation_for
 from web.inbox import ApprovalPage, approvals_for
 from web.order_lines import lines_for
 from web.problems import Problem
@@ -118,6 +119,15 @@ def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews
     ) -> OrderLines:
         """Lines of the deal's order as Finance holds them now, 100 at a time, by their number."""
         return (await lines_for(who.person, asked, access, deals, reviews, offset))[1]
+
+
+def add_explanations(api: FastAPI, access: Access, reviews: Reviews) -> None:
+    """Add the operation that asks the rules about a quote before it is submitted."""
+
+    @api.post("/explain", operation_id="explainQuote", responses=problems(403, 404, 502))
+    async def explain_quote(body: ExplainBody, who: Caller) -> QuoteExplanation:
+        """What a quote of Sales would need if it were submitted now: who, how long, and which discount needs less."""
+        return await explanation_for(who.person, Deal.of(body.company, body.quote), access, reviews)
 
 
 def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:

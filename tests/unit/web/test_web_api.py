@@ -326,6 +326,7 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/cases/{company}/{quote}"),
         ("POST", "/cases/{company}/{quote}/commands/{name}"),
         ("GET", "/order-lines/{company}/{quote}"),
+        ("POST", "/explain"),
         ("POST", "/people/{oid}/sign-out"),
     }
     for operation in operations.values():
