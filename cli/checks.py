@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli import event_checks, reach, web_checks
+from cli import bus_checks, event_checks, reach, web_checks
 from cli.check import Check, failed, not_checked, ok
 from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
@@ -74,6 +74,8 @@ async def run_checks() -> AsyncIterator[Check]:
         yield check
     yield await _audit_store(settings)
     async for check in web_checks.run(settings):
+        yield check
+    async for check in bus_checks.run(settings):
         yield check
 
 

@@ -153,6 +153,10 @@ class BusSettings(_Group):
     """Queue, or `topic/subscription`, that Finance posts business events to; empty: none."""
     endpoint: str = ""
     """Host and port to connect to in place of the namespace's own, e.g. of a gateway before it; empty: none."""
+    health_host: str = "127.0.0.1"
+    """Address of the live and ready endpoints."""
+    health_port: int = Field(default=8091, ge=0, le=65535)
+    """Port of the live and ready endpoints."""
 
 
 class WebSettings(_Group):
