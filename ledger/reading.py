@@ -18,6 +18,7 @@ from ledger.opening import Opening, answered
 if TYPE_CHECKING:
     from ledger.reads import AuditReader
     from ledger.review import Period
+    from ledger.signing import AuditSigner
 
 T = TypeVar("T")
 
@@ -42,27 +43,25 @@ class AuditReading(Opening):
         """
         return await answered(question(await self._reader()))
 
-    async def export(self, period: Period, form: Literal["jsonl", "csv"], key_file: Path) -> SignedExport:
+    async def export(self, period: Period, form: Literal["jsonl", "csv"], signer: AuditSigner) -> SignedExport:
         """Write the records of a period and their signature into an archive; remove it when it was sent.
 
         Args:
             period: company and time.
             form: JSON Lines or CSV.
-            key_file: private key that signs.
+            signer: signs the file.
 
         Raises:
             TooManyRecords: the period has more than ``MOST_EXPORTED``.
             ledger.export.ExportRefused: there is nothing to export, or a record is damaged.
-            ledger.signing.SignatureWrong: the key cannot be used.
+            ledger.signing.KeyAway: the key does not sign at the moment.
             LedgerAway: asked again, it is tried again.
         """
         from ledger.export import export
-        from ledger.signing import AuditSigner
 
         count = await self.ask(lambda reader: reader.count(period.company, since=period.since, until=period.until))
         if count > MOST_EXPORTED:
             raise TooManyRecords(f"{count:,} records, and a download holds {MOST_EXPORTED:,}")
-        signer = await asyncio.to_thread(AuditSigner.from_file, key_file)
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="q2c-audit-"))
         made = SignedExport(folder)
         try:

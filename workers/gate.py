@@ -74,8 +74,8 @@ WRITTEN_AT_ONCE: Final = 20
 """Refusals of one run that are logged together; all are counted. To write each of a flood costs more than
 to drop it."""
 
-A_PORTION: Final = 1_000
-"""Signals a run is given in one task: a fifth to a third of a second of the two that a task may take."""
+A_PORTION: Final = 250
+"""Signals a run is given in one task: 0.05 s of processor time, of the two seconds on the clock that a task may take."""
 _PAUSE: Final = timedelta(milliseconds=1)
 _FIRST_TIMER: Final = 2**31
 """Number of the gate's first timer of a run; the run numbers its own from one."""
