@@ -75,7 +75,7 @@ WRITTEN_AT_ONCE: Final = 20
 to drop it."""
 
 A_PORTION: Final = 250
-"""Signals a run is given in one task: 0.05 s of processor time, of the two seconds on the clock that a task may take."""
+"""Signals a run is given in one task: 0.05 s of processor time, of the two seconds on the clock that it may take."""
 _PAUSE: Final = timedelta(milliseconds=1)
 _FIRST_TIMER: Final = 2**31
 """Number of the gate's first timer of a run; the run numbers its own from one."""

@@ -358,13 +358,12 @@ async def test_a_signer_says_why_the_vault_does_not_sign(place: Place) -> None:
 # Keys of the audit
 
 
-def with_audit_keys(place: Place, public: Path, **more: str) -> Settings:
+def with_audit_keys(place: Place, public: Path) -> Settings:
     keys = {"vault_key": place.vault.make_key("exports"), "web_vault_key": place.vault.make_key("downloads")}
-    named = {
-        name: f"{place.url}/keys/{'exports' if name == 'vault_key' else 'downloads'}/{keys[name]}" for name in keys
-    }
+    kept_as = {"vault_key": "exports", "web_vault_key": "downloads"}
+    named = {setting: f"{place.url}/keys/{name}/{keys[setting]}" for setting, name in kept_as.items()}
     update = {"public_keys_file": public, "private_key_file": Path("/nowhere"), "web_key_file": Path("/nowhere")}
-    audit = place.settings.audit.model_copy(update=named | update | more)
+    audit = place.settings.audit.model_copy(update=named | update)
     return place.settings.model_copy(update={"audit": audit})
 
 
