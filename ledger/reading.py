@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from ledger.opening import Opening, answered
+from ledger.opening import PAGE_SECONDS, LedgerAway, Opening, answered
 
 if TYPE_CHECKING:
     from ledger.reads import AuditReader
@@ -26,6 +26,10 @@ MOST_EXPORTED: Final = 50_000
 """Records of one download; more are for `q2c audit export`, which has a disk to itself."""
 
 
+EXPORT_SECONDS: Final = 120.0
+"""How long the records of one download may take to be read and written."""
+
+
 class TooManyRecords(Exception):
     """A period has more records than a download holds; the text says how many."""
 
@@ -35,13 +39,21 @@ class AuditReading(Opening):
 
     _read_only = True
 
-    async def ask(self, question: Callable[[AuditReader], Awaitable[T]]) -> T:
+    async def ask(self, question: Callable[[AuditReader], Awaitable[T]], *, seconds: float = PAGE_SECONDS) -> T:
         """What a reader of the audit answers to ``question``.
 
+        Args:
+            question: is asked of the reader.
+            seconds: how long it may take, the opening included.
+
         Raises:
-            LedgerAway: asked again, it is tried again.
+            LedgerAway: the database does not answer, or not in time; asked again, it is tried again.
         """
-        return await answered(question(await self._reader()))
+        try:
+            async with asyncio.timeout(seconds):
+                return await answered(question(await self._reader()))
+        except TimeoutError as error:
+            raise LedgerAway(f"the ledger does not answer within {seconds:.0f} s") from error
 
     async def export(self, period: Period, form: Literal["jsonl", "csv"], signer: AuditSigner) -> SignedExport:
         """Write the records of a period and their signature into an archive; remove it when it was sent.
@@ -68,7 +80,8 @@ class AuditReading(Opening):
             file = folder / f"audit-{period.company}-{period.since:%Y-%m-%d}.{form}"
             company, since, until = period.company, period.since, period.until
             done = await self.ask(
-                lambda reader: export(reader, signer, file, company=company, since=since, until=until, form=form)
+                lambda reader: export(reader, signer, file, company=company, since=since, until=until, form=form),
+                seconds=EXPORT_SECONDS,
             )
             await asyncio.to_thread(_packed, made.archive, file, done.signature_file)
         except BaseException:
