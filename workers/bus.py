@@ -5,10 +5,12 @@ has taken it, abandoned where Temporal does not answer, and dead-lettered with t
 it is then kept in the queue's dead-letter queue until somebody has looked (`q2c bus dead-letters`, `q2c bus retry`).
 The web process does not know of the bus: nothing that happens to it touches the intake over HTTPS.
 
-What is sent: Dataverse posts the `RemoteExecutionContext` as the message's body, of content type `application/json`
-where its service endpoint has that format; Finance posts the business event's JSON.
-Sources: Microsoft Learn, "Work with Dataverse data in your Azure solution", "Business events and Azure Service Bus",
-"Message transfers, locks, and settlement", "Overview of Service Bus dead-letter queues".
+What is sent: Dataverse posts the `RemoteExecutionContext` as the message's body, in .NET's binary format (content type
+`application/msbin1`) unless its service endpoint has JSON or XML; above 192 KB without its parameters and images, with
+the property `MessageMaxSizeExceeded`. Finance posts the business event's JSON.
+Sources: Microsoft Learn, "Azure integration" (Dataverse: formats, 192 KB), "Business events and Azure Service Bus",
+"Message transfers, locks, and settlement", "Overview of Service Bus dead-letter queues". The content type of the binary
+format is in no page of Microsoft's; listeners that are published tell the formats apart by it.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds between two tries to reach the bus, or Temporal, that does not answer."""
 LONGEST_REASON: Final = 1_000
 """Characters of a reason that is written to a dead letter; Service Bus takes 4,096."""
+_SAY_JSON: Final = "set the service endpoint's message format to JSON"
 NOT_UNDERSTOOD: Final = "NotUnderstood"
 """Reason of our dead letters; the broker's own are e.g. `MaxDeliveryCountExceeded`."""
 
@@ -249,17 +252,16 @@ def body_of(message: ServiceBusReceivedMessage) -> bytes:
     Raises:
         NotUnderstood: it is of a kind of AMQP's that has no bytes, or of Dataverse's formats that are no JSON.
     """
-    if message.content_type in ("application/msbin1", "application/xml"):
-        raise NotUnderstood(f"content type {message.content_type}: set the service endpoint's message format to JSON")
+    if message.content_type == "application/msbin1":
+        raise NotUnderstood(f"content type {message.content_type}: {_SAY_JSON}")
     body: Any = message.body
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, bytes):
-        return body
     try:
-        return b"".join(body)
+        content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"".join(body)
     except TypeError as error:
         raise NotUnderstood("the body is no data: post JSON") from error
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise NotUnderstood(f"the body is XML: {_SAY_JSON}")
+    return content
 
 
 # Dead letters

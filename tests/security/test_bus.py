@@ -132,6 +132,8 @@ async def test_what_dynamics_posts_reaches_its_deal_and_is_then_completed(
         (b"[]", "application/json", "not a JSON object"),
         (b'{"MessageName": "Update"}', "application/json", "PrimaryEntityName"),
         (b"\x40\x06string", "application/msbin1", "message format to JSON"),
+        (b'\xef\xbb\xbf<RemoteExecutionContext xmlns="x"/>', "application/xml", "message format to JSON"),
+        (b"<RemoteExecutionContext/>", "", "message format to JSON"),
         (b'{"a":' * 20_000, "application/json", "nested too deeply"),
     ],
 )
