@@ -66,7 +66,7 @@ MOST_MEMORY = 150 * 1024 * 1024
 SPARE = 50
 """Signals that are left of what one run may hold, for what it was told before and for the truth."""
 AT_ONCE = 40
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 T = TypeVar("T")
 Say = Callable[[int], Awaitable[None]]
@@ -75,6 +75,13 @@ THE_SERVERS = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
 )
 """How the server takes back a task that it has too much news for."""
+PASSING = (
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+)
+"""How a call fails while the run goes on as a new one, has its fill, or is still busy with what came before."""
 ENDED_BADLY = (
     WorkflowExecutionStatus.FAILED,
     WorkflowExecutionStatus.TERMINATED,
@@ -210,7 +217,7 @@ async def _until_taken(call: Callable[[], Awaitable[T]]) -> tuple[T, int]:
             passing = True
         except RPCError as error:
             full = error.status is RPCStatusCode.INVALID_ARGUMENT and "limit for signal events" in error.message
-            passing = full or error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.RESOURCE_EXHAUSTED)
+            passing = full or error.status in PASSING
             if not passing:
                 raise
         if time.monotonic() > deadline:
@@ -263,7 +270,7 @@ async def deal(stage: Stage) -> AsyncIterator[Target]:
 
     async def truth() -> None:
         said, _ = await _until_taken(lambda: stage.say(RITA, "cancel", reason="meant"))
-        assert (await outcome(stage, said)).accepted
+        assert (await _until_taken(lambda: outcome(stage, said)))[0].accepted
 
     yield Target(
         stage.case,
@@ -290,7 +297,7 @@ async def approval(stage: Stage) -> AsyncIterator[Target]:
 
     async def truth() -> None:
         await _until_taken(lambda: stage.decide(1, MONA, "approve", step=1))
-        view = await until(stage, waits_for(WaitingFor.REP), seconds=PATIENCE)
+        view, _ = await _until_taken(lambda: until(stage, waits_for(WaitingFor.REP), seconds=PATIENCE))
         assert [request.status for request in view.approvals] == ["completed"]
 
     junk = ((names.DECIDE, _unsigned), (names.SUPERSEDE, _nonsense), (names.HAND_OVER, _nonsense), ("x", _nonsense))
@@ -311,7 +318,7 @@ async def ledger(world: FeedWorld) -> AsyncIterator[Target]:
     handle = world.client.get_workflow_handle(names.ledger_id("usmf", account))
 
     async def truth() -> None:
-        woken: int = await held.query("rechecks")
+        woken, _ = await _until_taken(lambda: held.query("rechecks", result_type=int))
         change = CustomerChanged(event_id=f"true/{uuid.uuid4()}", reason="limit raised")
         await _until_taken(lambda: world.ledgers.changed("usmf", account, change))
         await eventually(lambda: _more_than(held, woken), patience=PATIENCE)
