@@ -31,12 +31,17 @@ from typing import Any, Final
 import structlog
 from opentelemetry import metrics
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import ContinueAsNewInitiator, RetryState
+from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, RetryState
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import SerializationContext
+from temporalio.converter import (
+    SerializationContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+    WorkflowSerializationContext,
+)
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -79,6 +84,15 @@ A_PORTION: Final = 250
 _PAUSE: Final = timedelta(milliseconds=1)
 _FIRST_TIMER: Final = 2**31
 """Number of the gate's first timer of a run; the run numbers its own from one."""
+_OF_ITS_OWN: Final = frozenset(
+    {
+        CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
+        CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION,
+    }
+)
+"""Commands whose payloads are sealed for somebody else than the run."""
 _LAST_COMMANDS: Final = frozenset(
     {
         "complete_workflow_execution",
@@ -134,6 +148,15 @@ class Gate(WorkflowInstance):
         self._timers = 0
         self._timer_runs = False
         asked = {**details.extern_functions, KEPT_BY_GATE: lambda: len(self._kept)}
+        self._context = WorkflowSerializationContext(self._info.namespace, self._info.workflow_id)
+        self._contexts: dict[tuple[int, int], SerializationContext | None] = {}
+        run = StorageDriverWorkflowInfo(
+            namespace=self._info.namespace,
+            id=self._info.workflow_id,
+            run_id=self._info.run_id,
+            type=self._info.workflow_type,
+        )
+        self._store = StorageDriverStoreContext(target=run)
         self._inner = make(replace(details, extern_functions=asked))
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
@@ -149,6 +172,7 @@ class Gate(WorkflowInstance):
         if self._kept:
             act.continue_as_new_suggested = False
         completion = self._inner.activate(act)
+        self._contexts.clear()  # those of the commands that were resolved; the rest is asked for again
         for command in completion.successful.commands:
             self._address(command)
         if self._kept and not completion.HasField("failed"):
@@ -186,13 +210,22 @@ class Gate(WorkflowInstance):
             timer.user_metadata.summary.CopyFrom(_summary(f"{len(self._kept):,} more messages"))
             self._timers += 1
 
+    # The SDK asks for both contexts several times for each payload, and the run answers inside its sandbox, which takes
+    # half a millisecond: for 10,000 signals longer than a workflow task may take. What is always the same is said here.
+
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         """See base class."""
-        return self._inner.get_serialization_context(command_info)
+        if command_info is None or command_info.command_type not in _OF_ITS_OWN:
+            return self._context
+        asked = command_info.command_type, command_info.command_seq
+        known = self._contexts.get(asked)
+        if known is None:
+            known = self._contexts[asked] = self._inner.get_serialization_context(command_info)
+        return known
 
     def get_external_store_context(self, command_info: Any) -> Any:
-        """See base class."""
-        return self._inner.get_external_store_context(command_info)
+        """See base class. Nothing of ours is kept outside Temporal, so that the run itself is always the place."""
+        return self._store
 
     def get_info(self) -> Info:
         """See base class."""

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import CommandType
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
 from runs.codec import mark, signal_of
@@ -27,7 +29,9 @@ class Details:
     """What the gate reads of an instance's details."""
 
     info: Any = field(
-        default_factory=lambda: SimpleNamespace(workflow_type="Deal", workflow_id="q2c/usmf/Q-1", run_id="r")
+        default_factory=lambda: SimpleNamespace(
+            namespace="default", workflow_type="Deal", workflow_id="q2c/usmf/Q-1", run_id="r"
+        )
     )
     defn: Any = field(default_factory=lambda: SimpleNamespace(signals={"tell": None, DROPPED: None}))
     extern_functions: Mapping[str, Callable[[], int]] = field(default_factory=dict)
@@ -119,6 +123,7 @@ def test_many_come_in_portions_and_the_run_is_not_advised_to_go_on_as_a_new_one_
     assert run.kept() == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 13), st.booleans()), max_size=8))
 def test_all_are_heard_once_and_in_order_whatever_comes_between(waves: list[tuple[int, bool]]) -> None:
     run = Run()
@@ -183,3 +188,32 @@ def test_a_run_that_has_ended_starts_no_timer() -> None:
     run = Run()
     run.last_command = "complete_workflow_execution"
     assert timers(guarded(run).activate(signals(*map(str, range(9))))) == []
+
+
+class Asked:
+    """What the SDK asks a context for."""
+
+    def __init__(self, kind: int, number: int) -> None:
+        self.command_type, self.command_seq = kind, number
+
+
+def test_a_run_is_not_entered_for_what_is_always_the_same() -> None:
+    """Its sandbox takes half a millisecond to answer, several times for each signal; a command's is asked for once."""
+
+    class Counting(Run):
+        asked = 0
+
+        def get_serialization_context(self, _info: Any) -> str:
+            self.asked += 1
+            return "of an activity"
+
+    run = Counting()
+    guard = guarded(run)
+    for info in (None, Asked(CommandType.COMMAND_TYPE_START_TIMER, 1)):
+        assert guard.get_serialization_context(info) == WorkflowSerializationContext("default", "q2c/usmf/Q-1")
+        assert guard.get_external_store_context(info).target.id == "q2c/usmf/Q-1"
+    assert run.asked == 0
+    for _ in range(3):
+        of_activity = Asked(CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK, 7)
+        assert guard.get_serialization_context(of_activity) == "of an activity"  # type: ignore[comparison-overlap]
+    assert run.asked == 1
