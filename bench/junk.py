@@ -5,16 +5,21 @@ sends is sealed as the product seals, to true and to invented names. The **stran
 clear payloads, payloads under a key of its own, none, or two. Right after the flood something true is said, and must
 count.
 
+Junk comes while workers run, and, with `asleep`, while none does: then as much waits as the server lets wait for one
+run, and comes in one task.
+
 Each run may hold what Temporal's default limits allow, times the share of the flood: 51,200 events, 50 MB and 10,000
 signals for 10,000 pieces of junk. A run that did not go on as a new one in time would be ended by the server.
 
-Repeat with `uv run python -m bench.junk [pieces]`; tests/workflows/test_junk.py does so with 2,000.
+Repeat with `uv run python -m bench.junk [pieces]`; tests/workflows/test_junk.py does so with 2,000,
+test_bursts.py with all of them while no worker runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import resource
 import sys
@@ -58,8 +63,10 @@ MOST_EVENTS_EACH = 5
 MOST_BYTES_EACH = 4_000
 MOST_MEMORY = 150 * 1024 * 1024
 """Bytes by which the process of worker, client and test may grow; what 10,000 pieces say is a tenth of it."""
+SPARE = 50
+"""Signals that are left of what one run may hold, for what it was told before and for the truth."""
 AT_ONCE = 40
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 T = TypeVar("T")
 Say = Callable[[int], Awaitable[None]]
@@ -68,6 +75,13 @@ THE_SERVERS = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
 )
 """How the server takes back a task that it has too much news for."""
+PASSING = (
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+)
+"""How a call fails while the run goes on as a new one, has its fill, or is still busy with what came before."""
 ENDED_BADLY = (
     WorkflowExecutionStatus.FAILED,
     WorkflowExecutionStatus.TERMINATED,
@@ -85,6 +99,8 @@ class Target:
     """What an insider says: names of signals, and what the n-th of each carries."""
     truth: Callable[[], Awaitable[None]]
     """Says something true and returns when it has counted."""
+    stage: Stage | FeedWorld
+    """Whose workers serve it."""
 
 
 @dataclass
@@ -105,7 +121,7 @@ class Findings:
     problems: list[str] = field(default_factory=list)
 
 
-async def flood(client: Client, target: Target, sender: str, pieces: int) -> Findings:
+async def flood(client: Client, target: Target, sender: str, pieces: int, *, asleep: bool = False) -> Findings:
     """Send junk to a run, then something true, and look at all its runs.
 
     Args:
@@ -113,6 +129,7 @@ async def flood(client: Client, target: Target, sender: str, pieces: int) -> Fin
         target: the run.
         sender: ``insider`` or ``stranger``.
         pieces: how many signals.
+        asleep: no worker runs meanwhile; a few less are sent, so that all may wait for one run.
 
     Returns:
         What was seen. A piece that the server puts off, because the run has its fill, is sent again.
@@ -121,7 +138,13 @@ async def flood(client: Client, target: Target, sender: str, pieces: int) -> Fin
     say = await (insider if sender == "insider" else stranger)(client, target)
     await _all(say, range(20), found)  # imports, pools and caches are not what is measured
     before, began = memory(), time.monotonic()
-    await _all(say, range(20, pieces), found)
+    if asleep:
+        await target.stage.stop_work()
+        await _all(say, range(20, pieces - SPARE), found)
+        began = time.monotonic()
+        await target.stage.start_work()
+    else:
+        await _all(say, range(20, pieces), found)
     await target.truth()
     found.seconds, found.memory = time.monotonic() - began, memory() - before
     await _look_at_runs(client, target, found, share(pieces))
@@ -194,7 +217,7 @@ async def _until_taken(call: Callable[[], Awaitable[T]]) -> tuple[T, int]:
             passing = True
         except RPCError as error:
             full = error.status is RPCStatusCode.INVALID_ARGUMENT and "limit for signal events" in error.message
-            passing = full or error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.RESOURCE_EXHAUSTED)
+            passing = full or error.status in PASSING
             if not passing:
                 raise
         if time.monotonic() > deadline:
@@ -247,7 +270,7 @@ async def deal(stage: Stage) -> AsyncIterator[Target]:
 
     async def truth() -> None:
         said, _ = await _until_taken(lambda: stage.say(RITA, "cancel", reason="meant"))
-        assert (await outcome(stage, said)).accepted
+        assert (await _until_taken(lambda: outcome(stage, said)))[0].accepted
 
     yield Target(
         stage.case,
@@ -261,6 +284,7 @@ async def deal(stage: Stage) -> AsyncIterator[Target]:
             ("invented", _nonsense),
         ),
         truth,
+        stage,
     )
 
 
@@ -273,11 +297,11 @@ async def approval(stage: Stage) -> AsyncIterator[Target]:
 
     async def truth() -> None:
         await _until_taken(lambda: stage.decide(1, MONA, "approve", step=1))
-        view = await until(stage, waits_for(WaitingFor.REP), seconds=PATIENCE)
+        view, _ = await _until_taken(lambda: until(stage, waits_for(WaitingFor.REP), seconds=PATIENCE))
         assert [request.status for request in view.approvals] == ["completed"]
 
     junk = ((names.DECIDE, _unsigned), (names.SUPERSEDE, _nonsense), (names.HAND_OVER, _nonsense), ("x", _nonsense))
-    yield Target(stage.approval, junk, truth)
+    yield Target(stage.approval, junk, truth, stage)
 
 
 @asynccontextmanager
@@ -294,7 +318,7 @@ async def ledger(world: FeedWorld) -> AsyncIterator[Target]:
     handle = world.client.get_workflow_handle(names.ledger_id("usmf", account))
 
     async def truth() -> None:
-        woken: int = await held.query("rechecks")
+        woken, _ = await _until_taken(lambda: held.query("rechecks", result_type=int))
         change = CustomerChanged(event_id=f"true/{uuid.uuid4()}", reason="limit raised")
         await _until_taken(lambda: world.ledgers.changed("usmf", account, change))
         await eventually(lambda: _more_than(held, woken), patience=PATIENCE)
@@ -313,6 +337,7 @@ async def ledger(world: FeedWorld) -> AsyncIterator[Target]:
             ("invented", _nonsense),
         ),
         truth,
+        world,
     )
 
 
@@ -348,6 +373,7 @@ async def feed(world: FeedWorld) -> AsyncIterator[Target]:
             ("invented", _nonsense),
         ),
         truth,
+        world,
     )
 
 
@@ -371,20 +397,25 @@ def _nonsense(n: int) -> dict[str, Any]:
 
 
 async def main(pieces: int) -> int:
-    """Flood all four by both senders, each on workers of its own; print what was seen. Returns an exit code."""
+    """Flood all four by both senders, awake and asleep, each on workers of its own; print what was seen.
+
+    Returns:
+        An exit code.
+    """
     logging.getLogger("temporalio").setLevel(logging.ERROR)
     problems = 0
     print(f"{pieces:,} pieces of junk to each; limits of a run: {share(pieces)}\n")
     print(
-        f"{'to':<10}{'by':<10}{'s':>6}{'runs':>6}{'events':>9}{'longest':>9}{'MB':>7}"
+        f"{'to':<10}{'by':<10}{'':<8}{'s':>6}{'runs':>6}{'events':>9}{'longest':>9}{'MB':>7}"
         f"{'put off':>9}{'failed':>8}{'memory MB':>11}"
     )
     async with dev_server(**{name: str(limit) for name, limit in share(pieces).items()}) as server:
         for target in (deal, approval, ledger, feed):
-            for sender in ("insider", "stranger"):
-                found = await _one(server, target, sender, pieces)
+            for sender, asleep in itertools.product(("insider", "stranger"), (False, True)):
+                found = await _one(server, target, sender, pieces, asleep=asleep)
+                to, waits = target.__name__, "asleep" if asleep else ""
                 print(
-                    f"{target.__name__:<10}{sender:<10}{found.seconds:>6.0f}{found.runs:>6}{found.events:>9,}"
+                    f"{to:<10}{sender:<10}{waits:<8}{found.seconds:>6.0f}{found.runs:>6}{found.events:>9,}"
                     f"{found.longest:>9,}{found.size / 1e6:>7.1f}{found.put_off:>9,}{found.failed:>8}"
                     f"{found.memory / 1e6:>11.1f}",
                     flush=True,
@@ -395,17 +426,17 @@ async def main(pieces: int) -> int:
     return 1 if problems else 0
 
 
-async def _one(server: Any, target: Callable[[Any], Any], sender: str, pieces: int) -> Findings:
+async def _one(server: Any, target: Callable[[Any], Any], sender: str, pieces: int, *, asleep: bool) -> Findings:
     if target in (deal, approval):
         stage = Stage(server, World(quote=f"Q-{uuid.uuid4().hex[:8]}"))
         await stage.start_work()
         try:
             async with target(stage) as flooded:
-                return await flood(server.client, flooded, sender, pieces)
+                return await flood(server.client, flooded, sender, pieces, asleep=asleep)
         finally:
             await stage.stop_work()
     async with feed_world(server.client) as world, target(world) as flooded:
-        return await flood(server.client, flooded, sender, pieces)
+        return await flood(server.client, flooded, sender, pieces, asleep=asleep)
 
 
 if __name__ == "__main__":

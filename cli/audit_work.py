@@ -26,11 +26,15 @@ from ledger.export import export as write_export
 from ledger.reads import MOST, AuditReader, AuditRow
 from ledger.retention import PruneRefused
 from ledger.retention import prune as remove_old
-from ledger.signing import AuditSigner, AuditVerifier, SignatureWrong
+from ledger.signing import AuditVerifier, SignatureWrong
 from policies import retention
-from workers.settings import Settings
+from workers.audit_keys import exports_signer
+from workers.settings import Settings, SettingsError
 
 T = TypeVar("T")
+
+_MENDABLE = (LedgerError, ExportRefused, PruneRefused, SignatureWrong, SettingsError, PolicyError)
+"""What a person can fix, and is told in one message."""
 
 
 def export(company: str, since: datetime, until: datetime, out: Path, form: Literal["jsonl", "csv"]) -> None:
@@ -45,7 +49,7 @@ def export(company: str, since: datetime, until: datetime, out: Path, form: Lite
     """
 
     async def work(settings: Settings, database: Database) -> None:
-        signer = AuditSigner.from_file(settings.audit.private_key_file)
+        signer = await asyncio.to_thread(exports_signer, settings)
         done = await write_export(
             AuditReader(database),
             signer,
@@ -88,7 +92,7 @@ def _on_ledger(work: Callable[[Settings, Database], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (LedgerError, ExportRefused, PruneRefused, SignatureWrong, PolicyError, OSError, ValueError) as error:
+    except (*_MENDABLE, OSError, ValueError) as error:
         fail(str(error))
 
 
@@ -107,7 +111,7 @@ def prune() -> None:
 
     async def work(settings: Settings, database: Database) -> None:
         policy = retention(settings.policies)
-        signer = AuditSigner.from_file(settings.audit.private_key_file)
+        signer = await asyncio.to_thread(exports_signer, settings)
         for company in await AuditReader(database).companies():
             done = await remove_old(database, policy, signer, company, now=datetime.now(UTC))
             result(f"{company}: {done.records} records removed")

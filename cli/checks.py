@@ -6,6 +6,7 @@ What cannot be checked because something before it failed says so instead of fai
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
@@ -15,7 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli import event_checks, reach, web_checks
+from cli import bus_checks, event_checks, reach, web_checks
 from cli.check import Check, failed, not_checked, ok
 from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
@@ -28,8 +29,9 @@ from dynamics.sales.setup.findings import Finding
 from dynamics.sales.setup.webhook import Receiver
 from ledger.opening import Ledger, LedgerAway
 from workers import composition, mode, sealing
+from workers.audit_keys import DOWNLOADS, EXPORTS
 from workers.rules import load_policy
-from workers.settings import Settings, SettingsError, load_settings, unknown_variables
+from workers.settings import Settings, SettingsError, load_settings, unknown_variables, variable_name
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect, missing_attributes, register_command
 from workers.vault import VaultKey
@@ -67,6 +69,9 @@ async def run_checks() -> AsyncIterator[Check]:
     policy, check = _policies(settings)
     yield check
     yield _decision_keys(settings)
+    for where in (EXPORTS, DOWNLOADS):
+        if getattr(settings.audit, where[1]):
+            yield await asyncio.to_thread(_audit_key, settings, where)
     yield _codec_keys(settings)
     async for check in _temporal(settings):
         yield check
@@ -74,6 +79,8 @@ async def run_checks() -> AsyncIterator[Check]:
         yield check
     yield await _audit_store(settings)
     async for check in web_checks.run(settings):
+        yield check
+    async for check in bus_checks.run(settings):
         yield check
 
 
@@ -113,6 +120,21 @@ def _decision_keys(settings: Settings) -> Check:
     if signs not in {key.thumbprint() for key in public.keys}:
         return failed(name, f"{public_file} does not hold the public part of {where}.", "add it with `q2c keys`.")
     return ok(name, f"{len(public.keys)} public, the private one among them")
+
+
+def _audit_key(settings: Settings, where: tuple[str, str]) -> Check:
+    """Whether what a key in a vault signs would be believed by who verifies it."""
+    name, public_file = f"audit key {variable_name(where)}", settings.audit.public_keys_file
+    try:
+        signs = VaultKey.read(settings, where).kid
+        public = KeySet.import_key_set(json.loads(public_file.read_text()))
+    except SettingsError as error:
+        return failed(name, str(error))
+    except (OSError, ValueError, JoseError) as error:
+        return failed(name, f"{public_file}: {error}.", "make it with `q2c keys`.")
+    if signs not in {key.kid for key in public.keys}:
+        return failed(name, f"{public_file} does not hold its public part.", "add it with `q2c keys`.")
+    return ok(name, f"{signs} is among the {len(public.keys)} public ones")
 
 
 def _codec_keys(settings: Settings) -> Check:

@@ -80,17 +80,23 @@ def retire_key(key_id: KeyId) -> None:
 
 
 def _read() -> KeyRing:
-    from runs.codec_keys import KeyFileError, KeyRing
+    from workers.sealing import codec_keys
+    from workers.settings import SettingsError
 
     try:
-        return KeyRing.read(inputs.settings().codec.keys_file)
-    except KeyFileError as error:
+        return codec_keys(inputs.settings().codec)
+    except SettingsError as error:
         fail(str(error))
 
 
 def _change(change: Callable[[KeyRing], KeyRing]) -> None:
     from runs.codec_keys import KeyFileError
 
+    if inputs.settings().codec.key_set is not None:
+        fail(
+            "Q2C_CODEC_KEY_SET: is where the keys are, and cannot be written from here; change a copy of them in a "
+            "file (Q2C_CODEC_KEYS_FILE), and put its content there."
+        )
     ring = _read()
     try:
         changed = change(ring)

@@ -32,8 +32,8 @@ def doctor(json: JsonOption = False) -> None:
     Policies and decision keys; Temporal, its namespace and search attributes;
     Entra ID and the redirect URI; Dataverse with each part that `q2c setup
     dataverse` creates; Finance, its entity sets and the posting service; the web
-    application and what is reported to it. What cannot be looked at is "not
-    checked", with the reason.
+    application and what is reported to it, the Service Bus where one is set
+    included. What cannot be looked at is "not checked", with the reason.
     """
     from workers.logs import configure_logging
 

@@ -23,11 +23,11 @@ def keys(json: JsonOption = False) -> None:
     one for these commands, and one for downloads from the web application.
     The codec's keys seal everything in Temporal: every process needs them.
 
-    Where a key of a vault signs decisions, its public key is read from there and
-    added to those the worker believes.
+    Where a key of a vault signs in place of a file, its public key is read from
+    there and added to those that are believed.
     """
     from runs.codec_keys import KeyFileError, ensure_codec_keys
-    from workers.audit_keys import ensure_audit_keys
+    from workers.audit_keys import ensure_audit_keys_of
     from workers.keys import KeyPairIncomplete, ensure_decision_keys
     from workers.settings import SettingsError
     from workers.vault import VaultKey, pin
@@ -39,17 +39,18 @@ def keys(json: JsonOption = False) -> None:
             pin(VaultKey.read(settings).public, decision.public_keys_file)
         else:
             ensure_decision_keys(decision.private_key_file, decision.public_keys_file)
-        ensure_audit_keys(audit.private_key_file, audit.web_key_file, audit.public_keys_file)
-        ensure_codec_keys(sealing)
+        ensure_audit_keys_of(settings)
+        if settings.codec.key_set is None:
+            ensure_codec_keys(sealing)
     except (KeyPairIncomplete, KeyFileError, SettingsError) as error:
         fail(str(error))
     files = {
         "private": decision.vault_key or decision.private_key_file,
         "public": decision.public_keys_file,
-        "audit private": audit.private_key_file,
-        "audit web": audit.web_key_file,
+        "audit private": audit.vault_key or audit.private_key_file,
+        "audit web": audit.web_vault_key or audit.web_key_file,
         "audit public": audit.public_keys_file,
-        "sealing": sealing,
+        "sealing": "in Q2C_CODEC_KEY_SET" if settings.codec.key_set is not None else sealing,
     }
     if json:
         result_as_json({name.replace(" ", "_"): str(file) for name, file in files.items()})

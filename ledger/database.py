@@ -18,6 +18,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from ledger.opening import PAGE_SECONDS
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -25,6 +27,8 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 BUSY_SECONDS = 10
 """How long a writer waits for another one's transaction in SQLite."""
+_READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={PAGE_SECONDS:.0f}s"
+"""PostgreSQL itself ends what takes too long, whether somebody still waits for it or not."""
 
 
 class LedgerError(Exception):
@@ -90,7 +94,7 @@ async def open_database(url: str, *, read_only: bool = False) -> Database:
         _with_driver(parsed),
         pool_pre_ping=is_postgresql,
         pool_reset_on_return=None,
-        connect_args={"options": "-c default_transaction_read_only=on"} if is_postgresql and read_only else {},
+        connect_args={"options": _READ_ONLY} if is_postgresql and read_only else {},
     )
     if not is_postgresql:
         _set_up_sqlite(engine.sync_engine, read_only=read_only)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Awaitable, Collection, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ledger.database import Database
 
 T = TypeVar("T")
+
+PAGE_SECONDS: Final = 20.0
+"""How long the database may take for one question of a page."""
 
 
 class LedgerAway(Exception):

@@ -13,16 +13,21 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from ledger.opening import Opening, answered
+from ledger.opening import PAGE_SECONDS, LedgerAway, Opening, answered
 
 if TYPE_CHECKING:
     from ledger.reads import AuditReader
     from ledger.review import Period
+    from ledger.signing import AuditSigner
 
 T = TypeVar("T")
 
 MOST_EXPORTED: Final = 50_000
 """Records of one download; more are for `q2c audit export`, which has a disk to itself."""
+
+
+EXPORT_SECONDS: Final = 120.0
+"""How long the records of one download may take to be read and written."""
 
 
 class TooManyRecords(Exception):
@@ -34,42 +39,49 @@ class AuditReading(Opening):
 
     _read_only = True
 
-    async def ask(self, question: Callable[[AuditReader], Awaitable[T]]) -> T:
+    async def ask(self, question: Callable[[AuditReader], Awaitable[T]], *, seconds: float = PAGE_SECONDS) -> T:
         """What a reader of the audit answers to ``question``.
 
-        Raises:
-            LedgerAway: asked again, it is tried again.
-        """
-        return await answered(question(await self._reader()))
+        Args:
+            question: is asked of the reader.
+            seconds: how long it may take, the opening included.
 
-    async def export(self, period: Period, form: Literal["jsonl", "csv"], key_file: Path) -> SignedExport:
+        Raises:
+            LedgerAway: the database does not answer, or not in time; asked again, it is tried again.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await answered(question(await self._reader()))
+        except TimeoutError as error:
+            raise LedgerAway(f"the ledger does not answer within {seconds:.0f} s") from error
+
+    async def export(self, period: Period, form: Literal["jsonl", "csv"], signer: AuditSigner) -> SignedExport:
         """Write the records of a period and their signature into an archive; remove it when it was sent.
 
         Args:
             period: company and time.
             form: JSON Lines or CSV.
-            key_file: private key that signs.
+            signer: signs the file.
 
         Raises:
             TooManyRecords: the period has more than ``MOST_EXPORTED``.
             ledger.export.ExportRefused: there is nothing to export, or a record is damaged.
-            ledger.signing.SignatureWrong: the key cannot be used.
+            ledger.signing.KeyAway: the key does not sign at the moment.
             LedgerAway: asked again, it is tried again.
         """
         from ledger.export import export
-        from ledger.signing import AuditSigner
 
         count = await self.ask(lambda reader: reader.count(period.company, since=period.since, until=period.until))
         if count > MOST_EXPORTED:
             raise TooManyRecords(f"{count:,} records, and a download holds {MOST_EXPORTED:,}")
-        signer = await asyncio.to_thread(AuditSigner.from_file, key_file)
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="q2c-audit-"))
         made = SignedExport(folder)
         try:
             file = folder / f"audit-{period.company}-{period.since:%Y-%m-%d}.{form}"
             company, since, until = period.company, period.since, period.until
             done = await self.ask(
-                lambda reader: export(reader, signer, file, company=company, since=since, until=until, form=form)
+                lambda reader: export(reader, signer, file, company=company, since=since, until=until, form=form),
+                seconds=EXPORT_SECONDS,
             )
             await asyncio.to_thread(_packed, made.archive, file, done.signature_file)
         except BaseException:

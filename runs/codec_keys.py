@@ -90,23 +90,39 @@ class KeyRing:
             KeyFileError: missing, or not as described above.
         """
         try:
-            listed = json.loads(path.read_text())["keys"]
-            entries = {str(key["kid"]): _bytes(key) for key in listed}
+            text = path.read_text()
         except OSError as error:
             raise KeyFileError(f"Q2C_CODEC_KEYS_FILE: {path}: {error.strerror}; {_MAKE}") from error
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        except ValueError as error:
             raise KeyFileError(f"Q2C_CODEC_KEYS_FILE: {path} is not a JSON Web Key Set of 256-bit keys") from error
+        return cls.parse(text, f"Q2C_CODEC_KEYS_FILE: {path}")
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> KeyRing:
+        """The ring of a key file's content.
+
+        Args:
+            text: a JSON Web Key Set.
+            where: it stands, for the error: the setting, and the file where it is one.
+
+        Raises:
+            KeyFileError: not as described above.
+        """
+        try:
+            listed = json.loads(text)["keys"]
+            entries = {str(key["kid"]): _bytes(key) for key in listed}
+        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+            raise KeyFileError(f"{where} is not a JSON Web Key Set of 256-bit keys") from error
         ring = entries.pop(RING, b"")
         if len(listed) != len(entries) + 1 or any(len(key) != KEY_BYTES for key in (ring, *entries.values())):
-            raise KeyFileError(f"Q2C_CODEC_KEYS_FILE: {path} needs the key `{RING}` and keys of 256 bits, each id once")
+            raise KeyFileError(f"{where} needs the key `{RING}` and keys of 256 bits, each id once")
         if not entries:
-            raise KeyFileError(f"Q2C_CODEC_KEYS_FILE: {path} holds no encryption key; {_MAKE}")
+            raise KeyFileError(f"{where} holds no encryption key; {_MAKE}")
         read = cls(ring, entries)
         foreign = [key_id for key_id in entries if not read.is_ours(key_id)]
         if foreign:
             raise KeyFileError(
-                f"Q2C_CODEC_KEYS_FILE: {path}: the ring did not sign the id of {', '.join(foreign)}; "
-                "add keys with `q2c codec add-key` only"
+                f"{where}: the ring did not sign the id of {', '.join(foreign)}; add keys with `q2c codec add-key` only"
             )
         return read
 

@@ -38,6 +38,9 @@ DECISION_REFUSED: Final = "decision_refused"
 LOOK_AT: Final = "look_at"
 DROPPED: Final = "dropped"
 
+KEPT_BY_GATE: Final = "q2c_kept_by_gate"
+"""What a run asks, outside its sandbox: how many signals the gate keeps for its next tasks."""
+
 # Updates and signals of the credit ledger
 RESERVE: Final = "reserve"
 ORDER_VISIBLE: Final = "order_visible"

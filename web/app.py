@@ -27,6 +27,7 @@ from temporalio.client import Client
 from domain.refusals import Refusal
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
+from ledger.signing import AuditKey
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -93,6 +94,7 @@ def create_app(
     client: Client,
     key: SigningKey | None = None,
     *,
+    audit_key: AuditKey | None = None,
     limits: Mapping[str, RouteLimit] = LIMITS,
 ) -> Starlette:
     """Build the ASGI application; it starts and ends with the server's lifespan.
@@ -101,6 +103,7 @@ def create_app(
         config: addresses, keys and secrets.
         client: connected to the deals' namespace, with the pydantic data converter.
         key: signs decisions in place of the key in the file, e.g. one that stays in a vault.
+        audit_key: signs downloads of the audit in place of the key in the file.
         limits: what one caller may ask of each route.
 
     Raises:
@@ -138,7 +141,7 @@ def create_app(
             *DealPages(site, access, deals, search, decisions, reviews).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
-            *AuditPages(site, access, config, audit).routes(),
+            *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],

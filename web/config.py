@@ -49,7 +49,7 @@ class WebConfig(BaseModel):
         None, description="Database of the ledger as the page of the audit reads it; None: the page shows nothing"
     )
     audit_key_file: Path | None = Field(
-        None, description="Ed25519 private key (JSON Web Key) that signs downloads of the audit; None: there are none"
+        None, description="Ed25519 private key (JSON Web Key) that signs downloads of the audit"
     )
     api_clients: tuple[str, ...] = Field((), description="Further applications whose tokens the API takes (`azp`)")
 

@@ -5,17 +5,19 @@ has taken it, abandoned where Temporal does not answer, and dead-lettered with t
 it is then kept in the queue's dead-letter queue until somebody has looked (`q2c bus dead-letters`, `q2c bus retry`).
 The web process does not know of the bus: nothing that happens to it touches the intake over HTTPS.
 
-What is sent: Dataverse posts the `RemoteExecutionContext` as the message's body, of content type `application/json`
-where its service endpoint has that format; Finance posts the business event's JSON.
-Sources: Microsoft Learn, "Work with Dataverse data in your Azure solution", "Business events and Azure Service Bus",
-"Message transfers, locks, and settlement", "Overview of Service Bus dead-letter queues".
+What is sent: Dataverse posts the `RemoteExecutionContext` as the message's body, in .NET's binary format (content type
+`application/msbin1`) unless its service endpoint has JSON or XML; above 192 KB without its parameters and images, with
+the property `MessageMaxSizeExceeded`. Finance posts the business event's JSON.
+Sources: Microsoft Learn, "Azure integration" (Dataverse: formats, 192 KB), "Business events and Azure Service Bus",
+"Message transfers, locks, and settlement", "Overview of Service Bus dead-letter queues". The content type of the binary
+format is in no page of Microsoft's; listeners that are published tell the formats apart by it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -26,9 +28,10 @@ from temporalio.client import Client
 
 from runs.calls import NoAnswer, answer
 from web.intake.reports import NotUnderstood, Reports, System
+from workers.health import health_app
 from workers.identity import Identity
 from workers.rules import load_policy
-from workers.serving import stop_signals
+from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect
@@ -51,6 +54,7 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds between two tries to reach the bus, or Temporal, that does not answer."""
 LONGEST_REASON: Final = 1_000
 """Characters of a reason that is written to a dead letter; Service Bus takes 4,096."""
+_SAY_JSON: Final = "set the service endpoint's message format to JSON"
 NOT_UNDERSTOOD: Final = "NotUnderstood"
 """Reason of our dead letters; the broker's own are e.g. `MaxDeliveryCountExceeded`."""
 
@@ -74,6 +78,11 @@ class Source:
         if not entity or text.count("/") > 1 or text.endswith("/"):
             raise SettingsError(f"Q2C_BUS_{system.upper()}: {text!r} is neither a queue nor topic/subscription")
         return cls(system, entity, subscription)
+
+    @property
+    def name(self) -> str:
+        """Its name, as the settings give it."""
+        return f"{self.entity}/{self.subscription}" if self.subscription else self.entity
 
     def receiver(self, client: ServiceBusClient, **how: Any) -> ServiceBusReceiver:
         """Receive from it, each message locked until it is settled."""
@@ -160,6 +169,12 @@ class Receiving:
         self._source = source
         self._reports = reports
         self._temporal = temporal
+        self._trouble = "not connected yet"
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is received now, with the source; empty: messages are received as they come."""
+        return f"{self._source.name}: {self._trouble}" if self._trouble else ""
 
     async def run(self, client: ServiceBusClient) -> None:
         """Receive until it is cancelled; whatever fails is said, and tried again after a pause."""
@@ -171,11 +186,12 @@ class Receiving:
                 async with self._source.receiver(client) as receiver:
                     while True:
                         messages = await receiver.receive_messages(AT_ONCE, max_wait_time=QUIET)
-                        pause = FIRST_PAUSE
+                        pause, self._trouble = FIRST_PAUSE, ""
                         if not await self.settle(receiver, messages):
                             await self._temporal_answers()
             except (ServiceBusError, OSError, ValueError, SettingsError) as error:
-                log.error("the bus does not answer", source=str(self._source.entity), reason=str(error), pause=pause)
+                self._trouble = f"the bus does not answer: {error}"
+                log.error("the bus does not answer", source=self._source.name, reason=str(error), pause=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -218,11 +234,12 @@ class Receiving:
 
     async def _temporal_answers(self) -> None:
         """Wait until Temporal answers: the broker keeps a message for ten deliveries, and must not count an outage."""
-        pause = FIRST_PAUSE
+        pause, self._trouble = FIRST_PAUSE, "Temporal does not answer"
         while True:
             await asyncio.sleep(pause)
             try:
                 if await answer(self._temporal.service_client.check_health()):
+                    self._trouble = ""
                     return
             except (NoAnswer, RuntimeError) as error:
                 log.warning("Temporal does not answer: nothing is received", reason=str(error), pause=pause)
@@ -235,17 +252,16 @@ def body_of(message: ServiceBusReceivedMessage) -> bytes:
     Raises:
         NotUnderstood: it is of a kind of AMQP's that has no bytes, or of Dataverse's formats that are no JSON.
     """
-    if message.content_type in ("application/msbin1", "application/xml"):
-        raise NotUnderstood(f"content type {message.content_type}: set the service endpoint's message format to JSON")
+    if message.content_type == "application/msbin1":
+        raise NotUnderstood(f"content type {message.content_type}: {_SAY_JSON}")
     body: Any = message.body
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, bytes):
-        return body
     try:
-        return b"".join(body)
+        content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"".join(body)
     except TypeError as error:
         raise NotUnderstood("the body is no data: post JSON") from error
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise NotUnderstood(f"the body is XML: {_SAY_JSON}")
+    return content
 
 
 # Dead letters
@@ -280,10 +296,15 @@ async def dead_letters(settings: Settings, limit: int) -> list[DeadLetter]:
     named = sources(settings)
     async with bus_client(settings) as client:
         for source in named:
-            with _in_words():
-                async with source.receiver(client, sub_queue="deadletter") as receiver:
-                    found += [_shown(source, message) for message in await receiver.peek_messages(limit)]
+            found += await dead_letters_of(client, source, limit)
     return found
+
+
+async def dead_letters_of(client: ServiceBusClient, source: Source, limit: int) -> list[DeadLetter]:
+    """Look at the dead letters of one source, as ``dead_letters``; raises as it does."""
+    with _in_words():
+        async with source.receiver(client, sub_queue="deadletter") as receiver:
+            return [_shown(source, message) for message in await receiver.peek_messages(limit)]
 
 
 async def retry(settings: Settings, telemetry: Telemetry, limit: int) -> dict[str, int]:
@@ -328,7 +349,7 @@ def _shown(source: Source, message: ServiceBusReceivedMessage) -> DeadLetter:
         body = f"({error})"
     names: Mapping[Any, Any] = message.application_properties or {}
     return DeadLetter(
-        source=f"{source.entity}/{source.subscription}" if source.subscription else source.entity,
+        source=source.name,
         sequence_number=message.sequence_number or 0,
         enqueued_at=message.enqueued_time_utc.isoformat() if message.enqueued_time_utc else "",
         deliveries=message.delivery_count or 0,
@@ -374,6 +395,7 @@ async def run_bus(settings: Settings, telemetry: Telemetry) -> int:
         SettingsError: what is to be received is not set, or the codec's keys cannot be used.
         TemporalUnusable: Temporal does not answer.
         PolicyError: the rules cannot be used.
+        CannotListen: the health port is taken.
     """
     named = sources(settings)
     with stop_signals() as stop:
@@ -381,12 +403,26 @@ async def run_bus(settings: Settings, telemetry: Telemetry) -> int:
             client = await held.enter_async_context(bus_client(settings))
             temporal = await connect(telemetry, settings.codec)
             reports = reports_of(settings, temporal)
-            tasks = [asyncio.create_task(Receiving(source, reports, temporal).run(client)) for source in named]
-            log.info("bus ready", sources=[f"{source.system}: {source.entity}" for source in named])
-            await stop.wait()
-            log.info("bus stopping")
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            receiving = [Receiving(source, reports, temporal) for source in named]
+            health = health_app(temporal, lambda: "; ".join(filter(None, (each.trouble for each in receiving))))
+            where = settings.bus.health_host, settings.bus.health_port
+            await held.enter_async_context(serve(health, *where, variables="Q2C_BUS_HEALTH"))
+            log.info("bus ready", sources=[f"{source.system}: {source.name}" for source in named])
+            code = await _until_stopped(stop, [each.run(client) for each in receiving])
     telemetry.close()
-    return 0
+    return code
+
+
+async def _until_stopped(stop: asyncio.Event, work: Sequence[Coroutine[Any, Any, None]]) -> int:
+    """Work until it is said to stop; exit code 1 where a part of the work ended by itself, which only a defect does."""
+    tasks = [asyncio.create_task(each) for each in work]
+    stopping = asyncio.create_task(stop.wait())
+    ended, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    log.info("bus stopping")
+    for task in (stopping, *tasks):
+        task.cancel()
+    await asyncio.gather(stopping, *tasks, return_exceptions=True)
+    failed = [task for task in tasks if task in ended]
+    for task in failed:
+        log.error("receiving has stopped", exc_info=task.exception())
+    return 1 if failed else 0

@@ -10,22 +10,38 @@ does not fit is turned into what a run can live with, and is counted and logged:
 
 It also counts payloads: every message of ours carries one argument, so that a handler is never called with none or two.
 On the way out it marks what each payload is for. It stands outside the workflow sandbox, around every run.
+
+And it hands out signals in portions. What was sent to a run while no worker ran comes in one task, up to ten thousand
+signals by Temporal's limit, and the SDK ends a task after two seconds and tries it again the same way, forever. So a
+task brings a run at most ``A_PORTION`` of them; the gate keeps the rest, in their order, and starts a timer of its own
+for each further portion. All else (steps, timers, updates, queries) is handed on at once. A portion comes with the
+first task or with the gate's timer and with nothing else, so that a replay makes the same portions. While something is
+kept, the run is not advised to go on as a new one, and can ask (``workflows.hearing.all_has_come``) before it ends.
 """
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from collections.abc import Callable, Container, Iterable, MutableSequence, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 from opentelemetry import metrics
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import ContinueAsNewInitiator, RetryState
+from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, RetryState
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import SerializationContext
+from temporalio.converter import (
+    SerializationContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+    WorkflowSerializationContext,
+)
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -55,13 +71,36 @@ from runs.codec import (
     update_of,
     why_refused,
 )
-from runs.names import DROPPED
+from runs.names import DROPPED, KEPT_BY_GATE
 
 log = structlog.get_logger(__name__)
 
 WRITTEN_AT_ONCE: Final = 20
 """Refusals of one run that are logged together; all are counted. To write each of a flood costs more than
 to drop it."""
+
+A_PORTION: Final = 250
+"""Signals a run is given in one task: 0.05 s of processor time, of the two seconds on the clock that it may take."""
+_PAUSE: Final = timedelta(milliseconds=1)
+_FIRST_TIMER: Final = 2**31
+"""Number of the gate's first timer of a run; the run numbers its own from one."""
+_OF_ITS_OWN: Final = frozenset(
+    {
+        CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
+        CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION,
+    }
+)
+"""Commands whose payloads are sealed for somebody else than the run."""
+_LAST_COMMANDS: Final = frozenset(
+    {
+        "complete_workflow_execution",
+        "fail_workflow_execution",
+        "cancel_workflow_execution",
+        "continue_as_new_workflow_execution",
+    }
+)
 
 _FAILURE_TYPE: Final = PayloadRefused.__name__
 _STARTED_AGAIN: Final = (
@@ -83,7 +122,7 @@ class GuardedRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See base class."""
-        return Gate(self._inner.create_instance(det), det.info, answers=det.defn.signals)
+        return Gate(self._inner.create_instance, det)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         """See base class."""
@@ -93,40 +132,100 @@ class GuardedRunner(WorkflowRunner):
 class Gate(WorkflowInstance):
     """One run, and what may pass to and from it."""
 
-    def __init__(self, inner: WorkflowInstance, info: Info, *, answers: Container[str | None] = (None,)) -> None:
+    def __init__(
+        self, make: Callable[[WorkflowInstanceDetails], WorkflowInstance], details: WorkflowInstanceDetails
+    ) -> None:
         """Guard one run.
 
         Args:
-            inner: the run.
-            info: what it is called.
-            answers: names of the signals it has a handler for; None among them: for any name.
+            make: makes the run.
+            details: what it is made of.
         """
-        self._inner = inner
-        self._info = info
-        self._answers = answers
+        self._info = details.info
+        self._answers: Container[str | None] = details.defn.signals
         self._written = 0
+        self._kept: deque[WorkflowActivationJob] = deque()
+        self._timers = 0
+        self._timer_runs = False
+        asked = {**details.extern_functions, KEPT_BY_GATE: lambda: len(self._kept)}
+        self._context = WorkflowSerializationContext(self._info.namespace, self._info.workflow_id)
+        self._contexts: dict[tuple[int, int], SerializationContext | None] = {}
+        run = StorageDriverWorkflowInfo(
+            namespace=self._info.namespace,
+            id=self._info.workflow_id,
+            run_id=self._info.run_id,
+            type=self._info.workflow_type,
+        )
+        self._store = StorageDriverStoreContext(target=run)
+        self._inner = make(replace(details, extern_functions=asked))
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let pass what fits, hand it to the run, and mark what comes out."""
         self._written = 0
-        kept = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
-        if len(kept) < len(act.jobs):
-            if not kept and DROPPED in self._answers:
-                kept.append(_something_was_dropped())
+        jobs = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
+        changed = len(jobs) < len(act.jobs)
+        if changed and not jobs and not self._kept and DROPPED in self._answers:
+            jobs.append(_something_was_dropped())
+        if self._portion(jobs) or changed:
             del act.jobs[:]
-            act.jobs.extend(kept)
+            act.jobs.extend(jobs)
+        if self._kept:
+            act.continue_as_new_suggested = False
         completion = self._inner.activate(act)
+        self._contexts.clear()  # those of the commands that were resolved; the rest is asked for again
         for command in completion.successful.commands:
             self._address(command)
+        if self._kept and not completion.HasField("failed"):
+            self._ask_for_more(completion)
         return completion
+
+    def _portion(self, jobs: list[WorkflowActivationJob]) -> bool:
+        """Keep the signals that are too many for this task, or bring the next that were kept; whether it did either."""
+        left = 0 if self._kept else A_PORTION
+        fired = any(map(_is_own_timer, jobs))
+        if not fired and sum(map(_is_signal, jobs)) <= left:
+            return False
+        given: list[WorkflowActivationJob] = []
+        for job in jobs:
+            if _is_signal(job) and not left:
+                self._kept.append(job)
+            elif not _is_own_timer(job):
+                left -= _is_signal(job)
+                given.append(job)
+        if fired:
+            self._timer_runs = False
+            given[:0] = [self._kept.popleft() for _ in range(min(A_PORTION, len(self._kept)))]
+        jobs[:] = given
+        return True
+
+    def _ask_for_more(self, completion: WorkflowActivationCompletion) -> None:
+        """Start the timer that brings the next portion."""
+        if any(command.WhichOneof("variant") in _LAST_COMMANDS for command in completion.successful.commands):
+            log.warning("a run ended before it heard all", number=len(self._kept), workflow_id=self._info.workflow_id)
+        elif not self._timer_runs:
+            self._timer_runs = True
+            timer = completion.successful.commands.add()
+            timer.start_timer.seq = _FIRST_TIMER + self._timers
+            timer.start_timer.start_to_fire_timeout.FromTimedelta(_PAUSE)
+            timer.user_metadata.summary.CopyFrom(_summary(f"{len(self._kept):,} more messages"))
+            self._timers += 1
+
+    # The SDK asks for both contexts several times for each payload, and the run answers inside its sandbox, which takes
+    # half a millisecond: for 10,000 signals longer than a workflow task may take. What is always the same is said here.
 
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         """See base class."""
-        return self._inner.get_serialization_context(command_info)
+        if command_info is None or command_info.command_type not in _OF_ITS_OWN:
+            return self._context
+        asked = command_info.command_type, command_info.command_seq
+        known = self._contexts.get(asked)
+        if known is None:
+            known = self._contexts[asked] = self._inner.get_serialization_context(command_info)
+        return known
 
     def get_external_store_context(self, command_info: Any) -> Any:
-        """See base class."""
-        return self._inner.get_external_store_context(command_info)
+        """See base class. Nothing of ours is kept outside Temporal, so that the run itself is always the place."""
+        return self._store
 
     def get_info(self) -> Info:
         """See base class."""
@@ -228,6 +327,18 @@ def _something_was_dropped() -> WorkflowActivationJob:
     job = WorkflowActivationJob()
     job.signal_workflow.signal_name = DROPPED
     return job
+
+
+def _is_signal(job: WorkflowActivationJob) -> bool:
+    return job.WhichOneof("variant") == "signal_workflow"
+
+
+def _is_own_timer(job: WorkflowActivationJob) -> bool:
+    return job.WhichOneof("variant") == "fire_timer" and job.fire_timer.seq >= _FIRST_TIMER
+
+
+def _summary(text: str) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(text).encode())
 
 
 def _mark_all(payloads: Iterable[Payload], purpose: str) -> None:

@@ -1,11 +1,12 @@
-"""Live and ready endpoints of the worker, on a small port of their own.
+"""Live and ready endpoints of a process that serves no HTTP otherwise, on a small port of their own.
 
-`live` says the process still turns its event loop: where it does not answer, a restart helps. `ready` says the worker
-can work: it polls, and Temporal answers. A worker that merely has nothing to do is both.
+`live` says the process still turns its event loop: where it does not answer, a restart helps. `ready` says the process
+can work: it is connected to what it works for, and Temporal answers. One that merely has nothing to do is both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from starlette.applications import Starlette
@@ -14,21 +15,24 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import Worker
 
 CHECK_TIMEOUT = timedelta(seconds=2)
 
 
-def health_app(client: Client, workers: list[Worker]) -> Starlette:
-    """The two endpoints: 200 with `{"status":"ok"}`, or 503 with what is wrong."""
+def health_app(client: Client, unready: Callable[[], str]) -> Starlette:
+    """The two endpoints: 200 with `{"status":"ok"}`, or 503 with what is wrong.
+
+    Args:
+        client: of Temporal, which is asked each time.
+        unready: why the process itself cannot work now, in words; empty: it can.
+    """
 
     async def live(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> JSONResponse:
-        stopped = [worker.task_queue for worker in workers if not worker.is_running]
-        if stopped:
-            return _unready(f"not polling: {', '.join(stopped)}")
+        if reason := unready():
+            return _unready(reason)
         try:
             answers = await client.service_client.check_health(timeout=CHECK_TIMEOUT)
         except RPCError as error:

@@ -46,6 +46,8 @@ def codec_keys(settings: CodecSettings) -> KeyRing:
         SettingsError: the key file is missing or cannot be used. There is no mode without keys.
     """
     try:
+        if settings.key_set is not None:
+            return KeyRing.parse(settings.key_set.get_secret_value(), "Q2C_CODEC_KEY_SET")
         return KeyRing.read(settings.keys_file)
     except KeyFileError as error:
         raise SettingsError(str(error)) from error

@@ -153,6 +153,10 @@ class BusSettings(_Group):
     """Queue, or `topic/subscription`, that Finance posts business events to; empty: none."""
     endpoint: str = ""
     """Host and port to connect to in place of the namespace's own, e.g. of a gateway before it; empty: none."""
+    health_host: str = "127.0.0.1"
+    """Address of the live and ready endpoints."""
+    health_port: int = Field(default=8091, ge=0, le=65535)
+    """Port of the live and ready endpoints."""
 
 
 class WebSettings(_Group):
@@ -204,6 +208,8 @@ class CodecSettings(_Group):
 
     keys_file: Path = Path(".q2c/codec-keys.json")
     """Keys (JWKS) that seal every payload: all processes of the product need the same file. Made by `q2c keys`."""
+    key_set: OptionalSecret = None
+    """What stands in that file, in its place, e.g. as a reference to Key Vault; empty: the file is read."""
     compress: bool = False
     """Pack payloads above 1 KiB before they are sealed. Smaller histories; sizes tell more about contents."""
     host: str = "127.0.0.1"
@@ -226,12 +232,18 @@ class LedgerSettings(_Group):
 
 
 class AuditSettings(_Group):
-    """The key pair that signs exports of the audit and the checkpoints of its retention (Ed25519, JSON Web Keys)."""
+    """The keys that sign exports of the audit and the checkpoints of its retention (Ed25519, JSON Web Keys)."""
 
     private_key_file: Path = Path(".q2c/audit-key.json")
     """Private key: only who exports or prunes needs it."""
+    vault_key: str = ""
+    """Key in a Key Vault that signs in place of that file, with its version: `https://…/keys/name/version`."""
     web_key_file: Path = Path(".q2c/audit-web-key.json")
     """Private key of downloads from the page `/audit`: only the web process needs it; without it there are none."""
+    web_vault_key: str = ""
+    """Key in a Key Vault that signs downloads in place of that file, with its version."""
+    vault_algorithm: Literal["ES256", "PS256", "RS256"] = "ES256"
+    """How these keys of a vault sign: `ES256` with an EC key of curve P-256, `PS256` or `RS256` with an RSA key."""
     public_keys_file: Path = Path(".q2c/audit-jwks.json")
     """Public keys (JWKS): for who verifies."""
 

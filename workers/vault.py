@@ -17,7 +17,7 @@ import json
 import re
 import ssl
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -206,7 +206,10 @@ def _checked(url: str, collection: str, *, versioned: bool = False) -> str:
     return f"https://{parts.netloc}/{'/'.join(path)}"
 
 
-# The key that signs decisions
+# Keys that sign
+
+DECISIONS: Final = ("decision", "vault_key")
+"""The setting of the key that signs decisions."""
 
 
 class VaultKey:
@@ -221,20 +224,24 @@ class VaultKey:
         self.kid = str(public.kid)
 
     @classmethod
-    def read(cls, settings: Settings) -> VaultKey:
-        """The key the settings name, with its public part as the vault has it now.
+    def read(cls, settings: Settings, where: tuple[str, str] = DECISIONS) -> Self:
+        """The key that a setting names, with its public part as the vault has it now.
+
+        Args:
+            settings: the product's settings.
+            where: group and field of the setting; how the key signs stands beside it, in `vault_algorithm`.
 
         Raises:
             SettingsError: it cannot be used; the text names the setting.
         """
-        decision = settings.decision
+        group = getattr(settings, where[0])
         try:
-            url = _checked(decision.vault_key, "keys", versioned=True)
+            url = _checked(getattr(group, where[1]), "keys", versioned=True)
             vault = Vault(settings, Identity(settings))
-            public = _public(vault.public_key(url), decision.vault_algorithm)
+            public = _public(vault.public_key(url), group.vault_algorithm)
         except VaultError as error:
-            raise SettingsError(f"Q2C_DECISION_VAULT_KEY: {error}") from error
-        return cls(vault, url, decision.vault_algorithm, public)
+            raise SettingsError(f"{variable_name(where)}: {error}") from error
+        return cls(vault, url, group.vault_algorithm, public)
 
     @property
     def public(self) -> dict[str, Any]:
@@ -270,8 +277,13 @@ def _public(found: dict[str, Any], algorithm: str) -> Key:
         raise VaultError("the vault's answer holds no public key") from error
 
 
-def pin(public: dict[str, Any], public_keys_file: Path) -> None:
-    """Add a public key to those the worker believes; the others stay, for what they signed is still on its way.
+def pin(public: dict[str, Any], public_keys_file: Path, variable: str = "Q2C_DECISION_PUBLIC_KEYS_FILE") -> None:
+    """Add a public key to those that are believed; the others stay, for what they signed may still be shown.
+
+    Args:
+        public: a JSON Web Key.
+        public_keys_file: a JSON Web Key Set.
+        variable: the setting that names the file, for the error.
 
     Raises:
         SettingsError: the file is none of public keys.
@@ -281,6 +293,6 @@ def pin(public: dict[str, Any], public_keys_file: Path) -> None:
         kept = [key for key in known if key["kid"] != public["kid"]]
         KeySet.import_key_set({"keys": [*kept, public]})
     except (OSError, JoseError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {public_keys_file}: {error}") from error
+        raise SettingsError(f"{variable}: {public_keys_file}: {error}") from error
     public_keys_file.parent.mkdir(parents=True, exist_ok=True)
     public_keys_file.write_text(json.dumps({"keys": [*kept, public]}))

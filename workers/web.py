@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from web.app import create_app
 from web.config import WebConfig
+from workers.audit_keys import DOWNLOADS, AuditVaultKey
 from workers.rules import load_policy
 from workers.serving import serve, stop_signals
 from workers.settings import Settings, SettingsError
@@ -59,8 +60,9 @@ def _valid(newest: SecretStr, previous: SecretStr | None) -> tuple[SecretStr, ..
 
 def _application(settings: Settings, client: Client) -> Starlette:
     key = VaultKey.read(settings) if settings.decision.vault_key else None
+    audit_key = AuditVaultKey.read(settings, DOWNLOADS) if settings.audit.web_vault_key else None
     try:
-        return create_app(web_config(settings), client, key)
+        return create_app(web_config(settings), client, key, audit_key=audit_key)
     except (OSError, ValueError, JoseError) as error:
         file = settings.decision.private_key_file
         raise SettingsError(f"Q2C_DECISION_PRIVATE_KEY_FILE: {file}: {error}; make a pair with `q2c keys`") from error
@@ -75,7 +77,7 @@ async def run_web(settings: Settings, telemetry: Telemetry) -> int:
     Raises:
         SettingsError: the codec's keys cannot be used.
         TemporalUnusable: Temporal does not answer.
-        SettingsError: the key that signs decisions cannot be read, or is in a vault that does not answer.
+        SettingsError: a key that signs cannot be read, or is in a vault that does not answer.
         PolicyError: the rules cannot be used.
         CannotListen: the port is taken.
     """

@@ -112,6 +112,11 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
     return [deals, *systems]
 
 
+def _not_polling(workers: Sequence[Worker]) -> str:
+    stopped = [worker.task_queue for worker in workers if not worker.is_running]
+    return f"not polling: {', '.join(stopped)}" if stopped else ""
+
+
 async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable[[Settings, Client], Work]) -> int:
     """Poll until SIGTERM or SIGINT, then let running activities finish.
 
@@ -138,7 +143,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             running.push_async_exit(work.connections)
             await running.enter_async_context(
                 serve(
-                    health_app(client, workers),
+                    health_app(client, lambda: _not_polling(workers)),
                     settings.worker.health_host,
                     settings.worker.health_port,
                     variables="Q2C_WORKER_HEALTH",

@@ -23,7 +23,7 @@ from domain.messages import DecisionRefused, HandOver, Outcome, SignedMessage, S
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from runs import attributes, names
-from workflows.hearing import UNKNOWN, hear
+from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
 
@@ -75,7 +75,7 @@ class Approval:
             self._publish()
             await self._wait()
             await self._hear_some()
-            if not self._messages:
+            if not self._messages and all_has_come():
                 self._state = rules.overdue(self._state, workflow.now() - ON_ITS_WAY)
             if self._handing_over and self._is_light():
                 break
@@ -83,12 +83,18 @@ class Approval:
                 workflow.continue_as_new(start.model_copy(update={"checkpoint": self._checkpoint()}))
         if self._state.status is ApprovalStatus.PENDING:
             return ApprovalAnswer(state=self._state, handed_over=self._checkpoint())
-        while self._messages:
+        while self._messages or not all_has_come():
+            await self._something_came()
             await self._hear_some()
         self._publish()
         return ApprovalAnswer(state=self._state, proofs=tuple(self._proofs))
 
+    async def _something_came(self) -> None:
+        """Until there is something to hear, where more is on its way."""
+        await workflow.wait_condition(lambda: bool(self._messages) or all_has_come())
+
     async def _wait(self) -> None:
+        await self._something_came()
         due = rules.next_deadline(self._state)
         left = due + ON_ITS_WAY - workflow.now()
         try:
@@ -102,7 +108,7 @@ class Approval:
 
     def _is_light(self) -> bool:
         """Whether what is not heard yet is little enough to be taken along."""
-        return len(self._messages) <= AT_ONCE
+        return len(self._messages) <= AT_ONCE and all_has_come()
 
     def _checkpoint(self) -> ApprovalCheckpoint:
         return ApprovalCheckpoint(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 from domain.record import Record
+from runs.names import KEPT_BY_GATE
 from workflows.understanding import understood
 
 R = TypeVar("R", bound=Record)
@@ -32,6 +33,15 @@ def is_long_enough(*, heard: bool) -> bool:
     """
     info = workflow.info()
     return info.is_continue_as_new_suggested() and (heard or info.get_current_history_length() > A_TURN)
+
+
+def all_has_come() -> bool:
+    """Whether the run was given every signal that was sent so far: of very many, the gate brings a portion each task.
+
+    A run asks before it ends, so that what is still kept for it is not lost, and before it says that time is over.
+    """
+    kept = workflow.extern_functions().get(KEPT_BY_GATE)
+    return kept is None or not kept()
 
 
 def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], count: Callable[[str], None]) -> None:

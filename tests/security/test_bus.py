@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +22,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from cli import bus_checks
 from runs import names
 from runs.calls import NoAnswer
 from sandbox import tls
@@ -32,7 +36,7 @@ from tests.webworld.reports import QUOTE_ID, choice, context
 from tests.webworld.world import WEBHOOK_KEY, Stage
 from web.intake.reports import Reports, System
 from workers import bus as receiving
-from workers.bus import Receiving, Source, bus_client, dead_letters, reports_of, retry, sources
+from workers.bus import Receiving, Source, bus_client, dead_letters, reports_of, retry, run_bus, sources
 from workers.settings import AzureSettings, BusSettings, EntraSettings, Settings, SettingsError
 from workers.telemetry import start_telemetry
 
@@ -128,6 +132,8 @@ async def test_what_dynamics_posts_reaches_its_deal_and_is_then_completed(
         (b"[]", "application/json", "not a JSON object"),
         (b'{"MessageName": "Update"}', "application/json", "PrimaryEntityName"),
         (b"\x40\x06string", "application/msbin1", "message format to JSON"),
+        (b'\xef\xbb\xbf<RemoteExecutionContext xmlns="x"/>', "application/xml", "message format to JSON"),
+        (b"<RemoteExecutionContext/>", "", "message format to JSON"),
         (b'{"a":' * 20_000, "application/json", "nested too deeply"),
     ],
 )
@@ -278,3 +284,108 @@ async def test_what_is_missing_is_named(settings: BusSettings, named: str) -> No
 
 def test_a_subscription_of_a_topic_is_named_with_its_topic() -> None:
     assert Source.read(System.FINANCE, "posted/q2c") == Source(System.FINANCE, "posted", "q2c")
+
+
+# Health
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+async def health(settings: Settings, path: str = "ready") -> tuple[int, str]:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{settings.bus.health_port}/health/{path}")
+    return answer.status_code, answer.text
+
+
+@asynccontextmanager
+async def running(settings: Settings, temporal: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """The process of `q2c bus` in this one; it is told to stop by SIGTERM, and must end by itself."""
+
+    async def connected(*_: Any) -> Client:
+        return temporal
+
+    monkeypatch.setattr(receiving, "connect", connected)
+    process = asyncio.create_task(run_bus(settings, start_telemetry("q2c-bus", environment={})))
+
+    async def listens() -> bool:
+        with suppress(httpx.TransportError):
+            return (await health(settings, "live"))[0] == 200
+        return False
+
+    while not process.done() and not await listens():
+        await asyncio.sleep(0.05)
+    try:
+        yield process
+    finally:
+        if not process.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait([process], timeout=20)
+
+
+async def becomes(settings: Settings, status: int) -> str:
+    deadline = time.monotonic() + 40
+    while True:
+        found, text = await health(settings)
+        if found == status:
+            return text
+        assert time.monotonic() < deadline, f"{found} {text}"
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_process_is_live_always_and_ready_while_it_receives(
+    files: tls.TlsFiles, temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes, lets_in = shared_key("listen", KEY), [True]
+    with ServiceBus(files.certificate, files.private_key, lambda token: lets_in[0] and takes(token)) as broker:
+        settings = settings_for(broker, files.ca_file, finance="", health_port=free_port())
+        async with running(settings, temporal, monkeypatch) as process:
+            await becomes(settings, 200)
+            checks = [check async for check in bus_checks.run(settings)]
+            assert [(check.name, check.status) for check in checks] == [("Service Bus sales", "ok"), ("bus", "ok")]
+            broker.post("sales", b"{")
+            await until(lambda: broker.dead("sales"))
+            [source, _] = [check async for check in bus_checks.run(settings)]
+            assert source.status == "failed" and "1 dead letters" in source.text and "retry" in source.remedy
+            lets_in[0] = False
+            broker.break_connections()
+            text = await becomes(settings, 503)
+            assert "sales: the bus does not answer" in text
+            assert (await health(settings, "live"))[0] == 200
+            [source, bus_process] = [check async for check in bus_checks.run(settings)]
+            assert source.status == bus_process.status == "failed"
+        assert process.result() == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_process_ends_where_receiving_ends_by_itself(
+    bus: ServiceBus, files: tls.TlsFiles, temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look alive and receive nothing; ended, it is started again."""
+
+    async def breaks(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Receiving, "run", breaks)
+    settings = settings_for(bus, files.ca_file, finance="", health_port=free_port())
+    async with running(settings, temporal, monkeypatch) as process:
+        await asyncio.wait([process], timeout=20)
+        assert process.result() == 1
+
+
+async def test_the_doctor_says_nothing_of_a_bus_that_is_not_set() -> None:
+    assert [check async for check in bus_checks.run(Settings())] == []
+
+
+async def test_the_doctor_says_what_is_wrong_with_a_bus(bus: ServiceBus, files: tls.TlsFiles) -> None:
+    wrong = SecretStr(CONNECTION.replace(KEY, "another"))
+    settings = settings_for(bus, files.ca_file, finance="", connection_string=wrong, health_port=free_port())
+    [source, process] = [check async for check in bus_checks.run(settings)]
+    assert source.status == "failed" and "Q2C_BUS" in source.text and "Data Receiver" in source.remedy
+    assert process.status == "not checked" and "q2c bus" in process.text
+    [impossible] = [check async for check in bus_checks.run(Settings(bus=BusSettings(finance="a/b/c")))]
+    assert impossible.status == "failed" and "Q2C_BUS_FINANCE" in impossible.text

@@ -72,6 +72,8 @@ async def test_this_address_agrees_to_event_grid_and_to_nobody_else(grid: httpx.
     answer = await grid.options(ADDRESS, headers=asked)
     assert (answer.status_code, answer.headers["webhook-allowed-origin"]) == (200, "eventgrid.azure.net")
     assert answer.headers["webhook-allowed-rate"] == "120"
+    without = await grid.options(ADDRESS, headers={"WebHook-Request-Origin": "eventgrid.azure.net"})
+    assert without.headers["webhook-allowed-rate"] == "*", "both headers are wanted, asked for or not"
     other = await grid.get(ADDRESS)
     assert (other.status_code, set(other.headers["allow"].split(", "))) == (405, {"OPTIONS", "POST"})
     stranger = await grid.options(ADDRESS, headers={"WebHook-Request-Origin": "evil.example"})

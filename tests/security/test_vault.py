@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,17 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import KeySet
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from temporalio.client import Client
 
 from activities.decisions import SignedDecisionActivities
 from activities.signatures import Proofs
+from cli.checks import _audit_key
 from domain.people import Person
+from ledger.audit import AuditStore
+from ledger.database import open_database
+from ledger.export import verify_file
+from ledger.signing import AuditVerifier, KeyAway, SignatureWrong
 from runs import names
 from sandbox import tls
 from sandbox.entra.app import EntraId, build_app
@@ -32,14 +40,29 @@ from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
 from tests.keyvault import RESOURCE, KeyVault
 from tests.rights import POLICY
+from tests.sealing import KEYS, KEYS_FILE
+from tests.unit.ledger.ledger_makers import record
 from tests.webworld import scenes
+from tests.webworld.browsing import SITE, at_entra
 from tests.webworld.world import Stage, Tenant
 from web.app import create_app
 from web.config import WebConfig
 from web.identity import SignedIn
 from web.signing import CannotSign, DecisionSigner
+from workers.audit_keys import DOWNLOADS, EXPORTS, AuditVaultKey, ensure_audit_keys_of, exports_signer
 from workers.identity import Identity
-from workers.settings import AzureSettings, EntraSettings, Settings, SettingsError, WebSettings
+from workers.sealing import codec_keys
+from workers.settings import (
+    AzureSettings,
+    CodecSettings,
+    EntraSettings,
+    Settings,
+    SettingsError,
+    WebSettings,
+    in_vault,
+    secret_locations,
+    variable_name,
+)
 from workers.vault import VaultError, VaultKey, pin, secret_url, with_secrets
 
 SECRET = "a-session-secret-that-stands-in-the-vault"
@@ -330,3 +353,129 @@ async def test_a_signer_says_why_the_vault_does_not_sign(place: Place) -> None:
     place.vault.forbidden = True
     with pytest.raises(CannotSign, match="Crypto User"):
         await asyncio.to_thread(key.sign, b"content")
+
+
+# Keys of the audit
+
+
+def with_audit_keys(place: Place, public: Path) -> Settings:
+    keys = {"vault_key": place.vault.make_key("exports"), "web_vault_key": place.vault.make_key("downloads")}
+    kept_as = {"vault_key": "exports", "web_vault_key": "downloads"}
+    named = {setting: f"{place.url}/keys/{name}/{keys[setting]}" for setting, name in kept_as.items()}
+    update = {"public_keys_file": public, "private_key_file": Path("/nowhere"), "web_key_file": Path("/nowhere")}
+    audit = place.settings.audit.model_copy(update=named | update)
+    return place.settings.model_copy(update={"audit": audit})
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), [("EC", "ES256"), ("RSA", "PS256"), ("RSA", "RS256")])
+async def test_a_key_in_the_vault_signs_exports_that_verify(
+    place: Place, tmp_path: Path, kind: str, algorithm: str
+) -> None:
+    url = f"{place.url}/keys/exports/{place.vault.make_key('exports', kind)}"
+    update = {"vault_key": url, "vault_algorithm": algorithm, "public_keys_file": tmp_path / "jwks.json"}
+    update |= {"web_key_file": tmp_path / "web.json", "private_key_file": Path("/nowhere")}
+    settings = place.settings.model_copy(update={"audit": place.settings.audit.model_copy(update=update)})
+    await asyncio.to_thread(ensure_audit_keys_of, settings)
+    signer = await asyncio.to_thread(exports_signer, settings)
+    signature = await asyncio.to_thread(signer.sign, {"kind": "q2c audit export"})
+    verifier = AuditVerifier.from_file(tmp_path / "jwks.json")
+    assert verifier.read(signature) == {"kind": "q2c audit export"}
+    with pytest.raises(SignatureWrong):
+        verifier.read(signature[:-6] + "AAAAAA")
+    assert len(json.loads((tmp_path / "jwks.json").read_text())["keys"]) == 2, "the web's own, of a file, is beside it"
+    place.vault.forbidden = True
+    with pytest.raises(KeyAway, match="Crypto User"):
+        await asyncio.to_thread(signer.sign, {"kind": "q2c audit export"})
+
+
+async def test_both_keys_of_the_audit_may_stay_in_the_vault_and_no_file_is_made(place: Place, tmp_path: Path) -> None:
+    settings = with_audit_keys(place, public := tmp_path / "jwks.json")
+    for _ in range(2):  # again changes nothing
+        await asyncio.to_thread(ensure_audit_keys_of, settings)
+        known = [key["kid"] for key in json.loads(public.read_text())["keys"]]
+        assert len(known) == len(set(known)) == 2
+    for where in (EXPORTS, DOWNLOADS):
+        assert (await asyncio.to_thread(_audit_key, settings, where)).status == "ok"
+    public.write_text('{"keys": []}')
+    check = await asyncio.to_thread(_audit_key, settings, EXPORTS)
+    assert check.status == "failed" and "q2c keys" in check.remedy
+
+
+async def test_a_download_is_signed_in_the_vault_and_503_while_it_does_not_sign(
+    place: Place, config: WebConfig, tenant: Tenant, temporal: Client, tmp_path: Path
+) -> None:
+    """The web process holds no private key of the audit: its file is not there at all."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    database = await open_database(url)
+    await AuditStore(database).append([record(1)])
+    await database.close()
+    settings = with_audit_keys(place, public := tmp_path / "jwks.json")
+    await asyncio.to_thread(ensure_audit_keys_of, settings)
+    key = await asyncio.to_thread(AuditVaultKey.read, settings, DOWNLOADS)
+    web = config.model_copy(update={"audit_url": SecretStr(url), "audit_key_file": Path("/nowhere/key.json")})
+    app = create_app(web, temporal, audit_key=key)
+    day = datetime.now(UTC).date()
+    address = f"/audit/export?company=usmf&from={day}&to={day}"
+    transport = httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=SITE) as browser:
+        await browser.get(await at_entra(tenant, browser, "audra", "/"))
+        place.vault.forbidden = True
+        refused = await browser.get(address)
+        assert refused.status_code == 503 and "does not sign at the moment" in refused.text
+        place.vault.forbidden = False
+        taken = await browser.get(address)
+        assert taken.status_code == 200, taken.text
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as archive:
+        archive.extractall(tmp_path / "got")
+    file = next(path for path in (tmp_path / "got").iterdir() if path.suffix == ".csv")
+    assert verify_file(file, AuditVerifier.from_file(public)).holds
+
+
+# Every secret
+
+
+@pytest.mark.parametrize("where", secret_locations(), ids=".".join)
+def test_every_secret_may_stand_in_a_file_or_in_a_vault(
+    where: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the variable's own value, as a file it names, and as a reference, also where the file holds one."""
+    name, (group, field) = variable_name(where), where
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/name)")
+    assert where in in_vault(Settings())
+    monkeypatch.delenv(name)
+    (tmp_path / "secret").write_text("of-the-file\n")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+    assert getattr(getattr(Settings(), group), field).get_secret_value() == "of-the-file"
+    (tmp_path / "secret").write_text("@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/name)\n")
+    assert where in in_vault(Settings())
+
+
+def test_every_file_with_a_private_key_has_a_vault_in_its_place() -> None:
+    """By the names of the settings: a new file of keys needs a place in the vault as well."""
+    instead = {"private_key_file": "vault_key", "web_key_file": "web_vault_key", "keys_file": "key_set"}
+    found = 0
+    for group in ("decision", "audit", "codec"):
+        fields = set(type(getattr(Settings(), group)).model_fields)
+        for file in instead.keys() & fields:
+            found += 1
+            assert instead[file] in fields, f"{group}.{file}"
+    everywhere = {
+        field
+        for group in Settings.model_fields.values()
+        if isinstance(group.annotation, type) and issubclass(group.annotation, BaseModel)
+        for field in group.annotation.model_fields
+        if field.endswith("_file") and "key" in field
+    }
+    assert everywhere - instead.keys() == {"public_keys_file"} and found == 4
+
+
+async def test_the_codecs_keys_come_from_the_vault(place: Place) -> None:
+    place.vault.set_secret("codec", KEYS_FILE.read_text())
+    codec = CodecSettings(
+        keys_file=Path("/nowhere"), key_set=SecretStr(f"@Microsoft.KeyVault(SecretUri={place.url}/secrets/codec)")
+    )
+    found = await read(place.settings.model_copy(update={"codec": codec}))
+    assert codec_keys(found.codec) == KEYS
+    with pytest.raises(SettingsError, match="Q2C_CODEC_KEY_SET is not a JSON Web Key Set"):
+        codec_keys(CodecSettings(key_set=SecretStr("nonsense")))

@@ -6,8 +6,8 @@ The activities, the list of runs and the workflows are the real ones; only what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -173,6 +173,10 @@ class FeedWorld:
     deals: CountingDeals
     ledgers: Ledgers
     company: str
+    start_work: Callable[[], Awaitable[None]]
+    """From now on workers run."""
+    stop_work: Callable[[], Awaitable[None]]
+    """From now on none does; what is said meanwhile is stored."""
 
     # --- feeds -----------------------------------------------------------------------------------------------------
 
@@ -329,16 +333,22 @@ async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]
         (names.FINANCE_QUEUE, [], [of_finance.sweep_finance, of_finance.route_finance]),
         (names.DATAVERSE_QUEUE, [], [of_sales.read_sales, of_sales.look_at_sales]),
     ]
-    workers = [
-        Worker(
-            client,
-            task_queue=queue,
-            workflows=workflows,
-            activities=activities,
-            workflow_runner=workflow_runner(),
-            **options,
-        )
-        for queue, workflows, activities in queues
-    ]
-    async with workers[0], workers[1], workers[2]:
-        yield FeedWorld(client, finance, sales, deals, ledgers, company)
+    working = AsyncExitStack()
+
+    async def start() -> None:
+        for queue, workflows, activities in queues:
+            worker = Worker(
+                client,
+                task_queue=queue,
+                workflows=workflows,
+                activities=activities,
+                workflow_runner=workflow_runner(),
+                **options,
+            )
+            await working.enter_async_context(worker)
+
+    await start()
+    try:
+        yield FeedWorld(client, finance, sales, deals, ledgers, company, start, working.aclose)
+    finally:
+        await working.aclose()

@@ -2,11 +2,12 @@
 
 An event's `data` is what the sender would post over HTTPS itself, and becomes the same (`web.intake.reports`). Who
 delivers shows a token for this application: of an application the settings name, with the role Event Grid's guide gives
-it. What cannot be understood is 400, which Event Grid does not repeat but dead-letters, where its subscription has a
-place for that; 503 is repeated for a day.
-Sources: Microsoft Learn, "Deliver events to Microsoft Entra protected endpoints", "Endpoint validation with CloudEvents
-schema", "Endpoint validation with Event Grid event schema", "Event Grid message delivery and retry"; CloudEvents, "HTTP
-1.1 Web Hooks for Event Delivery", section 4.
+it. What cannot be understood is 400. Event Grid does not repeat 400, 401, 403 and 413: it dead-letters the event where
+its subscription has a place for that, and drops it otherwise. All else, 503 among it, is repeated for a day.
+Sources: Microsoft Learn, "Deliver events to Microsoft Entra protected endpoints" (token and role; its scripts name
+Event Grid's application), "Endpoint validation with CloudEvents schema" (both headers of the answer), "Endpoint
+validation with Event Grid event schema" (200 with `validationResponse` within 30 s), "Event Grid message delivery and
+retry" (what is repeated; up to 5,000 events together); CloudEvents, "HTTP 1.1 Web Hooks for Event Delivery", section 4.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ class EventGrid:
         origin = request.headers.get("webhook-request-origin", "")
         headers = {"Allow": "OPTIONS, POST"}
         if origin == ORIGIN:
+            rate = request.headers.get("webhook-request-rate", "")
             headers["WebHook-Allowed-Origin"] = ORIGIN
-            if rate := request.headers.get("webhook-request-rate", ""):
-                headers["WebHook-Allowed-Rate"] = rate if rate.isdecimal() and len(rate) < 10 else "*"
+            headers["WebHook-Allowed-Rate"] = rate if rate.isdecimal() and len(rate) < 10 else "*"
         return Response(status_code=200, headers=headers)
 
     async def take(self, request: Request) -> Response:

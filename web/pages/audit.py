@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
@@ -20,6 +22,7 @@ from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
 from ledger.reading import AuditReading, TooManyRecords
+from ledger.signing import AuditKey, AuditSigner, KeyAway, SignatureWrong
 from runs import names
 from web import exact_json, security_log
 from web.access import Access
@@ -33,6 +36,8 @@ from web.session import Session
 if TYPE_CHECKING:
     from ledger.reads import AuditRow, Checked
     from ledger.review import Period
+
+log = structlog.get_logger(__name__)
 
 ROWS: Final = 50
 USUAL_DAYS: Final = 31
@@ -69,12 +74,18 @@ class PeriodQuery(BaseModel):
 class AuditPages:
     """The pages under /audit."""
 
-    def __init__(self, site: Site, access: Access, config: WebConfig, audit: AuditReading | None) -> None:
-        """Show what ``audit`` holds; None: there is no audit store here, and the pages say so."""
+    def __init__(
+        self, site: Site, access: Access, config: WebConfig, audit: AuditReading | None, key: AuditKey | None
+    ) -> None:
+        """Show what ``audit`` holds; None: there is no audit store here, and the pages say so.
+
+        ``key`` signs downloads in place of the key in the file, e.g. one that stays in a vault.
+        """
         self._site = site
         self._access = access
         self._policy = config.policy
         self._audit = audit
+        self._key = key
         self._key_file = config.audit_key_file
 
     def routes(self) -> list[Route]:
@@ -132,22 +143,25 @@ class AuditPages:
         """A signed export of a company and a period: an archive with the file and its signature."""
         query = parsed(PeriodQuery, _given(request.query_params))
         self._access.check_auditing(session.identity, query.company.lower())
-        key_file = self._key_file
-        if self._audit is None or key_file is None or not self._can_download():
+        if self._audit is None or not self._can_download():
             raise Problem(
                 Refusal.NOT_FOUND, "Downloads are not set up here: this process has no key to sign them with."
             )
         period = await self._period(query)
         from ledger.export import ExportRefused
-        from ledger.signing import SignatureWrong
 
         try:
-            made = await self._audit.export(period, query.form, key_file)
+            signer = await asyncio.to_thread(self._signer)
+            made = await self._audit.export(period, query.form, signer)
         except TooManyRecords as error:
             detail = f"The period has {error}. Choose a shorter one, or use q2c audit export."
             raise Problem(Refusal.BAD_ARGUMENT, detail, field="to") from error
         except ExportRefused as error:
             raise Problem(Refusal.BAD_ARGUMENT, str(error), field="company") from error
+        except KeyAway as error:
+            log.error("the key that signs downloads does not sign", reason=str(error))
+            detail = "The key that signs downloads does not sign at the moment. Try again in a minute."
+            raise Problem(Refusal.SIGNING_UNAVAILABLE, detail) from error
         except SignatureWrong as error:
             raise Problem(Refusal.INTERNAL, f"The key that signs downloads cannot be used: {error}") from error
         since, until = period.since.isoformat(), period.until.isoformat()
@@ -163,7 +177,15 @@ class AuditPages:
     # What they share
 
     def _can_download(self) -> bool:
-        return self._audit is not None and self._key_file is not None and self._key_file.exists()
+        has_key = self._key is not None or (self._key_file is not None and self._key_file.exists())
+        return self._audit is not None and has_key
+
+    def _signer(self) -> AuditSigner:
+        if self._key is not None:
+            return AuditSigner(self._key)
+        if self._key_file is None:
+            raise AssertionError("nothing is downloaded without a key")
+        return AuditSigner.from_file(self._key_file)
 
     async def _companies(self, session: Session) -> tuple[str, ...]:
         """Companies with records that the person may read."""

@@ -12,6 +12,7 @@ from domain.heard import content_digest
 from domain.messages import DecisionRefused, Outcome, SignedMessage, VerifiedMessage
 from domain.refusals import Refusal
 from runs import names
+from workflows.hearing import all_has_come
 from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
@@ -63,13 +64,17 @@ class People:
     async def heard_all(self) -> None:
         """Wait until nothing is left to hear."""
         self._background.revive(Part.PEOPLE)
-        await workflow.wait_condition(lambda: not self._record.unheard or not self._background.goes_on(Part.PEOPLE))
+        await workflow.wait_condition(
+            lambda: all_has_come() and (not self._record.unheard or not self._background.goes_on(Part.PEOPLE))
+        )
 
     async def heard_most(self) -> None:
         """Wait until what is left to hear is little enough for the next run to take along."""
         await workflow.wait_condition(self._is_light)
 
     def _is_light(self) -> bool:
+        if not all_has_come():
+            return False
         weight = sum(len(message.token) for message in self._record.unheard)
         return weight <= CARRIED or not self._background.goes_on(Part.PEOPLE)
 

@@ -16,7 +16,7 @@ from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcom
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
 from workflows.audit import Trail
-from workflows.hearing import UNKNOWN, hear
+from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.closing import Closing
@@ -82,7 +82,7 @@ class QuoteToCash:
             cancelled = True  # while it cleaned up: what is left then is left
         await self._people.heard_all()
         self._background.stop_all()
-        while await self._carried(self._trail.finish):
+        while await self._carried(self._finish):
             cancelled = True
         if self._record.submission is not None:
             workflow.continue_as_new(self._record.anew(self._record.submission))
@@ -101,6 +101,13 @@ class QuoteToCash:
         await self._delivery.invoice()
         await self._delivery.pay()
 
+    async def _finish(self) -> None:
+        """Send the last audit records; what came meanwhile is taken first, for it may begin the deal anew."""
+        await self._trail.finish()
+        while not all_has_come():
+            await workflow.wait_condition(all_has_come)
+            await self._trail.finish()
+
     async def _carried(self, on: Callable[[], Awaitable[None]]) -> bool:
         """Go on until there is nothing left to do; whether the run was cancelled meanwhile, which is a fact as well."""
         try:
@@ -117,6 +124,7 @@ class QuoteToCash:
         await self._people.heard_most()
         await self._trail.lighten()
         request = await self._request.hand_over()
+        await self._people.heard_most()  # what came meanwhile
         workflow.continue_as_new(self._record.next_start(request))
 
     async def _keep_described(self) -> None:

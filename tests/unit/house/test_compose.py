@@ -59,6 +59,17 @@ def test_only_loopback_is_published(name: str) -> None:
         assert port.startswith("127.0.0.1:")
 
 
+@pytest.mark.parametrize(("name", "port"), [("worker", "worker.health_port"), ("bus", "bus.health_port")])
+def test_a_process_without_a_site_is_watched_at_its_health_port(name: str, port: str) -> None:
+    group, field = port.split(".")
+    number = getattr(Settings.model_fields[group].default, field)
+    assert f"http://127.0.0.1:{number}/health/ready" in SERVICES[name]["healthcheck"]["test"][-1]
+
+
+def test_the_bus_runs_only_where_it_is_asked_for() -> None:
+    assert SERVICES["bus"]["profiles"] == ["bus"]
+
+
 def test_what_is_mounted_exists() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
@@ -79,9 +90,9 @@ def test_every_variable_given_is_one_the_product_reads() -> None:
             assert name in known or not name.startswith("Q2C_") or name.startswith("Q2C_SANDBOX_"), name
 
 
-@pytest.mark.parametrize("process", [process for process in Process if process is not Process.BUS])
+@pytest.mark.parametrize("process", list(Process))
 def test_a_process_is_given_its_own_secrets_and_no_other(process: Process) -> None:
-    """As `workers.mode` demands in production; the sandbox behind makes no difference, and has no bus."""
+    """As `workers.mode` demands in production; the sandbox behind makes no difference."""
     service = SERVICES[process.removeprefix("q2c-")]
     given = set(service["environment"]) & {variable_name(at) for at in HOLDERS}
     own = {variable_name(at) for at, holder in HOLDERS.items() if holder is process}
@@ -90,7 +101,7 @@ def test_a_process_is_given_its_own_secrets_and_no_other(process: Process) -> No
     assert mounted == {"state", "signing"} if process is Process.WEB else mounted == {"state"}
 
 
-@pytest.mark.parametrize("name", ["worker", "web", "codec", "keys", "sandbox"])
+@pytest.mark.parametrize("name", ["worker", "web", "bus", "codec", "keys", "sandbox"])
 def test_our_own_services_write_to_their_volumes_alone_and_have_no_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] and service["tmpfs"] == ["/tmp"]

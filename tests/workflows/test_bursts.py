@@ -1,0 +1,39 @@
+"""As many messages as the server lets wait for one run, sent while no worker ran: they come in one task, and are heard.
+
+The detector of deadlocks is on. All runs are replayed afterwards from their histories.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import junk
+from tests.workflows.conftest import Stage
+from tests.workflows.feed_world import FeedWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+async def test_ten_thousand_wait_for_a_deal(stage: Stage) -> None:
+    async with junk.deal(stage) as deal:
+        assert (await junk.flood(stage.client, deal, "insider", junk.FULL, asleep=True)).problems == []
+
+
+async def test_ten_thousand_wait_for_an_approval(stage: Stage) -> None:
+    async with junk.approval(stage) as approval:
+        assert (await junk.flood(stage.client, approval, "insider", junk.FULL, asleep=True)).problems == []
+
+
+async def test_ten_thousand_wait_for_a_credit_ledger(feeds: FeedWorld) -> None:
+    async with junk.ledger(feeds) as ledger:
+        assert (await junk.flood(feeds.client, ledger, "insider", junk.FULL, asleep=True)).problems == []
+
+
+async def test_ten_thousand_wait_for_a_feed(feeds: FeedWorld) -> None:
+    async with junk.feed(feeds) as feed:
+        assert (await junk.flood(feeds.client, feed, "insider", junk.FULL, asleep=True)).problems == []
+
+
+async def test_ten_thousand_that_nobody_sealed_wait_for_a_deal(stage: Stage) -> None:
+    async with junk.deal(stage) as deal:
+        assert (await junk.flood(stage.client, deal, "stranger", junk.FULL, asleep=True)).problems == []
