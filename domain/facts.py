@@ -195,6 +195,7 @@ class OrderCreated(Record):
     order_number: str
     lines: LineTotals
     net: Decimal
+    currency: str = Field("", description="Of the net amount")
     rounding_difference: Decimal
     at: datetime = Field(description="UTC")
 

@@ -102,5 +102,4 @@ def _payments_recorded(state: DealState, fact: facts.PaymentsRecorded) -> Change
 
 
 def _money(state: DealState, amount: Decimal) -> str:
-    currency = state.header.currency
-    return format_money(amount, currency) if currency else plain(amount)
+    return format_money(amount, state.header.currency)

@@ -64,6 +64,7 @@ class Order:
                 order_number=created.order_number,
                 lines=created.lines,
                 net=created.net,
+                currency=self._record.state.header.currency,
                 rounding_difference=created.rounding_difference,
                 at=workflow.now(),
             )

@@ -146,6 +146,7 @@ class Waiting:
                 attributes.WAITING_FOR: str(explain.explain(state).waiting_for),
                 attributes.CUSTOMER: header.customer_account or None,
                 attributes.AMOUNT: header.total if state.assessment else None,
+                attributes.CURRENCY: header.currency or None,
                 attributes.QUOTE_ID: state.quote_id,
                 attributes.ORDER: state.order_number or None,
                 attributes.ERROR: state.parked.cause if state.parked and not state.held_by_finance else None,
