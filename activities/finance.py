@@ -41,7 +41,7 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
-from domain.tax import finance_total
+from domain.tax import TaxUnknown, finance_total
 from dynamics.core.errors import NotFound, Refused
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
@@ -205,7 +205,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 )
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
-            except NoRate as missing:
+            except (NoRate, TaxUnknown) as missing:
                 raise refused(FailureType.REFUSED, str(missing)) from missing
             if problems := price_problems(snapshot, prices):
                 raise refused(FailureType.REFUSED, "; ".join(p.message for p in problems[:5]))
@@ -274,7 +274,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             asked = finance_total(snapshot, read.tax, estimate_pct=rate)
             amount = credit_amount(asked, snapshot.currency, read.exchange)
             prices = finance_prices(snapshot, read.pricing, today=today) if read.pricing else {}
-        except NoRate as missing:
+        except (NoRate, TaxUnknown) as missing:
             raise refused(FailureType.REFUSED, str(missing)) from missing
         if facts is None:
             raise refused(

@@ -146,12 +146,7 @@ class Refusal(StrEnum):
         "This deal is your own, so someone else has to release its credit hold.",
     )
     UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
-    CANNOT_SKIP = (
-        "CANNOT_SKIP",
-        409,
-        FixedBy.OPERATOR,
-        "This step cannot be skipped. Retry it, or abort the deal.",
-    )
+    CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")
     NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
     NOT_PARKED = ("NOT_PARKED", 409, FixedBy.NOBODY, "No step of this deal is parked any more; nothing changed.")
     ILLEGAL_TRANSITION = (
@@ -193,12 +188,7 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "Two lines have the same number. Give every line its own number.",
     )
-    BAD_QTY = (
-        "BAD_QTY",
-        422,
-        FixedBy.REP,
-        "A quantity is not possible. Enter one above 0 that the unit allows.",
-    )
+    BAD_QTY = ("BAD_QTY", 422, FixedBy.REP, "A quantity is not possible. Enter one above 0 that the unit allows.")
     NO_PRICE = ("NO_PRICE", 422, FixedBy.REP, "A line has no usable price. Choose a price list or enter a price.")
     BAD_DISCOUNT = (
         "BAD_DISCOUNT",
@@ -254,6 +244,13 @@ class Refusal(StrEnum):
         422,
         FixedBy.OPERATOR,
         "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
+    )
+    PRICES_INCLUDE_TAX = (
+        "PRICES_INCLUDE_TAX",
+        422,
+        FixedBy.OPERATOR,
+        "The customer's prices in Finance include a sales tax that cannot be taken out of them. Have 'Prices include "
+        "sales tax' turned off for the customer there, then submit again.",
     )
     ITEM_NOT_RELEASED = (
         "ITEM_NOT_RELEASED",

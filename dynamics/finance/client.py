@@ -123,8 +123,9 @@ class Finance(Connection):
             company: Legal entity, lower case.
             account: Customer account; one Finance does not know gives `customer` None.
             items: Item numbers, in any case; those not released in the company are missing from `products`.
-            currency: ISO code of the quote. One request more where it is not the company's accounting currency.
-            today: The day in the company's calendar, for exchange rates.
+            currency: ISO code of the quote. One request more where it is not the company's accounting currency; two
+                where the items' sales tax was not read lately.
+            today: The day in the company's calendar, for exchange rates and tax.
 
         Raises:
             NotFound: Finance has no such legal entity.
@@ -134,7 +135,7 @@ class Finance(Connection):
             queries.prices(company, items),
         )
         exchange = await self._exchange(company, reading, today, [currency])
-        return _pricing(reading, items, exchange)
+        return await self._taxed(company, _pricing(reading, items, exchange), today)
 
     async def read_credit(
         self,
@@ -180,8 +181,7 @@ class Finance(Connection):
         orders, opens = await self._exposed(company, account, exposure)
         foreign = [currency, *(order.currency for order in orders)]
         exchange = await self._exchange(company, reading, today, foreign, rate_type=rate_type)
-        pricing = None if items is None else _pricing(reading, items, exchange)
-        taxed = {} if pricing is None else {item: product.tax_group for item, product in pricing.products.items()}
+        pricing = None if items is None else await self._taxed(company, _pricing(reading, items, exchange), today)
         return CreditRead(
             read_at=read_at,
             exchange=exchange,
@@ -191,8 +191,13 @@ class Finance(Connection):
             open_orders=orders,
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=pricing,
-            tax=await self._taxes.of(company, customer.tax_group if customer else "", taxed, today),
         )
+
+    async def _taxed(self, company: str, pricing: Pricing, today: date) -> Pricing:
+        """Prices with the sales tax of their items for their customer."""
+        group = pricing.customer.tax_group if pricing.customer else ""
+        groups = {item: product.tax_group for item, product in pricing.products.items()}
+        return pricing.model_copy(update={"tax": await self._taxes.of(company, group, groups, today)})
 
     async def _exposed(
         self, company: str, account: str, reading: Reading

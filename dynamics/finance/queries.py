@@ -54,7 +54,8 @@ _PRODUCT_COLUMNS = (
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
     "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
-    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup"
+    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup,"
+    "IsSalesTaxIncludedInPrices"
 )
 _OPEN_STATUSES = " or ".join(
     f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")

@@ -62,6 +62,7 @@ class Customer(ReadRow):
     account_status: str = Field("", alias="CredManAccountStatusId")
     credit_group: str = Field("", alias="CredManGroupId")
     tax_group: str = Field("", alias="SalesTaxGroup")
+    prices_include_tax: YesNo = Field(False, alias="IsSalesTaxIncludedInPrices")
 
 
 class ReleasedProduct(ReadRow):
@@ -202,6 +203,7 @@ class OrderHeader(ReadRow):
     payment_terms: str = Field("", alias="PaymentTermsName")
     status: SalesStatus = Field(alias="SalesOrderStatus")
     processing: ProcessingStatus = Field(alias="SalesOrderProcessingStatus")
+    prices_include_tax: YesNo = Field(False, alias="ArePricesIncludingSalesTax")
     totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
     total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
     tax: Exact = Field(Decimal(0), alias="OrderTotalTaxAmount", description="Meaningless until totals are calculated")
@@ -220,7 +222,7 @@ class OrderLine(ReadRow):
     price: Exact = Field(Decimal(0), alias="SalesPrice")
     discount_per_unit: Exact = Field(Decimal(0), alias="LineDiscountAmount")
     charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
-    amount: Exact = Field(alias="LineAmount", description="Before tax")
+    amount: Exact = Field(alias="LineAmount", description="Before tax, unless the order's prices include it")
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
 
 
@@ -243,7 +245,7 @@ class OpenOrder(OrderHeader):
 
     @property
     def net(self) -> Decimal:
-        """Sum of the lines that are not cancelled, before tax."""
+        """Sum of the lines that are not cancelled, before tax unless the order's prices include it."""
         return sum((line.amount for line in self._open), Decimal(0))
 
     @property
@@ -361,6 +363,7 @@ class Pricing(ReadRow):
     stopped: frozenset[str] = Field(description="Items stopped for sales, by number in one case")
     agreements: tuple[PriceAgreement, ...]
     payment_terms: dict[str, PaymentTerm] = Field(description="By name in one case")
+    tax: SalesTax = Field(SalesTax(), description="Of the items, for the customer")
 
     def product(self, item: str) -> ReleasedProduct | None:
         """An item, whatever case its number is written in; None: not released in the company."""
@@ -378,7 +381,11 @@ class CreditRead(ReadRow):
     open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
-    tax: SalesTax = Field(SalesTax(), description="Of the items that were priced, for the customer")
+
+    @property
+    def tax(self) -> SalesTax:
+        """Of the items that were priced, for the customer."""
+        return self.pricing.tax if self.pricing else SalesTax()
 
 
 class BillingRead(ReadRow):

@@ -237,7 +237,7 @@ def _credited(books: Books, company: Company, header: Row, row: Row, quantity: D
         raise PostingRefused(
             f"Line {row['LineCreationSequenceNumber']}: quantity {quantity} exceeds what is left of the invoice."
         )
-    part = part_of(row["LineAmount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
+    part = part_of(row["_Amount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
     books.update(INVOICE_LINES, row, {"_credited": row["_credited"] + quantity})
     order = books.order(company, row["_SalesId"])
     return Billed(order, _order_line(books, company, row), -quantity, -part)
