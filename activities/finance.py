@@ -155,10 +155,10 @@ class DynamicsFinanceActivities(FinanceActivities):
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
-        """Post the confirmation; an order already confirmed answers its confirmation."""
+        """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
         with for_deal():
             async with beating():
-                if ask.probe or activity.info().attempt > 1:
+                if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
                     order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
                         return ask_for.Confirmation(confirmation_number=order.header.number)

@@ -362,6 +362,7 @@ def billing(
         lines=totals_of(ledger, digest=digest_of(found), differences=differences),
         slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
         invoices=tuple(_invoice(posted, read.open_amount(posted), due.get(posted.number)) for posted in read.invoices),
+        hold=(read.hold.hold_id or read.header.number) if read.hold is not None and read.hold.holds else "",
     )
 
 

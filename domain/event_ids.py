@@ -28,6 +28,7 @@ _DOCUMENTS = {
     FinanceEventKind.INVOICE_POSTED: "invoice",
     FinanceEventKind.PAYMENT_POSTED: "payment",
     FinanceEventKind.PAYMENT_REVERSED: "payment-reversed",
+    FinanceEventKind.CREDIT_HOLD: "credit-hold",
 }
 _CUSTOMER_FACTS = {
     FinanceEventKind.CREDIT_LIMIT_CHANGED: "limit",
@@ -68,7 +69,7 @@ def finance_document(kind: FinanceEventKind, document: str) -> str:
 
     Args:
         kind: What was posted.
-        document: Its number: packing slip, invoice; of a confirmation the order; of a payment ``payment_number``.
+        document: Its number: packing slip, invoice, entry of the hold list; of a payment ``payment_number``.
     """
     return f"finance/{_DOCUMENTS[kind]}/{document.upper()}"
 

@@ -20,6 +20,7 @@ _BILLING: dict[FinanceEventKind, str] = {
     FinanceEventKind.INVOICE_POSTED: "invoice {} posted in Finance",
     FinanceEventKind.PAYMENT_POSTED: "payment {} posted in Finance",
     FinanceEventKind.PAYMENT_REVERSED: "payment {} reversed in Finance",
+    FinanceEventKind.CREDIT_HOLD: "credit hold {} placed in Finance",
 }
 
 

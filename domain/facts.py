@@ -171,6 +171,10 @@ class ReleaseAsked(Record):
     currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
+class HoldReleased(Record):
+    """Finance was told that its own hold on the order is released."""
+
+
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -305,7 +309,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
+CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | HoldReleased | CreditRejected
 OrderFact = OrderStarted | OrderPutOff | OrderCreated | OrderConfirmed | OrderRecorded
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack

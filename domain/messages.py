@@ -68,6 +68,7 @@ class FinanceEventKind(StrEnum):
     PAYMENT_REVERSED = "payment_reversed"
     CREDIT_LIMIT_CHANGED = "credit_limit_changed"
     CUSTOMER_BLOCKED = "customer_blocked"
+    CREDIT_HOLD = "credit_hold"
 
 
 class FinanceEvent(Record):

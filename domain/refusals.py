@@ -336,6 +336,12 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "The quote was made into more than one order in Sales. The deal follows the first; cancel the others there.",
     )
+    CREDIT_REFUSED = (
+        "CREDIT_REFUSED",
+        409,
+        FixedBy.OPERATOR,
+        "Credit was refused after goods had been shipped. Cancel what is left of the order in Finance.",
+    )
     ORDER_IN_FINANCE = (
         "ORDER_IN_FINANCE",
         409,

@@ -226,6 +226,20 @@ class OrderLine(ReadRow):
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
 
 
+class CreditHold(ReadRow):
+    """SalesTableBiEntities: where an order stands with credit management."""
+
+    order_number: str = Field(alias="SalesId")
+    hold_id: str = Field("", alias="CredManId", description="Of its entry in the hold list")
+    in_control: YesNo = Field(False, alias="CredManInCreditControl")
+    released: YesNo = Field(False, alias="CredManReleasedFromCreditControl")
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of the order can be posted until somebody releases it."""
+        return self.in_control and not self.released
+
+
 class LineRest(ReadRow):
     """SalesLineBiEntities: what is left of an order's line, in its sales unit."""
 
@@ -396,6 +410,7 @@ class BillingRead(ReadRow):
     slips: tuple[SlipLine, ...]
     invoices: tuple[PostedInvoice, ...]
     transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
+    hold: CreditHold | None = Field(None, description="Where the order stands with credit management")
 
     def transaction(self, invoice: PostedInvoice) -> Transaction | None:
         """The customer transaction of an invoice, whoever is billed; None where it was not seen."""
@@ -423,6 +438,7 @@ class Sweep(ReadRow):
     settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
     payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+    holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
     unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:

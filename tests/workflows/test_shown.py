@@ -32,7 +32,10 @@ async def test_a_change_that_ends_no_wait_is_shown_too(stage: Stage) -> None:
 async def test_an_amount_and_its_currency_are_written_with_one_command(stage: Stage) -> None:
     """Given a submitted quote, when it was assessed, then no list ever showed its total without the currency."""
     await stage.submit()
-    await until(stage, waits_for(WaitingFor.REP))
+    deadline = time.monotonic() + 20
+    while (await stage.case.describe()).typed_search_attributes.get(attributes.AMOUNT.key) is None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
     written = [
         set(event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields)
         async for event in stage.case.fetch_history_events()
