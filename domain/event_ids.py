@@ -53,6 +53,16 @@ def opportunity_lost(opportunity_id: UUID | str) -> str:
     return f"dv/opportunity/{str(opportunity_id).lower()}/{SalesEventKind.OPPORTUNITY_LOST}"
 
 
+def orders_of_quote(quote_id: UUID | str, version: int) -> str:
+    """What Sales has of orders made from a quote.
+
+    Args:
+        quote_id: quoteid of the revision.
+        version: The highest row version among those orders: they may change again and again.
+    """
+    return f"dv/quote/{str(quote_id).lower()}/{SalesEventKind.ORDERS_MADE}/{version}"
+
+
 def hint(entity: str, record_id: UUID | str, operation_id: str) -> str:
     """A record changed, and nobody knows how yet: an id of the telling, not of a fact.
 

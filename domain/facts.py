@@ -217,6 +217,20 @@ class OrderRecorded(Record):
     notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words")
 
 
+class SalesOrderCancelled(Record):
+    """Somebody cancelled the order in Sales."""
+
+
+class OtherSalesOrders(Record):
+    """Which orders Sales has of the quote beside the deal's own; none: those there were are cancelled."""
+
+    numbers: tuple[str, ...]
+
+
+class OpportunityReopened(Record):
+    """Somebody reopened the opportunity in Sales."""
+
+
 class BillingChanged(Record):
     """Finance posted a packing slip or an invoice, or a payment came or went: what is known of them is old."""
 
@@ -310,7 +324,16 @@ QuoteFact = (
     | ExpiryChecked
 )
 CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | HoldReleased | CreditRejected
-OrderFact = OrderStarted | OrderPutOff | OrderCreated | OrderConfirmed | OrderRecorded
+OrderFact = (
+    OrderStarted
+    | OrderPutOff
+    | OrderCreated
+    | OrderConfirmed
+    | OrderRecorded
+    | SalesOrderCancelled
+    | OtherSalesOrders
+    | OpportunityReopened
+)
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable

@@ -10,20 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.approvals import ApprovalStatus
-
-
-class FixedBy(StrEnum):
-    """Whose it is to do something about a refusal."""
-
-    CALLER = "caller"
-    """Whoever sent it: the program or the page, by sending it right."""
-    REP = "rep"
-    APPROVER = "approver"
-    CREDIT_MANAGER = "credit manager"
-    OPERATOR = "operator"
-    ADMINISTRATOR = "administrator"
-    NOBODY = "nobody"
-    """It is settled, or passes by itself."""
+from domain.fixed_by import FixedBy
 
 
 class Refusal(StrEnum):
@@ -335,6 +322,18 @@ class Refusal(StrEnum):
         409,
         FixedBy.REP,
         "The quote was made into more than one order in Sales. The deal follows the first; cancel the others there.",
+    )
+    SALES_ORDER_CANCELLED = (
+        "SALES_ORDER_CANCELLED",
+        409,
+        FixedBy.REP,
+        "The order was cancelled in Sales, but it is in Finance. Have it cancelled in Finance as well.",
+    )
+    OPPORTUNITY_REOPENED = (
+        "OPPORTUNITY_REOPENED",
+        409,
+        FixedBy.REP,
+        "The opportunity was reopened in Sales while its deal goes on. Win it again, or have the deal called off.",
     )
     CREDIT_REFUSED = (
         "CREDIT_REFUSED",

@@ -11,8 +11,9 @@ from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
 from domain.refusals import Refusal
-from domain.rules.change import Change, Refused, illegal, with_exception, without_exceptions
+from domain.rules.change import Change, Refused, illegal, with_exception
 from domain.rules.closing import ended_here
+from domain.rules.order import with_second_orders
 from domain.views import Ending, Resolution
 
 
@@ -62,17 +63,12 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
         what = "; ".join(ready.differences) or "the content is not what was approved"
         raise Refused(Refusal.HASH_MISMATCH, what)
     checking = replace(
-        without_exceptions(state, Refusal.SECOND_SALES_ORDER),
+        with_second_orders(state, ready.more_sales_orders),
         credit=CreditStatus.CHECKING,
         credit_checks=state.credit_checks + 1,
         recheck_covered=fact.covers,
         order_absent_at=None if ready.existing_order else ready.credit.as_of,
     )
-    if ready.more_sales_orders:
-        others = ", ".join(ready.more_sales_orders)
-        checking = with_exception(
-            checking, f"{Refusal.SECOND_SALES_ORDER}: Sales has order {others} of the quote as well"
-        )
     return Change(checking, f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC")
 
 
