@@ -41,7 +41,7 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
-from domain.tax import finance_total
+from domain.tax import TaxUnknown, finance_total
 from dynamics.core.errors import NotFound, Refused
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
@@ -155,10 +155,10 @@ class DynamicsFinanceActivities(FinanceActivities):
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
-        """Post the confirmation; an order already confirmed answers its confirmation."""
+        """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
         with for_deal():
             async with beating():
-                if ask.probe or activity.info().attempt > 1:
+                if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
                     order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
                         return ask_for.Confirmation(confirmation_number=order.header.number)
@@ -205,7 +205,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 )
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
-            except NoRate as missing:
+            except (NoRate, TaxUnknown) as missing:
                 raise refused(FailureType.REFUSED, str(missing)) from missing
             if problems := price_problems(snapshot, prices):
                 raise refused(FailureType.REFUSED, "; ".join(p.message for p in problems[:5]))
@@ -290,7 +290,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             asked = finance_total(snapshot, read.tax, estimate_pct=rate)
             amount = credit_amount(asked, snapshot.currency, read.exchange)
             prices = finance_prices(snapshot, read.pricing, today=today) if read.pricing else {}
-        except NoRate as missing:
+        except (NoRate, TaxUnknown) as missing:
             raise refused(FailureType.REFUSED, str(missing)) from missing
         if facts is None:
             raise refused(

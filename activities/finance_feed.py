@@ -305,6 +305,17 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
                 source="sweep",
             )
             yield event, invoice.invoiced_on.date()
+    for hold in found.holds:
+        event = FinanceEvent(
+            event_id=event_ids.finance_document(FinanceEventKind.CREDIT_HOLD, hold.hold_id or hold.order_number),
+            kind=FinanceEventKind.CREDIT_HOLD,
+            company=company,
+            order_number=hold.order_number,
+            document=hold.hold_id or hold.order_number,
+            occurred_at=now,
+            source="sweep",
+        )
+        yield event, now.date()
     for settled in found.settled:
         if settled.invoice in found.settled_orders:
             event = FinanceEvent(

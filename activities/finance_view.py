@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 from domain.assessing import CustomerFacts, FinanceFacts
+from domain.assessment import Problem
 from domain.credit_facts import CreditFacts, OpenOrder
 from domain.exchange import Exchange, NoRate
 from domain.fulfilment import (
@@ -36,7 +37,7 @@ from domain.policy import Policy
 from domain.pricing import FinancePrice
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.refusals import Refusal
-from domain.tax import ordered_nets
+from domain.tax import TaxUnknown, before_tax, ordered_nets
 from dynamics.finance import records as finance
 from dynamics.finance.prices import finance_terms, floor_price, list_price
 
@@ -68,13 +69,15 @@ def finance_facts(snapshot: QuoteSnapshot, read: finance.CreditRead, policy: Pol
     pricing = read.pricing
     if pricing is None:
         raise ValueError("a quote is assessed with its prices")
-    unpriced, credit = "", None
+    unpriced, credit = None, None
     prices: dict[str, FinancePrice] = {}
     try:
         credit = credit_facts(read, policy, today=today)
         prices = finance_prices(snapshot, pricing, today=today)
     except NoRate as missing:
-        unpriced = str(missing)
+        unpriced = Problem(code=Refusal.NO_EXCHANGE_RATE, field="currency", message=str(missing))
+    except TaxUnknown as unknown:
+        unpriced = Problem(code=Refusal.PRICES_INCLUDE_TAX, field="customer_account", message=str(unknown))
     return FinanceFacts(
         customer=_customer(read),
         exchange=read.exchange,
@@ -113,7 +116,7 @@ def _on_hold(customer: finance.Customer, payer: finance.Customer | None) -> str:
 
 
 def finance_prices(snapshot: QuoteSnapshot, pricing: finance.Pricing, *, today: date) -> dict[str, FinancePrice]:
-    """Finance's price of each item of a quote, per unit in the quote's currency; items without one are missing.
+    """Finance's price of each item of a quote, per unit before tax in the quote's currency; without one it is missing.
 
     An item on several lines is priced at its smallest quantity: the dearest break, so that splitting a line does not
     make a discount look smaller.
@@ -128,6 +131,7 @@ def finance_prices(snapshot: QuoteSnapshot, pricing: finance.Pricing, *, today: 
 
     Raises:
         NoRate: a price or cost is in another currency, and Finance has no rate for it.
+        TaxUnknown: the customer's prices include a sales tax that cannot be taken out of them.
     """
     found: dict[str, FinancePrice] = {}
     for line in sorted(snapshot.lines, key=lambda line: line.quantity):
@@ -159,11 +163,15 @@ def _price(line: QuoteLine, currency: str, pricing: finance.Pricing, today: date
     floor = floor_price(
         pricing.agreements, product.item, group=FLOOR_PRICE_GROUP, currency=currency, exchange=exchange, on=today
     )
+
+    def untaxed(found: Money) -> Money:
+        return before_tax(found, product.item, pricing.tax) if customer.prices_include_tax else found
+
     return FinancePrice(
         item=product.item,
         currency=currency,
-        list_price=price.money.within(currency),
-        floor_price=floor.within(currency) if floor else None,
+        list_price=untaxed(price.money).within(currency),
+        floor_price=untaxed(floor).within(currency) if floor else None,
         cost=exchange.convert(exchange.accounting(product.unit_cost), currency).within(currency),
         unit=product.sales_unit,
         group=product.group,
@@ -246,10 +254,11 @@ def _gross_of_net(order: finance.OpenOrder, net: Decimal, tax_rate: Decimal) -> 
     Of Finance's totals, where it has calculated them, the higher of two ways to read them: it is not documented whether
     a total still holds what was cancelled.
     """
-    before_tax = order.total - order.tax
-    if not order.totals_calculated or net <= 0 or before_tax <= 0:
-        return 1 + tax_rate / 100
-    return max(order.total / net, order.total / before_tax)
+    taxed = Decimal(1) if order.prices_include_tax else 1 + tax_rate / 100
+    untaxed = order.total if order.prices_include_tax else order.total - order.tax
+    if not order.totals_calculated or net <= 0 or untaxed <= 0:
+        return taxed
+    return max(order.total / net, order.total / untaxed)
 
 
 def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.NewOrder:
@@ -342,6 +351,10 @@ def billing(
     ledger = line_ledger(read, found, ordered, over_delivery_pct=over_delivery_pct)
     known = [line for line in found if line.line_no]
     differences = [*changes_of(ordered, known, ledger), *_unknown(read)]
+    if read.header.prices_include_tax:
+        differences.append(
+            f"{Refusal.LINE_CHANGED}: the order's prices include sales tax in Finance, the quote's do not"
+        )
     slips: dict[str, Decimal] = {}
     for row in read.slips:
         slips[row.slip] = slips.get(row.slip, Decimal(0)) + row.shipped
@@ -351,6 +364,7 @@ def billing(
         lines=totals_of(ledger, digest=digest_of(found), differences=differences),
         slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
         invoices=tuple(_invoice(posted, read.open_amount(posted), due.get(posted.number)) for posted in read.invoices),
+        hold=(read.hold.hold_id or read.header.number) if read.hold is not None and read.hold.holds else "",
     )
 
 

@@ -7,7 +7,7 @@ are not told. What concerns a deal and reaches none is handed to a person.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -24,7 +24,7 @@ from domain.policy import Policy
 from domain.views import Stage, WaitingFor
 from dynamics.core.errors import Conflict, NotFound, Refused, System
 from dynamics.sales.changes import SalesChanges
-from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityState, OrderState, QuoteState
+from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityState, QuoteState
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
 from runs.calls import answer
@@ -32,6 +32,8 @@ from runs.deals import Deals
 from runs.lookup import Lookup, Standing, Status
 
 _BEFORE_ACCEPTANCE = ("", Stage.OPPORTUNITY, Stage.QUOTE)
+MOST_ORDERS = 20
+"""Orders made from one quote that a deal is told of, beside its own."""
 _NEVER_ASKED = (None, ApprovalChoice.NONE)
 
 
@@ -134,11 +136,34 @@ class SalesFeedWork(FeedActivities):
         return [self._case(quote, kinds[of]) for (of, _), quote in latest.items() if of is not None]
 
     async def _order_cases(self, changed: Sequence[OrderChange]) -> list[Case]:
-        """Orders of Sales that were cancelled, as events of the quotes they were made from."""
-        cancelled = {each.quote_id for each in changed if each.state == OrderState.CANCELED and each.quote_id}
-        quotes = (await self._changes.now("quote", sorted(cancelled))).quotes
+        """Orders of Sales that were cancelled or made once more, as events of the quotes they were made from.
+
+        An order that is known to Finance and not cancelled is its deal's own, and how it changes is nobody's news.
+        """
+        telling = [each for each in changed if each.quote_id and (each.cancelled or not each.finance_number)]
+        quote_ids = sorted({each.quote_id for each in telling if each.quote_id})
+        of_quote: dict[UUID | None, list[OrderChange]] = {}
+        for order in await self._changes.orders_of(quote_ids):
+            of_quote.setdefault(order.quote_id, []).append(order)
+        quotes = (await self._changes.now("quote", [each for each in quote_ids if each in of_quote])).quotes
         await self._learn_units(quotes)
-        return [self._case(quote, SalesEventKind.ORDER_CANCELLED) for quote in quotes]
+        told = {each.id for each in telling if each.cancelled}
+        return [case for quote in quotes for case in self._cases_of_orders(quote, of_quote[quote.id], told)]
+
+    def _cases_of_orders(self, quote: QuoteChange, orders: Sequence[OrderChange], told: Collection[UUID]) -> list[Case]:
+        """What the orders made from a quote mean to its deal; ``told``: those that were told to be cancelled."""
+        own = min(orders, key=_precedence)
+        if own.cancelled:
+            return [self._case(quote, SalesEventKind.ORDER_CANCELLED)] if own.id in told else []
+        others = [order for order in orders if order is not own]
+        left = [order.number for order in others if not order.cancelled]
+        if not left and not any(order.id in told for order in others):
+            return []
+        case = self._case(quote, SalesEventKind.ORDERS_MADE)
+        version = max(order.version for order in orders)
+        news = {"event_id": event_ids.orders_of_quote(quote.id, version), "orders": tuple(left[:MOST_ORDERS])}
+        case.event = case.event.model_copy(update=news)
+        return [case]
 
     async def _deleted(self, ids: Sequence[UUID]) -> list[Case]:
         """A deleted quote can be read by nobody any more: the deal whose current revision it was is known by its id."""
@@ -266,12 +291,21 @@ class SalesFeedWork(FeedActivities):
         return proved
 
     async def _reached_nobody(self, case: Case) -> None:
-        """No deal runs for a quote that was activated or won: right where its deal has ended since, else a person's.
+        """No deal runs for a quote that was activated, won or made into one more order.
+
+        That is right where its deal has ended since; else it is a person's business.
 
         Raises:
             NoAnswer: Temporal does not answer.
         """
         quote, event = case.quote, case.event
+        if event.kind is SalesEventKind.ORDERS_MADE and event.orders:
+            if await self._lookup.last_run(names.deal_id(event.company, event.quote_number)) is not None:
+                case.hand_out(
+                    f"It was made into another order in Sales ({', '.join(event.orders)}), and its deal has ended",
+                    "Cancel the order in Sales, or order it by hand",
+                )
+            return
         if quote is None or event.kind not in (SalesEventKind.ACTIVATED, SalesEventKind.ACCEPTED):
             return
         did = "won" if event.kind is SalesEventKind.ACCEPTED else "activated"
@@ -297,6 +331,12 @@ _OPPORTUNITY_KINDS: Mapping[int, SalesEventKind] = {
     OpportunityState.LOST: SalesEventKind.OPPORTUNITY_LOST,
     OpportunityState.OPEN: SalesEventKind.OPPORTUNITY_REOPENED,
 }
+
+
+def _precedence(order: OrderChange) -> tuple[bool, bool, float, str]:
+    """The order that is a deal's own comes first: known to Finance, else not cancelled, else the oldest."""
+    made = order.created_on
+    return not order.finance_number, order.cancelled, made.timestamp() if made else 0.0, str(order.id)
 
 
 def _kind(quote: QuoteChange) -> SalesEventKind | None:

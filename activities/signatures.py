@@ -356,7 +356,7 @@ class FinanceActivities:
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ConfirmOrder) -> Confirmation:
-        """Post the confirmation; an order already confirmed answers its confirmation."""
+        """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
         raise NotImplementedError
 
     @activity.defn(name="read_billing")

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.stack import StackInfo
+from domain.money import format_money
 from runs.search import DealRow
 
 DEALS_ONE_BY_ONE = 40
@@ -198,7 +199,7 @@ def _table(title: str) -> Table:
 
 
 def _amount(row: DealRow) -> str:
-    return "" if row.amount is None else f"{row.amount:,.2f}"
+    return "" if row.amount is None else format_money(row.amount, row.currency)
 
 
 def _waits(row: DealRow) -> str:
@@ -221,11 +222,12 @@ def _progress(row: DealRow, *, drawn: bool) -> Text:
 
 def _by_stage(rows: Sequence[DealRow], expected: int) -> RenderableType:
     counts: Counter[tuple[str, str]] = Counter()
-    amounts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    amounts: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for row in rows:
         key = (ENDED, "") if row.ended else (row.stage, row.waiting_for)
         counts[key] += 1
-        amounts[key] += row.amount or 0
+        if row.amount is not None:
+            amounts[key][row.currency] += row.amount
     table = _table(f"{len(rows)} of {expected} deals submitted")
     for heading in ("Stage", "Waiting for"):
         table.add_column(heading)
@@ -234,7 +236,8 @@ def _by_stage(rows: Sequence[DealRow], expected: int) -> RenderableType:
     order = {stage: position for position, stage in enumerate((*STAGES, "closed", ENDED))}
     for stage, waiting in sorted(counts, key=lambda key: (order.get(key[0], -1), key[1])):
         waits = "" if stage == ENDED else WAITS.get(waiting, AT_WORK)
-        table.add_row(stage or "…", waits, str(counts[stage, waiting]), f"{amounts[stage, waiting]:,.2f}")
+        totals = (format_money(total, currency) for currency, total in sorted(amounts[stage, waiting].items()))
+        table.add_row(stage or "…", waits, str(counts[stage, waiting]), ", ".join(totals))
     return table
 
 

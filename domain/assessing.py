@@ -54,7 +54,7 @@ class FinanceFacts(Record):
     exchange: Exchange
     released: Mapping[str, bool] = Field(description="Item as the quote writes it → not stopped for sales")
     prices: Mapping[str, FinancePrice] = Field(description="By item as the quote writes it, in the quote's currency")
-    unpriced: str = Field("", description="Why no price could be put into the quote's currency")
+    unpriced: Problem | None = Field(None, description="Why Finance's prices could not be put as the quote's are")
     payment_days: Mapping[str, int] = Field(description="Name of payment terms in lower case → days until due")
     credit: CreditFacts | None = Field(None, description="None: without customer")
     tax: SalesTax = Field(SalesTax(), description="Finance's, for the customer and the items of the quote")
@@ -225,8 +225,8 @@ def _problems(
     )
     if problems or facts is None or customer is None:
         return problems
-    if facts.unpriced:
-        return (Problem(code="NO_EXCHANGE_RATE", field="currency", message=facts.unpriced),)
+    if facts.unpriced is not None:
+        return (facts.unpriced,)
     if problems := price_problems(snapshot, facts.prices):
         return bounded(problems)
     terms = _terms(snapshot, customer)

@@ -18,6 +18,7 @@ from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepState
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
+from domain.money import shown_decimals
 from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.sign_in import SignIn
@@ -261,7 +262,7 @@ def of_decision(
             "step": str(step.plan.step),
             "decision": decision[:CODE],
             "role": (step.decided_as or step.plan.role)[:CODE],
-            "amount": str(asked.total),
+            "amount": str(shown_decimals(asked.total, asked.currency)),
             "currency": asked.currency,
             **_of_sign_in(said.sign_in),
         },
@@ -290,10 +291,12 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
         case facts.CreditReleased() | facts.ReleaseAsked():
             persons = 1 if fact.release.also_by is None else 2
-            terms = {"amount": fact.release.most, "currency": fact.currency, "persons": persons}
+            amount = shown_decimals(fact.release.most, fact.currency)
+            terms = {"amount": amount, "currency": fact.currency, "persons": persons}
             return ({"role": fact.role} if fact.role else {}) | terms
         case facts.OrderCreated():
-            return {"order": fact.order_number, "net": fact.net}
+            net = shown_decimals(fact.net, fact.currency)
+            return {"order": fact.order_number, "net": net, "currency": fact.currency}
         case facts.OrderConfirmed():
             return {"confirmation": fact.confirmation_number}
         case facts.ShipmentRecorded():

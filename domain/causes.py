@@ -42,7 +42,7 @@ class Cause(StrEnum):
     CREDIT_HOLD = (
         "CreditHold",
         "Held by Finance's credit management",
-        "A credit manager releases the hold, then the order is confirmed",
+        "A credit manager releases or refuses it; one released in Finance is noticed within hours, or by a recheck",
     )
     CONFLICT = (
         "Conflict",

@@ -100,6 +100,8 @@ class Delivery:
     lines: LineTotals = field(default_factory=LineTotals)
     slips: dict[str, Decimal] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
+    hold: str = ""
+    """Entry of Finance's hold list that keeps the order from being posted."""
 
     @property
     def all_shipped(self) -> bool:
@@ -143,6 +145,7 @@ class DealState:
         recheck_told: how often another look at credit was asked for.
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
+        release_due: a hold that Finance placed after the confirmation is released here: Finance is to be told.
         order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
         order_put_off: no order was begun, because credit rested on old facts: it is checked again after a pause.
         ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
@@ -186,6 +189,7 @@ class DealState:
     recheck_covered: int = 0
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
+    release_due: bool = False
     order_absent_at: datetime | None = None
     order_put_off: bool = False
     order_number: str = ""
@@ -284,8 +288,23 @@ class DealState:
 
     @property
     def held_by_finance(self) -> bool:
-        """Finance's own credit management refused to confirm the order, and a credit manager has to release it."""
-        return self.parked is not None and self.parked.cause == Cause.CREDIT_HOLD
+        """Finance's own credit management holds the order, and a credit manager has to release or refuse it."""
+        return bool(self.hold_text)
+
+    @property
+    def hold_text(self) -> str:
+        """What Finance says of its hold on the order; empty where nobody has to decide about one.
+
+        At its confirmation Finance refuses it; later the hold is read with packing slips and invoices, as long as there
+        is something left to post.
+        """
+        if self.parked is not None:
+            return self.parked.message if self.parked.cause == Cause.CREDIT_HOLD else ""
+        lines = self.delivery.lines
+        decided = self.release_due or self.credit is CreditStatus.REJECTED
+        if not self.running or decided or not self.delivery.hold or not (lines.to_ship or lines.to_invoice):
+            return ""
+        return f"entry {self.delivery.hold} of the credit management hold list"
 
     @property
     def awaits_credit(self) -> bool:

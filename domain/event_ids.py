@@ -28,6 +28,7 @@ _DOCUMENTS = {
     FinanceEventKind.INVOICE_POSTED: "invoice",
     FinanceEventKind.PAYMENT_POSTED: "payment",
     FinanceEventKind.PAYMENT_REVERSED: "payment-reversed",
+    FinanceEventKind.CREDIT_HOLD: "credit-hold",
 }
 _CUSTOMER_FACTS = {
     FinanceEventKind.CREDIT_LIMIT_CHANGED: "limit",
@@ -52,6 +53,16 @@ def opportunity_lost(opportunity_id: UUID | str) -> str:
     return f"dv/opportunity/{str(opportunity_id).lower()}/{SalesEventKind.OPPORTUNITY_LOST}"
 
 
+def orders_of_quote(quote_id: UUID | str, version: int) -> str:
+    """What Sales has of orders made from a quote.
+
+    Args:
+        quote_id: quoteid of the revision.
+        version: The highest row version among those orders: they may change again and again.
+    """
+    return f"dv/quote/{str(quote_id).lower()}/{SalesEventKind.ORDERS_MADE}/{version}"
+
+
 def hint(entity: str, record_id: UUID | str, operation_id: str) -> str:
     """A record changed, and nobody knows how yet: an id of the telling, not of a fact.
 
@@ -68,7 +79,7 @@ def finance_document(kind: FinanceEventKind, document: str) -> str:
 
     Args:
         kind: What was posted.
-        document: Its number: packing slip, invoice; of a confirmation the order; of a payment ``payment_number``.
+        document: Its number: packing slip, invoice, entry of the hold list; of a payment ``payment_number``.
     """
     return f"finance/{_DOCUMENTS[kind]}/{document.upper()}"
 

@@ -7,19 +7,13 @@ from typing import assert_never
 from domain import facts
 from domain.facts import Fact
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent, SalesEventKind
-from domain.refusals import Refusal
-
-
-def _written_down(event: SalesEvent, what: str) -> Fact:
-    """What changes nothing by itself: the deal's record says that it happened."""
-    return facts.Refused(message_id=event.event_id, what=event.kind, code=Refusal.ILLEGAL_TRANSITION, detail=what)
-
 
 _BILLING: dict[FinanceEventKind, str] = {
     FinanceEventKind.SHIPMENT_POSTED: "packing slip {} posted in Finance",
     FinanceEventKind.INVOICE_POSTED: "invoice {} posted in Finance",
     FinanceEventKind.PAYMENT_POSTED: "payment {} posted in Finance",
     FinanceEventKind.PAYMENT_REVERSED: "payment {} reversed in Finance",
+    FinanceEventKind.CREDIT_HOLD: "credit hold {} placed in Finance",
 }
 
 
@@ -43,11 +37,13 @@ def fact_of_sales(event: SalesEvent) -> Fact:
         case SalesEventKind.OPPORTUNITY_LOST:
             return facts.QuoteLost(reason="the opportunity was lost")
         case SalesEventKind.OPPORTUNITY_REOPENED:
-            return _written_down(event, "the opportunity was reopened in Sales")
+            return facts.OpportunityReopened()
         case SalesEventKind.DELETED:
             return facts.QuoteCancelled(reason="the quote was deleted in Sales", in_sales=True)
         case SalesEventKind.ORDER_CANCELLED:
-            return _written_down(event, "the order was cancelled in Sales")
+            return facts.SalesOrderCancelled()
+        case SalesEventKind.ORDERS_MADE:
+            return facts.OtherSalesOrders(numbers=event.orders)
         case _:
             assert_never(event.kind)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from domain.causes import Cause
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.money import format_money, plain
@@ -54,8 +55,7 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.parked:
         parked = state.parked
         if state.held_by_finance:
-            text = f"Finance's credit management holds the order: {parked.message}"
-            return WaitingFor.CREDIT, text, parked.suggestion, ("credit_manager",)
+            return _held_by_finance(state)
         return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
     if state.outage:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
@@ -66,6 +66,8 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
         return _waiting_in_quote(state)
+    if state.held_by_finance:
+        return _held_by_finance(state)
     if state.credit is CreditStatus.HELD:
         reasons = state.credit_decision.text if state.credit_decision else ""
         unblock = "A payment, a higher limit or a release by a credit manager"
@@ -75,6 +77,16 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
             )
         return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
     return _waiting_after_order(state)
+
+
+def _held_by_finance(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    unblock = Cause.CREDIT_HOLD.suggestion
+    if state.release_asked:
+        unblock = (
+            f"{unblock}. {state.release_asked.released_by.label} asked for a release, a second person has to as well"
+        )
+    text = f"Finance's credit management holds the order: {state.hold_text}"
+    return WaitingFor.CREDIT, text, unblock, ("credit_manager",)
 
 
 def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:

@@ -179,6 +179,10 @@ class ReleaseAsked(Record):
     currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
+class HoldReleased(Record):
+    """Finance was told that its own hold on the order is released."""
+
+
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -203,6 +207,7 @@ class OrderCreated(Record):
     order_number: str
     lines: LineTotals
     net: Decimal
+    currency: str = Field("", description="Of the net amount")
     rounding_difference: Decimal
     at: datetime = Field(description="UTC")
 
@@ -218,6 +223,20 @@ class OrderRecorded(Record):
 
     sales_order_id: str
     notes: tuple[str, ...] = Field((), description="What Sales would not take along, in words")
+
+
+class SalesOrderCancelled(Record):
+    """Somebody cancelled the order in Sales."""
+
+
+class OtherSalesOrders(Record):
+    """Which orders Sales has of the quote beside the deal's own; none: those there were are cancelled."""
+
+    numbers: tuple[str, ...]
+
+
+class OpportunityReopened(Record):
+    """Somebody reopened the opportunity in Sales."""
 
 
 class BillingChanged(Record):
@@ -313,8 +332,17 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
-OrderFact = OrderStarted | OrderPutOff | OrderCreated | OrderConfirmed | OrderRecorded
+CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | HoldReleased | CreditRejected
+OrderFact = (
+    OrderStarted
+    | OrderPutOff
+    | OrderCreated
+    | OrderConfirmed
+    | OrderRecorded
+    | SalesOrderCancelled
+    | OtherSalesOrders
+    | OpportunityReopened
+)
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable

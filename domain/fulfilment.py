@@ -106,6 +106,9 @@ class Billing(Record):
     lines: LineTotals
     slips: tuple[PackingSlip, ...]
     invoices: tuple[Invoice, ...]
+    hold: str = Field(
+        "", description="Entry of Finance's hold list that keeps the order from being posted; empty: none"
+    )
 
 
 def digest_of(lines: Iterable[OrderedLine]) -> str:

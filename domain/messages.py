@@ -39,6 +39,7 @@ class SalesEventKind(StrEnum):
     OPPORTUNITY_REOPENED = "opportunity_reopened"
     DELETED = "deleted"
     ORDER_CANCELLED = "order_cancelled"
+    ORDERS_MADE = "orders_made"
 
 
 class SalesEvent(Record):
@@ -57,6 +58,9 @@ class SalesEvent(Record):
     occurred_at: AwareDatetime
     actor: Id = Field("", description="Dataverse user id (GUID) of who did it")
     source: Id = "webhook"
+    orders: tuple[Id, ...] = Field(
+        (), max_length=20, description="Orders of Sales made from the quote beside the deal's own, by number"
+    )
 
 
 class FinanceEventKind(StrEnum):
@@ -68,6 +72,7 @@ class FinanceEventKind(StrEnum):
     PAYMENT_REVERSED = "payment_reversed"
     CREDIT_LIMIT_CHANGED = "credit_limit_changed"
     CUSTOMER_BLOCKED = "customer_blocked"
+    CREDIT_HOLD = "credit_hold"
 
 
 class FinanceEvent(Record):

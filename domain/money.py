@@ -31,6 +31,9 @@ _ARITHMETIC = Context(
     prec=34, rounding=ROUND_HALF_UP, traps=[DivisionByZero, FloatOperation, InvalidOperation, Overflow]
 )
 
+_MOST_DECIMALS = 10
+"""Decimals shown of an amount whose currency is not known."""
+
 
 class UnknownCurrency(ValueError):
     """A code that is no ISO 4217 currency."""
@@ -79,14 +82,26 @@ def same_money(a: Decimal, b: Decimal, currency: str, tolerance_units: int) -> b
         return abs(a - b) <= minor_unit(currency) * tolerance_units
 
 
+def shown_decimals(amount: Decimal, currency: str) -> Decimal:
+    """An amount with as many decimals as it is shown with: those of its currency, 1045.00 in USD, 1045 in JPY.
+
+    Where the currency is not known, empty or no ISO code: two decimals, or as many as the amount has, ten at most.
+    """
+    try:
+        return round_money(amount, currency)
+    except UnknownCurrency:
+        with arithmetic():
+            return round(amount, max(2, min(decimals(amount), _MOST_DECIMALS)))
+
+
 def format_amount(amount: Decimal, currency: str) -> str:
-    """An amount for people, without its currency: ``1,045.00``, in JPY ``1,045``."""
-    return f"{round_money(amount, currency):,f}"
+    """An amount for people, without its currency: ``1,045.00``, in JPY ``1,045`` (see ``shown_decimals``)."""
+    return f"{shown_decimals(amount, currency):,f}"
 
 
 def format_money(amount: Decimal, currency: str) -> str:
-    """An amount for people: ``1,045.00 USD``, ``1,045 JPY``."""
-    return f"{format_amount(amount, currency)} {currency}"
+    """An amount for people: ``1,045.00 USD``, ``1,045 JPY``; without a currency the amount alone."""
+    return f"{format_amount(amount, currency)} {currency}".rstrip()
 
 
 def plain(number: Decimal) -> str:

@@ -67,6 +67,7 @@ def in_credit(state: DealState) -> CreditMove:
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
+    RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
     SHOW_SHIPMENT = "show_shipment"
     SHOW_INVOICES = "show_invoices"
@@ -76,6 +77,8 @@ class DeliveryMove(StrEnum):
 
 def in_delivery(state: DealState) -> DeliveryMove:
     """What is next once there is an order; documents may come in any order."""
+    if state.release_due:
+        return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
     if state.unrecorded_slips:

@@ -10,20 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.approvals import ApprovalStatus
-
-
-class FixedBy(StrEnum):
-    """Whose it is to do something about a refusal."""
-
-    CALLER = "caller"
-    """Whoever sent it: the program or the page, by sending it right."""
-    REP = "rep"
-    APPROVER = "approver"
-    CREDIT_MANAGER = "credit manager"
-    OPERATOR = "operator"
-    ADMINISTRATOR = "administrator"
-    NOBODY = "nobody"
-    """It is settled, or passes by itself."""
+from domain.fixed_by import FixedBy
 
 
 class Refusal(StrEnum):
@@ -146,12 +133,7 @@ class Refusal(StrEnum):
         "This deal is your own, so someone else has to release its credit hold.",
     )
     UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
-    CANNOT_SKIP = (
-        "CANNOT_SKIP",
-        409,
-        FixedBy.OPERATOR,
-        "This step cannot be skipped. Retry it, or abort the deal.",
-    )
+    CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")
     NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
     NOT_PARKED = ("NOT_PARKED", 409, FixedBy.NOBODY, "No step of this deal is parked any more; nothing changed.")
     ILLEGAL_TRANSITION = (
@@ -193,12 +175,7 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "Two lines have the same number. Give every line its own number.",
     )
-    BAD_QTY = (
-        "BAD_QTY",
-        422,
-        FixedBy.REP,
-        "A quantity is not possible. Enter one above 0 that the unit allows.",
-    )
+    BAD_QTY = ("BAD_QTY", 422, FixedBy.REP, "A quantity is not possible. Enter one above 0 that the unit allows.")
     NO_PRICE = ("NO_PRICE", 422, FixedBy.REP, "A line has no usable price. Choose a price list or enter a price.")
     BAD_DISCOUNT = (
         "BAD_DISCOUNT",
@@ -254,6 +231,13 @@ class Refusal(StrEnum):
         422,
         FixedBy.OPERATOR,
         "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
+    )
+    PRICES_INCLUDE_TAX = (
+        "PRICES_INCLUDE_TAX",
+        422,
+        FixedBy.OPERATOR,
+        "The customer's prices in Finance include a sales tax that cannot be taken out of them. Have 'Prices include "
+        "sales tax' turned off for the customer there, then submit again.",
     )
     ITEM_NOT_RELEASED = (
         "ITEM_NOT_RELEASED",
@@ -338,6 +322,24 @@ class Refusal(StrEnum):
         409,
         FixedBy.REP,
         "The quote was made into more than one order in Sales. The deal follows the first; cancel the others there.",
+    )
+    SALES_ORDER_CANCELLED = (
+        "SALES_ORDER_CANCELLED",
+        409,
+        FixedBy.REP,
+        "The order was cancelled in Sales, but it is in Finance. Have it cancelled in Finance as well.",
+    )
+    OPPORTUNITY_REOPENED = (
+        "OPPORTUNITY_REOPENED",
+        409,
+        FixedBy.REP,
+        "The opportunity was reopened in Sales while its deal goes on. Win it again, or have the deal called off.",
+    )
+    CREDIT_REFUSED = (
+        "CREDIT_REFUSED",
+        409,
+        FixedBy.OPERATOR,
+        "Credit was refused after goods had been shipped. Cancel what is left of the order in Finance.",
     )
     ORDER_IN_FINANCE = (
         "ORDER_IN_FINANCE",

@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.money import format_money, round_money, spread
+from domain.money import Money, arithmetic, format_money, round_money, spread
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record
 
@@ -33,6 +33,31 @@ class SalesTax(Record):
 
     codes: Mapping[str, tuple[TaxCode, ...]] = Field(default_factory=dict, description="By item in lower case")
     unknown: str = Field("", description="Why the tax cannot be computed here; empty: it can")
+
+
+class TaxUnknown(LookupError):
+    """The tax in a price of Finance cannot be computed; the text says why, and what to do."""
+
+
+def before_tax(price: Money, item: str, tax: SalesTax) -> Money:
+    """A price of Finance that includes sales tax, without it: as Sales writes its prices. Not rounded.
+
+    Args:
+        price: Of one unit, tax included.
+        item: Whose price.
+        tax: Finance's tax codes for the customer the price is for.
+
+    Raises:
+        TaxUnknown: The tax is not simply a percentage.
+    """
+    if tax.unknown:
+        raise TaxUnknown(
+            f"The customer's prices in Finance include sales tax, and {tax.unknown}: it cannot be taken out of them. "
+            "Have 'Prices include sales tax' turned off for the customer in Finance, then submit again."
+        )
+    inside = sum((code.pct for code in tax.codes.get(item.casefold(), ())), Decimal(0))
+    with arithmetic():
+        return Money(amount=price.amount / (1 + inside / _HUNDRED), currency=price.currency)
 
 
 class FinanceTotal(Record):

@@ -96,9 +96,13 @@ def _amount(name: str, holds: str) -> Attribute[Decimal]:
     return Attribute(SearchAttributeKey.for_float(name), holds, float, _finite)
 
 
+_BEYOND_ALL: Final = Decimal(10) ** 18
+"""What no deal comes to: beyond it a number is somebody else's."""
+
+
 def _finite(stored: float) -> Decimal:
     value = Decimal(repr(stored))
-    if not value.is_finite():
+    if not value.is_finite() or abs(value) >= _BEYOND_ALL:
         raise ValueError(f"{stored} is no amount")
     return value
 
@@ -117,6 +121,7 @@ ERROR: Final = _text("Q2CError", "cause of a parked step, e.g. Refused")
 APPROVERS: Final = _texts("Q2CApprovers", "Entra object ids of who is asked now (of a request for approval)")
 DEADLINE: Final = _moment("Q2CDeadline", "when the next decision is due (of a request for approval)")
 AMOUNT: Final = _amount("Q2CAmount", "total incl. tax in the quote's currency; for sorting and filtering only")
+CURRENCY: Final = _text("Q2CCurrency", "ISO code of the currency of Q2CAmount, e.g. USD")
 
 ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (
     STAGE,
@@ -130,6 +135,7 @@ ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (
     APPROVERS,
     DEADLINE,
     AMOUNT,
+    CURRENCY,
 )
 """All of them."""
 

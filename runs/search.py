@@ -20,6 +20,7 @@ from pydantic import Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.money import shown_decimals
 from domain.record import Record
 from domain.views import Stage, WaitingFor
 from runs import attributes, names, query
@@ -53,7 +54,7 @@ _STATUS_WORDS: Final = {
 
 
 class DealRow(Record):
-    """A deal as the list knows it: search attributes only, so no names and no currency."""
+    """A deal as the list knows it: search attributes only, so no names."""
 
     company: str
     quote: str
@@ -62,7 +63,8 @@ class DealRow(Record):
     waiting_for: str = ""
     error: str = Field("", description="Cause, where the deal is parked")
     order: str = ""
-    amount: Decimal | None = Field(None, description="Total incl. tax in the quote's currency")
+    amount: Decimal | None = Field(None, description="Total incl. tax, with the decimals of its currency")
+    currency: str = Field("", description="ISO code of the amount's currency; empty where the run shows none")
     status: str
     deadline: datetime | None = None
     workflow_id: str
@@ -83,6 +85,7 @@ class DealRow(Record):
             ValueError: the run is not a deal of ours.
         """
         company, quote = names.parse_deal_id(run.id)
+        amount, currency = attributes.AMOUNT.of(run), attributes.CURRENCY.of(run) or ""
         return cls(
             company=company,
             quote=quote,
@@ -91,7 +94,8 @@ class DealRow(Record):
             waiting_for=attributes.WAITING_FOR.of(run) or "",
             error=attributes.ERROR.of(run) or "",
             order=attributes.ORDER.of(run) or "",
-            amount=attributes.AMOUNT.of(run),
+            amount=None if amount is None else shown_decimals(amount, currency),
+            currency=currency,
             status=_STATUS_WORDS[run.status or WorkflowExecutionStatus.RUNNING],
             deadline=attributes.DEADLINE.of(run),
             workflow_id=run.id,

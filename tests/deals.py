@@ -203,7 +203,7 @@ def put(state: DealState, *told: Fact) -> DealState:
 
 
 CREATED = facts.OrderCreated(
-    order_number="Q2C-1", lines=totals(10), net=Decimal(950), rounding_difference=Decimal(0), at=T0
+    currency="USD", order_number="Q2C-1", lines=totals(10), net=Decimal(950), rounding_difference=Decimal(0), at=T0
 )
 TO_ORDER: tuple[Fact, ...] = (
     facts.Assessed(assessment=assessment(), asked="q"),

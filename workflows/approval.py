@@ -218,6 +218,7 @@ class Approval:
                 attributes.QUOTE: request.quote_number,
                 attributes.CUSTOMER: request.customer_account,
                 attributes.AMOUNT: request.total,
+                attributes.CURRENCY: request.currency,
                 attributes.WAITING_FOR: "approval" if running else "none",
                 attributes.APPROVERS: asked or None,
                 attributes.DEADLINE: rules.next_deadline(self._state) if running else None,

@@ -21,3 +21,4 @@ register Q2CError Keyword
 register Q2CApprovers KeywordList
 register Q2CDeadline Datetime
 register Q2CAmount Double
+register Q2CCurrency Keyword

@@ -11,8 +11,9 @@ from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
 from domain.refusals import Refusal
-from domain.rules.change import Change, Refused, illegal, with_exception, without_exceptions
+from domain.rules.change import Change, Refused, illegal, with_exception
 from domain.rules.closing import ended_here
+from domain.rules.order import with_second_orders
 from domain.views import Ending, Resolution
 
 
@@ -33,6 +34,8 @@ def follow(state: DealState, fact: CreditFact) -> Change:
             return _release_asked(state, fact)
         case facts.CreditReleased():
             return _released(state, fact)
+        case facts.HoldReleased():
+            return _hold_released(state)
         case facts.CreditRejected():
             return _rejected(state, fact)
         case _:
@@ -60,17 +63,12 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
         what = "; ".join(ready.differences) or "the content is not what was approved"
         raise Refused(Refusal.HASH_MISMATCH, what)
     checking = replace(
-        without_exceptions(state, Refusal.SECOND_SALES_ORDER),
+        with_second_orders(state, ready.more_sales_orders),
         credit=CreditStatus.CHECKING,
         credit_checks=state.credit_checks + 1,
         recheck_covered=fact.covers,
         order_absent_at=None if ready.existing_order else ready.credit.as_of,
     )
-    if ready.more_sales_orders:
-        others = ", ".join(ready.more_sales_orders)
-        checking = with_exception(
-            checking, f"{Refusal.SECOND_SALES_ORDER}: Sales has order {others} of the quote as well"
-        )
     return Change(checking, f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC")
 
 
@@ -87,7 +85,15 @@ def _decided(state: DealState, fact: facts.CreditDecided) -> Change:
 
 
 def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
-    """Taken as soon as credit is asked for, held or not: what comes free while Finance is read must not be missed."""
+    """Taken as soon as credit is asked for, held or not: what comes free while Finance is read must not be missed.
+
+    Where Finance itself holds the order, its confirmation is tried again, or the order is read again.
+    """
+    if state.held_by_finance:
+        text = f"whether Finance still holds the order is looked at again: {fact.reason}"
+        if state.parked is not None:
+            return Change(replace(state, parked=None, resolution=Resolution.RETRY), text)
+        return Change(replace(state, billing_told=state.billing_told + 1), text)
     if not state.awaits_credit:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     due = replace(state, recheck_told=state.recheck_told + 1, order_put_off=False)
@@ -100,8 +106,9 @@ def _releasable(state: DealState, release: ReleaseToken) -> None:
     Raises:
         Refused: it changes nothing.
     """
-    ours = state.credit in (CreditStatus.HELD, CreditStatus.PASSED)
-    if not (ours or state.held_by_finance) or state.order is OrderStatus.CONFIRMED:
+    unconfirmed = state.order in (OrderStatus.NONE, OrderStatus.CREATING, OrderStatus.CREATED)
+    ours = unconfirmed and state.credit in (CreditStatus.HELD, CreditStatus.PASSED)
+    if not (ours or state.held_by_finance):
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     found = state.assessment
     makers = (found.owner, *found.makers) if found else ()
@@ -119,15 +126,34 @@ def _release_asked(state: DealState, fact: facts.ReleaseAsked) -> Change:
 def _released(state: DealState, fact: facts.CreditReleased) -> Change:
     _releasable(state, fact.release)
     released = replace(state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1)
-    if state.held_by_finance:  # what the credit manager decided is told to Finance with the next try
-        released = replace(released, parked=None, resolution=Resolution.RETRY)
+    if state.held_by_finance:
+        # What the credit manager decided is told to Finance with the next confirmation, which is due at once.
+        unparked = state.parked is not None
+        released = replace(released, parked=None, resolution=Resolution.RETRY if unparked else state.resolution)
+        released = replace(released, release_due=not unparked)
     by = [person.label for person in (fact.release.released_by, fact.release.also_by) if person]
     return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
 
 
+def _hold_released(state: DealState) -> Change:
+    if not state.release_due:
+        illegal("no hold is to be released")
+    told = replace(
+        state,
+        release_due=False,
+        delivery=replace(state.delivery, hold=""),
+        billing_told=state.billing_told + 1,
+    )
+    return Change(told, "Finance was told that the hold is released")
+
+
 def _rejected(state: DealState, fact: facts.CreditRejected) -> Change:
-    if state.credit is not CreditStatus.HELD:
+    """Credit is refused: the deal ends, unless goods have left the house, which are invoiced and paid all the same."""
+    if state.credit is not CreditStatus.HELD and not state.held_by_finance:
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
-    refused = replace(state, credit=CreditStatus.REJECTED)
+    refused = replace(state, credit=CreditStatus.REJECTED, parked=None, release_asked=None)
+    if state.delivery.any_shipped:
+        what = f"credit for the rest of order {state.order_number} was refused: {fact.reason}"
+        return Change(with_exception(refused, f"{Refusal.CREDIT_REFUSED}: {what}"), what)
     ended = ended_here(refused, Ending.CANCELLED, SalesDue.CANCELLED)
     return Change(ended, f"credit refused: {fact.reason}")

@@ -65,17 +65,21 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
     billing = fact.billing
     invoices = {invoice.invoice_number: invoice for invoice in billing.invoices}
     delivery = Delivery(
-        lines=billing.lines, slips={slip.slip: slip.quantity for slip in billing.slips}, invoices=invoices
+        lines=billing.lines,
+        slips={slip.slip: slip.quantity for slip in billing.slips},
+        invoices=invoices,
+        hold=billing.hold,
     )
     after = _delivered(state, delivery)
     total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
     open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
     plural = "" if len(invoices) == 1 else "s"
+    held = f", held by its credit management ({delivery.hold})" if delivery.hold else ""
     told = frozenset() if fact.covers >= state.billing_told else state.invoices_told
     return Change(
         replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at, invoices_told=told),
         f"Finance: {_shipped(delivery)}, {len(invoices)} invoice{plural} of {_money(state, total)}, "
-        f"{_money(state, open_amount)} open",
+        f"{_money(state, open_amount)} open{held}",
     )
 
 
@@ -91,7 +95,8 @@ def _delivered(state: DealState, delivery: Delivery) -> DealState:
     refused: it becomes an exception for a person. One that was only read too early (an invoice before its packing slip)
     goes away with the missing document.
     """
-    others = without_exceptions(state, *_NOT_AS_ORDERED)
+    settled = () if delivery.lines.to_ship else (Refusal.CREDIT_REFUSED,)
+    others = without_exceptions(state, *_NOT_AS_ORDERED, *settled)
     return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.lines.differences))
 
 
@@ -102,5 +107,4 @@ def _payments_recorded(state: DealState, fact: facts.PaymentsRecorded) -> Change
 
 
 def _money(state: DealState, amount: Decimal) -> str:
-    currency = state.header.currency
-    return format_money(amount, currency) if currency else plain(amount)
+    return format_money(amount, state.header.currency)

@@ -1,7 +1,8 @@
-"""The order: created in Finance, confirmed, shown in Sales (lifecycle 2.5)."""
+"""The order: created in Finance, confirmed, shown in Sales, and what people do to it there (lifecycle 2.5)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -9,7 +10,9 @@ from domain import facts
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus
 from domain.facts import OrderFact
-from domain.rules.change import Change, illegal
+from domain.refusals import Refusal
+from domain.rules.change import Change, illegal, stale, with_exception, without_exceptions
+from domain.views import Ending
 
 
 def follow(state: DealState, fact: OrderFact) -> Change:
@@ -29,6 +32,13 @@ def follow(state: DealState, fact: OrderFact) -> Change:
             return _confirmed(state, fact)
         case facts.OrderRecorded():
             return _recorded(state, fact)
+        case facts.SalesOrderCancelled():
+            return _cancelled_in_sales(state)
+        case facts.OtherSalesOrders():
+            return _other_orders(state, fact)
+        case facts.OpportunityReopened():
+            text = f"{Refusal.OPPORTUNITY_REOPENED}: the opportunity was reopened in Sales"
+            return Change(with_exception(state, text), "the opportunity was reopened in Sales")
         case _:
             assert_never(fact)
 
@@ -87,3 +97,35 @@ def _recorded(state: DealState, fact: facts.OrderRecorded) -> Change:
     if not fact.notes:
         return Change(shown, "Sales shows the order; opportunity won")
     return Change(shown, f"Sales shows the order, but not all with it: {'; '.join(fact.notes)}")
+
+
+def _cancelled_in_sales(state: DealState) -> Change:
+    """The rep calls it off: right before there is an order in Finance, else somebody has to cancel that one too."""
+    text = "the order was cancelled in Sales"
+    if state.order is OrderStatus.NONE:
+        return Change(
+            replace(state, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED), f"{text}: nothing is ordered"
+        )
+    told = (
+        f"{Refusal.SALES_ORDER_CANCELLED}: order {state.order_number} is in Finance, its order in Sales was cancelled"
+    )
+    return Change(with_exception(state, told), text)
+
+
+def _other_orders(state: DealState, fact: facts.OtherSalesOrders) -> Change:
+    """A quote that was converted twice, before or after the order: somebody's business until one is left."""
+    after = with_second_orders(state, fact.numbers)
+    if after.exceptions == state.exceptions:
+        stale("what Sales has of orders is known")
+    if fact.numbers:
+        return Change(after, f"the quote was made into another order in Sales: {', '.join(fact.numbers)}")
+    return Change(after, "the other orders made from the quote were cancelled in Sales")
+
+
+def with_second_orders(state: DealState, numbers: Sequence[str]) -> DealState:
+    """The state with an exception for each order that Sales has of the quote beside the deal's own, and no other."""
+    after = without_exceptions(state, Refusal.SECOND_SALES_ORDER)
+    for number in numbers:
+        text = f"{Refusal.SECOND_SALES_ORDER}: Sales has order {number} of the quote as well"
+        after = with_exception(after, text)
+    return after

@@ -16,13 +16,14 @@ from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.literals import key, literal, query
+from dynamics.core.literals import literal
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
 from dynamics.finance.ordering import Ordering
 from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
     BillingRead,
+    CreditHold,
     CreditRead,
     Customer,
     Ledger,
@@ -123,8 +124,9 @@ class Finance(Connection):
             company: Legal entity, lower case.
             account: Customer account; one Finance does not know gives `customer` None.
             items: Item numbers, in any case; those not released in the company are missing from `products`.
-            currency: ISO code of the quote. One request more where it is not the company's accounting currency.
-            today: The day in the company's calendar, for exchange rates.
+            currency: ISO code of the quote. One request more where it is not the company's accounting currency; two
+                where the items' sales tax was not read lately.
+            today: The day in the company's calendar, for exchange rates and tax.
 
         Raises:
             NotFound: Finance has no such legal entity.
@@ -134,7 +136,7 @@ class Finance(Connection):
             queries.prices(company, items),
         )
         exchange = await self._exchange(company, reading, today, [currency])
-        return _pricing(reading, items, exchange)
+        return await self._taxed(company, _pricing(reading, items, exchange), today)
 
     async def read_credit(
         self,
@@ -180,8 +182,7 @@ class Finance(Connection):
         orders, opens = await self._exposed(company, account, exposure)
         foreign = [currency, *(order.currency for order in orders)]
         exchange = await self._exchange(company, reading, today, foreign, rate_type=rate_type)
-        pricing = None if items is None else _pricing(reading, items, exchange)
-        taxed = {} if pricing is None else {item: product.tax_group for item, product in pricing.products.items()}
+        pricing = None if items is None else await self._taxed(company, _pricing(reading, items, exchange), today)
         return CreditRead(
             read_at=read_at,
             exchange=exchange,
@@ -191,8 +192,13 @@ class Finance(Connection):
             open_orders=orders,
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=pricing,
-            tax=await self._taxes.of(company, customer.tax_group if customer else "", taxed, today),
         )
+
+    async def _taxed(self, company: str, pricing: Pricing, today: date) -> Pricing:
+        """Prices with the sales tax of their items for their customer."""
+        group = pricing.customer.tax_group if pricing.customer else ""
+        groups = {item: product.tax_group for item, product in pricing.products.items()}
+        return pricing.model_copy(update={"tax": await self._taxes.of(company, group, groups, today)})
 
     async def _exposed(
         self, company: str, account: str, reading: Reading
@@ -245,7 +251,7 @@ class Finance(Connection):
     # --- what was posted -------------------------------------------------------------------------------------------
 
     async def read_billing(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
-        """Packing slips and invoices of an order, and what is open on them, in one batch.
+        """Packing slips and invoices of an order, what is open on them, and whether it is held, in one batch.
 
         An invoice is told by its number, whoever is billed for it. Its transaction is read after it, open or closed.
 
@@ -259,7 +265,7 @@ class Finance(Connection):
         """
         of = of_company(company)
         reading = await self.read(
-            {"header": queries.order(company, order_number)},
+            {"header": queries.order(company, order_number), "hold": queries.credit_hold(company, order_number)},
             {
                 "lines": [queries.order_lines(company, order_number)],
                 "slips": [listing("CustPackingSlipTransBiEntities", f"{of} and SalesId eq {literal(order_number)}")],
@@ -286,6 +292,7 @@ class Finance(Connection):
                 i for i in reading.all(PostedInvoice, "invoices") if same_text(i.order_number, order_number)
             ),
             transactions=reading.all(Transaction, "transactions"),
+            hold=reading.one(CreditHold, "hold"),
         )
         unseen = [invoice.number for invoice in read.invoices if read.transaction(invoice) is None]
         if not unseen:
@@ -295,7 +302,8 @@ class Finance(Connection):
         return read.model_copy(update={"transactions": seen})
 
     async def sweep(self, company: str, *, slips: date, invoices: date, settled: date) -> Sweep:
-        """What was posted in a company, each kind of document since a day of its own (of the company's calendar).
+        """What was posted in a company, each kind of document since a day of its own (of the company's calendar), and
+        the orders that credit management holds now.
 
         One batch; a second one where a settled invoice is older than the day, to learn its order. A row that is not as
         expected is named in `unreadable`; it does not keep the others back.
@@ -306,6 +314,7 @@ class Finance(Connection):
                 "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {_midnight(slips)}")],
                 "invoices": [listing("SalesInvoiceHeadersV4", f"{of} and InvoiceDate ge {_midnight(invoices)}")],
                 "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {_midnight(settled)}")],
+                "holds": [queries.credit_holds(company)],
             }
         )
         unreadable: list[str] = []
@@ -325,6 +334,7 @@ class Finance(Connection):
             settled=changed,
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
+            holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
             unreadable=tuple(unreadable),
         )
 
@@ -369,13 +379,11 @@ class Finance(Connection):
 
     async def in_credit_hold(self, company: str, order_number: str) -> bool:
         """Whether credit management holds an order and nobody released it; an order that is not there is not held."""
-        path = key("SalesTableBiEntities", dataAreaId=company, SalesId=order_number)
-        columns = "CredManInCreditControl,CredManReleasedFromCreditControl"
         try:
-            row = await self.odata.get(query(path, cross_company="true", select=columns))
+            row = await self.odata.get(queries.credit_hold(company, order_number))
         except NotFound:
             return False
-        return bool(row["CredManInCreditControl"] == "Yes" and row["CredManReleasedFromCreditControl"] != "Yes")
+        return self.row(CreditHold, row).holds
 
     async def post(self, operation: str, request: Row) -> Posted:
         """Call the posting service: `confirm`, `packingSlip`, `invoice`, …; arguments under `_request`.

@@ -35,7 +35,8 @@ class Difference:
 def header_write(order: NewOrder, *, number: str | None) -> Write:
     """POST of the header.
 
-    What nobody entered (invoice account, tax group, site, an address) is left out: Finance defaults it from the
+    The prices of a quote are without sales tax, whatever the customer's are in Finance: the order says so. What nobody
+    entered (invoice account, tax group, site, an address) is left out: Finance defaults it from the
     customer, and an empty value sent would defeat that.
 
     Args:
@@ -47,6 +48,7 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         **({"SalesOrderNumber": number} if number else {}),
         "OrderingCustomerAccountNumber": order.account,
         "CurrencyCode": order.currency,
+        "ArePricesIncludingSalesTax": "No",
         "CustomerRequisitionNumber": order.key,
         "CustomersOrderReference": (order.customer_reference or order.quote_number)[:REFERENCE_LENGTH],
         **({"SalesOrderName": order.name} if order.name else {}),
@@ -109,7 +111,7 @@ def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
     """Compare an order in Finance with the one wanted.
 
     The line amount is Finance's and is compared by the caller, within the tolerance of the policy; here are compared
-    customer, currency, items, quantities, units and prices.
+    customer, currency, whether prices include sales tax, items, quantities, units and prices.
     """
     conflicts: list[str] = []
     header = found.header
@@ -119,6 +121,8 @@ def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:
         conflicts.append(f"customer {header.account}, wanted {wanted.account}")
     if header.currency != wanted.currency:
         conflicts.append(f"currency {header.currency}, wanted {wanted.currency}")
+    if header.prices_include_tax:
+        conflicts.append("its prices include sales tax, those of the quote do not")
     by_number: dict[int, list[OrderLine]] = {}
     for line in found.lines:
         if line.status is not SalesStatus.CANCELED:

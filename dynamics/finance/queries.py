@@ -32,6 +32,7 @@ _KEYS = {
     "SalesOrderHeadersV4": ("SalesOrderNumber",),
     "SalesOrderLinesV3": ("InventoryLotId",),
     "SalesPriceAgreements": ("RecordId",),
+    "SalesTableBiEntities": ("SalesId",),
     "TaxCodeValuesV2": ("TaxCodeId", "FromDate", "ToDate", "MinimumLimit", "MaximumLimit"),
     "TaxCodes": ("TaxCode",),
     "TaxGroupDatas": ("TaxGroupId", "TaxCodeId"),
@@ -39,7 +40,7 @@ _KEYS = {
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
-ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers", "SalesTableBiEntities"})
+ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers"})
 """Sets this product reads or writes: an environment that lacks one cannot serve it."""
 
 ACTIVATIONS = query(
@@ -54,7 +55,8 @@ _PRODUCT_COLUMNS = (
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
     "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
-    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup"
+    "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup,"
+    "IsSalesTaxIncludedInPrices"
 )
 _OPEN_STATUSES = " or ".join(
     f"SalesOrderStatus eq {FinanceEnum('SalesStatus', symbol)}" for symbol in ("Backorder", "Delivered")
@@ -126,6 +128,21 @@ def orders_marked(company: str, column: str, mark: str) -> Listing:
 def order_lines(company: str, number: str) -> Listing:
     """All lines of an order."""
     return listing("SalesOrderLinesV3", f"{of_company(company)} and SalesOrderNumber eq {literal(number)}")
+
+
+_HOLD_COLUMNS = "SalesId,CredManId,CredManInCreditControl,CredManReleasedFromCreditControl"
+
+
+def credit_hold(company: str, number: str) -> str:
+    """Whether credit management holds an order, by its key; the sets orders are written in do not tell."""
+    path = key("SalesTableBiEntities", dataAreaId=company, SalesId=number)
+    return query(path, cross_company="true", select=_HOLD_COLUMNS)
+
+
+def credit_holds(company: str) -> Listing:
+    """All orders of a company that credit management holds."""
+    held = f"CredManInCreditControl eq {FinanceEnum('NoYes', 'Yes')}"
+    return listing("SalesTableBiEntities", f"{of_company(company)} and {held}", select=_HOLD_COLUMNS)
 
 
 def open_orders(company: str, account: str) -> Listing:

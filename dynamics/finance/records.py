@@ -62,6 +62,7 @@ class Customer(ReadRow):
     account_status: str = Field("", alias="CredManAccountStatusId")
     credit_group: str = Field("", alias="CredManGroupId")
     tax_group: str = Field("", alias="SalesTaxGroup")
+    prices_include_tax: YesNo = Field(False, alias="IsSalesTaxIncludedInPrices")
 
 
 class ReleasedProduct(ReadRow):
@@ -203,6 +204,7 @@ class OrderHeader(ReadRow):
     payment_terms: str = Field("", alias="PaymentTermsName")
     status: SalesStatus = Field(alias="SalesOrderStatus")
     processing: ProcessingStatus = Field(alias="SalesOrderProcessingStatus")
+    prices_include_tax: YesNo = Field(False, alias="ArePricesIncludingSalesTax")
     totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
     total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
     tax: Exact = Field(Decimal(0), alias="OrderTotalTaxAmount", description="Meaningless until totals are calculated")
@@ -221,8 +223,22 @@ class OrderLine(ReadRow):
     price: Exact = Field(Decimal(0), alias="SalesPrice")
     discount_per_unit: Exact = Field(Decimal(0), alias="LineDiscountAmount")
     charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
-    amount: Exact = Field(alias="LineAmount", description="Before tax")
+    amount: Exact = Field(alias="LineAmount", description="Before tax, unless the order's prices include it")
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
+
+
+class CreditHold(ReadRow):
+    """SalesTableBiEntities: where an order stands with credit management."""
+
+    order_number: str = Field(alias="SalesId")
+    hold_id: str = Field("", alias="CredManId", description="Of its entry in the hold list")
+    in_control: YesNo = Field(False, alias="CredManInCreditControl")
+    released: YesNo = Field(False, alias="CredManReleasedFromCreditControl")
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of the order can be posted until somebody releases it."""
+        return self.in_control and not self.released
 
 
 class LineRest(ReadRow):
@@ -244,7 +260,7 @@ class OpenOrder(OrderHeader):
 
     @property
     def net(self) -> Decimal:
-        """Sum of the lines that are not cancelled, before tax."""
+        """Sum of the lines that are not cancelled, before tax unless the order's prices include it."""
         return sum((line.amount for line in self._open), Decimal(0))
 
     @property
@@ -362,6 +378,7 @@ class Pricing(ReadRow):
     stopped: frozenset[str] = Field(description="Items stopped for sales, by number in one case")
     agreements: tuple[PriceAgreement, ...]
     payment_terms: dict[str, PaymentTerm] = Field(description="By name in one case")
+    tax: SalesTax = Field(SalesTax(), description="Of the items, for the customer")
 
     def product(self, item: str) -> ReleasedProduct | None:
         """An item, whatever case its number is written in; None: not released in the company."""
@@ -379,7 +396,11 @@ class CreditRead(ReadRow):
     open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
-    tax: SalesTax = Field(SalesTax(), description="Of the items that were priced, for the customer")
+
+    @property
+    def tax(self) -> SalesTax:
+        """Of the items that were priced, for the customer."""
+        return self.pricing.tax if self.pricing else SalesTax()
 
 
 class BillingRead(ReadRow):
@@ -390,6 +411,7 @@ class BillingRead(ReadRow):
     slips: tuple[SlipLine, ...]
     invoices: tuple[PostedInvoice, ...]
     transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
+    hold: CreditHold | None = Field(None, description="Where the order stands with credit management")
 
     def transaction(self, invoice: PostedInvoice) -> Transaction | None:
         """The customer transaction of an invoice, whoever is billed; None where it was not seen."""
@@ -417,6 +439,7 @@ class Sweep(ReadRow):
     settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
     payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
+    holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
     unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:

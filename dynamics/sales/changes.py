@@ -29,6 +29,7 @@ _QUOTE_COLUMNS = (
     "quoteid,versionnumber,quotenumber,revisionnumber,statecode,statuscode,q2c_approvalstatus,"
     "_opportunityid_value,_owningbusinessunit_value,_modifiedby_value,modifiedon,closedon"
 )
+_ORDER_COLUMNS = "salesorderid,versionnumber,ordernumber,statecode,_quoteid_value,q2c_financeordernumber,createdon"
 _CLOSING_COLUMNS = "activityid,_opportunityid_value,createdon"
 
 
@@ -48,7 +49,7 @@ _TRACKED: dict[Table, _Tracked] = {
     "opportunity": _Tracked(
         "opportunities", "opportunityid,statecode,_modifiedby_value,modifiedon", OpportunityChange, "opportunities"
     ),
-    "salesorder": _Tracked("salesorders", "salesorderid,statecode,_quoteid_value", OrderChange, "orders"),
+    "salesorder": _Tracked("salesorders", _ORDER_COLUMNS, OrderChange, "orders"),
 }
 
 
@@ -102,27 +103,32 @@ class SalesChanges:
 
     async def quotes_of(self, opportunity_ids: Sequence[UUID]) -> tuple[QuoteChange, ...]:
         """How the quotes of opportunities stand now; those that cannot be read are left out."""
-        return _changes("quote", await self._related("quotes", _QUOTE_COLUMNS, opportunity_ids), ()).quotes
+        rows = await self._related("quotes", _QUOTE_COLUMNS, "_opportunityid_value", opportunity_ids)
+        return _changes("quote", rows, ()).quotes
+
+    async def orders_of(self, quote_ids: Sequence[UUID]) -> tuple[OrderChange, ...]:
+        """All orders made from quotes as they stand now; those that cannot be read are left out."""
+        return _changes(
+            "salesorder", await self._related("salesorders", _ORDER_COLUMNS, "_quoteid_value", quote_ids), ()
+        ).orders
 
     async def last_closings(self, opportunity_ids: Sequence[UUID]) -> dict[UUID, UUID]:
         """Id of the last closing (opportunityclose) of each opportunity that was ever won or lost."""
-        rows = await self._related("opportunitycloses", _CLOSING_COLUMNS, opportunity_ids)
+        rows = await self._related("opportunitycloses", _CLOSING_COLUMNS, "_opportunityid_value", opportunity_ids)
         rows.sort(key=lambda row: str(row["createdon"]))
         return {UUID(str(row["_opportunityid_value"])): UUID(str(row["activityid"])) for row in rows}
 
-    async def _related(self, entity_set: str, columns: str, opportunity_ids: Sequence[UUID]) -> list[Row]:
-        """Rows of a table that belong to opportunities, in one batch; of at most 5,000 rows for 20 opportunities."""
+    async def _related(self, entity_set: str, columns: str, lookup: str, ids: Sequence[UUID]) -> list[Row]:
+        """Rows of a table that belong to others by a lookup, in one batch; of at most 5,000 rows for 20 of those."""
         reads = [
             Read(
                 query(
                     entity_set,
                     select=columns,
-                    filter=" or ".join(
-                        f"_opportunityid_value eq {each}" for each in opportunity_ids[start : start + IDS_PER_READ]
-                    ),
+                    filter=" or ".join(f"{lookup} eq {each}" for each in ids[start : start + IDS_PER_READ]),
                 )
             )
-            for start in range(0, len(opportunity_ids), IDS_PER_READ)
+            for start in range(0, len(ids), IDS_PER_READ)
         ]
         return [row for answer in await self._odata.batch(reads) for row in answer.rows()] if reads else []
 

@@ -256,8 +256,17 @@ class OrderChange(ReadRow):
     """A salesorder that changed, as change tracking tells it."""
 
     id: UUID = Field(alias="salesorderid")
+    version: int = Field(0, alias="versionnumber")
+    number: Text = Field("", alias="ordernumber")
     state: int = Field(alias="statecode", description="OrderState")
     quote_id: UUID | None = Field(None, alias="_quoteid_value")
+    finance_number: Text = Field("", alias="q2c_financeordernumber")
+    created_on: datetime | None = Field(None, alias="createdon")
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled it."""
+        return self.state == OrderState.CANCELED
 
 
 class Changes(ReadRow):

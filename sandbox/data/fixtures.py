@@ -6,7 +6,8 @@ overdue.
 
 The customers from US-9100 on and the last two items are those a program gets wrong that only ever met easy ones: an
 invoice account, a spelling of Sales' own, a foreign currency, a tax that Sales does not know, a shared limit, a cash
-discount, instalments, a hold; an item Finance takes no order for, and one whose number has both cases.
+discount, instalments, a hold, prices that include tax; an item Finance takes no order for, and one whose number has
+both cases.
 """
 
 from __future__ import annotations
@@ -202,6 +203,15 @@ CUSTOMERS = (
         country="USA",
     ),
     Customer("usmf", "US-9800", "Stopped Sounds", Decimal("50000.00"), on_hold="All", city="Reno", country="USA"),
+    Customer(
+        "usmf",
+        "US-9900",
+        "Everything Included",
+        Decimal("50000.00"),
+        prices_include_tax=True,
+        city="Salem",
+        country="USA",
+    ),
     Customer("demf", "DE-001", "Kaufhaus Spree", Decimal("100000.00"), city="Berlin", country="DEU"),
     Customer("jpmf", "JP-001", "株式会社さくら音響", Decimal("10000000"), city="東京", country="JPN"),
     Customer("kwmf", "KW-001", "Gulf Sound Trading", Decimal("30000.000"), city="Kuwait City", country="KWT"),

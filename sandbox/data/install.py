@@ -103,6 +103,7 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
         "PaymentCashDiscount": customer.cash_discount,
         "PaymentSchedule": customer.payment_schedule,
         "SalesTaxGroup": _surtax_code(customer.surtax) if customer.surtax else "",
+        "IsSalesTaxIncludedInPrices": "Yes" if customer.prices_include_tax else "",
         "OnHoldStatus": customer.on_hold,
     }
     finance.create(

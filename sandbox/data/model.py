@@ -87,7 +87,8 @@ class Customer:
     including tax of confirmed orders from before. `sales_account` is the account number as Sales writes it where it is
     not Finance's own spelling. `currency` is what the customer buys in, where it is not the company's; the limit is in
     the company's currency all the same. `invoice_account` is who pays. `surtax` is a sales tax of Finance's own, in
-    percent, on top of the company's rate. `credit_group` names a limit shared with others (`Dataset.credit_groups`).
+    percent, on top of the company's rate. `prices_include_tax` is Finance's setting of that name. `credit_group` names
+    a limit shared with others (`Dataset.credit_groups`).
     """
 
     company: str
@@ -111,6 +112,7 @@ class Customer:
     cash_discount: str = ""
     payment_schedule: str = ""
     surtax: Decimal = Decimal(0)
+    prices_include_tax: bool = False
     credit_group: str = ""
     on_hold: str = "No"
 

@@ -121,6 +121,7 @@ class Desk:
             unlimited=wanted.unlimited,
             threshold_pct=wanted.threshold_pct,
             payment_terms=wanted.payment_terms,
+            prices_include_tax=wanted.prices_include_tax,
             open_invoices=(OpenInvoice(wanted.open_ar, _DUE_IN_DAYS),) if wanted.open_ar else (),
         )
         try:

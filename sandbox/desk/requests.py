@@ -207,6 +207,7 @@ class NewCustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     threshold_pct: Decimal = Decimal(100)
     payment_terms: str = "Net 30"
     open_ar: Decimal = Decimal(0)
+    prices_include_tax: bool = False
 
 
 class ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

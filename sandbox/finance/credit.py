@@ -1,6 +1,7 @@
 """Credit management: the check at a posting, the hold list, and release.
 
-When a company runs credit management, posting a confirmation or a packing slip checks the customer first. A customer
+When a company runs credit management, posting a confirmation, a packing slip or, where that checkpoint is chosen, an
+invoice checks the customer first. A customer
 who fails puts the order into credit control (it appears in the hold list, `CredManTableBiEntities`) and nothing is
 posted. The order leaves credit control when a person releases it, or when a later attempt passes the rules; a hold
 placed by a person needs a person. Once released, an order passes every later checkpoint.
@@ -21,9 +22,9 @@ from sandbox.finance.model import EMPTY_DATE, SALES_ORDERS, day_of, stamp
 from sandbox.finance.totals import charges_of, document_totals
 from sandbox.store import Row
 
-Checkpoint = Literal["confirm", "packingSlip"]
+Checkpoint = Literal["confirm", "packingSlip", "invoice"]
 HOLDS: Final = "CredManTableBiEntities"
-_DOCUMENT: Final = {"confirm": "Confirmation", "packingSlip": "PackingSlip"}
+_DOCUMENT: Final = {"confirm": "Confirmation", "packingSlip": "PackingSlip", "invoice": "Invoice"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sandbox.finance.books import Books, Company
 from sandbox.finance.events import SALES_INVOICE_POSTED, json_day
 from sandbox.finance.instalments import instalments
 from sandbox.finance.model import EMPTY_DATE, day_stamp
-from sandbox.finance.totals import document_totals
+from sandbox.finance.totals import document_totals, includes_tax
 from sandbox.finance.views import INVOICE_LINES, INVOICES
 from sandbox.store import Row
 
@@ -208,6 +208,7 @@ def _write_header(
         "EndDiscount": amounts.discount,
         "CashDiscount": Decimal(0) if discount is None else discount.amount,
         "_Net": amounts.net,
+        "_InclTax": "Yes" if includes_tax(order) else "No",
         "_AmountMST": transaction["AmountMST"],
         "_OrderAccount": order["OrderingCustomerAccountNumber"],
         "_DueDate": day_stamp(posted.due),
@@ -246,7 +247,8 @@ def _write_lines(books: Books, company: Company, document: Document, posted: Pos
                 "InvoicedQuantity": item.quantity,
                 "SalesUnitSymbol": line["SalesUnitSymbol"],
                 "SalesPrice": line["SalesPrice"],
-                "LineAmount": item.amount,
+                "LineAmount": item.amount - (tax if includes_tax(item.order) else 0),
+                "_Amount": item.amount,
                 "LineTotalTaxAmount": tax,
                 "InventorySiteId": line["ShippingSiteId"],
                 "InventoryWarehouseId": line["ShippingWarehouseId"],

@@ -20,7 +20,7 @@ from sandbox.finance.lines import save_line
 from sandbox.finance.masterdata import blocks, stopped_text
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS
 from sandbox.finance.payments import settle_credit
-from sandbox.finance.shipping import match_lines
+from sandbox.finance.shipping import match_lines, refuse_without_credit
 from sandbox.finance.statuses import refresh_status
 from sandbox.finance.totals import CHARGES, charges_of
 from sandbox.finance.views import INVOICE_LINES, INVOICES
@@ -58,6 +58,9 @@ def _invoice(books: Books, company: Company, asked: Sequence[tuple[Row, Wanted]]
     customer = books.customer(company, asked[0][0]["InvoiceCustomerAccountNumber"])
     if blocks(customer, "invoice"):
         raise PostingRefused(stopped_text(customer))
+    for order, _ in asked:
+        refuse_without_credit(books, company, order["SalesOrderNumber"], "invoice")
+    asked = [(books.order(company, order["SalesOrderNumber"]), wanted) for order, wanted in asked]
     with books.db.transaction():
         billed = [item for order, wanted in asked for item in _to_invoice(books, company, order, wanted)]
         charges = [charge for order, _ in asked for charge in charges_of(books, order, posted=False)]
@@ -237,7 +240,7 @@ def _credited(books: Books, company: Company, header: Row, row: Row, quantity: D
         raise PostingRefused(
             f"Line {row['LineCreationSequenceNumber']}: quantity {quantity} exceeds what is left of the invoice."
         )
-    part = part_of(row["LineAmount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
+    part = part_of(row["_Amount"], row["InvoicedQuantity"], row["_credited"], quantity, header["CurrencyCode"])
     books.update(INVOICE_LINES, row, {"_credited": row["_credited"] + quantity})
     order = books.order(company, row["_SalesId"])
     return Billed(order, _order_line(books, company, row), -quantity, -part)

@@ -45,6 +45,7 @@ _FROM_CUSTOMER: Final = {
     "DefaultShippingSiteId": "SiteId",
     "DefaultShippingWarehouseId": "WarehouseId",
     "SalesTaxGroupCode": "SalesTaxGroup",
+    "ArePricesIncludingSalesTax": "IsSalesTaxIncludedInPrices",
     "SalesOrderName": "OrganizationName",
     "Email": "PrimaryContactEmail",
     "PriceCustomerGroupCode": "DiscountPriceGroupId",

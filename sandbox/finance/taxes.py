@@ -2,8 +2,10 @@
 
 A line is taxed with the codes that are in its sales tax group (from the customer) and in its item sales tax group
 (from the item) at once. Each code's tax is computed on its base in the whole document and rounded once; spread over the
-lines it adds up to that amount. A line without either group is not taxed.
-Source: Microsoft Learn, "Sales tax groups and item sales tax groups", "Sales tax calculation methods".
+lines it adds up to that amount. A line without either group is not taxed. Where a document's prices include sales tax,
+its amounts are what is to be paid, and the tax is taken out of them.
+Source: Microsoft Learn, "Sales tax groups and item sales tax groups", "Sales tax calculation methods",
+"Prices include sales tax".
 """
 
 from __future__ import annotations
@@ -73,6 +75,8 @@ def document_tax(
     discount_percentage: Decimal,
     currency: str,
     day: date,
+    *,
+    included: bool = False,
 ) -> tuple[Decimal, tuple[Decimal, ...]]:
     """(tax of the document, tax of each part) in the document's currency.
 
@@ -83,24 +87,31 @@ def document_tax(
         discount_percentage: Total discount, which lowers the tax base.
         currency: ISO code.
         day: Date of the rates.
+        included: Whether the parts include the tax.
     """
     by_code: dict[str, list[int]] = {}
     percentage: dict[str, Decimal] = {}
+    before_tax = []
     for position, part in enumerate(parts):
-        for code, value in rates(books, company, part.group, part.item_group, day).items():
+        applies = rates(books, company, part.group, part.item_group, day)
+        for code, value in applies.items():
             by_code.setdefault(code, []).append(position)
             percentage[code] = value
+        with localcontext(WIDE):
+            inside = sum(applies.values(), Decimal(0)) if included else Decimal(0)
+            before_tax.append(part.amount / (1 + inside / 100))
     spread = [Decimal(0)] * len(parts)
     whole = Decimal(0)
     for code, positions in by_code.items():
         with localcontext(WIDE):
-            net = sum((parts[position].amount for position in positions), Decimal(0))
-            base = net - round_money(net * discount_percentage / 100, currency)
+            net = sum((before_tax[position] for position in positions), Decimal(0))
+            reduction = net * discount_percentage / 100
+            base = net - (reduction if included else round_money(reduction, currency))
             tax = round_money(base * percentage[code] / 100, currency)
         whole += tax
         done = Decimal(0)
         for position in positions:
-            amount = parts[position].amount
+            amount = before_tax[position]
             spread[position] += part_of(tax, net, done, amount, currency)
             done += amount
     return whole, tuple(spread)

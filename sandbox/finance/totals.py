@@ -38,7 +38,7 @@ class Totals:
         discount: Total discount.
         charges: Header charges.
         tax: Of lines and charges.
-        amount: What is to be paid: net - discount + charges + tax.
+        amount: What is to be paid: net - discount + charges, and the tax where the prices do not include it.
         line_taxes: The tax of each line, in the order given.
     """
 
@@ -62,7 +62,7 @@ def document_totals(
     Args:
         books: Where the tax set-up is.
         company: The order's company.
-        order: Its header: currency and total discount.
+        order: Its header: currency, total discount, and whether its prices include sales tax.
         lines: Order lines with the net amount of each on this document.
         charges: Header charges on this document.
     """
@@ -74,14 +74,20 @@ def document_totals(
     ]
     extra = [Taxable(row["Value"], row.get("TaxGroup", ""), row.get("TaxItemGroup", "")) for row in charges]
     today = books.today(company)
-    tax, line_taxes = document_tax(books, company, parts, percentage, currency, today)
-    charge_tax, _ = document_tax(books, company, extra, Decimal(0), currency, today)
+    included = includes_tax(order)
+    tax, line_taxes = document_tax(books, company, parts, percentage, currency, today, included=included)
+    charge_tax, _ = document_tax(books, company, extra, Decimal(0), currency, today, included=included)
     with localcontext(WIDE):
         net = total(amount for _, amount in lines)
         discount = round_money(net * percentage / 100, currency)
         charged = total(row["Value"] for row in charges)
-        amount = net - discount + charged + tax + charge_tax
+        amount = net - discount + charged + (Decimal(0) if included else tax + charge_tax)
     return Totals(net, discount, charged, tax + charge_tax, amount, line_taxes)
+
+
+def includes_tax(order: Mapping[str, Any]) -> bool:
+    """Whether the prices and amounts of an order include sales tax."""
+    return bool(order.get("ArePricesIncludingSalesTax") == "Yes")
 
 
 def charges_of(books: Books, order: Mapping[str, Any], *, posted: bool | None = None) -> list[Row]:

@@ -49,6 +49,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
         "InventSiteId": "DefaultShippingSiteId",
         "InventLocationId": "DefaultShippingWarehouseId",
         "TaxGroup": "SalesTaxGroupCode",
+        "InclTax": "ArePricesIncludingSalesTax",
         "CustomerRef": "CustomersOrderReference",
         "PurchOrderFormNum": "CustomerRequisitionNumber",
         "QuotationId": "QuotationNumber",
@@ -123,6 +124,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
         "ReturnReasonCodeId": "_ReasonCode",
         "ReturnItemNum": "_ReturnNumber",
         "IsCorrection": "_IsCorrection",
+        "InclTax": "_InclTax",
         "CreatedOn": "_modified",
     },
     "CustInvoiceTransBiEntities": {

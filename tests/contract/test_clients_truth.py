@@ -441,3 +441,23 @@ async def test_a_quote_made_into_two_orders_in_sales_is_followed_on_the_first_an
         ),
     )
     assert (ready.sales_order_id, ready.more_sales_orders) == (str(own.id), (other.number,))
+
+
+async def test_a_quote_converted_once_more_after_its_order_is_in_finance_is_found_with_all_its_orders(
+    work: Work,
+) -> None:
+    """Given an order of both systems, when the rep converts the quote again, then it is plain which is the deal's."""
+    order = await sold(work, p100())
+    assert work.quote is not None
+    won = await work.clients.dataverse.read_quote(UUID(work.quote.quote_id))
+    second = await work.clients.dataverse.convert_quote(won.model_copy(update={"orders": ()}))
+    found = {each.id: each for each in await work.clients.changes.orders_of([won.id])}
+    assert set(found) == {UUID(order.sales_order_id), second.id}
+    assert found[UUID(order.sales_order_id)].finance_number == order.order_number
+    assert (found[second.id].finance_number, found[second.id].number, found[second.id].cancelled) == (
+        "",
+        second.number,
+        False,
+    )
+    (changed,) = (await work.clients.changes.now("salesorder", [second.id])).orders
+    assert changed == found[second.id] and changed.version > 0

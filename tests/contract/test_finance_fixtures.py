@@ -121,3 +121,35 @@ async def test_an_item_number_of_both_cases(sandbox: Sandbox) -> None:
 async def test_every_company_keeps_its_books_in_its_own_currency(sandbox: Sandbox) -> None:
     ledgers = {row["LegalEntityId"].lower(): row["AccountingCurrency"] for row in sandbox.finance.query("Ledgers")}
     assert ledgers == {"usmf": "USD", "demf": "EUR", "jpmf": "JPY", "kwmf": "KWD"}
+
+
+async def test_an_order_takes_over_whether_the_customers_prices_include_tax(sandbox: Sandbox) -> None:
+    """10 x 95.00 are 950.00 with the tax in it, or 1,045.00 where the order says that its prices are without."""
+    invoices = {}
+    for stated in ("", "No"):
+        more: dict[str, Any] = {"ArePricesIncludingSalesTax": stated} if stated else {}
+        number = _order(sandbox, "US-9900", **more)
+        [line] = sandbox.finance.query("SalesOrderLinesV3", SalesOrderNumber=number)
+        key = (line["dataAreaId"], line["InventoryLotId"])
+        sandbox.finance.update("SalesOrderLinesV3", key, {"SalesPrice": D("95.00")})
+        _post(sandbox, "packingSlip", SalesOrderId=number)
+        invoices[stated] = str(_post(sandbox, "invoice", SalesOrderId=number)["InvoiceId"])
+    shown = {}
+    for stated, invoice in invoices.items():
+        [header] = sandbox.finance.query("SalesInvoiceHeadersV4", InvoiceNumber=invoice)
+        [line] = sandbox.finance.query("SalesInvoiceV4Lines", InvoiceNumber=invoice)
+        shown[stated] = (header["TotalInvoiceAmount"], header["TotalTaxAmount"], line["LineAmount"])
+        assert _transaction(sandbox, invoice)["AmountCur"] == header["TotalInvoiceAmount"]
+    assert shown == {
+        "": (D("950.00"), D("86.36"), D("863.64")),
+        "No": (D("1045.00"), D("95.00"), D("950.00")),
+    }
+
+
+async def test_a_credit_note_takes_back_what_was_asked_for_tax_included(sandbox: Sandbox) -> None:
+    number = _order(sandbox, "US-9900")
+    _post(sandbox, "packingSlip", SalesOrderId=number)
+    invoice = str(_post(sandbox, "invoice", SalesOrderId=number)["InvoiceId"])
+    note = _post(sandbox, "creditNote", SalesOrderId=number, InvoiceId=invoice)["InvoiceId"]
+    [header] = sandbox.finance.query("SalesInvoiceHeadersV4", InvoiceNumber=note)
+    assert (header["TotalInvoiceAmount"], header["TotalTaxAmount"]) == (D("-1000.00"), D("-90.91"))

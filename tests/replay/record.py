@@ -12,13 +12,14 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from temporalio.client import Client
 
 from runs import names
-from tests.stack import Deal, Stack, line
+from tests.stack import Deal, Refused, Stack, line
 from tests.time_travel import move_clock
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -136,6 +137,21 @@ def parked_and_retried(stack: Stack) -> Deal:
     return deal
 
 
+def held_at_the_packing_slip(stack: Stack) -> Deal:
+    """Held by Finance when the goods were to leave, found by a sweep, released by the credit manager, shipped."""
+    deal = stack.deal(line("P100", 10, "5"), customer=stack.customer(credit_limit="4000.00"))
+    deal.accepted()
+    stack.desk.put(f"/customers/{deal.company}/{deal.customer}", {"credit_limit": "100.00"})
+    with suppress(Refused):  # the warehouse is refused, and Finance puts the order on its hold list
+        deal.ship()
+    deal.waits_for("credit")
+    assert stack.person("carl").command(deal, "credit_release", reason="known well").accepted
+    deal.waits_for("shipment")
+    deal.ship()
+    deal.waits_for("invoice")
+    return deal
+
+
 def lost_to_another(stack: Stack) -> Deal:
     """Approval pending when the quote was lost."""
     deal = stack.deal(line("P100", 10, "15"))
@@ -169,6 +185,7 @@ STORIES: dict[str, Callable[[Stack], Deal]] = {
         credit_held_and_released,
         credit_freed_by_a_payment,
         parked_and_retried,
+        held_at_the_packing_slip,
         lost_to_another,
         expired,
     )

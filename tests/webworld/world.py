@@ -160,6 +160,7 @@ class Stage:
             attributes.ERROR: view.parked.cause if view.parked else None,
             attributes.DEADLINE: view.explanation.deadline,
             attributes.AMOUNT: view.total,
+            attributes.CURRENCY: view.currency or None,
         }
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(

@@ -98,6 +98,8 @@ class World:
     """Activities that answer only when their event is set."""
     slips: dict[str, dict[int, int]] = field(default_factory=dict)
     """Quantities by line on each packing slip of the order: ten of line 1."""
+    hold: str = ""
+    """Entry of Finance's hold list that stops the order's postings, until it is released."""
     lines: int = 1
     too_old: list[str] = field(default_factory=list)
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
@@ -222,13 +224,15 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: s.ConfirmOrder) -> s.Confirmation:
         await self.world.ask("confirm_order", ask)
+        if ask.release_reason:
+            self.world.hold = ""
         return s.Confirmation(confirmation_number="C-1")
 
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         await self.world.ask("read_billing", ask)
         slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
-        return billed(slips, *self.world.invoices)
+        return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
 
 
 class ScriptedSales(s.SalesActivities):

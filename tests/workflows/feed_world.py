@@ -122,6 +122,11 @@ class ScriptedSales:
     async def quotes_of(self, ids: Sequence[UUID]) -> tuple[QuoteChange, ...]:
         return tuple(quote for quote in self.quotes.values() if quote.opportunity_id in ids)
 
+    async def orders_of(self, ids: Sequence[UUID]) -> tuple[OrderChange, ...]:
+        known = {order.id: order for page in self.pages for order in page.orders}
+        known |= {each.id: each for each in self.others.values() if isinstance(each, OrderChange)}
+        return tuple(order for order in known.values() if order.quote_id in ids)
+
     async def last_closings(self, ids: Sequence[UUID]) -> dict[UUID, UUID]:
         return {each: self.closings[each] for each in ids if each in self.closings}
 

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from domain.assessment import QuoteInSales
 from domain.credit import CreditBook, CreditEntry, EntryStatus
 from domain.credit_ledger import LedgerStart
-from domain.messages import SalesEventKind
+from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, until, waits_for
@@ -335,6 +335,74 @@ async def test_a_hold_of_finance_s_own_credit_management_is_the_credit_manager_s
     await until(stage, waits_for(WaitingFor.SHIPMENT))
     asked = [argument for name, argument in world.asked if name == "confirm_order"]
     assert [(ask.release_reason, ask.probe) for ask in asked] == [("", False), ("known well", True)]
+
+
+@pytest.mark.parametrize("known", ["recheck", "time"])
+async def test_an_order_that_was_released_in_finance_itself_is_confirmed_without_anybody_saying_so_here(
+    stage: Stage, world: World, known: str
+) -> None:
+    world.fail["confirm_order"] = [ApplicationError("on credit hold", type="CreditHold", non_retryable=True)]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.CREDIT))
+    if known == "recheck":
+        assert (await outcome(stage, await stage.say(CARL, "credit_recheck"))).accepted
+    else:
+        await stage.env.fast_forward(stage.case, timedelta(hours=4, minutes=1))
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    asked = [argument for name, argument in world.asked if name == "confirm_order"]
+    assert [(ask.release_reason, ask.probe) for ask in asked] == [("", False), ("", True)]
+
+
+async def test_an_order_that_finance_holds_at_its_confirmation_can_be_refused(stage: Stage, world: World) -> None:
+    world.fail["confirm_order"] = [ApplicationError("on credit hold", type="CreditHold", non_retryable=True)]
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.CREDIT))
+    assert (await outcome(stage, await stage.say(CARL, "credit_reject", reason="bankrupt"))).accepted
+    view = await ended(stage)
+    assert (view.ending, view.credit_status) == (Ending.CANCELLED, "rejected")
+    assert [text.partition(":")[0] for text in view.exceptions] == ["ORDER_IN_FINANCE"]
+
+
+@pytest.mark.parametrize("shipped", [0, 6])
+@pytest.mark.parametrize("decision", ["release", "reject"])
+async def test_a_hold_that_finance_places_after_the_confirmation_is_decided_here_as_well(
+    stage: Stage, world: World, shipped: int, decision: str
+) -> None:
+    """Given a confirmed order, when Finance holds it, then a credit manager releases it, or refuses what is left."""
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    if shipped:
+        await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, shipped))
+        await until(stage, lambda view: view.order_status == "partially_shipped")
+    world.hold = "CM-000001"
+    await stage.finance(FinanceEventKind.CREDIT_HOLD, "CM-000001")
+    held = await until(stage, waits_for(WaitingFor.CREDIT))
+    assert held.explanation.who == ("credit_manager",) and "CM-000001" in held.explanation.text
+    assert held.release_defaults is not None, "the page offers the release"
+    if decision == "release":
+        assert (await outcome(stage, await stage.say(CARL, "credit_release", reason="known well"))).accepted
+        await until(stage, waits_for(WaitingFor.SHIPMENT))
+        confirmed = [argument for name, argument in world.asked if name == "confirm_order"]
+        assert [ask.release_reason for ask in confirmed] == ["", "known well"]
+        assert (await outcome(stage, await stage.say(CARL, "credit_release", reason="twice"))).code == "NOT_HELD"
+        return
+    assert (await outcome(stage, await stage.say(CARL, "credit_reject", reason="bankrupt"))).accepted
+    if not shipped:
+        view = await ended(stage)
+        assert view.ending is Ending.CANCELLED
+        assert [text.partition(":")[0] for text in view.exceptions] == ["ORDER_IN_FINANCE"]
+        return
+    view = await until(stage, waits_for(WaitingFor.SHIPMENT))
+    assert (view.credit_status, view.ending) == ("rejected", Ending.RUNNING)
+    assert view.exceptions == (
+        "CREDIT_REFUSED: credit for the rest of order " + view.order_number + " was refused: bankrupt",
+    )
 
 
 async def test_a_report_of_an_acceptance_that_sales_does_not_show_orders_nothing(stage: Stage, world: World) -> None:

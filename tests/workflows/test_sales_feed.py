@@ -265,6 +265,36 @@ async def test_an_order_cancelled_in_sales_reaches_its_deal(feeds: FeedWorld, en
     assert (await view(feed)).tally == {"received": 1, "delivered": 1}
 
 
+async def test_a_second_order_made_from_a_quote_reaches_its_deal_and_so_does_its_cancellation(
+    feeds: FeedWorld, environment: WorkflowEnvironment
+) -> None:
+    """Given an order that Finance has, when the rep converts the quote once more, then the deal is told; twice not."""
+    quote = feeds.quote(**WON)
+    deal = await feeds.deal(quote.number, quote_id=quote.id, stage="fulfilment", waits="shipment")
+    ended = feeds.quote(**WON)
+    await (await feeds.deal(ended.number, quote_id=ended.id, stage="payment")).terminate()
+    feed = await seen_once(feeds, table="salesorder")
+
+    def orders(state: int, version: int, of: QuoteChange = quote) -> tuple[OrderChange, ...]:
+        own = OrderChange(id=of.id, number="ORD-1", state=OrderState.SUBMITTED, quote_id=of.id, finance_number="SO-1")
+        again = OrderChange(id=UUID(int=of.id.int ^ 1), number="ORD-2", state=state, quote_id=of.id, version=version)
+        feeds.sales.others = {own.id: own, again.id: again}
+        return (again,)
+
+    await sweep(feeds, environment, feed, Changes(orders=orders(OrderState.ACTIVE, 8), deleted=()))
+    first = f"dv/quote/{quote.id}/orders_made/8"
+    assert await eventually(lambda: told(deal)) == [first]
+    await sweep(feeds, environment, feed, Changes(orders=orders(OrderState.CANCELED, 9), deleted=()))
+    await until(feed, delivered=2)
+    assert await told(deal) == [first, f"dv/quote/{quote.id}/orders_made/9"]
+    await sweep(feeds, environment, feed, Changes(orders=orders(OrderState.ACTIVE, 5, ended), deleted=()))
+    await until(feed, unrouted=1)
+    (report,) = await unrouted(feed)
+    assert (
+        report.reference == ended.number and "another order in Sales (ORD-2), and its deal has ended" in report.reason
+    )
+
+
 # For a person
 
 

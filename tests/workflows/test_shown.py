@@ -27,3 +27,19 @@ async def test_a_change_that_ends_no_wait_is_shown_too(stage: Stage) -> None:
     while await shown(stage) != WaitingFor.CUSTOMER:
         assert time.monotonic() < deadline, await shown(stage)
         await asyncio.sleep(0.1)
+
+
+async def test_an_amount_and_its_currency_are_written_with_one_command(stage: Stage) -> None:
+    """Given a submitted quote, when it was assessed, then no list ever showed its total without the currency."""
+    await stage.submit()
+    deadline = time.monotonic() + 20
+    while (await stage.case.describe()).typed_search_attributes.get(attributes.AMOUNT.key) is None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    written = [
+        set(event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields)
+        async for event in stage.case.fetch_history_events()
+        if event.HasField("upsert_workflow_search_attributes_event_attributes")
+    ]
+    together = {attributes.AMOUNT.name, attributes.CURRENCY.name}
+    assert [together & names for names in written if together & names] == [together]

@@ -228,7 +228,7 @@ def _fitting(view: DealView) -> list[CommandName]:
     if view.parked:
         fitting += [CommandName.RETRY, CommandName.ABORT]
         fitting += [CommandName.SKIP] if view.parked.can_skip else []
-    if view.credit_status is CreditStatus.HELD:
+    if view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT:
         fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from domain.approvals import ApprovalStatus, LineFinding
 from domain.causes import Cause
-from domain.money import UnknownCurrency, format_amount, format_money, plain
+from domain.money import format_amount, format_money, plain
 from domain.views import WaitingFor
 
 LOCALE = "en"
@@ -34,22 +34,12 @@ _WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown
 
 def money(amount: Decimal | None, currency: str = "") -> str:
     """``19,500.00 USD``; a dash for none."""
-    if amount is None:
-        return "–"
-    try:
-        return format_money(amount, currency)
-    except UnknownCurrency:
-        return f"{amount:,.2f} {currency}".rstrip()
+    return "–" if amount is None else format_money(amount, currency)
 
 
 def amount(value: Decimal | None, currency: str = "") -> str:
     """``19,500.00``: an amount where its currency stands elsewhere on the page; a dash for none."""
-    if value is None:
-        return "–"
-    try:
-        return format_amount(value, currency)
-    except UnknownCurrency:
-        return f"{value:,.2f}"
+    return "–" if value is None else format_amount(value, currency)
 
 
 def unit_price(line: LineFinding) -> Decimal:

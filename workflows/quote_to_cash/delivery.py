@@ -21,6 +21,7 @@ from domain.deal_state import DealState
 from domain.moves import DeliveryMove
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.order import confirmation_of
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Waiting
@@ -41,6 +42,7 @@ class Delivery:
         self._steps = steps
         self._background = background
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
+            DeliveryMove.RELEASE_HOLD: self._release_hold,
             DeliveryMove.READ_BILLING: self._read_billing,
             DeliveryMove.SHOW_SHIPMENT: self._show_shipment,
             DeliveryMove.SHOW_INVOICES: self._show_invoices,
@@ -82,6 +84,16 @@ class Delivery:
                 self._record.apply(facts.BillingChanged(text="a day has passed: looking at Finance"))
                 read_at = now
             due = read_at + SAFETY_LOOK
+
+    async def _release_hold(self) -> None:
+        """A hold that Finance placed after the confirmation: released with the confirmation that is there already."""
+        await self._steps.run(
+            FinanceActivities.confirm_order,
+            lambda: confirmation_of(self._record),
+            queue=names.FINANCE_QUEUE,
+            summary=f"Release order {self._record.state.order_number} from its credit hold",
+        )
+        self._record.apply(facts.HoldReleased())
 
     async def _read_billing(self) -> None:
         """Read once for all that was told; where more than one thing was, what is on its way is given time to come."""

@@ -64,6 +64,7 @@ class Order:
                 order_number=created.order_number,
                 lines=created.lines,
                 net=created.net,
+                currency=self._record.state.header.currency,
                 rounding_difference=created.rounding_difference,
                 at=workflow.now(),
             )
@@ -78,21 +79,12 @@ class Order:
     async def _confirm(self) -> None:
         confirmation = await self._steps.run(
             FinanceActivities.confirm_order,
-            self._confirmation,
+            lambda: confirmation_of(self._record),
             queue=names.FINANCE_QUEUE,
             summary=f"Confirm order {self._record.state.order_number}",
         )
         self._record.apply(facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number))
         await tell_ledger(self._record, names.ORDER_VISIBLE)
-
-    def _confirmation(self) -> ConfirmOrder:
-        state = self._record.state
-        return ConfirmOrder(
-            company=state.company,
-            order_number=state.order_number,
-            release_reason=state.release.comment if state.release else "",
-            probe=self._record.is_in_doubt("confirm_order"),
-        )
 
     async def _show(self) -> None:
         recorded = await self._steps.run(
@@ -113,3 +105,16 @@ class Order:
             revenue=state.header.net,
             credit_status=state.credit,
         )
+
+
+def confirmation_of(record: DealRecord) -> ConfirmOrder:
+    """Confirm the deal's order, and release it from Finance's own hold where a credit manager did so here."""
+    state = record.state
+    return ConfirmOrder(
+        company=state.company,
+        order_number=state.order_number,
+        release_reason=(state.release.comment or f"released by {state.release.released_by.label}")
+        if state.release
+        else "",
+        probe=record.is_in_doubt("confirm_order"),
+    )

@@ -38,7 +38,7 @@ class Reports:
 
     def from_ledger(self, message: CreditRecheck) -> None:
         """Credit may have become free."""
-        if self._record.state.awaits_credit:
+        if self._record.state.awaits_credit or self._record.state.held_by_finance:
             self._record.apply(facts.CreditRecheckDue(reason=message.reason), event_id=message.message_id)
         else:
             self._record.count(IGNORED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -17,6 +17,9 @@ from workflows.audit import Trail
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
+
+HOLD_RESTS = timedelta(hours=4)
+"""How long a hold of Finance's own rests before the step is tried again though nobody says so (lifecycle: timers)."""
 
 
 class Ended(Exception):
@@ -132,8 +135,19 @@ class Waiting:
         return await self.resumed(unless)
 
     async def resumed(self, unless: Callable[[], bool] = lambda: False) -> Resolution | None:
-        """Wait on while a step is parked. Returns and raises as ``park``."""
-        await self.until(lambda: self._record.state.parked is None or unless())
+        """Wait on while a step is parked. Returns and raises as ``park``.
+
+        A hold of Finance's own may be lifted there, which nobody reports: after a while the step is tried again.
+        """
+        parked = self._record.state.parked
+        held = parked is not None and parked.cause == Cause.CREDIT_HOLD
+        ended = await self.until(
+            lambda: self._record.state.parked is None or unless(),
+            deadline=parked.since + HOLD_RESTS if parked and held else None,
+            summary="Look whether Finance still holds the order",
+        )
+        if not ended:
+            self._record.apply(facts.CreditRecheckDue(reason="four hours have passed"))
         return self._record.state.resolution if self._record.state.parked is None else None
 
     def publish(self) -> None:
@@ -146,6 +160,7 @@ class Waiting:
                 attributes.WAITING_FOR: str(explain.explain(state).waiting_for),
                 attributes.CUSTOMER: header.customer_account or None,
                 attributes.AMOUNT: header.total if state.assessment else None,
+                attributes.CURRENCY: header.currency or None,
                 attributes.QUOTE_ID: state.quote_id,
                 attributes.ORDER: state.order_number or None,
                 attributes.ERROR: state.parked.cause if state.parked and not state.held_by_finance else None,

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import policies
-from activities.finance_view import billing, credit_facts
+from activities.finance_view import billing, credit_facts, finance_facts
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.fulfilment import Billing, OrderedLine
+from domain.tax import SalesTax
 from dynamics.finance.records import (
     BillingRead,
     CreditRead,
@@ -24,11 +25,14 @@ from dynamics.finance.records import (
     OrderHeader,
     OrderLine,
     PostedInvoice,
+    Pricing,
     ProcessingStatus,
+    ReleasedProduct,
     SalesStatus,
     SlipLine,
     Transaction,
 )
+from tests.unit.domain.makers import line, quote
 
 D = Decimal
 POLICY = policies.load()
@@ -285,3 +289,23 @@ def test_of_an_order_counts_what_is_neither_invoiced_nor_cancelled() -> None:
     ):
         found = credit_facts(credit(open_orders=(order(total, tax=D(tax), left={"L": left}),)), POLICY, today=TODAY)
         assert found is not None and found.open_orders[0].amount == expected, (total, left)
+
+
+def test_a_tax_that_cannot_be_taken_out_of_a_price_is_a_problem_and_not_a_price() -> None:
+    """Given prices that include a tax which depends on the amount, then the rep is told what to do at submission."""
+    includes = customer(prices_include_tax=True)
+    pricing = Pricing(
+        customer=includes,
+        exchange=Exchange(company="usmf", accounting_currency="USD", day=TODAY),
+        products={"p100": ReleasedProduct(item="P100", sales_unit="ea", sales_price=D(100), cost=D(60))},
+        stopped=frozenset(),
+        agreements=(),
+        payment_terms={},
+        tax=SalesTax(unknown="the rate of tax code LUX depends on the amount"),
+    )
+    asked = quote(line(price=95))
+    found = finance_facts(asked, credit(customer=includes, payer=includes, pricing=pricing), POLICY, today=TODAY)
+    assert found.prices == {} and found.unpriced is not None
+    assert (found.unpriced.code, found.unpriced.field) == ("PRICES_INCLUDE_TAX", "customer_account")
+    assert "the rate of tax code LUX depends on the amount" in found.unpriced.message
+    assert "Have 'Prices include sales tax' turned off" in found.unpriced.message

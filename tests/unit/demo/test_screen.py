@@ -52,6 +52,7 @@ def row(n: int, *, ended: bool = False, waiting_for: str = "customer") -> DealRo
         stage="quote",
         waiting_for=waiting_for,
         amount=Decimal("176000.00"),
+        currency="USD",
         status="closed" if ended else "running",
         workflow_id=f"q2c/usmf/Q-{n}",
         run_id="r",
@@ -108,12 +109,19 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
     before, after = row(1001), row(1001).model_copy(update={"stage": "order", "waiting_for": "none"})
     lines = plain(TITLES, 1, [before], [before], [after], [after], [after.model_copy(update={"status": "closed"})])
     assert [" ".join(line.split()) for line in lines if line.startswith("Q-1001")] == [
-        "Q-1001 quote waiting for customer 176,000.00 A step is parked and retried",
-        "Q-1001 order in progress 176,000.00 A step is parked and retried",
-        "Q-1001 ended 176,000.00 A step is parked and retried",
+        "Q-1001 quote waiting for customer 176,000.00 USD A step is parked and retried",
+        "Q-1001 order in progress 176,000.00 USD A step is parked and retried",
+        "Q-1001 ended 176,000.00 USD A step is parked and retried",
     ]
     assert all(any(address in line for line in lines) for address in ADDRESSES)
     assert not any("\x1b" in line for line in lines)
+
+
+def test_totals_of_many_deals_are_kept_apart_by_currency() -> None:
+    """An amount in yen and one in dollars have no sum."""
+    yen = row(1).model_copy(update={"amount": Decimal("82500"), "currency": "JPY"})
+    text = "\n".join(drawn([yen, *(row(n) for n in range(2, 102))], width=120))
+    assert "82,500 JPY, 17,600,000.00 USD" in text
 
 
 def test_without_a_terminal_many_deals_are_counted() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
+from domain.assessment import Problem
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
@@ -137,7 +138,8 @@ def test_a_choice_of_sales_that_is_mapped_to_nothing_goes_back() -> None:
 
 
 def test_a_price_without_a_rate_is_a_problem_and_not_a_price_of_nothing() -> None:
-    no_rate = told("JPY", prices={}, unpriced="Finance has no exchange rate between USD and JPY …")
+    problem = Problem(code="NO_EXCHANGE_RATE", field="currency", message="Finance has no exchange rate …")
+    no_rate = told("JPY", prices={}, unpriced=problem)
     found = assess(sound(currency="JPY"), no_rate, POLICY, calendar=HOURS, now=T0)
     assert [(p.code, p.field) for p in found.problems] == [("NO_EXCHANGE_RATE", "currency")]
     assert found.plan is None

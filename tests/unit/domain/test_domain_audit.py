@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +25,7 @@ from domain.audit import (
 from domain.people import Person
 from domain.sign_in import SignIn
 from domain.views import Stage, TimelineEntry
+from tests.deals import CREATED
 from tests.rights import said
 from tests.unit.domain.makers import T0, actor, discounted, plan, priced, request
 
@@ -150,3 +153,15 @@ def test_the_sign_in_behind_what_a_person_said_is_in_the_record() -> None:
     assert known.items() <= record.facts.items() and record.facts["role"] == "sales_manager"
     unknown = of_decision(said(actor("mona"), "decide"), step, asked, deal_id=DEAL, at=T0, envelope_hash="ab")
     assert "signed in by" not in unknown.facts
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "written"),
+    [("JPY", "150000.00", "150000"), ("KWD", "12.3", "12.300"), ("USD", "950", "950.00"), ("", "1.234", "1.234")],
+)
+def test_an_amount_is_recorded_with_its_currency_and_the_decimals_it_has(
+    currency: str, amount: str, written: str
+) -> None:
+    fact = CREATED.model_copy(update={"net": Decimal(amount), "currency": currency})
+    record = of_entry(entry(), company="usmf", deal_id=DEAL, fact=fact)
+    assert (record.facts["net"], record.facts["currency"]) == (written, currency)

@@ -91,6 +91,33 @@ def test_a_second_order_in_sales_is_somebodys_business_until_it_is_cancelled() -
     assert again.exceptions == ()
 
 
+@pytest.mark.parametrize("made_after", [4, len(TO_ORDER)])
+def test_a_quote_converted_once_more_is_somebodys_business_whenever_it_happens(made_after: int) -> None:
+    """Before the order as after it: one exception per surplus order, gone when those are cancelled."""
+    state = put(new_deal(), *TO_ORDER[:made_after], facts.OtherSalesOrders(numbers=("ORD-2", "ORD-3")))
+    assert [text.partition(":")[0] for text in state.exceptions] == ["SECOND_SALES_ORDER"] * 2
+    assert "Sales has order ORD-3" in details(state)
+    again = apply(state, Event(at=T0, actor=SYSTEM, fact=facts.OtherSalesOrders(numbers=("ORD-2", "ORD-3"))))
+    assert again.code == "STALE"
+    one = put(state, facts.OtherSalesOrders(numbers=("ORD-3",)))
+    assert one.exceptions == ("SECOND_SALES_ORDER: Sales has order ORD-3 of the quote as well",)
+    assert put(one, facts.OtherSalesOrders(numbers=())).exceptions == ()
+
+
+def test_an_order_cancelled_in_sales_stops_what_is_not_ordered_and_is_an_exception_afterwards() -> None:
+    before = put(new_deal(), *TO_ORDER[:3], facts.SalesOrderCancelled())
+    assert (before.ending, before.quote) == (Ending.CANCELLED, QuoteStatus.CANCELLED)
+    after = put(new_deal(), *TO_ORDER, facts.SalesOrderCancelled())
+    assert after.running and after.exceptions == (
+        "SALES_ORDER_CANCELLED: order Q2C-1 is in Finance, its order in Sales was cancelled",
+    )
+
+
+def test_a_reopened_opportunity_is_somebodys_business() -> None:
+    state = put(new_deal(), *TO_ORDER, facts.OpportunityReopened())
+    assert state.exceptions == ("OPPORTUNITY_REOPENED: the opportunity was reopened in Sales",)
+
+
 def test_what_is_told_of_invoices_grows_no_deal_and_is_forgotten_once_finance_was_read() -> None:
     told = [facts.BillingChanged(text="…", invoice=f"I-{n}") for n in range(10 * MOST_INVOICES_TOLD)]
     state = put(new_deal(), *TO_ORDER, *told)

@@ -70,7 +70,15 @@ def test_money_is_finite_and_no_finer_than_its_currency() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
-    [("1045", "USD", "1,045.00 USD"), ("1045.4", "JPY", "1,045 JPY"), ("-1234567.8915", "KWD", "-1,234,567.892 KWD")],
+    [
+        ("1045", "USD", "1,045.00 USD"),
+        ("1045.4", "JPY", "1,045 JPY"),
+        ("-1234567.8915", "KWD", "-1,234,567.892 KWD"),
+        ("1045", "", "1,045.00"),
+        ("1.234", "", "1.234"),
+        ("1.234", "XQQ", "1.234 XQQ"),
+        ("0.1234567890123", "", "0.1234567890"),
+    ],
 )
 def test_money_is_written_for_people(amount: str, currency: str, text: str) -> None:
     assert format_money(D(amount), currency) == text

@@ -11,7 +11,8 @@ import pytest
 
 from domain.approvals import ApprovalStatus
 from domain.causes import Cause
-from domain.refusals import LATE, FixedBy, Refusal, sentence_of, table
+from domain.fixed_by import FixedBy
+from domain.refusals import LATE, Refusal, sentence_of, table
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("domain", "workflows", "web", "activities", "runs")

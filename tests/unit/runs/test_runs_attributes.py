@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_the_list_is_the_one_operators_know() -> None:
         "Q2CApprovers": "KeywordList",
         "Q2CDeadline": "Datetime",
         "Q2CAmount": "Double",
+        "Q2CCurrency": "Keyword",
     }
     assert all(attribute.holds for attribute in ATTRIBUTES)
 
@@ -67,7 +69,14 @@ def test_a_moment_loses_the_fraction_the_store_would_round() -> None:
     assert attributes.DEADLINE.stored(moment) == moment.replace(microsecond=0)
 
 
-@pytest.mark.parametrize("stored", [float("inf"), float("nan")])
+def test_a_self_hosted_temporal_has_room_for_them() -> None:
+    """Its SQL stores hold ten attributes of type Keyword per namespace, and three of each other type."""
+    kinds = Counter(attribute.kind for attribute in ATTRIBUTES)
+    assert kinds.pop("Keyword") <= 10
+    assert max(kinds.values()) <= 3
+
+
+@pytest.mark.parametrize("stored", [float("inf"), float("nan"), 1e300, -1e300])
 def test_an_amount_somebody_else_wrote_is_refused(stored: float) -> None:
     with pytest.raises(ValueError, match="no amount"):
         attributes.AMOUNT.read(stored)
