@@ -22,7 +22,7 @@ from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, LineTotals
 from domain.quote_header import QuoteHeader
 from domain.record import Record
-from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
+from domain.views import ApprovalSummary, Ending, OpenQuestion, ParkedStep, Resolution, Stage
 
 
 class QuoteStatus(StrEnum):
@@ -136,6 +136,8 @@ class DealState:
         submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
+        marked_question: the open questions as Sales shows them.
+        asked: what approvers asked the rep and wait for.
         marked_over: what this deal wrote there after the quote was submitted again: its answer to what came before,
             which hides the new request; empty: it wrote nothing since.
         recheck_told: how often another look at credit was asked for.
@@ -177,6 +179,8 @@ class DealState:
     approval_text: str = ""
     marked: str = ""
     marked_over: str = ""
+    marked_question: str = ""
+    asked: tuple[OpenQuestion, ...] = ()
     credit_decision: CreditDecision | None = None
     credit_checks: int = 0
     recheck_told: int = 0
@@ -272,6 +276,12 @@ class DealState:
         """The request for approval that has not ended; there is one at most."""
         last = self.approvals[-1] if self.approvals else None
         return last if last is not None and last.status is ApprovalStatus.PENDING else None
+
+    @property
+    def questions(self) -> tuple[OpenQuestion, ...]:
+        """What approvers of the open request ask the rep and wait for, one per step at most."""
+        request = self.open_request if self.quote is QuoteStatus.PENDING_APPROVAL else None
+        return tuple(question for question in self.asked if request is not None and question.n == request.n)
 
     @property
     def requests_lost(self) -> int:

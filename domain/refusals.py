@@ -130,12 +130,22 @@ class Refusal(StrEnum):
         "The quote changed after this page was shown to you. Read it again before you decide.",
     )
     COMMENT_REQUIRED = ("COMMENT_REQUIRED", 400, FixedBy.APPROVER, "This step needs a comment: say why.")
+    REASON_REQUIRED = ("REASON_REQUIRED", 400, FixedBy.APPROVER, "A rejection needs a reason: the rep reads it.")
     BAD_DECISION = (
         "BAD_DECISION",
         400,
         FixedBy.CALLER,
         "The decision has to be approve or reject, and the step one of this request.",
     )
+
+    # What people say to a request besides, and delegations
+
+    TO_IS_REQUESTER = ("TO_IS_REQUESTER", 409, FixedBy.APPROVER, "They made or submitted this quote. Name others.")
+    LOOP = ("LOOP", 409, FixedBy.APPROVER, "This would lead back to who is away. Name others, or other days.")
+    NO_DELEGATION = ("NO_DELEGATION", 409, FixedBy.NOBODY, "There is no such delegation any more; nothing changed.")
+    QUESTION_OPEN = ("QUESTION_OPEN", 409, FixedBy.APPROVER, "A question is open. Wait for its answer, or decide.")
+    NO_QUESTION = ("NO_QUESTION", 409, FixedBy.NOBODY, "No question is open here any more; nothing changed.")
+    TOO_MANY_QUESTIONS = ("TOO_MANY_QUESTIONS", 409, FixedBy.APPROVER, "This step takes no more questions. Decide it.")
 
     # Commands and events
 
@@ -146,12 +156,7 @@ class Refusal(StrEnum):
         "This deal is your own, so someone else has to release its credit hold.",
     )
     UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
-    CANNOT_SKIP = (
-        "CANNOT_SKIP",
-        409,
-        FixedBy.OPERATOR,
-        "This step cannot be skipped. Retry it, or abort the deal.",
-    )
+    CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")
     NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
     NOT_PARKED = ("NOT_PARKED", 409, FixedBy.NOBODY, "No step of this deal is parked any more; nothing changed.")
     ILLEGAL_TRANSITION = (
@@ -193,12 +198,7 @@ class Refusal(StrEnum):
         FixedBy.REP,
         "Two lines have the same number. Give every line its own number.",
     )
-    BAD_QTY = (
-        "BAD_QTY",
-        422,
-        FixedBy.REP,
-        "A quantity is not possible. Enter one above 0 that the unit allows.",
-    )
+    BAD_QTY = ("BAD_QTY", 422, FixedBy.REP, "A quantity is not possible. Enter one above 0 that the unit allows.")
     NO_PRICE = ("NO_PRICE", 422, FixedBy.REP, "A line has no usable price. Choose a price list or enter a price.")
     BAD_DISCOUNT = (
         "BAD_DISCOUNT",

@@ -18,7 +18,7 @@ from cachetools import TTLCache
 from opentelemetry import metrics
 from pydantic import BaseModel
 
-from domain.approvals import ApprovalState, ApprovalStatus
+from domain.approvals import ApprovalState, ApprovalStatus, Decision
 from domain.authority import Check, check_decision
 from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
@@ -120,7 +120,8 @@ class Decisions:
         if step is None:
             return Check(Refusal.NOT_ASSIGNED)
         granted = self._access.deciding(who.person, state.request.company)
-        check = check_decision(step, who.person, granted, state, str(args["seen_hash"]), str(args["comment"]))
+        decision, seen_hash = Decision(str(args["decision"])), str(args["seen_hash"])
+        check = check_decision(step, who.person, granted, state, decision, seen_hash, str(args["comment"]))
         if check.code is None and self._access.too_old_to_decide(who, state, datetime.now(UTC)):
             return Check(Refusal.SIGN_IN_TOO_OLD)
         return check
