@@ -83,6 +83,7 @@ class World:
 
     quote: str
     plan: tuple[StepPlan, ...] = ()
+    reminders: tuple[int, ...] = ()
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
     credit_passes: bool = True
     content: str = "hash-1"
@@ -191,7 +192,9 @@ class ScriptedFinance(s.FinanceActivities):
             line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
-            plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
+            plan=ApprovalPlan(
+                policy_version="1", steps=self.world.plan, calendar=CALENDAR, reminders_pct=self.world.reminders
+            ),
         )
         return usual.model_copy(update=self.world.assessed)
 
