@@ -58,7 +58,7 @@ async def tells(stage: Stage, person: Person, name: str, **args: str) -> Outcome
 async def entry(stage: Stage, event: str) -> TimelineEntry:
     """The last line of the deal's timeline of a kind."""
     for _ in range(int(PATIENCE / 0.1)):
-        lines = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
+        lines: list[TimelineEntry] = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
         found = [line for line in lines if line.event == event]
         if found:
             return found[-1]
