@@ -18,8 +18,12 @@ MOST_REMINDERS = 20
 
 def started(step: StepState, request: ApprovalRequest, now: datetime) -> StepState:
     """The step with all its hours before it. ``now``: UTC."""
-    whole = step.model_copy(update={"left": working_time(step.plan.sla_business_hours), "reminded_pct": 0})
-    return gone_on(whole, request, now)
+    return gone_on(renewed(step), request, now)
+
+
+def renewed(step: StepState) -> StepState:
+    """The step with all its hours left, whether they count or stand still."""
+    return step.model_copy(update={"left": working_time(step.plan.sla_business_hours), "reminded_pct": 0})
 
 
 def stopped(step: StepState, request: ApprovalRequest, now: datetime) -> StepState:

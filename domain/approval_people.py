@@ -109,9 +109,8 @@ def _reassigned(state: ApprovalState, said: VerifiedMessage, asked: ReassignArgs
     kept: tuple[StandIn, ...] = tuple(pair for pair in step.stand_ins if pair.person.is_same(to))
     moved = {"assignees": (to,), "replaced": tuple(replaced.values()), "stand_ins": kept}
     after = step.model_copy(update={**changed, **moved})
-    if step.question is None or not step.question.stops_clock:
-        after = clock.started(after, state.request, now)
-    return Verdict(put(state, after))
+    waits = step.question is not None and step.question.stops_clock
+    return Verdict(put(state, clock.renewed(after) if waits else clock.started(after, state.request, now)))
 
 
 def _asked(state: ApprovalState, said: VerifiedMessage, asked: AskArgs, now: datetime) -> Verdict:

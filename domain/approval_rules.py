@@ -16,6 +16,7 @@ from domain.authority import Assignment, check_decision, escalation, next_assign
 from domain.calendar import local_date
 from domain.delegations import NOBODY_AWAY, Delegations
 from domain.messages import VerifiedMessage
+from domain.people import Person
 from domain.refusals import Refusal
 from domain.rights import weak_sign_in
 
@@ -193,7 +194,13 @@ def too_late(state: ApprovalState, step: StepState, at: datetime) -> str:
 def _next_person(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> Assignment | None:
     if step.plan.on_timeout != "escalate":
         return None
-    return escalation(step, state.request, delegations=delegations, day=_day(state, now))
+    approved = _approved_in(state, step)
+    return escalation(step, state.request, already_approved=approved, delegations=delegations, day=_day(state, now))
+
+
+def _approved_in(state: ApprovalState, step: StepState) -> list[Person]:
+    """Who decided other levels of a step's chain."""
+    return [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
 
 
 def _day(state: ApprovalState, now: datetime) -> date:
@@ -207,7 +214,7 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
 
 
 def _asked(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> StepState:
-    approved = [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
+    approved = _approved_in(state, step)
     assignment = next_assignees(step, approved, state.request, delegations=delegations, day=_day(state, now))
     if assignment.covered_by is not None:
         person = assignment.covered_by

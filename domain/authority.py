@@ -233,24 +233,31 @@ def next_assignees(
 
 
 def escalation(
-    step: StepState, request: ApprovalRequest, *, delegations: Delegations = NOBODY_AWAY, day: date | None = None
+    step: StepState,
+    request: ApprovalRequest,
+    *,
+    already_approved: Sequence[Person] = (),
+    delegations: Delegations = NOBODY_AWAY,
+    day: date | None = None,
 ) -> Assignment | None:
     """The next candidate of a pending step who was not asked yet, or who stands in for them; None where all were.
 
-    Takes what ``next_assignees`` takes.
+    Who approved a lower level of the chain is asked last. Takes what ``next_assignees`` takes.
     """
+    approved = {_same(person) for person in already_approved}
+    candidates = sorted(step.plan.candidates, key=lambda person: _same(person) in approved)
     asked = {_same(person) for person in (*step.assignees, *step.replaced)}
     asked |= {_same(pair.stands_for) for pair in step.stand_ins}
-    for person in step.plan.candidates:
+    for person in candidates:
         if _same(person) in asked:
             continue
         stand_in = _stand_in(person, step, request, delegations, day)
         if stand_in is None:
             return Assignment(assignees=(person,))
-        if _same(stand_in) not in asked:
+        if _same(stand_in) not in asked | approved:
             return Assignment(assignees=(stand_in,), stand_ins=(StandIn(person=stand_in, stands_for=person),))
     # All who are left are away, and who stands in for them was asked: they are asked themselves.
-    left = next((person for person in step.plan.candidates if _same(person) not in asked), None)
+    left = next((person for person in candidates if _same(person) not in asked), None)
     return None if left is None else Assignment(assignees=(left,))
 
 

@@ -311,6 +311,25 @@ def test_a_step_escalates_to_who_stands_in_for_the_next() -> None:
     assert state.steps[0].asked_of == "Mona Meyer, Drew Doyle for Dirk Dorn"
 
 
+def test_who_approved_a_lower_level_is_the_last_a_step_escalates_to() -> None:
+    state = says(asked(), "cora", "reassign", to=to("dirk"), reason="ill").state
+    state = approves(state, "dirk", 1).state
+    order = []
+    while state.status is ApprovalStatus.PENDING:
+        order = names(state.steps[1].assignees)
+        state = overdue(state, next_deadline(state))
+    assert order[:4] == ["dina", "drew", "cora", "dirk"][: len(order)]
+
+
+def test_reassigned_while_a_question_is_open_the_hours_begin_anew_when_it_is_answered() -> None:
+    state = says(asked(), "mona", "ask", T0 + timedelta(hours=3), question="?").state
+    state = says(state, "dirk", "reassign", T0 + timedelta(hours=4), to=to("dina"), reason="ill").state
+    assert state.steps[0].deadline is None
+    answered_at = T0 + timedelta(hours=5)
+    state = says(state, "rita", "answer", answered_at, answer="!").state
+    assert state.steps[0].deadline == add_business_hours(answered_at, Decimal(8), PLAN.calendar)
+
+
 def test_everybody_is_asked_before_a_step_expires_whoever_is_away() -> None:
     delegations = Delegations(entries=(away("dirk", "mona"), away("dina", "dirk", last="2027-11-01")))
     state, rounds = asked(ONE_LEVEL, delegations=delegations, expires_at=T0 + timedelta(days=90)), 0
