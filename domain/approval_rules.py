@@ -7,12 +7,14 @@ person as well, and in the end the request expires.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
+from domain import approval_clock as clock
 from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState, StepStatus
-from domain.authority import check_decision, escalation, next_assignees, subject_of
-from domain.calendar import NoWorkingTime, add_business_hours
+from domain.authority import Assignment, check_decision, escalation, next_assignees, subject_of
+from domain.calendar import local_date
+from domain.delegations import NOBODY_AWAY, Delegations
 from domain.messages import VerifiedMessage
 from domain.people import Person
 from domain.refusals import Refusal
@@ -21,11 +23,16 @@ from domain.rights import weak_sign_in
 LONGEST_COMMENT = 4_000
 
 
-def opened(state: ApprovalState, now: datetime) -> ApprovalState:
+def opened(state: ApprovalState, now: datetime, delegations: Delegations = NOBODY_AWAY) -> ApprovalState:
     """The request with the first undecided step of each chain asked.
 
     A step that is covered by an earlier approval of the same person is taken at once; where nothing is left to decide,
     the request is completed.
+
+    Args:
+        state: the request.
+        now: UTC.
+        delegations: who stands in for whom in the company.
     """
     again = True
     while again and state.status is ApprovalStatus.PENDING:
@@ -33,35 +40,55 @@ def opened(state: ApprovalState, now: datetime) -> ApprovalState:
         for chain in dict.fromkeys(step.plan.chain for step in state.steps):
             step = _turn(state, chain)
             if step is not None and step.status is StepStatus.WAITING:
-                state = _put(state, _asked(state, step, now))
+                state = put(state, _asked(state, step, now, delegations))
                 again = True
         if all(step.status is StepStatus.APPROVED for step in state.steps):
             state = ended(state, ApprovalStatus.COMPLETED, _approvers(state), now)
     return state
 
 
-def overdue(state: ApprovalState, now: datetime) -> ApprovalState:
-    """The request after its deadlines up to now: steps are escalated, or it expires."""
+def overdue(state: ApprovalState, now: datetime, delegations: Delegations = NOBODY_AWAY) -> ApprovalState:
+    """The request after its deadlines up to now: steps are escalated, or it expires. Takes what ``opened`` takes."""
     if now >= state.request.expires_at:
         return ended(state, ApprovalStatus.EXPIRED, "nobody decided before the quote expired", now)
     for step in state.pending:
         if step.deadline is None or now < step.deadline:
             continue
-        person = _next_person(step)
-        if person is None:
+        asked = _next_person(state, step, now, delegations)
+        if asked is None:
             text = f"nobody decided level {step.plan.level} of {step.plan.chain} in time"
             return ended(state, ApprovalStatus.EXPIRED, text, now)
-        state = _put(
-            state,
-            step.model_copy(
-                update={
-                    "assignees": (*step.assignees, person),
-                    "deadline": _deadline(state, step, now),
-                    "escalations": step.escalations + 1,
-                }
-            ),
-        )
+        more = {
+            "assignees": (*step.assignees, *asked.assignees),
+            "stand_ins": (*step.stand_ins, *asked.stand_ins),
+            "escalations": step.escalations + 1,
+        }
+        state = put(state, clock.started(step.model_copy(update=more), state.request, now))
     return state
+
+
+def reminded(state: ApprovalState, now: datetime) -> ApprovalState:
+    """The request after the reminders that are due: who is asked is told how much of the time is over."""
+    for step in state.pending:
+        if step.deadline is not None and now < step.deadline:
+            state = put(state, clock.reminded(step, state.request, now))
+    return state
+
+
+def next_reminder(state: ApprovalState) -> datetime | None:
+    """When somebody is reminded next, UTC; None: nobody is."""
+    found = (clock.next_reminder(step, state.request) for step in state.pending)
+    return min((at for at in found if at is not None), default=None)
+
+
+def may_ask(state: ApprovalState) -> bool:
+    """Whether somebody may have to be asked who is not yet: a step waits for its turn."""
+    return any(step.status is StepStatus.WAITING for step in state.steps)
+
+
+def is_overdue(state: ApprovalState, now: datetime) -> bool:
+    """Whether a step's hours are over, and somebody else may have to be asked."""
+    return now < state.request.expires_at and any(step.deadline and step.deadline <= now for step in state.pending)
 
 
 def next_deadline(state: ApprovalState) -> datetime:
@@ -100,7 +127,9 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
-def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdict:
+def decided(
+    state: ApprovalState, said: VerifiedMessage, now: datetime, delegations: Delegations = NOBODY_AWAY
+) -> Verdict:
     """What a person's decision makes of a request.
 
     Whether it was in time is decided by when it was signed, whenever we get to see it.
@@ -109,6 +138,7 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
         state: the request.
         said: the message, its proof checked.
         now: UTC.
+        delegations: who stands in for whom in the company, for those who are asked next.
     """
     if said.refused:
         return Verdict(state, Refusal.UNAUTHENTICATED, said.refused)
@@ -122,14 +152,14 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
         return Verdict(state, Refusal.NOT_ASSIGNED, f"there is no step {number}")
     comment = str(said.args.get("comment") or "")[:LONGEST_COMMENT]
     seen_hash = str(said.args.get("seen_hash") or "")
-    code, detail, role = check_decision(step, said.person, said.granted, state, seen_hash, comment)
+    code, detail, role = check_decision(step, said.person, said.granted, state, decision, seen_hash, comment)
     if code is None and step.status is not StepStatus.PENDING:
         code = Refusal.NOT_ASSIGNED
     if code is not None:
         return Verdict(state, code, detail or f"step {number} is {step.status}")
     at = min(said.signed_at or now, now)
-    if at > _last_moment(state, step):
-        return Verdict(state, Refusal.EXPIRED, f"signed {at:%Y-%m-%d %H:%M:%S} UTC, after the deadline")
+    if late := too_late(state, step, at):
+        return Verdict(state, Refusal.EXPIRED, late)
     subject = subject_of(state.request)
     if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
         return Verdict(state, Refusal.SIGN_IN_TOO_OLD, weak)
@@ -137,27 +167,45 @@ def decided(state: ApprovalState, said: VerifiedMessage, now: datetime) -> Verdi
     by_person = {
         "status": StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED,
         "decided_by": person,
+        "decided_for": step.stands_for(person),
         "decided_at": at,
         "decided_as": role,
         "sign_in": said.sign_in,
         "comment": comment,
     }
-    after = _put(state, step.model_copy(update=by_person))
+    settled = step.model_copy(update=by_person)
+    after = put(state, settled)
     if decision is Decision.APPROVE:
-        return Verdict(opened(after, now))
-    reason = f"rejected by {person.name}: {comment}" if comment else f"rejected by {person.name}"
-    return Verdict(ended(after, ApprovalStatus.REJECTED, reason, now))
+        return Verdict(opened(after, now, delegations))
+    return Verdict(ended(after, ApprovalStatus.REJECTED, f"rejected by {settled.decider}: {comment}", now))
 
 
-def _last_moment(state: ApprovalState, step: StepState) -> datetime:
-    """Until when a decision on a pending step counts: a deadline after which somebody else is asked is not the last."""
-    if step.deadline is None or _next_person(step) is not None:
-        return state.request.expires_at
-    return min(step.deadline, state.request.expires_at)
+def too_late(state: ApprovalState, step: StepState, at: datetime) -> str:
+    """Why what was signed at a moment, UTC, comes too late for a pending step; empty where it does not.
+
+    A deadline after which somebody else is asked is not the last.
+    """
+    last = state.request.expires_at
+    if step.deadline is not None and _next_person(state, step, at, NOBODY_AWAY) is None:
+        last = min(step.deadline, last)
+    return f"signed {at:%Y-%m-%d %H:%M:%S} UTC, after the deadline" if at > last else ""
 
 
-def _next_person(step: StepState) -> Person | None:
-    return escalation(step) if step.plan.on_timeout == "escalate" else None
+def _next_person(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> Assignment | None:
+    if step.plan.on_timeout != "escalate":
+        return None
+    approved = _approved_in(state, step)
+    return escalation(step, state.request, already_approved=approved, delegations=delegations, day=_day(state, now))
+
+
+def _approved_in(state: ApprovalState, step: StepState) -> list[Person]:
+    """Who decided other levels of a step's chain."""
+    return [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
+
+
+def _day(state: ApprovalState, now: datetime) -> date:
+    """Today in the calendar of the company."""
+    return local_date(now, state.request.plan.calendar.timezone)
 
 
 def _turn(state: ApprovalState, chain: str) -> StepState | None:
@@ -165,35 +213,27 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
     return next((step for step in steps if step.status in (StepStatus.WAITING, StepStatus.PENDING)), None)
 
 
-def _asked(state: ApprovalState, step: StepState, now: datetime) -> StepState:
+def _asked(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> StepState:
     if (given := step.plan.covered_by) is not None:
         reused = {"decided_by": given.person, "decided_at": given.at, "comment": given.words}
         return step.model_copy(update={"status": StepStatus.APPROVED, **reused})
-    approved = [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
-    assignment = next_assignees(step, approved)
+    approved = _approved_in(state, step)
+    assignment = next_assignees(step, approved, state.request, delegations=delegations, day=_day(state, now))
     if assignment.covered_by is not None:
         person = assignment.covered_by
         comment = f"covered by {person.name}'s approval of a lower level"
         covered = {"status": StepStatus.APPROVED, "decided_by": person, "decided_at": now, "comment": comment}
         return step.model_copy(update=covered)
-    asked = {"assignees": assignment.assignees, "asked_at": now, "deadline": _deadline(state, step, now)}
-    return step.model_copy(update={"status": StepStatus.PENDING, **asked})
+    asked = {"assignees": assignment.assignees, "stand_ins": assignment.stand_ins, "asked_at": now}
+    return clock.started(step.model_copy(update={"status": StepStatus.PENDING, **asked}), state.request, now)
 
 
-def _deadline(state: ApprovalState, step: StepState, now: datetime) -> datetime:
-    expires_at = state.request.expires_at
-    try:
-        due = add_business_hours(now, step.plan.sla_business_hours, state.request.plan.calendar)
-    except NoWorkingTime:  # a calendar whose hours never come: then the request's own end is the deadline
-        return expires_at
-    return min(due, expires_at)
-
-
-def _put(state: ApprovalState, after: StepState) -> ApprovalState:
+def put(state: ApprovalState, after: StepState) -> ApprovalState:
+    """The request with one step as it is from now on."""
     steps = tuple(after if step.plan.step == after.plan.step else step for step in state.steps)
     return state.model_copy(update={"steps": steps})
 
 
 def _approvers(state: ApprovalState) -> str:
-    names = [step.decided_by.name for step in state.steps if step.decided_by]
+    names = [step.decider for step in state.steps if step.decided_by]
     return "approved by " + ", ".join(dict.fromkeys(names))

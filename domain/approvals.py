@@ -6,7 +6,7 @@ The models only; which steps a quote needs is decided in ``domain.discount``, wh
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -83,6 +83,10 @@ class ApprovalPlan(Record):
     steps: tuple[StepPlan, ...]
     calendar: BusinessHours
     max_age_days: int = Field(14, description="A request older than this expires, as it does with its quote")
+    reminders_pct: tuple[int, ...] = Field(
+        (),
+        description="Who is asked is reminded when so much of a step's working hours is over, in per cent, ascending",
+    )
 
     @property
     def needed(self) -> bool:
@@ -164,20 +168,98 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class Reminder(Record):
+    """That those who are asked were reminded."""
+
+    pct: int = Field(description="How much of the step's working hours was over, in per cent")
+    at: datetime = Field(description="UTC")
+    who: tuple[Person, ...]
+
+
+class Reassignment(Record):
+    """That somebody else was asked to decide a step."""
+
+    to: Person
+    by: Person
+    at: datetime = Field(description="UTC")
+    added: bool = Field(description="True: may decide instead of those asked before; False: takes their place")
+    reason: str = ""
+
+
+class StandIn(Record):
+    """Who is asked in the place of somebody who delegated their decisions."""
+
+    person: Person
+    stands_for: Person
+
+
+class Question(Record):
+    """What an assignee wants to know from the rep before deciding."""
+
+    text: str
+    asked_by: Person
+    asked_at: datetime = Field(description="UTC")
+    stops_clock: bool = Field(description="Whether the step's hours stand still until it is answered; once per step")
+    answer: str = ""
+    answered_by: Person | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is waited for."""
+        return self.answered_at is None
+
+
 class StepState(Record):
     """A step as it stands."""
 
     plan: StepPlan
     status: StepStatus = StepStatus.WAITING
-    assignees: tuple[Person, ...] = ()
+    assignees: tuple[Person, ...] = Field((), description="Any of them may decide")
     asked_at: datetime | None = None
-    deadline: datetime | None = None
+    deadline: datetime | None = Field(None, description="UTC; None as well while the step's hours stand still")
+    clock_from: datetime | None = Field(
+        None, description="Since when the hours left count, UTC; None: they stand still"
+    )
+    left: timedelta = Field(timedelta(0), description="Working time left when they began to count")
+    reminded_pct: int = Field(0, description="The last reminder of this count of the hours, in per cent")
+    reminders: tuple[Reminder, ...] = ()
+    questions: tuple[Question, ...] = ()
+    reassignments: tuple[Reassignment, ...] = ()
+    replaced: tuple[Person, ...] = Field((), description="Who is not asked any more, nor again when it escalates")
+    stand_ins: tuple[StandIn, ...] = Field((), description="Which of the assignees are asked for somebody else")
     decided_by: Person | None = None
+    decided_for: Person | None = Field(None, description="Who had delegated the decision; None: nobody")
     decided_at: datetime | None = None
     decided_as: str = Field("", description="The role by which the decision counts")
     sign_in: SignIn = Field(SignIn(), description="How and when who decided had signed in")
     comment: str = ""
     escalations: int = 0
+
+    @property
+    def question(self) -> Question | None:
+        """The question whose answer is waited for; there is one at most."""
+        last = self.questions[-1] if self.questions else None
+        return last if last is not None and last.is_open else None
+
+    def stands_for(self, person: Person) -> Person | None:
+        """For whom a person is asked; None: for themselves."""
+        return next((pair.stands_for for pair in self.stand_ins if pair.person.is_same(person)), None)
+
+    @property
+    def asked_of(self) -> str:
+        """Who is asked, in words: ``dina for dirk, drew``."""
+        return ", ".join(in_place_of(person, self.stands_for(person)) for person in self.assignees)
+
+    @property
+    def decider(self) -> str:
+        """Who decided, in words: ``dina for dirk``; empty while nobody did."""
+        return in_place_of(self.decided_by, self.decided_for) if self.decided_by else ""
+
+
+def in_place_of(person: Person, stands_for: Person | None) -> str:
+    """A person's name, with whose place they take."""
+    return f"{person.label} for {stands_for.label}" if stands_for else person.label
 
 
 class ApprovalStatus(StrEnum):

@@ -49,6 +49,7 @@ class AuditKind(StrEnum):
     DECISION = "decision"
     REFUSAL = "refusal"
     ATTEMPT = "attempt"
+    REMINDER = "reminder"
     POLICY = "policy"
     PEOPLE = "people"
     INTEGRITY = "integrity"
@@ -205,6 +206,8 @@ def of_entry(
     kind = AuditKind.TRANSITION if entry.accepted else AuditKind.REFUSAL
     if entry.accepted and envelope_id:
         kind = AuditKind.DECISION
+    elif entry.accepted and isinstance(fact, facts.ApproverReminded):
+        kind = AuditKind.REMINDER
     return AuditRecord(
         record_id="",
         company=company[:CODE],
@@ -252,7 +255,7 @@ def of_decision(
         event=STEP_DECIDED,
         at=at,
         actor=said.person.named,
-        what=f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"[:WORDS],
+        what=_what(decision, step)[:WORDS],
         why=said.args.get("comment", "")[:WORDS],
         policy_version=asked.plan.policy_version[:CODE],
         envelope_id=said.message_id[:CODE],
@@ -264,9 +267,15 @@ def of_decision(
             "role": (step.decided_as or step.plan.role)[:CODE],
             "amount": str(shown_decimals(asked.total, asked.currency)),
             "currency": asked.currency,
+            **({"for": step.decided_for.oid} if step.decided_for else {}),
             **_of_sign_in(said.sign_in),
         },
     )
+
+
+def _what(decision: str, step: StepState) -> str:
+    text = f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"
+    return f"{text}, {step.decider}" if step.decided_for else text
 
 
 def _of_sign_in(sign_in: SignIn) -> dict[str, str]:
@@ -289,6 +298,12 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return _covered(fact.plan)
         case facts.ApprovalEnded():
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
+        case facts.ApproverReminded():
+            return {"approval": fact.n, "step": fact.reminding.step, "per cent": fact.reminding.pct}
+        case facts.StepReassigned():
+            return {"approval": fact.n, "step": fact.step, "to": fact.to.oid, "added": fact.added}
+        case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
+            return {"approval": fact.n, "step": fact.step}
         case facts.CreditReleased() | facts.ReleaseAsked():
             persons = 1 if fact.release.also_by is None else 2
             amount = shown_decimals(fact.release.most, fact.currency)

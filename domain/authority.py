@@ -7,16 +7,21 @@ roles of the person's token allow now. Nobody decides a quote they asked for or 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from pydantic import Field
 
-from domain.approvals import ApprovalRequest, ApprovalState, StepState, StepStatus
+from domain.approvals import ApprovalRequest, ApprovalState, Decision, StandIn, StepState, StepStatus
+from domain.delegations import NOBODY_AWAY, Delegations
 from domain.people import Person
 from domain.policy import Policy
 from domain.record import Record
 from domain.refusals import LATE, Refusal
 from domain.rights import Granted, Subject, judge
+
+MOST_QUESTIONS = 5
+"""Questions to the rep that one step takes."""
 
 
 class NoApprover(LookupError):
@@ -27,6 +32,7 @@ class Assignment(Record):
     """Who is asked to decide a step, or whose earlier approval covers it."""
 
     assignees: tuple[Person, ...] = ()
+    stand_ins: tuple[StandIn, ...] = Field((), description="Whose place an assignee takes")
     covered_by: Person | None = Field(None, description="Not None: nobody is asked, this person's approval counts")
 
 
@@ -68,7 +74,13 @@ class Check(NamedTuple):
 
 
 def check_decision(
-    step: StepState, actor: Person, granted: Granted, decided: ApprovalState, seen_hash: str, comment: str
+    step: StepState,
+    actor: Person,
+    granted: Granted,
+    decided: ApprovalState,
+    decision: Decision,
+    seen_hash: str,
+    comment: str,
 ) -> Check:
     """Whether a decision counts (lifecycle: events and messages).
 
@@ -80,6 +92,7 @@ def check_decision(
         actor: Who decides.
         granted: What the table of rights grants them for decisions in the request's company.
         decided: The request as it stands.
+        decision: What they decide; a rejection needs a comment, which the rep reads.
         seen_hash: Hash of the quote the person had in front of them.
         comment: What they said with it.
     """
@@ -95,8 +108,80 @@ def check_decision(
     verdict = judge(granted, subject_of(request), roles=step.plan.deciding_roles)
     if verdict.code is not None:
         return Check(verdict.code, verdict.detail)
-    if step.plan.comment_required and not comment.strip():
+    if not comment.strip() and decision is Decision.REJECT:
+        return Check(Refusal.REASON_REQUIRED)
+    if not comment.strip() and step.plan.comment_required:
         return Check(Refusal.COMMENT_REQUIRED)
+    return Check(role=verdict.role)
+
+
+def check_question(step: StepState, actor: Person, granted: Granted, decided: ApprovalState) -> Check:
+    """Whether a person may ask the rep a question before deciding a step: whoever may decide it now."""
+    if decided.request.is_made_by(actor):
+        return Check(Refusal.REQUESTER_CANNOT_APPROVE, _MADE_IT)
+    if late := _lateness(step, decided):
+        return Check(late)
+    if not any(actor.is_same(assignee) for assignee in step.assignees):
+        return Check(Refusal.NOT_ASSIGNED)
+    verdict = judge(granted, subject_of(decided.request), roles=step.plan.deciding_roles)
+    if verdict.code is not None:
+        return Check(verdict.code, verdict.detail)
+    if step.question is not None:
+        return Check(Refusal.QUESTION_OPEN)
+    if len(step.questions) >= MOST_QUESTIONS:
+        return Check(Refusal.TOO_MANY_QUESTIONS)
+    return Check(role=verdict.role)
+
+
+def check_answer(step: StepState, actor: Person, granted: Granted, decided: ApprovalState) -> Check:
+    """Whether a person may answer the question of a step: who asked for the approval, or made the quote with them."""
+    subject = subject_of(decided.request).model_copy(update={"own": decided.request.is_made_by(actor)})
+    verdict = judge(granted, subject)
+    if verdict.code is not None:
+        return Check(verdict.code, verdict.detail)
+    if not subject.own:
+        return Check(Refusal.NOT_OWN_DEAL)
+    if late := _lateness(step, decided):
+        return Check(late)
+    return Check(role=verdict.role) if step.question is not None else Check(Refusal.NO_QUESTION)
+
+
+def check_reassignment(
+    step: StepState, actor: Person, granted: Granted, decided: ApprovalState, to: Person, *, add: bool
+) -> Check:
+    """Whether a person may have a step asked of somebody else.
+
+    Args:
+        step: The step.
+        actor: Who says it: nobody who made the quote, whose approver would then be of their own choice.
+        granted: What the table of rights grants them for it.
+        decided: The request as it stands.
+        to: Who is to be asked: one who could be asked by the policy, and did not make the quote.
+        add: Besides those who are asked, and not in their place.
+    """
+    request = decided.request
+    if request.is_made_by(actor):
+        return Check(Refusal.REQUESTER_CANNOT_APPROVE, _MADE_IT)
+    subject = subject_of(request).model_copy(update={"higher_roles": step.plan.accepted_roles[1:]})
+    verdict = judge(granted, subject)
+    if verdict.code is not None:
+        return Check(verdict.code, verdict.detail)
+    if late := _lateness(step, decided):
+        return Check(late)
+    if step.status is not StepStatus.PENDING:
+        return Check(Refusal.ILLEGAL_TRANSITION, f"Step {step.plan.step} is not asked yet; nothing changed.")
+    if request.is_made_by(to):
+        return Check(Refusal.TO_IS_REQUESTER)
+    if not any(to.is_same(candidate) for candidate in step.plan.candidates):
+        roles = " or ".join(step.plan.deciding_roles)
+        detail = f"The person named is not among those who may decide this step: holders of {roles} in approvers.yaml."
+        return Check(Refusal.NO_AUTHORITY, detail)
+    lower = (s.decided_by for s in decided.steps if s.plan.chain == step.plan.chain)
+    if any(to.is_same(person) for person in lower):
+        return Check(Refusal.ILLEGAL_TRANSITION, "They decided a lower level; two levels are decided by two people.")
+    already = any(to.is_same(assignee) for assignee in step.assignees)
+    if already and (add or len(step.assignees) == 1):
+        return Check(Refusal.ILLEGAL_TRANSITION, "They are asked already; nothing changed.")
     return Check(role=verdict.role)
 
 
@@ -113,7 +198,14 @@ def _lateness(step: StepState, decided: ApprovalState) -> Refusal | None:
     return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else None
 
 
-def next_assignees(step: StepState, already_approved: Sequence[Person]) -> Assignment:
+def next_assignees(
+    step: StepState,
+    already_approved: Sequence[Person],
+    request: ApprovalRequest,
+    *,
+    delegations: Delegations = NOBODY_AWAY,
+    day: date | None = None,
+) -> Assignment:
     """Whom to ask when a step's turn comes.
 
     Two levels are meant to be two people: who approved a lower level is passed over as long as anybody else may
@@ -122,18 +214,59 @@ def next_assignees(step: StepState, already_approved: Sequence[Person]) -> Assig
     Args:
         step: The step whose turn it is.
         already_approved: Who approved lower levels of the same chain of this request, in order.
+        request: What is asked: nobody who made it is asked in somebody's place.
+        delegations: Who stands in for whom in the company.
+        day: Today in the company's calendar; None: nobody is away.
     """
     approved = {_same(person) for person in already_approved}
+    for person in step.plan.candidates:
+        stand_in = _stand_in(person, step, request, delegations, day)
+        if stand_in is not None and _same(stand_in) not in approved:
+            pair = StandIn(person=stand_in, stands_for=person)
+            return Assignment(assignees=(stand_in,), stand_ins=(pair,))
+        if stand_in is None and _same(person) not in approved:
+            return Assignment(assignees=(person,))
     for person in step.plan.candidates:
         if _same(person) not in approved:
             return Assignment(assignees=(person,))
     return Assignment(covered_by=step.plan.candidates[0])
 
 
-def escalation(step: StepState) -> Person | None:
-    """The next candidate of a pending step who was not asked yet; None where all were."""
-    asked = {_same(person) for person in step.assignees}
-    return next((person for person in step.plan.candidates if _same(person) not in asked), None)
+def escalation(
+    step: StepState,
+    request: ApprovalRequest,
+    *,
+    already_approved: Sequence[Person] = (),
+    delegations: Delegations = NOBODY_AWAY,
+    day: date | None = None,
+) -> Assignment | None:
+    """The next candidate of a pending step who was not asked yet, or who stands in for them; None where all were.
+
+    Who approved a lower level of the chain is asked last. Takes what ``next_assignees`` takes.
+    """
+    approved = {_same(person) for person in already_approved}
+    candidates = sorted(step.plan.candidates, key=lambda person: _same(person) in approved)
+    asked = {_same(person) for person in (*step.assignees, *step.replaced)}
+    asked |= {_same(pair.stands_for) for pair in step.stand_ins}
+    for person in candidates:
+        if _same(person) in asked:
+            continue
+        stand_in = _stand_in(person, step, request, delegations, day)
+        if stand_in is None:
+            return Assignment(assignees=(person,))
+        if _same(stand_in) not in asked | approved:
+            return Assignment(assignees=(stand_in,), stand_ins=(StandIn(person=stand_in, stands_for=person),))
+    # All who are left are away, and who stands in for them was asked: they are asked themselves.
+    left = next((person for person in candidates if _same(person) not in asked), None)
+    return None if left is None else Assignment(assignees=(left,))
+
+
+def _stand_in(
+    person: Person, step: StepState, request: ApprovalRequest, delegations: Delegations, day: date | None
+) -> Person | None:
+    if day is None:
+        return None
+    return delegations.stand_in(person, day, allowed=step.plan.candidates, excluded=request.is_made_by)
 
 
 def _same(person: Person) -> str:

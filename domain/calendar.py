@@ -40,11 +40,21 @@ def add_business_hours(start: datetime, hours: Decimal, calendar: BusinessHours)
         ValueError: a start without time zone, or negative hours.
         NoWorkingTime: the calendar has no working time within ten years.
     """
-    if start.tzinfo is None:
-        raise ValueError("start needs a time zone: give UTC")
     if hours < 0:
         raise ValueError(f"{hours} business hours: must not be negative")
-    left = timedelta(microseconds=int(hours * _MICROSECONDS_PER_HOUR))
+    return add_working_time(start, working_time(hours), calendar)
+
+
+def working_time(hours: Decimal) -> timedelta:
+    """So many business hours as a length, exact to the microsecond."""
+    return timedelta(microseconds=int(hours * _MICROSECONDS_PER_HOUR))
+
+
+def add_working_time(start: datetime, length: timedelta, calendar: BusinessHours) -> datetime:
+    """The instant at which so much working time has passed. Takes, returns and raises as ``add_business_hours``."""
+    if start.tzinfo is None:
+        raise ValueError("start needs a time zone: give UTC")
+    left = length
     zone = ZoneInfo(calendar.timezone)
     first = start.astimezone(zone).date()
     for offset in range(_LONGEST_SEARCH):
@@ -58,6 +68,24 @@ def add_business_hours(start: datetime, hours: Decimal, calendar: BusinessHours)
             return begins + left
         left -= ends - begins
     raise NoWorkingTime(f"the calendar of {calendar.timezone} has too few working days: check workdays and holidays")
+
+
+def working_time_between(start: datetime, end: datetime, calendar: BusinessHours) -> timedelta:
+    """How much working time lies between two instants, at most that of ten years; none where the end is not later.
+
+    Args:
+        start: UTC.
+        end: UTC.
+        calendar: Working time and time zone of the legal entity.
+    """
+    zone = ZoneInfo(calendar.timezone)
+    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    found = timedelta(0)
+    for offset in range(min((last - first).days + 1, _LONGEST_SEARCH)):
+        shift = _working_time(first + timedelta(days=offset), calendar, zone)
+        if shift is not None:
+            found += max(min(shift[1], end) - max(shift[0], start), timedelta(0))
+    return found
 
 
 def end_of_day(day: date, timezone: str) -> datetime:

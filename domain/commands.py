@@ -14,8 +14,10 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
 from domain import facts
+from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.credit import ReleaseToken
 from domain.deal_state import DealState
+from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
@@ -37,6 +39,13 @@ RIGHT_OF: Final[dict[str, Action]] = {
     CommandName.CREDIT_RELEASE: Action.RELEASE_CREDIT,
     CommandName.CREDIT_REJECT: Action.REJECT_CREDIT,
     DECIDE: Action.DECIDE_APPROVAL,
+    REASSIGN: Action.REASSIGN_APPROVAL,
+    ASK: Action.DECIDE_APPROVAL,
+    ANSWER: Action.ANSWER_QUESTION,
+    DELEGATE: Action.DELEGATE_OWN,
+    END_DELEGATION: Action.DELEGATE_OWN,
+    DELEGATE_FOR: Action.DELEGATE_ANY,
+    END_DELEGATION_FOR: Action.DELEGATE_ANY,
 }
 """The right that each message of a person needs."""
 

@@ -111,7 +111,7 @@ def _vector(state: DealState) -> str:
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.quote, state.credit, state.parked is None
+    return state.quote, state.credit, state.parked is None, bool(state.questions)
 
 
 def _stage(state: DealState) -> Stage:

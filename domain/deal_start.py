@@ -11,7 +11,7 @@ from domain.approval_start import ApprovalCheckpoint
 from domain.audit import Outbox
 from domain.deal_state import DealState
 from domain.heard import HeardMessage
-from domain.messages import Outcome, SalesEvent, SignedMessage
+from domain.messages import Outcome, RequestNote, SalesEvent, SignedMessage
 from domain.record import Record
 from domain.views import Ending, TimelineEntry
 
@@ -26,6 +26,7 @@ class Checkpoint(Record):
     tally: dict[str, int] = Field(default_factory=dict)
     seen: tuple[str, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()
+    notes: tuple[RequestNote, ...] = Field((), description="What its request told it and was not looked at yet")
     in_doubt: tuple[str, ...] = ()
     outbox: Outbox = Field(default_factory=Outbox, description="Records the audit store has not acknowledged")
     request: ApprovalCheckpoint | None = Field(None, description="The open request for approval, which goes on as well")

@@ -23,7 +23,7 @@ from domain.fulfilment import Invoice, LineTotals
 from domain.quote_header import QuoteHeader
 from domain.reapproval import PastRequest
 from domain.record import Record
-from domain.views import ApprovalSummary, Ending, ParkedStep, Resolution, Stage
+from domain.views import ApprovalSummary, Ending, OpenQuestion, ParkedStep, Resolution, Stage
 
 
 class QuoteStatus(StrEnum):
@@ -140,6 +140,8 @@ class DealState:
         past_requests: what was asked for before, and who approved it: it may cover what is asked next.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
         marked: the approval status of the quote as Sales shows it.
+        marked_question: the open questions as Sales shows them.
+        asked: what approvers asked the rep and wait for.
         marked_over: what this deal wrote there after the quote was submitted again: its answer to what came before,
             which hides the new request; empty: it wrote nothing since.
         recheck_told: how often another look at credit was asked for.
@@ -183,6 +185,8 @@ class DealState:
     past_requests: tuple[PastRequest, ...] = ()
     marked: str = ""
     marked_over: str = ""
+    marked_question: str = ""
+    asked: tuple[OpenQuestion, ...] = ()
     credit_decision: CreditDecision | None = None
     credit_checks: int = 0
     recheck_told: int = 0
@@ -279,6 +283,12 @@ class DealState:
         """The request for approval that has not ended; there is one at most."""
         last = self.approvals[-1] if self.approvals else None
         return last if last is not None and last.status is ApprovalStatus.PENDING else None
+
+    @property
+    def questions(self) -> tuple[OpenQuestion, ...]:
+        """What approvers of the open request ask the rep and wait for, one per step at most."""
+        request = self.open_request if self.quote is QuoteStatus.PENDING_APPROVAL else None
+        return tuple(question for question in self.asked if request is not None and question.n == request.n)
 
     @property
     def requests_lost(self) -> int:

@@ -192,6 +192,7 @@ def approval_plan(
         steps=tuple(steps),
         calendar=calendar,
         max_age_days=discount.max_age_days,
+        reminders_pct=discount.reminders_pct,
     )
 
 

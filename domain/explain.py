@@ -94,6 +94,9 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.open_request:
         asked = state.open_request.asked
         text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
+        if state.questions:
+            text = "; ".join(question.text for question in state.questions)
+            return WaitingFor.REP, text, "The rep answers on the page of the deal; until then the approval waits", owner
         if state.accepted:
             text = f"Won in Sales before it was approved, nothing is ordered. {text}"
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
@@ -154,6 +157,7 @@ def view(state: DealState) -> DealView:
         release_asked=_release_asked(state),
         release_defaults=_release_defaults(state),
         approvals=state.approvals,
+        questions=state.questions,
         parked=state.parked,
         order_number=state.order_number,
         sales_order_id=state.sales_order_id,

@@ -13,6 +13,7 @@ from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, LineTotals
+from domain.messages import Reminding
 from domain.people import Person
 from domain.reapproval import GivenApproval
 from domain.record import Record
@@ -64,6 +65,58 @@ class ApprovalLost(Record):
     reason: str
 
 
+class ApproverReminded(Record):
+    """Who is asked was reminded that much of the time is over."""
+
+    n: int
+    reminding: Reminding
+
+
+class StepReassigned(Record):
+    """A person had a step of a request asked of somebody else."""
+
+    n: int
+    step: int
+    to: Person
+    added: bool = Field(description="Besides those who are asked; else in their place")
+    reason: str
+
+
+class QuestionAsked(Record):
+    """An approver wants to know something from the rep before deciding."""
+
+    n: int
+    step: int
+    by: Person
+    question: str
+    at: datetime = Field(description="UTC")
+
+    @property
+    def reason(self) -> str:
+        """In the person's own words, for the audit."""
+        return self.question
+
+
+class QuestionAnswered(Record):
+    """The rep answered."""
+
+    n: int
+    step: int
+    answer: str
+
+    @property
+    def reason(self) -> str:
+        """In the person's own words, for the audit."""
+        return self.answer
+
+
+class QuestionClosed(Record):
+    """The step was decided before its question was answered."""
+
+    n: int
+    step: int
+
+
 class AssessmentDue(Record):
     """A person wants the quote looked at again, and approval asked for as it is now."""
 
@@ -74,6 +127,7 @@ class QuoteMarked(Record):
     """Sales shows where the approval of the quote stands."""
 
     status: str
+    question: str = Field("", description="The open question that it shows; empty: none")
 
 
 class Activated(Record):
@@ -321,6 +375,11 @@ QuoteFact = (
     | ApprovalReused
     | ApprovalEnded
     | ApprovalLost
+    | ApproverReminded
+    | StepReassigned
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionClosed
     | AssessmentDue
     | QuoteMarked
     | Activated

@@ -18,6 +18,7 @@ class Mark(Record):
     status: str
     reason: str
     credit: str | None = None
+    question: str = ""
 
 
 def wanted_mark(state: DealState) -> Mark | None:
@@ -29,7 +30,7 @@ def wanted_mark(state: DealState) -> Mark | None:
         case QuoteStatus.INVALID if found is not None:
             return _mark("rejected", "\n".join(f"{p.field}: {p.message}" for p in found.problems))
         case QuoteStatus.PENDING_APPROVAL if state.approvals:
-            return _mark("pending", _with_total(f"Approval {state.approvals[-1].n} requested.", found))
+            return _pending(state, found)
         case QuoteStatus.REJECTED:
             return _mark("rejected", state.approval_text)
         case QuoteStatus.WITHDRAWN:
@@ -42,6 +43,16 @@ def wanted_mark(state: DealState) -> Mark | None:
             return None
 
 
+def _pending(state: DealState, found: QuoteAssessment | None) -> Mark:
+    """Approval is asked for; what an approver wants to know first stands before all else."""
+    text = f"Approval {state.approvals[-1].n} requested."
+    question = "\n".join(asked.text for asked in state.questions)
+    if question:
+        room = LONGEST_REASON - 500
+        text = f"{question[:room]}\nAnswer it on the page of the deal; until then the approval waits. {text}"
+    return _mark("pending", _with_total(text, found)).model_copy(update={"question": question})
+
+
 def _with_total(reason: str, found: QuoteAssessment | None) -> str:
     """A reason, and what the rep must know of the total before the customer gets an invoice over another one."""
     return f"{reason}\n{found.total_differs}" if found and found.total_differs else reason
@@ -50,7 +61,9 @@ def _with_total(reason: str, found: QuoteAssessment | None) -> str:
 def mark_due(state: DealState) -> bool:
     """Whether Sales shows something else than it should."""
     wanted = wanted_mark(state)
-    return wanted is not None and wanted.status != state.marked
+    if wanted is None:
+        return False
+    return wanted.status != state.marked or (wanted.status == "pending" and wanted.question != state.marked_question)
 
 
 def _mark(status: str, reason: str, credit: str | None = None) -> Mark:

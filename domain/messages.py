@@ -190,6 +190,31 @@ class DecisionRefused(Record):
     at: AwareDatetime = Field(description="UTC")
 
 
+class Reminding(Record):
+    """Who was reminded of a step, and of what."""
+
+    step: Count
+    level: Count
+    role: Id
+    pct: Annotated[int, Field(ge=1, le=99)]
+    who: tuple[Person, ...] = Field(max_length=50)
+    due: AwareDatetime | None = Field(description="UTC; when the step's hours are over")
+
+
+class RequestNote(Record):
+    """A request for approval tells its deal what became of it that changes no decision, so that it is on record there.
+
+    One of the three is set.
+    """
+
+    message_id: Id = Field(min_length=1)
+    n: Count = Field(description="Number of the request within the deal")
+    at: AwareDatetime = Field(description="UTC")
+    reminding: Reminding | None = None
+    said: SignedMessage | None = Field(None, description="What a person said to it that counted, to be checked again")
+    question_closed: Count | None = Field(None, description="A step that was decided before its question was answered")
+
+
 class ReviewRequest(Record):
     """Which lines of a quote somebody wants to see before deciding."""
 

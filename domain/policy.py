@@ -182,6 +182,9 @@ class DiscountPolicy(Record):
     sla_business_hours: dict[int, Number] = Field(description="Per level, in business hours of the legal entity")
     on_timeout: dict[int, Literal["escalate", "expire"]] = Field(description="Per level; never approve")
     max_age_days: int = Field(ge=1, le=366, description="A request older than this expires, as it does with its quote")
+    reminders_pct: tuple[int, ...] = Field(
+        (), max_length=5, description="Remind who is asked when so much of a level's hours is over, in per cent"
+    )
     sod: SegregationOfDuties = SegregationOfDuties()
 
     @model_validator(mode="after")
@@ -197,6 +200,8 @@ class DiscountPolicy(Record):
                     raise ValueError(f"{name}: add a value for level {level}")
         if any(hours <= 0 for hours in self.sla_business_hours.values()):
             raise ValueError("sla_business_hours: must be above 0")
+        if list(self.reminders_pct) != sorted({pct for pct in self.reminders_pct if 0 < pct < 100}):
+            raise ValueError("reminders_pct: give whole numbers from 1 to 99, each once and ascending, e.g. [50, 80]")
         if any(hours > _MOST_HOURS for hours in self.sla_business_hours.values()):
             raise ValueError(f"sla_business_hours: must be at most {_MOST_HOURS:,}, a year of work")
         return self
@@ -415,6 +420,13 @@ class Policy(Record):
         roles = self.authority.companies.get(company, {})
         named = [role for role in roles if any(person.is_same(p) for p in self.authority.holders(company, role))]
         return self.rights.granted(person, action, company, named=named, policy_version=self.version)
+
+    def approvers(self, company: str) -> tuple[Person, ...]:
+        """Who is named for a role of a company that decides approvals, each once."""
+        deciding = {right.role for right in self.rights.rights if Action.DECIDE_APPROVAL in right.may}
+        roles = (role for role in self.authority.companies.get(company, {}) if role in deciding)
+        found = (person for role in roles for person in self.authority.holders(company, role))
+        return tuple({person.oid.lower(): person for person in found}.values())
 
     def credit_terms(self, company: str, account: str, group: str = "") -> CreditTerms:
         """What the policy says of one customer's credit.

@@ -117,12 +117,22 @@ class Refusal(StrEnum):
         "The quote changed after this page was shown to you. Read it again before you decide.",
     )
     COMMENT_REQUIRED = ("COMMENT_REQUIRED", 400, FixedBy.APPROVER, "This step needs a comment: say why.")
+    REASON_REQUIRED = ("REASON_REQUIRED", 400, FixedBy.APPROVER, "A rejection needs a reason: the rep reads it.")
     BAD_DECISION = (
         "BAD_DECISION",
         400,
         FixedBy.CALLER,
         "The decision has to be approve or reject, and the step one of this request.",
     )
+
+    # What people say to a request besides, and delegations
+
+    TO_IS_REQUESTER = ("TO_IS_REQUESTER", 409, FixedBy.APPROVER, "They made or submitted this quote. Name others.")
+    LOOP = ("LOOP", 409, FixedBy.APPROVER, "This would lead back to who is away. Name others, or other days.")
+    NO_DELEGATION = ("NO_DELEGATION", 409, FixedBy.NOBODY, "There is no such delegation any more; nothing changed.")
+    QUESTION_OPEN = ("QUESTION_OPEN", 409, FixedBy.APPROVER, "A question is open. Wait for its answer, or decide.")
+    NO_QUESTION = ("NO_QUESTION", 409, FixedBy.NOBODY, "No question is open here any more; nothing changed.")
+    TOO_MANY_QUESTIONS = ("TOO_MANY_QUESTIONS", 409, FixedBy.APPROVER, "This step takes no more questions. Decide it.")
 
     # Commands and events
 

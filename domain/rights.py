@@ -34,6 +34,14 @@ class Action(StrEnum):
     ABORT_DEAL = "deal.abort"
     WITHDRAW_APPROVAL = "approval.withdraw"
     DECIDE_APPROVAL = "approval.decide"
+    REASSIGN_APPROVAL = "approval.reassign"
+    """Ask a step of somebody else who may decide it, in place of who is asked or besides."""
+    ANSWER_QUESTION = "approval.answer"
+    """Answer what an approver asks before deciding."""
+    DELEGATE_OWN = "delegation.set_own"
+    """Have somebody else asked for one's own decisions for some days."""
+    DELEGATE_ANY = "delegation.set_any"
+    """The same for others."""
     RETRY_STEP = "step.retry"
     SKIP_STEP = "step.skip"
     RECHECK_CREDIT = "credit.recheck"
@@ -55,6 +63,8 @@ OF_ONE_DEAL: Final = frozenset(
         Action.ABORT_DEAL,
         Action.WITHDRAW_APPROVAL,
         Action.DECIDE_APPROVAL,
+        Action.REASSIGN_APPROVAL,
+        Action.ANSWER_QUESTION,
         Action.RETRY_STEP,
         Action.SKIP_STEP,
         Action.RECHECK_CREDIT,
@@ -63,6 +73,10 @@ OF_ONE_DEAL: Final = frozenset(
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""
+SIGNED: Final = OF_ONE_DEAL | {Action.DELEGATE_OWN, Action.DELEGATE_ANY}
+"""Actions that a person's signed message asks for."""
+OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})
+"""Actions of which it is known what step of an approval they are about."""
 BY_TWO: Final = frozenset({Action.RELEASE_CREDIT})
 """Actions that two persons can do together, one after the other."""
 
@@ -81,7 +95,10 @@ class Right(Record):
 
     role: RoleName
     may: tuple[Action, ...] = Field(min_length=1)
-    of: Literal["own", "any"] = Field("any", description="own: deals the person owns or submitted")
+    of: Literal["own", "lower", "any"] = Field(
+        "any",
+        description="own: deals the person owns or submitted; lower: steps of levels below the role in its own chain",
+    )
     up_to: dict[Currency, Number] | None = Field(
         None, description="Amounts incl. tax up to which the role decides alone; a currency not listed counts as above"
     )
@@ -93,6 +110,8 @@ class Right(Record):
         for action in self.may:
             if action not in OF_ONE_DEAL and (self.of == "own" or self.up_to is not None):
                 raise ValueError(f"{action} is not asked about one deal: leave out of and up_to")
+            if self.of == "lower" and action not in OF_STEPS:
+                raise ValueError(f"{action} is not asked about one step: of must be own or any")
             if self.above == "two_persons" and action not in BY_TWO:
                 raise ValueError(f"{action} cannot be done by two persons: leave out above")
         if self.above == "two_persons" and self.up_to is None:
@@ -112,8 +131,10 @@ class FreshSignIn(Record):
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> FreshSignIn:
-        if self.action not in OF_ONE_DEAL:
+        if self.action not in SIGNED:
             raise ValueError(f"{self.action} is not signed: a fresh sign-in cannot be asked for it")
+        if self.action not in OF_ONE_DEAL and self.from_amount is not None:
+            raise ValueError(f"{self.action} is about no amount: leave out from_amount")
         return self
 
     def asked(self, amount: Decimal, currency: str) -> bool:
@@ -160,7 +181,7 @@ class Grant(Record):
     """A row of the table as it applies to one person, company and action: what the history of a deal keeps."""
 
     role: str
-    of: Literal["own", "any"] = "any"
+    of: Literal["own", "lower", "any"] = "any"
     up_to: dict[str, Decimal] | None = None
     above: Literal["two_persons", "nobody"] = "nobody"
     is_named: bool = Field(True, description="False: the row is only for people named in the policy; this one is not")
@@ -182,6 +203,7 @@ class Subject(Record):
     own: bool = Field(False, description="Whether the deal is the person's: they own it or submitted it")
     amount: Decimal = Field(Decimal(0), description="Incl. tax, in `currency`")
     currency: str = ""
+    higher_roles: tuple[str, ...] = Field((), description="Roles above a step in its chain, where it is about a step")
 
 
 class Verdict(Record):
@@ -220,6 +242,9 @@ def judge(granted: Granted, subject: Subject, *, roles: Collection[str] | None =
 def _by(grant: Grant, subject: Subject) -> Verdict:
     if grant.of == "own" and not subject.own:
         return Verdict(code=Refusal.NOT_OWN_DEAL, detail=f"a {grant.role} may do this to their own deals only")
+    if grant.of == "lower" and grant.role not in subject.higher_roles:
+        detail = f"a {grant.role} may do this to lower steps of their own chain only"
+        return Verdict(code=Refusal.NO_AUTHORITY, detail=detail)
     if not grant.is_named:
         return Verdict(code=Refusal.NOT_NAMED, detail=f"not named as {grant.role} of this company in approvers.yaml")
     if grant.up_to is None:

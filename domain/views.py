@@ -103,6 +103,21 @@ class ApprovalSummary(Record):
     text: str = Field("", description='Outcome in words, e.g. "rejected by dirk: too low"')
 
 
+class OpenQuestion(Record):
+    """What an approver asks the rep, and waits for before deciding."""
+
+    n: int = Field(description="Number of the request for approval")
+    step: int
+    by: Person
+    question: str
+    at: datetime = Field(description="UTC")
+
+    @property
+    def text(self) -> str:
+        """The question with who asks it."""
+        return f"{self.by.label} asks: {self.question}"
+
+
 class ParkedStep(Record):
     """A step that failed for good and waits for a person."""
 
@@ -185,6 +200,7 @@ class DealView(QuoteHeader):
     release_asked: ReleaseAsked | None = Field(None, description="While credit is held")
     release_defaults: ReleaseDefaults | None = Field(None, description="While credit is held")
     approvals: tuple[ApprovalSummary, ...] = ()
+    questions: tuple[OpenQuestion, ...] = Field((), description="What approvers ask the rep and wait for")
     parked: ParkedStep | None = None
     order_number: str = ""
     sales_order_id: str = ""

@@ -106,6 +106,9 @@ def _discount(policy: Policy) -> Iterator[str]:
         next_holder = "the next holder is asked; where there is none, the request expires"
         outcome = next_holder if escalates else "the request expires"
         yield f"Level {level}: {hours} business hours, then {outcome}."
+    if discount.reminders_pct:
+        shares = " and ".join(f"{pct} %" for pct in discount.reminders_pct)
+        yield f"Who is asked is reminded when {shares} of these hours are over."
     yield f"A request lives {discount.max_age_days} days at most, and never longer than its quote."
     yield "Nobody decides their own request or one they co-own. Nothing is approved by a timeout."
     yield "Who approved a lower level is asked again only if nobody else may decide; then the approval counts once."

@@ -14,8 +14,8 @@ from temporalio.service import RPCError
 from domain.approval_start import ApprovalAnswer
 from domain.approvals import ApprovalState
 from domain.messages import Outcome, SignedMessage
-from runs import names, outcomes
-from runs.calls import NotFound, RunError, Unreadable, answer, ask
+from runs import attributes, names, outcomes, query
+from runs.calls import NotFound, RunError, Unreadable, answer, ask, listed
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +24,7 @@ _STATE_KEPT_SECONDS = 60.0
 _SILENCE_KEPT_SECONDS = 10.0
 _QUERIES_AT_ONCE = 8
 _LIST_SECONDS = 5.0
+_MOST_OF_A_COMPANY = 200
 _ONE_OF_A_LIST_SECONDS = 4.0
 _HAND_OVER_SECONDS = 0.1
 _HAND_OVER_PATIENCE_SECONDS = 10.0
@@ -67,6 +68,20 @@ class Approvals:
         states = tuple(state for state in found if state is not None)
         return States(states, len(runs) - len(states))
 
+    async def open_in(self, company: str) -> tuple[ApprovalState, ...]:
+        """The newest open requests of a company, two hundred at most; those that cannot be read are left out.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        text = query.all_of(query.of_type(names.APPROVAL), query.RUNNING, query.equals(attributes.COMPANY, company))
+        runs: list[WorkflowExecution] = []
+        async for run in listed(self._client, text):
+            runs.append(run)
+            if len(runs) == _MOST_OF_A_COMPANY:
+                break
+        return (await self.states_of(runs)).states
+
     async def _look(self, run: WorkflowExecution, gate: asyncio.Semaphore) -> ApprovalState | None:
         key = _version(run)
         if key not in self._kept:
@@ -89,10 +104,17 @@ class Approvals:
             NotFound: the request has ended, so that it hears nothing more, or never was.
             NoAnswer: Temporal is down and nothing was recorded.
         """
+        return await self._send(company, quote, n, names.DECIDE, message)
+
+    async def tell(self, company: str, quote: str, n: int, message: SignedMessage) -> Outcome | None:
+        """Tell a request what a person says that decides nothing. Returns and raises as ``decide``."""
+        return await self._send(company, quote, n, names.COMMAND, message)
+
+    async def _send(self, company: str, quote: str, n: int, signal: str, message: SignedMessage) -> Outcome | None:
         workflow_id, what = names.approval_id(company, quote, n), _called(quote, n)
         self.forget(company, quote, n)
         until = time.monotonic() + _HAND_OVER_PATIENCE_SECONDS
-        while not await outcomes.send(self._client, workflow_id, names.DECIDE, message):
+        while not await outcomes.send(self._client, workflow_id, signal, message):
             if time.monotonic() > until or not await self._goes_on(workflow_id):
                 raise NotFound(f"{what} has ended.")
             await asyncio.sleep(_HAND_OVER_SECONDS)

@@ -14,6 +14,7 @@ from typing import Final
 QUOTE_TO_CASH: Final = "QuoteToCash"
 APPROVAL: Final = "Approval"
 CREDIT_LEDGER: Final = "CreditLedger"
+DELEGATIONS: Final = "Delegations"
 SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
@@ -35,6 +36,7 @@ CREDIT_RECHECK: Final = "credit_recheck"
 SUPERSEDE: Final = "supersede"
 HAND_OVER: Final = "hand_over"
 DECISION_REFUSED: Final = "decision_refused"
+REQUEST_NOTED: Final = "request_noted"
 LOOK_AT: Final = "look_at"
 DROPPED: Final = "dropped"
 
@@ -114,6 +116,11 @@ def ledger_id(company: str, customer_account: str) -> str:
     return f"credit/{_part(company)}/{safe(customer_account)}"
 
 
+def delegations_id(company: str) -> str:
+    """Workflow id of the delegations of a company's approvers."""
+    return f"delegations/{_part(company)}"
+
+
 def feed_id(system: str, of: str) -> str:
     """Workflow id of a feed: "finance" and its company, or "sales" and its table (all companies share a table)."""
     return f"feed/{_part(system)}/{safe(of)}"
@@ -138,6 +145,11 @@ def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:
     """Workflow id of the delivery of audit records from number ``first`` on, which a run of a deal handed over."""
     company, quote_number = parse_deal_id(deal_id)
     return f"audit/{company}/{quote_number}/{run_id}/{first}"
+
+
+def delegation_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of a company's delegations; the record's own id as well."""
+    return f"audit/{_part(company)}/delegations/{run_id}/{n}"
 
 
 def parse_deal_id(workflow_id: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from domain.sign_in import SignIn
 POLICY: Final = policies.load()
 COMPANY: Final = "usmf"
 OWN: Final = "own"
+LOWER: Final = "lower"
 ANY: Final = "any"
 ROLES: Final = (
     "sales_rep sales_manager sales_director cfo legal credit_clerk credit_manager ar_manager ops admin auditor".split()
@@ -33,6 +34,10 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.ABORT_DEAL: {"ops": ANY, "admin": ANY},
     Action.WITHDRAW_APPROVAL: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
     Action.DECIDE_APPROVAL: dict.fromkeys(("sales_manager", "sales_director", "cfo", "legal"), ANY),
+    Action.REASSIGN_APPROVAL: {"sales_director": LOWER, "cfo": LOWER, "ops": ANY},
+    Action.ANSWER_QUESTION: dict.fromkeys(("sales_rep", "sales_manager", "sales_director", "cfo"), OWN),
+    Action.DELEGATE_OWN: dict.fromkeys(("sales_manager", "sales_director", "cfo", "legal"), ANY),
+    Action.DELEGATE_ANY: {"admin": ANY},
     Action.RETRY_STEP: {"ops": ANY, "admin": ANY},
     Action.SKIP_STEP: {"ops": ANY, "admin": ANY},
     Action.RECHECK_CREDIT: dict.fromkeys(("cfo", "credit_clerk", "credit_manager", "ops"), ANY),

@@ -5,10 +5,11 @@ The deal asks the same table again before anything counts; what the web can know
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from domain.approvals import ApprovalState
 from domain.authority import subject_of
+from domain.calendar import local_date
 from domain.commands import DECIDE, RIGHT_OF
 from domain.credit import most_released
 from domain.messages import CommandName
@@ -61,6 +62,16 @@ class Access:
             security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
             raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
 
+    def check_shown(self, person: Person, state: ApprovalState) -> None:
+        """Refuse who may not see a request: it is shown to who is asked or made its quote, and who reads deals.
+
+        Raises:
+            Problem: 403.
+        """
+        asked = any(assignee.is_same(person) for step in state.pending for assignee in step.assignees)
+        if not asked and not state.request.is_made_by(person):
+            self.check_readable(person, state.request.company)
+
     def auditing(self, person: Person) -> tuple[str, ...] | None:
         """The companies whose audit a person may read; None: all.
 
@@ -103,6 +114,29 @@ class Access:
     def commanding(self, person: Person, name: CommandName, company: str) -> Granted:
         """What the table says of a person's command in a company."""
         return self._policy.granted(person, RIGHT_OF[name], company)
+
+    def saying(self, person: Person, name: str, company: str) -> Granted:
+        """What the table says of any message of a person, by its name, in a company."""
+        return self._policy.granted(person, RIGHT_OF[name], company)
+
+    def too_old_to_say(self, who: SignedIn, name: str, company: str, subject: Subject) -> str:
+        """Why somebody has to sign in again before they say something; empty where they have not."""
+        granted = self.saying(who.person, name, company)
+        return weak_sign_in(granted, subject, sign_in=who.sign_in, said_at=datetime.now(UTC))
+
+    def approvers(self, company: str) -> tuple[Person, ...]:
+        """Who is named for a role that decides approvals of a company."""
+        return self._policy.approvers(company)
+
+    def today(self, company: str) -> date:
+        """The day in the calendar of a company; in UTC for one that is none of ours."""
+        calendar = self._policy.calendars.companies.get(company)
+        return local_date(datetime.now(UTC), calendar.timezone if calendar else "UTC")
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """The legal entities that have approvers."""
+        return tuple(sorted(company for company, roles in self._policy.authority.companies.items() if roles))
 
     def verdict(
         self, person: Person, name: CommandName, view: DealView, release: CreditReleaseArgs | None = None

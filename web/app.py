@@ -31,14 +31,16 @@ from ledger.signing import AuditKey
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
+from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_explanations, add_operations, add_order_lines, add_people
+from web.api.routes import add_delegations, add_explanations, add_operations, add_order_lines, add_people
 from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
+from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
 from web.intake.event_grid import EventGrid
@@ -49,6 +51,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
 from web.pages.deals import DealPages
+from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import Inbox
 from web.pages.site import STATIC, Site
@@ -121,7 +124,8 @@ def create_app(
     attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
-    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
+    limited = Limits()
+    decisions = Decisions(access, deals, approvals, signer, limited, attempts)
     site = Site(config, client, sessions, search)
     reviews = Reviews(client)
     headers, refused = _headers(config), _problems(site)
@@ -131,6 +135,8 @@ def create_app(
     add_order_lines(api, access, deals, reviews)
     add_explanations(api, access, reviews)
     add_people(api, access, sessions)
+    delegating = Delegating(access, DelegationDesk(client), approvals, decisions, limited)
+    add_delegations(api, access, delegating)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -141,6 +147,7 @@ def create_app(
             *DealPages(site, access, deals, search, decisions, reviews).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
+            *DelegationPages(site, access, delegating).routes(),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),

@@ -22,6 +22,10 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 RequiredText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
+PersonId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +84,57 @@ class DecisionBody(_Body):
     step: int = Field(ge=1)
     seen_hash: str = Field(min_length=1, max_length=128, description="`seen_hash` of what was shown")
     message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
+
+
+class _PersonsBody(_Body):
+    """What a person says to a request or to the delegations; the id is no part of what is signed."""
+
+    message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
+
+    @property
+    def signed_args(self) -> dict[str, Any]:
+        """What is signed."""
+        return said(self.model_copy(update={"message_id": None}))
+
+
+class ReassignBody(_PersonsBody):
+    """Have a step asked of somebody else who may decide it."""
+
+    step: int = Field(ge=1, le=1_000)
+    to: PersonId = Field(description="Entra object id of one of the step's candidates")
+    add: bool = Field(False, description="True: they may decide besides those asked; false: in their place")
+    reason: RequiredText
+
+
+class QuestionBody(_PersonsBody):
+    """Ask the rep a question before deciding a step; the first one of a step stops its hours."""
+
+    step: int = Field(ge=1, le=1_000)
+    question: RequiredText = Field(description="The rep reads it in Sales and on the page of the deal")
+
+
+class AnswerBody(_PersonsBody):
+    """Answer the open question of a step."""
+
+    step: int = Field(ge=1, le=1_000)
+    answer: RequiredText
+
+
+class DelegationBody(_PersonsBody):
+    """Have somebody else asked for one's decisions, or for those of `of`, from the first day to the last."""
+
+    of: PersonId | None = Field(None, description="Who is away, by Entra object id; left out: the caller")
+    to: PersonId = Field(description="Entra object id of an approver of the company")
+    first: date = Field(description="In the calendar of the company")
+    last: date = Field(description="In the calendar of the company; this day included")
+    reason: ShortText = ""
+
+
+class EndDelegationBody(_PersonsBody):
+    """End one's own delegation, or that of `of`."""
+
+    of: PersonId | None = Field(None, description="Whose delegation, by Entra object id; left out: the caller's")
+    reason: ShortText = ""
 
 
 class CommandBody(_Body):

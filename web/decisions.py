@@ -18,8 +18,16 @@ from cachetools import TTLCache
 from opentelemetry import metrics
 from pydantic import BaseModel
 
-from domain.approvals import ApprovalState, ApprovalStatus
-from domain.authority import Check, check_decision
+from domain.approval_people import ANSWER, ASK, candidate, step_of
+from domain.approvals import ApprovalState, ApprovalStatus, Decision
+from domain.authority import (
+    Check,
+    check_answer,
+    check_decision,
+    check_question,
+    check_reassignment,
+    subject_of,
+)
 from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
 from domain.people import Person
@@ -97,11 +105,11 @@ class Decisions:
         if state is None and not may_decide:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         check = self._check(state, who, args) if state else Check()
-        message = await self._signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
+        message = await self.signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
         if state and check.code:
             before = await self._approvals.outcome(*place, message_id)
             if before is not None:
-                return _accepted(before, person, names.DECIDE, args)
+                return accepted(before, person, names.DECIDE, args)
             if message is not None:
                 await self._note(asked, person, check.code, message)
             detail = _explained(check.code, state, args)
@@ -110,7 +118,7 @@ class Decisions:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         self._limits.send(person, workflow_id)
         try:
-            return _accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
+            return accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
         except NotFound:
             return await self._too_late(asked, person, message, args)
 
@@ -120,7 +128,8 @@ class Decisions:
         if step is None:
             return Check(Refusal.NOT_ASSIGNED)
         granted = self._access.deciding(who.person, state.request.company)
-        check = check_decision(step, who.person, granted, state, str(args["seen_hash"]), str(args["comment"]))
+        decision, seen_hash = Decision(str(args["decision"])), str(args["seen_hash"])
+        check = check_decision(step, who.person, granted, state, decision, seen_hash, str(args["comment"]))
         if check.code is None and self._access.too_old_to_decide(who, state, datetime.now(UTC)):
             return Check(Refusal.SIGN_IN_TOO_OLD)
         return check
@@ -141,12 +150,69 @@ class Decisions:
             raise self._refused(refusal, person, deal, name, message_id)
         self._limits.send(person, workflow_id)
         content = said(args)
-        message = await self._signed(workflow_id, who, message_id, name, content)
-        return _accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
+        message = await self.signed(workflow_id, who, message_id, name, content)
+        return accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
 
-    async def _signed(
+    async def tell(
+        self, asked: Approval, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]
+    ) -> Outcome | None:
+        """Tell a request what decides nothing: that somebody else is asked, a question to the rep, or its answer.
+
+        Returns and raises as ``decide``.
+        """
+        person, deal = who.person, asked.deal
+        place = (deal.company, deal.quote, asked.n)
+        workflow_id = names.approval_id(*place)
+        self._limits.attempt(person, workflow_id)
+        if not self._access.saying(person, name, deal.company).grants:
+            raise self.refused(Refusal.NO_AUTHORITY, person, deal.company, name, message_id, deal=deal)
+        state = await self._state(asked)
+        check = self._tell_check(state, who, name, args) if state else Check()
+        if state and check.code:
+            before = await self._approvals.outcome(*place, message_id)
+            if before is not None:
+                return accepted(before, person, name, args)
+            detail = _explained(check.code, state, args) or in_words(check.detail)
+            raise self.refused(check.code, person, deal.company, name, message_id, detail, deal=deal)
+        self._limits.send(person, workflow_id)
+        message = await self.signed(workflow_id, who, message_id, name, args)
+        try:
+            return accepted(await self._approvals.tell(*place, message), person, name, args)
+        except NotFound:
+            before = await self._approvals.outcome(*place, message_id)
+            if before is not None:
+                return accepted(before, person, name, args)
+            ended = await self._approvals.state(*place)
+            late = LATE.get(ended.status, Refusal.ALREADY_DECIDED)
+            raise self.refused(late, person, deal.company, name, message_id, _ended(ended), deal=deal) from None
+
+    def _tell_check(self, state: ApprovalState, who: SignedIn, name: str, args: Mapping[str, Any]) -> Check:
+        """Why the request would not take what is told."""
+        step, person = step_of(state, args["step"]), who.person
+        if step is None:
+            return Check(Refusal.NOT_ASSIGNED)
+        granted = self._access.saying(person, name, state.request.company)
+        if name == ASK:
+            check = check_question(step, person, granted, state)
+        elif name == ANSWER:
+            check = check_answer(step, person, granted, state)
+        else:
+            to = candidate(step, args["to"])
+            check = check_reassignment(step, person, granted, state, to, add=bool(args["add"]))
+        if check.code is None and self._access.too_old_to_say(
+            who, name, state.request.company, subject_of(state.request)
+        ):
+            return Check(Refusal.SIGN_IN_TOO_OLD)
+        return check
+
+    async def signed(
         self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
+        """What a person says, signed for them and for one run.
+
+        Raises:
+            Problem: 503, the key does not sign.
+        """
         try:
             return await asyncio.to_thread(
                 self._signer.sign, audience=audience, message_id=message_id, who=who, action=action, args=args
@@ -188,7 +254,7 @@ class Decisions:
         place = (asked.deal.company, asked.deal.quote, asked.n)
         before = await self._approvals.outcome(*place, message.message_id)
         if before is not None:
-            return _accepted(before, person, names.DECIDE, args)
+            return accepted(before, person, names.DECIDE, args)
         state = await self._approvals.state(*place)
         refusal = LATE.get(state.status, Refusal.ALREADY_DECIDED)
         await self._note(asked, person, refusal, message)
@@ -216,13 +282,26 @@ class Decisions:
     def _refused(
         self, refusal: Refusal, person: Person, deal: Deal, event: str, message_id: str, detail: str = ""
     ) -> Problem:
-        """The answer to what was refused here, after it was written down."""
-        about = names.deal_id(deal.company, deal.quote)
+        return self.refused(refusal, person, deal.company, event, message_id, detail, deal=deal)
+
+    def refused(
+        self,
+        refusal: Refusal,
+        person: Person,
+        company: str,
+        event: str,
+        message_id: str,
+        detail: str = "",
+        *,
+        deal: Deal | None = None,
+    ) -> Problem:
+        """The answer to what was refused here, after it was written down; ``deal``: what it is about, if one."""
+        about = names.deal_id(deal.company, deal.quote) if deal else ""
         security_log.refused(person, refusal, about, message_id)
         self._attempts.note(
             person,
             refusal,
-            company=deal.company,
+            company=company,
             deal_id=about,
             event=event,
             message_id=message_id,
@@ -234,7 +313,7 @@ class Decisions:
         return Problem(refusal, detail, message_id=message_id)
 
 
-def _accepted(outcome: Outcome | None, person: Person, action: str, args: Mapping[str, Any]) -> Outcome | None:
+def accepted(outcome: Outcome | None, person: Person, action: str, args: Mapping[str, Any]) -> Outcome | None:
     """The outcome of what a person said, if it is not a refusal.
 
     Raises:
@@ -247,6 +326,11 @@ def _accepted(outcome: Outcome | None, person: Person, action: str, args: Mappin
     if not outcome.accepted:
         raise of_outcome(outcome)
     return outcome
+
+
+def in_words(detail: str) -> str:
+    """A detail as a sentence of its own; empty where there is none."""
+    return f"{detail[:1].upper()}{detail[1:].rstrip('.')}." if detail else ""
 
 
 def _explained(refusal: Refusal, state: ApprovalState, args: Mapping[str, Any]) -> str:

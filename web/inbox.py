@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from domain.approvals import ApprovalState, Change, Reason, StepState
+from domain.approvals import ApprovalState, Change, Question, Reason, StepState
 from domain.people import Person
 from domain.record import Record
 from domain.rights import Action
@@ -33,7 +33,9 @@ class ApprovalItem(Record):
     role: str
     comment_required: bool
     assignees: tuple[str, ...] = Field(description="Entra object ids of who is asked")
-    deadline: datetime | None = None
+    asked_for: Person | None = Field(None, description="Who delegated the decision to the caller; null: nobody")
+    questions: tuple[Question, ...] = Field((), description="What the rep was asked about the step, and the answers")
+    deadline: datetime | None = Field(None, description="Null as well while a question to the rep stops the hours")
     seen_hash: str = Field(description="Hash of the content shown; goes back with the decision")
     reasons: tuple[Reason, ...]
     changes: tuple[Change, ...] = Field((), description="What differs from what was asked for before")
@@ -46,7 +48,7 @@ class ApprovalItem(Record):
     requested_at: datetime | None = None
 
     @classmethod
-    def of(cls, state: ApprovalState, step: StepState, *, shows_margin: bool) -> ApprovalItem:
+    def of(cls, state: ApprovalState, step: StepState, reader: Person, *, shows_margin: bool) -> ApprovalItem:
         """The item of one pending step of a request, as its reader may see it."""
         request = state.request
         return cls(
@@ -63,6 +65,8 @@ class ApprovalItem(Record):
             role=step.plan.role,
             comment_required=step.plan.comment_required,
             assignees=tuple(person.oid for person in step.assignees),
+            asked_for=step.stands_for(reader),
+            questions=step.questions,
             deadline=step.deadline,
             seen_hash=request.snapshot_hash,
             reasons=reasons_for(step.plan.reasons, shows_margin=shows_margin),
@@ -97,7 +101,7 @@ async def approvals_for(
     runs, next_cursor = await search.approvals(person.oid, limit=limit, cursor=cursor)
     found = await approvals.states_of(runs)
     items = [
-        ApprovalItem.of(state, step, shows_margin=access.may(person, Action.READ_MARGIN, state.request.company))
+        ApprovalItem.of(state, step, person, shows_margin=access.may(person, Action.READ_MARGIN, state.request.company))
         for state in found.states
         for step in state.pending
         if any(assignee.is_same(person) for assignee in step.assignees)

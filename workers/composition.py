@@ -19,6 +19,7 @@ from temporalio.client import Client
 from activities.audit import AuditDesk
 from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
+from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
 from activities.postings import Postings
@@ -33,6 +34,7 @@ from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
 from runs.deals import Deals
+from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
 from workers.rules import load_policy, note_rules
@@ -41,6 +43,7 @@ from workers.worker import Work
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
+from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
@@ -48,6 +51,7 @@ from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
 WORKFLOWS = (
     QuoteToCash,
     Approval,
+    CompanyDelegations,
     CreditLedger,
     SalesFeed,
     FinanceFeed,
@@ -77,6 +81,7 @@ def compose(settings: Settings, client: Client) -> Work:
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
+    delegations = DelegationReading(DelegationDesk(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
     work = Work(
@@ -85,6 +90,8 @@ def compose(settings: Settings, client: Client) -> Work:
             credit.wake_deals,
             credit.find_ended,
             decisions.verify_messages,
+            delegations.read_delegations,
+            delegations.read_approvers,
             AuditDesk(ledger).record_audit,
         ],
         dataverse_activities=[

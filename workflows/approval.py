@@ -12,26 +12,42 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
-from temporalio.exceptions import FailureError
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
+from activities.signatures import DelegationActivities, OfCompany
 from domain import approval_rules as rules
+from domain.approval_people import said_to_request
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
 from domain.approvals import ApprovalState, ApprovalStatus, StepState
+from domain.commands import DECIDE
+from domain.delegations import NOBODY_AWAY
 from domain.heard import Heard, content_digest
-from domain.messages import DecisionRefused, HandOver, Outcome, SignedMessage, Supersede, VerifiedMessage
+from domain.messages import (
+    DecisionRefused,
+    HandOver,
+    Outcome,
+    Reminding,
+    RequestNote,
+    SignedMessage,
+    Supersede,
+    VerifiedMessage,
+)
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from runs import attributes, names
 from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
+from workflows.steps import URGENT
 
 ON_ITS_WAY = timedelta(seconds=10)
 """How long a decision may be on its way: a deadline is looked at that much later, and decided by who signed before."""
 KEPT = 500
 """Outcomes of messages, and refused decisions, that are kept."""
 LONGEST_DETAIL = 500
+LONGEST_LOOK = timedelta(minutes=1)
+"""How long it is tried to learn who stands in for whom."""
 WRITTEN_DOWN = 20
 """Messages without proof that the deal is told of; of more only their number is kept."""
 UNPROVED = "unproved"
@@ -66,17 +82,19 @@ class Approval:
         self._tally: dict[str, int] = {}
         self._handing_over = False
         self._published = Published()
+        self._delegations = NOBODY_AWAY
 
     @workflow.run
     async def run(self, start: ApprovalStart) -> ApprovalAnswer:
-        """Ask, escalate by deadline, and answer how it ended."""
-        self._state = rules.opened(self._state, workflow.now())
+        """Ask, remind, escalate by deadline, and answer how it ended."""
+        if start.checkpoint is None:
+            await self._learn()
+        self._state = rules.opened(self._state, workflow.now(), self._delegations)
         while self._state.status is ApprovalStatus.PENDING:
             self._publish()
             await self._wait()
             await self._hear_some()
-            if not self._messages and all_has_come():
-                self._state = rules.overdue(self._state, workflow.now() - ON_ITS_WAY)
+            await self._look_at_the_clock()
             if self._handing_over and self._is_light():
                 break
             if workflow.info().is_continue_as_new_suggested() and self._is_light():
@@ -95,8 +113,8 @@ class Approval:
 
     async def _wait(self) -> None:
         await self._something_came()
-        due = rules.next_deadline(self._state)
-        left = due + ON_ITS_WAY - workflow.now()
+        due, reminder = rules.next_deadline(self._state), rules.next_reminder(self._state)
+        left = (due + ON_ITS_WAY if reminder is None else min(reminder, due + ON_ITS_WAY)) - workflow.now()
         try:
             await workflow.wait_condition(
                 lambda: bool(self._messages) or self._handing_over or workflow.info().is_continue_as_new_suggested(),
@@ -104,7 +122,43 @@ class Approval:
                 timeout_summary=f"Decision due {due:%Y-%m-%d %H:%M} UTC",
             )
         except TimeoutError:
-            workflow.logger.info("a deadline has passed")
+            workflow.logger.info("a deadline has passed, or somebody is to be reminded")
+
+    async def _look_at_the_clock(self) -> None:
+        """Remind who is asked, and ask others where the time is over: never before all that was said is heard."""
+        if self._messages or not all_has_come():
+            return
+        now = workflow.now() - ON_ITS_WAY
+        if rules.is_overdue(self._state, now):
+            await self._learn()
+            if self._messages or not all_has_come():
+                return
+        self._state = rules.overdue(self._state, now, self._delegations)
+        before, self._state = self._state, rules.reminded(self._state, workflow.now())
+        for step, after in zip(before.steps, self._state.steps, strict=True):
+            if after.reminded_pct != step.reminded_pct:
+                await self._note(reminding=_reminding(after))
+
+    async def _learn(self) -> None:
+        """Who stands in for whom, just before somebody is asked.
+
+        Where it cannot be read, those are asked whom the policy names: that gives nobody a right, and nothing hangs.
+        """
+        try:
+            self._delegations = await workflow.execute_activity_method(
+                DelegationActivities.read_delegations,
+                OfCompany(company=self._state.request.company),
+                start_to_close_timeout=timedelta(seconds=10),
+                schedule_to_close_timeout=LONGEST_LOOK,
+                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+                summary="Who stands in for whom",
+                priority=URGENT,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("delegations cannot be read: everybody is asked themselves: %s", error.cause)
+            self._delegations = NOBODY_AWAY
 
     def _is_light(self) -> bool:
         """Whether what is not heard yet is little enough to be taken along."""
@@ -137,6 +191,8 @@ class Approval:
                 break
             signed.append(message)
         verified = await verify(signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company)
+        if rules.may_ask(self._state) and any(said.name == DECIDE for said in verified):
+            await self._learn()
         for message, said in zip(signed, verified, strict=True):
             await self._take(message, said)
         del self._messages[: len(signed)]
@@ -168,12 +224,18 @@ class Approval:
                 self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
             return
         digest = content_digest(said.person.oid, said.name, said.args)
+        before = self._state
         outcome = self._decide(said).model_copy(update={"digest": digest})
         self._settle(outcome)
-        if outcome.accepted:
-            self._proofs.append(message)
-        else:
+        if not outcome.accepted:
             await self._tell_deal(said, outcome)
+        elif said.name != DECIDE:
+            await self._note(said=message)
+        else:
+            self._proofs.append(message)
+            for step, after in zip(before.steps, self._state.steps, strict=True):
+                if step.question is not None and after.status is not step.status:
+                    await self._note(question_closed=step.plan.step)
 
     def _settle(self, outcome: Outcome) -> None:
         self._outcomes[outcome.message_id] = outcome
@@ -181,19 +243,21 @@ class Approval:
             self._outcomes.popitem(last=False)
 
     def _decide(self, said: VerifiedMessage) -> Outcome:
-        self._state, code, detail = rules.decided(self._state, said, workflow.now())
+        now = workflow.now()
+        if said.name == DECIDE:
+            self._state, code, detail = rules.decided(self._state, said, now, self._delegations)
+        else:
+            self._state, code, detail = said_to_request(self._state, said, now)
         if code is None:
-            return Outcome(message_id=said.message_id, accepted=True, detail=str(said.args.get("decision")))
+            did = str(said.args.get("decision") or said.name)[:LONGEST_DETAIL]
+            return Outcome(message_id=said.message_id, accepted=True, detail=did)
         who = said.person.label
         self._refused.append(f"{workflow.now():%Y-%m-%d %H:%M:%S} UTC {who}: {code} {detail}"[:LONGEST_DETAIL])
-        workflow.logger.info("decision refused", extra={"code": code, "actor": said.person.oid})
+        workflow.logger.info("a message was refused", extra={"code": code, "actor": said.person.oid})
         return Outcome(message_id=said.message_id, accepted=False, code=code, detail=detail[:LONGEST_DETAIL])
 
     async def _tell_deal(self, said: VerifiedMessage, refused: Outcome) -> None:
         """A refused attempt is written down in the deal, where all that was ever tried is read."""
-        parent = workflow.info().parent
-        if parent is None:
-            return
         note = DecisionRefused(
             message_id=said.message_id,
             person=said.person,
@@ -201,10 +265,22 @@ class Approval:
             detail=refused.detail,
             at=workflow.now(),
         )
+        await self._signal_deal(names.DECISION_REFUSED, note)
+
+    async def _note(self, **what: Reminding | SignedMessage | int) -> None:
+        """Have the deal write down what changed here without a decision."""
+        at, message_id = workflow.now(), str(workflow.uuid4())
+        note = RequestNote.model_validate({"message_id": message_id, "n": self._state.request.n, "at": at, **what})
+        await self._signal_deal(names.REQUEST_NOTED, note)
+
+    async def _signal_deal(self, signal: str, note: DecisionRefused | RequestNote) -> None:
+        parent = workflow.info().parent
+        if parent is None:
+            return
         try:
-            await workflow.get_external_workflow_handle(parent.workflow_id).signal(names.DECISION_REFUSED, note)
+            await workflow.get_external_workflow_handle(parent.workflow_id).signal(signal, note)
         except FailureError as error:  # the deal has ended, and with it its record
-            workflow.logger.info("a refused decision could not be written down: %s", error)
+            workflow.logger.info("%s could not be written down: %s", signal, error)
 
     # What people see
 
@@ -236,12 +312,14 @@ class Approval:
             "|---|---|---|---|---|",
         ]
         for step in self._state.steps:
-            who = step.decided_by.name if step.decided_by else ", ".join(p.name for p in step.assignees)
+            who = step.decider or step.asked_of
             waits = step in self._state.pending and step.deadline is not None
             until = f"{step.deadline:%Y-%m-%d %H:%M} UTC" if waits else ""
             lines.append(f"| {step.plan.step} | {step.plan.role} | {step.status} | {who} | {until} |")
         if self._state.status is not ApprovalStatus.PENDING:
             lines.append(f"\n**{self._state.status}**: {self._state.reason}")
+        asked = [step.question.text for step in self._state.pending if step.question]
+        lines.extend(f"\n**waits for an answer of the rep**: {text}" for text in asked)
         lines.extend(f"\nrefused: {text}" for text in list(self._refused)[-10:])
         return "\n".join(lines)
 
@@ -250,6 +328,11 @@ class Approval:
     @workflow.signal(name=names.DECIDE, description="A signed decision of an approver")
     def decide(self, *message: Any) -> None:
         """Take a signed decision; its outcome is read back by the query ``outcome``."""
+        hear(message, SignedMessage, self._messages.append, self._count)
+
+    @workflow.signal(name=names.COMMAND, description="A signed message of a person: reassign, ask, answer")
+    def command(self, *message: Any) -> None:
+        """Take a signed message that decides nothing; its outcome is read back by the query ``outcome``."""
         hear(message, SignedMessage, self._messages.append, self._count)
 
     @workflow.signal(name=names.SUPERSEDE, description="The deal: the quote was withdrawn, revised or expired")
@@ -296,3 +379,10 @@ class Approval:
     def tally(self) -> dict[str, int]:
         """How many messages were unreadable, unknown or failed."""
         return self._tally
+
+
+def _reminding(step: StepState) -> Reminding:
+    plan = step.plan
+    return Reminding(
+        step=plan.step, level=plan.level, role=plan.role, pct=step.reminded_pct, who=step.assignees, due=step.deadline
+    )

@@ -20,7 +20,7 @@ from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
-from domain.views import ApprovalSummary, Ending
+from domain.views import ApprovalSummary, Ending, OpenQuestion
 
 _DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
 
@@ -44,11 +44,15 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
             return _approval_ended(state, fact)
         case facts.ApprovalLost():
             return _approval_lost(state, fact)
+        case facts.ApproverReminded() | facts.StepReassigned():
+            return _told_by_request(state, fact)
+        case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
+            return _question(state, fact)
         case facts.AssessmentDue():
             return _assessment_due(state, fact)
         case facts.QuoteMarked():
             over = fact.status if state.resubmitted or state.quote is QuoteStatus.SUBMITTED else ""
-            shown = replace(state, marked=fact.status, marked_over=over)
+            shown = replace(state, marked=fact.status, marked_over=over, marked_question=fact.question)
             return Change(shown, f"Sales shows approval: {fact.status}")
         case facts.Activated():
             return _activated(state, fact)
@@ -244,6 +248,39 @@ def _approval_lost(state: DealState, fact: facts.ApprovalLost) -> Change:
     if state.quote is QuoteStatus.PENDING_APPROVAL and asked:
         after = replace(after, quote=QuoteStatus.APPROVAL_DUE)
     return Change(after, text)
+
+
+def _of_open_request(state: DealState, n: int) -> None:
+    if state.open_request is None or state.open_request.n != n:
+        stale(f"request {n} is not open any more")
+
+
+def _told_by_request(state: DealState, fact: facts.ApproverReminded | facts.StepReassigned) -> Change:
+    """What an open request did that changes nothing here, and is on record."""
+    _of_open_request(state, fact.n)
+    if isinstance(fact, facts.StepReassigned):
+        how = "asked as well" if fact.added else "asked instead"
+        return Change(state, f"approval {fact.n}, step {fact.step}: {fact.to.label} {how}: {fact.reason}")
+    told = fact.reminding
+    who = ", ".join(person.label for person in told.who)
+    due = f", due {told.due:%Y-%m-%d %H:%M} UTC" if told.due else ""
+    return Change(
+        state, f"approval {fact.n}: {who} reminded of level {told.level}, {told.pct} % of the time is over{due}"
+    )
+
+
+def _question(state: DealState, fact: facts.QuestionAsked | facts.QuestionAnswered | facts.QuestionClosed) -> Change:
+    _of_open_request(state, fact.n)
+    others = tuple(question for question in state.questions if question.step != fact.step)
+    if isinstance(fact, facts.QuestionAsked):
+        asked = OpenQuestion(n=fact.n, step=fact.step, by=fact.by, question=fact.question, at=fact.at)
+        return Change(replace(state, asked=(*others, asked)), asked.text)
+    if len(others) == len(state.questions):
+        stale(f"no question of step {fact.step} is open")
+    closed = replace(state, asked=others)
+    if isinstance(fact, facts.QuestionAnswered):
+        return Change(closed, f"answered: {fact.answer}")
+    return Change(closed, f"step {fact.step} was decided before the question was answered")
 
 
 def _assessment_due(state: DealState, fact: facts.AssessmentDue) -> Change:

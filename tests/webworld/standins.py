@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from domain.approval_people import said_to_request
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessing import PreviewAnswer, QuotePreview
 from domain.assessment import ReviewLines
 from domain.deal_start import DealStart
+from domain.delegation_start import DelegationsStart
+from domain.delegations import Delegations, said_to_delegations
 from domain.feeds import Look
 from domain.fulfilment import OrderLines
 from domain.heard import content_digest
@@ -31,11 +34,13 @@ from domain.messages import (
     SalesEvent,
     SignedMessage,
     Supersede,
+    VerifiedMessage,
 )
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, LineView, TimelineEntry
 from runs import attributes, names
+from tests import rights
 
 
 def claims(message: SignedMessage) -> dict[str, Any]:
@@ -43,6 +48,14 @@ def claims(message: SignedMessage) -> dict[str, Any]:
     body = message.token.split(".")[1]
     said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return said
+
+
+def verified(message: SignedMessage, company: str, at: datetime) -> VerifiedMessage:
+    """What a signed message says, with what the shipped table of rights grants for it."""
+    content = claims(message)
+    person = Person(oid=content["sub"], name=content["name"], roles=tuple(content["roles"]))
+    name, args = content["act"]["name"], content["act"]["args"]
+    return rights.said(person, name, args, company=company, at=at, message_id=message.message_id)
 
 
 class Scene(Record):
@@ -138,6 +151,8 @@ class StandInApproval:
                 assignees=plan.candidates[:1],
                 asked_at=now,
                 deadline=datetime(2026, 11, 24, 17, 0, tzinfo=UTC),
+                clock_from=now,
+                left=timedelta(hours=8),
             )
             for position, plan in enumerate(request.plan.steps)
         ]
@@ -187,6 +202,23 @@ class StandInApproval:
             self.steps[position + 1] = self.steps[position + 1].model_copy(update={"status": StepStatus.PENDING})
         else:
             self.status = ApprovalStatus.COMPLETED
+        self._publish()
+
+    @workflow.signal(name=names.COMMAND)
+    def command(self, message: SignedMessage) -> None:
+        self.heard += 1
+        if message.message_id in self.outcomes:
+            return
+        said = verified(message, self.request.company, self.asked)
+        after, code, detail = said_to_request(self.state(), said, self.asked)
+        self.steps = list(after.steps)
+        self.outcomes[message.message_id] = Outcome(
+            message_id=message.message_id,
+            accepted=code is None,
+            code=code or "",
+            detail=detail,
+            digest=content_digest(said.person.oid, said.name, said.args),
+        )
         self._publish()
 
     def _refusal(self, sub: str, args: dict[str, Any]) -> str:
@@ -239,6 +271,44 @@ class StandInApproval:
     @workflow.query
     def times_told(self) -> int:
         return self.heard
+
+
+@workflow.defn(name=names.DELEGATIONS)
+class StandInDelegations:
+    """Keeps what it is told by the real rules, with the shipped approvers."""
+
+    @workflow.init
+    def __init__(self, start: DelegationsStart) -> None:
+        self.company = start.company
+        self.kept = Delegations()
+        self.outcomes: dict[str, Outcome] = {}
+
+    @workflow.run
+    async def run(self, start: DelegationsStart) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.signal(name=names.COMMAND)
+    def command(self, message: SignedMessage) -> None:
+        now = workflow.now()
+        said = verified(message, self.company, now)
+        approvers = rights.POLICY.approvers(self.company)
+        verdict = said_to_delegations(self.kept, said, approvers, today=now.date(), now=now)
+        self.kept = verdict.after
+        self.outcomes[message.message_id] = Outcome(
+            message_id=message.message_id,
+            accepted=verdict.code is None,
+            code=verdict.code or "",
+            detail=verdict.detail,
+            digest=content_digest(said.person.oid, said.name, said.args),
+        )
+
+    @workflow.query(name=names.STATE)
+    def state(self) -> Delegations:
+        return self.kept
+
+    @workflow.query(name=names.OUTCOME)
+    def outcome(self, message_id: str) -> Outcome | None:
+        return self.outcomes.get(message_id)
 
 
 @workflow.defn(name=names.CREDIT_LEDGER)
@@ -346,6 +416,7 @@ class StandInPreview:
 WORKFLOWS = [
     StandInDeal,
     StandInApproval,
+    StandInDelegations,
     StandInLedger,
     StandInSalesFeed,
     StandInFinanceFeed,

@@ -41,6 +41,8 @@ USERS = (
     User("rita", "Rita Reyes", ("sales_rep.usmf",)),
     User("mona", "Mona Meyer", ("sales_manager.usmf",)),
     User("dirk", "Dirk Dorn", ("sales_director.usmf",)),
+    User("dina", "Dina Diaz", ("sales_director.usmf",)),
+    User("ada", "Ada Abel", ("admin",)),
     User("carl", "Carl Cole", ("credit_manager.usmf",)),
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),

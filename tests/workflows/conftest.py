@@ -30,6 +30,7 @@ from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
+from domain.delegations import NOBODY_AWAY, Delegations
 from domain.fulfilment import Billing, Invoice
 from domain.messages import (
     FinanceEvent,
@@ -82,6 +83,7 @@ class World:
 
     quote: str
     plan: tuple[StepPlan, ...] = ()
+    reminders: tuple[int, ...] = ()
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
     credit_passes: bool = True
     content: str = "hash-1"
@@ -103,6 +105,8 @@ class World:
     lines: int = 1
     too_old: list[str] = field(default_factory=list)
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
+    delegations: Delegations | None = NOBODY_AWAY
+    """Who stands in for whom in the company; None: it cannot be read."""
     audited: list[AuditRecord] = field(default_factory=list)
     audit_away: bool = False
     audit_answers_lost: int = 0
@@ -190,7 +194,9 @@ class ScriptedFinance(s.FinanceActivities):
             line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
-            plan=ApprovalPlan(policy_version="1", steps=self.world.plan, calendar=CALENDAR),
+            plan=ApprovalPlan(
+                policy_version="1", steps=self.world.plan, calendar=CALENDAR, reminders_pct=self.world.reminders
+            ),
         )
         return usual.model_copy(update=self.world.assessed)
 
@@ -290,6 +296,19 @@ class ScriptedAudit(s.AuditActivities):
             self.world.audit_answers_lost -= 1
             raise ApplicationError("the answer was lost", type=s.FailureType.TRANSIENT)
         return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
+
+
+class ScriptedDelegations(s.DelegationActivities):
+    """Answers who stands in for whom."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="read_delegations")
+    async def read_delegations(self, ask: s.OfCompany) -> Delegations:
+        if self.world.delegations is None:
+            raise ApplicationError("what runs there is none of ours", type=s.FailureType.REFUSED, non_retryable=True)
+        return self.world.delegations
 
 
 class TrustingVerifier(s.DecisionActivities):
@@ -467,7 +486,11 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
         client,
         task_queue=names.DEAL_QUEUE,
         workflows=[QuoteToCash, Approval, CreditLedger, AuditDelivery],
-        activities=[TrustingVerifier().verify_messages, ScriptedAudit(world).record_audit],
+        activities=[
+            TrustingVerifier().verify_messages,
+            ScriptedAudit(world).record_audit,
+            ScriptedDelegations(world).read_delegations,
+        ],
         workflow_runner=meter or workflow_runner(),
         debug_mode=meter is not None,
     )

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.approvals import (
+    ApprovalState,
+    ApprovalStatus,
+    Question,
+    Reason,
+    Reassignment,
+    Reminder,
+    StandIn,
+    StepState,
+    StepStatus,
+)
+from domain.delegations import Delegation
+from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from web.addresses import COMPANY_LENGTH, QUOTE_LENGTH
@@ -67,6 +81,88 @@ class DealDetail(DealView):
         if not shows_margin:
             del shown["margin_pct"]
         return cls(**shown, timeline=tuple(timeline))
+
+
+class StepBody(Record):
+    """A step of a request as it stands."""
+
+    step: int
+    chain: str
+    level: int
+    role: str
+    status: StepStatus
+    reasons: tuple[Reason, ...] = ()
+    comment_required: bool = False
+    candidates: tuple[Person, ...] = Field((), description="Who may be asked, in the order of the policy")
+    assignees: tuple[Person, ...] = Field((), description="Who is asked: any of them decides")
+    stand_ins: tuple[StandIn, ...] = Field((), description="Which of them are asked for somebody who delegated")
+    asked_at: datetime | None = None
+    deadline: datetime | None = Field(None, description="Null as well while a question to the rep stops the hours")
+    reminders: tuple[Reminder, ...] = ()
+    questions: tuple[Question, ...] = ()
+    reassignments: tuple[Reassignment, ...] = ()
+    escalations: int = 0
+    decided_by: Person | None = None
+    decided_for: Person | None = Field(None, description="Who had delegated it; null: nobody")
+    decided_at: datetime | None = None
+    comment: str = ""
+
+    @classmethod
+    def of(cls, step: StepState) -> StepBody:
+        """A step whose reasons its reader may see."""
+        plan = {name: getattr(step.plan, name) for name in _OF_PLAN}
+        own = {name: getattr(step, name) for name in cls.model_fields if name not in _OF_PLAN}
+        return cls(**plan, **own)
+
+
+_OF_PLAN = ("step", "chain", "level", "role", "reasons", "comment_required", "candidates")
+
+
+class ApprovalDetail(Record):
+    """A request for approval as it stands; its lines and amounts are those of the quote's revision."""
+
+    company: str
+    quote: str
+    n: int = Field(description="Number of the request within the deal")
+    revision: int
+    status: ApprovalStatus
+    reason: str = Field("", description="How it ended, in words")
+    requester: Person
+    seen_hash: str = Field(description="Hash of the content shown; goes back with a decision")
+    requested_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime = Field(description="The request's own end; a question does not move it")
+    superseded_by: int | None = Field(None, description="The revision that takes its place")
+    steps: tuple[StepBody, ...] = ()
+
+    @classmethod
+    def of(cls, state: ApprovalState) -> ApprovalDetail:
+        """A request whose reasons its reader may see."""
+        request = state.request
+        return cls(
+            company=request.company,
+            quote=request.quote_number,
+            n=request.n,
+            revision=request.revision,
+            status=state.status,
+            reason=state.reason,
+            requester=request.requester,
+            seen_hash=request.snapshot_hash,
+            requested_at=state.requested_at,
+            ended_at=state.ended_at,
+            expires_at=request.expires_at,
+            superseded_by=state.superseded_by,
+            steps=tuple(StepBody.of(step) for step in state.steps),
+        )
+
+
+class DelegationsBody(Record):
+    """Who decides for whom in a company, as far as it concerns the caller; all for who administers it."""
+
+    company: str
+    today: date = Field(description="In the calendar of the company")
+    approvers: tuple[Person, ...] = Field(description="Who may delegate and be delegated to")
+    items: tuple[Delegation, ...] = ()
 
 
 class Accepted(Record):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Path, Query
 from starlette.responses import JSONResponse, Response
 
+from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.fulfilment import OrderLines
 from domain.messages import CommandName, Outcome
 from domain.refusals import Refusal
@@ -19,9 +20,32 @@ from runs.search import DealFilter, DealPage, Search
 from web.access import Access
 from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, ORDER_LINES, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
-from web.api.bodies import Accepted, ApprovalsQuery, DealDetail, DealsQuery, ExplainBody, Recorded, SignedOut
-from web.commands import COMMAND_ARGS, CommandBody, DecisionBody, parsed, said
+from web.api.bodies import (
+    Accepted,
+    ApprovalDetail,
+    ApprovalsQuery,
+    DealDetail,
+    DealsQuery,
+    DelegationsBody,
+    ExplainBody,
+    Recorded,
+    SignedOut,
+)
+from web.commands import (
+    COMMAND_ARGS,
+    AnswerBody,
+    CommandBody,
+    DecisionBody,
+    DelegationBody,
+    EndDelegationBody,
+    QuestionBody,
+    ReassignBody,
+    parsed,
+    said,
+)
+from web.confidential import request_for_reader
 from web.decisions import Decisions
+from web.delegating import Delegating
 from web.explanations import QuoteExplanation, explanation_for
 from web.inbox import ApprovalPage, approvals_for
 from web.order_lines import lines_for
@@ -51,6 +75,7 @@ def _approval(
     return Approval(deal, n)
 
 
+AskedCompany = Annotated[str, Path(max_length=COMPANY_LENGTH, description="Finance legal entity, in any case")]
 AskedDeal = Annotated[Deal, Depends(_deal)]
 AskedApproval = Annotated[Approval, Depends(_approval)]
 
@@ -76,6 +101,8 @@ def add_operations(
         message_id = str(body.message_id or uuid.uuid4())
         args = said(body.model_copy(update={"message_id": None}))
         return _outcome(message_id, await decisions.decide(asked, who, message_id, args))
+
+    add_talk(api, access, approvals, decisions)
 
     @api.get("/cases", operation_id="listCases", responses=problems(403))
     async def list_deals(query: Annotated[DealsQuery, Query()], who: Caller) -> DealPage:
@@ -106,6 +133,64 @@ def add_operations(
         args = parsed(COMMAND_ARGS[name], body.args)
         message_id = str(body.message_id or uuid.uuid4())
         return _outcome(message_id, await decisions.command(asked, who, message_id, name, args))
+
+
+def add_talk(api: FastAPI, access: Access, approvals: Approvals, decisions: Decisions) -> None:
+    """Add reading a request, and the operations on it that decide nothing."""
+    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**_OUTCOMES, **problems(403, 404, 409, 502)}}
+
+    @api.post(f"{APPROVAL}/reassign", operation_id="reassignApproval", **answers)
+    async def reassign_approval(asked: AskedApproval, body: ReassignBody, who: Caller) -> Response:
+        """Have a step asked of another of its candidates, in place of who is asked or besides."""
+        message_id = str(body.message_id or uuid.uuid4())
+        return _outcome(message_id, await decisions.tell(asked, who, message_id, REASSIGN, body.signed_args))
+
+    @api.post(f"{APPROVAL}/question", operation_id="askRep", **answers)
+    async def ask_rep(asked: AskedApproval, body: QuestionBody, who: Caller) -> Response:
+        """Ask the rep a question before deciding a step."""
+        message_id = str(body.message_id or uuid.uuid4())
+        return _outcome(message_id, await decisions.tell(asked, who, message_id, ASK, body.signed_args))
+
+    @api.post(f"{APPROVAL}/answer", operation_id="answerApprover", **answers)
+    async def answer_approver(asked: AskedApproval, body: AnswerBody, who: Caller) -> Response:
+        """Answer the open question of a step."""
+        message_id = str(body.message_id or uuid.uuid4())
+        return _outcome(message_id, await decisions.tell(asked, who, message_id, ANSWER, body.signed_args))
+
+    @api.get(APPROVAL, operation_id="readApproval", responses=problems(403, 404, 502))
+    async def read_approval(asked: AskedApproval, who: Caller) -> ApprovalDetail:
+        """A request as it stands: who is asked, reminded and decided, with questions and answers."""
+        state = await approvals.state(asked.deal.company, asked.deal.quote, asked.n)
+        access.check_shown(who.person, state)
+        shows_margin = access.may(who.person, Action.READ_MARGIN, asked.deal.company)
+        return ApprovalDetail.of(request_for_reader(state, shows_margin=shows_margin))
+
+
+def add_delegations(api: FastAPI, access: Access, delegating: Delegating) -> None:
+    """Add the operations on who decides in whose place."""
+    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**_OUTCOMES, **problems(403, 404, 409, 502)}}
+
+    @api.get("/delegations/{company}", operation_id="listDelegations", responses=problems(403, 404, 502))
+    async def list_delegations(company: AskedCompany, who: Caller) -> DelegationsBody:
+        """Who decides for whom: what concerns the caller; all for an administrator."""
+        found = await delegating.shown(who.person, company)
+        approvers = access.approvers(company.lower())
+        return DelegationsBody(
+            company=company.lower(), today=access.today(company.lower()), approvers=approvers, items=found.entries
+        )
+
+    @api.post("/delegations/{company}", operation_id="delegate", **answers)
+    async def delegate(company: AskedCompany, body: DelegationBody, who: Caller) -> Response:
+        """Have somebody else asked for one's decisions, or, for an administrator, for those of somebody else."""
+        message_id = str(body.message_id or uuid.uuid4())
+        return _outcome(message_id, await delegating.delegate(company, who, message_id, body))
+
+    @api.post("/delegations/{company}/end", operation_id="endDelegation", **answers)
+    async def end_delegation(company: AskedCompany, who: Caller, body: EndDelegationBody | None = None) -> Response:
+        """End a delegation; steps that are asked already stay with who is asked."""
+        body = body or EndDelegationBody(message_id=None)
+        message_id = str(body.message_id or uuid.uuid4())
+        return _outcome(message_id, await delegating.end(company, who, message_id, body))
 
 
 def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews) -> None:

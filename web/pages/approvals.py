@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
+from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import ApprovalState, ApprovalStatus, StepState
-from domain.credit_facts import CreditDecision
+from domain.authority import check_answer, check_question, check_reassignment
 from domain.messages import Outcome
 from domain.people import Person
 from domain.rights import Action
+from domain.views import DealView
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import RunError
@@ -23,10 +28,10 @@ from runs.deals import Deals
 from runs.reviews import Reviews
 from web.access import Access
 from web.addresses import APPROVAL, Approval, Deal, first_line
-from web.commands import DecisionBody, parsed, said
+from web.commands import AnswerBody, DecisionBody, QuestionBody, ReassignBody, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
-from web.pages.site import Site
+from web.pages.site import FormHandler, Site
 from web.problems import Problem, of_run
 from web.session import Session
 from web.signin import sign_in_again
@@ -54,6 +59,9 @@ class ApprovalPages:
         return [
             Route(APPROVAL, self._site.page(self.show), methods=["GET"]),
             Route(f"{APPROVAL}/decision", self._site.form(self.decide), methods=["POST"]),
+            Route(f"{APPROVAL}/reassign", self._site.form(self._teller(REASSIGN, ReassignBody)), methods=["POST"]),
+            Route(f"{APPROVAL}/question", self._site.form(self._teller(ASK, QuestionBody)), methods=["POST"]),
+            Route(f"{APPROVAL}/answer", self._site.form(self._teller(ANSWER, AnswerBody)), methods=["POST"]),
         ]
 
     async def show(self, request: Request, session: Session) -> Response:
@@ -69,16 +77,46 @@ class ApprovalPages:
     async def decide(self, request: Request, session: Session, form: FormData) -> Response:
         """Pass on the decision; show what became of it."""
         asked = Approval.asked(request)
-        try:
-            body = parsed(DecisionBody, {name: str(form[name]) for name in DecisionBody.model_fields if name in form})
+
+        async def said_so() -> tuple[str, Outcome | None]:
+            body = parsed(DecisionBody, _fields(DecisionBody, form))
             message_id = str(body.message_id or uuid.uuid4())
             args = said(body.model_copy(update={"message_id": None}))
-            outcome = await self._decisions.decide(asked, session.who, message_id, args)
+            return message_id, await self._decisions.decide(asked, session.who, message_id, args)
+
+        return await self._answered(asked, session, form, said_so)
+
+    def _teller(self, name: str, body: type[ReassignBody | QuestionBody | AnswerBody]) -> FormHandler:
+        """Passes on what decides nothing, and shows what became of it."""
+
+        async def tell(request: Request, session: Session, form: FormData) -> Response:
+            asked = Approval.asked(request)
+
+            async def said_so() -> tuple[str, Outcome | None]:
+                content = parsed(body, _fields(body, form))
+                message_id = str(content.message_id or uuid.uuid4())
+                args = content.signed_args
+                return message_id, await self._decisions.tell(asked, session.who, message_id, name, args)
+
+            return await self._answered(asked, session, form, said_so)
+
+        return tell
+
+    async def _answered(
+        self,
+        asked: Approval,
+        session: Session,
+        form: FormData,
+        say: Callable[[], Awaitable[tuple[str, Outcome | None]]],
+    ) -> Response:
+        """The page after something was said; what was refused is shown there, with what was typed."""
+        try:
+            message_id, outcome = await say()
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
-            typed = str(form.get("comment", ""))
+            typed = {name: str(form[name]) for name in _TYPED if name in form}
             return await self._request_page(asked, session, None, problem=problem, typed=typed)
         if outcome is None:
             return await self._site.recorded(session, asked.path(said=message_id))
@@ -92,19 +130,17 @@ class ApprovalPages:
         *,
         unknown: bool = False,
         problem: Problem | None = None,
-        typed: str = "",
+        typed: Mapping[str, str] | None = None,
         first_line: int = 0,
     ) -> Response:
         company, quote, n = asked.deal.company, asked.deal.quote, asked.n
         state = await self._approvals.state(company, quote, n)
         person = session.identity
         mine = _mine(state, person)
-        is_requester = person.is_same(state.request.requester)
-        if not mine and not is_requester:
-            self._access.check_readable(person, company)
+        self._access.check_shown(person, state)
         shows_margin = self._access.may(person, Action.READ_MARGIN, company)
-        review, credit = await asyncio.gather(
-            self._reviews.lines(state.request, first_line), self._known_credit(asked.deal)
+        review, view = await asyncio.gather(
+            self._reviews.lines(state.request, first_line), self._known_deal(asked.deal)
         )
         state = request_for_reader(state, shows_margin=shows_margin)
         too_old = bool(mine) and bool(self._access.too_old_to_decide(session.who, state, datetime.now(UTC)))
@@ -116,28 +152,76 @@ class ApprovalPages:
             "request": state.request,
             "mine": _mine(state, person),
             "open": state.status is ApprovalStatus.PENDING,
-            "is_requester": is_requester,
+            "is_requester": state.request.is_made_by(person),
+            "may_ask": self._steps(state, person, ASK),
+            "may_answer": self._steps(state, person, ANSWER),
+            "may_reassign": self._steps(state, person, REASSIGN),
+            "next": _NEXT.get(state.status, ""),
+            "successor": _successor(asked, view),
             "review": review,
-            "credit": credit,
+            "credit": view.credit if view else None,
             "message_ids": {step.plan.step: str(uuid.uuid4()) for step in mine},
+            "message_id": lambda: str(uuid.uuid4()),
             "deal_path": asked.deal.path(),
             "path": asked.path(),
             "decision_path": asked.path("decision"),
+            "say_path": asked.path,
             "lines_path": lambda line: asked.path(first_line=line),
             "workflow_id": names.approval_id(company, quote, n),
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
-            "typed": typed,
+            "typed": typed or {},
         }
         return await self._site.render("approval.html", session, context, problem.status if problem else 200)
 
-    async def _known_credit(self, deal: Deal) -> CreditDecision | None:
-        """The credit decision a deal last knew; None where there is none or the deal does not answer."""
+    async def _known_deal(self, deal: Deal) -> DealView | None:
+        """The deal as it stands; None where it does not answer."""
         try:
-            return (await self._deals.state(deal.company, deal.quote)).credit
+            return await self._deals.state(deal.company, deal.quote)
         except RunError:
             return None
+
+    def _steps(self, state: ApprovalState, person: Person, name: str) -> list[int]:
+        """The numbers of the steps of which a person may say something that decides nothing."""
+        granted = self._access.saying(person, name, state.request.company)
+        if not granted.grants:
+            return []
+        if name == ASK:
+            return [s.plan.step for s in state.pending if check_question(s, person, granted, state).code is None]
+        if name == ANSWER:
+            return [s.plan.step for s in state.pending if check_answer(s, person, granted, state).code is None]
+        return [
+            s.plan.step
+            for s in state.pending
+            if any(
+                check_reassignment(s, person, granted, state, to, add=add).code is None
+                for to in s.plan.candidates
+                for add in (True, False)
+            )
+        ]
+
+
+_TYPED = ("comment", "question", "answer", "reason")
+_NEXT: Final[dict[ApprovalStatus, str]] = {
+    ApprovalStatus.COMPLETED: "Nothing is left to decide here. The rep activates the quote and sends it.",
+    ApprovalStatus.REJECTED: "The rep reads the reason in Sales, changes the quote and requests approval again.",
+    ApprovalStatus.EXPIRED: "The rep revises the quote in Sales and requests approval again.",
+    ApprovalStatus.WITHDRAWN: "Nothing is left to decide here, until the rep requests approval again.",
+    ApprovalStatus.SUPERSEDED: "The quote changed: what counts is the request for its new content.",
+}
+"""What comes next after a request has ended."""
+
+
+def _fields(body: type[BaseModel], form: FormData) -> dict[str, str]:
+    """What a form holds of what may be said."""
+    return {name: str(form[name]) for name in body.model_fields if name in form}
+
+
+def _successor(asked: Approval, view: DealView | None) -> tuple[int, str] | None:
+    """The newest request of the deal after this one: its number and the address of its page."""
+    later = [request.n for request in view.approvals if request.n > asked.n] if view else []
+    return (max(later), Approval(asked.deal, max(later)).path()) if later else None
 
 
 def _mine(state: ApprovalState, person: Person) -> tuple[StepState, ...]:

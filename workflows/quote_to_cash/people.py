@@ -8,8 +8,11 @@ from __future__ import annotations
 from temporalio import workflow
 
 from domain import commands, facts
+from domain.approval_notes import fact_of_note
+from domain.audit import SIGN_IN_UNKNOWN
 from domain.heard import content_digest
-from domain.messages import DecisionRefused, Outcome, SignedMessage, VerifiedMessage
+from domain.messages import DecisionRefused, Outcome, RequestNote, SignedMessage, VerifiedMessage
+from domain.people import SYSTEM
 from domain.refusals import Refusal
 from runs import names
 from workflows.hearing import all_has_come
@@ -25,7 +28,7 @@ WRITTEN_DOWN = 20
 MOST_NOTED = 200
 """Attempts on requests that are written down; a request reports few, so more are none of its own, and counted only."""
 NOTED = "noted"
-"""Counted: an attempt on a request, as the request reports it."""
+"""Counted: an attempt on a request, or a note of it, as the request reports it."""
 UNPROVED = "unproved"
 """Counted: a message whose proof does not hold."""
 REPEATED = "repeated"
@@ -61,11 +64,22 @@ class People:
             at=note.at,
         )
 
+    def take_note(self, note: RequestNote) -> None:
+        """Take what a request told; it is looked at in its turn."""
+        self._record.count(NOTED)
+        if self._record.tally[NOTED] > MOST_NOTED:
+            return
+        self._record.notes.append(note)
+        self._background.revive(Part.PEOPLE)
+
     async def heard_all(self) -> None:
         """Wait until nothing is left to hear."""
         self._background.revive(Part.PEOPLE)
+        record = self._record
         await workflow.wait_condition(
-            lambda: all_has_come() and (not self._record.unheard or not self._background.goes_on(Part.PEOPLE))
+            lambda: (
+                all_has_come() and (not (record.unheard or record.notes) or not self._background.goes_on(Part.PEOPLE))
+            )
         )
 
     async def heard_most(self) -> None:
@@ -75,18 +89,43 @@ class People:
     def _is_light(self) -> bool:
         if not all_has_come():
             return False
-        weight = sum(len(message.token) for message in self._record.unheard)
+        told = (note.said for note in self._record.notes if note.said)
+        weight = sum(len(message.token) for message in (*self._record.unheard, *told))
         return weight <= CARRIED or not self._background.goes_on(Part.PEOPLE)
 
     async def _serve(self) -> None:
         unheard = self._record.unheard
         while True:
-            await workflow.wait_condition(lambda: bool(unheard))
+            await workflow.wait_condition(lambda: bool(unheard or self._record.notes))
+            await self._look_at_notes()
+            if not unheard:
+                continue
             messages = unheard[:AT_ONCE]
             verified = await verify(messages, audiences=self._audiences(), company=self._record.state.company)
             for message, said in zip(messages, verified, strict=True):
                 self._take(message, said)
             del unheard[: len(messages)]
+
+    async def _look_at_notes(self) -> None:
+        """Write down what requests told: what a person said to one only where its proof holds here as well."""
+        notes = self._record.notes
+        while notes:
+            some = notes[:AT_ONCE]
+            envelopes = [note.said for note in some if note.said]
+            company = self._record.state.company
+            checked = await verify(envelopes, audiences=self._audiences(), company=company) if envelopes else ()
+            said = {words.message_id: words for words in checked}
+            for note in some:
+                self._write_down(note, said.get(note.said.message_id) if note.said else None)
+            del notes[: len(some)]
+
+    def _write_down(self, note: RequestNote, said: VerifiedMessage | None) -> None:
+        fact = fact_of_note(note, said, self._record.state)
+        if fact is None:
+            self._record.count(UNPROVED)
+            return
+        actor, sign_in = (said.person.named, said.sign_in) if said else (SYSTEM, SIGN_IN_UNKNOWN)
+        self._record.apply(fact, event_id=note.message_id, actor=actor, at=note.at, envelope=note.said, sign_in=sign_in)
 
     def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         """Hear a message, unless it was heard before; what is not proved takes no id from what is."""

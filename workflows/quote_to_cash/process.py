@@ -12,7 +12,15 @@ from temporalio.common import RawValue
 from domain import explain, facts
 from domain.deal_start import DealStart
 from domain.deal_state import DealState
-from domain.messages import CreditRecheck, DecisionRefused, FinanceEvent, Outcome, SalesEvent, SignedMessage
+from domain.messages import (
+    CreditRecheck,
+    DecisionRefused,
+    FinanceEvent,
+    Outcome,
+    RequestNote,
+    SalesEvent,
+    SignedMessage,
+)
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
 from workflows.audit import Trail
@@ -172,6 +180,11 @@ class QuoteToCash:
     def decision_refused(self, *message: Any) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
         hear(message, DecisionRefused, self._people.note_refused, self._record.count)
+
+    @workflow.signal(name=names.REQUEST_NOTED, description="What became of an approval request that decides nothing")
+    def request_noted(self, *message: Any) -> None:
+        """Write down a reminder, a reassignment, a question or an answer, once its proof is checked."""
+        hear(message, RequestNote, self._people.take_note, self._record.count)
 
     @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
     def dropped(self, *message: Any) -> None:

@@ -127,7 +127,7 @@ class Quote:
             skipped=Nothing(),
             overtaken=self._is_still(QuoteMove.MARK),
         )
-        self._record.apply(facts.QuoteMarked(status=wanted.status))
+        self._record.apply(facts.QuoteMarked(status=wanted.status, question=wanted.question))
 
     async def _call_a_person(self) -> None:
         """Won in Sales, and nobody is asked for the approval it needs: somebody has to say how it goes on."""

@@ -77,6 +77,7 @@ class DealRecord:
         self.outbox = before.outbox if before else Outbox()
         self.tally = dict(before.tally) if before else {}
         self.unheard = list(before.unheard) if before else []
+        self.notes = list(before.notes) if before else []
         self.submission: SalesEvent | None = None
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in (before.outcomes if before else ()))
         self.heard = Heard(before.heard if before else ())
@@ -236,6 +237,7 @@ class DealRecord:
             tally=self.tally,
             seen=tuple(self._seen),
             unheard=tuple(self.unheard),
+            notes=tuple(self.notes),
             in_doubt=tuple(sorted(self._in_doubt)),
             outbox=self.outbox,
             request=request,

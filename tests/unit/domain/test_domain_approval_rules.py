@@ -55,7 +55,12 @@ def test_a_rejection_ends_the_request_and_skips_what_is_undecided() -> None:
     state = says(asked(), "mona", "reject", comment="too low").state
     assert (state.status, state.reason) == (ApprovalStatus.REJECTED, "rejected by mona: too low")
     assert statuses(state) == ["rejected", "skipped"]
-    assert says(asked(), "mona", "reject").state.reason == "rejected by mona"
+
+
+def test_a_rejection_without_a_reason_is_refused() -> None:
+    for comment in ("", "  \n"):
+        verdict = says(asked(), "mona", "reject", comment=comment)
+        assert (verdict.code, verdict.state) == ("REASON_REQUIRED", asked())
 
 
 def test_who_alone_may_decide_two_levels_counts_once() -> None:

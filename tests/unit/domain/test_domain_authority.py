@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.approvals import ApprovalPlan, ApprovalStatus, StepStatus
+from domain.approvals import ApprovalPlan, ApprovalStatus, Decision, StepStatus
 from domain.authority import NoApprover, candidates, check_decision, escalation, next_assignees
 from domain.people import Person
 from domain.rights import Action
@@ -41,6 +41,7 @@ def decide(
     status: ApprovalStatus = ApprovalStatus.PENDING,
     seen: str = HASH,
     comment: str = "",
+    decision: Decision = Decision.APPROVE,
     the_plan: ApprovalPlan | None = None,
     requester: str = "rita",
     co_owner: str | None = None,
@@ -49,7 +50,7 @@ def decide(
     asked = request(the_plan or two_levels(), requester, makers=() if co_owner is None else (person(co_owner),))
     on = step(asked.plan.steps[level - 1], *assigned, status=step_status)
     granted = POLICY.granted(who, Action.DECIDE_APPROVAL, asked.company)
-    check = check_decision(on, who, granted, state(asked, on, status=status), seen, comment)
+    check = check_decision(on, who, granted, state(asked, on, status=status), decision, seen, comment)
     assert bool(check.role) is (check.code is None)
     return check.code or ""
 
@@ -245,22 +246,22 @@ def test_i8_i9_a_decision_that_counts_has_authority_and_is_nobodys_own(
 
 
 def test_the_first_candidate_is_asked() -> None:
-    (assignee,) = next_assignees(step(two_levels().steps[0]), []).assignees
+    (assignee,) = next_assignees(step(two_levels().steps[0]), [], request(two_levels())).assignees
     assert names((assignee,)) == ["mona"]
 
 
 def test_two_levels_are_two_people_while_there_are_two() -> None:
     mine = two_levels(requester="mona")
-    assert names(next_assignees(step(mine.steps[0]), []).assignees) == ["dirk"]
-    assert names(next_assignees(step(mine.steps[1]), [person("dirk")]).assignees) == ["dina"]
-    assert names(next_assignees(step(mine.steps[1]), [person(n) for n in ("dirk", "dina", "drew")]).assignees) == [
-        "cora"
-    ]
+    asked = request(mine, "mona")
+    assert names(next_assignees(step(mine.steps[0]), [], asked).assignees) == ["dirk"]
+    assert names(next_assignees(step(mine.steps[1]), [person("dirk")], asked).assignees) == ["dina"]
+    directors = [person(n) for n in ("dirk", "dina", "drew")]
+    assert names(next_assignees(step(mine.steps[1]), directors, asked).assignees) == ["cora"]
 
 
 def test_the_last_person_with_authority_counts_once_for_both_levels() -> None:
-    third = plan(priced(discounted("P250", 1000, 36))).steps[2]
-    found = next_assignees(step(third), [person("dirk"), person("cora")])
+    three = plan(priced(discounted("P250", 1000, 36)))
+    found = next_assignees(step(three.steps[2]), [person("dirk"), person("cora")], request(three))
     assert found.assignees == ()
     assert found.covered_by is not None
     assert names((found.covered_by,)) == ["cora"]
@@ -269,6 +270,6 @@ def test_the_last_person_with_authority_counts_once_for_both_levels() -> None:
 def test_s12_an_unanswered_step_goes_to_the_next_candidate() -> None:
     first = two_levels().steps[0]
     order = ["mona"]
-    while (nobody_left := escalation(step(first, *order))) is not None:
-        order.extend(names((nobody_left,)))
+    while (found := escalation(step(first, *order), request(two_levels()))) is not None:
+        order.extend(names(found.assignees))
     assert order == ["mona", "dirk", "dina", "drew", "cora"]

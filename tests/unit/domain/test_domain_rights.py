@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.commands import DECIDE, RIGHT_OF
+from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.messages import CommandName
 from domain.people import Person
 from domain.policy import PolicyError, assemble
@@ -61,7 +63,8 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert set(TABLE) == set(Action)
     assert set(RIGHTS.roles) == set(ROLES)
     assert RIGHTS.every_company == EVERY_COMPANY
-    assert set(RIGHT_OF) == {*CommandName, DECIDE}
+    beside = {REASSIGN, ASK, ANSWER, DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
+    assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
     assert set(RIGHT_OF.values()) == OF_ONE_DEAL >= BY_TWO
 
 

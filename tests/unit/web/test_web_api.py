@@ -141,6 +141,13 @@ async def test_the_last_decision_ends_the_request_and_later_ones_learn_how_it_en
     assert await deal.query("received") == ["late: approval/usmf/API-4/1"]
 
 
+async def test_a_rejection_without_a_reason_is_refused(http: httpx.AsyncClient, tenant: Tenant, stage: Stage) -> None:
+    await stage.approval(scenes.request("API-5"))
+    body = decision(decision="reject", comment=" ")
+    answer = await http.post("/api/v1/approvals/usmf/API-5/1/decision", json=body, headers=tenant.bearer("mona"))
+    problem(answer, 400, "REASON_REQUIRED")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -322,7 +329,14 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
     }
     assert set(operations) == {
         ("GET", "/approvals"),
+        ("GET", "/approvals/{company}/{quote}/{n}"),
         ("POST", "/approvals/{company}/{quote}/{n}/decision"),
+        ("POST", "/approvals/{company}/{quote}/{n}/reassign"),
+        ("POST", "/approvals/{company}/{quote}/{n}/question"),
+        ("POST", "/approvals/{company}/{quote}/{n}/answer"),
+        ("GET", "/delegations/{company}"),
+        ("POST", "/delegations/{company}"),
+        ("POST", "/delegations/{company}/end"),
         ("GET", "/cases"),
         ("GET", "/cases/{company}/{quote}"),
         ("POST", "/cases/{company}/{quote}/commands/{name}"),

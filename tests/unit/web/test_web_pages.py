@@ -98,7 +98,7 @@ async def test_an_approver_reads_and_approves_without_javascript(browser: Browse
     answer = await mona.post(action, data=form)
     assert answer.status_code == 303
     after = (await mona.get(answer.headers["location"])).text
-    assert "Your decision is recorded." in after and "margin is &lt;fine&gt;" in after
+    assert "It is recorded." in after and "margin is &lt;fine&gt;" in after
     assert "This step is not assigned to you." in after and "Dirk Dorn" in after
     again = await mona.post(action, data=form)
     assert again.headers["location"] == answer.headers["location"]
@@ -118,6 +118,8 @@ async def test_what_is_missing_in_a_decision_is_said_on_the_page(browser: Browse
     assert re.search(r"<textarea[^>]*required", page)
     form = form_of(page, action)
     answer = await mona.post(action, data=form | {"decision": "reject", "comment": ""})
+    assert answer.status_code == 400 and "A rejection needs a reason: the rep reads it." in answer.text
+    answer = await mona.post(action, data=form | {"decision": "approve", "comment": ""})
     assert answer.status_code == 400 and "needs a comment" in answer.text
     answer = await mona.post(action, data=form | {"comment": "typed <once>"})
     assert answer.status_code == 400 and "decision" in answer.text

@@ -1,0 +1,180 @@
+"""What people delegate: checked, limited, signed, sent to the company's delegations, and answered.
+
+The run that keeps the delegations decides; here is refused what can be known to be, so that nothing is stored for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.delegations import (
+    DELEGATE,
+    DELEGATE_FOR,
+    END_DELEGATION,
+    END_DELEGATION_FOR,
+    Delegations,
+    said_to_delegations,
+)
+from domain.messages import Outcome, VerifiedMessage
+from domain.people import Person
+from domain.refusals import Refusal
+from domain.rights import Action, Subject
+from runs import names
+from runs.approvals import Approvals
+from runs.calls import RunError
+from runs.delegations import DelegationDesk
+from web import security_log
+from web.access import Access
+from web.addresses import COMPANY_LENGTH
+from web.commands import DelegationBody, EndDelegationBody
+from web.decisions import Decisions, accepted, in_words
+from web.identity import SignedIn
+from web.limits import Limits
+from web.problems import Problem
+
+
+class Delegating:
+    """Passes on what people delegate, and shows them what concerns them."""
+
+    def __init__(
+        self, access: Access, desk: DelegationDesk, approvals: Approvals, decisions: Decisions, limits: Limits
+    ) -> None:
+        """Pass on to ``desk`` what ``access`` allows, signed and refused as ``decisions`` does, within ``limits``."""
+        self._access = access
+        self._desk = desk
+        self._approvals = approvals
+        self._decisions = decisions
+        self._limits = limits
+
+    def companies(self, person: Person) -> tuple[str, ...]:
+        """The companies in which a person may delegate, for themselves or for others."""
+        return tuple(
+            company
+            for company in self._access.companies
+            if self._access.may(person, Action.DELEGATE_OWN, company) or self.administers(person, company)
+        )
+
+    def administers(self, person: Person, company: str) -> bool:
+        """Whether a person may delegate for others in a company."""
+        return self._access.may(person, Action.DELEGATE_ANY, company)
+
+    async def shown(self, person: Person, company: str) -> Delegations:
+        """The delegations of a company that a person may see: all for who administers them, else those with them in.
+
+        Raises:
+            Problem: 403, none of them.
+            RunError: they cannot be read.
+        """
+        company = known_company(company)
+        if company not in self.companies(person):
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+            raise Problem(Refusal.NO_AUTHORITY)
+        found = (await self._desk.read(company)).kept_on(self._access.today(company))
+        if self.administers(person, company):
+            return found
+        mine = tuple(entry for entry in found.entries if entry.of.is_same(person) or entry.to.is_same(person))
+        return Delegations(entries=mine)
+
+    async def outcome(self, company: str, message_id: str) -> Outcome | None:
+        """What became of a message. Raises as ``runs.calls.ask_for``."""
+        return await self._desk.outcome(company, message_id)
+
+    async def delegate(self, company: str, who: SignedIn, message_id: str, body: DelegationBody) -> Outcome | None:
+        """Have somebody else asked for a person's decisions.
+
+        Returns:
+            That it was accepted; None where it is recorded but not known within five seconds.
+
+        Raises:
+            Problem: it was refused, here or by the company's delegations.
+            NoAnswer: Temporal is down and nothing was recorded.
+        """
+        name = DELEGATE_FOR if body.of else DELEGATE
+        return await self._say(known_company(company), who, message_id, name, body.signed_args)
+
+    async def end(self, company: str, who: SignedIn, message_id: str, body: EndDelegationBody) -> Outcome | None:
+        """End a person's delegation. Returns and raises as ``delegate``."""
+        name = END_DELEGATION_FOR if body.of else END_DELEGATION
+        return await self._say(known_company(company), who, message_id, name, body.signed_args)
+
+    async def _say(
+        self, company: str, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]
+    ) -> Outcome | None:
+        person, workflow_id = who.person, names.delegations_id(company)
+        self._limits.attempt(person, workflow_id)
+        if not self._access.saying(person, name, company).grants:
+            raise self._decisions.refused(Refusal.NO_AUTHORITY, person, company, name, message_id)
+        if self._access.too_old_to_say(who, name, company, Subject()):
+            raise self._decisions.refused(Refusal.SIGN_IN_TOO_OLD, person, company, name, message_id)
+        if refusal := await self._refusal(company, who, name, args):
+            before = await self._known(company, message_id)
+            if before is not None:
+                return accepted(before, person, name, args)
+            code, detail = refusal
+            raise self._decisions.refused(code, person, company, name, message_id, detail)
+        self._limits.send(person, workflow_id)
+        message = await self._decisions.signed(workflow_id, who, message_id, name, args)
+        return accepted(await self._desk.tell(company, message), person, name, args)
+
+    async def _refusal(
+        self, company: str, who: SignedIn, name: str, args: Mapping[str, Any]
+    ) -> tuple[Refusal, str] | None:
+        """Why the delegations would not take what is said; None where they would, or where they do not answer."""
+        try:
+            before = await self._desk.read(company)
+        except RunError:
+            before = None
+        now = datetime.now(UTC)
+        said = VerifiedMessage(
+            message_id="",
+            person=who.person,
+            name=name,
+            args=dict(args),
+            signed_at=now,
+            sign_in=who.sign_in,
+            granted=self._access.saying(who.person, name, company),
+        )
+        if name in (DELEGATE, DELEGATE_FOR):
+            away, to = Person(oid=args.get("of") or who.person.oid), Person(oid=str(args["to"]))
+            if made := await self._made_by(company, away, to):
+                return Refusal.TO_IS_REQUESTER, f"{Refusal.TO_IS_REQUESTER.sentence} It is {made}."
+        if before is None:
+            return None
+        approvers, today = self._access.approvers(company), self._access.today(company)
+        verdict = said_to_delegations(before, said, approvers, today=today, now=now)
+        return None if verdict.code is None else (verdict.code, in_words(verdict.detail))
+
+    async def _made_by(self, company: str, away: Person, to: Person) -> str:
+        """The number of a quote that somebody made whom who is away would have decide it; empty where there is none.
+
+        Of an approver only what who is away is asked now counts: of other quotes they may well take the place.
+        """
+        try:
+            states = await self._approvals.open_in(company)
+        except RunError:  # the requests themselves ask nobody who made their quote
+            return ""
+        approves = any(person.is_same(to) for person in self._access.approvers(company))
+        for state in states:
+            asked = [step.assignees if approves else step.plan.candidates for step in state.steps]
+            if state.request.is_made_by(to) and any(person.is_same(away) for people in asked for person in people):
+                return state.request.quote_number
+        return ""
+
+    async def _known(self, company: str, message_id: str) -> Outcome | None:
+        try:
+            return await self._desk.outcome(company, message_id)
+        except RunError:
+            return None
+
+
+def known_company(company: str) -> str:
+    """A company as it stands in an address, in lower case.
+
+    Raises:
+        Problem: 404, it can be none.
+    """
+    if not 0 < len(company) <= COMPANY_LENGTH:
+        raise Problem(Refusal.NOT_FOUND)
+    return company.lower()

@@ -1,0 +1,137 @@
+"""Who decides in whose place: one's own delegation, and everybody's for an administrator."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic import BaseModel
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from domain.messages import Outcome
+from domain.refusals import Refusal
+from runs.calls import RunError
+from web.access import Access
+from web.commands import DelegationBody, EndDelegationBody, parsed
+from web.delegating import Delegating, known_company
+from web.pages.site import Site
+from web.problems import Problem, of_run
+from web.session import Session
+
+PAGE = "/delegations"
+_COMPANY = "/delegations/{company}"
+
+
+class DelegationPages:
+    """The page under /delegations."""
+
+    def __init__(self, site: Site, access: Access, delegating: Delegating) -> None:
+        """Show and pass on what ``delegating`` allows."""
+        self._site = site
+        self._access = access
+        self._delegating = delegating
+
+    def routes(self) -> list[Route]:
+        """The routes of the page, of a delegation and of its end."""
+        return [
+            Route(PAGE, self._site.page(self.show), methods=["GET"]),
+            Route(_COMPANY, self._site.form(self.delegate), methods=["POST"]),
+            Route(f"{_COMPANY}/end", self._site.form(self.end), methods=["POST"]),
+        ]
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """The delegations of every company in which the reader may delegate."""
+        message_id, company = request.query_params.get("said", ""), request.query_params.get("company", "")
+        outcome = None
+        if message_id and company in self._delegating.companies(session.identity):
+            outcome = await self._delegating.outcome(company, message_id)
+        return await self._page(session, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def delegate(self, request: Request, session: Session, form: FormData) -> Response:
+        """Have somebody else asked for a person's decisions."""
+        company = known_company(request.path_params["company"])
+
+        async def said_so(message_id: str) -> Outcome | None:
+            body = parsed(DelegationBody, _fields(DelegationBody, form))
+            return await self._delegating.delegate(company, session.who, message_id, body)
+
+        return await self._answered(company, session, form, said_so)
+
+    async def end(self, request: Request, session: Session, form: FormData) -> Response:
+        """End a delegation."""
+        company = known_company(request.path_params["company"])
+
+        async def said_so(message_id: str) -> Outcome | None:
+            body = parsed(EndDelegationBody, _fields(EndDelegationBody, form))
+            return await self._delegating.end(company, session.who, message_id, body)
+
+        return await self._answered(company, session, form, said_so)
+
+    async def _answered(
+        self, company: str, session: Session, form: FormData, say: Callable[[str], Awaitable[Outcome | None]]
+    ) -> Response:
+        try:
+            message_id = _message_id(form)
+            outcome = await say(message_id)
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
+            if problem.status >= 500 or problem.status == 404:
+                raise
+            typed = {name: str(form[name]) for name in form if name not in ("csrf", "message_id")}
+            return await self._page(session, None, problem=problem, typed={company: typed})
+        there = f"{PAGE}?company={company}&said={message_id}"
+        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+
+    async def _page(
+        self,
+        session: Session,
+        outcome: Outcome | None,
+        *,
+        unknown: bool = False,
+        problem: Problem | None = None,
+        typed: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Response:
+        person = session.identity
+        companies = self._delegating.companies(person)
+        found = await asyncio.gather(*(self._delegating.shown(person, company) for company in companies))
+        context = {
+            "companies": [
+                {
+                    "company": company,
+                    "entries": shown.entries,
+                    "mine": shown.of(person),
+                    "today": self._access.today(company),
+                    "approvers": self._access.approvers(company),
+                    "own": any(person.is_same(approver) for approver in self._access.approvers(company)),
+                    "administers": self._delegating.administers(person, company),
+                    "typed": (typed or {}).get(company, {}),
+                }
+                for company, shown in zip(companies, found, strict=True)
+            ],
+            "message_id": lambda: str(uuid.uuid4()),
+            "outcome": outcome,
+            "recorded": unknown,
+            "problem": problem,
+        }
+        return await self._site.render("delegations.html", session, context, problem.status if problem else 200)
+
+
+def _fields(body: type[BaseModel], form: FormData) -> dict[str, str]:
+    """What a form holds of what may be said; what is left empty is left out."""
+    return {name: text for name in body.model_fields if name != "message_id" and (text := str(form.get(name, "")))}
+
+
+def _message_id(form: FormData) -> str:
+    """The id the page was rendered with, so that a double click counts once.
+
+    Raises:
+        Problem: 400, it is none of ours.
+    """
+    try:
+        return str(uuid.UUID(str(form.get("message_id", ""))))
+    except ValueError:
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
