@@ -44,9 +44,10 @@ from runs import names
 from runs.calls import NoAnswer
 from runs.codec_keys import KeyRing
 from tests.workflows.acting import outcome, until, waits_for
-from tests.workflows.conftest import MONA, RITA, Stage, World, dev_server, step
+from tests.workflows.conftest import Stage, World, dev_server, step
 from tests.workflows.feed_world import FeedWorld, eventually, feed_world, told
 from tests.workflows.test_credit_ledger import ask, facts
+from tests.workflows.trusting import MONA, RITA
 from workers.sealing import sealing
 
 FULL = 10_000

@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
 from domain.people import Person
 from domain.quote_header import QuoteHeader
 from domain.record import Record
+from domain.refusals import Refusal
 from domain.sign_in import SignIn
 
 
@@ -273,6 +275,17 @@ class ApprovalStatus(StrEnum):
     SUPERSEDED = "superseded"
     LOST = "lost"
     """Ended from outside, without an answer: only the deal says so of a request, which then is asked again."""
+
+
+LATE: Final[dict[ApprovalStatus, Refusal]] = {
+    ApprovalStatus.COMPLETED: Refusal.ALREADY_DECIDED,
+    ApprovalStatus.REJECTED: Refusal.ALREADY_DECIDED,
+    ApprovalStatus.EXPIRED: Refusal.EXPIRED,
+    ApprovalStatus.WITHDRAWN: Refusal.WITHDRAWN,
+    ApprovalStatus.SUPERSEDED: Refusal.SUPERSEDED,
+    ApprovalStatus.LOST: Refusal.REQUEST_ENDED,
+}
+"""What a decision is told that comes after its request has ended."""
 
 
 class ApprovalRequest(QuoteHeader):

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from domain.approvals import ApprovalRequest, ApprovalState, Decision, StandIn, StepState, StepStatus
+from domain.approvals import LATE, ApprovalRequest, ApprovalState, Decision, StandIn, StepState, StepStatus
 from domain.delegations import NOBODY_AWAY, Delegations
 from domain.people import Person
 from domain.policy import Policy
 from domain.record import Record
-from domain.refusals import LATE, Refusal
+from domain.refusals import Refusal
 from domain.rights import Granted, Subject, judge
 
 MOST_QUESTIONS = 5

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
 from domain import facts
 from domain.approval_people import ANSWER, ASK, REASSIGN
+from domain.approvals import LATE
 from domain.credit import ReleaseToken
 from domain.deal_state import DealState
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
@@ -22,7 +23,7 @@ from domain.facts import Fact
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
-from domain.refusals import LATE, Refusal
+from domain.refusals import Refusal
 from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
 from domain.views import Resolution
 

@@ -7,9 +7,7 @@ Source of the codes of decisions and commands: lifecycle, events and messages.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
-from domain.approvals import ApprovalStatus
 from domain.fixed_by import FixedBy
 
 
@@ -483,17 +481,6 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Entra ID does not respond, so nobody can sign in. Try again in a moment.",
     )
-
-
-LATE: Final[dict[ApprovalStatus, Refusal]] = {
-    ApprovalStatus.COMPLETED: Refusal.ALREADY_DECIDED,
-    ApprovalStatus.REJECTED: Refusal.ALREADY_DECIDED,
-    ApprovalStatus.EXPIRED: Refusal.EXPIRED,
-    ApprovalStatus.WITHDRAWN: Refusal.WITHDRAWN,
-    ApprovalStatus.SUPERSEDED: Refusal.SUPERSEDED,
-    ApprovalStatus.LOST: Refusal.REQUEST_ENDED,
-}
-"""What a decision is told that comes after its request has ended."""
 
 
 def sentence_of(code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
@@ -36,7 +37,19 @@ def _currency(value: str) -> str:
     return value
 
 
+def _day(value: object) -> object:
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{value!r} is not a date, e.g. 2026-11-26")
+
+
 Number = Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded)]
 Percent = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100), AfterValidator(_bounded)]
 Company = Annotated[str, AfterValidator(_company)]
 Currency = Annotated[str, AfterValidator(_currency)]
+Day = Annotated[date, BeforeValidator(_day)]

@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from domain.policy import Condition, CreditLimits, Policy, Scope, Tested, WorkingCalendar
+from domain.policy import Condition, CreditLimits, Policy, Tested, WorkingCalendar
+from domain.scope import Scope
 from policies.public_holidays import days_off
 
 WIDTH: Final = 79

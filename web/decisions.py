@@ -19,7 +19,7 @@ from opentelemetry import metrics
 from pydantic import BaseModel
 
 from domain.approval_people import ANSWER, ASK, candidate, step_of
-from domain.approvals import ApprovalState, ApprovalStatus, Decision
+from domain.approvals import LATE, ApprovalState, ApprovalStatus, Decision
 from domain.authority import (
     Check,
     check_answer,
@@ -31,7 +31,7 @@ from domain.authority import (
 from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
 from domain.people import Person
-from domain.refusals import LATE, Refusal
+from domain.refusals import Refusal
 from domain.views import DealView
 from runs import names
 from runs.approvals import Approvals

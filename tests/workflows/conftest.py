@@ -38,29 +38,22 @@ from domain.messages import (
     SalesEvent,
     SalesEventKind,
     SignedMessage,
-    VerifiedMessage,
 )
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
 from tests.deals import billed, totals
-from tests.rights import naming, said
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
 from tests.workflows.task_time import Metered
+from tests.workflows.trusting import RITA, TrustingVerifier
 from workers.worker import workflow_runner
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.quote_to_cash import QuoteToCash
 
-RITA, MONA, DIRK, OTTO, CARL = (
-    Person(oid=f"oid-{name}", name=name) for name in ("rita", "mona", "dirk", "otto", "carl")
-)
-ROLES = {"oid-mona": "sales_manager.usmf", "oid-dirk": "sales_director.usmf", "oid-otto": "ops"}
-ROLES |= {"oid-carl": "credit_manager.usmf", "oid-rita": "sales_rep.usmf"}
-RIGHTS = naming(("credit_manager", CARL))
 CALENDAR = BusinessHours(timezone="America/New_York", workdays=tuple(range(7)), opens="00:00", closes="23:59")
 
 
@@ -309,24 +302,6 @@ class ScriptedDelegations(s.DelegationActivities):
         if self.world.delegations is None:
             raise ApplicationError("what runs there is none of ours", type=s.FailureType.REFUSED, non_retryable=True)
         return self.world.delegations
-
-
-class TrustingVerifier(s.DecisionActivities):
-    """Reads ``person|name|k=v;…`` in place of a token; the real proof is tested with real keys."""
-
-    @activity.defn(name="verify_messages")
-    async def verify_messages(self, proofs: s.Proofs) -> s.Verified:
-        return s.Verified(said=tuple(self._said(message, proofs.company) for message in proofs.messages))
-
-    def _said(self, message: SignedMessage, company: str) -> VerifiedMessage:
-        try:
-            oid, name, rest = message.token.split("|")
-            args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
-        except ValueError:
-            return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
-        signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))
-        person = Person(oid=oid, name=oid.removeprefix("oid-"), roles=(ROLES.get(oid, ""),))
-        return said(person, name, args, policy=RIGHTS, company=company, at=signed_at, message_id=message.message_id)
 
 
 class Stage:

@@ -16,7 +16,8 @@ from domain.people import Person
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
 from tests.workflows.acting import PATIENCE, until, waits_for
-from tests.workflows.conftest import DIRK, MONA, OTTO, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import DIRK, MONA, OTTO, RITA
 
 ASKED = (
     step(1, 1, "sales_manager", MONA, DIRK).model_copy(update={"accepted_roles": ("sales_manager", "sales_director")}),

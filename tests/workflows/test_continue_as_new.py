@@ -24,7 +24,8 @@ from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from runs.approvals import Approvals
 from tests.workflows.acting import PATIENCE, outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import CARL, MONA, OTTO, Stage, World, at_work, dev_server, queues_of_its_own, step
+from tests.workflows.conftest import Stage, World, at_work, dev_server, queues_of_its_own, step
+from tests.workflows.trusting import CARL, MONA, OTTO
 from workflows.quote_to_cash import steps
 from workflows.quote_to_cash.background import Background, Part, Work
 

@@ -9,7 +9,8 @@ from domain.audit import AuditKind, AuditRecord
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import DIRK, MONA, OTTO, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import DIRK, MONA, OTTO, RITA
 
 
 async def timeline(stage: Stage) -> list[TimelineEntry]:

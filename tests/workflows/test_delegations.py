@@ -23,8 +23,9 @@ from runs import names
 from runs.delegations import DelegationDesk
 from tests.rights import POLICY, naming
 from tests.workflows.acting import PATIENCE
-from tests.workflows.conftest import ROLES, ScriptedAudit, TrustingVerifier, World, queues_of_its_own
+from tests.workflows.conftest import ScriptedAudit, World, queues_of_its_own
 from tests.workflows.replaying import replays
+from tests.workflows.trusting import ROLES, TrustingVerifier
 from workers.worker import workflow_runner
 from workflows.audit import AuditDelivery
 from workflows.delegations import CompanyDelegations

@@ -18,7 +18,8 @@ from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, until, waits_for
-from tests.workflows.conftest import CARL, MONA, OTTO, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import CARL, MONA, OTTO, RITA
 
 REFUSED = ApplicationError("the quote is locked", type="Refused", non_retryable=True)
 AWAY = ApplicationError("503", type="Transient", non_retryable=True)

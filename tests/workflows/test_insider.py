@@ -11,7 +11,8 @@ from domain.messages import DecisionRefused, FinanceEventKind
 from domain.views import Ending, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import MONA, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import MONA, RITA
 from workflows.hearing import UNREADABLE
 from workflows.quote_to_cash.people import MOST_NOTED, NOTED
 

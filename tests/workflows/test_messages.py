@@ -13,8 +13,9 @@ from domain.messages import FinanceEvent, FinanceEventKind, HandOver, SignedMess
 from domain.views import WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import MONA, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
 from tests.workflows.task_time import MOST_SECONDS, Metered
+from tests.workflows.trusting import MONA, RITA
 from workers.gate import A_PORTION
 from workflows.hearing import FAILED, UNKNOWN, UNREADABLE
 

@@ -14,7 +14,8 @@ from domain.views import DealView, Ending, WaitingFor
 from domain.views import Stage as CaseStage
 from runs import names
 from tests.workflows.acting import marked, outcome, to_fulfilment, until, waits_for
-from tests.workflows.conftest import CARL, DIRK, MONA, OTTO, RITA, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import CARL, DIRK, MONA, OTTO, RITA
 
 
 async def test_an_undisturbed_deal_goes_from_submission_to_paid(stage: Stage, world: World) -> None:

@@ -14,7 +14,8 @@ from domain.messages import Outcome, SalesEventKind
 from domain.views import WaitingFor
 from runs import names
 from tests.workflows.acting import PATIENCE, marked, outcome, until, waits_for
-from tests.workflows.conftest import MONA, OTTO, Stage, World, step
+from tests.workflows.conftest import Stage, World, step
+from tests.workflows.trusting import MONA, OTTO
 from workflows.approval import ON_ITS_WAY
 
 ASKED = (step(1, 1, "sales_manager", MONA),)

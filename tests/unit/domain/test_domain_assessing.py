@@ -15,9 +15,10 @@ from domain.assessment import Problem
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
 from domain.money import Money
-from domain.policy import Condition, MatrixRule, Scope
+from domain.policy import Condition, MatrixRule
 from domain.pricing import FinancePrice
 from domain.quote import NumberedLine, QuoteSnapshot, numbered
+from domain.scope import Scope
 from domain.tax import SalesTax, TaxCode, finance_total
 from policies import business_hours
 from tests.unit.domain.makers import POLICY, PRICES, T0, facts, line, quote

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.approvals import ApprovalStatus
+from domain.approvals import LATE, ApprovalStatus
 from domain.causes import Cause
 from domain.fixed_by import FixedBy
-from domain.refusals import LATE, Refusal, sentence_of, table
+from domain.refusals import Refusal, sentence_of, table
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("domain", "workflows", "web", "activities", "runs")
