@@ -17,7 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from tests.workflows import conftest
     from tests.workflows.acting import until
-    from tests.workflows.conftest import MONA, Stage, World, queues_of_its_own, step
+    from tests.workflows.conftest import Stage, World, queues_of_its_own, step
+    from tests.workflows.trusting import MONA
 
 
 @workflow.defn(name=names.APPROVAL)
