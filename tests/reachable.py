@@ -63,6 +63,9 @@ _ALWAYS: tuple[Fact, ...] = (
     facts.CreditReleased(release=_RELEASE),
     facts.CreditRejected(reason=""),
     facts.BillingChanged(text=""),
+    facts.SalesOrderCancelled(),
+    facts.OtherSalesOrders(numbers=("ORD-2",)),
+    facts.OpportunityReopened(),
 )
 _PARKS = facts.StepParked(parked=_PARKED)
 _ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
@@ -168,7 +171,12 @@ def _ordered(state: DealState) -> Iterator[Fact]:
 
 def _delivered(state: DealState) -> Iterator[Fact]:
     match moves.in_delivery(state):
+        case DeliveryMove.RELEASE_HOLD:
+            yield facts.HoldReleased()
         case DeliveryMove.READ_BILLING:
+            for slips in ({}, {"S": 6}, {"S": 10}):
+                free = read(slips, covers=state.billing_told)
+                yield free.model_copy(update={"billing": free.billing.model_copy(update={"hold": "CM-1"})})
             for slips in ({}, {"S": 10}):
                 for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
                     yield read(slips, *invoices, covers=state.billing_told)
@@ -220,6 +228,8 @@ def essence(state: DealState) -> tuple[object, ...]:
             bool(state.unrecorded_payments),
             state.delivery.all_shipped,
             state.delivery.all_paid,
+            state.held_by_finance,
+            state.release_due,
         )
     return (
         state.revision,
