@@ -114,8 +114,7 @@ def create_app(
         ValueError: the decision key is not a private Ed25519 key with a ``kid``.
         NoLimit: a route has no limits.
     """
-    keys = SigningKeys(config.entra_authority, config.ca_file)
-    deals, approvals = Deals(client), Approvals(client)
+    keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search = _search(config, client)
     signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     entra = EntraSignIn(config)
@@ -124,10 +123,9 @@ def create_app(
     attempts = Attempts(ledger)
     sessions = Sessions(config, store, entra.read_again)
     access = Access(config.policy)
-    limited = Limits()
-    decisions = Decisions(access, deals, approvals, signer, limited, attempts)
-    site = Site(config, client, sessions, search)
-    reviews = Reviews(client)
+    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
+    delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
+    site, reviews = Site(config, client, sessions, search), Reviews(client)
     headers, refused = _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
@@ -135,7 +133,6 @@ def create_app(
     add_order_lines(api, access, deals, reviews)
     add_explanations(api, access, reviews)
     add_people(api, access, sessions)
-    delegating = Delegating(access, DelegationDesk(client), approvals, decisions, limited)
     add_delegations(api, access, delegating)
     site_app = Starlette(
         routes=[

@@ -75,7 +75,7 @@ class Decisions:
         self._deals = deals
         self._approvals = approvals
         self._signer = signer
-        self._limits = limits
+        self.limits = limits
         self._attempts = attempts
         self._noted: TTLCache[tuple[str, str, Refusal], bool] = TTLCache(_ATTEMPTS_KEPT, _ATTEMPT_KEPT_SECONDS)
 
@@ -99,7 +99,7 @@ class Decisions:
         person, deal = who.person, asked.deal
         place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
-        self._limits.attempt(person, workflow_id)
+        self.limits.attempt(person, workflow_id)
         may_decide = bool(self._access.deciding(person, deal.company).grants)
         state = await self._state(asked) if person.roles else None
         if state is None and not may_decide:
@@ -116,7 +116,7 @@ class Decisions:
             raise self._refused(check.code, person, deal, names.DECIDE, message_id, detail)
         if message is None:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
-        self._limits.send(person, workflow_id)
+        self.limits.send(person, workflow_id)
         try:
             return accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
         except NotFound:
@@ -142,13 +142,13 @@ class Decisions:
         Returns and raises as ``decide``.
         """
         person, workflow_id = who.person, names.deal_id(deal.company, deal.quote)
-        self._limits.attempt(person, workflow_id)
+        self.limits.attempt(person, workflow_id)
         if not self._access.commanding(person, name, deal.company).grants:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
         view = await self._view(deal)
         if view and (refusal := self._command_refusal(view, who, name, args)):
             raise self._refused(refusal, person, deal, name, message_id)
-        self._limits.send(person, workflow_id)
+        self.limits.send(person, workflow_id)
         content = said(args)
         message = await self.signed(workflow_id, who, message_id, name, content)
         return accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
@@ -163,7 +163,7 @@ class Decisions:
         person, deal = who.person, asked.deal
         place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
-        self._limits.attempt(person, workflow_id)
+        self.limits.attempt(person, workflow_id)
         if not self._access.saying(person, name, deal.company).grants:
             raise self.refused(Refusal.NO_AUTHORITY, person, deal.company, name, message_id, deal=deal)
         state = await self._state(asked)
@@ -174,7 +174,7 @@ class Decisions:
                 return accepted(before, person, name, args)
             detail = _explained(check.code, state, args) or in_words(check.detail)
             raise self.refused(check.code, person, deal.company, name, message_id, detail, deal=deal)
-        self._limits.send(person, workflow_id)
+        self.limits.send(person, workflow_id)
         message = await self.signed(workflow_id, who, message_id, name, args)
         try:
             return accepted(await self._approvals.tell(*place, message), person, name, args)

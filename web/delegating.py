@@ -31,22 +31,18 @@ from web.addresses import COMPANY_LENGTH
 from web.commands import DelegationBody, EndDelegationBody
 from web.decisions import Decisions, accepted, in_words
 from web.identity import SignedIn
-from web.limits import Limits
 from web.problems import Problem
 
 
 class Delegating:
     """Passes on what people delegate, and shows them what concerns them."""
 
-    def __init__(
-        self, access: Access, desk: DelegationDesk, approvals: Approvals, decisions: Decisions, limits: Limits
-    ) -> None:
-        """Pass on to ``desk`` what ``access`` allows, signed and refused as ``decisions`` does, within ``limits``."""
+    def __init__(self, access: Access, desk: DelegationDesk, approvals: Approvals, decisions: Decisions) -> None:
+        """Pass on to ``desk`` what ``access`` allows; limited, signed and refused as ``decisions`` does."""
         self._access = access
         self._desk = desk
         self._approvals = approvals
         self._decisions = decisions
-        self._limits = limits
 
     def companies(self, person: Person) -> tuple[str, ...]:
         """The companies in which a person may delegate, for themselves or for others."""
@@ -103,7 +99,7 @@ class Delegating:
         self, company: str, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]
     ) -> Outcome | None:
         person, workflow_id = who.person, names.delegations_id(company)
-        self._limits.attempt(person, workflow_id)
+        self._decisions.limits.attempt(person, workflow_id)
         if not self._access.saying(person, name, company).grants:
             raise self._decisions.refused(Refusal.NO_AUTHORITY, person, company, name, message_id)
         if self._access.too_old_to_say(who, name, company, Subject()):
@@ -114,7 +110,7 @@ class Delegating:
                 return accepted(before, person, name, args)
             code, detail = refusal
             raise self._decisions.refused(code, person, company, name, message_id, detail)
-        self._limits.send(person, workflow_id)
+        self._decisions.limits.send(person, workflow_id)
         message = await self._decisions.signed(workflow_id, who, message_id, name, args)
         return accepted(await self._desk.tell(company, message), person, name, args)
 

@@ -76,12 +76,11 @@ def compose(settings: Settings, client: Client) -> Work:
     sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings)
-    deals, lookup = Deals(client), Lookup(client)
-    changes = SalesChanges(sales_system.odata)
+    deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
-    delegations = DelegationReading(DelegationDesk(client), policy)
+    standing_in = DelegationReading(DelegationDesk(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
     work = Work(
@@ -90,8 +89,8 @@ def compose(settings: Settings, client: Client) -> Work:
             credit.wake_deals,
             credit.find_ended,
             decisions.verify_messages,
-            delegations.read_delegations,
-            delegations.read_approvers,
+            standing_in.read_delegations,
+            standing_in.read_approvers,
             AuditDesk(ledger).record_audit,
         ],
         dataverse_activities=[

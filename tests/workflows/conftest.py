@@ -46,6 +46,7 @@ from tests.deals import billed, totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
 from tests.workflows.trusting import RITA, TrustingVerifier
 from workers.worker import workflow_runner
@@ -232,46 +233,6 @@ class ScriptedFinance(s.FinanceActivities):
         await self.world.ask("read_billing", ask)
         slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
         return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
-
-
-class ScriptedSales(s.SalesActivities):
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="mark_quote")
-    async def mark_quote(self, mark: s.MarkQuote) -> s.Nothing:
-        await self.world.ask("mark_quote", mark)
-        return s.Nothing()
-
-    @activity.defn(name="read_quote")
-    async def read_quote(self, ask: s.ReadQuote) -> QuoteInSales:
-        await self.world.ask("read_quote", ask)
-        return self.world.in_sales
-
-    @activity.defn(name="close_quote")
-    async def close_quote(self, close: s.CloseQuote) -> s.Nothing:
-        await self.world.ask("close_quote", close)
-        return s.Nothing()
-
-    @activity.defn(name="record_order")
-    async def record_order(self, order: s.RecordOrder) -> s.RecordedOrder:
-        await self.world.ask("record_order", order)
-        return s.RecordedOrder(sales_order_id="so-1")
-
-    @activity.defn(name="record_shipment")
-    async def record_shipment(self, shipment: s.RecordShipment) -> s.Nothing:
-        await self.world.ask("record_shipment", shipment)
-        return s.Nothing()
-
-    @activity.defn(name="record_invoice")
-    async def record_invoice(self, invoice: s.RecordInvoice) -> s.Nothing:
-        await self.world.ask("record_invoice", invoice)
-        return s.Nothing()
-
-    @activity.defn(name="record_payment")
-    async def record_payment(self, payment: s.RecordPayment) -> s.Nothing:
-        await self.world.ask("record_payment", payment)
-        return s.Nothing()
 
 
 class ScriptedAudit(s.AuditActivities):

@@ -76,7 +76,7 @@ async def test_who_may_not_reassign_and_who_cannot_be_asked(
 ) -> None:
     handle = await stage.approval(asked("PPL-2"))
     address = "/api/v1/approvals/usmf/PPL-2/1/reassign"
-    cases = [
+    cases: list[tuple[str, dict[str, object], int, str]] = [
         ("mona", {"to": DINA.oid}, 403, "NO_AUTHORITY"),
         ("rita", {"to": DINA.oid}, 403, "NO_AUTHORITY"),
         ("greta", {"to": DINA.oid}, 403, "NO_AUTHORITY"),
