@@ -36,7 +36,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
-from web.api.routes import add_delegations, add_explanations, add_operations, add_order_lines, add_people
+from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.config import WebConfig
 from web.decisions import Decisions
@@ -119,10 +119,8 @@ def create_app(
     signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     entra = EntraSignIn(config)
     ledger, audit = _stores(config)
-    store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
-    attempts = Attempts(ledger)
-    sessions = Sessions(config, store, entra.read_again)
-    access = Access(config.policy)
+    sessions = _sessions(config, ledger, entra)
+    attempts, access = Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
@@ -130,8 +128,7 @@ def create_app(
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
-    add_order_lines(api, access, deals, reviews)
-    add_explanations(api, access, reviews)
+    add_readings(api, access, deals, reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, delegating)
     site_app = Starlette(
@@ -163,6 +160,12 @@ def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:
     ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
     audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
     return ledger, audit
+
+
+def _sessions(config: WebConfig, ledger: Ledger | None, entra: EntraSignIn) -> Sessions:
+    """Who is signed in: kept in the ledger where it is shared, else by this process."""
+    store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
+    return Sessions(config, store, entra.read_again)
 
 
 def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, RouteLimit]) -> list[Middleware]:

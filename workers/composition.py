@@ -71,8 +71,7 @@ def compose(settings: Settings, client: Client) -> Work:
     """
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
-    quotes = SalesQuotes(sales_system, policy)
-    postings = Postings(finance_system)
+    quotes, postings = SalesQuotes(sales_system, policy), Postings(finance_system)
     sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings)

@@ -193,8 +193,8 @@ def add_delegations(api: FastAPI, access: Access, delegating: Delegating) -> Non
         return _outcome(message_id, await delegating.end(company, who, message_id, body))
 
 
-def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews) -> None:
-    """Add the operation on the lines of orders, which no deal keeps."""
+def add_readings(api: FastAPI, access: Access, deals: Deals, reviews: Reviews) -> None:
+    """Add the operations on what no deal keeps, and is read from Sales and Finance when somebody asks."""
 
     @api.get(ORDER_LINES, operation_id="listOrderLines", responses=problems(403, 404, 502))
     async def list_order_lines(
@@ -204,10 +204,6 @@ def add_order_lines(api: FastAPI, access: Access, deals: Deals, reviews: Reviews
     ) -> OrderLines:
         """Lines of the deal's order as Finance holds them now, 100 at a time, by their number."""
         return (await lines_for(who.person, asked, access, deals, reviews, offset))[1]
-
-
-def add_explanations(api: FastAPI, access: Access, reviews: Reviews) -> None:
-    """Add the operation that asks the rules about a quote before it is submitted."""
 
     @api.post("/explain", operation_id="explainQuote", responses=problems(403, 404, 502))
     async def explain_quote(body: ExplainBody, who: Caller) -> QuoteExplanation:
