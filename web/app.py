@@ -115,9 +115,8 @@ def create_app(
         NoLimit: a route has no limits.
     """
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
-    search = _search(config, client)
+    search, entra = _search(config, client), EntraSignIn(config)
     signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
-    entra = EntraSignIn(config)
     ledger, audit = _stores(config)
     sessions = _sessions(config, ledger, entra)
     attempts, access = Attempts(ledger), Access(config.policy)
