@@ -210,8 +210,8 @@ class Gate(WorkflowInstance):
             timer.user_metadata.summary.CopyFrom(_summary(f"{len(self._kept):,} more messages"))
             self._timers += 1
 
-    # The SDK asks for a context three times for each payload that comes, and the run answers inside its sandbox: 0.13 ms
-    # each, four seconds for 10,000 signals. What is always the same is said here.
+    # The SDK asks for a context three times for each payload that comes, and the run answers inside its sandbox: 0.13
+    # ms each, four seconds for 10,000 signals. What is always the same is said here.
 
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         """See base class."""

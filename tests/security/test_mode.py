@@ -52,7 +52,7 @@ def test_every_secret_of_the_settings_has_a_holder() -> None:
     """A new secret is put into the table, or this fails."""
     from workers.settings import secret_names
 
-    of_each = {"Q2C_LEDGER_URL", "Q2C_LEDGER_READER_URL", "Q2C_AZURE_CLIENT_SECRET"}
+    of_each = {"Q2C_LEDGER_URL", "Q2C_LEDGER_READER_URL", "Q2C_AZURE_CLIENT_SECRET", "Q2C_CODEC_KEY_SET"}
     assert {variable_name(at) for at in HOLDERS} | of_each == set(secret_names())
 
 
