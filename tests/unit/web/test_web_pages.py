@@ -119,7 +119,8 @@ async def test_what_is_missing_in_a_decision_is_said_on_the_page(browser: Browse
     form = form_of(page, action)
     answer = await mona.post(action, data=form | {"decision": "reject", "comment": ""})
     assert answer.status_code == 400 and "A rejection needs a reason: the rep reads it." in answer.text
-    answer = await mona.post(action, data=form | {"decision": "approve", "comment": ""})
+    anew = {"decision": "approve", "comment": "", "message_id": str(uuid.uuid4())}
+    answer = await mona.post(action, data=form | anew)
     assert answer.status_code == 400 and "needs a comment" in answer.text
     answer = await mona.post(action, data=form | {"comment": "typed <once>"})
     assert answer.status_code == 400 and "decision" in answer.text
