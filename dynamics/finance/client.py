@@ -125,7 +125,7 @@ class Finance(Connection):
             account: Customer account; one Finance does not know gives `customer` None.
             items: Item numbers, in any case; those not released in the company are missing from `products`.
             currency: ISO code of the quote. One request more where it is not the company's accounting currency; two
-                where the items' sales tax was not read lately.
+                where the customer's prices include sales tax that was not read lately.
             today: The day in the company's calendar, for exchange rates and tax.
 
         Raises:
@@ -136,7 +136,9 @@ class Finance(Connection):
             queries.prices(company, items),
         )
         exchange = await self._exchange(company, reading, today, [currency])
-        return await self._taxed(company, _pricing(reading, items, exchange), today)
+        pricing = _pricing(reading, items, exchange)
+        includes = pricing.customer is not None and pricing.customer.prices_include_tax
+        return await self._taxed(company, pricing, today) if includes else pricing
 
     async def read_credit(
         self,

@@ -378,7 +378,9 @@ class Pricing(ReadRow):
     stopped: frozenset[str] = Field(description="Items stopped for sales, by number in one case")
     agreements: tuple[PriceAgreement, ...]
     payment_terms: dict[str, PaymentTerm] = Field(description="By name in one case")
-    tax: SalesTax = Field(SalesTax(), description="Of the items, for the customer")
+    tax: SalesTax = Field(
+        SalesTax(), description="Of the items, for the customer; read with credit, and where prices include it"
+    )
 
     def product(self, item: str) -> ReleasedProduct | None:
         """An item, whatever case its number is written in; None: not released in the company."""

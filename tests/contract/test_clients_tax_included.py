@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
 from domain.causes import Cause
+from domain.messages import ReviewRequest
 from domain.money import round_money
 from dynamics.core.literals import key, query
 from tests.contract.clients_work import Work, p100
@@ -37,6 +38,16 @@ async def test_a_discount_is_measured_from_the_list_price_without_its_tax(work: 
     found = await work.assess(p100("1", price="72.73"), customer=buyer)
     assert round_money(found.list_net, "USD") == D("90.91")
     assert round(found.discount_pct, 2) == D("20.00")
+    assert work.quote is not None
+    asked = ReviewRequest(
+        company="usmf",
+        quote_number=work.quote.quote_number,
+        quote_id=work.quote.quote_id,
+        revision=0,
+        snapshot_hash=found.snapshot_hash,
+    )
+    (reviewed,) = (await work.run(work.finance.review_lines, asked)).lines
+    assert round_money(reviewed.list_price, "USD") == D("90.91"), "whoever decides sees what the rule compared"
     listed = await work.assess(p100("1", price="90.91"), customer=buyer)
     assert listed.problems == () and round(listed.discount_pct, 1) == 0
 
