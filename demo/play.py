@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote as encoded
 
 import httpx
 from rich.console import Console
@@ -204,7 +205,7 @@ class Demo:
         """Create and submit the sample deals: first the one whose step is to be parked, then all others, throttled."""
         for number, deal in self._samples.items():
             await self.desk.post("/quotes", {"number": number, **deal.request})
-            await self.desk.post(f"/quotes/{number}/submit")
+            await self.desk.post(f"/quotes/{encoded(number, safe='')}/submit")
             if deal.parked:
                 await self._until_parked()
                 await self.desk.put("/faults", THROTTLING_FAULTS)
@@ -293,7 +294,7 @@ class Demo:
 
     async def _outcome(self, number: str, row: DealRow | None) -> Outcome:
         run = await read_run(self.client, row) if row else None
-        sales = await self.desk.get(f"/quotes/{number}")
+        sales = await self.desk.get(f"/quotes/{encoded(number, safe='')}")
         order_number = run.deal.order_number if run else ""
         order = await self.desk.get(f"/orders/{self._company}/{order_number}") if order_number else None
         return Outcome(

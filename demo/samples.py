@@ -1,8 +1,8 @@
 """The deals of `q2c demo`: one for every kind of decision, each with the end its input says it must have.
 
 Items, prices and customers are those of the sandbox's sample companies: US-001 has room for credit, US-002 is checked
-against 90 % of 10,000.00, US-004 has no limit. Prices are of the price list; discounts decide who is asked
-(policies/discount.yaml).
+against 90 % of 10,000.00, US-004 has no limit; for US-9101 another account is billed, US-9300 buys in yen. Prices are of
+the price list; discounts decide who is asked (policies/discount.yaml).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class SampleDeal:
         held: credit must be refused, and released by a person.
         parked: a step must be parked, and retried by a person.
         expires: its time must run out; the demo moves the clock of this one run.
+        prefix: of its quote's number.
     """
 
     title: str
@@ -48,6 +49,7 @@ class SampleDeal:
     held: bool = False
     parked: bool = False
     expires: bool = False
+    prefix: str = "Q-"
 
 
 def _quote(
@@ -111,6 +113,12 @@ SAMPLE = (
         _quote("Listening room", "US-004", ("P100", 4, 15), ("P250", 2, 5), ("P099", 6, 0), opportunity=True),
         levels=1,
     ),
+    SampleDeal(
+        "Head office is billed, slashes in the number",
+        _quote("Branch in Salem", "US-9101", ("P100", 6, 5), rep="ravi"),
+        prefix="AN/2026/",
+    ),
+    SampleDeal("A customer that buys in yen", _quote("Osaka listening bar", "US-9300", ("P250", 3, 5))),
 )
 
 
@@ -118,4 +126,5 @@ def sample_deals(count: int) -> Iterator[tuple[str, SampleDeal]]:
     """Number of the quote and the deal, `count` of them: the parked one, then the sample over and over."""
     yield "Q-1001", PARKED
     for n in range(count - 1):
-        yield f"Q-{1002 + n}", SAMPLE[n % len(SAMPLE)]
+        deal = SAMPLE[n % len(SAMPLE)]
+        yield f"{deal.prefix}{1002 + n}", deal

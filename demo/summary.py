@@ -25,7 +25,8 @@ def summarise(
         seconds: how long the run took.
 
     Returns:
-        JSON types; amounts as text, in the one currency of the deals.
+        JSON types; amounts as text: `money` in the currency of most deals, where there are others in
+        `money_in` by currency.
     """
     deals = [outcome.deal for outcome in outcomes if outcome.deal is not None]
     running = [deal for deal in deals if deal.ending is Ending.RUNNING]
@@ -56,7 +57,7 @@ def summarise(
             "held": sum(WaitingFor.CREDIT.value in outcome.waited_for for outcome in outcomes),
             "released_by_person": sum(deal.credit_released_by is not None for deal in deals),
         },
-        "money": _money([deal for deal in deals if deal.order_number]),
+        **_money([deal for deal in deals if deal.order_number]),
         "requests": {
             "dataverse": requests["dataverse"]["total"],
             "finance": requests["finance"]["total"],
@@ -71,9 +72,18 @@ def summarise(
     }
 
 
-def _money(ordered: Sequence[DealView]) -> dict[str, str]:
-    """Sums over the deals that were ordered, in their one currency."""
-    currency = ordered[0].currency if ordered else "USD"
+def _money(ordered: Sequence[DealView]) -> dict[str, Any]:
+    """Sums over the deals that were ordered, never of two currencies."""
+    by_currency = Counter(deal.currency for deal in ordered)
+    most = by_currency.most_common(1)[0][0] if ordered else "USD"
+    sums = {
+        currency: _sums([deal for deal in ordered if deal.currency == currency], currency)
+        for currency in (most, *sorted(by_currency.keys() - {most}))
+    }
+    return {"money": sums.pop(most), **({"money_in": sums} if sums else {})}
+
+
+def _sums(ordered: Sequence[DealView], currency: str) -> dict[str, str]:
     return {
         name: str(round_money(sum((getattr(deal, name) for deal in ordered), Decimal(0)), currency))
         for name in ("net", "tax", "total", "invoiced", "paid")

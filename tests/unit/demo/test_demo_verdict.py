@@ -151,6 +151,17 @@ def test_a_rejected_quote_must_not_be_ordered() -> None:
     assert mismatches(replace(outcome, order=finance())) == ["Q-1: was ordered"]
 
 
+def test_amounts_of_two_currencies_are_never_summed() -> None:
+    yen = replace(CLOSED, deal=deal(currency="JPY"))
+    state = {"orders": {"total": 3, "duplicates": 0, "without_quote": 0}}
+    nothing = {"total": 0, "throttled": 0}
+    summary = summarise([CLOSED, yen, CLOSED], state, {"dataverse": nothing, "finance": nothing}, 1)
+    assert summary["money"]["net"] == "1900.00"
+    assert summary["money_in"] == {
+        "JPY": {"net": "950", "tax": "95", "total": "1045", "invoiced": "1045", "paid": "1045"}
+    }
+
+
 def test_the_summary_has_the_keys_that_others_read_and_money_as_text() -> None:
     held = replace(
         CLOSED,
