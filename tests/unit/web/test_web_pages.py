@@ -98,7 +98,7 @@ async def test_an_approver_reads_and_approves_without_javascript(browser: Browse
     answer = await mona.post(action, data=form)
     assert answer.status_code == 303
     after = (await mona.get(answer.headers["location"])).text
-    assert "It is recorded." in after and "margin is &lt;fine&gt;" in after
+    assert "Your decision is recorded." in after and "margin is &lt;fine&gt;" in after
     assert "This step is not assigned to you." in after and "Dirk Dorn" in after
     again = await mona.post(action, data=form)
     assert again.headers["location"] == answer.headers["location"]
