@@ -118,20 +118,11 @@ def create_app(
     search, entra = _search(config, client), EntraSignIn(config)
     signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     ledger, audit = _stores(config)
-<<<<<<< HEAD
     sessions = _sessions(config, ledger, entra)
     attempts, access = Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
-=======
-    store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
-    attempts = Attempts(ledger)
-    sessions = Sessions(config, store, entra.read_again)
-    access, reviews = Access(config.policy), Reviews(client)
-    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
-    site = Site(config, client, sessions, search)
->>>>>>> trust8
     headers, refused = _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
