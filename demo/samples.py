@@ -1,8 +1,8 @@
 """The deals of `q2c demo`: one for every kind of decision, each with the end its input says it must have.
 
 Items, prices and customers are those of the sandbox's sample companies: US-001 has room for credit, US-002 is checked
-against 90 % of 10,000.00, US-004 has no limit; for US-9101 another account is billed. Prices are of the price list;
-discounts decide who is asked (policies/discount.yaml).
+against 90 % of 10,000.00, US-004 has no limit; for US-9101 another account is billed, US-9300 buys in yen. Prices are
+of the price list; discounts decide who is asked (policies/discount.yaml).
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ SAMPLE = (
         _quote("Branch in Salem", "US-9101", ("P100", 6, 5), rep="ravi"),
         prefix="AN/2026/",
     ),
+    SampleDeal("A customer that buys in yen", _quote("Osaka listening bar", "US-9300", ("P250", 3, 5))),
 )
 
 

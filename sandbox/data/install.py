@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.data.ids import row_id
-from sandbox.data.model import DECIMALS, Company, Customer, Dataset
+from sandbox.data.model import DECIMALS, Company, Customer, Dataset, Item, round_to_currency
 from sandbox.dataverse import Dataverse
 from sandbox.entra.directory import DOMAIN, SERVICE_CLIENT_ID, Directory, Person
 from sandbox.finance import Finance
@@ -242,12 +242,13 @@ def _add_catalogue(dataset: Dataset, dataverse: Dataverse) -> None:
     for unit in dict.fromkeys(item.unit for item in dataset.items):
         body = {"uomid": row_id("uom", unit), "name": unit, "quantity": Decimal(1)}
         dataverse.create("uoms", body | {"uomscheduleid@odata.bind": f"/uomschedules({_SCHEDULE})"})
-    for company in dataset.companies:
-        currency = row_id("transactioncurrency", company.currency)
+    lists = [(company, currency) for company in dataset.companies for currency in _currencies_of(dataset, company)]
+    for company, currency in lists:
+        words = "" if currency == company.currency else f" in {currency}"
         price_list = {
-            "pricelevelid": row_id("pricelevel", company.id),
-            "name": f"{company.id.upper()} list prices",
-            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})",
+            "pricelevelid": price_list_of(company, currency),
+            "name": f"{company.id.upper()} list prices{words}",
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({row_id('transactioncurrency', currency)})",
         }
         dataverse.create("pricelevels", price_list)
     known: set[str] = set()
@@ -265,16 +266,39 @@ def _add_catalogue(dataset: Dataset, dataverse: Dataverse) -> None:
             }
             dataverse.create("products", body)
             dataverse.update("products", product, _ACTIVE_PRODUCT)
-        dataverse.create(
-            "productpricelevels",
-            {
-                "productpricelevelid": row_id("productpricelevel", item.company, item.number),
-                "amount": item.list_price,
-                "pricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', item.company)})",
-                "productid@odata.bind": f"/products({product})",
-                "uomid@odata.bind": f"/uoms({unit})",
-            },
-        )
+        for company, currency in lists:
+            if company.id != item.company:
+                continue
+            foreign = () if currency == company.currency else (currency,)
+            dataverse.create(
+                "productpricelevels",
+                {
+                    "productpricelevelid": row_id("productpricelevel", item.company, item.number, *foreign),
+                    "amount": list_price(company, item, currency),
+                    "pricelevelid@odata.bind": f"/pricelevels({price_list_of(company, currency)})",
+                    "productid@odata.bind": f"/products({product})",
+                    "uomid@odata.bind": f"/uoms({unit})",
+                },
+            )
+
+
+def _currencies_of(dataset: Dataset, company: Company) -> tuple[str, ...]:
+    """In which currencies a company sells: its own, then those of its customers."""
+    bought = (customer.currency for customer in dataset.customers if customer.company == company.id)
+    return tuple(dict.fromkeys((company.currency, *filter(None, bought))))
+
+
+def price_list_of(company: Company, currency: str) -> str:
+    """Id in Sales of a company's price list in a currency."""
+    foreign = () if currency == company.currency else (currency,)
+    return row_id("pricelevel", company.id, *foreign)
+
+
+def list_price(company: Company, item: Item, currency: str) -> Decimal:
+    """List price a unit in a currency a company sells in, at the rate Finance has from the start."""
+    if currency == company.currency:
+        return item.list_price
+    return round_to_currency(item.list_price * _PER_DOLLAR[currency] / _PER_DOLLAR[company.currency], currency)
 
 
 def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.data.ids import row_id
+from sandbox.data.install import list_price, price_list_of
 from sandbox.data.model import Company, Dataset, PlannedQuote, round_to_currency, spread
 from sandbox.dataverse import Dataverse, DataverseError
 from sandbox.desk.requests import DeskError, LineRequest, QuoteRequest, ReviseRequest
@@ -26,6 +28,7 @@ REQUESTED = 100000001
 UNDECIDED = frozenset({REQUESTED, 100000002})
 """Approval statuses of a quote that waits for the product or its approvers."""
 PAYMENT_TERMS = {"Net 30": 1, "2% 10, Net 30": 2, "Net 45": 3, "Net 60": 4}
+_CURRENCY = "_transactioncurrencyid_value"
 _LOST, _CANCELED, _REVISED = 5, 6, 7
 _VALID_DAYS = 30
 _SHIP_TO = {
@@ -58,10 +61,11 @@ class Rep(SalesView):
         company = self._company(request.company)
         rep = self._rep(request.rep)
         account = self._account(company, request.customer)
+        company = self._selling(company, account)
         name = request.name or f"{account['name']}: {self._describe(request.lines)}"
         common = {
             "customerid_account@odata.bind": f"/accounts({account['accountid']})",
-            "pricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})",
+            "pricelevelid@odata.bind": f"/pricelevels({self._price_list(company)})",
             "transactioncurrencyid@odata.bind": (
                 f"/transactioncurrencies({row_id('transactioncurrency', company.currency)})"
             ),
@@ -235,6 +239,18 @@ class Rep(SalesView):
             raise DeskError(f"no customer {number} in company {company.id}", field="customer", status=404)
         return found[0]
 
+    def _selling(self, company: Company, row: dict[str, Any]) -> Company:
+        """A company as it sells in the currency of an account or a quote."""
+        currency = next(iter(self._dataverse.rows("transactioncurrency", transactioncurrencyid=row[_CURRENCY])))
+        return replace(company, currency=currency["isocurrencycode"])
+
+    def _price_list(self, selling: Company) -> str:
+        home = self._dataset.company(selling.id)
+        price_list = price_list_of(home, selling.currency)
+        if not self._dataverse.rows("pricelevel", pricelevelid=price_list):
+            raise DeskError(f"{home.id} has no price list in {selling.currency}", field="customer", status=409)
+        return price_list
+
     def _describe(self, lines: Sequence[LineRequest]) -> str:
         parts = [f"{line.quantity} × {line.item or line.description[:40]}" for line in lines[:3]]
         return ", ".join(parts) + (" …" if len(lines) > 3 else "") if parts else "empty quote"
@@ -298,8 +314,9 @@ class Rep(SalesView):
     def _price(self, company: Company, line: LineRequest) -> Decimal | None:
         if line.price is not None or line.item is None:
             return line.price
+        home = self._dataset.company(company.id)
         items = (item for item in self._dataset.items if item.company == company.id and item.number == line.item)
-        return next((item.list_price for item in items), None)
+        return next((list_price(home, item, company.currency) for item in items), None)
 
     def _discount(self, company: Company, line: LineRequest, position: int) -> Decimal:
         if line.discount_amount is not None and line.discount_pct is not None:
@@ -321,7 +338,7 @@ class Rep(SalesView):
 
     def _edit(self, quote: dict[str, Any], request: ReviseRequest) -> None:
         """Write what the request names into a draft; a draft that was asked about becomes one that was not."""
-        company = self._company(self.company_of(quote))
+        company = self._selling(self._company(self.company_of(quote)), quote)
         changes = self._header(request.header_discount_pct, request.payment_terms)
         if request.expires_on is not None:
             changes["expireson"] = request.expires_on.isoformat()

@@ -65,6 +65,16 @@ async def test_tax_is_of_the_document_and_spread_over_the_lines(desk: httpx.Asyn
     assert sum(Decimal(line["tax"]) for line in quote["lines"]) == Decimal("19.00")
 
 
+async def test_a_customer_is_quoted_in_the_currency_they_buy_in(desk: httpx.AsyncClient) -> None:
+    number = await enter(desk, customer="US-9300", lines=[{"item": "P250", "quantity": 3, "discount_pct": 5}])
+    quote = (await desk.get(f"/quotes/{number}")).json()
+    assert quote["currency"] == "JPY"
+    assert [Decimal(quote[name]) for name in ("net", "tax", "total")] == [106_875, Decimal("10687.5").quantize(1), 117_563]
+    revised = await desk.post(f"/quotes/{number}/edit", json={"lines": [{"item": "P250", "quantity": 1}]})
+    assert revised.status_code == 200
+    assert Decimal((await desk.get(f"/quotes/{number}")).json()["net"]) == 37_500
+
+
 async def test_yen_have_no_decimals_and_dinars_three(desk: httpx.AsyncClient) -> None:
     """A dinar's list price of 30.697 is 30.70 for one unit: the organization's pricing precision is 2."""
     yen = await enter(desk, company="jpmf", customer="JP-001", rep="reiko", lines=[{"item": "P099", "quantity": 3}])

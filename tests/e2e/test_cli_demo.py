@@ -34,4 +34,6 @@ def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path: Path) -> None:
     assert summary["parked"] == 1
     assert summary["requests"]["throttled"] > 0
     assert summary["money"]["invoiced"] == summary["money"]["paid"] == summary["money"]["total"]
+    assert summary["money_in"].keys() == {"JPY"}
+    assert summary["money_in"]["JPY"]["paid"] == summary["money_in"]["JPY"]["total"]
     assert "both systems agree" in result.stdout
