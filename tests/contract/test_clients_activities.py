@@ -299,3 +299,24 @@ async def test_a_header_discount_reaches_finance_to_the_cent(work: Work) -> None
     assert (created.net, created.rounding_difference) == (snapshot_net, D(0))
     held = await work.clients.finance.orders.read("usmf", created.order_number)
     assert held is not None and sum(line.amount for line in held.lines) == snapshot_net
+
+
+async def test_an_order_deleted_in_sales_is_named_by_what_is_written_on_it_next(work: Work) -> None:
+    """Sales tells of a deleted order only its id: the deal parks at its next write, and a person is told why."""
+    create = await prepared(work, [p100()])
+    created = await work.run(work.finance.create_order, create)
+    await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=created.order_number))
+    record = ask_for.RecordOrder(
+        quote=create.quote,
+        sales_order_id=None,
+        order_number=created.order_number,
+        opportunity_id=None,
+        revenue=created.net,
+        credit_status="passed",
+    )
+    recorded = await work.run(work.sales.record_order, record)
+    work.clients.live.sandbox.dataverse.delete("salesorders", recorded.sales_order_id)
+    shipment = ask_for.RecordShipment(sales_order_id=recorded.sales_order_id, complete=True, slips=("PS",))
+    with pytest.raises(ApplicationError) as refusal:
+        await work.run(work.sales.record_shipment, shipment)
+    assert (refusal.value.type, refusal.value.non_retryable) == (ask_for.FailureType.NOT_FOUND, True)
