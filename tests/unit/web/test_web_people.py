@@ -159,6 +159,7 @@ async def test_the_pages_carry_a_question_to_the_rep_and_the_answer_back(browser
     answer = await mona.post(action, data=form)
     after = (await mona.get(answer.headers["location"])).text
     assert "Who else &lt;bids&gt;?" in after and "Your time stands still until the rep answers" in after
+    assert "when the rep has answered" in (await mona.get("/")).text
     deal = (await rita.get("/cases/usmf/PPL-5")).text
     assert "Mona Meyer asks" in deal and 'href="/approvals/usmf/PPL-5/1#answer-1"' in deal
     action = "/approvals/usmf/PPL-5/1/answer"
