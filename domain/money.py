@@ -122,6 +122,11 @@ def told_apart(number: Decimal, other: Decimal) -> str:
     return plain(number)
 
 
+def whole(number: Decimal) -> Decimal:
+    """A number without decimals, a half rounded up."""
+    return number.quantize(Decimal(1), ROUND_HALF_UP)
+
+
 def decimals(number: Decimal) -> int:
     """How many decimals a number really has: 1.50 has one, 100 has none."""
     return len(plain(number).partition(".")[2])

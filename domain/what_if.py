@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import cache
 from typing import Final
 
@@ -20,7 +20,7 @@ from pydantic import Field
 from domain.approvals import Reason
 from domain.authority import NoApprover, candidates
 from domain.discount import AskedLevel, asked_levels, holds, rules_for, tested_by
-from domain.money import arithmetic, round_money
+from domain.money import arithmetic, round_money, whole
 from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice, PricedQuote, price_quote
@@ -200,7 +200,7 @@ def working_days(company: str, levels: tuple[AskedLevel, ...], policy: Policy) -
     calendar = policy.calendar(company)
     opens, closes = (datetime.strptime(at, "%H:%M") for at in (calendar.opens, calendar.closes))
     a_day = Decimal(int((closes - opens).total_seconds())) / 3600
-    return (max(hours.values(), default=Decimal(0)) / a_day * 2).quantize(Decimal(1), ROUND_HALF_UP) / 2
+    return whole(max(hours.values(), default=Decimal(0)) / a_day * 2) / 2
 
 
 def _ends(proposal: Proposal, policy: Policy) -> Iterator[tuple[int, Demands]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from domain import event_ids
 from domain.messages import CustomerChanged, FinanceEvent, FinanceEventKind
@@ -128,7 +128,11 @@ def read_report(body: Mapping[str, Any], companies: Collection[str]) -> Report:
         raise Malformed("LegalEntity", "missing")
     if envelope.company not in companies:
         return Report(why_ignored="company")
-    return reader(body)
+    try:
+        return reader(body)
+    except ValidationError as error:  # each field is sound, and what they come to is not
+        first = error.errors()[0]
+        raise Malformed(".".join(map(str, first["loc"])), first["msg"]) from error
 
 
 def _shipped(body: Mapping[str, Any]) -> Report:

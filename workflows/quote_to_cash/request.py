@@ -17,7 +17,7 @@ from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlre
 from domain import facts
 from domain.approval_proof import given, unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
-from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus, AskedTerms
+from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus
 from domain.assessment import QuoteAssessment
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
@@ -184,21 +184,23 @@ class Request:
             workflow.logger.info("the request for approval has ended: %s", error)
 
 
-def _assessment(state: DealState) -> tuple[QuoteAssessment, ApprovalPlan, AskedTerms]:
+def _assessment(state: DealState) -> tuple[QuoteAssessment, ApprovalPlan]:
     found = state.assessment
-    if found is None or found.plan is None or found.terms is None:
+    if found is None or found.plan is None:
         raise AssertionError("an approval is due only after an assessment with a plan")
-    return found, found.plan, found.terms
+    return found, found.plan
 
 
 def _plan(state: DealState) -> ApprovalPlan:
     """The steps that are needed, with the earlier approvals that cover some of them."""
-    found, plan, terms = _assessment(state)
-    return with_coverage(plan, terms, state.past_requests, total=found.total, now=workflow.now())
+    found, plan = _assessment(state)
+    if found.terms is None:
+        return plan
+    return with_coverage(plan, found.terms, state.past_requests, total=found.total, now=workflow.now())
 
 
 def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
-    found, _, terms = _assessment(state)
+    found, _ = _assessment(state)
     before = state.past_requests[-1].terms if state.past_requests else None
     # A quote that was accepted in time does not expire any more; its approval has the time a request has.
     quote_expires_at = None if state.accepted else found.expires_at
@@ -209,7 +211,7 @@ def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
         makers=found.makers,
         makers_known=found.makers_known,
         credit_text=" ".join(filter(None, (found.soft_credit.text if found.soft_credit else "", found.total_differs))),
-        changes=changes(terms, before) if before else (),
+        changes=changes(found.terms, before) if found.terms and before else (),
         expires_at=request_expires_at(workflow.now(), quote_expires_at, plan),
         plan=plan,
     )

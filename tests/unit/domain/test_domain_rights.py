@@ -19,6 +19,7 @@ from domain.policy import PolicyError, assemble
 from domain.rights import (
     BY_TWO,
     OF_ONE_DEAL,
+    SIGNED,
     Action,
     FreshSignIn,
     FreshSignIns,
@@ -65,7 +66,7 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert RIGHTS.every_company == EVERY_COMPANY
     beside = {REASSIGN, ASK, ANSWER, DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
     assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
-    assert set(RIGHT_OF.values()) == OF_ONE_DEAL >= BY_TWO
+    assert set(RIGHT_OF.values()) == SIGNED >= OF_ONE_DEAL >= BY_TWO
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,9 @@ def test_a_level_that_nobody_may_decide_is_refused_by_rule_and_company_unless_th
     ],
 )
 def test_an_amount_above_every_limit_of_authority_is_refused(tmp_path: Path, limits: str, found: list[str]) -> None:
-    row = "{role: cfo, may: [deal.read, deal.read_margin, approval.decide, credit.recheck, run.read]}"
+    row = (
+        "{role: cfo, may: [deal.read, deal.read_margin, approval.decide, delegation.set_own, credit.recheck, run.read]}"
+    )
     assert row in (PACKAGED / "rights.yaml").read_text()
     limited = row.replace("approval.decide, ", "") + f"\n  - {{role: cfo, may: [approval.decide], up_to: {limits}}}"
     said = loading(tmp_path, "rights.yaml", (row, limited))
@@ -411,7 +413,7 @@ def test_an_amount_above_every_limit_of_authority_is_refused(tmp_path: Path, lim
 
 
 def test_a_right_to_decide_ones_own_deals_is_no_authority(tmp_path: Path) -> None:
-    row = "{role: legal, may: [deal.read, approval.decide]}"
+    row = "{role: legal, may: [deal.read, approval.decide, delegation.set_own]}"
     own = "{role: legal, may: [deal.read]}\n  - {role: legal, may: [approval.decide], of: own}"
     assert loading(tmp_path, "rights.yaml", (row, own)) == [
         "rights: give legal approval.decide, which rule T1 of discount.yaml asks"
