@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from domain.event_ids import payment_number
 from domain.exchange import Exchange, ExchangeRate
@@ -257,6 +257,12 @@ class OpenOrder(OrderHeader):
     left: dict[str, Decimal] = Field(
         default_factory=dict, description="Quantity neither invoiced nor cancelled, by lot; a lot not in it: all of it"
     )
+
+    @field_validator("lines")
+    @classmethod
+    def _once(cls, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
+        """Each line once: a further page of expanded rows may bring the same ones again."""
+        return tuple({line.lot: line for line in lines}.values())
 
     @property
     def net(self) -> Decimal:

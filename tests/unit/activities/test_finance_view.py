@@ -246,6 +246,12 @@ def test_credit_is_that_of_the_account_that_is_billed() -> None:
     assert (found.open_ar, found.overdue_amount, found.oldest_overdue_days) == (D(1_100), D(1_100), 22)
 
 
+def test_a_line_that_finance_shows_twice_counts_once() -> None:
+    line = order_line(1, "L", 1)
+    once, twice = order("0", lines=(line,)), order("0", lines=(line, line))
+    assert (twice.lines, twice.net, twice.net_left) == (once.lines, once.net, once.net_left)
+
+
 @pytest.mark.parametrize(("own", "payers", "hold"), [("No", "All", "All"), ("Invoice", "All", "Invoice")])
 def test_a_hold_of_either_is_a_hold(own: str, payers: str, hold: str) -> None:
     found = credit_facts(
