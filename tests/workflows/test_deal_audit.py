@@ -95,8 +95,8 @@ async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(st
     await kept(world, 8)
     decided = [record for record in world.audited if record.event == "StepDecided"]
     assert [(r.envelope_id, r.actor.oid, r.facts["role"], r.facts["amount"], r.kind) for r in decided] == [
-        (first, MONA.oid, "sales_manager", "1045", AuditKind.DECISION),
-        (second, DIRK.oid, "sales_director", "1045", AuditKind.DECISION),
+        (first, MONA.oid, "sales_manager", "1045.00", AuditKind.DECISION),
+        (second, DIRK.oid, "sales_director", "1045.00", AuditKind.DECISION),
     ]
     events = [record.event for record in world.audited]
     assert events.index("StepDecided") < events.index("ApprovalEnded")
