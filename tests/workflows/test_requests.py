@@ -139,8 +139,8 @@ async def away_over_the_deadline(stage: Stage, world: World, signed_after: timed
     world.plan = ONE_CHANCE
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
-    deadline = (await request(stage)).steps[0].deadline
-    assert deadline is not None
+    while (deadline := (await request(stage)).steps[0].deadline) is None:  # first it reads who stands in for whom
+        await asyncio.sleep(0.05)
     await stage.stop_work()
     message_id = await stage.decide(1, MONA, "approve", step=1, signed_at=deadline + signed_after)
     await asyncio.sleep((deadline + ON_ITS_WAY - datetime.now(UTC)).total_seconds() + 1)
