@@ -97,6 +97,8 @@ class World:
     hold: str = ""
     """Entry of Finance's hold list that stops the order's postings, until it is released."""
     lines: int = 1
+    credit_age: timedelta = timedelta(0)
+    """How old the facts are on which credit is given."""
     too_old: list[str] = field(default_factory=list)
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
     delegations: Delegations | None = NOBODY_AWAY
@@ -159,7 +161,7 @@ class World:
             reservations=Decimal(0),
             this_order=Decimal(1_045),
             currency="USD",
-            as_of=datetime.now(UTC),
+            as_of=datetime.now(UTC) - self.credit_age,
             policy_version="1",
         )
 
