@@ -18,6 +18,8 @@ PATIENCE = 900.0
 """Seconds each stage of the largest deal may take."""
 ITEMS = ("P100", "P250")
 APPROVERS = ("mona", "dirk", "cora")
+SLOW_WRITES = {"system": "finance", "method": "POST", "path": r"\$batch", "effect": {"delay_ms": 1500}}
+"""While the kill is awaited: whoever looks how far an order has come sees each part of it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def carry(stack: Stack, lines: int, *, kill_at: float = 0.0) -> Large:
     deal.rep("submit")
     _approve(deal)
     deal.rep("activate")
+    if kill_at:
+        stack.desk.put("/faults", SLOW_WRITES)
     deal.rep("accept")
     killed_at = _kill(stack, deal, int(lines * kill_at)) if kill_at else 0
     deal.waits_for("shipment", PATIENCE)
@@ -87,7 +91,9 @@ def _kill(stack: Stack, deal: Deal, lines: int) -> int:
         assert time.monotonic() < deadline, f"Finance has {there} lines"
         time.sleep(0.2)
     os.kill(stack.worker_pid, signal.SIGKILL)
-    return _ordered(stack, deal)
+    there = _ordered(stack, deal)
+    stack.desk.delete("/faults")
+    return there
 
 
 def _ordered(stack: Stack, deal: Deal) -> int:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-KILLS = 20
-CASES = 24
+KILLS = int(os.environ.get("Q2C_CHAOS_KILLS", "8"))
+CASES = int(os.environ.get("Q2C_CHAOS_DEALS", "12"))
+"""A kill costs some fifteen seconds: 20 of them on 24 deals take six minutes and stay out of the suite."""
 SEED = int(os.environ.get("Q2C_CHAOS_SEED", "20261123"))
 
 
@@ -30,8 +31,8 @@ def worker_pid(state_dir: Path) -> int | None:
     return None
 
 
-@pytest.mark.timeout(900)
-def test_24_deals_end_as_they_must_though_the_worker_is_killed_20_times(tmp_path: Path) -> None:
+@pytest.mark.timeout(300 + 30 * KILLS)
+def test_deals_end_as_they_must_though_the_worker_is_killed_again_and_again(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     verdict = tmp_path / "out.json"
     settings = {"Q2C_STATE_DIR": str(tmp_path / "state")}
@@ -51,7 +52,7 @@ def test_24_deals_end_as_they_must_though_the_worker_is_killed_20_times(tmp_path
                     continue  # not restarted yet: what is dead cannot be killed
                 os.kill(pid, signal.SIGKILL)
                 kills, last = kills + 1, pid
-            code = demo.wait(timeout=600)
+            code = demo.wait(timeout=240 + 20 * KILLS)
         finally:
             if demo.poll() is None:
                 demo.terminate()
