@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from domain.approvals import ApprovalState
 from domain.messages import Outcome, SalesEventKind
 from domain.views import DealView, WaitingFor
 from runs import names
@@ -23,6 +24,16 @@ async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float 
             return view
         await asyncio.sleep(0.1)
     raise AssertionError(f"the deal is not as expected: {view}")
+
+
+async def asked_people(stage: Stage) -> ApprovalState:
+    """The first request as soon as people are asked: before that it reads who stands in for whom."""
+    for _ in range(int(PATIENCE / 0.1)):
+        state = ApprovalState.model_validate(await stage.approval.query(names.STATE))
+        if state.pending:
+            return state
+        await asyncio.sleep(0.1)
+    raise AssertionError("nobody is asked")
 
 
 async def outcome(stage: Stage, message_id: str) -> Outcome:

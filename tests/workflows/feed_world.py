@@ -301,7 +301,7 @@ async def told(deal: WorkflowHandle[Any, Any]) -> list[str]:
     return cast(list[str], await deal.query("told"))
 
 
-async def eventually(condition: Any, patience: float = 20.0) -> Any:
+async def eventually(condition: Any, patience: float = 60.0) -> Any:
     """The first true answer of an (async) condition."""
     deadline = asyncio.get_running_loop().time() + patience
     while True:

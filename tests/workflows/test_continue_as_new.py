@@ -23,7 +23,7 @@ from domain.messages import FinanceEventKind, SalesEventKind, SignedMessage
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from runs.approvals import Approvals
-from tests.workflows.acting import PATIENCE, outcome, to_fulfilment, until, waits_for
+from tests.workflows.acting import PATIENCE, asked_people, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, at_work, dev_server, queues_of_its_own, step
 from tests.workflows.trusting import CARL, MONA, OTTO
 from workflows.quote_to_cash import steps
@@ -95,7 +95,7 @@ async def test_while_a_request_is_open_which_goes_on_as_well(stage: Stage, world
     world.plan = (step(1, 1, "sales_manager", MONA),)
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
-    before = ApprovalState.model_validate(await stage.approval.query(names.STATE))
+    before = await asked_people(stage)
     await noise(stage)
     await went_on(stage, stage.case)
     after = ApprovalState.model_validate(await stage.approval.query(names.STATE))

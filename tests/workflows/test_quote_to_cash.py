@@ -13,7 +13,7 @@ from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from domain.views import Stage as CaseStage
 from runs import names
-from tests.workflows.acting import marked, outcome, to_fulfilment, until, waits_for
+from tests.workflows.acting import asked_people, marked, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import CARL, DIRK, MONA, OTTO, RITA
 
@@ -138,8 +138,7 @@ async def test_a_step_not_decided_in_working_hours_is_asked_of_the_next(stage: S
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
     approval = stage.client.get_workflow_handle(names.approval_id("usmf", world.quote, 1))
-    state = await approval.query(names.STATE)
-    assert [p["name"] for p in state["steps"][0]["assignees"]] == ["mona"]
+    assert [person.name for person in (await asked_people(stage)).steps[0].assignees] == ["mona"]
 
     await stage.env.fast_forward(approval, timedelta(hours=10))
 
