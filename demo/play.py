@@ -178,7 +178,7 @@ class Demo:
             for number, deal in self._samples.items()
         }
         await self.desk.put("/faults", PARKING_FAULT)
-        await self._play({number: deal.plan for number, deal in self._samples.items() if deal.plan}, {})
+        await self._play({number: deal.plan or {} for number, deal in self._samples.items()}, {})
 
     async def _play(self, plans: Mapping[str, Mapping[str, Any]], delays: Mapping[str, float]) -> None:
         """Let the sandbox play people: with `auto` those who decide in the product as well."""
@@ -227,6 +227,7 @@ class Demo:
                 submitting.result()
             rows = {row.quote: row for row in await list_deals(self.client)}
             shown.show(list(rows.values()))
+            rows = {number: row for number, row in rows.items() if number in self._expected}  # not what people entered
             if self.options.auto:
                 await self._let_time_pass(rows, expiring)
                 if len(rows) == len(self._expected) and all(map(self._arrived, rows.values())):

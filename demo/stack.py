@@ -26,7 +26,9 @@ from demo.processes import ChildProcess
 from demo.state import StateFolder
 from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
+from runs import names
 from runs.codec_keys import ensure_codec_keys
+from runs.query import in_temporal_web, of_type
 from workers.audit_keys import ensure_audit_keys
 from workers.keys import ensure_decision_keys
 from workers.mode import HOLDERS, Process
@@ -344,6 +346,9 @@ class Stack:
             "dataverse_webhook": {"url": f"{self.web_url}/intake/dataverse", "key": self._secrets["webhook"]},
             "finance_events": {"url": f"{self.web_url}/intake/finance?code={self._secrets['events']}"},
             "quote_link": f"{self.web_url}/explain/{{company}}/{{quote}}",
+            "runs_link": in_temporal_web(
+                f"http://localhost:{self.ports.temporal_ui}", NAMESPACE, of_type(names.QUOTE_TO_CASH)
+            ),
         }
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.put(f"{self.sandbox['desk']}/endpoints", json=endpoints)

@@ -7,11 +7,12 @@ person as well, and in the end the request expires.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 from domain import approval_clock as clock
-from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState, StepStatus
+from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepApproval, StepState, StepStatus
 from domain.authority import Assignment, check_decision, escalation, next_assignees, subject_of
 from domain.calendar import local_date
 from domain.delegations import NOBODY_AWAY, Delegations
@@ -164,20 +165,47 @@ def decided(
     if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
         return Verdict(state, Refusal.SIGN_IN_TOO_OLD, weak)
     person = said.person.named
-    by_person = {
-        "status": StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED,
-        "decided_by": person,
-        "decided_for": step.stands_for(person),
-        "decided_at": at,
-        "decided_as": role,
-        "sign_in": said.sign_in,
-        "comment": comment,
-    }
-    settled = step.model_copy(update=by_person)
+    word = StepApproval(
+        person=person,
+        stands_for=step.stands_for(person),
+        at=at,
+        role=role,
+        sign_in=said.sign_in,
+        comment=comment,
+    )
+    if decision is Decision.APPROVE and step.missing > 1:
+        return Verdict(put(state, _with_approval(step, word)))
+    settled = _settled(step, StepStatus.APPROVED if decision is Decision.APPROVE else StepStatus.REJECTED, word)
     after = put(state, settled)
     if decision is Decision.APPROVE:
         return Verdict(opened(after, now, delegations))
     return Verdict(ended(after, ApprovalStatus.REJECTED, f"rejected by {settled.decider}: {comment}", now))
+
+
+def _with_approval(step: StepState, word: StepApproval) -> StepState:
+    """The step with one approval more, of several that it needs: who gave it is not asked any more."""
+    return step.model_copy(
+        update={
+            "approvals": (*step.approvals, word),
+            "assignees": tuple(person for person in step.assignees if not person.is_same(word.person)),
+            "stand_ins": tuple(pair for pair in step.stand_ins if not pair.person.is_same(word.person)),
+        }
+    )
+
+
+def _settled(step: StepState, status: StepStatus, word: StepApproval) -> StepState:
+    """The step as a decision settles it."""
+    return step.model_copy(
+        update={
+            "status": status,
+            "decided_by": word.person,
+            "decided_for": word.stands_for,
+            "decided_at": word.at,
+            "decided_as": word.role,
+            "sign_in": word.sign_in,
+            "comment": word.comment,
+        }
+    )
 
 
 def too_late(state: ApprovalState, step: StepState, at: datetime) -> str:
@@ -200,7 +228,8 @@ def _next_person(state: ApprovalState, step: StepState, now: datetime, delegatio
 
 def _approved_in(state: ApprovalState, step: StepState) -> list[Person]:
     """Who decided other levels of a step's chain."""
-    return [s.decided_by for s in state.steps if s.plan.chain == step.plan.chain and s.decided_by]
+    others = (s for s in state.steps if s.plan.chain == step.plan.chain and s.plan.step != step.plan.step)
+    return [person for other in others for person in other.approved_by]
 
 
 def _day(state: ApprovalState, now: datetime) -> date:
@@ -215,17 +244,27 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
 
 def _asked(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> StepState:
     if (given := step.plan.covered_by) is not None:
-        reused = {"decided_by": given.person, "decided_at": given.at, "comment": given.words}
-        return step.model_copy(update={"status": StepStatus.APPROVED, **reused})
+        return _counted(
+            step, [StepApproval(person=person, at=given.at, comment=given.words) for person in given.people]
+        )
     approved = _approved_in(state, step)
     assignment = next_assignees(step, approved, state.request, delegations=delegations, day=_day(state, now))
-    if assignment.covered_by is not None:
-        person = assignment.covered_by
-        comment = f"covered by {person.name}'s approval of a lower level"
-        covered = {"status": StepStatus.APPROVED, "decided_by": person, "decided_at": now, "comment": comment}
-        return step.model_copy(update=covered)
+    lower = [
+        StepApproval(person=person, at=now, comment=f"covered by {person.name}'s approval of a lower level")
+        for person in assignment.counted
+    ]
+    step = _counted(step, lower)
+    if not step.missing:
+        return step
     asked = {"assignees": assignment.assignees, "stand_ins": assignment.stand_ins, "asked_at": now}
     return clock.started(step.model_copy(update={"status": StepStatus.PENDING, **asked}), state.request, now)
+
+
+def _counted(step: StepState, words: Sequence[StepApproval]) -> StepState:
+    """The step with approvals that were given before its turn; it is approved where they are enough."""
+    for word in words:
+        step = _with_approval(step, word) if step.missing > 1 else _settled(step, StepStatus.APPROVED, word)
+    return step
 
 
 def put(state: ApprovalState, after: StepState) -> ApprovalState:

@@ -35,13 +35,20 @@ class Coverage(Record):
 
     n: int = Field(description="Number of the request it was given to")
     revision: int
-    person: Person
+    person: Person = Field(description="Who gave it last")
+    others: tuple[Person, ...] = Field((), description="Who gave it before, where several had to")
     at: datetime = Field(description="UTC")
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """All who gave it, in order."""
+        return (*self.others, self.person)
 
     @property
     def words(self) -> str:
         """Which approval it is."""
-        return f"covered by {self.person.name}'s approval of revision {self.revision} on {self.at:%Y-%m-%d}"
+        names = " and ".join(f"{person.name}'s" for person in self.people)
+        return f"covered by {names} approval of revision {self.revision} on {self.at:%Y-%m-%d}"
 
 
 class StepPlan(Record):
@@ -54,11 +61,13 @@ class StepPlan(Record):
     accepted_roles: tuple[str, ...] = Field((), description="Roles that may decide: the step's, then higher ones")
     reasons: tuple[Reason, ...] = Field((), description="Empty where a higher level of the chain implies this one")
     comment_required: bool = False
+    at_once: int = Field(1, description="How many are asked when its turn comes (domain.quorum)")
+    needed: int = Field(1, description="How many different people must approve; one rejection rejects")
     sla_business_hours: Decimal
     on_timeout: str = Field(description="escalate or expire; never approve")
     candidates: tuple[Person, ...] = Field(
         description="Who may decide, in order: holders of the role, then of higher roles of the chain, without the "
-        "requester and co-owners. The first is asked; the next when it escalates"
+        "requester and co-owners. The first at_once are asked; the next when it escalates"
     )
     covered_by: Coverage | None = Field(None, description="Not None: nobody is asked, an earlier approval counts")
 
@@ -212,12 +221,28 @@ class Question(Record):
         return self.answered_at is None
 
 
+class StepApproval(Record):
+    """A person's approval of a step, where more than one is needed."""
+
+    person: Person
+    stands_for: Person | None = Field(None, description="Who had delegated the decision; None: nobody")
+    at: datetime = Field(description="UTC")
+    role: str = Field("", description="The role by which it counts; empty: an earlier approval counts")
+    sign_in: SignIn = SignIn()
+    comment: str = ""
+
+    @property
+    def words(self) -> str:
+        """Who gave it: ``dina for dirk``."""
+        return in_place_of(self.person, self.stands_for)
+
+
 class StepState(Record):
     """A step as it stands."""
 
     plan: StepPlan
     status: StepStatus = StepStatus.WAITING
-    assignees: tuple[Person, ...] = Field((), description="Any of them may decide")
+    assignees: tuple[Person, ...] = Field((), description="Each of them may decide")
     asked_at: datetime | None = None
     deadline: datetime | None = Field(None, description="UTC; None as well while the step's hours stand still")
     clock_from: datetime | None = Field(
@@ -230,7 +255,10 @@ class StepState(Record):
     reassignments: tuple[Reassignment, ...] = ()
     replaced: tuple[Person, ...] = Field((), description="Who is not asked any more, nor again when it escalates")
     stand_ins: tuple[StandIn, ...] = Field((), description="Which of the assignees are asked for somebody else")
-    decided_by: Person | None = None
+    approvals: tuple[StepApproval, ...] = Field(
+        (), description="Given before the decision that settled the step, where several people must approve"
+    )
+    decided_by: Person | None = Field(None, description="Whose decision settled it")
     decided_for: Person | None = Field(None, description="Who had delegated the decision; None: nobody")
     decided_at: datetime | None = None
     decided_as: str = Field("", description="The role by which the decision counts")
@@ -254,9 +282,50 @@ class StepState(Record):
         return ", ".join(in_place_of(person, self.stands_for(person)) for person in self.assignees)
 
     @property
+    def decisions(self) -> tuple[StepApproval, ...]:
+        """What people decided, in order: the approvals, and the decision that settled it."""
+        if self.decided_by is None or self.decided_at is None:
+            return self.approvals
+        last = StepApproval(
+            person=self.decided_by,
+            stands_for=self.decided_for,
+            at=self.decided_at,
+            role=self.decided_as,
+            sign_in=self.sign_in,
+            comment=self.comment,
+        )
+        return (*self.approvals, last)
+
+    def decision_of(self, person: Person) -> StepApproval | None:
+        """What a person decided; None: nothing."""
+        return next((said for said in self.decisions if said.person.is_same(person)), None)
+
+    @property
+    def approved_by(self) -> tuple[Person, ...]:
+        """Who approved it, whether or not more must."""
+        rejected = self.status is StepStatus.REJECTED
+        return tuple(said.person for said in (self.approvals if rejected else self.decisions))
+
+    @property
+    def missing(self) -> int:
+        """How many more people must approve it."""
+        return max(self.plan.needed - len(self.approved_by), 0)
+
+    @property
+    def approved_so_far(self) -> str:
+        """How far a step is that several must approve, in words; empty for every other, and when it is settled."""
+        if self.plan.needed == 1 or self.decided_by is not None:
+            return ""
+        names = ", ".join(word.words for word in self.approvals)
+        return f"{len(self.approvals)} of {self.plan.needed} approvals" + (f": {names}" if names else "")
+
+    @property
     def decider(self) -> str:
-        """Who decided, in words: ``dina for dirk``; empty while nobody did."""
-        return in_place_of(self.decided_by, self.decided_for) if self.decided_by else ""
+        """Who decided, in words: ``dina for dirk, cora``; empty while nobody settled it."""
+        if self.decided_by is None:
+            return ""
+        settled = self.decisions[-1:] if self.status is StepStatus.REJECTED else self.decisions
+        return ", ".join(said.words for said in settled)
 
 
 def in_place_of(person: Person, stands_for: Person | None) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import Field
 
 from domain import facts
-from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepState
+from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepApproval, StepState, StepStatus
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
 from domain.money import shown_decimals
@@ -247,6 +247,7 @@ def of_decision(
         envelope_hash: SHA-256 of the signed message.
     """
     decision = said.args.get("decision", "")
+    word = step.decision_of(said.person)
     return AuditRecord(
         record_id="",
         company=asked.company[:CODE],
@@ -255,7 +256,7 @@ def of_decision(
         event=STEP_DECIDED,
         at=at,
         actor=said.person.named,
-        what=_what(decision, step)[:WORDS],
+        what=_what(decision, step, word)[:WORDS],
         why=said.args.get("comment", "")[:WORDS],
         policy_version=asked.plan.policy_version[:CODE],
         envelope_id=said.message_id[:CODE],
@@ -264,18 +265,18 @@ def of_decision(
             "approval": str(asked.n),
             "step": str(step.plan.step),
             "decision": decision[:CODE],
-            "role": (step.decided_as or step.plan.role)[:CODE],
+            "role": ((word.role if word else "") or step.plan.role)[:CODE],
             "amount": str(shown_decimals(asked.total, asked.currency)),
             "currency": asked.currency,
-            **({"for": step.decided_for.oid} if step.decided_for else {}),
+            **({"for": word.stands_for.oid} if word and word.stands_for else {}),
             **_of_sign_in(said.sign_in),
         },
     )
 
 
-def _what(decision: str, step: StepState) -> str:
+def _what(decision: str, step: StepState, word: StepApproval | None) -> str:
     text = f"{decision} of step {step.plan.step} ({step.plan.role}, level {step.plan.level})"
-    return f"{text}, {step.decider}" if step.decided_for else text
+    return f"{text}, {word.words}" if word and word.stands_for else text
 
 
 def _of_sign_in(sign_in: SignIn) -> dict[str, str]:
@@ -332,8 +333,12 @@ def _covered(plan: ApprovalPlan) -> dict[str, object]:
 
 def _decided(result: ApprovalState) -> dict[str, object]:
     """Who decided which step, by the object id of Entra, which is no personal data by itself."""
-    decided = (step for step in result.steps if step.decided_by is not None)
-    return {f"step {step.plan.level}": f"{step.status} by {step.decided_by.oid}" for step in decided if step.decided_by}
+    settled = [step for step in result.steps if step.decided_by is not None]
+    return {
+        f"step {step.plan.level}" + (f", {number}" if number > 1 else ""): f"{step.status} by {word.person.oid}"
+        for step in settled
+        for number, word in enumerate(step.decisions[-1:] if step.status is StepStatus.REJECTED else step.decisions, 1)
+    }
 
 
 class RetentionPolicy(Record):

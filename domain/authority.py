@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from domain import quorum
 from domain.approvals import LATE, ApprovalRequest, ApprovalState, Decision, StandIn, StepState, StepStatus
 from domain.delegations import NOBODY_AWAY, Delegations
 from domain.people import Person
 from domain.policy import Policy
+from domain.quorum import Asked
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.rights import Granted, Subject, judge
@@ -25,15 +27,17 @@ MOST_QUESTIONS = 5
 
 
 class NoApprover(LookupError):
-    """Nobody in the company may decide a step; the text says which role to fill."""
+    """Too few people in the company may decide a step; the text says which role to fill."""
 
 
 class Assignment(Record):
-    """Who is asked to decide a step, or whose earlier approval covers it."""
+    """Who is asked to decide a step, and whose earlier approval counts for it."""
 
     assignees: tuple[Person, ...] = ()
     stand_ins: tuple[StandIn, ...] = Field((), description="Whose place an assignee takes")
-    covered_by: Person | None = Field(None, description="Not None: nobody is asked, this person's approval counts")
+    counted: tuple[Person, ...] = Field(
+        (), description="Who is not asked again: their approval of a lower level counts"
+    )
 
 
 def candidates(
@@ -45,7 +49,7 @@ def candidates(
     requester and whoever else made the quote.
 
     Raises:
-        NoApprover: nobody is left.
+        NoApprover: too few people are left.
     """
     roles = policy.discount.ladder(chain)[level - 1 :]
     excluded = {_same(person) for person in (requester, *makers)}
@@ -54,12 +58,22 @@ def candidates(
         for person in policy.authority.holders(company, role):
             if _same(person) not in excluded:
                 found.setdefault(_same(person), person)
-    if not found:
+    needed = quorum.least(policy.discount.quorum_of(chain, level))
+    if len(found) < needed:
+        few = f"{len(found)} of {needed} eligible approvers" if found else "No eligible approver"
         raise NoApprover(
-            f"No eligible approver for level {level} of chain {chain!r} in {company} for {requester.label}: "
+            f"{few} for level {level} of chain {chain!r} in {company} for {requester.label}: "
             f"add a holder of {' or '.join(roles)} to approvers.yaml"
         )
     return tuple(found.values())
+
+
+def asked_at_once(company: str, chain: str, level: int, who: Collection[Person], policy: Policy) -> Asked:
+    """How many of those who may decide a level are asked at the same time, and how many must approve."""
+    role = policy.discount.ladder(chain)[level - 1]
+    holding = {_same(person) for person in policy.authority.holders(company, role)}
+    holders = sum(_same(person) in holding for person in who)
+    return quorum.asked(policy.discount.quorum_of(chain, level), holders=holders, candidates=len(who))
 
 
 _MADE_IT = "You made or edited this quote, so someone else has to decide it."
@@ -103,6 +117,8 @@ def check_decision(
         return Check(late)
     if seen_hash != request.snapshot_hash:
         return Check(Refusal.SEEN_HASH_MISMATCH)
+    if any(actor.is_same(other) for other in step.approved_by):
+        return Check(Refusal.ALREADY_DECIDED, f"You approved step {step.plan.step}; {step.missing} more must.")
     if not any(actor.is_same(assignee) for assignee in step.assignees):
         return Check(Refusal.NOT_ASSIGNED)
     verdict = judge(granted, subject_of(request), roles=step.plan.deciding_roles)
@@ -176,9 +192,14 @@ def check_reassignment(
         roles = " or ".join(step.plan.deciding_roles)
         detail = f"The person named is not among those who may decide this step: holders of {roles} in approvers.yaml."
         return Check(Refusal.NO_AUTHORITY, detail)
-    lower = (s.decided_by for s in decided.steps if s.plan.chain == step.plan.chain)
+    if any(to.is_same(person) for person in step.approved_by):
+        return Check(Refusal.ILLEGAL_TRANSITION, "They approved this step; nothing changed.")
+    lower = (person for s in decided.steps if s.plan.chain == step.plan.chain for person in s.approved_by)
     if any(to.is_same(person) for person in lower):
         return Check(Refusal.ILLEGAL_TRANSITION, "They decided a lower level; two levels are decided by two people.")
+    if not add and step.missing > 1:
+        detail = f"{step.missing} more people must approve this step: ask one more besides them, not instead."
+        return Check(Refusal.ILLEGAL_TRANSITION, detail)
     already = any(to.is_same(assignee) for assignee in step.assignees)
     if already and (add or len(step.assignees) == 1):
         return Check(Refusal.ILLEGAL_TRANSITION, "They are asked already; nothing changed.")
@@ -208,8 +229,8 @@ def next_assignees(
 ) -> Assignment:
     """Whom to ask when a step's turn comes.
 
-    Two levels are meant to be two people: who approved a lower level is passed over as long as anybody else may
-    decide. If nobody else may, their earlier approval counts once, for this level too, and nobody is asked.
+    Two levels are meant to be two people: who approved a lower level is passed over as long as there are enough others
+    who may decide. If there are not, their earlier approval counts once, for this level too.
 
     Args:
         step: The step whose turn it is.
@@ -219,17 +240,27 @@ def next_assignees(
         day: Today in the company's calendar; None: nobody is away.
     """
     approved = {_same(person) for person in already_approved}
+    asked: dict[str, Person] = {}
+    pairs: dict[str, StandIn] = {}
+
+    def ask(person: Person, stands_for: Person | None = None) -> None:
+        if len(asked) < step.plan.at_once and _same(person) not in approved | asked.keys():
+            asked[_same(person)] = person
+            if stands_for is not None:
+                pairs[_same(stands_for)] = StandIn(person=person, stands_for=stands_for)
+
     for person in step.plan.candidates:
         stand_in = _stand_in(person, step, request, delegations, day)
-        if stand_in is not None and _same(stand_in) not in approved:
-            pair = StandIn(person=stand_in, stands_for=person)
-            return Assignment(assignees=(stand_in,), stand_ins=(pair,))
-        if stand_in is None and _same(person) not in approved:
-            return Assignment(assignees=(person,))
-    for person in step.plan.candidates:
-        if _same(person) not in approved:
-            return Assignment(assignees=(person,))
-    return Assignment(covered_by=step.plan.candidates[0])
+        ask(stand_in or person, person if stand_in else None)
+    for person in step.plan.candidates:  # whoever is away, and their stand-in was asked or has approved already
+        if _same(person) not in pairs:
+            ask(person)
+    if len(asked) < step.plan.needed:  # nobody counts twice: who stands in counts for themselves, and both are asked
+        asked |= {key: pair.stands_for for key, pair in pairs.items() if key not in approved}
+        pairs = {key: pair for key, pair in pairs.items() if key not in asked}
+    short = step.plan.needed - len(asked)
+    counted = [person for person in step.plan.candidates if _same(person) in approved][: max(short, 0)]
+    return Assignment(assignees=tuple(asked.values()), stand_ins=tuple(pairs.values()), counted=tuple(counted))
 
 
 def escalation(
@@ -246,7 +277,7 @@ def escalation(
     """
     approved = {_same(person) for person in already_approved}
     candidates = sorted(step.plan.candidates, key=lambda person: _same(person) in approved)
-    asked = {_same(person) for person in (*step.assignees, *step.replaced)}
+    asked = {_same(person) for person in (*step.assignees, *step.replaced, *step.approved_by)}
     asked |= {_same(pair.stands_for) for pair in step.stand_ins}
     for person in candidates:
         if _same(person) in asked:

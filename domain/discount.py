@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
-from domain.authority import candidates
+from domain.authority import asked_at_once, candidates
 from domain.money import arithmetic, format_amount, format_money, plain, told_apart
 from domain.people import Person
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
+from domain.quorum import Asked
 from domain.record import Record
 
 _COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
@@ -175,18 +176,14 @@ def approval_plan(
         The steps chain by chain in the order of the policy, within a chain by level.
 
     Raises:
-        NoApprover: nobody in the company may decide a step that is needed.
+        NoApprover: too few people in the company may decide a step that is needed.
     """
     discount = policy.discount
-    steps = [
-        _step(
-            number,
-            discount,
-            asked,
-            candidates(company, asked.chain, asked.level, requester=requester, makers=makers, policy=policy),
-        )
-        for number, asked in enumerate(asked_levels(priced, policy), start=1)
-    ]
+    steps = []
+    for number, level in enumerate(asked_levels(priced, policy), start=1):
+        who = candidates(company, level.chain, level.level, requester=requester, makers=makers, policy=policy)
+        asked = asked_at_once(company, level.chain, level.level, who, policy)
+        steps.append(_step(number, discount, level, who, asked))
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
@@ -202,18 +199,20 @@ def request_expires_at(requested_at: datetime, quote_expires_at: datetime | None
     return oldest if quote_expires_at is None else min(oldest, quote_expires_at)
 
 
-def _step(number: int, discount: DiscountPolicy, asked: AskedLevel, who: tuple[Person, ...]) -> StepPlan:
-    accepted = discount.ladder(asked.chain)[asked.level - 1 :]
+def _step(number: int, discount: DiscountPolicy, level: AskedLevel, who: tuple[Person, ...], asked: Asked) -> StepPlan:
+    accepted = discount.ladder(level.chain)[level.level - 1 :]
     return StepPlan(
         step=number,
-        chain=asked.chain,
-        level=asked.level,
+        chain=level.chain,
+        level=level.level,
         role=accepted[0],
         accepted_roles=accepted,
-        reasons=tuple(reason for match in asked.matches for reason in match.reasons),
-        comment_required=asked.comment_required,
-        sla_business_hours=discount.sla_business_hours[asked.level],
-        on_timeout=discount.on_timeout[asked.level],
+        reasons=tuple(reason for match in level.matches for reason in match.reasons),
+        comment_required=level.comment_required,
+        at_once=asked.at_once,
+        needed=asked.needed,
+        sla_business_hours=discount.sla_business_hours[level.level],
+        on_timeout=discount.on_timeout[level.level],
         candidates=who,
     )
 

@@ -10,27 +10,31 @@ from pydantic import Field
 from domain.matrix import Fault
 from domain.money import plain
 from domain.policy import AuthorityPolicy, DiscountPolicy, MatrixRule
+from domain.quorum import least
 from domain.record import Record
 from domain.rights import Action, RightsPolicy
 
 
 class Gap(Record):
-    """A level that nobody may decide in a company."""
+    """A level that too few people may decide in a company."""
 
     company: str
     chain: str
     level: int
     roles: tuple[str, ...] = Field(description="Of which one would be needed")
+    holders: int = Field(description="How many people hold one of them")
+    needed: int = Field(description="How many would be needed")
     stated: bool = Field(description="approvers.yaml says so: the role stands there empty, or the company")
 
     def __str__(self) -> str:
-        return f"{self.company}: nobody holds {' or '.join(self.roles)}, level {self.level} of {self.chain!r}"
+        who = f"only {self.holders} of {self.needed} people who must approve hold" if self.holders else "nobody holds"
+        return f"{self.company}: {who} {' or '.join(self.roles)}, level {self.level} of {self.chain!r}"
 
 
 def gaps(
     discount: DiscountPolicy, authority: AuthorityPolicy, rights: RightsPolicy, companies: Collection[str]
 ) -> tuple[Gap, ...]:
-    """The levels that nobody may decide, company by company."""
+    """The levels that too few people may decide, company by company."""
     deciding = _deciding(rights)
     found = []
     for company in sorted(companies):
@@ -39,10 +43,19 @@ def gaps(
             ladder = discount.ladder(chain)
             for level in range(1, len(ladder) + 1):
                 roles = tuple(role for role in ladder[level - 1 :] if role in deciding)
-                if not any(named.get(role) for role in roles):
-                    stated = not named or ladder[level - 1] in named
+                holders = len({key for role in roles for key in named.get(role, ())})
+                needed = least(discount.quorum_of(chain, level))
+                if holders < needed:
                     found.append(
-                        Gap(company=company, chain=chain, level=level, roles=ladder[level - 1 :], stated=stated)
+                        Gap(
+                            company=company,
+                            chain=chain,
+                            level=level,
+                            roles=ladder[level - 1 :],
+                            holders=holders,
+                            needed=needed,
+                            stated=not holders and (not named or ladder[level - 1] in named),
+                        )
                     )
     return tuple(found)
 
@@ -62,15 +75,21 @@ def without_authority(
     open_gaps = [gap for gap in gaps(discount, authority, rights, companies) if not gap.stated]
     for rule in discount.rules:
         where = [
-            gap.company
+            gap
             for gap in open_gaps
             if (gap.chain, gap.level) == (rule.chain, rule.level)
             and (not rule.only.companies or gap.company in rule.only.companies)
         ]
         if where:
             ladder = " or ".join(discount.ladder(rule.chain)[rule.level - 1 :])
+            nobody = ", ".join(gap.company for gap in where if not gap.holders)
+            few = ", ".join(f"{gap.holders} of {gap.needed} needed in {gap.company}" for gap in where if gap.holders)
+            text = " and ".join(
+                filter(None, (nobody and f"nobody holds {ladder} in {nobody}", few and f"{ladder}: {few}"))
+            )
             remedy = f"name a holder in approvers.yaml, or write {rule.role}: [] there to say that nobody does"
-            text = f"nobody holds {ladder} in {', '.join(where)}"
+            if few:
+                remedy = f"name more holders in approvers.yaml, or ask for fewer in quorum.{rule.chain}.{rule.level}"
             found.append(Fault(rule=rule.id, kind="without authority", text=text, remedy=remedy))
         found += _above_every_limit(discount, rights, rule)
     return tuple(found)

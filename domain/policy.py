@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from domain.money import DocumentTolerance
 from domain.people import Person
+from domain.quorum import Quorum
 from domain.record import Record
 from domain.rights import Action, Granted, RightsPolicy
 from domain.scope import Scope
@@ -129,6 +130,9 @@ class DiscountPolicy(Record):
     closure: Literal["lower_levels_of_same_chain_included"] = "lower_levels_of_same_chain_included"
     sla_business_hours: dict[int, Number] = Field(description="Per level, in business hours of the legal entity")
     on_timeout: dict[int, Literal["escalate", "expire"]] = Field(description="Per level; never approve")
+    quorum: dict[str, dict[int, Quorum]] = Field(
+        default_factory=dict, description="By chain and level: how many are asked and must approve; left out: one"
+    )
     max_age_days: int = Field(ge=1, le=366, description="A request older than this expires, as it does with its quote")
     reminders_pct: tuple[int, ...] = Field(
         (), max_length=5, description="Remind who is asked when so much of a level's hours is over, in per cent"
@@ -146,6 +150,7 @@ class DiscountPolicy(Record):
             for name, table in (("sla_business_hours", self.sla_business_hours), ("on_timeout", self.on_timeout)):
                 if level not in table:
                     raise ValueError(f"{name}: add a value for level {level}")
+        self._check_quorum()
         if any(hours <= 0 for hours in self.sla_business_hours.values()):
             raise ValueError("sla_business_hours: must be above 0")
         if list(self.reminders_pct) != sorted({pct for pct in self.reminders_pct if 0 < pct < 100}):
@@ -153,6 +158,19 @@ class DiscountPolicy(Record):
         if any(hours > _MOST_HOURS for hours in self.sla_business_hours.values()):
             raise ValueError(f"sla_business_hours: must be at most {_MOST_HOURS:,}, a year of work")
         return self
+
+    def _check_quorum(self) -> None:
+        for chain, levels in self.quorum.items():
+            if chain not in self.chains:
+                raise ValueError(f"quorum.{chain}: no rule has this chain, there are {', '.join(self.chains)}")
+            highest = len(self.ladder(chain))
+            for level in levels:
+                if not 1 <= level <= highest:
+                    raise ValueError(f"quorum.{chain}.{level}: the chain has levels 1 to {highest}")
+
+    def quorum_of(self, chain: str, level: int) -> Quorum:
+        """How many are asked to decide a level of a chain, and how many must approve it."""
+        return self.quorum.get(chain, {}).get(level, "one")
 
     @property
     def chains(self) -> tuple[str, ...]:

@@ -116,19 +116,33 @@ def with_coverage(
 
     def covered(step: StepPlan) -> StepPlan:
         for request in reversed(past):
-            for given in request.given:
-                if (
-                    (given.chain, given.level) == (step.chain, step.level)
-                    and given.at >= oldest
-                    and any(given.person.is_same(candidate) for candidate in step.candidates)
-                    and _has_authority(given, step, subject)
-                    and not _worse(terms, request.terms, _reasons(step, plan))
-                ):
-                    found = Coverage(n=request.n, revision=request.revision, person=given.person, at=given.at)
-                    return step.model_copy(update={"covered_by": found})
+            if _worse(terms, request.terms, _reasons(step, plan)):
+                continue
+            counting = {
+                given.person.oid.lower(): given
+                for given in request.given
+                if (given.chain, given.level) == (step.chain, step.level)
+                and given.at >= oldest
+                and any(given.person.is_same(candidate) for candidate in step.candidates)
+                and _has_authority(given, step, subject)
+            }
+            if len(counting) >= step.needed:
+                *others, last = sorted(counting.values(), key=_at)
+                found = Coverage(
+                    n=request.n,
+                    revision=request.revision,
+                    person=last.person,
+                    others=tuple(other.person for other in others),
+                    at=last.at,
+                )
+                return step.model_copy(update={"covered_by": found})
         return step
 
     return plan.model_copy(update={"steps": tuple(map(covered, plan.steps))})
+
+
+def _at(given: GivenApproval) -> datetime:
+    return given.at
 
 
 def _has_authority(given: GivenApproval, step: StepPlan, subject: Subject) -> bool:

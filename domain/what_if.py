@@ -8,7 +8,7 @@ discounts they do so at every discount between, and only where they differ has t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,8 +17,9 @@ from typing import Final
 
 from pydantic import Field
 
+from domain import quorum
 from domain.approvals import Reason
-from domain.authority import NoApprover, candidates
+from domain.authority import NoApprover, asked_at_once, candidates
 from domain.discount import AskedLevel, asked_levels, holds, rules_for, tested_by
 from domain.money import arithmetic, round_money, whole
 from domain.people import Person
@@ -96,7 +97,7 @@ class Step(Record):
     level: int
     role: str
     comment_required: bool
-    asked: str = Field(description="Name of who is asked first; empty: nobody may decide it")
+    asked: str = Field(description="Who is asked first, e.g. Mona Meyer, or 2 of A, B and C; empty: too few may decide")
     then: tuple[str, ...] = Field((), description="Who else may decide it, in the order they are asked")
     problem: str = Field("", description="Why nobody may decide it, and what to do")
     reasons: tuple[Reason, ...] = Field((), description="Empty where a higher level brings it")
@@ -240,7 +241,7 @@ def _ends(proposal: Proposal, policy: Policy) -> Iterator[tuple[int, Demands]]:
 def steps(proposal: Proposal, levels: tuple[AskedLevel, ...], policy: Policy) -> tuple[Step, ...]:
     """Whom the levels of a quote are asked of: two levels of a chain are two people where there are two."""
     found: list[Step] = []
-    asked: dict[str, list[Person]] = {}
+    asked_before: dict[str, list[Person]] = {}
     for level in levels:
         who: tuple[Person, ...] = ()
         problem = ""
@@ -255,23 +256,29 @@ def steps(proposal: Proposal, levels: tuple[AskedLevel, ...], policy: Policy) ->
             )
         except NoApprover as error:
             problem = str(error)
-        before = asked.setdefault(level.chain, [])
-        first = next((person for person in who if not any(person.is_same(other) for other in before)), None)
-        first = first or next(iter(who), None)
-        before += [first] if first else []
+        before = asked_before.setdefault(level.chain, [])
+        many = asked_at_once(proposal.company, level.chain, level.level, who, policy)
+        first = [person for person in who if not _is_among(person, before)][: many.at_once]
+        again = [person for person in who if _is_among(person, before)][: max(many.needed - len(first), 0)]
+        first += again
+        before += [person for person in first if not _is_among(person, before)]
         found.append(
             Step(
                 chain=level.chain,
                 level=level.level,
                 role=policy.discount.ladder(level.chain)[level.level - 1],
                 comment_required=level.comment_required,
-                asked=first.label if first else "",
-                then=tuple(person.label for person in who if not person.is_same(first)),
+                asked=quorum.of_names(tuple(person.label for person in first), many.needed),
+                then=tuple(person.label for person in who if not _is_among(person, first)),
                 problem=problem,
                 reasons=tuple(reason for match in level.matches for reason in match.reasons),
             )
         )
     return tuple(found)
+
+
+def _is_among(person: Person, people: Collection[Person]) -> bool:
+    return any(person.is_same(other) for other in people)
 
 
 def in_words(asked: tuple[Step, ...]) -> str:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.policy import Condition, CreditLimits, Policy, Tested, WorkingCalendar
+from domain.quorum import in_words
 from domain.scope import Scope
 from policies.public_holidays import days_off
 
@@ -100,6 +101,10 @@ def _discount(policy: Policy) -> Iterator[str]:
         yield f"{rule.id}: {' or '.join(_condition(condition) for condition in rule.when)}{_scope(rule.only)}"
         comment = ", who must comment" if rule.comment_required else ""
         yield f"  asks {rule.role} (chain {rule.chain}, level {rule.level}){comment}"
+    for chain in discount.chains:
+        for level, role in enumerate(discount.ladder(chain), start=1):
+            if words := in_words(discount.quorum_of(chain, level), role):
+                yield f"Level {level} of {chain}: {words}."
     yield "A level brings the lower levels of its chain with it; chains are asked side by side."
     yield "Where no rule matches, nobody is asked."
     for level, hours in sorted(discount.sla_business_hours.items()):
@@ -112,7 +117,7 @@ def _discount(policy: Policy) -> Iterator[str]:
         yield f"Who is asked is reminded when {shares} of these hours are over."
     yield f"A request lives {discount.max_age_days} days at most, and never longer than its quote."
     yield "Nobody decides their own request or one they co-own. Nothing is approved by a timeout."
-    yield "Who approved a lower level is asked again only if nobody else may decide; then the approval counts once."
+    yield "Who approved a lower level is asked again only if too few others may decide; then the approval counts once."
 
 
 def _scope(only: Scope) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NewType
+from urllib.parse import urlencode
 
 from runs.attributes import Attribute
 from runs.names import safe
@@ -23,6 +24,11 @@ LATEST: Final = Condition("ExecutionStatus != 'ContinuedAsNew'")
 def of_type(workflow: str) -> Condition:
     """Runs of one workflow type."""
     return Condition(f"WorkflowType = {_literal(workflow)}")
+
+
+def in_temporal_web(ui: str, namespace: str, condition: Condition) -> str:
+    """Address of Temporal Web's list of the runs that meet a condition; ``ui`` is its origin."""
+    return f"{ui}/namespaces/{namespace}/workflows?{urlencode({'query': condition})}"
 
 
 def with_status(status: str) -> Condition:

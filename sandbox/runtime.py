@@ -28,7 +28,7 @@ from sandbox.desk.app import build_app as desk_app
 from sandbox.desk.desk import Desk
 from sandbox.desk.people import SignIn
 from sandbox.desk.requests import EndpointsRequest, EventsEndpoint, WebhookEndpoint
-from sandbox.entra.app import EntraId
+from sandbox.entra.app import EntraId, page_routes
 from sandbox.entra.app import build_app as entra_app
 from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, WEB_CLIENT_ID, Application, Directory
 from sandbox.entra.tokens import TokenAuthority
@@ -175,8 +175,11 @@ class Sandbox:
     async def start(self) -> SandboxInfo:
         """Load the data, serve all four origins, and say where they are."""
         self.desk.load()
+        resources = (self.dataverse.origin, self.finance.origin)
+        browser_base = self._servers["desk"].origin if self._is_here else ""
+        entra = EntraId(self.authority, self.directory, resources, browser_base=browser_base)
         apps = {
-            "entra": entra_app(EntraId(self.authority, self.directory, (self.dataverse.origin, self.finance.origin))),
+            "entra": entra_app(entra),
             "dataverse": dataverse_app(self.dataverse, self.authority),
             "finance": finance_app(self.finance, self.authority),
         }
@@ -190,8 +193,13 @@ class Sandbox:
         )
         for system in SYSTEMS:
             await self._servers[system].start(FaultsAndLog(apps[system], system, self.faults, self.requests))
-        await self._servers["desk"].start(desk_app(self.desk))
+        await self._servers["desk"].start(desk_app(self.desk, page_routes(entra) if self._is_here else []))
         return self.info
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether browsers are on this machine: then they sign in without TLS, and meet no certificate they doubt."""
+        return self.config.public_host is None and self.config.host in ("localhost", "127.0.0.1", "::1")
 
     async def stop(self) -> None:
         """Stop the autopilot, finish running requests, close all sockets."""

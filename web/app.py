@@ -188,8 +188,11 @@ def _search(config: WebConfig, client: Client) -> Search:
 
 
 def _headers(config: WebConfig) -> dict[str, str]:
-    authority = urlsplit(config.entra_authority)
-    return security_headers(f"{authority.scheme}://{authority.netloc}", config.cookie_secure)
+    authority, site = urlsplit(config.entra_authority), urlsplit(config.public_url)
+    targets = f"{authority.scheme}://{authority.netloc}"
+    if site.scheme == "http" and site.hostname in ("localhost", "127.0.0.1"):
+        targets += " http://localhost:*"  # a sandbox on this machine has its sign-in pages on a port without TLS
+    return security_headers(targets, config.cookie_secure)
 
 
 Refuse = Callable[[Request, Problem], Awaitable[Response]]

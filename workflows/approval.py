@@ -312,7 +312,7 @@ class Approval:
             "|---|---|---|---|---|",
         ]
         for step in self._state.steps:
-            who = step.decider or step.asked_of
+            who = step.decider or "; ".join(filter(None, (step.asked_of, step.approved_so_far)))
             waits = step in self._state.pending and step.deadline is not None
             until = f"{step.deadline:%Y-%m-%d %H:%M} UTC" if waits else ""
             lines.append(f"| {step.plan.step} | {step.plan.role} | {step.status} | {who} | {until} |")

@@ -184,7 +184,6 @@ class Dataset:
     quotes: tuple[PlannedQuote, ...] = ()
     sales_users: tuple[SalesUser, ...] = ()
     teams: tuple[SalesTeam, ...] = ()
-    default_plan: Plan = field(default_factory=Plan)
     expected: dict[str, object] = field(default_factory=dict)
     credit_groups: tuple[CreditGroup, ...] = ()
 

@@ -7,7 +7,7 @@ wrong request, 404 for what does not exist, 409 for what a system refuses.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -322,9 +322,9 @@ class DeskApi:
         return {"status": "ok"}
 
 
-def build_app(desk: Desk) -> Starlette:
-    """The ASGI application of the desk."""
-    routes = [*DeskApi(desk).routes(), *Pages(desk).routes()]
+def build_app(desk: Desk, sign_in: Sequence[Route] = ()) -> Starlette:
+    """The ASGI application of the desk; ``sign_in``: the sign-in pages, where the desk serves them as well."""
+    routes = [*DeskApi(desk).routes(), *Pages(desk).routes(), *sign_in]
     return Starlette(routes=routes, middleware=[Middleware(_SameOrigin)])
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox.data.model import Dataset
 from sandbox.desk.back_office import BackOffice
-from sandbox.desk.plans import REST, AutopilotConfig, Plan
+from sandbox.desk.plans import BY_HAND, REST, AutopilotConfig, Plan
 from sandbox.desk.rep import UNDECIDED, Rep
 from sandbox.desk.requests import DeskError, LineQuantity, PaymentRequest, SettlementRequest
 from sandbox.store import Change, Row
@@ -37,7 +37,7 @@ class Autopilot:
         self._office = office
         self._dataset = dataset
         self._own_plans = {quote.number: quote.plan for quote in dataset.quotes}
-        self.config = AutopilotConfig(default_plan=dataset.default_plan)
+        self.config = AutopilotConfig()
         self.done: Counter[str] = Counter()
         self.problems: deque[dict[str, Any]] = deque(maxlen=_PROBLEMS_KEPT)
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
@@ -77,9 +77,9 @@ class Autopilot:
             await asyncio.gather(self._submitting, return_exceptions=True)
 
     def plan(self, number: str) -> Plan:
-        """The plan of a deal: the one configured for it, else the data set's, else the default."""
+        """The plan of a deal: the one configured for it, else the data set's, else the default; else by hand."""
         configured = self.config.plans.get(number) or self._own_plans.get(number)
-        return configured or self.config.default_plan or self._dataset.default_plan
+        return configured or self.config.default_plan or BY_HAND
 
     def will_submit(self, number: str) -> bool:
         """Whether a quote of the data set is still to be submitted."""
@@ -91,7 +91,7 @@ class Autopilot:
 
     def forget(self) -> None:
         """Start anew: the deals are gone."""
-        self.config = AutopilotConfig(default_plan=self._dataset.default_plan)
+        self.config = AutopilotConfig()
         self._submitting = None
         self._playing.clear()
         for memory in (self._paid, self._resubmitted, self._undecided, self.done, self.problems):

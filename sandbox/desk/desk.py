@@ -59,6 +59,7 @@ class Desk:
         self._clock = clock
         self._webhook: tuple[str, str] | None = None
         self._quote_link = ""
+        self.runs_link = ""
         dataverse.db.on_commit(self.autopilot.sales_changed)
         finance.db.on_commit(self.autopilot.finance_changed)
 
@@ -154,12 +155,20 @@ class Desk:
             self.directory.applications[WEB_CLIENT_ID] = replace(web, redirect_uris=tuple(endpoints.web_redirect_uris))
         if endpoints.quote_link is not None:
             self._quote_link = endpoints.quote_link
+        if endpoints.runs_link is not None:
+            self.runs_link = endpoints.runs_link
         return {"ok": True}
 
     def endpoints(self) -> dict[str, Any]:
         """Where the product listens, with the secrets it is told by: the desk hides nothing of the sandbox."""
         url, key = self._webhook or (None, None)
         return {"dataverse_webhook": {"url": url, "key": key}, "finance_events": {"url": self._finance.events.endpoint}}
+
+    @property
+    def site(self) -> str:
+        """Origin of the product's site, that of the link on a quote's form; empty: not known."""
+        link = urllib.parse.urlsplit(self._quote_link)
+        return f"{link.scheme}://{link.netloc}" if link.netloc else ""
 
     def quote_link(self, company: str, number: str) -> str:
         """Where the link on a quote's form leads; empty: there is none."""

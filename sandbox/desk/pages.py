@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.desk import office_pages
+from sandbox.desk import office_pages, presets, tour
 from sandbox.desk.desk import Desk
 from sandbox.desk.rep import PAYMENT_TERMS
 from sandbox.desk.requests import (
@@ -66,6 +66,8 @@ class Pages:
             Route("/ui/office/{operation}", self._form(self.run_office), methods=["POST"]),
             Route("/ui/customers", self.customers, methods=["GET"]),
             Route("/ui/customers/{company}/{account}", self._form(self.change_customer), methods=["POST"]),
+            Route("/ui/tour", self.tour, methods=["GET"]),
+            Route("/ui/tour/{action}", self._form(self.act_on_tour), methods=["POST"]),
             Route("/ui/controls", self.controls, methods=["GET"]),
             Route("/ui/controls/{action}", self._form(self.control), methods=["POST"]),
         ]
@@ -128,6 +130,23 @@ class Pages:
         """Customers with their credit."""
         return self._page("customers.html", request, customers=self._desk.office.customers(None))
 
+    async def tour(self, request: Request) -> Response:
+        """The guided tour of one quote, or its beginning."""
+        number = request.query_params.get("quote", "")
+        try:
+            steps = tour.steps(self._desk, number)
+        except DeskError as error:
+            return self._page("missing.html", request, 404, message=error.message)
+        return self._page("tour.html", request, steps=steps, number=number)
+
+    async def act_on_tour(self, request: Request, form: Mapping[str, str]) -> tuple[str, str]:
+        """A button of the tour."""
+        action, number = request.path_params["action"], form.get("quote", "")
+        if action == "begin":
+            number = tour.begin(self._desk)
+            return f"/ui/tour?quote={quoted(number)}", f"Quote {number} is submitted for approval."
+        return f"/ui/tour?quote={quoted(number)}", tour.act(self._desk, number, action)
+
     async def controls(self, request: Request) -> Response:
         """Faults, autopilot, clock, jobs."""
         return self._page(
@@ -135,6 +154,8 @@ class Pages:
             request,
             faults=[msgspec.to_builtins(fault) for fault in self._desk.faults.faults],
             systems=SYSTEMS,
+            system_names=presets.NAMES,
+            presets=presets.PRESETS,
             autopilot=self._desk.autopilot.config,
             done=self._desk.autopilot_status()["done"],
             summary=self._desk.requests.summary(),
@@ -225,9 +246,15 @@ class Pages:
                 raise DeskError(problem[1], field=problem[0])
             self._desk.faults.replace([*self._desk.faults.faults, fault])
             return back, "The fault is in force."
+        if action == "preset":
+            found = presets.preset(form["preset"], form["system"])
+            if found is None:
+                raise DeskError(f"there is no {form['preset']} of {form['system']}", status=404)
+            self._desk.faults.replace([found[0]])
+            return back, f"{found[1]} Watch what the deals do, then repair it."
         if action == "no-faults":
             self._desk.faults.clear()
-            return back, "No faults any more."
+            return back, "Everything works again."
         if action == "autopilot":
             await self._desk.play(msgspec.structs.replace(self._desk.autopilot.config, enabled=form["enabled"] == "on"))
             return back, f"The autopilot is {form['enabled']}."
@@ -245,7 +272,7 @@ class Pages:
     # --- pieces ----------------------------------------------------------------------------------------------------
 
     def _page(self, template: str, request: Request, status: int = 200, **values: Any) -> Response:
-        shown = {"path": request.url.path, "said": "", "refused": ""} | {
+        shown = {"path": request.url.path, "said": "", "refused": "", "broken": bool(self._desk.faults.faults)} | {
             name: request.query_params[name] for name in ("said", "refused") if name in request.query_params
         }
         return HTMLResponse(self._templates.get_template(template).render(**shown, **values), status)
@@ -263,7 +290,7 @@ class Pages:
                 back, note = form.get("back", "/"), {"refused": f"The form is not complete: {error}"}
             if not back.startswith("/") or back.startswith("//"):
                 back = "/"
-            return RedirectResponse(f"{back}?{urlencode(note)}", 303)
+            return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{urlencode(note)}", 303)
 
         return submit
 

@@ -6,7 +6,7 @@ A plan is data: each deal of a demo or a test can end another way. The same word
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -59,6 +59,19 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return self.decisions[min(request_number, len(self.decisions)) - 1]
 
 
+BY_HAND: Final = Plan(
+    submit=False,
+    decisions=("leave",),
+    activate=False,
+    accept="never",
+    shipments=(),
+    invoice=False,
+    payments=(),
+    credit_release=False,
+)
+"""Of a quote that somebody entered at the desk: nobody is played."""
+
+
 def _is_amount(text: str) -> bool:
     try:
         return Decimal(text) > 0
@@ -82,9 +95,9 @@ class AutopilotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `PUT /autopilot` takes.
 
     `approvals_api` is the product's web origin (its JSON API); null plays no approvers and no credit manager. `plans`
-    is by quote number and wins over the data set's own plans. The data set's quotes are submitted at
-    `submits_per_second`, and only while fewer than `undecided_at_most` wait for the product or its approvers: people do
-    not hand in more than is dealt with.
+    is by quote number and wins over the data set's own plans; quotes without one are played by `default_plan`, or left
+    to people where it is null. The data set's quotes are submitted at `submits_per_second`, and only while fewer than
+    `undecided_at_most` wait for the product or its approvers: people do not hand in more than is dealt with.
     """
 
     enabled: bool = False

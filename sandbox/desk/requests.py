@@ -246,13 +246,15 @@ class EventsEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EndpointsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the product listens; what is left out stays as it is.
 
-    ``quote_link`` is the address of a link on each quote's form, with ``{company}`` and ``{quote}`` in it.
+    ``quote_link`` is the address of a link on each quote's form, with ``{company}`` and ``{quote}`` in it, and
+    ``runs_link`` that of the deals' runs in Temporal Web, where the guided tour ends.
     """
 
     dataverse_webhook: WebhookEndpoint | None = None
     finance_events: EventsEndpoint | None = None
     web_redirect_uris: list[str] | None = None
     quote_link: str | None = None
+    runs_link: str | None = None
 
 
 _PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)

@@ -59,14 +59,18 @@ class _Grant:
 class EntraId:
     """The tenant as its clients see it."""
 
-    def __init__(self, authority: TokenAuthority, directory: Directory, resources: tuple[str, ...]) -> None:
+    def __init__(
+        self, authority: TokenAuthority, directory: Directory, resources: tuple[str, ...], *, browser_base: str = ""
+    ) -> None:
         """Serve a tenant.
 
         Args:
             authority: signs the tokens.
             directory: people and applications.
             resources: origins of Dataverse and Finance, without trailing slash: the audiences one may ask for.
+            browser_base: origin whose pages people see, where that is another one (`page_routes`).
         """
+        self._browser_base = browser_base or authority.issuer_base
         self.authority = authority
         self.directory = directory
         self.resources = frozenset(resources)
@@ -94,6 +98,7 @@ class EntraId:
     async def configuration(self, request: Request) -> Response:
         """`/.well-known/openid-configuration` of the v2.0 endpoint."""
         base = f"{self.authority.issuer_base}/{self.tenant}"
+        pages = f"{self._browser_base}/{self.tenant}"
         return JSONResponse(
             {
                 "token_endpoint": f"{base}/oauth2/v2.0/token",
@@ -105,8 +110,8 @@ class EntraId:
                 "response_types_supported": ["code"],
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
                 "issuer": self.authority.issuer_v2,
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
+                "authorization_endpoint": f"{pages}/oauth2/v2.0/authorize",
+                "end_session_endpoint": f"{pages}/oauth2/v2.0/logout",
                 "code_challenge_methods_supported": ["plain", "S256"],
                 "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid"],
                 "tenant_region_scope": "NA",
@@ -387,10 +392,42 @@ class EntraId:
         raise errors.unknown_resource(identifier, self.tenant)
 
 
+def page_routes(entra: EntraId) -> list[Route]:
+    """The two pages a browser is sent to, for an origin without a certificate it would warn of."""
+    of_tenant = _of_tenant(entra)
+    return [
+        Route("/{tenant}/oauth2/v2.0/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
+        Route("/{tenant}/oauth2/v2.0/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
+    ]
+
+
 def build_app(entra: EntraId) -> Starlette:
     """The ASGI application of the tenant, on an origin of its own."""
+    of_tenant = _of_tenant(entra)
+    return Starlette(
+        routes=[
+            Route("/common/discovery/instance", entra.instance),
+            Route("/common/userrealm/{login}", entra.user_realm),
+            Route("/{tenant}/v2.0/.well-known/openid-configuration", of_tenant(entra.configuration)),
+            Route("/{tenant}/discovery/v2.0/keys", of_tenant(entra.keys)),
+            *page_routes(entra),
+            Route("/{tenant}/oauth2/v2.0/token", of_tenant(entra.token), methods=["POST"]),
+            Route("/{tenant}/.well-known/openid-configuration", of_tenant(entra.configuration_v1)),
+            Route("/{tenant}/discovery/keys", of_tenant(entra.keys)),
+            Route("/{tenant}/oauth2/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
+            Route("/{tenant}/oauth2/token", of_tenant(entra.token_v1), methods=["POST"]),
+            Route("/{tenant}/oauth2/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
+        ]
+    )
 
-    def of_tenant(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _of_tenant(entra: EntraId) -> Callable[[Handler], Handler]:
+    """Makes a handler answer for this tenant only."""
+
+    def of_tenant(handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             tenant = request.path_params["tenant"]
             if tenant.lower() not in (entra.tenant, DOMAIN):
@@ -399,22 +436,7 @@ def build_app(entra: EntraId) -> Starlette:
 
         return guarded
 
-    return Starlette(
-        routes=[
-            Route("/common/discovery/instance", entra.instance),
-            Route("/common/userrealm/{login}", entra.user_realm),
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", of_tenant(entra.configuration)),
-            Route("/{tenant}/discovery/v2.0/keys", of_tenant(entra.keys)),
-            Route("/{tenant}/oauth2/v2.0/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
-            Route("/{tenant}/oauth2/v2.0/token", of_tenant(entra.token), methods=["POST"]),
-            Route("/{tenant}/oauth2/v2.0/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
-            Route("/{tenant}/.well-known/openid-configuration", of_tenant(entra.configuration_v1)),
-            Route("/{tenant}/discovery/keys", of_tenant(entra.keys)),
-            Route("/{tenant}/oauth2/authorize", of_tenant(entra.authorize), methods=["GET", "POST"]),
-            Route("/{tenant}/oauth2/token", of_tenant(entra.token_v1), methods=["POST"]),
-            Route("/{tenant}/oauth2/logout", of_tenant(entra.logout), methods=["GET", "POST"]),
-        ]
-    )
+    return of_tenant
 
 
 def urlsafe(data: bytes) -> str:

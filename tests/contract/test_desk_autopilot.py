@@ -118,7 +118,7 @@ async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
 
 
 async def play(desk: httpx.AsyncClient, **config: Any) -> None:
-    answer = await desk.put("/autopilot", json={"enabled": True, "delays": DELAYS} | config)
+    answer = await desk.put("/autopilot", json={"enabled": True, "delays": DELAYS, "default_plan": {}} | config)
     assert answer.status_code == 200, answer.text
 
 
@@ -283,3 +283,20 @@ async def test_a_wrong_plan_names_its_place(desk: httpx.AsyncClient) -> None:
     answer = await desk.put("/autopilot", json={"plans": {"Q-1": {"payments": ["much"]}}})
     assert answer.status_code == 400 and answer.json()["error"]["field"].startswith("plans")
     assert (await desk.put("/autopilot", json={"speed": 3})).json()["error"]["field"] == "speed"
+
+
+async def test_quotes_entered_by_hand_are_left_to_the_hand_that_entered_them(
+    sandbox: Sandbox, desk: httpx.AsyncClient, product: tuple[Product, str]
+) -> None:
+    stand_in, origin = product
+    mine, played = await enter(desk), await enter(desk)
+    stand_in.ask(mine, "mona")
+    stand_in.ask(played, "mona")
+    await play(desk, approvals_api=origin, plans={played: {}}, default_plan=None)
+    await until(lambda: [quote for _, quote, _ in stand_in.decisions] == [played])
+    for number in (mine, played):
+        mark(sandbox, number, APPROVED)
+    await until(lambda: sandbox.desk.rep.latest(played)["state"] == "won")
+    await asyncio.sleep(0.2)
+    assert sandbox.desk.rep.latest(mine)["state"] == "draft"
+    assert [quote for _, quote, _ in stand_in.decisions] == [played]

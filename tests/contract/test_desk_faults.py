@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.desk.presets import NAMES, PRESETS
 from sandbox.faults import Fault, FaultEffect, FaultPlan, fault_body
 from sandbox.runtime import Sandbox, SandboxConfig, running
 
@@ -186,3 +187,34 @@ def test_every_system_refuses_in_its_own_shape(status: int) -> None:
             assert content_type.startswith("text/html") and body.startswith(b"<html>")
         else:
             assert marker in body
+
+
+async def test_each_way_to_break_something_is_one_click_and_repaired_by_one(
+    sandbox: Sandbox, desk: httpx.AsyncClient
+) -> None:
+    page = (await desk.get("/ui/controls")).text
+    for preset in PRESETS:
+        for system in preset.systems:
+            assert f'value="{preset.key}">{preset.label}' in page
+            form = {"preset": preset.key, "system": system}
+            said = await desk.post("/ui/controls/preset", data=form, follow_redirects=True)
+            assert f"{NAMES[system]} {preset.label}." in said.text
+            (fault,) = sandbox.faults.faults
+            assert (fault.system, fault.effect, fault.problem()) == (system, preset.effect, None)
+            assert "Something is broken on purpose" in (await desk.get("/")).text
+    await desk.post("/ui/controls/no-faults")
+    assert sandbox.faults.faults == [] and "broken on purpose" not in (await desk.get("/")).text
+    for wrong in ({"preset": "down", "system": "sap"}, {"preset": "gone", "system": "finance"}, {"preset": "down"}):
+        answer = await desk.post("/ui/controls/preset", data=wrong, follow_redirects=True)
+        assert 'class="note bad" role="alert"' in answer.text and sandbox.faults.faults == []
+
+
+async def test_finance_that_is_down_answers_503_and_one_that_loses_answers_commits(
+    sandbox: Sandbox, desk: httpx.AsyncClient, product: httpx.AsyncClient
+) -> None:
+    headers = await bearer(sandbox, product, sandbox.info.finance)
+    await desk.post("/ui/controls/preset", data={"preset": "down", "system": "finance"})
+    url = f"{sandbox.info.finance}/data/CustomersV3"
+    assert (await product.get(url, headers=headers)).status_code == 503
+    await desk.post("/ui/controls/no-faults")
+    assert (await product.get(url, headers=headers)).status_code == 200

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 
+from domain.approvals import ApprovalState
 from domain.audit import AuditKind, AuditRecord
+from domain.messages import Outcome
+from domain.refusals import Refusal
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
@@ -101,3 +104,32 @@ async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(st
     events = [record.event for record in world.audited]
     assert events.index("StepDecided") < events.index("ApprovalEnded")
     assert all(record.envelope_hash and record.facts["signed in at"] for record in decided)
+
+
+async def test_a_step_that_two_must_approve_is_approved_by_two_and_both_are_kept(stage: Stage, world: World) -> None:
+    both = step(1, 1, "sales_manager", MONA, DIRK).model_copy(
+        update={"needed": 2, "at_once": 2, "accepted_roles": ("sales_manager", "sales_director")}
+    )
+    world.plan = (both,)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    first = await stage.decide(1, DIRK, "approve", step=1)
+    again = await stage.decide(1, DIRK, "approve", step=1)
+    for _ in range(100):
+        refused = await stage.approval.query(names.OUTCOME, again, result_type=Outcome)
+        if refused:
+            break
+        await asyncio.sleep(0.1)
+    assert refused is not None and refused.code == Refusal.ALREADY_DECIDED
+    request = ApprovalState.model_validate(await stage.approval.query(names.STATE))
+    assert (request.status, request.steps[0].missing, request.steps[0].assignees) == ("pending", 1, (MONA,))
+    second = await stage.decide(1, MONA, "approve", step=1)
+    await until(stage, waits_for(WaitingFor.REP))
+    await kept(world, 8)
+    decided = [record for record in world.audited if record.event == "StepDecided"]
+    assert [(r.envelope_id, r.actor.oid, r.facts["role"]) for r in decided] == [
+        (first, DIRK.oid, "sales_director"),
+        (second, MONA.oid, "sales_manager"),
+    ]
+    (ended,) = (record for record in world.audited if record.event == "ApprovalEnded")
+    assert ended.facts["step 1"] == f"approved by {DIRK.oid}" and ended.facts["step 1, 2"] == f"approved by {MONA.oid}"

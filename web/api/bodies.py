@@ -83,6 +83,15 @@ class DealDetail(DealView):
         return cls(**shown, timeline=tuple(timeline))
 
 
+class GivenBody(Record):
+    """An approval of a step that needs several."""
+
+    person: Person
+    stands_for: Person | None = Field(None, description="Who had delegated it; null: nobody")
+    at: datetime
+    comment: str = ""
+
+
 class StepBody(Record):
     """A step of a request as it stands."""
 
@@ -94,7 +103,7 @@ class StepBody(Record):
     reasons: tuple[Reason, ...] = ()
     comment_required: bool = False
     candidates: tuple[Person, ...] = Field((), description="Who may be asked, in the order of the policy")
-    assignees: tuple[Person, ...] = Field((), description="Who is asked: any of them decides")
+    assignees: tuple[Person, ...] = Field((), description="Who is asked: each of them may decide")
     stand_ins: tuple[StandIn, ...] = Field((), description="Which of them are asked for somebody who delegated")
     asked_at: datetime | None = None
     deadline: datetime | None = Field(None, description="Null as well while a question to the rep stops the hours")
@@ -102,7 +111,9 @@ class StepBody(Record):
     questions: tuple[Question, ...] = ()
     reassignments: tuple[Reassignment, ...] = ()
     escalations: int = 0
-    decided_by: Person | None = None
+    needed: int = Field(1, description="How many different people must approve; one rejection rejects")
+    approvals: tuple[GivenBody, ...] = Field((), description="Of several that are needed: those before the last")
+    decided_by: Person | None = Field(None, description="Whose decision settled it")
     decided_for: Person | None = Field(None, description="Who had delegated it; null: nobody")
     decided_at: datetime | None = None
     comment: str = ""
@@ -111,11 +122,15 @@ class StepBody(Record):
     def of(cls, step: StepState) -> StepBody:
         """A step whose reasons its reader may see."""
         plan = {name: getattr(step.plan, name) for name in _OF_PLAN}
-        own = {name: getattr(step, name) for name in cls.model_fields if name not in _OF_PLAN}
-        return cls(**plan, **own)
+        own = {name: getattr(step, name) for name in cls.model_fields if name not in (*_OF_PLAN, "approvals")}
+        given = (
+            GivenBody(person=word.person, stands_for=word.stands_for, at=word.at, comment=word.comment)
+            for word in step.approvals
+        )
+        return cls(**plan, **own, approvals=tuple(given))
 
 
-_OF_PLAN = ("step", "chain", "level", "role", "reasons", "comment_required", "candidates")
+_OF_PLAN = ("step", "chain", "level", "role", "reasons", "comment_required", "candidates", "needed")
 
 
 class ApprovalDetail(Record):

@@ -18,6 +18,8 @@ from temporalio.client import Client
 from domain.refusals import Refusal, sentence_of
 from domain.rights import Action
 from ledger.opening import LedgerAway
+from runs import names
+from runs.query import in_temporal_web, of_type
 from runs.search import Search
 from web import security_log
 from web.addresses import Approval, Deal
@@ -146,7 +148,7 @@ class Site:
                 "csrf": session.csrf if session else "",
                 "waiting_for_me": waiting,
                 "reads_audit": self._reads_audit(session),
-                "temporal_ui": self._config.temporal_ui,
+                "temporal_ui": in_temporal_web(self._config.temporal_ui, self._namespace, of_type(names.QUOTE_TO_CASH)),
             }
         )
         return HTMLResponse(content, status)

@@ -146,7 +146,8 @@ class DealRecord:
         self, said: VerifiedMessage, envelope: SignedMessage, step: StepState, asked: ApprovalRequest
     ) -> None:
         """Keep for the audit who decided a step of a request, with the message it rests on."""
-        at = step.decided_at or self._clock()
+        word = step.decision_of(said.person)
+        at = word.at if word else self._clock()
         record = of_decision(said, step, asked, deal_id=self.deal_id, at=at, envelope_hash=_hash_of(envelope))
         self.outbox = self.outbox.add(record, run_id=self._run_id)
 

@@ -142,7 +142,7 @@ class Request:
                 await self.resume()
             return
         result = answer.state
-        proofs = answer.proofs[:AT_ONCE]
+        proofs = answer.proofs
         said = await self._said(request, proofs)
         if result.status is ApprovalStatus.COMPLETED and (why := unproved(request, result, said)):
             self._lost(n, f"its answer is not believed: {why}")
@@ -157,7 +157,11 @@ class Request:
             return ()
         request_id = names.approval_id(request.company, request.quote_number, request.n)
         # The first level may have been decided days ago: its message counted then, and has expired since.
-        return await verify(proofs, audiences=(request_id,), company=request.company, counted=True)
+        said: list[VerifiedMessage] = []
+        for first in range(0, len(proofs), AT_ONCE):
+            some = proofs[first : first + AT_ONCE]
+            said += await verify(some, audiences=(request_id,), company=request.company, counted=True)
+        return tuple(said)
 
     def _keep_decisions(
         self,

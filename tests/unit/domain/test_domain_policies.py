@@ -138,6 +138,13 @@ def test_fractions_are_exact(tmp_path: Path) -> None:
         ("discount.yaml", "role: cfo", "role: ceo", ["level 3 of chain 'sales' has two roles, ceo and cfo"]),
         ("discount.yaml", "{1: 8, 2: 16, 3: 24}", "{1: 8, 3: 24}", ["sla_business_hours: add a value for level 2"]),
         ("discount.yaml", "{1: 8, 2: 16, 3: 24}", "{1: 0, 2: 16, 3: 24}", ["must be above 0"]),
+        ("discount.yaml", "max_age_days", "quorum: {sale: {1: all}}\nmax_age_days", ["quorum.sale: no rule has this"]),
+        ("discount.yaml", "max_age_days", "quorum: {legal: {2: all}}\nmax_age_days", ["quorum.legal.2", "levels 1"]),
+        ("discount.yaml", "max_age_days", "quorum: {legal: {1: most}}\nmax_age_days", ["quorum.legal.1"]),
+        ("discount.yaml", "max_age_days", "quorum: {sales: {1: {need: 3, of: 2}}}\nmax_age_days", ["of: must be at l"]),
+        ("discount.yaml", "max_age_days", "quorum: {sales: {1: {need: 0, of: 2}}}\nmax_age_days", ["quorum.sales.1"]),
+        ("discount.yaml", "max_age_days", "quorum: {legal: {1: {need: 2, of: 2}}}\nmax_age_days",
+         ["rule T1", "legal: 1 of 2 needed in usmf", "ask for fewer in quorum.legal.1"]),
         # Nothing is approved by a timeout, and nobody decides their own request, whatever a file says.
         ("discount.yaml", "3: expire", "3: approve", ["on_timeout.3"]),
         ("discount.yaml", "requester_may_approve: false", "requester_may_approve: true", ["requester_may_approve"]),

@@ -47,6 +47,7 @@ def organisations(draw: st.DrawFn) -> tuple[ApprovalRequest, dict[str, tuple[str
     for level in range(1, levels + 1):
         named = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
         candidates = tuple(someone(name) for name in named if name not in makers) or (someone("z"),)
+        needed = draw(st.integers(1, len(candidates)))
         steps.append(
             StepPlan(
                 step=level,
@@ -57,6 +58,8 @@ def organisations(draw: st.DrawFn) -> tuple[ApprovalRequest, dict[str, tuple[str
                 sla_business_hours=POLICY.discount.sla_business_hours[level],
                 on_timeout=draw(st.sampled_from(["escalate", "expire"])),
                 candidates=candidates,
+                needed=needed,
+                at_once=draw(st.integers(needed, len(candidates))),
             )
         )
     plan = ApprovalPlan(policy_version="1", steps=tuple(steps), calendar=CALENDAR, reminders_pct=(50, 80))
@@ -107,15 +110,23 @@ def args_of(name: str, what: Any, step: int, seen_hash: str) -> dict[str, Any]:
 
 
 def check(state: ApprovalState, tokens: dict[str, tuple[str, ...]]) -> None:
-    """I8 and I9 of a request as it stands."""
+    """I8 and I9 of a request as it stands, and that as many decide a step as it needs."""
     for step in state.steps:
-        for person in (*step.assignees, *(p for p in (step.decided_by,) if p)):
+        deciders = [word.person for word in step.decisions]
+        assert len({person.oid for person in deciders}) == len(deciders), "nobody counts twice"
+        if step.status == "approved":
+            assert len(step.approved_by) == step.plan.needed
+        if step.status == "pending":
+            assert step.missing <= len(step.assignees), "those who are asked are enough"
+        assert not {person.oid for person in deciders} & {person.oid for person in step.assignees} or step.decided_by
+        for person in (*step.assignees, *deciders):
             assert not state.request.is_made_by(person), f"{person.name} made the quote"
             assert any(person.is_same(candidate) for candidate in step.plan.candidates)
         assert len({person.oid for person in step.assignees}) == len(step.assignees)
-        if step.decided_by is not None and step.decided_as:
-            assert step.decided_as in step.plan.accepted_roles
-            assert f"{step.decided_as}.usmf" in tokens.get(step.decided_by.name, ())
+        for word in step.decisions:
+            if word.role:
+                assert word.role in step.plan.accepted_roles
+                assert f"{word.role}.usmf" in tokens.get(word.person.name, ())
 
 
 @settings(max_examples=200, deadline=None)
@@ -149,6 +160,7 @@ def test_nobody_who_made_the_quote_or_lacks_the_role_decides_and_nothing_hangs(
                 state = said_to_request(state, message, now).state
         check(state, tokens)
     event(f"decided steps: {sum(step.decided_by is not None for step in state.steps)}")
+    event(f"approvals on the way: {sum(len(step.approvals) for step in state.steps)}")
     rounds = 0
     while state.status is ApprovalStatus.PENDING:  # left alone it ends: nothing is approved by time, nothing hangs
         approved = sum(step.status == "approved" for step in state.steps)
