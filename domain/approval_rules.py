@@ -214,7 +214,7 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
 
 
 def _asked(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> StepState:
-    if (given := step.plan.covered_by) is not None:
+    if (given := step.plan.covered_by) is not None and not state.request.is_made_by(given.person):
         reused = {"decided_by": given.person, "decided_at": given.at, "comment": given.words}
         return step.model_copy(update={"status": StepStatus.APPROVED, **reused})
     approved = _approved_in(state, step)

@@ -198,6 +198,14 @@ def _lateness(step: StepState, decided: ApprovalState) -> Refusal | None:
     return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else None
 
 
+def eligible(step: StepState, request: ApprovalRequest) -> tuple[Person, ...]:
+    """Who of a step's candidates may be asked, themselves or in somebody's place: nobody who made the quote.
+
+    A plan names no maker of the quote it was made for. That is not relied on: whoever is asked is chosen from here.
+    """
+    return tuple(person for person in step.plan.candidates if not request.is_made_by(person))
+
+
 def next_assignees(
     step: StepState,
     already_approved: Sequence[Person],
@@ -217,19 +225,23 @@ def next_assignees(
         request: What is asked: nobody who made it is asked in somebody's place.
         delegations: Who stands in for whom in the company.
         day: Today in the company's calendar; None: nobody is away.
+
+    Returns:
+        Nobody to ask, and no approval that counts, where everybody left made the quote: the step then expires.
     """
     approved = {_same(person) for person in already_approved}
-    for person in step.plan.candidates:
+    people = eligible(step, request)
+    for person in people:
         stand_in = _stand_in(person, step, request, delegations, day)
         if stand_in is not None and _same(stand_in) not in approved:
             pair = StandIn(person=stand_in, stands_for=person)
             return Assignment(assignees=(stand_in,), stand_ins=(pair,))
         if stand_in is None and _same(person) not in approved:
             return Assignment(assignees=(person,))
-    for person in step.plan.candidates:
+    for person in people:
         if _same(person) not in approved:
             return Assignment(assignees=(person,))
-    return Assignment(covered_by=step.plan.candidates[0])
+    return Assignment(covered_by=next(iter(people), None))
 
 
 def escalation(
@@ -245,7 +257,7 @@ def escalation(
     Who approved a lower level of the chain is asked last. Takes what ``next_assignees`` takes.
     """
     approved = {_same(person) for person in already_approved}
-    candidates = sorted(step.plan.candidates, key=lambda person: _same(person) in approved)
+    candidates = sorted(eligible(step, request), key=lambda person: _same(person) in approved)
     asked = {_same(person) for person in (*step.assignees, *step.replaced)}
     asked |= {_same(pair.stands_for) for pair in step.stand_ins}
     for person in candidates:
@@ -266,7 +278,7 @@ def _stand_in(
 ) -> Person | None:
     if day is None:
         return None
-    return delegations.stand_in(person, day, allowed=step.plan.candidates, excluded=request.is_made_by)
+    return delegations.stand_in(person, day, allowed=eligible(step, request), excluded=request.is_made_by)
 
 
 def _same(person: Person) -> str:
