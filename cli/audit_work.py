@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import typer
 
 from cli import inputs
-from cli.output import fail, result
-from domain.directory import Export, conflicts_of, named_people, read_export
+from cli.output import fail, result, result_as_json
+from domain.directory import conflicts_of, named_people
 from domain.policy import PolicyError
 from domain.record import Record
 from domain.rights import Action
@@ -24,7 +23,7 @@ from ledger.database import Database, LedgerError, open_database
 from ledger.export import ExportRefused, verify_file
 from ledger.export import export as write_export
 from ledger.reads import MOST, AuditReader, AuditRow
-from ledger.retention import PruneRefused
+from ledger.retention import Pruned, PruneRefused
 from ledger.retention import prune as remove_old
 from ledger.signing import AuditVerifier, SignatureWrong
 from policies import retention
@@ -33,19 +32,22 @@ from workers.settings import Settings, SettingsError
 
 T = TypeVar("T")
 
-_MENDABLE = (LedgerError, ExportRefused, PruneRefused, SignatureWrong, SettingsError, PolicyError)
+_FIXABLE = (LedgerError, ExportRefused, PruneRefused, SignatureWrong, SettingsError, PolicyError)
 """What a person can fix, and is told in one message."""
 
 
-def export(company: str, since: datetime, until: datetime, out: Path, form: Literal["jsonl", "csv"]) -> None:
+def export(
+    company: str, since: datetime, until: datetime, out: Path, form: Literal["jsonl", "csv"], *, as_json: bool
+) -> None:
     """Write a signed export.
 
     Args:
-        company: legal entity, in any case.
+        company: legal entity, lower case.
         since: first day, UTC.
         until: last day, UTC, included.
         out: file to write; the signature goes beside it.
         form: JSON Lines or CSV.
+        as_json: what is said of it is JSON.
     """
 
     async def work(settings: Settings, database: Database) -> None:
@@ -54,29 +56,45 @@ def export(company: str, since: datetime, until: datetime, out: Path, form: Lite
             AuditReader(database),
             signer,
             out,
-            company=company.lower(),
+            company=company,
             since=since.replace(tzinfo=UTC),
             until=_end_of(until.date()),
             form=form,
         )
+        if as_json:
+            result_as_json({"file": str(out), **done.model_dump(mode="json")})
+            return
         result(f"{out}: {done.records} records ({done.first_seq} to {done.last_seq})\nsignature: {done.signature_file}")
 
     _on_ledger(work)
 
 
-def verify_export(file: Path) -> bool:
+def verify_export(file: Path, *, as_json: bool) -> bool:
     """Check an exported file and say what was found; whether it holds."""
+    if not file.is_file():
+        fail(f"{file}: not a file that can be read")
     try:
         verdict = verify_file(file, AuditVerifier.from_file(inputs.settings().audit.public_keys_file))
     except (OSError, SignatureWrong) as error:
         fail(str(error))
-    result(f"{file}: {verdict.problem or f'{verdict.records} records hold'}")
+    if as_json:
+        result_as_json({"holds": verdict.holds, "checked": [{"file": str(file), **verdict.model_dump(mode="json")}]})
+    else:
+        result(f"{file}: {verdict.problem or f'{verdict.records} records hold'}")
     return verdict.holds
 
 
-def verify_database() -> bool:
+def verify_database(*, as_json: bool) -> bool:
     """Check every chain of the ledger and say what was found; whether all hold."""
-    return _on_ledger(_verify_database)
+    checked = _on_ledger(_verify_database)
+    holds = not any(chain.problem for chain in checked)
+    if as_json:
+        result_as_json({"holds": holds, "checked": [chain.model_dump(mode="json") for chain in checked]})
+        return holds
+    for chain in checked:
+        erased = f", {chain.erased} with a person erased" if chain.erased else ""
+        result(chain.problem or f"{chain.company}: records to {chain.last_seq} hold{erased}")
+    return holds
 
 
 def _on_ledger(work: Callable[[Settings, Database], Awaitable[T]]) -> T:
@@ -92,31 +110,44 @@ def _on_ledger(work: Callable[[Settings, Database], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (*_MENDABLE, OSError, ValueError) as error:
+    except _FIXABLE as error:
         fail(str(error))
 
 
-async def _verify_database(settings: Settings, database: Database) -> bool:
-    reader, whole = AuditReader(database), True
+class CheckedChain(Record):
+    """What a check of a company's chain found."""
+
+    company: str
+    last_seq: int
+    erased: int
+    problem: str
+
+
+async def _verify_database(settings: Settings, database: Database) -> list[CheckedChain]:
+    reader, checked = AuditReader(database), list[CheckedChain]()
     for company in await reader.companies():
         check, finding = await reader.verify(company)
-        whole = whole and finding is None
-        erased = f", {check.erased} with a person erased" if check.erased else ""
-        result(str(finding) if finding else f"{company}: records to {check.seq} hold{erased}")
-    return whole
+        problem = str(finding) if finding else ""
+        checked.append(CheckedChain(company=company, last_seq=check.seq, erased=check.erased, problem=problem))
+    return checked
 
 
-def prune() -> None:
-    """Remove records whose time is over."""
+def prune(*, as_json: bool) -> None:
+    """Remove records whose time is over, and say how many of each company."""
 
-    async def work(settings: Settings, database: Database) -> None:
+    async def work(settings: Settings, database: Database) -> list[Pruned]:
         policy = retention(settings.policies)
         signer = await asyncio.to_thread(exports_signer, settings)
+        removed = list[Pruned]()
         for company in await AuditReader(database).companies():
-            done = await remove_old(database, policy, signer, company, now=datetime.now(UTC))
-            result(f"{company}: {done.records} records removed")
+            removed.append(await remove_old(database, policy, signer, company, now=datetime.now(UTC)))
+            if not as_json:
+                result(f"{company}: {removed[-1].records} records removed")
+        return removed
 
-    _on_ledger(work)
+    removed = _on_ledger(work)
+    if as_json:
+        result_as_json([done.model_dump(mode="json") for done in removed])
 
 
 def erase(oid: str) -> int:
@@ -133,7 +164,7 @@ def erase(oid: str) -> int:
 
 def conflicts(people: Path | None, *, as_json: bool) -> None:
     """Show who holds roles that should be two people's."""
-    found = conflicts_of(inputs.policy(), _export(people))
+    found = conflicts_of(inputs.policy(), inputs.people_of(people))
     shown = [
         Conflict(company=c.company, oid=c.person.oid, name=c.person.label, roles=c.roles, why=c.why) for c in found
     ]
@@ -151,9 +182,11 @@ def access(company: str, people: Path | None, *, as_json: bool) -> None:
 def above_limit(company: str, people: Path | None, limits: Path | None, *, as_json: bool) -> None:
     """Show decisions beyond the authority of who made them."""
     grants = _grants(people)
-    given = _json(limits) if limits else {}
+    given = inputs.json_of(limits) if limits else {}
     try:
         amounts = {role: {code: Decimal(str(v)) for code, v in of.items()} for role, of in dict(given).items()}
+        if not all(amount.is_finite() for of in amounts.values() for amount in of.values()):
+            raise ValueError("no amount")
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         fail(f'{limits}: not of the form {{"role": {{"USD": "250000"}}}}')
     releases = inputs.policy().rights.limits_of(Action.RELEASE_CREDIT)
@@ -173,8 +206,8 @@ def unknown_documents(company: str, known: Path, *, as_json: bool) -> None:
     """Show documents that Finance does not know."""
     try:
         there = [
-            reports.Document(company=company.lower(), kind=str(entry["kind"]), number=str(entry["number"]))
-            for entry in _json(known)
+            reports.Document(company=company, kind=str(entry["kind"]), number=str(entry["number"]))
+            for entry in inputs.json_of(known)
         ]
     except (KeyError, TypeError):
         fail(f'{known}: not a list of {{"kind": "slip", "number": "…"}}')
@@ -202,34 +235,20 @@ class Conflict(Record):
     why: str
 
 
-def _export(people: Path | None) -> Export | None:
-    if people is None:
-        return None
-    try:
-        return read_export(_json(people))
-    except ValueError as error:
-        fail(f"{people}: {error}")
-
-
 def _grants(people: Path | None) -> list[reports.Grant]:
     """Roles of the people of an export, or of those the policy names where there is none."""
-    export = _export(people)
+    export = inputs.people_of(people)
     held = export.people if export else named_people(inputs.policy())
     return reports.grants_of(held, "directory" if export else "policies")
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fail(f"{path}: {error}")
-
-
 def _show(found: Iterable[Record], as_json: bool, line: str, *, found_is_bad: bool = True) -> None:
     lines = list(found)
-    for entry in lines:
+    if as_json:
+        result_as_json([entry.model_dump(mode="json") for entry in lines])
+    for entry in () if as_json else lines:
         values = {name: ", ".join(v) if isinstance(v, tuple) else v for name, v in entry.model_dump().items()}
-        result(entry.model_dump_json() if as_json else line.format(**values))
+        result(line.format(**values))
     if found_is_bad:
         raise typer.Exit(1 if lines else 0)
 

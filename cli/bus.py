@@ -18,11 +18,27 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-Q2C_BUS_NAMESPACE=contoso.servicebus.windows.net Q2C_BUS_FINANCE=business-events q2c bus
+Q2C_BUS_NAMESPACE=contoso.servicebus.windows.net \\
+Q2C_BUS_FINANCE=business-events q2c bus
     receives what Finance posts there
 
 q2c bus dead-letters --limit 5
     what could not be understood, and why
+"""
+
+LETTERS_EXAMPLES = """Examples:
+
+q2c bus dead-letters --limit 5
+    the first of each queue, with the reason
+
+q2c bus dead-letters --json | jq -r '.[].reason'
+    the reasons alone, for a program
+"""
+
+RETRY_EXAMPLES = """Examples:
+
+q2c bus retry
+    when what kept them from being taken was corrected
 """
 
 app = typer.Typer(help="Receive reports of Dynamics by Azure Service Bus; look at its dead letters.", epilog=EXAMPLES)
@@ -42,7 +58,7 @@ def bus(context: typer.Context) -> None:
         run(Process.BUS, _receive)
 
 
-@app.command("dead-letters")
+@app.command("dead-letters", epilog=LETTERS_EXAMPLES)
 def dead_letters(limit: Limit = 100, json: JsonOption = False) -> None:
     """Show the messages that could not be taken, with the reason. They stay where they are."""
     from workers.bus import dead_letters
@@ -63,7 +79,7 @@ def dead_letters(limit: Limit = 100, json: JsonOption = False) -> None:
     result(f"{len(found)} dead letter{'' if len(found) == 1 else 's'}")
 
 
-@app.command("retry")
+@app.command("retry", epilog=RETRY_EXAMPLES)
 def retry(limit: Limit = 100, json: JsonOption = False) -> None:
     """Hand dead letters over once more. What cannot be taken stays a dead letter."""
     from domain.policy import PolicyError

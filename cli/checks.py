@@ -7,11 +7,8 @@ What cannot be checked because something before it failed says so instead of fai
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, OKPKey
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -30,6 +27,7 @@ from dynamics.sales.setup.webhook import Receiver
 from ledger.opening import Ledger, LedgerAway
 from workers import composition, mode, sealing
 from workers.audit_keys import DOWNLOADS, EXPORTS
+from workers.keys import KeyFileUnusable, key_of, keys_of
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings, unknown_variables, variable_name
 from workers.telemetry import start_telemetry
@@ -108,15 +106,12 @@ def _decision_keys(settings: Settings) -> Check:
         if settings.decision.vault_key:
             signs = VaultKey.read(settings).kid
         else:
-            signs = OKPKey.import_key(json.loads(private_file.read_text())).thumbprint()
-        public = KeySet.import_key_set(json.loads(public_file.read_text()))
+            signs = key_of(private_file).thumbprint()
+        public = keys_of(public_file)
     except SettingsError as error:
         return failed(name, str(error))
-    except OSError as error:
-        return failed(name, f"{error.filename}: {error.strerror}.", "make a pair with `q2c keys`.")
-    except (ValueError, JoseError) as error:
-        remedy = f"{private_file} must hold a JSON Web Key and {public_file} a key set: make a pair with `q2c keys`."
-        return failed(name, f"{error}.", remedy)
+    except KeyFileUnusable as error:
+        return failed(name, f"{error}.", "make a pair with `q2c keys`.")
     if signs not in {key.thumbprint() for key in public.keys}:
         return failed(name, f"{public_file} does not hold the public part of {where}.", "add it with `q2c keys`.")
     return ok(name, f"{len(public.keys)} public, the private one among them")
@@ -127,11 +122,11 @@ def _audit_key(settings: Settings, where: tuple[str, str]) -> Check:
     name, public_file = f"audit key {variable_name(where)}", settings.audit.public_keys_file
     try:
         signs = VaultKey.read(settings, where).kid
-        public = KeySet.import_key_set(json.loads(public_file.read_text()))
+        public = keys_of(public_file)
     except SettingsError as error:
         return failed(name, str(error))
-    except (OSError, ValueError, JoseError) as error:
-        return failed(name, f"{public_file}: {error}.", "make it with `q2c keys`.")
+    except KeyFileUnusable as error:
+        return failed(name, f"{error}.", "make it with `q2c keys`.")
     if signs not in {key.kid for key in public.keys}:
         return failed(name, f"{public_file} does not hold its public part.", "add it with `q2c keys`.")
     return ok(name, f"{signs} is among the {len(public.keys)} public ones")

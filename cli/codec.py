@@ -25,6 +25,33 @@ q2c codec add-key
     the first step of changing the key that writes (docs/encryption.md)
 """
 
+KEYS_EXAMPLES = """Examples:
+
+q2c codec keys
+    their ids, and which of them writes
+
+q2c codec keys --json | jq -r .writes
+    the one that writes, for a program
+"""
+
+ADD_EXAMPLES = """Examples:
+
+q2c codec add-key
+    then give the file to every process, restart them, and `q2c codec use-key`
+"""
+
+USE_EXAMPLES = """Examples:
+
+q2c codec use-key 20261126-2a181c1f.8Gpans30l8ykvPrs
+    when every process was restarted with the file that holds it
+"""
+
+RETIRE_EXAMPLES = """Examples:
+
+q2c codec retire-key 20261126-2a181c1f.8Gpans30l8ykvPrs
+    when Temporal's retention is over since another key writes
+"""
+
 app = typer.Typer(help="Read sealed payloads in Temporal Web; change the keys they are sealed under.", epilog=EXAMPLES)
 
 KeyId = Annotated[str, typer.Argument(help="Id of the key, as `q2c codec keys` lists it.")]
@@ -48,35 +75,31 @@ async def _serve(settings: Settings, telemetry: Telemetry) -> int:
     return await run_codec_server(settings, telemetry)
 
 
-@app.command("keys")
+@app.command("keys", epilog=KEYS_EXAMPLES)
 def keys(json: JsonOption = False) -> None:
     """List the ids of the keys; the first one writes."""
-    ring = _read()
-    if json:
-        result_as_json({"keys": list(ring.keys), "writes": ring.writes})
-    else:
-        _show(ring)
+    _show(_read(), as_json=json)
 
 
-@app.command("add-key")
-def add_key() -> None:
+@app.command("add-key", epilog=ADD_EXAMPLES)
+def add_key(json: JsonOption = False) -> None:
     """Make one more key, which reads.
 
     Give the file to every process and restart them before it writes.
     """
-    _change(lambda ring: ring.with_new_key())
+    _change(lambda ring: ring.with_new_key(), as_json=json)
 
 
-@app.command("use-key")
-def use_key(key_id: KeyId) -> None:
+@app.command("use-key", epilog=USE_EXAMPLES)
+def use_key(key_id: KeyId, json: JsonOption = False) -> None:
     """Let a key write. The others go on reading what they sealed."""
-    _change(lambda ring: ring.writing_with(key_id))
+    _change(lambda ring: ring.writing_with(key_id), as_json=json)
 
 
-@app.command("retire-key")
-def retire_key(key_id: KeyId) -> None:
+@app.command("retire-key", epilog=RETIRE_EXAMPLES)
+def retire_key(key_id: KeyId, json: JsonOption = False) -> None:
     """Remove a key forever, when no run and no history is left that it sealed."""
-    _change(lambda ring: ring.without(key_id))
+    _change(lambda ring: ring.without(key_id), as_json=json)
 
 
 def _read() -> KeyRing:
@@ -89,7 +112,7 @@ def _read() -> KeyRing:
         fail(str(error))
 
 
-def _change(change: Callable[[KeyRing], KeyRing]) -> None:
+def _change(change: Callable[[KeyRing], KeyRing], *, as_json: bool) -> None:
     from runs.codec_keys import KeyFileError
 
     if inputs.settings().codec.key_set is not None:
@@ -103,9 +126,12 @@ def _change(change: Callable[[KeyRing], KeyRing]) -> None:
     except KeyFileError as error:
         fail(str(error))
     changed.write(inputs.settings().codec.keys_file)
-    _show(changed)
+    _show(changed, as_json=as_json)
 
 
-def _show(ring: KeyRing) -> None:
+def _show(ring: KeyRing, *, as_json: bool) -> None:
+    if as_json:
+        result_as_json({"keys": list(ring.keys), "writes": ring.writes})
+        return
     for key_id in ring.keys:
         result(f"{key_id}{'  writes' if key_id == ring.writes else ''}")

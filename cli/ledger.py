@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli import inputs
-from cli.output import fail, result
+from cli.output import JsonOption, fail, result, result_as_json
 
 EXAMPLES = """Examples:
 
@@ -13,7 +13,7 @@ q2c ledger migrate
     once after every upgrade, by a database user who may change tables
 """
 
-app = typer.Typer(help="The database of lasting records.", no_args_is_help=True)
+app = typer.Typer(help="The database of lasting records.", no_args_is_help=True, epilog=EXAMPLES)
 
 
 @app.callback()
@@ -22,7 +22,7 @@ def ledger() -> None:
 
 
 @app.command(epilog=EXAMPLES)
-def migrate() -> None:
+def migrate(json: JsonOption = False) -> None:
     """Bring the tables up to date.
 
     PostgreSQL needs it after every upgrade; SQLite does it by itself.
@@ -33,4 +33,7 @@ def migrate() -> None:
         version = database.migrate(inputs.settings().ledger.url.get_secret_value())
     except database.LedgerError as error:
         fail(str(error))
-    result(f"tables of version {version}")
+    if json:
+        result_as_json({"version": version})
+    else:
+        result(f"tables of version {version}")

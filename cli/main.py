@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli import audit, bus, codec, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
-from cli.output import result
+from cli.output import fail, result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
 
+ENDING = """Settings are environment variables `Q2C_*` or a file `.env`: docs/settings.md lists them.
+
+Exit codes: 0, done; 1, something was found or failed, as the command's help says; 2, it could not begin: a setting, a
+file or an argument is wrong, and the message names it; 130, ended by Ctrl-C. Results are on standard output, all else
+on standard error.
+"""
+
+
+class Commands(TyperGroup):
+    """The commands, with a border around them: what the operating system refuses is said in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; a file or folder that cannot be used ends it with exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename is not None else ""
+            fail(f"{named}{error.strerror or error}")
+
+
 app = typer.Typer(
     name="q2c",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,7 +67,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Settings are environment variables `Q2C_*` or a file `.env`: docs/settings.md lists them.")
+@app.callback(epilog=ENDING)
 def q2c(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -16,8 +16,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 
 def result(text: str) -> None:
     """Print a command's result."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    _write(sys.stdout, text)
 
 
 def result_as_json(value: Any) -> None:
@@ -27,11 +26,17 @@ def result_as_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Tell a person something beside the result."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    _write(sys.stderr, text)
 
 
 def fail(text: str, code: int = UNUSABLE) -> NoReturn:
     """End the command with a message."""
     note(text)
     raise typer.Exit(code)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line; what the stream's encoding lacks (a file's name need be no text) is escaped."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()

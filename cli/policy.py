@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -33,6 +32,15 @@ q2c policy explain quote.json
 The fields of a quote are listed in docs/policies.md.
 """
 
+GROUP_EXAMPLES = """Examples:
+
+q2c policy check ./new
+    whether a folder of rules can be used, before it is
+
+q2c policy explain quote.json
+    what the rules ask of a quote
+"""
+
 DIFF_EXAMPLES = """Examples:
 
 q2c policy diff ./old ./new --deals quotes.csv
@@ -41,7 +49,8 @@ q2c policy diff ./old ./new --deals quotes.csv
 q2c policy diff ./policies discount-2027.yaml --deals quotes.jsonl --limit 0
     one changed file against a folder; every quote in the table
 
-A FILE or DIR replaces files of the rules in force. The columns and fields of a quote are listed in docs/policies.md.
+A FILE or DIR replaces files of the rules in force.
+The columns and fields of a quote are listed in docs/policies.md.
 """
 
 CHECK_EXAMPLES = """Examples:
@@ -50,7 +59,7 @@ q2c policy check
     the rules in force: those shipped, or of the folder Q2C_POLICIES
 
 q2c policy check ./new
-    a folder, before it is used; what it does not hold is taken from the package
+    a folder, before it is used; the package has what it does not hold
 
 q2c policy check discount-2027.yaml
     one file with the rest of the rules in force; its name says which it is
@@ -64,8 +73,10 @@ q2c policy conflicts
     the people named in approvers.yaml
 
 q2c policy conflicts --people people.json
-    and those of the directory: [{"oid": "…", "name": "…", "roles": ["ops.usmf"]}], or what Microsoft Graph answers to
-    GET /servicePrincipals(appId='…')?$select=appRoles&$expand=appRoleAssignedTo
+    and those of the directory:
+    [{"oid": "…", "name": "…", "roles": ["ops.usmf"]}],
+    or what Microsoft Graph answers to GET /servicePrincipals(appId='…')
+    ?$select=appRoles&$expand=appRoleAssignedTo
 
 It exits with 1 where somebody holds roles that should be two people's.
 """
@@ -80,7 +91,7 @@ RulesArgument = Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A versi
 DealsOption = Annotated[Path, typer.Option("--deals", metavar="FILE", help="Quotes: .csv, else a line of JSON each.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=0, help="Quotes listed at most; 0: all.")]
 
-app = typer.Typer(help="The rules in force.", no_args_is_help=True)
+app = typer.Typer(help="The rules in force.", no_args_is_help=True, epilog=GROUP_EXAMPLES)
 
 
 @app.command(epilog=EXAMPLES)
@@ -91,7 +102,8 @@ def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
     """
     from domain.what_if import explain as explain_proposal
     from policies import explanation, what_if
-    from policies.quote_files import QuoteFileError, read_quote
+    from policies.given_files import GivenFileError
+    from policies.quote_files import read_quote
 
     policy = inputs.policy()
     if quote is None:
@@ -102,7 +114,7 @@ def explain(quote: QuoteArgument = None, json: JsonOption = False) -> None:
         return
     try:
         found = explain_proposal(read_quote(quote).proposal(policy), policy)
-    except QuoteFileError as error:
+    except GivenFileError as error:
         fail(str(error))
     except ValueError as error:
         fail(f"{quote}: {error}")
@@ -118,14 +130,19 @@ def diff(
 ) -> None:
     """Say which quotes two versions of the rules decide otherwise, with counts and money."""
     from policies import comparison
-    from policies.quote_files import QuoteFileError, read_quotes
+    from policies.given_files import GivenFileError
+    from policies.plain_text import one_line
+    from policies.quote_files import read_quotes
 
     was, now = _rules(before), _rules(after)
     try:
         quotes = read_quotes(deals)
-    except QuoteFileError as error:
+    except GivenFileError as error:
         fail(str(error))
-    found = comparison.compare(quotes, was, now)
+    try:
+        found = comparison.compare(quotes, was, now)
+    except ValueError as error:
+        fail(one_line(f"{deals}: {error}"))
     if json:
         result_as_json(comparison.as_data(found, limit))
     else:
@@ -171,15 +188,9 @@ def check(path: CheckedArgument = None, json: JsonOption = False) -> None:
 @app.command(epilog=CONFLICT_EXAMPLES)
 def conflicts(people: PeopleOption = None, json: JsonOption = False) -> None:
     """Say who holds roles that one person should not hold in one company, by the conflicts of rights.yaml."""
-    from domain.directory import Export, conflicts_of, read_export, unknown_roles
+    from domain.directory import Export, conflicts_of, unknown_roles
 
-    policy, export = inputs.policy(), None
-    if people is not None:
-        try:
-            export = read_export(json_text.loads(people.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            fail(f"{people}: {error}")
-    export = export or Export(())
+    policy, export = inputs.policy(), inputs.people_of(people) or Export(())
     found = conflicts_of(policy, export)
     if json:
         result_as_json([entry.model_dump(mode="json", exclude={"person": {"roles"}}) for entry in found])

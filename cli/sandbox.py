@@ -26,10 +26,15 @@ q2c sandbox --ports auto --data empty
 
 Every option can be given by a variable as well, e.g. Q2C_SANDBOX_DATA.
 
-Variables only: Q2C_SANDBOX_CLIENT_SECRET, Q2C_SANDBOX_WEB_CLIENT_SECRET (secrets);
-Q2C_SANDBOX_WEBHOOK_URL, Q2C_SANDBOX_WEBHOOK_KEY, Q2C_SANDBOX_EVENTS_URL (where events are sent);
-Q2C_SANDBOX_WEB_REDIRECT_URIS (where sign-ins may come back to);
-Q2C_SANDBOX_QUOTE_LINK (a link on each draft quote at the desk, with {company} and {quote} in it).
+Variables only:
+Q2C_SANDBOX_CLIENT_SECRET, Q2C_SANDBOX_WEB_CLIENT_SECRET
+    secrets
+Q2C_SANDBOX_WEBHOOK_URL, Q2C_SANDBOX_WEBHOOK_KEY, Q2C_SANDBOX_EVENTS_URL
+    where events are sent
+Q2C_SANDBOX_WEB_REDIRECT_URIS
+    where sign-ins may come back to
+Q2C_SANDBOX_QUOTE_LINK
+    a link on each draft quote at the desk, with {company} and {quote} in it
 """
 
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="Its port; 0 takes a free one.")]

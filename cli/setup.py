@@ -26,18 +26,20 @@ EXAMPLES = """Examples:
 q2c setup dataverse --dry-run
     what is missing in Dataverse, and what would be changed
 
-az account get-access-token --resource https://contoso.crm.dynamics.com --query accessToken -o tsv
-| q2c setup dataverse --token-stdin
+az account get-access-token --resource https://contoso.crm.dynamics.com \\
+  --query accessToken -o tsv | q2c setup dataverse --token-stdin
     create it as the administrator who is signed in to Azure CLI
 
 q2c setup dataverse --enable-auditing
-    turn on the audit too: who made a quote never decides it, and only the audit knows everybody who did
+    turn on the audit too: only it knows everybody who made a quote, and none
+    of them decides it
 
 q2c setup dataverse --renew-key
-    send Q2C_DATAVERSE_WEBHOOK_KEY to the webhook again: Dataverse never shows the key it has
+    send Q2C_DATAVERSE_WEBHOOK_KEY to the webhook again: Dataverse never shows
+    the key it has
 """
 
-app = typer.Typer(help="What the product needs in Dynamics 365, created for it.", no_args_is_help=True)
+app = typer.Typer(help="What the product needs in Dynamics 365, created for it.", no_args_is_help=True, epilog=EXAMPLES)
 
 PATIENCE_SECONDS = 300.0
 """A new table or key takes Dataverse a while."""
@@ -100,10 +102,11 @@ def dataverse(
 ) -> None:
     """Create the solution, table, columns, keys, role and webhook steps in Dataverse.
 
-    What is there already stays: a second run changes nothing. A difference that cannot be
-    repaired safely is named with what to do, and the exit code is 1; so is auditing that is
-    off, which is turned on with --enable-auditing only. Needs System Administrator: by
-    --token-stdin, or the application's own for this run.
+    What is there already stays: a second run changes nothing. A difference that
+    cannot be repaired safely is named with what to do, and the exit code is 1;
+    so is auditing that is off, which is turned on with --enable-auditing only.
+    Needs System Administrator: by --token-stdin, or the application's own for
+    this run.
     """
     from workers.logs import configure_logging
 

@@ -243,7 +243,7 @@ def _turn(state: ApprovalState, chain: str) -> StepState | None:
 
 
 def _asked(state: ApprovalState, step: StepState, now: datetime, delegations: Delegations) -> StepState:
-    if (given := step.plan.covered_by) is not None:
+    if (given := step.plan.covered_by) is not None and not any(map(state.request.is_made_by, given.people)):
         return _counted(
             step, [StepApproval(person=person, at=given.at, comment=given.words) for person in given.people]
         )

@@ -219,6 +219,14 @@ def _lateness(step: StepState, decided: ApprovalState) -> Refusal | None:
     return Refusal.ALREADY_DECIDED if step.status is StepStatus.SKIPPED else None
 
 
+def eligible(step: StepState, request: ApprovalRequest) -> tuple[Person, ...]:
+    """Who of a step's candidates may be asked, themselves or in somebody's place: nobody who made the quote.
+
+    A plan names no maker of the quote it was made for. That is not relied on: whoever is asked is chosen from here.
+    """
+    return tuple(person for person in step.plan.candidates if not request.is_made_by(person))
+
+
 def next_assignees(
     step: StepState,
     already_approved: Sequence[Person],
@@ -238,8 +246,12 @@ def next_assignees(
         request: What is asked: nobody who made it is asked in somebody's place.
         delegations: Who stands in for whom in the company.
         day: Today in the company's calendar; None: nobody is away.
+
+    Returns:
+        Nobody to ask, and no approval that counts, where everybody left made the quote: the step then expires.
     """
     approved = {_same(person) for person in already_approved}
+    people = eligible(step, request)
     asked: dict[str, Person] = {}
     pairs: dict[str, StandIn] = {}
 
@@ -249,17 +261,17 @@ def next_assignees(
             if stands_for is not None:
                 pairs[_same(stands_for)] = StandIn(person=person, stands_for=stands_for)
 
-    for person in step.plan.candidates:
+    for person in people:
         stand_in = _stand_in(person, step, request, delegations, day)
         ask(stand_in or person, person if stand_in else None)
-    for person in step.plan.candidates:  # whoever is away, and their stand-in was asked or has approved already
+    for person in people:  # whoever is away, and their stand-in was asked or has approved already
         if _same(person) not in pairs:
             ask(person)
     if len(asked) < step.plan.needed:  # nobody counts twice: who stands in counts for themselves, and both are asked
         asked |= {key: pair.stands_for for key, pair in pairs.items() if key not in approved}
         pairs = {key: pair for key, pair in pairs.items() if key not in asked}
     short = step.plan.needed - len(asked)
-    counted = [person for person in step.plan.candidates if _same(person) in approved][: max(short, 0)]
+    counted = [person for person in people if _same(person) in approved][: max(short, 0)]
     return Assignment(assignees=tuple(asked.values()), stand_ins=tuple(pairs.values()), counted=tuple(counted))
 
 
@@ -276,7 +288,7 @@ def escalation(
     Who approved a lower level of the chain is asked last. Takes what ``next_assignees`` takes.
     """
     approved = {_same(person) for person in already_approved}
-    candidates = sorted(step.plan.candidates, key=lambda person: _same(person) in approved)
+    candidates = sorted(eligible(step, request), key=lambda person: _same(person) in approved)
     asked = {_same(person) for person in (*step.assignees, *step.replaced, *step.approved_by)}
     asked |= {_same(pair.stands_for) for pair in step.stand_ins}
     for person in candidates:
@@ -297,7 +309,7 @@ def _stand_in(
 ) -> Person | None:
     if day is None:
         return None
-    return delegations.stand_in(person, day, allowed=step.plan.candidates, excluded=request.is_made_by)
+    return delegations.stand_in(person, day, allowed=eligible(step, request), excluded=request.is_made_by)
 
 
 def _same(person: Person) -> str:

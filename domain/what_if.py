@@ -146,9 +146,7 @@ def explain(proposal: Proposal, policy: Policy) -> Explained:
     Raises:
         ValueError: the policy knows no such company; the text names the field.
     """
-    if proposal.company not in policy.authority.companies:
-        known = ", ".join(sorted(policy.authority.companies))
-        raise ValueError(f"company: {proposal.company!r} is not in approvers.yaml; there are {known}")
+    require_company(proposal.company, policy)
     priced = proposal.priced()
     levels = asked_levels(priced, policy)
     now = _demands(levels)
@@ -172,6 +170,17 @@ def explain(proposal: Proposal, policy: Policy) -> Explained:
         ),
         tried=tried,
     )
+
+
+def require_company(company: str, policy: Policy) -> None:
+    """Refuse a company the rules do not know: of its quotes they would say nothing.
+
+    Raises:
+        ValueError: the text names the field.
+    """
+    if company not in policy.authority.companies:
+        known = ", ".join(sorted(policy.authority.companies))
+        raise ValueError(f"company: {company!r} is not in approvers.yaml; there are {known}")
 
 
 Demands = frozenset[tuple[str, int]]

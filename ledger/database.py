@@ -184,7 +184,7 @@ def _set_up_sqlite(engine: Any, *, read_only: bool = False) -> None:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number is the latter
         raise LedgerError("Q2C_LEDGER_URL: not a URL of a database, e.g. sqlite:///.q2c/ledger.db") from error
     if parsed.get_backend_name() not in _DRIVERS:
         raise LedgerError(f"Q2C_LEDGER_URL: {parsed.get_backend_name()} is not supported: use sqlite or postgresql")

@@ -175,7 +175,11 @@ def verify_file(path: Path, verifier: AuditVerifier) -> Verdict:
         signed = verifier.read(signature_file.read_text())
         if signed.get("kind") != _KIND:
             raise SignatureWrong("the signature is of something else")
-    except (OSError, SignatureWrong) as error:
+    except OSError as error:
+        return Verdict(records=0, problem=f"{signature_file.name}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return Verdict(records=0, problem=f"{signature_file.name}: is not UTF-8 text")
+    except SignatureWrong as error:
         return Verdict(records=0, problem=f"{signature_file.name}: {error}")
     check = ChainCheck(str(signed["company"]), after_seq=signed["first_seq"] - 1, after_hash=signed["prev_hash"])
     if not signed["records"]:

@@ -17,6 +17,9 @@ from joserfc.jwk import KeySet, OKPKey
 ALGORITHMS: Final = ["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]
 """A file's key signs by the first, a vault's by one of the last; a public key says itself which of them is its own."""
 
+_NO_KEY: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, JoseError)
+"""What the libraries raise of a file that holds no keys, whatever else it holds."""
+
 
 class SignatureWrong(Exception):
     """A signature that does not hold, or a key that cannot be used; the text says which."""
@@ -55,8 +58,10 @@ class AuditSigner:
         """
         try:
             key = OKPKey.import_key(json.loads(path.read_text()))
-        except (OSError, ValueError, JoseError) as error:
-            raise SignatureWrong(f"Q2C_AUDIT_PRIVATE_KEY_FILE: {path}: {error}; make one with `q2c keys`") from error
+        except _NO_KEY as error:
+            raise SignatureWrong(
+                f"Q2C_AUDIT_PRIVATE_KEY_FILE: {path} {_why(error, 'JSON Web Key')}; make one with `q2c keys`"
+            ) from error
         if not key.is_private:
             raise SignatureWrong(f"Q2C_AUDIT_PRIVATE_KEY_FILE: {path} holds no private key")
         return cls(key)
@@ -92,8 +97,8 @@ class AuditVerifier:
         """
         try:
             return cls(KeySet.import_key_set(json.loads(path.read_text())))
-        except (OSError, ValueError, JoseError) as error:
-            raise SignatureWrong(f"Q2C_AUDIT_PUBLIC_KEYS_FILE: {path}: {error}") from error
+        except _NO_KEY as error:
+            raise SignatureWrong(f"Q2C_AUDIT_PUBLIC_KEYS_FILE: {path} {_why(error, 'JSON Web Key Set')}") from error
 
     def read(self, signature: str) -> dict[str, Any]:
         """What was signed.
@@ -109,6 +114,10 @@ class AuditVerifier:
         if not isinstance(content, dict):
             raise SignatureWrong("the signature is of something else")
         return content
+
+
+def _why(error: BaseException, what: str) -> str:
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else f"is not a {what}"
 
 
 def _base64url(content: bytes) -> str:

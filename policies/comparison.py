@@ -13,7 +13,7 @@ from domain.discount import asked_levels
 from domain.money import format_money
 from domain.policy import Policy
 from domain.record import Record
-from domain.what_if import Step, in_words, steps
+from domain.what_if import Step, in_words, require_company, steps
 from policies.plain_text import one_line
 from policies.quote_files import AskedQuote
 
@@ -66,7 +66,17 @@ class Comparison(Record):
 
 
 def compare(quotes: Sequence[AskedQuote], before: Policy, after: Policy) -> Comparison:
-    """Which of some quotes two versions of the rules decide otherwise."""
+    """Which of some quotes two versions of the rules decide otherwise.
+
+    Raises:
+        ValueError: a version does not know the company of a quote; the text names the quote and the field.
+    """
+    for quote in quotes:
+        for rules in (before, after):
+            try:
+                require_company(quote.company, rules)
+            except ValueError as error:
+                raise ValueError(f"quote {quote.quote}: {error} (version {rules.version})") from error
     changed = [found for quote in quotes if (found := _changed(quote, before, after)) is not None]
     counts = Counter((each.change, each.currency) for each in changed)
     kinds = list(Change)
@@ -135,9 +145,10 @@ def as_data(found: Comparison, limit: int) -> dict[str, object]:
 
 def as_text(found: Comparison, limit: int) -> str:
     """A comparison in words and a table, with at most so many quotes; 0: all."""
+    quotes = f"{found.quotes} quote{'' if found.quotes == 1 else 's'}"
     lines = [
         f"{found.version_before} → {found.version_after}",
-        f"{found.quotes} quotes: {found.same} decided as before, {found.otherwise} otherwise",
+        f"{quotes}: {found.same} decided as before, {found.otherwise} otherwise",
     ]
     lines += _table(
         [(total.change.value, str(total.quotes), format_money(total.net, total.currency)) for total in found.totals],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -25,17 +24,12 @@ from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record, problem_in_words
 from domain.values import Company, Currency, Number, Percent
 from domain.what_if import Proposal
+from policies.given_files import GivenFileError, parse_json, read_json, read_text
 from policies.plain_text import one_line
 
-LARGEST: Final = 100_000_000
-"""Bytes of one file."""
 _MOST_TOLD: Final = 20
 _UNIT: Final = "ea"
 _TOO_MUCH: Final = Decimal(10) ** 15
-
-
-class QuoteFileError(ValueError):
-    """A file of quotes that cannot be used; the text has a line for each problem, with line and field."""
 
 
 class AskedLine(Record):
@@ -182,11 +176,11 @@ def read_quote(file: Path) -> AskedQuote:
     """The one quote of a JSON file.
 
     Raises:
-        QuoteFileError: it cannot be read, is no JSON, or a field is wrong.
+        GivenFileError: it cannot be read, is no JSON, or a field is wrong.
     """
-    quote, problems = _quote(_json(_text(file), str(file)), str(file))
+    quote, problems = _quote(read_json(file), str(file))
     if quote is None:
-        raise QuoteFileError("\n".join(problems))
+        raise GivenFileError("\n".join(problems))
     return quote
 
 
@@ -194,9 +188,9 @@ def read_quotes(file: Path) -> list[AskedQuote]:
     """The quotes of a file of JSON lines or, where its name ends in .csv, of a CSV.
 
     Raises:
-        QuoteFileError: it cannot be read, holds no quote, or a field is wrong.
+        GivenFileError: it cannot be read, holds no quote, or a field is wrong.
     """
-    text = _text(file)
+    text = read_text(file)
     found: list[AskedQuote] = []
     problems: list[str] = []
     try:
@@ -207,26 +201,13 @@ def read_quotes(file: Path) -> list[AskedQuote]:
             if len(problems) >= _MOST_TOLD:
                 problems.append("… and what follows was not looked at")
                 break
-    except QuoteFileError as error:
+    except GivenFileError as error:
         problems.append(str(error))
     if not found and not problems:
         problems.append(f"{file}: holds no quote")
     if problems:
-        raise QuoteFileError("\n".join(problems))
+        raise GivenFileError("\n".join(problems))
     return found
-
-
-def _text(file: Path) -> str:
-    try:
-        if not file.is_file():
-            raise QuoteFileError(f"{file}: not a file that can be read")
-        if file.stat().st_size > LARGEST:
-            raise QuoteFileError(f"{file}: larger than {LARGEST:,} bytes")
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise QuoteFileError(f"{file}: is not UTF-8 text") from error
-    except OSError as error:
-        raise QuoteFileError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _rows(text: str, file: Path) -> Iterator[tuple[str, Any]]:
@@ -236,31 +217,7 @@ def _rows(text: str, file: Path) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{file}: line {number}"
-            yield where, _json(line, where)
-
-
-def _json(text: str, where: str) -> Any:
-    """A JSON value with exact numbers.
-
-    Raises:
-        QuoteFileError: it is none.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise ValueError(f"{key!r} is written twice; keep one")
-            found[key] = value
-        return found
-
-    def no_number(name: str) -> Any:
-        raise ValueError(f"{name} is no number")
-
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=no_number, object_pairs_hook=once)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise QuoteFileError(one_line(f"{where}: not valid JSON: {error}")) from error
+            yield where, parse_json(line, where)
 
 
 def _csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
@@ -275,11 +232,11 @@ def _csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
         if unknown or lacking or len({*columns}) < len(columns):
             say = f"unknown column {unknown[0]!r}" if unknown else f"column missing: {', '.join(sorted(lacking))}"
             say = say if unknown or lacking else "a column is written twice"
-            raise QuoteFileError(one_line(f"{file}: {say}; the columns are {', '.join((*of_quote, *_line_columns()))}"))
+            raise GivenFileError(one_line(f"{file}: {say}; the columns are {', '.join((*of_quote, *_line_columns()))}"))
         for row in reader:
             where = f"{file}: line {reader.line_num}"
             if None in row or None in row.values():
-                raise QuoteFileError(f"{where}: has {len(columns)} columns in the first line, and not as many here")
+                raise GivenFileError(f"{where}: has {len(columns)} columns in the first line, and not as many here")
             said = {name: text for name, text in row.items() if text.strip()}
             header = {name: said.pop(name) for name in of_quote if name in said}
             first, quote = quotes.setdefault(
@@ -287,10 +244,10 @@ def _csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
             )
             other = next((name for name in of_quote if header.get(name) != quote.get(name)), None)
             if other is not None:
-                raise QuoteFileError(f"{where}: {other}: is not what line {first} says of the same quote")
+                raise GivenFileError(f"{where}: {other}: is not what line {first} says of the same quote")
             quote["lines"].append(said)
     except csv.Error as error:
-        raise QuoteFileError(f"{file}: line {reader.line_num + 1}: not valid CSV: {error}") from error
+        raise GivenFileError(f"{file}: line {reader.line_num + 1}: not valid CSV: {error}") from error
     for first, quote in quotes.values():
         yield f"{file}: line {first}", quote
 

@@ -111,7 +111,7 @@ class KeyRing:
         try:
             listed = json.loads(text)["keys"]
             entries = {str(key["kid"]): _bytes(key) for key in listed}
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
             raise KeyFileError(f"{where} is not a JSON Web Key Set of 256-bit keys") from error
         ring = entries.pop(RING, b"")
         if len(listed) != len(entries) + 1 or any(len(key) != KEY_BYTES for key in (ring, *entries.values())):

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from ledger.signing import AuditSigner, KeyAway
 from web.signing import CannotSign
-from workers.keys import ensure_decision_keys
+from workers.keys import ensure_decision_keys, key_of, keys_of
 from workers.settings import Settings, variable_name
 from workers.vault import VaultKey, pin
 
@@ -57,6 +57,7 @@ def ensure_audit_keys(private_key_file: Path, web_key_file: Path, public_keys_fi
 
     Raises:
         KeyPairIncomplete: there are public keys, and not the commands' private one.
+        KeyFileUnusable: a file of keys is none.
     """
     ensure_decision_keys(private_key_file, public_keys_file)
     _ensure_web_key(web_key_file, public_keys_file)
@@ -67,6 +68,7 @@ def ensure_audit_keys_of(settings: Settings) -> None:
 
     Raises:
         KeyPairIncomplete: there are public keys, and not the commands' private one.
+        KeyFileUnusable: a file of keys is none.
         SettingsError: a key in a vault, or the file of public keys, cannot be used.
     """
     audit = settings.audit
@@ -87,7 +89,6 @@ def _ensure_web_key(web_key_file: Path, public_keys_file: Path) -> None:
         web_key_file.touch(mode=0o600)
         web_key_file.chmod(0o600)
         web_key_file.write_text(json.dumps(made.as_dict(private=True)))
-    web = OKPKey.import_key(json.loads(web_key_file.read_text()))
-    known = KeySet.import_key_set(json.loads(public_keys_file.read_text()))
+    web, known = key_of(web_key_file), keys_of(public_keys_file)
     if web.kid not in {key.kid for key in known.keys}:
         public_keys_file.write_text(json.dumps(KeySet([*known.keys, web]).as_dict(private=False)))

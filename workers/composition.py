@@ -6,13 +6,11 @@ name.
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Callable
 from urllib.parse import quote as encoded
 from urllib.parse import urlencode
 
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from temporalio.client import Client
 
@@ -37,6 +35,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from workers.keys import KeyFileUnusable, keys_of
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
@@ -132,9 +131,9 @@ def decision_keys(settings: Settings) -> KeySet:
     """
     path = settings.decision.public_keys_file
     try:
-        return KeySet.import_key_set(json.loads(path.read_text()))
-    except (OSError, ValueError, JoseError) as error:
-        raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {path}: {error}; make a pair with `q2c keys`") from error
+        return keys_of(path)
+    except KeyFileUnusable as error:
+        raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {error}; make a pair with `q2c keys`") from error
 
 
 def deal_pages(web_url: str) -> Callable[[str, str], str]:

@@ -7,13 +7,45 @@ stack makes a pair of its own; in production the private key is a secret of the 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 
 class KeyPairIncomplete(Exception):
     """Public keys without the private one: a new one would replace it; the text says what to do."""
+
+
+class KeyFileUnusable(Exception):
+    """A file that should hold keys and does not; the text names it and says why."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"{file} {why}")
+        self.file = file
+
+
+def key_of(file: Path) -> OKPKey:
+    """The JSON Web Key of a file. Raises KeyFileUnusable."""
+    found: OKPKey = _read(file, OKPKey.import_key, "JSON Web Key")
+    return found
+
+
+def keys_of(file: Path) -> KeySet:
+    """The JSON Web Key Set of a file. Raises KeyFileUnusable."""
+    found: KeySet = _read(file, KeySet.import_key_set, "JSON Web Key Set")
+    return found
+
+
+def _read(file: Path, load: Callable[[Any], Any], what: str) -> Any:
+    try:
+        return load(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise KeyFileUnusable(file, f"cannot be read: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, JoseError) as error:
+        raise KeyFileUnusable(file, f"is not a {what}") from error
 
 
 def ensure_decision_keys(private_key_file: Path, public_keys_file: Path) -> None:
@@ -25,10 +57,11 @@ def ensure_decision_keys(private_key_file: Path, public_keys_file: Path) -> None
 
     Raises:
         KeyPairIncomplete: there are public keys and no private one.
+        KeyFileUnusable: the private key is none.
     """
     if private_key_file.exists():
         if not public_keys_file.exists():
-            kept = OKPKey.import_key(json.loads(private_key_file.read_text()))
+            kept = key_of(private_key_file)
             public_keys_file.parent.mkdir(parents=True, exist_ok=True)
             public_keys_file.write_text(json.dumps(KeySet([kept]).as_dict(private=False)))
         return

@@ -36,8 +36,8 @@ def policy(command: str, **variables: str) -> Result:
 def test_a_quote_is_explained_in_words_and_as_data() -> None:
     words = policy("explain quote.json")
     assert words.exit_code == 0
-    assert "As it is: Mona Meyer, then Dirk Dorn." in words.stdout
-    assert words.stdout.endswith("nobody.\nAt 20 %, net 20,000.00 USD: Mona Meyer.\n")
+    assert "As it is: Mona Meyer, then Dirk Dorn, about 3 working days." in words.stdout
+    assert words.stdout.endswith("nobody.\nAt 20 %, net 20,000.00 USD: Mona Meyer, about 1 working day.\n")
     data = json.loads(policy("explain quote.json --json").stdout)
     assert data["largest_discount_for_nobody"] == "10"
     assert [offer["discount_pct"] for offer in data["cheaper"]] == ["10", "20"]

@@ -10,7 +10,7 @@ import pytest
 
 from domain.approval_people import said_to_request
 from domain.approval_rules import Verdict, decided, next_deadline, next_reminder, opened, overdue, reminded
-from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, StepState
+from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, Coverage, StepState
 from domain.calendar import add_business_hours, working_time_between
 from domain.delegations import NOBODY_AWAY, Delegation, Delegations
 from tests.rights import said
@@ -338,3 +338,28 @@ def test_everybody_is_asked_before_a_step_expires_whoever_is_away() -> None:
         assert rounds < 10
     assert {"mona", "drew", "cora"} <= set(names(state.steps[0].assignees))
     assert len(state.steps[0].assignees) == len(set(names(state.steps[0].assignees)))
+
+
+@pytest.mark.parametrize("makers", [("dirk",), ("dirk", "dina"), ("dirk", "dina", "drew", "cora")])
+def test_nobody_who_made_the_quote_is_asked_whatever_the_plan_and_the_delegations_say(makers: tuple[str, ...]) -> None:
+    """A plan names no maker; should it, or should a delegation lead to one, others are asked, or nobody."""
+    made_by = tuple(person(name) for name in makers)
+    leading_there = Delegations(entries=(away("mona", "dirk"), away("drew", "dina"), away("cora", "dirk")))
+    for delegations in (NOBODY_AWAY, leading_there):
+        state = approves(asked(makers=made_by, delegations=delegations), "mona", 1, delegations=delegations).state
+        assert state.steps[0].decider == "mona"
+        left = [name for name in ("dirk", "dina", "drew", "cora") if name not in makers]
+        assert names(state.steps[1].assignees) == left[:1]
+        while state.status is ApprovalStatus.PENDING:
+            state = overdue(state, next_deadline(state), delegations)
+            assert not {*names(state.steps[1].assignees)} & {*makers}
+        assert state.status is ApprovalStatus.EXPIRED
+
+
+def test_an_earlier_approval_of_who_then_made_the_quote_covers_nothing() -> None:
+    by_dirk = Coverage(n=1, revision=0, person=person("dirk"), at=T0)
+    steps = (PLAN.steps[0], PLAN.steps[1].model_copy(update={"covered_by": by_dirk}))
+    covered = PLAN.model_copy(update={"steps": steps})
+    assert approves(asked(covered), "mona", 1).state.status is ApprovalStatus.COMPLETED
+    state = approves(asked(covered, makers=(person("dirk"),)), "mona", 1).state
+    assert names(state.steps[1].assignees) == ["dina"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.approval_proof import given as approvals_of
@@ -23,14 +23,37 @@ from domain.approvals import (
     StepPlan,
     StepState,
 )
+from domain.money import round_money
 from domain.people import Person
 from domain.pricing import PricedQuote
 from domain.quote import QuoteSnapshot
-from domain.reapproval import MOST_ITEMS, GivenApproval, PastRequest, answered, changes, terms_of, with_coverage
+from domain.reapproval import (
+    MOST_ITEMS,
+    GivenApproval,
+    PastRequest,
+    answered,
+    changes,
+    remembered,
+    terms_of,
+    with_coverage,
+)
 from domain.rights import Grant, Granted
 from domain.sign_in import SignIn
 from tests.rights import said
-from tests.unit.domain.makers import POLICY, T0, actor, discounted, line, person, plan, priced, quote, request
+from tests.unit.domain.makers import (
+    POLICY,
+    PRICES,
+    T0,
+    actor,
+    discounted,
+    line,
+    names,
+    person,
+    plan,
+    priced,
+    quote,
+    request,
+)
 
 TOTAL = Decimal(1_000)
 ANY_AMOUNT = Granted(grants=tuple(Grant(role=role) for role in ("sales_manager", "sales_director", "cfo", "legal")))
@@ -260,3 +283,67 @@ def test_people_are_the_candidates_of_now() -> None:
     found = with_coverage(needed, asked(at_15), (past(asked(at_15), gave("mona", 1)),), total=TOTAL, now=T0)
     people: list[Person | None] = [step.covered_by.person if step.covered_by else None for step in found.steps]
     assert people == [None]
+
+
+@st.composite
+def quotes(draw: st.DrawFn) -> PricedQuote:
+    """A quote of the sample items, priced as the run prices it."""
+    found = draw(st.dictionaries(st.sampled_from(["P100", "P250"]), st.tuples(st.integers(1, 1_200), percents)))
+    found = found or {"P100": (10, Decimal(5))}
+    rows = [
+        line(number, item, quantity, off=round_money(PRICES[item].list_price * quantity * pct / 100, "USD"))
+        for number, (item, (quantity, pct)) in enumerate(found.items(), start=1)
+    ]
+    return priced(quote(*rows), payment_days=draw(st.sampled_from([30, 60, 61, 90])))
+
+
+def approved_by_all(of: PricedQuote) -> tuple[PastRequest, ...]:
+    """What the deal remembers of a request that everybody asked has approved."""
+    given_by = tuple(gave(names((step.candidates[0],))[0], step.level, chain=step.chain) for step in plan(of).steps)
+    return answered(remembered((), past(asked(of))), 1, ApprovalStatus.COMPLETED, given_by)
+
+
+@given(quotes(), quotes())
+@settings(deadline=None)
+def test_of_real_quotes_no_worse_is_asked_of_nobody_and_each_worsening_is_asked_again(
+    before: PricedQuote, now: PricedQuote
+) -> None:
+    """Through what the run uses: pricing, matrix, plan, coverage, opening."""
+    gained = with_coverage(plan(now), asked(now), approved_by_all(before), total=TOTAL, now=T0)
+    worse = _worse(asked(now), asked(before)) | ({"below_floor"} if now.price_hash != before.price_hash else set())
+    was_asked = {(step.chain, step.level) for step in plan(before).steps}
+    for step in gained.steps:
+        above = [s for s in gained.steps if s.chain == step.chain and s.level >= step.level and s.reasons]
+        tested = {reason.tested for reason in min(above, key=lambda s: s.level).reasons}
+        again = now.list_net > before.list_net or worse & tested or (step.chain, step.level) not in was_asked
+        assert (step.covered_by is None) == bool(again)
+    opened_now = opened(ApprovalState(request=request(gained), steps=tuple(map(_step, gained.steps))), T0)
+    assert {(s.plan.chain, s.plan.level) for s in opened_now.steps if s.status != "approved"} == {
+        (step.chain, step.level) for step in gained.asked
+    }
+    if gained.steps and not gained.asked:
+        assert opened_now.status is ApprovalStatus.COMPLETED and not any(s.assignees for s in opened_now.steps)
+
+
+@given(quotes())
+@settings(deadline=None, max_examples=40)
+def test_the_same_quote_is_asked_of_nobody_again(of: PricedQuote) -> None:
+    found = with_coverage(plan(of), asked(of), approved_by_all(of), total=TOTAL, now=T0)
+    assert [step for step in found.steps if step.covered_by is None] == []
+
+
+@given(quotes(), st.sampled_from(["policy_version", "rules", "company", "customer_account", "currency"]))
+@settings(deadline=None, max_examples=60)
+def test_under_another_policy_or_of_another_deal_everything_is_asked(of: PricedQuote, other: str) -> None:
+    value: Any = ("D1",) if other == "rules" else "another"
+    for terms, remembered_of in ((asked(of, **{other: value}), asked(of)), (asked(of), asked(of, **{other: value}))):
+        history = tuple(each.model_copy(update={"terms": remembered_of}) for each in approved_by_all(of))
+        found = with_coverage(plan(of), terms, history, total=TOTAL, now=T0)
+        assert found.asked == found.steps
+
+
+@given(terms_strategy(), terms_strategy(), st.text(max_size=3), st.text(max_size=3))
+def test_no_figure_makes_up_for_another_policy(now: AskedTerms, then: AskedTerms, is_now: str, was: str) -> None:
+    terms, before = (of.model_copy(update={"policy_version": v}) for of, v in ((now, is_now), (then, was)))
+    found = with_coverage(FULL, terms, (past(before, *EVERYBODY),), total=TOTAL, now=T0)
+    assert is_now == was or found.asked == FULL.steps

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 import policies
+from cli.main import app
 from domain.policy import Policy
 from policies.comparison import Change, as_data, as_text, compare
 from policies.quote_files import AskedQuote, read_quotes
@@ -137,7 +141,7 @@ with line as (
            bool_or(entered > 0.20 or listed - net > listed * 0.20) as over_20
     from line group by OrderID
 ), levels as (
-    select net + Freight as total,
+    select OrderID, net + Freight as total,
            case when margin_below_15 then 3 when over_20 or margin_below_25 then 2 when over_10 then 1 else 0 end as a,
            case when margin_below_15 or net + Freight >= 5000 then 3
                 when over_20 or margin_below_20 then 2 when over_15 then 1 else 0 end as b
@@ -145,29 +149,65 @@ with line as (
                     net - listed * 0.7 < net * 0.20 as margin_below_20,
                     net - listed * 0.7 < net * 0.25 as margin_below_25 from document)
     join read_csv(?, types = {'Freight': 'DECIMAL(10,2)'}) using (OrderID)
+), otherwise as (
+    select OrderID, total, case when b = 0 then 'nobody now' when a = 0 then 'somebody now'
+                                when b < a then 'fewer levels' else 'more levels' end as change
+    from levels where a <> b
 )
-select case when b = 0 then 'nobody now' when a = 0 then 'somebody now'
-            when b < a then 'fewer levels' else 'more levels' end as change, count(*), sum(total)
-from levels where a <> b group by change
 """
+"""What is asked of both matrices, written out a second time: levels by discount, margin and net of each order."""
 
 
-@pytest.mark.skipif(NORTHWIND is None, reason="Northwind's files are not on this machine")
+OTHER_MATRIX = (
+    ("than: 10}", "than: 15}"),
+    ('op: "<", than: 25}', 'op: "<", than: 20}'),
+    ("{USD: 250000,", "{USD: 5000,"),
+)
+needs_northwind = pytest.mark.skipif(NORTHWIND is None, reason="Northwind's files are not on this machine")
+
+
+def counted_of(northwind: Path, question: str) -> list[tuple[Any, ...]]:
+    files = [str(northwind / "order_details.csv"), str(northwind / "orders.csv")]
+    return duckdb.execute(COUNTED + question, files).fetchall()
+
+
+@needs_northwind
 def test_northwind_is_decided_otherwise_as_often_as_an_independent_query_counts(
     tmp_path: Path,
 ) -> None:
     assert NORTHWIND is not None
     quotes = read_quotes(imported(tmp_path, NORTHWIND))
-    after = changed(
-        tmp_path,
-        ("than: 10}", "than: 15}"),
-        ('op: "<", than: 25}', 'op: "<", than: 20}'),
-        ("{USD: 250000,", "{USD: 5000,"),
-    )
-    found = compare(quotes, POLICY, after)
-    counted = duckdb.execute(COUNTED, [str(NORTHWIND / "order_details.csv"), str(NORTHWIND / "orders.csv")]).fetchall()
+    found = compare(quotes, POLICY, changed(tmp_path, *OTHER_MATRIX))
+    counted = counted_of(NORTHWIND, "select change, count(*), sum(total) from otherwise group by change")
     assert len(quotes) == 830
     assert {(total.change.value, total.quotes, total.net) for total in found.totals} == set(counted)
     assert len(counted) >= 3, "the two matrices differ in more than one way"
     assert found.otherwise == sum(count for _, count, _ in counted)
     assert found.same == 830 - found.otherwise
+
+
+@needs_northwind
+def test_the_command_names_each_of_northwinds_orders_that_the_query_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert NORTHWIND is not None
+    for name in [name for name in os.environ if name.startswith("Q2C_")]:
+        monkeypatch.delenv(name)
+    deals = imported(tmp_path, NORTHWIND)
+    changed(tmp_path, *OTHER_MATRIX)
+    compared = ["policy", "diff", str(PACKAGED / "discount.yaml"), str(tmp_path / "discount.yaml")]
+    found = CliRunner().invoke(app, [*compared, "--deals", str(deals), "--limit", "0", "--json"])
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    each = counted_of(NORTHWIND, "select change, OrderID, total from otherwise")
+    assert {(quote["change"], int(quote["quote"]), D(quote["net"])) for quote in told["changed"]} == set(each)
+    assert (told["quotes"], told["otherwise"], len(each)) == (830, len(each), len(told["changed"]))
+    words = CliRunner().invoke(app, [*compared, "--deals", str(deals), "--limit", "5"])
+    assert f"830 quotes: {830 - len(each)} decided as before, {len(each)} otherwise" in words.stdout
+
+
+def test_a_quote_of_a_company_that_a_version_does_not_know_is_refused() -> None:
+    """Neither version would say anything of it: it is not "decided as before"."""
+    stranger = quote("Z", 5).model_copy(update={"company": "zzzz"})
+    with pytest.raises(ValueError, match="quote Z: company: 'zzzz' is not in approvers.yaml; there are demf"):
+        compare([*QUOTES, stranger], POLICY, POLICY)

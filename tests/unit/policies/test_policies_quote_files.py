@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.quote_files import AskedLine, AskedQuote, QuoteFileError, read_quote, read_quotes
+from policies.given_files import GivenFileError
+from policies.quote_files import AskedLine, AskedQuote, read_quote, read_quotes
 
 LINE = {"item": "P1", "quantity": 2, "list_price": 10.5, "cost": 6}
 QUOTE = {"quote": "Q-1", "company": "usmf", "currency": "USD", "payment_days": 30, "lines": [LINE]}
@@ -25,7 +26,7 @@ def written(folder: Path, content: Any, name: str = "q.json") -> Path:
 
 def refusal(folder: Path, content: Any, name: str = "q.json") -> list[str]:
     file = written(folder, content, name)
-    with pytest.raises(QuoteFileError) as refused:
+    with pytest.raises(GivenFileError) as refused:
         read_quote(file) if name.endswith(".json") else read_quotes(file)
     return [line.removeprefix(f"{file}: ") for line in str(refused.value).splitlines()]
 
@@ -113,7 +114,7 @@ def test_a_broken_line_of_json_is_named_by_its_number(tmp_path: Path) -> None:
 def test_any_file_is_quotes_or_one_refusal(tmp_path: Path, content: bytes, name: str) -> None:
     (tmp_path / name).write_bytes(content)
     for read in (read_quote, read_quotes):
-        with pytest.raises(QuoteFileError) as refused:
+        with pytest.raises(GivenFileError) as refused:
             read(tmp_path / name)
         assert all(line.isprintable() for line in str(refused.value).split("\n"))
 
