@@ -48,7 +48,7 @@ async def test_on_loopback_people_sign_in_and_out_without_a_certificate(tmp_path
 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "0.0.0.0"}, {"public_host": "localhost"}])
-async def test_where_others_can_reach_it_they_sign_in_with_tls_only(tmp_path: Path, elsewhere: dict[str, str]) -> None:
+async def test_where_others_can_reach_it_they_sign_in_with_tls_only(tmp_path: Path, elsewhere: dict[str, Any]) -> None:
     async with running(SandboxConfig(state_dir=tmp_path, **elsewhere)) as sandbox:
         found = await discovered(sandbox)
         assert all(found[name].startswith("https://") for name in PAGES)

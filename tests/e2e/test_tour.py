@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import httpx
 import pytest
@@ -39,8 +40,9 @@ def test_the_tour_leads_from_a_request_to_the_money_with_finance_down_in_between
 
         assert done(page()) == 1
         for name in ("mona", "dirk"):
-            eventually(lambda name=name: stack.person(name).inbox(number), f"{name} is asked")
-            stack.person(name).decide(stack.person(name).inbox(number)[0], "approve", comment="as the tour says")
+            person = stack.person(name)
+            eventually(partial(person.inbox, number), f"{name} is asked")
+            person.decide(person.inbox(number)[0], "approve", comment="as the tour says")
         eventually(lambda: done(page()) == 2, "two people have approved")
         assert f'href="{stack.ready["web"]}"' in page()
 
