@@ -46,7 +46,7 @@ class Site:
 
 
 async def test_who_does_not_read_is_let_go_in_time_and_others_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "READ_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "READ_SECONDS", 6.0)
     site = Site()
     async with serve(site.app, "127.0.0.1", 0, variables="Q2C_WEB") as port:
         silent = socket.create_connection(("127.0.0.1", port))
@@ -58,7 +58,7 @@ async def test_who_does_not_read_is_let_go_in_time_and_others_are_served(monkeyp
             assert (await http.get(f"http://127.0.0.1:{port}/short")).text == "ok"
         assert site.sent < PARTS and not site.ended.is_set(), "the answer waits for its reader"
         await asyncio.wait_for(site.ended.wait(), 30)
-        assert time.monotonic() - began >= 1.0
+        assert time.monotonic() - began >= 6.0
         silent.close()
 
 
