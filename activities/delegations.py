@@ -6,19 +6,28 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.delivery import temporal_failures
-from activities.signatures import Approvers, DelegationActivities, FailureType, OfCompany
-from domain.delegations import Delegations
+from activities.signatures import (
+    Approvers,
+    Delegating,
+    DelegationActivities,
+    FailureType,
+    MadeQuote,
+    OfCompany,
+)
+from domain.delegations import Delegations, made_quote
 from domain.policy import Policy, PolicyError
+from runs.approvals import Approvals
 from runs.calls import Unreadable
 from runs.delegations import DelegationDesk
 
 
 class DelegationReading(DelegationActivities):
-    """Asks the run that keeps a company's delegations, and the policy who approves there."""
+    """Asks the run that keeps a company's delegations, its open requests, and the policy who approves there."""
 
-    def __init__(self, desk: DelegationDesk, policy: Policy) -> None:
-        """Ask through ``desk``; ``policy`` names the approvers."""
+    def __init__(self, desk: DelegationDesk, approvals: Approvals, policy: Policy) -> None:
+        """Ask through ``desk`` and ``approvals``; ``policy`` names the approvers."""
         self._desk = desk
+        self._approvals = approvals
         self._policy = policy
 
     @activity.defn(name="read_delegations")
@@ -38,3 +47,10 @@ class DelegationReading(DelegationActivities):
         except PolicyError:  # no company of ours: it has no approvers either
             timezone = "UTC"
         return Approvers(people=self._policy.approvers(ask.company), timezone=timezone)
+
+    @activity.defn(name="find_made_quote")
+    async def find_made_quote(self, ask: Delegating) -> MadeQuote:
+        """A quote that waits for who delegates, and was made by who would be asked in their place."""
+        with temporal_failures():
+            requests = await self._approvals.open_in(ask.company)
+        return MadeQuote(quote_number=made_quote(requests, ask.of, ask.to, self._policy.approvers(ask.company)))

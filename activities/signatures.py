@@ -435,6 +435,20 @@ class Approvers(Record):
     timezone: str = Field(description="IANA name")
 
 
+class Delegating(Record):
+    """That somebody would be asked for what somebody else decides in a company."""
+
+    company: str = Field(description="Legal entity, lower case")
+    of: Person
+    to: Person
+
+
+class MadeQuote(Record):
+    """A quote, by its number; empty: none."""
+
+    quote_number: str = ""
+
+
 class DelegationActivities:
     """Who decides in whose place (task queue q2c)."""
 
@@ -446,6 +460,11 @@ class DelegationActivities:
     @activity.defn(name="read_approvers")
     async def read_approvers(self, ask: OfCompany) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force."""
+        raise NotImplementedError
+
+    @activity.defn(name="find_made_quote")
+    async def find_made_quote(self, ask: Delegating) -> MadeQuote:
+        """A quote that waits for who delegates, and was made by who would be asked in their place."""
         raise NotImplementedError
 
 

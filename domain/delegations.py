@@ -8,12 +8,13 @@ made the quote; where it leads to nobody who could decide, it does not count for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from domain.approvals import ApprovalState
 from domain.messages import Id, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
@@ -139,6 +140,8 @@ class DelegationVerdict(NamedTuple):
     text: str = ""
     code: Refusal | None = None
     detail: str = ""
+    new: Delegation | None = None
+    """What was delegated; None where nothing was."""
 
 
 class BadDelegation(ValueError):
@@ -184,7 +187,31 @@ def said_to_delegations(
     after = before.with_new(new, today)
     if len(after.entries) > MOST:
         return DelegationVerdict(before, code=Refusal.TOO_MANY_REQUESTS, detail=f"{MOST} delegations are kept")
-    return DelegationVerdict(after, _told(new))
+    return DelegationVerdict(after, _told(new), new=new)
+
+
+def made_quote(requests: Iterable[ApprovalState], away: Person, to: Person, approvers: Collection[Person]) -> str:
+    """The number of a quote that somebody made whom who is away would have decide it; empty where there is none.
+
+    Args:
+        requests: the open ones of the company.
+        away: who delegates.
+        to: who would be asked in their place. Of an approver only what who is away is asked now counts: of other quotes
+            they may well take the place.
+        approvers: who is named in approvers.yaml for a role of the company that decides.
+    """
+    approves = any(person.is_same(to) for person in approvers)
+    for state in requests:
+        asked = [step.assignees if approves else step.plan.candidates for step in state.steps]
+        if state.request.is_made_by(to) and any(person.is_same(away) for people in asked for person in people):
+            return state.request.quote_number
+    return ""
+
+
+def to_is_requester(before: Delegations, quote: str) -> DelegationVerdict:
+    """That nothing is delegated to who made a quote that waits for who is away."""
+    code = Refusal.TO_IS_REQUESTER
+    return DelegationVerdict(before, code=code, detail=f"{code.sentence} It is {quote}.")
 
 
 class NotAnApprover(ValueError):

@@ -15,7 +15,9 @@ from domain.delegations import (
     END_DELEGATION,
     END_DELEGATION_FOR,
     Delegations,
+    made_quote,
     said_to_delegations,
+    to_is_requester,
 )
 from domain.messages import Outcome, VerifiedMessage
 from domain.people import Person
@@ -135,7 +137,7 @@ class Delegating:
         if name in (DELEGATE, DELEGATE_FOR):
             away, to = Person(oid=args.get("of") or who.person.oid), Person(oid=str(args["to"]))
             if made := await self._made_by(company, away, to):
-                return Refusal.TO_IS_REQUESTER, f"{Refusal.TO_IS_REQUESTER.sentence} It is {made}."
+                return Refusal.TO_IS_REQUESTER, to_is_requester(Delegations(), made).detail
         if before is None:
             return None
         approvers, today = self._access.approvers(company), self._access.today(company)
@@ -143,20 +145,12 @@ class Delegating:
         return None if verdict.code is None else (verdict.code, in_words(verdict.detail))
 
     async def _made_by(self, company: str, away: Person, to: Person) -> str:
-        """The number of a quote that somebody made whom who is away would have decide it; empty where there is none.
-
-        Of an approver only what who is away is asked now counts: of other quotes they may well take the place.
-        """
+        """As ``domain.delegations.made_quote``, of the open requests of a company."""
         try:
             states = await self._approvals.open_in(company)
-        except RunError:  # the requests themselves ask nobody who made their quote
+        except RunError:  # the company's delegations ask again, and a request asks nobody who made its quote
             return ""
-        approves = any(person.is_same(to) for person in self._access.approvers(company))
-        for state in states:
-            asked = [step.assignees if approves else step.plan.candidates for step in state.steps]
-            if state.request.is_made_by(to) and any(person.is_same(away) for people in asked for person in people):
-                return state.request.quote_number
-        return ""
+        return made_quote(states, away, to, self._access.approvers(company))
 
     async def _known(self, company: str, message_id: str) -> Outcome | None:
         try:

@@ -31,6 +31,7 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
+from runs.approvals import Approvals
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
@@ -78,7 +79,7 @@ def compose(settings: Settings, client: Client) -> Work:
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
-    standing_in = DelegationReading(DelegationDesk(client), policy)
+    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
     work = Work(
@@ -89,6 +90,7 @@ def compose(settings: Settings, client: Client) -> Work:
             decisions.verify_messages,
             standing_in.read_delegations,
             standing_in.read_approvers,
+            standing_in.find_made_quote,
             AuditDesk(ledger).record_audit,
         ],
         dataverse_activities=[

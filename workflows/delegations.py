@@ -15,15 +15,21 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import Approvers, DelegationActivities, OfCompany
+    from activities.signatures import Approvers, Delegating, DelegationActivities, OfCompany
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
     from domain.delegation_start import DelegationsStart
-    from domain.delegations import Delegations, DelegationVerdict, said_to_delegations
+    from domain.delegations import (
+        Delegation,
+        Delegations,
+        DelegationVerdict,
+        said_to_delegations,
+        to_is_requester,
+    )
     from domain.heard import Heard, content_digest
     from domain.messages import Outcome, SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
@@ -38,6 +44,8 @@ KEPT = 300
 LONGEST_DETAIL = 500
 WRITTEN_DOWN = 20
 """Messages without proof that are written to the audit in one run; of more only their number is kept."""
+LONGEST_LOOK = timedelta(seconds=20)
+"""How long it is tried to learn whether a delegate made what waits for who delegates."""
 MOST_UNHEARD = 500
 """Messages that wait to be heard; what comes beyond them is counted and dropped, so that none can fill a run."""
 UNPROVED = "unproved"
@@ -120,6 +128,8 @@ class CompanyDelegations:
                 return
         today = local_date(now, approvers.timezone)
         verdict = said_to_delegations(self._now, said, approvers.people, today=today, now=now)
+        if verdict.new is not None and (made := await self._made_by_delegate(verdict.new)):
+            verdict = to_is_requester(self._now, made)
         self._now = verdict.after.kept_on(today)
         if said.refused:
             self._count(UNPROVED)
@@ -129,6 +139,28 @@ class CompanyDelegations:
         self._settle(_outcome(said, verdict))
         if not said.refused or self._unproved <= WRITTEN_DOWN:
             await self._write_down(message, said, verdict)
+
+    async def _made_by_delegate(self, new: Delegation) -> str:
+        """The number of a quote that waits for who delegates and that their delegate made; empty where there is none.
+
+        Where the requests cannot be read it is empty as well: each of them asks nobody who made its quote.
+        """
+        try:
+            found = await workflow.execute_activity_method(
+                DelegationActivities.find_made_quote,
+                Delegating(company=self._start.company, of=new.of, to=new.to),
+                start_to_close_timeout=timedelta(seconds=15),
+                schedule_to_close_timeout=LONGEST_LOOK,
+                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+                summary="Whether the delegate made what waits",
+                priority=URGENT,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("open requests cannot be read: %s", error.cause)
+            return ""
+        return found.quote_number
 
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, verdict: DelegationVerdict) -> None:
         """Have it stored by a process of its own, which tries for as long as it takes."""

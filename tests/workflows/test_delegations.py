@@ -14,14 +14,18 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.delegations import DelegationReading
+from domain.approvals import ApprovalState, StepState, StepStatus
 from domain.audit import AuditKind
 from domain.delegation_start import DelegationsStart
 from domain.delegations import Delegations
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from runs import names
+from runs.approvals import Approvals
+from runs.calls import NoAnswer
 from runs.delegations import DelegationDesk
 from tests.rights import POLICY, naming
+from tests.unit.domain.makers import discounted, plan, priced, request
 from tests.workflows.acting import PATIENCE
 from tests.workflows.conftest import ScriptedAudit, World, queues_of_its_own
 from tests.workflows.replaying import replays
@@ -34,12 +38,24 @@ DIRK, DREW, ADA, RITA = (Person(oid=f"oid-{name}", name=name) for name in ("dirk
 RULES = naming(("sales_director", DIRK), ("sales_director", DREW), policy=POLICY)
 
 
+class OpenRequests(Approvals):
+    """The open requests of the company; None: Temporal does not tell them."""
+
+    found: tuple[ApprovalState, ...] | None = ()
+
+    async def open_in(self, company: str) -> tuple[ApprovalState, ...]:
+        if self.found is None:
+            raise NoAnswer("Temporal does not respond")
+        return self.found
+
+
 class Company:
     """The delegations of a company of its own, on a worker of its own."""
 
     def __init__(self, environment: WorkflowEnvironment, world: World) -> None:
         self.client, self.world = environment.client, world
         self.desk = DelegationDesk(self.client)
+        self.requests = OpenRequests(self.client)
         self.run: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.delegations_id("usmf"))
 
     async def say(self, person: Person, name: str, message_id: str = "", **args: str) -> Outcome | None:
@@ -54,7 +70,7 @@ class Company:
                 await asyncio.sleep(0.05)
 
     def worker(self) -> Worker:
-        reading = DelegationReading(self.desk, RULES)
+        reading = DelegationReading(self.desk, self.requests, RULES)
         return Worker(
             self.client,
             task_queue=names.DEAL_QUEUE,
@@ -64,6 +80,7 @@ class Company:
                 ScriptedAudit(self.world).record_audit,
                 reading.read_approvers,
                 reading.read_delegations,
+                reading.find_made_quote,
             ],
             workflow_runner=workflow_runner(),
         )
@@ -113,6 +130,27 @@ async def test_an_approver_delegates_and_the_audit_knows_and_it_ends(company: Co
     (refused,) = [record for record in company.world.audited if record.kind is AuditKind.REFUSAL]
     assert (refused.code, refused.actor.name) == ("LOOP", "drew")
     assert len({record.record_id for record in company.world.audited}) == 3
+
+
+async def test_the_delegations_themselves_ask_whether_the_delegate_made_what_waits(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that comes by another way than the site is refused as well."""
+    waits = request(plan(priced(discounted("P250", 100, 22))), requester="dirk")
+    waits = waits.model_copy(update={"requester": DREW, "quote_number": "Q-7"})
+    step = StepState(plan=waits.plan.steps[0], status=StepStatus.PENDING, assignees=(DIRK,))
+    company.requests.found = (ApprovalState(request=waits, steps=(step,)),)
+    refused = await company.say(DIRK, "delegate", to=DREW.oid, **days())
+    assert refused is not None
+    assert (refused.code, refused.detail.endswith("It is Q-7.")) == ("TO_IS_REQUESTER", True)
+    by_admin = await company.say(ADA, "delegate_for", of=DIRK.oid, to=DREW.oid, **days())
+    assert await code(by_admin) == "TO_IS_REQUESTER"
+    assert await company.desk.read("usmf") == Delegations()
+    assert not await code(await company.say(DREW, "delegate", to=DIRK.oid, **days())), "he made nothing"
+    assert not await code(await company.say(DREW, "end_delegation"))
+    company.requests.found = None
+    monkeypatch.setattr("workflows.delegations.LONGEST_LOOK", timedelta(seconds=1))
+    assert not await code(await company.say(DIRK, "delegate", to=DREW.oid, **days())), "nothing hangs on the look"
 
 
 async def test_who_may_not_delegate_and_what_is_not_proved_changes_nothing(company: Company) -> None:

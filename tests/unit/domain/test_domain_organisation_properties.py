@@ -27,7 +27,7 @@ from domain.scope import Scope
 from tests.rights import said
 from tests.unit.domain.makers import POLICY, T0, discounted, priced, request, working_time
 
-NAMES = tuple("abcdefgh")
+NAMES = tuple("abcdef")
 ROLES = ("sales_manager", "sales_director", "cfo", "legal")
 CALENDAR = working_time("usmf")
 TODAY = local_date(T0, CALENDAR.timezone)
@@ -140,7 +140,8 @@ WISHES = st.lists(
         st.integers(-2, 3),
         st.integers(0, 12),
     ),
-    max_size=12,
+    min_size=3,
+    max_size=14,
 )
 
 

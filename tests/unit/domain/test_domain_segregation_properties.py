@@ -196,6 +196,49 @@ def test_a_delegation_is_followed_to_somebody_who_may_decide_or_not_at_all(
         assert not made.is_made_by(there), "never through somebody who made the quote"
 
 
+@st.composite
+def chains(draw: st.DrawFn) -> dict[str, tuple[str, bool]]:
+    """From `a` on to others, each arrow of today or of yesterday; the last may point back."""
+    way = ["a", *draw(st.permutations("bcde"))][: draw(st.integers(2, 5))]
+    ends = draw(st.sampled_from(["", "", "a", way[len(way) // 2]]))
+    arrows = dict(zip(way, [*way[1:], ends], strict=True))
+    today = st.sampled_from([True, True, True, True, False])
+    return {of: (to, draw(today)) for of, to in arrows.items() if to and to != of}
+
+
+@settings(max_examples=150, deadline=None)
+@given(chains(), st.sets(st.sampled_from("bcde"), max_size=2), st.sets(st.sampled_from("abcde"), min_size=3))
+def test_who_stands_in_is_the_end_of_the_chain_or_nobody(
+    book: dict[str, tuple[str, bool]], makers: set[str], approvers: set[str]
+) -> None:
+    """Written out a second time: `a` is away; each arrow counts today or does not; a maker or a loop ends it."""
+    today = date(2026, 11, 23)
+    entries = [
+        Delegation(
+            of=someone(of),
+            to=someone(to),
+            first=today - timedelta(days=2),
+            last=today if counts else today - timedelta(days=1),
+            set_by=someone("admin"),
+            set_at=T0,
+        )
+        for of, (to, counts) in book.items()
+    ]
+    arrows = {of: to for of, (to, counts) in book.items() if counts}
+    way = ["a"]
+    while way[-1] in arrows and way.count(way[-1]) == 1:
+        way.append(arrows[way[-1]])
+    leads = len(set(way)) == len(way) > 1 and not makers & set(way) and way[-1] in approvers
+    found = Delegations(entries=tuple(entries)).stand_in(
+        someone("a"),
+        today,
+        allowed=tuple(someone(name) for name in sorted(approvers)),
+        excluded=lambda person: person.name in makers,
+    )
+    assert (found.name if found else None) == (way[-1] if leads else None)
+    event("leads" if leads else "through a maker" if makers & set(way) else "a loop or nobody")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
