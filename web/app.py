@@ -50,6 +50,7 @@ from web.limits import Limits
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
+from web.pages.bulk import BulkPages
 from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
@@ -137,6 +138,7 @@ def create_app(
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
+            *BulkPages(site, access, approvals, search, decisions).routes(),
             *DealPages(site, access, deals, search, decisions, reviews).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),

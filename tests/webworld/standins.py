@@ -240,6 +240,7 @@ class StandInApproval:
         workflow.upsert_search_attributes(
             [
                 attributes.APPROVERS.update(asked),
+                attributes.PEOPLE.update([s.decided_by.oid for s in self.steps if s.decided_by] or None),
                 attributes.COMPANY.update(self.request.company),
             ]
         )
