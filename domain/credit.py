@@ -115,6 +115,7 @@ def decide_credit(
         currency=facts.currency,
         as_of=facts.as_of,
         policy_version=terms.policy_version,
+        ageing=facts.ageing,
     )
 
 
