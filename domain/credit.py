@@ -83,8 +83,7 @@ def decide_credit(
         The decision with all reasons that refuse it, or the one that gives it.
 
     Raises:
-        StaleFacts: the facts are older than the policy allows.
-        FutureFacts: they are dated after now.
+        StaleFacts: the facts are older than the policy allows. FutureFacts: they are dated after now.
         ValueError: a negative amount.
     """
     terms = _terms(policy, facts)

@@ -32,6 +32,7 @@ from web.confidential import approvals_for_reader
 from web.deal_rows import DEAL_COLUMNS, deal_cells
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
+from web.links import Dynamics, Link
 from web.order_lines import lines_for
 from web.pages.site import Site
 from web.problems import Problem, of_run
@@ -47,7 +48,14 @@ class DealPages:
     """The pages under /cases."""
 
     def __init__(
-        self, site: Site, access: Access, deals: Deals, search: Search, decisions: Decisions, reviews: Reviews
+        self,
+        site: Site,
+        access: Access,
+        deals: Deals,
+        search: Search,
+        decisions: Decisions,
+        reviews: Reviews,
+        dynamics: Dynamics,
     ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
@@ -56,6 +64,7 @@ class DealPages:
         self._search = search
         self._decisions = decisions
         self._reviews = reviews
+        self._dynamics = dynamics
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
@@ -172,12 +181,19 @@ class DealPages:
             "message_id": str(uuid.uuid4()),
             "typed": typed or {},
             "workflow_id": names.deal_id(deal.company, deal.quote),
+            "elsewhere": self._elsewhere(view),
             "approval_id": names.approval_id,
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+    def _elsewhere(self, view: DealView) -> list[Link]:
+        """The way to the deal's records in Sales and Finance."""
+        ids = {"quote_id": view.quote_id, "opportunity_id": view.opportunity_id, "sales_order_id": view.sales_order_id}
+        lists = self._dynamics.lists(view.company, customer=view.customer_account, order=view.order_number)
+        return [*self._dynamics.records(**ids), *lists]
 
     def _commands(self, view: DealView, session: Session) -> dict[CommandName, bool]:
         """What this person can usefully say to the deal, and whether they have to sign in again first."""
