@@ -455,7 +455,8 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
     who = token.released_by.name or token.released_by.oid
-    text = f"released by {who} up to {plain(token.ceiling)} until {token.valid_until.isoformat()}"
+    most = format_amount(token.ceiling, decision.currency)
+    text = f"released by {who} up to {most} until {token.valid_until:%Y-%m-%d %H:%M} UTC"
     reason = CreditReason(code=RELEASED, text=text)
     return decision.model_copy(update={"passed": True, "reasons": (reason, *decision.reasons)})
 

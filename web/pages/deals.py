@@ -38,6 +38,7 @@ from web.pages.site import Site
 from web.problems import Problem, of_run
 from web.session import Session
 from web.signin import sign_in_again
+from web.timeline import spans
 
 _ROWS = 50
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
@@ -169,7 +170,9 @@ class DealPages:
         context = {
             "deal": view.model_copy(update={"approvals": approvals}),
             "shows_margin": shows_margin,
-            "timeline": timeline[::-1],
+            "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
+            "due": any(document.due_on for document in view.documents),
+            "path": deal.path(),
             "steps": _stepper(view),
             "columns": _columns(view.lines),
             "lines_path": deal.lines_path(),
