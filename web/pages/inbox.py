@@ -32,7 +32,7 @@ _APPROVALS: Final = 200
 _ROWS: Final = 200
 """Holds and parked deals of which the queues are made; more are on the page of deals."""
 _MINE: Final = 10
-_SHOWN_OF_A_CAUSE: Final = 8
+_SHOWN_OF_A_CAUSE: Final = 25
 _DECIDED: Final = 25
 _COLUMNS: Final = (
     "Company",
