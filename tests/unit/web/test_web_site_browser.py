@@ -28,8 +28,9 @@ from web.config import WebConfig
 from workers.serving import serve
 
 CHROMIUM = Path("/usr/bin/chromium")
-WIDTHS = {1280: 860, 390: 844, 320: 640}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+NARROWEST = 320
+"""Where only the fit is looked at: the layout is that of 390."""
+WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
@@ -135,12 +136,13 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (NARROWEST, "light")]
+)
 async def test_axe_finds_nothing_and_everything_fits(
-    world: dict[str, list[str]], open_as: Open, tmp_path: Path, width: int, scheme: Literal["light", "dark"]
+    world: dict[str, list[str]], open_as: Open, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    pictures = Path(os.environ.get("Q2C_SCREENSHOTS", tmp_path))
+    pictures = os.environ.get("Q2C_SCREENSHOTS")
     found: list[str] = []
     for name, addresses in world.items():
         page = await open_as(name, scheme=scheme, width=width)
@@ -148,10 +150,11 @@ async def test_axe_finds_nothing_and_everything_fits(
             await page.goto(address)
             for summary in await page.locator("main summary").all():
                 await summary.click()
-            found += await violations(page)
+            found += await violations(page) if width != NARROWEST else []
             wide = await page.evaluate("document.documentElement.scrollWidth")
             found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
-            await page.screenshot(path=pictures / f"{name}-{place}-{width}-{scheme}.png", full_page=True)
+            if pictures:
+                await page.screenshot(path=f"{pictures}/{name}-{place}-{width}-{scheme}.png", full_page=True)
     assert "\n".join(found) == ""
 
 
