@@ -192,11 +192,11 @@ class DealPages:
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
 
-    def _elsewhere(self, view: DealView) -> list[Link]:
+    def _elsewhere(self, view: DealView) -> tuple[Link, ...]:
         """The way to the deal's records in Sales and Finance."""
         ids = {"quote_id": view.quote_id, "opportunity_id": view.opportunity_id, "sales_order_id": view.sales_order_id}
         lists = self._dynamics.lists(view.company, customer=view.customer_account, order=view.order_number)
-        return [*self._dynamics.records(**ids), *lists]
+        return (*self._dynamics.records(**ids), *lists)
 
     def _commands(self, view: DealView, session: Session) -> dict[CommandName, bool]:
         """What this person can usefully say to the deal, and whether they have to sign in again first."""

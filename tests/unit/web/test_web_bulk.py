@@ -19,7 +19,7 @@ from web.problems import Problem
 
 def small(quote: str, **changes: object) -> ApprovalRequest:
     REVIEWED[quote] = ()
-    return scenes.request(quote, **changes)
+    return scenes.request(quote).model_copy(update=changes)
 
 
 def strict(quote: str) -> ApprovalRequest:
