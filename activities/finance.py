@@ -30,7 +30,7 @@ from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount, from_quote, preview
-from domain.assessment import OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines
+from domain.assessment import OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines, RivalQuote
 from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
@@ -42,7 +42,7 @@ from domain.policy import Policy
 from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
 from domain.tax import TaxUnknown, finance_total
-from dynamics.core.errors import NotFound, Refused
+from dynamics.core.errors import DynamicsError, NotFound, Refused
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
 from dynamics.sales import records as sales
@@ -203,6 +203,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 pricing = await self._finance.read_pricing(
                     ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
                 )
+                rivals = None if ask.offset else await self._rivals(snapshot)
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
             except (NoRate, TaxUnknown) as missing:
@@ -215,7 +216,17 @@ class DynamicsFinanceActivities(FinanceActivities):
                 total_lines=len(priced.lines),
                 offset=ask.offset,
                 lines=priced.lines[ask.offset : ask.offset + ask.limit],
+                justification=snapshot.justification,
+                rivals=rivals,
             )
+
+    async def _rivals(self, snapshot: QuoteSnapshot) -> tuple[RivalQuote, ...] | None:
+        """The other quotes of the opportunity; None where Sales does not say: the lines are shown without them."""
+        try:
+            return await self._quotes.rivals(snapshot)
+        except DynamicsError as error:
+            activity.logger.info("the opportunity's quotes could not be read: %s", error)
+            return None
 
     @activity.defn(name="preview_quote")
     async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
+from domain.assessment import RivalQuote
 from domain.calendar import local_date
 from domain.money import is_money, round_money
 from domain.people import Person
@@ -31,6 +32,9 @@ LINES_KEPT = 100_000
 
 QUOTES_KEPT = 10_000
 """Quotes of which is remembered what cannot change: the order each became, and the numbers of its lines."""
+
+LONGEST_JUSTIFICATION = 2_000
+"""Characters of a quote's description (Microsoft Learn: quote.description)."""
 
 _FREE_GOODS = re.compile(r"^\s*free goods\s*:\s*(?P<reason>\S.*)$", re.IGNORECASE | re.MULTILINE)
 
@@ -66,6 +70,21 @@ class SalesQuotes:
         if quote.orders:
             self._orders[quote_id] = quote.orders[0].id
         return snapshot, quote
+
+    async def rivals(self, snapshot: QuoteSnapshot) -> tuple[RivalQuote, ...]:
+        """The other quotes of a quote's opportunity in its company, the newest first, at most twenty.
+
+        Raises:
+            DynamicsError: Sales does not answer.
+        """
+        if not snapshot.opportunity_id:
+            return ()
+        found = await self._dataverse.quotes_of(UUID(snapshot.opportunity_id))
+        return tuple(
+            _rival(row)
+            for row in found
+            if row.number != snapshot.quote_number and company_of(row, self._policy) == snapshot.company
+        )
 
     async def find(self, quote_number: str) -> str | None:
         """The id of the latest revision of a quote; None: there is none of this number.
@@ -128,7 +147,7 @@ def accepted_at(quote: sales.Quote) -> datetime | None:
     return quote.closed_on or (quote.orders[0].created_on if quote.orders else None)
 
 
-def company_of(quote: sales.Quote, policy: Policy) -> str | None:
+def company_of(quote: sales.Quote | sales.QuoteOfOpportunity, policy: Policy) -> str | None:
     """The legal entity of a quote, by its owning business unit; None where the entity map has none for it."""
     return policy.entity_map.company_of(quote.business_unit.name) if quote.business_unit else None
 
@@ -176,6 +195,18 @@ def snapshot_of(quote: sales.Quote, policy: Policy) -> QuoteSnapshot:
         state=QUOTE_STATE_NAMES[quote.state],
         approval_status=(quote.approval or ApprovalChoice.NONE).name.lower(),
         etag=quote.etag,
+        justification=normalise(quote.description).strip()[:LONGEST_JUSTIFICATION],
+    )
+
+
+def _rival(row: sales.QuoteOfOpportunity) -> RivalQuote:
+    return RivalQuote(
+        quote_number=row.number,
+        revision=row.revision,
+        name=normalise(row.name),
+        state=QUOTE_STATE_NAMES[row.state],
+        net=row.net + row.freight,
+        currency=row.currency.iso if row.currency else "",
     )
 
 
@@ -232,6 +263,7 @@ def _line(line: sales.QuoteLine, number: int) -> QuoteLine:
         line_id=str(line.id),
         item=item,
         description=normalise(line.description or line.write_in_text),
+        product_name=normalise(line.product.name) if line.product and not line.write_in else "",
         unit=line.unit.name if line.unit else "",
         unit_decimals=(line.product.decimals or 0) if line.product else 0,
         quantity=line.quantity,

@@ -150,6 +150,7 @@ class LineFinding(Record):
     item: str
     group: str = Field("", description="ProductGroupId in Finance")
     description: str
+    product_name: str = Field("", description="Of the product in Sales")
     quantity: Decimal
     unit: str
     price: Decimal

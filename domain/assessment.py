@@ -109,8 +109,24 @@ class OrderReadiness(Record):
         return ", ".join(named) + (f" and {more} more lines" if more > 0 else "")
 
 
+class RivalQuote(Record):
+    """Another quote of the same opportunity."""
+
+    quote_number: str
+    revision: int
+    name: str = ""
+    state: str = Field(description="draft, active, won or closed in Sales")
+    net: Decimal = Field(description="Before tax, freight included, in its currency")
+    currency: str
+
+
 class ReviewLines(Record):
-    """Lines of a quote for a person who decides, a page at a time."""
+    """Lines of a quote for a person who decides, a page at a time, and what else Sales says of it."""
+
+    justification: str = Field("", description="What the rep wrote in the quote's description")
+    rivals: tuple[RivalQuote, ...] | None = Field(
+        None, description="Other quotes of its opportunity, with the first page of lines; null: not read"
+    )
 
     snapshot_hash: str
     total_lines: int

@@ -83,8 +83,7 @@ def decide_credit(
         The decision with all reasons that refuse it, or the one that gives it.
 
     Raises:
-        StaleFacts: the facts are older than the policy allows.
-        FutureFacts: they are dated after now.
+        StaleFacts: the facts are older than the policy allows. FutureFacts: they are dated after now.
         ValueError: a negative amount.
     """
     terms = _terms(policy, facts)
@@ -115,6 +114,7 @@ def decide_credit(
         currency=facts.currency,
         as_of=facts.as_of,
         policy_version=terms.policy_version,
+        ageing=facts.ageing,
     )
 
 
@@ -455,7 +455,8 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
     who = token.released_by.name or token.released_by.oid
-    text = f"released by {who} up to {plain(token.ceiling)} until {token.valid_until.isoformat()}"
+    most = format_amount(token.ceiling, decision.currency)
+    text = f"released by {who} up to {most} until {token.valid_until:%Y-%m-%d %H:%M} UTC"
     reason = CreditReason(code=RELEASED, text=text)
     return decision.model_copy(update={"passed": True, "reasons": (reason, *decision.reasons)})
 

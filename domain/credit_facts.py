@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from domain.money import format_money
 from domain.record import Record
 
 
@@ -33,6 +34,20 @@ class OpenOrder(Record):
     estimated: bool = Field(False, description="Finance had not calculated the totals: tax estimated from the policy")
 
 
+class Ageing(Record):
+    """What a customer owes that is past its due date, incl. tax, in the currency of the credit it is told with."""
+
+    overdue: Decimal
+    oldest_days: int = Field(description="Days since the oldest of it was due")
+
+    def text(self, currency: str) -> str:
+        """In words; empty where nothing is overdue."""
+        if not self.overdue:
+            return ""
+        days = f"{self.oldest_days} day{'s' if self.oldest_days != 1 else ''}"
+        return f"{format_money(self.overdue, currency)} overdue, the oldest for {days}."
+
+
 class CreditFacts(Record):
     """What Finance says of a customer's credit at one moment. Money in the customer's currency, incl. tax."""
 
@@ -51,6 +66,11 @@ class CreditFacts(Record):
     overdue_amount: Decimal = Decimal(0)
     oldest_overdue_days: int = 0
     open_orders: tuple[OpenOrder, ...] = ()
+
+    @property
+    def ageing(self) -> Ageing:
+        """What is overdue."""
+        return Ageing(overdue=self.overdue_amount, oldest_days=self.oldest_overdue_days)
 
 
 class CreditReason(Record):
@@ -75,6 +95,7 @@ class CreditDecision(Record):
     currency: str = Field("", description="Of all amounts here: the one in which Finance keeps the customer's credit")
     as_of: datetime
     policy_version: str
+    ageing: Ageing | None = Field(None, description="What is overdue; None: decided before that was kept")
 
     @property
     def text(self) -> str:

@@ -41,6 +41,9 @@ def explain(state: DealState) -> Explanation:
     deadline = None
     if waiting_for in (WaitingFor.REP, WaitingFor.CUSTOMER) and state.assessment:
         deadline = state.assessment.expires_at
+    if waiting_for is WaitingFor.PAYMENT:
+        open_invoices = (invoice for invoice in state.delivery.invoices.values() if invoice.open_amount > 0)
+        deadline = min((invoice.due_on for invoice in open_invoices if invoice.due_on), default=None)
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
@@ -231,6 +234,7 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
             open_amount=invoice.open_amount,
             status="paid" if invoice.open_amount <= 0 else "open",
             at=invoice.invoiced_on,
+            due_on=invoice.due_on,
         )
         for invoice in state.delivery.invoices.values()
     )

@@ -28,6 +28,7 @@ class QuoteLine(Record):
     line_id: str = Field("", description="quotedetailid: what the line is known by in Sales")
     item: str | None = Field(description="Finance item number; None for a write-in product")
     description: str = ""
+    product_name: str = Field("", description="Of the product in Sales; no part of the content")
     unit: str = "ea"
     unit_decimals: int = Field(0, description="Decimals the unit of measure admits")
     quantity: Decimal
@@ -92,6 +93,7 @@ class QuoteSnapshot(Record):
     state: str = Field("draft", description="draft, active, won or closed")
     approval_status: str = Field("none", description="none, requested, pending, approved or rejected")
     etag: str = ""
+    justification: str = Field("", description="What the rep wrote in its description; no part of the content")
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of what is sold, to whom and on what terms.

@@ -70,6 +70,7 @@ class DocumentView(Record):
     open_amount: Decimal | None = None
     status: str = ""
     at: datetime | None = None
+    due_on: datetime | None = Field(None, description="Of an invoice")
 
 
 class TimelineEntry(Record):

@@ -119,6 +119,11 @@ QUOTE_ID: Final = _text("Q2CQuoteId", "id in Sales of the quote's current revisi
 ORDER: Final = _text("Q2COrder", "order number in Finance, as soon as it is known")
 ERROR: Final = _text("Q2CError", "cause of a parked step, e.g. Refused")
 APPROVERS: Final = _texts("Q2CApprovers", "Entra object ids of who is asked now (of a request for approval)")
+PEOPLE: Final = _texts(
+    "Q2CPeople",
+    "Entra object ids: of a deal, who owns and who submitted its quote; of a request for approval, who decided a step",
+)
+SINCE: Final = _moment("Q2CStageSince", "when the deal entered its stage")
 DEADLINE: Final = _moment("Q2CDeadline", "when the next decision is due (of a request for approval)")
 AMOUNT: Final = _amount("Q2CAmount", "total incl. tax in the quote's currency; for sorting and filtering only")
 CURRENCY: Final = _text("Q2CCurrency", "ISO code of the currency of Q2CAmount, e.g. USD")
@@ -133,6 +138,8 @@ ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (
     ORDER,
     ERROR,
     APPROVERS,
+    PEOPLE,
+    SINCE,
     DEADLINE,
     AMOUNT,
     CURRENCY,

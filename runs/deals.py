@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cachetools import LRUCache
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
@@ -17,6 +17,7 @@ from runs.calls import Unreadable, answer, ask, rejected, tell
 from runs.lookup import Lookup
 
 _KNOWN_ORDERS = 10_000
+_KNOWN_ENDED = 500
 
 
 class Deals:
@@ -27,6 +28,7 @@ class Deals:
         self._client = client
         self._lookup = Lookup(client)
         self._orders: LRUCache[tuple[str, str], str] = LRUCache(_KNOWN_ORDERS)
+        self._ended: LRUCache[str, DealView] = LRUCache(_KNOWN_ENDED)
 
     # What the two systems report
 
@@ -152,6 +154,30 @@ class Deals:
         if (view.company, view.quote_number) != (company, quote):
             raise Unreadable(f"{what} cannot be read: what runs under its id says that it is another deal.")
         return view
+
+    async def glimpse(self, company: str, quote: str, ended_run: str, patience: float) -> DealView:
+        """A deal beside others: of one that ended what its run left as its result, so that no worker replays it.
+
+        Args:
+            company: legal entity, lower case.
+            quote: its number.
+            ended_run: id of its run, where that has come to its end; empty: it is asked.
+            patience: seconds.
+
+        Raises: as ``state``.
+        """
+        if not ended_run:
+            return await self.state(company, quote, patience=patience)
+        known = self._ended.get(ended_run)
+        if known is None:
+            handle = self._client.get_workflow_handle(
+                names.deal_id(company, quote), run_id=ended_run, result_type=DealView
+            )
+            try:
+                known = self._ended[ended_run] = await answer(handle.result(follow_runs=False), patience)
+            except (ValueError, KeyError, RuntimeError, RPCError, WorkflowFailureError) as error:
+                raise Unreadable(f"{_called(quote)} cannot be read: its run left no result of ours.") from error
+        return known
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
         """Everything that happened to a deal, oldest first. Raises as ``runs.calls.ask_for``."""

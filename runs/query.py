@@ -64,6 +64,11 @@ def before(attribute: Attribute[datetime], moment: datetime) -> Condition:
     return Condition(f"{attribute.name} < {_literal(utc)}")
 
 
+def any_of(*conditions: Condition) -> Condition:
+    """Runs that meet one of these conditions at least."""
+    return Condition(f"({' OR '.join(conditions)})")
+
+
 def all_of(*conditions: Condition) -> str:
     """The query for runs that meet every condition."""
     return " AND ".join(conditions)

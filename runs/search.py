@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -25,13 +25,18 @@ from domain.record import Record
 from domain.views import Stage, WaitingFor
 from runs import attributes, names, query
 from runs.calls import BadSearch, answer, listed
+from runs.codec import PayloadRefused
+from runs.codec_keys import KeyMissing
 from runs.cursors import Cursors
+from runs.labels import LABELS, DealLabels, folded
 from runs.query import Condition
 
 log = structlog.get_logger(__name__)
 
 COUNTS_KEPT_SECONDS = 2.0
 _KEPT_COUNTS = 1000
+NAMES_SEARCHED: Final = 500
+"""The newest deals of which names are compared with a search: names are sealed, so the store cannot look for them."""
 
 STATUSES: Final[dict[str, str]] = {
     "running": "Running",
@@ -54,12 +59,16 @@ _STATUS_WORDS: Final = {
 
 
 class DealRow(Record):
-    """A deal as the list knows it: search attributes only, so no names."""
+    """A deal as the list knows it: its search attributes, and the names of its memo."""
 
     company: str
     quote: str
+    name: str = Field("", description="The quote's name")
     customer: str = ""
+    customer_name: str = ""
+    owner: str = Field("", description="Name of who owns the quote in Sales")
     stage: str = ""
+    since: datetime | None = Field(None, description="When it entered its stage; null: it never left the first")
     waiting_for: str = ""
     error: str = Field("", description="Cause, where the deal is parked")
     order: str = ""
@@ -77,8 +86,19 @@ class DealRow(Record):
         """Whether its run has ended, whichever way."""
         return self.status != "running"
 
+    @property
+    def in_stage_since(self) -> datetime:
+        """When it entered its stage."""
+        return self.since or self.started_at
+
+    def matches(self, words: Sequence[str]) -> bool:
+        """Whether each of these words, folded, stands somewhere in a number or name of the row."""
+        texts = (self.quote, self.order, self.customer, self.name, self.customer_name, self.owner)
+        shown = folded("\n".join(texts))
+        return all(word in shown for word in words)
+
     @classmethod
-    def of(cls, run: WorkflowExecution) -> DealRow:
+    def of(cls, run: WorkflowExecution, labels: DealLabels) -> DealRow:
         """The row of a run.
 
         Raises:
@@ -89,8 +109,12 @@ class DealRow(Record):
         return cls(
             company=company,
             quote=quote,
+            name=labels.name,
             customer=attributes.CUSTOMER.of(run) or "",
+            customer_name=labels.customer_name,
+            owner=labels.owner,
             stage=attributes.STAGE.of(run) or "",
+            since=attributes.SINCE.of(run),
             waiting_for=attributes.WAITING_FOR.of(run) or "",
             error=attributes.ERROR.of(run) or "",
             order=attributes.ORDER.of(run) or "",
@@ -116,6 +140,22 @@ class DealFilter(Record):
     status: str = ""
     error: str = ""
     quote: str = Field("", description="Beginning of the quote number")
+    person: str = Field("", description="Entra object id of who owns or submitted the quote")
+    text: str = Field("", description="Words to search for in numbers and names")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the search, folded."""
+        return tuple(folded(self.text).split())
+
+    def by_number(self) -> str:
+        """The visibility query for deals with a number or account that begins with the search, in these cases."""
+        text = self.text.strip()
+        forms = dict.fromkeys((text, text.upper(), text.lower()))
+        places = (attributes.QUOTE, attributes.ORDER, attributes.CUSTOMER)
+        return query.all_of(
+            Condition(self.query()), query.any_of(*(query.begins_with(a, form) for a in places for form in forms))
+        )
 
     def query(self) -> str:
         """The visibility query."""
@@ -134,6 +174,8 @@ class DealFilter(Record):
         conditions.append(query.with_status(STATUSES[self.status]) if self.status else query.LATEST)
         if self.quote:
             conditions.append(query.begins_with(attributes.QUOTE, self.quote))
+        if self.person:
+            conditions.append(query.equals(attributes.PEOPLE, self.person.lower()))
         return query.all_of(*conditions)
 
 
@@ -143,6 +185,9 @@ class DealPage(Record):
     items: tuple[DealRow, ...]
     unreadable: int = Field(0, description="Runs of this page that could not be read and are left out")
     next_cursor: str = Field("", description="Give it back as `cursor` to read on; empty at the end")
+    beyond: bool = Field(
+        False, description="Of a search: there are older deals, of which only numbers and accounts were searched"
+    )
 
 
 class DealCounts(Record):
@@ -177,9 +222,36 @@ class Search:
             BadSearch: the cursor is none of ours.
             NoAnswer: Temporal does not answer.
         """
+        if wanted.words:
+            return await self._searched(wanted, limit)
         runs, next_cursor = await self._page(wanted.query(), limit, cursor)
-        rows = [row for row in map(_row, runs) if row is not None]
+        rows = await rows_of(runs)
         return DealPage(items=tuple(rows), unreadable=len(runs) - len(rows), next_cursor=next_cursor)
+
+    async def _searched(self, wanted: DealFilter, limit: int) -> DealPage:
+        """Deals found by a number's beginning, however old, or by any part of a number or name among the newest."""
+        (newest, older), (numbered, more) = await asyncio.gather(
+            self._page(wanted.query(), NAMES_SEARCHED, ""), self._page(wanted.by_number(), limit, "")
+        )
+        named = [row for row in await rows_of(newest) if row.matches(wanted.words)]
+        found = {row.run_id: row for row in (*named, *await rows_of(numbered))}
+        rows = sorted(found.values(), key=lambda row: row.started_at, reverse=True)
+        return DealPage(items=tuple(rows[:limit]), beyond=bool(older or more or len(rows) > limit))
+
+    async def every(self, wanted: DealFilter, most: int) -> tuple[list[DealRow], bool]:
+        """The newest deals, as many as ``most``, for a download; and whether there are more. Raises as ``deals``."""
+        if wanted.words:
+            page = await self._searched(wanted, most)
+            return list(page.items), page.beyond
+        rows: list[DealRow] = []
+        cursor = ""
+        while len(rows) < most:
+            page = await self.deals(wanted, limit=min(500, most - len(rows)), cursor=cursor)
+            rows += page.items
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return rows, bool(cursor)
 
     async def approvals(self, approver: str, *, limit: int, cursor: str = "") -> tuple[list[WorkflowExecution], str]:
         """Runs of open requests that ask a person (Entra object id), newest first, and the next cursor.
@@ -187,6 +259,16 @@ class Search:
         Raises: as ``deals``.
         """
         return await self._page(_asking(approver), limit, cursor)
+
+    async def decided_by(self, person: str, *, limit: int, cursor: str = "") -> tuple[list[WorkflowExecution], str]:
+        """Runs of requests of which a person (Entra object id) decided a step, newest first, and the next cursor.
+
+        Raises: as ``deals``.
+        """
+        text = query.all_of(
+            query.of_type(names.APPROVAL), query.LATEST, query.equals(attributes.PEOPLE, person.lower())
+        )
+        return await self._page(text, limit, cursor)
 
     async def count_approvals(self, approver: str) -> int:
         """How many open requests ask a person; kept for two seconds, because every page shows it."""
@@ -239,8 +321,7 @@ async def count(client: Client, text: str) -> int:
 async def every_deal(client: Client) -> AsyncIterator[DealRow]:
     """Every deal there is, newest first; runs that are no deals of ours are left out."""
     async for run in listed(client, query.of_type(names.QUOTE_TO_CASH)):
-        row = _row(run)
-        if row is not None:
+        for row in await rows_of([run]):
             yield row
 
 
@@ -259,10 +340,23 @@ def _asking(approver: str) -> str:
     return query.all_of(query.of_type(names.APPROVAL), query.RUNNING, query.equals(attributes.APPROVERS, approver))
 
 
-def _row(run: WorkflowExecution) -> DealRow | None:
+async def rows_of(runs: Sequence[WorkflowExecution]) -> list[DealRow]:
+    """The rows of runs that are deals of ours; others are left out."""
+    rows: list[DealRow] = []
+    for run in runs:
+        try:
+            rows.append(DealRow.of(run, await _labels(run)))
+        except ValueError as error:
+            # Lists are looked at every few seconds, and the page says how many rows are left out.
+            log.debug("deal cannot be read", workflow_id=run.id, reason=str(error))
+    return rows
+
+
+async def _labels(run: WorkflowExecution) -> DealLabels:
+    """The names of a run; none where it has none yet, or where they were sealed or written by somebody else."""
     try:
-        return DealRow.of(run)
-    except ValueError as error:
-        # Lists are looked at every few seconds, and the page says how many rows are left out.
-        log.debug("deal cannot be read", workflow_id=run.id, reason=str(error))
-        return None
+        found: DealLabels = await run.memo_value(LABELS, DealLabels(), type_hint=DealLabels)
+    except (PayloadRefused, KeyMissing, ValueError, KeyError, RuntimeError) as error:
+        log.debug("names cannot be read", workflow_id=run.id, reason=str(error))
+        return DealLabels()
+    return found

@@ -17,6 +17,7 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.rights import Action, Granted, Subject, Verdict, judge, weak_sign_in
+from domain.sign_in import SignIn
 from domain.views import DealView
 from web import security_log
 from web.commands import CreditReleaseArgs
@@ -156,6 +157,11 @@ class Access:
         """Why somebody has to sign in again before they decide a request; empty where they have not."""
         granted = self.deciding(who.person, state.request.company)
         return weak_sign_in(granted, subject_of(state.request), sign_in=who.sign_in, said_at=at)
+
+    def asks_for_fresh_sign_in(self, person: Person, state: ApprovalState) -> bool:
+        """Whether the policy wants a fresh sign-in for a decision like this, however fresh the reader's is."""
+        granted = self.deciding(person, state.request.company)
+        return bool(weak_sign_in(granted, subject_of(state.request), sign_in=SignIn(), said_at=None))
 
     @property
     def version(self) -> str:

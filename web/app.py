@@ -47,9 +47,11 @@ from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
 from web.limits import Limits
+from web.links import Dynamics
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
+from web.pages.bulk import BulkPages
 from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
@@ -118,12 +120,11 @@ def create_app(
     search, entra = _search(config, client), EntraSignIn(config)
     signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     ledger, audit = _stores(config)
-    sessions = _sessions(config, ledger, entra)
-    attempts, access = Attempts(ledger), Access(config.policy)
+    sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
-    headers, refused = _headers(config), _problems(site)
+    dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
@@ -137,9 +138,10 @@ def create_app(
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
-            *DealPages(site, access, deals, search, decisions, reviews).routes(),
+            *BulkPages(site, access, approvals, search, decisions).routes(),
+            *DealPages(site, access, deals, search, decisions, reviews, dynamics).routes(),
             *ExplanationPages(site, access, reviews).routes(),
-            *ApprovalPages(site, access, deals, approvals, reviews, decisions).routes(),
+            *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
             *DelegationPages(site, access, delegating).routes(),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),

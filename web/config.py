@@ -36,6 +36,8 @@ class WebConfig(BaseModel):
     )
     decision_private_key_file: Path = Field(description="Ed25519 private key (JSON Web Key) that signs decisions")
     temporal_ui: str = Field(description="Origin of Temporal Web, for the links from a deal to its run")
+    sales_url: str = Field("", description="Origin at which people open Dynamics 365 Sales; empty: no links to it")
+    finance_url: str = Field("", description="Origin at which people open Dynamics 365 Finance; empty: no links to it")
     policy: Policy = Field(description="The rules in force: who may do what, and which company a business unit is")
     sweep_seconds: int = Field(300, gt=0, description="Pause between two sweeps of a feed the intake starts")
     sessions: Literal["memory", "ledger"] = Field("memory", description="Where sessions are kept")
@@ -55,7 +57,7 @@ class WebConfig(BaseModel):
 
     event_grid_clients: tuple[str, ...] = Field((), description="Applications that may deliver by Event Grid (`azp`)")
 
-    @field_validator("public_url", "entra_authority", "temporal_ui")
+    @field_validator("public_url", "entra_authority", "temporal_ui", "sales_url", "finance_url")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")

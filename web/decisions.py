@@ -28,8 +28,10 @@ from domain.authority import (
     check_reassignment,
     subject_of,
 )
+from domain.credit import most_released
 from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
+from domain.money import format_money, plain
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.views import DealView
@@ -146,6 +148,8 @@ class Decisions:
         if not self._access.commanding(person, name, deal.company).grants:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
         view = await self._view(deal)
+        if view and isinstance(args, CreditReleaseArgs):
+            would_help(view, args)
         if view and (refusal := self._command_refusal(view, who, name, args)):
             raise self._refused(refusal, person, deal, name, message_id)
         self.limits.send(person, workflow_id)
@@ -311,6 +315,29 @@ class Decisions:
         if refusal is Refusal.SIGN_IN_TOO_OLD:
             return sign_in_too_old(self._access.fresh_seconds, self._access.fresh_context, message_id=message_id)
         return Problem(refusal, detail, message_id=message_id)
+
+
+def would_help(view: DealView, args: CreditReleaseArgs) -> None:
+    """Refuse a release that leaves the deal on hold.
+
+    Raises:
+        Problem: 400, it reaches less than the order; the number that would do is named.
+    """
+    usual, held = view.release_defaults, view.credit
+    if usual is None or held is None or args.ceiling is None:
+        return
+    tolerance = usual.deviation_pct if args.deviation_pct is None else args.deviation_pct
+    most = most_released(args.ceiling, tolerance)
+    if most >= usual.ceiling:
+        return
+    currency = held.currency or view.currency
+    raise Problem(
+        Refusal.BAD_ARGUMENT,
+        f"ceiling: a release up to {format_money(args.ceiling, currency)} with {plain(tolerance)} % tolerance does not "
+        f"cover this order of {format_money(usual.ceiling, currency)}. Enter {format_money(usual.ceiling, currency)} "
+        "or more, or leave it empty.",
+        field="ceiling",
+    )
 
 
 def accepted(outcome: Outcome | None, person: Person, action: str, args: Mapping[str, Any]) -> Outcome | None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.approvals import ApprovalState, Change, Question, Reason, StepState
 from domain.people import Person
 from domain.record import Record
 from domain.rights import Action
 from runs.approvals import Approvals
-from runs.search import Search
+from runs.search import DealRow, Search
 from web.access import Access
+from web.addresses import COMPANY_LENGTH
 from web.confidential import changes_for, reasons_for
+
+T = TypeVar("T")
 
 
 class ApprovalItem(Record):
@@ -79,6 +85,55 @@ class ApprovalItem(Record):
             requester=request.requester,
             requested_at=state.requested_at,
         )
+
+
+class InboxQuery(BaseModel):
+    """What of the inbox is shown, and in which order; all of it is in the address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sort: Literal["deadline", "amount", "newest"] = "deadline"
+    company: str = Field("", max_length=COMPANY_LENGTH)
+    currency: str = Field("", max_length=3)
+    due: Literal["", "overdue", "day"] = Field("", description="day: within 24 hours, or overdue")
+    cursor: str = Field("", max_length=4096)
+
+    def of(self, items: Iterable[ApprovalItem], now: datetime) -> list[ApprovalItem]:
+        """The items that are asked for, in their order. Amounts are compared within a currency only."""
+        kept = [item for item in items if self._keeps(item, now)]
+        if self.sort == "newest":
+            return sorted(kept, key=lambda item: item.requested_at or _LONG_AGO, reverse=True)
+        if self.sort == "amount":
+            return by_amount(kept, lambda item: (item.currency, item.net))
+        return sorted(kept, key=lambda item: item.deadline or _NEVER)
+
+    def _keeps(self, item: ApprovalItem, now: datetime) -> bool:
+        until = {"overdue": now, "day": now + timedelta(days=1)}.get(self.due)
+        return (
+            (not self.company or item.company == self.company.lower())
+            and (not self.currency or item.currency == self.currency.upper())
+            and (until is None or (item.deadline is not None and item.deadline < until))
+        )
+
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def by_amount(rows: Iterable[T], amount: Callable[[T], tuple[str, Decimal]]) -> list[T]:
+    """Rows by the money in them, the largest first, currency by currency: the one with most rows first.
+
+    Amounts of two currencies are not compared: there is no rate here that anybody agreed on.
+    """
+    known = [(amount(row), row) for row in rows]
+    often = Counter(currency for (currency, _), _ in known)
+    known.sort(key=lambda pair: (-often[pair[0][0]], pair[0][0], -pair[0][1]))
+    return [row for _, row in known]
+
+
+def at_risk(row: DealRow) -> tuple[str, Decimal]:
+    """The currency and amount of a deal in a list."""
+    return row.currency, row.amount or Decimal(0)
 
 
 class ApprovalPage(Record):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import structlog
 from joserfc.errors import JoseError
 from pydantic import SecretStr
@@ -35,6 +37,8 @@ def web_config(settings: Settings) -> WebConfig:
         finance_events_secrets=_valid(settings.finance.events_secret, settings.finance.events_secret_previous),
         decision_private_key_file=settings.decision.private_key_file,
         temporal_ui=settings.web.temporal_ui,
+        sales_url=_opened_by_people(settings.dataverse.url),
+        finance_url=_opened_by_people(settings.finance.url),
         policy=load_policy(settings),
         sweep_seconds=settings.worker.sweep_seconds,
         sessions=settings.web.sessions,
@@ -47,6 +51,11 @@ def web_config(settings: Settings) -> WebConfig:
         api_clients=_listed(settings.web.api_clients),
         event_grid_clients=_listed(settings.web.event_grid_clients),
     )
+
+
+def _opened_by_people(url: str) -> str:
+    """The origin of a system, for links; empty of one on this machine: the sandbox has no pages of Dynamics."""
+    return "" if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1") else url
 
 
 def _listed(names: str) -> tuple[str, ...]:

@@ -288,6 +288,7 @@ class Approval:
         request = self._state.request
         running = self._state.status is ApprovalStatus.PENDING
         asked = sorted({person.oid for step in self._state.pending for person in step.assignees})
+        decided = sorted({step.decided_by.oid.lower() for step in self._state.steps if step.decided_by})
         self._published.publish(
             {
                 attributes.COMPANY: request.company,
@@ -297,6 +298,7 @@ class Approval:
                 attributes.CURRENCY: request.currency,
                 attributes.WAITING_FOR: "approval" if running else "none",
                 attributes.APPROVERS: asked or None,
+                attributes.PEOPLE: decided or None,
                 attributes.DEADLINE: rules.next_deadline(self._state) if running else None,
             }
         )

@@ -19,6 +19,8 @@ register Q2CQuoteId Keyword
 register Q2COrder Keyword
 register Q2CError Keyword
 register Q2CApprovers KeywordList
+register Q2CPeople KeywordList
+register Q2CStageSince Datetime
 register Q2CDeadline Datetime
 register Q2CAmount Double
 register Q2CCurrency Keyword

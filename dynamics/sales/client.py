@@ -22,7 +22,7 @@ from dynamics.core.odata import Endpoint, Row
 from dynamics.sales import queries
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
-from dynamics.sales.records import LineIdentity, Quote, QuoteLine, SalesOrder
+from dynamics.sales.records import LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
@@ -106,6 +106,13 @@ class Dataverse(Connection):
         """The id of a quote's latest revision; None: there is no quote of this number, or it may not be read."""
         rows = (await self.odata.page(queries.latest_revision(quote_number))).rows
         return UUID(str(rows[0]["quoteid"])) if rows else None
+
+    async def quotes_of(self, opportunity_id: UUID) -> tuple[QuoteOfOpportunity, ...]:
+        """The newest quotes of an opportunity, at most twenty."""
+        rows = (await self.odata.page(queries.quotes_of(opportunity_id))).rows
+        return tuple(
+            QuoteOfOpportunity.read(row, system=self.system, operation="GET quotes of an opportunity") for row in rows
+        )
 
     async def line_identities(self, quote_id: UUID) -> tuple[LineIdentity, ...]:
         """What identifies the lines of a quote; one request per 5,000."""

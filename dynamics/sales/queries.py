@@ -10,6 +10,7 @@ from uuid import UUID
 
 from dynamics.core.connection import Listing
 from dynamics.core.literals import encoded, key, literal, query
+from dynamics.sales.options import QuoteStatus
 
 _USER = "azureactivedirectoryobjectid,fullname,domainname,internalemailaddress"
 _ORDER_LOOKUPS = ("quoteid", "customerid", "opportunityid", "pricelevelid", "transactioncurrencyid")
@@ -32,7 +33,7 @@ _ORDER_LINE_SELECT = (
     "quantityshipped"
 )
 _QUOTE_SELECT = (
-    "quoteid,versionnumber,quotenumber,revisionnumber,name,statecode,statuscode,expireson,effectiveto,closedon,"
+    "quoteid,versionnumber,quotenumber,revisionnumber,name,description,statecode,statuscode,expireson,effectiveto,closedon,"
     "shipto_name,shipto_contactname,shipto_telephone,shipto_line1,shipto_line2,shipto_line3,shipto_city,"
     "shipto_postalcode,shipto_stateorprovince,shipto_country,q2c_customerreference,"
     "paymenttermscode,requestdeliveryby,discountpercentage,discountamount,freightamount,totalamountlessfreight,totaltax,"
@@ -71,6 +72,18 @@ _NAMESAKES = (
 def quote(quote_id: UUID) -> str:
     """A quote with customer, opportunity, people and the orders made from it, without its lines."""
     return query(key("quotes", quote_id), select=_QUOTE_SELECT, expand=_QUOTE_EXPAND)
+
+
+def quotes_of(opportunity_id: UUID) -> str:
+    """The newest quotes of an opportunity, of every number and revision but those that a later one replaced."""
+    return query(
+        "quotes",
+        select="quotenumber,revisionnumber,name,statecode,totalamountlessfreight,freightamount",
+        filter=f"_opportunityid_value eq {opportunity_id} and statuscode ne {QuoteStatus.REVISED.value}",
+        expand="transactioncurrencyid($select=isocurrencycode),owningbusinessunit($select=name)",
+        orderby="createdon desc",
+        top=20,
+    )
 
 
 def quote_lines(quote_id: UUID) -> Listing:

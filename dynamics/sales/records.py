@@ -156,6 +156,19 @@ class SalesOrder(ReadRow):
     lines: tuple[OrderLine, ...] = Field((), description="Read as a collection of their own")
 
 
+class QuoteOfOpportunity(ReadRow):
+    """A quote as a list of an opportunity's shows it. Money in its currency."""
+
+    number: str = Field(alias="quotenumber")
+    revision: int = Field(0, alias="revisionnumber")
+    name: Text = ""
+    state: QuoteState = Field(alias="statecode")
+    net: Money = Field(Decimal(0), alias="totalamountlessfreight", description="Before tax and freight")
+    freight: Money = Field(Decimal(0), alias="freightamount")
+    currency: Currency | None = Field(None, alias="transactioncurrencyid")
+    business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
+
+
 class Quote(ReadRow):
     """A quote with everything a decision on it needs, from one read. Money in the quote's currency."""
 
@@ -165,6 +178,7 @@ class Quote(ReadRow):
     number: str = Field(alias="quotenumber")
     revision: int = Field(0, alias="revisionnumber")
     name: Text = ""
+    description: Text = ""
     state: QuoteState = Field(alias="statecode")
     status: int = Field(alias="statuscode")
     expires_on: date | None = Field(None, alias="expireson")

@@ -102,6 +102,8 @@ class Rep(SalesView):
             body["requestdeliveryby"] = f"{begins.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         if request.customer_reference is not None:
             body["q2c_customerreference"] = request.customer_reference
+        if request.description is not None:
+            body["description"] = request.description
         if request.ship_to is not None:
             given = {column: getattr(request.ship_to, name) for name, column in _SHIP_TO.items()}
             body |= {column: value for column, value in given.items() if value}

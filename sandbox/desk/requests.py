@@ -72,7 +72,8 @@ class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A new draft quote. `opportunity` makes one for it; `number` is taken as it is (else Sales numbers it).
 
     `beside` is the number of a quote whose opportunity this one is for, too: an alternative. `owner_team` is the name
-    of a team the quote belongs to instead of its rep. `customer_reference` is the customer's purchase order number.
+    of a team the quote belongs to instead of its rep. `customer_reference` is the customer's purchase order number,
+    `description` what the rep writes about the quote, e.g. why the discount is asked for.
     """
 
     company: str
@@ -90,6 +91,7 @@ class QuoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ship_to: AddressRequest | None = None
     requested_delivery: date | None = None
     customer_reference: str | None = None
+    description: str | None = None
 
 
 class ReviseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -64,6 +64,21 @@ async def test_an_unicode_text_survives_in_its_normal_form(work: Work) -> None:
     assert (review.total_lines, review.lines[0].list_price, review.lines[0].cost) == (1, D("100"), D("60"))
 
 
+async def test_who_decides_reads_the_reps_words_the_products_names_and_the_other_quotes(work: Work) -> None:
+    await work.assess(p100(), opportunity=True, description="They buy the second hall as well.")
+    assert work.quote is not None
+    other = await work.clients.quote(p100(), beside=work.quote.quote_number, name="Cheaper, without rails")
+    ask = ReviewRequest(**work.quote.model_dump(), snapshot_hash="not seen by this worker")
+    review = await work.run(work.finance.review_lines, ask)
+    assert review.justification == "They buy the second hall as well."
+    assert review.lines[0].product_name
+    assert review.rivals is not None
+    assert [(rival.quote_number, rival.name, rival.state) for rival in review.rivals] == [
+        (other.number, "Cheaper, without rails", "draft")
+    ]
+    assert (await work.run(work.finance.review_lines, ask.model_copy(update={"offset": 1}))).rivals is None
+
+
 async def test_a_request_taken_back_or_a_deleted_quote_is_stale(work: Work) -> None:
     await work.assess(p100())
     assert work.quote is not None

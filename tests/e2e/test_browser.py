@@ -81,7 +81,8 @@ def sign_in(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
 @pytest.fixture
 def discounted(stack: Stack) -> Deal:
     """S02: 100 x P250 at 22 %, which mona and then dirk have to approve."""
-    deal = stack.deal(line("P250", 100, "22"), name="Packaging line, second hall")
+    words = "They buy the second hall as well."
+    deal = stack.deal(line("P250", 100, "22"), name="Packaging line, second hall", description=words)
     deal.submitted("approval")
     deal.asks("mona")
     return deal
@@ -100,6 +101,7 @@ def test_an_approver_signs_in_reads_and_approves_in_two_clicks(
 
     expect(page.locator("h1")).to_have_text("Packaging line, second hall")
     expect(page.locator(".decision")).to_contain_text("Discount 22 % is above the 10 % a rep may give alone")
+    expect(page.locator(".said")).to_have_text("They buy the second hall as well.")
     row = page.locator("table.lines tbody tr")
     for column, shown in {"Price": "195.00", "List": "250.00", "Cost": "150.00", "Margin": "23.08 %"}.items():
         expect(row.locator(f"td[data-label={column}]")).to_have_text(shown)
@@ -107,7 +109,7 @@ def test_an_approver_signs_in_reads_and_approves_in_two_clicks(
     page.get_by_role("button", name="Approve").click()
 
     expect(page.locator(".notice.good")).to_contain_text("Your decision is recorded.")
-    expect(page.locator("blockquote")).to_have_text("agreed with the customer")
+    expect(page.locator(".asks blockquote")).to_have_text("agreed with the customer")
     asked = discounted.asks("dirk")
     assert (asked["step"], asked["level"]) == (2, 2)
     assert stack.person("mona").inbox(discounted.quote) == []

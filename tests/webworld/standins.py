@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from domain.approval_people import said_to_request
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessing import PreviewAnswer, QuotePreview
-from domain.assessment import ReviewLines
+from domain.assessment import ReviewLines, RivalQuote
 from domain.deal_start import DealStart
 from domain.delegation_start import DelegationsStart
 from domain.delegations import Delegations, said_to_delegations
@@ -240,6 +240,7 @@ class StandInApproval:
         workflow.upsert_search_attributes(
             [
                 attributes.APPROVERS.update(asked),
+                attributes.PEOPLE.update([s.decided_by.oid for s in self.steps if s.decided_by] or None),
                 attributes.COMPANY.update(self.request.company),
             ]
         )
@@ -371,6 +372,17 @@ REVIEWED: dict[str, tuple[LineFinding, ...]] = {}
 """Lines by quote number that a reading finds; a quote that is not here cannot be read."""
 
 
+class Beside(Record):
+    """What a reading finds beside the lines."""
+
+    justification: str = ""
+    rivals: tuple[RivalQuote, ...] = ()
+
+
+BESIDE: dict[str, Beside] = {}
+"""By quote number; nothing of any other."""
+
+
 @workflow.defn(name=names.QUOTE_REVIEW)
 class StandInReview:
     @workflow.run
@@ -384,6 +396,7 @@ class StandInReview:
             total_lines=len(lines),
             offset=request.offset,
             lines=lines[request.offset : request.offset + request.limit],
+            **dict(BESIDE.get(request.quote_number, Beside())),
         )
 
 

@@ -20,6 +20,7 @@ from domain.approvals import ApprovalRequest
 from domain.views import DealView, TimelineEntry
 from runs import attributes, names, query
 from runs.attributes import Attribute
+from runs.labels import LABELS, DealLabels
 from sandbox import tls
 from sandbox.entra.app import EntraId, build_app
 from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Directory
@@ -163,6 +164,7 @@ class Stage:
             attributes.DEADLINE: view.explanation.deadline,
             attributes.AMOUNT: view.total,
             attributes.CURRENCY: view.currency or None,
+            attributes.PEOPLE: sorted({person.oid for person in (view.owner, view.submitted_by) if person}),
         }
         scene = Scene(view=view, timeline=timeline)
         handle = await self.client.start_workflow(
@@ -175,6 +177,7 @@ class Stage:
                 scene=scene,
             ),
             id=names.deal_id(view.company, view.quote_number),
+            memo={LABELS: DealLabels.of(view.name, view.customer_name, view.owner.name)},
             task_queue=names.DEAL_QUEUE,
             search_attributes=attributes.typed({a: value for a, value in values.items() if value is not None}),
         )

@@ -8,6 +8,7 @@ import time
 from domain.messages import SalesEventKind
 from domain.views import WaitingFor
 from runs import attributes
+from runs.search import rows_of
 from tests.workflows.acting import until, waits_for
 from tests.workflows.conftest import Stage
 
@@ -43,3 +44,23 @@ async def test_an_amount_and_its_currency_are_written_with_one_command(stage: St
     ]
     together = {attributes.AMOUNT.name, attributes.CURRENCY.name}
     assert [together & names for names in written if together & names] == [together]
+
+
+async def test_lists_know_names_people_and_since_when_and_names_are_written_once(stage: Stage) -> None:
+    """Given a submitted quote, when it was assessed and moved on, then its names were written with one command."""
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACTIVATED)
+    view = await until(stage, waits_for(WaitingFor.CUSTOMER))
+    (row,) = await rows_of([await stage.case.describe()])
+    assert (row.name, row.customer_name, row.owner) == (view.name, view.customer_name, view.owner.name)
+    described = await stage.case.describe()
+    assert attributes.PEOPLE.of(described) == (view.owner.oid.lower(),)
+    assert (since := attributes.SINCE.of(described)) is not None and since >= row.started_at.replace(microsecond=0)
+    memos = [
+        event
+        async for event in stage.case.fetch_history_events()
+        if event.HasField("workflow_properties_modified_event_attributes")
+    ]
+    assert len(memos) == 1, "what does not change is not written again"
+    assert b"customer_name" not in memos[0].SerializeToString(), "names are sealed"

@@ -24,6 +24,7 @@ from domain.delegations import Delegation
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
+from runs.search import DealFilter
 from web.addresses import COMPANY_LENGTH, QUOTE_LENGTH
 from web.confidential import approvals_for_reader
 
@@ -53,6 +54,33 @@ class DealsQuery(_Query):
     )
     error: str = Field("", max_length=100, description="Cause, of parked deals")
     quote: str = Field("", max_length=QUOTE_LENGTH, description="Beginning of the quote number")
+    q: str = Field(
+        "",
+        max_length=100,
+        description="Words to find: the beginning of a quote, order or customer number of any deal, or any part of a "
+        "number or name among the newest 500 that the other filters leave. Answers one page, without a cursor",
+    )
+    mine: bool = Field(False, description="Only deals whose quote the caller owns or submitted")
+
+    def wanted(self, readable: tuple[str, ...] | None, oid: str) -> DealFilter:
+        """The filter of a caller.
+
+        Args:
+            readable: companies the caller may see; None: all.
+            oid: their Entra object id.
+        """
+        return DealFilter(
+            company=self.company,
+            readable=readable,
+            customer=self.customer,
+            stage=self.stage,
+            waiting_for=self.waiting_for,
+            status=self.status,
+            error=self.error,
+            quote=self.quote,
+            person=oid if self.mine else "",
+            text=self.q,
+        )
 
 
 class ExplainBody(BaseModel):

@@ -16,7 +16,7 @@ from domain.rights import Action
 from runs.approvals import Approvals
 from runs.deals import Deals
 from runs.reviews import Reviews
-from runs.search import DealFilter, DealPage, Search
+from runs.search import DealPage, Search
 from web.access import Access
 from web.addresses import APPROVAL, COMPANY_LENGTH, DEAL, ORDER_LINES, QUOTE_LENGTH, Approval, Deal
 from web.api.application import Caller, problems
@@ -107,7 +107,7 @@ def add_operations(
     @api.get("/cases", operation_id="listCases", responses=problems(403))
     async def list_deals(query: Annotated[DealsQuery, Query()], who: Caller) -> DealPage:
         """Deals, newest first."""
-        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=access.readable(who.person))
+        wanted = query.wanted(access.readable(who.person), who.person.oid)
         return await search.deals(wanted, limit=query.limit, cursor=query.cursor)
 
     @api.get(DEAL, operation_id="readCase", responses=problems(403, 404, 502))

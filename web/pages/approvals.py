@@ -26,12 +26,16 @@ from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
+from runs.search import Search
 from web.access import Access
 from web.addresses import APPROVAL, Approval, Deal, first_line
 from web.commands import AnswerBody, DecisionBody, QuestionBody, ReassignBody, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
+from web.inbox import ApprovalItem, InboxQuery, approvals_for
+from web.links import Dynamics, Link
 from web.pages.site import FormHandler, Site
+from web.precedents import Precedents, precedents_for
 from web.problems import Problem, of_run
 from web.session import Session
 from web.signin import sign_in_again
@@ -41,7 +45,15 @@ class ApprovalPages:
     """The pages under /approvals."""
 
     def __init__(
-        self, site: Site, access: Access, deals: Deals, approvals: Approvals, reviews: Reviews, decisions: Decisions
+        self,
+        site: Site,
+        access: Access,
+        deals: Deals,
+        approvals: Approvals,
+        reviews: Reviews,
+        decisions: Decisions,
+        search: Search,
+        dynamics: Dynamics,
     ) -> None:
         """Show requests, with the lines as they are in Sales and Finance now; pass on what people decide.
 
@@ -53,6 +65,8 @@ class ApprovalPages:
         self._approvals = approvals
         self._reviews = reviews
         self._decisions = decisions
+        self._search = search
+        self._dynamics = dynamics
 
     def routes(self) -> list[Route]:
         """The routes of a request and of a decision."""
@@ -139,8 +153,11 @@ class ApprovalPages:
         mine = _mine(state, person)
         self._access.check_shown(person, state)
         shows_margin = self._access.may(person, Action.READ_MARGIN, company)
-        review, view = await asyncio.gather(
-            self._reviews.lines(state.request, first_line), self._known_deal(asked.deal)
+        review, view, precedents, following = await asyncio.gather(
+            self._reviews.lines(state.request, first_line),
+            self._known_deal(asked.deal),
+            self._precedents(state, person, shows_margin=shows_margin),
+            self._next_of(person, asked) if not mine else _nothing(),
         )
         state = request_for_reader(state, shows_margin=shows_margin)
         too_old = bool(mine) and bool(self._access.too_old_to_decide(session.who, state, datetime.now(UTC)))
@@ -159,6 +176,9 @@ class ApprovalPages:
             "next": _NEXT.get(state.status, ""),
             "successor": _successor(asked, view),
             "review": review,
+            "precedents": precedents,
+            "following": following,
+            "elsewhere": self._elsewhere(state, view),
             "credit": view.credit if view else None,
             "message_ids": {step.plan.step: str(uuid.uuid4()) for step in mine},
             "message_id": lambda: str(uuid.uuid4()),
@@ -174,6 +194,30 @@ class ApprovalPages:
             "typed": typed or {},
         }
         return await self._site.render("approval.html", session, context, problem.status if problem else 200)
+
+    async def _precedents(self, state: ApprovalState, person: Person, *, shows_margin: bool) -> Precedents | None:
+        """What the customer got before, for who may read deals of the company."""
+        if not self._access.may(person, Action.READ_DEAL, state.request.company):
+            return Precedents()
+        return await precedents_for(state.request, self._deals, self._search, shows_margin=shows_margin)
+
+    async def _next_of(self, person: Person, asked: Approval) -> ApprovalItem | None:
+        """What is due next in the inbox of somebody who has nothing to decide here."""
+        try:
+            found = await approvals_for(person, self._access, self._approvals, self._search, _INBOX)
+        except RunError:
+            return None
+        others = [item for item in found.items if (item.company, item.quote, item.n) != _place(asked)]
+        return next(iter(InboxQuery().of(others, datetime.now(UTC))), None)
+
+    def _elsewhere(self, state: ApprovalState, view: DealView | None) -> list[Link]:
+        """The way to the quote and customer in Sales and Finance."""
+        request = state.request
+        opportunity = view.opportunity_id if view else ""
+        return [
+            *self._dynamics.records(quote_id=request.quote_id, opportunity_id=opportunity),
+            *self._dynamics.lists(request.company, customer=request.customer_account),
+        ]
 
     async def _known_deal(self, deal: Deal) -> DealView | None:
         """The deal as it stands; None where it does not answer."""
@@ -202,6 +246,7 @@ class ApprovalPages:
         ]
 
 
+_INBOX: Final = 50
 _TYPED = ("comment", "question", "answer", "reason")
 _NEXT: Final[dict[ApprovalStatus, str]] = {
     ApprovalStatus.COMPLETED: "Nothing is left to decide here. The rep activates the quote and sends it.",
@@ -216,6 +261,14 @@ _NEXT: Final[dict[ApprovalStatus, str]] = {
 def _fields(body: type[BaseModel], form: FormData) -> dict[str, str]:
     """What a form holds of what may be said."""
     return {name: str(form[name]) for name in body.model_fields if name in form}
+
+
+def _place(asked: Approval) -> tuple[str, str, int]:
+    return asked.deal.company, asked.deal.quote, asked.n
+
+
+async def _nothing() -> None:
+    """In the place of a look that is not needed."""
 
 
 def _successor(asked: Approval, view: DealView | None) -> tuple[int, str] | None:

@@ -23,18 +23,22 @@ from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
-from runs.search import STATUSES, DealFilter, Search
+from runs.search import NAMES_SEARCHED, STATUSES, Search
 from web.access import Access, is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader
+from web.deal_rows import DEAL_COLUMNS, deal_cells
 from web.decisions import Decisions
+from web.exports import MOST_ROWS, csv_file
+from web.links import Dynamics, Link
 from web.order_lines import lines_for
 from web.pages.site import Site
 from web.problems import Problem, of_run
 from web.session import Session
 from web.signin import sign_in_again
+from web.timeline import spans
 
 _ROWS = 50
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
@@ -45,7 +49,14 @@ class DealPages:
     """The pages under /cases."""
 
     def __init__(
-        self, site: Site, access: Access, deals: Deals, search: Search, decisions: Decisions, reviews: Reviews
+        self,
+        site: Site,
+        access: Access,
+        deals: Deals,
+        search: Search,
+        decisions: Decisions,
+        reviews: Reviews,
+        dynamics: Dynamics,
     ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
@@ -54,11 +65,13 @@ class DealPages:
         self._search = search
         self._decisions = decisions
         self._reviews = reviews
+        self._dynamics = dynamics
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
         return [
             Route("/cases", self._site.page(self.list), methods=["GET"]),
+            Route("/cases.csv", self._site.page(self.download), methods=["GET"]),
             Route(f"{DEAL}/commands/{{name}}", self._site.form(self.command), methods=["POST"]),
             Route(DEAL, self._site.page(self.show), methods=["GET"]),
             Route(ORDER_LINES, self._site.page(self.order_lines), methods=["GET"]),
@@ -66,15 +79,10 @@ class DealPages:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
-        # A quote number may begin with a blank; one pasted after it would find nothing.
-        given = {
-            name: value.rstrip() if name == "quote" else value.strip()
-            for name, value in request.query_params.items()
-            if value.strip()
-        }
+        given = _given(request)
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = self._access.readable(session.identity)
-        wanted = DealFilter(**query.model_dump(exclude={"limit", "cursor"}), readable=companies)
+        wanted = query.wanted(companies, session.identity.oid)
         page, counts = await asyncio.gather(
             self._search.deals(wanted, limit=query.limit, cursor=query.cursor), self._search.counts(companies)
         )
@@ -89,8 +97,17 @@ class DealPages:
             "statuses": list(STATUSES),
             "companies": companies,
             "next": f"/cases?{urlencode({**filters, 'cursor': page.next_cursor})}" if page.next_cursor else "",
+            "download": f"/cases.csv?{urlencode(filters)}",
+            "names_searched": NAMES_SEARCHED,
         }
         return await self._site.render("deals.html", session, context)
+
+    async def download(self, request: Request, session: Session) -> Response:
+        """The same list as a file, all of its pages."""
+        query = parsed(DealsQuery, {name: value for name, value in _given(request).items() if name != "cursor"})
+        companies = self._access.readable(session.identity)
+        rows, more = await self._search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
+        return csv_file("deals", DEAL_COLUMNS, map(deal_cells, rows), more=more)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One deal."""
@@ -153,7 +170,9 @@ class DealPages:
         context = {
             "deal": view.model_copy(update={"approvals": approvals}),
             "shows_margin": shows_margin,
-            "timeline": timeline[::-1],
+            "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
+            "due": any(document.due_on for document in view.documents),
+            "path": deal.path(),
             "steps": _stepper(view),
             "columns": _columns(view.lines),
             "lines_path": deal.lines_path(),
@@ -165,12 +184,19 @@ class DealPages:
             "message_id": str(uuid.uuid4()),
             "typed": typed or {},
             "workflow_id": names.deal_id(deal.company, deal.quote),
+            "elsewhere": self._elsewhere(view),
             "approval_id": names.approval_id,
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+    def _elsewhere(self, view: DealView) -> tuple[Link, ...]:
+        """The way to the deal's records in Sales and Finance."""
+        ids = {"quote_id": view.quote_id, "opportunity_id": view.opportunity_id, "sales_order_id": view.sales_order_id}
+        lists = self._dynamics.lists(view.company, customer=view.customer_account, order=view.order_number)
+        return (*self._dynamics.records(**ids), *lists)
 
     def _commands(self, view: DealView, session: Session) -> dict[CommandName, bool]:
         """What this person can usefully say to the deal, and whether they have to sign in again first."""
@@ -181,6 +207,15 @@ class DealPages:
             if self._access.verdict(who.person, name, view).allowed
             and not (name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view))
         }
+
+
+def _given(request: Request) -> dict[str, str]:
+    """The filters in an address. A quote number may begin with a blank; one pasted after it would find nothing."""
+    return {
+        name: value.rstrip() if name == "quote" else value.strip()
+        for name, value in request.query_params.items()
+        if value.strip()
+    }
 
 
 def _message_id(form: FormData) -> str:

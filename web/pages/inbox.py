@@ -1,32 +1,93 @@
-"""The inbox: what waits for the person who looks at it, and nothing else."""
+"""The inbox: what waits for the person who looks at it, and nothing else; and what they decided before."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from domain.approvals import ApprovalState, StepState
+from domain.causes import Cause
 from domain.people import Person
 from domain.rights import Action
 from domain.views import WaitingFor
 from runs.approvals import Approvals
-from runs.search import DealFilter, DealPage, Search
+from runs.search import DealFilter, DealPage, DealRow, Search
 from web.access import Access
-from web.inbox import approvals_for
+from web.bulk import Picked
+from web.commands import parsed
+from web.exports import Cell, amount_cell, csv_file
+from web.inbox import ApprovalItem, InboxQuery, approvals_for, at_risk, by_amount
 from web.pages.site import Site
 from web.session import Session
 
-_APPROVALS = 50
-_ROWS = 25
-_NEVER = datetime.max.replace(tzinfo=UTC)
+_APPROVALS: Final = 200
+_ROWS: Final = 200
+"""Holds and parked deals of which the queues are made; more are on the page of deals."""
+_MINE: Final = 10
+_SHOWN_OF_A_CAUSE: Final = 25
+_DECIDED: Final = 25
+_COLUMNS: Final = (
+    "Company",
+    "Quote",
+    "Revision",
+    "Request",
+    "Name",
+    "Customer",
+    "Customer name",
+    "Net",
+    "Total incl. tax",
+    "Currency",
+    "Discount %",
+    "Margin %",
+    "Reasons",
+    "Step",
+    "Role",
+    "Requested by",
+    "Requested",
+    "Due",
+)
+_DECIDED_COLUMNS: Final = (
+    "Company",
+    "Quote",
+    "Revision",
+    "Request",
+    "Name",
+    "Customer",
+    "Net",
+    "Currency",
+    "Discount %",
+    "Decision",
+    "For",
+    "Decided",
+    "Comment",
+    "Request now",
+)
+
+
+@dataclass(frozen=True)
+class CauseGroup:
+    """Deals parked for one cause."""
+
+    error: str
+    suggestion: str
+    rows: tuple[DealRow, ...]
+
+    @property
+    def shown(self) -> tuple[DealRow, ...]:
+        """The first of them."""
+        return self.rows[:_SHOWN_OF_A_CAUSE]
 
 
 class Inbox:
-    """The first page."""
+    """The first page, and the page of what its reader decided."""
 
     def __init__(self, site: Site, access: Access, approvals: Approvals, search: Search) -> None:
         """Show what the lists and the requests say."""
@@ -36,30 +97,70 @@ class Inbox:
         self._search = search
 
     def routes(self) -> list[Route]:
-        """The route of the inbox."""
-        return [Route("/", self._site.page(self.show), methods=["GET"])]
+        """The routes of the inbox and of past decisions, and both as files."""
+        return [
+            Route("/", self._site.page(self.show), methods=["GET"]),
+            Route("/inbox.csv", self._site.page(self.download), methods=["GET"]),
+            Route("/decided", self._site.page(self.decided), methods=["GET"]),
+            Route("/decided.csv", self._site.page(self.decided_download), methods=["GET"]),
+        ]
 
     async def show(self, request: Request, session: Session) -> Response:
-        """Approvals that ask me; credit holds and parked steps where I may do something about them."""
+        """Approvals that ask me; my deals; credit holds and parked steps where I may do something about them."""
         person = session.identity
-        approvals, holds, parked = await asyncio.gather(
-            approvals_for(
-                person, self._access, self._approvals, self._search, _APPROVALS, request.query_params.get("cursor", "")
-            ),
+        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        query = parsed(InboxQuery, given)
+        found, holds, parked, mine = await asyncio.gather(
+            approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
             self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
             self._waiting(person, Action.RETRY_STEP, WaitingFor.OPERATOR),
+            self._my_deals(person),
         )
-        items = sorted(approvals.items, key=lambda item: item.deadline or _NEVER)
-        causes = Counter(row.error for row in parked.items) if parked else Counter[str]()
+        filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
-            "items": items,
-            "unreadable": approvals.unreadable,
-            "next_cursor": approvals.next_cursor,
+            "items": query.of(found.items, datetime.now(UTC)),
+            "all_items": found.items,
+            "query": query,
+            "filters": filters,
+            "narrowed": [name for name in filters if name != "sort"],
+            "download": f"/inbox.csv?{urlencode(filters)}",
+            "next": f"/?{urlencode({**filters, 'cursor': found.next_cursor})}" if found.next_cursor else "",
+            "unreadable": found.unreadable,
+            "pick": Picked.of,
+            "mine": mine,
             "holds": holds,
+            "held": by_amount(holds.items, at_risk) if holds else [],
             "parked": parked,
-            "causes": causes.most_common(),
+            "groups": _by_cause(parked.items) if parked else [],
         }
         return await self._site.render("inbox.html", session, context)
+
+    async def download(self, request: Request, session: Session) -> Response:
+        """What waits for my decision as a file; filters and order as on the page."""
+        given = {name: value for name, value in request.query_params.items() if value.strip() and name != "cursor"}
+        query = parsed(InboxQuery, given)
+        found = await approvals_for(session.identity, self._access, self._approvals, self._search, _APPROVALS)
+        items = query.of(found.items, datetime.now(UTC))
+        return csv_file("inbox", _COLUMNS, map(_cells, items), more=bool(found.next_cursor))
+
+    async def decided(self, request: Request, session: Session) -> Response:
+        """Requests of which I decided a step, newest first."""
+        cursor = request.query_params.get("cursor", "")
+        runs, following = await self._search.decided_by(session.identity.oid, limit=_DECIDED, cursor=cursor)
+        found = await self._approvals.states_of(runs)
+        context = {
+            "decided": list(_decided(found.states, session.identity)),
+            "unreadable": found.unreadable,
+            "next": f"/decided?{urlencode({'cursor': following})}" if following else "",
+        }
+        return await self._site.render("decided.html", session, context)
+
+    async def decided_download(self, _request: Request, session: Session) -> Response:
+        """The same as a file."""
+        runs, following = await self._search.decided_by(session.identity.oid, limit=_APPROVALS)
+        found = await self._approvals.states_of(runs)
+        rows = (_decided_cells(state, step) for state, step in _decided(found.states, session.identity))
+        return csv_file("decided", _DECIDED_COLUMNS, rows, more=bool(following or found.unreadable))
 
     async def _waiting(self, person: Person, action: Action, waiting_for: WaitingFor) -> DealPage | None:
         """Deals that wait for somebody who may do this, where the person may; None where they may nowhere."""
@@ -68,3 +169,75 @@ class Inbox:
             return None
         wanted = DealFilter(readable=companies, waiting_for=waiting_for, status="running")
         return await self._search.deals(wanted, limit=_ROWS)
+
+    async def _my_deals(self, person: Person) -> DealPage | None:
+        """Running deals of the person's own, where they may read any."""
+        companies = self._access.covered(person, Action.READ_DEAL)
+        if companies is not None and not companies:
+            return None
+        found = await self._search.deals(
+            DealFilter(readable=companies, person=person.oid, status="running"), limit=_MINE
+        )
+        return found if found.items else None
+
+
+def _by_cause(rows: Iterable[DealRow]) -> list[CauseGroup]:
+    """Parked deals by cause, the cause of most deals first."""
+    groups: dict[str, list[DealRow]] = {}
+    for row in rows:
+        groups.setdefault(row.error, []).append(row)
+    return sorted(
+        (CauseGroup(error, Cause.of(error).suggestion, tuple(found)) for error, found in groups.items()),
+        key=lambda group: -len(group.rows),
+    )
+
+
+def _cells(item: ApprovalItem) -> tuple[Cell, ...]:
+    return (
+        item.company.upper(),
+        item.quote,
+        item.revision,
+        item.n,
+        item.name,
+        item.customer,
+        item.customer_name,
+        amount_cell(item.net, item.currency),
+        amount_cell(item.total, item.currency),
+        item.currency,
+        item.discount_pct,
+        item.margin_pct,
+        "; ".join(reason.sentence or reason.text for reason in item.reasons),
+        item.step,
+        item.role,
+        item.requester.label,
+        item.requested_at,
+        item.deadline,
+    )
+
+
+def _decided(states: Iterable[ApprovalState], person: Person) -> Iterable[tuple[ApprovalState, StepState]]:
+    """The steps that a person decided."""
+    for state in states:
+        for step in state.steps:
+            if step.decided_by and step.decided_by.is_same(person):
+                yield state, step
+
+
+def _decided_cells(state: ApprovalState, step: StepState) -> tuple[Cell, ...]:
+    request = state.request
+    return (
+        request.company.upper(),
+        request.quote_number,
+        request.revision,
+        request.n,
+        request.name,
+        request.customer_account,
+        amount_cell(request.net, request.currency),
+        request.currency,
+        request.discount_pct,
+        step.status,
+        step.decided_for.label if step.decided_for else "",
+        step.decided_at,
+        step.comment,
+        state.status,
+    )

@@ -91,6 +91,8 @@ class Site:
             "tone": words.tone,
             "distance": lambda value: words.distance(value, datetime.now(UTC)),
             "ago": lambda value: words.ago(value, datetime.now(UTC)),
+            "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
+            "stretch": words.stretch,
             "refusal": sentence_of,
             "role": words.role,
             "cause": words.cause,
@@ -100,6 +102,8 @@ class Site:
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
+            "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
+            "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),
             "approval_path": lambda item: Approval(Deal(item.company, item.quote), item.n).path(),
         }
 

@@ -93,6 +93,18 @@ def ago(value: datetime | None, now: datetime) -> str:
     return "just now" if now - value < timedelta(minutes=1) else _relative(value - now)
 
 
+def lasting(value: datetime, now: datetime) -> str:
+    """How long something has lasted: ``4 minutes``, ``2 days``."""
+    return stretch(now - value)
+
+
+def stretch(value: timedelta) -> str:
+    """A stretch of time: ``less than a minute``, ``4 minutes``, ``2 days``."""
+    if value < timedelta(minutes=1):
+        return "less than a minute"
+    return format_timedelta(value, granularity="minute", locale=LOCALE)
+
+
 def _relative(length: timedelta) -> str:
     return format_timedelta(length, granularity="minute", add_direction=True, locale=LOCALE)
 

@@ -19,6 +19,7 @@ from domain.approval_proof import given, unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus
 from domain.assessment import QuoteAssessment
+from domain.credit_facts import CreditDecision
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
 from domain.messages import HandOver, SignedMessage, Supersede, VerifiedMessage
@@ -214,11 +215,19 @@ def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
         requester=found.owner,
         makers=found.makers,
         makers_known=found.makers_known,
-        credit_text=" ".join(filter(None, (found.soft_credit.text if found.soft_credit else "", found.total_differs))),
+        credit_text=" ".join(filter(None, (_credit_text(found.soft_credit), found.total_differs))),
         changes=changes(found.terms, before) if found.terms and before else (),
         expires_at=request_expires_at(workflow.now(), quote_expires_at, plan),
         plan=plan,
     )
+
+
+def _credit_text(soft: CreditDecision | None) -> str:
+    """How credit looked when the quote was assessed, and what the customer owes that is overdue."""
+    if soft is None:
+        return ""
+    overdue = soft.ageing.text(soft.currency) if soft.ageing else ""
+    return f"{soft.text.rstrip('.')}. {overdue}" if overdue else soft.text
 
 
 def _supersede(state: DealState, asked: int) -> Supersede:

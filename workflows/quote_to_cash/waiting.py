@@ -13,6 +13,7 @@ from domain.causes import Cause
 from domain.deal_state import DealState
 from domain.views import ParkedStep, Resolution
 from runs import attributes
+from runs.labels import DealLabels
 from workflows.audit import Trail
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
@@ -153,9 +154,13 @@ class Waiting:
     def publish(self) -> None:
         """Write what lists are made of, where it changed."""
         state = self._shown = self._record.state
-        header = state.header
+        header, assessed = state.header, state.assessment
+        entered = self._published.differs(attributes.STAGE, str(state.stage))
+        people = [person.oid for person in (assessed.owner, assessed.submitted_by) if person] if assessed else []
         self._published.publish(
             {
+                **({attributes.SINCE: workflow.now()} if entered else {}),
+                attributes.PEOPLE: sorted({oid.lower() for oid in people if oid}) or None,
                 attributes.STAGE: str(state.stage),
                 attributes.WAITING_FOR: str(explain.explain(state).waiting_for),
                 attributes.CUSTOMER: header.customer_account or None,
@@ -166,6 +171,8 @@ class Waiting:
                 attributes.ERROR: state.parked.cause if state.parked and not state.held_by_finance else None,
             }
         )
+        if assessed:
+            self._published.label(DealLabels.of(header.name, header.customer_name, assessed.owner.name))
 
     async def _report_failure(self) -> None:
         """A part that stopped is a person's business: the deal says so, and does not go on half deaf."""

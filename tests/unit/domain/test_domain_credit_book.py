@@ -346,7 +346,7 @@ def test_a_release_passes_over_the_limit_and_says_by_whom() -> None:
     book, decision = ask(EMPTY, "a", "50000.00", token=token("a"))
     assert decision.passed
     assert [reason.code for reason in decision.reasons] == ["RELEASED", "OVER_LIMIT"]
-    assert decision.text.startswith("released by carl up to 1000000 until 2026-11-28")
+    assert decision.text.startswith("released by carl up to 1,000,000.00 until 2026-11-28 14:00 UTC")
     assert book.entries[0].released
     assert book.reserved(facts(), without="") == 50000
 

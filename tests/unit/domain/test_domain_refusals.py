@@ -21,7 +21,7 @@ NO_CODES = {
     # How credit was given, which is no refusal.
     *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
     # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
-    *("GET", "HEAD", "POST", "OPTIONS", "JWT", "NFC", "UTC"),
+    *("GET", "HEAD", "POST", "OPTIONS", "JWT", "NFC", "NFKD", "UTC"),
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     # A column's value in Finance.
     "FLOOR",

@@ -31,6 +31,8 @@ def test_the_list_is_the_one_operators_know() -> None:
         "Q2COrder": "Keyword",
         "Q2CError": "Keyword",
         "Q2CApprovers": "KeywordList",
+        "Q2CPeople": "KeywordList",
+        "Q2CStageSince": "Datetime",
         "Q2CDeadline": "Datetime",
         "Q2CAmount": "Double",
         "Q2CCurrency": "Keyword",

@@ -1,0 +1,230 @@
+"""The site in a real browser: no violation that axe finds at any width or in either scheme, and the keyboard decides.
+
+With `Q2C_SCREENSHOTS` set to a folder the pictures are kept there, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import Page, async_playwright, expect
+from temporalio.client import Client
+
+from demo.ports import free_ports
+from domain.assessment import RivalQuote
+from domain.credit_facts import Ageing
+from tests.webworld import scenes
+from tests.webworld.standins import BESIDE, REVIEWED, Beside
+from tests.webworld.world import Stage
+from web.app import create_app
+from web.config import WebConfig
+from workers.serving import serve
+
+CHROMIUM = Path("/usr/bin/chromium")
+NARROWEST = 320
+"""Where only the fit is looked at: the layout is that of 390."""
+WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
+Open = Callable[..., Awaitable[Page]]
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+
+
+def axe() -> str:
+    """The script of axe-core that the package brings."""
+    found = find_spec("axe_playwright_python")
+    assert found is not None and found.origin is not None
+    return (Path(found.origin).parent / "axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+async def site(config: WebConfig, temporal: Client) -> AsyncIterator[str]:
+    """The origin the application is served at, by the server of production."""
+    (port,) = free_ports(1)
+    origin = f"http://localhost:{port}"
+    there = {"sales_url": "https://contoso.crm.dynamics.com", "finance_url": "https://contoso.operations.dynamics.com"}
+    app = create_app(config.model_copy(update={"public_url": origin, **there}), temporal)
+    async with serve(app, "127.0.0.1", port, variables="Q2C_WEB"):
+        yield origin
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Chromium]:
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+async def open_as(chromium: Chromium, site: str) -> AsyncIterator[Open]:
+    """A page of somebody who has signed in; what the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts: list[Any] = []
+
+    async def signed_in(name: str, *, scheme: Literal["light", "dark"] = "light", width: int = 1280) -> Page:
+        # The sandbox's certificates are of a local authority the browser does not know.
+        context = await chromium.new_context(
+            viewport={"width": width, "height": WIDTHS[width]},
+            color_scheme=scheme,
+            ignore_https_errors=True,
+            base_url=site,
+            timezone_id="America/New_York",
+        )
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto("/")
+        await page.locator(f"button[name=user][value={name}]").click()
+        await page.wait_for_url(f"{site}/")
+        return page
+
+    yield signed_in
+    for context in contexts:
+        await context.close()
+    assert complaints == []
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds on a page, with where."""
+    await page.evaluate(axe())
+    result = await page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{page.url} {found['id']}: {node['target']} {node['failureSummary']}"
+        for found in result["violations"]
+        for node in found["nodes"]
+    ]
+
+
+@pytest.fixture(scope="module")
+async def world(stage: Stage) -> dict[str, list[str]]:
+    """Something of everything that the pages show; the addresses by who looks at them."""
+    held = scenes.held("AXE-H")
+    assert held.credit is not None
+    overdue = held.credit.model_copy(update={"ageing": Ageing(overdue=Decimal("1200"), oldest_days=34)})
+    await stage.deal(held.model_copy(update={"credit": overdue}), scenes.timeline())
+    await stage.deal(scenes.parked("AXE-P1"))
+    await stage.deal(scenes.parked("AXE-P2"))
+    await stage.deal(scenes.shipping("AXE-S"), scenes.timeline())
+    rival = RivalQuote(quote_number="Q-2001", revision=1, name="Rails", state="draft", net=Decimal(7), currency="USD")
+    for quote in ("AXE-1", "AXE-2"):
+        REVIEWED[quote] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "190.00", product_name="Rail"),)
+        BESIDE[quote] = Beside(justification="They buy the second hall as well.", rivals=(rival,))
+        await stage.approval(scenes.request(quote))
+    picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
+    return {
+        "mona": [
+            "/",
+            "/approvals/usmf/AXE-1/1",
+            f"/bulk/approve?{picks}",
+            "/decided",
+            "/cases",
+            "/cases?q=nothing+at+all",
+            "/cases/usmf/AXE-S",
+            "/delegations",
+            "/cases/usmf/NONE",
+        ],
+        "carl": ["/", "/cases/usmf/AXE-H"],
+        "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (NARROWEST, "light")]
+)
+async def test_axe_finds_nothing_and_everything_fits(
+    world: dict[str, list[str]], open_as: Open, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    pictures = os.environ.get("Q2C_SCREENSHOTS")
+    found: list[str] = []
+    for name, addresses in world.items():
+        page = await open_as(name, scheme=scheme, width=width)
+        for place, address in enumerate(addresses):
+            await page.goto(address)
+            for summary in await page.locator("main summary").all():
+                await summary.click()
+            found += await violations(page) if width != NARROWEST else []
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
+            if pictures:
+                await page.screenshot(path=f"{pictures}/{name}-{place}-{width}-{scheme}.png", full_page=True)
+    assert "\n".join(found) == ""
+
+
+async def test_the_keyboard_alone_decides(stage: Stage, open_as: Open) -> None:
+    REVIEWED["KEYS-1"] = ()
+    await stage.approval(scenes.request("KEYS-1"))
+    page = await open_as("mona")
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys dl")).to_be_visible()
+    await page.locator('a.cover[href="/approvals/usmf/KEYS-1/1"]').wait_for()
+    places = await page.locator("[data-key] a.cover").evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    for _ in range(places.index("/approvals/usmf/KEYS-1/1") + 1):
+        await page.keyboard.press("j")
+    await page.keyboard.press("r")
+    await page.wait_for_url("**/approvals/usmf/KEYS-1/1#reject")
+    await expect(page.locator("#reject")).to_be_focused()
+    await page.keyboard.type("too low, j k a r ?")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Reject")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".waiting.bad h2")).to_have_text("Rejected")
+
+
+async def test_times_are_in_the_readers_zone_and_name_it(world: dict[str, list[str]], open_as: Open) -> None:
+    page = await open_as("mona")
+    await page.goto("/approvals/usmf/AXE-1/1")
+    await expect(page.locator(".lead time")).to_have_text("23 Nov 2026, 09:00 EST")
+    assert await page.locator(".lead time").get_attribute("title") == "23 Nov 2026, 14:00 UTC"
+
+
+async def test_what_was_typed_survives_a_change_and_is_shown_when_its_form_is_over(stage: Stage, open_as: Open) -> None:
+    REVIEWED["LIVE-1"] = ()
+    handle = await stage.approval(scenes.request("LIVE-1"))
+    page, other = await open_as("mona"), await open_as("mona")
+    for opened in (page, other):
+        await opened.goto("/approvals/usmf/LIVE-1/1")
+    await page.locator("#reject").fill("half a sentence")
+    await page.wait_for_timeout(5_000)
+    await expect(page.locator("#reject")).to_have_value("half a sentence")
+    await other.get_by_role("button", name="Approve").click()
+    await expect(other.locator(".notice.good")).to_be_visible()
+    await expect(page.locator("#reject")).to_have_count(0, timeout=15_000)
+    await expect(page.locator("#kept pre")).to_have_text("half a sentence")
+    await expect(page.locator("#said")).to_contain_text("The page was updated: Waiting for Dirk Dorn")
+    await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    assert (await handle.query("state"))["steps"][0]["comment"] == ""
+
+
+async def test_a_form_appears_when_it_is_due(stage: Stage, open_as: Open) -> None:
+    REVIEWED["LIVE-2"] = ()
+    await stage.approval(scenes.request("LIVE-2"))
+    dirk, mona = await open_as("dirk"), await open_as("mona")
+    await dirk.goto("/approvals/usmf/LIVE-2/1")
+    await expect(dirk.get_by_role("button", name="Approve")).to_have_count(0)
+    await mona.goto("/approvals/usmf/LIVE-2/1")
+    await mona.get_by_role("button", name="Approve").click()
+    await expect(dirk.get_by_role("button", name="Approve")).to_have_count(1, timeout=15_000)
+
+
+async def test_a_lost_session_and_a_lost_connection_are_said(stage: Stage, open_as: Open) -> None:
+    REVIEWED["LIVE-3"] = ()
+    await stage.approval(scenes.request("LIVE-3"))
+    page = await open_as("mona")
+    await page.goto("/approvals/usmf/LIVE-3/1")
+    await page.locator("#reject").fill("kept")
+    await page.context.set_offline(True)
+    await expect(page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("Connection lost")).to_be_hidden(timeout=15_000)
+    await page.context.clear_cookies()
+    await expect(page.get_by_text("You are signed out")).to_be_visible(timeout=15_000)
+    await expect(page.locator("#reject")).to_have_value("kept")

@@ -1,0 +1,167 @@
+"""Several at once: approvals that are small and alike, or parked deals of one cause. Preview, then each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.approvals import Decision
+from domain.messages import CommandName, Outcome
+from domain.refusals import Refusal
+from domain.rights import Action
+from domain.views import WaitingFor
+from runs.approvals import Approvals
+from runs.calls import RunError
+from runs.search import DealFilter, Search
+from web import bulk
+from web.access import Access
+from web.addresses import Deal
+from web.bulk import MOST_APPROVED, MOST_RETRIED, Picked, each, sorted_out, total_net
+from web.commands import DecisionBody, NoArgs, parsed, said
+from web.confidential import request_for_reader
+from web.decisions import Decisions
+from web.pages.site import Site
+from web.problems import Problem
+from web.session import Session
+
+_LOOK_SECONDS = 4.0
+
+
+class BulkPages:
+    """The pages under /bulk."""
+
+    def __init__(self, site: Site, access: Access, approvals: Approvals, search: Search, decisions: Decisions) -> None:
+        """Show what would be said, and say it through ``decisions``, each by itself."""
+        self._site = site
+        self._access = access
+        self._approvals = approvals
+        self._search = search
+        self._decisions = decisions
+
+    def routes(self) -> list[Route]:
+        """The routes of both previews and what they send."""
+        return [
+            Route("/bulk/approve", self._site.page(self.approve_preview), methods=["GET"]),
+            Route("/bulk/approve", self._site.form(self.approve), methods=["POST"]),
+            Route("/bulk/retry", self._site.page(self.retry_preview), methods=["GET"]),
+            Route("/bulk/retry", self._site.form(self.retry), methods=["POST"]),
+        ]
+
+    async def approve_preview(self, request: Request, session: Session) -> Response:
+        """What of the picked steps would be approved together, and what stays on its own page."""
+        texts = list(dict.fromkeys(request.query_params.getlist("pick")))
+        picks = [Picked.parse(text) for text in texts[:MOST_APPROVED]]
+        alike, left = await self._sorted_out(picks, session)
+        shown = [
+            (picked, request_for_reader(state, shows_margin=self._shows_margin(session, picked)), step.plan.step)
+            for picked, state, step in alike
+        ]
+        context = {
+            "found": [
+                (picked, state, next(step for step in state.steps if step.plan.step == number))
+                for picked, state, number in shown
+            ],
+            "left": left,
+            "beyond": max(0, len(texts) - MOST_APPROVED),
+            "most": MOST_APPROVED,
+            "total": total_net(alike),
+            "batch": str(uuid.uuid4()),
+        }
+        return await self._site.render("bulk_approve.html", session, context)
+
+    async def approve(self, _request: Request, session: Session, form: FormData) -> Response:
+        """Approve each of what the preview showed, as it was shown."""
+        texts, hashes = _texts(form, "pick"), _texts(form, "seen_hash")
+        if len(texts) != len(hashes) or len(texts) > MOST_APPROVED:
+            raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.", field="pick")
+        picks = [Picked.parse(text) for text in texts]
+        shown = dict(zip(texts, hashes, strict=True))
+        batch, comment = str(form.get("batch", "")), str(form.get("comment", ""))
+        _, left = await self._sorted_out(picks, session)
+        kept_apart = {out.picked.text: out.why for out in left if not out.gone}
+
+        def saying(picked: Picked) -> Callable[[], Awaitable[Outcome | None]]:
+            fields = {"decision": Decision.APPROVE, "comment": comment, "step": picked.step}
+            body = parsed(DecisionBody, {**fields, "seen_hash": shown[picked.text]})
+
+            async def say() -> Outcome | None:
+                if why := kept_apart.get(picked.text):
+                    raise Problem(Refusal.BAD_ARGUMENT, f"Left out: {why}. Decide it on its own page.")
+                mid = bulk.message_id(batch, picked.text)
+                return await self._decisions.decide(picked.approval, session.who, mid, said(body))
+
+            return say
+
+        results = await each([(p.approval.deal.quote, p.approval.path(), saying(p)) for p in picks])
+        return await self._done(session, "Approved together", results, back="/", back_to="your inbox")
+
+    async def retry_preview(self, request: Request, session: Session) -> Response:
+        """The deals parked for one cause that would be retried."""
+        error = request.query_params.get("error", "")[:100]
+        companies = self._access.covered(session.identity, Action.RETRY_STEP)
+        if not error or (companies is not None and not companies):
+            raise Problem(Refusal.NO_AUTHORITY if error else Refusal.BAD_ARGUMENT)
+        wanted = DealFilter(readable=companies, waiting_for=WaitingFor.OPERATOR, error=error, status="running")
+        page = await self._search.deals(wanted, limit=MOST_RETRIED)
+        context = {
+            "error": error,
+            "rows": page.items,
+            "more": bool(page.next_cursor),
+            "most": MOST_RETRIED,
+            "batch": str(uuid.uuid4()),
+        }
+        return await self._site.render("bulk_retry.html", session, context)
+
+    async def retry(self, _request: Request, session: Session, form: FormData) -> Response:
+        """Retry the parked step of each picked deal."""
+        texts = _texts(form, "pick")
+        if len(texts) > MOST_RETRIED:
+            raise Problem(Refusal.BAD_ARGUMENT, f"At most {MOST_RETRIED} at once.", field="pick")
+        deals = [Deal.of(company, quote) for company, _, quote in (text.partition("/") for text in texts)]
+        args = parsed(NoArgs, {"reason": str(form.get("reason", ""))})
+        batch = str(form.get("batch", ""))
+
+        def saying(deal: Deal) -> Callable[[], Awaitable[Outcome | None]]:
+            async def say() -> Outcome | None:
+                mid = bulk.message_id(batch, f"{deal.company}/{deal.quote}")
+                return await self._decisions.command(deal, session.who, mid, CommandName.RETRY, args)
+
+            return say
+
+        results = await each([(deal.quote, deal.path(), saying(deal)) for deal in deals])
+        return await self._done(session, "Retried together", results, back="/#parked", back_to="the parked steps")
+
+    async def _sorted_out(
+        self, picks: list[Picked], session: Session
+    ) -> tuple[list[bulk.Candidate], list[bulk.LeftOut]]:
+        """What of the picks may be approved together, by how the requests stand now."""
+        looks = (
+            self._approvals.state(p.approval.deal.company, p.approval.deal.quote, p.approval.n, patience=_LOOK_SECONDS)
+            for p in picks
+        )
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        for failure in found:
+            if isinstance(failure, BaseException) and not isinstance(failure, RunError):
+                raise failure
+        states = [state for state in found if not isinstance(state, BaseException)]
+        return sorted_out(picks, states, session.identity, self._access)
+
+    def _shows_margin(self, session: Session, picked: Picked) -> bool:
+        return self._access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
+
+    async def _done(
+        self, session: Session, title: str, results: list[bulk.Result], *, back: str, back_to: str
+    ) -> Response:
+        context: dict[str, Any] = {"title": title, "results": results, "back": back, "back_to": back_to}
+        return await self._site.render("bulk_done.html", session, context)
+
+
+def _texts(form: FormData, name: str) -> list[str]:
+    return [str(text) for text in form.getlist(name)]
