@@ -288,7 +288,7 @@ class Approval:
         request = self._state.request
         running = self._state.status is ApprovalStatus.PENDING
         asked = sorted({person.oid for step in self._state.pending for person in step.assignees})
-        decided = sorted({step.decided_by.oid.lower() for step in self._state.steps if step.decided_by})
+        decided = sorted({word.person.oid.lower() for step in self._state.steps for word in step.decisions})
         self._published.publish(
             {
                 attributes.COMPANY: request.company,
