@@ -218,14 +218,35 @@ async def keep_feeds(stack: Stack) -> None:
         await write(client, f"feed.{system}", names.feed_id(system, of))
 
 
+async def keep_delegations(stack: Stack) -> None:
+    """Write the history of a company's delegations: an approver's, an administrator's, both ended."""
+    dirk, ada = stack.person("dirk"), stack.person("ada")
+    listed = ada.get("/delegations/usmf")
+    oid = {person["upn"].partition("@")[0]: person["oid"] for person in listed["approvers"]}
+    days = {"first": listed["today"], "last": listed["today"]}
+    for person, said, more in (
+        (dirk, "", {"to": oid["dina"], "reason": "holiday", **days}),
+        (ada, "", {"of": oid["dina"], "to": oid["drew"], "reason": "ill", **days}),
+        (dirk, "/end", {}),
+        (ada, "/end", {"of": oid["dina"]}),
+    ):
+        answer = person.post(f"/delegations/usmf{said}", more)
+        assert answer.accepted, answer
+    await write(await stack.temporal(), "delegations", names.delegations_id("usmf"))
+
+
+OF_NO_DEAL = {"feeds": keep_feeds, "delegations": keep_delegations}
+"""What lives beside the deals, by name."""
+
+
 def main(wanted: list[str]) -> None:
-    """Record the wanted stories, or all."""
+    """Record the wanted stories and others, or all."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack.start(Path(folder), Q2C_WORKER_SWEEP_SECONDS="5")
         try:
-            for name in wanted or STORIES:
-                asyncio.run(keep(stack, name, STORIES[name](stack)))
-            asyncio.run(keep_feeds(stack))
+            for name in wanted or (*STORIES, *OF_NO_DEAL):
+                work = keep(stack, name, STORIES[name](stack)) if name in STORIES else OF_NO_DEAL[name](stack)
+                asyncio.run(work)
         finally:
             stack.stop()
 
