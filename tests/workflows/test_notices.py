@@ -107,7 +107,7 @@ async def test_nothing_is_paid_for_what_nobody_chose(stage: Stage) -> None:
 
 async def test_reminders_and_escalation_are_told_in_their_time(stage: Stage) -> None:
     stage.world.told, stage.world.reminders = tuple(Kind), (50,)
-    stage.world.plan = (step(1, 1, "sales_manager", MONA, DIRK),)
+    stage.world.plan = (step(1, 1, "sales_director", MONA, DIRK),)
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
     await stage.env.fast_forward(stage.approval, timedelta(hours=5))
