@@ -32,6 +32,7 @@ COPY cli cli
 COPY domain domain
 COPY dynamics dynamics
 COPY ledger ledger
+COPY notices notices
 COPY policies policies
 COPY runs runs
 COPY web web

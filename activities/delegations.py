@@ -5,15 +5,9 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.delegation_signatures import Approvers, Delegating, DelegationActivities, MadeQuote, OfCompany
 from activities.delivery import temporal_failures
-from activities.signatures import (
-    Approvers,
-    Delegating,
-    DelegationActivities,
-    FailureType,
-    MadeQuote,
-    OfCompany,
-)
+from activities.signatures import FailureType
 from domain.delegations import Delegations, made_quote
 from domain.policy import Policy, PolicyError
 from runs.approvals import Approvals

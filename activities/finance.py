@@ -75,6 +75,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         postings: Postings,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
+        told: tuple[str, ...] = (),
     ) -> None:
         """Bring the clients and the rules together.
 
@@ -85,6 +86,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             credit: Asks the customer's credit ledger.
             postings: Reads what Finance posted.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
+            told: Kinds of notices that anybody is told, pinned into each assessment.
         """
         self._quotes = quotes
         self._finance = finance
@@ -92,6 +94,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         self._credit = credit
         self._postings = postings
         self._probe_again = probe_again
+        self._told = told
         self._prices: LRUCache[str, dict[str, FinancePrice]] = LRUCache(PRICES_KEPT)
 
     @activity.defn(name="assess_quote")
@@ -116,7 +119,8 @@ class DynamicsFinanceActivities(FinanceActivities):
             if facts is not None and found.price_hash:
                 self._prices[found.price_hash] = dict(facts.prices)
             won_at = accepted_at(quote) if quote.state is QuoteState.WON else None
-            return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at})
+            pinned = found.deal_policy.model_copy(update={"told": self._told})
+            return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at, "deal_policy": pinned})
 
     def _assessed(self, snapshot: QuoteSnapshot, facts: FinanceFacts | None, quote: sales.Quote) -> QuoteAssessment:
         calendar = business_hours(self._policy, snapshot.company, self._today(snapshot.company))

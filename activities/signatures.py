@@ -22,7 +22,6 @@ from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
-from domain.delegations import Delegations
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, LineTotals, OrderLines
 from domain.messages import (
@@ -33,7 +32,6 @@ from domain.messages import (
     SignedMessage,
     VerifiedMessage,
 )
-from domain.people import Person
 from domain.record import Record
 
 FailureType = Cause
@@ -419,52 +417,6 @@ class DecisionActivities:
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
         """Check signature, audience and expiry of each message, and look up what its person may do."""
-        raise NotImplementedError
-
-
-class OfCompany(Record):
-    """Which legal entity is asked about, lower case."""
-
-    company: str
-
-
-class Approvers(Record):
-    """Who is named in the policy for a role that decides approvals of a company, and that company's time zone."""
-
-    people: tuple[Person, ...]
-    timezone: str = Field(description="IANA name")
-
-
-class Delegating(Record):
-    """That somebody would be asked for what somebody else decides in a company."""
-
-    company: str = Field(description="Legal entity, lower case")
-    of: Person
-    to: Person
-
-
-class MadeQuote(Record):
-    """A quote, by its number; empty: none."""
-
-    quote_number: str = ""
-
-
-class DelegationActivities:
-    """Who decides in whose place (task queue q2c)."""
-
-    @activity.defn(name="read_delegations")
-    async def read_delegations(self, ask: OfCompany) -> Delegations:
-        """The delegations of a company as they stand; none where nobody ever delegated."""
-        raise NotImplementedError
-
-    @activity.defn(name="read_approvers")
-    async def read_approvers(self, ask: OfCompany) -> Approvers:
-        """Who may delegate and be delegated to, by the policy in force."""
-        raise NotImplementedError
-
-    @activity.defn(name="find_made_quote")
-    async def find_made_quote(self, ask: Delegating) -> MadeQuote:
-        """A quote that waits for who delegates, and was made by who would be asked in their place."""
         raise NotImplementedError
 
 

@@ -27,7 +27,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +45,7 @@ from runs.codec_keys import KeyRing
 from tests.workflows.acting import outcome, until, waits_for
 from tests.workflows.conftest import Stage, World, dev_server, step
 from tests.workflows.feed_world import FeedWorld, eventually, feed_world, told
+from tests.workflows.notices_world import Recipient, somebody
 from tests.workflows.test_credit_ledger import ask, facts
 from tests.workflows.trusting import MONA, RITA
 from workers.sealing import sealing
@@ -99,7 +100,7 @@ class Target:
     """What an insider says: names of signals, and what the n-th of each carries."""
     truth: Callable[[], Awaitable[None]]
     """Says something true and returns when it has counted."""
-    stage: Stage | FeedWorld
+    stage: Stage | FeedWorld | Recipient
     """Whose workers serve it."""
 
 
@@ -271,7 +272,7 @@ def memory() -> int:
     return pages * resource.getpagesize()
 
 
-# The four targets
+# The five targets
 
 
 @asynccontextmanager
@@ -353,6 +354,29 @@ async def ledger(world: FeedWorld) -> AsyncIterator[Target]:
     )
 
 
+@asynccontextmanager
+async def messages(recipient: Recipient) -> AsyncIterator[Target]:
+    """Messages to one person; the truth: something they are told is sent."""
+    await recipient.tell("first")
+
+    async def truth() -> None:
+        await _until_taken(lambda: recipient.tell("true"))
+        await recipient.world_moves(timedelta(minutes=1))
+        await recipient.until(lambda box: box.deliveries, "what is true was sent")
+
+    yield Target(
+        recipient.run,
+        (
+            (names.TELL, _nonsense),
+            (names.TELL, lambda n: recipient.telling(f"junk-{n}", recipient=f"nobody-{n}")),
+            (names.TELL, lambda n: recipient.telling("first")),
+            ("invented", _nonsense),
+        ),
+        truth,
+        recipient,
+    )
+
+
 async def _more_than(deal: WorkflowHandle[Any, Any], before: int) -> bool:
     now: int = await deal.query("rechecks")
     return now > before
@@ -415,7 +439,7 @@ def _nonsense(n: int) -> dict[str, Any]:
 
 
 async def main(pieces: int) -> int:
-    """Flood all four by both senders, awake and asleep, each on workers of its own; print what was seen.
+    """Flood all five by both senders, awake and asleep, each on workers of its own; print what was seen.
 
     Returns:
         An exit code.
@@ -428,7 +452,7 @@ async def main(pieces: int) -> int:
         f"{'put off':>9}{'failed':>8}{'memory MB':>11}"
     )
     async with dev_server(**{name: str(limit) for name, limit in share(pieces).items()}) as server:
-        for target in (deal, approval, ledger, feed):
+        for target in (deal, approval, messages, ledger, feed):
             for sender, asleep in itertools.product(("insider", "stranger"), (False, True)):
                 found = await _one(server, target, sender, pieces, asleep=asleep)
                 to, waits = target.__name__, "asleep" if asleep else ""
@@ -453,6 +477,9 @@ async def _one(server: Any, target: Callable[[Any], Any], sender: str, pieces: i
                 return await flood(server.client, flooded, sender, pieces, asleep=asleep)
         finally:
             await stage.stop_work()
+    if target is messages:
+        async with somebody(server, World(quote="")) as recipient, target(recipient) as flooded:
+            return await flood(server.client, flooded, sender, pieces, asleep=asleep)
     async with feed_world(server.client) as world, target(world) as flooded:
         return await flood(server.client, flooded, sender, pieces, asleep=asleep)
 

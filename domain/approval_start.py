@@ -7,6 +7,7 @@ from pydantic import Field
 from domain.approvals import ApprovalRequest, ApprovalState
 from domain.heard import HeardMessage
 from domain.messages import Outcome, SignedMessage, Supersede
+from domain.notices import Notice
 from domain.record import Record
 
 
@@ -19,12 +20,14 @@ class ApprovalCheckpoint(Record):
     refused: tuple[str, ...] = ()
     unheard: tuple[SignedMessage | Supersede, ...] = ()
     proofs: tuple[SignedMessage, ...] = ()
+    notices: tuple[Notice, ...] = Field((), description="What approvers are told and was not passed on yet")
 
 
 class ApprovalStart(Record):
     """What a request is started with; the checkpoint is set where it goes on from an earlier run."""
 
     request: ApprovalRequest
+    told: tuple[str, ...] = Field((), description="What anybody is told of (``domain.notices.Kind``); none: nothing")
     checkpoint: ApprovalCheckpoint | None = None
 
 
@@ -34,3 +37,4 @@ class ApprovalAnswer(Record):
     state: ApprovalState
     proofs: tuple[SignedMessage, ...] = Field((), description="The decisions that counted, as people signed them")
     handed_over: ApprovalCheckpoint | None = None
+    notices: tuple[Notice, ...] = Field((), description="What approvers are told, which the deal passes on")

@@ -53,6 +53,7 @@ class AuditKind(StrEnum):
     POLICY = "policy"
     PEOPLE = "people"
     INTEGRITY = "integrity"
+    NOTICE = "notice"
     RETENTION = "retention"
 
 

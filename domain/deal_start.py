@@ -12,6 +12,7 @@ from domain.audit import Outbox
 from domain.deal_state import DealState
 from domain.heard import HeardMessage
 from domain.messages import Outcome, RequestNote, SalesEvent, SignedMessage
+from domain.notices import Notice
 from domain.record import Record
 from domain.views import Ending, TimelineEntry
 
@@ -29,6 +30,7 @@ class Checkpoint(Record):
     notes: tuple[RequestNote, ...] = Field((), description="What its request told it and was not looked at yet")
     in_doubt: tuple[str, ...] = ()
     outbox: Outbox = Field(default_factory=Outbox, description="Records the audit store has not acknowledged")
+    notices: tuple[Notice, ...] = Field((), description="What people are told and was not passed on yet")
     request: ApprovalCheckpoint | None = Field(None, description="The open request for approval, which goes on as well")
 
 

@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 from domain import matrix, matrix_authority
 from domain.audit import RetentionPolicy
+from domain.notices_policy import NoticePolicy
+from domain.notices_policy import misfits as notice_misfits
 from domain.policy import (
     AuthorityPolicy,
     CreditPolicy,
@@ -44,6 +46,7 @@ _MODELS: Final[dict[str, type[Record]]] = {
     "tolerances.yaml": TolerancePolicy,
     "rights.yaml": RightsPolicy,
     "audit.yaml": RetentionPolicy,
+    "notices.yaml": NoticePolicy,
 }
 FILES: Final = tuple(_MODELS)
 PACKAGED: Final = Path(__file__).parent
@@ -160,6 +163,14 @@ def retention(path: Path | None = None) -> RetentionPolicy:
     return value
 
 
+def notices(path: Path | None = None) -> NoticePolicy:
+    """Who is told what. Takes and raises as ``retention``; that it fits the other files is checked by ``load``."""
+    value, problems = _read(_file(path, "notices.yaml"), NoticePolicy)
+    if not isinstance(value, NoticePolicy):
+        raise PolicyError("\n".join(map(str, problems)))
+    return value
+
+
 def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Problem]:
     """What is wrong beyond a file's own form: the rules among themselves, and the files with each other."""
     if "calendars.yaml" in files:
@@ -169,6 +180,9 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
     if "discount.yaml" in files:
         for fault in matrix.faults(files["discount.yaml"]):
             yield _problem(fault, files["discount.yaml"], paths["discount.yaml"])
+    if {"notices.yaml", "approvers.yaml", "rights.yaml"} <= files.keys():
+        for field, text in notice_misfits(files["notices.yaml"], files["approvers.yaml"], files["rights.yaml"]):
+            yield Problem(str(paths["notices.yaml"]), field, text)
     needed = ("discount.yaml", "credit.yaml", "approvers.yaml", "calendars.yaml", "entity_map.yaml", "rights.yaml")
     if any(name not in files for name in needed):
         return

@@ -21,11 +21,13 @@ QUOTE_REVIEW: Final = "QuoteReview"
 ORDER_REVIEW: Final = "OrderReview"
 QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
+NOTICES: Final = "Notices"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
+NOTICE_QUEUE: Final = "q2c-notices"
 
 # Signals
 SALES_EVENT: Final = "sales_event"
@@ -38,6 +40,7 @@ HAND_OVER: Final = "hand_over"
 DECISION_REFUSED: Final = "decision_refused"
 REQUEST_NOTED: Final = "request_noted"
 LOOK_AT: Final = "look_at"
+TELL: Final = "tell"
 DROPPED: Final = "dropped"
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"
@@ -139,6 +142,16 @@ def order_review_id(company: str, order_number: str, nonce: str) -> str:
 def preview_id(company: str, quote_number: str, nonce: str) -> str:
     """Workflow id of one look at what the rules would ask of a quote."""
     return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
+
+
+def notices_id(recipient: str) -> str:
+    """Workflow id of the messages to one recipient: an Entra object id, or a role of a company."""
+    return f"notices/{safe(recipient)}"
+
+
+def notice_record_id(run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of a message to people; the record's own id as well."""
+    return f"audit/notices/{run_id}/{n}"
 
 
 def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:

@@ -28,9 +28,10 @@ from sandbox.desk.app import build_app as desk_app
 from sandbox.desk.desk import Desk
 from sandbox.desk.people import SignIn
 from sandbox.desk.requests import EndpointsRequest, EventsEndpoint, WebhookEndpoint
-from sandbox.entra.app import EntraId, page_routes
-from sandbox.entra.app import build_app as entra_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, WEB_CLIENT_ID, Application, Directory
+from sandbox.entra.routes import build_app as entra_app
+from sandbox.entra.routes import page_routes
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.faults import SYSTEMS, FaultPlan, FaultsAndLog, RequestLog
 from sandbox.finance import Finance

@@ -116,9 +116,12 @@ class Approval:
         """
         return cls(Deal.asked(request), request.path_params["n"])
 
-    def path(self, *more: str, said: str = "", first_line: int | None = None) -> str:
-        """The address of its page, or of what stands below it; ``first_line`` of the page of lines shown."""
-        query = {} if first_line is None else {"from": str(first_line)}
+    def path(self, *more: str, said: str = "", first_line: int | None = None, meant: str = "") -> str:
+        """The address of its page, or of what stands below it; ``first_line`` of the page of lines shown.
+
+        ``meant`` is the decision that the page puts forward.
+        """
+        query = {"decide": meant} | ({} if first_line is None else {"from": str(first_line)})
         return _path("approvals", self.deal, str(self.n), *more, said=said, **query)
 
 

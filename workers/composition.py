@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from urllib.parse import quote as encoded
-from urllib.parse import urlencode
+from typing import Any
 
 from joserfc.jwk import KeySet
 from temporalio.client import Client
@@ -37,6 +36,8 @@ from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
 from workers.keys import KeyFileUnusable, keys_of
+from workers.notices import notice_work
+from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
@@ -45,6 +46,7 @@ from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
+from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
 
@@ -59,6 +61,7 @@ WORKFLOWS = (
     OrderReview,
     PreviewOfQuote,
     AuditDelivery,
+    PeopleNotices,
 )
 
 
@@ -67,14 +70,16 @@ def compose(settings: Settings, client: Client) -> Work:
 
     Raises:
         PolicyError: the rules cannot be used.
-        SettingsError: the public keys of decisions or the certificate authority cannot be read.
+        SettingsError: the public keys of decisions or the certificate authority cannot be read, or a target of messages
+            cannot be used.
     """
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes, postings = SalesQuotes(sales_system, policy), Postings(finance_system)
     sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
-    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings)
+    telling = notice_work(settings, client, policy)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
@@ -92,18 +97,9 @@ def compose(settings: Settings, client: Client) -> Work:
             standing_in.read_approvers,
             standing_in.find_made_quote,
             AuditDesk(ledger).record_audit,
+            *telling.deal_activities,
         ],
-        dataverse_activities=[
-            sales.mark_quote,
-            sales.read_quote,
-            sales.close_quote,
-            sales.record_order,
-            sales.record_shipment,
-            sales.record_invoice,
-            sales.record_payment,
-            sales_feed.read_sales,
-            sales_feed.look_at_sales,
-        ],
+        dataverse_activities=_of_dataverse(sales, sales_feed),
         finance_activities=[
             orders.assess_quote,
             orders.prepare_order,
@@ -116,6 +112,7 @@ def compose(settings: Settings, client: Client) -> Work:
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],
+        notice_activities=telling.notice_activities,
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
@@ -123,6 +120,20 @@ def compose(settings: Settings, client: Client) -> Work:
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
     return work
+
+
+def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[Callable[..., Any]]:
+    return [
+        sales.mark_quote,
+        sales.read_quote,
+        sales.close_quote,
+        sales.record_order,
+        sales.record_shipment,
+        sales.record_invoice,
+        sales.record_payment,
+        feed.read_sales,
+        feed.look_at_sales,
+    ]
 
 
 def decision_keys(settings: Settings) -> KeySet:
@@ -136,18 +147,6 @@ def decision_keys(settings: Settings) -> KeySet:
         return keys_of(path)
     except KeyFileUnusable as error:
         raise SettingsError(f"Q2C_DECISION_PUBLIC_KEYS_FILE: {error}; make a pair with `q2c keys`") from error
-
-
-def deal_pages(web_url: str) -> Callable[[str, str], str]:
-    """Where the page of a deal is, by company and quote number: an address of `web`, which this room may not import."""
-
-    def page_of(company: str, quote_number: str) -> str:
-        base = f"{web_url}/cases/{encoded(company, safe='')}"
-        if quote_number in (".", ".."):  # a browser takes these for a way up
-            return f"{base}/_?{urlencode({'quote': quote_number})}"
-        return f"{base}/{encoded(quote_number, safe='')}"
-
-    return page_of
 
 
 def dataverse(settings: Settings) -> Dataverse:

@@ -60,6 +60,10 @@ def configure_logging(level: str, style: Literal["json", "console"], stream: Tex
     root.setLevel(level)
     for chatty in ("httpx", "httpcore", "msal", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # What it would say stands in the record of each message; its own words hold addresses.
+    apprise = logging.getLogger("apprise")
+    apprise.handlers[:] = [logging.NullHandler()]
+    apprise.propagate = False
 
 
 def drop_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

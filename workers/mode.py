@@ -46,13 +46,19 @@ HOLDERS: Final[Mapping[Location, Process]] = {
     ("web", "client_secret"): Process.WEB,
     ("web", "session_secret"): Process.WEB,
     ("bus", "connection_string"): Process.BUS,
+    ("notice", "targets"): Process.WORKER,
 }
 """Each secret, and the one process that holds it. The ledger's URL may hold a password, and is worker's and web's; the
 codec's keys are a file, or `Q2C_CODEC_KEY_SET`, that every process needs. `Q2C_AZURE_CLIENT_SECRET` is of whichever
 process it is set for: each has an identity of its own."""
 
 NOT_ALWAYS: Final = frozenset(
-    {("dataverse", "webhook_key_previous"), ("finance", "events_secret_previous"), ("bus", "connection_string")}
+    {
+        ("dataverse", "webhook_key_previous"),
+        ("finance", "events_secret_previous"),
+        ("bus", "connection_string"),
+        ("notice", "targets"),
+    }
 )
 """Secrets that a process may do without."""
 

@@ -12,17 +12,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.record import problem_in_words
 from dynamics.core.network import is_loopback
+from workers.setting_types import FilePath, Group, OptionalPath, OptionalSecret, Origin, Rate, Secret, Text
 
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
 SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
@@ -33,45 +34,7 @@ SANDBOX_SECRET = "sandbox-only-secret"  # noqa: S105  # public, and refused in p
 ENV_FILE = Path(".env")
 
 
-def _origin(value: object) -> object:
-    """An origin: scheme and host, lower case, no trailing slash, as token audiences must be written."""
-    if not isinstance(value, str):
-        return value
-    example = "must be an origin such as https://contoso.crm.dynamics.com, with no path"
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError as error:
-        raise ValueError(example) from error
-    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(example)
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def _not_empty(value: object) -> object:
-    if value == "":
-        raise ValueError("must not be empty; remove the variable to have its default")
-    return value
-
-
-def _empty_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-Origin = Annotated[str, BeforeValidator(_origin)]
-Text = Annotated[str, BeforeValidator(_not_empty)]
-Secret = Annotated[SecretStr, BeforeValidator(_not_empty)]
-FilePath = Annotated[Path, BeforeValidator(_not_empty)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
-
-
-class EntraSettings(_Group):
+class EntraSettings(Group):
     """Microsoft Entra ID: who the product is when it calls Dynamics."""
 
     url: Origin = "https://localhost:8443"
@@ -95,7 +58,7 @@ class EntraSettings(_Group):
         return host.endswith((".microsoftonline.com", ".microsoftonline.us", ".partner.microsoftonline.cn"))
 
 
-class DataverseSettings(_Group):
+class DataverseSettings(Group):
     """Dynamics 365 Sales."""
 
     url: Origin = "https://localhost:8444"
@@ -112,7 +75,7 @@ class DataverseSettings(_Group):
     """Ceiling of one worker. Microsoft allows a user 52 concurrent requests: stay below, all replicas together."""
 
 
-class FinanceSettings(_Group):
+class FinanceSettings(Group):
     """Dynamics 365 Finance."""
 
     url: Origin = "https://localhost:8445"
@@ -129,7 +92,7 @@ class FinanceSettings(_Group):
     """Ceiling of one worker."""
 
 
-class AzureSettings(_Group):
+class AzureSettings(Group):
     """Who a process is to Azure itself: to Key Vault and to Service Bus."""
 
     identity: Literal["managed", "workload", "secret"] = "managed"
@@ -140,7 +103,7 @@ class AzureSettings(_Group):
     """Client secret, where the identity is `secret`."""
 
 
-class BusSettings(_Group):
+class BusSettings(Group):
     """Reports of Dynamics by Azure Service Bus (`q2c bus`), beside or in place of HTTPS."""
 
     namespace: str = ""
@@ -159,7 +122,7 @@ class BusSettings(_Group):
     """Port of the live and ready endpoints."""
 
 
-class WebSettings(_Group):
+class WebSettings(Group):
     """The approvals UI, the JSON API and the intake of events."""
 
     host: str = "127.0.0.1"
@@ -190,7 +153,7 @@ class WebSettings(_Group):
     """Origin of Temporal Web, for the links from a deal to its run."""
 
 
-class DecisionSettings(_Group):
+class DecisionSettings(Group):
     """The key pair that proves a decision came from the signed-in person (Ed25519, JSON Web Keys)."""
 
     private_key_file: FilePath = Path(".q2c/decision-key.json")
@@ -203,7 +166,7 @@ class DecisionSettings(_Group):
     """Public keys (JWKS): only the worker needs it. Several keys may stand in it while one replaces another."""
 
 
-class CodecSettings(_Group):
+class CodecSettings(Group):
     """How everything in Temporal is sealed, and who may read it there."""
 
     keys_file: Path = Path(".q2c/codec-keys.json")
@@ -222,7 +185,7 @@ class CodecSettings(_Group):
     """Whether a reader must show a token of Entra ID. Off is possible for the sandbox on the loopback address only."""
 
 
-class LedgerSettings(_Group):
+class LedgerSettings(Group):
     """The product's own lasting records, outside Temporal."""
 
     url: SecretStr = SecretStr("sqlite:///.q2c/ledger.db")
@@ -231,7 +194,7 @@ class LedgerSettings(_Group):
     """The same database as the page `/audit` reads it: of a user who may only read; empty: as in `Q2C_LEDGER_URL`."""
 
 
-class AuditSettings(_Group):
+class AuditSettings(Group):
     """The keys that sign exports of the audit and the checkpoints of its retention (Ed25519, JSON Web Keys)."""
 
     private_key_file: Path = Path(".q2c/audit-key.json")
@@ -248,7 +211,16 @@ class AuditSettings(_Group):
     """Public keys (JWKS): for who verifies."""
 
 
-class WorkerSettings(_Group):
+class NoticeSettings(Group):
+    """Where people are told (docs/notices.md)."""
+
+    targets: OptionalSecret = None
+    """Targets by name, a JSON object of Apprise URLs: `{"mail": "mailtos://…/{address}"}`; empty: nobody is told."""
+    activities_per_second: Rate = 5.0
+    """Ceiling of the messages sent, all workers together."""
+
+
+class WorkerSettings(Group):
     """The worker process."""
 
     health_host: str = "127.0.0.1"
@@ -306,6 +278,7 @@ class Settings(BaseSettings):
     codec: CodecSettings = CodecSettings()
     ledger: LedgerSettings = LedgerSettings()
     audit: AuditSettings = AuditSettings()
+    notice: NoticeSettings = NoticeSettings()
     worker: WorkerSettings = WorkerSettings()
 
     @classmethod
@@ -473,9 +446,9 @@ def _from_files(variables: Mapping[str, str | None]) -> dict[str, str | None]:
     return found
 
 
-def _group_of(field: FieldInfo) -> type[_Group] | None:
+def _group_of(field: FieldInfo) -> type[Group] | None:
     group = field.annotation
-    return group if isinstance(group, type) and issubclass(group, _Group) else None
+    return group if isinstance(group, type) and issubclass(group, Group) else None
 
 
 def _variable(location: tuple[str, ...], group: str, field: FieldInfo) -> Variable:

@@ -1,4 +1,4 @@
-"""The worker: one process that polls the three task queues.
+"""The worker: one process that polls the task queues.
 
 Workflows and the activities that touch no other system live on `q2c`; each Dynamics system has a queue of its own, rate
 limited there, because the budget of requests belongs to the system and not to whoever calls it.
@@ -19,7 +19,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from runs.feeds import Feeds
-from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE
+from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, NOTICE_QUEUE
 from workers.gauges import report_deals
 from workers.health import health_app
 from workers.serving import leave_within, serve, stop_signals
@@ -48,6 +48,8 @@ PASSED_THROUGH = (
 Activity = Callable[..., Any]
 
 
+MESSAGES_AT_ONCE = 5
+"""Messages one worker sends at a time."""
 LATEST_SECONDS = 20.0
 """After the grace for activities, the process has this long to end by itself."""
 
@@ -63,6 +65,8 @@ class Work:
     companies: Collection[str]
     begin: Callable[[], Coroutine[Any, Any, None]]
     """What is done once beside everything else, from the start of the worker."""
+    notice_activities: Sequence[Activity] = ()
+    """Where none, the queue of messages is not polled."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -109,7 +113,24 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [deals, *systems]
+    return [deals, *systems, *_of_notices(client, settings, work, grace)]
+
+
+def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+    """What sends messages to people, where there is anything to send them to."""
+    if not work.notice_activities:
+        return []
+    return [
+        Worker(
+            client,
+            task_queue=NOTICE_QUEUE,
+            activities=work.notice_activities,
+            max_task_queue_activities_per_second=settings.notice.activities_per_second,
+            max_concurrent_activities=MESSAGES_AT_ONCE,
+            disable_eager_activity_execution=True,
+            graceful_shutdown_timeout=grace,
+        )
+    ]
 
 
 def _not_polling(workers: Sequence[Worker]) -> str:

@@ -6,6 +6,7 @@ which it came, before any deadline is looked at.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +16,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-from activities.signatures import DelegationActivities, OfCompany
+from activities.delegation_signatures import DelegationActivities, OfCompany
 from domain import approval_rules as rules
 from domain.approval_people import said_to_request
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
@@ -34,9 +35,11 @@ from domain.messages import (
     VerifiedMessage,
 )
 from domain.money import format_money, plain
+from domain.notices import of_request, untold
 from domain.refusals import Refusal
 from runs import attributes, names
 from workflows.hearing import UNKNOWN, all_has_come, hear
+from workflows.notices_courier import Courier
 from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
 from workflows.steps import URGENT
@@ -83,6 +86,10 @@ class Approval:
         self._handing_over = False
         self._published = Published()
         self._delegations = NOBODY_AWAY
+        self._told = start.told
+        self._told_of = before.state if before else untold(self._state)
+        info = workflow.info()
+        self._courier = Courier(f"{info.workflow_id}/{info.run_id}", before.notices if before else ())
 
     @workflow.run
     async def run(self, start: ApprovalStart) -> ApprovalAnswer:
@@ -90,6 +97,13 @@ class Approval:
         if start.checkpoint is None:
             await self._learn()
         self._state = rules.opened(self._state, workflow.now(), self._delegations)
+        telling = asyncio.create_task(self._courier.deliver())
+        try:
+            return await self._ask(start)
+        finally:
+            telling.cancel()
+
+    async def _ask(self, start: ApprovalStart) -> ApprovalAnswer:
         while self._state.status is ApprovalStatus.PENDING:
             self._publish()
             await self._wait()
@@ -105,7 +119,7 @@ class Approval:
             await self._something_came()
             await self._hear_some()
         self._publish()
-        return ApprovalAnswer(state=self._state, proofs=tuple(self._proofs))
+        return ApprovalAnswer(state=self._state, proofs=tuple(self._proofs), notices=self._courier.pending)
 
     async def _something_came(self) -> None:
         """Until there is something to hear, where more is on its way."""
@@ -164,7 +178,13 @@ class Approval:
         """Whether what is not heard yet is little enough to be taken along."""
         return len(self._messages) <= AT_ONCE and all_has_come()
 
+    def _tell_people(self) -> None:
+        """Have those told who are asked now, or are not any more."""
+        before, self._told_of = self._told_of, self._state
+        self._courier.take(self._told, lambda: of_request(before, self._state, workflow.now()))
+
     def _checkpoint(self) -> ApprovalCheckpoint:
+        self._tell_people()
         return ApprovalCheckpoint(
             state=self._state,
             outcomes=tuple(self._outcomes.values()),
@@ -172,6 +192,7 @@ class Approval:
             refused=tuple(self._refused),
             unheard=tuple(self._messages),
             proofs=tuple(self._proofs),
+            notices=self._courier.pending,
         )
 
     # What is said
@@ -303,6 +324,7 @@ class Approval:
             }
         )
         workflow.set_current_details(self._details())
+        self._tell_people()
 
     def _details(self) -> str:
         request = self._state.request

@@ -19,7 +19,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import Approvers, Delegating, DelegationActivities, OfCompany
+    from activities.delegation_signatures import Approvers, Delegating, DelegationActivities, OfCompany
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
     from domain.delegation_start import DelegationsStart

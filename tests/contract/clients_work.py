@@ -23,7 +23,7 @@ from domain.policy import Policy
 from dynamics.sales.records import Quote
 from runs import names
 from tests.contract.clients_world import Clients
-from workers.composition import deal_pages
+from workers.pages import deal_pages
 
 POLICY = policies.load(None)
 Argument = TypeVar("Argument")

@@ -17,8 +17,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from sandbox import tls
-from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, WEB_CLIENT_ID, Application, Directory, Person
+from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import InvalidToken, TokenAuthority
 from sandbox.serving import HttpServer
 

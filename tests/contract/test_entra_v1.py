@@ -10,8 +10,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import DOMAIN, SERVICE_CLIENT_ID, TENANT_ID, Application, Directory, Person
+from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 
 ORIGIN = "https://localhost:8443"

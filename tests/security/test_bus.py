@@ -26,8 +26,9 @@ from cli import bus_checks
 from runs import names
 from runs.calls import NoAnswer
 from sandbox import tls
-from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, Application, Directory
+from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
 from tests.servicebus import MOST_DELIVERIES, ServiceBus, shared_key

@@ -34,8 +34,9 @@ from ledger.export import verify_file
 from ledger.signing import AuditVerifier, KeyAway, SignatureWrong
 from runs import names
 from sandbox import tls
-from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, Application, Directory
+from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
 from tests.keyvault import RESOURCE, KeyVault

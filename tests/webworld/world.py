@@ -22,9 +22,10 @@ from runs import attributes, names, query
 from runs.attributes import Attribute
 from runs.labels import LABELS, DealLabels
 from sandbox import tls
-from sandbox.entra.app import EntraId, build_app
+from sandbox.entra.app import EntraId
 from sandbox.entra.directory import TENANT_ID, WEB_CLIENT_ID, Application, Directory
 from sandbox.entra.directory import Person as User
+from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
 from tests.rights import POLICY

@@ -24,9 +24,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities import delegation_signatures as delegated
 from activities import signatures as s
+from activities.notice_signatures import NoticeActivities
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
-from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
+from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
@@ -39,6 +41,7 @@ from domain.messages import (
     SalesEventKind,
     SignedMessage,
 )
+from domain.notices import Notice, Notices
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
@@ -103,6 +106,12 @@ class World:
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
     delegations: Delegations | None = NOBODY_AWAY
     """Who stands in for whom in the company; None: it cannot be read."""
+    told: tuple[str, ...] = ()
+    """What anybody chose to be told."""
+    notices: list[Notice] = field(default_factory=list)
+    """What people were told."""
+    nobody_told: int = 0
+    """How often what people are told cannot be passed on."""
     audited: list[AuditRecord] = field(default_factory=list)
     audit_away: bool = False
     audit_answers_lost: int = 0
@@ -118,6 +127,10 @@ class World:
 
     def names(self) -> list[str]:
         return [name for name, _ in self.asked]
+
+    def told_of(self) -> list[str]:
+        """What people were told, each notice once."""
+        return list({notice.notice_id: str(notice.kind) for notice in self.notices}.values())
 
     def marks(self) -> list[str]:
         return [argument.approval_status for name, argument in self.asked if name == "mark_quote"]
@@ -190,6 +203,7 @@ class ScriptedFinance(s.FinanceActivities):
             line_count=self.world.lines,
             snapshot_hash=self.world.content,
             expires_at=self.world.expires_at,
+            deal_policy=DealPolicy(told=self.world.told),
             plan=ApprovalPlan(
                 policy_version="1", steps=self.world.plan, calendar=CALENDAR, reminders_pct=self.world.reminders
             ),
@@ -254,14 +268,30 @@ class ScriptedAudit(s.AuditActivities):
         return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
 
 
-class ScriptedDelegations(s.DelegationActivities):
+class ScriptedNotices(NoticeActivities):
+    """Keeps what people are told."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="tell_people")
+    async def tell_people(self, notices: Notices) -> s.Nothing:
+        await self.world.ask("tell_people", notices)
+        if self.world.nobody_told > 0:
+            self.world.nobody_told -= 1
+            raise ApplicationError("Temporal does not answer", type=s.FailureType.TRANSIENT)
+        self.world.notices.extend(notices.notices)
+        return s.Nothing()
+
+
+class ScriptedDelegations(delegated.DelegationActivities):
     """Answers who stands in for whom."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     @activity.defn(name="read_delegations")
-    async def read_delegations(self, ask: s.OfCompany) -> Delegations:
+    async def read_delegations(self, ask: delegated.OfCompany) -> Delegations:
         if self.world.delegations is None:
             raise ApplicationError("what runs there is none of ours", type=s.FailureType.REFUSED, non_retryable=True)
         return self.world.delegations
@@ -412,7 +442,7 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a test task queues that no other test's workers poll."""
     suffix = uuid.uuid4().hex[:8]
-    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
+    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE", "NOTICE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
 
 
@@ -428,6 +458,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             TrustingVerifier().verify_messages,
             ScriptedAudit(world).record_audit,
             ScriptedDelegations(world).read_delegations,
+            ScriptedNotices(world).tell_people,
         ],
         workflow_runner=meter or workflow_runner(),
         debug_mode=meter is not None,

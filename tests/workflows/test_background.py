@@ -15,6 +15,7 @@ import pytest
 from domain import explain
 from domain.causes import Cause
 from domain.messages import FinanceEventKind, SalesEventKind
+from domain.notices import Kind
 from domain.views import DealView, Ending, WaitingFor
 from runs import attributes, names
 from tests.workflows.acting import PATIENCE, outcome, until, waits_for
@@ -27,6 +28,11 @@ BROKEN = "broken for the test"
 
 
 async def to_the_rep(stage: Stage) -> None:
+    await stage.submit()
+
+
+async def to_the_rep_who_is_told(stage: Stage) -> None:
+    stage.world.told = tuple(Kind)
     await stage.submit()
 
 
@@ -63,6 +69,13 @@ async def is_audited(stage: Stage) -> None:
         return {"Assessed", "QuoteMarked", "StepParked", "StepResumed"} <= {r.event for r in stage.world.audited}
 
     await eventually(stored, "what happened before, meanwhile and after is in the audit store")
+
+
+async def are_told(stage: Stage) -> None:
+    async def passed_on() -> bool:
+        return "quote.approved" in stage.world.told_of()
+
+    await eventually(passed_on, "what happened before and meanwhile is passed on to people")
 
 
 async def hears(stage: Stage) -> None:
@@ -104,6 +117,7 @@ class Story:
 STORIES: dict[Part, Story] = {
     Part.DETAILS: Story(to_the_rep, is_described),
     Part.AUDIT_TRAIL: Story(to_the_rep, is_audited),
+    Part.NOTICES: Story(to_the_rep_who_is_told, are_told),
     Part.PEOPLE: Story(to_the_rep, hears),
     Part.ANSWER: Story(to_the_approver, takes_the_answer, lambda stage: stage.decide(1, MONA, "approve", 1)),
     Part.EXPIRY: Story(to_the_rep, expires),

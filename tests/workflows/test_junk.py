@@ -11,8 +11,11 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from bench import junk
-from tests.workflows.conftest import Stage, dev_server
+from runs import names
+from tests.workflows.conftest import Stage, World, dev_server, queues_of_its_own
 from tests.workflows.feed_world import FeedWorld
+from tests.workflows.notices_world import somebody
+from tests.workflows.replaying import replays
 
 PIECES = 2_000
 
@@ -37,6 +40,15 @@ async def test_a_deal(stage: Stage, sender: str) -> None:
 async def test_an_approval(stage: Stage, sender: str) -> None:
     async with junk.approval(stage) as approval:
         assert (await junk.flood(stage.client, approval, sender, PIECES)).problems == []
+
+
+async def test_messages_to_a_person(
+    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch, sender: str
+) -> None:
+    queues_of_its_own(monkeypatch)
+    async with somebody(environment, world) as recipient, junk.messages(recipient) as messages:
+        assert (await junk.flood(recipient.client, messages, sender, PIECES)).problems == []
+    await replays(environment.client, (names.NOTICES,))
 
 
 async def test_a_credit_ledger(feeds: FeedWorld, sender: str) -> None:

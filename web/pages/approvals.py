@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approval_people import ANSWER, ASK, REASSIGN
-from domain.approvals import ApprovalState, ApprovalStatus, StepState
+from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState
 from domain.authority import check_answer, check_question, check_reassignment
 from domain.messages import Outcome
 from domain.people import Person
@@ -86,7 +86,15 @@ class ApprovalPages:
         if message_id:
             outcome = await self._approvals.outcome(asked.deal.company, asked.deal.quote, asked.n, message_id)
         unknown = bool(message_id) and outcome is None
-        return await self._request_page(asked, session, outcome, unknown=unknown, first_line=first_line(request))
+        answer = request.query_params.get("decide", "")
+        return await self._request_page(
+            asked,
+            session,
+            outcome,
+            unknown=unknown,
+            first_line=first_line(request),
+            meant=answer if answer in tuple(Decision) else "",
+        )
 
     async def decide(self, request: Request, session: Session, form: FormData) -> Response:
         """Pass on the decision; show what became of it."""
@@ -146,7 +154,9 @@ class ApprovalPages:
         problem: Problem | None = None,
         typed: Mapping[str, str] | None = None,
         first_line: int = 0,
+        meant: str = "",
     ) -> Response:
+        """The page of a request; the decision that a message's link was for is put forward, and decides nothing."""
         company, quote, n = asked.deal.company, asked.deal.quote, asked.n
         state = await self._approvals.state(company, quote, n)
         person = session.identity
@@ -165,7 +175,8 @@ class ApprovalPages:
             "state": state,
             "shows_margin": shows_margin,
             "too_old": too_old,
-            "sign_in_again": sign_in_again(asked.path()),
+            "sign_in_again": sign_in_again(asked.path(meant=meant)),
+            "meant": meant,
             "request": state.request,
             "mine": _mine(state, person),
             "open": state.status is ApprovalStatus.PENDING,

@@ -21,6 +21,7 @@ class Part(StrEnum):
 
     DETAILS = "details in Temporal Web"
     AUDIT_TRAIL = "audit trail"
+    NOTICES = "messages to people"
     PEOPLE = "conversation with people"
     ANSWER = "answer of the request for approval"
     EXPIRY = "expiry of the quote"

@@ -85,6 +85,7 @@ class QuoteToCash:
         self._people.start()
         self._background.start(Part.DETAILS, self._keep_described)
         self._background.start(Part.AUDIT_TRAIL, self._trail.deliver)
+        self._background.start(Part.NOTICES, self._record.courier.deliver)
         cancelled = await self._carried(self._stages)
         while await self._carried(self._closing.clean_up):
             cancelled = True  # while it cleaned up: what is left then is left
@@ -111,6 +112,7 @@ class QuoteToCash:
 
     async def _finish(self) -> None:
         """Send the last audit records; what came meanwhile is taken first, for it may begin the deal anew."""
+        await self._record.courier.finish()
         await self._trail.finish()
         while not all_has_come():
             await workflow.wait_condition(all_has_come)

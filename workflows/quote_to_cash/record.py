@@ -24,11 +24,13 @@ from domain.deal_state import DealState
 from domain.facts import Event, Fact
 from domain.heard import Heard
 from domain.messages import Outcome, SalesEvent, SignedMessage, VerifiedMessage
+from domain.notices import of_deal
 from domain.order_key import order_key
 from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.sign_in import SignIn
+from workflows.notices_courier import Courier
 
 R = TypeVar("R", bound=Record)
 V = TypeVar("V")
@@ -78,6 +80,7 @@ class DealRecord:
         self.tally = dict(before.tally) if before else {}
         self.unheard = list(before.unheard) if before else []
         self.notes = list(before.notes) if before else []
+        self.courier = Courier(f"{deal_id}/{run_id}", before.notices if before else ())
         self.submission: SalesEvent | None = None
         self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in (before.outcomes if before else ()))
         self.heard = Heard(before.heard if before else ())
@@ -116,7 +119,8 @@ class DealRecord:
         if event_id and event_id in self._seen:
             self.count(_COUNTED[Refusal.DUPLICATE])
             return None
-        transition = apply(self.state, Event(at=at or self._clock(), actor=actor, fact=fact))
+        before = self.state
+        transition = apply(before, Event(at=at or self._clock(), actor=actor, fact=fact))
         self.state = transition.state
         if event_id:
             self._seen[event_id] = None
@@ -124,6 +128,7 @@ class DealRecord:
             self.count(_COUNTED.get(transition.code, "refused"))
         self.timeline.append(transition.audit)
         self._keep_for_audit(transition, fact, envelope, sign_in)
+        self._tell_people(before)
         self._report(transition)
         return transition
 
@@ -141,6 +146,12 @@ class DealRecord:
             sign_in=sign_in,
         )
         self.outbox = self.outbox.add(record, run_id=self._run_id)
+
+    def _tell_people(self, before: DealState) -> None:
+        """Have those told who chose to be; before the first assessment it is not known who did."""
+        found = self.state.assessment
+        told = found.deal_policy.told if found else None
+        self.courier.take(told, lambda: of_deal(before, self.state))
 
     def keep_decision(
         self, said: VerifiedMessage, envelope: SignedMessage, step: StepState, asked: ApprovalRequest
@@ -241,6 +252,7 @@ class DealRecord:
             notes=tuple(self.notes),
             in_doubt=tuple(sorted(self._in_doubt)),
             outbox=self.outbox,
+            notices=self.courier.pending,
             request=request,
         )
 

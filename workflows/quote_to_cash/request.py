@@ -65,7 +65,8 @@ class Request:
         for n in range(first, first + MOST_IDS):
             request = _request(state, n, plan)
             try:
-                handle = await self._begin(ApprovalStart(request=request), WorkflowIDReusePolicy.REJECT_DUPLICATE)
+                start = ApprovalStart(request=request, told=state.policy.told)
+                handle = await self._begin(start, WorkflowIDReusePolicy.REJECT_DUPLICATE)
             except WorkflowAlreadyStartedError:
                 continue
             asked = self._record.apply(facts.ApprovalAsked(n=n, plan=request.plan, at=workflow.now()))
@@ -82,9 +83,8 @@ class Request:
             return
         request = kept.state.request
         try:
-            handle = await self._begin(
-                ApprovalStart(request=request, checkpoint=kept), WorkflowIDReusePolicy.ALLOW_DUPLICATE
-            )
+            start = ApprovalStart(request=request, told=self._record.state.policy.told, checkpoint=kept)
+            handle = await self._begin(start, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         except WorkflowAlreadyStartedError:
             self._lost(request.n, "its id was taken while the deal continued as new")
         else:
@@ -142,6 +142,7 @@ class Request:
             if not self._leaving:  # somebody else had it hand over: it goes on at once
                 await self.resume()
             return
+        self._record.courier.take_over(answer.notices)
         result = answer.state
         proofs = answer.proofs
         said = await self._said(request, proofs)

@@ -1,0 +1,44 @@
+"""What workflows may ask so that people are told: names, queues, inputs and results, as ``activities.signatures``."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.signatures import Nothing
+from domain.notices import Notices
+from domain.notices_box import Message, WaitingRequest
+from domain.record import Record
+
+NO_USE = "NoticeRefused"
+"""The ``type`` of the failure of a message that no later try would send."""
+
+
+class OfApprover(Record):
+    """Whose requests are asked for: an Entra object id."""
+
+    oid: str
+
+
+class WaitingRequests(Record):
+    """What waits for a person, oldest first."""
+
+    requests: tuple[WaitingRequest, ...]
+
+
+class NoticeActivities:
+    """Telling people: whom (task queue q2c), and by which target (task queue q2c-notices)."""
+
+    @activity.defn(name="tell_people")
+    async def tell_people(self, notices: Notices) -> Nothing:
+        """Pass notices on to the messages of those who want to be told; the same notice again changes nothing."""
+        raise NotImplementedError
+
+    @activity.defn(name="find_waiting")
+    async def find_waiting(self, of: OfApprover) -> WaitingRequests:
+        """The requests for approval that wait for a person."""
+        raise NotImplementedError
+
+    @activity.defn(name="send_message")
+    async def send_message(self, message: Message) -> Nothing:
+        """Send one message to one target; tried again it has the same Message-ID."""
+        raise NotImplementedError

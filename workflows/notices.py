@@ -1,0 +1,235 @@
+"""The messages to one recipient: an entity that lives forever and costs nothing while there is nothing to tell.
+
+It groups what comes, waits for the hours in which the recipient wants to be told, has messages sent, tries again, and
+writes down what became of each (``domain.notices_box``). Whoever tells it something waits for none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover
+    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.notices_box import Box, Message, Sending
+    from domain.notices_policy import Telling
+    from domain.notices_start import NoticesStart
+    from domain.people import SYSTEM
+    from runs import names
+    from workflows.audit import AuditDelivery
+    from workflows.hearing import UNKNOWN, hear, is_long_enough
+    from workflows.steps import cause_of
+
+MOST_UNTAKEN = 200
+"""Notices that came and were not looked at; what comes beyond them is counted and dropped."""
+LONGEST_SEND = timedelta(hours=1)
+"""How long a message waits for a worker of its queue; then the try counts as failed."""
+ATTEMPT = timedelta(seconds=90)
+REPEATED = "repeated"
+DROPPED_FULL = "full"
+SHOWN = 20
+
+
+@workflow.defn(name=names.NOTICES)
+class PeopleNotices:
+    """What one person, or whoever holds a role, is told."""
+
+    @workflow.init
+    def __init__(self, start: NoticesStart) -> None:
+        """Make the state before the first message is handled."""
+        origin = start.box.origin or workflow.info().run_id
+        self._box = start.box.model_copy(update={"origin": origin})
+        self._tally = dict(start.tally)
+        self._untaken: list[Telling] = []
+        self._records = 0
+        self._something = False
+
+    @workflow.run
+    async def run(self, start: NoticesStart) -> None:
+        """Take, group, wait, send, forever."""
+        while True:
+            self._take()
+            self._describe()
+            if is_long_enough(heard=self._something):
+                workflow.continue_as_new(NoticesStart(box=self._box, tally=self._tally))
+            await self._wait()
+            self._take()
+            await self._look()
+
+    async def _wait(self) -> None:
+        """Until something came, something is due, or the run is long enough."""
+        at = self._box.wakes_at
+        if at is not None and at <= workflow.now():
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self._untaken) or is_long_enough(heard=self._something),
+                timeout=None if at is None else at - workflow.now(),
+                timeout_summary="The next message" if at is not None else None,
+            )
+        except TimeoutError:
+            return
+
+    def _take(self) -> None:
+        for telling in self._untaken:
+            box = self._box.take(telling, workflow.now())
+            if box is self._box:
+                self._count(REPEATED)
+            self._box = box
+            self._something = True
+        self._untaken.clear()
+
+    async def _look(self) -> None:
+        """Send what is due: one message after the other, so that one that hangs is one."""
+        self._box = self._box.grouped(workflow.now())
+        if self._box.digest_due(workflow.now()):
+            await self._digest()
+        sending = self._box.due(workflow.now())
+        if sending is not None:
+            self._something = True
+            await self._send(sending)
+
+    async def _send(self, sending: Sending) -> None:
+        message = sending.message
+        refusal, for_good = "", False
+        try:
+            await workflow.execute_activity_method(
+                NoticeActivities.send_message,
+                message,
+                task_queue=names.NOTICE_QUEUE,
+                start_to_close_timeout=ATTEMPT,
+                schedule_to_close_timeout=LONGEST_SEND,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+                summary=f"Send {len(message.notices) or 'the digest'} to {message.target}",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            cause = error.cause
+            refusal = cause.message if isinstance(cause, ApplicationError) and cause.message else cause_of(error)[1]
+            for_good = isinstance(cause, ApplicationError) and cause.type == NO_USE
+        now = workflow.now()
+        if refusal:
+            self._box = self._box.refused(sending, refusal, now, for_good=for_good)
+        else:
+            self._box = self._box.sent(sending, now)
+        status = self._box.deliveries[-1].status
+        workflow.metric_meter().create_counter("q2c_messages", "Tries to send a message to people").add(
+            1, {"target": message.target, "status": status}
+        )
+        await self._write_down(message)
+
+    async def _digest(self) -> None:
+        latest = self._box.latest
+        found = None
+        if latest is not None and latest.oid:
+            try:
+                answer = await workflow.execute_activity_method(
+                    NoticeActivities.find_waiting,
+                    OfApprover(oid=latest.oid),
+                    task_queue=names.DEAL_QUEUE,
+                    start_to_close_timeout=timedelta(seconds=30),
+                    schedule_to_close_timeout=timedelta(minutes=10),
+                    summary="What waits for them",
+                )
+                found = answer.requests
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("no digest today: %s", error.cause)
+        self._box = self._box.digested(found, workflow.now())
+
+    async def _write_down(self, message: Message) -> None:
+        """Have the last outcome stored by a process of its own, which tries for as long as it takes."""
+        outcome = self._box.deliveries[-1]
+        self._records += 1
+        record_id = names.notice_record_id(workflow.info().run_id, self._records)
+        companies = [*(n.company for n in message.notices), *(w.company for w in message.digest)]
+        deals = {(notice.company, notice.quote_number) for notice in message.notices}
+        told = "; ".join(f"{notice.quote_number}: {notice.kind}" for notice in message.notices) or "digest"
+        record = AuditRecord(
+            record_id=record_id,
+            n=1,
+            company=companies[0][:CODE],
+            deal_id=names.deal_id(*deals.pop())[:CODE] if len(deals) == 1 else "",
+            kind=AuditKind.NOTICE,
+            event=f"Notice{outcome.status.capitalize()}",
+            at=outcome.at,
+            actor=SYSTEM,
+            what=f"to {message.name} by {message.target}: {told}"[:WORDS],
+            why=outcome.why[:WORDS],
+            facts={
+                "message": message.message_id[:CODE],
+                "to": message.recipient[:CODE],
+                "target": message.target,
+                "try": str(outcome.tries),
+            },
+        )
+        try:
+            await workflow.start_child_workflow(
+                AuditDelivery.run,
+                Outbox(pending=(record,)),
+                id=record_id,
+                task_queue=names.DEAL_QUEUE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary="An audit record of a message to people",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("this record was handed over before")
+
+    def _describe(self) -> None:
+        box = self._box
+        name = box.latest.name if box.latest else "nobody yet"
+        lines = [f"**Messages to {name}**: {len(box.waiting)} notices wait, {len(box.sending)} messages on their way"]
+        if box.deliveries:
+            lines += ["", "| when | target | what | became | try | why |", "|---|---|---|---|---|---|"]
+            lines += [
+                f"| {d.at:%Y-%m-%d %H:%M} UTC | {d.target} | {', '.join(d.kinds) or 'digest'} | {d.status} "
+                f"| {d.tries} | {d.why} |"
+                for d in reversed(box.deliveries[-SHOWN:])
+            ]
+        workflow.set_current_details("\n".join(lines))
+
+    # Messages and queries
+
+    @workflow.signal(name=names.TELL, description="Something this recipient is to be told: a Telling")
+    def tell(self, *message: Any) -> None:
+        """Take a notice; what became of it is in the query ``state`` and in the audit."""
+        hear(message, Telling, self._keep, self._count)
+
+    def _keep(self, telling: Telling) -> None:
+        if names.notices_id(telling.recipient) != workflow.info().workflow_id:
+            self._count(UNKNOWN)
+        elif len(self._untaken) >= MOST_UNTAKEN:
+            self._count(DROPPED_FULL)
+        else:
+            self._untaken.append(telling)
+
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
+
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
+        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
+        self._count(UNKNOWN)
+
+    def _count(self, kind: str) -> None:
+        self._tally[kind] = self._tally.get(kind, 0) + 1
+
+    @workflow.query(name=names.STATE, description="What waits, what is on its way, and what became of what was sent")
+    def state(self) -> Box:
+        """The messages as they stand."""
+        return self._box
+
+    @workflow.query(name=names.TALLY, description="Notices that were not understood, repeated or not taken")
+    def tally(self) -> dict[str, int]:
+        """How many notices were unreadable, unknown, repeated or too many."""
+        return self._tally
