@@ -81,10 +81,10 @@ def message_id_of(message: Message, domain: str) -> str:
 
 def _letter(service: NotifyEmail, message: Message, rendered: Rendered) -> EmailMessage:
     """The mail. The library refuses a header with a line break in it, whoever wrote it."""
-    name, sender = service.from_addr
+    name, sender = service.from_addr[0], _sender(service)
     letter = EmailMessage(policy=SMTP)
     letter["Subject"] = rendered.subject
-    letter["From"] = Address(display_name=name or "", addr_spec=sender)
+    letter["From"] = Address(display_name=str(name or ""), addr_spec=sender)
     letter["To"] = [Address(addr_spec=address) for _, address in service.targets]
     for header, addresses in (("Cc", service.cc), ("Reply-To", service.reply_to)):
         if addresses:
@@ -111,22 +111,25 @@ def reach(target: Target) -> bool:
     return True
 
 
+def _sender(service: NotifyEmail) -> str:
+    return str(service.from_addr[1])
+
+
 def _mail(service: NotifyEmail, letter: EmailMessage, target: str) -> None:
     to = [address for _, address in service.targets] + sorted(service.cc) + sorted(service.bcc)
     with _refusals(target), _server(service) as server:
-        server.send_message(letter, service.from_addr[1], to)
+        server.send_message(letter, _sender(service), to)
 
 
 @contextmanager
 def _server(service: NotifyEmail) -> Iterator[smtplib.SMTP]:
     """A mail server, signed in. Certificates are checked by this system's authorities."""
     context = ssl.create_default_context()
+    host, port = str(service.smtp_host), int(service.port or 0)
     if service.secure_mode == "ssl":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            service.smtp_host, service.port, timeout=ANSWER_SECONDS, context=context
-        )
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=ANSWER_SECONDS, context=context)
     else:
-        server = smtplib.SMTP(service.smtp_host, service.port, timeout=ANSWER_SECONDS)
+        server = smtplib.SMTP(host, port, timeout=ANSWER_SECONDS)
     with server:
         if service.secure_mode == "starttls":
             server.starttls(context=context)

@@ -99,10 +99,11 @@ def _check(target: Target, is_here: Callable[[str], bool]) -> None:
         raise TargetError(f"target {target.name}: {PLACE} is for mail; other targets lead to one place")
     if not service.verify_certificate:
         raise TargetError(f"target {target.name}: verify=no is not allowed: certificates are always checked; remove it")
-    is_mail = isinstance(service, NotifyEmail)
-    host = str((service.smtp_host if is_mail else getattr(service, "host", "")) or "")
-    encrypted = service.secure_mode != "insecure" if is_mail else service.secure or not service.protocol
-    if not encrypted and not is_here(host):
+    if isinstance(service, NotifyEmail):
+        host, encrypted = service.smtp_host, service.secure_mode != "insecure"
+    else:
+        host, encrypted = service.host, bool(service.secure or not service.protocol)
+    if not encrypted and not is_here(str(host or "")):
         raise TargetError(
             f"target {target.name}: would be sent in clear; use the encrypted form of its URL, e.g. mailtos:// or jsons://"
         )

@@ -40,7 +40,7 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.content.startswith("250"):
             raw = envelope.original_content or b""
-            self.mails.append(message_from_bytes(raw, EmailMessage, policy=default))  # type: ignore[arg-type]
+            self.mails.append(message_from_bytes(raw, EmailMessage, policy=default))
             self.to.append(list(envelope.rcpt_tos))
         return self.content
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
@@ -159,7 +160,7 @@ async def test_a_target_that_is_down_is_tried_again_with_the_same_message(recipi
     await recipient.until(lambda box: box.waiting, "it waits")
     for pause, done in ((MINUTE, 1), (PAUSES[0], 2), (PAUSES[1], 3)):
         await recipient.world_moves(pause)
-        box = await recipient.until(lambda box, done=done: len(box.deliveries) == done, f"try {done}")
+        box = await recipient.until(partial(_tried, done), f"try {done}")
     assert [(d.status, d.tries, d.why) for d in box.deliveries] == [
         ("retried", 1, "target mail: cannot be reached"),
         ("retried", 2, "target mail: cannot be reached"),
@@ -169,6 +170,10 @@ async def test_a_target_that_is_down_is_tried_again_with_the_same_message(recipi
     await eventually(lambda: len(recipient.world.audited) == 3, "each try is in the audit")
     assert [r.event for r in recipient.world.audited] == ["NoticeRetried", "NoticeRetried", "NoticeSent"]
     assert recipient.world.audited[0].why == "target mail: cannot be reached"
+
+
+def _tried(times: int, box: Box) -> bool:
+    return len(box.deliveries) == times
 
 
 async def test_what_no_retry_helps_fails_at_once(recipient: Recipient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 
 from domain import facts
 from domain.approval_people import said_to_request
@@ -58,7 +59,7 @@ def test_the_rep_is_told_from_the_approval_to_the_money_once_each() -> None:
         deals.read({"S1": 6, "S2": 4}),
         deals.read({"S1": 6, "S2": 4}, deals.invoice("I", 10, "1045")),
         deals.read({"S1": 6, "S2": 4}, deals.invoice("I", 10, "0")),
-        paid(open_amounts={"I": deals.Decimal(0)}),
+        paid(open_amounts={"I": Decimal(0)}),
     )
     assert kinds(found) == ["deal.shipped rita", "deal.shipped rita", "deal.invoiced rita", "deal.paid rita"]
     assert [notice.text for notice in found] == [
