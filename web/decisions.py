@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import structlog
@@ -149,7 +149,7 @@ class Decisions:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
         view = await self._view(deal)
         if view and isinstance(args, CreditReleaseArgs):
-            would_help(view, args)
+            would_help(view, args, datetime.now(UTC).date())
         if view and (refusal := self._command_refusal(view, who, name, args)):
             raise self._refused(refusal, person, deal, name, message_id)
         self.limits.send(person, workflow_id)
@@ -317,12 +317,18 @@ class Decisions:
         return Problem(refusal, detail, message_id=message_id)
 
 
-def would_help(view: DealView, args: CreditReleaseArgs) -> None:
-    """Refuse a release that leaves the deal on hold.
+def would_help(view: DealView, args: CreditReleaseArgs, today: date) -> None:
+    """Refuse a release that leaves the deal on hold; ``today`` is in UTC, as the last day of a release is.
 
     Raises:
-        Problem: 400, it reaches less than the order; the number that would do is named.
+        Problem: 400, it is over already, or reaches less than the order; what would do is named.
     """
+    if args.valid_until is not None and args.valid_until < today:
+        raise Problem(
+            Refusal.BAD_ARGUMENT,
+            f"valid_until: {args.valid_until} is over, so the deal would stay on hold. Enter {today} or a later day.",
+            field="valid_until",
+        )
     usual, held = view.release_defaults, view.credit
     if usual is None or held is None or args.ceiling is None:
         return

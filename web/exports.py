@@ -28,15 +28,17 @@ def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], 
         name: of the file, without ending.
         columns: headings.
         rows: cells in their order. Text is made harmless; numbers are written as they are; moments in UTC.
-        more: there are rows that do not fit; the last row says so.
+        more: there are others, which the file does not hold; its last row says so.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
+    written = 0
     for row in rows:
         writer.writerow([_cell(cell) for cell in row])
+        written += 1
     if more:
-        writer.writerow([f"There are more: a file holds {MOST_ROWS:,} rows. Narrow the list with its filters."])
+        writer.writerow([f"There are more than these {written:,}. Narrow the list with its filters."])
     # The mark at the beginning has spreadsheets read the file as UTF-8.
     return Response(
         "\ufeff" + text.getvalue(),

@@ -42,8 +42,8 @@ def deal(stack: Stack) -> Deal:
 
 
 @pytest.fixture
-def page(stack: Stack) -> Iterator[Page]:
-    """A browser in which nobody is signed in."""
+def page(links: dict[str, str]) -> Iterator[Page]:
+    """A browser in which nobody is signed in; it has an event loop of its own, so the mail comes first."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         context = chromium.new_context(ignore_https_errors=True)
@@ -71,14 +71,19 @@ async def mailed(stack: Stack, deal: Deal) -> dict[str, str]:
     return dict(re.findall(r"(Approve|Reject|Open):\s+(\S+)", body.get_content()))
 
 
+@pytest.fixture
+def links(stack: Stack, deal: Deal) -> dict[str, str]:
+    """The links of the mail that mona gets."""
+    return asyncio.run(mailed(stack, deal))
+
+
 def through_sign_in(page: Page, link: str, name: str) -> None:
     page.goto(link)
     page.locator(f"button[name=user][value={name}]").click()
     page.wait_for_url(link)
 
 
-def test_an_approver_approves_from_a_mail_in_two_clicks(stack: Stack, deal: Deal, page: Page) -> None:
-    links = asyncio.run(mailed(stack, deal))
+def test_an_approver_approves_from_a_mail_in_two_clicks(deal: Deal, links: dict[str, str], page: Page) -> None:
     through_sign_in(page, links["Approve"], "mona")
     expect(page.locator(".decision")).to_contain_text("Nothing is decided until you confirm it here.")
     assert deal.case()["explanation"]["waiting_for"] == "approval", "following the link decided nothing"
@@ -89,8 +94,7 @@ def test_an_approver_approves_from_a_mail_in_two_clicks(stack: Stack, deal: Deal
     deal.waits_for("rep")
 
 
-def test_a_rejection_from_a_mail_asks_for_its_reason(stack: Stack, deal: Deal, page: Page) -> None:
-    links = asyncio.run(mailed(stack, deal))
+def test_a_rejection_from_a_mail_asks_for_its_reason(deal: Deal, links: dict[str, str], page: Page) -> None:
     through_sign_in(page, links["Reject"], "mona")
     expect(page.locator("textarea[name=comment]")).to_be_focused()
     page.locator("textarea[name=comment]").fill("too low")
@@ -99,8 +103,7 @@ def test_a_rejection_from_a_mail_asks_for_its_reason(stack: Stack, deal: Deal, p
     deal.until(lambda case: case["quote_status"] == "rejected", "rejected")
 
 
-def test_a_link_passed_on_gives_nobody_a_right(stack: Stack, deal: Deal, page: Page) -> None:
-    links = asyncio.run(mailed(stack, deal))
+def test_a_link_passed_on_gives_nobody_a_right(deal: Deal, links: dict[str, str], page: Page) -> None:
     through_sign_in(page, links["Approve"], "dirk")
     expect(page.get_by_role("button", name="Confirm: approve")).to_have_count(0)
     assert deal.case()["explanation"]["waiting_for"] == "approval"

@@ -82,6 +82,16 @@ async def test_a_release_that_would_leave_the_deal_on_hold_is_refused_with_the_n
         )
 
 
+async def test_a_release_that_is_over_already_is_refused(browser: Browser, stage: Theatre) -> None:
+    handle = await stage.deal(held("HELP-OVER"))
+    carl = await browser("carl")
+    action = "/cases/usmf/HELP-OVER/commands/credit_release"
+    form = form_of((await carl.get("/cases/usmf/HELP-OVER")).text, action)
+    answer = await carl.post(action, data=form | {"reason": "paid", "valid_until": "2026-01-31"})
+    assert answer.status_code == 400 and "valid_until: 2026-01-31 is over" in answer.text
+    assert await handle.query("received") == []
+
+
 async def test_a_program_is_told_the_same(browser: Browser, stage: Theatre, tenant: Tenant) -> None:
     await stage.deal(held("HELP-API"))
     carl = await browser("carl")
