@@ -212,7 +212,7 @@ class AuditSettings(Group):
 
 
 class NoticeSettings(Group):
-    """Where people are told (docs/notices.md)."""
+    """Where people are told."""
 
     targets: OptionalSecret = None
     """Targets by name, a JSON object of Apprise URLs: `{"mail": "mailtos://…/{address}"}`; empty: nobody is told."""
