@@ -111,6 +111,7 @@ async def test_reminders_and_escalation_are_told_in_their_time(stage: Stage) -> 
     stage.world.plan = (step(1, 1, "sales_director", MONA, DIRK),)
     await stage.submit()
     await until(stage, waits_for(WaitingFor.APPROVAL))
+    await eventually(lambda: "approval.asked" in stage.world.told_of(), "mona is asked")
     await stage.env.fast_forward(stage.approval, timedelta(hours=5))
     await eventually(lambda: "approval.reminder" in stage.world.told_of(), "mona is reminded")
     await stage.env.fast_forward(stage.approval, timedelta(hours=4))
