@@ -217,7 +217,7 @@ async def _entra(settings: Settings) -> tuple[Check, dict[str, DynamicsError | N
         except DynamicsError as error:
             if error.code not in UNKNOWN_RESOURCE:
                 remedy = ENTRA_REMEDIES.get(error.code, "check Q2C_ENTRA_TENANT, _CLIENT_ID and _CLIENT_SECRET.")
-                return failed("Entra ID", _said(error), remedy), {}
+                return failed("Entra ID", said(error), remedy), {}
             refusals[system] = error
     return ok("Entra ID", f"signed in as {settings.entra.client_id}"), refusals
 
@@ -240,7 +240,7 @@ async def _dataverse(
         async for finding in examine(dataverse.odata, settings.entra.client_id, Receiver(settings.web.url, "")):
             yield _part(finding)
     except DynamicsError as error:
-        yield failed("Dataverse set-up", _said(error), "try again later.")
+        yield failed("Dataverse set-up", said(error), "try again later.")
     remedy = "correct business_units in entity_map.yaml, or create the business unit."
     units = _business_units(dataverse, tuple(policy.entity_map.business_units))
     yield await _answer("Dataverse business units", units, variable, remedy)
@@ -271,7 +271,7 @@ async def _unreachable(
     if problem:
         return failed(name, problem.text, f"set {variable}. {problem.hint}".strip())
     if refusal:
-        return failed(name, f"Entra ID knows no system {url}: {_said(refusal)}", f"correct {variable}.")
+        return failed(name, f"Entra ID knows no system {url}.", f"correct {variable}.")
     return None
 
 
@@ -279,14 +279,14 @@ async def _answer(name: str, check: Awaitable[str], variable: str, remedy: str) 
     try:
         return ok(name, await check)
     except NotFound as error:
-        return failed(name, _said(error), f"correct {variable}: is it the address of this system?")
+        return failed(name, said(error), f"correct {variable}: is it the address of this system?")
     except Transient as error:
-        return failed(name, _said(error), "try again later: the system answers but cannot work now.")
+        return failed(name, said(error), "try again later: the system answers but cannot work now.")
     except (DynamicsError, _Lacks) as error:
-        return failed(name, _said(error), remedy)
+        return failed(name, said(error), remedy)
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """What a system said, without the ids Entra ID adds for Microsoft's support."""
     return str(error).split(" Trace ID:")[0]
 

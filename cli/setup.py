@@ -16,6 +16,7 @@ from cli.output import JsonOption, fail, note, result, result_as_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from dynamics.core.errors import DynamicsError
     from dynamics.sales.client import Dataverse
     from dynamics.sales.setup.environment import Outcome
     from dynamics.sales.setup.webhook import Receiver
@@ -126,8 +127,10 @@ async def _set_up(settings: Settings, token: str, asked: Asked, *, as_json: bool
 
     console = Console(highlight=False, soft_wrap=True)
     lines: list[Line] = []
+    dataverse = _connected(settings, token)
     try:
-        async with _connected(settings, token) as connection:
+        await _require_reachable(settings, token)
+        async with dataverse as connection:
             if not as_json:
                 note(f"{settings.dataverse.url}, as systemuser {await connection.who_am_i()}")
             async for line in _work(connection, settings, asked):
@@ -135,8 +138,11 @@ async def _set_up(settings: Settings, token: str, asked: Asked, *, as_json: bool
                 if line.state != "ok" and not as_json:
                     console.print(f"{_MARKS[line.state]} ", end="")
                     console.print(f"{line.part}: {line.text}", markup=False)
+    except _Unreachable as error:
+        lines.append(Line(error.part, "failed", str(error)))
+        note(f"{error.part}: {error}")
     except DynamicsError as error:
-        lines.append(Line("Dataverse", "failed", f"{error}. What is done stays: run the command again."))
+        lines.append(Line("Dataverse", "failed", _why(error, settings)))
         note(f"{lines[-1].part}: {lines[-1].text}")
     unsettled = sum(line.state in UNSETTLED for line in lines)
     if as_json:
@@ -145,6 +151,43 @@ async def _set_up(settings: Settings, token: str, asked: Asked, *, as_json: bool
     else:
         result(_summary(Counter(line.state for line in lines)))
     return 1 if unsettled else 0
+
+
+class _Unreachable(Exception):
+    """A system that cannot be asked because of its address; the text names the variable."""
+
+    def __init__(self, part: str, text: str) -> None:
+        super().__init__(text)
+        self.part = part
+
+
+async def _require_reachable(settings: Settings, token: str) -> None:
+    """Ask for a server at each address before anything else: a wrong one is called a wrong one, not Entra ID's fault.
+
+    Raises:
+        _Unreachable: nothing usable answers at one.
+    """
+    from cli import reach
+
+    if problem := await reach.origin(settings.dataverse.url, settings.ca_file):
+        raise _Unreachable("Dataverse", f"{problem.text} To do: set Q2C_DATAVERSE_URL. {problem.hint}".strip())
+    if token:
+        return
+    if problem := await reach.openid_configuration(settings.entra.authority, settings.ca_file):
+        remedy = "correct Q2C_ENTRA_TENANT." if problem.answered else f"set Q2C_ENTRA_URL. {problem.hint}"
+        raise _Unreachable("Entra ID", f"{problem.text} To do: {remedy}".strip())
+
+
+def _why(error: DynamicsError, settings: Settings) -> str:
+    """What was refused, and what to do about it."""
+    from cli.checks import ENTRA_REMEDIES, UNKNOWN_RESOURCE, said
+
+    if error.code in UNKNOWN_RESOURCE:
+        return f"Entra ID knows no system {settings.dataverse.url}. To do: correct Q2C_DATAVERSE_URL."
+    text = said(error).rstrip(".")
+    if remedy := ENTRA_REMEDIES.get(error.code):
+        return f"{text}. To do: {remedy}"
+    return f"{text}. What is done stays: run the command again."
 
 
 def _connected(settings: Settings, token: str) -> Dataverse:

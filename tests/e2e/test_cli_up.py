@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,10 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from cli import reach
 from cli.check import Check
 from cli.checks import run_checks
+from cli.main import app
 
 Q2C = [sys.executable, "-m", "cli"]
 
@@ -214,6 +217,17 @@ async def test_a_wrong_address_is_blamed_on_its_own_variable(
     assert list(failed) == [failing], failed
     assert said in failed[failing].text
     assert variable in f"{failed[failing].text} {failed[failing].remedy}"
+    if failing in ("Dataverse", "Entra ID"):
+        told = await asyncio.to_thread(CliRunner().invoke, app, ["setup", "dataverse", "--dry-run", "--json"])
+        (part,) = json.loads(told.stdout)["parts"]
+        asked_first = "Dataverse" if variable == "Q2C_CA_FILE" else failing
+        assert (told.exit_code, part["part"], said in part["text"], variable in part["text"]) == (
+            1,
+            asked_first,
+            True,
+            True,
+        )
+        assert "Trace ID" not in told.output and "AADSTS" not in part["text"].replace("AADSTS90002", "")
 
 
 async def test_a_name_that_no_computer_has_is_said_to_be_one() -> None:
