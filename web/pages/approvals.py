@@ -157,9 +157,8 @@ class ApprovalPages:
         meant: str = "",
     ) -> Response:
         """The page of a request; the decision that a message's link was for is put forward, and decides nothing."""
-        company, quote, n = asked.deal.company, asked.deal.quote, asked.n
+        company, quote, n, person = asked.deal.company, asked.deal.quote, asked.n, session.identity
         state = await self._approvals.state(company, quote, n)
-        person = session.identity
         mine = _mine(state, person)
         self._access.check_shown(person, state)
         shows_margin = self._access.may(person, Action.READ_MARGIN, company)
