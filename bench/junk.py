@@ -11,7 +11,7 @@ run, and comes in one task.
 Each run may hold what Temporal's default limits allow, times the share of the flood: 51,200 events, 50 MB and 10,000
 signals for 10,000 pieces of junk. A run that did not go on as a new one in time would be ended by the server.
 
-Repeat with `uv run python -m bench.junk [pieces]`; tests/workflows/test_junk.py does so with 2,000.
+Repeat with `uv run python -m bench.junk [pieces]`; tests/workflows/test_junk.py does so with 1,000.
 """
 
 from __future__ import annotations

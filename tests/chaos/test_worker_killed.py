@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-KILLS = int(os.environ.get("Q2C_CHAOS_KILLS", "8"))
-CASES = int(os.environ.get("Q2C_CHAOS_DEALS", "12"))
+KILLS = int(os.environ.get("Q2C_CHAOS_KILLS", "5"))
+CASES = int(os.environ.get("Q2C_CHAOS_DEALS", "8"))
 """A kill costs some fifteen seconds: 20 of them on 24 deals take six minutes and stay out of the suite."""
 SEED = int(os.environ.get("Q2C_CHAOS_SEED", "20261123"))
 

@@ -19,7 +19,7 @@ from runs import names
 from tests.relay import relay
 from tests.stack import Deal, Json, Stack, assert_sound, eventually, ledger, line, money, refusals
 
-RUNS = int(os.environ.get("Q2C_S25_RUNS", "2"))
+RUNS = int(os.environ.get("Q2C_S25_RUNS", "1"))
 """How often the worker is killed in S25; the scenario's 50 take about forty minutes."""
 RESTART = 60.0
 """Seconds after which a killed worker's work must have gone on."""

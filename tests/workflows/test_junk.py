@@ -17,7 +17,7 @@ from tests.workflows.feed_world import FeedWorld
 from tests.workflows.notices_world import somebody
 from tests.workflows.replaying import replays
 
-PIECES = 2_000
+PIECES = 1_000
 
 pytestmark = [
     pytest.mark.parametrize("sender", ["insider", "stranger"]),

@@ -212,7 +212,7 @@ AUDITED: Final[Mapping[str, tuple[str, ...]]] = {
         *("paymenttermscode", "requestdeliveryby", "discountpercentage", "discountamount", "freightamount"),
         *("shipto_name", "shipto_contactname", "shipto_telephone", "shipto_line1", "shipto_line2", "shipto_line3"),
         *("shipto_city", "shipto_postalcode", "shipto_stateorprovince", "shipto_country"),
-        *("q2c_customerreference", "q2c_approvalstatus"),
+        *("description", "q2c_customerreference", "q2c_approvalstatus"),
     ),
     "quotedetail": (
         *("productid", "uomid", "isproductoverridden", "productdescription", "description", "quantity"),

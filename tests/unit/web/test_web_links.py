@@ -11,11 +11,13 @@ from domain.approvals import ApprovalState
 from runs import names
 from tests.webworld import scenes
 from tests.webworld.browsing import Browser, at_entra, form_of
+from tests.webworld.standins import REVIEWED
 from tests.webworld.world import Stage, Tenant
 
 
 async def asked(stage: Stage) -> tuple[str, str]:
     quote = f"Q-{uuid.uuid4().hex[:8]}"
+    REVIEWED[quote] = ()
     await stage.approval(scenes.request(quote))
     return quote, f"/approvals/usmf/{quote}/1"
 
