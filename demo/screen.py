@@ -79,7 +79,7 @@ def screen(
 
 
 def where_to_click(info: StackInfo, *, auto: bool) -> RenderableType:
-    """Addresses, and who to sign in as: the first holder of each deciding role; a password is the user's name."""
+    """Addresses, and who to sign in as: the first holder of each deciding role."""
     holders = {role.partition(".")[0]: name for name, roles in reversed(info.users.items()) for role in roles}
     people = []
     for purpose, roles in PLAYS.items():
@@ -87,7 +87,7 @@ def where_to_click(info: StackInfo, *, auto: bool) -> RenderableType:
         people += [f"{', '.join(names)} ({purpose})"] if names else []
     table = Table.grid(padding=(0, 2))
     table.add_row("[b]Approvals, deals[/]", info.web)
-    table.add_row("", f"sign in as {'; '.join(people)}; the password is the name")
+    table.add_row("", f"sign in as {'; '.join(people)}; no password is asked")
     table.add_row("[b]Temporal Web[/]", info.temporal_ui)
     table.add_row("[b]Desk[/]", f"{info.desk}  (sales rep, warehouse, receivables)")
     end = "People are played; the run ends with a verdict." if auto else "You decide. Ctrl-C ends everything."

@@ -94,7 +94,7 @@ def test_where_deals_do_not_fit_those_that_ended_are_left_out_first() -> None:
 
 def test_who_to_sign_in_as_is_the_first_holder_of_each_role() -> None:
     text = " ".join(" ".join(drawn([])).split())
-    assert "sign in as mona, dirk, cora (approve); carl (credit); otto (operate); the password is the name" in text
+    assert "sign in as mona, dirk, cora (approve); carl (credit); otto (operate); no password is asked" in text
 
 
 def plain(titles: dict[str, str], expected: int, *shown: list[DealRow]) -> list[str]:
