@@ -99,6 +99,8 @@ class World:
     slips: dict[str, dict[int, int]] = field(default_factory=dict)
     """Quantities by line on each packing slip of the order: ten of line 1."""
     lines: int = 1
+    credit_age: timedelta = timedelta(0)
+    """How old the facts are on which credit is given."""
     too_old: list[str] = field(default_factory=list)
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
     audited: list[AuditRecord] = field(default_factory=list)
@@ -159,7 +161,7 @@ class World:
             reservations=Decimal(0),
             this_order=Decimal(1_045),
             currency="USD",
-            as_of=datetime.now(UTC),
+            as_of=datetime.now(UTC) - self.credit_age,
             policy_version="1",
         )
 

@@ -199,6 +199,21 @@ async def test_an_order_that_waited_out_an_outage_is_made_on_credit_checked_agai
     assert first.order_number == second.order_number and first.facts_as_of is not None
 
 
+async def test_facts_that_are_too_old_however_soon_they_are_used_turn_no_circle_without_rest(
+    stage: Stage, world: World
+) -> None:
+    """As where a clock is an hour off: the deal rests between two looks, from now on and not from the facts' moment."""
+    world.credit_age = timedelta(hours=1)
+    world.too_old = ["credit was given on facts of an hour ago"] * 50
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    while "create_order" not in world.names():
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(4)
+    assert world.names().count("create_order") == 1
+
+
 async def test_credit_that_is_gone_after_an_outage_holds_the_deal_and_nothing_is_ordered(
     stage: Stage, world: World
 ) -> None:

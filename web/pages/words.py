@@ -122,8 +122,8 @@ _BY_LETTERS = {"cfo", "ar"}
 def role(code: str) -> str:
     """An app role as people say it: ``sales_manager.usmf`` → ``Sales manager (USMF)``."""
     name, _, company = code.partition(".")
-    parts = [part.upper() if part in _BY_LETTERS else part for part in name.split("_")]
-    said = f"{parts[0][:1].upper()}{parts[0][1:]} {' '.join(parts[1:])}".strip()
+    said = " ".join(part.upper() if part in _BY_LETTERS else part for part in name.split("_"))
+    said = said[:1].upper() + said[1:]
     return f"{said} ({company.upper()})" if company else said
 
 
