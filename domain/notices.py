@@ -325,7 +325,7 @@ def _of_step(was: StepState, step: StepState, state: ApprovalState) -> Iterator[
     answered = step.questions[-1] if step.questions else None
     if asked and was.question is not None and answered is not None and not answered.is_open:
         yield Kind.APPROVAL_ANSWERED, (answered.asked_by,), f"{answered.text}\n{answered.answer}"
-    decided = (step.decided_by,) if step.decided_by else ()
+    decided = (word.person for word in step.decisions)
     yield Kind.APPROVAL_OVER, _without(_without(asked_before, asked), decided), _why_over(step, state)
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.approvals import ApprovalState, StepState
+from domain.approvals import ApprovalState, StepApproval, StepStatus
 from domain.causes import Cause
 from domain.people import Person
 from domain.rights import Action
@@ -159,7 +159,7 @@ class Inbox:
         """The same as a file."""
         runs, following = await self._search.decided_by(session.identity.oid, limit=_APPROVALS)
         found = await self._approvals.states_of(runs)
-        rows = (_decided_cells(state, step) for state, step in _decided(found.states, session.identity))
+        rows = (_decided_cells(*found_one) for found_one in _decided(found.states, session.identity))
         return csv_file("decided", _DECIDED_COLUMNS, rows, more=bool(following or found.unreadable))
 
     async def _waiting(self, person: Person, action: Action, waiting_for: WaitingFor) -> DealPage | None:
@@ -215,15 +215,17 @@ def _cells(item: ApprovalItem) -> tuple[Cell, ...]:
     )
 
 
-def _decided(states: Iterable[ApprovalState], person: Person) -> Iterable[tuple[ApprovalState, StepState]]:
-    """The steps that a person decided."""
+def _decided(states: Iterable[ApprovalState], person: Person) -> Iterable[tuple[ApprovalState, StepApproval, str]]:
+    """What a person decided: of which request, their decision, and whether it was an approval."""
     for state in states:
         for step in state.steps:
-            if step.decided_by and step.decided_by.is_same(person):
-                yield state, step
+            word = step.decision_of(person)
+            if word is not None:
+                approved = any(person.is_same(other) for other in step.approved_by)
+                yield state, word, StepStatus.APPROVED if approved else StepStatus.REJECTED
 
 
-def _decided_cells(state: ApprovalState, step: StepState) -> tuple[Cell, ...]:
+def _decided_cells(state: ApprovalState, word: StepApproval, decision: str) -> tuple[Cell, ...]:
     request = state.request
     return (
         request.company.upper(),
@@ -235,9 +237,9 @@ def _decided_cells(state: ApprovalState, step: StepState) -> tuple[Cell, ...]:
         amount_cell(request.net, request.currency),
         request.currency,
         request.discount_pct,
-        step.status,
-        step.decided_for.label if step.decided_for else "",
-        step.decided_at,
-        step.comment,
+        decision,
+        word.stands_for.label if word.stands_for else "",
+        word.at,
+        word.comment,
         state.status,
     )

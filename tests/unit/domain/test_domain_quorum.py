@@ -16,6 +16,7 @@ from domain.authority import NoApprover
 from domain.delegations import NOBODY_AWAY, Delegation, Delegations
 from domain.discount import approval_plan
 from domain.messages import VerifiedMessage
+from domain.notices import Kind, of_request
 from domain.people import Person
 from domain.policy import Policy
 from domain.pricing import FinancePrice
@@ -111,6 +112,14 @@ def test_who_has_approved_is_not_asked_again_and_cannot_approve_for_two() -> Non
     assert step.approved_so_far == "1 of 2 approvals: dina"
     again = says(state, "dina")
     assert (again.code, again.detail, again.state) == ("ALREADY_DECIDED", "You approved step 2; 1 more must.", state)
+
+
+def test_whoever_approved_is_not_told_that_nothing_is_left_to_decide() -> None:
+    before = at_directors(Count(need=2, of=3))
+    halfway = says(before, "dina").state
+    assert list(of_request(before, halfway, T0)) == []
+    over = [n for n in of_request(halfway, says(halfway, "drew").state, T0) if n.kind is Kind.APPROVAL_OVER]
+    assert [(keys(notice.to), notice.text) for notice in over] == [(["dirk"], "The step was approved by dina, drew.")]
 
 
 def test_one_rejection_rejects_whatever_was_approved_before() -> None:
