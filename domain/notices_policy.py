@@ -32,8 +32,13 @@ def is_address(text: str) -> bool:
     return _MAIL.fullmatch(text) is not None
 
 
+def is_target_name(text: str) -> bool:
+    """Whether a text can name a target."""
+    return re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text) is not None
+
+
 def _target(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+    if not is_target_name(value):
         raise ValueError(f"{value!r} is not the name of a target: small letters, digits and hyphens, e.g. mail")
     return value
 

@@ -7,7 +7,6 @@ it says, for whoever is told. What is wrong with one is said by its name: its UR
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,8 +16,9 @@ from apprise import Apprise, AppriseAsset
 from apprise.plugins import NotifyBase
 from apprise.plugins.email import NotifyEmail
 
+from domain.notices_policy import is_target_name
+
 PLACE: Final = "{address}"
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 SOMEBODY: Final = "somebody@example.com"
 """Stands for a person where nothing is sent."""
 _ASSET: Final = AppriseAsset(app_id="Quote to Cash", app_desc="Quote to Cash", secure_logging=True)
@@ -84,7 +84,7 @@ def read_targets(text: str, is_here: Callable[[str], bool]) -> dict[str, Target]
         raise TargetError('must be an object of names and URLs: {"mail": "mailtos://…"}')
     found = {}
     for name, url in content.items():
-        if not _NAME.fullmatch(name):
+        if not is_target_name(name):
             raise TargetError(f"target {name[:40]!r}: is no name; use small letters, digits and hyphens, e.g. mail")
         if not isinstance(url, str) or not url:
             raise TargetError(f"target {name}: must be a URL as text")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.delegation_signatures import DelegationActivities, OfCompany
@@ -38,7 +37,7 @@ from domain.money import format_money, plain
 from domain.notices import of_request, untold
 from domain.refusals import Refusal
 from runs import attributes, names
-from workflows.hearing import UNKNOWN, all_has_come, hear
+from workflows.hearing import Counting, all_has_come, hear
 from workflows.notices_courier import Courier
 from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
@@ -60,7 +59,7 @@ REPEATED = "repeated"
 
 
 @workflow.defn(name=names.APPROVAL)
-class Approval:
+class Approval(Counting):
     """A request for approval of one revision of a quote."""
 
     @workflow.init
@@ -372,18 +371,6 @@ class Approval:
     def _leave(self, _: HandOver) -> None:
         self._handing_over = True
 
-    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
-    def dropped(self, *message: Any) -> None:
-        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
-
-    @workflow.signal(dynamic=True)
-    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
-        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
-        self._count(UNKNOWN)
-
-    def _count(self, kind: str) -> None:
-        self._tally[kind] = self._tally.get(kind, 0) + 1
-
     @workflow.query(name=names.STATE, description="The request as it stands")
     def state(self) -> ApprovalState:
         """The request as it stands."""
@@ -398,11 +385,6 @@ class Approval:
     def refusals(self) -> list[str]:
         """Refused decisions, oldest first."""
         return list(self._refused)
-
-    @workflow.query(name="tally", description="Messages that were not understood or not taken")
-    def tally(self) -> dict[str, int]:
-        """How many messages were unreadable, unknown or failed."""
-        return self._tally
 
 
 def _reminding(step: StepState) -> Reminding:

@@ -130,18 +130,31 @@ class Trail:
         """Give the oldest records to a process of their own."""
         given = self._keeper.outbox.oldest()
         info = workflow.info()
-        try:
-            await workflow.start_child_workflow(
-                AuditDelivery.run,
-                given,
-                id=names.audit_delivery_id(info.workflow_id, info.run_id, given.pending[0].n),
-                task_queue=names.DEAL_QUEUE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"{len(given.pending)} audit records the store did not take from their deal",
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("these records were handed over before")
+        delivery_id = names.audit_delivery_id(info.workflow_id, info.run_id, given.pending[0].n)
+        summary = f"{len(given.pending)} audit records the store did not take from their deal"
+        await deliver_apart(given, delivery_id, summary)
         self._keeper.outbox = self._keeper.outbox.without(given)
+
+
+async def deliver_apart(given: Outbox, delivery_id: str, summary: str) -> None:
+    """Have records stored by a process of their own, which outlives this run and tries for as long as it takes.
+
+    Args:
+        given: the records.
+        delivery_id: of that process, the same for the same records: handed over again, they are delivered once.
+        summary: what Temporal Web shows.
+    """
+    try:
+        await workflow.start_child_workflow(
+            AuditDelivery.run,
+            given,
+            id=delivery_id,
+            task_queue=names.DEAL_QUEUE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=summary,
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("these records were handed over before")
 
 
 def _stored(batch: AuditBatch) -> str:

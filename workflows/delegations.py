@@ -8,15 +8,13 @@ memory is bounded; what is over falls out.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
-from temporalio.workflow import ParentClosePolicy
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.delegation_signatures import Approvers, Delegating, DelegationActivities, OfCompany
@@ -34,8 +32,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import Outcome, SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
-    from workflows.audit import AuditDelivery
-    from workflows.hearing import UNKNOWN, hear, is_long_enough
+    from workflows.audit import deliver_apart
+    from workflows.hearing import Counting, hear, is_long_enough
     from workflows.proof import AT_ONCE, verify
     from workflows.steps import URGENT
 
@@ -55,7 +53,7 @@ SHOWN = 50
 
 
 @workflow.defn(name=names.DELEGATIONS)
-class CompanyDelegations:
+class CompanyDelegations(Counting):
     """The delegations of one company's approvers."""
 
     @workflow.init
@@ -183,17 +181,7 @@ class CompanyDelegations:
             envelope_hash=sha256(message.token.encode()).hexdigest(),
             facts={name: value[:CODE] for name, value in said.sign_in.facts().items()},
         )
-        try:
-            await workflow.start_child_workflow(
-                AuditDelivery.run,
-                Outbox(pending=(record,)),
-                id=record_id,
-                task_queue=names.DEAL_QUEUE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary="An audit record of who decides for whom",
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("this record was handed over before")
+        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of who decides for whom")
 
     def _settle(self, outcome: Outcome) -> None:
         self._outcomes[outcome.message_id] = outcome
@@ -221,18 +209,6 @@ class CompanyDelegations:
         else:
             self._unheard.append(message)
 
-    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
-    def dropped(self, *message: Any) -> None:
-        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
-
-    @workflow.signal(dynamic=True)
-    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
-        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
-        self._count(UNKNOWN)
-
-    def _count(self, kind: str) -> None:
-        self._tally[kind] = self._tally.get(kind, 0) + 1
-
     @workflow.query(name=names.STATE, description="Who decides for whom, from when to when")
     def state(self) -> Delegations:
         """The delegations as they stand."""
@@ -242,11 +218,6 @@ class CompanyDelegations:
     def outcome(self, message_id: str) -> Outcome | None:
         """What became of a message; None while it is not known."""
         return self._outcomes.get(message_id)
-
-    @workflow.query(name=names.TALLY, description="Messages that were not understood or not taken")
-    def tally(self) -> dict[str, int]:
-        """How many messages were unreadable, unknown, unproved or repeated."""
-        return self._tally
 
 
 def _outcome(said: VerifiedMessage, verdict: DelegationVerdict) -> Outcome:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.common import RawValue
 
 from domain.record import Record
-from runs.names import KEPT_BY_GATE
+from runs import names
 from workflows.understanding import understood
 
 R = TypeVar("R", bound=Record)
@@ -40,7 +41,7 @@ def all_has_come() -> bool:
 
     A run asks before it ends, so that what is still kept for it is not lost, and before it says that time is over.
     """
-    kept = workflow.extern_functions().get(KEPT_BY_GATE)
+    kept = workflow.extern_functions().get(names.KEPT_BY_GATE)
     return kept is None or not kept()
 
 
@@ -62,3 +63,26 @@ def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], c
     except Exception:  # noqa: BLE001 - a handler that raises fails its workflow task, and the run hears nothing more
         workflow.logger.exception("a message could not be taken")
         count(FAILED)
+
+
+class Counting:
+    """What a run answers to beside its own messages, and how it counts what it did not take."""
+
+    _tally: dict[str, int]
+
+    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
+    def dropped(self, *message: Any) -> None:
+        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
+
+    @workflow.signal(dynamic=True)
+    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
+        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
+        self._count(UNKNOWN)
+
+    def _count(self, kind: str) -> None:
+        self._tally[kind] = self._tally.get(kind, 0) + 1
+
+    @workflow.query(name=names.TALLY, description="Messages that were not understood or not taken")
+    def tally(self) -> dict[str, int]:
+        """How many messages were unreadable, unknown, unproved, repeated or too many."""
+        return self._tally

@@ -6,14 +6,12 @@ writes down what became of each (``domain.notices_box``). Whoever tells it somet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError, is_cancelled_exception
-from temporalio.workflow import ParentClosePolicy
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover
@@ -23,8 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices_start import NoticesStart
     from domain.people import SYSTEM
     from runs import names
-    from workflows.audit import AuditDelivery
-    from workflows.hearing import UNKNOWN, hear, is_long_enough
+    from workflows.audit import deliver_apart
+    from workflows.hearing import UNKNOWN, Counting, hear, is_long_enough
     from workflows.steps import cause_of
 
 MOST_UNTAKEN = 200
@@ -38,7 +36,7 @@ SHOWN = 20
 
 
 @workflow.defn(name=names.NOTICES)
-class PeopleNotices:
+class PeopleNotices(Counting):
     """What one person, or whoever holds a role, is told."""
 
     @workflow.init
@@ -172,17 +170,7 @@ class PeopleNotices:
                 "try": str(outcome.tries),
             },
         )
-        try:
-            await workflow.start_child_workflow(
-                AuditDelivery.run,
-                Outbox(pending=(record,)),
-                id=record_id,
-                task_queue=names.DEAL_QUEUE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary="An audit record of a message to people",
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("this record was handed over before")
+        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a message to people")
 
     def _describe(self) -> None:
         box = self._box
@@ -212,24 +200,7 @@ class PeopleNotices:
         else:
             self._untaken.append(telling)
 
-    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
-    def dropped(self, *message: Any) -> None:
-        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
-
-    @workflow.signal(dynamic=True)
-    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
-        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
-        self._count(UNKNOWN)
-
-    def _count(self, kind: str) -> None:
-        self._tally[kind] = self._tally.get(kind, 0) + 1
-
     @workflow.query(name=names.STATE, description="What waits, what is on its way, and what became of what was sent")
     def state(self) -> Box:
         """The messages as they stand."""
         return self._box
-
-    @workflow.query(name=names.TALLY, description="Notices that were not understood, repeated or not taken")
-    def tally(self) -> dict[str, int]:
-        """How many notices were unreadable, unknown, repeated or too many."""
-        return self._tally

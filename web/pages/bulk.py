@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.approvals import Decision
+from domain.approvals import ApprovalState, Decision
 from domain.messages import CommandName, Outcome
 from domain.refusals import Refusal
 from domain.rights import Action
@@ -59,15 +59,8 @@ class BulkPages:
         texts = list(dict.fromkeys(request.query_params.getlist("pick")))
         picks = [Picked.parse(text) for text in texts[:MOST_APPROVED]]
         alike, left = await self._sorted_out(picks, session)
-        shown = [
-            (picked, request_for_reader(state, shows_margin=self._shows_margin(session, picked)), step.plan.step)
-            for picked, state, step in alike
-        ]
         context = {
-            "found": [
-                (picked, state, next(step for step in state.steps if step.plan.step == number))
-                for picked, state, number in shown
-            ],
+            "found": [self._for_reader(picked, state, session) for picked, state, _ in alike],
             "left": left,
             "beyond": max(0, len(texts) - MOST_APPROVED),
             "most": MOST_APPROVED,
@@ -153,8 +146,11 @@ class BulkPages:
         states = [state for state in found if not isinstance(state, BaseException)]
         return sorted_out(picks, states, session.identity, self._access)
 
-    def _shows_margin(self, session: Session, picked: Picked) -> bool:
-        return self._access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
+    def _for_reader(self, picked: Picked, state: ApprovalState, session: Session) -> bulk.Candidate:
+        """A step as its reader may see it."""
+        shows_margin = self._access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
+        shown = request_for_reader(state, shows_margin=shows_margin)
+        return picked, shown, next(step for step in shown.steps if step.plan.step == picked.step)
 
     async def _done(
         self, session: Session, title: str, results: list[bulk.Result], *, back: str, back_to: str
