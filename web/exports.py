@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.responses import Response
 
@@ -19,15 +19,18 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection)."""
 
 Cell = str | int | Decimal | datetime | None
+T = TypeVar("T")
+Columns = Mapping[str, Callable[[T], Cell]]
+"""The columns of a list: each heading with what stands below it in a row."""
 
 
-def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, more: bool = False) -> Response:
+def csv_file(name: str, columns: Columns[T], rows: Iterable[T], *, more: bool = False) -> Response:
     """A download of rows.
 
     Args:
         name: of the file, without ending.
-        columns: headings.
-        rows: cells in their order. Text is made harmless; numbers are written as they are; moments in UTC.
+        columns: of the file. Text is made harmless; numbers are written as they are; moments in UTC.
+        rows: in their order.
         more: there are others, which the file does not hold; its last row says so.
     """
     text = io.StringIO()
@@ -35,7 +38,7 @@ def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], 
     writer.writerow(columns)
     written = 0
     for row in rows:
-        writer.writerow([_cell(cell) for cell in row])
+        writer.writerow([_cell(cell_of(row)) for cell_of in columns.values()])
         written += 1
     if more:
         writer.writerow([f"There are more than these {written:,}. Narrow the list with its filters."])

@@ -29,7 +29,7 @@ from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader
-from web.deal_rows import DEAL_COLUMNS, deal_cells
+from web.deal_rows import DEAL_COLUMNS
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
 from web.links import Dynamics, Link
@@ -107,7 +107,7 @@ class DealPages:
         query = parsed(DealsQuery, {name: value for name, value in _given(request).items() if name != "cursor"})
         companies = self._access.readable(session.identity)
         rows, more = await self._search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
-        return csv_file("deals", DEAL_COLUMNS, map(deal_cells, rows), more=more)
+        return csv_file("deals", DEAL_COLUMNS, rows, more=more)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One deal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.approvals import ApprovalState, StepApproval, StepStatus
+from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepApproval, StepStatus
 from domain.causes import Cause
 from domain.people import Person
 from domain.rights import Action
@@ -23,7 +23,7 @@ from runs.search import DealFilter, DealPage, DealRow, Search
 from web.access import Access
 from web.bulk import Picked
 from web.commands import parsed
-from web.exports import Cell, amount_cell, csv_file
+from web.exports import Columns, amount_cell, csv_file
 from web.inbox import ApprovalItem, InboxQuery, approvals_for, at_risk, by_amount
 from web.pages.site import Site
 from web.session import Session
@@ -34,42 +34,55 @@ _ROWS: Final = 200
 _MINE: Final = 10
 _SHOWN_OF_A_CAUSE: Final = 25
 _DECIDED: Final = 25
-_COLUMNS: Final = (
-    "Company",
-    "Quote",
-    "Revision",
-    "Request",
-    "Name",
-    "Customer",
-    "Customer name",
-    "Net",
-    "Total incl. tax",
-    "Currency",
-    "Discount %",
-    "Margin %",
-    "Reasons",
-    "Step",
-    "Role",
-    "Requested by",
-    "Requested",
-    "Due",
-)
-_DECIDED_COLUMNS: Final = (
-    "Company",
-    "Quote",
-    "Revision",
-    "Request",
-    "Name",
-    "Customer",
-    "Net",
-    "Currency",
-    "Discount %",
-    "Decision",
-    "For",
-    "Decided",
-    "Comment",
-    "Request now",
-)
+_COLUMNS: Final[Columns[ApprovalItem]] = {
+    "Company": lambda item: item.company.upper(),
+    "Quote": lambda item: item.quote,
+    "Revision": lambda item: item.revision,
+    "Request": lambda item: item.n,
+    "Name": lambda item: item.name,
+    "Customer": lambda item: item.customer,
+    "Customer name": lambda item: item.customer_name,
+    "Net": lambda item: amount_cell(item.net, item.currency),
+    "Total incl. tax": lambda item: amount_cell(item.total, item.currency),
+    "Currency": lambda item: item.currency,
+    "Discount %": lambda item: item.discount_pct,
+    "Margin %": lambda item: item.margin_pct,
+    "Reasons": lambda item: "; ".join(reason.sentence or reason.text for reason in item.reasons),
+    "Step": lambda item: item.step,
+    "Role": lambda item: item.role,
+    "Requested by": lambda item: item.requester.label,
+    "Requested": lambda item: item.requested_at,
+    "Due": lambda item: item.deadline,
+}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a person decided of a request."""
+
+    request: ApprovalRequest
+    status: ApprovalStatus
+    """Of the request now."""
+    word: StepApproval
+    decision: StepStatus
+
+
+_DECIDED_COLUMNS: Final[Columns[Decided]] = {
+    "Company": lambda said: said.request.company.upper(),
+    "Quote": lambda said: said.request.quote_number,
+    "Revision": lambda said: said.request.revision,
+    "Request": lambda said: said.request.n,
+    "Name": lambda said: said.request.name,
+    "Customer": lambda said: said.request.customer_account,
+    "Net": lambda said: amount_cell(said.request.net, said.request.currency),
+    "Currency": lambda said: said.request.currency,
+    "Discount %": lambda said: said.request.discount_pct,
+    "Decision": lambda said: said.decision,
+    "For": lambda said: said.word.stands_for.label if said.word.stands_for else "",
+    "Decided": lambda said: said.word.at,
+    "Comment": lambda said: said.word.comment,
+    "Request now": lambda said: said.status,
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ class Inbox:
         query = parsed(InboxQuery, given)
         found = await approvals_for(session.identity, self._access, self._approvals, self._search, _APPROVALS)
         items = query.of(found.items, datetime.now(UTC))
-        return csv_file("inbox", _COLUMNS, map(_cells, items), more=bool(found.next_cursor))
+        return csv_file("inbox", _COLUMNS, items, more=bool(found.next_cursor))
 
     async def decided(self, request: Request, session: Session) -> Response:
         """Requests of which I decided a step, newest first."""
@@ -159,7 +172,7 @@ class Inbox:
         """The same as a file."""
         runs, following = await self._search.decided_by(session.identity.oid, limit=_APPROVALS)
         found = await self._approvals.states_of(runs)
-        rows = (_decided_cells(*found_one) for found_one in _decided(found.states, session.identity))
+        rows = _decided(found.states, session.identity)
         return csv_file("decided", _DECIDED_COLUMNS, rows, more=bool(following or found.unreadable))
 
     async def _waiting(self, person: Person, action: Action, waiting_for: WaitingFor) -> DealPage | None:
@@ -192,54 +205,12 @@ def _by_cause(rows: Iterable[DealRow]) -> list[CauseGroup]:
     )
 
 
-def _cells(item: ApprovalItem) -> tuple[Cell, ...]:
-    return (
-        item.company.upper(),
-        item.quote,
-        item.revision,
-        item.n,
-        item.name,
-        item.customer,
-        item.customer_name,
-        amount_cell(item.net, item.currency),
-        amount_cell(item.total, item.currency),
-        item.currency,
-        item.discount_pct,
-        item.margin_pct,
-        "; ".join(reason.sentence or reason.text for reason in item.reasons),
-        item.step,
-        item.role,
-        item.requester.label,
-        item.requested_at,
-        item.deadline,
-    )
-
-
-def _decided(states: Iterable[ApprovalState], person: Person) -> Iterable[tuple[ApprovalState, StepApproval, str]]:
-    """What a person decided: of which request, their decision, and whether it was an approval."""
+def _decided(states: Iterable[ApprovalState], person: Person) -> Iterator[Decided]:
+    """What a person decided, step by step."""
     for state in states:
         for step in state.steps:
             word = step.decision_of(person)
             if word is not None:
                 approved = any(person.is_same(other) for other in step.approved_by)
-                yield state, word, StepStatus.APPROVED if approved else StepStatus.REJECTED
-
-
-def _decided_cells(state: ApprovalState, word: StepApproval, decision: str) -> tuple[Cell, ...]:
-    request = state.request
-    return (
-        request.company.upper(),
-        request.quote_number,
-        request.revision,
-        request.n,
-        request.name,
-        request.customer_account,
-        amount_cell(request.net, request.currency),
-        request.currency,
-        request.discount_pct,
-        decision,
-        word.stands_for.label if word.stands_for else "",
-        word.at,
-        word.comment,
-        state.status,
-    )
+                decision = StepStatus.APPROVED if approved else StepStatus.REJECTED
+                yield Decided(state.request, state.status, word, decision)
