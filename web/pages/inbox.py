@@ -162,7 +162,7 @@ class Inbox:
         runs, following = await self._search.decided_by(session.identity.oid, limit=_DECIDED, cursor=cursor)
         found = await self._approvals.states_of(runs)
         context = {
-            "decided": list(_decided(found.states, session.identity)),
+            "decided": list(decisions_of(found.states, session.identity)),
             "unreadable": found.unreadable,
             "next": f"/decided?{urlencode({'cursor': following})}" if following else "",
         }
@@ -172,7 +172,7 @@ class Inbox:
         """The same as a file."""
         runs, following = await self._search.decided_by(session.identity.oid, limit=_APPROVALS)
         found = await self._approvals.states_of(runs)
-        rows = _decided(found.states, session.identity)
+        rows = decisions_of(found.states, session.identity)
         return csv_file("decided", _DECIDED_COLUMNS, rows, more=bool(following or found.unreadable))
 
     async def _waiting(self, person: Person, action: Action, waiting_for: WaitingFor) -> DealPage | None:
@@ -205,7 +205,7 @@ def _by_cause(rows: Iterable[DealRow]) -> list[CauseGroup]:
     )
 
 
-def _decided(states: Iterable[ApprovalState], person: Person) -> Iterator[Decided]:
+def decisions_of(states: Iterable[ApprovalState], person: Person) -> Iterator[Decided]:
     """What a person decided, step by step."""
     for state in states:
         for step in state.steps:

@@ -9,11 +9,13 @@ from decimal import Decimal
 
 import pytest
 
+from domain.approvals import ApprovalState, StepApproval, StepState, StepStatus
 from tests.webworld import scenes
 from tests.webworld.browsing import Browser
 from tests.webworld.standins import REVIEWED
 from tests.webworld.world import Stage, Tenant
 from web.exports import amount_cell, csv_file
+from web.pages.inbox import decisions_of
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -119,3 +121,28 @@ async def test_holds_are_sorted_by_the_amount_at_risk(browser: Browser, stage: S
     page = (await (await browser("carl")).get("/")).text
     assert page.index("RISK-2") < page.index("RISK-1")
     assert "Largest amount at risk first" in page
+
+
+def test_an_approval_on_the_way_and_one_before_a_rejection_are_decisions_too() -> None:
+    request = scenes.request()
+    first, second = request.plan.steps
+    early = StepApproval(person=scenes.MONA, at=scenes.T0, comment="fine")
+    halfway = StepState(plan=first, status=StepStatus.PENDING, approvals=(early,))
+    rejected = StepState(
+        plan=second,
+        status=StepStatus.REJECTED,
+        approvals=(early,),
+        decided_by=scenes.DIRK,
+        decided_at=scenes.T0,
+        comment="no",
+    )
+    state = ApprovalState(request=request, steps=(halfway, rejected))
+    found = {
+        person.name: [(said.decision, said.word.comment) for said in decisions_of([state], person)]
+        for person in (scenes.MONA, scenes.DIRK, scenes.CARL)
+    }
+    assert found == {
+        scenes.MONA.name: [("approved", "fine"), ("approved", "fine")],
+        scenes.DIRK.name: [("rejected", "no")],
+        scenes.CARL.name: [],
+    }
