@@ -135,6 +135,8 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     }
 
 
+# A fade whose element the page replaces meanwhile ends by a rejection: it is over as well.
+ALL_FADES_OVER = "Promise.allSettled(document.getAnimations().map(fade => fade.finished))"
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
@@ -152,7 +154,7 @@ async def test_axe_finds_nothing_in_light_and_dark_and_everything_fits(
                 await summary.click()
             for scheme in SCHEMES if width != NARROWEST else ():
                 await page.emulate_media(color_scheme=scheme)
-                await page.evaluate("Promise.all(document.getAnimations().map(fade => fade.finished))")
+                await page.evaluate(ALL_FADES_OVER)
                 found += await violations(page)
             wide = await page.evaluate("document.documentElement.scrollWidth")
             found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
