@@ -12,6 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
+from domain.calendar import local_date
 from domain.messages import ReviewRequest
 from dynamics.sales.options import DealStage, FulfilmentChoice
 from tests.contract.clients_work import POLICY, Work, p100, p250, reference, worker
@@ -137,7 +138,7 @@ async def test_a_deal_costs_thirteen_requests_to_its_payment_and_two_more_where_
     made = await clients.quote(p100(discount_pct="5"), opportunity=True, customer="US-004")
     quote = work.quote = reference(made, "usmf")
     await clients.dataverse.price_decimals()  # asked once an hour
-    today = datetime.now(UTC).date()
+    today = local_date(datetime.now(UTC), POLICY.calendar("usmf").timezone)
     await clients.finance.read_credit("usmf", "US-004", today=today, currency="USD", items=["P100"])  # tax: 10 minutes
     before = len(await clients.requests())
     found = await work.run(finance.assess_quote, ask_for.AssessQuote(quote=quote, deal_id="c"))
