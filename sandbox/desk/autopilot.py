@@ -68,10 +68,13 @@ class Autopilot:
             self._submitting = asyncio.create_task(self._submit_planned(), name="submit planned quotes")
 
     async def stop(self) -> None:
-        """Stop playing."""
+        """Stop playing. What was still to be looked at is looked at when it is switched on again, as all there is."""
         self._drop_timers()
         if self._looking:
             self._looking.cancel()
+            self._looking = None
+        self._quotes_to_look_at.clear()
+        self._orders_to_look_at.clear()
         if self._submitting:
             self._submitting.cancel()
             await asyncio.gather(self._submitting, return_exceptions=True)

@@ -300,3 +300,15 @@ async def test_quotes_entered_by_hand_are_left_to_the_hand_that_entered_them(
     await asyncio.sleep(0.2)
     assert sandbox.desk.rep.latest(mine)["state"] == "draft"
     assert [quote for _, quote, _ in stand_in.decisions] == [played]
+
+
+async def test_who_is_stopped_between_noticing_and_looking_looks_again_when_told_to_play(
+    sandbox: Sandbox, desk: httpx.AsyncClient, product: tuple[Product, str]
+) -> None:
+    """A change and the stop fall into one turn of the loop, as they do when a test ends at the moment of a change."""
+    number = await enter(desk)
+    await play(desk)
+    mark(sandbox, number, APPROVED)
+    await sandbox.desk.stop()
+    await play(desk)
+    await until(lambda: sandbox.desk.rep.latest(number)["state"] == "won")
