@@ -11,7 +11,7 @@ run, and comes in one task.
 Each run may hold what Temporal's default limits allow, times the share of the flood: 51,200 events, 50 MB and 10,000
 signals for 10,000 pieces of junk. A run that did not go on as a new one in time would be ended by the server.
 
-Repeat with `uv run python -m bench.junk [pieces]`; tests/workflows/test_junk.py does so with 1,000.
+Repeat with `uv run python -m bench.junk [pieces [kind]]`; tests/workflows/test_junk.py does so with 1,000.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
@@ -438,13 +439,17 @@ def _nonsense(n: int) -> dict[str, Any]:
 # The whole of it
 
 
-async def main(pieces: int) -> int:
-    """Flood all five by both senders, awake and asleep, each on workers of its own; print what was seen.
+KINDS = (deal, approval, messages, ledger, feed)
+
+
+async def main(pieces: int, kinds: Sequence[Callable[[Any], Any]]) -> int:
+    """Flood each kind of run by both senders, awake and asleep, each on workers of its own; print what was seen.
 
     Returns:
         An exit code.
     """
     logging.getLogger("temporalio").setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     problems = 0
     print(f"{pieces:,} pieces of junk to each; limits of a run: {share(pieces)}\n")
     print(
@@ -452,7 +457,7 @@ async def main(pieces: int) -> int:
         f"{'put off':>9}{'failed':>8}{'memory MB':>11}"
     )
     async with dev_server(**{name: str(limit) for name, limit in share(pieces).items()}) as server:
-        for target in (deal, approval, messages, ledger, feed):
+        for target in kinds:
             for sender, asleep in itertools.product(("insider", "stranger"), (False, True)):
                 found = await _one(server, target, sender, pieces, asleep=asleep)
                 to, waits = target.__name__, "asleep" if asleep else ""
@@ -485,4 +490,5 @@ async def _one(server: Any, target: Callable[[Any], Any], sender: str, pieces: i
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else FULL)))
+    asked = [kind for kind in KINDS if kind.__name__ in sys.argv[2:]]
+    raise SystemExit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else FULL, asked or KINDS)))

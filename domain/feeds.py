@@ -177,15 +177,19 @@ class Reports:
     # --- in --------------------------------------------------------------------------------------------------------
 
     def receive(self, report: FinanceEvent | Look, now: datetime) -> Became:
-        """Take a report to be tried at once, where there is room for it.
+        """Take a report to be tried at once.
+
+        Where there is no room, it takes that of reports that were tried already, most often first: they count as
+        OVERFLOW. So whoever reports of orders that do not exist, as often as they like, keeps nothing true from being
+        tried.
 
         Returns:
-            WAITING; KNOWN: it waits already; OVERFLOW: there is no room.
+            WAITING; KNOWN: it waits already; OVERFLOW: what waits is all to be tried for the first time.
         """
         key, size = key_of(report), _size(report)
         if key in self._waiting:
             became = Became.KNOWN
-        elif len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
+        elif not self._make_room(size):
             became = Became.OVERFLOW
         else:
             self._waiting[key] = Waiting(report=report, since=now, next_at=now)
@@ -193,6 +197,15 @@ class Reports:
             became = Became.WAITING
         self.count({became: 1})
         return became
+
+    def _make_room(self, size: int) -> bool:
+        """Room for one more report of so many bytes; False: there is none to be had."""
+        while len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
+            most_tried = max(self._waiting.values(), key=lambda entry: entry.tries)
+            if not most_tried.tries:
+                return False
+            self.settle(most_tried, Became.OVERFLOW)
+        return True
 
     def count(self, became: Mapping[str, int]) -> None:
         """Count reports that were received, and what became of them. WAITING counts as received only."""
@@ -224,9 +237,10 @@ class Reports:
         return tuple(due[:most])
 
     def settle(self, entry: Waiting, became: Became) -> None:
-        """A report was tried, and this became of it."""
-        self._drop(entry)
-        self.tally[became] = self.tally.get(became, 0) + 1
+        """This became of a report; nothing where it has lost its room meanwhile, and is counted."""
+        if self._waiting.pop(key_of(entry.report), None) is not None:
+            self._bytes -= _size(entry.report)
+            self.tally[became] = self.tally.get(became, 0) + 1
 
     def again(self, entry: Waiting, now: datetime) -> bool:
         """The deal of a report was looked for and is not to be seen: try again later.
@@ -234,6 +248,8 @@ class Reports:
         Returns:
             False: it was tried often enough, and a person has to look.
         """
+        if key_of(entry.report) not in self._waiting:
+            return True  # It has lost its room meanwhile: a sweep finds the document again.
         if entry.tries + 1 >= TRIES or now - entry.since > OLDEST:
             return False
         wait = min(FIRST_WAIT * 2**entry.tries, LONGEST_WAIT)
@@ -243,11 +259,8 @@ class Reports:
     def postpone(self, entries: Iterable[Waiting], until: datetime) -> None:
         """Nobody could look for these: they wait, and it does not count as a try."""
         for entry in entries:
-            self._waiting[key_of(entry.report)] = entry.model_copy(update={"next_at": until})
-
-    def _drop(self, entry: Waiting) -> None:
-        if self._waiting.pop(key_of(entry.report), None) is not None:
-            self._bytes -= _size(entry.report)
+            if key_of(entry.report) in self._waiting:
+                self._waiting[key_of(entry.report)] = entry.model_copy(update={"next_at": until})
 
     # --- for a person ----------------------------------------------------------------------------------------------
 

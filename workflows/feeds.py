@@ -154,7 +154,10 @@ class _Feed:
         """Do nothing: what the run waits for is looked at, and with it how long the run is."""
 
     def _take(self, report: FinanceEvent | Look) -> None:
-        self._measure({self._reports.receive(report, workflow.now()): 1})
+        before = self._reports.tally.get(Became.OVERFLOW, 0)
+        became = self._reports.receive(report, workflow.now())
+        left_out = self._reports.tally.get(Became.OVERFLOW, 0) - before
+        self._measure({became: 1} | ({Became.OVERFLOW: left_out} if left_out else {}))
 
     def _count(self, became: Mapping[str, int]) -> None:
         self._reports.count(became)

@@ -95,6 +95,39 @@ def test_no_more_reports_wait_than_there_is_room_for_and_the_others_are_counted(
     assert balanced(reports)
 
 
+def test_a_report_takes_the_room_of_one_that_was_tried_and_is_tried_next() -> None:
+    reports = Reports(FeedCursor())
+    for n in range(MOST_WAITING):
+        reports.receive(event(n), T0)
+    for entry in reports.waiting:
+        reports.again(entry, T0)
+    tried_twice = reports.waiting[500]
+    reports.again(tried_twice, T0)
+    assert reports.receive(event(7_777), T0) is Became.WAITING
+    assert reports.tally == {"received": MOST_WAITING + 1, "overflow": 1}
+    assert key_of(tried_twice.report) not in {key_of(entry.report) for entry in reports.waiting}
+    assert [key_of(entry.report) for entry in reports.due(T0, 10)] == [key_of(event(7_777))]
+    assert balanced(reports)
+
+
+def test_what_lost_its_room_while_it_was_tried_is_counted_once_and_does_not_come_back() -> None:
+    reports = Reports(FeedCursor())
+    for n in range(MOST_WAITING):
+        reports.receive(event(n), T0)
+    for entry in reports.waiting:
+        reports.again(entry, T0)
+    on_the_way = reports.waiting
+    for n in range(MOST_WAITING):
+        assert reports.receive(event(5_000 + n), T0) is Became.WAITING
+    reports.settle(on_the_way[0], Became.DELIVERED)
+    assert all(reports.again(entry, T0) for entry in on_the_way[1:500])
+    reports.postpone(on_the_way[500:], T0)
+    assert len(reports.waiting) == MOST_WAITING and balanced(reports)
+    for entry in reports.waiting:
+        reports.settle(entry, Became.DELIVERED)
+    assert reports.room == MOST_WAITING and balanced(reports)
+
+
 def test_large_reports_fill_the_room_by_their_size() -> None:
     reports = Reports(FeedCursor())
     for n in range(400):
