@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, Literal
 
 import structlog
 from cachetools import TTLCache
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 COUNTS_KEPT_SECONDS = 2.0
 _KEPT_COUNTS = 1000
+MOST_SORTED: Final = 2_000
+"""The newest deals that are put in order by a column: the store knows one order only, the newest first."""
 NAMES_SEARCHED: Final = 500
 """The newest deals of which names are compared with a search: names are sealed, so the store cannot look for them."""
 
@@ -47,6 +50,7 @@ STATUSES: Final[dict[str, str]] = {
 }
 """Status of a deal's run, as we say it → as Temporal's filters say it."""
 
+_STAGES: Final = {stage.value: place for place, stage in enumerate(Stage)}
 _STATUS_WORDS: Final = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.COMPLETED: "closed",
@@ -129,6 +133,43 @@ class DealRow(Record):
         )
 
 
+DealColumn = Literal["quote", "customer", "stage", "waiting_for", "amount", "order", "owner", "started"]
+"""What deals can be put in order by."""
+
+
+class DealOrder(Record):
+    """The order of a list of deals: by a column, upwards or down. Deals without a value come last either way."""
+
+    column: DealColumn
+    down: bool = False
+
+    def of(self, rows: Iterable[DealRow]) -> list[DealRow]:
+        """The rows in this order; equal ones as they came.
+
+        Amounts of two currencies are not compared, because there is no rate here that anybody agreed on: they stand
+        currency by currency, the one with most rows first.
+        """
+        known = [(row, _VALUES[self.column](row)) for row in rows]
+        with_value = [(row, value) for row, value in known if value is not None]
+        with_value.sort(key=lambda pair: pair[1], reverse=self.down)
+        if self.column == "amount":
+            often = Counter(row.currency for row, _ in with_value)
+            with_value.sort(key=lambda pair: (-often[pair[0].currency], pair[0].currency))
+        return [row for row, _ in with_value] + [row for row, value in known if value is None]
+
+
+_VALUES: Final[Mapping[DealColumn, Callable[[DealRow], Any]]] = {
+    "quote": lambda row: folded(row.quote),
+    "customer": lambda row: folded(row.customer_name or row.customer) or None,
+    "stage": lambda row: None if row.ended else (_STAGES.get(row.stage, -1)),
+    "waiting_for": lambda row: None if row.ended else (row.error or row.waiting_for or None),
+    "amount": lambda row: row.amount,
+    "order": lambda row: folded(row.order) or None,
+    "owner": lambda row: folded(row.owner) or None,
+    "started": lambda row: row.started_at,
+}
+
+
 class DealFilter(Record):
     """Which deals are wanted; empty means all."""
 
@@ -186,7 +227,9 @@ class DealPage(Record):
     unreadable: int = Field(0, description="Runs of this page that could not be read and are left out")
     next_cursor: str = Field("", description="Give it back as `cursor` to read on; empty at the end")
     beyond: bool = Field(
-        False, description="Of a search: there are older deals, of which only numbers and accounts were searched"
+        False,
+        description="There are older deals: of a search, those of which only numbers and accounts were searched; of a "
+        "list by a column, those that are not in it",
     )
 
 
@@ -238,20 +281,29 @@ class Search:
         rows = sorted(found.values(), key=lambda row: row.started_at, reverse=True)
         return DealPage(items=tuple(rows[:limit]), beyond=bool(older or more or len(rows) > limit))
 
-    async def every(self, wanted: DealFilter, most: int) -> tuple[list[DealRow], bool]:
-        """The newest deals, as many as ``most``, for a download; and whether there are more. Raises as ``deals``."""
+    async def in_order(self, wanted: DealFilter, order: DealOrder, *, limit: int, cursor: str = "") -> DealPage:
+        """A page of deals by a column, of the newest ``MOST_SORTED`` that are wanted. Raises as ``deals``."""
+        start = self._cursors.number(cursor)
+        found = await self.every(wanted, MOST_SORTED)
+        rows = order.of(found.items)
+        end = start + limit
+        more = self._cursors.cursor_of(end) if end < len(rows) else ""
+        return found.model_copy(update={"items": tuple(rows[start:end]), "next_cursor": more})
+
+    async def every(self, wanted: DealFilter, most: int) -> DealPage:
+        """The newest deals, as many as ``most``, as one page. Raises as ``deals``."""
         if wanted.words:
-            page = await self._searched(wanted, most)
-            return list(page.items), page.beyond
+            return await self._searched(wanted, most)
         rows: list[DealRow] = []
-        cursor = ""
+        unreadable, cursor = 0, ""
         while len(rows) < most:
             page = await self.deals(wanted, limit=min(500, most - len(rows)), cursor=cursor)
             rows += page.items
+            unreadable += page.unreadable
             cursor = page.next_cursor
             if not cursor:
                 break
-        return rows, bool(cursor)
+        return DealPage(items=tuple(rows), unreadable=unreadable, beyond=bool(cursor))
 
     async def approvals(self, approver: str, *, limit: int, cursor: str = "") -> tuple[list[WorkflowExecution], str]:
         """Runs of open requests that ask a person (Entra object id), newest first, and the next cursor.

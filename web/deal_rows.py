@@ -1,11 +1,12 @@
-"""Deals as rows of a file, for every list of deals."""
+"""Lists of deals: read as they are asked for, and as rows of a file."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from domain.causes import Cause
-from runs.search import DealRow
+from runs.search import DealFilter, DealPage, DealRow, Search
+from web.api.bodies import DealsQuery
 from web.exports import Columns, amount_cell
 
 DEAL_COLUMNS: Final[Columns[DealRow]] = {
@@ -26,3 +27,20 @@ DEAL_COLUMNS: Final[Columns[DealRow]] = {
     "Started": lambda row: row.started_at,
     "Ended": lambda row: row.closed_at,
 }
+
+
+async def deals_for(search: Search, query: DealsQuery, wanted: DealFilter) -> DealPage:
+    """A page of a list of deals, in the order that is asked for.
+
+    Args:
+        search: reads the lists.
+        query: what was asked, for the page and the order of it.
+        wanted: which deals, as ``query`` and the rights of who asks say.
+
+    Raises:
+        BadSearch: the cursor is none of this list.
+        NoAnswer: Temporal does not answer.
+    """
+    if query.order is None:
+        return await search.deals(wanted, limit=query.limit, cursor=query.cursor)
+    return await search.in_order(wanted, query.order, limit=query.limit, cursor=query.cursor)

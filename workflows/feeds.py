@@ -157,7 +157,10 @@ class _Feed:
         before = self._reports.tally.get(Became.OVERFLOW, 0)
         became = self._reports.receive(report, workflow.now())
         left_out = self._reports.tally.get(Became.OVERFLOW, 0) - before
-        self._measure({became: 1} | ({Became.OVERFLOW: left_out} if left_out else {}))
+        counts: dict[str, int] = {became: 1}
+        if left_out:
+            counts[Became.OVERFLOW] = left_out
+        self._measure(counts)
 
     def _count(self, became: Mapping[str, int]) -> None:
         self._reports.count(became)

@@ -44,6 +44,7 @@ from web.commands import (
     said,
 )
 from web.confidential import request_for_reader
+from web.deal_rows import deals_for
 from web.decisions import Decisions
 from web.delegating import Delegating
 from web.explanations import QuoteExplanation, explanation_for
@@ -106,9 +107,8 @@ def add_operations(
 
     @api.get("/cases", operation_id="listCases", responses=problems(403))
     async def list_deals(query: Annotated[DealsQuery, Query()], who: Caller) -> DealPage:
-        """Deals, newest first."""
-        wanted = query.wanted(access.readable(who.person), who.person.oid)
-        return await search.deals(wanted, limit=query.limit, cursor=query.cursor)
+        """Deals, newest first or by a column."""
+        return await deals_for(search, query, query.wanted(access.readable(who.person), who.person.oid))
 
     @api.get(DEAL, operation_id="readCase", responses=problems(403, 404, 502))
     async def read_deal(asked: AskedDeal, who: Caller) -> DealDetail:

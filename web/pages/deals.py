@@ -23,13 +23,13 @@ from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
-from runs.search import NAMES_SEARCHED, STATUSES, Search
+from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, Search
 from web.access import Access, is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader
-from web.deal_rows import DEAL_COLUMNS
+from web.deal_rows import DEAL_COLUMNS, deals_for
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
 from web.links import Dynamics, Link
@@ -83,9 +83,7 @@ class DealPages:
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = self._access.readable(session.identity)
         wanted = query.wanted(companies, session.identity.oid)
-        page, counts = await asyncio.gather(
-            self._search.deals(wanted, limit=query.limit, cursor=query.cursor), self._search.counts(companies)
-        )
+        page, counts = await asyncio.gather(deals_for(self._search, query, wanted), self._search.counts(companies))
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
             "page": page,
@@ -99,6 +97,10 @@ class DealPages:
             "next": f"/cases?{urlencode({**filters, 'cursor': page.next_cursor})}" if page.next_cursor else "",
             "download": f"/cases.csv?{urlencode(filters)}",
             "names_searched": NAMES_SEARCHED,
+            "most_sorted": MOST_SORTED,
+            "sort": query.sort,
+            "unsorted": urlencode({name: value for name, value in filters.items() if name != "sort"}),
+            "sorted_by": lambda column: f"/cases?{urlencode({**filters, 'sort': _next_order(query.sort, column)})}",
         }
         return await self._site.render("deals.html", session, context)
 
@@ -106,8 +108,9 @@ class DealPages:
         """The same list as a file, all of its pages."""
         query = parsed(DealsQuery, {name: value for name, value in _given(request).items() if name != "cursor"})
         companies = self._access.readable(session.identity)
-        rows, more = await self._search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
-        return csv_file("deals", DEAL_COLUMNS, rows, more=more)
+        found = await self._search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
+        rows = query.order.of(found.items) if query.order else found.items
+        return csv_file("deals", DEAL_COLUMNS, rows, more=found.beyond)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One deal."""
@@ -207,6 +210,11 @@ class DealPages:
             if self._access.verdict(who.person, name, view).allowed
             and not (name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view))
         }
+
+
+def _next_order(sort: str, column: str) -> str:
+    """What a click on a column's heading asks for: upwards first, then downwards."""
+    return f"-{column}" if sort == column else column
 
 
 def _given(request: Request) -> dict[str, str]:

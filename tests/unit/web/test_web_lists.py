@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -60,6 +61,29 @@ async def test_the_list_shows_names_owner_and_time_in_stage(browser: Browser, te
         "Contoso Retail San Diego",
         "Rita Reyes",
     )
+
+
+async def test_a_heading_puts_the_list_in_order_and_the_file_as_well(
+    browser: Browser, tenant: Tenant, stage: Stage
+) -> None:
+    for quote, amount in (("SORT-1", "500.00"), ("SORT-2", "70.00"), ("SORT-3", "6000.00")):
+        await stage.deal(scenes.deal(quote, total=Decimal(amount)))
+    rita = await browser("rita")
+
+    def order(page: str) -> list[str]:
+        return re.findall(r'href="/cases/usmf/(SORT-\d)"', page)
+
+    page = (await rita.get("/cases?quote=SORT-&sort=amount")).text
+    assert order(page) == ["SORT-2", "SORT-1", "SORT-3"]
+    assert 'aria-sort="ascending"><a href="/cases?quote=SORT-&amp;sort=-amount">Total incl. tax</a>' in page
+    page = (await rita.get("/cases?quote=SORT-&sort=-amount")).text
+    assert order(page) == ["SORT-3", "SORT-1", "SORT-2"] and 'aria-sort="descending"' in page
+    file = rows((await rita.get("/cases.csv?quote=SORT-&sort=-amount")).text)
+    assert [row["Quote"] for row in file] == ["SORT-3", "SORT-1", "SORT-2"]
+    answer = await rita.get("/api/v1/cases?quote=SORT-&sort=quote&limit=2", headers=tenant.bearer("rita"))
+    assert [item["quote"] for item in answer.json()["items"]] == ["SORT-1", "SORT-2"]
+    wrong = await rita.get("/api/v1/cases?sort=margin", headers=tenant.bearer("rita"))
+    assert wrong.status_code == 400 and "sort" in wrong.text
 
 
 async def test_a_search_finds_numbers_and_names_in_any_case_and_spelling(browser: Browser, stage: Stage) -> None:
