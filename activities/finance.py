@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from cachetools import LRUCache
 from temporalio import activity
@@ -30,7 +32,7 @@ from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount, from_quote, preview
-from domain.assessment import OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines, RivalQuote
+from domain.assessment import Attachment, OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines, RivalQuote
 from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
@@ -48,6 +50,8 @@ from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, Process
 from dynamics.sales import records as sales
 from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
+
+Read = TypeVar("Read")
 
 DRIFT_TOLD = 20
 """Lines named whose price moved or whose product can no longer be sold; of more, their number is said."""
@@ -207,7 +211,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 pricing = await self._finance.read_pricing(
                     ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
                 )
-                rivals = None if ask.offset else await self._rivals(snapshot)
+                rivals, attachments = (None, None) if ask.offset else await self._beside(snapshot)
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
             except (NoRate, TaxUnknown) as missing:
@@ -222,15 +226,17 @@ class DynamicsFinanceActivities(FinanceActivities):
                 lines=priced.lines[ask.offset : ask.offset + ask.limit],
                 justification=snapshot.justification,
                 rivals=rivals,
+                attachments=attachments,
             )
 
-    async def _rivals(self, snapshot: QuoteSnapshot) -> tuple[RivalQuote, ...] | None:
-        """The other quotes of the opportunity; None where Sales does not say: the lines are shown without them."""
-        try:
-            return await self._quotes.rivals(snapshot)
-        except DynamicsError as error:
-            activity.logger.info("the opportunity's quotes could not be read: %s", error)
-            return None
+    async def _beside(
+        self, snapshot: QuoteSnapshot
+    ) -> tuple[tuple[RivalQuote, ...] | None, tuple[Attachment, ...] | None]:
+        """The other quotes of the opportunity, and the quote's files."""
+        return await asyncio.gather(
+            _or_nothing(self._quotes.rivals(snapshot), "the opportunity's quotes"),
+            _or_nothing(self._quotes.attachments(snapshot), "the quote's files"),
+        )
 
     @activity.defn(name="preview_quote")
     async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:
@@ -421,6 +427,15 @@ def _is_fresh(absent_at: datetime | None) -> bool:
     A run that is reset in Temporal repeats its first try with what it read then, which is old by now.
     """
     return absent_at is not None and datetime.now(UTC) - absent_at < ABSENCE_HOLDS
+
+
+async def _or_nothing(reading: Awaitable[Read], what: str) -> Read | None:
+    """What Sales shows beside a quote's lines; None where it does not: a person reads the lines without it."""
+    try:
+        return await reading
+    except DynamicsError as error:
+        activity.logger.info("%s could not be read: %s", what, error)
+        return None
 
 
 def _items(snapshot: QuoteSnapshot) -> list[str]:

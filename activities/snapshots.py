@@ -14,7 +14,7 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
-from domain.assessment import RivalQuote
+from domain.assessment import Attachment, RivalQuote
 from domain.calendar import local_date
 from domain.money import is_money, round_money
 from domain.people import Person
@@ -84,6 +84,23 @@ class SalesQuotes:
             _rival(row)
             for row in found
             if row.number != snapshot.quote_number and company_of(row, self._policy) == snapshot.company
+        )
+
+    async def attachments(self, snapshot: QuoteSnapshot) -> tuple[Attachment, ...]:
+        """The newest files on a revision of a quote, at most twenty.
+
+        Raises:
+            DynamicsError: Sales does not answer, or does not show them.
+        """
+        return tuple(
+            Attachment(
+                name=file.name or "unnamed",
+                size=file.size,
+                subject=file.subject,
+                added_by=file.added_by.name if file.added_by else "",
+                added_on=file.added_on,
+            )
+            for file in await self._dataverse.files_of(UUID(snapshot.quote_id))
         )
 
     async def find(self, quote_number: str) -> str | None:

@@ -121,12 +121,25 @@ class RivalQuote(Record):
     currency: str
 
 
+class Attachment(Record):
+    """A file on the quote in Sales. Its content stays there."""
+
+    name: str
+    size: int = Field(description="Bytes")
+    subject: str = Field("", description="Title of the note it hangs on")
+    added_by: str = ""
+    added_on: datetime | None = None
+
+
 class ReviewLines(Record):
     """Lines of a quote for a person who decides, a page at a time, and what else Sales says of it."""
 
     justification: str = Field("", description="What the rep wrote in the quote's description")
     rivals: tuple[RivalQuote, ...] | None = Field(
         None, description="Other quotes of its opportunity, with the first page of lines; null: not read"
+    )
+    attachments: tuple[Attachment, ...] | None = Field(
+        None, description="The newest files on the quote, with the first page of lines; null: not read"
     )
 
     snapshot_hash: str

@@ -22,7 +22,7 @@ from dynamics.core.odata import Endpoint, Row
 from dynamics.sales import queries
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
-from dynamics.sales.records import LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
+from dynamics.sales.records import AttachedFile, LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
@@ -113,6 +113,11 @@ class Dataverse(Connection):
         return tuple(
             QuoteOfOpportunity.read(row, system=self.system, operation="GET quotes of an opportunity") for row in rows
         )
+
+    async def files_of(self, record_id: UUID) -> tuple[AttachedFile, ...]:
+        """The newest files on a record, at most twenty, without their content."""
+        rows = (await self.odata.page(queries.files_of(record_id))).rows
+        return tuple(AttachedFile.read(row, system=self.system, operation="GET files of a record") for row in rows)
 
     async def line_identities(self, quote_id: UUID) -> tuple[LineIdentity, ...]:
         """What identifies the lines of a quote; one request per 5,000."""

@@ -86,6 +86,22 @@ def quotes_of(opportunity_id: UUID) -> str:
     )
 
 
+MOST_FILES = 20
+"""Files of a record that are asked for, the newest first."""
+
+
+def files_of(record_id: UUID) -> str:
+    """The newest files on a record (notes with a document), without their content."""
+    return query(
+        "annotations",
+        select="filename,filesize,subject,createdon",
+        filter=f"_objectid_value eq {record_id} and isdocument eq true",
+        expand="createdby($select=fullname)",
+        orderby="createdon desc",
+        top=MOST_FILES,
+    )
+
+
 def quote_lines(quote_id: UUID) -> Listing:
     """All lines of a quote, with product and unit."""
     path = query(

@@ -169,6 +169,22 @@ class QuoteOfOpportunity(ReadRow):
     business_unit: BusinessUnit | None = Field(None, alias="owningbusinessunit")
 
 
+class AddedBy(ReadRow):
+    """Who added a file."""
+
+    name: Text = Field("", alias="fullname")
+
+
+class AttachedFile(ReadRow):
+    """A file on a record, without its content."""
+
+    name: Text = Field("", alias="filename")
+    size: int = Field(0, alias="filesize", description="Bytes")
+    subject: Text = ""
+    added_on: datetime | None = Field(None, alias="createdon")
+    added_by: AddedBy | None = Field(None, alias="createdby")
+
+
 class Quote(ReadRow):
     """A quote with everything a decision on it needs, from one read. Money in the quote's currency."""
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -267,6 +268,20 @@ def _complete_team(operation: Operation, values: Row) -> None:
     values.setdefault("_businessunitid_value", operation.user.get("_businessunitid_value"))
 
 
+def _complete_note(operation: Operation, values: Row) -> None:
+    """A note with a file is a document; its body is base64, its size that of the file itself.
+
+    (Microsoft Learn: "Use file data with Attachment and Note records".)
+    """
+    body = values.get("documentbody")
+    try:
+        values["filesize"] = len(base64.b64decode(body, validate=True)) if body else None
+    except ValueError as error:
+        raise errors.invalid_argument("'documentbody' must be a base64-encoded string.") from error
+    values["isdocument"] = bool(body)
+    values["objecttypecode"] = values.get("@objectid")
+
+
 def _complete_image(operation: Operation, values: Row) -> None:
     """Refuse an image on a message that has none."""
     step = operation.row("sdkmessageprocessingstep", values.get("_sdkmessageprocessingstepid_value")) or {}
@@ -277,6 +292,7 @@ def _complete_image(operation: Operation, values: Row) -> None:
 
 
 _SYSTEM_COMPLETIONS: Final[Mapping[str, Callable[[Operation, Row], None]]] = {
+    "annotation": _complete_note,
     "businessunit": _complete_unit,
     "role": _complete_role,
     "solution": _complete_solution,

@@ -75,6 +75,7 @@ _INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
     "systemuser": ("azureactivedirectoryobjectid", "applicationid", "domainname", "_businessunitid_value"),
     "businessunit": ("name",),
     "quoteclose": ("_quoteid_value",),
+    "annotation": ("_objectid_value",),
     "orderclose": ("_salesorderid_value",),
     "opportunityclose": ("_opportunityid_value",),
     "role": ("name",),

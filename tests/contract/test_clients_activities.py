@@ -70,7 +70,15 @@ async def test_who_decides_reads_the_reps_words_the_products_names_and_the_other
     assert work.quote is not None
     other = await work.clients.quote(p100(), beside=work.quote.quote_number, name="Cheaper, without rails")
     ask = ReviewRequest(**work.quote.model_dump(), snapshot_hash="not seen by this worker")
+    note = {"objectid_quote@odata.bind": f"/quotes({work.quote.quote_id})", "subject": "The halls"}
+    work.clients.live.sandbox.dataverse.create(
+        "annotations", note | {"filename": "plan.pdf", "mimetype": "application/pdf", "documentbody": "UGxhbg=="}
+    )
+    work.clients.live.sandbox.dataverse.create("annotations", note | {"notetext": "A note without a file"})
     review = await work.run(work.finance.review_lines, ask)
+    assert review.attachments is not None
+    assert [(file.name, file.size, file.subject) for file in review.attachments] == [("plan.pdf", 4, "The halls")]
+    assert review.attachments[0].added_by and review.attachments[0].added_on
     assert review.justification == "They buy the second hall as well."
     assert review.lines[0].product_name
     assert review.rivals is not None

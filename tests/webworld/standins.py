@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from domain.approval_people import said_to_request
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, LineFinding, StepState, StepStatus
 from domain.assessing import PreviewAnswer, QuotePreview
-from domain.assessment import ReviewLines, RivalQuote
+from domain.assessment import Attachment, ReviewLines, RivalQuote
 from domain.deal_start import DealStart
 from domain.delegation_start import DelegationsStart
 from domain.delegations import Delegations, said_to_delegations
@@ -377,6 +377,7 @@ class Beside(Record):
 
     justification: str = ""
     rivals: tuple[RivalQuote, ...] = ()
+    attachments: tuple[Attachment, ...] | None = ()
 
 
 BESIDE: dict[str, Beside] = {}

@@ -82,6 +82,7 @@ class Site:
             "unit_price": words.unit_price,
             "percent": words.percent,
             "quantity": words.quantity,
+            "size": words.size,
             "moment": words.moment,
             "day": words.day,
             "words": words.words,

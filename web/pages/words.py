@@ -60,6 +60,15 @@ def quantity(value: Decimal) -> str:
     return f"{int(whole):,}{point}{rest}"
 
 
+def size(count: int) -> str:
+    """A number of bytes, ``512 bytes``, ``14 kB`` or ``2.3 MB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1_000_000:,.1f} MB"
+
+
 def moment(value: datetime | None) -> Markup:
     """A moment in UTC; a browser with JavaScript shows it in the reader's own time."""
     if value is None:

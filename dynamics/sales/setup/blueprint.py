@@ -238,7 +238,17 @@ _DOCUMENTS = ("quote", "salesorder", "invoice")
 RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "Read": (
         *("account", "contact", "opportunity", "product", "pricelevel", "uom", "transactioncurrency", "businessunit"),
-        *("systemuser", "team", "organization", *_DOCUMENTS, *_ACTIVITIES, "q2c_deal", "audit", *_CONFIGURATION),
+        *(
+            "systemuser",
+            "team",
+            "organization",
+            *_DOCUMENTS,
+            *_ACTIVITIES,
+            "q2c_deal",
+            "audit",
+            "annotation",
+            *_CONFIGURATION,
+        ),
     ),
     "Write": (*_DOCUMENTS, "opportunity", *_ACTIVITIES, "q2c_deal"),
     "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.approvals import LineFinding
-from domain.assessment import RivalQuote
+from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
 from domain.views import Ending
 from tests.webworld import scenes
@@ -52,12 +52,22 @@ async def test_who_may_not_see_margins_sees_none_of_earlier_deals(browser: Brows
 async def test_the_reps_words_the_products_names_and_the_other_quotes_are_shown(browser: Browser, stage: Stage) -> None:
     REVIEWED["PREC-3"] = lines()
     other = RivalQuote(quote_number="RIVAL-1", revision=0, name="B", state="draft", net=Decimal("7"), currency="JPY")
-    BESIDE["PREC-3"] = Beside(justification="They buy <both> halls.", rivals=(other,))
+    file = Attachment(name="<plan>.pdf", size=1_234_567, subject="The halls", added_by="Rita Reyes")
+    BESIDE["PREC-3"] = Beside(justification="They buy <both> halls.", rivals=(other,), attachments=(file,))
     await stage.approval(scenes.request("PREC-3"))
     page = (await (await browser("mona")).get("/approvals/usmf/PREC-3/1")).text
     assert "They buy &lt;both&gt; halls." in page
     assert "<b>Conveyor rail</b>" in page and "P250" in page
     assert re.search(r"Other quotes of the same opportunity.*RIVAL-1.*7 JPY", page, re.DOTALL)
+    assert re.search(r"Files on the quote.*&lt;plan&gt;.pdf.*The halls.*Rita Reyes.*1.2 MB", page, re.DOTALL)
+
+
+async def test_files_that_sales_does_not_show_are_not_said_to_be_none(browser: Browser, stage: Stage) -> None:
+    REVIEWED["PREC-6"] = lines()
+    BESIDE["PREC-6"] = Beside(attachments=None)
+    await stage.approval(scenes.request("PREC-6"))
+    page = (await (await browser("mona")).get("/approvals/usmf/PREC-6/1")).text
+    assert "Sales did not show whether files hang on the quote" in page
 
 
 async def test_after_a_decision_the_next_of_the_inbox_is_offered(browser: Browser, stage: Stage) -> None:

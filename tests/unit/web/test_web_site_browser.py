@@ -18,7 +18,7 @@ from playwright.async_api import Page, async_playwright, expect
 from temporalio.client import Client
 
 from demo.ports import free_ports
-from domain.assessment import RivalQuote
+from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
 from tests.webworld import scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
@@ -28,6 +28,7 @@ from web.config import WebConfig
 from workers.serving import serve
 
 CHROMIUM = Path("/usr/bin/chromium")
+FILE = Attachment(name="A-rather-long-name-of-a-drawing-of-both-halls-as-they-are-built-2026-11.pdf", size=5_400)
 NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
@@ -115,7 +116,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     rival = RivalQuote(quote_number="Q-2001", revision=1, name="Rails", state="draft", net=Decimal(7), currency="USD")
     for quote in ("AXE-1", "AXE-2"):
         REVIEWED[quote] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "190.00", product_name="Rail"),)
-        BESIDE[quote] = Beside(justification="They buy the second hall as well.", rivals=(rival,))
+        BESIDE[quote] = Beside(justification="They buy the second hall as well.", rivals=(rival,), attachments=(FILE,))
         await stage.approval(scenes.request(quote))
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
