@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests import deadlines
 from tests.stack import Stack
+
+
+def pytest_configure() -> None:
+    """What one process compiled, the next one reads, also where the machine says PYTHONDONTWRITEBYTECODE.
+
+    A stack is five processes of a thousand modules each: they start in a third of the processor time.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
