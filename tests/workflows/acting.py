@@ -9,16 +9,14 @@ from domain.approvals import ApprovalState
 from domain.messages import Outcome, SalesEventKind
 from domain.views import DealView, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.conftest import Stage, World
 
-PATIENCE = 60.0
-"""Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
 
-
-async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = PATIENCE) -> DealView:
+async def until(stage: Stage, ready: Callable[[DealView], bool]) -> DealView:
     """The deal's view as soon as it is as wanted."""
     view: DealView | None = None
-    for _ in range(int(seconds / 0.1)):
+    for _ in range(int(PATIENCE / 0.1)):
         view = await stage.case.query(names.STATE, result_type=DealView)
         if ready(view):
             return view

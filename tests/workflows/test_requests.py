@@ -13,7 +13,8 @@ from domain.causes import Cause
 from domain.messages import Outcome, SalesEventKind
 from domain.views import WaitingFor
 from runs import names
-from tests.workflows.acting import PATIENCE, marked, outcome, until, waits_for
+from tests.deadlines import PATIENCE
+from tests.workflows.acting import marked, outcome, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import MONA, OTTO
 from workflows.approval import ON_ITS_WAY
