@@ -114,7 +114,7 @@ async def test_a_page_gives_up_where_the_database_does_not_answer_in_time(filled
             began = time.monotonic()
             with pytest.raises(LedgerAway, match="within 1 s"):
                 await reading.ask(lambda reader: reader.companies(), seconds=1)
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20, "PostgreSQL itself would have ended it"
         assert await reading.ask(lambda reader: reader.companies()) == ["usmf"]
     finally:
         await reading.close()
