@@ -24,11 +24,11 @@ async def until(stage: Stage, ready: Callable[[DealView], bool]) -> DealView:
     raise AssertionError(f"the deal is not as expected: {view}")
 
 
-async def asked_people(stage: Stage) -> ApprovalState:
-    """The first request as soon as people are asked: before that it reads who stands in for whom."""
+async def asked_people(stage: Stage, step: int = 0) -> ApprovalState:
+    """The first request as soon as people are asked for that step, or any: before, it reads who stands in for whom."""
     for _ in range(int(PATIENCE / 0.1)):
         state = ApprovalState.model_validate(await stage.approval.query(names.STATE))
-        if state.pending:
+        if any(step in (0, pending.plan.step) for pending in state.pending):
             return state
         await asyncio.sleep(0.1)
     raise AssertionError("nobody is asked")

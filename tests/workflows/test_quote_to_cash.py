@@ -95,7 +95,7 @@ async def test_two_levels_are_asked_in_turn_and_the_quote_is_approved(stage: Sta
     await until(stage, waits_for(WaitingFor.APPROVAL))
     await stage.decide(1, DIRK, "approve", 2)  # not his turn
     await stage.decide(1, MONA, "approve", 1)
-    await asyncio.sleep(0.5)
+    await asked_people(stage, step=2)
     await stage.decide(1, DIRK, "approve", 2)
 
     view = await until(stage, waits_for(WaitingFor.REP))

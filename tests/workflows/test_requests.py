@@ -181,7 +181,7 @@ async def test_a_request_that_came_while_sales_was_told_of_the_one_before_is_not
         await asyncio.sleep(0.05)
     world.content, world.plan = "hash-2", ()
     await stage.sales(SalesEventKind.SUBMITTED, event_id="again")
-    await asyncio.sleep(0.3)
+    await stage.case.query(names.STATE)  # answered when the deal has heard what was said before
     world.held.pop("mark_quote").set()
     view = await until(stage, lambda view: view.quote_status == "approved")
     assert view.snapshot_hash == "hash-2"
