@@ -13,10 +13,10 @@ from tests.deadlines import PATIENCE
 from tests.workflows.conftest import Stage, World
 
 
-async def until(stage: Stage, ready: Callable[[DealView], bool]) -> DealView:
+async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = PATIENCE) -> DealView:
     """The deal's view as soon as it is as wanted."""
     view: DealView | None = None
-    for _ in range(int(PATIENCE / 0.1)):
+    for _ in range(int(seconds / 0.1)):
         view = await stage.case.query(names.STATE, result_type=DealView)
         if ready(view):
             return view

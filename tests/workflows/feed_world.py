@@ -302,9 +302,9 @@ async def told(deal: WorkflowHandle[Any, Any]) -> list[str]:
     return cast(list[str], await deal.query("told"))
 
 
-async def eventually(condition: Any) -> Any:
+async def eventually(condition: Any, patience: float = PATIENCE) -> Any:
     """The first true answer of an (async) condition."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + patience
     while True:
         answer = condition()
         answer = await answer if asyncio.iscoroutine(answer) else answer

@@ -142,6 +142,7 @@ async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_
             await stage.case.signal(names.FINANCE_EVENT, event)
 
     await asyncio.gather(*(pay(range(start, burst, 30)) for start in range(30)))
+    before = (await stage.case.describe()).history_length or 0
     meter = Metered()
     await stage.start_work(meter)
     await until(stage, lambda view: world.names().count("read_billing") > reads)
@@ -153,8 +154,9 @@ async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_
     assert meter.longest < MOST_SECONDS
     assert world.names().count("read_billing") - reads <= 1 + burst // A_PORTION
     assert FAILED not in tally
-    failed = [e async for e in stage.case.fetch_history_events() if e.HasField("workflow_task_failed_event_attributes")]
-    assert failed == []
+    # A task that was under way when the worker ended is closed by the server when it keeps too much aside for it.
+    since = [event async for event in stage.case.fetch_history_events() if event.event_id > before]
+    assert not [event for event in since if event.HasField("workflow_task_failed_event_attributes")]
 
 
 async def test_a_flood_of_unsigned_commands_is_heard_and_a_persons_word_among_them_counts(
