@@ -73,6 +73,7 @@ class FinanceEventKind(StrEnum):
     CREDIT_LIMIT_CHANGED = "credit_limit_changed"
     CUSTOMER_BLOCKED = "customer_blocked"
     CREDIT_HOLD = "credit_hold"
+    ORDER_CHANGED = "order_changed"
 
 
 class FinanceEvent(Record):

@@ -23,11 +23,13 @@ from domain.deal_state import DealState
 from domain.facts import Event, Fact
 from domain.fulfilment import (
     Billing,
+    Done,
     Invoice,
     LineTotals,
     OrderedLine,
     PackingSlip,
     changes_of,
+    conflicts_of,
     digest_of,
     ledger_of,
     totals_of,
@@ -164,20 +166,30 @@ def totals(
     *quantities: int,
     shipped: Mapping[int, int] = MappingProxyType({}),
     invoiced: Mapping[int, Decimal | int] = MappingProxyType({}),
+    returned: Mapping[int, int] = MappingProxyType({}),
+    credited: Mapping[int, int] = MappingProxyType({}),
     found: Sequence[OrderedLine] | None = None,
     over: int = 0,
 ) -> LineTotals:
     """What a deal keeps of an order of lines 1, 2, …, of which so much was shipped and invoiced, by line."""
     ordered = [OrderedLine(line_no=n, item="P", quantity=Decimal(q)) for n, q in enumerate(quantities, start=1)]
     now = ordered if found is None else found
-    ledger = ledger_of(
-        ordered,
-        now,
-        shipped={n: Decimal(q) for n, q in shipped.items()},
-        invoiced={n: Decimal(q) for n, q in invoiced.items()},
-        over_delivery_pct=Decimal(over),
+    done = {
+        line.line_no: Done(
+            shipped=Decimal(shipped.get(line.line_no, 0)),
+            returned=Decimal(returned.get(line.line_no, 0)),
+            invoiced=Decimal(invoiced.get(line.line_no, 0)),
+            credited=Decimal(credited.get(line.line_no, 0)),
+        )
+        for line in ordered
+    }
+    ledger = ledger_of(ordered, now, done, over_delivery_pct=Decimal(over))
+    return totals_of(
+        ledger,
+        digest=digest_of(now),
+        differences=conflicts_of(ordered, now),
+        changes=changes_of(ordered, now, ledger),
     )
-    return totals_of(ledger, digest=digest_of(now), differences=changes_of(ordered, now, ledger))
 
 
 def billed(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice) -> Billing:

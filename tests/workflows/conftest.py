@@ -483,6 +483,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.close_quote,
             sales.record_order,
             sales.record_shipment,
+            sales.cancel_sales_order,
             sales.record_invoice,
             sales.record_payment,
         ],
