@@ -159,6 +159,7 @@ class RecordShipment(Record):
     complete: bool
     slips: tuple[str, ...]
     short: bool = Field(False, description="Nothing more is shipped: the rest was cancelled")
+    invoiced: bool = Field(False, description="Nothing is left to invoice either")
     returned: tuple[str, ...] = Field((), description="Those of the slips with which goods came back")
 
 

@@ -134,6 +134,7 @@ class Delivery:
             sales_order_id=state.sales_order_id,
             complete=delivery.in_sales is ShippedInSales.COMPLETE,
             short=delivery.in_sales is ShippedInSales.SHORT,
+            invoiced=delivery.all_invoiced,
             slips=slips,
             returned=tuple(slip for slip in slips if delivery.slips[slip] < 0),
         )

@@ -480,7 +480,7 @@ class FinanceMachine(RuleBasedStateMachine):
     def it_ends_only_when_nothing_is_left(self) -> None:
         state, lines = self.state, self.state.delivery.lines
         if state.ending is Ending.CANCELLED:
-            assert (state.order, lines.shipped, lines.invoiced) == (OrderStatus.CANCELLED, 0, 0)
+            assert state.order is OrderStatus.CANCELLED and not lines.shipped and not lines.invoiced
         elif state.ending is Ending.CLOSED:
             assert lines.ordered == lines.cancelled + lines.shipped
             assert lines.shipped - lines.returned <= lines.invoiced - lines.credited + max(
