@@ -84,7 +84,7 @@ class FinanceEvent(Record):
     company: Id
     customer_account: Id = ""
     order_number: Id = ""
-    document: Id = Field("", description="Packing slip, invoice or payment id")
+    document: Id = Field("", description="Packing slip, invoice or payment id; of a changed order, what was changed")
     amount: Number | None = Field(None, description="Company currency; payment: the amount received")
     control_number: Count = 0
     occurred_at: AwareDatetime

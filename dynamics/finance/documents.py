@@ -133,9 +133,9 @@ class Documents:
         """What was posted in a company, each kind of document since a day of its own (of the company's calendar), the
         orders cancelled since, and those that credit management holds now.
 
-        One batch; a second one where a settled invoice is older than the day, to learn its order, or where documents of
-        return orders are among them, to learn what had been sold. A row that is not as expected is named in
-        `unreadable`; it does not keep the others back.
+        One batch; a second one where a settled invoice is older than the day, to learn its order; one more where there
+        are documents of return orders or invoices over several orders, to learn which. A row that is not as expected is
+        named in `unreadable`; it does not keep the others back.
         """
         of = of_company(company)
         reading = await self._connection.read(
@@ -154,33 +154,59 @@ class Documents:
         changed = tuple(transaction for transaction in touched if transaction.invoice)
         older = {t.invoice for t in changed} - {invoice.number for invoice in posted}
         known: tuple[PostedInvoice, ...] = ()
-        sold: dict[str, str] = {}
         if older:
             found = await self._connection.read(
                 collections={"invoices": valued(_INVOICES, company, "InvoiceNumber", older)}
             )
             known = found.readable(PostedInvoice, "invoices", unreadable)
-        if returns := _returns_in(shipped, (*posted, *known)):
-            sold = await self.sold_orders(company, returns)
+        sold, shared = await self._of_other_numbers(company, shipped, (*posted, *known), unreadable)
         orders = {i.number: sold.get(i.order_number.casefold(), i.order_number) for i in (*posted, *known)}
         return Sweep(
             slips=tuple(_renamed(slip, sold) for slip in shipped),
             invoices=tuple(_renamed(invoice, sold) for invoice in posted),
             settled=changed,
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
-            settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
+            settled_orders={t.invoice: orders[t.invoice] for t in changed if orders.get(t.invoice)},
             holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
             cancelled=reading.readable(CancelledOrder, "cancelled", unreadable),
+            shared=shared,
             unreadable=tuple(unreadable),
         )
+
+    async def _of_other_numbers(
+        self, company: str, slips: Iterable[Slip], invoices: Sequence[PostedInvoice], unreadable: list[str]
+    ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+        """The orders of documents that name another: those sold, by return order, and those on invoices over several.
+
+        No request where there are no such documents.
+        """
+        returns = _returns_in(slips, invoices)
+        over_several = {invoice.number for invoice in invoices if not invoice.order_number}
+        if not returns and not over_several:
+            return {}, {}
+        reading = await self._connection.read(
+            collections={
+                "returned": queries.lines_of_returns(company, returns),
+                "origins": queries.orders_of_invoices(company, over_several),
+            }
+        )
+        shared: dict[str, dict[str, None]] = {}
+        for row in reading.readable(InvoiceOrigin, "origins", unreadable):
+            if row.order_number:
+                shared.setdefault(row.invoice, {})[row.order_number] = None
+        sold = _sold_orders(reading.readable(ReturnedLine, "returned", unreadable))
+        return sold, {invoice: tuple(orders) for invoice, orders in shared.items()}
 
     async def sold_orders(self, company: str, returns: Iterable[str]) -> dict[str, str]:
         """The sales orders whose goods came back, by the numbers of return orders in lower case; one that is no return
         order is left out.
         """
         reading = await self._connection.read(collections={"returned": queries.lines_of_returns(company, returns)})
-        lines = reading.all(ReturnedLine, "returned")
-        return {line.return_number.casefold(): line.order_number for line in lines if line.order_number}
+        return _sold_orders(reading.all(ReturnedLine, "returned"))
+
+
+def _sold_orders(lines: Iterable[ReturnedLine]) -> dict[str, str]:
+    return {line.return_number.casefold(): line.order_number for line in lines if line.order_number}
 
 
 def _of_returns(company: str, returns: Iterable[str]) -> dict[str, list[Listing]]:

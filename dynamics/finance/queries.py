@@ -173,6 +173,11 @@ def invoice_origins(company: str, orders: Iterable[str]) -> list[Listing]:
     return valued("CustInvoiceTransBiEntities", company, "SalesId", orders, select=_ORIGIN_COLUMNS)
 
 
+def orders_of_invoices(company: str, invoices: Iterable[str]) -> list[Listing]:
+    """Which orders are on invoices that name none: those over several; a free-text invoice has no such lines."""
+    return valued("CustInvoiceTransBiEntities", company, "InvoiceId", invoices, select=_ORIGIN_COLUMNS)
+
+
 _MARK_COLUMNS = "SourceKey,InvoiceId,SalesId,IsCorrection"
 
 

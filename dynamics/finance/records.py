@@ -473,6 +473,7 @@ class Sweep(ReadRow):
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
     holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
     cancelled: tuple[CancelledOrder, ...] = ()
+    shared: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="Orders of invoices over several")
     unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:

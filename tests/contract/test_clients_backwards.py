@@ -282,6 +282,10 @@ async def test_an_invoice_over_two_orders_is_each_order_s_share_and_the_shares_c
         assert copies[number].finance_number == f"{number}/{order.order_number}"
         assert copies[number].total == reading.invoices[0].total
 
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    found = await work.clients.finance.sweep("usmf", slips=day, invoices=day, settled=day)
+    assert set(found.shared[number]) == {first.order_number, second.order_number}
+
     part = {"company": "usmf", "customer": account, "amount": "100.01"}
     settle = [{"invoice": number, "amount": "100.01"}]
     await work.clients.play("POST", "/payments", part | {"settlements": settle})
