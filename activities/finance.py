@@ -13,20 +13,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
+from activities.billing_view import approved_lines, billing, created_totals, lines_page, order_lines
 from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
-from activities.finance_view import (
-    approved_lines,
-    billing,
-    created_totals,
-    credit_facts,
-    finance_facts,
-    finance_prices,
-    lines_page,
-    order_lines,
-    payment_days,
-    wanted_order,
-)
+from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
 from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.signatures import FailureType, FinanceActivities

@@ -24,6 +24,7 @@ from domain.feeds import (
     Became,
     DocumentKind,
     Unrouted,
+    is_credit,
     key_of,
     may_be_ours,
     unrouted_event,
@@ -78,7 +79,7 @@ class FinanceFeedWork(FeedActivities):
 
     @activity.defn(name="sweep_finance")
     async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
-        """Read packing slips, invoices and settlements posted since, and tell the deals what is new.
+        """Read what was posted, settled and cancelled since, and tell the deals what is new.
 
         The oldest documents come first, and the days they are read from move on with them: so a week's worth needs no
         more memory than a day's.
@@ -92,6 +93,7 @@ class FinanceFeedWork(FeedActivities):
                     slips=since[DocumentKind.SLIP],
                     invoices=since[DocumentKind.INVOICE],
                     settled=since[DocumentKind.SETTLEMENT],
+                    cancelled=since[DocumentKind.CANCELLED_ORDER],
                 )
             posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
             digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
@@ -162,6 +164,7 @@ class FinanceFeedWork(FeedActivities):
         numbers = {case.event.order_number for case in cases if self._may_be_ours(case.event)}
         with temporal_failures():
             deals = await self._lookup.of_orders(company, numbers)
+        deals = {**deals, **await self._of_returns(company, [c for c in cases if c.event.order_number not in deals])}
         unseen = sorted(numbers - set(deals))
         ours = {number for number in unseen if is_order_key(number)}
         if self._finance.orders.numbers_automatically(company) and set(unseen) - ours:
@@ -174,6 +177,18 @@ class FinanceFeedWork(FeedActivities):
                 _meet(case, deal)
             elif number not in ours:
                 case.became = Became.FOREIGN
+
+    async def _of_returns(self, company: str, cases: Sequence[Case]) -> dict[str, Standing]:
+        """The deals whose goods came back, by the numbers of the return orders that credit notes name."""
+        returns = {case.event.order_number for case in cases if is_credit(case.event)}
+        if not returns:
+            return {}
+        with for_deal():
+            sold = await self._finance.documents.sold_orders(company, sorted(returns))
+        with temporal_failures():
+            deals = await self._lookup.of_orders(company, set(sold.values()))
+        orders = {number: sold.get(number.casefold(), "") for number in returns}
+        return {number: deals[order] for number, order in orders.items() if order in deals}
 
     async def _of_customers(self, company: str, cases: Sequence[Case]) -> list[Case]:
         """An invoice over several orders names none: each deal of the customer that has its order looks at Finance."""
@@ -270,6 +285,7 @@ def _moved(since: dict[DocumentKind, date], found: Sweep, until: date) -> dict[D
         DocumentKind.SLIP: [slip.posted_on for slip in found.slips],
         DocumentKind.INVOICE: [invoice.invoiced_on.date() for invoice in found.invoices],
         DocumentKind.SETTLEMENT: [settled.last_settled_on for settled in found.settled],
+        DocumentKind.CANCELLED_ORDER: [order.changed_on.date() for order in found.cancelled],
     }
     return {
         kind: max([since[kind], *(min(day, until) - LOOK_BACK for day in newest[kind] if day is not None)])
@@ -294,17 +310,29 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
             )
             yield event, slip.posted_on or now.date()
     for invoice in found.invoices:
-        if invoice.order_number:
+        for order_number in _orders(found, invoice.number, invoice.order_number):
             event = FinanceEvent(
                 event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
                 kind=FinanceEventKind.INVOICE_POSTED,
                 company=company,
-                order_number=invoice.order_number,
+                order_number=order_number,
                 document=invoice.number,
                 occurred_at=now,
                 source="sweep",
             )
             yield event, invoice.invoiced_on.date()
+    for order in found.cancelled:
+        event = FinanceEvent(
+            event_id=event_ids.order_cancelled(order.order_number),
+            kind=FinanceEventKind.ORDER_CHANGED,
+            company=company,
+            customer_account=order.account,
+            order_number=order.order_number,
+            document="the order was cancelled",
+            occurred_at=now,
+            source="sweep",
+        )
+        yield event, order.changed_on.date()
     for hold in found.holds:
         event = FinanceEvent(
             event_id=event_ids.finance_document(FinanceEventKind.CREDIT_HOLD, hold.hold_id or hold.order_number),
@@ -317,15 +345,20 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
         )
         yield event, now.date()
     for settled in found.settled:
-        if settled.invoice in found.settled_orders:
+        for order_number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
             event = FinanceEvent(
                 event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
                 kind=FinanceEventKind.PAYMENT_POSTED,
                 company=company,
                 customer_account=settled.account,
-                order_number=found.settled_orders[settled.invoice],
+                order_number=order_number,
                 document=found.payment_of(settled),
                 occurred_at=now,
                 source="sweep",
             )
             yield event, settled.last_settled_on or now.date()
+
+
+def _orders(found: Sweep, invoice: str, order: str) -> tuple[str, ...]:
+    """The orders that an invoice concerns: its own, or those it is over."""
+    return (order,) if order else found.shared.get(invoice, ())

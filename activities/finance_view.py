@@ -6,32 +6,14 @@ company's, items and accounts are matched as Finance matches them, and Finance's
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from decimal import Decimal
 
 from domain.assessing import CustomerFacts, FinanceFacts
 from domain.assessment import Problem
 from domain.credit_facts import CreditFacts, OpenOrder
 from domain.exchange import Exchange, NoRate
-from domain.fulfilment import (
-    Billing,
-    Invoice,
-    InvoicedLine,
-    LineTotals,
-    OrderedLine,
-    OrderLines,
-    PackingSlip,
-    changes_of,
-    digest_of,
-    ledger_of,
-    totals_of,
-    views_of,
-)
-from domain.lines import LineLedger
-from domain.money import Money, minor_unit, plain
+from domain.money import Money, minor_unit
 from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.pricing import FinancePrice
@@ -46,9 +28,6 @@ FLOOR_PRICE_GROUP = "FLOOR"
 
 DAYS_A_MONTH = 30
 """Days a month counts for where payment terms are compared with a number of days."""
-
-_NOTHING_LEFT_TO_SHIP = (finance.SalesStatus.DELIVERED, finance.SalesStatus.INVOICED, finance.SalesStatus.CANCELED)
-"""Status of an order line of which Finance ships no more, however much was shipped: its remainder is cancelled."""
 
 NOT_BLOCKED = "No"
 """OnHoldStatus of a customer without a hold."""
@@ -303,183 +282,4 @@ def wanted_order(snapshot: QuoteSnapshot, key: str, account: str) -> finance.New
         requested_receipt=snapshot.requested_delivery,
         customer_reference=snapshot.customer_reference,
         lines=tuple(new_lines),
-    )
-
-
-def order_lines(rows: Iterable[finance.OrderLine]) -> tuple[OrderedLine, ...]:
-    """Lines of an order as the deal knows them, by its own numbers; 0: of no line of the quote."""
-    return tuple(
-        OrderedLine(
-            line_no=row.line_number, item=row.item, quantity=row.quantity, finished=row.status in _NOTHING_LEFT_TO_SHIP
-        )
-        for row in rows
-    )
-
-
-def approved_lines(snapshot: QuoteSnapshot) -> tuple[OrderedLine, ...]:
-    """The lines of a quote as they were to be ordered."""
-    return tuple(
-        OrderedLine(line_no=line.line_no, item=line.item or "", quantity=line.quantity) for line in snapshot.lines
-    )
-
-
-def created_totals(rows: Iterable[finance.OrderLine]) -> LineTotals:
-    """What a deal keeps of the lines of an order that was just made as it was wanted."""
-    lines = order_lines(rows)
-    ledger = ledger_of(lines, lines, shipped={}, invoiced={}, over_delivery_pct=Decimal(0))
-    return totals_of(ledger, digest=digest_of(lines))
-
-
-def billing(
-    read: finance.BillingRead,
-    *,
-    over_delivery_pct: Decimal = Decimal(0),
-    approved: Sequence[OrderedLine] | None = None,
-) -> Billing:
-    """Packing slips and invoices of an order, and what has become of its lines, by the deal's numbers of them.
-
-    Finance's slips name a line by its lot, its invoices by its creation number; the order's lines carry both, and the
-    deal's number. What belongs to a line without one is nobody's line in the deal: it is told apart, in words.
-
-    Args:
-        read: Finance's rows, read together.
-        over_delivery_pct: How much more than ordered may be shipped, per cent.
-        approved: The lines of the quote, where somebody changed those of the order; None: they are as they were made.
-    """
-    found = order_lines(read.lines)
-    ordered = [line for line in found if line.line_no] if approved is None else approved
-    ledger = line_ledger(read, found, ordered, over_delivery_pct=over_delivery_pct)
-    known = [line for line in found if line.line_no]
-    differences = [*changes_of(ordered, known, ledger), *_unknown(read)]
-    if read.header.prices_include_tax:
-        differences.append(
-            f"{Refusal.LINE_CHANGED}: the order's prices include sales tax in Finance, the quote's do not"
-        )
-    slips: dict[str, Decimal] = {}
-    for row in read.slips:
-        slips[row.slip] = slips.get(row.slip, Decimal(0)) + row.shipped
-    due = {t.invoice: t.due_on for t in read.transactions}
-    return Billing(
-        status=read.header.processing,
-        lines=totals_of(ledger, digest=digest_of(found), differences=differences),
-        slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
-        invoices=tuple(_invoice(posted, read.open_amount(posted), due.get(posted.number)) for posted in read.invoices),
-        hold=(read.hold.hold_id or read.header.number) if read.hold is not None and read.hold.holds else "",
-    )
-
-
-def line_ledger(
-    read: finance.BillingRead,
-    found: Iterable[OrderedLine],
-    ordered: Iterable[OrderedLine],
-    *,
-    over_delivery_pct: Decimal = Decimal(0),
-) -> tuple[LineLedger, ...]:
-    """What has become of each of some lines of an order, in their order.
-
-    Args:
-        read: Finance's rows, read together.
-        found: Its lines of the order (``order_lines``).
-        ordered: Lines by the deal's numbers.
-        over_delivery_pct: How much more than ordered may be shipped, per cent.
-    """
-    by_lot, numbers = _numbers_by_lot(read), numbers_by_sequence(read)
-    shipped: dict[int, Decimal] = {}
-    for row in read.slips:
-        if number := by_lot.get(row.lot):
-            shipped[number] = shipped.get(number, Decimal(0)) + row.shipped
-    invoiced: dict[int, Decimal] = {}
-    for posted in read.invoices:
-        for line in posted.lines:
-            if number := numbers.get(line.sequence):
-                invoiced[number] = invoiced.get(number, Decimal(0)) + line.quantity
-    return ledger_of(ordered, found, shipped=shipped, invoiced=invoiced, over_delivery_pct=over_delivery_pct)
-
-
-def lines_page(read: finance.BillingRead, *, offset: int, limit: int) -> OrderLines:
-    """A page of an order's lines as Finance holds them, by the deal's numbers; those of no line of the quote come last.
-
-    Args:
-        read: Finance's rows, read together.
-        offset: How many lines to leave out.
-        limit: How many to show at most.
-    """
-    found = order_lines(read.lines)
-    known = sorted((line for line in found if line.line_no), key=lambda line: line.line_no)
-    others = [LineLedger(line_no=0, item=line.item, ordered=line.quantity) for line in found if not line.line_no]
-    ledger = [*line_ledger(read, found, known), *others]
-    return OrderLines(total_lines=len(ledger), offset=offset, lines=views_of(ledger[offset : offset + limit]))
-
-
-def _numbers_by_lot(read: finance.BillingRead) -> dict[str, int]:
-    """The deal's number of each order line, by the lot that packing slips name it by."""
-    return {line.lot: line.line_number for line in read.lines if line.line_number}
-
-
-def _unknown(read: finance.BillingRead) -> Iterator[str]:
-    """What was shipped, invoiced or merely ordered on lines that no quote has, in words with their code."""
-    by_lot, numbers = _numbers_by_lot(read), numbers_by_sequence(read)
-    code, order, told = Refusal.UNKNOWN_LINE, read.header.number, set[object]()
-    for row in read.slips:
-        if row.lot not in by_lot:
-            told.add(row.lot)
-            yield (
-                f"{code}: packing slip {row.slip}: {plain(row.shipped)} of {row.item} on a line of order {order} that "
-                "is not in the quote"
-            )
-    for posted in read.invoices:
-        for line in posted.lines:
-            if line.sequence not in numbers:
-                told.add(line.sequence)
-                yield (
-                    f"{code}: invoice {posted.number}: {plain(line.quantity)} of {line.item} for {plain(line.net)} "
-                    f"{posted.currency} on a line of order {order} that is not in the quote"
-                )
-    for added in read.lines:
-        if not added.line_number and not told & {added.lot, added.sequence}:
-            what = f"{plain(added.quantity)} of {added.item} ordered"
-            yield f"{code}: {what} on a line of order {order} that is not in the quote"
-
-
-def numbers_by_sequence(read: finance.BillingRead) -> dict[int, int]:
-    """The deal's number of each order line, by the creation number that invoices name it by."""
-    return {line.sequence: line.line_number for line in read.lines if line.line_number}
-
-
-def invoice_lines(invoice: finance.PostedInvoice, numbers: Mapping[int, int]) -> tuple[InvoicedLine, ...]:
-    """The lines of a posted invoice, by the deal's numbers."""
-    return tuple(
-        InvoicedLine(
-            line_no=numbers.get(line.sequence, 0),
-            item=line.item,
-            quantity=line.quantity,
-            price=line.price,
-            net=line.net,
-            tax=line.tax,
-        )
-        for line in invoice.lines
-    )
-
-
-def lines_hash(invoice: finance.PostedInvoice) -> str:
-    """SHA-256 (hex) of the lines of a posted invoice, which cannot change."""
-    rows = sorted(
-        (line.sequence, line.item, plain(line.quantity), plain(line.price), plain(line.net), plain(line.tax))
-        for line in invoice.lines
-    )
-    content = [invoice.company.lower(), invoice.number, invoice.order_number, rows]
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
-
-
-def _invoice(invoice: finance.PostedInvoice, open_amount: Decimal, due_on: date | None) -> Invoice:
-    return Invoice(
-        invoice_number=invoice.number,
-        invoiced_on=invoice.invoiced_on,
-        due_on=datetime.combine(due_on, time(12), UTC) if due_on else None,
-        currency=invoice.currency,
-        net=invoice.total - invoice.tax,
-        tax=invoice.tax,
-        total=invoice.total,
-        open_amount=open_amount,
-        lines_hash=lines_hash(invoice),
     )

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from cachetools import LRUCache
 
+from activities.billing_view import invoice_lines, line_numbers, lines_hash
 from activities.failures import refused
-from activities.finance_view import invoice_lines, lines_hash, numbers_by_sequence
 from activities.signatures import FailureType
 from domain.fulfilment import Invoice, InvoicedLine
 from dynamics.finance.client import Finance
@@ -43,7 +43,7 @@ class Postings:
             DynamicsError: they cannot be read.
         """
         read = await self._finance.read_billing(company, order_number, invoices=invoices)
-        numbers = numbers_by_sequence(read)
+        numbers = line_numbers(read)
         for posted in read.invoices:
             if len(posted.lines) < LINES_KEPT:
                 self._kept[lines_hash(posted)] = invoice_lines(posted, numbers)
@@ -69,5 +69,5 @@ class Postings:
                     FailureType.CONFLICT,
                     f"Finance holds invoice {number} of order {order_number} with other lines than were read before",
                 )
-        numbers = numbers_by_sequence(read)
+        numbers = line_numbers(read)
         return {invoice.invoice_number: invoice_lines(posted[invoice.invoice_number], numbers) for invoice in invoices}

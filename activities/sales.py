@@ -144,10 +144,25 @@ class DataverseSalesActivities(SalesActivities):
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: ask_for.RecordShipment) -> Nothing:
-        """Say that the order was shipped, in part or completely."""
+        """Say that the order was shipped, in part or completely, or that goods came back."""
         with for_deal():
             await self._dataverse.mirror.write_shipment(
-                UUID(shipment.sales_order_id), deal=self._deal(), slips=shipment.slips, complete=shipment.complete
+                UUID(shipment.sales_order_id),
+                deal=self._deal(),
+                slips=shipment.slips,
+                complete=shipment.complete,
+                short=shipment.short,
+                invoiced=shipment.invoiced,
+                returned=shipment.returned,
+            )
+        return Nothing()
+
+    @activity.defn(name="cancel_sales_order")
+    async def cancel_sales_order(self, cancel: ask_for.CancelSalesOrder) -> Nothing:
+        """Cancel the order in Sales; one that is cancelled already, or was deleted, is left as it is."""
+        with for_deal():
+            await self._dataverse.mirror.cancel_order(
+                UUID(cancel.sales_order_id), cancel.order_number, deal=self._deal()
             )
         return Nothing()
 
@@ -210,6 +225,7 @@ def _to_write(
         tax=invoice.tax,
         total=invoice.total,
         open_amount=invoice.open_amount,
+        share=invoice.share,
         lines=tuple(
             sales.InvoiceLineToWrite(
                 line_no=line.line_no,

@@ -158,6 +158,16 @@ class RecordShipment(Record):
     sales_order_id: str
     complete: bool
     slips: tuple[str, ...]
+    short: bool = Field(False, description="Nothing more is shipped: the rest was cancelled")
+    invoiced: bool = Field(False, description="Nothing is left to invoice either")
+    returned: tuple[str, ...] = Field((), description="Those of the slips with which goods came back")
+
+
+class CancelSalesOrder(Record):
+    """Cancel the order in Sales, because it was cancelled in Finance."""
+
+    sales_order_id: str
+    order_number: str
 
 
 class BillingRef(Record):
@@ -319,7 +329,12 @@ class SalesActivities:
 
     @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: RecordShipment) -> Nothing:
-        """Say that the order was shipped, in part or completely."""
+        """Say that the order was shipped, in part or completely, or that goods came back."""
+        raise NotImplementedError
+
+    @activity.defn(name="cancel_sales_order")
+    async def cancel_sales_order(self, cancel: CancelSalesOrder) -> Nothing:
+        """Cancel the order in Sales; one that is cancelled already, or was deleted, is left as it is."""
         raise NotImplementedError
 
     @activity.defn(name="record_invoice")

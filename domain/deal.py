@@ -12,6 +12,7 @@ from typing import assert_never
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
+from domain.money import plain
 from domain.refusals import Refusal
 from domain.rules import closing, credit, delivery, order, quote, step
 from domain.rules.change import Change, Refused
@@ -52,7 +53,8 @@ def apply(state: DealState, event: Event) -> Transition:
         return Transition(state=state, audit=audit, code=refusal.code)
     if after.running and after.settled:
         after = replace(after, ending=Ending.CLOSED)
-        text += "; the deal is closed"
+        cancelled = after.delivery.lines.cancelled
+        text += f"; the deal is closed short: {plain(cancelled)} cancelled" if cancelled else "; the deal is closed"
     stage = _stage(after)
     waits_anew = (stage, *_waits_for(after)) != (state.stage, *_waits_for(state))
     after = after.stamped(
@@ -131,9 +133,11 @@ def _stage(state: DealState) -> Stage:
 def _order_status(state: DealState) -> OrderStatus:
     if not state.confirmation_number:
         return state.order
-    if state.ending is Ending.CLOSED:
-        return OrderStatus.CLOSED
     delivery = state.delivery
+    if delivery.cancelled:
+        return OrderStatus.CANCELLED
+    if state.ending is Ending.CLOSED:
+        return OrderStatus.CLOSED_SHORT if delivery.lines.cancelled else OrderStatus.CLOSED
     if delivery.all_invoiced:
         return OrderStatus.INVOICED
     if delivery.any_invoiced:

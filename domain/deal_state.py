@@ -57,6 +57,9 @@ class OrderStatus(StrEnum):
     PARTIALLY_INVOICED = "partially_invoiced"
     INVOICED = "invoiced"
     CLOSED = "closed"
+    CLOSED_SHORT = "closed_short"
+    """Closed, and not all of it was shipped: the rest was cancelled."""
+    CANCELLED = "cancelled"
 
 
 class SalesDue(StrEnum):
@@ -67,6 +70,18 @@ class SalesDue(StrEnum):
     CANCELLED = "cancelled"
     LET_GO = "let_go"
     """The quote stays open and nobody looks at it any more: the rep may ask for approval anew."""
+    ORDER_CANCELLED = "order_cancelled"
+    """The order was cancelled in Finance: Sales cancels its order as well."""
+
+
+class ShippedInSales(StrEnum):
+    """What Sales shows of an order's shipment."""
+
+    NOTHING = ""
+    PARTIAL = "partial"
+    COMPLETE = "complete"
+    SHORT = "short"
+    """Nothing more is shipped: the rest was cancelled."""
 
 
 OPEN_QUOTE = frozenset(
@@ -102,6 +117,8 @@ class Delivery:
     invoices: dict[str, Invoice] = field(default_factory=dict)
     hold: str = ""
     """Entry of Finance's hold list that keeps the order from being posted."""
+    cancelled: bool = False
+    """Finance has cancelled the whole order."""
 
     @property
     def all_shipped(self) -> bool:
@@ -111,7 +128,12 @@ class Delivery:
     @property
     def all_invoiced(self) -> bool:
         """Nothing is left to ship or to invoice."""
-        return self.any_invoiced and not self.lines.to_invoice
+        return (self.any_invoiced or self.lines.returned > 0) and not self.lines.to_invoice
+
+    @property
+    def all_credited(self) -> bool:
+        """Nothing came back that is invoiced and not credited."""
+        return not self.lines.to_credit
 
     @property
     def any_shipped(self) -> bool:
@@ -125,8 +147,22 @@ class Delivery:
 
     @property
     def all_paid(self) -> bool:
-        """Finance holds nothing open on any invoice."""
+        """Finance holds nothing open on any invoice. A credit that settles nothing yet is the customer's to use."""
         return all(invoice.open_amount <= 0 for invoice in self.invoices.values())
+
+    @property
+    def paid_up(self) -> bool:
+        """Nothing is left to ship, to invoice, to credit or to pay (lifecycle 2.9)."""
+        return self.all_shipped and self.all_invoiced and self.all_credited and self.all_paid
+
+    @property
+    def in_sales(self) -> ShippedInSales:
+        """What of the shipment Sales has to show."""
+        if not self.any_shipped:
+            return ShippedInSales.NOTHING
+        if self.lines.to_ship:
+            return ShippedInSales.PARTIAL
+        return ShippedInSales.SHORT if self.lines.cancelled else ShippedInSales.COMPLETE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +192,8 @@ class DealState:
         finance_read_at: when the order was last read in Finance, or made there.
         invoices_told: numbers of invoices that were told of since Finance was read; 50 at most.
         shown_slips: packing slips that Sales shows.
+        shown_shipped: how much of the shipment Sales shows.
+        shown_paid: Sales shows that nothing of the order is open any more.
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
         resolution: what a person said about the step that was parked last.
@@ -208,6 +246,8 @@ class DealState:
     finance_read_at: datetime | None = None
     invoices_told: frozenset[str] = frozenset()
     shown_slips: frozenset[str] = frozenset()
+    shown_shipped: ShippedInSales = ShippedInSales.NOTHING
+    shown_paid: bool = False
     shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
     park_count: dict[str, int] = field(default_factory=dict)
@@ -337,6 +377,12 @@ class DealState:
         return tuple(slip for slip in self.delivery.slips if slip not in self.shown_slips)
 
     @property
+    def shipment_unrecorded(self) -> bool:
+        """Sales shows a packing slip too few, or not how much is shipped now: somebody cancelled or corrected."""
+        shown = self.shown_shipped
+        return bool(self.unrecorded_slips) or (bool(shown) and shown is not self.delivery.in_sales)
+
+    @property
     def unrecorded_invoices(self) -> tuple[Invoice, ...]:
         """Invoices Sales does not show yet."""
         return tuple(i for number, i in self.delivery.invoices.items() if number not in self.shown_invoices)
@@ -351,12 +397,12 @@ class DealState:
         )
 
     @property
+    def payment_unrecorded(self) -> bool:
+        """Sales does not show what is open now, or that nothing is open any more."""
+        return bool(self.unrecorded_payments) or (self.delivery.paid_up and not self.shown_paid)
+
+    @property
     def settled(self) -> bool:
-        """Shipped, invoiced, paid, and Sales shows all of it (lifecycle 2.9)."""
-        return (
-            self.delivery.all_shipped
-            and self.delivery.all_invoiced
-            and self.delivery.all_paid
-            and not (self.billing_unread or self.unrecorded_slips or self.unrecorded_invoices)
-            and not self.unrecorded_payments
-        )
+        """Shipped, invoiced, credited, paid, and Sales shows all of it (lifecycle 2.9)."""
+        unshown = self.shipment_unrecorded or self.unrecorded_invoices or self.payment_unrecorded
+        return self.delivery.paid_up and not (self.billing_unread or unshown)

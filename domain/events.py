@@ -14,6 +14,7 @@ _BILLING: dict[FinanceEventKind, str] = {
     FinanceEventKind.PAYMENT_POSTED: "payment {} posted in Finance",
     FinanceEventKind.PAYMENT_REVERSED: "payment {} reversed in Finance",
     FinanceEventKind.CREDIT_HOLD: "credit hold {} placed in Finance",
+    FinanceEventKind.ORDER_CHANGED: "order changed in Finance: {}",
 }
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from domain.causes import Cause
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.people import Person
 from domain.views import (
@@ -122,6 +123,9 @@ def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[
         return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
     if state.stage is Stage.INVOICE:
         return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
+    if state.stage is Stage.PAYMENT and not state.delivery.all_credited:
+        text = f"{plain(state.delivery.lines.returned)} came back and not all of it is credited"
+        return WaitingFor.INVOICE, text, "The credit note is posted in Finance", ("accounts receivable",)
     if state.stage is Stage.PAYMENT and not state.delivery.all_paid:
         text = f"{format_money(open_amount(state), state.header.currency)} open"
         return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
@@ -134,14 +138,19 @@ def open_amount(state: DealState) -> Decimal:
 
 
 def invoiced_amount(state: DealState) -> Decimal:
-    """Total of all invoices incl. tax, in the deal's currency."""
-    return sum((invoice.total for invoice in state.delivery.invoices.values()), Decimal(0))
+    """Total of all invoices incl. tax, in the deal's currency; credit notes are not taken off."""
+    return sum((i.total for i in state.delivery.invoices.values() if not i.is_credit), Decimal(0))
+
+
+def credited_amount(state: DealState) -> Decimal:
+    """Total of all credit notes incl. tax, in the deal's currency."""
+    return -sum((i.total for i in state.delivery.invoices.values() if i.is_credit), Decimal(0))
 
 
 def view(state: DealState) -> DealView:
     """The deal as people and programs see it."""
     found = state.assessment
-    invoiced, still_open = invoiced_amount(state), open_amount(state)
+    invoiced, credited, still_open = invoiced_amount(state), credited_amount(state), open_amount(state)
     return DealView(
         **state.header.header_fields,
         owner=found.owner if found else _NOBODY,
@@ -169,7 +178,8 @@ def view(state: DealState) -> DealView:
         lines=state.delivery.lines.shown,
         documents=_documents(state),
         invoiced=invoiced,
-        paid=invoiced - still_open,
+        credited=credited,
+        paid=invoiced - credited - still_open,
         open_amount=still_open,
         exceptions=state.exceptions,
         started_at=state.started_at,
@@ -222,23 +232,33 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
             )
         )
     documents.extend(
-        DocumentView(kind="packing slip", system="Finance", number=slip, status=f"{plain(quantity)} shipped")
+        DocumentView(kind="packing slip", system="Finance", number=slip, status=_moved(quantity))
         for slip, quantity in state.delivery.slips.items()
     )
     documents.extend(
         DocumentView(
-            kind="invoice",
+            kind="credit note" if invoice.is_credit else "invoice",
             system="Finance",
             number=invoice.invoice_number,
             amount=invoice.total,
             open_amount=invoice.open_amount,
-            status="paid" if invoice.open_amount <= 0 else "open",
+            status=_settled(invoice),
             at=invoice.invoiced_on,
             due_on=invoice.due_on,
         )
         for invoice in state.delivery.invoices.values()
     )
     return tuple(documents)
+
+
+def _moved(quantity: Decimal) -> str:
+    return f"{plain(-quantity)} returned" if quantity < 0 else f"{plain(quantity)} shipped"
+
+
+def _settled(document: Invoice) -> str:
+    if document.is_credit:
+        return "settled" if not document.open_amount else "open"
+    return "paid" if document.open_amount <= 0 else "open"
 
 
 def summary_line(state: DealState) -> str:

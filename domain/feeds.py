@@ -94,6 +94,7 @@ class DocumentKind(StrEnum):
     SLIP = "packing_slip"
     INVOICE = "invoice"
     SETTLEMENT = "settlement"
+    CANCELLED_ORDER = "cancelled_order"
 
 
 class FeedCursor(Record):
@@ -155,13 +156,19 @@ def may_be_ours(event: FinanceEvent, key_numbered: bool) -> bool:
     """Whether an event may concern a deal, by its order number alone.
 
     Args:
-        event: as Finance reports it; an invoice over several orders names none of them.
+        event: as Finance reports it; an invoice over several orders names none of them, and a credit note may name a
+            return order.
         key_numbered: in this company the orders of deals carry our key as their number.
     """
     number = event.order_number
     if not number:
         return event.kind is FinanceEventKind.INVOICE_POSTED and bool(event.customer_account)
-    return len(number) <= LONGEST_ORDER_NUMBER and (not key_numbered or is_order_key(number))
+    return len(number) <= LONGEST_ORDER_NUMBER and (not key_numbered or is_order_key(number) or is_credit(event))
+
+
+def is_credit(event: FinanceEvent) -> bool:
+    """Whether an event reports a credit note: one of a return order names that, and not the order that was sold."""
+    return event.kind is FinanceEventKind.INVOICE_POSTED and event.amount is not None and event.amount < 0
 
 
 class Reports:

@@ -28,7 +28,8 @@ class LineLedger(Record):
     """Quantities of one order line, in its sales unit, none negative (lifecycle: line ledger).
 
     Shipped is at most ordered x (1 + over-delivery) - cancelled; invoiced is at most shipped; returned is at most
-    shipped; credited is at most invoiced. An over-delivery that is allowed is invoiced as well.
+    shipped; credited is at most invoiced. An over-delivery that is allowed is invoiced as well. What Finance corrected
+    (a packing slip, a whole invoice) was never shipped or invoiced; what came back or was credited is told beside it.
     """
 
     line_no: int
@@ -54,8 +55,19 @@ class LineLedger(Record):
 
     @property
     def open_to_invoice(self) -> Decimal:
-        """Ordered and neither cancelled nor invoiced, whether it is shipped or not."""
-        return max(self.ordered - self.cancelled - self.invoiced, Decimal(0))
+        """Ordered and neither cancelled nor invoiced nor come back, whether it is shipped or not.
+
+        A credit for goods that came back takes back what was invoiced for them; any other credit leaves it invoiced.
+        """
+        invoiced = self.invoiced - min(self.credited, self.returned)
+        return max(self.ordered - self.cancelled - self.returned - invoiced, Decimal(0))
+
+    @property
+    def open_to_credit(self) -> Decimal:
+        """What came back, is invoiced and not credited."""
+        if not self.returned:
+            return Decimal(0)
+        return max(self.invoiced - self.credited - (self.shipped - self.returned), Decimal(0))
 
     @property
     def violations(self) -> tuple[LineViolation, ...]:

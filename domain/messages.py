@@ -73,6 +73,7 @@ class FinanceEventKind(StrEnum):
     CREDIT_LIMIT_CHANGED = "credit_limit_changed"
     CUSTOMER_BLOCKED = "customer_blocked"
     CREDIT_HOLD = "credit_hold"
+    ORDER_CHANGED = "order_changed"
 
 
 class FinanceEvent(Record):
@@ -83,7 +84,7 @@ class FinanceEvent(Record):
     company: Id
     customer_account: Id = ""
     order_number: Id = ""
-    document: Id = Field("", description="Packing slip, invoice or payment id")
+    document: Id = Field("", description="Packing slip, invoice or payment id; of a changed order, what was changed")
     amount: Number | None = Field(None, description="Company currency; payment: the amount received")
     control_number: Count = 0
     occurred_at: AwareDatetime

@@ -81,11 +81,11 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
-    if state.unrecorded_slips:
+    if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
     if state.unrecorded_invoices:
         return DeliveryMove.SHOW_INVOICES
-    if state.unrecorded_payments:
+    if state.payment_unrecorded:
         return DeliveryMove.SHOW_PAYMENTS
     return DeliveryMove.WAIT
 

@@ -63,7 +63,7 @@ class Ending(StrEnum):
 class DocumentView(Record):
     """A document of the deal in one of the systems."""
 
-    kind: str = Field(description="quote, order, sales order, packing slip, invoice, payment")
+    kind: str = Field(description="quote, order, sales order, packing slip, invoice, credit note, payment")
     system: str = Field(description="Sales or Finance")
     number: str
     amount: Decimal | None = None
@@ -210,7 +210,8 @@ class DealView(QuoteHeader):
     lines: tuple[LineView, ...] = Field((), description="At most 100 of the order's: what is wrong or left comes first")
     documents: tuple[DocumentView, ...] = ()
     invoiced: Decimal = Decimal(0)
-    paid: Decimal = Decimal(0)
+    credited: Decimal = Field(Decimal(0), description="By credit notes, not taken off what is invoiced")
+    paid: Decimal = Field(Decimal(0), description="What is invoiced, less what is credited or open")
     open_amount: Decimal = Decimal(0)
     exceptions: tuple[str, ...] = Field((), description="Open exceptions, e.g. ACCEPTED_AFTER_EXPIRY, in words")
     started_at: datetime

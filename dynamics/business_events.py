@@ -81,6 +81,22 @@ class _Invoiced(_Event):
     InvoiceAmountInAccountingCurrency: Amount
 
 
+class _OrderChanged(_Event):
+    SalesOrderId: Name
+    CustAccount: OptionalName = ""
+    Lines: Annotated[list[_SlipLine], Field(max_length=MAX_ROWS)] = Field(default_factory=list)
+
+
+class _SlipCorrected(_OrderChanged):
+    PackingSlipId: Name
+
+
+class _Returned(_OrderChanged):
+    """Goods of an order came back: ``SalesOrderId`` is the order they were sold with."""
+
+    ReturnOrderNumber: Name
+
+
 class _Settlement(Reported):
     SalesOrderId: OptionalName = ""
     Amount: Amount
@@ -185,6 +201,39 @@ def _of_order(
     return Report(company=event.company, orders=(told,), customer_account=account)
 
 
+def _remainder_cancelled(body: Mapping[str, Any]) -> Report:
+    return _order_changed(_OrderChanged.read(body), "a remainder was cancelled")
+
+
+def _lines_changed(body: Mapping[str, Any]) -> Report:
+    return _order_changed(_OrderChanged.read(body), "lines were changed")
+
+
+def _slip_corrected(body: Mapping[str, Any]) -> Report:
+    event = _SlipCorrected.read(body)
+    return _order_changed(event, f"packing slip {event.PackingSlipId} was corrected")
+
+
+def _returned(body: Mapping[str, Any]) -> Report:
+    event = _Returned.read(body)
+    return _order_changed(event, f"goods came back ({event.ReturnOrderNumber})")
+
+
+def _order_changed(event: _OrderChanged, what: str) -> Report:
+    """A change has no document of its own: the event's id names it, and the deal looks at what the order is now."""
+    told = FinanceEvent(
+        event_id=event_ids.order_changed(event.EventId),
+        kind=FinanceEventKind.ORDER_CHANGED,
+        company=event.company,
+        customer_account=event.CustAccount,
+        order_number=event.SalesOrderId,
+        document=what,
+        control_number=event.ControlNumber,
+        occurred_at=event.EventTime,
+    )
+    return Report(company=event.company, orders=(told,), customer_account=event.CustAccount)
+
+
 def _paid(body: Mapping[str, Any]) -> Report:
     event = _Paid.read(body)
     return _payment(event, FinanceEventKind.PAYMENT_POSTED, freed=event.Amount)
@@ -240,6 +289,10 @@ def _of_customer(event: _Event, account: str, kind: FinanceEventKind, reason: st
 _READERS: dict[str, Callable[[Mapping[str, Any]], Report]] = {
     "SalesInvoicePostedBusinessEvent": _invoiced,
     "Q2CPackingSlipPostedBusinessEvent": _shipped,
+    "Q2CPackingSlipCorrectedBusinessEvent": _slip_corrected,
+    "Q2CSalesOrderRemainderCancelledBusinessEvent": _remainder_cancelled,
+    "Q2CSalesOrderChangedBusinessEvent": _lines_changed,
+    "Q2CReturnOrderReceivedBusinessEvent": _returned,
     "Q2CCustPaymentPostedBusinessEvent": _paid,
     "Q2CCustPaymentReversedBusinessEvent": _reversed,
     "Q2CCustCreditLimitChangedBusinessEvent": _limit_changed,

@@ -23,11 +23,13 @@ from domain.deal_state import DealState
 from domain.facts import Event, Fact
 from domain.fulfilment import (
     Billing,
+    Done,
     Invoice,
     LineTotals,
     OrderedLine,
     PackingSlip,
     changes_of,
+    conflicts_of,
     digest_of,
     ledger_of,
     totals_of,
@@ -164,20 +166,30 @@ def totals(
     *quantities: int,
     shipped: Mapping[int, int] = MappingProxyType({}),
     invoiced: Mapping[int, Decimal | int] = MappingProxyType({}),
+    returned: Mapping[int, int] = MappingProxyType({}),
+    credited: Mapping[int, int] = MappingProxyType({}),
     found: Sequence[OrderedLine] | None = None,
     over: int = 0,
 ) -> LineTotals:
     """What a deal keeps of an order of lines 1, 2, …, of which so much was shipped and invoiced, by line."""
     ordered = [OrderedLine(line_no=n, item="P", quantity=Decimal(q)) for n, q in enumerate(quantities, start=1)]
     now = ordered if found is None else found
-    ledger = ledger_of(
-        ordered,
-        now,
-        shipped={n: Decimal(q) for n, q in shipped.items()},
-        invoiced={n: Decimal(q) for n, q in invoiced.items()},
-        over_delivery_pct=Decimal(over),
+    done = {
+        line.line_no: Done(
+            shipped=Decimal(shipped.get(line.line_no, 0)),
+            returned=Decimal(returned.get(line.line_no, 0)),
+            invoiced=Decimal(invoiced.get(line.line_no, 0)),
+            credited=Decimal(credited.get(line.line_no, 0)),
+        )
+        for line in ordered
+    }
+    ledger = ledger_of(ordered, now, done, over_delivery_pct=Decimal(over))
+    return totals_of(
+        ledger,
+        digest=digest_of(now),
+        differences=conflicts_of(ordered, now),
+        changes=changes_of(ordered, now, ledger),
     )
-    return totals_of(ledger, digest=digest_of(now), differences=changes_of(ordered, now, ledger))
 
 
 def billed(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice) -> Billing:
@@ -188,6 +200,54 @@ def billed(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice) 
         lines=totals(10, shipped=shipped, invoiced={1: sum((invoiced(i) for i in invoices), Decimal(0))}),
         slips=tuple(PackingSlip(slip=name, quantity=Decimal(q)) for name, q in slips.items()),
         invoices=invoices,
+    )
+
+
+PRICE = Decimal(95)
+"""Net of one piece on an invoice of ``invoice``."""
+
+
+def held(quantity: object, left: object, *, by: str = "", line_no: int = 1, item: str = "P") -> OrderedLine:
+    """A line as Finance holds it, with what it will still ship of it and who changed it last."""
+    return OrderedLine(
+        line_no=line_no, item=item, quantity=Decimal(str(quantity)), remaining=Decimal(str(left)), changed_by=by
+    )
+
+
+def credit_note(number: str, quantity: int, open_amount: str = "0", *, correction: bool = False) -> Invoice:
+    """A credit note over so many, or the taking back of an invoice."""
+    return invoice(number, -quantity, open_amount).model_copy(update={"correction": correction})
+
+
+def holding(
+    *lines: OrderedLine,
+    slips: Mapping[str, int] = MappingProxyType({}),
+    documents: tuple[Invoice, ...] = (),
+    done: Done | None = None,
+    cancelled: bool = False,
+    changed_by: str = "",
+) -> Billing:
+    """An order of ten of one line as Finance holds it; what was done follows from the documents unless it is given."""
+    quoted = (OrderedLine(line_no=1, item="P", quantity=Decimal(10)),)
+    by_document = Done(
+        shipped=Decimal(sum(q for q in slips.values() if q > 0)),
+        returned=Decimal(-sum(q for q in slips.values() if q < 0)),
+        invoiced=sum((i.net / PRICE for i in documents if not i.is_credit or i.correction), Decimal(0)),
+        credited=-sum((i.net / PRICE for i in documents if i.is_credit and not i.correction), Decimal(0)),
+    )
+    ledger = ledger_of(quoted, lines, {1: done or by_document})
+    return Billing(
+        status="x",
+        lines=totals_of(
+            ledger,
+            digest=digest_of(lines),
+            differences=conflicts_of(quoted, lines),
+            changes=changes_of(quoted, lines, ledger),
+        ),
+        slips=tuple(PackingSlip(slip=name, quantity=Decimal(q)) for name, q in slips.items()),
+        invoices=documents,
+        cancelled=cancelled,
+        changed_by=changed_by,
     )
 
 

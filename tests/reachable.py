@@ -177,6 +177,7 @@ def _delivered(state: DealState) -> Iterator[Fact]:
             for slips in ({}, {"S": 6}, {"S": 10}):
                 free = read(slips, covers=state.billing_told)
                 yield free.model_copy(update={"billing": free.billing.model_copy(update={"hold": "CM-1"})})
+            yield _cancelled(state)
             for slips in ({}, {"S": 10}):
                 for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
                     yield read(slips, *invoices, covers=state.billing_told)
@@ -188,6 +189,12 @@ def _delivered(state: DealState) -> Iterator[Fact]:
         case DeliveryMove.SHOW_PAYMENTS:
             shown = {i.invoice_number: i.open_amount for i in state.unrecorded_payments}
             yield facts.PaymentsRecorded(open_amounts=shown)
+
+
+def _cancelled(state: DealState) -> Fact:
+    """Finance cancelled the whole order."""
+    reading = read(covers=state.billing_told)
+    return reading.model_copy(update={"billing": reading.billing.model_copy(update={"cancelled": True})})
 
 
 def _cleaned_up(state: DealState) -> Iterator[Fact]:

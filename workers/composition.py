@@ -129,6 +129,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.close_quote,
         sales.record_order,
         sales.record_shipment,
+        sales.cancel_sales_order,
         sales.record_invoice,
         sales.record_payment,
         feed.read_sales,

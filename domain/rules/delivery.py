@@ -5,17 +5,22 @@ All documents of an order are read together, so the order in which they were tol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
 
 from domain import facts
-from domain.deal_state import DealState, Delivery, OrderStatus
+from domain.deal_state import DealState, Delivery, OrderStatus, SalesDue
 from domain.facts import DeliveryFact
+from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, without_exceptions
+from domain.views import Ending
 
+MOST_NEWS: Final = 5
+"""Changes made in Finance that one audit record names."""
 MOST_INVOICES_TOLD: Final = 50
 """Invoices told of and not read yet whose numbers are kept; Finance finds the others by their order."""
 
@@ -45,8 +50,7 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
         case facts.BillingRead():
             return _billing_read(state, fact)
         case facts.ShipmentRecorded():
-            shown = replace(state, shown_slips=state.shown_slips | frozenset(fact.slips))
-            return Change(shown, f"Sales shows packing slip {', '.join(fact.slips)}")
+            return _shipment_recorded(state, fact)
         case facts.InvoicesRecorded():
             shown = replace(state, shown_invoices={**state.shown_invoices, **fact.open_amounts})
             return Change(shown, f"Sales shows invoice {', '.join(fact.open_amounts)}")
@@ -54,6 +58,15 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             return _payments_recorded(state, fact)
         case _:
             assert_never(fact)
+
+
+def takes_less_credit(before: Delivery, after: Delivery) -> bool:
+    """Whether an order takes less of its customer's credit than when it was read before: by a cancellation, a smaller
+    line or a credit. What is paid is told by the payment itself.
+    """
+    kept_before = before.lines.ordered - before.lines.cancelled
+    kept_after = after.lines.ordered - after.lines.cancelled
+    return kept_after < kept_before or after.lines.credited > before.lines.credited
 
 
 def _ordered(state: DealState) -> None:
@@ -69,23 +82,72 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         slips={slip.slip: slip.quantity for slip in billing.slips},
         invoices=invoices,
         hold=billing.hold,
+        cancelled=billing.cancelled,
     )
     after = _delivered(state, delivery)
-    total = sum((invoice.total for invoice in invoices.values()), Decimal(0))
-    open_amount = sum((invoice.open_amount for invoice in invoices.values()), Decimal(0))
-    plural = "" if len(invoices) == 1 else "s"
-    held = f", held by its credit management ({delivery.hold})" if delivery.hold else ""
     told = frozenset() if fact.covers >= state.billing_told else state.invoices_told
-    return Change(
-        replace(after, billing_read=max(state.billing_read, fact.covers), finance_read_at=fact.at, invoices_told=told),
-        f"Finance: {_shipped(delivery)}, {len(invoices)} invoice{plural} of {_money(state, total)}, "
-        f"{_money(state, open_amount)} open{held}",
+    after = replace(
+        after,
+        billing_read=max(state.billing_read, fact.covers),
+        finance_read_at=fact.at,
+        invoices_told=told,
+        shown_paid=state.shown_paid and delivery.paid_up,
     )
+    if delivery.cancelled:
+        return _cancelled_in_finance(after, billing.changed_by)
+    return Change(after, f"Finance: {_words(state, delivery)}")
 
 
-def _shipped(delivery: Delivery) -> str:
-    lines = delivery.lines
-    return f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"
+def _cancelled_in_finance(state: DealState, by: str) -> Change:
+    """Finance cancelled the whole order: the deal ends with it, and Sales is told."""
+    due = SalesDue.ORDER_CANCELLED if state.sales_order_id else SalesDue.NOTHING
+    ended = replace(without_exceptions(state, Refusal.SALES_ORDER_CANCELLED), ending=Ending.CANCELLED, sales_due=due)
+    who = f" (last changed there by {by})" if by else ""
+    return Change(ended, f"order {state.order_number} was cancelled in Finance{who}: the deal is cancelled")
+
+
+def _words(state: DealState, delivery: Delivery) -> str:
+    """What Finance holds, and what of it somebody changed there since it was read last."""
+    lines, documents = delivery.lines, delivery.invoices.values()
+    invoices = [document for document in documents if not document.is_credit]
+    credits_ = [document for document in documents if document.is_credit]
+    parts = [f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"]
+    if lines.returned:
+        parts.append(f"{plain(lines.returned)} returned")
+    parts.append(f"{_counted(len(invoices), 'invoice')} of {_money(state, _total(invoices))}")
+    if credits_:
+        parts.append(f"{_counted(len(credits_), 'credit note')} of {_money(state, -_total(credits_))}")
+    parts.append(f"{_money(state, sum((i.open_amount for i in documents), Decimal(0)))} open")
+    if delivery.hold:
+        parts.append(f"held by its credit management ({delivery.hold})")
+    return ", ".join(parts) + "".join(f"; {news}" for news in _news(state.delivery, delivery))
+
+
+def _news(before: Delivery, after: Delivery) -> list[str]:
+    """What somebody changed in Finance between two readings: order lines, packing slips, invoices; a few of many."""
+    known = set(before.lines.changes)
+    news = [change for change in after.lines.changes if change not in known]
+    if known and not after.lines.changes:
+        news.append("the order's quantities are as in the quote again")
+    for slip, quantity in before.slips.items():
+        now = after.slips.get(slip)
+        if now is None:
+            news.append(f"packing slip {slip} is not there any more")
+        elif now != quantity:
+            news.append(f"packing slip {slip} was corrected from {plain(quantity)} to {plain(now)}")
+    corrected = [i.invoice_number for i in after.invoices.values() if i.correction]
+    news += [f"an invoice was taken back by {number}" for number in corrected if number not in before.invoices]
+    news += [f"invoice {number} is not there any more" for number in before.invoices if number not in after.invoices]
+    more = len(news) - MOST_NEWS
+    return news if more <= 0 else [*news[:MOST_NEWS], f"and {more} more changes"]
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def _total(documents: Iterable[Invoice]) -> Decimal:
+    return sum((document.total for document in documents), Decimal(0))
 
 
 def _delivered(state: DealState, delivery: Delivery) -> DealState:
@@ -100,10 +162,19 @@ def _delivered(state: DealState, delivery: Delivery) -> DealState:
     return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.lines.differences))
 
 
+def _shipment_recorded(state: DealState, fact: facts.ShipmentRecorded) -> Change:
+    shown = replace(state, shown_slips=state.shown_slips | frozenset(fact.slips), shown_shipped=state.delivery.in_sales)
+    if fact.slips:
+        return Change(shown, f"Sales shows packing slip {', '.join(fact.slips)}")
+    return Change(shown, f"Sales shows the shipment as {state.delivery.in_sales or 'not begun'}")
+
+
 def _payments_recorded(state: DealState, fact: facts.PaymentsRecorded) -> Change:
     words = ", ".join(f"{number}: {_money(state, amount)} open" for number, amount in fact.open_amounts.items())
-    shown = replace(state, shown_invoices={**state.shown_invoices, **fact.open_amounts})
-    return Change(shown, f"Sales shows {words}")
+    shown = replace(
+        state, shown_invoices={**state.shown_invoices, **fact.open_amounts}, shown_paid=state.delivery.paid_up
+    )
+    return Change(shown, f"Sales shows {words or 'that nothing is open'}")
 
 
 def _money(state: DealState, amount: Decimal) -> str:

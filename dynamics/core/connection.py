@@ -156,8 +156,10 @@ class Connection:
 
 
 def distinct(rows: Iterable[Row], key: tuple[str, ...]) -> list[Row]:
-    """The rows, each once, as they came first."""
+    """The rows, each once, where it came first and as it was read last: of two readings the later one is the system's
+    word.
+    """
     seen: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        seen.setdefault(tuple(row.get(column) for column in key), row)
+        seen[tuple(row.get(column) for column in key)] = row
     return list(seen.values())

@@ -16,11 +16,11 @@ from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.literals import literal
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
+from dynamics.finance.documents import Documents
 from dynamics.finance.ordering import Ordering
-from dynamics.finance.queries import listing, of_company, same_text, valued
+from dynamics.finance.queries import same_text, valued
 from dynamics.finance.records import (
     BillingRead,
     CreditHold,
@@ -31,20 +31,15 @@ from dynamics.finance.records import (
     OpenOrder,
     OpenTransaction,
     OrderHeader,
-    OrderLine,
     OrderSettings,
     PaymentTerm,
     Posted,
-    PostedInvoice,
     PriceAgreement,
     Pricing,
     ProcessingStatus,
     RateRow,
     ReleasedProduct,
-    Slip,
-    SlipLine,
     Sweep,
-    Transaction,
 )
 from dynamics.finance.taxes import Taxes
 
@@ -92,6 +87,7 @@ class Finance(Connection):
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
         self._taxes = Taxes(self)
+        self.documents = Documents(self)
         self.orders = Ordering(self, manual_numbers=settings.manual_numbers)
 
     async def entity_sets(self) -> frozenset[str]:
@@ -253,91 +249,19 @@ class Finance(Connection):
     # --- what was posted -------------------------------------------------------------------------------------------
 
     async def read_billing(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
-        """Packing slips and invoices of an order, what is open on them, and whether it is held, in one batch.
-
-        An invoice is told by its number, whoever is billed for it. Its transaction is read after it, open or closed.
-
-        Args:
-            company: Legal entity, lower case.
-            order_number: SalesOrderNumber.
-            invoices: Invoices known or told of before; one request more where the order has others.
+        """An order as it is now, with all that was posted on it (`Documents.of_order`).
 
         Raises:
             NotFound: no such order.
         """
-        of = of_company(company)
-        reading = await self.read(
-            {"header": queries.order(company, order_number), "hold": queries.credit_hold(company, order_number)},
-            {
-                "lines": [queries.order_lines(company, order_number)],
-                "slips": [listing("CustPackingSlipTransBiEntities", f"{of} and SalesId eq {literal(order_number)}")],
-                "invoices": [
-                    listing(
-                        "SalesInvoiceHeadersV4",
-                        f"{of} and SalesOrderNumber eq {literal(order_number)}",
-                        expand="SalesInvoiceLinesV4",
-                    )
-                ],
-                "transactions": _transactions(company, invoices),
-            },
-        )
-        header = reading.one(OrderHeader, "header")
-        if header is None:
-            raise NotFound(
-                f"Finance company {company} has no order {order_number}", system=self.system, operation="read_billing"
-            )
-        read = BillingRead(
-            header=header,
-            lines=reading.all(OrderLine, "lines"),
-            slips=tuple(s for s in reading.all(SlipLine, "slips") if same_text(s.order_number, order_number)),
-            invoices=tuple(
-                i for i in reading.all(PostedInvoice, "invoices") if same_text(i.order_number, order_number)
-            ),
-            transactions=reading.all(Transaction, "transactions"),
-            hold=reading.one(CreditHold, "hold"),
-        )
-        unseen = [invoice.number for invoice in read.invoices if read.transaction(invoice) is None]
-        if not unseen:
-            return read
-        later = await self.read(collections={"transactions": _transactions(company, unseen)})
-        seen = (*read.transactions, *later.all(Transaction, "transactions"))
-        return read.model_copy(update={"transactions": seen})
+        return await self.documents.of_order(company, order_number, invoices=invoices)
 
-    async def sweep(self, company: str, *, slips: date, invoices: date, settled: date) -> Sweep:
-        """What was posted in a company, each kind of document since a day of its own (of the company's calendar), and
-        the orders that credit management holds now.
-
-        One batch; a second one where a settled invoice is older than the day, to learn its order. A row that is not as
-        expected is named in `unreadable`; it does not keep the others back.
-        """
-        of = of_company(company)
-        reading = await self.read(
-            collections={
-                "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {_midnight(slips)}")],
-                "invoices": [listing("SalesInvoiceHeadersV4", f"{of} and InvoiceDate ge {_midnight(invoices)}")],
-                "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {_midnight(settled)}")],
-                "holds": [queries.credit_holds(company)],
-            }
-        )
-        unreadable: list[str] = []
-        posted = reading.readable(PostedInvoice, "invoices", unreadable)
-        touched = reading.readable(Transaction, "settled", unreadable)
-        changed = tuple(transaction for transaction in touched if transaction.invoice)
-        orders = {invoice.number: invoice.order_number for invoice in posted}
-        if older := {t.invoice for t in changed} - set(orders):
-            found = await self.read(
-                collections={"invoices": valued("SalesInvoiceHeadersV4", company, "InvoiceNumber", older)}
-            )
-            known = found.readable(PostedInvoice, "invoices", unreadable)
-            orders |= {invoice.number: invoice.order_number for invoice in known}
-        return Sweep(
-            slips=reading.readable(Slip, "slips", unreadable),
-            invoices=posted,
-            settled=changed,
-            payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
-            settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
-            holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
-            unreadable=tuple(unreadable),
+    async def sweep(
+        self, company: str, *, slips: date, invoices: date, settled: date, cancelled: date | None = None
+    ) -> Sweep:
+        """What is new in a company (`Documents.sweep`); orders cancelled since the day of slips unless said."""
+        return await self.documents.sweep(
+            company, slips=slips, invoices=invoices, settled=settled, cancelled=cancelled or slips
         )
 
     async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, str]:
@@ -421,10 +345,6 @@ def _exposure(company: str, account: str) -> dict[str, list[Listing]]:
     }
 
 
-def _transactions(company: str, invoices: Iterable[str]) -> list[Listing]:
-    return valued("CustTransactions", company, "Invoice", invoices)
-
-
 def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pricing:
     """The prices of a reading; what a `*` in an item number brought along is left out."""
     asked = {item.casefold() for item in items}
@@ -438,7 +358,3 @@ def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pric
         agreements=tuple(a for a in reading.all(PriceAgreement, "agreements") if a.item.casefold() in asked),
         payment_terms={term.name.casefold(): term for term in reading.all(PaymentTerm, "terms")},
     )
-
-
-def _midnight(day: date) -> str:
-    return f"{day.isoformat()}T00:00:00Z"

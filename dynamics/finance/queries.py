@@ -20,12 +20,15 @@ is for what else a filter asks."""
 _KEYS = {
     "CustTransOpens": ("SysRecId",),
     "CustTransactions": ("SysRecId",),
+    "CustInvoiceJourBiEntities": ("SourceKey",),
+    "CustInvoiceTransBiEntities": ("InvoiceId", "InvoiceDate", "LineCreationSequenceNumber"),
     "CustPackingSlipJourBiEntities": ("SourceDocumentHeader",),
     "CustPackingSlipTransBiEntities": ("SourceDocumentLine",),
     "ExchangeRates": ("FromCurrency", "ToCurrency", "StartDate"),
     "PaymentTerms": ("Name",),
     "ProductDefaultOrderSettings": ("ItemNumber",),
     "ReleasedProductsV2": ("ItemNumber",),
+    "ReturnOrderLinesV2": ("ReturnOrderNumber", "ReturnInventoryLotId"),
     "SalesInvoiceHeadersV4": ("InvoiceNumber", "InvoiceDate", "LedgerVoucher"),
     "SalesLineBiEntities": ("SalesId", "LineCreationSequenceNumber"),
     "SalesOrderHeadersV2": ("SalesOrderNumber",),
@@ -130,13 +133,75 @@ def order_lines(company: str, number: str) -> Listing:
     return listing("SalesOrderLinesV3", f"{of_company(company)} and SalesOrderNumber eq {literal(number)}")
 
 
-_HOLD_COLUMNS = "SalesId,CredManId,CredManInCreditControl,CredManReleasedFromCreditControl"
+_REST_COLUMNS = (
+    "SalesId,LineCreationSequenceNumber,InventTransId,RemainSalesPhysical,RemainSalesFinancial,SysModifiedBy"
+)
+
+
+def line_rests(company: str, number: str) -> Listing:
+    """What is left of each line of an order, and who changed it last; the set that lines are written in does not
+    tell.
+    """
+    return listing(
+        "SalesLineBiEntities", f"{of_company(company)} and SalesId eq {literal(number)}", select=_REST_COLUMNS
+    )
+
+
+_RETURN_COLUMNS = "ReturnOrderNumber,ReturnInventoryLotId,ReturningInventoryLotId,ReferenceNumber"
+
+
+def returned_lines(company: str, number: str) -> Listing:
+    """Lines of return orders over goods of an order.
+
+    A return order has a number, and its lines have lots, of their own: they name what was sold by ``ReferenceNumber``
+    (the sales order) and ``ReturningInventoryLotId`` (the lot of its line).
+    """
+    condition = f"{of_company(company)} and ReferenceNumber eq {literal(number)}"
+    return listing("ReturnOrderLinesV2", condition, select=_RETURN_COLUMNS)
+
+
+def lines_of_returns(company: str, returns: Iterable[str]) -> list[Listing]:
+    """Lines of return orders by the numbers of these."""
+    return valued("ReturnOrderLinesV2", company, "ReturnOrderNumber", returns, select=_RETURN_COLUMNS)
+
+
+_ORIGIN_COLUMNS = "InvoiceId,InvoiceDate,LineCreationSequenceNumber,SalesId,InventTransId"
+
+
+def invoice_origins(company: str, orders: Iterable[str]) -> list[Listing]:
+    """Which lot each invoice line of some orders bills, also on invoices over several orders, which name no order."""
+    return valued("CustInvoiceTransBiEntities", company, "SalesId", orders, select=_ORIGIN_COLUMNS)
+
+
+def orders_of_invoices(company: str, invoices: Iterable[str]) -> list[Listing]:
+    """Which orders are on invoices that name none: those over several; a free-text invoice has no such lines."""
+    return valued("CustInvoiceTransBiEntities", company, "InvoiceId", invoices, select=_ORIGIN_COLUMNS)
+
+
+_MARK_COLUMNS = "SourceKey,InvoiceId,SalesId,IsCorrection"
+
+
+def invoice_marks(company: str, orders: Iterable[str]) -> list[Listing]:
+    """Which documents of some orders take an invoice back as if it had not been posted."""
+    return valued("CustInvoiceJourBiEntities", company, "SalesId", orders, select=_MARK_COLUMNS)
+
+
+_HOLD_COLUMNS = "SalesId,CredManId,CredManInCreditControl,CredManReleasedFromCreditControl,SysModifiedBy"
 
 
 def credit_hold(company: str, number: str) -> str:
-    """Whether credit management holds an order, by its key; the sets orders are written in do not tell."""
+    """Where an order stands with credit management, and who changed it last, by its key; the sets orders are written
+    in do not tell.
+    """
     path = key("SalesTableBiEntities", dataAreaId=company, SalesId=number)
     return query(path, cross_company="true", select=_HOLD_COLUMNS)
+
+
+def cancelled_orders(company: str, since: date) -> Listing:
+    """Orders that are cancelled, changed last on a day or later."""
+    cancelled = f"SalesStatus eq {FinanceEnum('SalesStatus', 'Canceled')}"
+    condition = f"{of_company(company)} and {cancelled} and SysModifiedDateTime ge {since.isoformat()}T00:00:00Z"
+    return listing("SalesTableBiEntities", condition, select="SalesId,CustAccount,SysModifiedDateTime")
 
 
 def credit_holds(company: str) -> Listing:

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from domain.event_ids import payment_number
 from domain.exchange import Exchange, ExchangeRate
+from domain.money import spread
 from domain.quote import DeliveryAddress
 from domain.tax import SalesTax
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
@@ -234,6 +235,7 @@ class CreditHold(ReadRow):
     hold_id: str = Field("", alias="CredManId", description="Of its entry in the hold list")
     in_control: YesNo = Field(False, alias="CredManInCreditControl")
     released: YesNo = Field(False, alias="CredManReleasedFromCreditControl")
+    changed_by: str = Field("", alias="SysModifiedBy")
 
     @property
     def holds(self) -> bool:
@@ -248,6 +250,7 @@ class LineRest(ReadRow):
     lot: str = Field(alias="InventTransId")
     to_deliver: Exact = Field(Decimal(0), alias="RemainSalesPhysical", description="Without what was cancelled")
     to_invoice: Exact = Field(Decimal(0), alias="RemainSalesFinancial", description="Delivered and not invoiced")
+    changed_by: str = Field("", alias="SysModifiedBy")
 
 
 class OpenOrder(OrderHeader):
@@ -292,10 +295,11 @@ class InvoiceLine(ReadRow):
     price: Exact = Field(Decimal(0), alias="SalesPrice")
     net: Exact = Field(alias="LineAmount")
     tax: Exact = Field(Decimal(0), alias="LineTotalTaxAmount")
+    lot: str = Field("", description="Of the order line that was sold; empty: not told")
 
 
 class PostedInvoice(ReadRow):
-    """SalesInvoiceHeadersV4, with lines where they were asked for."""
+    """SalesInvoiceHeadersV4, with lines where they were asked for; or one order's share of it."""
 
     company: str = Field("", alias="dataAreaId")
     number: str = Field(alias="InvoiceNumber")
@@ -308,6 +312,16 @@ class PostedInvoice(ReadRow):
     tax: Exact = Field(Decimal(0), alias="TotalTaxAmount")
     payment_terms: str = Field("", alias="PaymentTermsName")
     lines: tuple[InvoiceLine, ...] = Field((), alias="SalesInvoiceLinesV4")
+    correction: bool = Field(False, description="It takes an invoice back as if that had not been posted")
+    parts: tuple[Exact, ...] = Field((), description="Of a share: the amounts of all lines of the whole, incl. tax")
+    own: tuple[int, ...] = Field((), description="Of a share: which of these lines are the order's")
+
+    def share_of(self, open_amount: Decimal) -> Decimal:
+        """What of the open amount of the whole is the order's: by its lines, cents told to the largest remainders."""
+        if not self.own:
+            return open_amount
+        open_parts = spread(open_amount, [abs(part) for part in self.parts], self.currency)
+        return sum((open_parts[place] for place in self.own), Decimal(0))
 
 
 class SlipLine(ReadRow):
@@ -327,6 +341,7 @@ class Slip(ReadRow):
     order_number: str = Field("", alias="SalesId")
     account: str = Field("", alias="OrderAccount")
     posted_on: FinanceDay = Field(None, alias="DeliveryDate")
+    kind: str = Field("Sales", alias="SalesType", description="ReturnItem: of a return order")
 
 
 class NewOrderLine(ReadRow):
@@ -420,6 +435,7 @@ class BillingRead(ReadRow):
     invoices: tuple[PostedInvoice, ...]
     transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
     hold: CreditHold | None = Field(None, description="Where the order stands with credit management")
+    rests: dict[str, LineRest] = Field(default_factory=dict, description="What is left of each line, by its lot")
 
     def transaction(self, invoice: PostedInvoice) -> Transaction | None:
         """The customer transaction of an invoice, whoever is billed; None where it was not seen."""
@@ -436,7 +452,15 @@ class BillingRead(ReadRow):
         That nothing is found is no proof of payment: only a transaction that is closed is.
         """
         transaction = self.transaction(invoice)
-        return invoice.total if transaction is None else transaction.open_amount
+        return invoice.total if transaction is None else invoice.share_of(transaction.open_amount)
+
+
+class CancelledOrder(ReadRow):
+    """SalesTableBiEntities: an order that is cancelled."""
+
+    order_number: str = Field(alias="SalesId")
+    account: str = Field("", alias="CustAccount")
+    changed_on: FinanceInstant = Field(alias="SysModifiedDateTime")
 
 
 class Sweep(ReadRow):
@@ -448,6 +472,8 @@ class Sweep(ReadRow):
     payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
     holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
+    cancelled: tuple[CancelledOrder, ...] = ()
+    shared: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="Orders of invoices over several")
     unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:

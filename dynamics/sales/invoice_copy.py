@@ -50,7 +50,8 @@ class InvoiceCopies:
             qualified: Add the legal entity to the number, the alternate key: another one's invoice has taken it.
         """
         order = self.order
-        suffix = f"/{order.business_unit.name}" if qualified and order.business_unit else ""
+        share = f"/{order.finance_number}" if invoice.share else ""  # every order's part is a row of its own
+        suffix = share + (f"/{order.business_unit.name}" if qualified and order.business_unit else "")
         bindings = {
             "salesorderid@odata.bind": _bind("salesorders", order.id),
             "customerid_account@odata.bind": _bind("accounts", order.account_id),

@@ -8,7 +8,7 @@ in the rows of `dynamics.sales.deal_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,7 +25,7 @@ from dynamics.sales.deal_rows import DealOf, Standing, deal_row, invoice_row
 from dynamics.sales.invoice_copy import InvoiceCopies, copy_id
 from dynamics.sales.options import CreditChoice, DealStage, FulfilmentChoice, OrderState, PaymentChoice
 from dynamics.sales.records import InvoiceCopy, InvoiceToWrite, OrderLine, SalesOrder
-from dynamics.sales.writes import fulfil, invoice_state, recorded, reopened, win_opportunity
+from dynamics.sales.writes import cancelled, fulfil, invoice_state, recorded, reopened, win_opportunity
 from dynamics.sales.writes import order_invoiced as order_is_invoiced
 
 if TYPE_CHECKING:
@@ -162,40 +162,72 @@ class SalesMirror:
         await self._change(ChangeSet((reopened(order.id), recorded(order.id, number))))
         return await self.read_order(order.id)
 
-    async def write_shipment(self, order_id: UUID, *, deal: DealOf, slips: Sequence[str], complete: bool) -> None:
-        """Say that goods were shipped: the order is Fulfilled, in part or completely.
+    async def write_shipment(
+        self,
+        order_id: UUID,
+        *,
+        deal: DealOf,
+        slips: Sequence[str],
+        complete: bool,
+        short: bool = False,
+        invoiced: bool = False,
+        returned: Sequence[str] = (),
+    ) -> None:
+        """Say that goods were shipped: the order is Fulfilled, in part or completely. Or that they came back.
 
-        One request. How much of each line was shipped is not written: the lines of a submitted order are read-only.
+        One request. How much of each line was shipped is not written: the lines of a submitted order are read-only. An
+        order whose rest was cancelled stays Fulfilled in part; where nothing was shipped that Sales does not show, only
+        the deal's own row changes.
 
         Args:
             order_id: The salesorder.
             deal: The deal.
             slips: Numbers of the packing slips, for the closing activity's subject.
             complete: Nothing is left to ship.
+            short: Nothing is left to ship, because the rest was cancelled.
+            invoiced: Nothing is left to invoice either.
+            returned: Those of the slips with which goods came back.
 
         Raises:
             NotFound: the salesorder was deleted.
             Refused: the order is cancelled.
         """
-        standing = (
-            Standing(stage=DealStage.INVOICE, fulfilment=FulfilmentChoice.SHIPPED, waiting_for="Invoice")
-            if complete
-            else Standing(stage=DealStage.FULFILMENT, fulfilment=FulfilmentChoice.PARTIAL)
-        )
+        shipped = [slip for slip in slips if slip not in returned]
+        standing = _shipped(complete=complete, short=short, invoiced=invoiced, slips=shipped, returned=returned)
+        row = deal_row(deal, standing, order_id=order_id)
         with self._forgetting(order_id):
-            fulfilled, row, order = await self._dataverse.odata.batch(
-                [
-                    ChangeSet((fulfil(order_id, f"Shipped: {', '.join(slips)}", complete=complete),)),
-                    ChangeSet((deal_row(deal, standing, order_id=order_id),)),
-                    Read(queries.order(order_id)),
-                ]
-            )
-            state = self._dataverse.row(SalesOrder, order.value()).state
-        # An earlier attempt, or a person, has done it already.
-        done = fulfilled.error is not None and fulfilled.error.code.lower() == INVALID_STATE and state in _FULFILLED
+            if not shipped:
+                await self._change(ChangeSet((row,)))
+                return
+            subject = f"Shipped: {', '.join(shipped)}"
+            await self._closed(order_id, fulfil(order_id, subject, complete=complete), row, _FULFILLED)
+
+    async def cancel_order(self, order_id: UUID, finance_number: str, *, deal: DealOf) -> None:
+        """Cancel an order that was cancelled in Finance; one that is cancelled, or was deleted, is left as it is.
+
+        One request.
+
+        Raises:
+            Refused: the order is fulfilled or invoiced in Sales.
+        """
+        write = cancelled(order_id, f"Order {finance_number} was cancelled in Finance")
+        row = deal_row(deal, Standing(stage=DealStage.CLOSED, waiting_for=""), order_id=order_id)
+        try:
+            with self._forgetting(order_id):
+                await self._closed(order_id, write, row, (OrderState.CANCELED,))
+        except NotFound:
+            return
+
+    async def _closed(self, order_id: UUID, write: Write, row: Write, ends: Collection[OrderState]) -> None:
+        """Close an order for a reason, which an earlier attempt or a person may have done already."""
+        closed, shown, order = await self._dataverse.odata.batch(
+            [ChangeSet((write,)), ChangeSet((row,)), Read(queries.order(order_id))]
+        )
+        state = self._dataverse.row(SalesOrder, order.value()).state
+        done = closed.error is not None and closed.error.code.lower() == INVALID_STATE and state in ends
         if not done:
-            fulfilled.check()
-        row.check()
+            closed.check()
+        shown.check()
 
     # --- invoices --------------------------------------------------------------------------------------------------
 
@@ -358,6 +390,19 @@ class SalesMirror:
         except NotFound:
             self._orders.pop(order_id, None)
             raise
+
+
+def _shipped(*, complete: bool, short: bool, invoiced: bool, slips: Sequence[str], returned: Sequence[str]) -> Standing:
+    """Where a deal stands when goods were shipped, came back, or will not be shipped any more."""
+    if returned and not slips:
+        return Standing(waiting_for="Credit note: goods came back")
+    if complete:
+        return Standing(stage=DealStage.INVOICE, fulfilment=FulfilmentChoice.SHIPPED, waiting_for="Invoice")
+    if short:
+        stage = DealStage.PAYMENT if invoiced else DealStage.INVOICE
+        return Standing(stage=stage, fulfilment=FulfilmentChoice.PARTIAL, waiting_for=stage.name.capitalize())
+    waits = None if slips else "Shipment"
+    return Standing(stage=DealStage.FULFILMENT, fulfilment=FulfilmentChoice.PARTIAL, waiting_for=waits)
 
 
 _FULFILLED = (OrderState.FULFILLED, OrderState.INVOICED)

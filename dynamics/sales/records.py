@@ -334,7 +334,7 @@ class InvoiceLineToWrite(ReadRow):
 
 
 class InvoiceToWrite(ReadRow):
-    """A posted invoice, to be copied to Sales. Money in the invoice's currency; total = net + tax."""
+    """A posted invoice or credit note, to be copied to Sales. Money in its currency; total = net + tax."""
 
     number: str
     currency: str
@@ -345,10 +345,12 @@ class InvoiceToWrite(ReadRow):
     total: Exact
     open_amount: Exact
     lines: tuple[InvoiceLineToWrite, ...]
+    share: bool = Field(False, description="The order's part of an invoice over several orders")
 
     @property
     def payment(self) -> PaymentChoice:
         """Open, partly paid or paid, by what is still open."""
         if self.open_amount == 0:
             return PaymentChoice.PAID
-        return PaymentChoice.OPEN if self.open_amount >= self.total else PaymentChoice.PARTIAL
+        whole = abs(self.open_amount) >= abs(self.total)  # what is open of a credit note is negative
+        return PaymentChoice.OPEN if whole else PaymentChoice.PARTIAL

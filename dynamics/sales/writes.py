@@ -59,6 +59,16 @@ def fulfil(order_id: UUID, subject: str, *, complete: bool) -> Write:
     return Write("POST", "FulfillSalesOrder", {"Status": int(status), "OrderClose": close})
 
 
+def cancelled(order_id: UUID, subject: str) -> Write:
+    """CancelSalesOrder, with the one status there is for it (No Money)."""
+    close = {
+        "@odata.type": "Microsoft.Dynamics.CRM.orderclose",
+        "subject": subject[:200],
+        "salesorderid@odata.bind": f"/salesorders({order_id})",
+    }
+    return Write("POST", "CancelSalesOrder", {"Status": int(OrderStatus.NO_MONEY), "OrderClose": close})
+
+
 def order_invoiced(order_id: UUID) -> Write:
     """PATCH of an order of which nothing is left to invoice."""
     body = {

@@ -111,7 +111,10 @@ class BackOffice:
                 "on_hold": credit["CredManInCreditControl"] == "Yes",
                 "released": credit["CredManReleasedFromCreditControl"] == "Yes",
             },
-            "lines": [_some(row, _LINE) for row in sorted(lines, key=lambda row: row["LineCreationSequenceNumber"])],
+            "lines": [
+                _some(row, _LINE) | {"cancelled": self._cancelled(row)}
+                for row in sorted(lines, key=lambda row: row["LineCreationSequenceNumber"])
+            ],
             "slips": [
                 {
                     "slip": row["PackingSlipId"],
@@ -134,10 +137,33 @@ class BackOffice:
                     "due": self._transaction(company, row["InvoiceNumber"])["DueDate"],
                     "open": self.open_amount(company, row["InvoiceNumber"]),
                     "payments": self._payments(company, row["InvoiceNumber"]),
+                    "orders": sorted(self._billed_orders(company, row["InvoiceNumber"])),
                 }
-                for row in self._finance.query("SalesInvoiceHeadersV4", SalesOrderNumber=number, **here)
+                for row in self._invoices(company, number)
             ],
         }
+
+    def _cancelled(self, line: Row) -> Decimal:
+        stored = self._finance.books.get("SalesOrderLines", line["dataAreaId"], line["InventoryLotId"])
+        return stored["_cancelled"] if stored else Decimal(0)
+
+    def _invoices(self, company: str, number: str) -> list[Row]:
+        """Invoices and credit notes on which something of an order is, also over several, or of its return orders."""
+        books = self._finance.books
+        returns = books.find("ReturnOrderHeadersV2", _SalesOrderNumber=number, dataAreaId=company)
+        orders = [number, *(row["ReturnOrderNumber"] for row in returns)]
+        lines = [
+            row for order in orders for row in books.find("SalesInvoiceV4Lines", _SalesId=order, dataAreaId=company)
+        ]
+        return [
+            row
+            for invoice in dict.fromkeys(line["InvoiceNumber"] for line in lines)
+            for row in books.find("SalesInvoiceHeadersV4", InvoiceNumber=invoice, dataAreaId=company)
+        ]
+
+    def _billed_orders(self, company: str, invoice: str) -> set[str]:
+        rows = self._finance.books.find("SalesInvoiceV4Lines", InvoiceNumber=invoice, dataAreaId=company)
+        return {row["_SalesId"] for row in rows}
 
     def _returns(self, company: str, number: str) -> list[dict[str, Any]]:
         """The return orders of an order."""
@@ -149,6 +175,15 @@ class BackOffice:
                 "reason": row["CustomerReturnReasonCode"],
                 "status": row["ReturnStatus"],
                 "received": row["ReturnOrderStatus"] == "Delivered",
+                "quantity": sum(
+                    (
+                        -slip["Qty"]
+                        for slip in self._finance.books.find(
+                            "CustPackingSlipTransBiEntities", SalesId=row["ReturnOrderNumber"], dataAreaId=company
+                        )
+                    ),
+                    Decimal(0),
+                ),
             }
             for row in rows
         ]

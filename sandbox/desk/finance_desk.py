@@ -137,9 +137,10 @@ class FinanceDesk:
         if found is None:
             raise DeskError(f"no line {line} of order {number} in company {company}", field="line", status=404)
         try:
-            changed = self._finance.update(
-                "SalesOrderLinesV3", (company, found["InventoryLotId"]), {"OrderedSalesQuantity": quantity}
-            )
+            with self._finance.books.acting("desk"):
+                changed = self._finance.update(
+                    "SalesOrderLinesV3", (company, found["InventoryLotId"]), {"OrderedSalesQuantity": quantity}
+                )
         except (FinanceError, PostingRefused) as error:
             raise DeskError(str(error), status=409, system="finance") from error
         return {"line": line, "quantity": changed["OrderedSalesQuantity"], "amount": changed["LineAmount"]}

@@ -6,7 +6,8 @@ rows carry a record id and a version that rises with every update.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +24,8 @@ FIRST_RECORD_ID: Final = 22565420000
 SETTLEMENTS: Final = "Settlements"
 SERVICE_CALLS: Final = "ServiceCalls"
 DEFAULT_RATE_TYPE: Final = "Default"
+SERVICE_USER: Final = "Q2C"
+"""The user an application's calls run as: who wrote a row is in its SysModifiedBy."""
 
 _INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     SALES_ORDERS: (
@@ -70,7 +73,7 @@ _INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "SalesOrderConfirmationLines": (("SalesOrderNumber",), ("ConfirmationNumber",)),
     "MarkupTransBiEntities": (("TransRecId",),),
     "ReturnOrderHeadersV2": (("ReturnOrderNumber",), ("_SalesOrderNumber",)),
-    "ReturnOrderLinesV2": (("ReturnOrderNumber",), ("ReturningInventoryLotId",)),
+    "ReturnOrderLinesV2": (("ReturnOrderNumber",), ("ReturningInventoryLotId",), ("ReferenceNumber",)),
     "FreeTextInvoiceLines": (("ParentRecId",),),
     "FreeTextInvoiceHeaders": (("FreeTextNumber",), ("CustomerAccount",)),
     "PaymentScheduleLines": (("PaymentScheduleName",),),
@@ -147,6 +150,7 @@ class Books:
         self.tax_rates: dict[tuple[str, str, str, date], Mapping[str, Decimal]] = {}
         """Tax code -> percentage, by company, tax group, item group and day: forgotten when the set-up changes."""
         self.tax_version = 0
+        self._user = SERVICE_USER
         self._sequences: dict[tuple[str, str], int] = {}
         self._last_record = FIRST_RECORD_ID
         for entity_set in entity_sets().values():
@@ -229,7 +233,20 @@ class Books:
 
     def _stamps(self) -> Row:
         self._last_record += 1
-        return {"_record": self._last_record, "_version": 0, "_modified": stamp(self.now())}
+        return {"_record": self._last_record, "_version": 0, **self._change()}
+
+    def _change(self) -> Row:
+        """Who changes a row, and when."""
+        return {"_modified": stamp(self.now()), "_modified_by": self._user}
+
+    @contextmanager
+    def acting(self, user: str) -> Iterator[None]:
+        """Whatever is written meanwhile is written by this user."""
+        before, self._user = self._user, user
+        try:
+            yield
+        finally:
+            self._user = before
 
     def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
         """Change a row, which may have been read some time ago; its version rises.
@@ -241,7 +258,7 @@ class Books:
         target = self.table(table)
         key = target.key_of(row)
         current = target.get(key) or row
-        return target.update(key, {**changes, "_version": current["_version"] + 1, "_modified": stamp(self.now())})
+        return target.update(key, {**changes, "_version": current["_version"] + 1, **self._change()})
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:
         """Remove a row."""

@@ -40,6 +40,7 @@ CUST_CREDIT_LIMIT_CHANGED: Final = "Q2CCustCreditLimitChangedBusinessEvent"
 CUST_BLOCKED: Final = "Q2CCustBlockedBusinessEvent"
 PACKING_SLIP_CORRECTED: Final = "Q2CPackingSlipCorrectedBusinessEvent"
 REMAINDER_CANCELLED: Final = "Q2CSalesOrderRemainderCancelledBusinessEvent"
+SALES_ORDER_CHANGED: Final = "Q2CSalesOrderChangedBusinessEvent"
 RETURN_RECEIVED: Final = "Q2CReturnOrderReceivedBusinessEvent"
 CUSTOM_PREFIX: Final = "Q2C"
 TEST_PING: Final = "BusinessEventsTestEndpointContract"
@@ -47,7 +48,7 @@ TEST_PING: Final = "BusinessEventsTestEndpointContract"
 CATALOGUE: Final = (
     *(SALES_INVOICE_POSTED, FREE_TEXT_INVOICE_POSTED, COLLECTION_LETTER_SENT, SALES_ORDER_CONFIRMED),
     *(PACKING_SLIP_POSTED, PACKING_SLIP_CORRECTED, CUST_PAYMENT_POSTED, CUST_PAYMENT_REVERSED),
-    *(CUST_CREDIT_LIMIT_CHANGED, CUST_BLOCKED, REMAINDER_CANCELLED, RETURN_RECEIVED),
+    *(CUST_CREDIT_LIMIT_CHANGED, CUST_BLOCKED, REMAINDER_CANCELLED, SALES_ORDER_CHANGED, RETURN_RECEIVED),
 )
 """Every event there is."""
 ACTIVATIONS: Final = "BusinessEventsConfigurations"

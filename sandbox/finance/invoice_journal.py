@@ -52,6 +52,21 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """The return order that a credit note is posted on.
+
+    Attributes:
+        number: Its number.
+        rma: Its RMA number.
+        lines: Lot that was sold -> the return order's own lot and line number.
+    """
+
+    number: str
+    rma: str
+    lines: Mapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What is to be posted.
 
@@ -62,7 +77,7 @@ class Document:
         numbers: Number sequence and its pattern.
         reason: Reason code of a credit note.
         correction: Whether it takes an invoice back as if it had not been.
-        return_number: The return order it credits.
+        returned: The return order it credits.
     """
 
     orders: tuple[Row, ...]
@@ -71,7 +86,7 @@ class Document:
     numbers: tuple[str, str] = INVOICE_NUMBERS
     reason: str = ""
     correction: bool = False
-    return_number: str = ""
+    returned: Returned | None = None
 
     @property
     def first(self) -> Row:
@@ -80,7 +95,9 @@ class Document:
 
     @property
     def order_number(self) -> str:
-        """The order's number; empty for a summary invoice."""
+        """The order's number, of a return the return order's; empty for a summary invoice."""
+        if self.returned is not None:
+            return self.returned.number
         return str(self.first["SalesOrderNumber"]) if len(self.orders) == 1 else ""
 
 
@@ -215,7 +232,8 @@ def _write_header(
         "_PaymentSchedule": order.get("PaymentScheduleName", ""),
         "_RefNum": "SalesOrder",
         "_ReasonCode": document.reason,
-        "_ReturnNumber": document.return_number,
+        "_ReturnNumber": document.returned.rma if document.returned else "",
+        "_SalesType": "ReturnItem" if document.returned else "Sales",
         "_IsCorrection": "Yes" if document.correction else "No",
         "_charges": tuple(dict(row) for row in document.charges),
     }
@@ -236,6 +254,9 @@ def _write_lines(books: Books, company: Company, document: Document, posted: Pos
     for position, (item, tax) in enumerate(zip(document.billed, amounts.line_taxes, strict=True), start=1):
         line = item.line
         sequence = line["LineCreationSequenceNumber"] if document.order_number else position
+        lot = line["InventoryLotId"]
+        if document.returned is not None:
+            lot, sequence = document.returned.lines[lot]
         books.insert(
             INVOICE_LINES,
             {
@@ -253,9 +274,9 @@ def _write_lines(books: Books, company: Company, document: Document, posted: Pos
                 "InventorySiteId": line["ShippingSiteId"],
                 "InventoryWarehouseId": line["ShippingWarehouseId"],
                 "_credited": Decimal(0),
-                "_lot": line["InventoryLotId"],
+                "_lot": lot,
                 "_line": line["LineCreationSequenceNumber"],
-                "_SalesId": item.order["SalesOrderNumber"],
+                "_SalesId": document.returned.number if document.returned else item.order["SalesOrderNumber"],
                 "_CustomersLineNumber": line.get("CustomersLineNumber", 0),
                 "_LineNum": Decimal(position),
                 "_LineDiscountAmount": line["LineDiscountAmount"],

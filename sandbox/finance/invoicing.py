@@ -15,7 +15,7 @@ from sandbox.finance import receivables
 from sandbox.finance.amounts import part_of
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import PostingRefused
-from sandbox.finance.invoice_journal import CREDIT_NOTE_NUMBERS, Billed, Document, PostedInvoice, post
+from sandbox.finance.invoice_journal import CREDIT_NOTE_NUMBERS, Billed, Document, PostedInvoice, Returned, post
 from sandbox.finance.lines import save_line
 from sandbox.finance.masterdata import blocks, stopped_text
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS
@@ -126,7 +126,7 @@ def credit_note(
     wanted: Wanted,
     reason: str = "",
     *,
-    returned: str = "",
+    returned: Returned | None = None,
 ) -> PostedInvoice:
     """Credit an invoice, in whole or the given lines and quantities; `number` may be empty for a summary invoice.
 
@@ -173,7 +173,7 @@ def _credit(
     *,
     reason: str,
     correction: bool = False,
-    returned: str = "",
+    returned: Returned | None = None,
 ) -> PostedInvoice:
     original = _transaction_of(books, company, header["InvoiceNumber"])
     untouched = not any(row["_credited"] for row in _invoice_lines(books, company, header))
@@ -191,7 +191,7 @@ def _credit(
         CREDIT_NOTE_NUMBERS,
         reason=reason,
         correction=correction,
-        return_number=returned,
+        returned=returned,
     )
     posted, transaction = post(books, company, document)
     owed = receivables.open_amount(books, original)

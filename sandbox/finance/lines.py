@@ -15,6 +15,7 @@ from typing import Any, Final
 from sandbox.finance.amounts import line_amount
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import InfologError, must_be_filled, not_editable, not_found_in
+from sandbox.finance.events import SALES_ORDER_CHANGED
 from sandbox.finance.lengths import check_lengths
 from sandbox.finance.masterdata import sales_price
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS, EntitySet
@@ -272,7 +273,19 @@ def update_line(books: Books, entity: EntitySet, company: Company, row: Row, sen
     books.update(SALES_ORDERS, header, NOT_CALCULATED)
     if row["_delivered"] or header["SalesOrderStatus"] != "Backorder":
         refresh_status(books, company, header["SalesOrderNumber"])
+    _tell_changed(books, company, header)
     return stored
+
+
+def _tell_changed(books: Books, company: Company, header: Row) -> None:
+    """Somebody changed the lines of an order that was confirmed."""
+    if header["_confirmed"]:
+        fields = {
+            "SalesOrderId": header["SalesOrderNumber"],
+            "CustAccount": header["OrderingCustomerAccountNumber"],
+            "LegalEntity": company.id,
+        }
+        books.events.emit(SALES_ORDER_CHANGED, company.id, fields)
 
 
 def delete_line(books: Books, entity: EntitySet, company: Company, row: Row) -> None:
@@ -287,6 +300,7 @@ def delete_line(books: Books, entity: EntitySet, company: Company, row: Row) -> 
     books.delete(SALES_LINES, row)
     books.update(SALES_ORDERS, header, NOT_CALCULATED)
     refresh_status(books, company, header["SalesOrderNumber"])
+    _tell_changed(books, company, header)
 
 
 def _refuse_canceled(entity: EntitySet, header: Row) -> None:

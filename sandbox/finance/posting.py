@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sandbox.finance.books import SERVICE_CALLS, Books, Company
+from sandbox.finance.books import SERVICE_CALLS, SERVICE_USER, Books, Company
 from sandbox.finance.errors import PostingRefused
 from sandbox.odata.jsonio import encode
 
@@ -129,7 +129,7 @@ def run_operation(books: Books, name: str, operation: Operation, request: Any, u
         name: The operation's name.
         operation: What it does.
         request: The object sent as `_request`.
-        user: Who calls, for the release of credit holds.
+        user: Who calls: what is written is written by them.
 
     Raises:
         BadServiceRequest: The request does not have the contract's types.
@@ -139,7 +139,8 @@ def run_operation(books: Books, name: str, operation: Operation, request: Any, u
     empty = {"$id": "1", "Success": False, "ErrorMessage": "", "DebugMessage": "", **operation.answer}
     try:
         company = books.company(text(request, "DataAreaId"))
-        members = _once(Call(books, company, request, user), name, operation)
+        with books.acting(user or SERVICE_USER):
+            members = _once(Call(books, company, request, user), name, operation)
     except PostingRefused as refusal:
         return empty | {"ErrorMessage": str(refusal)}
     return empty | {"Success": True, **members}

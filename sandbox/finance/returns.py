@@ -1,7 +1,9 @@
 """Return orders: announced with a reason, received with goods, credited.
 
-A return order refers to an invoice. Receiving it is posting a packing slip with negative quantities; crediting it is
-posting a credit note over what was received.
+A return order is a sales order of the type ReturnItem and refers to an invoice: it has a number of its own, and its
+lines have lots of their own. Receiving it is posting a packing slip with negative quantities; crediting it is posting a
+credit note over what was received. Both carry the return order's number and its lines' lots; what was sold is named by
+its lines (`ReferenceNumber`, `ReturningInventoryLotId`).
 Source: Microsoft Learn, "Sales returns".
 """
 
@@ -14,7 +16,7 @@ from typing import Final
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import PostingRefused
 from sandbox.finance.events import RETURN_RECEIVED
-from sandbox.finance.invoice_journal import PostedInvoice
+from sandbox.finance.invoice_journal import PostedInvoice, Returned
 from sandbox.finance.invoicing import Wanted, check_reason, credit_note
 from sandbox.finance.model import SALES_LINES, day_stamp
 from sandbox.finance.shipping import event_lines, match_lines
@@ -166,11 +168,12 @@ def receive(books: Books, company: Company, number: str, wanted: Wanted) -> str:
             sold = books.get(SALES_LINES, company.id, line["ReturningInventoryLotId"])
             if sold is None:
                 raise PostingRefused(f"Order line {line['ReturningInventoryLotId']} no longer exists.")
-            deliveries.append((sold, -quantity))
+            of_return = {"InventoryLotId": line["ReturnInventoryLotId"], "OrderedSalesQuantity": -quantity}
+            deliveries.append((sold | of_return | {"_RemainPhysical": -quantity}, -quantity))
             issue_stock(books, company, sold, -quantity)
             arrived = {"ActualReturnArrivalDate": day_stamp(books.today(company)), "ReturnStatus": "Received"}
             books.update(LINES, line, arrived | {"ReturnedSalesQuantity": quantity, "ReturnSalesQuantity": quantity})
-        as_return = order | {"SalesOrderNumber": number}
+        as_return = order | {"SalesOrderNumber": number, "_SalesType": "ReturnItem", "_RMANumber": header["RMANumber"]}
         write_slip(books, company, as_return, slip, deliveries)
         books.update(ORDERS, header, {"ReturnOrderStatus": "Delivered"})
         parts = [(line["_sequence"], quantity) for line, quantity in chosen]
@@ -196,9 +199,17 @@ def credit(books: Books, company: Company, number: str) -> PostedInvoice:
     if not received:
         raise PostingRefused(f"There is nothing received to credit on return order {number}.")
     wanted = [{"LineNumber": line["_sequence"], "Quantity": line["ReturnedSalesQuantity"]} for line in received]
+    returned = Returned(
+        number,
+        header["RMANumber"],
+        {
+            line["ReturningInventoryLotId"]: (line["ReturnInventoryLotId"], line["LineCreationSequenceNumber"])
+            for line in received
+        },
+    )
     with books.db.transaction():
         posted = credit_note(
-            books, company, "", header["_invoice"], wanted, header["CustomerReturnReasonCode"], returned=number
+            books, company, "", header["_invoice"], wanted, header["CustomerReturnReasonCode"], returned=returned
         )
         for line in received:
             books.update(LINES, line, {"ReturnStatus": "Invoiced"})

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sandbox.finance.actions import APPLICATION_VERSION
-from sandbox.finance.books import Books
+from sandbox.finance.books import SERVICE_USER, Books
 
 SESSION_GROUP: Final = "UserSessionService"
 SESSION_SERVICE: Final = "AifUserSessionService"
@@ -47,7 +47,7 @@ def answer(books: Books, company: str, operation: str) -> Any:
             "Suffix": "",
         },
         "IsSysAdmin": False,
-        "UserId": "Q2C",
+        "UserId": SERVICE_USER,
         "UserPreferredCalendar": 0,
         "UserPreferredTimeZone": _EASTERN,
     }

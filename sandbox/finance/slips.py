@@ -46,7 +46,8 @@ def write_slip(books: Books, company: Company, order: Row, slip: str, deliveries
             "DlvTerm": order.get("DeliveryTermsCode", ""),
             "LanguageId": order.get("LanguageId", ""),
             "inventLocationId": order.get("DefaultShippingWarehouseId", ""),
-            "SalesType": "Sales",
+            "SalesType": order.get("_SalesType", "Sales"),
+            "ReturnItemNum": order.get("_RMANumber", ""),
             "Qty": total(quantity for _, quantity in deliveries),
         },
     )

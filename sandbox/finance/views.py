@@ -32,11 +32,13 @@ TABLES: Final[Mapping[str, str]] = {
 
 _SYSTEM: Final = {"SysDataAreaId": "dataAreaId", "SysRecVersion": "_version", "SourceKey": "_record"}
 _MODIFIED: Final = {"SysModifiedDateTime": "_modified"}
+_MODIFIER: Final = {"SysModifiedBy": "_modified_by"}
 
 STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
     "SalesTableBiEntities": {
         **_SYSTEM,
         **_MODIFIED,
+        **_MODIFIER,
         "SalesId": "SalesOrderNumber",
         "CustAccount": "OrderingCustomerAccountNumber",
         "InvoiceAccount": "InvoiceCustomerAccountNumber",
@@ -67,6 +69,8 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "SalesLineBiEntities": {
         **_SYSTEM,
+        **_MODIFIED,
+        **_MODIFIER,
         "SalesId": "SalesOrderNumber",
         "InventTransId": "InventoryLotId",
         "ItemId": "ItemNumber",
@@ -123,6 +127,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
         "RefNum": "_RefNum",
         "ReturnReasonCodeId": "_ReasonCode",
         "ReturnItemNum": "_ReturnNumber",
+        "SalesType": "_SalesType",
         "IsCorrection": "_IsCorrection",
         "InclTax": "_InclTax",
         "CreatedOn": "_modified",

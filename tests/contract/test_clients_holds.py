@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from activities import signatures as ask_for
+from tests.contract.clients_sold import Sold, sold
 from tests.contract.clients_work import Work, p100
-from tests.contract.test_clients_truth import TODAY, Sold, sold, work
+from tests.contract.test_clients_truth import TODAY, work
 
 __all__ = ["work"]
 

@@ -12,9 +12,10 @@ from domain.causes import Cause
 from domain.messages import ReviewRequest
 from domain.money import round_money
 from dynamics.core.literals import key, query
+from tests.contract.clients_sold import customer, sold
 from tests.contract.clients_work import Work, p100
 from tests.contract.test_clients_exposure import facts_of, opened
-from tests.contract.test_clients_truth import customer, sold, work
+from tests.contract.test_clients_truth import work
 
 __all__ = ["work"]
 

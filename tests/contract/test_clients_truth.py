@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,11 +13,11 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
-from domain.fulfilment import Billing
 from dynamics.core.literals import key, query
 from dynamics.sales.options import OrderStatus
+from tests.contract.clients_sold import account_id, customer, ordered, sold
 from tests.contract.clients_work import Work, p100, p250, reference, worker
-from tests.contract.clients_world import Clients, clients_of
+from tests.contract.clients_world import clients_of
 from tests.contract.dataverse_world import LiveSandbox
 
 D = Decimal
@@ -30,107 +29,6 @@ async def work(live_sandbox: LiveSandbox, request: pytest.FixtureRequest) -> Asy
     """A worker, in a company whose orders Finance numbers, and in one whose orders we number."""
     async with clients_of(live_sandbox, manual=request.param == "manual") as clients:
         yield worker(clients)
-
-
-@dataclass
-class Sold:
-    """A quote that became an order in both systems."""
-
-    work: Work
-    order_number: str
-    sales_order_id: str
-    approved_hash: str
-    digest: str
-
-    async def ship(self, *lines: tuple[int, int]) -> None:
-        """Ship so much of Finance's lines (by creation number); without any, all that is left."""
-        body = {"lines": [{"line": line, "quantity": quantity} for line, quantity in lines]} if lines else {}
-        await self.work.clients.play("POST", f"/orders/usmf/{self.order_number}/ship", body)
-
-    async def invoice(self) -> str:
-        posted = await self.work.clients.play("POST", f"/orders/usmf/{self.order_number}/invoice", {})
-        return str(posted["InvoiceId"])
-
-    async def billing(self) -> Billing:
-        assert self.work.quote is not None
-        ref = ask_for.BillingRef(
-            company="usmf",
-            order_number=self.order_number,
-            quote=self.work.quote,
-            approved_hash=self.approved_hash,
-            ordered=self.digest,
-        )
-        return await self.work.run(self.work.finance.read_billing, ref)
-
-    async def show(self, billing: Billing) -> None:
-        """Tell Sales what was shipped and invoiced."""
-        assert self.work.quote is not None
-        await self.work.run(
-            self.work.sales.record_shipment,
-            ask_for.RecordShipment(
-                sales_order_id=self.sales_order_id,
-                complete=True,
-                slips=tuple(slip.slip for slip in billing.slips),
-            ),
-        )
-        await self.work.run(
-            self.work.sales.record_invoice,
-            ask_for.RecordInvoice(
-                company="usmf",
-                sales_order_id=self.sales_order_id,
-                quote_id=self.work.quote.quote_id,
-                order_number=self.order_number,
-                invoices=billing.invoices,
-                order_invoiced=True,
-            ),
-        )
-
-
-async def customer(clients: Clients, **more: Any) -> str:
-    """A new customer in both systems; its account number."""
-    account = f"T-{uuid4().hex[:8].upper()}"
-    body = {"company": "usmf", "account": account, "name": account, "credit_limit": "100000"} | more
-    await clients.play("POST", "/customers", body)
-    return account
-
-
-async def account_id(clients: Clients, account: str) -> str:
-    rows = await clients.dataverse.odata.all_rows(
-        query("accounts", select="accountid", filter=f"accountnumber eq '{account}'")
-    )
-    return str(rows[0]["accountid"])
-
-
-async def sold(work: Work, *lines: dict[str, Any], account: str = "US-004") -> Sold:
-    """Assess, approve, accept, order, record."""
-    found = await work.assess(*lines, customer=account)
-    return await ordered(work, found)
-
-
-async def ordered(work: Work, found: Any) -> Sold:
-    assert work.quote is not None and found.problems == ()
-    approved = ask_for.MarkQuote(quote=work.quote, approval_status="approved", deal_id="c")
-    await work.run(work.sales.mark_quote, approved)
-    await work.accept()
-    number = f"Q2C-{uuid4().hex[:12].upper()}"
-    create = ask_for.CreateOrder(
-        quote=work.quote,
-        approved_hash=found.snapshot_hash,
-        order_number=number,
-        customer_account=found.customer_account,
-    )
-    created = await work.run(work.finance.create_order, create)
-    await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=created.order_number))
-    record = ask_for.RecordOrder(
-        quote=work.quote,
-        sales_order_id=None,
-        order_number=created.order_number,
-        opportunity_id=None,
-        revenue=created.net,
-        credit_status="passed",
-    )
-    recorded = await work.run(work.sales.record_order, record)
-    return Sold(work, created.order_number, recorded.sales_order_id, found.snapshot_hash, created.lines.digest)
 
 
 # Who is billed
@@ -236,16 +134,17 @@ async def test_what_somebody_cancels_in_finance_is_told_and_no_longer_waited_for
     path = f"/orders/usmf/{order.order_number}/cancel-remainder"
     await work.clients.play("POST", path, {"lines": [{"line": held.lines[2].sequence, "quantity": 6}]})
     before = await order.billing()
-    assert (before.lines.to_ship, before.lines.cancelled) == (1, D(9))
+    assert (before.lines.to_ship, before.lines.ordered, before.lines.cancelled) == (1, D(27), D(6))
     await work.clients.play("POST", path, {"lines": [{"line": held.lines[0].sequence, "quantity": 10}]})
 
     billing = await order.billing()
 
-    assert billing.lines.differences == (
-        "LINE_CHANGED: line 1: 10 of 10 cancelled in Finance",
-        "LINE_CHANGED: line 2: 3 of 10 cancelled in Finance",
-        "LINE_CHANGED: line 3: 6 of 10 cancelled in Finance",
-    )
+    assert [text.partition(" (")[0] for text in billing.lines.changes] == [
+        "line 1: 10 of 10 cancelled in Finance",
+        "line 2: 7 ordered in Finance, 10 in the quote",
+        "line 3: 6 of 10 cancelled in Finance",
+    ]
+    assert billing.lines.differences == ()
     assert (billing.lines.to_ship, billing.lines.shipped) == (0, D(11))
     await order.invoice()
     assert (await order.billing()).lines.to_invoice == 0

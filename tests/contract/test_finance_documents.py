@@ -412,12 +412,22 @@ async def test_a_return_from_announcement_to_credit(world: World) -> None:
     slip = world.ok("receiveReturn", ReturnOrderNumber=number)["PackingSlipId"]
     assert world.finance.query("WarehousesOnHandV2", ItemNumber="P100")[0]["OnHandQuantity"] - before == 2
     [back] = world.finance.query("CustPackingSlipTransBiEntities", PackingSlipId=slip)
-    assert (back["SalesId"], back["Qty"], back["InventTransId"]) == (number, -2, lot)
+    assert (back["SalesId"], back["Qty"], back["InventTransId"]) == (number, -2, line["ReturnInventoryLotId"])
+    assert line["ReturnInventoryLotId"] != lot
+    [receipt] = world.finance.query("CustPackingSlipJourBiEntities", PackingSlipId=slip)
+    assert (receipt["SalesType"], receipt["ReturnItemNum"]) == ("ReturnItem", announced["RMANumber"])
     note = world.ok("creditReturn", ReturnOrderNumber=number)
     assert (note["InvoiceAmount"], _open(world)) == (D("-209.00"), [D("836.00")])
     assert (await world.get(path)).json()["ReturnStatus"] == "Closed"
     [journal] = world.finance.query("CustInvoiceJourBiEntities", InvoiceId=note["InvoiceId"])
-    assert (journal["ReturnItemNum"], journal["ReturnReasonCodeId"]) == (number, "DEFECT")
+    assert (journal["ReturnItemNum"], journal["ReturnReasonCodeId"]) == (announced["RMANumber"], "DEFECT")
+    [credited] = world.finance.query("CustInvoiceTransBiEntities", InvoiceId=note["InvoiceId"])
+    assert (credited["SalesId"], credited["InventTransId"], credited["Qty"]) == (
+        number,
+        line["ReturnInventoryLotId"],
+        -2,
+    )
+    assert journal["SalesId"] == number, "the credit note is posted on the return order"
 
 
 async def test_no_more_is_returned_than_was_invoiced(world: World) -> None:

@@ -26,7 +26,7 @@ from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
-from dynamics.finance.records import PostedInvoice, Slip, Sweep, Transaction
+from dynamics.finance.records import CancelledOrder, PostedInvoice, Slip, Sweep, Transaction
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
@@ -54,6 +54,10 @@ class ScriptedFinance:
     settled: list[Transaction] = field(default_factory=list)
     settled_orders: dict[str, str] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    cancelled: list[CancelledOrder] = field(default_factory=list)
+    shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    returns: dict[str, str] = field(default_factory=dict)
+    """The orders that were sold, by the numbers of return orders in lower case."""
     unreadable: tuple[str, ...] = ()
     sweeps: list[dict[str, date]] = field(default_factory=list)
     asked_marks: int = 0
@@ -62,16 +66,25 @@ class ScriptedFinance:
     def orders(self) -> ScriptedFinance:
         return self
 
+    @property
+    def documents(self) -> ScriptedFinance:
+        return self
+
+    async def sold_orders(self, company: str, returns: Sequence[str]) -> dict[str, str]:
+        return {r.casefold(): self.returns[r.casefold()] for r in returns if r.casefold() in self.returns}
+
     def numbers_automatically(self, company: str) -> bool:
         return self.automatic
 
-    async def sweep(self, company: str, *, slips: date, invoices: date, settled: date) -> Sweep:
-        self.sweeps.append({"slips": slips, "invoices": invoices, "settled": settled})
+    async def sweep(self, company: str, *, slips: date, invoices: date, settled: date, cancelled: date) -> Sweep:
+        self.sweeps.append({"slips": slips, "invoices": invoices, "settled": settled, "cancelled": cancelled})
         return Sweep(
             slips=tuple(slip for slip in self.slips if slip.posted_on and slip.posted_on >= slips),
             invoices=tuple(i for i in self.invoices if i.invoiced_on.date() >= invoices),
             settled=tuple(t for t in self.settled if t.last_settled_on and t.last_settled_on >= settled),
             settled_orders=self.settled_orders,
+            shared=self.shared,
+            cancelled=tuple(order for order in self.cancelled if order.changed_on.date() >= cancelled),
             unreadable=self.unreadable,
         )
 

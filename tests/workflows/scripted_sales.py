@@ -42,6 +42,11 @@ class ScriptedSales(s.SalesActivities):
         await self.world.ask("record_shipment", shipment)
         return s.Nothing()
 
+    @activity.defn(name="cancel_sales_order")
+    async def cancel_sales_order(self, cancel: s.CancelSalesOrder) -> s.Nothing:
+        await self.world.ask("cancel_sales_order", cancel)
+        return s.Nothing()
+
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: s.RecordInvoice) -> s.Nothing:
         await self.world.ask("record_invoice", invoice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
@@ -16,7 +17,7 @@ from domain.digest import Digest
 from domain.feeds import MOST_WAITING, DocumentKind, FeedCursor, FeedStart
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
-from dynamics.finance.records import Transaction
+from dynamics.finance.records import CancelledOrder, Transaction
 from runs import names
 from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
 from tests.workflows.task_time import MOST_SECONDS, Metered
@@ -222,6 +223,29 @@ async def test_an_invoice_over_several_orders_makes_the_customers_deals_look(fee
         await feed.signal(names.FINANCE_EVENT, feeds.event("", customer_account=customer))
     await until(feed, delivered=1, foreign=1)
     assert len(await told(shipped)) == 1 and await told(waits) == []
+
+
+async def test_a_sweep_tells_what_was_cancelled_and_what_is_on_an_invoice_over_several_orders(feeds: FeedWorld) -> None:
+    cancelled = await feeds.deal(order=(gone := feeds.order()))
+    first, second = await feeds.deal(order=(one := feeds.order())), await feeds.deal(order=(two := feeds.order()))
+    now = datetime.now(UTC)
+    feeds.finance.cancelled += [CancelledOrder(order_number=o, changed_on=now) for o in (gone, "SO-9")]
+    feeds.finance.invoice("", number="CIV-1")
+    feeds.finance.shared["CIV-1"] = (one, two, "SO-8")
+    await until(await feeds.finance_feed(), delivered=3)
+    assert await told(cancelled) == [f"finance/order-cancelled/{gone}"]
+    assert await told(first) == await told(second) == ["finance/invoice/CIV-1"]
+
+
+async def test_a_credit_note_of_a_return_order_reaches_the_deal_whose_goods_came_back(feeds: FeedWorld) -> None:
+    deal = await feeds.deal(order=(sold := feeds.order()))
+    feeds.finance.returns["ro-1"] = sold
+    feed = await feeds.finance_feed()
+    for number, event_id in (("RO-1", "finance/invoice/CCN-1"), ("RO-2", "finance/invoice/CCN-2")):
+        note = feeds.event(number, event_id=event_id, amount=Decimal(-209))
+        await feed.signal(names.FINANCE_EVENT, note)
+    await until(feed, delivered=1, foreign=1)
+    assert await told(deal) == ["finance/invoice/CCN-1"]
 
 
 async def test_one_payment_of_two_orders_reaches_both_deals(feeds: FeedWorld) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from activities.signatures import CloseQuote, MarkQuote, Nothing, SalesActivities
+from activities.signatures import CancelSalesOrder, CloseQuote, MarkQuote, Nothing, SalesActivities
 from domain import facts, moves
 from domain.deal_state import SalesDue
 from domain.moves import ClosingMove
@@ -60,6 +60,15 @@ class Closing:
                 skipped=Nothing(),
             )
             self._record.apply(facts.SalesTold())
+        elif self._record.state.sales_due is SalesDue.ORDER_CANCELLED:
+            await self._steps.run(
+                SalesActivities.cancel_sales_order,
+                self._cancel_order,
+                queue=names.DATAVERSE_QUEUE,
+                summary=f"Cancel order {self._record.state.order_number} in Sales as well",
+                skipped=Nothing(),
+            )
+            self._record.apply(facts.SalesTold())
         else:
             await self._steps.run(
                 SalesActivities.close_quote,
@@ -72,9 +81,14 @@ class Closing:
 
     async def _try_to_tell(self) -> None:
         queue, summary = names.DATAVERSE_QUEUE, "Tell Sales how the deal ended, if it can be told"
-        if self._record.state.sales_due is SalesDue.LET_GO:
+        due = self._record.state.sales_due
+        if due is SalesDue.LET_GO:
             failure = await self._steps.try_once(
                 SalesActivities.mark_quote, self._let_go(), queue=queue, summary=summary
+            )
+        elif due is SalesDue.ORDER_CANCELLED:
+            failure = await self._steps.try_once(
+                SalesActivities.cancel_sales_order, self._cancel_order(), queue=queue, summary=summary
             )
         else:
             failure = await self._steps.try_once(
@@ -89,6 +103,10 @@ class Closing:
             reason="expired" if expired else "cancelled",
             text="The quote expired" if expired else "The deal was cancelled",
         )
+
+    def _cancel_order(self) -> CancelSalesOrder:
+        state = self._record.state
+        return CancelSalesOrder(sales_order_id=state.sales_order_id, order_number=state.order_number)
 
     def _let_go(self) -> MarkQuote:
         return MarkQuote(

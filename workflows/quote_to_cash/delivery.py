@@ -17,10 +17,12 @@ from activities.signatures import (
     SalesActivities,
 )
 from domain import facts, moves
-from domain.deal_state import DealState
+from domain.deal_state import DealState, ShippedInSales
 from domain.moves import DeliveryMove
+from domain.rules.delivery import takes_less_credit
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.ledger import tell_credit_freed
 from workflows.quote_to_cash.order import confirmation_of
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
@@ -108,7 +110,10 @@ class Delivery:
             queue=names.FINANCE_QUEUE,
             summary="Read packing slips, invoices and settlements",
         )
+        before = self._record.state.delivery
         self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
+        if self._record.state.running and takes_less_credit(before, self._record.state.delivery):
+            await tell_credit_freed(self._record, f"order {self._record.state.order_number} is smaller than it was")
 
     def _billing(self) -> BillingRef:
         state = self._record.state
@@ -123,16 +128,21 @@ class Delivery:
         )
 
     async def _show_shipment(self) -> None:
-        slips = self._record.state.unrecorded_slips
+        state = self._record.state
+        slips, delivery = state.unrecorded_slips, state.delivery
+        shipment = RecordShipment(
+            sales_order_id=state.sales_order_id,
+            complete=delivery.in_sales is ShippedInSales.COMPLETE,
+            short=delivery.in_sales is ShippedInSales.SHORT,
+            invoiced=delivery.all_invoiced,
+            slips=slips,
+            returned=tuple(slip for slip in slips if delivery.slips[slip] < 0),
+        )
         await self._steps.run(
             SalesActivities.record_shipment,
-            lambda: RecordShipment(
-                sales_order_id=self._record.state.sales_order_id,
-                complete=self._record.state.delivery.all_shipped,
-                slips=slips,
-            ),
+            lambda: shipment,
             queue=names.DATAVERSE_QUEUE,
-            summary=f"Show packing slip {', '.join(slips)} in Sales",
+            summary=f"Show packing slip {', '.join(slips)} in Sales" if slips else "Show what is shipped in Sales",
             skipped=Nothing(),
         )
         self._record.apply(facts.ShipmentRecorded(slips=slips))
@@ -162,10 +172,10 @@ class Delivery:
             lambda: RecordPayment(
                 sales_order_id=self._record.state.sales_order_id,
                 invoices=invoices,
-                order_paid=self._record.state.delivery.all_invoiced and self._record.state.delivery.all_paid,
+                order_paid=self._record.state.delivery.paid_up,
             ),
             queue=names.DATAVERSE_QUEUE,
-            summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices)} in Sales",
+            summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices) or 'the order'} in Sales",
             skipped=Nothing(),
         )
         self._record.apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from domain.messages import LedgerNote
+from domain.messages import CustomerChanged, LedgerNote
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 
@@ -19,4 +19,17 @@ async def tell_ledger(record: DealRecord, signal: str) -> None:
     try:
         await handle.signal(signal, LedgerNote(deal_id=record.deal_id, at=workflow.now()))
     except FailureError as error:  # no ledger runs: then nothing is reserved there either
+        workflow.logger.info("the credit ledger does not run: %s", error)
+
+
+async def tell_credit_freed(record: DealRecord, reason: str) -> None:
+    """Tell the ledger that the order takes less of the customer's credit than before: deals on hold may look again."""
+    account = record.state.credit_account
+    if not account:
+        return
+    handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
+    event_id = f"{record.deal_id}/freed/{record.state.version}"
+    try:
+        await handle.signal(names.CUSTOMER_CHANGED, CustomerChanged(event_id=event_id, reason=reason))
+    except FailureError as error:  # no ledger runs: then nobody is on hold there either
         workflow.logger.info("the credit ledger does not run: %s", error)

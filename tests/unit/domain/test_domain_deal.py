@@ -22,7 +22,7 @@ from domain.deal_start import Checkpoint
 from domain.deal_state import OrderStatus, QuoteStatus
 from domain.explain import details, explain, view
 from domain.facts import Event, Fact, StepFact
-from domain.fulfilment import MOST_LINES_SHOWN, Billing, OrderedLine, PackingSlip
+from domain.fulfilment import MOST_LINES_SHOWN, Billing
 from domain.people import Person
 from domain.rules.delivery import MOST_INVOICES_TOLD
 from domain.views import Ending, ParkedStep, Resolution, Stage
@@ -149,10 +149,6 @@ def test_acceptance_that_overtakes_approval_waits_for_it() -> None:
     assert (state.quote, state.stage, state.exceptions) == (QuoteStatus.ACCEPTED, Stage.CREDIT, ())
 
 
-def decimals(*numbers: int) -> tuple[Decimal, ...]:
-    return tuple(Decimal(number) for number in numbers)
-
-
 def _never() -> Any:
     raise AssertionError
 
@@ -207,25 +203,6 @@ def test_more_shipped_than_ordered_is_an_exception_not_a_loss() -> None:
     state = put(new_deal(), *TO_ORDER, read({"S": 11}))
     assert state.exceptions == ("OVER_DELIVERY: line 1: 11 shipped, but only 10 may be delivered",)
     assert put(state, read({"S": 10})).exceptions == ()
-
-
-def test_an_order_of_which_everything_was_cancelled_is_neither_shipped_nor_paid() -> None:
-    gone = facts.BillingRead(
-        billing=Billing(status="Canceled", lines=totals(10, found=()), slips=(), invoices=()), covers=0, at=T0
-    )
-    state = put(new_deal(), *TO_ORDER, gone)
-    assert state.running and state.stage is Stage.FULFILMENT
-    assert state.exceptions == ("LINE_CHANGED: line 1: 10 of 10 cancelled in Finance",)
-
-
-def test_a_remainder_cancelled_in_finance_is_waited_for_no_longer_and_a_person_is_told() -> None:
-    held = OrderedLine(line_no=1, item="P", quantity=Decimal(10), finished=True)
-    lines = totals(10, shipped={1: 6}, invoiced={1: 6}, found=(held,))
-    paid = Billing(status="Invoiced", lines=lines, slips=(PackingSlip(slip="S", quantity=Decimal(6)),), invoices=())
-    state = put(new_deal(), *TO_ORDER, facts.BillingRead(billing=paid, covers=0, at=T0))
-    assert state.delivery.all_shipped and state.delivery.all_invoiced
-    assert state.exceptions == ("LINE_CHANGED: line 1: 4 of 10 cancelled in Finance",)
-    assert [(line.ordered, line.cancelled, line.shipped) for line in view(state).lines] == [decimals(10, 4, 6)]
 
 
 def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -78,6 +79,11 @@ def test_an_invoice_over_several_orders_names_none_and_may_be_ours() -> None:
     summary = event(1, order="").model_copy(update={"customer_account": "US-001"})
     assert may_be_ours(summary, True) and may_be_ours(summary, False)
     assert not may_be_ours(summary.model_copy(update={"kind": FinanceEventKind.SHIPMENT_POSTED}), False)
+
+
+def test_a_credit_note_may_be_of_a_return_order_whatever_its_number() -> None:
+    note = event(1, order="RO-000001").model_copy(update={"amount": Decimal(-209)})
+    assert may_be_ours(note, True) and not may_be_ours(note.model_copy(update={"amount": Decimal(209)}), True)
 
 
 def test_every_order_key_is_known_as_one() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.messages import SalesEventKind
+from domain.messages import FinanceEventKind, SalesEventKind
 from dynamics.business_events import read_report
 from dynamics.core.intake import Malformed, json_object
 from dynamics.webhooks import read_change
@@ -288,3 +288,25 @@ def test_the_parsers_load_no_http_client() -> None:
 def test_ids_of_business_units_in_the_map_may_be_of_any_case() -> None:
     change = read_change(context(target=SUBMIT, shown=image()), {UNIT_ID.upper(): "usmf"})
     assert change.event is not None and change.event.company == "usmf"
+
+
+@pytest.mark.parametrize(
+    ("event", "members", "what"),
+    [
+        ("Q2CSalesOrderRemainderCancelledBusinessEvent", {"Lines": []}, "a remainder was cancelled"),
+        ("Q2CSalesOrderChangedBusinessEvent", {"CustAccount": "US-001"}, "lines were changed"),
+        ("Q2CPackingSlipCorrectedBusinessEvent", {"PackingSlipId": "PS-1"}, "packing slip PS-1 was corrected"),
+        ("Q2CReturnOrderReceivedBusinessEvent", {"ReturnOrderNumber": "RO-1"}, "goods came back (RO-1)"),
+    ],
+)
+def test_a_changed_order_makes_its_deal_look_each_time_anew(event: str, members: dict[str, Any], what: str) -> None:
+    ids = set()
+    for event_id in ("A-1", "A-2"):
+        body = business_event(event, SalesOrderId="SO-1", **members) | {"EventId": event_id}
+        report = read_report(body, KNOWN)
+        (told,) = report.orders
+        assert (told.kind, told.order_number, told.document) == (FinanceEventKind.ORDER_CHANGED, "SO-1", what)
+        ids.add(told.event_id)
+    assert ids == {"finance/order-changed/A-1", "finance/order-changed/A-2"}
+    with pytest.raises(Malformed):
+        read_report(business_event(event, **members), KNOWN)
