@@ -1,0 +1,81 @@
+"""The one way to reach what receives reports of deals that ended: tell it, read it, pass on what a person dismisses."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from domain.after_end import LateReport, LateView
+from domain.after_end_start import AfterEndStart
+from domain.messages import Outcome, SignedMessage
+from domain.record import Record
+from runs import names, outcomes
+from runs.calls import NotFound, answer, ask, rejected
+
+
+class AfterEndDesk:
+    """The receivers of all companies."""
+
+    def __init__(self, client: Client) -> None:
+        """Reach them through ``client``, connected to the deals' namespace."""
+        self._client = client
+
+    async def report(self, company: str, report: LateReport) -> None:
+        """Tell a company's receiver what was reported of a deal that ended; it runs from then on.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no such message.
+        """
+        await self._start(company, names.REPORT_LATE, report)
+
+    async def read(self, company: str) -> LateView:
+        """What stands open after the end of a company's deals; nothing where nothing was ever reported.
+
+        Raises:
+            NoAnswer: Temporal or every worker is down.
+            Unreadable: what runs under the id is not ours.
+        """
+        try:
+            return await ask(self._client, names.after_end_id(company), names.STATE, LateView, what=_called(company))
+        except NotFound:
+            return LateView(company=company)
+
+    async def tell(self, company: str, message: SignedMessage) -> Outcome | None:
+        """Pass on what a person signed.
+
+        Returns:
+            What became of it; None where it is recorded but not known within five seconds.
+
+        Raises:
+            NoAnswer: Temporal is down and nothing was recorded.
+        """
+        await self._start(company, names.COMMAND, message)
+        workflow_id = names.after_end_id(company)
+        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=_called(company))
+
+    async def outcome(self, company: str, message_id: str) -> Outcome | None:
+        """What became of a message, if it was heard. Raises as ``runs.calls.ask_for``."""
+        return await outcomes.known(self._client, names.after_end_id(company), message_id, what=_called(company))
+
+    async def _start(self, company: str, signal: str, message: Record) -> None:
+        begun = self._client.start_workflow(
+            names.AFTER_END,
+            AfterEndStart(company=company),
+            id=names.after_end_id(company),
+            task_queue=names.DEAL_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=signal,
+            start_signal_args=[message],
+            priority=Priority(fairness_key=company),
+            static_summary=f"What is reported after the end of deals of {company.upper()}",
+        )
+        try:
+            await answer(begun)
+        except RPCError as error:
+            raise rejected(error) from error
+
+
+def _called(company: str) -> str:
+    return f"What stands open after the end of deals of {company.upper()}"
