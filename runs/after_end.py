@@ -6,12 +6,13 @@ from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from domain.after_end import LateReport, LateView
+from domain.after_end import SALES_KINDS, LateReport, LateView
 from domain.after_end_start import AfterEndStart
-from domain.messages import Outcome, SignedMessage
+from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.record import Record
 from runs import names, outcomes
 from runs.calls import NotFound, answer, ask, rejected
+from runs.lookup import Lookup, Status
 
 
 class AfterEndDesk:
@@ -20,6 +21,7 @@ class AfterEndDesk:
     def __init__(self, client: Client) -> None:
         """Reach them through ``client``, connected to the deals' namespace."""
         self._client = client
+        self._lookup = Lookup(client)
 
     async def report(self, company: str, report: LateReport) -> None:
         """Tell a company's receiver what was reported of a deal that ended; it runs from then on.
@@ -29,6 +31,24 @@ class AfterEndDesk:
             Rejected: Temporal takes no such message.
         """
         await self._start(company, names.REPORT_LATE, report)
+
+    async def report_of_sales(self, event: SalesEvent) -> bool:
+        """Tell a company's receiver what Sales reports of a quote whose deal runs no more.
+
+        Returns:
+            False where it is of no deal that came to an end of its own, or counts for none after its end.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no such message.
+        """
+        if event.kind not in SALES_KINDS:
+            return False
+        last = await self._lookup.last_run(names.deal_id(event.company, event.quote_number))
+        if last is None or last.status is not Status.COMPLETED:
+            return False
+        await self.report(event.company, LateReport(quote_number=event.quote_number, event=event))
+        return True
 
     async def read(self, company: str) -> LateView:
         """What stands open after the end of a company's deals; nothing where nothing was ever reported.

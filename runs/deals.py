@@ -197,7 +197,10 @@ class Deals:
             raise
         if last.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW):
             return None
-        return await self.glimpse(company, quote, last.run_id, patience)
+        ended: object = await self.glimpse(company, quote, last.run_id, patience)
+        if not isinstance(ended, DealView):
+            raise Unreadable(f"{_called(quote)} cannot be read: its run left no result of ours.")
+        return ended
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
         """Everything that happened to a deal, oldest first. Raises as ``runs.calls.ask_for``."""

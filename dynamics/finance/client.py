@@ -334,6 +334,7 @@ class Finance(Connection):
             slips=reading.readable(Slip, "slips", unreadable),
             invoices=posted,
             settled=changed,
+            reversed_payments=tuple(t for t in touched if t.cancelled and not t.invoice and t.amount < 0),
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={t.invoice: orders[t.invoice] for t in changed if t.invoice in orders},
             holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
