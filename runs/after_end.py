@@ -50,15 +50,18 @@ class AfterEndDesk:
         await self.report(event.company, LateReport(quote_number=event.quote_number, event=event))
         return True
 
-    async def read(self, company: str) -> LateView:
+    async def read(self, company: str, *, patience: float | None = None) -> LateView:
         """What stands open after the end of a company's deals; nothing where nothing was ever reported.
+
+        ``patience`` in seconds.
 
         Raises:
             NoAnswer: Temporal or every worker is down.
             Unreadable: what runs under the id is not ours.
         """
         try:
-            return await ask(self._client, names.after_end_id(company), names.STATE, LateView, what=_called(company))
+            workflow_id, what = names.after_end_id(company), _called(company)
+            return await ask(self._client, workflow_id, names.STATE, LateView, what=what, patience=patience)
         except NotFound:
             return LateView(company=company)
 

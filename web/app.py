@@ -28,6 +28,7 @@ from domain.refusals import Refusal
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
+from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -36,6 +37,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.config import WebConfig
@@ -46,6 +48,7 @@ from web.health import health_routes
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
+from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
 from web.middleware import SecurityHeaders, Tracing, security_headers
@@ -56,6 +59,7 @@ from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import Inbox
+from web.pages.late import LatePages
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
@@ -123,6 +127,7 @@ def create_app(
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
+    late = LateDeals(access, AfterEndDesk(client), decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
@@ -131,6 +136,7 @@ def create_app(
     add_readings(api, access, deals, reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, delegating)
+    add_late(api, late)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -139,10 +145,11 @@ def create_app(
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
             *BulkPages(site, access, approvals, search, decisions).routes(),
-            *DealPages(site, access, deals, search, decisions, reviews, dynamics).routes(),
+            *DealPages(site, access, deals, search, decisions, reviews, dynamics, late).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
             *DelegationPages(site, access, delegating).routes(),
+            *LatePages(site, late).routes(),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
