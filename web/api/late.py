@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query
 from starlette.responses import Response
 
+from web.addresses import LATE_DISMISS
 from web.api.application import Caller, problems
 from web.api.bodies import Accepted
 from web.api.routes import OUTCOMES, AskedCompany, answered
 from web.commands import DismissBody
 from web.late import LateDeals, LatePage, LateQuery
-
-LATE_DISMISS: Final = "/late/{company}/{n:nth}/dismiss"
 
 
 def add_late(api: FastAPI, late: LateDeals) -> None:

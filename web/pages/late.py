@@ -14,8 +14,7 @@ from domain.after_end import LateEntry, Matter
 from domain.messages import Outcome
 from domain.refusals import Refusal
 from runs.calls import RunError
-from web.addresses import Deal
-from web.api.late import LATE_DISMISS
+from web.addresses import LATE_DISMISS, Deal
 from web.commands import DismissBody, parsed
 from web.delegating import known_company
 from web.late import LateDeals, LateQuery
