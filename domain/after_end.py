@@ -18,7 +18,7 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 
 from domain.messages import FinanceEvent, FinanceEventKind, Id, SalesEvent, SalesEventKind
-from domain.money import format_money
+from domain.money import format_money, plain
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
@@ -215,8 +215,8 @@ class Finding(Record):
     @property
     def facts(self) -> str:
         """A digest of what was found: a person who dismissed it dismissed this and nothing else."""
-        rows = [f"{d.number}|{d.open_amount.normalize():f}" for d in self.documents]
-        content = "\n".join([*self.codes, f"{self.open_amount.normalize():f}", *sorted(rows)])
+        rows = [f"{d.number}|{plain(d.open_amount)}" for d in self.documents]
+        content = "\n".join([*self.codes, plain(self.open_amount), *sorted(rows)])
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

@@ -103,7 +103,7 @@ def assert_balanced(book: Book) -> None:
     ],
 )
 def test_what_is_open_that_was_not_when_the_deal_ended_stands_open(left: dict[str, str], codes: list[str]) -> None:
-    finding = findings(found(**left), MONEY)[Matter.MONEY]
+    finding = findings(found("Q-1", None, **left), MONEY)[Matter.MONEY]
 
     assert sorted(finding.codes if finding else []) == codes
     if finding:
