@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -134,9 +135,7 @@ def create_app(
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
-    add_people(api, access, sessions)
-    add_delegations(api, access, delegating)
-    add_late(api, late)
+    _add_beside_deals(api, access, sessions, delegating, late)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -148,8 +147,7 @@ def create_app(
             *DealPages(site, access, deals, search, decisions, reviews, dynamics, late).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
-            *DelegationPages(site, access, delegating).routes(),
-            *LatePages(site, late).routes(),
+            *_pages_beside_deals(site, access, delegating, late),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
@@ -161,6 +159,20 @@ def create_app(
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _add_beside_deals(
+    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals
+) -> None:
+    """Add the operations that are about no running deal."""
+    add_people(api, access, sessions)
+    add_delegations(api, access, delegating)
+    add_late(api, late)
+
+
+def _pages_beside_deals(site: Site, access: Access, delegating: Delegating, late: LateDeals) -> list[Route]:
+    """The pages that are about no running deal."""
+    return [*DelegationPages(site, access, delegating).routes(), *LatePages(site, late).routes()]
 
 
 def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:
