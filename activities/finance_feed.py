@@ -15,6 +15,7 @@ from temporalio import activity
 
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
+from activities.late_reports import LateReports, passed_on, reversal_key, reversals
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from domain import event_ids
 from domain.digest import MOST, Digest
@@ -63,6 +64,10 @@ class Case:
     day: date = date.max
     """Day of the document, where a sweep found it."""
     deal_id: str = ""
+    ended: bool = False
+    """Whether its deal has ended."""
+    of_ended: bool = False
+    """Whether it is news only where its deal has ended."""
     became: Became = Became.WAITING
     reason: str = ""
 
@@ -70,12 +75,16 @@ class Case:
 class FinanceFeedWork(FeedActivities):
     """The activities of the feeds of Finance."""
 
-    def __init__(self, deals: Deals, lookup: Lookup, finance: Finance, policy: Policy) -> None:
-        """Read ``finance``, find deals by ``lookup``, tell ``deals``; ``policy`` knows calendars and numbering."""
+    def __init__(self, deals: Deals, lookup: Lookup, finance: Finance, policy: Policy, late: LateReports) -> None:
+        """Read ``finance``, find deals by ``lookup``, tell ``deals``, and ``late`` of those that have ended.
+
+        ``policy`` knows calendars and numbering.
+        """
         self._deals = deals
         self._lookup = lookup
         self._finance = finance
         self._policy = policy
+        self._late = late
 
     @activity.defn(name="sweep_finance")
     async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
@@ -95,8 +104,10 @@ class FinanceFeedWork(FeedActivities):
                     settled=since[DocumentKind.SETTLEMENT],
                     cancelled=since[DocumentKind.CANCELLED_ORDER],
                 )
+                digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
+                undone = await reversals(sweep.company, found, digest, self._finance)
             posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
-            digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
+            posted += [Case(e, day, of_ended=True) for e, day in undone if self._may_be_ours(e)]
             keys = {id(case): key_of(case.event) for case in posted}
             new = [c for c in posted if keys[id(c)] not in digest and keys[id(c)] not in waiting]
             new.sort(key=lambda case: case.day)
@@ -105,9 +116,12 @@ class FinanceFeedWork(FeedActivities):
         waits = [case for case in tried if case.became is Became.WAITING]
         left = [*(case for case in waits if case.deal_id), *new[len(tried) :]]
         marks = _moved(since, found, min([today, *(case.day for case in left)]))
-        digest.keep(keys[id(case)] for case in posted if case.day >= min(marks.values()))
+        reversed_before = [reversal_key(payment) for payment in found.reversed_payments]
+        digest.keep([*(keys[id(c)] for c in posted if c.day >= min(marks.values())), *reversed_before])
         for case in done:
             digest.add(keys[id(case)])
+        for key in passed_on(found, [case.event for case in (*waits, *left)]):
+            digest.add(key)
         unseen = [case.event for case in waits if not case.deal_id]
         unresolved = _fitting(unseen, sweep.room)
         for_a_person = [*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)]
@@ -205,11 +219,13 @@ class FinanceFeedWork(FeedActivities):
         async def deliver(case: Case) -> None:
             key = f"{key_of(case.event)}|{case.deal_id}"
             if key in settled:
-                case.became = Became.DELIVERED
+                case.became = Became.AFTER_END if case.ended else Became.DELIVERED
                 return
-            call = answer(self._deals.tell_finance(case.deal_id, case.event))
-            case.became, case.reason = await told(call)
-            if case.became is Became.DELIVERED:
+            if case.ended:
+                case.became, case.reason = await self._late.tell(case.deal_id, case.event)
+            else:
+                case.became, case.reason = await told(answer(self._deals.tell_finance(case.deal_id, case.event)))
+            if case.became in (Became.DELIVERED, Became.AFTER_END):
                 settled.add(key)
 
         with temporal_failures():
@@ -217,16 +233,16 @@ class FinanceFeedWork(FeedActivities):
 
 
 def _meet(case: Case, deal: Standing) -> None:
-    """What an event means for the deal its order belongs to: it is told, has ended, or is gone."""
-    if deal.running:
+    """What an event means for the deal its order belongs to: it is told, has ended (told apart), or is gone."""
+    if deal.running and case.of_ended:
+        case.became = Became.KNOWN  # its own event, or its daily look, tells it
+    elif deal.running:
         case.deal_id = deal.deal_id
     elif deal.status is not Status.COMPLETED:
         case.became = Became.UNROUTED
         case.reason = f"Its deal {deal.deal_id} was ended from outside ({deal.status.name.lower()})"
-    elif case.event.kind is FinanceEventKind.PAYMENT_REVERSED:
-        case.became, case.reason = Became.UNROUTED, f"A payment was reversed after its deal {deal.deal_id} had ended"
     else:
-        case.became = Became.NOBODY
+        case.deal_id, case.ended = deal.deal_id, True
 
 
 def _unrouted(case: Case) -> Unrouted:

@@ -175,7 +175,7 @@ class DataverseSalesActivities(SalesActivities):
                 lines = await self._postings.lines(invoice.company, invoice.order_number, invoice.invoices)
                 await self._dataverse.mirror.write_invoices(
                     UUID(invoice.sales_order_id),
-                    [_to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
+                    [to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
                     deal=self._deal(),
                     order_invoiced=invoice.order_invoiced,
                     progress=beat.note,
@@ -188,7 +188,7 @@ class DataverseSalesActivities(SalesActivities):
         with for_deal():
             await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
-                [_to_write(posted) for posted in payment.invoices],
+                [to_write(posted) for posted in payment.invoices],
                 deal=self._deal(),
                 order_paid=payment.order_paid,
             )
@@ -213,9 +213,16 @@ class DataverseSalesActivities(SalesActivities):
         return DealOf(deal_id, info.scheduled_time, self._page_of(*names.parse_deal_id(deal_id)))
 
 
-def _to_write(
+def to_write(
     invoice: Invoice, lines: Sequence[InvoicedLine] = (), ids: Mapping[int, UUID] = MappingProxyType({})
 ) -> sales.InvoiceToWrite:
+    """A posted invoice as it is copied to Sales.
+
+    Args:
+        invoice: As the deal knows it.
+        lines: Its lines by the deal's numbers; none where only what is open is written.
+        ids: Ids of the quote's lines in Sales, by number.
+    """
     return sales.InvoiceToWrite(
         number=invoice.invoice_number,
         currency=invoice.currency,

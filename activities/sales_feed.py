@@ -27,6 +27,7 @@ from dynamics.sales.changes import SalesChanges
 from dynamics.sales.options import QUOTE_CLOSED_AS, ApprovalChoice, OpportunityState, QuoteState
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
+from runs.after_end import AfterEndDesk
 from runs.calls import answer
 from runs.deals import Deals
 from runs.lookup import Lookup, Standing, Status
@@ -62,13 +63,18 @@ class SalesFeedWork(FeedActivities):
         changes: SalesChanges,
         business_units: Callable[[], Awaitable[Mapping[UUID, str]]],
         policy: Policy,
+        after_end: AfterEndDesk,
     ) -> None:
-        """Read ``changes``, find deals by ``lookup``, tell ``deals``; ``policy`` maps business units to companies."""
+        """Read ``changes``, find deals by ``lookup``, tell ``deals``, and ``after_end`` of those that have ended.
+
+        ``policy`` maps business units to companies.
+        """
         self._deals = deals
         self._lookup = lookup
         self._changes = changes
         self._business_units = business_units
         self._policy = policy
+        self._after_end = after_end
         self._units: Mapping[UUID, str] = {}
 
     @activity.defn(name="read_sales")
@@ -264,9 +270,14 @@ class SalesFeedWork(FeedActivities):
         """
         withdrawn: list[UUID] = []
         reopened: list[UUID] = []
+        ended = await self._ended(cases, deals)
         for case in cases:
             deal, quote = deals.get(_quote_of(case.event)), case.quote
-            if deal is None or quote is None:
+            if quote is None:
+                continue
+            if _quote_of(case.event) in ended and quote.opportunity_id:
+                reopened.append(quote.opportunity_id)
+            if deal is None:
                 continue
             if case.event.kind is SalesEventKind.WITHDRAWN and _waits_for_approval(deal, case.event):
                 withdrawn.append(quote.id)
@@ -290,6 +301,25 @@ class SalesFeedWork(FeedActivities):
             proved.append(case)
         return proved
 
+    async def _ended(
+        self, cases: Sequence[Case], deals: Mapping[tuple[str, str], Standing]
+    ) -> frozenset[tuple[str, str]]:
+        """The quotes of opportunities that may have been reopened after their deal had ended."""
+        found: set[tuple[str, str]] = set()
+        open_again = [
+            case.event
+            for case in cases
+            if case.became is Became.WAITING
+            and case.event.kind is SalesEventKind.OPPORTUNITY_REOPENED
+            and _quote_of(case.event) not in deals
+        ]
+        for events in grouped(open_again, key=lambda event: event.company):
+            company = events[0].company
+            with temporal_failures():
+                there = await self._lookup.ended_of_quotes(company, {event.quote_number for event in events})
+            found |= {(company, number) for number in there}
+        return frozenset(found)
+
     async def _reached_nobody(self, case: Case) -> None:
         """No deal runs for a quote that was activated, won or made into one more order.
 
@@ -299,6 +329,9 @@ class SalesFeedWork(FeedActivities):
             NoAnswer: Temporal does not answer.
         """
         quote, event = case.quote, case.event
+        if await self._after_end.report_of_sales(event):
+            case.became = Became.AFTER_END
+            return
         if event.kind is SalesEventKind.ORDERS_MADE and event.orders:
             if await self._lookup.last_run(names.deal_id(event.company, event.quote_number)) is not None:
                 case.hand_out(

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
 from domain import facts
+from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
 from domain.credit import ReleaseToken
@@ -47,6 +48,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     END_DELEGATION: Action.DELEGATE_OWN,
     DELEGATE_FOR: Action.DELEGATE_ANY,
     END_DELEGATION_FOR: Action.DELEGATE_ANY,
+    DISMISS_LATE: Action.DISMISS_LATE,
 }
 """The right that each message of a person needs."""
 

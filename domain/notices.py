@@ -55,6 +55,7 @@ class Kind(StrEnum):
     DEAL_INVOICED = "deal.invoiced"
     DEAL_PAID = "deal.paid"
     DEAL_ENDED = "deal.ended"
+    LATE_OPENED = "late.opened"
 
     @property
     def right(self) -> Action | None:
@@ -78,6 +79,7 @@ _RIGHTS: Final[dict[Kind, Action]] = {
     **dict.fromkeys((*ASKS, Kind.APPROVAL_ANSWERED, Kind.APPROVAL_OVER), Action.DECIDE_APPROVAL),
     Kind.CREDIT_HELD: Action.RELEASE_CREDIT,
     Kind.STEP_PARKED: Action.RETRY_STEP,
+    Kind.LATE_OPENED: Action.DISMISS_LATE,
 }
 HEADINGS: Final[dict[Kind, str]] = {
     Kind.APPROVAL_ASKED: "Approval requested",
@@ -100,6 +102,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     Kind.DEAL_INVOICED: "Invoiced",
     Kind.DEAL_PAID: "Paid",
     Kind.DEAL_ENDED: "Ended",
+    Kind.LATE_OPENED: "Something happened after the end of a deal",
 }
 
 
@@ -109,7 +112,7 @@ class Notice(Record):
     notice_id: str = Field("", description="The same for the same notice, however often it is passed on")
     kind: Kind
     to: tuple[Person, ...] = Field((), description="Who is told; none: whoever has the right that the kind is about")
-    role: str = Field("", description="As what they are told")
+    role: str = Field("", description="As what they are told; with nobody in `to`: only this role is")
     company: str = Field(description="Legal entity, lower case")
     quote_number: str
     customer: str = Field("", max_length=LONGEST_NAME, description="Account and name")

@@ -146,7 +146,7 @@ def tellings(notice: Notice, policy: Policy, notices: NoticePolicy, targets: Map
     own = frozenset(name for name, personal in targets.items() if personal)
     for role in notices.roles:
         may = {right for given in policy.rights.rights if given.role == role for right in given.may}
-        if notice.kind.right not in may:
+        if notice.kind.right not in may or notice.role not in ("", role):
             continue
         for person in policy.authority.holders(notice.company, role):
             yield from _for(person, notice, role, policy, notices, own)

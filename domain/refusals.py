@@ -1,13 +1,11 @@
-"""Every code with which something is refused or reported as wrong: each once, with what a person needs to know.
-
-The codes are for programs and stay as they are; the sentences are for people and may be improved at any time.
-Source of the codes of decisions and commands: lifecycle, events and messages.
-"""
+"""Every code with which something is refused or reported as wrong: each once; what it means is in ``refusal_rows``."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from domain import exception_rows as exceptions
+from domain import refusal_rows as rows
 from domain.fixed_by import FixedBy
 
 
@@ -38,449 +36,134 @@ class Refusal(StrEnum):
 
     # Decisions of approvers
 
-    REQUESTER_CANNOT_APPROVE = (
-        "REQUESTER_CANNOT_APPROVE",
-        403,
-        FixedBy.APPROVER,
-        "You asked for this approval, so someone else has to decide it.",
-    )
-    NOT_ASSIGNED = (
-        "NOT_ASSIGNED",
-        403,
-        FixedBy.APPROVER,
-        "This step is not assigned to you. The request shows who is asked.",
-    )
-    NO_AUTHORITY = (
-        "NO_AUTHORITY",
-        403,
-        FixedBy.ADMINISTRATOR,
-        "Your roles do not allow this for this company. Ask an administrator for the role if it is your job.",
-    )
-    NOT_OWN_DEAL = (
-        "NOT_OWN_DEAL",
-        403,
-        FixedBy.ADMINISTRATOR,
-        "Your role allows this for your own deals only, and this deal is not known to be yours.",
-    )
-    NOT_NAMED = (
-        "NOT_NAMED",
-        403,
-        FixedBy.ADMINISTRATOR,
-        "The policy names who may do this for this company, and you are not among them. "
-        "Ask an administrator to add you to approvers.yaml if it is your job.",
-    )
-    ABOVE_LIMIT = (
-        "ABOVE_LIMIT",
-        403,
-        FixedBy.ADMINISTRATOR,
-        "The amount is above what your role decides. Ask someone with a higher limit of authority.",
-    )
-    SIGN_IN_TOO_OLD = (
-        "SIGN_IN_TOO_OLD",
-        401,
-        FixedBy.CALLER,
-        "This needs a fresh sign-in, so nothing was recorded. Sign in again and repeat it.",
-    )
-    UNAUTHENTICATED = (
-        "UNAUTHENTICATED",
-        401,
-        FixedBy.CALLER,
-        "It could not be proved that this comes from you. Sign in again and repeat it.",
-    )
-    ALREADY_DECIDED = ("ALREADY_DECIDED", 409, FixedBy.NOBODY, "This was already decided; nothing changed.")
-    EXPIRED = (
-        "EXPIRED",
-        409,
-        FixedBy.REP,
-        "This has expired; nothing changed. The rep has to revise the quote and submit it again.",
-    )
-    WITHDRAWN = ("WITHDRAWN", 409, FixedBy.NOBODY, "The request was withdrawn; nothing changed.")
-    SUPERSEDED = (
-        "SUPERSEDED",
-        409,
-        FixedBy.NOBODY,
-        "The quote changed after this request was made, so the request no longer counts; nothing changed. "
-        "The deal shows what comes next.",
-    )
-    REQUEST_ENDED = (
-        "REQUEST_ENDED",
-        409,
-        FixedBy.NOBODY,
-        "The request was ended in Temporal before anybody decided it; nothing changed. The deal shows what comes next.",
-    )
-    SEEN_HASH_MISMATCH = (
-        "SEEN_HASH_MISMATCH",
-        409,
-        FixedBy.APPROVER,
-        "The quote changed after this page was shown to you. Read it again before you decide.",
-    )
-    COMMENT_REQUIRED = ("COMMENT_REQUIRED", 400, FixedBy.APPROVER, "This step needs a comment: say why.")
-    REASON_REQUIRED = ("REASON_REQUIRED", 400, FixedBy.APPROVER, "A rejection needs a reason: the rep reads it.")
-    BAD_DECISION = (
-        "BAD_DECISION",
-        400,
-        FixedBy.CALLER,
-        "The decision has to be approve or reject, and the step one of this request.",
-    )
+    REQUESTER_CANNOT_APPROVE = rows.REQUESTER_CANNOT_APPROVE
+    NOT_ASSIGNED = rows.NOT_ASSIGNED
+    NO_AUTHORITY = rows.NO_AUTHORITY
+    NOT_OWN_DEAL = rows.NOT_OWN_DEAL
+    NOT_NAMED = rows.NOT_NAMED
+    ABOVE_LIMIT = rows.ABOVE_LIMIT
+    SIGN_IN_TOO_OLD = rows.SIGN_IN_TOO_OLD
+    UNAUTHENTICATED = rows.UNAUTHENTICATED
+    ALREADY_DECIDED = rows.ALREADY_DECIDED
+    EXPIRED = rows.EXPIRED
+    WITHDRAWN = rows.WITHDRAWN
+    SUPERSEDED = rows.SUPERSEDED
+    REQUEST_ENDED = rows.REQUEST_ENDED
+    SEEN_HASH_MISMATCH = rows.SEEN_HASH_MISMATCH
+    COMMENT_REQUIRED = rows.COMMENT_REQUIRED
+    REASON_REQUIRED = rows.REASON_REQUIRED
+    BAD_DECISION = rows.BAD_DECISION
 
     # What people say to a request besides, and delegations
 
-    TO_IS_REQUESTER = ("TO_IS_REQUESTER", 409, FixedBy.APPROVER, "They made or submitted this quote. Name others.")
-    LOOP = ("LOOP", 409, FixedBy.APPROVER, "This would lead back to who is away. Name others, or other days.")
-    NO_DELEGATION = ("NO_DELEGATION", 409, FixedBy.NOBODY, "There is no such delegation any more; nothing changed.")
-    QUESTION_OPEN = ("QUESTION_OPEN", 409, FixedBy.APPROVER, "A question is open. Wait for its answer, or decide.")
-    NO_QUESTION = ("NO_QUESTION", 409, FixedBy.NOBODY, "No question is open here any more; nothing changed.")
-    TOO_MANY_QUESTIONS = ("TOO_MANY_QUESTIONS", 409, FixedBy.APPROVER, "This step takes no more questions. Decide it.")
+    TO_IS_REQUESTER = rows.TO_IS_REQUESTER
+    LOOP = rows.LOOP
+    NO_DELEGATION = rows.NO_DELEGATION
+    QUESTION_OPEN = rows.QUESTION_OPEN
+    NO_QUESTION = rows.NO_QUESTION
+    TOO_MANY_QUESTIONS = rows.TOO_MANY_QUESTIONS
 
     # Commands and events
 
-    REQUESTER_CANNOT_RELEASE = (
-        "REQUESTER_CANNOT_RELEASE",
-        403,
-        FixedBy.CREDIT_MANAGER,
-        "This deal is your own, so someone else has to release its credit hold.",
-    )
-    UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
-    CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")
-    NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
-    NOT_PARKED = ("NOT_PARKED", 409, FixedBy.NOBODY, "No step of this deal is parked any more; nothing changed.")
-    ILLEGAL_TRANSITION = (
-        "ILLEGAL_TRANSITION",
-        409,
-        FixedBy.NOBODY,
-        "The deal is not at a point where this can be done; nothing changed.",
-    )
-    TERMINAL = ("TERMINAL", 409, FixedBy.NOBODY, "The deal has ended; nothing changed.")
-    STALE = ("STALE", 409, FixedBy.NOBODY, "The deal already knows something newer; nothing changed.")
-    DUPLICATE = ("DUPLICATE", 409, FixedBy.NOBODY, "This was received before and counts once.")
-    MESSAGE_ID_REUSED = (
-        "MESSAGE_ID_REUSED",
-        409,
-        FixedBy.CALLER,
-        "This message id was used before, by someone else or for something else, so nothing was recorded. "
-        "Send it with an id of its own.",
-    )
-    HASH_MISMATCH = (
-        "HASH_MISMATCH",
-        409,
-        FixedBy.REP,
-        "The accepted quote is not what was approved. Restore the approved content, or revise and submit the quote.",
-    )
+    REQUESTER_CANNOT_RELEASE = rows.REQUESTER_CANNOT_RELEASE
+    UNKNOWN_COMMAND = rows.UNKNOWN_COMMAND
+    CANNOT_SKIP = rows.CANNOT_SKIP
+    NOT_HELD = rows.NOT_HELD
+    NOT_PARKED = rows.NOT_PARKED
+    NOT_OPEN_ANY_MORE = rows.NOT_OPEN_ANY_MORE
+    ILLEGAL_TRANSITION = rows.ILLEGAL_TRANSITION
+    TERMINAL = rows.TERMINAL
+    STALE = rows.STALE
+    DUPLICATE = rows.DUPLICATE
+    MESSAGE_ID_REUSED = rows.MESSAGE_ID_REUSED
+    HASH_MISMATCH = rows.HASH_MISMATCH
 
     # What is wrong with a quote
 
-    NO_LINES = ("NO_LINES", 422, FixedBy.REP, "The quote has no lines. Add at least one product.")
-    MORE_PROBLEMS = (
-        "MORE_PROBLEMS",
-        422,
-        FixedBy.REP,
-        "There are more problems. Correct those listed and submit again to see the rest.",
-    )
-    TOO_MANY_LINES = ("TOO_MANY_LINES", 422, FixedBy.REP, "The quote has too many lines. Split it into several quotes.")
-    DUPLICATE_LINE = (
-        "DUPLICATE_LINE",
-        422,
-        FixedBy.REP,
-        "Two lines have the same number. Give every line its own number.",
-    )
-    BAD_QTY = ("BAD_QTY", 422, FixedBy.REP, "A quantity is not possible. Enter one above 0 that the unit allows.")
-    NO_PRICE = ("NO_PRICE", 422, FixedBy.REP, "A line has no usable price. Choose a price list or enter a price.")
-    BAD_DISCOUNT = (
-        "BAD_DISCOUNT",
-        422,
-        FixedBy.REP,
-        "A discount is not possible. Enter one between 0 and the amount of the line.",
-    )
-    BAD_AMOUNT = (
-        "BAD_AMOUNT",
-        422,
-        FixedBy.REP,
-        "An amount has more decimals than its currency. Recalculate the quote.",
-    )
-    TOTALS_DIFFER = (
-        "TOTALS_DIFFER",
-        422,
-        FixedBy.REP,
-        "The totals do not match the lines. Recalculate the quote and submit it again.",
-    )
-    BAD_CHARACTERS = (
-        "BAD_CHARACTERS",
-        422,
-        FixedBy.REP,
-        "A text holds characters that no document can hold. Type it again.",
-    )
-    TEXT_TOO_LONG = ("TEXT_TOO_LONG", 422, FixedBy.REP, "A text is too long for Finance. Shorten it.")
-    CURRENCY_MISMATCH = (
-        "CURRENCY_MISMATCH",
-        422,
-        FixedBy.REP,
-        "Quote, price list and customer do not have the same currency. Create the quote in the customer's currency.",
-    )
-    CUSTOMER_UNMAPPED = (
-        "CUSTOMER_UNMAPPED",
-        422,
-        FixedBy.REP,
-        "Finance does not know the customer. Create the customer there, or correct the account number in Sales.",
-    )
-    CUSTOMER_BLOCKED = (
-        "CUSTOMER_BLOCKED",
-        422,
-        FixedBy.CREDIT_MANAGER,
-        "The customer is on hold in Finance. Ask the credit manager to lift the hold.",
-    )
-    DUPLICATE_CUSTOMER = (
-        "DUPLICATE_CUSTOMER",
-        422,
-        FixedBy.REP,
-        "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
-    )
-    NO_EXCHANGE_RATE = (
-        "NO_EXCHANGE_RATE",
-        422,
-        FixedBy.OPERATOR,
-        "Finance has no exchange rate for the quote's currency. Have one entered there, then submit again.",
-    )
-    PRICES_INCLUDE_TAX = (
-        "PRICES_INCLUDE_TAX",
-        422,
-        FixedBy.OPERATOR,
-        "The customer's prices in Finance include a sales tax that cannot be taken out of them. Have 'Prices include "
-        "sales tax' turned off for the customer there, then submit again.",
-    )
-    ITEM_NOT_RELEASED = (
-        "ITEM_NOT_RELEASED",
-        422,
-        FixedBy.REP,
-        "A product is not released for sale in this company. Have it released, or choose another product.",
-    )
-    UNIT_MISMATCH = (
-        "UNIT_MISMATCH",
-        422,
-        FixedBy.REP,
-        "A line's unit is not the one Finance sells the product in. Choose that unit.",
-    )
-    UNMAPPED_PAYMENT_TERM = (
-        "UNMAPPED_PAYMENT_TERM",
-        422,
-        FixedBy.OPERATOR,
-        "The payment terms have no counterpart in Finance. Choose other terms, or have them added to the entity map.",
-    )
-    UNKNOWN_OWNER = (
-        "UNKNOWN_OWNER",
-        422,
-        FixedBy.REP,
-        "The quote is owned by a team, or by a user without an account in Entra ID. Assign it to a person.",
-    )
-    UNMAPPED_COUNTRY = (
-        "UNMAPPED_COUNTRY",
-        422,
-        FixedBy.REP,
-        "The ship-to country has no counterpart in Finance. Correct it, or have it added to the entity map.",
-    )
+    NO_LINES = rows.NO_LINES
+    MORE_PROBLEMS = rows.MORE_PROBLEMS
+    TOO_MANY_LINES = rows.TOO_MANY_LINES
+    DUPLICATE_LINE = rows.DUPLICATE_LINE
+    BAD_QTY = rows.BAD_QTY
+    NO_PRICE = rows.NO_PRICE
+    BAD_DISCOUNT = rows.BAD_DISCOUNT
+    BAD_AMOUNT = rows.BAD_AMOUNT
+    TOTALS_DIFFER = rows.TOTALS_DIFFER
+    BAD_CHARACTERS = rows.BAD_CHARACTERS
+    TEXT_TOO_LONG = rows.TEXT_TOO_LONG
+    CURRENCY_MISMATCH = rows.CURRENCY_MISMATCH
+    CUSTOMER_UNMAPPED = rows.CUSTOMER_UNMAPPED
+    CUSTOMER_BLOCKED = rows.CUSTOMER_BLOCKED
+    DUPLICATE_CUSTOMER = rows.DUPLICATE_CUSTOMER
+    NO_EXCHANGE_RATE = rows.NO_EXCHANGE_RATE
+    PRICES_INCLUDE_TAX = rows.PRICES_INCLUDE_TAX
+    ITEM_NOT_RELEASED = rows.ITEM_NOT_RELEASED
+    UNIT_MISMATCH = rows.UNIT_MISMATCH
+    UNMAPPED_PAYMENT_TERM = rows.UNMAPPED_PAYMENT_TERM
+    UNKNOWN_OWNER = rows.UNKNOWN_OWNER
+    UNMAPPED_COUNTRY = rows.UNMAPPED_COUNTRY
 
     # Why credit is refused
 
-    NO_CREDIT = ("NO_CREDIT", 409, FixedBy.CREDIT_MANAGER, "The customer has no credit limit in Finance.")
-    OVER_LIMIT = ("OVER_LIMIT", 409, FixedBy.CREDIT_MANAGER, "The order would exceed the customer's credit limit.")
-    LIMIT_EXPIRED = ("LIMIT_EXPIRED", 409, FixedBy.CREDIT_MANAGER, "The customer's credit limit has expired.")
-    OVERDUE = ("OVERDUE", 409, FixedBy.CREDIT_MANAGER, "An invoice of the customer has been overdue for too long.")
-    OVERDUE_AMOUNT = ("OVERDUE_AMOUNT", 409, FixedBy.CREDIT_MANAGER, "Too much of what the customer owes is overdue.")
-    ORDER_TOO_LARGE = (
-        "ORDER_TOO_LARGE",
-        409,
-        FixedBy.CREDIT_MANAGER,
-        "The order is larger than the policy allows without a release.",
-    )
+    NO_CREDIT = rows.NO_CREDIT
+    OVER_LIMIT = rows.OVER_LIMIT
+    LIMIT_EXPIRED = rows.LIMIT_EXPIRED
+    OVERDUE = rows.OVERDUE
+    OVERDUE_AMOUNT = rows.OVERDUE_AMOUNT
+    ORDER_TOO_LARGE = rows.ORDER_TOO_LARGE
 
     # Exceptions: facts that cannot be undone, for a person to settle
 
-    NOT_SUBMITTED = (
-        "NOT_SUBMITTED",
-        409,
-        FixedBy.REP,
-        "The quote went on in Sales without having been submitted for approval; nothing is ordered. "
-        "Revise the quote and submit it.",
-    )
-    ACTIVATED_WITHOUT_APPROVAL = (
-        "ACTIVATED_WITHOUT_APPROVAL",
-        409,
-        FixedBy.REP,
-        "The quote was activated before it was approved. It is ordered only after the approval.",
-    )
-    ACCEPTED_WITHOUT_APPROVAL = (
-        "ACCEPTED_WITHOUT_APPROVAL",
-        409,
-        FixedBy.REP,
-        "The quote was won before it was approved. It is ordered only after the approval.",
-    )
-    ACCEPTED_AFTER_EXPIRY = (
-        "ACCEPTED_AFTER_EXPIRY",
-        409,
-        FixedBy.REP,
-        "The quote was accepted after it had expired; nothing is ordered. Revise the quote and submit it.",
-    )
-    WON_IN_SALES = (
-        "WON_IN_SALES",
-        409,
-        FixedBy.REP,
-        "The deal ended here, but the quote is won in Sales. Cancel its order there.",
-    )
-    SECOND_SALES_ORDER = (
-        "SECOND_SALES_ORDER",
-        409,
-        FixedBy.REP,
-        "The quote was made into more than one order in Sales. The deal follows the first; cancel the others there.",
-    )
-    SALES_ORDER_CANCELLED = (
-        "SALES_ORDER_CANCELLED",
-        409,
-        FixedBy.REP,
-        "The order was cancelled in Sales, but it is in Finance. Have it cancelled in Finance as well.",
-    )
-    OPPORTUNITY_REOPENED = (
-        "OPPORTUNITY_REOPENED",
-        409,
-        FixedBy.REP,
-        "The opportunity was reopened in Sales while its deal goes on. Win it again, or have the deal called off.",
-    )
-    CREDIT_REFUSED = (
-        "CREDIT_REFUSED",
-        409,
-        FixedBy.OPERATOR,
-        "Credit was refused after goods had been shipped. Cancel what is left of the order in Finance.",
-    )
-    ORDER_IN_FINANCE = (
-        "ORDER_IN_FINANCE",
-        409,
-        FixedBy.OPERATOR,
-        "The deal ended, but its order may be in Finance. Look for it there, and cancel it.",
-    )
-    SALES_NOT_TOLD = (
-        "SALES_NOT_TOLD",
-        409,
-        FixedBy.OPERATOR,
-        "Sales does not show how the deal ended. Correct the quote there.",
-    )
-    BELOW_SHIPPED = (
-        "BELOW_SHIPPED",
-        409,
-        FixedBy.REP,
-        "A line cannot be reduced below what was shipped. Goods come back by a return order.",
-    )
-    OVER_DELIVERY = (
-        "OVER_DELIVERY",
-        409,
-        FixedBy.OPERATOR,
-        "Finance shipped more than was ordered. Agree with the customer, then correct the order or take goods back.",
-    )
-    OVER_INVOICED = (
-        "OVER_INVOICED",
-        409,
-        FixedBy.OPERATOR,
-        "Finance invoiced more than was shipped. Post the missing packing slip, or a credit note.",
-    )
-    OVER_RETURN = (
-        "OVER_RETURN",
-        409,
-        FixedBy.OPERATOR,
-        "Finance took back more than was shipped. Correct the return in Finance.",
-    )
-    OVER_CREDITED = (
-        "OVER_CREDITED",
-        409,
-        FixedBy.OPERATOR,
-        "Finance credited more than was invoiced. Correct the credit note in Finance.",
-    )
-    UNKNOWN_LINE = (
-        "UNKNOWN_LINE",
-        409,
-        FixedBy.OPERATOR,
-        "A document of the order has a line that is not in the quote; Sales does not show it. "
-        "Agree on it with the customer, and correct the order or its documents in Finance.",
-    )
-    LINE_CHANGED = (
-        "LINE_CHANGED",
-        409,
-        FixedBy.OPERATOR,
-        "Somebody changed or cancelled a line of the order in Finance. The deal goes on with what Finance holds. "
-        "Agree on it with the customer, or correct the order in Finance.",
-    )
+    NOT_SUBMITTED = exceptions.NOT_SUBMITTED
+    ACTIVATED_WITHOUT_APPROVAL = exceptions.ACTIVATED_WITHOUT_APPROVAL
+    ACCEPTED_WITHOUT_APPROVAL = exceptions.ACCEPTED_WITHOUT_APPROVAL
+    ACCEPTED_AFTER_EXPIRY = exceptions.ACCEPTED_AFTER_EXPIRY
+    WON_IN_SALES = exceptions.WON_IN_SALES
+    SECOND_SALES_ORDER = exceptions.SECOND_SALES_ORDER
+    SALES_ORDER_CANCELLED = exceptions.SALES_ORDER_CANCELLED
+    OPPORTUNITY_REOPENED = exceptions.OPPORTUNITY_REOPENED
+    CREDIT_REFUSED = exceptions.CREDIT_REFUSED
+    ORDER_IN_FINANCE = exceptions.ORDER_IN_FINANCE
+    SALES_NOT_TOLD = exceptions.SALES_NOT_TOLD
+    BELOW_SHIPPED = exceptions.BELOW_SHIPPED
+    OVER_DELIVERY = exceptions.OVER_DELIVERY
+    OVER_INVOICED = exceptions.OVER_INVOICED
+    OVER_RETURN = exceptions.OVER_RETURN
+    OVER_CREDITED = exceptions.OVER_CREDITED
+    UNKNOWN_LINE = exceptions.UNKNOWN_LINE
+    LINE_CHANGED = exceptions.LINE_CHANGED
 
     # Requests to pages, API and intake
 
-    BAD_ARGUMENT = ("BAD_ARGUMENT", 400, FixedBy.CALLER, "Something in the request is not valid.")
-    MALFORMED = ("MALFORMED", 400, FixedBy.OPERATOR, "The report cannot be understood.")
-    SIGN_IN_LOST = (
-        "SIGN_IN_LOST",
-        400,
-        FixedBy.CALLER,
-        "This sign-in cannot be completed. Go back to the start page and sign in again.",
-    )
-    SIGNED_OUT = (
-        "SIGNED_OUT",
-        401,
-        FixedBy.CALLER,
-        "You are no longer signed in, so nothing was recorded. Sign in and repeat it.",
-    )
-    SIGN_IN_REFUSED = ("SIGN_IN_REFUSED", 403, FixedBy.ADMINISTRATOR, "Entra ID refused the sign-in.")
-    FORGED_FORM = (
-        "FORGED_FORM",
-        403,
-        FixedBy.CALLER,
-        "This form is not from your session, so nothing was recorded. Load the page again.",
-    )
-    NOT_FOUND = ("NOT_FOUND", 404, FixedBy.CALLER, "There is nothing at this address.")
-    METHOD_NOT_ALLOWED = ("METHOD_NOT_ALLOWED", 405, FixedBy.CALLER, "This address does not take this method.")
-    TOO_LARGE = ("TOO_LARGE", 413, FixedBy.CALLER, "The request is larger than this address takes.")
-    TOO_SLOW = (
-        "TOO_SLOW",
-        408,
-        FixedBy.CALLER,
-        "The request took too long to arrive, so nothing was recorded. Send it again.",
-    )
-    TOO_MANY_REQUESTS = (
-        "TOO_MANY_REQUESTS",
-        429,
-        FixedBy.CALLER,
-        "Too many messages in a short time, so this one was not recorded. Wait a moment and send it again.",
-    )
-    INTERNAL = ("INTERNAL", 500, FixedBy.OPERATOR, "Something went wrong here. It is in the log.")
-    QUERY_FAILED = (
-        "QUERY_FAILED",
-        502,
-        FixedBy.OPERATOR,
-        "What runs under this number cannot be read. An operator finds it in Temporal Web.",
-    )
-    TEMPORAL_UNAVAILABLE = (
-        "TEMPORAL_UNAVAILABLE",
-        503,
-        FixedBy.OPERATOR,
-        "Temporal does not respond. Try again in a moment.",
-    )
-    LEDGER_UNAVAILABLE = (
-        "LEDGER_UNAVAILABLE",
-        503,
-        FixedBy.OPERATOR,
-        "The ledger's database does not respond, so it is not known who is signed in. Try again in a moment.",
-    )
-    SIGNING_UNAVAILABLE = (
-        "SIGNING_UNAVAILABLE",
-        503,
-        FixedBy.OPERATOR,
-        "The vault that signs decisions does not respond, so nothing was decided. Try again in a moment.",
-    )
-    KEY_MISSING = (
-        "KEY_MISSING",
-        503,
-        FixedBy.OPERATOR,
-        "This process was not given the key that something is sealed under. Add the key and restart it.",
-    )
-    ENTRA_UNAVAILABLE = (
-        "ENTRA_UNAVAILABLE",
-        503,
-        FixedBy.OPERATOR,
-        "Entra ID does not respond, so nobody can sign in. Try again in a moment.",
-    )
+    BAD_ARGUMENT = rows.BAD_ARGUMENT
+    MALFORMED = rows.MALFORMED
+    SIGN_IN_LOST = rows.SIGN_IN_LOST
+    SIGNED_OUT = rows.SIGNED_OUT
+    SIGN_IN_REFUSED = rows.SIGN_IN_REFUSED
+    FORGED_FORM = rows.FORGED_FORM
+    NOT_FOUND = rows.NOT_FOUND
+    METHOD_NOT_ALLOWED = rows.METHOD_NOT_ALLOWED
+    TOO_LARGE = rows.TOO_LARGE
+    TOO_SLOW = rows.TOO_SLOW
+    TOO_MANY_REQUESTS = rows.TOO_MANY_REQUESTS
+    INTERNAL = rows.INTERNAL
+    QUERY_FAILED = rows.QUERY_FAILED
+    TEMPORAL_UNAVAILABLE = rows.TEMPORAL_UNAVAILABLE
+    LEDGER_UNAVAILABLE = rows.LEDGER_UNAVAILABLE
+    SIGNING_UNAVAILABLE = rows.SIGNING_UNAVAILABLE
+    KEY_MISSING = rows.KEY_MISSING
+    ENTRA_UNAVAILABLE = rows.ENTRA_UNAVAILABLE
+
+    # What stands open after a deal's end
+
+    PAYMENT_REVERSED_AFTER_END = exceptions.PAYMENT_REVERSED_AFTER_END
+    INVOICE_AFTER_END = exceptions.INVOICE_AFTER_END
+    CREDIT_NOTE_AFTER_END = exceptions.CREDIT_NOTE_AFTER_END
+    NOT_SHOWN_AFTER_END = exceptions.NOT_SHOWN_AFTER_END
+    ORDER_CANCELLED_AFTER_END = exceptions.ORDER_CANCELLED_AFTER_END
+    OPPORTUNITY_REOPENED_AFTER_END = exceptions.OPPORTUNITY_REOPENED_AFTER_END
+    QUOTE_CHANGED_AFTER_END = exceptions.QUOTE_CHANGED_AFTER_END
+    NOTHING_TO_COMPARE = exceptions.NOTHING_TO_COMPARE
 
 
 def sentence_of(code: str) -> str:
@@ -491,5 +174,5 @@ def sentence_of(code: str) -> str:
 
 def table() -> str:
     """All refusals as a table in Markdown, for the documentation."""
-    rows = [f"| `{code}` | {code.status} | {code.fixed_by} | {code.sentence} |" for code in Refusal]
-    return "\n".join(["| Code | HTTP | Whose to fix | Means |", "|---|---|---|---|", *rows])
+    lines = [f"| `{code}` | {code.status} | {code.fixed_by} | {code.sentence} |" for code in Refusal]
+    return "\n".join(["| Code | HTTP | Whose to fix | Means |", "|---|---|---|---|", *lines])

@@ -51,6 +51,8 @@ class Action(StrEnum):
     """Open the sealed contents of runs in Temporal Web and on the command line; they hold cost and margin."""
     ASK_RUN = "run.ask"
     """Have the argument of a query sealed, to ask a run from there."""
+    DISMISS_LATE = "late.dismiss"
+    """Say that what stands open after a deal's end is settled otherwise."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
     READ_AUDIT = "audit.read"
@@ -73,7 +75,7 @@ OF_ONE_DEAL: Final = frozenset(
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""
-SIGNED: Final = OF_ONE_DEAL | {Action.DELEGATE_OWN, Action.DELEGATE_ANY}
+SIGNED: Final = OF_ONE_DEAL | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE}
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})
 """Actions of which it is known what step of an approval they are about."""

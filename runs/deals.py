@@ -6,18 +6,20 @@ from cachetools import LRUCache
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.deal_start import DealStart, may_follow
 from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs import attributes, names, outcomes
-from runs.calls import Unreadable, answer, ask, rejected, tell
+from runs.calls import NotFound, Unreadable, answer, ask, rejected, tell
 from runs.lookup import Lookup
 
 _KNOWN_ORDERS = 10_000
 _KNOWN_ENDED = 500
+_RESULT_SECONDS = 10.0
+"""How long it may take to read what a run left."""
 
 
 class Deals:
@@ -178,6 +180,27 @@ class Deals:
             except (ValueError, KeyError, RuntimeError, RPCError, WorkflowFailureError) as error:
                 raise Unreadable(f"{_called(quote)} cannot be read: its run left no result of ours.") from error
         return known
+
+    async def ended_with(self, company: str, quote: str, *, patience: float = _RESULT_SECONDS) -> DealView | None:
+        """What a deal ended with; None where it runs.
+
+        Raises:
+            NotFound: Temporal keeps no run of the deal any more.
+            Unreadable: its run left no result of ours.
+            NoAnswer: Temporal does not answer.
+        """
+        try:
+            last = await answer(self._client.get_workflow_handle(names.deal_id(company, quote)).describe())
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise NotFound(f"Temporal keeps no run of deal {quote} any more.") from error
+            raise
+        if last.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW):
+            return None
+        ended: object = await self.glimpse(company, quote, last.run_id, patience)
+        if not isinstance(ended, DealView):
+            raise Unreadable(f"{_called(quote)} cannot be read: its run left no result of ours.")
+        return ended
 
     async def timeline(self, company: str, quote: str) -> list[TimelineEntry]:
         """Everything that happened to a deal, oldest first. Raises as ``runs.calls.ask_for``."""

@@ -76,6 +76,15 @@ class Lookup:
         """
         return await self._by(attributes.QUOTE, numbers, query.equals(attributes.COMPANY, company), query.RUNNING)
 
+    async def ended_of_quotes(self, company: str, numbers: Collection[str]) -> dict[str, Standing]:
+        """Deals by quote number that came to an end of their own.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        done = query.with_status("Completed")
+        return await self._by(attributes.QUOTE, numbers, query.equals(attributes.COMPANY, company), done)
+
     async def of_quote_ids(self, ids: Collection[str]) -> dict[str, Standing]:
         """Running deals by the id of their current revision in Sales (GUID, lower case).
 

@@ -15,6 +15,7 @@ QUOTE_TO_CASH: Final = "QuoteToCash"
 APPROVAL: Final = "Approval"
 CREDIT_LEDGER: Final = "CreditLedger"
 DELEGATIONS: Final = "Delegations"
+AFTER_END: Final = "AfterEnd"
 SALES_FEED: Final = "SalesFeed"
 FINANCE_FEED: Final = "FinanceFeed"
 QUOTE_REVIEW: Final = "QuoteReview"
@@ -41,6 +42,7 @@ DECISION_REFUSED: Final = "decision_refused"
 REQUEST_NOTED: Final = "request_noted"
 LOOK_AT: Final = "look_at"
 TELL: Final = "tell"
+REPORT_LATE: Final = "report_late"
 DROPPED: Final = "dropped"
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"
@@ -122,6 +124,16 @@ def ledger_id(company: str, customer_account: str) -> str:
 def delegations_id(company: str) -> str:
     """Workflow id of the delegations of a company's approvers."""
     return f"delegations/{_part(company)}"
+
+
+def after_end_id(company: str) -> str:
+    """Workflow id of the receiver of what is reported of a company's deals after their end."""
+    return f"late/{_part(company)}"
+
+
+def late_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of that receiver; the record's own id as well."""
+    return f"audit/{_part(company)}/late/{run_id}/{n}"
 
 
 def feed_id(system: str, of: str) -> str:

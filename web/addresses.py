@@ -22,6 +22,7 @@ DEAL: Final = "/cases/{company}/{quote:quote}"
 ORDER_LINES: Final = "/order-lines/{company}/{quote:quote}"
 EXPLANATION: Final = "/explain/{company}/{quote:quote}"
 APPROVAL: Final = "/approvals/{company}/{quote:quote}/{n:nth}"
+LATE_DISMISS: Final = "/late/{company}/{n:nth}/dismiss"
 COMPANY_LENGTH: Final = 10
 QUOTE_LENGTH: Final = 100
 """Longest quote number that Dataverse allows (Microsoft Learn: quote.quotenumber)."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -28,6 +29,7 @@ from domain.refusals import Refusal
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
+from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.deals import Deals
@@ -36,6 +38,7 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.config import WebConfig
@@ -46,6 +49,7 @@ from web.health import health_routes
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
+from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
 from web.middleware import SecurityHeaders, Tracing, security_headers
@@ -56,6 +60,7 @@ from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import Inbox
+from web.pages.late import LatePages
 from web.pages.site import STATIC, Site
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
@@ -123,14 +128,14 @@ def create_app(
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
+    late = LateDeals(access, AfterEndDesk(client), decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
-    add_people(api, access, sessions)
-    add_delegations(api, access, delegating)
+    _add_beside_deals(api, access, sessions, delegating, late)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -139,10 +144,10 @@ def create_app(
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search).routes(),
             *BulkPages(site, access, approvals, search, decisions).routes(),
-            *DealPages(site, access, deals, search, decisions, reviews, dynamics).routes(),
+            *DealPages(site, access, deals, search, decisions, reviews, dynamics, late).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
-            *DelegationPages(site, access, delegating).routes(),
+            *_pages_beside_deals(site, access, delegating, late),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
@@ -154,6 +159,20 @@ def create_app(
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _add_beside_deals(
+    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals
+) -> None:
+    """Add the operations that are about no running deal."""
+    add_people(api, access, sessions)
+    add_delegations(api, access, delegating)
+    add_late(api, late)
+
+
+def _pages_beside_deals(site: Site, access: Access, delegating: Delegating, late: LateDeals) -> list[Route]:
+    """The pages that are about no running deal."""
+    return [*DelegationPages(site, access, delegating).routes(), *LatePages(site, late).routes()]
 
 
 def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:

@@ -137,6 +137,12 @@ class EndDelegationBody(_PersonsBody):
     reason: ShortText = ""
 
 
+class DismissBody(_PersonsBody):
+    """Say that what stands open after a deal's end is settled otherwise."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 class CommandBody(_Body):
     """A command to a deal."""
 

@@ -75,6 +75,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /delegations": _PAGE,
     "POST /delegations/{company}": _FORM,
     "POST /delegations/{company}/end": _FORM,
+    "GET /late": _PAGE,
+    "POST /late/{company}/{n}/dismiss": _FORM,
     "GET /audit": _PAGE,
     "GET /audit/reports": _HEAVY,
     "POST /audit/comparison": RouteLimit(_HEAVY.rate, body=1_024 * KIB),
@@ -105,6 +107,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /api/v1/delegations/{company}": _READ,
     "POST /api/v1/delegations/{company}": _MESSAGE,
     "POST /api/v1/delegations/{company}/end": _MESSAGE,
+    "GET /api/v1/late": _READ,
+    "POST /api/v1/late/{company}/{n}/dismiss": _MESSAGE,
     "POST /api/v1/people/{oid}/sign-out": RouteLimit(Rate(burst=60, per_second=6), body=4 * KIB),
     UNMATCHED: RouteLimit(Rate(burst=300, per_second=30), body=4 * KIB),
 }

@@ -13,12 +13,14 @@ from typing import Any
 from joserfc.jwk import KeySet
 from temporalio.client import Client
 
+from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
 from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
+from activities.late_reports import LateReports
 from activities.postings import Postings
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
@@ -30,6 +32,7 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
+from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
@@ -41,6 +44,7 @@ from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
+from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
@@ -54,6 +58,7 @@ WORKFLOWS = (
     QuoteToCash,
     Approval,
     CompanyDelegations,
+    AfterEnd,
     CreditLedger,
     SalesFeed,
     FinanceFeed,
@@ -81,8 +86,10 @@ def compose(settings: Settings, client: Client) -> Work:
     telling = notice_work(settings, client, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
-    sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
-    finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
+    desk = AfterEndDesk(client)
+    sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
+    finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
+    after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url))
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
@@ -111,6 +118,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.preview_quote,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
+            after_end.look_after_end,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,

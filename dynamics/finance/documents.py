@@ -165,6 +165,7 @@ class Documents:
             slips=tuple(_renamed(slip, sold) for slip in shipped),
             invoices=tuple(_renamed(invoice, sold) for invoice in posted),
             settled=changed,
+            reversed_payments=tuple(t for t in touched if t.cancelled and not t.invoice and t.amount < 0),
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={t.invoice: orders[t.invoice] for t in changed if orders.get(t.invoice)},
             holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),

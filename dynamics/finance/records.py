@@ -185,6 +185,9 @@ class Transaction(ReadRow):
     closed_on: FinanceDay = Field(None, alias="Closed", description="None: still open")
     last_settled_on: FinanceDay = Field(None, alias="LastSettleDate")
     last_settle_voucher: str = Field("", alias="LastSettleVoucher")
+    cancelled: YesNo = Field(
+        False, alias="CancelledPayment", description="A payment that was reversed, or its reversal"
+    )
 
     @property
     def open_amount(self) -> Decimal:
@@ -474,6 +477,7 @@ class Sweep(ReadRow):
     holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
     cancelled: tuple[CancelledOrder, ...] = ()
     shared: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="Orders of invoices over several")
+    reversed_payments: tuple[Transaction, ...] = Field((), description="Payments that were reversed since")
     unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
 
     def payment_of(self, settled: Transaction) -> str:

@@ -344,18 +344,26 @@ class SalesMirror:
             await self._change(ChangeSet((Write("POST", "invoices", header),)))
 
     async def write_payments(
-        self, order_id: UUID, invoices: Sequence[InvoiceToWrite], *, deal: DealOf, order_paid: bool
+        self,
+        order_id: UUID,
+        invoices: Sequence[InvoiceToWrite],
+        *,
+        deal: DealOf,
+        order_paid: bool,
+        standing: Standing | None = None,
     ) -> None:
         """Show what is still open on each invoice; a paid one is set Paid, a reopened one Active again.
 
-        One request; one more where this process has not seen the order.
+        One request; one more where this process has not seen the order. ``standing``: where the deal stands, if its
+        stage is not what follows from ``order_paid``.
 
         Raises:
             NotFound: an invoice's copy is not in Sales.
         """
         order = await self.known_order(order_id)
         states = [invoice_state(copy_id(order_id, invoice.number), invoice.payment) for invoice in invoices]
-        standing = _PAID if order_paid else Standing(payment=PaymentChoice.PARTIAL if invoices else None)
+        if standing is None:
+            standing = _PAID if order_paid else Standing(payment=PaymentChoice.PARTIAL if invoices else None)
         with self._forgetting(order_id):
             await self._change(ChangeSet((*states, *self._shown(order, invoices, deal, standing))))
 

@@ -98,11 +98,22 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
     deal.waits_for("invoice")
     deal.invoice()
     deal.waits_for("payment")
-    deal.pay("1045.00")
+    payment = deal.pay("1045.00")
     deal.ends("closed")
 
     case = assert_sound(deal)
     assert ledger(case) == [decimals(10, 0, 10, 0, 10, 0)]
+
+    # After its end nobody tells of it either: the sweep sees the reversed payment, and that it is paid again.
+    def open_after_end() -> list[Any]:
+        found: list[Any] = deaf_stack.person("amy").get("/late", company=deal.company, q=deal.quote)["items"]
+        return found
+
+    deaf_stack.desk.post(f"/payments/{deal.company}/{payment}/reverse", {"reason": "no funds"})
+    eventually(open_after_end, "the reversed payment is seen", patience=90)
+    assert open_after_end()[0]["codes"] == ["PAYMENT_REVERSED_AFTER_END"]
+    deal.pay("1045.00")
+    eventually(lambda: not open_after_end(), "it is settled by itself", patience=90)
 
 
 @pytest.mark.timeout(300)

@@ -5,7 +5,6 @@ They answer what they were given to answer and remember what they were told, so 
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,28 +33,14 @@ from domain.messages import (
     SalesEvent,
     SignedMessage,
     Supersede,
-    VerifiedMessage,
 )
 from domain.people import Person
 from domain.record import Record
 from domain.views import DealView, Explanation, LineView, TimelineEntry
 from runs import attributes, names
 from tests import rights
-
-
-def claims(message: SignedMessage) -> dict[str, Any]:
-    """What a signed message says; the stand-ins believe it unseen."""
-    body = message.token.split(".")[1]
-    said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return said
-
-
-def verified(message: SignedMessage, company: str, at: datetime) -> VerifiedMessage:
-    """What a signed message says, with what the shipped table of rights grants for it."""
-    content = claims(message)
-    person = Person(oid=content["sub"], name=content["name"], roles=tuple(content["roles"]))
-    name, args = content["act"]["name"], content["act"]["args"]
-    return rights.said(person, name, args, company=company, at=at, message_id=message.message_id)
+from tests.webworld.claims import claims, verified
+from tests.webworld.late import StandInAfterEnd
 
 
 class Scene(Record):
@@ -431,6 +416,7 @@ WORKFLOWS = [
     StandInDeal,
     StandInApproval,
     StandInDelegations,
+    StandInAfterEnd,
     StandInLedger,
     StandInSalesFeed,
     StandInFinanceFeed,

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
@@ -21,7 +22,9 @@ from temporalio.worker import Worker
 import policies
 from activities.credit import CreditDesk
 from activities.finance_feed import FinanceFeedWork
+from activities.late_reports import LateReports
 from activities.sales_feed import SalesFeedWork
+from domain.after_end import FoundAfterEnd, LookAfterEnd
 from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
@@ -30,6 +33,7 @@ from dynamics.finance.records import CancelledOrder, PostedInvoice, Slip, Sweep,
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
+from runs.after_end import AfterEndDesk
 from runs.calls import NoAnswer
 from runs.deals import Deals
 from runs.ledgers import Ledgers
@@ -37,6 +41,7 @@ from runs.lookup import Lookup
 from tests.deadlines import PATIENCE
 from tests.workflows.noting_deal import NotingDeal
 from workers.worker import workflow_runner
+from workflows.after_end import AfterEnd
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed
 
@@ -327,6 +332,12 @@ async def eventually(condition: Any, patience: float = PATIENCE) -> Any:
         await asyncio.sleep(0.02)
 
 
+@activity.defn(name="look_after_end")
+async def look_after_end(look: LookAfterEnd) -> FoundAfterEnd:
+    """Nothing stands open of any deal."""
+    return FoundAfterEnd(running=True)
+
+
 @asynccontextmanager
 async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]:
     """Workers with feeds, ledgers and noting deals on the queues of ``names``, and a world behind them."""
@@ -337,19 +348,20 @@ async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]
     async def units() -> dict[UUID, str]:
         return {UNIT: company.upper()}
 
-    of_finance = FinanceFeedWork(deals, lookup, cast(Finance, finance), POLICY)
-    of_sales = SalesFeedWork(deals, lookup, cast(SalesChanges, sales), units, POLICY)
+    desk = AfterEndDesk(client)
+    of_finance = FinanceFeedWork(deals, lookup, cast(Finance, finance), POLICY, LateReports(deals, desk))
+    of_sales = SalesFeedWork(deals, lookup, cast(SalesChanges, sales), units, POLICY, desk)
     credit = CreditDesk(ledgers, POLICY)
     queues: list[tuple[str, list[Any], list[Any]]] = [
         (
             names.DEAL_QUEUE,
-            [SalesFeed, FinanceFeed, CreditLedger, NotingDeal],
+            [SalesFeed, FinanceFeed, CreditLedger, NotingDeal, AfterEnd],
             [
                 credit.wake_deals,
                 credit.find_ended,
             ],
         ),
-        (names.FINANCE_QUEUE, [], [of_finance.sweep_finance, of_finance.route_finance]),
+        (names.FINANCE_QUEUE, [], [of_finance.sweep_finance, of_finance.route_finance, look_after_end]),
         (names.DATAVERSE_QUEUE, [], [of_sales.read_sales, of_sales.look_at_sales]),
     ]
     working = AsyncExitStack()

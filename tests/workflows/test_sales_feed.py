@@ -17,6 +17,7 @@ from dynamics.core.errors import Refused, System
 from dynamics.sales.options import OrderState
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
+from runs.after_end import AfterEndDesk
 from runs.lookup import Lookup
 from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
 
@@ -395,7 +396,8 @@ def _work(feeds: FeedWorld) -> SalesFeedWork:
     async def units() -> dict[UUID, str]:
         return {UNIT: "USMF"}
 
-    return SalesFeedWork(feeds.deals, Lookup(feeds.client), feeds.sales, units, POLICY)  # type: ignore[arg-type]
+    desk = AfterEndDesk(feeds.client)
+    return SalesFeedWork(feeds.deals, Lookup(feeds.client), feeds.sales, units, POLICY, desk)  # type: ignore[arg-type]
 
 
 def _fields(info: Any) -> dict[str, Any]:

@@ -53,10 +53,11 @@ from web.order_lines import lines_for
 from web.problems import Problem
 from web.session import Sessions
 
-_OUTCOMES: dict[int | str, dict[str, Any]] = {
+OUTCOMES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Accepted by the deal"},
     202: {"description": "Recorded; the outcome is not known yet", "model": Recorded},
 }
+"""What every operation answers by which a person says something."""
 
 
 def _deal(
@@ -95,13 +96,13 @@ def add_operations(
         f"{APPROVAL}/decision",
         operation_id="decideApproval",
         response_model=Accepted,
-        responses={**_OUTCOMES, **problems(403, 404, 409, 502)},
+        responses={**OUTCOMES, **problems(403, 404, 409, 502)},
     )
     async def decide_approval(asked: AskedApproval, body: DecisionBody, who: Caller) -> Response:
         """Approve or reject a step."""
         message_id = str(body.message_id or uuid.uuid4())
         args = said(body.model_copy(update={"message_id": None}))
-        return _outcome(message_id, await decisions.decide(asked, who, message_id, args))
+        return answered(message_id, await decisions.decide(asked, who, message_id, args))
 
     add_talk(api, access, approvals, decisions)
 
@@ -123,7 +124,7 @@ def add_operations(
         f"{DEAL}/commands/{{name}}",
         operation_id="commandCase",
         response_model=Accepted,
-        responses={**_OUTCOMES, **problems(403, 404, 409, 502)},
+        responses={**OUTCOMES, **problems(403, 404, 409, 502)},
     )
     async def command_deal(
         asked: AskedDeal, name: CommandName, who: Caller, body: CommandBody | None = None
@@ -132,30 +133,30 @@ def add_operations(
         body = body or CommandBody(message_id=None)
         args = parsed(COMMAND_ARGS[name], body.args)
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await decisions.command(asked, who, message_id, name, args))
+        return answered(message_id, await decisions.command(asked, who, message_id, name, args))
 
 
 def add_talk(api: FastAPI, access: Access, approvals: Approvals, decisions: Decisions) -> None:
     """Add reading a request, and the operations on it that decide nothing."""
-    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**_OUTCOMES, **problems(403, 404, 409, 502)}}
+    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**OUTCOMES, **problems(403, 404, 409, 502)}}
 
     @api.post(f"{APPROVAL}/reassign", operation_id="reassignApproval", **answers)
     async def reassign_approval(asked: AskedApproval, body: ReassignBody, who: Caller) -> Response:
         """Have a step asked of another of its candidates, in place of who is asked or besides."""
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await decisions.tell(asked, who, message_id, REASSIGN, body.signed_args))
+        return answered(message_id, await decisions.tell(asked, who, message_id, REASSIGN, body.signed_args))
 
     @api.post(f"{APPROVAL}/question", operation_id="askRep", **answers)
     async def ask_rep(asked: AskedApproval, body: QuestionBody, who: Caller) -> Response:
         """Ask the rep a question before deciding a step."""
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await decisions.tell(asked, who, message_id, ASK, body.signed_args))
+        return answered(message_id, await decisions.tell(asked, who, message_id, ASK, body.signed_args))
 
     @api.post(f"{APPROVAL}/answer", operation_id="answerApprover", **answers)
     async def answer_approver(asked: AskedApproval, body: AnswerBody, who: Caller) -> Response:
         """Answer the open question of a step."""
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await decisions.tell(asked, who, message_id, ANSWER, body.signed_args))
+        return answered(message_id, await decisions.tell(asked, who, message_id, ANSWER, body.signed_args))
 
     @api.get(APPROVAL, operation_id="readApproval", responses=problems(403, 404, 502))
     async def read_approval(asked: AskedApproval, who: Caller) -> ApprovalDetail:
@@ -168,7 +169,7 @@ def add_talk(api: FastAPI, access: Access, approvals: Approvals, decisions: Deci
 
 def add_delegations(api: FastAPI, access: Access, delegating: Delegating) -> None:
     """Add the operations on who decides in whose place."""
-    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**_OUTCOMES, **problems(403, 404, 409, 502)}}
+    answers: dict[str, Any] = {"response_model": Accepted, "responses": {**OUTCOMES, **problems(403, 404, 409, 502)}}
 
     @api.get("/delegations/{company}", operation_id="listDelegations", responses=problems(403, 404, 502))
     async def list_delegations(company: AskedCompany, who: Caller) -> DelegationsBody:
@@ -183,14 +184,14 @@ def add_delegations(api: FastAPI, access: Access, delegating: Delegating) -> Non
     async def delegate(company: AskedCompany, body: DelegationBody, who: Caller) -> Response:
         """Have somebody else asked for one's decisions, or, for an administrator, for those of somebody else."""
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await delegating.delegate(company, who, message_id, body))
+        return answered(message_id, await delegating.delegate(company, who, message_id, body))
 
     @api.post("/delegations/{company}/end", operation_id="endDelegation", **answers)
     async def end_delegation(company: AskedCompany, who: Caller, body: EndDelegationBody | None = None) -> Response:
         """End a delegation; steps that are asked already stay with who is asked."""
         body = body or EndDelegationBody(message_id=None)
         message_id = str(body.message_id or uuid.uuid4())
-        return _outcome(message_id, await delegating.end(company, who, message_id, body))
+        return answered(message_id, await delegating.end(company, who, message_id, body))
 
 
 def add_readings(api: FastAPI, access: Access, deals: Deals, reviews: Reviews) -> None:
@@ -224,7 +225,8 @@ def add_people(api: FastAPI, access: Access, sessions: Sessions) -> None:
         return SignedOut(sessions=await sessions.end_all_by(who.person, oid))
 
 
-def _outcome(message_id: str, outcome: Outcome | None) -> Response:
+def answered(message_id: str, outcome: Outcome | None) -> Response:
+    """The answer to what a person said: accepted, or recorded while its outcome is not known."""
     if outcome is None:
         return JSONResponse(Recorded(message_id=message_id).model_dump(mode="json"), 202)
     return JSONResponse(Accepted(message_id=message_id, detail=outcome.detail).model_dump(mode="json"))

@@ -20,6 +20,7 @@ from temporalio.client import Client
 from domain.messages import FinanceEvent, SalesEvent
 from dynamics import business_events as finance
 from dynamics import webhooks as dataverse
+from runs.after_end import AfterEndDesk
 from runs.calls import Rejected
 from runs.deals import Deals
 from runs.feeds import Feeds
@@ -58,7 +59,9 @@ class Taken(NamedTuple):
 class Reports:
     """Takes reports, each once for all: what is delivered again has the same id, and changes nothing."""
 
-    def __init__(self, companies: Mapping[str, str], deals: Deals, feeds: Feeds, ledgers: Ledgers) -> None:
+    def __init__(
+        self, companies: Mapping[str, str], deals: Deals, feeds: Feeds, ledgers: Ledgers, after_end: AfterEndDesk
+    ) -> None:
         """Take reports.
 
         Args:
@@ -66,11 +69,13 @@ class Reports:
             deals: are told what concerns them.
             feeds: keep events whose deal is not known.
             ledgers: are told what changes a customer's credit.
+            after_end: takes what concerns a deal that has ended.
         """
         self._companies = companies
         self._deals = deals
         self._feeds = feeds
         self._ledgers = ledgers
+        self._after_end = after_end
         self._take: dict[System, Callable[[Mapping[str, Any]], Awaitable[Taken]]] = {
             System.DATAVERSE: self._from_dataverse,
             System.FINANCE: self._from_finance,
@@ -80,7 +85,7 @@ class Reports:
     def through(cls, client: Client, companies: Mapping[str, str], *, sweep_seconds: int) -> Reports:
         """Take reports for what runs in a client's namespace; ``sweep_seconds`` is the rhythm of feeds begun here."""
         feeds = Feeds(client, every_seconds=sweep_seconds)
-        return cls(companies, Deals(client), feeds, Ledgers(client))
+        return cls(companies, Deals(client), feeds, Ledgers(client), AfterEndDesk(client))
 
     async def take(self, system: System, body: bytes) -> Taken:
         """Take one report.
@@ -115,7 +120,7 @@ class Reports:
             return _taken(System.DATAVERSE, event.kind if event else change.why, "feed")
         if event is None:
             return _taken(System.DATAVERSE, change.why, "ignored")
-        known = await self._deals.tell(event)
+        known = await self._deals.tell(event) or await self._after_end.report_of_sales(event)
         return _taken(System.DATAVERSE, event.kind, "taken" if known else "ignored", event)
 
     async def _from_finance(self, body: Mapping[str, Any]) -> Taken:

@@ -32,6 +32,7 @@ from web.confidential import approvals_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
+from web.late import LateDeals
 from web.links import Dynamics, Link
 from web.order_lines import lines_for
 from web.pages.site import Site
@@ -57,6 +58,7 @@ class DealPages:
         decisions: Decisions,
         reviews: Reviews,
         dynamics: Dynamics,
+        late: LateDeals,
     ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
@@ -66,6 +68,7 @@ class DealPages:
         self._decisions = decisions
         self._reviews = reviews
         self._dynamics = dynamics
+        self._late = late
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
@@ -175,6 +178,7 @@ class DealPages:
             "shows_margin": shows_margin,
             "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
             "due": any(document.due_on for document in view.documents),
+            "late": await self._late.of_deal(deal.company, deal.quote) if view.ending else (),
             "path": deal.path(),
             "steps": _stepper(view),
             "columns": _columns(view.lines),

@@ -59,6 +59,8 @@ ANSWERS = {
     "policy diff": f"policy diff {DISCOUNT} {DISCOUNT} --deals quote.json --json",
     "policy conflicts": "policy conflicts --json",
     "ledger migrate": "ledger migrate --json",
+    "late list": "late list --token-file token --json",
+    "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "audit export": f"audit export {PERIOD} --out out.jsonl --json",
     "audit verify": "audit verify --database --json",
     "audit prune": "audit prune --json",
@@ -128,6 +130,7 @@ def test_every_command_that_reports_has_json(name: str) -> None:
 def test_json_is_alone_on_standard_output(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "quote.json").write_text(json.dumps(QUOTE))
     (tmp_path / "none.json").write_text("[]")
+    (tmp_path / "token").write_text("a.b.c")
     made = json.loads(clean(run("keys", "--json")).stdout)
     assert made["sealing"] == ".q2c/codec-keys.json"
     newest = json.loads(clean(run("codec", "add-key", "--json")).stdout)["keys"][-1]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.commands import DECIDE, RIGHT_OF
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
@@ -64,7 +65,7 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert set(TABLE) == set(Action)
     assert set(RIGHTS.roles) == set(ROLES)
     assert RIGHTS.every_company == EVERY_COMPANY
-    beside = {REASSIGN, ASK, ANSWER, DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
+    beside = {REASSIGN, ASK, ANSWER, DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR, DISMISS_LATE}
     assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
     assert set(RIGHT_OF.values()) == SIGNED >= OF_ONE_DEAL >= BY_TWO
 

@@ -337,6 +337,8 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/delegations/{company}"),
         ("POST", "/delegations/{company}"),
         ("POST", "/delegations/{company}/end"),
+        ("GET", "/late"),
+        ("POST", "/late/{company}/{n}/dismiss"),
         ("GET", "/cases"),
         ("GET", "/cases/{company}/{quote}"),
         ("POST", "/cases/{company}/{quote}/commands/{name}"),

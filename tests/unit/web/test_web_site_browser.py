@@ -21,7 +21,7 @@ from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
 from tests.deadlines import PATIENCE
-from tests.webworld import scenes
+from tests.webworld import late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -112,6 +112,8 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     assert held.credit is not None
     overdue = held.credit.model_copy(update={"ageing": Ageing(overdue=Decimal("1200"), oldest_days=34)})
     await stage.deal(held.model_copy(update={"credit": overdue}), scenes.timeline())
+    closed = {"status": "dismissed", "closed_at": late.AT, "closed_by": scenes.MONA, "reason": "written off"}
+    await late.put(stage.client, late.entry(1, "AXE-L1"), late.entry(2, "AXE-L2", **closed))
     await stage.deal(scenes.parked("AXE-P1"))
     await stage.deal(scenes.parked("AXE-P2"))
     await stage.deal(scenes.shipping("AXE-S"), scenes.timeline())
@@ -131,6 +133,8 @@ async def world(stage: Stage) -> dict[str, list[str]]:
             "/cases?q=nothing+at+all",
             "/cases/usmf/AXE-S",
             "/delegations",
+            "/late",
+            "/late?status=any&q=nothing+at+all",
             "/cases/usmf/NONE",
         ],
         "carl": ["/", "/cases/usmf/AXE-H"],

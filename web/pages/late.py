@@ -1,0 +1,115 @@
+"""What stands open after the end of deals: a list with filters, and dismissing with a reason."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from domain.after_end import LateEntry, Matter
+from domain.messages import Outcome
+from domain.refusals import Refusal
+from runs.calls import RunError
+from web.addresses import LATE_DISMISS, Deal
+from web.commands import DismissBody, parsed
+from web.delegating import known_company
+from web.late import LateDeals, LateQuery
+from web.pages.site import Site
+from web.problems import Problem, of_run
+from web.session import Session
+
+PAGE = "/late"
+
+
+class LatePages:
+    """The page under /late."""
+
+    def __init__(self, site: Site, late: LateDeals) -> None:
+        """Show and pass on what ``late`` allows."""
+        self._site = site
+        self._late = late
+
+    def routes(self) -> list[Route]:
+        """The routes of the list and of dismissing."""
+        return [
+            Route(PAGE, self._site.page(self.show), methods=["GET"]),
+            Route(LATE_DISMISS, self._site.form(self.dismiss), methods=["POST"]),
+        ]
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """What the reader may see; every filter is in the address, so that a list can be sent to someone."""
+        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        message_id, told = given.pop("said", ""), given.pop("of", "")
+        outcome = None
+        if message_id and told in self._late.companies(session.identity):
+            outcome = await self._late.outcome(told, message_id)
+        return await self._page(session, given, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def dismiss(self, request: Request, session: Session, form: FormData) -> Response:
+        """Dismiss one; what was wrong or refused is shown on the list."""
+        company, n = known_company(request.path_params["company"]), int(request.path_params["n"])
+        reason = str(form.get("reason", "")).strip()
+        try:
+            message_id = _message_id(form)
+            body = parsed(DismissBody, {"reason": reason})
+            outcome = await self._late.dismiss(company, n, session.who, message_id, body)
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
+            if problem.status >= 500:
+                raise
+            typed = {(company, n): reason}
+            return await self._page(session, {}, None, problem=problem, typed=typed)
+        there = f"{PAGE}?of={company}&said={message_id}"
+        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+
+    async def _page(
+        self,
+        session: Session,
+        given: dict[str, str],
+        outcome: Outcome | None,
+        *,
+        unknown: bool = False,
+        problem: Problem | None = None,
+        typed: dict[tuple[str, int], str] | None = None,
+    ) -> Response:
+        query = parsed(LateQuery, given)
+        person = session.identity
+        page = await self._late.listed(person, query)
+        words = typed or {}
+        context: dict[str, Any] = {
+            "page": page,
+            "query": query,
+            "filters": given,
+            "companies": self._late.companies(person),
+            "matters": [matter.value for matter in Matter],
+            "deal_page": lambda entry: Deal(entry.deal.company, entry.deal.quote_number).path(),
+            "dismissable": lambda entry: entry.is_open and self._late.may_dismiss(person, entry.deal.company),
+            "typed": lambda entry: words.get((entry.deal.company, entry.n), ""),
+            "sentences": _sentences,
+            "message_id": lambda: str(uuid.uuid4()),
+            "outcome": outcome,
+            "recorded": unknown,
+            "problem": problem,
+        }
+        return await self._site.render("late.html", session, context, problem.status if problem else 200)
+
+
+def _sentences(entry: LateEntry) -> list[str]:
+    """What to do about it, a sentence for each code."""
+    return [found.sentence for code in entry.codes if (found := Refusal.of(code)) is not None]
+
+
+def _message_id(form: FormData) -> str:
+    """The id the page was rendered with, so that a double click counts once.
+
+    Raises:
+        Problem: 400, it is none of ours.
+    """
+    try:
+        return str(uuid.UUID(str(form.get("message_id", ""))))
+    except ValueError:
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
