@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 from domain import facts
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
+from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
 from domain.deal_state import DealState
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
@@ -47,6 +48,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     END_DELEGATION: Action.DELEGATE_OWN,
     DELEGATE_FOR: Action.DELEGATE_ANY,
     END_DELEGATION_FOR: Action.DELEGATE_ANY,
+    **RIGHTS_OF_ACCOUNTS,
 }
 """The right that each message of a person needs."""
 

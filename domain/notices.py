@@ -55,6 +55,7 @@ class Kind(StrEnum):
     DEAL_INVOICED = "deal.invoiced"
     DEAL_PAID = "deal.paid"
     DEAL_ENDED = "deal.ended"
+    INVOICE_OVERDUE = "invoice.overdue"
 
     @property
     def right(self) -> Action | None:
@@ -100,6 +101,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     Kind.DEAL_INVOICED: "Invoiced",
     Kind.DEAL_PAID: "Paid",
     Kind.DEAL_ENDED: "Ended",
+    Kind.INVOICE_OVERDUE: "Overdue",
 }
 
 
