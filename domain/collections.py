@@ -368,7 +368,7 @@ class CollectionsView(Record):
 
     state: Account
     plan: DunningPlan
-    today: date
+    today: date = Field(description="In the calendar of the company, when the run last did something")
     next_look: datetime | None = Field(None, description="UTC; None: nothing until something is heard")
     held: str = Field("", description="Why orders of the customer are held; empty: they are not")
     failing: str = Field("", description="Why Finance could not be read; empty: it could")

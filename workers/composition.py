@@ -14,6 +14,7 @@ from joserfc.jwk import KeySet
 from temporalio.client import Client
 
 from activities.audit import AuditDesk
+from activities.collecting import Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -30,7 +31,9 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
+from policies import dunning
 from runs.approvals import Approvals
+from runs.collections import CollectionsDesk
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
@@ -43,6 +46,7 @@ from workers.settings import Settings, SettingsError
 from workers.worker import Work
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
+from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
@@ -62,6 +66,7 @@ WORKFLOWS = (
     PreviewOfQuote,
     AuditDelivery,
     PeopleNotices,
+    Collections,
 )
 
 
@@ -76,8 +81,11 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes, postings = SalesQuotes(sales_system, policy), Postings(finance_system)
-    sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
-    credit = CreditDesk(Ledgers(client), policy)
+    rules, ledgers = dunning(settings.policies), Ledgers(client)
+    collecting = Collecting(CollectionsDesk(client), policy, rules)
+    sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url), collecting)
+    collections = CollectionWork(finance_system, ledgers, policy, rules)
+    credit = CreditDesk(ledgers, policy)
     telling = notice_work(settings, client, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
@@ -97,6 +105,7 @@ def compose(settings: Settings, client: Client) -> Work:
             standing_in.read_approvers,
             standing_in.find_made_quote,
             AuditDesk(ledger).record_audit,
+            collections.hold_orders,
             *telling.deal_activities,
         ],
         dataverse_activities=_of_dataverse(sales, sales_feed),
@@ -111,6 +120,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.preview_quote,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
+            collections.read_open_items,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,

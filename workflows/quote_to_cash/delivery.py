@@ -21,6 +21,7 @@ from domain.deal_state import DealState
 from domain.moves import DeliveryMove
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.collecting import told_to_account
 from workflows.quote_to_cash.order import confirmation_of
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
@@ -148,6 +149,7 @@ class Delivery:
                 order_number=self._record.state.order_number,
                 invoices=invoices,
                 order_invoiced=self._record.state.delivery.all_invoiced,
+                collect=told_to_account(self._record.state, invoices),
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show invoice {', '.join(i.invoice_number for i in invoices)} in Sales",
@@ -163,6 +165,7 @@ class Delivery:
                 sales_order_id=self._record.state.sales_order_id,
                 invoices=invoices,
                 order_paid=self._record.state.delivery.all_invoiced and self._record.state.delivery.all_paid,
+                collect=told_to_account(self._record.state, invoices),
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices)} in Sales",
