@@ -34,9 +34,9 @@ from domain.notices import LONGEST_TEXT, REP, Kind, Notice
 from domain.people import SYSTEM, Person
 
 DAILY: Final = timedelta(days=1)
-"""How often Finance is read while levels of something overdue are still to come."""
+"""How often Finance is read while orders are held and a further level is to come: payment lets them through."""
 WEEKLY: Final = timedelta(days=7)
-"""How often, once all levels are reached or everything is paused: a payment is told by an event besides."""
+"""How often otherwise, once a level was reached: payments are told by events, and before each level it is read."""
 _NONE: Final = Decimal(0)
 _WHY: Final = {PausedBy.DISPUTE: "in dispute", PausedBy.PROMISE: "payment promised", PausedBy.REST: "at rest"}
 
@@ -331,10 +331,9 @@ def _days(account: Account, plan: DunningPlan, today: date) -> Iterator[date]:
         following = invoice.next_level(plan.levels)
         if following is not None and not paused:
             yield following[1]
-            if invoice.level:
-                yield since + DAILY
-        elif invoice.level:
-            yield since + WEEKLY
+        if invoice.level:
+            often = following is not None and not paused and invoice.blocks(plan.levels)
+            yield since + (DAILY if often else WEEKLY)
 
 
 # What others are told

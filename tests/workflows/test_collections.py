@@ -152,8 +152,9 @@ class Collected:
         return await self.until(lambda view: view.state.invoices[0].level == level, f"at level {level}")
 
     async def on(self, day: int) -> CollectionsView:
-        """The account once its time has come to a day."""
+        """The account once its time has come to a day; where nothing is due then, only what is heard tells the time."""
         wanted = self.due + timedelta(days=day)
+        await self.run.signal(names.DROPPED)
         return await self.until(lambda view: view.today >= wanted, f"on {wanted}")
 
     async def say(self, who: Person, name: str, **args: str) -> str:
