@@ -257,6 +257,7 @@ def _letter(account: Account, currency: str, plan: DunningPlan, today: date, lev
         account=account.account,
         customer_name=account.customer.name,
         address=account.customer.lines,
+        sender=plan.rules.sender,
         language=account.customer.language,
         kind=level.letter,
         level=level.id,

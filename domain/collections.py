@@ -163,6 +163,7 @@ class Letter(Record):
     account: str
     customer_name: str
     address: tuple[str, ...] = ()
+    sender: tuple[str, ...] = ()
     language: str = ""
     kind: LetterKind
     level: str = Field(description="Id of the highest level reached with this letter")

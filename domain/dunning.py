@@ -65,6 +65,9 @@ class DunningRules(Record):
 
     levels: tuple[DunningLevel, ...] = Field(min_length=1, max_length=MOST_LEVELS)
     min_amount: dict[Currency, Number] = Field(default_factory=dict)
+    sender: tuple[Annotated[str, StringConstraints(min_length=1, max_length=80)], ...] = Field(
+        (), max_length=8, description="At the head of every letter: who writes, and how to reach them"
+    )
     tolerance_units: int = Field(1, ge=0, le=1_000_000)
     longest_promise_days: int = Field(30, ge=1, le=LONGEST_DAYS)
     longest_pause_days: int = Field(90, ge=1, le=LONGEST_DAYS)

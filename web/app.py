@@ -30,14 +30,17 @@ from ledger.reading import AuditReading
 from ledger.signing import AuditKey
 from runs.approvals import Approvals
 from runs.calls import RunError
+from runs.collections import CollectionsDesk
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.collections import add_collections
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
+from web.collecting import Accounts
 from web.config import WebConfig
 from web.decisions import Decisions
 from web.delegating import Delegating
@@ -52,6 +55,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
 from web.pages.bulk import BulkPages
+from web.pages.collections import CollectionPages
 from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
@@ -131,6 +135,8 @@ def create_app(
     add_readings(api, access, deals, reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, delegating)
+    accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
+    add_collections(api, accounts)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -143,6 +149,7 @@ def create_app(
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
             *DelegationPages(site, access, delegating).routes(),
+            *CollectionPages(site, accounts).routes(),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
@@ -185,8 +192,11 @@ def _intake(config: WebConfig, client: Client, keys: SigningKeys) -> list[Route]
 
 
 def _search(config: WebConfig, client: Client) -> Search:
-    secret = config.session_secret.get_secret_value().encode()
-    return Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    return Search(client, cursor_key=_cursor_key(config))
+
+
+def _cursor_key(config: WebConfig) -> bytes:
+    return hashlib.sha256(b"cursor" + config.session_secret.get_secret_value().encode()).digest()
 
 
 def _headers(config: WebConfig) -> dict[str, str]:

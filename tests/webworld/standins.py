@@ -41,6 +41,7 @@ from domain.record import Record
 from domain.views import DealView, Explanation, LineView, TimelineEntry
 from runs import attributes, names
 from tests import rights
+from tests.webworld.accounts import StandInCollections
 
 
 def claims(message: SignedMessage) -> dict[str, Any]:
@@ -436,4 +437,5 @@ WORKFLOWS = [
     StandInReview,
     StandInOrderReview,
     StandInPreview,
+    StandInCollections,
 ]
