@@ -12,12 +12,14 @@ from uuid import UUID
 from temporalio import activity
 
 from activities import signatures as ask_for
+from activities.collecting import Collecting
 from activities.failures import for_deal, refused
 from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.signatures import FailureType, Nothing, SalesActivities
 from activities.snapshots import SalesQuotes, accepted_at
 from domain.assessment import QuoteInSales
+from domain.collections import InvoicesShown
 from domain.fulfilment import Invoice, InvoicedLine
 from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
@@ -53,7 +55,12 @@ class DataverseSalesActivities(SalesActivities):
     """The activities on Sales' queue."""
 
     def __init__(
-        self, dataverse: Dataverse, quotes: SalesQuotes, postings: Postings, page_of: Callable[[str, str], str]
+        self,
+        dataverse: Dataverse,
+        quotes: SalesQuotes,
+        postings: Postings,
+        page_of: Callable[[str, str], str],
+        collecting: Collecting | None = None,
     ) -> None:
         """Bring together what is needed to write to Sales.
 
@@ -62,11 +69,13 @@ class DataverseSalesActivities(SalesActivities):
             quotes: Knows which salesorder a quote became, and its lines' numbers.
             postings: Knows the lines of invoices posted in Finance, or reads them.
             page_of: Address of the page of a deal, by company and quote number.
+            collecting: Tells the account that is billed; None: nobody is told.
         """
         self._dataverse = dataverse
         self._quotes = quotes
         self._postings = postings
         self._page_of = page_of
+        self._collecting = collecting
 
     @activity.defn(name="mark_quote")
     async def mark_quote(self, mark: ask_for.MarkQuote) -> Nothing:
@@ -168,7 +177,11 @@ class DataverseSalesActivities(SalesActivities):
 
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: ask_for.RecordInvoice) -> Nothing:
-        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted."""
+        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted.
+
+        The account that is billed is told first: what is collected does not hang on Sales.
+        """
+        await self._tell_account(invoice.collect)
         with for_deal():
             async with beating() as beat:
                 ids = await self._quotes.line_ids(invoice.quote_id)
@@ -184,7 +197,8 @@ class DataverseSalesActivities(SalesActivities):
 
     @activity.defn(name="record_payment")
     async def record_payment(self, payment: ask_for.RecordPayment) -> Nothing:
-        """Write open amounts and payment status of invoices."""
+        """Write open amounts and payment status of invoices; the account that is billed is told first."""
+        await self._tell_account(payment.collect)
         with for_deal():
             await self._dataverse.mirror.write_payments(
                 UUID(payment.sales_order_id),
@@ -193,6 +207,10 @@ class DataverseSalesActivities(SalesActivities):
                 order_paid=payment.order_paid,
             )
         return Nothing()
+
+    async def _tell_account(self, news: InvoicesShown | None) -> None:
+        if news is not None and self._collecting is not None:
+            await self._collecting.show(news)
 
     async def _order_of(self, ref: ask_for.QuoteRef) -> UUID:
         """The salesorder of a quote: remembered, read, or made."""

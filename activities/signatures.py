@@ -20,6 +20,7 @@ from domain.assessing import PreviewAnswer
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, ReviewLines
 from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
+from domain.collections import InvoicesShown
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
@@ -191,6 +192,7 @@ class RecordInvoice(Record):
     order_number: str
     invoices: tuple[Invoice, ...]
     order_invoiced: bool = Field(description="Nothing of the order is left to invoice")
+    collect: InvoicesShown | None = Field(None, description="What the account that is billed is told; None: nothing")
 
 
 class RecordPayment(Record):
@@ -199,6 +201,7 @@ class RecordPayment(Record):
     sales_order_id: str
     invoices: tuple[Invoice, ...]
     order_paid: bool
+    collect: InvoicesShown | None = Field(None, description="As ``RecordInvoice.collect``")
 
 
 class Nothing(Record):

@@ -17,6 +17,7 @@ from domain import facts
 from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
+from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
 from domain.deal_state import DealState
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
@@ -49,6 +50,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     DELEGATE_FOR: Action.DELEGATE_ANY,
     END_DELEGATION_FOR: Action.DELEGATE_ANY,
     DISMISS_LATE: Action.DISMISS_LATE,
+    **RIGHTS_OF_ACCOUNTS,
 }
 """The right that each message of a person needs."""
 

@@ -186,6 +186,8 @@ def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal)
     if facts.on_hold in terms.blocking_statuses:
         text = f"customer {facts.customer_account} is on hold in Finance ({facts.on_hold})"
         refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=text))
+    if facts.collections_hold:
+        refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold))
     single = terms.limits.single_order
     if single is not None and this_order > single:
         text = f"the order of {_amount(this_order, facts)} is above the {_amount(single, facts)} of a single order"

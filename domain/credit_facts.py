@@ -66,6 +66,7 @@ class CreditFacts(Record):
     overdue_amount: Decimal = Decimal(0)
     oldest_overdue_days: int = 0
     open_orders: tuple[OpenOrder, ...] = ()
+    collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
 
     @property
     def ageing(self) -> Ageing:

@@ -74,6 +74,7 @@ class LedgerStart(Record):
     seen: str = Field("", description="Digest of the customer's events that were heard")
     wake: dict[str, str] = Field(default_factory=dict, description="Deals still to be woken: why, by workflow id")
     changed_at: datetime | None = Field(None, description="UTC: when credit last came free")
+    collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
     tally: dict[str, int] = Field(default_factory=dict)
 
 

@@ -56,6 +56,7 @@ class Kind(StrEnum):
     DEAL_PAID = "deal.paid"
     DEAL_ENDED = "deal.ended"
     LATE_OPENED = "late.opened"
+    INVOICE_OVERDUE = "invoice.overdue"
 
     @property
     def right(self) -> Action | None:
@@ -103,6 +104,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     Kind.DEAL_PAID: "Paid",
     Kind.DEAL_ENDED: "Ended",
     Kind.LATE_OPENED: "Something happened after the end of a deal",
+    Kind.INVOICE_OVERDUE: "Overdue",
 }
 
 

@@ -57,6 +57,15 @@ class Action(StrEnum):
     """Sign somebody out everywhere."""
     READ_AUDIT = "audit.read"
     """Read the audit with its reports, and take a signed export of it."""
+    READ_COLLECTIONS = "collections.read"
+    """See what is overdue of a company's customers, with levels and letters."""
+    OPEN_DISPUTE = "dispute.open"
+    """Note that a customer contests an invoice: no level of it is reached until somebody settles it."""
+    RESOLVE_DISPUTE = "dispute.resolve"
+    RECORD_PROMISE = "promise.record"
+    """Note until when a customer promised to pay an invoice."""
+    PAUSE_COLLECTIONS = "collections.pause"
+    """Have an invoice, or a whole account, rest until a day, and end that."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -75,7 +84,11 @@ OF_ONE_DEAL: Final = frozenset(
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""
-SIGNED: Final = OF_ONE_DEAL | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE}
+OF_ACCOUNTS: Final = frozenset(
+    {Action.OPEN_DISPUTE, Action.RESOLVE_DISPUTE, Action.RECORD_PROMISE, Action.PAUSE_COLLECTIONS}
+)
+"""Actions on what is collected from a customer: about no deal, and about no amount that the table could bound."""
+SIGNED: Final = OF_ONE_DEAL | OF_ACCOUNTS | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE}
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})
 """Actions of which it is known what step of an approval they are about."""

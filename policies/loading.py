@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 from domain import matrix, matrix_authority
 from domain.audit import RetentionPolicy
+from domain.dunning import DunningPolicy
+from domain.dunning import misfits as dunning_misfits
 from domain.notices_policy import NoticePolicy
 from domain.notices_policy import misfits as notice_misfits
 from domain.policy import (
@@ -47,6 +49,7 @@ _MODELS: Final[dict[str, type[Record]]] = {
     "rights.yaml": RightsPolicy,
     "audit.yaml": RetentionPolicy,
     "notices.yaml": NoticePolicy,
+    "dunning.yaml": DunningPolicy,
 }
 FILES: Final = tuple(_MODELS)
 PACKAGED: Final = Path(__file__).parent
@@ -171,6 +174,14 @@ def notices(path: Path | None = None) -> NoticePolicy:
     return value
 
 
+def dunning(path: Path | None = None) -> DunningPolicy:
+    """When customers are reminded. Takes and raises as ``retention``; that it fits is checked by ``load``."""
+    value, problems = _read(_file(path, "dunning.yaml"), DunningPolicy)
+    if not isinstance(value, DunningPolicy):
+        raise PolicyError("\n".join(map(str, problems)))
+    return value
+
+
 def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Problem]:
     """What is wrong beyond a file's own form: the rules among themselves, and the files with each other."""
     if "calendars.yaml" in files:
@@ -183,6 +194,10 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
     if {"notices.yaml", "approvers.yaml", "rights.yaml"} <= files.keys():
         for field, text in notice_misfits(files["notices.yaml"], files["approvers.yaml"], files["rights.yaml"]):
             yield Problem(str(paths["notices.yaml"]), field, text)
+    if {"dunning.yaml", "entity_map.yaml"} <= files.keys():
+        mapped = set(files["entity_map.yaml"].business_units.values())
+        for field, text in dunning_misfits(files["dunning.yaml"], mapped):
+            yield Problem(str(paths["dunning.yaml"]), field, text)
     needed = ("discount.yaml", "credit.yaml", "approvers.yaml", "calendars.yaml", "entity_map.yaml", "rights.yaml")
     if any(name not in files for name in needed):
         return

@@ -107,7 +107,11 @@ def _finite(stored: float) -> Decimal:
     return value
 
 
-STAGE: Final = _text("Q2CStage", "opportunity, quote, credit, order, fulfilment, invoice, payment or closed")
+STAGE: Final = _text(
+    "Q2CStage",
+    "opportunity, quote, credit, order, fulfilment, invoice, payment or closed; of an account that is "
+    "billed, the highest dunning level reached",
+)
 WAITING_FOR: Final = _text(
     "Q2CWaitingFor",
     "none, approval, rep, customer, credit, shipment, invoice, payment, finance, sales or operator (a parked step)",
@@ -124,8 +128,13 @@ PEOPLE: Final = _texts(
     "Entra object ids: of a deal, who owns and who submitted its quote; of a request for approval, who decided a step",
 )
 SINCE: Final = _moment("Q2CStageSince", "when the deal entered its stage")
-DEADLINE: Final = _moment("Q2CDeadline", "when the next decision is due (of a request for approval)")
-AMOUNT: Final = _amount("Q2CAmount", "total incl. tax in the quote's currency; for sorting and filtering only")
+DEADLINE: Final = _moment(
+    "Q2CDeadline", "when the next decision is due (of a request for approval), or Finance is read next (of an account)"
+)
+AMOUNT: Final = _amount(
+    "Q2CAmount",
+    "total incl. tax in the quote's currency, or what is overdue of an account; for sorting and filtering only",
+)
 CURRENCY: Final = _text("Q2CCurrency", "ISO code of the currency of Q2CAmount, e.g. USD")
 
 ATTRIBUTES: Final[tuple[Attribute[Any], ...]] = (

@@ -21,10 +21,11 @@ from temporalio.client import (
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.collections import OrdersHeld
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
 from domain.messages import CreditRecheck, CustomerChanged
 from runs import names
-from runs.calls import NoAnswer, tell
+from runs.calls import NoAnswer, answer, rejected, tell
 from runs.lookup import Lookup
 
 PATIENCE = 20.0
@@ -134,6 +135,29 @@ class Ledgers:
             NoAnswer: Temporal does not answer.
         """
         return await tell(self._client, names.ledger_id(company, account), names.CUSTOMER_CHANGED, change)
+
+    async def hold(self, company: str, account: str, held: OrdersHeld) -> None:
+        """Tell a customer's ledger that collections hold its orders, or not any more; it is started where need be.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no such run or message.
+        """
+        begun = self._client.start_workflow(
+            names.CREDIT_LEDGER,
+            LedgerStart(company=company, customer_account=account),
+            id=names.ledger_id(company, account),
+            task_queue=names.DEAL_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=names.ORDERS_HELD,
+            start_signal_args=[held],
+            priority=Priority(fairness_key=company),
+            static_summary=f"Credit of **{account}** in {company.upper()}",
+        )
+        try:
+            await answer(begun)
+        except RPCError as error:
+            raise rejected(error) from error
 
     async def wake(self, deals: Mapping[str, str], nonce: str) -> list[str]:
         """Ask held deals to look at credit again.

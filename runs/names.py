@@ -23,6 +23,7 @@ ORDER_REVIEW: Final = "OrderReview"
 QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
+COLLECTIONS: Final = "Collections"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -53,6 +54,10 @@ RESERVE: Final = "reserve"
 ORDER_VISIBLE: Final = "order_visible"
 RELEASE: Final = "release"
 CUSTOMER_CHANGED: Final = "customer_changed"
+ORDERS_HELD: Final = "orders_held"
+
+# Signals of what is collected from an account
+INVOICES_SHOWN: Final = "invoices_shown"
 
 # Queries
 STATE: Final = "state"
@@ -175,6 +180,29 @@ def audit_delivery_id(deal_id: str, run_id: str, first: int) -> str:
 def delegation_record_id(company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of a company's delegations; the record's own id as well."""
     return f"audit/{_part(company)}/delegations/{run_id}/{n}"
+
+
+def collections_id(company: str, account: str) -> str:
+    """Workflow id of what is collected from the account that is billed."""
+    return f"collections/{_part(company)}/{safe(account)}"
+
+
+def collections_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of an account; the record's own id as well."""
+    return f"audit/{_part(company)}/collections/{run_id}/{n}"
+
+
+def parse_collections_id(workflow_id: str) -> tuple[str, str]:
+    """The company and account of the workflow id of what is collected.
+
+    Raises:
+        ValueError: it is not the id of an account.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, account = rest.partition("/")
+    if prefix != "collections" or not (slash and account):
+        raise ValueError(f"{workflow_id!r} is not the id of an account (collections/company/account)")
+    return plain(company), plain(account)
 
 
 def parse_deal_id(workflow_id: str) -> tuple[str, str]:

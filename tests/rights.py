@@ -48,6 +48,13 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.DISMISS_LATE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},
+    Action.READ_COLLECTIONS: dict.fromkeys(
+        ("sales_rep", "cfo", "credit_clerk", "credit_manager", "ar_manager", "ops", "admin", "auditor"), ANY
+    ),
+    Action.OPEN_DISPUTE: dict.fromkeys(("sales_rep", "credit_clerk", "credit_manager", "ar_manager"), ANY),
+    Action.RESOLVE_DISPUTE: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
+    Action.RECORD_PROMISE: dict.fromkeys(("credit_clerk", "credit_manager", "ar_manager"), ANY),
+    Action.PAUSE_COLLECTIONS: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)

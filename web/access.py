@@ -73,6 +73,33 @@ class Access:
         if not asked and not state.request.is_made_by(person):
             self.check_readable(person, state.request.company)
 
+    def collecting(self, person: Person) -> tuple[str, ...] | None:
+        """The companies of which a person may see what is collected; None: all.
+
+        Raises:
+            Problem: 403, none at all.
+        """
+        companies = self.covered(person, Action.READ_COLLECTIONS)
+        if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
+            raise Problem(
+                Refusal.NO_AUTHORITY, f"Collections are for who holds {self._roles(Action.READ_COLLECTIONS)}."
+            )
+        return companies
+
+    def check_collecting(self, person: Person, company: str) -> None:
+        """Refuse who may not see what is collected in a company.
+
+        Raises:
+            Problem: 403.
+        """
+        companies = self.collecting(person)
+        if companies is not None and company not in companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+            raise Problem(
+                Refusal.NO_AUTHORITY, f"Your roles do not cover collections of the company {company[:20].upper()}."
+            )
+
     def auditing(self, person: Person) -> tuple[str, ...] | None:
         """The companies whose audit a person may read; None: all.
 

@@ -21,6 +21,7 @@ from web.problems import Problem
 DEAL: Final = "/cases/{company}/{quote:quote}"
 ORDER_LINES: Final = "/order-lines/{company}/{quote:quote}"
 EXPLANATION: Final = "/explain/{company}/{quote:quote}"
+ACCOUNT: Final = "/collections/{company}/{account:quote}"
 APPROVAL: Final = "/approvals/{company}/{quote:quote}/{n:nth}"
 LATE_DISMISS: Final = "/late/{company}/{n:nth}/dismiss"
 COMPANY_LENGTH: Final = 10
@@ -124,6 +125,14 @@ class Approval:
         """
         query = {"decide": meant} | ({} if first_line is None else {"from": str(first_line)})
         return _path("approvals", self.deal, str(self.n), *more, said=said, **query)
+
+
+def account_path(company: str, account: str, *more: str | int, **query: str) -> str:
+    """The address of what is collected from an account, or of what stands below it."""
+    parts = ("collections", company, account, *map(str, more))
+    path = "".join(f"/{encoded(part, safe='')}" for part in parts)
+    given = urlencode({name: value for name, value in query.items() if value})
+    return f"{path}?{given}" if given else path
 
 
 def first_line(request: Request) -> int:

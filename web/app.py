@@ -32,15 +32,18 @@ from ledger.signing import AuditKey
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.calls import RunError
+from runs.collections import CollectionsDesk
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.collections import add_collections
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
+from web.collecting import Accounts
 from web.config import WebConfig
 from web.decisions import Decisions
 from web.delegating import Delegating
@@ -56,6 +59,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AuditPages
 from web.pages.bulk import BulkPages
+from web.pages.collections import CollectionPages
 from web.pages.deals import DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
@@ -135,7 +139,8 @@ def create_app(
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
-    _add_beside_deals(api, access, sessions, delegating, late)
+    accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
+    _add_beside_deals(api, access, sessions, delegating, late, accounts)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -147,7 +152,7 @@ def create_app(
             *DealPages(site, access, deals, search, decisions, reviews, dynamics, late).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
-            *_pages_beside_deals(site, access, delegating, late),
+            *_pages_beside_deals(site, access, delegating, late, accounts),
             *AuditPages(site, access, config, audit, audit_key).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
@@ -162,17 +167,24 @@ def create_app(
 
 
 def _add_beside_deals(
-    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals
+    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals, accounts: Accounts
 ) -> None:
     """Add the operations that are about no running deal."""
     add_people(api, access, sessions)
     add_delegations(api, access, delegating)
     add_late(api, late)
+    add_collections(api, accounts)
 
 
-def _pages_beside_deals(site: Site, access: Access, delegating: Delegating, late: LateDeals) -> list[Route]:
+def _pages_beside_deals(
+    site: Site, access: Access, delegating: Delegating, late: LateDeals, accounts: Accounts
+) -> list[Route]:
     """The pages that are about no running deal."""
-    return [*DelegationPages(site, access, delegating).routes(), *LatePages(site, late).routes()]
+    return [
+        *DelegationPages(site, access, delegating).routes(),
+        *LatePages(site, late).routes(),
+        *CollectionPages(site, accounts).routes(),
+    ]
 
 
 def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:
@@ -204,8 +216,11 @@ def _intake(config: WebConfig, client: Client, keys: SigningKeys) -> list[Route]
 
 
 def _search(config: WebConfig, client: Client) -> Search:
-    secret = config.session_secret.get_secret_value().encode()
-    return Search(client, cursor_key=hashlib.sha256(b"cursor" + secret).digest())
+    return Search(client, cursor_key=_cursor_key(config))
+
+
+def _cursor_key(config: WebConfig) -> bytes:
+    return hashlib.sha256(b"cursor" + config.session_secret.get_secret_value().encode()).digest()
 
 
 def _headers(config: WebConfig) -> dict[str, str]:

@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.approvals import Decision
+from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.messages import CommandName
 from domain.refusals import Refusal
 from web.problems import Problem
@@ -23,6 +24,7 @@ RequiredText = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 
 
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
+RequiredShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 PersonId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
@@ -141,6 +143,60 @@ class DismissBody(_PersonsBody):
     """Say that what stands open after a deal's end is settled otherwise."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+InvoiceNumber = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+Amount = Annotated[Decimal, Field(gt=0, max_digits=19, decimal_places=4, description="In the invoice's currency")]
+
+
+class DisputeBody(_PersonsBody):
+    """Note that a customer contests an invoice, or part of it."""
+
+    invoice: InvoiceNumber
+    amount: Amount
+    reason: RequiredShortText
+
+
+class ResolveBody(_PersonsBody):
+    """Settle a dispute. A credit note or a new invoice is posted in Finance."""
+
+    invoice: InvoiceNumber
+    outcome: Literal["credit", "rebill", "uphold"]
+    reason: RequiredShortText
+
+
+class PromiseBody(_PersonsBody):
+    """Note that a customer will pay an invoice by a day."""
+
+    invoice: InvoiceNumber
+    amount: Amount
+    until: date = Field(description="This day included, in the calendar of the company")
+    reason: RequiredShortText
+
+
+class PauseBody(_PersonsBody):
+    """Have an invoice, or the whole account, rest until a day."""
+
+    invoice: InvoiceNumber | None = Field(None, description="Left out: the whole account")
+    until: date = Field(description="This day included, in the calendar of the company")
+    reason: RequiredShortText
+
+
+class ResumeBody(_PersonsBody):
+    """End a promise or a rest of an invoice, or the rest of the whole account, before its day."""
+
+    invoice: InvoiceNumber | None = Field(None, description="Left out: the whole account")
+    reason: RequiredShortText
+
+
+ACCOUNT_BODIES: dict[str, type[_PersonsBody]] = {
+    DISPUTE: DisputeBody,
+    RESOLVE: ResolveBody,
+    PROMISE: PromiseBody,
+    PAUSE: PauseBody,
+    RESUME: ResumeBody,
+}
+"""What people may say to a customer's account, and how they must spell it."""
 
 
 class CommandBody(_Body):

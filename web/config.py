@@ -50,6 +50,9 @@ class WebConfig(BaseModel):
     audit_url: SecretStr | None = Field(
         None, description="Database of the ledger as the page of the audit reads it; None: the page shows nothing"
     )
+    letter_font_file: Path | None = Field(
+        None, description="TrueType font of letters as PDF; None: Helvetica, with Western European signs only"
+    )
     audit_key_file: Path | None = Field(
         None, description="Ed25519 private key (JSON Web Key) that signs downloads of the audit"
     )

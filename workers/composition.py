@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
+from activities.collecting import Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -32,8 +33,10 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
+from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
+from runs.collections import CollectionsDesk
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
@@ -47,6 +50,7 @@ from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
+from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
@@ -67,6 +71,7 @@ WORKFLOWS = (
     PreviewOfQuote,
     AuditDelivery,
     PeopleNotices,
+    Collections,
 )
 
 
@@ -81,8 +86,11 @@ def compose(settings: Settings, client: Client) -> Work:
     policy = load_policy(settings)
     sales_system, finance_system = dataverse(settings), finance(settings)
     quotes, postings = SalesQuotes(sales_system, policy), Postings(finance_system)
-    sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
-    credit = CreditDesk(Ledgers(client), policy)
+    rules, ledgers = dunning(settings.policies), Ledgers(client)
+    collecting = Collecting(CollectionsDesk(client), policy, rules)
+    sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url), collecting)
+    collections = CollectionWork(finance_system, ledgers, policy, rules)
+    credit = CreditDesk(ledgers, policy)
     telling = notice_work(settings, client, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
@@ -104,6 +112,7 @@ def compose(settings: Settings, client: Client) -> Work:
             standing_in.read_approvers,
             standing_in.find_made_quote,
             AuditDesk(ledger).record_audit,
+            collections.hold_orders,
             *telling.deal_activities,
         ],
         dataverse_activities=_of_dataverse(sales, sales_feed),
@@ -119,6 +128,7 @@ def compose(settings: Settings, client: Client) -> Work:
             finance_feed.sweep_finance,
             finance_feed.route_finance,
             after_end.look_after_end,
+            collections.read_open_items,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,

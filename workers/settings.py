@@ -149,6 +149,8 @@ class WebSettings(Group):
     """Client ids of further applications that may call the JSON API for people (`azp`), separated by commas."""
     event_grid_clients: str = ""
     """Client ids that may deliver events by Azure Event Grid, separated by commas; empty: nobody may."""
+    letter_font_file: OptionalPath = None
+    """TrueType font of letters to customers as PDF; empty: Helvetica, which has Western European signs only."""
     temporal_ui: Origin = "http://localhost:8233"
     """Origin of Temporal Web, for the links from a deal to its run."""
 

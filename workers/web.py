@@ -48,6 +48,7 @@ def web_config(settings: Settings) -> WebConfig:
         ledger_url=settings.ledger.url,
         audit_url=settings.ledger.reader_url or settings.ledger.url,
         audit_key_file=settings.audit.web_key_file,
+        letter_font_file=settings.web.letter_font_file,
         api_clients=_listed(settings.web.api_clients),
         event_grid_clients=_listed(settings.web.event_grid_clients),
     )

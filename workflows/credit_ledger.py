@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
+    from domain.collections import OrdersHeld
     from domain.credit import (
         BookFull,
         CreditBook,
@@ -60,6 +61,7 @@ class CreditLedger:
         self._tally = dict(start.tally)
         self._facts: CreditFacts | None = None
         self._changed_at = start.changed_at
+        self._collections_hold = start.collections_hold
         self._not_before = workflow.now()
         self._failing = ""
         self._heard = False
@@ -103,6 +105,7 @@ class CreditLedger:
                         "seen": self._seen.packed(),
                         "wake": self._wake,
                         "changed_at": self._changed_at,
+                        "collections_hold": self._collections_hold,
                         "tally": self._tally,
                     }
                 )
@@ -204,7 +207,7 @@ class CreditLedger:
         now = workflow.now()
         try:
             book, decision = reserve(
-                self._book, ask.deal_id, ask.order_number, ask.amount, facts, ask.terms, now, ask.release
+                self._book, ask.deal_id, ask.order_number, ask.amount, self._held(facts), ask.terms, now, ask.release
             )
         except StaleFacts as reason:
             return CreditAnswer(decision=None, stale=str(reason))
@@ -217,6 +220,26 @@ class CreditLedger:
             return CreditAnswer(decision=None, stale=why)
         self._book = book
         return CreditAnswer(decision=decision)
+
+    def _held(self, facts: CreditFacts) -> CreditFacts:
+        """The facts with what collections say of the customer, which Finance does not know."""
+        if facts.collections_hold == self._collections_hold:
+            return facts
+        return facts.model_copy(update={"collections_hold": self._collections_hold})
+
+    @workflow.signal(name=names.ORDERS_HELD, description="Collections hold the customer's orders, or not any more")
+    def orders_held(self, *message: Any) -> None:
+        """Hold the customer's new orders for what is overdue; where that is over, wake those that wait."""
+        self._heard = True
+        held = understood(message, OrdersHeld)
+        if held is None:
+            self._count("unreadable")
+            return
+        was, self._collections_hold = self._collections_hold, held.reason
+        if was and not held.reason:
+            self._changed_at = workflow.now()
+            self._news.free(None)
+            self._news.reason = "collections do not hold the customer's orders any more"
 
     @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
     def order_visible(self, *message: Any) -> None:
@@ -285,11 +308,11 @@ class CreditLedger:
     async def _keep_described(self) -> None:
         """Show the book as it stands: once for all that a moment brought, however much that is."""
         while True:
-            book, failing = self._book, self._failing
+            book, failing, hold = self._book, self._failing, self._collections_hold
             self._describe()
 
-            def changed(book: CreditBook = book, failing: str = failing) -> bool:
-                return self._book is not book or self._failing != failing
+            def changed(book: CreditBook = book, failing: str = failing, hold: str = hold) -> bool:
+                return self._book is not book or self._failing != failing or self._collections_hold != hold
 
             await workflow.wait_condition(changed)
 
@@ -310,6 +333,8 @@ class CreditLedger:
             )
         if len(entries) > SHOWN:
             lines.append(f"\nand {len(entries) - SHOWN:,} more: query `{names.STATE}`")
+        if self._collections_hold:
+            lines.append(f"\n**New orders are held**: {self._collections_hold}")
         if self._failing:
             lines.append(f"\n**Deals could not be reached**: {self._failing}")
         workflow.set_current_details("\n".join(lines))

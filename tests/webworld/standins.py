@@ -39,6 +39,7 @@ from domain.record import Record
 from domain.views import DealView, Explanation, LineView, TimelineEntry
 from runs import attributes, names
 from tests import rights
+from tests.webworld.accounts import StandInCollections
 from tests.webworld.claims import claims, verified
 from tests.webworld.late import StandInAfterEnd
 
@@ -423,4 +424,5 @@ WORKFLOWS = [
     StandInReview,
     StandInOrderReview,
     StandInPreview,
+    StandInCollections,
 ]

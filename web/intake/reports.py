@@ -22,6 +22,7 @@ from dynamics import business_events as finance
 from dynamics import webhooks as dataverse
 from runs.after_end import AfterEndDesk
 from runs.calls import Rejected
+from runs.collections import CollectionsDesk
 from runs.deals import Deals
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
@@ -60,7 +61,13 @@ class Reports:
     """Takes reports, each once for all: what is delivered again has the same id, and changes nothing."""
 
     def __init__(
-        self, companies: Mapping[str, str], deals: Deals, feeds: Feeds, ledgers: Ledgers, after_end: AfterEndDesk
+        self,
+        companies: Mapping[str, str],
+        deals: Deals,
+        feeds: Feeds,
+        ledgers: Ledgers,
+        collections: CollectionsDesk,
+        after_end: AfterEndDesk,
     ) -> None:
         """Take reports.
 
@@ -69,6 +76,7 @@ class Reports:
             deals: are told what concerns them.
             feeds: keep events whose deal is not known.
             ledgers: are told what changes a customer's credit.
+            collections: are told of payments.
             after_end: takes what concerns a deal that has ended.
         """
         self._companies = companies
@@ -76,6 +84,7 @@ class Reports:
         self._feeds = feeds
         self._ledgers = ledgers
         self._after_end = after_end
+        self._collections = collections
         self._take: dict[System, Callable[[Mapping[str, Any]], Awaitable[Taken]]] = {
             System.DATAVERSE: self._from_dataverse,
             System.FINANCE: self._from_finance,
@@ -85,7 +94,7 @@ class Reports:
     def through(cls, client: Client, companies: Mapping[str, str], *, sweep_seconds: int) -> Reports:
         """Take reports for what runs in a client's namespace; ``sweep_seconds`` is the rhythm of feeds begun here."""
         feeds = Feeds(client, every_seconds=sweep_seconds)
-        return cls(companies, Deals(client), feeds, Ledgers(client), AfterEndDesk(client))
+        return cls(companies, Deals(client), feeds, Ledgers(client), CollectionsDesk(client), AfterEndDesk(client))
 
     async def take(self, system: System, body: bytes) -> Taken:
         """Take one report.
@@ -131,6 +140,7 @@ class Reports:
         if report.customer:
             # No ledger, no deal of this customer that waits for credit: then there is nobody to tell.
             calls.append(self._ledgers.changed(report.company, report.customer_account, report.customer))
+            calls.append(self._collections.changed(report.company, report.customer_account, report.customer))
         await asyncio.gather(*calls)
         kind = report.orders[0].kind if report.orders else "customer"
         return _taken(System.FINANCE, kind, "taken", *report.orders)

@@ -22,7 +22,7 @@ from runs import names
 from runs.query import in_temporal_web, of_type
 from runs.search import Search
 from web import security_log
-from web.addresses import Approval, Deal
+from web.addresses import Approval, Deal, account_path
 from web.config import WebConfig
 from web.pages import words
 from web.problems import Problem
@@ -105,6 +105,7 @@ class Site:
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
             "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),
+            "account_path": lambda company, account, *more: account_path(company, account, *more),
             "approval_path": lambda item: Approval(Deal(item.company, item.quote), item.n).path(),
         }
 
@@ -153,6 +154,7 @@ class Site:
                 "csrf": session.csrf if session else "",
                 "waiting_for_me": waiting,
                 "reads_audit": self._reads_audit(session),
+                "reads_collections": self._reads_collections(session),
                 "temporal_ui": in_temporal_web(self._config.temporal_ui, self._namespace, of_type(names.QUOTE_TO_CASH)),
             }
         )
@@ -163,6 +165,12 @@ class Site:
         if session is None:
             return False
         return self._config.policy.rights.companies_of(session.identity, Action.READ_AUDIT) != frozenset()
+
+    def _reads_collections(self, session: Session | None) -> bool:
+        """Whether the way to collections is shown."""
+        if session is None:
+            return False
+        return self._config.policy.rights.companies_of(session.identity, Action.READ_COLLECTIONS) != frozenset()
 
     async def recorded(self, session: Session, address: str) -> Response:
         """202: what was said is stored, and nobody could answer yet; ``address`` tells when somebody has."""
@@ -181,6 +189,7 @@ class Site:
             csrf=session.csrf if session else "",
             waiting_for_me=0,
             reads_audit=self._reads_audit(session),
+            reads_collections=self._reads_collections(session),
             temporal_ui=self._config.temporal_ui,
             address=request.url.path if request.method == "GET" else "",
         )

@@ -22,6 +22,7 @@ from domain.moves import DeliveryMove
 from domain.rules.delivery import takes_less_credit
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.collecting import told_to_account
 from workflows.quote_to_cash.ledger import tell_credit_freed
 from workflows.quote_to_cash.order import confirmation_of
 from workflows.quote_to_cash.record import DealRecord
@@ -158,6 +159,7 @@ class Delivery:
                 order_number=self._record.state.order_number,
                 invoices=invoices,
                 order_invoiced=self._record.state.delivery.all_invoiced,
+                collect=told_to_account(self._record.state, invoices),
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show invoice {', '.join(i.invoice_number for i in invoices)} in Sales",
@@ -173,6 +175,7 @@ class Delivery:
                 sales_order_id=self._record.state.sales_order_id,
                 invoices=invoices,
                 order_paid=self._record.state.delivery.paid_up,
+                collect=told_to_account(self._record.state, invoices),
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices) or 'the order'} in Sales",

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
+from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.commands import DECIDE, RIGHT_OF
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.messages import CommandName
@@ -65,7 +66,8 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert set(TABLE) == set(Action)
     assert set(RIGHTS.roles) == set(ROLES)
     assert RIGHTS.every_company == EVERY_COMPANY
-    beside = {REASSIGN, ASK, ANSWER, DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR, DISMISS_LATE}
+    delegating = {DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
+    beside = {REASSIGN, ASK, ANSWER, *delegating, DISMISS_LATE, *RIGHTS_OF_ACCOUNTS}
     assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
     assert set(RIGHT_OF.values()) == SIGNED >= OF_ONE_DEAL >= BY_TWO
 

@@ -1,0 +1,154 @@
+"""What is collected: the list of accounts, one account with its invoices and letters, and what one may say to it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from domain.collections import CollectionsView
+from domain.messages import Outcome
+from domain.refusals import Refusal
+from runs.calls import RunError
+from web import letters
+from web.addresses import ACCOUNT, account_path
+from web.api.collections import account_body, pdf_answer
+from web.collecting import Accounts, AccountsQuery
+from web.commands import parsed
+from web.delegating import known_company
+from web.pages.site import STATIC, Site
+from web.problems import Problem, of_run
+from web.session import Session
+
+PAGE = "/collections"
+_ROWS = 50
+_LETTER = f"{ACCOUNT}/letters/{{n:nth}}"
+
+
+class CollectionPages:
+    """The pages under /collections."""
+
+    def __init__(self, site: Site, accounts: Accounts) -> None:
+        """Show and pass on what ``accounts`` allow."""
+        self._site = site
+        self._accounts = accounts
+
+    def routes(self) -> list[Route]:
+        """The routes of the list, of letters, of an account and of what one may say to it."""
+        return [
+            Route(PAGE, self._site.page(self.list), methods=["GET"]),
+            Route(f"{_LETTER}/pdf", self._site.page(self.letter_pdf), methods=["GET"]),
+            Route(_LETTER, self._site.page(self.letter), methods=["GET"]),
+            Route(f"{ACCOUNT}/commands/{{name}}", self._site.form(self.say), methods=["POST"]),
+            Route(ACCOUNT, self._site.page(self.show), methods=["GET"]),
+        ]
+
+    async def list(self, request: Request, session: Session) -> Response:
+        """Accounts by what is overdue; every filter is in the address."""
+        fields = AccountsQuery.model_fields
+        given = {n: v for n, v in request.query_params.items() if n in fields and n != "limit" and v}
+        query = parsed(AccountsQuery, {"limit": _ROWS, **given})
+        page = await self._accounts.page(session.identity, query)
+        filters = {name: value for name, value in given.items() if name != "cursor"}
+        following = urlencode({**filters, "cursor": page.next_cursor})
+        context = {
+            "page": page,
+            "query": query,
+            "filters": filters,
+            "next": f"{PAGE}?{following}" if page.next_cursor else "",
+        }
+        return await self._site.render("collections.html", session, context)
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """One account."""
+        company, account = _asked(request)
+        view = await self._accounts.view(session.identity, company, account)
+        message_id = request.query_params.get("said", "")
+        outcome = await self._accounts.outcome(company, account, message_id) if message_id else None
+        return await self._page(session, view, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def say(self, request: Request, session: Session, form: FormData) -> Response:
+        """Pass on what a person says; what was wrong or refused is shown on the account's page."""
+        company, account = _asked(request)
+        name = request.path_params["name"]
+        try:
+            message_id = _message_id(form)
+            body = account_body(name)
+            fields = {
+                f: text for f in body.model_fields if f != "message_id" and (text := str(form.get(f, "")).strip())
+            }
+            signed = parsed(body, fields).signed_args  # type: ignore[attr-defined]
+            outcome = await self._accounts.say(company, account, session.who, message_id, name, signed)
+        except (Problem, RunError) as error:
+            problem = error if isinstance(error, Problem) else of_run(error)
+            if problem.status >= 500 or problem.code == Refusal.NOT_FOUND:
+                raise
+            view = await self._accounts.view(session.identity, company, account)
+            typed = {f: str(form[f]) for f in form if f not in ("csrf", "message_id")}
+            return await self._page(session, view, None, problem=problem, typed={name: typed})
+        there = account_path(company, account, said=message_id)
+        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+
+    async def letter(self, request: Request, session: Session) -> Response:
+        """A letter, to be read or printed."""
+        company, account = _asked(request)
+        letter = await self._accounts.letter(session.identity, company, account, request.path_params["n"])
+        styles = f"/static/{(STATIC / 'site.css').name}"
+        return HTMLResponse(letters.as_html(letter, styles))
+
+    async def letter_pdf(self, request: Request, session: Session) -> Response:
+        """A letter as a download."""
+        company, account = _asked(request)
+        letter = await self._accounts.letter(session.identity, company, account, request.path_params["n"])
+        return await asyncio.to_thread(pdf_answer, self._accounts, letter)
+
+    async def _page(
+        self,
+        session: Session,
+        view: CollectionsView,
+        outcome: Outcome | None,
+        *,
+        unknown: bool = False,
+        problem: Problem | None = None,
+        typed: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Response:
+        account = view.state
+        today = self._accounts.today(account.company)
+        context = {
+            "account": account,
+            "view": view,
+            "today": today,
+            "overdue": account.overdue(today),
+            "levels": view.plan.levels,
+            "open": [invoice for invoice in account.invoices if invoice.is_open],
+            "paid": [invoice for invoice in account.invoices if not invoice.is_open],
+            "may": self._accounts.allowed(session.who, account.company),
+            "message_id": lambda: str(uuid.uuid4()),
+            "outcome": outcome,
+            "recorded": unknown,
+            "problem": problem,
+            "typed": typed or {},
+        }
+        return await self._site.render("collection.html", session, context, problem.status if problem else 200)
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    return known_company(request.path_params["company"]), request.path_params["account"]
+
+
+def _message_id(form: FormData) -> str:
+    """The id the page was rendered with, so that a double click counts once.
+
+    Raises:
+        Problem: 400, it is none of ours.
+    """
+    try:
+        return str(uuid.UUID(str(form.get("message_id", ""))))
+    except ValueError:
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None

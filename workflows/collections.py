@@ -1,0 +1,442 @@
+"""What is collected from one account that is billed: an entity that lives forever and rests while nothing is due.
+
+Deals tell it their invoices. On the day a level may be reached it reads Finance again, lets the pure rules decide
+(``domain.collecting``), writes letters down, tells the credit ledger and the owners of the quotes. People say that an
+invoice is disputed, promised or at rest by signed messages, which are judged and written to the audit as everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.collection_signatures import CollectionActivities, HoldOrders, OpenItemsOf
+    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.calendar import local_date
+    from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told
+    from domain.collection_words import AccountVerdict, said_to_account
+    from domain.collections import (
+        Account,
+        CollectionsStart,
+        CollectionsView,
+        InvoicesShown,
+        OrdersHeld,
+    )
+    from domain.heard import Heard, content_digest
+    from domain.messages import CustomerChanged, Outcome, SignedMessage, VerifiedMessage
+    from domain.money import format_money
+    from domain.people import SYSTEM, Person
+    from domain.refusals import Refusal
+    from domain.views import WaitingFor
+    from runs import attributes, names
+    from workflows.audit import deliver_apart
+    from workflows.hearing import Counting, hear, is_long_enough
+    from workflows.notices_courier import Courier
+    from workflows.proof import AT_ONCE, verify
+    from workflows.published import Published
+    from workflows.steps import attempt, cause_of
+
+KEPT = 300
+"""Outcomes of messages that are kept."""
+LONGEST_DETAIL = 500
+MOST_UNHEARD = 200
+"""Messages of people that wait to be heard; what comes beyond them is counted and dropped."""
+MOST_NEWS = 100
+"""Messages of deals that wait to be taken; beyond them they are counted, and Finance is read instead."""
+WRITTEN_DOWN = 20
+"""Messages without proof that are written to the audit in one run; of more only their number is kept."""
+LOOK_AGAIN = timedelta(minutes=10)
+"""How long it rests where Finance or the credit ledger did not answer."""
+TOGETHER = timedelta(seconds=5)
+"""How long it waits for more once something was told that asks for a look."""
+SHOWN = 30
+UNPROVED, REPEATED, DROPPED_FULL, FOREIGN = "unproved", "repeated", "full", "foreign"
+
+
+@workflow.defn(name=names.COLLECTIONS)
+class Collections(Counting):
+    """One account's invoices, levels and letters."""
+
+    @workflow.init
+    def __init__(self, start: CollectionsStart) -> None:
+        """Make the state before the first message is handled."""
+        self._start = start
+        self._plan = start.plan
+        self._account = start.state or Account(company=start.company, account=start.account)
+        self._held_told = start.held_told
+        self._changed = start.changed
+        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in start.outcomes)
+        self._heard = Heard(start.heard)
+        self._unheard: list[SignedMessage] = list(start.unheard)
+        self._news: list[InvoicesShown] = []
+        self._tally = dict(start.tally)
+        self._courier = Courier(workflow.info().run_id, start.notices)
+        self._published = Published()
+        self._failing = ""
+        self._not_before = workflow.now()
+        self._unproved = 0
+        self._records = 0
+        self._something = False
+
+    @workflow.run
+    async def run(self, start: CollectionsStart) -> None:
+        """Take what is told, look when it is time, forever."""
+        self._telling = asyncio.create_task(self._courier.deliver())
+        while True:
+            self._take_news()
+            self._show()
+            if is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE:
+                self._go_on_anew()
+            if self._unheard:
+                await self._hear_some()
+            elif self._is_due(workflow.now()):
+                await self._look()
+            else:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        at = self._next_look()
+
+        def awake() -> bool:
+            later = self._next_look()
+            sooner = later is not None and (at is None or later < at)
+            return bool(self._unheard or self._news) or sooner or is_long_enough(heard=self._something)
+
+        try:
+            await workflow.wait_condition(
+                awake,
+                timeout=None if at is None else max(at - workflow.now(), timedelta(0)),
+                timeout_summary="Read what is open in Finance" if at is not None else None,
+            )
+        except TimeoutError:
+            return
+
+    def _next_look(self) -> datetime | None:
+        """When Finance is read next; None: not before something is heard."""
+        if self._changed or self._held_told != held_reason(self._account, self._plan):
+            return self._not_before
+        due = next_look(self._account, self._plan, workflow.now())
+        return None if due is None else max(due, self._not_before)
+
+    def _is_due(self, now: datetime) -> bool:
+        due = self._next_look()
+        return due is not None and due <= now
+
+    def _go_on_anew(self) -> None:
+        workflow.continue_as_new(
+            self._start.model_copy(
+                update={
+                    "plan": self._plan,
+                    "state": self._account,
+                    "held_told": self._held_told,
+                    "changed": self._changed,
+                    "outcomes": tuple(self._outcomes.values()),
+                    "heard": self._heard.kept,
+                    "unheard": tuple(self._unheard),
+                    "notices": self._courier.pending,
+                    "tally": self._tally,
+                }
+            )
+        )
+
+    # Finance
+
+    async def _look(self) -> None:
+        """Read Finance and let the rules decide; nothing is decided on what was read before."""
+        self._something = True
+        self._changed = False
+        try:
+            found = await attempt(
+                CollectionActivities.read_open_items,
+                OpenItemsOf(
+                    company=self._start.company,
+                    account=self._start.account,
+                    known=tuple(invoice.number for invoice in self._account.invoices),
+                ),
+                queue=names.FINANCE_QUEUE,
+                summary=f"Read what is open of {self._start.account}",
+            )
+        except ActivityError as error:
+            self._failed(error)
+            self._changed = True
+            return
+        self._failing = ""
+        self._plan = found.plan
+        before = self._account
+        self._take_news()
+        result = looked(self._account, found, workflow.now())
+        self._account = result.after
+        self._courier.take(None, lambda: notices_of(result.after, result.raised, workflow.now()))
+        await self._hold_orders()
+        for n, what, facts in _written(before, result):
+            await self._write_down(n, what, facts)
+
+    async def _hold_orders(self) -> None:
+        """Have the credit ledger hold orders, or let them through, where that has changed."""
+        reason = held_reason(self._account, self._plan)
+        if reason == self._held_told:
+            return
+        event_id = f"{workflow.info().run_id}/{workflow.uuid4()}"
+        try:
+            await attempt(
+                CollectionActivities.hold_orders,
+                HoldOrders(
+                    company=self._start.company,
+                    account=self._start.account,
+                    held=OrdersHeld(event_id=event_id, reason=reason, at=workflow.now()),
+                ),
+                queue=names.DEAL_QUEUE,
+                summary="Have new orders held" if reason else "Let new orders through",
+            )
+        except ActivityError as error:
+            self._failed(error)
+            return
+        text = reason or "collections let the customer's orders through again"
+        self._account = self._account.with_entry(
+            workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
+        )
+        self._held_told = reason
+
+    def _failed(self, error: ActivityError) -> None:
+        if is_cancelled_exception(error):
+            raise error
+        cause, message = cause_of(error)
+        self._failing = f"{cause}: {message}"[:LONGEST_DETAIL]
+        self._not_before = workflow.now() + LOOK_AGAIN
+        workflow.logger.warning("collections wait", extra={"cause": cause, "reason": message})
+
+    # Deals and events
+
+    def _take_news(self) -> None:
+        for news in self._news:
+            self._account = told(self._account, news, self._plan, workflow.now())
+            self._something = True
+        self._news.clear()
+
+    @workflow.signal(name=names.INVOICES_SHOWN, description="A deal's invoices, and what is open on them")
+    def invoices_shown(self, *message: Any) -> None:
+        """Take the invoices of a deal."""
+        hear(message, InvoicesShown, self._keep_news, self._count)
+
+    def _keep_news(self, news: InvoicesShown) -> None:
+        if (news.company, news.account) != (self._start.company, self._start.account):
+            self._count(FOREIGN)
+        elif len(self._news) >= MOST_NEWS:
+            self._count(DROPPED_FULL)
+            self._changed = True
+        else:
+            self._news.append(news)
+
+    @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment was posted, or came back")
+    def customer_changed(self, *message: Any) -> None:
+        """Look at Finance, where it may matter: of what nothing was ever overdue its deal tells."""
+        hear(message, CustomerChanged, self._note_change, self._count)
+
+    def _note_change(self, change: CustomerChanged) -> None:
+        self._something = True
+        came_back = change.freed is None and any(not invoice.is_open for invoice in self._account.invoices)
+        if came_back or self._account.highest():
+            self._changed = True
+            self._not_before = max(self._not_before, workflow.now() + TOGETHER)
+
+    # People
+
+    @workflow.signal(name=names.COMMAND, description="A signed message of a person: dispute, promise, pause, …")
+    def command(self, *message: Any) -> None:
+        """Take a signed message; its outcome is read back by the query ``outcome``."""
+        hear(message, SignedMessage, self._keep, self._count)
+
+    def _keep(self, message: SignedMessage) -> None:
+        if len(self._unheard) >= MOST_UNHEARD:
+            self._count(DROPPED_FULL)
+        else:
+            self._unheard.append(message)
+
+    async def _hear_some(self) -> None:
+        self._something = True
+        some = self._unheard[:AT_ONCE]
+        verified = await verify(some, audiences=(workflow.info().workflow_id,), company=self._start.company)
+        self._take_news()
+        for message, said in zip(some, verified, strict=True):
+            await self._take(message, said)
+        del self._unheard[: len(some)]
+
+    async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
+        """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
+        now = workflow.now()
+        if not said.refused:
+            refusal = self._heard.take(said, now)
+            if refusal is not None:
+                self._count(REPEATED)
+                if refusal is Refusal.TOO_MANY_REQUESTS:
+                    self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
+                return
+        today = local_date(now, self._plan.calendar.timezone)
+        verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
+        self._account = verdict.after
+        if said.refused:
+            self._count(UNPROVED)
+            self._unproved += 1
+            if said.message_id in self._outcomes:
+                return
+        self._settle(_outcome(said, verdict))
+        if not said.refused or self._unproved <= WRITTEN_DOWN:
+            await self._write_said(message, said, verdict)
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.message_id] = outcome
+        while len(self._outcomes) > KEPT:
+            self._outcomes.popitem(last=False)
+
+    # The audit
+
+    async def _write_said(self, message: SignedMessage, said: VerifiedMessage, verdict: AccountVerdict) -> None:
+        taken = verdict.code is None
+        await self._deliver(
+            AuditKind.DECISION if taken else AuditKind.REFUSAL,
+            said.name[:CODE] or "collections",
+            verdict.text if taken else verdict.detail,
+            actor=said.person.named,
+            why=str(said.args.get("reason") or ""),
+            code=verdict.code or "",
+            policy_version=said.granted.policy_version,
+            envelope=message,
+            facts={"account": self._start.account, "invoice": verdict.invoice} | said.sign_in.facts(),
+        )
+
+    async def _write_down(self, event: str, what: str, facts: dict[str, str]) -> None:
+        await self._deliver(
+            AuditKind.TRANSITION,
+            event,
+            what,
+            policy_version=self._plan.named,
+            facts={"account": self._start.account} | facts,
+        )
+
+    async def _deliver(
+        self,
+        kind: AuditKind,
+        event: str,
+        what: str,
+        *,
+        actor: Person = SYSTEM,
+        why: str = "",
+        code: str = "",
+        policy_version: str = "",
+        envelope: SignedMessage | None = None,
+        facts: dict[str, str],
+    ) -> None:
+        """Have it stored by a process of its own, which tries for as long as it takes."""
+        self._records += 1
+        record_id = names.collections_record_id(self._start.company, workflow.info().run_id, self._records)
+        record = AuditRecord(
+            record_id=record_id,
+            n=1,
+            company=self._start.company[:CODE],
+            kind=kind,
+            event=event[:CODE],
+            at=workflow.now(),
+            actor=actor,
+            what=what[:WORDS],
+            why=why[:WORDS],
+            code=code[:CODE],
+            policy_version=policy_version[:CODE],
+            envelope_id=envelope.message_id[:CODE] if envelope else "",
+            envelope_hash=sha256(envelope.token.encode()).hexdigest() if envelope else "",
+            facts={name: value[:CODE] for name, value in facts.items() if value},
+        )
+        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of what is collected")
+
+    # What it shows
+
+    def _show(self) -> None:
+        """Current details and search attributes, as far as they differ from what was shown before."""
+        today = local_date(workflow.now(), self._plan.calendar.timezone)
+        overdue = self._account.overdue(today)
+        currency = next(iter(overdue), "")
+        level = self._account.highest()
+        self._published.publish(
+            {
+                attributes.COMPANY: self._start.company,
+                attributes.CUSTOMER: self._start.account,
+                attributes.WAITING_FOR: WaitingFor.PAYMENT if overdue else WaitingFor.NOTHING,
+                attributes.STAGE: self._plan.levels[min(level, len(self._plan.levels)) - 1].id if level else None,
+                attributes.AMOUNT: overdue[currency] if overdue else None,
+                attributes.CURRENCY: currency or None,
+                attributes.DEADLINE: self._next_look() if overdue else None,
+            }
+        )
+        sums = ", ".join(format_money(amount, code) for code, amount in overdue.items()) or "nothing"
+        lines = [f"**{self._start.account}** in {self._start.company.upper()}: {sums} overdue", ""]
+        shown = [invoice for invoice in self._account.invoices if invoice.is_open][:SHOWN]
+        if shown:
+            lines += ["| Invoice | Due | Open | Level | Paused |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {i.number} | {i.due_on} | {format_money(i.open_amount, i.currency)} | {i.level or ''} "
+                f"| {i.paused(today) or ''} |"
+                for i in shown
+            ]
+        if self._held_told:
+            lines.append(f"\n**New orders are held**: {self._held_told}")
+        if self._failing:
+            lines.append(f"\n**Could not be read**: {self._failing}")
+        workflow.set_current_details("\n".join(lines))
+
+    @workflow.query(name=names.STATE, description="Invoices, levels, letters, and what comes next")
+    def state(self) -> CollectionsView:
+        """The account as it stands."""
+        account = self._account
+        for news in self._news:
+            account = told(account, news, self._plan, workflow.now())
+        return CollectionsView(
+            state=account,
+            plan=self._plan,
+            today=local_date(workflow.now(), self._plan.calendar.timezone),
+            next_look=self._next_look(),
+            held=self._held_told,
+            failing=self._failing,
+        )
+
+    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
+    def outcome(self, message_id: str) -> Outcome | None:
+        """What became of a message; None while it is not known."""
+        return self._outcomes.get(message_id)
+
+
+def _written(before: Account, result: Looked) -> list[tuple[str, str, dict[str, str]]]:
+    """What a look changed, as the audit has it: each letter, with the invoices whose level it raised."""
+    records = []
+    for letter in result.letters:
+        raised = [one for one in result.raised if one.invoice.currency == letter.currency]
+        numbers = ", ".join(one.invoice.number for one in raised[:10])
+        more = f" and {len(raised) - 10} more" if len(raised) > 10 else ""
+        text = (
+            f"letter {letter.n} ({letter.level}) over {format_money(letter.to_pay, letter.currency)}: {numbers}{more}"
+        )
+        records.append(("letter_written", text, {"letter": str(letter.n), "level": letter.level}))
+    known = {invoice.number: invoice for invoice in before.invoices}
+    for invoice in result.after.invoices:
+        was = known.get(invoice.number)
+        if was is not None and not was.is_open and invoice.is_open:
+            text = f"{format_money(invoice.open_amount, invoice.currency)} of {invoice.number} is open again"
+            records.append(("reopened", text, {"invoice": invoice.number}))
+    return records
+
+
+def _outcome(said: VerifiedMessage, verdict: AccountVerdict) -> Outcome:
+    digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
+    taken = verdict.code is None
+    return Outcome(
+        message_id=said.message_id,
+        accepted=taken,
+        code=verdict.code or "",
+        detail=(verdict.text if taken else verdict.detail)[:LONGEST_DETAIL],
+        digest=digest,
+    )
