@@ -398,6 +398,7 @@ class Refusal(StrEnum):
         "A document of the order has a line that is not in the quote; Sales does not show it. "
         "Agree on it with the customer, and correct the order or its documents in Finance.",
     )
+    PRICE_FELL = "PRICE_FELL", 409, FixedBy.REP, "Finance lists a product lower by now. The quoted price is kept."
     LINE_CHANGED = (
         "LINE_CHANGED",
         409,

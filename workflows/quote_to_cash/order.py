@@ -66,6 +66,7 @@ class Order:
                 net=created.net,
                 currency=self._record.state.header.currency,
                 rounding_difference=created.rounding_difference,
+                rounding=created.rounding,
                 at=workflow.now(),
             )
         )
