@@ -66,7 +66,7 @@ def answered(state: DealState, result: ApprovalState) -> DealState:
     said = [(step.decided_at, step.decided_by) for step in result.steps if step.decided_at and step.decided_by]
     if not said:
         return state
-    by = max(said, key=_moment)[1]
+    by = sorted(said, key=_moment)[-1][1]  # of two at the same moment, the later step's
     action = "approved" if result.status is ApprovalStatus.COMPLETED else str(result.status)
     return decided(state, DriftDecision(action=action, by=by, reason=result.reason))
 

@@ -253,4 +253,4 @@ def _supersede(state: DealState, asked: int) -> Supersede:
 def _decider(result: ApprovalState) -> Person:
     """Who decided last; the system where nobody did."""
     decided = [(step.decided_at, step.decided_by) for step in result.steps if step.decided_by and step.decided_at]
-    return max(decided, key=lambda pair: pair[0])[1] if decided else SYSTEM
+    return sorted(decided, key=lambda pair: pair[0])[-1][1] if decided else SYSTEM
