@@ -13,11 +13,34 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.money import DocumentTolerance, arithmetic, format_amount, format_money, minor_unit
+from domain.money import DocumentTolerance, arithmetic, format_amount, format_money, minor_unit, round_money
 from domain.record import Record
 
 MOST_TOLD: Final = 10
 """Amounts outside the tolerance that are named; of more, their number is said."""
+
+
+def line_net(
+    quantity: Decimal,
+    price: Decimal,
+    currency: str,
+    *,
+    price_unit: Decimal = Decimal(1),
+    discount_amount: Decimal = Decimal(0),
+    discount_pct: Decimal = Decimal(0),
+) -> Decimal:
+    """What a line comes to, rounded once, at the line (lifecycle 8): our check of what the two systems computed.
+
+    Args:
+        quantity: In the line's unit.
+        price: Of ``price_unit`` units.
+        currency: ISO 4217.
+        price_unit: How many units the price is for, above 0.
+        discount_amount: Money off the whole line.
+        discount_pct: Per cent off what is left.
+    """
+    with arithmetic():
+        return round_money((quantity * price / price_unit - discount_amount) * (100 - discount_pct) / 100, currency)
 
 
 class RoundingDiff(Record):
