@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from tests.stack import Stack, assert_sound, ledger, line, money, texts
+from tests.stack import Stack, assert_sound, decimals, ledger, line, money, texts
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def test_s37_price_and_cost_changed_after_the_quote_and_the_director_is_asked_be
         "approved",
         "Dirk Dorn",
     )
-    assert (ledger(ordered)[0][0], money(ordered["net"])) == (10, Decimal("920.00"))
+    assert (ledger(ordered)[0][0], money(ordered["net"])) == decimals(10, 920)
     shown = stack.person("rita").get(f"/cases/usmf/{deal.quote}")["price_drift"]["look"]  # she may not see margins
     assert (shown["margin_now"], [row["current_cost"] for row in shown["lines"]]) == (None, [None])
     assert_sound(deal)
