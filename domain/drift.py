@@ -100,14 +100,15 @@ def look(
         NoApprover: a level is reached that nobody in the company may decide.
     """
     pinned = asked.approved.pinned
+    digest = price_hash(current)
+    if digest == pinned.price_hash:  # what was pinned could be sold
+        return PriceLook(verdict=Verdict.SAME, price_hash=digest)
     then = _then(pinned, remembered)
     lines = tuple(_moved(asked.snapshot.lines, then, current))
     blocked = [line for line in lines if line.blocked]
-    if price_hash(current) == pinned.price_hash and not blocked:
-        return PriceLook(verdict=Verdict.SAME, price_hash=pinned.price_hash)
     found = PriceLook(
         verdict=Verdict.BLOCKED,
-        price_hash=price_hash(current),
+        price_hash=digest,
         lines=tuple(sorted(lines, key=_told_first)[:LINES_TOLD]),
         moved_lines=len(lines),
         rose=sum(line.current > line.pinned for line in lines if not line.blocked),
