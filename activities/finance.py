@@ -8,46 +8,42 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from cachetools import LRUCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities import signatures as ask_for
-from activities.billing_view import approved_lines, billing, created_totals, lines_page, order_lines
+from activities.approved_amounts import created
+from activities.billing_view import approved_lines, billing, lines_page, order_lines
 from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
 from activities.heartbeat import beating
 from activities.postings import Postings
+from activities.second_look import SecondLook
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
 from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount, from_quote, preview
-from domain.assessment import Attachment, OrderReadiness, PriceDrift, QuoteAssessment, ReviewLines, RivalQuote
+from domain.assessment import Attachment, OrderReadiness, QuoteAssessment, ReviewLines, RivalQuote
 from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision
+from domain.drift import LINES_TOLD, unsold_lines
 from domain.exchange import NoRate
 from domain.fulfilment import Billing, LineTotals, OrderLines, digest_of
 from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
-from domain.pricing import FinancePrice, drift, price_hash, price_problems, price_quote
+from domain.pricing import price_hash, price_problems, price_quote
 from domain.quote import QuoteSnapshot
 from domain.tax import TaxUnknown, finance_total
 from dynamics.core.errors import DynamicsError, NotFound, Refused
 from dynamics.finance.client import Finance
-from dynamics.finance.records import CreditRead, FinanceOrder, NewOrder, ProcessingStatus
+from dynamics.finance.records import CreditRead, ProcessingStatus
 from dynamics.sales import records as sales
 from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
 
 Read = TypeVar("Read")
-
-DRIFT_TOLD = 20
-"""Lines named whose price moved or whose product can no longer be sold; of more, their number is said."""
-
-PRICES_KEPT = 2000
-"""Assessments whose prices this process remembers, to say what moved since."""
 
 PROBE_AGAIN_SECONDS = 30.0
 """Pause between the two looks that prove an order absent where Finance numbers it (no key refuses a second one)."""
@@ -89,7 +85,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         self._postings = postings
         self._probe_again = probe_again
         self._told = told
-        self._prices: LRUCache[str, dict[str, FinancePrice]] = LRUCache(PRICES_KEPT)
+        self._second_look = SecondLook(quotes, policy)
 
     @activity.defn(name="assess_quote")
     async def assess_quote(self, ask: ask_for.AssessQuote) -> QuoteAssessment:
@@ -110,8 +106,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                     found = self._assessed(snapshot, facts, quote)
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
-            if facts is not None and found.price_hash:
-                self._prices[found.price_hash] = dict(facts.prices)
+            if facts is not None:
+                self._second_look.remember(found.price_hash, facts.prices)
             won_at = accepted_at(quote) if quote.state is QuoteState.WON else None
             pinned = found.deal_policy.model_copy(update={"told": self._told})
             return found.model_copy(update={"state": snapshot.state, "accepted_at": won_at, "deal_policy": pinned})
@@ -130,8 +126,9 @@ class DynamicsFinanceActivities(FinanceActivities):
             async with beating():
                 snapshot, quote = await self._quotes.read(ask.quote.quote_id)
                 read = await self._read(snapshot, ask.customer_account, order_key=ask.order_number)
-                ready = self._ready(ask, approved, snapshot, quote, read)
-                if ready.state != "won" or ready.differences or ready.blocked:
+                ready = await self._ready(ask, approved, snapshot, quote, read)
+                held = ready.blocked or (ready.look is not None and ready.look.verdict.holds)
+                if ready.state != "won" or ready.differences or held:
                     return ready
                 return ready.model_copy(update={"decision": await self._reserve(ask, ready)})
 
@@ -149,7 +146,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                     return _nothing_made(ask.order_number, too_old)
                 absent = not in_doubt and _is_fresh(ask.absent_at)
                 order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=beat.note)
-            return self._created(snapshot, wanted, order)
+            return created(snapshot, wanted, order, self._policy.tolerances.money)
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
@@ -285,7 +282,7 @@ class DynamicsFinanceActivities(FinanceActivities):
 
     # --- ordering --------------------------------------------------------------------------------------------------
 
-    def _ready(
+    async def _ready(
         self,
         ask: ask_for.PrepareOrder,
         approved: QuoteSnapshot | None,
@@ -312,7 +309,10 @@ class DynamicsFinanceActivities(FinanceActivities):
         changed: tuple[str, ...] = ()
         if content != ask.approved_hash:
             changed = differences(approved, snapshot) if approved else ("the content is not the approved one",)
-        moved = self._drift(ask.price_hash, snapshot, prices)
+        seen = None
+        if snapshot.state == "won" and not changed and read.pricing:
+            seen = await self._second_look.take(ask, snapshot, quote, read.pricing, prices, today=today)
+        unsold = seen.lines if seen else unsold_lines(snapshot.lines, prices)
         return OrderReadiness(
             snapshot_hash=content,
             state=snapshot.state,
@@ -321,8 +321,9 @@ class DynamicsFinanceActivities(FinanceActivities):
             credit=facts,
             credit_amount=amount.within(facts.currency),
             price_hash=price_hash(prices),
-            drift=tuple(sorted(moved, key=lambda line: not line.blocked)[:DRIFT_TOLD]),
-            blocked_lines=sum(line.blocked for line in moved),
+            drift=unsold[:LINES_TOLD],
+            blocked_lines=seen.blocked_lines if seen else len(unsold),
+            look=seen,
             existing_order=read.own_order is not None,
             sales_order_id=snapshot.sales_order_id,
             more_sales_orders=tuple(order.number for order in quote.more_orders[:5]),
@@ -362,47 +363,6 @@ class DynamicsFinanceActivities(FinanceActivities):
             return
         if await self._finance.orders.find(company, order_key) is None:
             await asyncio.sleep(self._probe_again)
-
-    def _created(self, snapshot: QuoteSnapshot, wanted: NewOrder, order: FinanceOrder) -> ask_for.CreatedOrder:
-        """The order as Finance made it, compared with the one wanted within the policy's tolerance."""
-        tolerance = self._policy.tolerances.money
-        amounts = {line.line_no: line.amount for line in wanted.lines}
-        off = [
-            f"line {line.line_number}: {line.amount} in Finance, {amounts[line.line_number]} approved"
-            for line in order.lines
-            if not tolerance.same_line(line.amount, amounts[line.line_number], snapshot.currency)
-        ]
-        if not tolerance.same_document(order.net, snapshot.net, snapshot.currency, len(order.lines)):
-            off.append(f"net {order.net} in Finance, {snapshot.net} approved")
-        if off:
-            raise refused(
-                FailureType.CONFLICT, f"order {order.header.number} is priced differently: " + "; ".join(off[:10])
-            )
-        return ask_for.CreatedOrder(
-            order_number=order.header.number,
-            found=order.found,
-            lines=created_totals(order.lines),
-            net=order.net,
-            rounding_difference=order.net - snapshot.net,
-        )
-
-    def _drift(
-        self, pinned_hash: str, snapshot: QuoteSnapshot, current: dict[str, FinancePrice]
-    ) -> tuple[PriceDrift, ...]:
-        """Lines whose price moved since the assessment.
-
-        Where this process no longer knows the prices of then, those of now stand in for them: only what can no longer
-        be sold is told.
-        """
-        pinned = self._prices.get(pinned_hash, current)
-        sold = snapshot.model_copy(update={"lines": tuple(line for line in snapshot.lines if line.item in pinned)})
-        gone = tuple(
-            PriceDrift(line_no=line.line_no, item=line.item or "", pinned=Decimal(0), current=Decimal(0), blocked=True)
-            for line in snapshot.lines
-            if line.item not in pinned and line.item not in current
-        )
-        today = self._today(snapshot.company)
-        return (*drift(price_quote(sold, pinned, payment_days=0, on=today), current), *gone)
 
 
 def _nothing_made(order_number: str, too_old: str) -> ask_for.CreatedOrder:

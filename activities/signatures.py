@@ -33,7 +33,9 @@ from domain.messages import (
     SignedMessage,
     VerifiedMessage,
 )
+from domain.price_look import PinnedPrices, Tier
 from domain.record import Record
+from domain.rounding import RoundingDiff
 
 FailureType = Cause
 """The ``type`` of an ``ApplicationError`` an activity raises."""
@@ -95,6 +97,10 @@ class PrepareOrder(Record):
     credit_account: str = Field(description="Who is billed, and whose credit the order takes")
     deal_id: str
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
+    pinned: PinnedPrices | None = Field(None, description="What the quote was approved at; None: not known any more")
+    tiers: tuple[Tier, ...] = Field((), description="Levels that were asked to approve it")
+    expires_at: datetime | None = Field(None, description="End of the quote's validity, UTC")
+    submitted_by: str = Field("", description="Dataverse's id of the user who submitted it; empty: not known")
 
 
 class CreateOrder(Record):
@@ -118,6 +124,7 @@ class CreatedOrder(Record):
     lines: LineTotals
     net: Decimal
     rounding_difference: Decimal = Field(Decimal(0), description="Finance's net less the quote's, within tolerance")
+    rounding: RoundingDiff | None = Field(None, description="Where Finance's amounts differ at all, within tolerance")
 
 
 class ConfirmOrder(Record):

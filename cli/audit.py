@@ -85,6 +85,12 @@ q2c audit report unknown-documents --company usmf --finance finance.json
     finance.json: [{"kind": "slip", "number": "SLIP-1"}]
 """
 
+ROUNDING_EXAMPLES = """Examples:
+
+q2c audit report rounding --company usmf
+    the newest day first; what drifts to one side is worth a look
+"""
+
 REPORT_EXAMPLES = """Examples:
 
 q2c audit report conflicts
@@ -245,3 +251,11 @@ def unknown_documents(
     from cli import audit_work
 
     audit_work.unknown_documents(company, known, as_json=json)
+
+
+@report_app.command(epilog=ROUNDING_EXAMPLES)
+def rounding(company: CompanyOption, json: JsonOption = False) -> None:
+    """By how much Finance's orders differ from what was approved, within the tolerance, by the company's day."""
+    from cli import audit_work
+
+    audit_work.rounding(company, as_json=json)

@@ -215,6 +215,13 @@ def unknown_documents(company: str, known: Path, *, as_json: bool) -> None:
     _show(reports.unknown_to_finance(recorded, there), as_json, "{deal_id}: {problem}")
 
 
+def rounding(company: str, *, as_json: bool) -> None:
+    """Show how Finance's orders differ from what was approved, within the tolerance, day by day."""
+    timezone = inputs.policy().calendar(company).timezone
+    found = reports.rounding_days(_rows(company), timezone)
+    _show(found, as_json, "{day} {documents} orders: {net} {currency} ({absolute} without signs)", found_is_bad=False)
+
+
 def _rows(company: str) -> list[AuditRow]:
     async def work(_settings: Settings, database: Database) -> list[AuditRow]:
         reader, found = AuditReader(database), list[AuditRow]()

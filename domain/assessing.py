@@ -19,6 +19,7 @@ from domain.calendar import end_of_day, local_date
 from domain.credit import decide_credit
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.discount import approval_plan
+from domain.drift import pin
 from domain.exchange import Exchange, NoRate
 from domain.money import Money
 from domain.people import Person
@@ -102,6 +103,7 @@ def assess(
     return found.model_copy(
         update={
             **_priced(priced),
+            "pinned": pin(priced, facts.prices),
             "customer_account": facts.customer.account,
             "credit_account": facts.customer.payer,
             "payment_terms": _terms(snapshot, facts.customer),

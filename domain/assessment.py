@@ -15,6 +15,7 @@ from pydantic import Field
 from domain.approvals import ApprovalPlan, AskedTerms, LineFinding
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.people import Person
+from domain.price_look import PinnedPrices, PriceDrift, PriceLook, blocked_items
 from domain.quote_header import QuoteHeader
 from domain.record import Record
 
@@ -56,6 +57,7 @@ class QuoteAssessment(QuoteHeader):
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
+    pinned: PinnedPrices | None = Field(None, description="What the quote is pinned to until its order")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")
     plan: ApprovalPlan | None = None
     terms: AskedTerms | None = Field(None, description="What the steps of the plan are asked about")
@@ -69,16 +71,6 @@ class QuoteInSales(Record):
 
     state: Literal["draft", "active", "won", "closed", "gone"] = Field(description="gone: it was deleted")
     accepted_at: datetime | None = Field(None, description="UTC, where it is won")
-
-
-class PriceDrift(Record):
-    """A line whose Finance price is not what it was when the quote was approved."""
-
-    line_no: int
-    item: str
-    pinned: Decimal
-    current: Decimal
-    blocked: bool = False
 
 
 class OrderReadiness(Record):
@@ -97,6 +89,7 @@ class OrderReadiness(Record):
     price_hash: str
     drift: tuple[PriceDrift, ...] = Field((), description="At most twenty; lines that cannot be sold come first")
     blocked_lines: int = Field(0, description="Lines whose product can no longer be sold")
+    look: PriceLook | None = Field(None, description="What moved of Finance's prices; None: not looked at")
     existing_order: bool = Field(False, description="Finance already has an order under our key")
     sales_order_id: str | None = None
     more_sales_orders: tuple[str, ...] = Field((), description="Other orders in Sales made from the quote, by number")
@@ -105,9 +98,7 @@ class OrderReadiness(Record):
     @property
     def blocked(self) -> str:
         """Items that can no longer be sold, in words; empty where all can."""
-        named = [drift.item for drift in self.drift if drift.blocked]
-        more = self.blocked_lines - len(named)
-        return ", ".join(named) + (f" and {more} more lines" if more > 0 else "")
+        return blocked_items(self.drift, self.blocked_lines)
 
 
 class RivalQuote(Record):

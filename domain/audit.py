@@ -18,8 +18,9 @@ from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepApproval, StepState, StepStatus
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
-from domain.money import shown_decimals
+from domain.money import plain, shown_decimals, told_apart
 from domain.people import SYSTEM, Person
+from domain.price_look import PriceLook
 from domain.record import Record
 from domain.sign_in import SignIn
 from domain.views import TimelineEntry
@@ -37,6 +38,9 @@ CODE: Final = 200
 SIGN_IN_UNKNOWN: Final = SignIn()
 STEP_DECIDED: Final = "StepDecided"
 """Event of a record of one person's decision of one step."""
+ORDER_CREATED: Final = "OrderCreated"
+ROUNDING: Final = "rounding"
+"""Fact of a record of an order: Finance's net less the approved one, where they differ within the tolerance."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a deal leaves the store alone after it did not answer: doubled from the first to the longest."""
@@ -311,9 +315,14 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             amount = shown_decimals(fact.release.most, fact.currency)
             terms = {"amount": amount, "currency": fact.currency, "persons": persons}
             return ({"role": fact.role} if fact.role else {}) | terms
+        case facts.PricesMoved():
+            return _of_look(fact.look)
         case facts.OrderCreated():
             net = shown_decimals(fact.net, fact.currency)
-            return {"order": fact.order_number, "net": net, "currency": fact.currency}
+            order = {"order": fact.order_number, "net": net, "currency": fact.currency}
+            return order | (
+                {"rounding": fact.rounding.net, "lines off": fact.rounding.lines_off} if fact.rounding else {}
+            )
         case facts.OrderConfirmed():
             return {"confirmation": fact.confirmation_number}
         case facts.ShipmentRecorded():
@@ -324,6 +333,22 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"cause": fact.parked.cause}
         case _:
             return {}
+
+
+def _of_look(look: PriceLook) -> dict[str, object]:
+    """What moved of Finance's prices, in figures."""
+    counts: dict[str, object] = {"rose": look.rose, "fell": look.fell, "cost moved": look.cost_moved}
+    moved = {"verdict": look.verdict} | counts
+    if look.blocked_lines:
+        return moved | {"blocked": look.blocked_lines}
+    if look.margin_then is None or look.margin_now is None:
+        return moved
+    return moved | {
+        "margin then": told_apart(look.margin_then, look.margin_now),
+        "margin now": told_apart(look.margin_now, look.margin_then),
+        "list net then": plain(look.list_net_then),
+        "list net now": plain(look.list_net_now),
+    }
 
 
 def _covered(plan: ApprovalPlan) -> dict[str, object]:

@@ -62,8 +62,9 @@ class Cause(StrEnum):
     )
     PRICE_DRIFT = (
         "PriceDrift",
-        "Product cannot be sold",
-        "Release the product for sale in Finance again, or have the quote revised, then retry",
+        "Prices or products changed",
+        "Release the product for sale in Finance again, or settle the price with the customer, then retry; or abort "
+        "and quote anew",
     )
     PAYLOAD_REFUSED = (
         "PayloadRefused",

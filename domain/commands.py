@@ -88,11 +88,11 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:
-            return facts.StepResumed(action=Resolution.RETRY, reason=reason)
+            return facts.StepResumed(action=Resolution.RETRY, reason=reason, by=said.person.named)
         case CommandName.SKIP:
-            return facts.StepResumed(action=Resolution.SKIP, reason=reason)
+            return facts.StepResumed(action=Resolution.SKIP, reason=reason, by=said.person.named)
         case CommandName.ABORT:
-            return facts.StepResumed(action=Resolution.ABORT, reason=reason)
+            return facts.StepResumed(action=Resolution.ABORT, reason=reason, by=said.person.named)
         case CommandName.WITHDRAW:
             return facts.Withdrawn(revision=state.revision, reason=reason)
         case CommandName.CANCEL:

@@ -20,9 +20,11 @@ from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, LineTotals
+from domain.price_look import DriftDecision, PriceLook
 from domain.quote_header import QuoteHeader
 from domain.reapproval import PastRequest
 from domain.record import Record
+from domain.rounding import RoundingDiff
 from domain.views import ApprovalSummary, Ending, OpenQuestion, ParkedStep, Resolution, Stage
 
 
@@ -184,8 +186,11 @@ class DealState:
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
         release_due: a hold that Finance placed after the confirmation is released here: Finance is to be told.
+        drift: what was found when Finance's prices had moved since the approval; None: they have not.
+        drift_decision: what somebody said about it, where it held the deal.
         order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
         order_put_off: no order was begun, because credit rested on old facts: it is checked again after a pause.
+        rounding: by how much Finance's amounts of the order differ from the approved ones; None: not at all.
         ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
@@ -232,6 +237,8 @@ class DealState:
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     release_due: bool = False
+    drift: PriceLook | None = None
+    drift_decision: DriftDecision | None = None
     order_absent_at: datetime | None = None
     order_put_off: bool = False
     order_number: str = ""
@@ -239,6 +246,7 @@ class DealState:
     sales_order_id: str = ""
     order_net: Decimal = Decimal(0)
     rounding_difference: Decimal = Decimal(0)
+    rounding: RoundingDiff | None = None
     ordered_digest: str = ""
     delivery: Delivery = Delivery()
     billing_told: int = 0

@@ -7,9 +7,11 @@ from decimal import Decimal
 from domain.causes import Cause
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.drift import in_words
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.people import Person
+from domain.price_look import DriftView, Verdict
 from domain.views import (
     STAGES,
     DealView,
@@ -101,7 +103,9 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
         if state.questions:
             text = "; ".join(question.text for question in state.questions)
             return WaitingFor.REP, text, "The rep answers on the page of the deal; until then the approval waits", owner
-        if state.accepted:
+        if state.drift is not None and state.drift.verdict is Verdict.ASK:
+            text = f"{in_words(state.drift)}. Nothing is ordered until it is approved"
+        elif state.accepted:
             text = f"Won in Sales before it was approved, nothing is ordered. {text}"
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
     if state.quote is QuoteStatus.SENT:
@@ -181,10 +185,18 @@ def view(state: DealState) -> DealView:
         credited=credited,
         paid=invoiced - credited - still_open,
         open_amount=still_open,
+        price_drift=_price_drift(state),
+        rounding=state.rounding,
         exceptions=state.exceptions,
         started_at=state.started_at,
         updated_at=state.updated_at,
     )
+
+
+def _price_drift(state: DealState) -> DriftView | None:
+    if state.drift is None:
+        return None
+    return DriftView(look=state.drift, words=in_words(state.drift), decision=state.drift_decision)
 
 
 def _release_asked(state: DealState) -> ReleaseAsked | None:

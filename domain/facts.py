@@ -15,8 +15,10 @@ from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, LineTotals
 from domain.messages import Reminding
 from domain.people import Person
+from domain.price_look import PriceLook
 from domain.reapproval import GivenApproval
 from domain.record import Record
+from domain.rounding import RoundingDiff
 from domain.views import ParkedStep, Resolution
 
 
@@ -205,6 +207,12 @@ class Prepared(Record):
     covers: int = Field(description="How often another look had been asked for when the reading began")
 
 
+class PricesMoved(Record):
+    """Finance's prices are not those that the quote was approved at, or are so again."""
+
+    look: PriceLook
+
+
 class CreditDecided(Record):
     """The ledger decided credit."""
 
@@ -263,6 +271,7 @@ class OrderCreated(Record):
     net: Decimal
     currency: str = Field("", description="Of the net amount")
     rounding_difference: Decimal
+    rounding: RoundingDiff | None = None
     at: datetime = Field(description="UTC")
 
 
@@ -337,6 +346,7 @@ class StepResumed(Record):
 
     action: Resolution
     reason: str
+    by: Person | None = Field(None, description="Who said it; None where the deal itself did")
 
 
 class StepOvertaken(Record):
@@ -391,7 +401,16 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = Prepared | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | HoldReleased | CreditRejected
+CreditFact = (
+    Prepared
+    | PricesMoved
+    | CreditDecided
+    | CreditRecheckDue
+    | ReleaseAsked
+    | CreditReleased
+    | HoldReleased
+    | CreditRejected
+)
 OrderFact = (
     OrderStarted
     | OrderPutOff

@@ -31,6 +31,9 @@ _ARITHMETIC = Context(
     prec=34, rounding=ROUND_HALF_UP, traps=[DivisionByZero, FloatOperation, InvalidOperation, Overflow]
 )
 
+_NEWER = frozenset("XAD XCG ZWG".split())
+"""Currencies of ISO 4217 since 2024 that py-moneyed 3.0 does not have yet; each has two decimals."""
+
 _MOST_DECIMALS = 10
 """Decimals shown of an amount whose currency is not known."""
 
@@ -46,12 +49,14 @@ def arithmetic() -> AbstractContextManager[Context]:
 
 @cache
 def minor_digits(currency: str) -> int:
-    """Decimals of a currency's minor unit: JPY 0, USD 2, KWD 3 (py-moneyed's ISO 4217 table).
+    """Decimals of a currency's minor unit: JPY 0, USD 2, KWD 3, CLF 4 (py-moneyed's ISO 4217 table).
 
     Raises:
         UnknownCurrency: the code is not in the table.
     """
     known = CURRENCIES.get(currency)
+    if currency in _NEWER:
+        return 2
     if known is None:
         raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code, e.g. USD")
     return len(str(known.sub_unit)) - 1

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import Field
 
 from domain.approvals import LineFinding
-from domain.assessment import PriceDrift, Problem
+from domain.assessment import Problem
 from domain.money import CurrencyMismatch, arithmetic, plain, round_money, spread
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record
@@ -177,35 +177,6 @@ def price_hash(prices: Mapping[str, FinancePrice]) -> str:
         for item, price in sorted(prices.items())
     ]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
-
-
-def drift(pinned: PricedQuote, current: Mapping[str, FinancePrice]) -> tuple[PriceDrift, ...]:
-    """Lines whose item Finance lists at another price, or sells no longer, since the quote was priced (lifecycle 4.3).
-
-    Args:
-        pinned: The quote as it was priced.
-        current: Finance's prices now; an item that is not among them counts as no longer sold.
-
-    Returns:
-        One entry a line concerned, by line number.
-    """
-    found = []
-    now_listed = {price.item: price for price in current.values()}
-    for finding in pinned.lines:
-        price = now_listed.get(finding.item)
-        blocked = price is None or price.blocked or not price.released
-        now = price.list_price if price is not None else Decimal(0)
-        if blocked or now != finding.list_price:
-            found.append(
-                PriceDrift(
-                    line_no=finding.line_no,
-                    item=finding.item,
-                    pinned=finding.list_price,
-                    current=now,
-                    blocked=blocked,
-                )
-            )
-    return tuple(found)
 
 
 def _with_header_discount(

@@ -132,6 +132,7 @@ class Refusal(StrEnum):
     OVER_CREDITED = exceptions.OVER_CREDITED
     UNKNOWN_LINE = exceptions.UNKNOWN_LINE
     LINE_CHANGED = exceptions.LINE_CHANGED
+    PRICE_FELL = "PRICE_FELL", 409, FixedBy.REP, "Finance lists a product lower by now. The quoted price is kept."
 
     # What is said to a customer's account
 

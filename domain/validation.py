@@ -15,6 +15,7 @@ from typing import Final
 from domain.assessment import Problem
 from domain.money import DocumentTolerance, arithmetic, decimals, format_money, is_money, minor_digits, round_money
 from domain.quote import DeliveryAddress, QuoteLine, QuoteSnapshot
+from domain.rounding import line_net
 
 MAX_LINES: Final = 20_000
 MAX_PROBLEMS: Final = 50
@@ -277,6 +278,7 @@ def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
         gross = sum((line.net for line in snapshot.lines), Decimal(0))
         of_lines = gross - gross * snapshot.header_discount_pct / 100 - snapshot.header_discount + snapshot.freight
     tolerance = DocumentTolerance()
+    yield from _amount_problems(snapshot, tolerance)
     expectations = (
         ("net", snapshot.net, of_lines, "the lines, less the discount, plus freight"),
         ("total", snapshot.total, snapshot.net + snapshot.tax, "net plus tax"),
@@ -285,3 +287,16 @@ def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
         if not tolerance.same_document(actual, round_money(expected, currency), currency, len(snapshot.lines)):
             text = f"{format_money(actual, currency)} is not {what}, {format_money(expected, currency)}. "
             yield Problem(code="TOTALS_DIFFER", field=field, message=text + "Recalculate the quote and submit again.")
+
+
+def _amount_problems(snapshot: QuoteSnapshot, tolerance: DocumentTolerance) -> Iterator[Problem]:
+    """Whether each line comes to its quantity times its price, less its discount."""
+    currency = snapshot.currency
+    for line in snapshot.lines:
+        if line.price is None or not (line.price.is_finite() and line.quantity.is_finite()):
+            continue
+        expected = line_net(line.quantity, line.price, currency, discount_amount=line.discount)
+        if not tolerance.same_line(line.net, expected, currency):
+            text = f"{format_money(line.net, currency)} is not quantity times price, less the discount, "
+            text += f"{format_money(expected, currency)}. Recalculate the quote and submit again."
+            yield Problem(code="TOTALS_DIFFER", field=f"line {line.line_no}: amount", message=text)

@@ -12,8 +12,10 @@ from domain.approvals import ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
+from domain.price_look import DriftView
 from domain.quote_header import QuoteHeader
 from domain.record import Record
+from domain.rounding import RoundingDiff
 
 
 class Stage(StrEnum):
@@ -213,6 +215,10 @@ class DealView(QuoteHeader):
     credited: Decimal = Field(Decimal(0), description="By credit notes, not taken off what is invoiced")
     paid: Decimal = Field(Decimal(0), description="What is invoiced, less what is credited or open")
     open_amount: Decimal = Decimal(0)
+    price_drift: DriftView | None = Field(None, description="Finance's prices moved between approval and order")
+    rounding: RoundingDiff | None = Field(
+        None, description="By how much Finance's amounts of the order differ from the approved ones; null: not at all"
+    )
     exceptions: tuple[str, ...] = Field((), description="Open exceptions, e.g. ACCEPTED_AFTER_EXPIRY, in words")
     started_at: datetime
     updated_at: datetime

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from domain import event_ids
 from domain.messages import CustomerChanged, FinanceEvent, FinanceEventKind
+from domain.money import format_amount
 from domain.record import Record
 from dynamics.core.intake import Amount, JsonDate, Malformed, Name, OptionalName, Reported, Whole, json_object
 
@@ -271,7 +272,8 @@ def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Rep
 
 def _limit_changed(body: Mapping[str, Any]) -> Report:
     event = _LimitChanged.read(body)
-    reason = f"credit limit changed from {event.OldLimit:,.2f} to {event.NewLimit:,.2f}"
+    old, new = (format_amount(limit, "") for limit in (event.OldLimit, event.NewLimit))
+    reason = f"credit limit changed from {old} to {new}"
     return _of_customer(event, event.CustAccount, FinanceEventKind.CREDIT_LIMIT_CHANGED, reason)
 
 

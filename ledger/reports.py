@@ -11,9 +11,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from domain.approvals import Decision
-from domain.audit import STEP_DECIDED, AuditKind
+from domain.audit import ORDER_CREATED, ROUNDING, STEP_DECIDED, AuditKind
+from domain.calendar import local_date
 from domain.people import Person
 from domain.record import Record
+from domain.rounding import DayOfRounding, summed
 from ledger.reads import AuditRow
 
 Limits = Mapping[str, Mapping[str, Decimal]]
@@ -177,6 +179,21 @@ def unknown_to_finance(recorded: Iterable[Document], known: Iterable[Document]) 
         for document in recorded
         if (document.company, document.kind, document.number) not in there
     ]
+
+
+def rounding_days(rows: Iterable[AuditRow], timezone: str) -> tuple[DayOfRounding, ...]:
+    """By how much Finance's orders differ from what was approved, within the tolerance: summed by the company's day.
+
+    Args:
+        rows: records; those of orders carry the facts ``rounding`` and ``currency`` where there is a difference.
+        timezone: IANA name, of the company.
+    """
+    differences = []
+    for row in rows:
+        net = _amount(row.facts.get(ROUNDING, "")) if row.event == ORDER_CREATED else None
+        if net is not None:
+            differences.append((row.company, local_date(row.at, timezone), row.facts.get("currency", ""), net))
+    return summed(differences)
 
 
 def _anomaly(row: AuditRow, problem: str) -> Anomaly:

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import chain
 
 from domain import facts, moves
-from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus
+from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, AskedTerms
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.deal import apply
@@ -22,6 +22,7 @@ from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
 from domain.marks import mark_due, wanted_mark
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
+from domain.price_look import AskedAnew, PinnedPrices, PriceLook, Verdict
 from domain.views import ParkedStep, Resolution
 from tests.deals import (
     CARL,
@@ -153,6 +154,7 @@ def _ordered(state: DealState) -> Iterator[Fact]:
             ready = readiness(state.approved_hash).model_copy(update={"state": in_sales})
             yield facts.Prepared(readiness=ready, covers=state.recheck_told)
         yield facts.Prepared(readiness=readiness("other"), covers=state.recheck_told)
+        yield from (facts.PricesMoved(look=look) for look in _looks())
         yield facts.CreditDecided(decision=decision(True))
         yield facts.CreditDecided(decision=decision(False))
         return
@@ -167,6 +169,34 @@ def _ordered(state: DealState) -> Iterator[Fact]:
         yield facts.OrderRecorded(sales_order_id="so")
     else:
         yield from _delivered(state)
+
+
+@cache
+def _looks() -> tuple[PriceLook, ...]:
+    """All that a second look at prices can lead to."""
+    pinned = PinnedPrices(
+        price_hash="p2", priced_on=T0.date(), list_net=Decimal(1000), margin_pct=Decimal(20), items=None
+    )
+    terms = AskedTerms(
+        policy_version="1",
+        rules=(),
+        company="usmf",
+        customer_account="US-001",
+        currency="USD",
+        list_net=Decimal(1000),
+        net=Decimal(950),
+        disc_pct=Decimal(5),
+        margin_pct=Decimal(20),
+        payment_days=30,
+        below_floor=False,
+        price_hash="p2",
+        items=None,
+    )
+    anew = AskedAnew(plan=_plan(), terms=terms, pinned=pinned)
+    return tuple(
+        PriceLook(verdict=verdict, price_hash="p2", anew=anew if verdict is Verdict.ASK else None)
+        for verdict in Verdict
+    )
 
 
 def _delivered(state: DealState) -> Iterator[Fact]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from domain.approvals import ApprovalState, Change, Reason
 from domain.policy import Tested
+from domain.price_look import DriftView
 from domain.views import ApprovalSummary
 
 _HARMLESS = frozenset({Tested.DISCOUNT_PCT, Tested.NET, Tested.PAYMENT_DAYS})
@@ -53,3 +54,16 @@ def request_for_reader(state: ApprovalState, *, shows_margin: bool) -> ApprovalS
     )
     changes = changes_for(state.request.changes, shows_margin=shows_margin)
     return state.model_copy(update={"steps": steps, "request": state.request.model_copy(update={"changes": changes})})
+
+
+def drift_for_reader(drift: DriftView | None, *, shows_margin: bool) -> DriftView | None:
+    """How prices moved, without cost and margin for who may not see them."""
+    if drift is None or shows_margin:
+        return drift
+    lines = tuple(
+        line.model_copy(update={"pinned_cost": None, "current_cost": None})
+        for line in drift.look.lines
+        if line.blocked or line.pinned != line.current
+    )
+    look = drift.look.model_copy(update={"lines": lines, "margin_then": None, "margin_now": None})
+    return drift.model_copy(update={"look": look})

@@ -11,6 +11,7 @@ from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
 from domain.refusals import Refusal
+from domain.rules import drift
 from domain.rules.change import Change, Refused, illegal, with_exception
 from domain.rules.closing import ended_here
 from domain.rules.order import with_second_orders
@@ -26,6 +27,8 @@ def follow(state: DealState, fact: CreditFact) -> Change:
     match fact:
         case facts.Prepared():
             return _prepared(state, fact)
+        case facts.PricesMoved():
+            return drift.moved(state, fact)
         case facts.CreditDecided():
             return _decided(state, fact)
         case facts.CreditRecheckDue():

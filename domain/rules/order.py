@@ -77,10 +77,12 @@ def _created(state: DealState, fact: facts.OrderCreated) -> Change:
         delivery=Delivery(lines=fact.lines),
         order_net=fact.net,
         rounding_difference=fact.rounding_difference,
+        rounding=fact.rounding,
         finance_read_at=fact.at,
     )
     plural = "" if fact.lines.count == 1 else "s"
-    return Change(created, f"order {fact.order_number} created with {fact.lines.count} line{plural}")
+    text = f"order {fact.order_number} created with {fact.lines.count} line{plural}"
+    return Change(created, f"{text}; {fact.rounding.words}" if fact.rounding else text)
 
 
 def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:

@@ -18,6 +18,7 @@ from domain.facts import QuoteFact
 from domain.marks import REQUESTED
 from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal
+from domain.rules import drift
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
 from domain.views import ApprovalSummary, Ending, OpenQuestion
@@ -113,6 +114,8 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
         approval_text="",
         marked=REQUESTED,
         marked_over="",
+        drift=None,
+        drift_decision=None,
         credit=CreditStatus.NOT_CHECKED,
         credit_decision=None,
         release_asked=None,
@@ -141,6 +144,8 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
         marked_over="",
         approved_hash="",
         approval_text="",
+        drift=None,
+        drift_decision=None,
     )
     if found.problems:
         codes = ", ".join(sorted({problem.code for problem in found.problems}))
@@ -228,7 +233,7 @@ def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
     after = replace(state, approvals=approvals, past_requests=past)
     if state.quote is not QuoteStatus.PENDING_APPROVAL or result.request.revision != state.revision:
         return Change(after, text)
-    after = replace(after, approval_text=text)
+    after = drift.answered(replace(after, approval_text=text), result)
     if result.status is ApprovalStatus.COMPLETED:
         return Change(_approved(after, result.request.snapshot_hash), text)
     rejected = result.status in (ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED)

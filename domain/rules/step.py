@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from domain import facts
+from domain.causes import Cause
 from domain.deal_state import DealState, Outage, SalesDue
 from domain.facts import StepFact
+from domain.price_look import DriftDecision
 from domain.refusals import Refusal
+from domain.rules import drift
 from domain.rules.change import Change, Refused
 from domain.rules.closing import ended_here
 from domain.views import Ending, Resolution
@@ -49,6 +52,8 @@ def _parked(state: DealState, fact: facts.StepParked) -> Change:
 
 def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
     text = f"{fact.action}: {fact.reason}" if fact.reason else str(fact.action)
+    if fact.by is not None and state.parked is not None and state.parked.cause == Cause.PRICE_DRIFT:
+        state = drift.decided(state, DriftDecision(action=fact.action, by=fact.by, reason=fact.reason))
     if fact.action is Resolution.ABORT:
         return Change(_aborted(state), text)
     if state.parked is None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from sandbox.currencies import decimals
 from sandbox.data.ids import row_id
-from sandbox.data.model import DECIMALS, Company, Customer, Dataset, Item, round_to_currency
+from sandbox.data.model import Company, Customer, Dataset, Item, round_to_currency
 from sandbox.dataverse import Dataverse
 from sandbox.entra.directory import DOMAIN, SERVICE_CLIENT_ID, Directory, Person
 from sandbox.finance import Finance
@@ -169,7 +170,7 @@ def _add_currency(dataverse: Dataverse, code: str) -> None:
             "isocurrencycode": code,
             "currencyname": name,
             "currencysymbol": symbol,
-            "currencyprecision": DECIMALS.get(code, 2),
+            "currencyprecision": decimals(code),
             "exchangerate": _PER_DOLLAR.get(code, Decimal(1)),
         },
     )

@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
+from sandbox.currencies import minor_unit
 from sandbox.desk.plans import Plan
 from sandbox.entra.directory import Person
-
-DECIMALS = {"JPY": 0, "KWD": 3, "BHD": 3}
-"""Decimals of currencies that do not have two."""
 
 
 def round_to_currency(amount: Decimal, currency: str) -> Decimal:
     """The amount at the currency's minor unit, half away from zero (Finance's "Ordinary" rounding)."""
-    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    return amount.quantize(minor_unit(currency), ROUND_HALF_UP)
 
 
 def spread(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
@@ -29,7 +27,7 @@ def spread(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[De
     >>> spread(Decimal("10.00"), [Decimal("33.33"), Decimal("33.33"), Decimal("33.34")], "USD")
     [Decimal('3.33'), Decimal('3.33'), Decimal('3.34')]
     """
-    unit = Decimal(1).scaleb(-DECIMALS.get(currency, 2))
+    unit = minor_unit(currency)
     whole = sum(weights, Decimal(0))
     if not whole:
         return [Decimal(0).quantize(unit)] * len(weights)

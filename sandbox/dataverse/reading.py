@@ -194,7 +194,7 @@ class Reader:
     def _annotated(
         self, entity: Entity, row: Row, names: tuple[str, ...], annotations: Annotations, answer: Row
     ) -> None:
-        symbol = self.currency_symbol(row) if annotations.formatted else ""
+        symbol, decimals = self.currency_of(row) if annotations.formatted else ("", 2)
         for name in names:
             column = entity.by_stored[name]
             value = row.get(name)
@@ -202,7 +202,7 @@ class Reader:
                 if column.type == "Lookup":
                     self._annotate_lookup(entity, row, column, value, annotations, answer)
                 elif annotations.formatted:
-                    text = shown(column, value, symbol)
+                    text = shown(column, value, symbol, decimals)
                     if text is not None:
                         answer[f"{name}@{FORMATTED}"] = text
             answer[name] = value
@@ -229,12 +229,14 @@ class Reader:
         row = self._db.table(entity.name, (entity.key,)).get((row_id,))
         return None if row is None else row.get(entity.primary_name)
 
-    def currency_symbol(self, row: Row) -> str:
-        """The sign of a row's currency, empty where it has none."""
+    def currency_of(self, row: Row) -> tuple[str, int]:
+        """The sign of a row's currency and its decimals; empty and two where it has none."""
         currencies = self._schema.by_name["transactioncurrency"]
         table = self._db.table(currencies.name, (currencies.key,))
         currency = table.get((row.get("_transactioncurrencyid_value"),))
-        return str((currency or {}).get("currencysymbol") or "")
+        known = currency or {}
+        places = known.get("currencyprecision")
+        return str(known.get("currencysymbol") or ""), 2 if places is None else int(places)
 
     def _expand(self, entity: Entity, row: Row, item: Expand, look: Look, answer: Row) -> None:
         navigation = entity.navigations.get(item.name)

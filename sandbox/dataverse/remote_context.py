@@ -159,12 +159,16 @@ class ContextWriter:
         }
 
     def _formatted(self, entity: Entity, columns: Row, row: Row) -> list[dict[str, Any]]:
-        symbol = self._reader.currency_symbol(row)
+        symbol, decimals = self._reader.currency_of(row)
         formatted = []
         for name, value in columns.items():
             column = entity.by_stored[name]
             is_moment = column.type in ("DateTime", "DateOnly")
-            text = _moment(value).isoformat().replace("+", "-") if is_moment and value else shown(column, value, symbol)
+            text = (
+                _moment(value).isoformat().replace("+", "-")
+                if is_moment and value
+                else shown(column, value, symbol, decimals)
+            )
             if text is not None:
                 formatted.append({"key": column.name, "value": text})
         return formatted

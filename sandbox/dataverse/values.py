@@ -198,7 +198,7 @@ def _mismatch(column: Column, literal: Literal) -> FilterError:
     )
 
 
-def shown(column: Column, value: Any, currency_symbol: str = "") -> str | None:
+def shown(column: Column, value: Any, currency_symbol: str = "", currency_decimals: int = 2) -> str | None:
     """The formatted value of a column, as the annotation gives it (en-US), None where there is none."""
     if value is None:
         return None
@@ -207,7 +207,7 @@ def shown(column: Column, value: Any, currency_symbol: str = "") -> str | None:
     if column.type == "Boolean":
         return "Yes" if value else "No"
     if column.type == "Money":
-        return f"{currency_symbol}{value:,.2f}"
+        return f"{currency_symbol}{value:,.{currency_decimals}f}"
     if column.type in ("Decimal", "Double"):
         return f"{value:,.2f}"
     if column.type == "Integer":

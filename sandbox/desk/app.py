@@ -102,6 +102,7 @@ class DeskApi:
             ("GET", "/finance/events", self._desk.finance_desk.get_delivery),
             ("PUT", "/finance/events", self._desk.finance_desk.put_delivery),
             ("PUT", "/finance/rates", self._desk.finance_desk.put_rate),
+            ("PUT", "/finance/currencies/{currency}", self._desk.finance_desk.put_rounding),
             ("POST", "/finance/{company}/{operation}", self._desk.finance_desk.post_json),
             ("GET", "/people", self.list_people),
             ("GET", "/expected", self.get_expected),

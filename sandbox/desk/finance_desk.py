@@ -2,18 +2,20 @@
 
 `POST /finance/{company}/{operation}` takes the members of the service's request and answers its members; a page does
 the same with forms. What is a fact of a tenant and not known is set with `PUT /finance/settings`; how business events
-travel with `PUT /finance/events`; exchange rates with `PUT /finance/rates`.
+travel with `PUT /finance/events`; exchange rates with `PUT /finance/rates`; how a currency rounds with
+`PUT /finance/currencies/{currency}`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from starlette.requests import Request
 
+from sandbox.currencies import minor_unit
 from sandbox.desk.requests import DeskError, ExchangeRateRequest, parse
 from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
 from sandbox.finance.behaviour import Behaviour
@@ -36,6 +38,13 @@ class SettingsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_row_status: int | None = None
     norwegian_fields: bool | None = None
     stored_decimals: int | None = None
+
+
+class RoundingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a currency's amounts on sales orders are rounded; what is left out stays as it is. 0: to the minor unit."""
+
+    multiple: Decimal | None = None
+    method: Literal["Ordinary", "RoundDown", "RoundUp"] | None = None
 
 
 class DeliveryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +135,22 @@ class FinanceDesk:
         )
         return {"source": wanted.source, "target": wanted.target, "rate": wanted.rate}
 
+    def change_rounding(self, currency: str, wanted: RoundingRequest) -> dict[str, Any]:
+        """Change how a currency's amounts on sales orders are rounded; says how they are now.
+
+        Raises:
+            DeskError: 404, no such currency; 400, the multiple is below 0 or finer than the currency.
+        """
+        multiple = wanted.multiple
+        if multiple is not None and (multiple < 0 or multiple % minor_unit(currency)):
+            raise DeskError(f"must be a multiple of {minor_unit(currency)}", field="multiple")
+        try:
+            row = self._finance.set_rounding(currency, multiple, wanted.method)
+        except LookupError as missing:
+            raise DeskError(str(missing), field="currency", status=404) from missing
+        names = {"multiple": "RoundingRuleSalesOrders", "method": "RoundingMethodSalesOrders"}
+        return {"currency": currency} | {name: row[column] for name, column in names.items()}
+
     def change_line(self, company: str, number: str, line: int, quantity: Decimal) -> dict[str, Any]:
         """Raise or lower the quantity of an order line.
 
@@ -172,6 +197,10 @@ class FinanceDesk:
     async def put_delivery(self, request: Request) -> Any:
         """`PUT /finance/events`."""
         return self.change_delivery(parse(await request.body(), DeliveryRequest))
+
+    async def put_rounding(self, request: Request) -> Any:
+        """`PUT /finance/currencies/{currency}`."""
+        return self.change_rounding(request.path_params["currency"], parse(await request.body(), RoundingRequest))
 
     async def put_rate(self, request: Request) -> Any:
         """`PUT /finance/rates`."""

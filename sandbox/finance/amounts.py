@@ -1,31 +1,72 @@
 """Money arithmetic of Finance: line amounts, parts of amounts, due dates, rounding per currency. Pure.
 
 Everything is Decimal. Amounts are in the document's currency and rounded half up, away from zero, to the currency's
-decimals; quantities are never rounded here.
+decimals, where its rounding rule for sales orders says nothing else; quantities are never rounded here.
+Source: AX 2012, `CurrencyExchangeHelper::roundWithRule` and `TradeTotals.roundOffType` ("The RoundOffType field defined
+for the order on the Currency table").
 """
 
 from __future__ import annotations
 
 import calendar
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, localcontext
 from typing import Any, Final
 
-DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3}
-"""Minor units of currencies that do not have two (ISO 4217)."""
-
+from sandbox.currencies import minor_unit
 
 WIDE: Final = Context(prec=60)
 """Digits enough for any product of two columns: nothing is rounded before it should be."""
 
 
+_METHODS: Final[Mapping[str, str]] = {"Ordinary": ROUND_HALF_UP, "RoundDown": ROUND_DOWN, "RoundUp": ROUND_UP}
+"""`RoundOffType`: to the nearest multiple, a tie away from zero; toward zero; away from zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundingRule:
+    """How a currency's amounts on sales orders are rounded (`Currencies`).
+
+    Attributes:
+        multiple: `RoundingRuleSalesOrders`: amounts are multiples of it; 0: of the currency's minor unit.
+        method: `RoundingMethodSalesOrders`, a symbol of `RoundOffType`.
+    """
+
+    multiple: Decimal = Decimal(0)
+    method: str = "Ordinary"
+
+    @classmethod
+    def of(cls, currency: Mapping[str, Any] | None) -> RoundingRule:
+        """The rule of a row of `Currencies`."""
+        if currency is None:
+            return cls()
+        return cls(
+            currency.get("RoundingRuleSalesOrders") or Decimal(0),
+            currency.get("RoundingMethodSalesOrders") or "Ordinary",
+        )
+
+    def round(self, amount: Decimal, currency: str) -> Decimal:
+        """An amount by this rule."""
+        step = self.multiple or minor_unit(currency)
+        with localcontext(WIDE):
+            multiples = (amount / step).to_integral_value(_METHODS[self.method])
+            return (multiples * step).quantize(minor_unit(currency), ROUND_HALF_UP)
+
+
+ORDINARY: Final = RoundingRule()
+"""To the nearest minor unit, a tie away from zero."""
+
+
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """Round half up to the currency's minor unit."""
-    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP, WIDE)
+    return amount.quantize(minor_unit(currency), ROUND_HALF_UP, WIDE)
 
 
-def line_amount(line: Mapping[str, Any], currency: str, *, net_price_rounding: bool = False) -> Decimal:
+def line_amount(
+    line: Mapping[str, Any], currency: str, *, net_price_rounding: bool = False, rule: RoundingRule = ORDINARY
+) -> Decimal:
     """Net amount of an order line in its currency, before document discount and tax.
 
     (quantity × (sales price − discount per unit) ÷ price unit + charges) × (1 − discount percentage), rounded once.
@@ -35,6 +76,7 @@ def line_amount(line: Mapping[str, Any], currency: str, *, net_price_rounding: b
         line: The line's columns.
         currency: ISO code.
         net_price_rounding: Round the unit price after its discounts first, then multiply (a company parameter).
+        rule: How the currency's amounts on sales orders are rounded.
     """
     with localcontext(WIDE):
         per_unit = line["SalesPrice"] - line["LineDiscountAmount"]
@@ -42,9 +84,9 @@ def line_amount(line: Mapping[str, Any], currency: str, *, net_price_rounding: b
         if net_price_rounding:
             unit = round_money(per_unit * share, currency)
             gross = line["OrderedSalesQuantity"] * unit / line["SalesPriceQuantity"]
-            return round_money(gross + line["FixedPriceCharges"] * share, currency)
+            return rule.round(gross + line["FixedPriceCharges"] * share, currency)
         gross = line["OrderedSalesQuantity"] * per_unit / line["SalesPriceQuantity"] + line["FixedPriceCharges"]
-        return round_money(gross * share, currency)
+        return rule.round(gross * share, currency)
 
 
 def part_of(amount: Decimal, ordered: Decimal, before: Decimal, quantity: Decimal, currency: str) -> Decimal:

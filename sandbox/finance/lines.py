@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance.amounts import line_amount
+from sandbox.finance.amounts import RoundingRule, line_amount
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import InfologError, must_be_filled, not_editable, not_found_in
 from sandbox.finance.events import SALES_ORDER_CHANGED
@@ -74,7 +74,7 @@ def create_line(books: Books, entity: EntitySet, company: Company, sent: Mapping
     if "SalesPrice" not in sent:
         row["SalesPrice"] = sales_price(books, company, header, item, row)
     _check_prices(entity, row)
-    stored = books.insert(SALES_LINES, with_quantities(_with_amount(company, row)))
+    stored = books.insert(SALES_LINES, with_quantities(_with_amount(books, company, row)))
     last = max(header["_last_line"], stored["LineCreationSequenceNumber"])
     books.update(SALES_ORDERS, header, NOT_CALCULATED | {"_last_line": last})
     if header["SalesOrderStatus"] != "Backorder":
@@ -224,9 +224,10 @@ def _check_prices(entity: EntitySet, row: Mapping[str, Any]) -> None:
         raise InfologError(entity.entity, ("Warning: Discount percent must be between 0 and 100.",))
 
 
-def _with_amount(company: Company, row: Row) -> Row:
+def _with_amount(books: Books, company: Company, row: Row) -> Row:
     if row["CalculateLineAmount"] == "Yes" or "LineAmount" not in row:
-        amount = line_amount(row, row["CurrencyCode"], net_price_rounding=company.net_price_rounding)
+        rule = RoundingRule.of(books.get("Currencies", row["CurrencyCode"]))
+        amount = line_amount(row, row["CurrencyCode"], net_price_rounding=company.net_price_rounding, rule=rule)
         return row | {"LineAmount": amount}
     return row
 
@@ -266,7 +267,7 @@ def update_line(books: Books, entity: EntitySet, company: Company, row: Row, sen
         raise not_found_in(row["ItemNumber"], "Item number", "Released products", entity.entity, "ItemNumber")
     after |= _check_line(books, entity, company, after, item)
     _check_prices(entity, after)
-    after = with_quantities(_with_amount(company, after))
+    after = with_quantities(_with_amount(books, company, after))
     if after["_RemainPhysical"] < 0:
         after = with_quantities(after | {"_cancelled": after["OrderedSalesQuantity"] - after["_delivered"]})
     stored = books.update(SALES_LINES, row, after)

@@ -243,6 +243,15 @@ class Environment:
         """Set how many units of `target` one unit of `source` is worth from a day on (None: from always)."""
         add_exchange_rate(self.books, source, target, rate, rate_type=rate_type, start=start)
 
+    def set_rounding(self, currency: str, multiple: Decimal | None, method: str | None) -> Row:
+        """Set how a currency's amounts on sales orders are rounded; None leaves it. Answers the currency as it is."""
+        row = self.books.get("Currencies", currency)
+        if row is None:
+            raise LookupError(f"no currency {currency}")
+        wanted = {"RoundingRuleSalesOrders": multiple, "RoundingMethodSalesOrders": method}
+        with self.db.transaction():
+            return self.books.update("Currencies", row, {k: v for k, v in wanted.items() if v is not None})
+
     def set_tax_rate(self, company: str, percentage: Decimal, code: str = STANDARD_CODE) -> None:
         """Set the rate of a tax code of a company."""
         target = self.company(company)

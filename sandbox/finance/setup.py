@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance.amounts import DECIMALS
+from sandbox.currencies import minor_unit
 from sandbox.finance.books import DEFAULT_RATE_TYPE, Books, Company
 from sandbox.finance.model import EMPTY_DATE, ENUMS, day_stamp, entity_sets
 from sandbox.finance.taxes import DOMESTIC_GROUP, FULL_ITEM_GROUP, NO_TAX_ITEM_GROUP, STANDARD_CODE
@@ -216,7 +216,7 @@ def add_currency(books: Books, code: str) -> None:
     if books.get("Currencies", code) is not None:
         return
     name, symbol = _CURRENCY_NAMES.get(code, (code, code))
-    rule = Decimal(1).scaleb(-DECIMALS.get(code, 2))
+    rule = minor_unit(code)
     books.insert(
         "Currencies",
         {
@@ -227,6 +227,9 @@ def add_currency(books: Books, code: str) -> None:
             "RoundingRulePrices": rule,
             "RoundingRuleSalesOrders": rule,
             "RoundingRulePurchaseOrders": rule,
+            "RoundingMethodPrices": "Ordinary",
+            "RoundingMethodSalesOrders": "Ordinary",
+            "RoundingMethodPurchaseOrders": "Ordinary",
         },
     )
 

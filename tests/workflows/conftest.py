@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +43,7 @@ from domain.messages import (
 )
 from domain.notices import Notice, Notices
 from domain.people import Person
+from domain.price_look import PriceLook
 from runs import names
 from runs.attributes import ATTRIBUTES
 from tests.deadlines import PATIENCE
@@ -89,6 +90,8 @@ class World:
     """The quote as Sales shows it where it is only looked at."""
     readiness: str = "won"
     """The quote as Sales shows it just before the order."""
+    look: Callable[[s.PrepareOrder], PriceLook | None] = field(default=lambda ask: None)
+    """What a second look at Finance's prices finds."""
     assessed: dict[str, Any] = field(default_factory=dict)
     """What the assessment says otherwise than usual."""
     fail: dict[str, list[ApplicationError]] = field(default_factory=dict)
@@ -226,6 +229,11 @@ class ScriptedFinance(s.FinanceActivities):
         )
         if ready.state != "won" or ask.approved_hash != self.world.content:
             return ready
+        if (look := self.world.look(ask)) is not None:
+            blocked = {"drift": look.lines, "blocked_lines": look.blocked_lines}
+            ready = ready.model_copy(update={"look": look, "price_hash": look.price_hash} | blocked)
+            if look.verdict.holds:
+                return ready
         decision = self.world.decision()
         if not decision.passed and ask.release:
             reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)

@@ -26,7 +26,7 @@ from domain.record import Record
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs.search import DealColumn, DealFilter, DealOrder
 from web.addresses import COMPANY_LENGTH, QUOTE_LENGTH
-from web.confidential import approvals_for_reader
+from web.confidential import approvals_for_reader, drift_for_reader
 
 MAX_LIMIT = 200
 
@@ -117,7 +117,10 @@ class DealDetail(DealView):
     @classmethod
     def of(cls, view: DealView, timeline: Iterable[TimelineEntry], *, shows_margin: bool) -> DealDetail:
         """A deal as the caller may see it."""
-        shown = dict(view) | {"approvals": approvals_for_reader(view.approvals, shows_margin=shows_margin)}
+        shown = dict(view) | {
+            "approvals": approvals_for_reader(view.approvals, shows_margin=shows_margin),
+            "price_drift": drift_for_reader(view.price_drift, shows_margin=shows_margin),
+        }
         if not shows_margin:
             del shown["margin_pct"]
         return cls(**shown, timeline=tuple(timeline))

@@ -28,7 +28,7 @@ from web.access import Access, is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
-from web.confidential import approvals_for_reader
+from web.confidential import approvals_for_reader, drift_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
@@ -172,9 +172,10 @@ class DealPages:
             self._deals.state(deal.company, deal.quote), self._deals.timeline(deal.company, deal.quote)
         )
         approvals = approvals_for_reader(view.approvals, shows_margin=shows_margin)
+        drift = drift_for_reader(view.price_drift, shows_margin=shows_margin)
         commands = self._commands(view, session)
         context = {
-            "deal": view.model_copy(update={"approvals": approvals}),
+            "deal": view.model_copy(update={"approvals": approvals, "price_drift": drift}),
             "shows_margin": shows_margin,
             "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
             "due": any(document.due_on for document in view.documents),

@@ -8,8 +8,12 @@ from temporalio import workflow
 
 from activities.signatures import FinanceActivities, PrepareOrder
 from domain import facts, moves
+from domain.assessment import OrderReadiness
 from domain.causes import Cause
+from domain.drift import in_words
 from domain.moves import CreditMove
+from domain.price_look import PriceLook, Verdict, tiers
+from domain.rules.drift import look_due
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
@@ -66,26 +70,45 @@ class Credit:
             priority=URGENT,
         )
         done = self._record.apply(facts.Prepared(readiness=ready, covers=covers))
-        if done is not None and done.code:
+        refused = done is not None and bool(done.code)
+        look = None if refused else self._told(ready)
+        if look is not None and look.verdict is Verdict.ASK:
+            return  # the deal goes back to be approved at today's cost
+        if refused:
             differences = "; ".join(ready.differences) or "The content differs from the approved content"
             await self._park("The accepted quote is not what was approved", Cause.CONTENT_CHANGED, differences)
         elif ready.blocked:
             await self._park("A product can no longer be sold", Cause.PRICE_DRIFT, f"Blocked: {ready.blocked}")
+        elif look is not None and look.verdict is Verdict.REQUOTE:
+            await self._park("Prices rose before the quote was accepted", Cause.PRICE_DRIFT, in_words(look))
         elif ready.decision is not None:
             self._record.apply(facts.CreditDecided(decision=ready.decision))
+
+    def _told(self, ready: OrderReadiness) -> PriceLook | None:
+        """What moved of Finance's prices, on record where it was not told before."""
+        look = ready.look
+        if look is not None:
+            moved = facts.PricesMoved(look=look)
+            if look.verdict is Verdict.ASK or look_due(self._record.state, moved):
+                self._record.apply(moved)
+        return look
 
     async def _park(self, what: str, cause: Cause, message: str) -> None:
         await self._steps.park(what, "prepare_order", cause, message)
 
     def _question(self) -> PrepareOrder:
-        state = self._record.state
+        state, found = self._record.state, self._record.state.assessment
         return PrepareOrder(
             quote=self._record.quote,
             approved_hash=state.approved_hash,
-            price_hash=state.assessment.price_hash if state.assessment else "",
+            price_hash=found.price_hash if found else "",
             order_number=self._record.order_number,
             customer_account=state.header.customer_account,
             credit_account=state.credit_account,
             deal_id=self._record.deal_id,
             release=state.release,
+            pinned=found.pinned if found else None,
+            tiers=tiers(found.plan) if found else (),
+            expires_at=found.expires_at if found else None,
+            submitted_by=state.submitted_by,
         )

@@ -9,6 +9,7 @@ from temporalio import workflow
 from activities.signatures import ConfirmOrder, CreateOrder, FinanceActivities, RecordOrder, SalesActivities
 from domain import facts
 from domain.deal_state import OrderStatus
+from domain.rounding import RoundingDiff
 from runs import names
 from workflows.quote_to_cash.ledger import tell_ledger
 from workflows.quote_to_cash.record import DealRecord
@@ -66,9 +67,12 @@ class Order:
                 net=created.net,
                 currency=self._record.state.header.currency,
                 rounding_difference=created.rounding_difference,
+                rounding=created.rounding,
                 at=workflow.now(),
             )
         )
+        if created.rounding is not None:
+            _count_rounding(self._record.state.company, created.rounding)
         return True
 
     @property
@@ -105,6 +109,17 @@ class Order:
             revenue=state.header.net,
             credit_status=state.credit,
         )
+
+
+def _count_rounding(company: str, rounding: RoundingDiff) -> None:
+    """Add up how Finance's orders differ from what was approved: a drift to one side shows in a day's increase."""
+    side = "finance_more" if rounding.units > 0 else "finance_less" if rounding.units < 0 else "even"
+    meter = workflow.metric_meter()
+    labels = {"company": company, "currency": rounding.currency, "side": side}
+    meter.create_counter("q2c_rounding_orders", "Orders whose amounts differ within the tolerance").add(1, labels)
+    meter.create_counter("q2c_rounding_units", "Minor units by which orders differ within the tolerance").add(
+        abs(rounding.units), labels
+    )
 
 
 def confirmation_of(record: DealRecord) -> ConfirmOrder:

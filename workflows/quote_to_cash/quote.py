@@ -12,6 +12,7 @@ from domain import facts, moves
 from domain.causes import Cause
 from domain.marks import wanted_mark
 from domain.moves import QuoteMove
+from domain.price_look import Verdict
 from domain.views import Resolution
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
@@ -132,10 +133,11 @@ class Quote:
     async def _call_a_person(self) -> None:
         """Won in Sales, and nobody is asked for the approval it needs: somebody has to say how it goes on."""
         state = self._record.state
+        moved = state.drift is not None and state.drift.verdict is Verdict.ASK
         said = await self._steps.park(
-            "The quote was won without approval",
+            "Prices moved, and the margin was not approved" if moved else "The quote was won without approval",
             "ask_for_approval",
-            Cause.WON_WITHOUT_APPROVAL,
+            Cause.PRICE_DRIFT if moved else Cause.WON_WITHOUT_APPROVAL,
             state.approval_text or f"The quote is {state.quote}",
             overtaken=self._is_still(QuoteMove.CALL_A_PERSON),
         )

@@ -14,10 +14,10 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
-from domain import facts
+from domain import drift, facts
 from domain.approval_proof import given, unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
-from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus
+from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus, AskedTerms, Change
 from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditDecision
 from domain.deal_state import DealState, QuoteStatus
@@ -25,6 +25,7 @@ from domain.discount import request_expires_at
 from domain.messages import HandOver, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
+from domain.price_look import Verdict
 from domain.reapproval import changes, with_coverage
 from domain.views import Ending
 from runs import names
@@ -217,10 +218,17 @@ def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
         makers=found.makers,
         makers_known=found.makers_known,
         credit_text=" ".join(filter(None, (_credit_text(found.soft_credit), found.total_differs))),
-        changes=changes(found.terms, before) if found.terms and before else (),
+        changes=_changes(state, found, before),
         expires_at=request_expires_at(workflow.now(), quote_expires_at, plan),
         plan=plan,
     )
+
+
+def _changes(state: DealState, found: QuoteAssessment, before: AskedTerms | None) -> tuple[Change, ...]:
+    """What differs from what was asked before; where prices moved after the approval, that is all that differs."""
+    if state.drift is not None and state.drift.verdict is Verdict.ASK:
+        return drift.changes(state.drift, found.currency)
+    return changes(found.terms, before) if found.terms and before else ()
 
 
 def _credit_text(soft: CreditDecision | None) -> str:
@@ -245,4 +253,4 @@ def _supersede(state: DealState, asked: int) -> Supersede:
 def _decider(result: ApprovalState) -> Person:
     """Who decided last; the system where nobody did."""
     decided = [(step.decided_at, step.decided_by) for step in result.steps if step.decided_by and step.decided_at]
-    return max(decided, key=lambda pair: pair[0])[1] if decided else SYSTEM
+    return sorted(decided, key=lambda pair: pair[0])[-1][1] if decided else SYSTEM

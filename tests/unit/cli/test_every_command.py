@@ -68,6 +68,7 @@ ANSWERS = {
     "audit report conflicts": "audit report conflicts --json",
     "audit report access": "audit report access --company usmf --json",
     "audit report above-limit": "audit report above-limit --company usmf --json",
+    "audit report rounding": "audit report rounding --company usmf --json",
     "audit report unsigned-orders": "audit report unsigned-orders --company usmf --json",
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }

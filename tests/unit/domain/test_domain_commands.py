@@ -33,6 +33,10 @@ def message(name: str, *roles: str, **args: Any) -> VerifiedMessage:
     return said(person, name, args, policy=naming(("credit_manager", person)), at=T0)
 
 
+def resumed(action: Resolution, reason: str) -> facts.StepResumed:
+    return facts.StepResumed(action=action, reason=reason, by=Person(oid="oid-carl", name="carl"))
+
+
 def meaning(message: VerifiedMessage, state: DealState = HELD) -> Fact:
     return fact_of(message, state, deal_id=DEAL, at=T0)
 
@@ -45,14 +49,14 @@ def code(fact: Fact) -> str:
 @pytest.mark.parametrize(
     ("told", "fact"),
     [
-        (message("retry", "ops", reason="role given"), facts.StepResumed(action=Resolution.RETRY, reason="role given")),
-        (message("skip", "ops", reason="r"), facts.StepResumed(action=Resolution.SKIP, reason="r")),
-        (message("abort", "admin", reason="r"), facts.StepResumed(action=Resolution.ABORT, reason="r")),
+        (message("retry", "ops", reason="role given"), resumed(Resolution.RETRY, "role given")),
+        (message("skip", "ops", reason="r"), resumed(Resolution.SKIP, "r")),
+        (message("abort", "admin", reason="r"), resumed(Resolution.ABORT, "r")),
         (message("withdraw", "sales_manager.usmf", reason="r"), facts.Withdrawn(revision=0, reason="r")),
         (message("cancel", "sales_manager.usmf", reason="r"), facts.QuoteCancelled(reason="r")),
         (message("credit_recheck", "credit_clerk.usmf"), facts.CreditRecheckDue(reason="asked by a person")),
         (message("credit_reject", "credit_manager.usmf", reason="r"), facts.CreditRejected(reason="r")),
-        (message("retry", "ops", reason=None), facts.StepResumed(action=Resolution.RETRY, reason="")),
+        (message("retry", "ops", reason=None), resumed(Resolution.RETRY, "")),
     ],
     ids=lambda value: getattr(value, "name", type(value).__name__),
 )

@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from domain import facts
 from domain.approvals import ApprovalPlan, ApprovalStatus
-from domain.assessment import PriceDrift
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditStatus
 from domain.deal import apply
@@ -24,6 +23,7 @@ from domain.explain import details, explain, view
 from domain.facts import Event, Fact, StepFact
 from domain.fulfilment import MOST_LINES_SHOWN, Billing
 from domain.people import Person
+from domain.price_look import PriceDrift
 from domain.rules.delivery import MOST_INVOICES_TOLD
 from domain.views import Ending, ParkedStep, Resolution, Stage
 from tests.deals import (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from iso4217 import Currency
 
 import domain
 from domain.money import (
@@ -34,6 +35,13 @@ CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
 )
 def test_minor_units_come_from_the_currency_table(currency: str, digits: int) -> None:
     assert minor_digits(currency) == digits
+
+
+def test_minor_units_are_those_of_the_standard_s_own_table_for_every_currency_in_use() -> None:
+    """The table of the agency that keeps ISO 4217, which the sandbox uses and the product does not."""
+    listed = {each.code: each.exponent for each in Currency if each.exponent is not None}
+    assert {code: minor_digits(code) for code in listed} == listed
+    assert len(listed) > 160 and set(listed.values()) == {0, 2, 3, 4}
 
 
 @pytest.mark.parametrize("code", ["usd", "XYZ", "", "US"])

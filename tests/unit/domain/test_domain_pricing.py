@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import is_money, round_money
-from domain.pricing import FinancePrice, PriceMissing, drift, price_hash, price_problems, price_quote
+from domain.pricing import FinancePrice, PriceMissing, price_hash, price_problems, price_quote
 from tests.unit.domain.makers import PRICES, T0, discounted, line, priced, quote
 
 D = Decimal
@@ -179,23 +179,6 @@ def test_whatever_changes_of_a_price_changes_the_hash(change: dict[str, object])
 
 def test_only_items_of_the_quote_are_hashed() -> None:
     assert priced(quote(line())).price_hash == price_hash({"P100": PRICES["P100"]})
-
-
-def test_s37_drift_names_the_line_and_both_prices() -> None:
-    pinned = priced(quote(line(1), line(2, "P250")))
-    dearer = PRICES | {"P100": PRICES["P100"].model_copy(update={"list_price": D("104.00")})}
-    assert drift(pinned, PRICES) == ()
-    (found,) = drift(pinned, dearer)
-    assert (found.line_no, found.item, found.pinned, found.current, found.blocked) == (1, "P100", D(100), D(104), False)
-
-
-def test_an_item_no_longer_sold_is_drift() -> None:
-    pinned = priced(quote(line()))
-    for change in ({"blocked": True}, {"released": False}):
-        (found,) = drift(pinned, {"P100": PRICES["P100"].model_copy(update=change)})
-        assert found.blocked
-    (gone,) = drift(pinned, {})
-    assert gone.blocked
 
 
 LINES = st.lists(

@@ -94,3 +94,20 @@ def test_the_review_of_access_shows_who_decided_and_holds_no_role_any_more() -> 
     mona, rita = reports.access_review(grants, [decision(1), decision(2)])
     assert (mona.name, mona.roles, mona.decisions) == ("Mona Meyer", (), 2)
     assert (rita.name, rita.roles, rita.decisions) == ("Rita Reyes", ("ops", "sales_rep.usmf"), 0)
+
+
+def test_rounding_is_summed_by_the_companys_own_day() -> None:
+    """Half past four in the morning, UTC, is half past eleven the evening before in New York."""
+    evening = AT.replace(year=2026, month=11, day=24, hour=4, minute=30)
+    told = {"rounding": "0.01", "currency": "USD"}
+    rows = [
+        row(1, "OrderCreated", at=evening, facts=told),
+        row(2, "OrderCreated", at=evening.replace(hour=12), facts=told | {"rounding": "-0.02"}),
+        row(3, "OrderCreated", at=evening, facts={"currency": "USD"}),
+        row(4, "Approved", at=evening, facts=told),
+    ]
+    found = reports.rounding_days(rows, "America/New_York")
+    assert [(str(day.day), day.documents, day.net, day.absolute) for day in found] == [
+        ("2026-11-24", 1, Decimal("-0.02"), Decimal("0.02")),
+        ("2026-11-23", 1, Decimal("0.01"), Decimal("0.01")),
+    ]
