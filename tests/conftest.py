@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests import deadlines
 from tests.stack import Stack
+
+
+def pytest_configure() -> None:
+    """Set up Python and Hypothesis.
+
+    What one process compiled, the next one reads, also where the machine says PYTHONDONTWRITEBYTECODE: a stack is
+    five processes of a thousand modules each, and starts in a third of the processor time.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    # Property tests are judged by what they find, not by how busy the machine is.
+    hypothesis.settings.register_profile("tests", deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -19,6 +19,12 @@ from typing import Any
 
 import pytest
 
+PATIENCE = 90.0
+"""Seconds that anything a test waits for may take to come to be, everywhere; on an idle machine it takes under one.
+
+A wait that ends well costs nothing more for it, and what a loaded machine makes late is no failure. It is well below
+what a whole test may take, so that the wait says what did not come, and not the clock of pytest.
+"""
 CLEARING_UP = 30.0
 """Seconds between the deadline of a coroutine test in its loop and the alarm of pytest-timeout."""
 LAST_RESORT = 120.0

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from sandbox.entra.directory import WEB_CLIENT_ID
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from sandbox.serving import HttpServer
+from tests.deadlines import PATIENCE
 
 APPROVED, REJECTED = 100000003, 100000004
 DELAYS = {"submit": 0, "activate": 0.02, "accept": 0.02, "ship": 0.02, "invoice": 0.02, "pay": 0.02, "decide": 0.02}
@@ -110,8 +111,8 @@ async def product(sandbox: Sandbox) -> AsyncIterator[tuple[Product, str]]:
     await server.stop()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
+async def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         await asyncio.sleep(0.02)

@@ -13,6 +13,7 @@ import pytest
 from sandbox.data import northwind
 from sandbox.data.model import spread
 from sandbox.runtime import Sandbox, SandboxConfig, running
+from tests.deadlines import PATIENCE
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "northwind"
 
@@ -80,7 +81,7 @@ async def test_the_autopilot_submits_the_planned_quotes_as_they_are_dealt_with(s
         assert approvals == {"NW-10248": "requested", "NW-10249": "none"}
         first = sandbox.desk.rep.latest("NW-10248")
         sandbox.dataverse.update("quotes", first["quoteid"], {"q2c_approvalstatus": 100000004})
-        await asyncio.wait_for(until_submitted(sandbox), 5)
+        await asyncio.wait_for(until_submitted(sandbox), PATIENCE)
         assert sandbox.desk.rep.latest("NW-10249")["approval"] == "requested"
         expected = (await desk.get("/expected")).json()
         assert (expected["orders"], expected["closed"], expected["net"]) == (2, 1, "309.00")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.deadlines import PATIENCE
 from tests.stack import Deal, Stack, eventually, line
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -50,7 +51,8 @@ def sign_in(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE * 1_000)
+        expect.set_options(timeout=PATIENCE * 1_000)
         page.on(
             "console",
             lambda message: (
@@ -121,7 +123,7 @@ def test_what_comes_in_appears_by_itself_and_a_rejection_reaches_the_rep(
     page = sign_in("dirk")
     expect(page.locator(card(page, discounted))).to_have_count(0)
     assert stack.person("mona").decide(discounted.asks("mona"), "approve").accepted
-    expect(page.locator(card(page, discounted))).to_have_count(1, timeout=20_000)
+    expect(page.locator(card(page, discounted))).to_have_count(1)
 
     page.locator(card(page, discounted)).click()
     page.locator("textarea[name=comment]").fill("too low for this customer")

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CASES = 12
 DEMO = (sys.executable, "-m", "cli", "demo", "--auto", "--ports", "auto")
 
 
+@pytest.mark.timeout(360)
 def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path: Path) -> None:
     summary_file = tmp_path / "out.json"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))}
@@ -20,7 +23,7 @@ def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path: Path) -> None:
         env=inherited | {"Q2C_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "140"},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

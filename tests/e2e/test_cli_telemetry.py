@@ -18,9 +18,9 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.deadlines import PATIENCE
 from tests.stack import Deal, Stack, line
 
-PATIENCE = 20.0
 TABLES = 3
 
 

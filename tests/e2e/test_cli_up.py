@@ -22,6 +22,7 @@ from cli import reach
 from cli.check import Check
 from cli.checks import run_checks
 from cli.main import app
+from tests.deadlines import PATIENCE
 
 Q2C = [sys.executable, "-m", "cli"]
 
@@ -35,9 +36,9 @@ def process_alive(pid: int) -> bool:
 
 
 def until(so: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while not so():
-        assert time.monotonic() < deadline, f"{what} after 90 s"
+        assert time.monotonic() < deadline, f"{what} after {PATIENCE:.0f} s"
         time.sleep(0.1)
 
 
@@ -71,7 +72,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     ready = json.loads(line) | {"supervisor": process, "said": said}
     yield ready
     process.terminate()
-    process.communicate(timeout=40)
+    process.communicate(timeout=PATIENCE)
 
 
 def product_environment(up: dict[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from notices.rendering import Pages, Templates
 from notices.sending import Sender
 from notices.targets import read_targets
 from runs.approvals import Approvals
+from tests.deadlines import PATIENCE
 from tests.receivers import mail_server
 from tests.rights import POLICY
 from tests.stack import Deal, Stack, line
@@ -48,7 +49,8 @@ def page(links: dict[str, str]) -> Iterator[Page]:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         context = chromium.new_context(ignore_https_errors=True)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE * 1_000)
+        expect.set_options(timeout=PATIENCE * 1_000)
         yield page
         chromium.close()
 

@@ -87,19 +87,19 @@ def of(deal: Deal) -> UUID:
 def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) -> None:
     deal = deaf_stack.deal(line("P100", 10, "5"), opportunity=True)
     deal.rep("submit")
-    deal.waits_for("rep", patience=60)
+    deal.waits_for("rep")
     deal.rep("activate")
-    deal.waits_for("customer", patience=60)
+    deal.waits_for("customer")
     deal.rep("accept")
-    deal.waits_for("shipment", patience=60)
+    deal.waits_for("shipment")
     deal.ship(_1="6")
-    deal.until(lambda case: case["order_status"] == "partially_shipped", patience=60)
+    deal.until(lambda case: case["order_status"] == "partially_shipped")
     deal.ship()
-    deal.waits_for("invoice", patience=60)
+    deal.waits_for("invoice")
     deal.invoice()
-    deal.waits_for("payment", patience=60)
+    deal.waits_for("payment")
     deal.pay("1045.00")
-    deal.ends("closed", patience=60)
+    deal.ends("closed")
 
     case = assert_sound(deal)
     assert ledger(case) == [decimals(10, 0, 10, 0, 10, 0)]
@@ -109,10 +109,10 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
 def test_a_quote_deleted_while_approval_is_pending_ends_its_deal(deaf_stack: Stack) -> None:
     deal = deaf_stack.deal(line("P100", 10, "15"))
     deal.rep("submit")
-    deal.waits_for("approval", patience=60)
+    deal.waits_for("approval")
     quote = of(deal)
     in_sales(deaf_stack, lambda sales: sales.odata.delete(key("quotes", quote)), administrator="ada")
-    ended = deal.ends("cancelled", patience=60)
+    ended = deal.ends("cancelled")
     assert "deleted in Sales" in str(ended["timeline"])
 
 
@@ -120,7 +120,7 @@ def test_a_quote_deleted_while_approval_is_pending_ends_its_deal(deaf_stack: Sta
 def test_a_lost_opportunity_ends_its_deal_before_the_order(deaf_stack: Stack) -> None:
     deal = deaf_stack.deal(line("P100", 10, "15"), opportunity=True)
     deal.rep("submit")
-    deal.waits_for("approval", patience=60)
+    deal.waits_for("approval")
 
     async def lose(sales: Dataverse) -> None:
         quote = await sales.read_quote(of(deal))
@@ -129,7 +129,7 @@ def test_a_lost_opportunity_ends_its_deal_before_the_order(deaf_stack: Stack) ->
         await sales.odata.action("LoseOpportunity", {"Status": 4, "OpportunityClose": close})
 
     in_sales(deaf_stack, lose)
-    deal.ends("lost", patience=60)
+    deal.ends("lost")
 
 
 @pytest.mark.timeout(300)
@@ -142,4 +142,4 @@ def test_a_quote_won_without_submission_is_shown_to_a_person(deaf_stack: Stack) 
         return [report.reason for report in shown_to_a_person(deaf_stack) if report.reference == deal.quote]
 
     what = "was won in Sales without having been submitted"
-    eventually(lambda: any(what in reason for reason in reported()), "shown to a person", patience=60)
+    eventually(lambda: any(what in reason for reason in reported()), "shown to a person")

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from demo.ports import free_ports
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.sealing import KEYS_FILE
 from tests.stack import Deal, Stack, line
 
@@ -36,8 +37,8 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = chromium.new_page()
-        page.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
+        page.set_default_timeout(PATIENCE * 1_000)
+        expect.set_options(timeout=PATIENCE * 1_000)
         yield page
         chromium.close()
 
@@ -57,7 +58,7 @@ def strict(stack: Stack) -> Iterator[str]:
     }
     process = subprocess.Popen([sys.executable, "-m", "cli", "codec"], env=os.environ | environment)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(100):
+    for _ in range(int(PATIENCE / 0.2)):
         try:
             httpx.get(f"{url}/health/ready", trust_env=False)
             break

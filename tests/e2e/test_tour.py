@@ -50,7 +50,7 @@ def test_the_tour_leads_from_a_request_to_the_money_with_finance_down_in_between
         assert done(page()) == 3 and f"{stack.ready['web']}/cases/usmf/{number}" in page()
         assert deal.orders() == []
         press("repair")
-        eventually(lambda: done(page()) == 4, "the order is confirmed", patience=60)
+        eventually(lambda: done(page()) == 4, "the order is confirmed")
         press("deliver")
         assert done(page()) == 5
         deal.waits_for("payment")

@@ -141,9 +141,7 @@ def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
         os.kill(killed, signal.SIGKILL)
         began = time.monotonic()
 
-        deal.until(
-            lambda case: case["explanation"]["waiting_for"] == "shipment" and case["sales_order_id"], patience=90
-        )
+        deal.until(lambda case: case["explanation"]["waiting_for"] == "shipment" and case["sales_order_id"])
 
         took = time.monotonic() - began
         record_property(f"run {run + 1}: seconds from the kill until the deal went on", round(took, 1))
@@ -161,7 +159,7 @@ def test_s27_a_write_that_sales_refuses_as_stale_three_times_goes_on_by_itself(s
     began = datetime.now(UTC).isoformat()
 
     deal.submitted()
-    eventually(lambda: deal.sales()["approval"] == "approved", "the rep reads the approval", patience=60)
+    eventually(lambda: deal.sales()["approval"] == "approved", "the rep reads the approval")
 
     refused = [seen for seen in stack.desk.requests(began) if (seen["method"], seen["status"]) == ("PATCH", 412)]
     assert len(refused) == 3

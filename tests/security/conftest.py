@@ -24,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from runs.codec_keys import KeyRing
+from tests.deadlines import PATIENCE
 from tests.sealing import KEYS
 from tests.security.probe import Begin, Note, Probe, ProbeChild, look
 from tests.webworld.world import app, config, http, stage, temporal, tenant
@@ -31,8 +32,6 @@ from workers.sealing import sealing
 from workers.worker import workflow_runner
 
 __all__ = ["app", "config", "http", "stage", "temporal", "tenant"]
-
-PATIENCE = 60.0
 
 
 @pytest.fixture(scope="session")

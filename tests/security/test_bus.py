@@ -31,6 +31,7 @@ from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, Application, D
 from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
+from tests.deadlines import PATIENCE
 from tests.servicebus import MOST_DELIVERIES, ServiceBus, shared_key
 from tests.webworld import scenes
 from tests.webworld.reports import QUOTE_ID, choice, context
@@ -83,8 +84,8 @@ async def received(settings: Settings, temporal: Client, reports: Reports | None
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(condition: Any, seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
+async def until(condition: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"
         await asyncio.sleep(0.05)
@@ -198,7 +199,7 @@ async def test_a_defect_of_ours_loses_nothing(bus: ServiceBus, files: tls.TlsFil
     bus.post("sales", submission("BUS-BROKEN"))
     settings = settings_for(bus, files.ca_file, finance="")
     async with received(settings, temporal, Broken()):
-        await until(lambda: bus.dead("sales"), seconds=60)
+        await until(lambda: bus.dead("sales"))
     (letter,) = await dead_letters(settings, 10)
     assert (letter.reason, bus.settled.count("abandoned")) == ("MaxDeliveryCountExceeded", MOST_DELIVERIES)
 
@@ -324,11 +325,11 @@ async def running(settings: Settings, temporal: Client, monkeypatch: pytest.Monk
     finally:
         if not process.done():
             os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait([process], timeout=20)
+        await asyncio.wait([process], timeout=PATIENCE)
 
 
 async def becomes(settings: Settings, status: int) -> str:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE
     while True:
         found, text = await health(settings)
         if found == status:
@@ -374,7 +375,7 @@ async def test_the_process_ends_where_receiving_ends_by_itself(
     monkeypatch.setattr(Receiving, "run", breaks)
     settings = settings_for(bus, files.ca_file, finance="", health_port=free_port())
     async with running(settings, temporal, monkeypatch) as process:
-        await asyncio.wait([process], timeout=20)
+        await asyncio.wait([process], timeout=PATIENCE)
         assert process.result() == 1
 
 

@@ -37,6 +37,7 @@ from temporalio.exceptions import ApplicationError
 
 from runs.codec import SealingCodec, mark
 from runs.codec_keys import KeyRing
+from tests.deadlines import PATIENCE
 from tests.sealing import KEYS
 from tests.security.conftest import NOTE, Range, events, payload_of_signal, payload_of_start
 from tests.security.probe import Note
@@ -268,7 +269,7 @@ async def test_a_result_without_a_payload_is_visible_and_mended_by_a_reset(field
     async with field.worker():
         handle = await field.begin()
         await (await ask_impostor(field, handle)).complete()
-        for _ in range(100):
+        for _ in range(int(PATIENCE / 0.1)):
             if await events(handle, FAILED):
                 break
             await asyncio.sleep(0.1)
@@ -370,7 +371,7 @@ async def test_a_message_under_a_key_the_worker_was_not_given_waits_for_the_key(
         await field.told(handle)
         ahead = await field.client(KEYS.writing_with(new))
         await ahead.get_workflow_handle(handle.id).signal("first", NOTE)
-        for _ in range(100):
+        for _ in range(int(PATIENCE / 0.1)):
             if await events(handle, FAILED):
                 break
             await asyncio.sleep(0.1)

@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from tests.deadlines import PATIENCE
 from tests.webworld.world import EVENTS_SECRET, Tenant
 from web.config import WebConfig
 from web.route_limits import LIMITS
@@ -84,7 +85,7 @@ async def served(config: WebConfig, temporal: Client, tenant: Tenant) -> AsyncIt
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             line = b""
             while not line.strip().isdigit():
                 line = await process.stdout.readline()
@@ -169,7 +170,7 @@ async def test_a_header_beyond_all_measure_is_refused(served: Served) -> None:
         for _ in range(2 * HEADER_BYTES // len(line)):
             writer.write(line)
             await writer.drain()
-        came = await asyncio.wait_for(reader.read(), 5)
+        came = await asyncio.wait_for(reader.read(), PATIENCE)
     except ConnectionError:
         came = b"HTTP/1.1 431 "  # the rest of the header met a closed connection before the answer was read
     assert came.startswith(b"HTTP/1.1 431 ")

@@ -28,6 +28,7 @@ from sandbox.entra.directory import Person as User
 from sandbox.entra.routes import build_app
 from sandbox.entra.tokens import TokenAuthority
 from sandbox.serving import HttpServer
+from tests.deadlines import PATIENCE
 from tests.rights import POLICY
 from tests.sealing import SEALING
 from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
@@ -195,9 +196,9 @@ class Stage:
         return (await self.client.count_workflows(query)).count > 0
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something is so; fail where it is not in time."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():
             await asyncio.sleep(0.05)
 

@@ -9,10 +9,8 @@ from domain.approvals import ApprovalState
 from domain.messages import Outcome, SalesEventKind
 from domain.views import DealView, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.conftest import Stage, World
-
-PATIENCE = 60.0
-"""Seconds a deal may take to get where a test expects it; on an idle machine it takes well under one."""
 
 
 async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float = PATIENCE) -> DealView:
@@ -26,11 +24,11 @@ async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float 
     raise AssertionError(f"the deal is not as expected: {view}")
 
 
-async def asked_people(stage: Stage) -> ApprovalState:
-    """The first request as soon as people are asked: before that it reads who stands in for whom."""
+async def asked_people(stage: Stage, step: int = 0) -> ApprovalState:
+    """The first request as soon as people are asked for that step, or any: before, it reads who stands in for whom."""
     for _ in range(int(PATIENCE / 0.1)):
         state = ApprovalState.model_validate(await stage.approval.query(names.STATE))
-        if state.pending:
+        if any(step in (0, pending.plan.step) for pending in state.pending):
             return state
         await asyncio.sleep(0.1)
     raise AssertionError("nobody is asked")

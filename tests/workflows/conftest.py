@@ -45,6 +45,7 @@ from domain.notices import Notice, Notices
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
+from tests.deadlines import PATIENCE
 from tests.deals import billed, totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
@@ -413,9 +414,7 @@ async def world() -> World:
 @pytest.fixture
 async def feeds(environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FeedWorld]:
     """Feeds, ledgers and noting deals on queues of their own."""
-    suffix = uuid.uuid4().hex[:8]
-    for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE"):
-        monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    queues_of_its_own(monkeypatch)
     async with feed_world(environment.client) as world:
         yield world
     await replays(environment.client, (names.SALES_FEED, names.FINANCE_FEED, names.CREDIT_LEDGER))
@@ -440,10 +439,12 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a test task queues that no other test's workers poll."""
+    """Give a test task queues that no other test's workers poll, and the product the test's patience."""
     suffix = uuid.uuid4().hex[:8]
     for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE", "NOTICE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    for waits in ("calls.PATIENCE_SECONDS", "outcomes.PATIENCE_SECONDS", "approvals._HAND_OVER_PATIENCE_SECONDS"):
+        monkeypatch.setattr(f"runs.{waits}", PATIENCE)
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ from runs.calls import NoAnswer
 from runs.deals import Deals
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from tests.deadlines import PATIENCE
 from tests.workflows.noting_deal import NotingDeal
 from workers.worker import workflow_runner
 from workflows.credit_ledger import CreditLedger
@@ -301,7 +302,7 @@ async def told(deal: WorkflowHandle[Any, Any]) -> list[str]:
     return cast(list[str], await deal.query("told"))
 
 
-async def eventually(condition: Any, patience: float = 60.0) -> Any:
+async def eventually(condition: Any, patience: float = PATIENCE) -> Any:
     """The first true answer of an (async) condition."""
     deadline = asyncio.get_running_loop().time() + patience
     while True:

@@ -23,12 +23,11 @@ from domain.notices_box import Box, Message, WaitingRequest
 from domain.notices_policy import Telling
 from runs import names
 from runs.notices import NoticeBoxes
+from tests.deadlines import PATIENCE
 from tests.workflows.conftest import ScriptedAudit, World
 from workers.worker import workflow_runner
 from workflows.audit import AuditDelivery
 from workflows.notices import PeopleNotices
-
-PATIENCE = 60.0
 
 
 class ScriptedTargets(NoticeActivities):

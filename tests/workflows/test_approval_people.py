@@ -15,7 +15,8 @@ from domain.messages import Outcome, Reminding, RequestNote, SignedMessage
 from domain.people import Person
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
-from tests.workflows.acting import PATIENCE, until, waits_for
+from tests.deadlines import PATIENCE
+from tests.workflows.acting import until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import DIRK, MONA, OTTO, RITA
 

@@ -14,6 +14,8 @@ from temporalio.client import WorkflowExecution
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from tests.deadlines import PATIENCE
+
 with workflow.unsafe.imports_passed_through():
     from activities.audit import AuditDesk
     from domain.audit import BATCH, FULL, AuditKind, AuditRecord, Outbox
@@ -90,7 +92,7 @@ async def told(
         handle = await environment.client.start_workflow(AuditedDeal.run, story, id=deal_id, task_queue=queue)
         result = await handle.result()
         then()
-        for _ in range(200):
+        for _ in range(int(PATIENCE / 0.1)):
             deliveries = [
                 run
                 async for run in environment.client.list_workflows("WorkflowType = 'AuditDelivery'")

@@ -18,7 +18,8 @@ from domain.messages import FinanceEventKind, SalesEventKind
 from domain.notices import Kind
 from domain.views import DealView, Ending, WaitingFor
 from runs import attributes, names
-from tests.workflows.acting import PATIENCE, outcome, until, waits_for
+from tests.deadlines import PATIENCE
+from tests.workflows.acting import outcome, until, waits_for
 from tests.workflows.conftest import Stage, step
 from tests.workflows.trusting import CARL, MONA, OTTO
 from workflows.quote_to_cash import process

@@ -23,7 +23,8 @@ from domain.messages import FinanceEventKind, SalesEventKind, SignedMessage
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from runs.approvals import Approvals
-from tests.workflows.acting import PATIENCE, asked_people, outcome, to_fulfilment, until, waits_for
+from tests.deadlines import PATIENCE
+from tests.workflows.acting import asked_people, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, at_work, dev_server, queues_of_its_own, step
 from tests.workflows.trusting import CARL, MONA, OTTO
 from workflows.quote_to_cash import steps
@@ -70,7 +71,7 @@ async def runs_of(stage: Stage, workflow_id: str) -> list[WorkflowExecutionStatu
 async def went_on(stage: Stage, handle: WorkflowHandle[object, object], times: int = 2) -> None:
     """It went on as a new run that many times at least, and no run was ended otherwise."""
     statuses: list[WorkflowExecutionStatus | None] = []
-    for _ in range(600):
+    for _ in range(int(PATIENCE / 0.1)):
         statuses = await runs_of(stage, handle.id)
         if statuses.count(WorkflowExecutionStatus.CONTINUED_AS_NEW) >= times:
             break
@@ -147,7 +148,7 @@ async def test_while_the_customer_decides_and_the_quote_expires_all_the_same(sta
     shown = await stage.case.query("__temporal_workflow_metadata")
     assert f"**{world.quote}** 1 line 1,045.00 USD" in str(shown)
     await stage.env.fast_forward(stage.case, timedelta(days=2, minutes=1))
-    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), 60))
+    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE))
     assert ended.ending is Ending.EXPIRED
 
 
@@ -205,7 +206,7 @@ async def test_while_a_busy_order_is_shipped_and_paid(stage: Stage, world: World
     await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 10))
     world.invoice("INV-1", 10, "0")
     await stage.finance(FinanceEventKind.PAYMENT_POSTED, "P-last")
-    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), 120))
+    ended = DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE))
     assert (ended.ending, ended.paid) == (Ending.CLOSED, world.invoices[0].total)
 
 

@@ -345,6 +345,10 @@ async def test_a_deal_that_lives_keeps_its_reservation_and_is_asked_about_once_a
         await environment.fast_forward(ledger(feeds, account), timedelta(minutes=20))
         await asyncio.sleep(0.2)
 
+    async def asked_twice() -> bool:
+        return len(await _activities(feeds, account)) >= 2
+
+    await eventually(asked_twice)
     entry = (await book(feeds, account)).entry(lives.id)
     assert entry and entry.status is EntryStatus.RESERVED and entry.checked_at
     assert await _activities(feeds, account) == ["find_ended", "find_ended"]

@@ -11,6 +11,7 @@ from domain.messages import Outcome
 from domain.refusals import Refusal
 from domain.views import TimelineEntry, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import DIRK, MONA, OTTO, RITA
@@ -22,11 +23,11 @@ async def timeline(stage: Stage) -> list[TimelineEntry]:
 
 
 async def kept(world: World, most: int) -> list[AuditRecord]:
-    for _ in range(200):
+    for _ in range(int(PATIENCE / 0.1)):
         if len(world.audited) >= most:
-            break
+            return world.audited
         await asyncio.sleep(0.1)
-    return world.audited
+    raise AssertionError([record.event for record in world.audited])
 
 
 async def test_a_deal_that_waits_has_handed_over_all_that_happened(stage: Stage, world: World) -> None:
@@ -46,7 +47,7 @@ async def test_what_a_person_said_is_kept_with_the_message_it_rests_on(stage: St
     assert not (await outcome(stage, refused)).accepted
     message = await stage.say(RITA, "cancel", reason="entered twice")
     assert (await outcome(stage, message)).accepted
-    await asyncio.wait_for(stage.case.result(), 60)
+    await asyncio.wait_for(stage.case.result(), PATIENCE)
     (said,) = [record for record in world.audited if record.envelope_id == message]
     assert (said.kind, said.actor.oid, said.why) == (AuditKind.DECISION, RITA.oid, "entered twice")
     assert said.facts["signed in at"], "the sign-in behind a command is kept with it"
@@ -63,7 +64,7 @@ async def test_a_store_that_is_away_delays_nothing_and_has_everything_in_the_end
     told = await timeline(stage)
     message = await stage.say(RITA, "cancel", reason="the customer is bankrupt")
     assert (await outcome(stage, message)).accepted
-    await asyncio.wait_for(stage.case.result(), 60)
+    await asyncio.wait_for(stage.case.result(), PATIENCE)
     world.audit_away = False
     records = await kept(world, len(told) + 1)
     assert [record.n for record in records] == list(range(1, len(records) + 1))
@@ -77,8 +78,8 @@ async def test_a_batch_whose_answer_is_lost_comes_again_under_the_same_ids(stage
     await until(stage, waits_for(WaitingFor.REP))
     message = await stage.say(RITA, "cancel", reason="entered twice")
     assert (await outcome(stage, message)).accepted
-    await asyncio.wait_for(stage.case.result(), 60)
-    for _ in range(200):
+    await asyncio.wait_for(stage.case.result(), PATIENCE)
+    for _ in range(int(PATIENCE / 0.1)):
         numbers = sorted({record.n for record in world.audited})
         if message in {record.envelope_id for record in world.audited} and len(numbers) < len(world.audited):
             break
@@ -95,7 +96,7 @@ async def test_each_signed_decision_of_a_request_is_kept_with_role_and_amount(st
     first = await stage.decide(1, MONA, "approve", step=1)
     second = await stage.decide(1, DIRK, "approve", step=2)
     await until(stage, waits_for(WaitingFor.REP))
-    await kept(world, 8)
+    await kept(world, 7)
     decided = [record for record in world.audited if record.event == "StepDecided"]
     assert [(r.envelope_id, r.actor.oid, r.facts["role"], r.facts["amount"], r.kind) for r in decided] == [
         (first, MONA.oid, "sales_manager", "1045.00", AuditKind.DECISION),
@@ -115,7 +116,7 @@ async def test_a_step_that_two_must_approve_is_approved_by_two_and_both_are_kept
     await until(stage, waits_for(WaitingFor.APPROVAL))
     first = await stage.decide(1, DIRK, "approve", step=1)
     again = await stage.decide(1, DIRK, "approve", step=1)
-    for _ in range(100):
+    for _ in range(int(PATIENCE / 0.1)):
         refused = await stage.approval.query(names.OUTCOME, again, result_type=Outcome)
         if refused:
             break

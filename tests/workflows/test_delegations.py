@@ -24,9 +24,9 @@ from runs import names
 from runs.approvals import Approvals
 from runs.calls import NoAnswer
 from runs.delegations import DelegationDesk
+from tests.deadlines import PATIENCE
 from tests.rights import POLICY, naming
 from tests.unit.domain.makers import discounted, plan, priced, request
-from tests.workflows.acting import PATIENCE
 from tests.workflows.conftest import ScriptedAudit, World, queues_of_its_own
 from tests.workflows.replaying import replays
 from tests.workflows.trusting import ROLES, TrustingVerifier

@@ -17,6 +17,7 @@ from domain.credit_ledger import LedgerStart
 from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import CARL, MONA, OTTO, RITA
@@ -26,7 +27,7 @@ AWAY = ApplicationError("503", type="Transient", non_retryable=True)
 
 
 async def ended(stage: Stage) -> DealView:
-    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), 60))
+    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE))
 
 
 async def expired(stage: Stage, world: World) -> None:
@@ -147,7 +148,7 @@ async def test_cancelling_the_run_ends_its_request_and_tells_sales_before_it_end
     await until(stage, lambda view: world.marks() == ["pending"])
     await stage.case.cancel()
     with pytest.raises(WorkflowFailureError) as failed:
-        await asyncio.wait_for(stage.case.result(), 60)
+        await asyncio.wait_for(stage.case.result(), PATIENCE)
     assert isinstance(failed.value.cause, CancelledError)
     assert (await stage.case.describe()).status is WorkflowExecutionStatus.CANCELED
     assert (await stage.approval.result())["state"]["status"] == "withdrawn"
@@ -185,7 +186,7 @@ async def test_a_deal_that_is_called_off_gives_its_credit_back(stage: Stage, wor
     else:
         await stage.say(OTTO, "abort", reason="done by hand")
     with pytest.raises(WorkflowFailureError) if by == "cancel" else _nothing():
-        await asyncio.wait_for(stage.case.result(), 60)
+        await asyncio.wait_for(stage.case.result(), PATIENCE)
 
     book = CreditBook.model_validate(await ledger.query(names.STATE))
     assert book.entry(stage.case.id) is None
@@ -253,7 +254,7 @@ async def test_a_cancelled_run_whose_order_may_be_in_finance_says_so(stage: Stag
     await until(stage, waits_for(WaitingFor.OPERATOR))
     await stage.case.cancel()
     with pytest.raises(WorkflowFailureError):
-        await asyncio.wait_for(stage.case.result(), 60)
+        await asyncio.wait_for(stage.case.result(), PATIENCE)
     view = await stage.case.query(names.STATE, result_type=DealView)
     assert view.exceptions == (f"ORDER_IN_FINANCE: order {view.order_number} may be in Finance",)
 

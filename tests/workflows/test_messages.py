@@ -12,6 +12,7 @@ from domain.approvals import ApprovalState, ApprovalStatus
 from domain.messages import FinanceEvent, FinanceEventKind, HandOver, SignedMessage
 from domain.views import WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.task_time import MOST_SECONDS, Metered
@@ -141,9 +142,10 @@ async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_
             await stage.case.signal(names.FINANCE_EVENT, event)
 
     await asyncio.gather(*(pay(range(start, burst, 30)) for start in range(30)))
+    before = (await stage.case.describe()).history_length or 0
     meter = Metered()
     await stage.start_work(meter)
-    await until(stage, lambda view: world.names().count("read_billing") > reads, seconds=90)
+    await until(stage, lambda view: world.names().count("read_billing") > reads)
     tally: dict[str, int] = {}
     while tally.get("applied", 0) < burst:
         await asyncio.sleep(0.2)
@@ -152,8 +154,9 @@ async def test_three_thousand_events_are_taken_together_and_finance_is_read_few_
     assert meter.longest < MOST_SECONDS
     assert world.names().count("read_billing") - reads <= 1 + burst // A_PORTION
     assert FAILED not in tally
-    failed = [e async for e in stage.case.fetch_history_events() if e.HasField("workflow_task_failed_event_attributes")]
-    assert failed == []
+    # A task that was under way when the worker ended is closed by the server when it keeps too much aside for it.
+    since = [event async for event in stage.case.fetch_history_events() if event.event_id > before]
+    assert not [event for event in since if event.HasField("workflow_task_failed_event_attributes")]
 
 
 async def test_a_flood_of_unsigned_commands_is_heard_and_a_persons_word_among_them_counts(
@@ -164,6 +167,6 @@ async def test_a_flood_of_unsigned_commands_is_heard_and_a_persons_word_among_th
     flood = [SignedMessage(message_id=f"flood-{n}", token="no token") for n in range(300)]
     await asyncio.gather(*(stage.case.signal(names.COMMAND, message) for message in flood))
     assert (await outcome(stage, await stage.say(RITA, "cancel", reason="meant"))).accepted
-    assert (await asyncio.wait_for(stage.case.result(), 60))["ending"] == "cancelled"
+    assert (await asyncio.wait_for(stage.case.result(), PATIENCE))["ending"] == "cancelled"
     said = await stage.case.query(names.OUTCOME, "flood-299")
     assert said["code"] == "UNAUTHENTICATED"

@@ -26,9 +26,10 @@ from notices.sending import Sender
 from notices.targets import Target
 from runs import names
 from runs.approvals import Approvals
+from tests.deadlines import PATIENCE
 from tests.receivers import mail_server
 from tests.rights import POLICY
-from tests.workflows.acting import PATIENCE, to_fulfilment, until, waits_for
+from tests.workflows.acting import to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, queues_of_its_own, step
 from tests.workflows.notices_world import Recipient, somebody
 from tests.workflows.replaying import replays

@@ -13,6 +13,7 @@ from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from domain.views import Stage as CaseStage
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import asked_people, marked, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import CARL, DIRK, MONA, OTTO, RITA
@@ -94,7 +95,7 @@ async def test_two_levels_are_asked_in_turn_and_the_quote_is_approved(stage: Sta
     await until(stage, waits_for(WaitingFor.APPROVAL))
     await stage.decide(1, DIRK, "approve", 2)  # not his turn
     await stage.decide(1, MONA, "approve", 1)
-    await asyncio.sleep(0.5)
+    await asked_people(stage, step=2)
     await stage.decide(1, DIRK, "approve", 2)
 
     view = await until(stage, waits_for(WaitingFor.REP))
@@ -142,7 +143,7 @@ async def test_a_step_not_decided_in_working_hours_is_asked_of_the_next(stage: S
 
     await stage.env.fast_forward(approval, timedelta(hours=10))
 
-    for _ in range(50):
+    for _ in range(int(PATIENCE / 0.1)):
         state = await approval.query(names.STATE)
         if state["steps"][0]["escalations"]:
             break

@@ -13,7 +13,8 @@ from domain.causes import Cause
 from domain.messages import Outcome, SalesEventKind
 from domain.views import WaitingFor
 from runs import names
-from tests.workflows.acting import PATIENCE, marked, outcome, until, waits_for
+from tests.deadlines import PATIENCE
+from tests.workflows.acting import marked, outcome, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.trusting import MONA, OTTO
 from workflows.approval import ON_ITS_WAY
@@ -180,7 +181,7 @@ async def test_a_request_that_came_while_sales_was_told_of_the_one_before_is_not
         await asyncio.sleep(0.05)
     world.content, world.plan = "hash-2", ()
     await stage.sales(SalesEventKind.SUBMITTED, event_id="again")
-    await asyncio.sleep(0.3)
+    await stage.case.query(names.STATE)  # answered when the deal has heard what was said before
     world.held.pop("mark_quote").set()
     view = await until(stage, lambda view: view.quote_status == "approved")
     assert view.snapshot_hash == "hash-2"

@@ -116,7 +116,7 @@ async def test_the_link_moves_on_only_when_a_page_was_passed_on(
     await environment.fast_forward(feed, timedelta(hours=1))
     await eventually(lambda: len(feeds.sales.links) >= 2)
     monkeypatch.setattr(feeds.deals, "tell", real)
-    await eventually(lambda: feeds.deals.told, patience=60)
+    await eventually(lambda: feeds.deals.told)
     assert set(feeds.sales.links) == {None, "page-0"}
 
 

@@ -9,6 +9,7 @@ from domain.messages import SalesEventKind
 from domain.views import WaitingFor
 from runs import attributes
 from runs.search import rows_of
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import until, waits_for
 from tests.workflows.conftest import Stage
 
@@ -24,7 +25,7 @@ async def test_a_change_that_ends_no_wait_is_shown_too(stage: Stage) -> None:
     await until(stage, waits_for(WaitingFor.REP))
     await stage.sales(SalesEventKind.ACTIVATED)
     await until(stage, waits_for(WaitingFor.CUSTOMER))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while await shown(stage) != WaitingFor.CUSTOMER:
         assert time.monotonic() < deadline, await shown(stage)
         await asyncio.sleep(0.1)
@@ -33,7 +34,7 @@ async def test_a_change_that_ends_no_wait_is_shown_too(stage: Stage) -> None:
 async def test_an_amount_and_its_currency_are_written_with_one_command(stage: Stage) -> None:
     """Given a submitted quote, when it was assessed, then no list ever showed its total without the currency."""
     await stage.submit()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while (await stage.case.describe()).typed_search_attributes.get(attributes.AMOUNT.key) is None:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)

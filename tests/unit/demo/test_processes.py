@@ -12,6 +12,7 @@ import pytest
 
 from demo.ports import free_ports, port_is_free
 from demo.processes import ChildProcess
+from tests.deadlines import PATIENCE
 
 
 def child(tmp_path: Path, script: str) -> ChildProcess:
@@ -63,7 +64,7 @@ async def test_no_child_outlives_a_parent_that_was_killed(tmp_path: Path) -> Non
     inner = int(await parent.first_line())
     assert alive(inner)
     os.kill(parent.pid, signal.SIGKILL)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while alive(inner):
             await asyncio.sleep(0.05)
 

@@ -13,6 +13,7 @@ import pytest
 
 from demo.processes import ChildProcess
 from demo.supervision import RESTARTS, WINDOW_SECONDS, Part, StackFailed, Supervisor
+from tests.deadlines import PATIENCE
 
 LIVES = "import time; print('at work', flush=True); time.sleep(60)"
 ENDS = "print('no disk left'); raise SystemExit(7)"
@@ -51,7 +52,7 @@ class Watched:
 
 
 async def until(so: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not so():
             await asyncio.sleep(0.02)
 
@@ -74,7 +75,7 @@ async def test_a_killed_part_is_started_again_and_people_are_told(tmp_path: Path
 async def test_a_part_that_keeps_ending_ends_the_stack_with_the_end_of_its_log(tmp_path: Path) -> None:
     async with Watched(part(tmp_path, ENDS)) as watched:
         with pytest.raises(StackFailed) as failure:
-            await asyncio.wait_for(watched.supervisor.failed, 20)
+            await asyncio.wait_for(watched.supervisor.failed, PATIENCE)
     restarts = [text for text in watched.said if "is started again" in text]
     assert len(restarts) == RESTARTS
     assert "The part ended with code 7 again, after 3 restarts within 60 s." in str(failure.value)

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +37,14 @@ from tests.unit.dynamics.reports import (
 
 KNOWN = frozenset(COMPANIES.values())
 SUBMIT = {"q2c_approvalstatus": choice(100000001)}
+
+
+@contextmanager
+def at_once(seconds: float = 0.5) -> Iterator[None]:
+    """What is inside takes less processor time than that, however busy the machine is."""
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < seconds
 
 
 def test_a_business_unit_is_known_by_its_id_though_its_name_is_null() -> None:
@@ -174,11 +184,9 @@ def test_a_context_that_names_no_record_is_malformed(changes: dict[str, Any], fi
     ],
 )
 def test_what_is_out_of_bounds_is_named_at_once(name: str, fields: dict[str, Any], field: str) -> None:
-    began = time.perf_counter()
-    with pytest.raises(Malformed) as error:
+    with at_once(), pytest.raises(Malformed) as error:
         read_report(business_event(f"{name}BusinessEvent", **fields), KNOWN)
     assert error.value.field == field
-    assert time.perf_counter() - began < 0.5
 
 
 def test_a_legal_entity_nobody_mapped_starts_nothing() -> None:
@@ -210,10 +218,8 @@ def test_a_summary_invoice_without_order_is_taken() -> None:
     ids=lambda raw: repr(raw[:12]),
 )
 def test_a_body_that_is_no_bounded_object_is_malformed_at_once(raw: bytes) -> None:
-    began = time.perf_counter()
-    with pytest.raises(Malformed, match="body"):
+    with at_once(), pytest.raises(Malformed, match="body"):
         json_object(raw)
-    assert time.perf_counter() - began < 0.5
 
 
 def test_a_body_of_deep_objects_is_read_or_malformed() -> None:
@@ -234,7 +240,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(
     field=st.sampled_from(sorted(context(shown=image()))),
     value=JSON,
@@ -245,15 +251,16 @@ def test_any_value_in_any_field_of_a_context_is_a_change_or_malformed(
     field: str, value: Any, message: str, table: str
 ) -> None:
     body = context(message, target=SUBMIT, shown=image(), PrimaryEntityName=table) | {field: value}
-    try:
-        change = read_change(body, COMPANIES)
-    except Malformed as error:
-        assert error.field
-    else:
-        assert change.route == "ignore" or change.record_id
+    with at_once(seconds=1):
+        try:
+            change = read_change(body, COMPANIES)
+        except Malformed as error:
+            assert error.field
+        else:
+            assert change.route == "ignore" or change.record_id
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(["SalesInvoicePosted", "Q2CPackingSlipPosted", "Q2CCustPaymentPosted", "Q2CCustBlocked"]),
     field=st.sampled_from(sorted({*INVOICE, *SLIP, *PAYMENT, *business_event("")})),
@@ -261,10 +268,11 @@ def test_any_value_in_any_field_of_a_context_is_a_change_or_malformed(
 )
 def test_any_value_in_any_field_of_an_event_is_a_report_or_malformed(name: str, field: str, value: Any) -> None:
     whole = INVOICE | SLIP | PAYMENT | {"OnHoldStatus": "All"}
-    try:
-        read_report(business_event(f"{name}BusinessEvent", **whole) | {field: value}, KNOWN)
-    except Malformed as error:
-        assert error.field
+    with at_once(seconds=1):
+        try:
+            read_report(business_event(f"{name}BusinessEvent", **whole) | {field: value}, KNOWN)
+        except Malformed as error:
+            assert error.field
 
 
 def test_the_parsers_load_no_http_client() -> None:

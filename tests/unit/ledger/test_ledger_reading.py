@@ -21,6 +21,7 @@ from ledger.opening import LedgerAway
 from ledger.reading import AuditReading
 from ledger.review import Period
 from ledger.signing import AuditSigner, AuditVerifier
+from tests.deadlines import PATIENCE
 from tests.unit.ledger.ledger_makers import record
 from workers.keys import ensure_decision_keys
 
@@ -114,7 +115,7 @@ async def test_a_page_gives_up_where_the_database_does_not_answer_in_time(filled
             began = time.monotonic()
             with pytest.raises(LedgerAway, match="within 1 s"):
                 await reading.ask(lambda reader: reader.companies(), seconds=1)
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20, "PostgreSQL itself would have ended it"
         assert await reading.ask(lambda reader: reader.companies()) == ["usmf"]
     finally:
         await reading.close()
@@ -135,6 +136,6 @@ async def test_postgresql_itself_ends_what_takes_too_long(filled: str, monkeypat
     try:
         with pytest.raises(DatabaseError, match="statement timeout"):
             async with opened.reading() as connection:
-                await asyncio.wait_for(connection.execute(text("SELECT pg_sleep(30)")), 25)
+                await asyncio.wait_for(connection.execute(text("SELECT pg_sleep(300)")), PATIENCE)
     finally:
         await opened.close()

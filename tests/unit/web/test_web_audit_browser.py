@@ -14,6 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 from temporalio.client import Client
 
 from demo.ports import free_ports
+from tests.deadlines import PATIENCE
 from tests.unit.web.test_web_audit import audit_config, filled, url
 from web.app import create_app
 from web.config import WebConfig
@@ -48,7 +49,8 @@ async def page(request: pytest.FixtureRequest, site: str) -> AsyncIterator[Page]
             viewport={"width": request.param, "height": WIDTHS[request.param]}, ignore_https_errors=True, base_url=site
         )
         page = await context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE * 1_000)
+        expect.set_options(timeout=PATIENCE * 1_000)
         page.on(
             "console",
             lambda message: (

@@ -75,6 +75,7 @@ async def test_a_request_says_where_it_is_not_known_who_edited_the_quote(
     browser: Browser, stage: Stage, known: bool
 ) -> None:
     quote = f"MAKERS-{known}"
+    REVIEWED[quote] = ()
     await stage.approval(scenes.request(quote, makers=(scenes.OTTO,), makers_known=known))
     page = (await (await browser("mona")).get(f"/approvals/usmf/{quote}/1")).text
     assert "Also made or edited by Otto Olsen, who cannot decide it" in page

@@ -45,7 +45,8 @@ async def foreign_request(client: Client, workflow_id: str, asked: str, arg: obj
         task_queue=queue,
         search_attributes=attributes.typed({attributes.APPROVERS: [asked]}),
     )
-    await listed(client, query.all_of(query.of_type(names.APPROVAL), query.equals(attributes.APPROVERS, asked)))
+    asks = query.all_of(query.of_type(names.APPROVAL), query.equals(attributes.APPROVERS, asked))
+    await listed(client, f"{asks} AND WorkflowId = '{workflow_id}'")
 
 
 @pytest.fixture

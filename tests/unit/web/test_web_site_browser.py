@@ -20,6 +20,7 @@ from temporalio.client import Client
 from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
+from tests.deadlines import PATIENCE
 from tests.webworld import scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
@@ -79,7 +80,8 @@ async def open_as(chromium: Chromium, site: str) -> AsyncIterator[Open]:
         )
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE * 1_000)
+        expect.set_options(timeout=PATIENCE * 1_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto("/")
         await page.locator(f"button[name=user][value={name}]").click()
@@ -203,7 +205,7 @@ async def test_what_was_typed_survives_a_change_and_is_shown_when_its_form_is_ov
     await expect(page.locator("#reject")).to_have_value("half a sentence")
     await other.get_by_role("button", name="Approve").click()
     await expect(other.locator(".notice.good")).to_be_visible()
-    await expect(page.locator("#reject")).to_have_count(0, timeout=15_000)
+    await expect(page.locator("#reject")).to_have_count(0)
     await expect(page.locator("#kept pre")).to_have_text("half a sentence")
     await expect(page.locator("#said")).to_contain_text("The page was updated: Waiting for Dirk Dorn")
     await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
@@ -218,7 +220,7 @@ async def test_a_form_appears_when_it_is_due(stage: Stage, open_as: Open) -> Non
     await expect(dirk.get_by_role("button", name="Approve")).to_have_count(0)
     await mona.goto("/approvals/usmf/LIVE-2/1")
     await mona.get_by_role("button", name="Approve").click()
-    await expect(dirk.get_by_role("button", name="Approve")).to_have_count(1, timeout=15_000)
+    await expect(dirk.get_by_role("button", name="Approve")).to_have_count(1)
 
 
 async def test_a_lost_session_and_a_lost_connection_are_said(stage: Stage, open_as: Open) -> None:
@@ -228,9 +230,9 @@ async def test_a_lost_session_and_a_lost_connection_are_said(stage: Stage, open_
     await page.goto("/approvals/usmf/LIVE-3/1")
     await page.locator("#reject").fill("kept")
     await page.context.set_offline(True)
-    await expect(page.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("Connection lost")).to_be_visible()
     await page.context.set_offline(False)
-    await expect(page.get_by_text("Connection lost")).to_be_hidden(timeout=15_000)
+    await expect(page.get_by_text("Connection lost")).to_be_hidden()
     await page.context.clear_cookies()
-    await expect(page.get_by_text("You are signed out")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("You are signed out")).to_be_visible()
     await expect(page.locator("#reject")).to_have_value("kept")

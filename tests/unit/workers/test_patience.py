@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from tests.deadlines import PATIENCE
 from workers import patience
 from workers.serving import serve
 
@@ -57,7 +58,7 @@ async def test_who_does_not_read_is_let_go_in_time_and_others_are_served(monkeyp
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"http://127.0.0.1:{port}/short")).text == "ok"
         assert site.sent < PARTS and not site.ended.is_set(), "the answer waits for its reader"
-        await asyncio.wait_for(site.ended.wait(), 30)
+        await asyncio.wait_for(site.ended.wait(), PATIENCE)
         assert time.monotonic() - began >= 6.0
         silent.close()
 
