@@ -129,7 +129,7 @@ class FinanceFeedWork(FeedActivities):
         """Find the deals of events and tell them."""
         async with progress() as settled:
             cases = [Case(event) for event in route.events]
-            several = await self._of_customers(route.company, cases)
+            several = await self._of_customers(route.company, cases) + await self._of_invoices(route.company, cases)
             await self._resolve(route.company, [case for case in cases if case.event.order_number])
             await self._deliver([case for case in (*cases, *several) if case.deal_id], settled)
         return RoutedFinance(
@@ -193,12 +193,28 @@ class FinanceFeedWork(FeedActivities):
     async def _of_customers(self, company: str, cases: Sequence[Case]) -> list[Case]:
         """An invoice over several orders names none: each deal of the customer that has its order looks at Finance."""
         several: list[Case] = []
-        for case in (case for case in cases if not case.event.order_number):
+        for case in (case for case in cases if not (case.event.order_number or case.event.invoice)):
             with temporal_failures():
                 deals = await self._lookup.of_customer(company, case.event.customer_account)
             after = [deal for deal in deals if deal.stage in _AFTER_ORDER][:DEALS_OF_A_CUSTOMER]
             case.became = Became.DELIVERED if after else Became.FOREIGN
             several += [Case(case.event, deal_id=deal.deal_id) for deal in after]
+        return several
+
+    async def _of_invoices(self, company: str, cases: Sequence[Case]) -> list[Case]:
+        """A payment of an invoice that names no order concerns the deals of all orders on it."""
+        paid = [case for case in cases if case.event.invoice and not case.event.order_number]
+        if not paid:
+            return []
+        with for_deal():
+            orders = await self._finance.documents.orders_of(company, sorted({case.event.invoice for case in paid}))
+        with temporal_failures():
+            deals = await self._lookup.of_orders(company, {order for of in orders.values() for order in of})
+        several: list[Case] = []
+        for case in paid:
+            own = [deals[order] for order in orders.get(case.event.invoice, ()) if order in deals]
+            case.became = Became.DELIVERED if own else Became.FOREIGN
+            several += [Case(case.event, deal_id=deal.deal_id) for deal in own if deal.running]
         return several
 
     async def _deliver(self, cases: Sequence[Case], settled: set[str]) -> None:
