@@ -312,67 +312,41 @@ def _moved(since: dict[DocumentKind, date], found: Sweep, until: date) -> dict[D
 def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
     """What a sweep found, as the events that would have told it, each with the day of its document."""
     now = datetime.now(UTC)
+    today = now.date()
+
+    def told(
+        kind: FinanceEventKind, order: str, document: str, *, account: str = "", event_id: str = ""
+    ) -> FinanceEvent:
+        return FinanceEvent(
+            event_id=event_id or event_ids.finance_document(kind, document),
+            kind=kind,
+            company=company,
+            customer_account=account,
+            order_number=order,
+            document=document,
+            occurred_at=now,
+            source="sweep",
+        )
+
     for slip in found.slips:
         if slip.order_number:
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.SHIPMENT_POSTED, slip.slip),
-                kind=FinanceEventKind.SHIPMENT_POSTED,
-                company=company,
-                customer_account=slip.account,
-                order_number=slip.order_number,
-                document=slip.slip,
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, slip.posted_on or now.date()
+            event = told(FinanceEventKind.SHIPMENT_POSTED, slip.order_number, slip.slip, account=slip.account)
+            yield event, slip.posted_on or today
     for invoice in found.invoices:
-        for order_number in _orders(found, invoice.number, invoice.order_number):
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
-                kind=FinanceEventKind.INVOICE_POSTED,
-                company=company,
-                order_number=order_number,
-                document=invoice.number,
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, invoice.invoiced_on.date()
+        for number in _orders(found, invoice.number, invoice.order_number):
+            yield told(FinanceEventKind.INVOICE_POSTED, number, invoice.number), invoice.invoiced_on.date()
     for order in found.cancelled:
-        event = FinanceEvent(
-            event_id=event_ids.order_cancelled(order.order_number),
-            kind=FinanceEventKind.ORDER_CHANGED,
-            company=company,
-            customer_account=order.account,
-            order_number=order.order_number,
-            document="the order was cancelled",
-            occurred_at=now,
-            source="sweep",
-        )
+        number, event_id = order.order_number, event_ids.order_cancelled(order.order_number)
+        what = "the order was cancelled"
+        event = told(FinanceEventKind.ORDER_CHANGED, number, what, account=order.account, event_id=event_id)
         yield event, order.changed_on.date()
     for hold in found.holds:
-        event = FinanceEvent(
-            event_id=event_ids.finance_document(FinanceEventKind.CREDIT_HOLD, hold.hold_id or hold.order_number),
-            kind=FinanceEventKind.CREDIT_HOLD,
-            company=company,
-            order_number=hold.order_number,
-            document=hold.hold_id or hold.order_number,
-            occurred_at=now,
-            source="sweep",
-        )
-        yield event, now.date()
+        yield told(FinanceEventKind.CREDIT_HOLD, hold.order_number, hold.hold_id or hold.order_number), today
     for settled in found.settled:
-        for order_number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
-                kind=FinanceEventKind.PAYMENT_POSTED,
-                company=company,
-                customer_account=settled.account,
-                order_number=order_number,
-                document=found.payment_of(settled),
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, settled.last_settled_on or now.date()
+        payment, account = found.payment_of(settled), settled.account
+        for number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
+            event = told(FinanceEventKind.PAYMENT_POSTED, number, payment, account=account)
+            yield event, settled.last_settled_on or today
 
 
 def _orders(found: Sweep, invoice: str, order: str) -> tuple[str, ...]:
