@@ -56,7 +56,7 @@ DEALS_OF_A_CUSTOMER = 200
 _AFTER_ORDER = (Stage.FULFILMENT, Stage.INVOICE, Stage.PAYMENT)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Case:
     """An event and what is known of it: its deal, or what became of it without one."""
 
@@ -112,7 +112,9 @@ class FinanceFeedWork(FeedActivities):
             new = [c for c in posted if keys[id(c)] not in digest and keys[id(c)] not in waiting]
             new.sort(key=lambda case: case.day)
             tried = await self._pass_on(sweep.company, new, settled)
-        done = [case for case in tried if case.became is not Became.WAITING]
+        # A deal that still runs may end at this moment: a reversal of it is looked at once more by the next sweep.
+        again = [case for case in tried if case.of_ended and case.became is Became.KNOWN]
+        done = [case for case in tried if case.became is not Became.WAITING and case not in again]
         waits = [case for case in tried if case.became is Became.WAITING]
         left = [*(case for case in waits if case.deal_id), *new[len(tried) :]]
         marks = _moved(since, found, min([today, *(case.day for case in left)]))
@@ -120,7 +122,7 @@ class FinanceFeedWork(FeedActivities):
         digest.keep([*(keys[id(c)] for c in posted if c.day >= min(marks.values())), *reversed_before])
         for case in done:
             digest.add(keys[id(case)])
-        for key in passed_on(found, [case.event for case in (*waits, *left)]):
+        for key in passed_on(found, [case.event for case in (*again, *waits, *left)]):
             digest.add(key)
         unseen = [case.event for case in waits if not case.deal_id]
         unresolved = _fitting(unseen, sweep.room)
@@ -252,6 +254,8 @@ def _meet(case: Case, deal: Standing) -> None:
     """What an event means for the deal its order belongs to: it is told, has ended (told apart), or is gone."""
     if deal.running and case.of_ended:
         case.became = Became.KNOWN  # its own event, or its daily look, tells it
+    elif deal.running and deal.stage == Stage.CLOSED:
+        pass  # it has ended and only cleans up: it takes nothing more, so this waits until its run is over
     elif deal.running:
         case.deal_id = deal.deal_id
     elif deal.status is not Status.COMPLETED:

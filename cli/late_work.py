@@ -75,7 +75,8 @@ def _asked(method: str, path: str, token_file: Path, **content: Any) -> tuple[An
     url = settings.web.url.rstrip("/")
     token = _token(token_file)
     try:
-        tls = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+        own = str(settings.ca_file) if settings.ca_file and url.startswith("https:") else None
+        tls = ssl.create_default_context(cafile=own)
         loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         with httpx.Client(verify=tls, timeout=PATIENCE_SECONDS, trust_env=not loopback) as http:
             headers = {"Authorization": f"Bearer {token}"}

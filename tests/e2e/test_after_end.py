@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import uuid
 from decimal import Decimal
 
@@ -107,5 +111,15 @@ def test_what_happens_after_the_end_is_shown_in_sales_and_stands_open_until_it_i
     entry = until_open(deal, "INVOICE_AFTER_END", "CREDIT_NOTE_AFTER_END")
     assert money(entry["open_amount"]) == Decimal("880.00")
     assert {d["number"]: d["was_open"] for d in entry["documents"]}[late] is None
+    token = stack.token_of("amy", f"api://{stack.ready['web_client_id']}/.default openid")
+    listed = subprocess.run(
+        [sys.executable, "-m", "cli", "late", "list", "--token-file", "-", "--search", deal.quote, "--json"],
+        input=token,
+        env=os.environ | {"Q2C_WEB_URL": stack.ready["web"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (listed.returncode, len(json.loads(listed.stdout)["items"])) == (1, 1), listed.stderr
     tally = stack.person("amy").get("/late", company=deal.company)["tally"][deal.company]
     assert tally["received"] == sum(number for name, number in tally.items() if name != "received")

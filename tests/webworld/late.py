@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
-from domain.after_end import EndedDeal, LateDocument, LateEntry, LateView, Matter
+from domain.after_end import EndedDeal, LateDocument, LateEntry, LateReport, LateView, Matter
 from domain.after_end_book import Book, BookState
 from domain.after_end_said import said_to_after_end
 from domain.after_end_start import AfterEndStart
@@ -42,6 +42,10 @@ class StandInAfterEnd:
     @workflow.signal
     def put(self, state: BookState) -> None:
         self.book = Book(self.company, state)
+
+    @workflow.signal(name=names.REPORT_LATE)
+    def report_late(self, report: LateReport) -> None:
+        self.book.receive(report, workflow.now())
 
     @workflow.signal(name=names.COMMAND)
     def command(self, message: SignedMessage) -> None:

@@ -295,6 +295,24 @@ async def test_events_of_ended_deals_go_to_their_receiver_and_those_a_person_mus
     assert reasons == {terminated: f"Its deal {killed.id} was ended from outside (terminated)"}
 
 
+async def test_an_event_of_a_deal_that_has_ended_and_cleans_up_waits_until_its_run_is_over(feeds: FeedWorld) -> None:
+    order = feeds.order()
+    deal = await feeds.deal(order=order, stage="closed")
+    feed = await feeds.finance_feed()
+    await feed.signal(names.FINANCE_EVENT, feeds.event(order, kind=FinanceEventKind.PAYMENT_REVERSED))
+    await until(feed, received=1)
+    await eventually(lambda: _waits(feed))
+    assert await told(deal) == []
+
+    await deal.signal("end", "it is over")
+
+    await until(feed, after_end=1)
+
+
+async def _waits(feed: WorkflowHandle[Any, Any]) -> bool:
+    return (await view(feed)).waiting == 1
+
+
 # When Finance does not answer
 
 

@@ -266,6 +266,29 @@ async def test_an_order_cancelled_in_sales_reaches_its_deal(feeds: FeedWorld, en
     assert (await view(feed)).tally == {"received": 1, "delivered": 1}
 
 
+async def test_what_changes_in_sales_after_a_deals_end_goes_to_the_receiver(
+    feeds: FeedWorld, environment: WorkflowEnvironment
+) -> None:
+    reopened, never = uuid4(), uuid4()
+    feeds.sales.closings = {reopened: uuid4(), never: uuid4()}
+    ended, unknown = feeds.quote(**WON, opportunity_id=reopened), feeds.quote(**WON, opportunity_id=never)
+    deal = await feeds.deal(ended.number, quote_id=ended.id)
+    await deal.signal("end", "paid")
+    await feeds.listed(f"WorkflowId = '{deal.id}' AND ExecutionStatus = 'Completed'")
+
+    feed = await seen_once(feeds, table="salesorder")
+    orders = [OrderChange(id=uuid4(), state=OrderState.CANCELED, quote_id=of.id) for of in (ended, unknown)]
+    await sweep(feeds, environment, feed, Changes(orders=tuple(orders), deleted=()))
+    await until(feed, after_end=1, nobody=1)
+    feeds.sales.pages.clear()
+    feed = await seen_once(feeds, table="opportunity")
+    changed = tuple(OpportunityChange(id=of, state=0) for of in (reopened, never))
+    await sweep(feeds, environment, feed, Changes(opportunities=changed, deleted=()))
+    await until(feed, after_end=1)
+
+    assert (await view(feed)).tally == {"received": 1, "after_end": 1}, "an opportunity whose quotes were never deals"
+
+
 async def test_a_second_order_made_from_a_quote_reaches_its_deal_and_so_does_its_cancellation(
     feeds: FeedWorld, environment: WorkflowEnvironment
 ) -> None:

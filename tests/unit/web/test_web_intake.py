@@ -17,6 +17,7 @@ from dynamics.business_events import Malformed, read_report
 from dynamics.webhooks import Malformed as MalformedContext
 from dynamics.webhooks import read_change
 from runs import names
+from runs.after_end import AfterEndDesk
 from tests.webworld import scenes
 from tests.webworld.reports import QUOTE_ID, choice, context, unit
 from tests.webworld.world import (
@@ -274,6 +275,24 @@ async def test_an_event_of_a_quote_that_never_was_submitted_is_ignored(http: htt
     body = context("Win", image={"statecode": choice(2)}, quote="NEVER")
     answer = await webhook(http, body)
     assert (answer.status_code, answer.json()["status"]) == (202, "ignored")
+
+
+async def test_what_is_reported_of_a_quote_after_its_deal_ended_goes_to_the_receiver(
+    http: httpx.AsyncClient, temporal: Client
+) -> None:
+    quote = f"IN-{uuid.uuid4().hex[:6]}"
+    submitted = context(target={"q2c_approvalstatus": choice(100000001)}, quote=quote)
+    assert (await webhook(http, submitted)).status_code == 202
+    deal = temporal.get_workflow_handle(names.deal_id("usmf", quote))
+    await deal.signal("end", "paid")
+    await deal.result()
+    revised = context("Close", image={"statecode": choice(3), "statuscode": choice(7)}, quote=quote)
+    never = context("Close", image={"statecode": choice(3), "statuscode": choice(7)}, quote="NEVER")
+
+    assert (await webhook(http, revised)).json() == {"status": "taken", "kind": "revised"}
+    assert (await webhook(http, never)).json() == {"status": "ignored", "kind": "revised"}
+    view = await AfterEndDesk(temporal).read("usmf")
+    assert view.tally["waiting"] == 1
 
 
 @pytest.mark.parametrize(("message", "table"), [("Delete", "quote"), ("Lose", "opportunity"), ("Cancel", "salesorder")])

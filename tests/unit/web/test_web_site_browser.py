@@ -20,6 +20,7 @@ from temporalio.client import Client
 from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
+from domain.views import Ending
 from tests.deadlines import PATIENCE
 from tests.webworld import late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
@@ -113,7 +114,9 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     overdue = held.credit.model_copy(update={"ageing": Ageing(overdue=Decimal("1200"), oldest_days=34)})
     await stage.deal(held.model_copy(update={"credit": overdue}), scenes.timeline())
     closed = {"status": "dismissed", "closed_at": late.AT, "closed_by": scenes.MONA, "reason": "written off"}
-    await late.put(stage.client, late.entry(1, "AXE-L1"), late.entry(2, "AXE-L2", **closed))
+    await late.put(stage.client, late.entry(1, "AXE-L1"), late.entry(2, "AXE-L2", **closed), late.entry(3, "AXE-E"))
+    over = await stage.deal(scenes.shipping("AXE-E").model_copy(update={"ending": Ending.CLOSED}))
+    await over.signal("end", "the deal is over")
     await stage.deal(scenes.parked("AXE-P1"))
     await stage.deal(scenes.parked("AXE-P2"))
     await stage.deal(scenes.shipping("AXE-S"), scenes.timeline())
@@ -134,6 +137,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
             "/cases/usmf/AXE-S",
             "/delegations",
             "/late",
+            "/cases/usmf/AXE-E",
             "/late?status=any&q=nothing+at+all",
             "/cases/usmf/NONE",
         ],
