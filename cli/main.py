@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import audit, bus, codec, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
+from cli import audit, bus, codec, collections, demo, doctor, keys, ledger, policy, sandbox, setup, up, web, worker
 from cli.output import fail, result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
@@ -55,6 +55,7 @@ app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doct
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
+app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 
 
 def _print_version(wanted: bool) -> None:

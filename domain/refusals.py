@@ -406,30 +406,12 @@ class Refusal(StrEnum):
         "Agree on it with the customer, or correct the order in Finance.",
     )
 
-    # What is said to a customer's account
-
-    UNKNOWN_INVOICE = (
-        "UNKNOWN_INVOICE",
-        404,
-        FixedBy.CALLER,
-        "This account has no such invoice here. Check the number against Finance.",
-    )
-    INVOICE_PAID = (
-        "INVOICE_PAID",
-        409,
-        FixedBy.CALLER,
-        "Nothing is open on this invoice any more, so there is nothing to note.",
-    )
-    ALREADY_DISPUTED = (
-        "ALREADY_DISPUTED",
-        409,
-        FixedBy.CALLER,
-        "This invoice is disputed already. Settle that dispute first.",
-    )
-    NOT_PAUSED = ("NOT_PAUSED", 409, FixedBy.CALLER, "There is nothing here that could be ended.")
-
     # Requests to pages, API and intake
 
+    UNKNOWN_INVOICE = ("UNKNOWN_INVOICE", 404, FixedBy.CALLER, "This account has no such invoice. Check its number.")
+    INVOICE_PAID = ("INVOICE_PAID", 409, FixedBy.CALLER, "Nothing is open on this invoice any more.")
+    ALREADY_DISPUTED = ("ALREADY_DISPUTED", 409, FixedBy.CALLER, "It is disputed already. Settle that first.")
+    NOT_PAUSED = ("NOT_PAUSED", 409, FixedBy.CALLER, "There is nothing here that could be ended.")
     BAD_ARGUMENT = ("BAD_ARGUMENT", 400, FixedBy.CALLER, "Something in the request is not valid.")
     MALFORMED = ("MALFORMED", 400, FixedBy.OPERATOR, "The report cannot be understood.")
     SIGN_IN_LOST = (

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -132,11 +133,8 @@ def create_app(
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
-    add_readings(api, access, deals, reviews)
-    add_people(api, access, sessions)
-    add_delegations(api, access, delegating)
     accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
-    add_collections(api, accounts)
+    _add_further(api, access, deals, reviews, sessions, delegating, accounts)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -161,6 +159,22 @@ def create_app(
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _add_further(
+    api: FastAPI,
+    access: Access,
+    deals: Deals,
+    reviews: Reviews,
+    sessions: Sessions,
+    delegating: Delegating,
+    accounts: Accounts,
+) -> None:
+    """The operations beside those on deals and requests."""
+    add_readings(api, access, deals, reviews)
+    add_people(api, access, sessions)
+    add_delegations(api, access, delegating)
+    add_collections(api, accounts)
 
 
 def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:

@@ -20,7 +20,8 @@ from temporalio.client import Client
 from demo.ports import free_ports
 from domain.assessment import RivalQuote
 from domain.credit_facts import Ageing
-from tests.webworld import scenes
+from runs import names
+from tests.webworld import accounts, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -117,6 +118,12 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         REVIEWED[quote] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "190.00", product_name="Rail"),)
         BESIDE[quote] = Beside(justification="They buy the second hall as well.", rivals=(rival,))
         await stage.approval(scenes.request(quote))
+    await stage.client.start_workflow(
+        names.COLLECTIONS,
+        accounts.start("AXE-C"),
+        id=names.collections_id("usmf", "AXE-C"),
+        task_queue=names.DEAL_QUEUE,
+    )
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -131,6 +138,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
             "/cases/usmf/NONE",
         ],
         "carl": ["/", "/cases/usmf/AXE-H"],
+        "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
         "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused"],
     }
 
