@@ -8,7 +8,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import audit, bus, codec, demo, doctor, keys, late, ledger, policy, sandbox, setup, up, web, worker
+from cli import (
+    audit,
+    bus,
+    codec,
+    collections,
+    demo,
+    doctor,
+    keys,
+    late,
+    ledger,
+    policy,
+    sandbox,
+    setup,
+    up,
+    web,
+    worker,
+)
 from cli.output import fail, result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
@@ -56,6 +72,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
+app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from domain.approvals import BusinessHours
 from domain.calendar import NoWorkingTime, add_working_time, local_date
 from domain.collections import (
+    LONGEST_NUMBER,
     MOST_LETTERS,
     MOST_LINES,
     Account,
@@ -78,7 +79,7 @@ def told(account: Account, news: InvoicesShown, plan: DunningPlan, now: datetime
                 number=shown.number,
                 order_number=news.order_number,
                 quote_number=news.quote_number,
-                owner=news.owner.named if news.owner else None,
+                owner=_owner(news),
                 due_on=shown.due_on,
                 currency=shown.currency,
                 total=shown.total,
@@ -93,11 +94,19 @@ def told(account: Account, news: InvoicesShown, plan: DunningPlan, now: datetime
             update={
                 "order_number": news.order_number or known.order_number,
                 "quote_number": news.quote_number or known.quote_number,
-                "owner": news.owner.named if news.owner else known.owner,
+                "owner": _owner(news) or known.owner,
             }
         )
         account = _seen(account, of_deal, shown.open_amount, shown.due_on, news.as_of, plan, now)
     return account.model_copy(update={"left_out": account.left_out + news.more}).bounded()
+
+
+def _owner(news: InvoicesShown) -> Person | None:
+    """Who owns the quote, in no more room than a person takes."""
+    owner = news.owner
+    if owner is None or len(owner.oid) > LONGEST_NUMBER:
+        return None
+    return Person(oid=owner.oid, name=owner.name[:200], upn=owner.upn[:200])
 
 
 def _seen(

@@ -182,12 +182,10 @@ def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal)
 
 
 def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal) -> tuple[CreditReason, ...]:
-    refusals = []
+    refusals = [CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
     if facts.on_hold in terms.blocking_statuses:
         text = f"customer {facts.customer_account} is on hold in Finance ({facts.on_hold})"
         refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=text))
-    if facts.collections_hold:
-        refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold))
     single = terms.limits.single_order
     if single is not None and this_order > single:
         text = f"the order of {_amount(this_order, facts)} is above the {_amount(single, facts)} of a single order"

@@ -136,24 +136,9 @@ class Refusal(StrEnum):
 
     # What is said to a customer's account
 
-    UNKNOWN_INVOICE = (
-        "UNKNOWN_INVOICE",
-        404,
-        FixedBy.CALLER,
-        "This account has no such invoice here. Check the number against Finance.",
-    )
-    INVOICE_PAID = (
-        "INVOICE_PAID",
-        409,
-        FixedBy.CALLER,
-        "Nothing is open on this invoice any more, so there is nothing to note.",
-    )
-    ALREADY_DISPUTED = (
-        "ALREADY_DISPUTED",
-        409,
-        FixedBy.CALLER,
-        "This invoice is disputed already. Settle that dispute first.",
-    )
+    UNKNOWN_INVOICE = ("UNKNOWN_INVOICE", 404, FixedBy.CALLER, "This account has no such invoice. Check its number.")
+    INVOICE_PAID = ("INVOICE_PAID", 409, FixedBy.CALLER, "Nothing is open on this invoice any more.")
+    ALREADY_DISPUTED = ("ALREADY_DISPUTED", 409, FixedBy.CALLER, "It is disputed already. Settle that first.")
     NOT_PAUSED = ("NOT_PAUSED", 409, FixedBy.CALLER, "There is nothing here that could be ended.")
 
     # Requests to pages, API and intake

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fpdf import FPDF
-from fpdf.enums import TableCellFillMode, XPos, YPos
+from fpdf.enums import Align, TableCellFillMode, XPos, YPos
 from fpdf.fonts import FontFace
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -197,7 +197,7 @@ def _line(pdf: FPDF, text: str, align: str = "L") -> None:
 
 def _table(pdf: FPDF, letter: Letter, family: str) -> None:
     pdf.set_font(family, size=8)
-    aligned = ("LEFT", "LEFT", "LEFT", "RIGHT", "RIGHT", "RIGHT", "LEFT")
+    aligned = (Align.L, Align.L, Align.L, Align.R, Align.R, Align.R, Align.L)
     with pdf.table(
         col_widths=_WIDTHS,
         text_align=aligned,

@@ -47,6 +47,7 @@ USERS = (
     User("dina", "Dina Diaz", ("sales_director.usmf",)),
     User("ada", "Ada Abel", ("admin",)),
     User("carl", "Carl Cole", ("credit_manager.usmf",)),
+    User("ines", "Ines Iqbal", ("ar_manager.usmf",)),
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),

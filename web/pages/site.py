@@ -105,7 +105,8 @@ class Site:
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
             "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),
-            "account_path": lambda company, account, *more: account_path(company, account, *more),
+            "account_path": account_path,
+            "deal_path_to": lambda company, quote: Deal(company, quote).path(),
             "approval_path": lambda item: Approval(Deal(item.company, item.quote), item.n).path(),
         }
 

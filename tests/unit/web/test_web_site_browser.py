@@ -21,8 +21,9 @@ from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
 from domain.credit_facts import Ageing
 from domain.views import Ending
+from runs import names
 from tests.deadlines import PATIENCE
-from tests.webworld import late, scenes
+from tests.webworld import accounts, late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -125,6 +126,12 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         REVIEWED[quote] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "190.00", product_name="Rail"),)
         BESIDE[quote] = Beside(justification="They buy the second hall as well.", rivals=(rival,), attachments=(FILE,))
         await stage.approval(scenes.request(quote))
+    await stage.client.start_workflow(
+        names.COLLECTIONS,
+        accounts.start("AXE-C"),
+        id=names.collections_id("usmf", "AXE-C"),
+        task_queue=names.DEAL_QUEUE,
+    )
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -142,6 +149,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
             "/cases/usmf/NONE",
         ],
         "carl": ["/", "/cases/usmf/AXE-H"],
+        "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
         "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused"],
     }
 
