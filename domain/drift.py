@@ -290,15 +290,15 @@ def in_words(seen: PriceLook) -> str:
 def _what(seen: PriceLook) -> str:
     """What moved, and how much."""
     parts = [
-        f"{text} of {count} line{'' if count == 1 else 's'}"
-        for text, count in (
-            ("list price rose", seen.rose),
-            ("list price fell", seen.fell),
-            ("cost moved", seen.cost_moved),
+        f"the {what} of {count} line{'' if count == 1 else 's'} {how}"
+        for what, count, how in (
+            ("list price", seen.rose, "rose"),
+            ("list price", seen.fell, "fell"),
+            ("cost", seen.cost_moved, "moved"),
         )
         if count
     ]
-    return f"Since the approval the {' and the '.join(parts)}" if parts else "Finance's prices moved since the approval"
+    return f"Since the approval {' and '.join(parts)}" if parts else "Finance's prices moved since the approval"
 
 
 def changes(seen: PriceLook, currency: str) -> tuple[Change, ...]:

@@ -27,6 +27,8 @@ def moved(state: DealState, fact: facts.PricesMoved) -> Change:
         illegal(f"prices looked at: credit is {state.credit}")
     text = in_words(look)
     seen = replace(without_exceptions(state, Refusal.PRICE_FELL), drift=look.kept, drift_decision=None)
+    if look.fell or look.verdict is Verdict.FELL:
+        seen = with_exception(seen, f"{Refusal.PRICE_FELL}: {text}")
     if look.verdict is Verdict.ASK and look.anew is not None:
         asked = replace(
             seen,
@@ -39,8 +41,6 @@ def moved(state: DealState, fact: facts.PricesMoved) -> Change:
             release_asked=None,
         )
         return Change(asked, text)
-    if look.verdict is Verdict.FELL or look.fell:
-        seen = with_exception(seen, f"{Refusal.PRICE_FELL}: {text}")
     return Change(seen, text)
 
 

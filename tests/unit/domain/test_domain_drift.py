@@ -119,7 +119,7 @@ def test_a_rise_alone_neither_counts_as_discount_nor_as_below_the_floor() -> Non
 def test_a_fall_keeps_the_quoted_price_and_is_told() -> None:
     found = look(AT_92, p100("90.00"))
     assert (found.verdict, found.fell) == (Verdict.FELL, 1)
-    assert drift.in_words(found).endswith("the quoted prices are kept")
+    assert drift.in_words(found) == "Since the approval the list price of 1 line fell: the quoted prices are kept"
 
 
 def test_a_rise_that_met_an_acceptance_after_the_validity_has_to_be_quoted_anew() -> None:

@@ -24,7 +24,7 @@ LOOK = PriceLook(
     margin_then=D("34.7826"),
     margin_now=D("21.7391"),
 )
-WORDS = "Since the approval the list price rose of 1 line"
+WORDS = "Since the approval the list price of 1 line rose"
 DIRK = Person(oid="dirk", name="Dirk Dorn")
 SECRETS = ("72.12", "166.66", "34.78", "21.74", "Cost now")
 
