@@ -110,10 +110,10 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
         return found
 
     deaf_stack.desk.post(f"/payments/{deal.company}/{payment}/reverse", {"reason": "no funds"})
-    eventually(open_after_end, "the reversed payment is seen", patience=90)
+    eventually(open_after_end, "the reversed payment is seen")
     assert open_after_end()[0]["codes"] == ["PAYMENT_REVERSED_AFTER_END"]
     deal.pay("1045.00")
-    eventually(lambda: not open_after_end(), "it is settled by itself", patience=90)
+    eventually(lambda: not open_after_end(), "it is settled by itself")
 
 
 @pytest.mark.timeout(300)

@@ -24,12 +24,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities import delegation_signatures as delegated
 from activities import signatures as s
-from activities.notice_signatures import NoticeActivities
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
-from domain.audit import AuditBatch, AuditReceipt, AuditRecord
+from domain.audit import AuditRecord
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.deal_start import DealStart
 from domain.delegations import NOBODY_AWAY, Delegations
@@ -41,7 +39,7 @@ from domain.messages import (
     SalesEventKind,
     SignedMessage,
 )
-from domain.notices import Notice, Notices
+from domain.notices import Notice
 from domain.people import Person
 from domain.price_look import PriceLook
 from runs import names
@@ -51,6 +49,7 @@ from tests.deals import billed, totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
 from tests.workflows.trusting import RITA, TrustingVerifier
@@ -262,52 +261,6 @@ class ScriptedFinance(s.FinanceActivities):
             return self.world.billing
         slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
         return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
-
-
-class ScriptedAudit(s.AuditActivities):
-    """Keeps what a deal hands over, unless the store is away."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="record_audit")
-    async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
-        if self.world.audit_away:
-            raise ApplicationError("the audit store does not answer", type=s.FailureType.TRANSIENT)
-        self.world.audited.extend(batch.records)
-        if self.world.audit_answers_lost > 0:
-            self.world.audit_answers_lost -= 1
-            raise ApplicationError("the answer was lost", type=s.FailureType.TRANSIENT)
-        return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
-
-
-class ScriptedNotices(NoticeActivities):
-    """Keeps what people are told."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="tell_people")
-    async def tell_people(self, notices: Notices) -> s.Nothing:
-        await self.world.ask("tell_people", notices)
-        if self.world.nobody_told > 0:
-            self.world.nobody_told -= 1
-            raise ApplicationError("Temporal does not answer", type=s.FailureType.TRANSIENT)
-        self.world.notices.extend(notices.notices)
-        return s.Nothing()
-
-
-class ScriptedDelegations(delegated.DelegationActivities):
-    """Answers who stands in for whom."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="read_delegations")
-    async def read_delegations(self, ask: delegated.OfCompany) -> Delegations:
-        if self.world.delegations is None:
-            raise ApplicationError("what runs there is none of ours", type=s.FailureType.REFUSED, non_retryable=True)
-        return self.world.delegations
 
 
 class Stage:

@@ -24,7 +24,8 @@ from domain.notices_policy import Telling
 from runs import names
 from runs.notices import NoticeBoxes
 from tests.deadlines import PATIENCE
-from tests.workflows.conftest import ScriptedAudit, World
+from tests.workflows.conftest import World
+from tests.workflows.scripted_desks import ScriptedAudit
 from workers.worker import workflow_runner
 from workflows.audit import AuditDelivery
 from workflows.notices import PeopleNotices

@@ -26,8 +26,9 @@ from domain.views import Ending
 from runs import names
 from runs.after_end import AfterEndDesk
 from tests.deadlines import PATIENCE
-from tests.workflows.conftest import ScriptedAudit, ScriptedNotices, World, queues_of_its_own
+from tests.workflows.conftest import World, queues_of_its_own
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
 from tests.workflows.trusting import ROLES, TrustingVerifier
 from workers.worker import workflow_runner
 from workflows import after_end

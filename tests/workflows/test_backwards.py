@@ -14,6 +14,7 @@ from domain.credit_ledger import LedgerStart
 from domain.messages import FinanceEventKind
 from domain.views import DealView, Ending, TimelineEntry, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.deals import credit_note, held, holding, invoice
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World
@@ -24,7 +25,7 @@ CHANGED = FinanceEventKind.ORDER_CHANGED
 
 
 async def ended(stage: Stage) -> DealView:
-    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), 60))
+    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE))
 
 
 async def texts(stage: Stage) -> list[str]:

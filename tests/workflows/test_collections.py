@@ -42,8 +42,9 @@ from runs.collections import AccountFilter, CollectionsDesk
 from runs.ledgers import Ledgers
 from tests.rights import POLICY
 from tests.time_travel import move_clock
-from tests.workflows.conftest import ScriptedAudit, ScriptedNotices, World, queues_of_its_own
+from tests.workflows.conftest import World, queues_of_its_own
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
 from tests.workflows.test_credit_ledger import ask
 from tests.workflows.trusting import ROLES, TrustingVerifier
 from workers.worker import workflow_runner

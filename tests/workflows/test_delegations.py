@@ -27,8 +27,9 @@ from runs.delegations import DelegationDesk
 from tests.deadlines import PATIENCE
 from tests.rights import POLICY, naming
 from tests.unit.domain.makers import discounted, plan, priced, request
-from tests.workflows.conftest import ScriptedAudit, World, queues_of_its_own
+from tests.workflows.conftest import World, queues_of_its_own
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_desks import ScriptedAudit
 from tests.workflows.trusting import ROLES, TrustingVerifier
 from workers.worker import workflow_runner
 from workflows.audit import AuditDelivery
