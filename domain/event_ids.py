@@ -5,15 +5,15 @@ A deal counts it once because every teller names it with the functions of this m
 itself and never from its delivery. All text is put in one form first: ids of Dataverse in lower case, document numbers
 of Finance in upper case, since both systems compare them without regard to case.
 
-Four facts have an id that only one teller can give:
+Three facts have an id that only one teller can give, and one is told in full by its event only:
 
 * A request for approval (and its withdrawal) may happen again and again on one revision. The row version tells one
   time from the next, so a webhook without an image, which carries no version, names a *hint* instead: the feed reads
   the quote, and its reading names the fact.
-* A reversed payment is seen by its event only. A sweep sees the invoice open again and the payment's last settlement
-  gone; which document undid it is not in the sales ledger's rows.
-* An order changed in Finance has no document either: each change is named by the event that told it. A sweep tells of
-  orders that were cancelled, once each.
+* An order changed in Finance has no document: each change is named by the event that told it. A sweep tells of orders
+  that were cancelled, once each.
+* A reversed payment is told in full by its event only. A sweep sees the payment cancelled, and not which invoices it
+  had settled: it tells, with the event's id, every order of the customer that has an open invoice and whose deal ended.
 * A changed credit limit or hold has no document: the event's own id names it. A sweep does not tell it; every credit
   check reads the customer anew.
 """
