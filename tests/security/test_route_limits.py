@@ -23,7 +23,7 @@ from web.route_limits import LIMITS, UNMATCHED, NoLimit, RouteLimit, check_limit
 __all__ = ["browser"]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
-VALUES = {"company": "usmf", "quote": "Q-1", "n": "1", "name": "retry", "oid": "x"}
+VALUES = {"company": "usmf", "quote": "Q-1", "account": "US-001", "n": "1", "name": "retry", "oid": "x"}
 
 
 def address(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -100,9 +100,10 @@ def overdue(account: str, *, days: int = 40, name: str = "Contoso <Inc>") -> Acc
         OpenItem(invoice=i.number, currency="USD", due_on=i.due_on, total=i.total, open_amount=i.open_amount)
         for i in shown
     )
-    for day in (6, 16, 31):
-        if day <= days:
-            at = now - timedelta(days=days - day)
+    for day in (5, 15, 30):
+        if day < days:
+            # In the afternoon of the company, whatever the hour now: on its calendar the days are these in any season.
+            at = datetime.combine(due + timedelta(days=day), time(18), UTC)
             state = looked(state, OpenItems(as_of=at, customer=customer, items=items, plan=PLAN), at).after
     return state
 

@@ -256,8 +256,11 @@ async def test_paid_before_it_is_due_costs_one_start_and_no_read_and_a_bounce_be
     assert collected.finance.read == 1 and view.state.invoices[0].restarted_on == view.today
     await collected.pass_to(6)
     await collected.reaches(1)
-    page = await collected.desk.accounts(AccountFilter(account=collected.account, overdue=True), limit=5)
-    assert [(row.level, row.overdue, row.currency) for row in page.items] == [("reminder", TOTAL, "USD")]
+    wanted = AccountFilter(account=collected.account, level="reminder", overdue=True)
+    async with asyncio.timeout(PATIENCE):
+        while not (page := await collected.desk.accounts(wanted, limit=5)).items:
+            await asyncio.sleep(0.1)
+    assert [(row.overdue, row.currency) for row in page.items] == [(TOTAL, "USD")]
     assert not await collected.desk.changed("usmf", "nobody", bounced)
 
 

@@ -30,6 +30,12 @@ _Words = DISPUTE, RESOLVE, PROMISE, PAUSE, RESUME
 LETTER = f"{ACCOUNT}/letters/{{n}}"
 
 
+class Pdf(Response):
+    """A letter as a file."""
+
+    media_type = "application/pdf"
+
+
 class AccountBody(CollectionsView):
     """An account as it stands, and the day it is in its company now."""
 
@@ -62,9 +68,7 @@ def add_collections(api: FastAPI, accounts: Accounts) -> None:
         """Accounts that are billed by deals, with what is overdue, the one that began last in front."""
         return await accounts.page(who.person, query)
 
-    @api.get(
-        f"{LETTER}/pdf", operation_id="readLetterAsPdf", responses=problems(403, 404, 502), response_class=Response
-    )
+    @api.get(f"{LETTER}/pdf", operation_id="readLetterAsPdf", responses=problems(403, 404, 502), response_class=Pdf)
     async def read_letter_as_pdf(asked: Asked, n: Number, who: Caller) -> Response:
         """A letter as PDF. It is written, never sent, by this product."""
         return pdf_answer(accounts, await accounts.letter(who.person, *asked, n))
@@ -110,7 +114,7 @@ def pdf_answer(accounts: Accounts, letter: Letter) -> Response:
     safe = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in letter.account if sign.isascii())
     name = f"letter-{letter.company}-{safe}-{letter.n}.pdf"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(accounts.pdf(letter), media_type="application/pdf", headers=headers)
+    return Pdf(accounts.pdf(letter), headers=headers)
 
 
 def _answer(message_id: str, outcome: Outcome | None) -> Response:
