@@ -171,7 +171,14 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
             async with beating():
-                read = await self._postings.read(ask.company, ask.order_number, invoices=ask.invoices)
+                read = await self._postings.read(
+                    ask.company,
+                    ask.order_number,
+                    invoices=ask.invoices,
+                    known=ask.records,
+                    payments=ask.payments,
+                    told=ask.payments_told,
+                )
                 approved = None
                 if digest_of(order_lines(read.lines)) != ask.ordered:
                     approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))

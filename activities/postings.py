@@ -31,18 +31,32 @@ class Postings:
         self._finance = finance
         self._kept: LRUCache[str, Lines] = LRUCache(LINES_KEPT, getsizeof=lambda lines: 1 + len(lines))
 
-    async def read(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
-        """Packing slips, invoices and what is open on them.
+    async def read(
+        self,
+        company: str,
+        order_number: str,
+        *,
+        invoices: Sequence[str] = (),
+        known: Sequence[int] = (),
+        payments: Sequence[int] = (),
+        told: Sequence[str] = (),
+    ) -> BillingRead:
+        """Packing slips, invoices, what is open on them and what settled them.
 
         Args:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
             invoices: Invoices known or told of before: what is open on them is read in the same request.
+            known: Records of the customer transactions of invoices known before, likewise for what settled them.
+            payments: Records of payments known before.
+            told: Payment ids that were told of.
 
         Raises:
             DynamicsError: they cannot be read.
         """
-        read = await self._finance.read_billing(company, order_number, invoices=invoices)
+        read = await self._finance.read_billing(
+            company, order_number, invoices=invoices, known=known, payments=payments, told=told
+        )
         numbers = line_numbers(read)
         for posted in read.invoices:
             if len(posted.lines) < LINES_KEPT:

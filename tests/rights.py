@@ -43,13 +43,16 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.RECHECK_CREDIT: dict.fromkeys(("cfo", "credit_clerk", "credit_manager", "ops"), ANY),
     Action.RELEASE_CREDIT: {"credit_manager": ANY, "cfo": ANY},
     Action.REJECT_CREDIT: {"credit_manager": ANY},
+    Action.PROPOSE_REFUND: {"ar_manager": ANY, "credit_clerk": ANY},
+    Action.APPROVE_REFUND: {"ar_manager": ANY, "cfo": ANY},
+    Action.KEEP_CREDIT: {"ar_manager": ANY},
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},
 }
 """What the shipped table allows: action → role → whose deals."""
-FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)
+FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)
 """Commands that ask for a fresh sign-in, whatever the amount."""
 
 
@@ -82,6 +85,10 @@ ARGS: Final[dict[CommandName, dict[str, str]]] = {
     CommandName.RETRY: {},
     CommandName.CREDIT_RECHECK: {},
 } | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+ARGS |= {
+    CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
+    CommandName.REFUND_APPROVE: {"refund": "1"},
+}
 """Arguments that each command takes."""
 
 

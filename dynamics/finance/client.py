@@ -248,13 +248,24 @@ class Finance(Connection):
 
     # --- what was posted -------------------------------------------------------------------------------------------
 
-    async def read_billing(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
+    async def read_billing(
+        self,
+        company: str,
+        order_number: str,
+        *,
+        invoices: Sequence[str] = (),
+        known: Sequence[int] = (),
+        payments: Sequence[int] = (),
+        told: Sequence[str] = (),
+    ) -> BillingRead:
         """An order as it is now, with all that was posted on it (`Documents.of_order`).
 
         Raises:
             NotFound: no such order.
         """
-        return await self.documents.of_order(company, order_number, invoices=invoices)
+        return await self.documents.of_order(
+            company, order_number, invoices=invoices, known=known, payments=payments, told=told
+        )
 
     async def sweep(
         self, company: str, *, slips: date, invoices: date, settled: date, cancelled: date | None = None

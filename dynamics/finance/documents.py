@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from dynamics.finance.records import (
     Sweep,
     Transaction,
 )
+from dynamics.finance.settling import Settling, known_listings
 
 D = TypeVar("D", Slip, PostedInvoice)
 
@@ -47,23 +48,36 @@ class Documents:
         """Nothing is read yet."""
         self._connection = connection
 
-    async def of_order(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
+    async def of_order(
+        self,
+        company: str,
+        order_number: str,
+        *,
+        invoices: Sequence[str] = (),
+        known: Sequence[int] = (),
+        payments: Sequence[int] = (),
+        told: Sequence[str] = (),
+    ) -> BillingRead:
         """An order as it is now, with its packing slips, invoices and credit notes, and what is open on them.
 
         One batch, in this order: what is ordered and left first, what was posted after it, what is open last. What is
         posted meanwhile is then seen by a later look, and never taken for a cancellation or a payment. A second request
         where there are return orders, an invoice over several orders, or an invoice that was not told of before; a
-        third where that brings such an invoice.
+        third where that brings such an invoice; up to three where something was settled by payments not known before.
 
         Args:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
             invoices: Invoices known or told of before.
+            known: Records of the customer transactions of invoices known before: their settlements are read at once.
+            payments: Records of payments known before.
+            told: Payment ids that were told of.
 
         Raises:
             NotFound: no such order.
         """
-        header, reading = await self._order(company, order_number, invoices)
+        settling = known_listings(company, known, payments, told)
+        header, reading = await self._order(company, order_number, invoices, settling)
         returned = reading.all(ReturnedLine, "returned")
         sold = sold_lots(returned)
         returns = {line.return_number for line in returned}
@@ -95,7 +109,7 @@ class Documents:
             last = await self._connection.read(collections={"transactions": _transactions(company, left)})
             transactions = (*transactions, *last.all(Transaction, "transactions"))
         rests = reading.all(LineRest, "rests")
-        return BillingRead(
+        read = BillingRead(
             header=header,
             lines=reading.all(OrderLine, "lines"),
             rests={rest.lot: rest for rest in rests if same_text(rest.order_number, order_number)},
@@ -104,8 +118,15 @@ class Documents:
             transactions=transactions,
             hold=reading.one(CreditHold, "hold"),
         )
+        found = [t for invoice in own if (t := read.transaction(invoice)) is not None]
+        settled = Settling(company, found, reading, (*known, *payments))
+        settled.add(transactions)
+        settlements, paid = await settled.complete(self._connection)
+        return read.model_copy(update={"settlements": settlements, "payments": paid})
 
-    async def _order(self, company: str, number: str, invoices: Sequence[str]) -> tuple[OrderHeader, Reading]:
+    async def _order(
+        self, company: str, number: str, invoices: Sequence[str], settling: Mapping[str, Sequence[Listing]]
+    ) -> tuple[OrderHeader, Reading]:
         of = of_company(company)
         reading = await self._connection.read(
             {"header": queries.order(company, number), "hold": queries.credit_hold(company, number)},
@@ -118,6 +139,7 @@ class Documents:
                 "origins": queries.invoice_origins(company, [number]),
                 "marks": queries.invoice_marks(company, [number]),
                 "transactions": _transactions(company, invoices),
+                **settling,
             },
         )
         header = reading.one(OrderHeader, "header")

@@ -174,6 +174,10 @@ class OpenTransaction(ReadRow):
 class Transaction(ReadRow):
     """CustTransactions: a posted customer transaction, in its own currency."""
 
+    record: int = Field(0, alias="SysRecId")
+    kind: str = Field("", alias="TransType")
+    posted_on: FinanceDay = Field(None, alias="TransDate")
+    cancelled: YesNo = Field(False, alias="CancelledPayment", description="A payment that was reversed, or its reversal")
     account: str = Field(alias="AccountNum")
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
@@ -190,6 +194,15 @@ class Transaction(ReadRow):
     def open_amount(self) -> Decimal:
         """What is still open, with the sign of the transaction."""
         return Decimal(0) if self.closed_on is not None else self.amount - self.settled
+
+
+class Settlement(ReadRow):
+    """CustSettlementBiEntities: one side of a settlement of two customer transactions, in their currency."""
+
+    record: int = Field(alias="TransRecId", description="SysRecId of the transaction whose side it is")
+    other: int = Field(alias="OffsetRecid", description="SysRecId of the one it was settled against")
+    kind: str = Field("", alias="TransType", description="Of the transaction whose side it is")
+    amount: Exact = Field(alias="SettleAmountCur", description="With the sign of that transaction")
 
 
 class OrderHeader(ReadRow):
@@ -436,6 +449,8 @@ class BillingRead(ReadRow):
     transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
     hold: CreditHold | None = Field(None, description="Where the order stands with credit management")
     rests: dict[str, LineRest] = Field(default_factory=dict, description="What is left of each line, by its lot")
+    settlements: tuple[Settlement, ...] = Field((), description="The other side of what settled these transactions")
+    payments: tuple[Transaction, ...] = Field((), description="Payments and other credits of these settlements")
 
     def transaction(self, invoice: PostedInvoice) -> Transaction | None:
         """The customer transaction of an invoice, whoever is billed; None where it was not seen."""
