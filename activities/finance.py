@@ -175,7 +175,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                     ask.company,
                     ask.order_number,
                     invoices=ask.invoices,
-                    known=ask.records,
+                    records=ask.records,
                     payments=ask.payments,
                     told=ask.payments_told,
                 )

@@ -37,7 +37,7 @@ class Postings:
         order_number: str,
         *,
         invoices: Sequence[str] = (),
-        known: Sequence[int] = (),
+        records: Sequence[int] = (),
         payments: Sequence[int] = (),
         told: Sequence[str] = (),
     ) -> BillingRead:
@@ -47,7 +47,7 @@ class Postings:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
             invoices: Invoices known or told of before: what is open on them is read in the same request.
-            known: Records of the customer transactions of invoices known before, likewise for what settled them.
+            records: Of the customer transactions of invoices known before, likewise for what settled them.
             payments: Records of payments known before.
             told: Payment ids that were told of.
 
@@ -55,7 +55,7 @@ class Postings:
             DynamicsError: they cannot be read.
         """
         read = await self._finance.read_billing(
-            company, order_number, invoices=invoices, known=known, payments=payments, told=told
+            company, order_number, invoices=invoices, records=records, payments=payments, told=told
         )
         numbers = line_numbers(read)
         for posted in read.invoices:

@@ -167,9 +167,7 @@ class Delivery:
     def credit_sources(self) -> tuple[CreditSource, ...]:
         """Payments and credit notes of which something is unapplied, or was paid back."""
         paid = [
-            CreditSource(
-                number=p.number, record=p.record, is_note=False, unapplied=p.unapplied, refunded=p.refunded
-            )
+            CreditSource(number=p.number, record=p.record, is_note=False, unapplied=p.unapplied, refunded=p.refunded)
             for p in self.payments
         ]
         notes = [

@@ -67,7 +67,7 @@ class KeepCredit(Record):
         """What it is about: all that is unapplied."""
         return Subject(own=own, amount=state.delivery.unapplied, currency=state.header.currency)
 
-    def fact(self, by: Person, state: DealState, *, role: str) -> RefundFact:  # noqa: ARG002 - as the others
+    def fact(self, by: Person, state: DealState, *, role: str) -> RefundFact:
         """What it states."""
         return facts.CreditKept(reason=self.reason, by=by)
 

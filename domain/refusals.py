@@ -361,11 +361,11 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Sales does not show how the deal ended. Correct the quote there.",
     )
-    NOTHING_TO_REFUND = ("NOTHING_TO_REFUND", 409, FixedBy.NOBODY, "There is no such credit or refund; nothing changed.")
-    REFUND_ABOVE_CREDIT = ("REFUND_ABOVE_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "The refund is above its credit.")
+    NOTHING_TO_REFUND = ("NOTHING_TO_REFUND", 409, FixedBy.NOBODY, "There is no such credit, or no such refund.")
+    REFUND_ABOVE_CREDIT = ("REFUND_ABOVE_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "The refund is above the credit.")
     NEEDS_SECOND_PERSON = ("NEEDS_SECOND_PERSON", 403, FixedBy.ACCOUNTS_RECEIVABLE, "Someone else has to approve this.")
-    REP_CANNOT_REFUND = ("REP_CANNOT_REFUND", 403, FixedBy.ACCOUNTS_RECEIVABLE, "This deal is your own: ask someone else.")
-    UNAPPLIED_CREDIT = ("UNAPPLIED_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "Settle it in Finance, refund or keep it.")
+    REP_CANNOT_REFUND = ("REP_CANNOT_REFUND", 403, FixedBy.ACCOUNTS_RECEIVABLE, "This deal is yours: ask someone else.")
+    UNAPPLIED_CREDIT = ("UNAPPLIED_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "Settle, refund or keep the credit.")
     BELOW_SHIPPED = (
         "BELOW_SHIPPED",
         409,

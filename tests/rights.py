@@ -81,14 +81,17 @@ CELLS: Final = [
 ]
 """Every cell of the table for commands: role, of the deal's company, of another one or of none; command; own or not."""
 
-ARGS: Final[dict[CommandName, dict[str, str]]] = {
-    CommandName.RETRY: {},
-    CommandName.CREDIT_RECHECK: {},
-} | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
-ARGS |= {
-    CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
-    CommandName.REFUND_APPROVE: {"refund": "1"},
-}
+ARGS: Final[dict[CommandName, dict[str, str]]] = (
+    {
+        CommandName.RETRY: {},
+        CommandName.CREDIT_RECHECK: {},
+    }
+    | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+    | {
+        CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
+        CommandName.REFUND_APPROVE: {"refund": "1"},
+    }
+)
 """Arguments that each command takes."""
 
 

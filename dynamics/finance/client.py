@@ -254,7 +254,7 @@ class Finance(Connection):
         order_number: str,
         *,
         invoices: Sequence[str] = (),
-        known: Sequence[int] = (),
+        records: Sequence[int] = (),
         payments: Sequence[int] = (),
         told: Sequence[str] = (),
     ) -> BillingRead:
@@ -264,7 +264,7 @@ class Finance(Connection):
             NotFound: no such order.
         """
         return await self.documents.of_order(
-            company, order_number, invoices=invoices, known=known, payments=payments, told=told
+            company, order_number, invoices=invoices, records=records, payments=payments, told=told
         )
 
     async def sweep(

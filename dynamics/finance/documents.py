@@ -54,7 +54,7 @@ class Documents:
         order_number: str,
         *,
         invoices: Sequence[str] = (),
-        known: Sequence[int] = (),
+        records: Sequence[int] = (),
         payments: Sequence[int] = (),
         told: Sequence[str] = (),
     ) -> BillingRead:
@@ -69,14 +69,14 @@ class Documents:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
             invoices: Invoices known or told of before.
-            known: Records of the customer transactions of invoices known before: their settlements are read at once.
+            records: Of the customer transactions of invoices known before: their settlements are read at once.
             payments: Records of payments known before.
             told: Payment ids that were told of.
 
         Raises:
             NotFound: no such order.
         """
-        settling = known_listings(company, known, payments, told)
+        settling = known_listings(company, records, payments, told)
         header, reading = await self._order(company, order_number, invoices, settling)
         returned = reading.all(ReturnedLine, "returned")
         sold = sold_lots(returned)
@@ -118,8 +118,8 @@ class Documents:
             transactions=transactions,
             hold=reading.one(CreditHold, "hold"),
         )
-        found = [t for invoice in own if (t := read.transaction(invoice)) is not None]
-        settled = Settling(company, found, reading, (*known, *payments))
+        billed = [t for invoice in own if (t := read.transaction(invoice)) is not None]
+        settled = Settling(company, billed, reading, (*records, *payments))
         settled.add(transactions)
         settlements, paid = await settled.complete(self._connection)
         return read.model_copy(update={"settlements": settlements, "payments": paid})

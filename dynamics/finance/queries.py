@@ -97,7 +97,7 @@ def valued(
     expand: str | None = None,
 ) -> list[Listing]:
     """Rows of a company whose column is one of many values, so many to a filter as Finance takes."""
-    distinct: list[str] | list[int] = sorted(set(values))  # type: ignore[type-var]
+    distinct = sorted({*values}, key=str)
     return [
         listing(
             entity_set,
@@ -188,9 +188,7 @@ def payments(company: str, numbers: Iterable[str]) -> list[Listing]:
 
 def journals_described(company: str, description: str) -> Listing:
     """Customer payment journals of a description."""
-    return listing(
-        "CustomerPaymentJournalHeaders", f"{of_company(company)} and Description eq {literal(description)}"
-    )
+    return listing("CustomerPaymentJournalHeaders", f"{of_company(company)} and Description eq {literal(description)}")
 
 
 def journal_lines(company: str, account: str, text: str) -> Listing:

@@ -177,7 +177,9 @@ class Transaction(ReadRow):
     record: int = Field(0, alias="SysRecId")
     kind: str = Field("", alias="TransType")
     posted_on: FinanceDay = Field(None, alias="TransDate")
-    cancelled: YesNo = Field(False, alias="CancelledPayment", description="A payment that was reversed, or its reversal")
+    cancelled: YesNo = Field(
+        False, alias="CancelledPayment", description="A payment that was reversed, or its reversal"
+    )
     account: str = Field(alias="AccountNum")
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
