@@ -95,8 +95,11 @@ class Settling:
     def _unexplained(self) -> set[int]:
         """Transactions of which more is settled than the settlements that were read come to."""
         settled: dict[int, Decimal] = {}
+        sides = {(row.record, row.other) for row in self._rows}
         for row in self._rows:
             settled[row.other] = settled.get(row.other, Decimal(0)) - row.amount
+            if (row.other, row.record) not in sides:  # the side that was not asked for is the opposite of this one
+                settled[row.record] = settled.get(row.record, Decimal(0)) + row.amount
         missing = {record for record, found in self._documents.items() if settled.get(record, 0) != found.settled}
         applied: dict[int, Decimal] = {}
         for row in self._rows:

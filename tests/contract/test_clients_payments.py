@@ -156,7 +156,7 @@ async def test_a_payment_meant_for_an_invoice_and_applied_to_nothing_is_known(wo
     order, invoice = await billed(work, account)
     payment = await pay(work, account, "300.00")
     finance = work.clients.live.sandbox.finance
-    [row] = finance.query("CustTransactions", PaymId=payment)
+    [row] = finance.books.find("CustTransactions", PaymId=payment)
     finance.books.update("CustTransactions", row, {"Invoice": invoice})
     seen = await order.billing()
     assert ([of(p) for p in seen.payments], seen.invoices[0].open_amount) == ([(300, 0, 300, 0)], 1045)
