@@ -129,7 +129,7 @@ class FinanceFeedWork(FeedActivities):
         """Find the deals of events and tell them."""
         async with progress() as settled:
             cases = [Case(event) for event in route.events]
-            several = await self._of_customers(route.company, cases)
+            several = await self._of_customers(route.company, cases) + await self._of_invoices(route.company, cases)
             await self._resolve(route.company, [case for case in cases if case.event.order_number])
             await self._deliver([case for case in (*cases, *several) if case.deal_id], settled)
         return RoutedFinance(
@@ -193,12 +193,28 @@ class FinanceFeedWork(FeedActivities):
     async def _of_customers(self, company: str, cases: Sequence[Case]) -> list[Case]:
         """An invoice over several orders names none: each deal of the customer that has its order looks at Finance."""
         several: list[Case] = []
-        for case in (case for case in cases if not case.event.order_number):
+        for case in (case for case in cases if not (case.event.order_number or case.event.invoice)):
             with temporal_failures():
                 deals = await self._lookup.of_customer(company, case.event.customer_account)
             after = [deal for deal in deals if deal.stage in _AFTER_ORDER][:DEALS_OF_A_CUSTOMER]
             case.became = Became.DELIVERED if after else Became.FOREIGN
             several += [Case(case.event, deal_id=deal.deal_id) for deal in after]
+        return several
+
+    async def _of_invoices(self, company: str, cases: Sequence[Case]) -> list[Case]:
+        """A payment of an invoice that names no order concerns the deals of all orders on it."""
+        paid = [case for case in cases if case.event.invoice and not case.event.order_number]
+        if not paid:
+            return []
+        with for_deal():
+            orders = await self._finance.documents.orders_of(company, sorted({case.event.invoice for case in paid}))
+        with temporal_failures():
+            deals = await self._lookup.of_orders(company, {order for of in orders.values() for order in of})
+        several: list[Case] = []
+        for case in paid:
+            own = [deals[order] for order in orders.get(case.event.invoice, ()) if order in deals]
+            case.became = Became.DELIVERED if own else Became.FOREIGN
+            several += [Case(case.event, deal_id=deal.deal_id) for deal in own if deal.running]
         return several
 
     async def _deliver(self, cases: Sequence[Case], settled: set[str]) -> None:
@@ -296,67 +312,41 @@ def _moved(since: dict[DocumentKind, date], found: Sweep, until: date) -> dict[D
 def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
     """What a sweep found, as the events that would have told it, each with the day of its document."""
     now = datetime.now(UTC)
+    today = now.date()
+
+    def told(
+        kind: FinanceEventKind, order: str, document: str, *, account: str = "", event_id: str = ""
+    ) -> FinanceEvent:
+        return FinanceEvent(
+            event_id=event_id or event_ids.finance_document(kind, document),
+            kind=kind,
+            company=company,
+            customer_account=account,
+            order_number=order,
+            document=document,
+            occurred_at=now,
+            source="sweep",
+        )
+
     for slip in found.slips:
         if slip.order_number:
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.SHIPMENT_POSTED, slip.slip),
-                kind=FinanceEventKind.SHIPMENT_POSTED,
-                company=company,
-                customer_account=slip.account,
-                order_number=slip.order_number,
-                document=slip.slip,
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, slip.posted_on or now.date()
+            event = told(FinanceEventKind.SHIPMENT_POSTED, slip.order_number, slip.slip, account=slip.account)
+            yield event, slip.posted_on or today
     for invoice in found.invoices:
-        for order_number in _orders(found, invoice.number, invoice.order_number):
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.INVOICE_POSTED, invoice.number),
-                kind=FinanceEventKind.INVOICE_POSTED,
-                company=company,
-                order_number=order_number,
-                document=invoice.number,
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, invoice.invoiced_on.date()
+        for number in _orders(found, invoice.number, invoice.order_number):
+            yield told(FinanceEventKind.INVOICE_POSTED, number, invoice.number), invoice.invoiced_on.date()
     for order in found.cancelled:
-        event = FinanceEvent(
-            event_id=event_ids.order_cancelled(order.order_number),
-            kind=FinanceEventKind.ORDER_CHANGED,
-            company=company,
-            customer_account=order.account,
-            order_number=order.order_number,
-            document="the order was cancelled",
-            occurred_at=now,
-            source="sweep",
-        )
+        number, event_id = order.order_number, event_ids.order_cancelled(order.order_number)
+        what = "the order was cancelled"
+        event = told(FinanceEventKind.ORDER_CHANGED, number, what, account=order.account, event_id=event_id)
         yield event, order.changed_on.date()
     for hold in found.holds:
-        event = FinanceEvent(
-            event_id=event_ids.finance_document(FinanceEventKind.CREDIT_HOLD, hold.hold_id or hold.order_number),
-            kind=FinanceEventKind.CREDIT_HOLD,
-            company=company,
-            order_number=hold.order_number,
-            document=hold.hold_id or hold.order_number,
-            occurred_at=now,
-            source="sweep",
-        )
-        yield event, now.date()
+        yield told(FinanceEventKind.CREDIT_HOLD, hold.order_number, hold.hold_id or hold.order_number), today
     for settled in found.settled:
-        for order_number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
-            event = FinanceEvent(
-                event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_POSTED, found.payment_of(settled)),
-                kind=FinanceEventKind.PAYMENT_POSTED,
-                company=company,
-                customer_account=settled.account,
-                order_number=order_number,
-                document=found.payment_of(settled),
-                occurred_at=now,
-                source="sweep",
-            )
-            yield event, settled.last_settled_on or now.date()
+        payment, account = found.payment_of(settled), settled.account
+        for number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
+            event = told(FinanceEventKind.PAYMENT_POSTED, number, payment, account=account)
+            yield event, settled.last_settled_on or today
 
 
 def _orders(found: Sweep, invoice: str, order: str) -> tuple[str, ...]:

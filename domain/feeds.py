@@ -136,7 +136,7 @@ def key_of(report: FinanceEvent | Look) -> str:
     """What tells a report from every other: a payment that settles two orders is two reports with one event id."""
     if isinstance(report, Look):
         return f"{report.table}/{report.record_id}"
-    return f"{report.event_id}|{report.order_number}"
+    return f"{report.event_id}|{report.order_number or report.invoice}"
 
 
 def unrouted_event(event: FinanceEvent, at: datetime, reason: str) -> Unrouted:
@@ -161,6 +161,8 @@ def may_be_ours(event: FinanceEvent, key_numbered: bool) -> bool:
         key_numbered: in this company the orders of deals carry our key as their number.
     """
     number = event.order_number
+    if not number and event.invoice:
+        return True
     if not number:
         return event.kind is FinanceEventKind.INVOICE_POSTED and bool(event.customer_account)
     return len(number) <= LONGEST_ORDER_NUMBER and (not key_numbered or is_order_key(number) or is_credit(event))

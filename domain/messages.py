@@ -85,6 +85,7 @@ class FinanceEvent(Record):
     customer_account: Id = ""
     order_number: Id = ""
     document: Id = Field("", description="Packing slip, invoice or payment id; of a changed order, what was changed")
+    invoice: Id = Field("", description="Of a payment: the invoice it settles, where that names no order")
     amount: Number | None = Field(None, description="Company currency; payment: the amount received")
     control_number: Count = 0
     occurred_at: AwareDatetime

@@ -407,8 +407,8 @@ class Refusal(StrEnum):
         "LINE_CHANGED",
         409,
         FixedBy.OPERATOR,
-        "Somebody changed or cancelled a line of the order in Finance. The deal goes on with what Finance holds. "
-        "Agree on it with the customer, or correct the order in Finance.",
+        "A line of the order has another item in Finance, or the order's prices include sales tax there. The deal goes "
+        "on with what Finance holds. Agree on it with the customer, or correct the order in Finance.",
     )
 
     # Requests to pages, API and intake

@@ -99,6 +99,7 @@ class _Returned(_OrderChanged):
 
 class _Settlement(Reported):
     SalesOrderId: OptionalName = ""
+    InvoiceId: OptionalName = ""
     Amount: Amount
 
 
@@ -244,11 +245,15 @@ def _reversed(body: Mapping[str, Any]) -> Report:
 
 
 def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Report:
-    """A payment settles invoices of several orders: each deal is told what of it is its own."""
-    shares: dict[str, Decimal] = {}
+    """A payment settles invoices of several orders: each deal is told what of it is its own.
+
+    An invoice over several orders names none of them: it is told by its number, and its feed finds the orders.
+    """
+    shares: dict[tuple[str, str], Decimal] = {}
     for settlement in event.Settlements:
-        if settlement.SalesOrderId:
-            shares[settlement.SalesOrderId] = shares.get(settlement.SalesOrderId, Decimal(0)) + settlement.Amount
+        of = (settlement.SalesOrderId, "" if settlement.SalesOrderId else settlement.InvoiceId)
+        if any(of):
+            shares[of] = shares.get(of, Decimal(0)) + settlement.Amount
     event_id = event_ids.finance_document(kind, event.PaymentId)
     orders = tuple(
         FinanceEvent(
@@ -258,11 +263,12 @@ def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Rep
             customer_account=event.CustAccount,
             order_number=order,
             document=event.PaymentId,
+            invoice=invoice,
             amount=share,
             control_number=event.ControlNumber,
             occurred_at=event.EventTime,
         )
-        for order, share in shares.items()
+        for (order, invoice), share in shares.items()
     )
     reason = f"payment {event.PaymentId} {kind.removeprefix('payment_')}"
     changed = CustomerChanged(event_id=event_id, reason=reason, freed=freed)

@@ -203,6 +203,54 @@ def billed(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice) 
     )
 
 
+PRICE = Decimal(95)
+"""Net of one piece on an invoice of ``invoice``."""
+
+
+def held(quantity: object, left: object, *, by: str = "", line_no: int = 1, item: str = "P") -> OrderedLine:
+    """A line as Finance holds it, with what it will still ship of it and who changed it last."""
+    return OrderedLine(
+        line_no=line_no, item=item, quantity=Decimal(str(quantity)), remaining=Decimal(str(left)), changed_by=by
+    )
+
+
+def credit_note(number: str, quantity: int, open_amount: str = "0", *, correction: bool = False) -> Invoice:
+    """A credit note over so many, or the taking back of an invoice."""
+    return invoice(number, -quantity, open_amount).model_copy(update={"correction": correction})
+
+
+def holding(
+    *lines: OrderedLine,
+    slips: Mapping[str, int] = MappingProxyType({}),
+    documents: tuple[Invoice, ...] = (),
+    done: Done | None = None,
+    cancelled: bool = False,
+    changed_by: str = "",
+) -> Billing:
+    """An order of ten of one line as Finance holds it; what was done follows from the documents unless it is given."""
+    quoted = (OrderedLine(line_no=1, item="P", quantity=Decimal(10)),)
+    by_document = Done(
+        shipped=Decimal(sum(q for q in slips.values() if q > 0)),
+        returned=Decimal(-sum(q for q in slips.values() if q < 0)),
+        invoiced=sum((i.net / PRICE for i in documents if not i.is_credit or i.correction), Decimal(0)),
+        credited=-sum((i.net / PRICE for i in documents if i.is_credit and not i.correction), Decimal(0)),
+    )
+    ledger = ledger_of(quoted, lines, {1: done or by_document})
+    return Billing(
+        status="x",
+        lines=totals_of(
+            ledger,
+            digest=digest_of(lines),
+            differences=conflicts_of(quoted, lines),
+            changes=changes_of(quoted, lines, ledger),
+        ),
+        slips=tuple(PackingSlip(slip=name, quantity=Decimal(q)) for name, q in slips.items()),
+        invoices=documents,
+        cancelled=cancelled,
+        changed_by=changed_by,
+    )
+
+
 def read(slips: Mapping[str, int] = MappingProxyType({}), *invoices: Invoice, covers: int = 0) -> facts.BillingRead:
     """That an order of ten was read."""
     return facts.BillingRead(billing=billed(slips, *invoices), covers=covers, at=T0)

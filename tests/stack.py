@@ -439,7 +439,9 @@ def assert_systems_agree(deal: Deal, case: Json) -> None:
     in_sales = {i["finance_invoice"]: (money(i["total"]), money(i["open"])) for i in shown["invoices"]}
     in_finance = {i["InvoiceNumber"]: (money(i["TotalInvoiceAmount"]), money(i["open"])) for i in order["invoices"]}
     in_deal = {
-        d["number"]: (money(d["amount"]), money(d["open_amount"])) for d in case["documents"] if d["kind"] == "invoice"
+        d["number"]: (money(d["amount"]), money(d["open_amount"]))
+        for d in case["documents"]
+        if d["kind"] in ("invoice", "credit note")
     }
     assert in_sales == in_finance == in_deal
 

@@ -212,12 +212,13 @@ class Documents:
                 "origins": queries.orders_of_invoices(company, over_several),
             }
         )
-        shared: dict[str, dict[str, None]] = {}
-        for row in reading.readable(InvoiceOrigin, "origins", unreadable):
-            if row.order_number:
-                shared.setdefault(row.invoice, {})[row.order_number] = None
         sold = _sold_orders(reading.readable(ReturnedLine, "returned", unreadable))
-        return sold, {invoice: tuple(orders) for invoice, orders in shared.items()}
+        return sold, _shared(reading.readable(InvoiceOrigin, "origins", unreadable))
+
+    async def orders_of(self, company: str, invoices: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The orders on invoices, by the invoices' numbers; one of no order (a free-text invoice) is left out."""
+        reading = await self._connection.read(collections={"origins": queries.orders_of_invoices(company, invoices)})
+        return _shared(reading.all(InvoiceOrigin, "origins"))
 
     async def sold_orders(self, company: str, returns: Iterable[str]) -> dict[str, str]:
         """The sales orders whose goods came back, by the numbers of return orders in lower case; one that is no return
@@ -229,6 +230,15 @@ class Documents:
 
 def _sold_orders(lines: Iterable[ReturnedLine]) -> dict[str, str]:
     return {line.return_number.casefold(): line.order_number for line in lines if line.order_number}
+
+
+def _shared(rows: Iterable[InvoiceOrigin]) -> dict[str, tuple[str, ...]]:
+    """The orders by invoice."""
+    orders: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.order_number:
+            orders.setdefault(row.invoice, {})[row.order_number] = None
+    return {invoice: tuple(of) for invoice, of in orders.items()}
 
 
 def _of_returns(company: str, returns: Iterable[str]) -> dict[str, list[Listing]]:

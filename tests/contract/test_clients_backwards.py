@@ -298,6 +298,21 @@ async def test_an_invoice_over_two_orders_is_each_order_s_share_and_the_shares_c
     assert [(await order.billing(number)).invoices[0].open_amount for order in (first, second)] == [0, 0]
 
 
+async def test_a_credit_without_an_order_lowers_what_is_open_where_it_is_settled(work: Work) -> None:
+    """A free-text credit names no order: it is no document of the deal, but what it settles is not open any more."""
+    account = await customer(work.clients)
+    order = await sold(work, p100("10"), account=account)
+    await order.ship()
+    number = await order.invoice()
+    line = {"Description": "Goodwill", "Quantity": 1, "UnitPrice": "-100.00"}
+    credit = await post(work, "freeTextInvoice", CustAccount=account, CurrencyCode="USD", Lines=[line])
+    assert [i.open_amount for i in (await order.billing(number)).invoices] == [D("1100.00")]
+    amount = str(-D(str(credit["InvoiceAmount"])))
+    settle = [{"InvoiceId": number, "Amount": amount}]
+    await post(work, "settle", CreditNoteId=credit["InvoiceId"], Settlements=settle)
+    assert [i.open_amount for i in (await order.billing(number)).invoices] == [D("1100.00") - D(amount)]
+
+
 async def test_a_sweep_finds_what_was_cancelled(work: Work) -> None:
     order = await sold(work, p100("10"))
     await cancel(order)

@@ -119,6 +119,31 @@ async def test_customer_changes_raise_events(world: World) -> None:
     assert (blocked["BusinessEventId"], blocked["OnHoldStatus"]) == ("Q2CCustBlockedBusinessEvent", "All")
 
 
+async def test_a_line_changed_once_it_is_confirmed_is_told_with_who_changed_it(world: World) -> None:
+    world.order("SO-1")
+    [line] = world.finance.query("SalesOrderLinesV3", SalesOrderNumber="SO-1")
+    path = f"SalesOrderLinesV3(dataAreaId='usmf',InventoryLotId='{line['InventoryLotId']}')"
+    await world.send("PATCH", path, {"OrderedSalesQuantity": 9})
+    assert _names(world) == [], "nobody was promised anything yet"
+    world.ok("confirm", SalesOrderId="SO-1")
+    await world.send("PATCH", path, {"OrderedSalesQuantity": 8})
+    [changed] = [e for e in _raised(world) if e["BusinessEventId"] == "Q2CSalesOrderChangedBusinessEvent"]
+    assert (changed["SalesOrderId"], changed["CustAccount"]) == ("SO-1", "US-001")
+    [row] = world.finance.query("SalesLineBiEntities", SalesId="SO-1")
+    assert (row["SysModifiedBy"], row["SalesQty"], row["RemainSalesPhysical"]) == ("Q2C", 8, 8)
+    world.finance.post("cancelRemainder", {"DataAreaId": "usmf", "SalesOrderId": "SO-1"}, user="wanda")
+    assert _names(world)[-1] == "Q2CSalesOrderRemainderCancelledBusinessEvent"
+    [row] = world.finance.query("SalesLineBiEntities", SalesId="SO-1")
+    assert (row["SysModifiedBy"], row["SalesQty"], row["RemainSalesPhysical"], row["SalesStatus"]) == (
+        "wanda",
+        8,
+        0,
+        "Canceled",
+    )
+    [order] = world.finance.query("SalesTableBiEntities", SalesId="SO-1")
+    assert (order["SalesStatus"], order["SysModifiedBy"]) == ("Canceled", "wanda")
+
+
 async def test_what_is_rolled_back_raises_nothing(world: World) -> None:
     path = "CustomersV3(dataAreaId='usmf',CustomerAccount='US-001')"
     parts = await world.batch([("PATCH", path, {"CreditLimit": 1}), ("POST", "SalesOrderHeadersV4", {})])

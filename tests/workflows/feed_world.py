@@ -72,6 +72,9 @@ class ScriptedFinance:
     async def sold_orders(self, company: str, returns: Sequence[str]) -> dict[str, str]:
         return {r.casefold(): self.returns[r.casefold()] for r in returns if r.casefold() in self.returns}
 
+    async def orders_of(self, company: str, invoices: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {invoice: self.shared[invoice] for invoice in invoices if invoice in self.shared}
+
     def numbers_automatically(self, company: str) -> bool:
         return self.automatic
 

@@ -259,6 +259,19 @@ async def test_one_payment_of_two_orders_reaches_both_deals(feeds: FeedWorld) ->
     assert await told(first) == await told(second) == ["finance/payment/P-1"]
 
 
+async def test_a_payment_of_an_invoice_over_two_orders_reaches_both_deals_and_no_other(feeds: FeedWorld) -> None:
+    account = f"C-{uuid.uuid4().hex[:8]}"
+    numbers = [feeds.order() for _ in range(3)]
+    first, second, third = [await feeds.deal(order=number, customer=account) for number in numbers]
+    feeds.finance.shared["CIV-1"] = tuple(numbers[:2])
+    feed = await feeds.finance_feed()
+    for invoice in ("CIV-1", "FTI-1"):
+        payment = feeds.event("", event_id="finance/payment/P-2", kind=FinanceEventKind.PAYMENT_POSTED, invoice=invoice)
+        await feed.signal(names.FINANCE_EVENT, payment)
+    await until(feed, delivered=1, foreign=1)
+    assert await told(first) == await told(second) == ["finance/payment/P-2"] and await told(third) == []
+
+
 # Whose deal is gone
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import permutations
@@ -24,9 +23,7 @@ from domain.fulfilment import (
     Done,
     Invoice,
     OrderedLine,
-    PackingSlip,
     changes_of,
-    conflicts_of,
     digest_of,
     ledger_of,
     totals_of,
@@ -34,56 +31,15 @@ from domain.fulfilment import (
 from domain.moves import ClosingMove, DeliveryMove
 from domain.rules.delivery import MOST_NEWS, takes_less_credit
 from domain.views import Ending, Stage, WaitingFor
-from tests.deals import SYSTEM, T0, TO_ORDER, invoice, new_deal, put
+from tests.deals import PRICE, SYSTEM, T0, TO_ORDER, credit_note, held, holding, invoice, new_deal, put
 
 D = Decimal
-PRICE, GROSS = D(95), D("104.50")
+GROSS = D("104.50")
 
 
-def held(quantity: object, left: object, *, by: str = "", line_no: int = 1, item: str = "P") -> OrderedLine:
-    """A line as Finance holds it."""
-    return OrderedLine(line_no=line_no, item=item, quantity=D(str(quantity)), remaining=D(str(left)), changed_by=by)
-
-
-QUOTED = (OrderedLine(line_no=1, item="P", quantity=D(10)),)
-
-
-def found(
-    *lines: OrderedLine,
-    slips: Mapping[str, int] | None = None,
-    documents: tuple[Invoice, ...] = (),
-    done: Done | None = None,
-    **more: Any,
-) -> facts.BillingRead:
-    """A reading of an order of ten; what was done follows from the documents unless it is given."""
-    slips = slips or {}
-    by_document = Done(
-        shipped=D(sum(q for q in slips.values() if q > 0)),
-        returned=D(-sum(q for q in slips.values() if q < 0)),
-        invoiced=sum((i.net / PRICE for i in documents if not i.is_credit or i.correction), D(0)),
-        credited=-sum((i.net / PRICE for i in documents if i.is_credit and not i.correction), D(0)),
-    )
-    ledger = ledger_of(QUOTED, lines, {1: done or by_document})
-    totals = totals_of(
-        ledger,
-        digest=digest_of(lines),
-        differences=conflicts_of(QUOTED, lines),
-        changes=changes_of(QUOTED, lines, ledger),
-    )
-    billing = Billing(
-        status="x",
-        lines=totals,
-        slips=tuple(PackingSlip(slip=name, quantity=D(q)) for name, q in slips.items()),
-        invoices=documents,
-        **more,
-    )
-    return facts.BillingRead(billing=billing, covers=1_000, at=T0)
-
-
-def credit(number: str, quantity: int, open_amount: str = "0", *, correction: bool = False) -> Invoice:
-    """A credit note over so many."""
-    note = invoice(number, -quantity, open_amount)
-    return note.model_copy(update={"correction": correction})
+def found(*lines: OrderedLine, **more: Any) -> facts.BillingRead:
+    """That an order of ten was read as Finance holds it."""
+    return facts.BillingRead(billing=holding(*lines, **more), covers=1_000, at=T0)
 
 
 def shown(state: DealState) -> DealState:
@@ -234,14 +190,17 @@ def test_a_credit_note_settles_the_invoice_and_the_deal_closes_with_what_is_paid
     """A credit without a return: over all, or over 2 of 10."""
     left = D(1045) - GROSS * quantity
     state = shown(put(ORDERED, found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "1045"),))))
-    noted = found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, str(left)), credit("C", quantity)))
+    noted = found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, str(left)), credit_note("C", quantity)))
     assert "1 credit note of" in last_text(state, noted)
     before, state = state, shown(put(state, noted))
     assert takes_less_credit(before.delivery, state.delivery)
     if left:
         assert explain(state).waiting_for is WaitingFor.PAYMENT and view(state).open_amount == left
         state = shown(
-            put(state, found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "0"), credit("C", quantity))))
+            put(
+                state,
+                found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "0"), credit_note("C", quantity))),
+            )
         )
     assert (state.order, ledger(state)) == (OrderStatus.CLOSED, quantities(10, 0, 10, 0, 10, quantity))
     told = view(state)
@@ -259,7 +218,9 @@ def test_goods_that_come_back_are_waited_for_until_they_are_credited() -> None:
     said = explain(back)
     assert back.running and (said.waiting_for, said.who) == (WaitingFor.INVOICE, ("accounts receivable",))
     assert said.text == "2 came back and not all of it is credited"
-    state = shown(put(back, found(held(10, 0), slips={"S": 10, "R": -2}, documents=(*paid, credit("C", 2, "-209")))))
+    state = shown(
+        put(back, found(held(10, 0), slips={"S": 10, "R": -2}, documents=(*paid, credit_note("C", 2, "-209"))))
+    )
     assert (state.order, ledger(state)) == (OrderStatus.CLOSED, quantities(10, 0, 10, 2, 10, 2))
     told = view(state)
     assert (told.open_amount, told.paid) == (D(-209), D(1045))
@@ -276,11 +237,13 @@ def test_goods_that_come_back_before_they_are_invoiced_are_not_waited_for() -> N
 
 def test_a_corrected_slip_and_a_cancelled_invoice_correct_the_deal() -> None:
     state = shown(put(ORDERED, found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "1045"),))))
-    taken = found(held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "0"), credit("C", 10, correction=True)))
+    taken = found(
+        held(10, 0), slips={"S": 10}, documents=(invoice("I", 10, "0"), credit_note("C", 10, correction=True))
+    )
     assert "an invoice was taken back by C" in last_text(state, taken)
     state = shown(put(state, taken))
     assert (state.stage, state.exceptions) == (Stage.INVOICE, ())
-    documents = (invoice("I", 10, "0"), credit("C", 10, correction=True))
+    documents = (invoice("I", 10, "0"), credit_note("C", 10, correction=True))
     corrected = found(held(10, 4), slips={"S": 6}, documents=documents)
     assert "packing slip S was corrected from 10 to 6" in last_text(state, corrected)
     state = shown(put(state, corrected))
@@ -397,7 +360,7 @@ class FinanceMachine(RuleBasedStateMachine):
     def credit(self, data: st.DataObject) -> None:
         quantity = data.draw(st.integers(1, self.books.invoiced - self.books.credited))
         number = self.books.number("C")
-        self.books.documents[number] = credit(number, quantity)
+        self.books.documents[number] = credit_note(number, quantity)
 
     @precondition(lambda self: self.books.returned < self.books.shipped)
     @rule(data=st.data())
@@ -427,7 +390,7 @@ class FinanceMachine(RuleBasedStateMachine):
             number = self.books.number("X")
             quantity = int(document.net / PRICE)
             if quantity <= self.books.invoiced:
-                self.books.documents[number] = credit(number, quantity, correction=True)
+                self.books.documents[number] = credit_note(number, quantity, correction=True)
                 self.books.documents[document.invoice_number] = document.model_copy(update={"open_amount": D(0)})
             return
 
