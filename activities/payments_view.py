@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from domain.event_ids import payment_number
 from domain.payments import Payment
-from dynamics.finance.records import BillingRead, PostedInvoice, Settlement, Transaction
+from dynamics.finance.records import BillingRead, PostedInvoice, Transaction
+from dynamics.finance.settlements import Settlement
 from dynamics.finance.settling import DIFFERENCES, DISCOUNT, PAYMENT
 
 _NONE = Decimal(0)

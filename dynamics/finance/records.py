@@ -18,6 +18,7 @@ from domain.money import spread
 from domain.quote import DeliveryAddress
 from domain.tax import SalesTax
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
+from dynamics.finance.settlements import Settlement
 
 
 class SalesStatus(StrEnum):
@@ -196,15 +197,6 @@ class Transaction(ReadRow):
     def open_amount(self) -> Decimal:
         """What is still open, with the sign of the transaction."""
         return Decimal(0) if self.closed_on is not None else self.amount - self.settled
-
-
-class Settlement(ReadRow):
-    """CustSettlementBiEntities: one side of a settlement of two customer transactions, in their currency."""
-
-    record: int = Field(alias="TransRecId", description="SysRecId of the transaction whose side it is")
-    other: int = Field(alias="OffsetRecid", description="SysRecId of the one it was settled against")
-    kind: str = Field("", alias="TransType", description="Of the transaction whose side it is")
-    amount: Exact = Field(alias="SettleAmountCur", description="With the sign of that transaction")
 
 
 class OrderHeader(ReadRow):

@@ -7,12 +7,13 @@ is known does not come to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.finance import queries
-from dynamics.finance.records import Settlement, Transaction
+from dynamics.finance.records import Transaction
+from dynamics.finance.settlements import Known, Settlement
 
 DISCOUNT = "CashDiscount"
 """TransType of a cash discount that was taken."""
@@ -25,20 +26,11 @@ ROUNDS = 3
 """Requests at most besides the one in which what is known already is read: settlements, their payments, and theirs."""
 
 
-def known_listings(
-    company: str, documents: Iterable[int], payments: Sequence[int], told: Iterable[str]
-) -> dict[str, list[Listing]]:
-    """What is read together with the order: settlements of what is known of it, and payments known or told of.
-
-    Args:
-        company: Legal entity, lower case.
-        documents: Records of the transactions of its invoices and credit notes, as far as they are known.
-        payments: Records of payments known before.
-        told: Payment ids that were told of.
-    """
+def known_listings(company: str, known: Known) -> dict[str, list[Listing]]:
+    """What is read together with the order: settlements of what is known of it, and payments known or told of."""
     return {
-        "settlements": queries.settlements(company, {*documents, *payments}),
-        "payments": [*queries.transactions(company, payments), *queries.payments(company, told)],
+        "settlements": queries.settlements(company, {*known.records, *known.payments}),
+        "payments": [*queries.transactions(company, known.payments), *queries.payments(company, known.told)],
     }
 
 

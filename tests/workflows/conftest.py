@@ -27,6 +27,7 @@ from temporalio.worker import Worker
 from activities import delegation_signatures as delegated
 from activities import signatures as s
 from activities.notice_signatures import NoticeActivities
+from activities.refund_signatures import PreparedRefund, PrepareRefund, RefundActivities
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
@@ -255,6 +256,16 @@ class ScriptedFinance(s.FinanceActivities):
         return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
 
 
+class ScriptedRefunds(RefundActivities):
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="prepare_refund")
+    async def prepare_refund(self, ask: PrepareRefund) -> PreparedRefund:
+        await self.world.ask("prepare_refund", ask)
+        return PreparedRefund(journal="000012")
+
+
 class ScriptedAudit(s.AuditActivities):
     """Keeps what a deal hands over, unless the store is away."""
 
@@ -476,6 +487,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.create_order,
             finance.confirm_order,
             finance.read_billing,
+            ScriptedRefunds(world).prepare_refund,
         ],
     )
     dv = Worker(
