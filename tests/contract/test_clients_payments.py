@@ -164,3 +164,12 @@ async def test_a_payment_meant_for_an_invoice_and_applied_to_nothing_is_known(wo
     finance.books.update("CustTransactions", row, {"Invoice": invoice})
     seen = await order.billing()
     assert ([of(p) for p in seen.payments], seen.invoices[0].open_amount) == ([d(300, 0, 300, 0)], D(1045))
+
+
+async def test_an_invoice_in_instalments_is_open_until_the_last_of_them(work: Work) -> None:
+    order, invoice = await billed(work, "US-9700")
+    first = await pay(work, "US-9700", "400.00", (invoice, "400.00"))
+    seen = await order.billing(invoice, paid=first)
+    assert ([of(p) for p in seen.payments], seen.invoices[0].open_amount) == ([d(400, 400, 0, 0)], D(645))
+    await pay(work, "US-9700", "645.00", (invoice, "645.00"))
+    assert (await order.billing(before=seen)).invoices[0].open_amount == 0
