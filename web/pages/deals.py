@@ -268,7 +268,7 @@ def _fitting(view: DealView) -> list[CommandName]:
         fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)
-    if view.explanation.waiting_for is WaitingFor.UNAPPLIED:
+    if view.unapplied:
         fitting += _about_credit(view)
     if view.order_status in ("", "none"):
         fitting.append(CommandName.CANCEL)
@@ -278,9 +278,10 @@ def _fitting(view: DealView) -> list[CommandName]:
 def _about_credit(view: DealView) -> list[CommandName]:
     """What can be said about money of the customer that settles nothing."""
     open_ = any(refund.status is RefundStatus.PROPOSED for refund in view.refunds)
+    undecided = any(text.startswith(Refusal.UNAPPLIED_CREDIT) for text in view.exceptions)
     on_its_way = any(refund.status in ON_ITS_WAY for refund in view.refunds)
     return [
         CommandName.REFUND_PROPOSE,
         *((CommandName.REFUND_APPROVE,) if open_ else ()),
-        *(() if on_its_way else (CommandName.CREDIT_KEEP,)),
+        *((CommandName.CREDIT_KEEP,) if undecided and not on_its_way else ()),
     ]
