@@ -27,7 +27,6 @@ from temporalio.worker import Worker
 from activities import delegation_signatures as delegated
 from activities import signatures as s
 from activities.notice_signatures import NoticeActivities
-from activities.refund_signatures import PreparedRefund, PrepareRefund, RefundActivities
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
@@ -50,6 +49,7 @@ from tests.deals import billed, totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
 from tests.workflows.trusting import RITA, TrustingVerifier
@@ -254,16 +254,6 @@ class ScriptedFinance(s.FinanceActivities):
             return self.world.billing
         slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
         return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
-
-
-class ScriptedRefunds(RefundActivities):
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @activity.defn(name="prepare_refund")
-    async def prepare_refund(self, ask: PrepareRefund) -> PreparedRefund:
-        await self.world.ask("prepare_refund", ask)
-        return PreparedRefund(journal="000012")
 
 
 class ScriptedAudit(s.AuditActivities):
