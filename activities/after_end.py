@@ -34,6 +34,7 @@ from domain.after_end import (
 from domain.fulfilment import Invoice
 from domain.views import DealView, Ending
 from dynamics.core.errors import Conflict, NotFound, Refused
+from dynamics.finance.settlements import Known
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse
 from dynamics.sales.deal_rows import DealOf, Standing
@@ -110,7 +111,7 @@ class AfterEndWork(AfterEndActivities):
         if not deal.order_number:
             return found.model_copy(update={"nothing": "the deal ended without an order in Finance"})
         try:
-            read = await self._postings.read(deal.company, deal.order_number, invoices=sorted(found.known))
+            read = await self._postings.read(deal.company, deal.order_number, Known(sorted(found.known)))
         except NotFound:
             return found.model_copy(update={"nothing": f"Finance has no order {deal.order_number} any more"})
         invoices = billing(read).invoices

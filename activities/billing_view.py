@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
 
+from activities.payments_view import paid_of
 from domain.fulfilment import (
     Billing,
     Done,
@@ -31,6 +32,7 @@ from domain.fulfilment import (
 )
 from domain.lines import LineLedger
 from domain.money import plain
+from domain.payments import MOST_PAYMENTS
 from domain.quote import QuoteSnapshot
 from domain.refusals import Refusal
 from dynamics.finance import records as finance
@@ -106,16 +108,26 @@ def billing(
     for row in read.slips:
         slips[row.slip] = slips.get(row.slip, Decimal(0)) + row.shipped
     due = {t.invoice: t.due_on for t in read.transactions}
+    paid = paid_of(read)
     return Billing(
         status=read.header.processing,
         lines=totals_of(
             ledger, digest=digest_of(found), differences=differences, changes=changes_of(ordered, known, ledger)
         ),
         slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
-        invoices=tuple(_invoice(posted, read.open_amount(posted), due.get(posted.number)) for posted in read.invoices),
+        invoices=tuple(
+            _invoice(posted, read.open_amount(posted), due.get(posted.number)).model_copy(
+                update={"record": paid.records.get(posted.number, 0), "refunded": paid.refunded(posted.number)}
+            )
+            for posted in read.invoices
+        ),
         hold=(read.hold.hold_id or read.header.number) if read.hold is not None and read.hold.holds else "",
         cancelled=_is_cancelled(read),
         changed_by=read.hold.changed_by if read.hold else "",
+        payments=paid.payments[:MOST_PAYMENTS],
+        payments_left_out=max(len(paid.payments) - MOST_PAYMENTS, 0),
+        discount=paid.discount,
+        difference=paid.difference,
     )
 
 

@@ -39,6 +39,7 @@ from domain.tax import TaxUnknown, finance_total
 from dynamics.core.errors import DynamicsError, NotFound, Refused
 from dynamics.finance.client import Finance
 from dynamics.finance.records import CreditRead, ProcessingStatus
+from dynamics.finance.settlements import Known
 from dynamics.sales import records as sales
 from dynamics.sales.options import ApprovalChoice, QuoteState
 from policies import business_hours
@@ -172,7 +173,8 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
             async with beating():
-                read = await self._postings.read(ask.company, ask.order_number, invoices=ask.invoices)
+                known = Known(ask.invoices, ask.records, ask.payments, ask.payments_told)
+                read = await self._postings.read(ask.company, ask.order_number, known)
                 approved = None
                 if digest_of(order_lines(read.lines)) != ask.ordered:
                     approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))

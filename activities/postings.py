@@ -16,6 +16,7 @@ from activities.signatures import FailureType
 from domain.fulfilment import Invoice, InvoicedLine
 from dynamics.finance.client import Finance
 from dynamics.finance.records import BillingRead
+from dynamics.finance.settlements import NOTHING_KNOWN, Known
 
 LINES_KEPT = 100_000
 """Lines of all invoices kept together; the least recently used go first."""
@@ -31,18 +32,18 @@ class Postings:
         self._finance = finance
         self._kept: LRUCache[str, Lines] = LRUCache(LINES_KEPT, getsizeof=lambda lines: 1 + len(lines))
 
-    async def read(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
-        """Packing slips, invoices and what is open on them.
+    async def read(self, company: str, order_number: str, known: Known = NOTHING_KNOWN) -> BillingRead:
+        """Packing slips, invoices, what is open on them and what settled them.
 
         Args:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
-            invoices: Invoices known or told of before: what is open on them is read in the same request.
+            known: What is known of it already: it is read in the same request.
 
         Raises:
             DynamicsError: they cannot be read.
         """
-        read = await self._finance.read_billing(company, order_number, invoices=invoices)
+        read = await self._finance.read_billing(company, order_number, known)
         numbers = line_numbers(read)
         for posted in read.invoices:
             if len(posted.lines) < LINES_KEPT:
@@ -60,7 +61,7 @@ class Postings:
         found = {number: lines for number, lines in kept.items() if lines is not None}
         if len(found) == len(invoices):
             return found
-        read = await self.read(company, order_number, invoices=[invoice.invoice_number for invoice in invoices])
+        read = await self.read(company, order_number, Known(invoices=[i.invoice_number for i in invoices]))
         posted = {invoice.number: invoice for invoice in read.invoices}
         for invoice in invoices:
             number = invoice.invoice_number

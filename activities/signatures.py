@@ -188,6 +188,11 @@ class BillingRef(Record):
     ordered: str = Field(description="Digest of the order's lines as they were made; others were changed in Finance")
     over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
     invoices: tuple[str, ...] = Field((), description="Invoices known or told of: what is open on them is read at once")
+    records: tuple[int, ...] = Field(
+        (), description="Of invoices and credit notes known before, in Finance's sub-ledger"
+    )
+    payments: tuple[int, ...] = Field((), description="Records of payments known before")
+    payments_told: tuple[str, ...] = Field((), description="Payments that were told of since, by payment id")
 
 
 class RecordInvoice(Record):

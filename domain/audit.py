@@ -317,6 +317,12 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return ({"role": fact.role} if fact.role else {}) | terms
         case facts.PricesMoved():
             return _of_look(fact.look)
+        case facts.RefundProposed() | facts.RefundApproved():
+            amount = shown_decimals(fact.amount, fact.currency)
+            which = {"of": fact.of} if isinstance(fact, facts.RefundProposed) else {"refund": fact.n}
+            return which | {"role": fact.role, "amount": amount, "currency": fact.currency}
+        case facts.RefundPrepared():
+            return {"refund": fact.n, "journal": fact.journal}
         case facts.OrderCreated():
             net = shown_decimals(fact.net, fact.currency)
             order = {"order": fact.order_number, "net": net, "currency": fact.currency}

@@ -25,6 +25,7 @@ from domain.facts import Fact
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record
+from domain.refund_words import money_words
 from domain.refusals import Refusal
 from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
 from domain.views import Resolution
@@ -41,6 +42,9 @@ RIGHT_OF: Final[dict[str, Action]] = {
     CommandName.CREDIT_RECHECK: Action.RECHECK_CREDIT,
     CommandName.CREDIT_RELEASE: Action.RELEASE_CREDIT,
     CommandName.CREDIT_REJECT: Action.REJECT_CREDIT,
+    CommandName.REFUND_PROPOSE: Action.PROPOSE_REFUND,
+    CommandName.REFUND_APPROVE: Action.APPROVE_REFUND,
+    CommandName.CREDIT_KEEP: Action.KEEP_CREDIT,
     DECIDE: Action.DECIDE_APPROVAL,
     REASSIGN: Action.REASSIGN_APPROVAL,
     ASK: Action.DECIDE_APPROVAL,
@@ -74,17 +78,22 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     try:
         command = CommandName(said.name)
         release = _release(said, state, deal_id=deal_id, at=at) if command is CommandName.CREDIT_RELEASE else None
+        money = money_words(command, said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except ValueError:
         return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
     subject = _subject(said.person, state, release)
+    if money is not None:
+        subject = money.subject(state, own=subject.own)
     verdict = judge(said.granted, subject)
     if verdict.code is not None:
         return _refused(said, verdict.code, verdict.detail)
     if weak := weak_sign_in(said.granted, subject, sign_in=said.sign_in, said_at=said.signed_at):
         return _refused(said, Refusal.SIGN_IN_TOO_OLD, weak)
+    if money is not None:
+        return money.fact(said.person.named, state, role=verdict.role)
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:
@@ -104,6 +113,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         case CommandName.CREDIT_RELEASE:
             assert release is not None
             return _released(release, state, verdict, subject.currency, at)
+        case _:
+            return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
 
 
 def is_own(person: Person, state: DealState) -> bool:

@@ -11,10 +11,10 @@ from typing import assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
-from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
+from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, RefundFact, StepFact
 from domain.money import plain
 from domain.refusals import Refusal
-from domain.rules import closing, credit, delivery, order, quote, step
+from domain.rules import closing, credit, delivery, order, quote, refunds, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -84,6 +84,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return order.follow(state, fact)
     if isinstance(fact, DeliveryFact):
         return delivery.follow(state, fact)
+    if isinstance(fact, RefundFact):
+        return refunds.follow(state, fact)
     if isinstance(fact, ClosingFact):
         return closing.follow(state, fact)
     if isinstance(fact, StepFact):

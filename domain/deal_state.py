@@ -20,6 +20,7 @@ from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.fulfilment import Invoice, LineTotals
+from domain.payments import CreditSource, Payment, Refund, RefundStatus
 from domain.price_look import DriftDecision, PriceLook
 from domain.quote_header import QuoteHeader
 from domain.reapproval import PastRequest
@@ -121,6 +122,13 @@ class Delivery:
     """Entry of Finance's hold list that keeps the order from being posted."""
     cancelled: bool = False
     """Finance has cancelled the whole order."""
+    payments: tuple[Payment, ...] = ()
+    payments_left_out: int = 0
+    """How many payments there are beyond those that are kept."""
+    discount: Decimal = Decimal(0)
+    """Cash discount taken off the invoices."""
+    difference: Decimal = Decimal(0)
+    """What Finance posted off the invoices, within its tolerance."""
 
     @property
     def all_shipped(self) -> bool:
@@ -156,6 +164,41 @@ class Delivery:
     def paid_up(self) -> bool:
         """Nothing is left to ship, to invoice, to credit or to pay (lifecycle 2.9)."""
         return self.all_shipped and self.all_invoiced and self.all_credited and self.all_paid
+
+    @property
+    def credit_sources(self) -> tuple[CreditSource, ...]:
+        """Payments and credit notes of which something is unapplied, or was paid back."""
+        paid = [
+            CreditSource(number=p.number, record=p.record, is_note=False, unapplied=p.unapplied, refunded=p.refunded)
+            for p in self.payments
+        ]
+        notes = [
+            CreditSource(
+                number=note.invoice_number,
+                record=note.record,
+                is_note=True,
+                unapplied=-note.open_amount,
+                refunded=note.refunded,
+            )
+            for note in self.invoices.values()
+            if note.is_credit and not note.correction
+        ]
+        return tuple(source for source in (*paid, *notes) if source.unapplied or source.refunded)
+
+    @property
+    def unapplied(self) -> Decimal:
+        """What of payments and credit notes settles nothing: the customer's credit."""
+        return sum((source.unapplied for source in self.credit_sources), Decimal(0))
+
+    @property
+    def refunded(self) -> Decimal:
+        """What was paid back of payments and credit notes."""
+        return sum((source.refunded for source in self.credit_sources), Decimal(0))
+
+    @property
+    def received(self) -> Decimal:
+        """What came in for this deal and did not bounce, without what settled documents of others."""
+        return sum((p.amount - p.elsewhere for p in self.payments if not p.reversed), Decimal(0))
 
     @property
     def in_sales(self) -> ShippedInSales:
@@ -196,6 +239,10 @@ class DealState:
         billing_read: how many of those times Finance has been read for.
         finance_read_at: when the order was last read in Finance, or made there.
         invoices_told: numbers of invoices that were told of since Finance was read; 50 at most.
+        payments_told: ids of payments that were told of since, likewise.
+        refunds: what is to be paid back, in the order in which it was proposed.
+        credit_kept: the unapplied credit that was left on the customer's account.
+        credit_since: since when a credit that nobody decided about is all that is left; None: there is none.
         shown_slips: packing slips that Sales shows.
         shown_shipped: how much of the shipment Sales shows.
         shown_paid: Sales shows that nothing of the order is open any more.
@@ -253,6 +300,10 @@ class DealState:
     billing_read: int = 0
     finance_read_at: datetime | None = None
     invoices_told: frozenset[str] = frozenset()
+    payments_told: frozenset[str] = frozenset()
+    refunds: tuple[Refund, ...] = ()
+    credit_kept: Decimal = Decimal(0)
+    credit_since: datetime | None = None
     shown_slips: frozenset[str] = frozenset()
     shown_shipped: ShippedInSales = ShippedInSales.NOTHING
     shown_paid: bool = False
@@ -410,7 +461,20 @@ class DealState:
         return bool(self.unrecorded_payments) or (self.delivery.paid_up and not self.shown_paid)
 
     @property
+    def credit_undecided(self) -> bool:
+        """Nothing is left to pay, and more was paid or credited than that: somebody decides what becomes of it."""
+        return self.delivery.paid_up and self.delivery.unapplied > self.credit_kept
+
+    @property
+    def refund_due(self) -> Refund | None:
+        """The refund that two persons agreed on and that is to be prepared in Finance."""
+        return next((refund for refund in self.refunds if refund.status is RefundStatus.APPROVED), None)
+
+    @property
     def settled(self) -> bool:
-        """Shipped, invoiced, credited, paid, and Sales shows all of it (lifecycle 2.9)."""
+        """Shipped, invoiced, credited, paid, and Sales shows all of it (lifecycle 2.9); what was paid beyond it is
+        decided about.
+        """
         unshown = self.shipment_unrecorded or self.unrecorded_invoices or self.payment_unrecorded
-        return self.delivery.paid_up and not (self.billing_unread or unshown)
+        undone = self.billing_unread or unshown or self.credit_undecided or self.refund_due
+        return self.delivery.paid_up and not undone

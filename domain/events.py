@@ -16,6 +16,7 @@ _BILLING: dict[FinanceEventKind, str] = {
     FinanceEventKind.CREDIT_HOLD: "credit hold {} placed in Finance",
     FinanceEventKind.ORDER_CHANGED: "order changed in Finance: {}",
 }
+_PAYMENTS = (FinanceEventKind.PAYMENT_POSTED, FinanceEventKind.PAYMENT_REVERSED)
 
 
 def fact_of_sales(event: SalesEvent) -> Fact:
@@ -55,4 +56,5 @@ def fact_of_finance(event: FinanceEvent) -> Fact | None:
     if text is None:
         return None
     invoice = event.document if event.kind is FinanceEventKind.INVOICE_POSTED else ""
-    return facts.BillingChanged(text=text.format(event.document), invoice=invoice)
+    payment = event.document if event.kind in _PAYMENTS else ""
+    return facts.BillingChanged(text=text.format(event.document), invoice=invoice, payment=payment)

@@ -10,6 +10,7 @@ from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
+from domain.payments import Payment, RefundStatus
 from domain.people import Person
 from domain.price_look import DriftView, Verdict
 from domain.views import (
@@ -133,7 +134,32 @@ def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[
     if state.stage is Stage.PAYMENT and not state.delivery.all_paid:
         text = f"{format_money(open_amount(state), state.header.currency)} open"
         return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
+    if state.stage is Stage.PAYMENT and state.credit_undecided:
+        return _waiting_for_credit(state)
     return WaitingFor.NOTHING, "In progress", "", ()
+
+
+def _waiting_for_credit(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    text = f"{format_money(state.delivery.unapplied, state.header.currency)} of the customer's money settle nothing"
+    unblock = "Settle it with another invoice in Finance, have it paid back, or leave it on the account"
+    for refund in state.refunds:
+        what = f"refund {refund.n} of {format_money(refund.amount, state.header.currency)}"
+        if refund.status is RefundStatus.PROPOSED:
+            unblock = f"{refund.proposed_by.label} proposed {what}: a second person has to approve it"
+        elif refund.status is RefundStatus.PREPARED:
+            where = f"in payment journal {refund.journal}" if refund.journal else "in a payment journal"
+            unblock = f"Accounts receivable posts {what} {where} in Finance"
+    return WaitingFor.UNAPPLIED, text, unblock, ("ar_manager",)
+
+
+def paid_amount(state: DealState) -> Decimal:
+    """What was paid of the invoices, without what was credited: with what is unapplied or was paid back it comes to
+    what was received. What is known of no payment is what is neither credited nor open.
+    """
+    delivery = state.delivery
+    still_open = sum((i.open_amount for i in delivery.invoices.values() if not i.is_credit), Decimal(0))
+    taken = delivery.discount + delivery.difference
+    return invoiced_amount(state) - credited_amount(state) - still_open - taken
 
 
 def open_amount(state: DealState) -> Decimal:
@@ -183,7 +209,13 @@ def view(state: DealState) -> DealView:
         documents=_documents(state),
         invoiced=invoiced,
         credited=credited,
-        paid=invoiced - credited - still_open,
+        paid=paid_amount(state),
+        received=state.delivery.received,
+        unapplied=state.delivery.unapplied,
+        refunded=state.delivery.refunded,
+        discount_taken=state.delivery.discount,
+        difference=state.delivery.difference,
+        refunds=state.refunds,
         open_amount=still_open,
         price_drift=_price_drift(state),
         rounding=state.rounding,
@@ -260,7 +292,27 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
         )
         for invoice in state.delivery.invoices.values()
     )
+    documents.extend(
+        DocumentView(
+            kind="payment",
+            system="Finance",
+            number=payment.number,
+            amount=payment.amount,
+            open_amount=payment.unapplied,
+            status=_applied(payment),
+            at=payment.paid_on,
+        )
+        for payment in state.delivery.payments
+    )
     return tuple(documents)
+
+
+def _applied(payment: Payment) -> str:
+    if payment.reversed:
+        return "reversed"
+    if payment.unapplied:
+        return "unapplied"
+    return "refunded" if payment.refunded else "settled"
 
 
 def _moved(quantity: Decimal) -> str:

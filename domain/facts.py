@@ -307,6 +307,7 @@ class BillingChanged(Record):
 
     text: str
     invoice: str = Field("", description="Number of the invoice that was posted, to be read with the next look")
+    payment: str = Field("", description="Id of the payment that was posted or reversed, likewise")
 
 
 class BillingRead(Record):
@@ -333,6 +334,43 @@ class PaymentsRecorded(Record):
     """Sales shows these open amounts (invoice number → amount)."""
 
     open_amounts: dict[str, Decimal]
+
+
+class RefundProposed(Record):
+    """A person proposes to pay money back to the customer; a second one has to approve it."""
+
+    of: str = Field(description="Number of the payment or credit note")
+    amount: Decimal
+    currency: str
+    reason: str
+    by: Person
+    role: str = Field("", description="By which it counts")
+
+
+class RefundApproved(Record):
+    """A second person approves a refund."""
+
+    n: int
+    reason: str
+    by: Person
+    amount: Decimal
+    currency: str
+    role: str = Field("", description="By which it counts")
+
+
+class RefundPrepared(Record):
+    """The line of a refund stands in a payment journal that is not posted, or why it does not."""
+
+    n: int
+    journal: str = Field("", description="Empty: it has to be entered by hand")
+    refused: str = Field("", description="Why it is not to be paid back any more; empty: it is")
+
+
+class CreditKept(Record):
+    """A person leaves the unapplied credit on the customer's account."""
+
+    reason: str
+    by: Person
 
 
 class StepParked(Record):
@@ -422,9 +460,10 @@ OrderFact = (
     | OpportunityReopened
 )
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
+RefundFact = RefundProposed | RefundApproved | RefundPrepared | CreditKept
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
-Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | ClosingFact | StepFact | Refused
+Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | RefundFact | ClosingFact | StepFact | Refused
 """Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 

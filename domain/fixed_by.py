@@ -13,6 +13,7 @@ class FixedBy(StrEnum):
     REP = "rep"
     APPROVER = "approver"
     CREDIT_MANAGER = "credit manager"
+    ACCOUNTS_RECEIVABLE = "accounts receivable"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"
     NOBODY = "nobody"

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from domain.lines import LineLedger
 from domain.money import plain
+from domain.payments import MOST_PAYMENTS, Payment
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.views import LineView
@@ -118,6 +119,8 @@ class Invoice(Record):
         False, description="The order's part of an invoice over several orders: amounts are this part's"
     )
     correction: bool = Field(False, description="Finance took an invoice back with it, as if it had not been posted")
+    record: int = Field(0, description="SysRecId of its customer transaction; 0: it was not seen")
+    refunded: Decimal = Field(_NONE, description="Of a credit note: what was paid back of it; positive")
 
     @property
     def is_credit(self) -> bool:
@@ -144,6 +147,10 @@ class Billing(Record):
     )
     cancelled: bool = Field(False, description="The whole order is cancelled in Finance")
     changed_by: str = Field("", description="Who changed the order last in Finance; empty: it does not say")
+    payments: tuple[Payment, ...] = Field((), max_length=MOST_PAYMENTS)
+    payments_left_out: int = Field(0, description="How many more there are")
+    discount: Decimal = Field(_NONE, description="Cash discount taken off the invoices")
+    difference: Decimal = Field(_NONE, description="What Finance posted off the invoices, within its tolerance")
 
 
 def digest_of(lines: Iterable[OrderedLine]) -> str:

@@ -150,6 +150,9 @@ class CommandName(StrEnum):
     CREDIT_RECHECK = "credit_recheck"
     CREDIT_RELEASE = "credit_release"
     CREDIT_REJECT = "credit_reject"
+    REFUND_PROPOSE = "refund_propose"
+    REFUND_APPROVE = "refund_approve"
+    CREDIT_KEEP = "credit_keep"
 
 
 class CustomerChanged(Record):

@@ -69,6 +69,7 @@ class DeliveryMove(StrEnum):
 
     RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
+    PREPARE_REFUND = "prepare_refund"
     SHOW_SHIPMENT = "show_shipment"
     SHOW_INVOICES = "show_invoices"
     SHOW_PAYMENTS = "show_payments"
@@ -81,6 +82,8 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
+    if state.refund_due is not None:
+        return DeliveryMove.PREPARE_REFUND
     if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
     if state.unrecorded_invoices:

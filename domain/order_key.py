@@ -20,6 +20,12 @@ def order_key(environment: str, company: str, quote_number: str, revision: int) 
     return "Q2C-" + base64.b32encode(digest).decode()[:12]
 
 
+def refund_key(environment: str, deal_id: str, n: int) -> str:
+    """The client's mark of a deal's n-th refund, at most 20 characters: ``Q2R-`` and a hash, as of ``order_key``."""
+    digest = hashlib.sha256("|".join((environment, deal_id, str(n))).encode()).digest()
+    return "Q2R-" + base64.b32encode(digest).decode()[:12]
+
+
 def is_order_key(text: str) -> bool:
     """Whether a text is such a key: the mark that tells a deal's order from all others.
 

@@ -334,6 +334,11 @@ class EntityMap(Record):
         description="manual: we send the sales order number; automatic: Finance numbers, we find by requisition number"
     )
 
+    refund_journals: dict[Company, str] = Field(
+        default_factory=dict,
+        description="Name of the payment journal in which refunds are prepared; absent: they are entered by hand",
+    )
+
     def company_of(self, business_unit: str) -> str | None:
         """The legal entity of a business unit, its name compared without regard to case; None: not mapped."""
         wanted = business_unit.strip().casefold()

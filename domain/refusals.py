@@ -134,6 +134,14 @@ class Refusal(StrEnum):
     LINE_CHANGED = exceptions.LINE_CHANGED
     PRICE_FELL = "PRICE_FELL", 409, FixedBy.REP, "Finance lists a product lower by now. The quoted price is kept."
 
+    # Money that settles nothing, and its refund
+
+    UNAPPLIED_CREDIT = ("UNAPPLIED_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "Settle, refund or keep the credit.")
+    NOTHING_TO_REFUND = ("NOTHING_TO_REFUND", 409, FixedBy.NOBODY, "There is no such credit, or no such refund.")
+    REFUND_ABOVE_CREDIT = ("REFUND_ABOVE_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "The refund is above the credit.")
+    NEEDS_SECOND_PERSON = ("NEEDS_SECOND_PERSON", 403, FixedBy.ACCOUNTS_RECEIVABLE, "Someone else has to approve this.")
+    REP_CANNOT_REFUND = ("REP_CANNOT_REFUND", 403, FixedBy.ACCOUNTS_RECEIVABLE, "This deal is yours: ask someone else.")
+
     # What is said to a customer's account
 
     UNKNOWN_INVOICE = ("UNKNOWN_INVOICE", 404, FixedBy.CALLER, "This account has no such invoice. Check its number.")

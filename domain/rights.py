@@ -47,6 +47,12 @@ class Action(StrEnum):
     RECHECK_CREDIT = "credit.recheck"
     RELEASE_CREDIT = "credit.release"
     REJECT_CREDIT = "credit.reject"
+    PROPOSE_REFUND = "refund.propose"
+    """Propose to pay back what a customer paid too much, or was credited."""
+    APPROVE_REFUND = "refund.approve"
+    """Be the second person of a refund."""
+    KEEP_CREDIT = "credit.keep"
+    """Leave a customer's unapplied credit on the account, so that its deal closes."""
     READ_RUN = "run.read"
     """Open the sealed contents of runs in Temporal Web and on the command line; they hold cost and margin."""
     ASK_RUN = "run.ask"
@@ -81,6 +87,9 @@ OF_ONE_DEAL: Final = frozenset(
         Action.RECHECK_CREDIT,
         Action.RELEASE_CREDIT,
         Action.REJECT_CREDIT,
+        Action.PROPOSE_REFUND,
+        Action.APPROVE_REFUND,
+        Action.KEEP_CREDIT,
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from domain.approvals import ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
+from domain.payments import Refund
 from domain.people import Person
 from domain.price_look import DriftView
 from domain.quote_header import QuoteHeader
@@ -45,6 +46,7 @@ class WaitingFor(StrEnum):
     SHIPMENT = "shipment"
     INVOICE = "invoice"
     PAYMENT = "payment"
+    UNAPPLIED = "unapplied"
     FINANCE = "finance"
     SALES = "sales"
     OPERATOR = "operator"
@@ -213,7 +215,13 @@ class DealView(QuoteHeader):
     documents: tuple[DocumentView, ...] = ()
     invoiced: Decimal = Decimal(0)
     credited: Decimal = Field(Decimal(0), description="By credit notes, not taken off what is invoiced")
-    paid: Decimal = Field(Decimal(0), description="What is invoiced, less what is credited or open")
+    paid: Decimal = Field(Decimal(0), description="What was paid of the invoices, and neither credited nor paid back")
+    received: Decimal = Field(Decimal(0), description="Money that came in for it: paid, unapplied or refunded")
+    unapplied: Decimal = Field(Decimal(0), description="Of payments and credit notes: it settles nothing")
+    refunded: Decimal = Field(Decimal(0), description="Of payments and credit notes: paid back to the customer")
+    discount_taken: Decimal = Field(Decimal(0), description="Cash discount taken off the invoices")
+    difference: Decimal = Field(Decimal(0), description="Posted off the invoices by Finance, within its tolerance")
+    refunds: tuple[Refund, ...] = ()
     open_amount: Decimal = Decimal(0)
     price_drift: DriftView | None = Field(None, description="Finance's prices moved between approval and order")
     rounding: RoundingDiff | None = Field(

@@ -43,6 +43,9 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.RECHECK_CREDIT: dict.fromkeys(("cfo", "credit_clerk", "credit_manager", "ops"), ANY),
     Action.RELEASE_CREDIT: {"credit_manager": ANY, "cfo": ANY},
     Action.REJECT_CREDIT: {"credit_manager": ANY},
+    Action.PROPOSE_REFUND: {"ar_manager": ANY, "credit_clerk": ANY},
+    Action.APPROVE_REFUND: {"ar_manager": ANY, "cfo": ANY},
+    Action.KEEP_CREDIT: {"ar_manager": ANY},
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.DISMISS_LATE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
@@ -57,7 +60,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.PAUSE_COLLECTIONS: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
-FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP)
+FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)
 """Commands that ask for a fresh sign-in, whatever the amount."""
 
 
@@ -86,10 +89,17 @@ CELLS: Final = [
 ]
 """Every cell of the table for commands: role, of the deal's company, of another one or of none; command; own or not."""
 
-ARGS: Final[dict[CommandName, dict[str, str]]] = {
-    CommandName.RETRY: {},
-    CommandName.CREDIT_RECHECK: {},
-} | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+ARGS: Final[dict[CommandName, dict[str, str]]] = (
+    {
+        CommandName.RETRY: {},
+        CommandName.CREDIT_RECHECK: {},
+    }
+    | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+    | {
+        CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
+        CommandName.REFUND_APPROVE: {"refund": "1"},
+    }
+)
 """Arguments that each command takes."""
 
 

@@ -206,11 +206,19 @@ class Access:
         return self._policy.rights.fresh_sign_in.context
 
 
+_OF_CREDIT = frozenset({CommandName.REFUND_PROPOSE, CommandName.REFUND_APPROVE, CommandName.CREDIT_KEEP})
+
+
 def command_subject(
     person: Person, name: CommandName, view: DealView, release: CreditReleaseArgs | None = None
 ) -> Subject:
-    """What a command is about, as ``domain.commands`` takes it: a release the most it lets pass, else the deal."""
+    """What a command is about, as ``domain.commands`` takes it: a release the most it lets pass, else the deal.
+
+    How much a refund is about is judged by the deal alone.
+    """
     own = is_made_by(person, view)
+    if name in _OF_CREDIT:
+        return Subject(own=own, currency=view.currency)
     if name is not CommandName.CREDIT_RELEASE:
         return Subject(own=own, amount=view.total, currency=view.currency)
     usual, held = view.release_defaults, view.credit

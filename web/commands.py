@@ -66,6 +66,23 @@ class CreditReleaseArgs(_Body):
     )
 
 
+class RefundProposeArgs(_Body):
+    """What is to be paid back to the customer, of which payment or credit note."""
+
+    of: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)] = Field(
+        description="Number of the payment or credit note, as the deal shows it"
+    )
+    amount: Decimal = Field(gt=0, max_digits=19, description="In the deal's currency; at most what is unapplied of it")
+    reason: RequiredText
+
+
+class RefundApproveArgs(_Body):
+    """Which refund of the deal a second person approves."""
+
+    refund: int = Field(ge=1, le=1_000, description="Its number within the deal")
+    reason: Text = ""
+
+
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
     CommandName.SKIP: ReasonArgs,
@@ -75,6 +92,9 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.CREDIT_RECHECK: NoArgs,
     CommandName.CREDIT_RELEASE: CreditReleaseArgs,
     CommandName.CREDIT_REJECT: ReasonArgs,
+    CommandName.REFUND_PROPOSE: RefundProposeArgs,
+    CommandName.REFUND_APPROVE: RefundApproveArgs,
+    CommandName.CREDIT_KEEP: ReasonArgs,
 }
 
 

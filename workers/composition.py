@@ -23,6 +23,7 @@ from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
 from activities.postings import Postings
+from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
@@ -30,6 +31,7 @@ from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.finance.refunds import Refunds
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.opening import Ledger
@@ -125,6 +127,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.review_lines,
             orders.read_order_lines,
             orders.preview_quote,
+            FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
             after_end.look_after_end,

@@ -16,6 +16,7 @@ from domain.facts import DeliveryFact
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.refusals import Refusal
+from domain.rules import refunds
 from domain.rules.change import Change, illegal, without_exceptions
 from domain.views import Ending
 
@@ -46,7 +47,11 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             told = state.invoices_told
             if fact.invoice and len(told) < MOST_INVOICES_TOLD:
                 told |= {fact.invoice}
-            return Change(replace(state, billing_told=state.billing_told + 1, invoices_told=told), fact.text)
+            paid = state.payments_told
+            if fact.payment and len(paid) < MOST_INVOICES_TOLD:
+                paid |= {fact.payment}
+            news = replace(state, billing_told=state.billing_told + 1, invoices_told=told, payments_told=paid)
+            return Change(news, fact.text)
         case facts.BillingRead():
             return _billing_read(state, fact)
         case facts.ShipmentRecorded():
@@ -83,19 +88,25 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         invoices=invoices,
         hold=billing.hold,
         cancelled=billing.cancelled,
+        payments=billing.payments,
+        payments_left_out=billing.payments_left_out,
+        discount=billing.discount,
+        difference=billing.difference,
     )
     after = _delivered(state, delivery)
-    told = frozenset() if fact.covers >= state.billing_told else state.invoices_told
+    all_told = fact.covers >= state.billing_told
     after = replace(
         after,
         billing_read=max(state.billing_read, fact.covers),
         finance_read_at=fact.at,
-        invoices_told=told,
+        invoices_told=frozenset() if all_told else state.invoices_told,
+        payments_told=frozenset() if all_told else state.payments_told,
         shown_paid=state.shown_paid and delivery.paid_up,
     )
     if delivery.cancelled:
         return _cancelled_in_finance(after, billing.changed_by)
-    return Change(after, f"Finance: {_words(state, delivery)}")
+    after, news = refunds.looked_at(after, fact.at)
+    return Change(after, f"Finance: {_words(state, delivery)}{news}")
 
 
 def _cancelled_in_finance(state: DealState, by: str) -> Change:
@@ -118,6 +129,12 @@ def _words(state: DealState, delivery: Delivery) -> str:
     if credits_:
         parts.append(f"{_counted(len(credits_), 'credit note')} of {_money(state, -_total(credits_))}")
     parts.append(f"{_money(state, sum((i.open_amount for i in documents), Decimal(0)))} open")
+    if delivery.discount:
+        parts.append(f"{_money(state, delivery.discount)} cash discount taken")
+    if delivery.difference:
+        parts.append(f"{_money(state, delivery.difference)} posted off within Finance's tolerance")
+    if delivery.unapplied:
+        parts.append(f"{_money(state, delivery.unapplied)} of the customer's money not applied")
     if delivery.hold:
         parts.append(f"held by its credit management ({delivery.hold})")
     return ", ".join(parts) + "".join(f"; {news}" for news in _news(state.delivery, delivery))

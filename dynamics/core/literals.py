@@ -82,7 +82,7 @@ def query(path: str, **options: str | int | None) -> str:
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
-def any_of(column: str, values: Sequence[str]) -> str:
+def any_of(column: str, values: Sequence[str] | Sequence[int]) -> str:
     """`(Column eq 'a' or Column eq 'b')`: Finance knows no `in`.
 
     In Finance a `*` in a value matches anything: the rows read are compared again by whoever asks.

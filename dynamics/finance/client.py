@@ -41,6 +41,7 @@ from dynamics.finance.records import (
     ReleasedProduct,
     Sweep,
 )
+from dynamics.finance.settlements import NOTHING_KNOWN, Known
 from dynamics.finance.taxes import Taxes
 
 MAX_BATCH = 5000
@@ -248,13 +249,13 @@ class Finance(Connection):
 
     # --- what was posted -------------------------------------------------------------------------------------------
 
-    async def read_billing(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
+    async def read_billing(self, company: str, order_number: str, known: Known = NOTHING_KNOWN) -> BillingRead:
         """An order as it is now, with all that was posted on it (`Documents.of_order`).
 
         Raises:
             NotFound: no such order.
         """
-        return await self.documents.of_order(company, order_number, invoices=invoices)
+        return await self.documents.of_order(company, order_number, known)
 
     async def sweep(
         self, company: str, *, slips: date, invoices: date, settled: date, cancelled: date | None = None

@@ -33,6 +33,8 @@ from dynamics.finance.records import (
     Sweep,
     Transaction,
 )
+from dynamics.finance.settlements import Known
+from dynamics.finance.settling import Settling, known_listings
 
 D = TypeVar("D", Slip, PostedInvoice)
 
@@ -47,23 +49,23 @@ class Documents:
         """Nothing is read yet."""
         self._connection = connection
 
-    async def of_order(self, company: str, order_number: str, *, invoices: Sequence[str] = ()) -> BillingRead:
+    async def of_order(self, company: str, order_number: str, known: Known) -> BillingRead:
         """An order as it is now, with its packing slips, invoices and credit notes, and what is open on them.
 
         One batch, in this order: what is ordered and left first, what was posted after it, what is open last. What is
         posted meanwhile is then seen by a later look, and never taken for a cancellation or a payment. A second request
         where there are return orders, an invoice over several orders, or an invoice that was not told of before; a
-        third where that brings such an invoice.
+        third where that brings such an invoice; up to three where something was settled by payments not known before.
 
         Args:
             company: Legal entity, lower case.
             order_number: SalesOrderNumber.
-            invoices: Invoices known or told of before.
+            known: What is known of it already.
 
         Raises:
             NotFound: no such order.
         """
-        header, reading = await self._order(company, order_number, invoices)
+        header, reading = await self._order(company, order_number, known)
         returned = reading.all(ReturnedLine, "returned")
         sold = sold_lots(returned)
         returns = {line.return_number for line in returned}
@@ -90,12 +92,12 @@ class Documents:
             marks = (*marks, *later.all(InvoiceMark, "marks"))
             transactions = (*transactions, *later.all(Transaction, "transactions"))
         corrections = {mark.invoice.casefold() for mark in marks if mark.correction}
-        own = [known for invoice in posted if (known := origins.of(invoice, corrections)) is not None]
+        own = [share for invoice in posted if (share := origins.of(invoice, corrections)) is not None]
         if left := _unseen(own, transactions, but=unopened):
             last = await self._connection.read(collections={"transactions": _transactions(company, left)})
             transactions = (*transactions, *last.all(Transaction, "transactions"))
         rests = reading.all(LineRest, "rests")
-        return BillingRead(
+        read = BillingRead(
             header=header,
             lines=reading.all(OrderLine, "lines"),
             rests={rest.lot: rest for rest in rests if same_text(rest.order_number, order_number)},
@@ -104,8 +106,17 @@ class Documents:
             transactions=transactions,
             hold=reading.one(CreditHold, "hold"),
         )
+        return await self._settled(company, read, reading, known)
 
-    async def _order(self, company: str, number: str, invoices: Sequence[str]) -> tuple[OrderHeader, Reading]:
+    async def _settled(self, company: str, read: BillingRead, reading: Reading, known: Known) -> BillingRead:
+        """The same with what settled its documents."""
+        billed = [t for invoice in read.invoices if (t := read.transaction(invoice)) is not None]
+        settling = Settling(company, billed, reading, (*known.records, *known.payments))
+        settling.add(read.transactions)
+        settlements, payments = await settling.complete(self._connection)
+        return read.model_copy(update={"settlements": settlements, "payments": payments})
+
+    async def _order(self, company: str, number: str, known: Known) -> tuple[OrderHeader, Reading]:
         of = of_company(company)
         reading = await self._connection.read(
             {"header": queries.order(company, number), "hold": queries.credit_hold(company, number)},
@@ -117,7 +128,8 @@ class Documents:
                 "invoices": [listing(_INVOICES, f"{of} and SalesOrderNumber eq {literal(number)}", expand=_LINES)],
                 "origins": queries.invoice_origins(company, [number]),
                 "marks": queries.invoice_marks(company, [number]),
-                "transactions": _transactions(company, invoices),
+                "transactions": _transactions(company, known.invoices),
+                **known_listings(company, known),
             },
         )
         header = reading.one(OrderHeader, "header")

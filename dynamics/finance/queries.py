@@ -21,6 +21,9 @@ _KEYS = {
     "CustTransOpens": ("SysRecId",),
     "CustTransactions": ("SysRecId",),
     "CustInvoiceJourBiEntities": ("SourceKey",),
+    "CustSettlementBiEntities": ("SourceKey",),
+    "CustomerPaymentJournalHeaders": ("JournalBatchNumber",),
+    "CustomerPaymentJournalLines": ("JournalBatchNumber", "LineNumber"),
     "CustInvoiceTransBiEntities": ("InvoiceId", "InvoiceDate", "LineCreationSequenceNumber"),
     "CustPackingSlipJourBiEntities": ("SourceDocumentHeader",),
     "CustPackingSlipTransBiEntities": ("SourceDocumentLine",),
@@ -88,13 +91,13 @@ def valued(
     entity_set: str,
     company: str,
     column: str,
-    values: Iterable[str],
+    values: Iterable[str] | Iterable[int],
     *,
     select: str | None = None,
     expand: str | None = None,
 ) -> list[Listing]:
     """Rows of a company whose column is one of many values, so many to a filter as Finance takes."""
-    distinct = sorted(set(values))
+    distinct = sorted({*values}, key=str)
     return [
         listing(
             entity_set,
@@ -163,6 +166,41 @@ def returned_lines(company: str, number: str) -> Listing:
 def lines_of_returns(company: str, returns: Iterable[str]) -> list[Listing]:
     """Lines of return orders by the numbers of these."""
     return valued("ReturnOrderLinesV2", company, "ReturnOrderNumber", returns, select=_RETURN_COLUMNS)
+
+
+_SETTLEMENT_COLUMNS = "SourceKey,TransRecId,OffsetRecid,TransType,SettleAmountCur"
+
+
+def settlements(company: str, transactions: Iterable[int]) -> list[Listing]:
+    """What customer transactions were settled against: the other side of each settlement."""
+    return valued("CustSettlementBiEntities", company, "OffsetRecid", transactions, select=_SETTLEMENT_COLUMNS)
+
+
+def transactions(company: str, records: Iterable[int]) -> list[Listing]:
+    """Customer transactions by their record."""
+    return valued("CustTransactions", company, "SysRecId", records)
+
+
+def payments(company: str, numbers: Iterable[str]) -> list[Listing]:
+    """Payments, and their reversals, by payment id."""
+    return valued("CustTransactions", company, "PaymId", numbers)
+
+
+def journals_described(company: str, description: str) -> Listing:
+    """Customer payment journals of a description."""
+    return listing("CustomerPaymentJournalHeaders", f"{of_company(company)} and Description eq {literal(description)}")
+
+
+def journal_lines(company: str, account: str, text: str) -> Listing:
+    """Lines of customer payment journals of an account with a transaction text."""
+    condition = f"{of_company(company)} and AccountDisplayValue eq {literal(account)} and TransactionText eq "
+    return listing("CustomerPaymentJournalLines", f"{condition}{literal(text)}")
+
+
+def journal(company: str, number: str) -> str:
+    """A customer payment journal by its key."""
+    path = key("CustomerPaymentJournalHeaders", dataAreaId=company, JournalBatchNumber=number)
+    return query(path, cross_company="true")
 
 
 _ORIGIN_COLUMNS = "InvoiceId,InvoiceDate,LineCreationSequenceNumber,SalesId,InventTransId"

@@ -18,6 +18,7 @@ from domain.money import spread
 from domain.quote import DeliveryAddress
 from domain.tax import SalesTax
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
+from dynamics.finance.settlements import Settlement
 
 
 class SalesStatus(StrEnum):
@@ -174,6 +175,12 @@ class OpenTransaction(ReadRow):
 class Transaction(ReadRow):
     """CustTransactions: a posted customer transaction, in its own currency."""
 
+    record: int = Field(0, alias="SysRecId")
+    kind: str = Field("", alias="TransType")
+    posted_on: FinanceDay = Field(None, alias="TransDate")
+    cancelled: YesNo = Field(
+        False, alias="CancelledPayment", description="A payment that was reversed, or its reversal"
+    )
     account: str = Field(alias="AccountNum")
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
@@ -185,9 +192,6 @@ class Transaction(ReadRow):
     closed_on: FinanceDay = Field(None, alias="Closed", description="None: still open")
     last_settled_on: FinanceDay = Field(None, alias="LastSettleDate")
     last_settle_voucher: str = Field("", alias="LastSettleVoucher")
-    cancelled: YesNo = Field(
-        False, alias="CancelledPayment", description="A payment that was reversed, or its reversal"
-    )
 
     @property
     def open_amount(self) -> Decimal:
@@ -439,6 +443,8 @@ class BillingRead(ReadRow):
     transactions: tuple[Transaction, ...] = Field(description="Of these invoices, open and closed")
     hold: CreditHold | None = Field(None, description="Where the order stands with credit management")
     rests: dict[str, LineRest] = Field(default_factory=dict, description="What is left of each line, by its lot")
+    settlements: tuple[Settlement, ...] = Field((), description="The other side of what settled these transactions")
+    payments: tuple[Transaction, ...] = Field((), description="Payments and other credits of these settlements")
 
     def transaction(self, invoice: PostedInvoice) -> Transaction | None:
         """The customer transaction of an invoice, whoever is billed; None where it was not seen."""

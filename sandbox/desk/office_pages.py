@@ -120,6 +120,12 @@ FORMS: Final[tuple[Form, ...]] = (
         (_PAYMENT, Field("CreditNoteId", "or credit note", "CCN-000001"), _AMOUNT),
         "Refund posted.",
     ),
+    Form(
+        "postPaymentJournal",
+        "Post a payment journal",
+        (Field("JournalBatchNumber", "Journal", "000001"), Field("PaymentId", "payment it pays back", "PAY-000001")),
+        "Journal posted.",
+    ),
     Form("reversePayment", "Reverse a payment", (_PAYMENT, Field("Reason", "Reason", "Bounced")), "Payment reversed."),
     Form(
         "collectionLetter",

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance import charges, credit, freetext, invoicing, letters, payments, receivables, returns, shipping
+from sandbox.finance import (
+    charges,
+    credit,
+    freetext,
+    invoicing,
+    journals,
+    letters,
+    payments,
+    receivables,
+    returns,
+    shipping,
+)
 from sandbox.finance.books import positive
 from sandbox.finance.errors import PostingRefused
 from sandbox.finance.invoice_journal import PostedInvoice
@@ -161,6 +172,13 @@ def _refund(call: Call) -> Answer:
     return _paid(payments.refund(call.books, call.company, source, amount, call.text("PaymentReference")))
 
 
+def _post_journal(call: Call) -> Answer:
+    payment = call.text("PaymentId")
+    marked = [{"LineNumber": 1, "PaymentId": payment}] if payment else call.objects("Settlements") or ()
+    vouchers = journals.post(call.books, call.company, call.text("JournalBatchNumber"), marked)
+    return {"Vouchers": vouchers}
+
+
 def _settle(call: Call) -> Answer:
     source = _credit_transaction(call)
     payments.settle_credit(call.books, call.company, source, call.objects("Settlements") or ())
@@ -214,6 +232,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "creditReturn": Operation("Q2CCreditReturnContract", _INVOICE_EMPTY, _credit_return),
     "cancelReturn": Operation("Q2CCancelReturnContract", {}, _cancel_return),
     "payment": Operation("Q2CPaymentContract", _PAYMENT_EMPTY, _payment),
+    "postPaymentJournal": Operation("Q2CPostPaymentJournalContract", {"Vouchers": []}, _post_journal),
     "settle": Operation("Q2CSettleContract", {}, _settle),
     "reversePayment": Operation("Q2CReversePaymentContract", _PAYMENT_EMPTY, _reverse_payment),
     "refund": Operation("Q2CRefundContract", _PAYMENT_EMPTY, _refund),

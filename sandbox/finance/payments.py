@@ -84,8 +84,10 @@ def pay(books: Books, company: Company, money: Money, settlements: Sequence[Mapp
         more: Row = {"PaymReference": money.reference, "PaymId": payment_id, "Txt": f"Payment {payment_id}"}
         if money.prepayment_of:
             more |= {"Prepayment": "Yes", "_prepaid": money.prepayment_of}
-        transaction = _transaction(books, company, customer["CustomerAccount"], -amount, code, voucher, posted_on, more)
-        made = _settle_all(books, company, transaction, settlements, posted_on, journal)
+        row_of_payment = transaction(
+            books, company, customer["CustomerAccount"], -amount, code, voucher, posted_on, more
+        )
+        made = _settle_all(books, company, row_of_payment, settlements, posted_on, journal)
         fields = _event_fields(company, customer, payment_id, amount, code, made)
         books.events.emit(CUST_PAYMENT_POSTED, company.id, fields)
     return PostedPayment(journal, voucher, payment_id)
@@ -208,7 +210,7 @@ def reverse(books: Books, company: Company, payment_id: str, reason: str) -> Pos
         currency, amount = payment["CurrencyCode"], -payment["AmountCur"]
         row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reason, today)
         _journal_line(books, company, row)
-        reversal = _transaction(
+        reversal = transaction(
             books,
             company,
             payment["AccountNum"],
@@ -226,7 +228,7 @@ def reverse(books: Books, company: Company, payment_id: str, reason: str) -> Pos
     return PostedPayment(journal, voucher, payment_id)
 
 
-def _transaction(
+def transaction(
     books: Books, company: Company, account: str, amount: Decimal, currency: str, voucher: str, day: date, more: Row
 ) -> Row:
     """A payment in the sub-ledger: negative what comes in, positive what goes back; due at once."""
@@ -263,7 +265,7 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
         voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
         row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reference, today)
         _journal_line(books, company, row)
-        paid_back = _transaction(
+        paid_back = transaction(
             books,
             company,
             credit["AccountNum"],
@@ -274,8 +276,7 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
             {"PaymId": payment_id, "PaymReference": reference, "Txt": f"Refund {payment_id}"},
         )
         receivables.settle(books, company, credit, paid_back, amount, today)
-        fields = _event_fields(company, customer, payment_id, -amount, currency, [])
-        books.events.emit(CUST_PAYMENT_POSTED, company.id, fields)
+        tell(books, company, customer, payment_id, -amount, currency, documents_of(books, company, credit, Decimal(0)))
     return PostedPayment(journal, voucher, payment_id)
 
 
@@ -317,6 +318,36 @@ def _unsettle_all(books: Books, company: Company, payment: Row) -> list[dict[str
                 }
             )
     return undone
+
+
+def documents_of(books: Books, company: Company, row: Row, amount: Decimal) -> list[dict[str, Any]]:
+    """The documents a payment event names: the invoice or credit note itself, or those that a payment settled.
+
+    A refund names them with an amount of zero, so that their orders are looked at.
+    """
+    if row["Invoice"]:
+        return [{"InvoiceId": row["Invoice"], "SalesOrderId": row.get("_order", ""), "Amount": amount}]
+    settled = books.find(SETTLEMENTS, payment=row["_record"], company=company.id)
+    rows = (books.get(receivables.TRANSACTIONS, company.id, settlement["invoice"]) for settlement in settled)
+    return [
+        {"InvoiceId": found["Invoice"], "SalesOrderId": found.get("_order", ""), "Amount": amount}
+        for found in rows
+        if found is not None and found["Invoice"]
+    ]
+
+
+def tell(
+    books: Books,
+    company: Company,
+    customer: Row,
+    payment_id: str,
+    amount: Decimal,
+    currency: str,
+    settlements: list[dict[str, Any]],
+) -> None:
+    """Emit the event of a posted payment; a negative amount was paid back."""
+    fields = _event_fields(company, customer, payment_id, amount, currency, settlements)
+    books.events.emit(CUST_PAYMENT_POSTED, company.id, fields)
 
 
 def _event_fields(

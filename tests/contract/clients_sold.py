@@ -32,8 +32,10 @@ class Sold:
         posted = await self.work.clients.play("POST", f"/orders/usmf/{self.order_number}/invoice", {})
         return str(posted["InvoiceId"])
 
-    async def billing(self, *invoices: str, known: tuple[str, ...] = ()) -> Billing:
-        """What Finance holds, with the invoices that were told of before."""
+    async def billing(
+        self, *invoices: str, known: tuple[str, ...] = (), before: Billing | None = None, paid: str = ""
+    ) -> Billing:
+        """What Finance holds, with the invoices that were told of before, what was read before, and a payment told."""
         assert self.work.quote is not None
         ref = ask_for.BillingRef(
             company="usmf",
@@ -41,7 +43,10 @@ class Sold:
             quote=self.work.quote,
             approved_hash=self.approved_hash,
             ordered=self.digest,
-            invoices=(*invoices, *known),
+            invoices=(*invoices, *known, *(i.invoice_number for i in (before.invoices if before else ()))),
+            records=tuple(i.record for i in before.invoices) if before else (),
+            payments=tuple(p.record for p in before.payments) if before else (),
+            payments_told=(paid,) if paid else (),
         )
         return await self.work.run(self.work.finance.read_billing, ref)
 

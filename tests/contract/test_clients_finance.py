@@ -17,6 +17,7 @@ from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
 from dynamics.finance.queries import ENTITY_SETS
 from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
+from dynamics.finance.settlements import Known
 from tests.contract.clients_world import Clients, clients_of
 from tests.contract.dataverse_world import LiveSandbox
 
@@ -238,7 +239,7 @@ async def test_billing_shows_slips_invoices_and_what_is_open(clients: Clients) -
     billing = await clients.finance.read_billing("usmf", number)
     assert await count(clients) == before + 2  # the second one for what is open on invoices nobody told us of
     known = [invoice.number for invoice in billing.invoices]
-    assert (await clients.finance.read_billing("usmf", number, invoices=known)) == billing
+    assert (await clients.finance.read_billing("usmf", number, Known(invoices=known))) == billing
     assert await count(clients) == before + 3
     assert billing.header.status is SalesStatus.INVOICED
     assert [slip.shipped for slip in billing.slips] == [D(6), D(4)]

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -22,11 +23,12 @@ from activities.signatures import Proofs
 from domain import facts
 from domain.commands import fact_of
 from domain.messages import CommandName
+from domain.payments import Refund
 from domain.people import Person
 from domain.policy import Policy
 from domain.rights import Action
 from domain.sign_in import SignIn
-from domain.views import DealView
+from domain.views import DealView, DocumentView
 from sandbox.entra.directory import Person as User
 from tests.deals import T0, TO_ORDER, decision, new_deal, put
 from tests.rights import ANY, ARGS, CELLS, COMPANY, ROLES, TABLE, Cell, naming
@@ -57,9 +59,16 @@ def person(role: str, *, own: bool = False) -> Person:
 
 
 def deal_of(owner: Person, quote: str = QUOTE) -> DealView:
-    """A deal in which every command fits: on credit hold, parked, and with an open request for approval."""
+    """A deal in which every command fits: on credit hold, parked, with an open request for approval, and overpaid."""
     held, parked = scenes.held(quote), scenes.parked(quote).parked
-    return held.model_copy(update={"owner": owner, "parked": parked, "approvals": scenes.deal(quote).approvals})
+    over: dict[str, object] = {
+        "unapplied": Decimal(55),
+        "exceptions": ("UNAPPLIED_CREDIT: 55.00 USD settle nothing",),
+        "refunds": (Refund(n=1, of="PAY-1", amount=Decimal(55), reason="r", proposed_by=Person(oid="cleo")),),
+        "documents": (DocumentView(kind="payment", system="Finance", number="PAY-1", open_amount=Decimal(55)),),
+    }
+    asked = {"owner": owner, "parked": parked, "approvals": scenes.deal(quote).approvals}
+    return held.model_copy(update=asked | over)
 
 
 @pytest.fixture(scope="module")

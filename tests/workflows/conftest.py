@@ -50,6 +50,7 @@ from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
+from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
 from tests.workflows.trusting import RITA, TrustingVerifier
@@ -438,6 +439,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.create_order,
             finance.confirm_order,
             finance.read_billing,
+            ScriptedRefunds(world).prepare_refund,
         ],
     )
     dv = Worker(

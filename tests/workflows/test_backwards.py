@@ -18,7 +18,7 @@ from tests.deadlines import PATIENCE
 from tests.deals import credit_note, held, holding, invoice
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World
-from tests.workflows.trusting import OTTO
+from tests.workflows.trusting import AMY, CFO, CLEO, OTTO, RITA
 
 D = Decimal
 CHANGED = FinanceEventKind.ORDER_CHANGED
@@ -102,6 +102,25 @@ async def test_a_remainder_cancelled_in_finance_is_told_to_sales_and_closes_the_
     assert "closed short: 4 cancelled" in " ".join(await texts(stage))
 
 
+async def _paid_back_by_two(stage: Stage, world: World) -> None:
+    """Who proposed it cannot approve it; a step that fails waits for a person, and the line is asked for once."""
+    wanted = {"of": "C", "amount": "209", "reason": "the customer chose it"}
+    assert (await outcome(stage, await stage.say(RITA, "refund_propose", **wanted))).code == "NO_AUTHORITY"
+    assert (await outcome(stage, await stage.say(AMY, "refund_propose", **wanted))).accepted
+    assert (await outcome(stage, await stage.say(AMY, "refund_approve", refund="1"))).code == "NEEDS_SECOND_PERSON"
+    assert (await outcome(stage, await stage.say(AMY, "refund_approve", refund="x"))).code == "BAD_ARGUMENT"
+    assert (await outcome(stage, await stage.say(AMY, "refund_propose", amount="9" * 30))).code == "BAD_ARGUMENT"
+    assert (await outcome(stage, await stage.say(CLEO, "refund_approve", refund="1"))).code == "NO_AUTHORITY"
+    world.fail["prepare_refund"] = [ApplicationError("no such journal name", type="Refused", non_retryable=True)]
+    assert (await outcome(stage, await stage.say(CFO, "refund_approve", refund="1"))).accepted
+    await until(stage, waits_for(WaitingFor.OPERATOR))
+    assert (await outcome(stage, await stage.say(OTTO, "retry"))).accepted
+    view = await until(stage, lambda view: view.refunds[0].status == "prepared")
+    asked = last(world, "prepare_refund")
+    assert (asked.of, asked.is_note, asked.amount, len(asked.mark)) == ("C", True, D(209), 16)
+    assert (view.refunds[0].journal, view.explanation.waiting_for) == ("000012", WaitingFor.UNAPPLIED)
+
+
 async def test_a_return_and_its_credit_note_are_waited_for_and_shown(stage: Stage, world: World) -> None:
     """S34 while the deal runs; the events come late and twice, and the daily look finds what none of them told."""
     await to_fulfilment(stage)
@@ -120,8 +139,16 @@ async def test_a_return_and_its_credit_note_are_waited_for_and_shown(stage: Stag
     note = credit_note("C", 2, "-209")
     world.billing = holding(held(10, 0), slips=slips, documents=(invoice("I", 10, "0"), note))
     await stage.env.fast_forward(stage.case, timedelta(hours=25))
+    view = await until(stage, waits_for(WaitingFor.UNAPPLIED))
+    assert (view.credited, view.unapplied, view.paid) == (D(209), D(209), D(836))
+    assert view.exceptions == ("UNAPPLIED_CREDIT: 209.00 USD settle nothing (credit note C: 209.00 USD)",)
+    await _paid_back_by_two(stage, world)
+    back = note.model_copy(update={"open_amount": D(0), "refunded": D(209)})
+    world.billing = holding(held(10, 0), slips=slips, documents=(invoice("I", 10, "0"), back))
+    await stage.finance(FinanceEventKind.PAYMENT_POSTED, "PAY-9")
     view = await ended(stage)
-    assert (view.ending, view.credited, view.open_amount, view.paid) == (Ending.CLOSED, D(209), D(-209), D(1_045))
+    assert (view.ending, view.unapplied, view.refunded, view.paid) == (Ending.CLOSED, D(0), D(209), D(836))
+    assert last(world, "read_billing").payments_told == ("PAY-9",)
     assert [i.invoice_number for i in last(world, "record_invoice").invoices] == ["C"]
 
 

@@ -11,11 +11,12 @@ from domain.messages import SignedMessage, VerifiedMessage
 from domain.people import Person
 from tests.rights import naming, said
 
-RITA, MONA, DIRK, OTTO, CARL = (
-    Person(oid=f"oid-{name}", name=name) for name in ("rita", "mona", "dirk", "otto", "carl")
+RITA, MONA, DIRK, OTTO, CARL, CLEO, AMY, CFO = (
+    Person(oid=f"oid-{name}", name=name) for name in ("rita", "mona", "dirk", "otto", "carl", "cleo", "amy", "cfo")
 )
 ROLES = {"oid-mona": "sales_manager.usmf", "oid-dirk": "sales_director.usmf", "oid-otto": "ops"}
 ROLES |= {"oid-carl": "credit_manager.usmf", "oid-rita": "sales_rep.usmf"}
+ROLES |= {"oid-cleo": "credit_clerk.usmf", "oid-amy": "ar_manager.usmf", "oid-cfo": "cfo.usmf"}
 RIGHTS = naming(("credit_manager", CARL))
 
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from domain.approvals import ApprovalStatus
 from domain.credit_facts import CreditStatus
 from domain.messages import CommandName, Outcome
+from domain.payments import ON_ITS_WAY, RefundStatus
 from domain.refusals import Refusal
 from domain.rights import Action
 from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
@@ -280,6 +281,20 @@ def _fitting(view: DealView) -> list[CommandName]:
         fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)
+    if view.unapplied:
+        fitting += _about_credit(view)
     if view.order_status in ("", "none"):
         fitting.append(CommandName.CANCEL)
     return fitting
+
+
+def _about_credit(view: DealView) -> list[CommandName]:
+    """What can be said about money of the customer that settles nothing."""
+    open_ = any(refund.status is RefundStatus.PROPOSED for refund in view.refunds)
+    undecided = any(text.startswith(Refusal.UNAPPLIED_CREDIT) for text in view.exceptions)
+    on_its_way = any(refund.status in ON_ITS_WAY for refund in view.refunds)
+    return [
+        CommandName.REFUND_PROPOSE,
+        *((CommandName.REFUND_APPROVE,) if open_ else ()),
+        *((CommandName.CREDIT_KEEP,) if undecided and not on_its_way else ()),
+    ]

@@ -23,6 +23,7 @@ _WAITING = {
     WaitingFor.SHIPMENT: "Shipment",
     WaitingFor.INVOICE: "Invoice",
     WaitingFor.PAYMENT: "Payment",
+    WaitingFor.UNAPPLIED: "Unapplied credit",
     WaitingFor.FINANCE: "Dynamics 365 Finance",
     WaitingFor.SALES: "Dynamics 365 Sales",
     WaitingFor.OPERATOR: "Operations",

@@ -26,6 +26,7 @@ from workflows.quote_to_cash.collecting import told_to_account
 from workflows.quote_to_cash.ledger import tell_credit_freed
 from workflows.quote_to_cash.order import confirmation_of
 from workflows.quote_to_cash.record import DealRecord
+from workflows.quote_to_cash.refunding import Refunding
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Waiting
 
@@ -44,9 +45,11 @@ class Delivery:
         self._waiting = waiting
         self._steps = steps
         self._background = background
+        self._refunding = Refunding(record, steps)
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
             DeliveryMove.RELEASE_HOLD: self._release_hold,
             DeliveryMove.READ_BILLING: self._read_billing,
+            DeliveryMove.PREPARE_REFUND: self._refunding.prepare,
             DeliveryMove.SHOW_SHIPMENT: self._show_shipment,
             DeliveryMove.SHOW_INVOICES: self._show_invoices,
             DeliveryMove.SHOW_PAYMENTS: self._show_payments,
@@ -126,6 +129,9 @@ class Delivery:
             ordered=state.ordered_digest,
             over_delivery_pct=state.policy.over_delivery_pct,
             invoices=tuple(sorted({*state.delivery.invoices, *state.invoices_told})),
+            records=tuple(sorted({i.record for i in state.delivery.invoices.values()} - {0})),
+            payments=tuple(payment.record for payment in state.delivery.payments),
+            payments_told=tuple(sorted(state.payments_told)),
         )
 
     async def _show_shipment(self) -> None:

@@ -25,7 +25,7 @@ from domain.facts import Event, Fact
 from domain.heard import Heard
 from domain.messages import Outcome, SalesEvent, SignedMessage, VerifiedMessage
 from domain.notices import of_deal
-from domain.order_key import order_key
+from domain.order_key import order_key, refund_key
 from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.refusals import Refusal
@@ -206,6 +206,10 @@ class DealRecord:
         """The key of the order in Finance: the same however often it is computed."""
         state = self.state
         return order_key(self._environment, state.company, state.quote_number, state.revision)
+
+    def refund_key(self, n: int) -> str:
+        """The mark under which the n-th refund is prepared in Finance."""
+        return refund_key(self._environment, self.deal_id, n)
 
     # The next run
 

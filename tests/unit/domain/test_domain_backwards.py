@@ -31,7 +31,7 @@ from domain.fulfilment import (
 from domain.moves import ClosingMove, DeliveryMove
 from domain.rules.delivery import MOST_NEWS, takes_less_credit
 from domain.views import Ending, Stage, WaitingFor
-from tests.deals import PRICE, SYSTEM, T0, TO_ORDER, credit_note, held, holding, invoice, new_deal, put
+from tests.deals import CARL, PRICE, SYSTEM, T0, TO_ORDER, credit_note, held, holding, invoice, new_deal, put
 
 D = Decimal
 GROSS = D("104.50")
@@ -221,9 +221,11 @@ def test_goods_that_come_back_are_waited_for_until_they_are_credited() -> None:
     state = shown(
         put(back, found(held(10, 0), slips={"S": 10, "R": -2}, documents=(*paid, credit_note("C", 2, "-209"))))
     )
-    assert (state.order, ledger(state)) == (OrderStatus.CLOSED, quantities(10, 0, 10, 2, 10, 2))
+    assert (explain(state).waiting_for, ledger(state)) == (WaitingFor.UNAPPLIED, quantities(10, 0, 10, 2, 10, 2))
     told = view(state)
-    assert (told.open_amount, told.paid) == (D(-209), D(1045))
+    assert (told.open_amount, told.paid, told.unapplied) == (D(-209), D(836), D(209))
+    state = put(state, facts.CreditKept(reason="for the next order", by=CARL))
+    assert state.order is OrderStatus.CLOSED, "with the credit left to the customer"
     assert [(d.kind, d.status) for d in told.documents if d.number in "RC"] == [
         ("packing slip", "2 returned"),
         ("credit note", "open"),

@@ -17,7 +17,7 @@ from domain.deal import apply
 from domain.deal_state import DealState
 from domain.explain import view
 from domain.facts import Event, Fact
-from domain.messages import VerifiedMessage
+from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.sign_in import SignIn
 from domain.views import Resolution
@@ -81,9 +81,11 @@ def test_a_deal_is_own_to_who_owns_its_quote_or_submitted_it_and_to_nobody_befor
 
 @pytest.mark.parametrize("command", FRESH)
 def test_what_asks_for_a_fresh_sign_in_is_refused_without_one(command: str) -> None:
-    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ops"))
+    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ar_manager.usmf", "ops"))
     policy = naming(("credit_manager", person))
-    old = said(person, command, {"reason": "r"}, policy=policy, at=T0, signed_in_at=T0 - timedelta(minutes=16))
+    old = said(
+        person, command, ARGS[CommandName(command)], policy=policy, at=T0, signed_in_at=T0 - timedelta(minutes=16)
+    )
     assert code(meaning(old)) == "SIGN_IN_TOO_OLD"
     unknown = old.model_copy(update={"sign_in": SignIn()})
     assert code(meaning(unknown)) == "SIGN_IN_TOO_OLD"
@@ -94,11 +96,11 @@ def test_what_asks_for_a_fresh_sign_in_is_refused_without_one(command: str) -> N
 def test_a_context_that_the_policy_asks_for_is_checked_by_the_deal(
     command: str, contexts: tuple[str, ...], refused: bool
 ) -> None:
-    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ops"))
+    person = Person(oid="oid-carl", roles=("credit_manager.usmf", "ar_manager.usmf", "ops"))
     policy = naming(("credit_manager", person))
     asking = policy.rights.fresh_sign_in.model_copy(update={"context": "c1"})
     policy = policy.model_copy(update={"rights": policy.rights.model_copy(update={"fresh_sign_in": asking})})
-    fact = meaning(said(person, command, {"reason": "r"}, policy=policy, at=T0, contexts=contexts))
+    fact = meaning(said(person, command, ARGS[CommandName(command)], policy=policy, at=T0, contexts=contexts))
     assert (isinstance(fact, facts.Refused) and fact.code == "SIGN_IN_TOO_OLD") is refused
 
 

@@ -1,0 +1,105 @@
+"""What Finance's settlements say of a deal's money, in the words of the rules. Pure; reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from decimal import Decimal
+
+from domain.event_ids import payment_number
+from domain.payments import Payment
+from dynamics.finance.records import BillingRead, PostedInvoice, Transaction
+from dynamics.finance.settlements import Settlement
+from dynamics.finance.settling import DIFFERENCES, DISCOUNT, PAYMENT
+
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What became of a deal's invoices and credit notes. Money in their currency."""
+
+    records: Mapping[str, int]
+    """SysRecId of each document's customer transaction, by number."""
+    payments: tuple[Payment, ...]
+    """Those with something unapplied first, then by record."""
+    discount: Decimal
+    difference: Decimal
+    _refunded: Mapping[int, Decimal] = field(default_factory=dict)
+
+    def refunded(self, number: str) -> Decimal:
+        """What was paid back of a credit note."""
+        return self._refunded.get(self.records.get(number, 0), _NONE)
+
+
+def paid_of(read: BillingRead) -> Paid:
+    """What settled the documents of an order, and with which payments.
+
+    What Finance took back of a settlement has a row of its own with the opposite sign, so that the two come to nothing.
+
+    Args:
+        read: Finance's rows, read together.
+    """
+    documents = {t.record: posted for posted in read.invoices if (t := read.transaction(posted)) is not None}
+    net = _net(read.settlements)
+    kinds = {row.record: row.kind for row in read.settlements}
+    bounced = {found.record for found in read.payments if found.cancelled}
+    taken: dict[str, Decimal] = {}
+    applied: dict[int, Decimal] = {}
+    refunded: dict[int, Decimal] = {}
+    for (record, other), amount in net.items():
+        kind = kinds[record]
+        if other in documents and amount <= 0:
+            share = documents[other].share_of(-amount)
+            if kind == DISCOUNT or kind in DIFFERENCES:
+                taken[kind] = taken.get(kind, _NONE) + share
+            else:
+                applied[record] = applied.get(record, _NONE) + share
+        elif kind == PAYMENT and amount > 0 and other not in bounced:
+            refunded[other] = refunded.get(other, _NONE) + amount
+    payments = [
+        told
+        for found in read.payments
+        if (told := _payment(found, applied, refunded, meant=_is_meant(found, read.invoices))) is not None
+    ]
+    return Paid(
+        records={posted.number: record for record, posted in documents.items()},
+        payments=tuple(sorted(payments, key=lambda p: (not p.unapplied, p.record))),
+        discount=taken.pop(DISCOUNT, _NONE),
+        difference=sum(taken.values(), _NONE),
+        _refunded=refunded,
+    )
+
+
+def _net(rows: Iterable[Settlement]) -> dict[tuple[int, int], Decimal]:
+    """What each transaction settled of each other one, with its sign."""
+    net: dict[tuple[int, int], Decimal] = {}
+    for row in rows:
+        net[row.record, row.other] = net.get((row.record, row.other), _NONE) + row.amount
+    return net
+
+
+def _is_meant(found: Transaction, invoices: Iterable[PostedInvoice]) -> bool:
+    """Whether a payment names an invoice of the order, applied to it or not."""
+    named = found.invoice.casefold()
+    return bool(named) and any(named == posted.number.casefold() for posted in invoices if posted.total > 0)
+
+
+def _payment(
+    found: Transaction, applied: Mapping[int, Decimal], refunded: Mapping[int, Decimal], *, meant: bool
+) -> Payment | None:
+    """A payment as the deal keeps it; None for one that has nothing to do with it."""
+    here, back = applied.get(found.record, _NONE), refunded.get(found.record, _NONE)
+    if not here and not (meant or found.record in applied):
+        return None
+    return Payment(
+        record=found.record,
+        number=payment_number(found.payment_id, found.voucher) or found.invoice,
+        paid_on=datetime.combine(found.posted_on, time(12), UTC) if found.posted_on else None,
+        amount=-found.amount,
+        applied=here,
+        unapplied=_NONE if found.cancelled else -found.open_amount,
+        refunded=back,
+        reversed=found.cancelled,
+    )
