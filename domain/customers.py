@@ -141,9 +141,8 @@ class Proposal(Record):
 class MatchReason(Record):
     """Why a customer of Finance may be the one of Sales, or may not."""
 
-    code: str = Field(
-        description="MADE_FOR_IT, SAME_NAME, LIKE_NAME, SAME_TAX_NUMBER, SAME_EMAIL_DOMAIN, SAME_ADDRESS, "
-        "OTHER_TAX_NUMBER"
+    kind: str = Field(
+        description="made_for_it, same_name, like_name, same_tax_number, same_email_domain, same_address, other_tax_number"
     )
     text: str
 
@@ -151,7 +150,9 @@ class MatchReason(Record):
 class Standing(Record):
     """What hangs on one side of a possible duplicate."""
 
-    open_receivables: Decimal | None = Field(None, description="Open in Finance, in `currency`; None: it has no account")
+    open_receivables: Decimal | None = Field(
+        None, description="Open in Finance, in `currency`; None: it has no account"
+    )
     currency: str = ""
     open_orders: int = 0
     orders: tuple[str, ...] = Field((), description="Numbers of some of them")

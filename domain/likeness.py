@@ -106,28 +106,28 @@ def compared(account: AccountInSales, customer: KnownCustomer, policy: CustomerP
     """
     rules, reasons = policy.likeness, []
     ours, theirs = (normal_form(name, policy.legal_forms) for name in (account.name, customer.name))
-    score = round(fuzz.token_sort_ratio(ours, theirs)) if ours and theirs else 0
+    score = int(fuzz.token_sort_ratio(ours, theirs)) if ours and theirs else 0
     if ours and ours == theirs:
-        reasons.append(MatchReason(code="SAME_NAME", text="same name but for case, accents and legal form"))
+        reasons.append(MatchReason(kind="same_name", text="same name but for case, accents and legal form"))
     elif score:
-        reasons.append(MatchReason(code="LIKE_NAME", text=f"names alike by {score} %"))
+        reasons.append(MatchReason(kind="like_name", text=f"names alike by {score} %"))
     tax = tax_form(account.tax_number), tax_form(customer.tax_number)
     if all(tax) and tax[0] == tax[1]:
         score = max(score, rules.same_tax_number)
-        reasons.append(MatchReason(code="SAME_TAX_NUMBER", text=f"same tax number {customer.tax_number}"))
+        reasons.append(MatchReason(kind="same_tax_number", text=f"same tax number {customer.tax_number}"))
     elif all(tax):
         score -= rules.other_tax_number
-        reasons.append(MatchReason(code="OTHER_TAX_NUMBER", text=f"another tax number {customer.tax_number}"))
+        reasons.append(MatchReason(kind="other_tax_number", text=f"another tax number {customer.tax_number}"))
     domain = mail_domain(account.email, policy.public_mail)
     if domain and domain == mail_domain(customer.email, policy.public_mail):
         score += rules.same_email_domain
-        reasons.append(MatchReason(code="SAME_EMAIL_DOMAIN", text=f"same mail domain {domain}"))
+        reasons.append(MatchReason(kind="same_email_domain", text=f"same mail domain {domain}"))
     if (here := _address(account)) and here == _address(customer):
         score += rules.same_address
-        reasons.append(MatchReason(code="SAME_ADDRESS", text="same street and postal code"))
+        reasons.append(MatchReason(kind="same_address", text="same street and postal code"))
     if key and customer.key.casefold() == key.casefold():
         score = 100
-        reasons.insert(0, MatchReason(code="MADE_FOR_IT", text="created from this account before"))
+        reasons.insert(0, MatchReason(kind="made_for_it", text="created from this account before"))
     return Candidate(
         account=customer.account, name=customer.name, score=min(max(score, 0), 100), reasons=tuple(reasons)
     )

@@ -148,6 +148,10 @@ class CommandName(StrEnum):
     CREDIT_RECHECK = "credit_recheck"
     CREDIT_RELEASE = "credit_release"
     CREDIT_REJECT = "credit_reject"
+    CREATE_CUSTOMER = "create_customer"
+    CHOOSE_CUSTOMER = "choose_customer"
+    NEW_CUSTOMER = "new_customer"
+    REJECT_CUSTOMER = "reject_customer"
 
 
 class CustomerChanged(Record):

@@ -140,6 +140,16 @@ class Refusal(StrEnum):
         FixedBy.CREDIT_MANAGER,
         "This deal is your own, so someone else has to release its credit hold.",
     )
+    MAKER_CANNOT_SET_UP = (
+        "MAKER_CANNOT_SET_UP",
+        403,
+        FixedBy.APPROVER,
+        "The deal is your own. Someone else decides this.",
+    )
+    NO_CUSTOMER_ASKED = ("NO_CUSTOMER_ASKED", 409, FixedBy.NOBODY, "No customer is to be decided about here any more.")
+    CUSTOMER_NOT_LISTED = ("CUSTOMER_NOT_LISTED", 409, FixedBy.APPROVER, "Choose a customer that the deal shows.")
+    CUSTOMER_TAKEN = ("CUSTOMER_TAKEN", 409, FixedBy.REP, "Another account in Sales has its number. Use that account.")
+    CUSTOMER_INCOMPLETE = ("CUSTOMER_INCOMPLETE", 409, FixedBy.APPROVER, "Enter what Finance needs of the customer.")
     UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
     CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")
     NOT_HELD = ("NOT_HELD", 409, FixedBy.NOBODY, "The deal is no longer on credit hold; nothing changed.")
@@ -232,7 +242,7 @@ class Refusal(StrEnum):
         "DUPLICATE_CUSTOMER",
         422,
         FixedBy.REP,
-        "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
+        "Sales or Finance may have this customer twice. The deal says which ones, and what to do.",
     )
     NO_EXCHANGE_RATE = (
         "NO_EXCHANGE_RATE",

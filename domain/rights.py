@@ -53,6 +53,8 @@ class Action(StrEnum):
     """Have the argument of a query sealed, to ask a run from there."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
+    SET_UP_CUSTOMER = "customer.set_up"
+    """Have a customer of Sales created in Finance, or say which one of Finance it is."""
     READ_AUDIT = "audit.read"
     """Read the audit with its reports, and take a signed export of it."""
 
@@ -70,6 +72,7 @@ OF_ONE_DEAL: Final = frozenset(
         Action.RECHECK_CREDIT,
         Action.RELEASE_CREDIT,
         Action.REJECT_CREDIT,
+        Action.SET_UP_CUSTOMER,
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""

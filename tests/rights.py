@@ -43,6 +43,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.RECHECK_CREDIT: dict.fromkeys(("cfo", "credit_clerk", "credit_manager", "ops"), ANY),
     Action.RELEASE_CREDIT: {"credit_manager": ANY, "cfo": ANY},
     Action.REJECT_CREDIT: {"credit_manager": ANY},
+    Action.SET_UP_CUSTOMER: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.END_SESSION: {"admin": ANY},
