@@ -26,6 +26,7 @@ from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
+from domain.validation import normalise
 from domain.views import Resolution
 
 DECIDE = "decide"
@@ -75,7 +76,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     try:
         command = CommandName(said.name)
         release = _release(said, state, deal_id=deal_id, at=at) if command is CommandName.CREDIT_RELEASE else None
-        customer = CustomerArgs.model_validate(_given(said)) if command in _OF_CUSTOMER else None
+        customer = CustomerArgs.model_validate(_given(said)) if command in OF_CUSTOMER else None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
@@ -179,10 +180,10 @@ class CustomerArgs(Record):
     @property
     def changes(self) -> dict[str, str]:
         """Fields of the customer that were said."""
-        return {name: value for name in LONGEST if (value := getattr(self, name))}
+        return {name: value for name in LONGEST if (value := normalise(getattr(self, name)).strip())}
 
 
-_OF_CUSTOMER: Final = frozenset(
+OF_CUSTOMER: Final = frozenset(
     {
         CommandName.CREATE_CUSTOMER,
         CommandName.CHOOSE_CUSTOMER,
@@ -190,6 +191,7 @@ _OF_CUSTOMER: Final = frozenset(
         CommandName.REJECT_CUSTOMER,
     }
 )
+"""Commands about a customer that Finance does not know."""
 
 
 def _about_customer(command: CommandName, asked: CustomerArgs, said: VerifiedMessage, verdict: Verdict) -> Fact:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
@@ -69,7 +68,7 @@ def customer_key(environment: str, company: str, account_id: str) -> str:
 
 
 class AccountInSales(Record):
-    """An account of Sales, in the words of the rules. ``country`` is Finance's; texts in NFC."""
+    """An account of Sales, in the words of the rules. ``country`` is Finance's, empty where it has none for it."""
 
     account_id: str
     name: str = ""
@@ -81,7 +80,6 @@ class AccountInSales(Record):
     postal_code: str = ""
     state: str = ""
     country: str = ""
-    unmapped_country: str = Field("", description="As it is written, where Finance has no country for it")
     email: str = ""
     phone: str = ""
 
@@ -121,8 +119,7 @@ class Proposal(Record):
 
     def corrected(self, changes: Mapping[str, str]) -> Proposal:
         """The proposal with what an approver entered in place of it."""
-        entered = {name: unicodedata.normalize("NFC", changes[name]).strip() for name in LONGEST if name in changes}
-        return self.model_copy(update=entered)
+        return self.model_copy(update={name: changes[name] for name in LONGEST if name in changes})
 
     @property
     def faults(self) -> dict[str, str]:
@@ -142,7 +139,7 @@ class MatchReason(Record):
     """Why a customer of Finance may be the one of Sales, or may not."""
 
     kind: str = Field(
-        description="made_for_it, same_name, like_name, same_tax_number, same_email_domain, same_address, other_tax_number"
+        description="made_for_it, same_name, like_name, same_email_domain, same_address, same_ or other_tax_number"
     )
     text: str
 

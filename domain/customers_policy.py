@@ -1,4 +1,4 @@
-"""What a customer is created with in Finance, and how alike two customers have to be: the rules' data (customers.yaml)."""
+"""The data of the rules on customers: what one is created with in Finance, and how alike two have to be."""
 
 from __future__ import annotations
 

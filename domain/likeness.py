@@ -74,7 +74,7 @@ def _without_form(words: str, forms: tuple[str, ...]) -> str:
 
 def tax_form(number: str) -> str:
     """A tax number without what people write between its signs."""
-    return "".join(sign for sign in unicodedata.normalize("NFKC", number).upper() if sign.isalnum())
+    return "".join(sign for sign in _plain(number).upper() if sign.isalnum())
 
 
 def mail_domain(email: str, public_mail: Sequence[str]) -> str:

@@ -140,15 +140,10 @@ class Refusal(StrEnum):
         FixedBy.CREDIT_MANAGER,
         "This deal is your own, so someone else has to release its credit hold.",
     )
-    MAKER_CANNOT_SET_UP = (
-        "MAKER_CANNOT_SET_UP",
-        403,
-        FixedBy.APPROVER,
-        "The deal is your own. Someone else decides this.",
-    )
+    MAKER_CANNOT_SET_UP = ("MAKER_CANNOT_SET_UP", 403, FixedBy.APPROVER, "It is your own deal. Others decide this.")
     NO_CUSTOMER_ASKED = ("NO_CUSTOMER_ASKED", 409, FixedBy.NOBODY, "No customer is to be decided about here any more.")
     CUSTOMER_NOT_LISTED = ("CUSTOMER_NOT_LISTED", 409, FixedBy.APPROVER, "Choose a customer that the deal shows.")
-    CUSTOMER_TAKEN = ("CUSTOMER_TAKEN", 409, FixedBy.REP, "Another account in Sales has its number. Use that account.")
+    CUSTOMER_TAKEN = ("CUSTOMER_TAKEN", 409, FixedBy.REP, "Another account in Sales has its number. Use that one.")
     CUSTOMER_INCOMPLETE = ("CUSTOMER_INCOMPLETE", 409, FixedBy.APPROVER, "Enter what Finance needs of the customer.")
     UNKNOWN_COMMAND = ("UNKNOWN_COMMAND", 400, FixedBy.CALLER, "There is no such command.")
     CANNOT_SKIP = ("CANNOT_SKIP", 409, FixedBy.OPERATOR, "This step cannot be skipped. Retry it, or abort the deal.")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.approvals import Decision
+from domain.customers import LONGEST
 from domain.messages import CommandName
 from domain.refusals import Refusal
 from web.problems import Problem
@@ -24,6 +25,9 @@ RequiredText = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
 PersonId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+Short = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class _Body(BaseModel):
@@ -64,6 +68,33 @@ class CreditReleaseArgs(_Body):
     )
 
 
+class CreateCustomerArgs(_Body):
+    """An approval to create the customer in Finance; a field that is left out stays as it is proposed."""
+
+    reason: Text = ""
+    account: Short = Field("", max_length=LONGEST["account"], description="Account number; left out: as proposed")
+    name: Short = Field("", max_length=LONGEST["name"])
+    group: Short = Field("", max_length=LONGEST["group"])
+    currency: Short = Field("", max_length=LONGEST["currency"])
+    payment_terms: Short = Field("", max_length=LONGEST["payment_terms"])
+    tax_group: Short = Field("", max_length=LONGEST["tax_group"])
+    tax_number: Short = Field("", max_length=LONGEST["tax_number"])
+    street: Short = Field("", max_length=LONGEST["street"])
+    city: Short = Field("", max_length=LONGEST["city"])
+    postal_code: Short = Field("", max_length=LONGEST["postal_code"])
+    state: Short = Field("", max_length=LONGEST["state"])
+    country: Short = Field("", max_length=LONGEST["country"])
+    email: Short = Field("", max_length=LONGEST["email"])
+    phone: Short = Field("", max_length=LONGEST["phone"])
+
+
+class ChooseCustomerArgs(_Body):
+    """Which customer of Finance the account in Sales is."""
+
+    account: Short = Field(min_length=1, max_length=LONGEST["account"], description="One of those the deal shows")
+    reason: Text = ""
+
+
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
     CommandName.SKIP: ReasonArgs,
@@ -73,6 +104,10 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.CREDIT_RECHECK: NoArgs,
     CommandName.CREDIT_RELEASE: CreditReleaseArgs,
     CommandName.CREDIT_REJECT: ReasonArgs,
+    CommandName.CREATE_CUSTOMER: CreateCustomerArgs,
+    CommandName.CHOOSE_CUSTOMER: ChooseCustomerArgs,
+    CommandName.NEW_CUSTOMER: ReasonArgs,
+    CommandName.REJECT_CUSTOMER: ReasonArgs,
 }
 
 

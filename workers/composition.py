@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from activities.audit import AuditDesk
 from activities.credit import CreditDesk
+from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
@@ -79,7 +80,8 @@ def compose(settings: Settings, client: Client) -> Work:
     sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url))
     credit = CreditDesk(Ledgers(client), policy)
     telling = notice_work(settings, client, policy)
-    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
+    customers = CustomerDesk(sales_system, finance_system, policy)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
@@ -99,7 +101,7 @@ def compose(settings: Settings, client: Client) -> Work:
             AuditDesk(ledger).record_audit,
             *telling.deal_activities,
         ],
-        dataverse_activities=_of_dataverse(sales, sales_feed),
+        dataverse_activities=[*_of_dataverse(sales, sales_feed), customers.map_customer],
         finance_activities=[
             orders.assess_quote,
             orders.prepare_order,
@@ -109,6 +111,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.review_lines,
             orders.read_order_lines,
             orders.preview_quote,
+            customers.create_customer,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],

@@ -19,6 +19,7 @@ from dynamics.core.errors import Answer, NotFound, System, infolog_of
 from dynamics.core.literals import literal
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
+from dynamics.finance.customers import Customers
 from dynamics.finance.ordering import Ordering
 from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
@@ -92,6 +93,7 @@ class Finance(Connection):
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
         self._taxes = Taxes(self)
+        self.customers = Customers(self)
         self.orders = Ordering(self, manual_numbers=settings.manual_numbers)
 
     async def entity_sets(self) -> frozenset[str]:

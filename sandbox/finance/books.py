@@ -116,7 +116,7 @@ class Company:
         currency: Accounting currency.
         timezone: IANA name; the company's calendar date follows it.
         number_sequence: Whether callers must give the sales order number ("manual") or never may ("automatic").
-        customer_sequence: Whether customers created without an account are numbered ("automatic") or refused ("manual").
+        customer_sequence: Whether a customer without an account is numbered ("automatic") or refused ("manual").
         default_site: Site and warehouse of orders whose customer has none; empty means there is no default.
         default_warehouse: See `default_site`.
         credit: Credit management parameters.

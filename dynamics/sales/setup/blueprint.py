@@ -240,7 +240,7 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
         *("account", "contact", "opportunity", "product", "pricelevel", "uom", "transactioncurrency", "businessunit"),
         *("systemuser", "team", "organization", *_DOCUMENTS, *_ACTIVITIES, "q2c_deal", "audit", *_CONFIGURATION),
     ),
-    "Write": (*_DOCUMENTS, "opportunity", *_ACTIVITIES, "q2c_deal"),
+    "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, "q2c_deal"),
     "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
     "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
