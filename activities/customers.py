@@ -1,18 +1,16 @@
-"""Customers that Finance does not know: looked up when a quote is assessed, created and mapped when somebody says so."""
+"""Customers that Finance does not know: looked up with their quote, created and mapped when somebody says so."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TypeVar
 from uuid import UUID
 
 from temporalio import activity
 
 from activities.customer_signatures import CreateCustomer, CustomerActivities, CustomerDone, MapCustomer
 from activities.failures import for_deal
-from domain.assessing import QuotePreview
-from domain.assessment import QuoteAssessment
+from domain.assessment import Problem
 from domain.customer_problems import is_of_customer, problems_of
 from domain.customers import (
     CANDIDATES_SHOWN,
@@ -29,16 +27,14 @@ from domain.likeness import compared, mail_domain, search_word, tax_form
 from domain.policy import Policy
 from domain.quote import QuoteSnapshot
 from domain.validation import bounded, normalise
-from dynamics.core.errors import NotFound, Refused
+from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.finance.client import Finance
-from dynamics.finance.customers import CustomerRow, OnAccount, Traces, columns_of
+from dynamics.finance.customers import DUPLICATE, CustomerRow, OnAccount, Traces, columns_of
 from dynamics.sales.accounts import AccountRow
 from dynamics.sales.client import Dataverse
 
 PROBE_AGAIN_SECONDS = 30.0
 """Pause between the two looks that prove a customer absent where Finance numbers it (no key refuses a second one)."""
-
-Found = TypeVar("Found", bound=QuoteAssessment | QuotePreview)
 
 
 class CustomerDesk(CustomerActivities):
@@ -67,7 +63,9 @@ class CustomerDesk(CustomerActivities):
             columns = columns_of(customer.model_dump())
             try:
                 made = await self._finance.customers.create(ask.company, customer.key, columns)
-            except Refused as refusal:
+            except (Refused, Conflict) as refusal:
+                if refusal.code == DUPLICATE:
+                    raise
                 return CustomerDone(refused=f"Finance does not take the customer: {refusal}")
         return CustomerDone(account=made)
 
@@ -94,30 +92,29 @@ class CustomerDesk(CustomerActivities):
                 await accounts.set_number(read.account, ask.account)
             except NotFound:
                 return CustomerDone(refused="The account was deleted in Sales.")
-            except Refused as refusal:
-                return CustomerDone(refused=f"Sales does not take the number {ask.account}: {refusal}")
         return CustomerDone(account=ask.account)
 
     # --- looking up ------------------------------------------------------------------------------------------------
 
-    async def looked_up(self, found: Found, snapshot: QuoteSnapshot) -> Found:
-        """What was found of a quote, with what is known of a customer that has no number; else as it is.
+    async def looked_up(
+        self, problems: tuple[Problem, ...], snapshot: QuoteSnapshot
+    ) -> tuple[tuple[Problem, ...], UnknownCustomer | None]:
+        """What is wrong with a quote, and what is known of its customer where that has no number of Finance.
+
+        Args:
+            problems: found so far.
+            snapshot: the quote.
 
         Raises:
             DynamicsError: a system does not answer.
         """
-        if snapshot.customer_account or not snapshot.customer_id:
-            return found
-        if not any(is_of_customer(problem) for problem in found.problems):
-            return found
-        unknown = await self._unknown(snapshot)
+        unknown = None
+        if snapshot.customer_id and not snapshot.customer_account and any(map(is_of_customer, problems)):
+            unknown = await self._unknown(snapshot)
         if unknown is None:
-            return found
-        others = tuple(problem for problem in found.problems if not is_of_customer(problem))
-        changes: dict[str, object] = {"problems": bounded((*problems_of(unknown), *others))}
-        if isinstance(found, QuoteAssessment):
-            changes["unknown_customer"] = unknown
-        return found.model_copy(update=changes)
+            return problems, None
+        others = tuple(problem for problem in problems if not is_of_customer(problem))
+        return bounded((*problems_of(unknown), *others)), unknown
 
     async def _unknown(self, snapshot: QuoteSnapshot) -> UnknownCustomer | None:
         rules, company = self._policy.customers, snapshot.company

@@ -118,7 +118,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if found.plan is not None and found.plan.steps:  # who decides depends on who made it
                     snapshot = await self._quotes.with_makers(snapshot, ask.submitted_by)
                     found = self._assessed(snapshot, facts, quote)
-                found = await self._customers.looked_up(found, snapshot)
+                problems, unknown = await self._customers.looked_up(found.problems, snapshot)
+                found = found.model_copy(update={"problems": problems, "unknown_customer": unknown})
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
             if facts is not None and found.price_hash:
@@ -251,7 +252,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 snapshot = await self._quotes.with_makers(snapshot, "")
                 facts = await self._facts(snapshot)
             found = preview(snapshot, facts, self._policy, now=datetime.now(UTC), namesakes=quote.namesakes)
-            return PreviewAnswer(preview=await self._customers.looked_up(found, snapshot))
+            problems, _ = await self._customers.looked_up(found.problems, snapshot)
+            return PreviewAnswer(preview=found.model_copy(update={"problems": problems}))
 
     async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
         """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""

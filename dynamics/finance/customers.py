@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_FOUND = 50
 """Customers read for one thing they have in common with an account; of more, their number is said."""
+DUPLICATE = "DUPLICATE_CUSTOMER"
+"""Code of a conflict: two customers carry one key of ours."""
 _SET = "CustomersV3"
 _COLUMNS = (
     "CustomerAccount,OrganizationName,NameAlias,TaxExemptNumber,AddressStreet,AddressZipCode,PrimaryContactEmail,"
@@ -132,7 +134,7 @@ class Customers:
                 f"{len(made)} customers carry the search name {key}: {', '.join(made)}; keep one, and change the "
                 "search name of the others in Finance",
                 system=System.FINANCE,
-                code="DUPLICATE_CUSTOMER",
+                code=DUPLICATE,
                 operation=f"GET {_SET}",
             )
         return made[0] if made else None
