@@ -72,20 +72,22 @@ class CreateCustomerArgs(_Body):
     """An approval to create the customer in Finance; a field that is left out stays as it is proposed."""
 
     reason: Text = ""
-    account: Short = Field("", max_length=LONGEST["account"], description="Account number; left out: as proposed")
-    name: Short = Field("", max_length=LONGEST["name"])
-    group: Short = Field("", max_length=LONGEST["group"])
-    currency: Short = Field("", max_length=LONGEST["currency"])
-    payment_terms: Short = Field("", max_length=LONGEST["payment_terms"])
-    tax_group: Short = Field("", max_length=LONGEST["tax_group"])
-    tax_number: Short = Field("", max_length=LONGEST["tax_number"])
-    street: Short = Field("", max_length=LONGEST["street"])
-    city: Short = Field("", max_length=LONGEST["city"])
-    postal_code: Short = Field("", max_length=LONGEST["postal_code"])
-    state: Short = Field("", max_length=LONGEST["state"])
-    country: Short = Field("", max_length=LONGEST["country"])
-    email: Short = Field("", max_length=LONGEST["email"])
-    phone: Short = Field("", max_length=LONGEST["phone"])
+    account: Short | None = Field(
+        None, max_length=LONGEST["account"], description="Account number; left out: as proposed"
+    )
+    name: Short | None = Field(None, max_length=LONGEST["name"])
+    group: Short | None = Field(None, max_length=LONGEST["group"])
+    currency: Short | None = Field(None, max_length=LONGEST["currency"])
+    payment_terms: Short | None = Field(None, max_length=LONGEST["payment_terms"])
+    tax_group: Short | None = Field(None, max_length=LONGEST["tax_group"])
+    tax_number: Short | None = Field(None, max_length=LONGEST["tax_number"])
+    street: Short | None = Field(None, max_length=LONGEST["street"])
+    city: Short | None = Field(None, max_length=LONGEST["city"])
+    postal_code: Short | None = Field(None, max_length=LONGEST["postal_code"])
+    state: Short | None = Field(None, max_length=LONGEST["state"])
+    country: Short | None = Field(None, max_length=LONGEST["country"])
+    email: Short | None = Field(None, max_length=LONGEST["email"])
+    phone: Short | None = Field(None, max_length=LONGEST["phone"])
 
 
 class ChooseCustomerArgs(_Body):

@@ -46,6 +46,7 @@ USERS = (
     User("dina", "Dina Diaz", ("sales_director.usmf",)),
     User("ada", "Ada Abel", ("admin",)),
     User("carl", "Carl Cole", ("credit_manager.usmf",)),
+    User("amy", "Amy Ames", ("ar_manager.usmf",)),
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),

@@ -149,9 +149,9 @@ def test_a_proposal_has_what_sales_says_and_the_policy_gives_under_one_key() -> 
 @pytest.mark.parametrize(
     ("more", "field", "text"),
     [
-        ({"city": ""}, "city", "Enter the city"),
+        ({"city": ""}, "city", "missing"),
         ({"name": "x" * 101}, "name", "Shorten"),
-        ({"name": ""}, "name", "Enter"),
+        ({"name": ""}, "name", "missing"),
     ],
 )
 def test_what_is_missing_or_too_long_is_named(more: dict[str, str], field: str, text: str) -> None:
