@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 
@@ -23,6 +24,16 @@ TWIN = Candidate(
     standing=Standing(open_receivables=Decimal("1200.00"), currency="USD", open_orders=7, orders=("SO-1", "SO-2")),
 )
 TAKEN = TWIN.model_copy(update={"account": "US-8", "held_by": "Contoso of Sales"})
+
+
+async def shown_in_inbox(client: httpx.AsyncClient, quote: str) -> bool:
+    """Whether the inbox lists a deal whose customer is unknown, as soon as visibility knows it."""
+    for _ in range(300):
+        page = (await client.get("/")).text
+        if "Unknown customers" in page and quote in page:
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 async def stopped(stage: Stage, quote: str, *candidates: Candidate, note: str = "") -> object:
@@ -57,6 +68,7 @@ async def test_a_proposal_is_approved_with_only_what_was_entered_in_place_of_it(
 
     seen = (await (await browser("mona")).get("/cases/usmf/CUST-1")).text
     assert "Larkspur" in seen and "/commands/create_customer" not in seen
+    assert await shown_in_inbox(amy, "CUST-1")
 
 
 async def test_both_sides_of_a_duplicate_are_shown_and_a_customer_that_is_taken_is_not_offered(
