@@ -14,6 +14,7 @@ class CreateCustomer(Record):
 
     company: str = Field(description="Legal entity, lower case")
     customer: Proposal
+    dismissed: tuple[str, ...] = Field((), description="Customers of Finance that a person said it is not")
     probe: bool = Field(False, description="An earlier attempt may have succeeded")
 
 
@@ -29,6 +30,7 @@ class CustomerDone(Record):
 
     account: str = ""
     found: bool = Field(False, description="It was done already")
+    seen: str = Field("", description="Not empty: a system has the customer by now, in words; nothing was made")
     refused: str = Field("", description="Not empty: it cannot be done, and why; a person has to decide anew")
 
 

@@ -60,6 +60,8 @@ class CustomerDesk(CustomerActivities):
                 known = await self._finance.customers.find(ask.company, customer.key)
             if known is not None:
                 return CustomerDone(account=known, found=True)
+            if seen := await self._seen_meanwhile(ask):
+                return CustomerDone(seen=seen)
             columns = columns_of(customer.model_dump())
             try:
                 made = await self._finance.customers.create(ask.company, customer.key, columns)
@@ -68,6 +70,20 @@ class CustomerDesk(CustomerActivities):
                     raise
                 return CustomerDone(refused=f"Finance does not take the customer: {refusal}")
         return CustomerDone(account=made)
+
+    async def _seen_meanwhile(self, ask: CreateCustomer) -> str:
+        """Why no customer is made before a person has looked again; empty: it is as it was when they decided."""
+        customer = ask.customer
+        read = await self._dataverse.accounts.read(UUID(customer.account_id), "")
+        if read is None:
+            return "the account was deleted in Sales"
+        if number := read.account.number.strip():
+            return f"the account carries {number} in Sales by now"
+        account = AccountInSales.model_validate(customer.model_dump(exclude={"account"}))
+        likely, _ = await self._candidates(account, ask.company, customer.key)
+        dismissed = {each.casefold() for each in ask.dismissed}
+        unseen = [candidate for candidate in likely if candidate.account.casefold() not in dismissed]
+        return f"Finance has {unseen[0].text} by now" if unseen else ""
 
     @activity.defn(name="map_customer")
     async def map_customer(self, ask: MapCustomer) -> CustomerDone:

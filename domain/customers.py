@@ -180,6 +180,7 @@ class UnknownCustomer(Record):
     standing: Standing = Field(Standing(), description="What hangs on the account in Sales")
     proposal: Proposal | None = Field(None, description="None: the policy creates no customers in the company")
     candidates: tuple[Candidate, ...] = Field((), description="Who it may be in Finance, the likeliest first")
+    dismissed: tuple[str, ...] = Field((), description="Customers of Finance that a person said it is not")
     more: int = Field(0, description="Candidates beyond those listed, and customers that were not compared")
 
     def candidate(self, account: str) -> Candidate | None:
@@ -197,6 +198,7 @@ class CustomerWork(Record):
 
     account_id: str = Field(description="Of the account in Sales that gets the number")
     create: Proposal | None = Field(None, description="To be created; None: it is in Finance already")
+    dismissed: tuple[str, ...] = Field((), description="Customers of Finance that a person said it is not")
     account: str = Field("", description="Its number in Finance, once it is there")
     by: Person
 

@@ -406,6 +406,12 @@ class CustomerMapped(Record):
     account: str
 
 
+class CustomerSeenMeanwhile(Record):
+    """Finance or Sales has the customer by now, though not by us: the quote is looked at again before one is made."""
+
+    reason: str
+
+
 class CustomerNotSetUp(Record):
     """Finance or Sales did not take what a person decided about the customer: they are asked again."""
 
@@ -463,6 +469,7 @@ CustomerFact = (
     | CustomerDenied
     | CustomerCreated
     | CustomerMapped
+    | CustomerSeenMeanwhile
     | CustomerNotSetUp
 )
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack

@@ -41,6 +41,10 @@ def follow(state: DealState, fact: CustomerFact) -> Change:
             return _created(state, fact)
         case facts.CustomerMapped():
             return _mapped(state, fact)
+        case facts.CustomerSeenMeanwhile():
+            if state.customer is None:
+                illegal("no customer is being set up")
+            return Change(_looked_at_again(state), f"the quote is looked at again: {fact.reason[:LONGEST_NOTE]}")
         case facts.CustomerNotSetUp():
             if state.customer is None:
                 illegal("no customer is being set up")
@@ -77,7 +81,7 @@ def _approved(state: DealState, fact: facts.CustomerApproved) -> Change:
     changed = [WORDS[name] for name in LONGEST if getattr(wanted, name) != getattr(unknown.proposal, name)]
     text = f"the customer is to be created in Finance, approved by {fact.by.label}"
     text += f", who corrected {', '.join(changed)}" if changed else ""
-    work = CustomerWork(account_id=unknown.account_id, create=wanted, by=fact.by)
+    work = CustomerWork(account_id=unknown.account_id, create=wanted, dismissed=unknown.dismissed, by=fact.by)
     return Change(replace(state, customer=work, customer_note=""), _because(text, fact.reason))
 
 
@@ -98,9 +102,9 @@ def _is_new(state: DealState, fact: facts.CustomerIsNew) -> Change:
     found, unknown = _asked(state, fact.by)
     if not unknown.candidates:
         raise Refused(Refusal.NO_CUSTOMER_ASKED, "no customer of Finance is taken for this one")
-    accounts = ", ".join(candidate.account for candidate in unknown.candidates)
-    alone = unknown.model_copy(update={"candidates": (), "more": 0})
-    text = f"the customer is none of {accounts}, says {fact.by.label}"
+    others = tuple(candidate.account for candidate in unknown.candidates)
+    alone = unknown.model_copy(update={"candidates": (), "more": 0, "dismissed": others})
+    text = f"the customer is none of {', '.join(others)}, says {fact.by.label}"
     return Change(
         replace(state, assessment=_with_problems(found, alone, problems_of(alone)), customer_note=""),
         _because(text, fact.reason),
@@ -131,14 +135,19 @@ def _created(state: DealState, fact: facts.CustomerCreated) -> Change:
 
 
 def _mapped(state: DealState, fact: facts.CustomerMapped) -> Change:
-    """The quote is looked at again at once; what Sales shows of its approval is this deal's, and hides no request."""
     if state.customer is None:
         illegal("customer mapped: none was to be")
+    text = f"the account in Sales carries {fact.account}: the quote is looked at again"
+    return Change(_looked_at_again(state), text)
+
+
+def _looked_at_again(state: DealState) -> DealState:
+    """The quote is read anew at once; what Sales shows of its approval is this deal's, and hides no request."""
     done = replace(state, customer=None, customer_note="")
-    if state.quote is QuoteStatus.INVALID:
-        found = state.assessment.model_copy(update={"unknown_customer": None}) if state.assessment else None
-        done = replace(done, quote=QuoteStatus.SUBMITTED, assessment=found, marked_over=state.marked)
-    return Change(done, f"the account in Sales carries {fact.account}: the quote is looked at again")
+    if state.quote is not QuoteStatus.INVALID:
+        return done
+    found = state.assessment.model_copy(update={"unknown_customer": None}) if state.assessment else None
+    return replace(done, quote=QuoteStatus.SUBMITTED, assessment=found, marked_over=state.marked)
 
 
 def _because(text: str, reason: str) -> str:

@@ -141,6 +141,7 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
         marked_over="",
         approved_hash="",
         approval_text="",
+        customer_note="",
     )
     if found.problems:
         codes = ", ".join(sorted({problem.code for problem in found.problems}))

@@ -110,6 +110,20 @@ async def test_finance_numbers_the_customer_where_the_policy_says_so_and_it_is_f
     assert len(await in_finance(work, proposal.key)) == 1
 
 
+async def test_what_either_system_got_meanwhile_stops_the_creation(work: Work) -> None:
+    proposal = await proposed(work)
+    create, account = CreateCustomer(company="usmf", customer=proposal), f"F-{uuid.uuid4().hex[:8]}"
+    twin = {"company": "usmf", "account": account, "name": f"{proposal.name} Ltd", "only_in": "finance"}
+    await work.clients.play("POST", "/customers", twin)
+    assert account in (await work.run(work.customers.create_customer, create)).seen
+    work.clients.live.sandbox.dataverse.update("accounts", proposal.account_id, {"accountnumber": account})
+    assert "carries" in (await work.run(work.customers.create_customer, create)).seen
+    assert await in_finance(work, proposal.key) == []
+    work.clients.live.sandbox.dataverse.update("accounts", proposal.account_id, {"accountnumber": None})
+    known = create.model_copy(update={"dismissed": (account.lower(),)})
+    assert (await work.run(work.customers.create_customer, known)).account == proposal.key
+
+
 async def test_what_finance_refuses_goes_back_to_who_approved_it(work: Work) -> None:
     proposal = await proposed(work)
     for wrong, text in (({"group": "NOPE"}, "Customer group"), ({"account": "US-001"}, "exists")):

@@ -112,12 +112,16 @@ class Quote:
             lambda: CreateCustomer(
                 company=self._record.state.company,
                 customer=wanted,
+                dismissed=work.dismissed,
                 probe=self._record.is_in_doubt("create_customer"),
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create customer {wanted.key} in Finance",
         )
-        self._apply_done(done, facts.CustomerCreated(account=done.account, found=done.found))
+        if done.seen:
+            self._record.apply(facts.CustomerSeenMeanwhile(reason=done.seen))
+        else:
+            self._apply_done(done, facts.CustomerCreated(account=done.account, found=done.found))
 
     async def _map_customer(self) -> None:
         """Have the account in Sales carry its number of Finance."""

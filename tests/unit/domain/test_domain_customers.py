@@ -232,6 +232,16 @@ def test_an_approved_customer_is_created_then_mapped_then_the_quote_is_looked_at
     assert put(state, facts.CustomerMapped(account="US-9")).marked_over == "pending"
 
 
+def test_what_a_system_got_meanwhile_has_the_quote_looked_at_again_with_what_was_dismissed() -> None:
+    state = put(stopped(unknown("US-1")), facts.CustomerIsNew(by=AMY))
+    assert state.assessment and [problem.code for problem in state.assessment.problems] == ["CUSTOMER_UNMAPPED"]
+    state = put(state, APPROVED)
+    assert state.customer is not None and state.customer.dismissed == ("US-1",)
+    again = put(state, facts.CustomerSeenMeanwhile(reason="Finance has it by now"))
+    assert in_quote(again) is QuoteMove.ASSESS and again.customer is None
+    assert told(again, facts.CustomerSeenMeanwhile(reason="r")) == "ILLEGAL_TRANSITION"
+
+
 def test_a_customer_of_a_company_that_the_policy_leaves_out_is_not_created() -> None:
     found = unknown().model_copy(update={"proposal": None})
     assert problems_of(found)[0].message.endswith("enter its account number on the account.")
