@@ -83,6 +83,7 @@ ARGS: Final[dict[CommandName, dict[str, str]]] = {
     CommandName.RETRY: {},
     CommandName.CREDIT_RECHECK: {},
 } | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+ARGS[CommandName.CHOOSE_CUSTOMER] = {"account": "US-001"}
 """Arguments that each command takes."""
 
 
