@@ -15,6 +15,7 @@ from activities import signatures as ask_for
 from activities.approved_amounts import created
 from activities.billing_view import approved_lines, billing, lines_page, order_lines
 from activities.credit import CreditDesk
+from activities.customers import CustomerDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
 from activities.heartbeat import beating
@@ -64,6 +65,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         policy: Policy,
         credit: CreditDesk,
         postings: Postings,
+        customers: CustomerDesk,
         *,
         probe_again: float = PROBE_AGAIN_SECONDS,
         told: tuple[str, ...] = (),
@@ -76,6 +78,7 @@ class DynamicsFinanceActivities(FinanceActivities):
             policy: The rules in force.
             credit: Asks the customer's credit ledger.
             postings: Reads what Finance posted.
+            customers: Looks a customer up whom Finance does not know.
             probe_again: Seconds between two looks for an order whose creation is in doubt.
             told: Kinds of notices that anybody is told, pinned into each assessment.
         """
@@ -84,6 +87,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         self._policy = policy
         self._credit = credit
         self._postings = postings
+        self._customers = customers
         self._probe_again = probe_again
         self._told = told
         self._second_look = SecondLook(quotes, policy)
@@ -105,6 +109,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if found.plan is not None and found.plan.steps:  # who decides depends on who made it
                     snapshot = await self._quotes.with_makers(snapshot, ask.submitted_by)
                     found = self._assessed(snapshot, facts, quote)
+                problems, unknown = await self._customers.looked_up(found.problems, snapshot)
+                found = found.model_copy(update={"problems": problems, "unknown_customer": unknown})
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
             if facts is not None:
@@ -241,7 +247,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 snapshot = await self._quotes.with_makers(snapshot, "")
                 facts = await self._facts(snapshot)
             found = preview(snapshot, facts, self._policy, now=datetime.now(UTC), namesakes=quote.namesakes)
-            return PreviewAnswer(preview=found)
+            problems, _ = await self._customers.looked_up(found.problems, snapshot)
+            return PreviewAnswer(preview=found.model_copy(update={"problems": problems}))
 
     async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
         """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from domain.approvals import ApprovalPlan, AskedTerms, LineFinding
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.customers import UnknownCustomer
 from domain.people import Person
 from domain.price_look import PinnedPrices, PriceDrift, PriceLook, blocked_items
 from domain.quote_header import QuoteHeader
@@ -64,6 +65,7 @@ class QuoteAssessment(QuoteHeader):
     deal_policy: DealPolicy = DealPolicy()
     soft_credit: CreditDecision | None = None
     total_differs: str = Field("", description="How Finance's total differs from the quoted one, in words")
+    unknown_customer: UnknownCustomer | None = Field(None, description="Where the account has no number of Finance")
 
 
 class QuoteInSales(Record):

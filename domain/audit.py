@@ -310,6 +310,14 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "step": fact.step, "to": fact.to.oid, "added": fact.added}
         case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
             return {"approval": fact.n, "step": fact.step}
+        case facts.CustomerApproved():
+            return {"role": fact.role, "corrected": ",".join(fact.changes)}
+        case facts.CustomerChosen():
+            return {"role": fact.role, "customer": fact.account}
+        case facts.CustomerIsNew() | facts.CustomerDenied():
+            return {"role": fact.role}
+        case facts.CustomerCreated() | facts.CustomerMapped():
+            return {"customer": fact.account}
         case facts.CreditReleased() | facts.ReleaseAsked():
             persons = 1 if fact.release.also_by is None else 2
             amount = shown_decimals(fact.release.most, fact.currency)

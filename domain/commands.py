@@ -19,6 +19,7 @@ from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
+from domain.customers import LONGEST
 from domain.deal_state import DealState
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
@@ -28,6 +29,7 @@ from domain.record import Record
 from domain.refund_words import money_words
 from domain.refusals import Refusal
 from domain.rights import Action, Subject, Verdict, judge, weak_sign_in
+from domain.validation import normalise
 from domain.views import Resolution
 
 DECIDE = "decide"
@@ -45,6 +47,10 @@ RIGHT_OF: Final[dict[str, Action]] = {
     CommandName.REFUND_PROPOSE: Action.PROPOSE_REFUND,
     CommandName.REFUND_APPROVE: Action.APPROVE_REFUND,
     CommandName.CREDIT_KEEP: Action.KEEP_CREDIT,
+    CommandName.CREATE_CUSTOMER: Action.SET_UP_CUSTOMER,
+    CommandName.CHOOSE_CUSTOMER: Action.SET_UP_CUSTOMER,
+    CommandName.NEW_CUSTOMER: Action.SET_UP_CUSTOMER,
+    CommandName.REJECT_CUSTOMER: Action.SET_UP_CUSTOMER,
     DECIDE: Action.DECIDE_APPROVAL,
     REASSIGN: Action.REASSIGN_APPROVAL,
     ASK: Action.DECIDE_APPROVAL,
@@ -79,6 +85,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         command = CommandName(said.name)
         release = _release(said, state, deal_id=deal_id, at=at) if command is CommandName.CREDIT_RELEASE else None
         money = money_words(command, said)
+        customer = CustomerArgs.model_validate(_given(said)) if command in OF_CUSTOMER else None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
@@ -110,6 +117,14 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return facts.CreditRecheckDue(reason=reason or "asked by a person")
         case CommandName.CREDIT_REJECT:
             return facts.CreditRejected(reason=reason)
+        case (
+            CommandName.CREATE_CUSTOMER
+            | CommandName.CHOOSE_CUSTOMER
+            | CommandName.NEW_CUSTOMER
+            | CommandName.REJECT_CUSTOMER
+        ):
+            assert customer is not None
+            return _about_customer(command, customer, said, verdict)
         case CommandName.CREDIT_RELEASE:
             assert release is not None
             return _released(release, state, verdict, subject.currency, at)
@@ -153,6 +168,59 @@ def _moment(value: object) -> object:
     return datetime.combine(date.fromisoformat(value), time(23, 59, 59), UTC)
 
 
+def _given(said: VerifiedMessage) -> dict[str, object]:
+    """The arguments that were said."""
+    return {name: value for name, value in said.args.items() if value not in (None, "")}
+
+
+class CustomerArgs(Record):
+    """What a person says about a customer; to create one, a field that is not said stays as it is proposed."""
+
+    reason: str = Field("", max_length=4_000)
+    account: str = Field("", max_length=LONGEST["account"])
+    name: str = Field("", max_length=LONGEST["name"])
+    group: str = Field("", max_length=LONGEST["group"])
+    currency: str = Field("", max_length=LONGEST["currency"])
+    payment_terms: str = Field("", max_length=LONGEST["payment_terms"])
+    tax_group: str = Field("", max_length=LONGEST["tax_group"])
+    tax_number: str = Field("", max_length=LONGEST["tax_number"])
+    street: str = Field("", max_length=LONGEST["street"])
+    city: str = Field("", max_length=LONGEST["city"])
+    postal_code: str = Field("", max_length=LONGEST["postal_code"])
+    state: str = Field("", max_length=LONGEST["state"])
+    country: str = Field("", max_length=LONGEST["country"])
+    email: str = Field("", max_length=LONGEST["email"])
+    phone: str = Field("", max_length=LONGEST["phone"])
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """Fields of the customer that were said."""
+        return {name: value for name in LONGEST if (value := normalise(getattr(self, name)).strip())}
+
+
+OF_CUSTOMER: Final = frozenset(
+    {
+        CommandName.CREATE_CUSTOMER,
+        CommandName.CHOOSE_CUSTOMER,
+        CommandName.NEW_CUSTOMER,
+        CommandName.REJECT_CUSTOMER,
+    }
+)
+"""Commands about a customer that Finance does not know."""
+
+
+def _about_customer(command: CommandName, asked: CustomerArgs, said: VerifiedMessage, verdict: Verdict) -> Fact:
+    """What a person says about a customer that Finance does not know."""
+    by, role, reason = said.person.named, verdict.role, asked.reason
+    if command is CommandName.CREATE_CUSTOMER:
+        return facts.CustomerApproved(changes=asked.changes, by=by, role=role, reason=reason)
+    if command is CommandName.CHOOSE_CUSTOMER:
+        return facts.CustomerChosen(account=asked.account, by=by, role=role, reason=reason)
+    if command is CommandName.NEW_CUSTOMER:
+        return facts.CustomerIsNew(by=by, role=role, reason=reason)
+    return facts.CustomerDenied(by=by, role=role, reason=reason)
+
+
 class _Release(Record):
     """Arguments of a release; what is not said is the policy's."""
 
@@ -168,7 +236,7 @@ def _release(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datet
     Raises:
         ValidationError: an argument cannot be read.
     """
-    asked = _Release.model_validate({name: value for name, value in said.args.items() if value not in (None, "")})
+    asked = _Release.model_validate(_given(said))
     held, policy = state.credit_decision, state.policy
     return ReleaseToken(
         deal_id=deal_id,

@@ -11,10 +11,21 @@ from typing import assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
-from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, RefundFact, StepFact
+from domain.facts import (
+    ClosingFact,
+    CreditFact,
+    CustomerFact,
+    DeliveryFact,
+    Event,
+    Fact,
+    OrderFact,
+    QuoteFact,
+    RefundFact,
+    StepFact,
+)
 from domain.money import plain
 from domain.refusals import Refusal
-from domain.rules import closing, credit, delivery, order, quote, refunds, step
+from domain.rules import closing, credit, customer, delivery, order, quote, refunds, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -78,6 +89,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         raise Refused(Refusal.TERMINAL, f"the deal has ended ({state.ending})")
     if isinstance(fact, QuoteFact):
         return quote.follow(state, fact)
+    if isinstance(fact, CustomerFact):
+        return customer.follow(state, fact)
     if isinstance(fact, CreditFact):
         return credit.follow(state, fact)
     if isinstance(fact, OrderFact):
@@ -115,7 +128,7 @@ def _vector(state: DealState) -> str:
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.quote, state.credit, state.parked is None, bool(state.questions)
+    return state.quote, state.credit, state.parked is None, bool(state.questions), state.customer is None
 
 
 def _stage(state: DealState) -> Stage:

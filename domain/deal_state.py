@@ -19,6 +19,7 @@ from domain.assessment import DealPolicy, QuoteAssessment
 from domain.causes import Cause
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
+from domain.customers import CustomerWork, UnknownCustomer
 from domain.fulfilment import Invoice, LineTotals
 from domain.payments import CreditSource, Payment, Refund, RefundStatus
 from domain.price_look import DriftDecision, PriceLook
@@ -220,6 +221,8 @@ class DealState:
         submitted_by: Dataverse's id of the user who submitted it last; empty where Sales did not say.
         past_requests: what was asked for before, and who approved it: it may cover what is asked next.
         expiry_due: the quote's validity has passed; whether it was accepted in time is to be read in Sales.
+        customer: what a person decided about a customer that Finance does not know, until it is done.
+        customer_note: why that could not be done.
         marked: the approval status of the quote as Sales shows it.
         marked_question: the open questions as Sales shows them.
         asked: what approvers asked the rep and wait for.
@@ -273,6 +276,8 @@ class DealState:
     approvals: tuple[ApprovalSummary, ...] = ()
     approval_text: str = ""
     past_requests: tuple[PastRequest, ...] = ()
+    customer: CustomerWork | None = None
+    customer_note: str = ""
     marked: str = ""
     marked_over: str = ""
     marked_question: str = ""
@@ -371,6 +376,12 @@ class DealState:
         """Won in Sales, and nobody is asked for the approval it needs: a person has to say how it goes on."""
         unapproved = (QuoteStatus.REJECTED, QuoteStatus.INVALID, QuoteStatus.WITHDRAWN, QuoteStatus.SUPERSEDED)
         return self.accepted and not self.approved_hash and self.quote in unapproved
+
+    @property
+    def unknown_customer(self) -> UnknownCustomer | None:
+        """The customer that Finance does not know, while a person has to say how it goes on; None: nothing is asked."""
+        asked = self.running and self.quote is QuoteStatus.INVALID and self.customer is None
+        return self.assessment.unknown_customer if asked and self.assessment else None
 
     @property
     def may_order(self) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from domain.causes import Cause
 from domain.credit_facts import CreditStatus
+from domain.customers import UnknownCustomer
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
@@ -111,6 +112,10 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
         return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
     if state.quote is QuoteStatus.SENT:
         return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
+    if state.unknown_customer is not None and state.unknown_customer.decidable:
+        return _waiting_for_customer(state, state.unknown_customer)
+    if state.customer is not None:
+        return WaitingFor.NOTHING, "The customer is being set up in Finance and Sales", "", ()
     if state.quote in _REP_WAITS:
         text, unblock = _REP_WAITS[state.quote]
         if state.quote is QuoteStatus.INVALID and state.assessment:
@@ -119,6 +124,14 @@ def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str
             text = state.approval_text
         return WaitingFor.REP, text, unblock, owner
     return WaitingFor.NOTHING, "In progress", "", ()
+
+
+def _waiting_for_customer(state: DealState, unknown: UnknownCustomer) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    problems = state.assessment.problems if state.assessment else ()
+    text = state.customer_note or "; ".join(problem.message for problem in problems)
+    say = "says whether it is the same customer" if unknown.candidates else "has the customer created in Finance"
+    unblock = f"Accounts receivable {say}, on the page of the deal; then the quote goes on by itself"
+    return WaitingFor.CUSTOMER_SETUP, text, unblock, ("ar_manager", "credit_manager")
 
 
 def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
@@ -193,6 +206,8 @@ def view(state: DealState) -> DealView:
         credit_status=state.credit,
         order_status=state.order,
         problems=found.problems if found else (),
+        unknown_customer=state.unknown_customer,
+        customer_note=state.customer_note,
         explanation=explain(state),
         credit=state.credit_decision or (found.soft_credit if found else None),
         credit_released_by=state.release.released_by if state.release else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.assessment import QuoteAssessment
+from domain.customer_problems import is_of_customer
 from domain.deal_state import DealState, QuoteStatus
 from domain.record import Record
 
@@ -27,6 +28,8 @@ def wanted_mark(state: DealState) -> Mark | None:
         return None  # a quote that is won can only be read
     found = state.assessment
     match state.quote:
+        case QuoteStatus.INVALID if found is not None and _others_decide(state):
+            return _mark("pending", "\n".join(problem.message for problem in found.problems))
         case QuoteStatus.INVALID if found is not None:
             return _mark("rejected", "\n".join(f"{p.field}: {p.message}" for p in found.problems))
         case QuoteStatus.PENDING_APPROVAL if state.approvals:
@@ -41,6 +44,13 @@ def wanted_mark(state: DealState) -> Mark | None:
             return _mark("approved", _with_total(state.approval_text or "No approval needed.", found), shown)
         case _:
             return None
+
+
+def _others_decide(state: DealState) -> bool:
+    """Whether nothing is wrong but that Finance does not know the customer, and somebody is asked about that."""
+    unknown = state.unknown_customer
+    asked = state.customer is not None or (unknown is not None and unknown.decidable)
+    return asked and state.assessment is not None and all(is_of_customer(p) for p in state.assessment.problems)
 
 
 def _pending(state: DealState, found: QuoteAssessment | None) -> Mark:

@@ -153,6 +153,10 @@ class CommandName(StrEnum):
     REFUND_PROPOSE = "refund_propose"
     REFUND_APPROVE = "refund_approve"
     CREDIT_KEEP = "credit_keep"
+    CREATE_CUSTOMER = "create_customer"
+    CHOOSE_CUSTOMER = "choose_customer"
+    NEW_CUSTOMER = "new_customer"
+    REJECT_CUSTOMER = "reject_customer"
 
 
 class CustomerChanged(Record):

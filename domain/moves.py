@@ -19,6 +19,8 @@ class QuoteMove(StrEnum):
 
     END_REQUEST = "end_request"
     LOOK_AT_EXPIRY = "look_at_expiry"
+    CREATE_CUSTOMER = "create_customer"
+    MAP_CUSTOMER = "map_customer"
     ASSESS = "assess"
     ASK = "ask"
     MARK = "mark"
@@ -35,6 +37,8 @@ def in_quote(state: DealState) -> QuoteMove:
         return QuoteMove.GO_ON
     if state.expiry_due:
         return QuoteMove.LOOK_AT_EXPIRY
+    if state.customer is not None:  # before the quote is read again: it may have been submitted anew meanwhile
+        return QuoteMove.MAP_CUSTOMER if state.customer.account else QuoteMove.CREATE_CUSTOMER
     if state.quote is QuoteStatus.SUBMITTED or state.resubmitted:
         return QuoteMove.ASSESS
     if state.quote is QuoteStatus.APPROVAL_DUE:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from domain.customers_policy import CustomerPolicy
 from domain.money import DocumentTolerance
 from domain.people import Person
 from domain.quorum import Quorum
@@ -374,6 +375,7 @@ class Policy(Record):
     entity_map: EntityMap
     tolerances: TolerancePolicy
     rights: RightsPolicy
+    customers: CustomerPolicy
 
     def calendar(self, company: str) -> WorkingCalendar:
         """Working time of a company.
@@ -426,13 +428,14 @@ def assemble(
     entity_map: EntityMap,
     tolerances: TolerancePolicy,
     rights: RightsPolicy,
+    customers: CustomerPolicy,
 ) -> Policy:
     """One policy of its files, with version and hash, checked across them.
 
     Raises:
         PolicyError: the files do not fit each other.
     """
-    files = (discount, credit, authority, calendars, entity_map, tolerances, rights)
+    files = (discount, credit, authority, calendars, entity_map, tolerances, rights, customers)
     found = misfits(discount, credit, authority, calendars, entity_map, rights)
     if found:
         raise PolicyError("\n".join(f"{file}: {text}" for file, text in found))
@@ -447,6 +450,7 @@ def assemble(
         entity_map=entity_map,
         tolerances=tolerances,
         rights=rights,
+        customers=customers,
     )
 
 

@@ -222,7 +222,7 @@ DUPLICATE_CUSTOMER: Final = (
     "DUPLICATE_CUSTOMER",
     422,
     FixedBy.REP,
-    "Two accounts in Sales carry the same account number. Merge them, or correct the wrong number.",
+    "Sales or Finance may have this customer twice. The deal says which ones, and what to do.",
 )
 NO_EXCHANGE_RATE: Final = (
     "NO_EXCHANGE_RATE",

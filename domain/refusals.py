@@ -134,6 +134,14 @@ class Refusal(StrEnum):
     LINE_CHANGED = exceptions.LINE_CHANGED
     PRICE_FELL = "PRICE_FELL", 409, FixedBy.REP, "Finance lists a product lower by now. The quoted price is kept."
 
+    # What is said of a customer that Finance does not know
+
+    MAKER_CANNOT_SET_UP = ("MAKER_CANNOT_SET_UP", 403, FixedBy.APPROVER, "It is your own deal. Others decide this.")
+    NO_CUSTOMER_ASKED = ("NO_CUSTOMER_ASKED", 409, FixedBy.NOBODY, "No customer is to be decided about here any more.")
+    CUSTOMER_NOT_LISTED = ("CUSTOMER_NOT_LISTED", 409, FixedBy.APPROVER, "Choose a customer that the deal shows.")
+    CUSTOMER_TAKEN = ("CUSTOMER_TAKEN", 409, FixedBy.REP, "Another account in Sales has its number. Use that one.")
+    CUSTOMER_INCOMPLETE = ("CUSTOMER_INCOMPLETE", 409, FixedBy.APPROVER, "Enter what Finance needs of the customer.")
+
     # Money that settles nothing, and its refund
 
     UNAPPLIED_CREDIT = ("UNAPPLIED_CREDIT", 409, FixedBy.ACCOUNTS_RECEIVABLE, "Settle, refund or keep the credit.")

@@ -61,6 +61,8 @@ class Action(StrEnum):
     """Say that what stands open after a deal's end is settled otherwise."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
+    SET_UP_CUSTOMER = "customer.set_up"
+    """Have a customer of Sales created in Finance, or say which one of Finance it is."""
     READ_AUDIT = "audit.read"
     """Read the audit with its reports, and take a signed export of it."""
     READ_COLLECTIONS = "collections.read"
@@ -90,6 +92,7 @@ OF_ONE_DEAL: Final = frozenset(
         Action.PROPOSE_REFUND,
         Action.APPROVE_REFUND,
         Action.KEEP_CREDIT,
+        Action.SET_UP_CUSTOMER,
     }
 )
 """Actions of which it is known whose deal they are about and how much it comes to; lists and reading know neither."""

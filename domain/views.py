@@ -11,6 +11,7 @@ from pydantic import Field
 from domain.approvals import ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
+from domain.customers import UnknownCustomer
 from domain.payments import Refund
 from domain.people import Person
 from domain.price_look import DriftView
@@ -50,6 +51,8 @@ class WaitingFor(StrEnum):
     FINANCE = "finance"
     SALES = "sales"
     OPERATOR = "operator"
+    CUSTOMER_SETUP = "customer_setup"
+    """Somebody has to say what becomes of a customer that Finance does not know."""
 
 
 class Ending(StrEnum):
@@ -199,6 +202,10 @@ class DealView(QuoteHeader):
     credit_status: CreditStatus
     order_status: str = Field(description="none, creating, unknown, created, confirmed, partially_shipped, …")
     problems: tuple[Problem, ...] = ()
+    unknown_customer: UnknownCustomer | None = Field(
+        None, description="A customer that Finance does not know, while somebody is asked what becomes of it"
+    )
+    customer_note: str = Field("", description="Why what was decided about the customer could not be done")
     explanation: Explanation
     credit: CreditDecision | None = None
     credit_released_by: Person | None = None

@@ -92,6 +92,7 @@ def sections(policy: Policy, today: date) -> tuple[Section, ...]:
         Section("Business hours", "calendars.yaml", policy.calendars.version, tuple(_calendars(policy, today))),
         Section("How the systems' records meet", "entity_map.yaml", policy.entity_map.version, tuple(_mapping(policy))),
         Section("How far they may differ", "tolerances.yaml", policy.tolerances.version, tuple(_tolerances(policy))),
+        Section("Unknown customers", "customers.yaml", policy.customers.version, tuple(_customers(policy))),
     )
 
 
@@ -250,6 +251,21 @@ def _tolerances(policy: Policy) -> Iterator[str]:
         f"of its number of lines, at most {money.document_cap_units}."
     )
     yield f"Over-delivery: {_pairs(policy.tolerances.over_delivery_pct, ' %')}"
+
+
+def _customers(policy: Policy) -> Iterator[str]:
+    customers, likeness = policy.customers, policy.customers.likeness
+    for company, each in customers.companies.items():
+        number = "under a number of ours" if each.account_numbers == "ours" else "numbered by Finance"
+        terms, tax = each.payment_terms or "the group's terms", each.tax_group or "its tax group"
+        yield f"{company}: created {number}, in group {each.group}, with {terms} and {tax}."
+    yield f"The rep is asked for: name, currency{''.join(f', {name}' for name in customers.required)}."
+    yield (
+        f"From a score of {likeness.threshold} a person says first whether it is a customer Finance has: how alike the "
+        f"names are, {likeness.same_tax_number} at least for one tax number, {likeness.same_email_domain} more for one "
+        f"mail domain, {likeness.same_address} for one address, {likeness.other_tax_number} less for other tax numbers."
+    )
+    yield "Who asked for the quote never creates its customer. Nothing is merged."
 
 
 def _pairs(values: dict[str, Decimal], unit: str) -> str:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from domain import matrix, matrix_authority
 from domain.audit import RetentionPolicy
+from domain.customers_policy import CustomerPolicy
 from domain.dunning import DunningPolicy
 from domain.dunning import misfits as dunning_misfits
 from domain.notices_policy import NoticePolicy
@@ -47,6 +48,7 @@ _MODELS: Final[dict[str, type[Record]]] = {
     "entity_map.yaml": EntityMap,
     "tolerances.yaml": TolerancePolicy,
     "rights.yaml": RightsPolicy,
+    "customers.yaml": CustomerPolicy,
     "audit.yaml": RetentionPolicy,
     "notices.yaml": NoticePolicy,
     "dunning.yaml": DunningPolicy,
@@ -145,6 +147,7 @@ def examine(path: Path | None = None, *, base: Path | None = None) -> Examined:
         entity_map=files["entity_map.yaml"],
         tolerances=files["tolerances.yaml"],
         rights=files["rights.yaml"],
+        customers=files["customers.yaml"],
     )
     companies = set(policy.entity_map.business_units.values())
     gaps = matrix_authority.gaps(policy.discount, policy.authority, policy.rights, companies)

@@ -46,6 +46,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.PROPOSE_REFUND: {"ar_manager": ANY, "credit_clerk": ANY},
     Action.APPROVE_REFUND: {"ar_manager": ANY, "cfo": ANY},
     Action.KEEP_CREDIT: {"ar_manager": ANY},
+    Action.SET_UP_CUSTOMER: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.DISMISS_LATE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
@@ -98,6 +99,7 @@ ARGS: Final[dict[CommandName, dict[str, str]]] = (
     | {
         CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
         CommandName.REFUND_APPROVE: {"refund": "1"},
+        CommandName.CHOOSE_CUSTOMER: {"account": "US-001"},
     }
 )
 """Arguments that each command takes."""

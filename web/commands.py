@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from domain.approvals import Decision
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
+from domain.customers import LONGEST
 from domain.messages import CommandName
 from domain.refusals import Refusal
 from web.problems import Problem
@@ -26,6 +27,9 @@ RequiredText = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
 RequiredShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 PersonId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+Short = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class _Body(BaseModel):
@@ -66,6 +70,34 @@ class CreditReleaseArgs(_Body):
     )
 
 
+class CreateCustomerArgs(_Body):
+    """An approval to create the customer in Finance; a field that is left out stays as it is proposed."""
+
+    reason: Text = ""
+    account: Short | None = Field(
+        None, max_length=LONGEST["account"], description="Account number; left out: as proposed"
+    )
+    name: Short | None = Field(None, max_length=LONGEST["name"])
+    group: Short | None = Field(None, max_length=LONGEST["group"])
+    currency: Short | None = Field(None, max_length=LONGEST["currency"])
+    payment_terms: Short | None = Field(None, max_length=LONGEST["payment_terms"])
+    tax_group: Short | None = Field(None, max_length=LONGEST["tax_group"])
+    tax_number: Short | None = Field(None, max_length=LONGEST["tax_number"])
+    street: Short | None = Field(None, max_length=LONGEST["street"])
+    city: Short | None = Field(None, max_length=LONGEST["city"])
+    postal_code: Short | None = Field(None, max_length=LONGEST["postal_code"])
+    state: Short | None = Field(None, max_length=LONGEST["state"])
+    country: Short | None = Field(None, max_length=LONGEST["country"])
+    email: Short | None = Field(None, max_length=LONGEST["email"])
+    phone: Short | None = Field(None, max_length=LONGEST["phone"])
+
+
+class ChooseCustomerArgs(_Body):
+    """Which customer of Finance the account in Sales is."""
+
+    account: Short = Field(min_length=1, max_length=LONGEST["account"], description="One of those the deal shows")
+
+
 class RefundProposeArgs(_Body):
     """What is to be paid back to the customer, of which payment or credit note."""
 
@@ -95,6 +127,10 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.REFUND_PROPOSE: RefundProposeArgs,
     CommandName.REFUND_APPROVE: RefundApproveArgs,
     CommandName.CREDIT_KEEP: ReasonArgs,
+    CommandName.CREATE_CUSTOMER: CreateCustomerArgs,
+    CommandName.CHOOSE_CUSTOMER: ChooseCustomerArgs,
+    CommandName.NEW_CUSTOMER: ReasonArgs,
+    CommandName.REJECT_CUSTOMER: ReasonArgs,
 }
 
 

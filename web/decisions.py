@@ -28,6 +28,7 @@ from domain.authority import (
     check_reassignment,
     subject_of,
 )
+from domain.commands import OF_CUSTOMER
 from domain.credit import most_released
 from domain.heard import content_digest
 from domain.messages import CommandName, Outcome, SignedMessage
@@ -233,6 +234,8 @@ class Decisions:
             return verdict.code
         if name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view):
             return Refusal.REQUESTER_CANNOT_RELEASE
+        if name in OF_CUSTOMER and is_made_by(who.person, view):
+            return Refusal.MAKER_CANNOT_SET_UP
         if self._access.too_old(who, name, view, datetime.now(UTC), release):
             return Refusal.SIGN_IN_TOO_OLD
         return None

@@ -17,6 +17,7 @@ from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
 from activities.collecting import Collecting, CollectionWork
 from activities.credit import CreditDesk
+from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
@@ -94,7 +95,8 @@ def compose(settings: Settings, client: Client) -> Work:
     collections = CollectionWork(finance_system, ledgers, policy, rules)
     credit = CreditDesk(ledgers, policy)
     telling = notice_work(settings, client, policy)
-    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
+    customers = CustomerDesk(sales_system, finance_system, policy)
+    orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
     desk = AfterEndDesk(client)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
@@ -117,7 +119,7 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.hold_orders,
             *telling.deal_activities,
         ],
-        dataverse_activities=_of_dataverse(sales, sales_feed),
+        dataverse_activities=[*_of_dataverse(sales, sales_feed), customers.map_customer],
         finance_activities=[
             orders.assess_quote,
             orders.prepare_order,
@@ -128,6 +130,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.read_order_lines,
             orders.preview_quote,
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
+            customers.create_customer,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
             after_end.look_after_end,

@@ -146,6 +146,7 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
         approval_text="",
         drift=None,
         drift_decision=None,
+        customer_note="",
     )
     if found.problems:
         codes = ", ".join(sorted({problem.code for problem in found.problems}))

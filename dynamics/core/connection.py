@@ -50,6 +50,10 @@ class Reading:
         row = self._rows[name]
         return None if row is None else kind.read(row, system=self._system, operation=kind.__name__)
 
+    def value(self, name: str) -> Row:
+        """The row of a name as it was decoded; empty where there is none."""
+        return self._rows[name] or {}
+
     def all(self, kind: type[R], name: str) -> tuple[R, ...]:
         """All rows of a name's collections."""
         rows = self._collections.get(name, [])

@@ -18,6 +18,7 @@ from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
 from dynamics.core.odata import Endpoint, Row
 from dynamics.finance import queries
+from dynamics.finance.customers import Customers
 from dynamics.finance.documents import Documents
 from dynamics.finance.ordering import Ordering
 from dynamics.finance.queries import same_text, valued
@@ -88,6 +89,7 @@ class Finance(Connection):
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._settings = settings
         self._taxes = Taxes(self)
+        self.customers = Customers(self)
         self.documents = Documents(self)
         self.orders = Ordering(self, manual_numbers=settings.manual_numbers)
 

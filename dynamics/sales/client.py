@@ -20,6 +20,7 @@ from dynamics.core.errors import NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import Endpoint, Row
 from dynamics.sales import queries
+from dynamics.sales.accounts import Accounts
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 from dynamics.sales.records import AttachedFile, LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
@@ -58,6 +59,7 @@ class Dataverse(Connection):
         """
         super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
         self._price_decimals: TTLCache[None, int] = TTLCache(1, ORGANIZATION_SECONDS)
+        self.accounts = Accounts(self)
         self.mirror = SalesMirror(self, price_decimals=self.price_decimals)
 
     # --- reads -----------------------------------------------------------------------------------------------------

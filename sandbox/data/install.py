@@ -45,10 +45,12 @@ def install(dataset: Dataset, dataverse: Dataverse, finance: Finance, directory:
 
 
 def install_customer(dataset: Dataset, dataverse: Dataverse, finance: Finance, customer: Customer) -> None:
-    """Add one customer to both systems: the account in Sales and the customer of the same number in Finance."""
-    _add_customer(dataset, finance, customer)
-    with dataverse.db.transaction():
-        _add_account(dataset.company(customer.company), dataverse, customer)
+    """Add one customer to the systems it is in: the account in Sales and the customer of the same number in Finance."""
+    if customer.in_finance:
+        _add_customer(dataset, finance, customer)
+    if customer.in_sales:
+        with dataverse.db.transaction():
+            _add_account(dataset.company(customer.company), dataverse, customer)
 
 
 # --- Finance ---------------------------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ def _fill_finance(dataset: Dataset, finance: Finance) -> None:
             finance.stop_item(item.company, item.number)
     for company in dataset.companies:
         _add_surtaxes(finance, company, [entry for entry in dataset.customers if entry.company == company.id])
-    for customer in dataset.customers:
+    for customer in filter(lambda each: each.in_finance, dataset.customers):
         _add_customer(dataset, finance, customer)
     for group in dataset.credit_groups:
         members = {entry.account: entry.company for entry in dataset.customers if entry.credit_group == group.name}
@@ -106,6 +108,9 @@ def _add_customer(dataset: Dataset, finance: Finance, customer: Customer) -> Non
         "SalesTaxGroup": _surtax_code(customer.surtax) if customer.surtax else "",
         "IsSalesTaxIncludedInPrices": "Yes" if customer.prices_include_tax else "",
         "OnHoldStatus": customer.on_hold,
+        "AddressState": customer.state,
+        "PrimaryContactEmail": customer.email,
+        "TaxExemptNumber": customer.tax_number,
     }
     finance.create(
         "CustomersV3",
@@ -157,7 +162,7 @@ def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
         _add_users(dataset, dataverse)
         _add_others(dataset, dataverse)
         _add_catalogue(dataset, dataverse)
-        for customer in dataset.customers:
+        for customer in filter(lambda each: each.in_sales, dataset.customers):
             _add_account(dataset.company(customer.company), dataverse, customer)
 
 
@@ -311,12 +316,15 @@ def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> 
         {
             "accountid": account,
             "name": customer.name,
-            "accountnumber": customer.sales_account or customer.account,
+            "accountnumber": (customer.sales_account or customer.account) if customer.in_finance else None,
             "customertypecode": 3,
             "telephone1": customer.phone or None,
             "address1_line1": customer.street or None,
             "address1_city": customer.city or None,
             "address1_postalcode": customer.postal_code or None,
+            "address1_stateorprovince": customer.state or None,
+            "emailaddress1": customer.email or None,
+            "msdyn_taxexemptnumber": customer.tax_number or None,
             "address1_country": _COUNTRIES.get(customer.country, customer.country) or None,
             "transactioncurrencyid@odata.bind": f"/transactioncurrencies({row_id('transactioncurrency', currency)})",
         }

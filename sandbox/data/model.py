@@ -86,7 +86,8 @@ class Customer:
     not Finance's own spelling. `currency` is what the customer buys in, where it is not the company's; the limit is in
     the company's currency all the same. `invoice_account` is who pays. `surtax` is a sales tax of Finance's own, in
     percent, on top of the company's rate. `prices_include_tax` is Finance's setting of that name. `credit_group` names
-    a limit shared with others (`Dataset.credit_groups`).
+    a limit shared with others (`Dataset.credit_groups`). One that is not `in_finance` is an account of Sales without a
+    number, known to the desk by `account`; one that is not `in_sales` is a customer of Finance alone.
     """
 
     company: str
@@ -113,6 +114,11 @@ class Customer:
     prices_include_tax: bool = False
     credit_group: str = ""
     on_hold: str = "No"
+    state: str = ""
+    email: str = ""
+    tax_number: str = ""
+    in_finance: bool = True
+    in_sales: bool = True
 
 
 @dataclass(frozen=True)

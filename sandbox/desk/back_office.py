@@ -343,6 +343,8 @@ class BackOffice:
             self._finance.set_tax_rate(company, change.tax_pct)
         if change.order_numbers is not None:
             entry.number_sequence = change.order_numbers
+        if change.customer_numbers is not None:
+            entry.customer_sequence = change.customer_numbers
         if change.net_price_rounding is not None:
             entry.net_price_rounding = change.net_price_rounding
         settle = None if change.settle_automatically is None else ("Yes" if change.settle_automatically else "No")
@@ -364,6 +366,7 @@ class BackOffice:
             "credit_management": entry.credit.enabled,
             "tax_pct": self._finance.tax_rate(entry.id),
             "order_numbers": entry.number_sequence,
+            "customer_numbers": entry.customer_sequence,
             "net_price_rounding": entry.net_price_rounding,
             "penny_difference": parameters["SettlementMaximumPennyDifference"],
             "over_under": parameters["SettlementMaximumOverUnderPayment"],

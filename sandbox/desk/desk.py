@@ -102,7 +102,7 @@ class Desk:
         self.office.remember_start()
 
     def add_customer(self, wanted: NewCustomerRequest) -> dict[str, Any]:
-        """Make a customer in both systems; returns its credit figures.
+        """Make a customer in both systems, or in one; returns its credit figures, as far as Finance has it.
 
         Raises:
             DeskError: 404, no such company; 409, there is such a customer already, or a system refuses a value.
@@ -124,6 +124,16 @@ class Desk:
             payment_terms=wanted.payment_terms,
             prices_include_tax=wanted.prices_include_tax,
             open_invoices=(OpenInvoice(wanted.open_ar, _DUE_IN_DAYS),) if wanted.open_ar else (),
+            street=wanted.street,
+            city=wanted.city,
+            state=wanted.state,
+            postal_code=wanted.postal_code,
+            country=wanted.country,
+            email=wanted.email,
+            phone=wanted.phone,
+            tax_number=wanted.tax_number,
+            in_finance=wanted.only_in != "sales",
+            in_sales=wanted.only_in != "finance",
         )
         try:
             install_customer(self.dataset, self._dataverse, self._finance, customer)
@@ -131,7 +141,17 @@ class Desk:
             raise DeskError(str(error), status=409, system="finance") from error
         except DataverseError as error:
             raise DeskError(error.message, status=409, system="dataverse") from error
-        return self.office.customer(company, wanted.account)
+        if customer.in_finance:
+            return self.office.customer(company, wanted.account)
+        return {"company": company, "account": wanted.account, "name": wanted.name}
+
+    def unsynced(self) -> list[dict[str, Any]]:
+        """Accounts of the data set that Sales has without a number, because Finance never got them."""
+        return [
+            {"company": customer.company, "account": customer.account, "name": f"{customer.name}, not in Finance"}
+            for customer in self.dataset.customers
+            if not customer.in_finance
+        ]
 
     def set_clock(self, offset_seconds: float) -> dict[str, Any]:
         """Put the sandbox's clock ahead of (or behind) the real one."""

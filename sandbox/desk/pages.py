@@ -84,7 +84,7 @@ class Pages:
         return self._page(
             "new_quote.html",
             request,
-            customers=self._desk.office.customers(None),
+            customers=[*self._desk.office.customers(None), *self._desk.unsynced()],
             items=sorted({(item.number, item.name) for item in self._desk.dataset.items}),
             reps=reps,
             terms=list(PAYMENT_TERMS),

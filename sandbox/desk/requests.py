@@ -150,7 +150,8 @@ class CustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CompanyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of a company; what is left out stays as it is.
 
-    `order_numbers` says who numbers sales orders: the caller or Finance. `penny_difference` and `over_under` are what a
+    `order_numbers` says who numbers sales orders: the caller or Finance; `customer_numbers` whether Finance numbers
+    customers that come without an account. `penny_difference` and `over_under` are what a
     payment may be off, in the company's currency; `settle_automatically` lets prepayments pay their order's invoice;
     `net_price_rounding` rounds a unit price after its discount before it is multiplied.
     """
@@ -158,6 +159,7 @@ class CompanyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credit_management: bool | None = None
     tax_pct: Decimal | None = None
     order_numbers: Literal["manual", "automatic"] | None = None
+    customer_numbers: Literal["manual", "automatic"] | None = None
     net_price_rounding: bool | None = None
     penny_difference: Decimal | None = None
     over_under: Decimal | None = None
@@ -198,7 +200,8 @@ class NewCustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """A customer of one company, made in both systems; amounts in the company's currency.
 
     `open_ar` is one unpaid invoice from before, due in ten days; `threshold_pct` the share of the limit that Finance's
-    credit management allows to be used.
+    credit management allows to be used. `only_in` makes it in one system: in Sales it is an account without a number,
+    as one that was never synchronised, and `account` is what the desk calls it.
     """
 
     company: str
@@ -210,6 +213,15 @@ class NewCustomerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     payment_terms: str = "Net 30"
     open_ar: Decimal = Decimal(0)
     prices_include_tax: bool = False
+    only_in: Literal["sales", "finance"] | None = None
+    street: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+    country: str = ""
+    email: str = ""
+    phone: str = ""
+    tax_number: str = ""
 
 
 class ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

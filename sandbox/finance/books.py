@@ -119,6 +119,7 @@ class Company:
         currency: Accounting currency.
         timezone: IANA name; the company's calendar date follows it.
         number_sequence: Whether callers must give the sales order number ("manual") or never may ("automatic").
+        customer_sequence: Whether a customer without an account is numbered ("automatic") or refused ("manual").
         default_site: Site and warehouse of orders whose customer has none; empty means there is no default.
         default_warehouse: See `default_site`.
         credit: Credit management parameters.
@@ -135,6 +136,7 @@ class Company:
     credit: CreditSettings
     net_price_rounding: bool = False
     order_prefix: str = ""
+    customer_sequence: Literal["manual", "automatic"] = "automatic"
 
 
 class Books:

@@ -13,7 +13,7 @@ from sandbox.finance.views import SALES_LINES, SALES_ORDERS
 from sandbox.finance.writes import is_writable
 
 _MANDATORY: Final[Mapping[str, frozenset[str]]] = {
-    "CustomersV3": frozenset({"CustomerAccount", "OrganizationName", "CustomerGroupId", "SalesCurrencyCode"}),
+    "CustomersV3": frozenset({"OrganizationName", "CustomerGroupId", "SalesCurrencyCode"}),
     SALES_ORDERS: frozenset({"OrderingCustomerAccountNumber"}),
     SALES_LINES: frozenset({"SalesOrderNumber", "ItemNumber"}),
     "CustomerPaymentJournalHeaders": frozenset({"JournalName"}),

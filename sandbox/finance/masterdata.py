@@ -44,7 +44,10 @@ def stopped_text(customer: Row) -> str:
 
 
 def create_customer(books: Books, entity: EntitySet, company: Company, sent: Mapping[str, Any]) -> Row:
-    """Insert a customer.
+    """Insert a customer. Finance takes two customers of one name, address or tax number.
+
+    An account that is given is taken whether the number sequence is manual or not, as long as nobody has it: "a range
+    for each application" (Microsoft Learn: "Configure number sequences and autonumber columns when using dual-write").
 
     Raises:
         InfologError: Group, currency, name or account is missing, or refers to nothing.
@@ -53,8 +56,9 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
     person = " ".join(part for part in (sent.get("PersonFirstName"), sent.get("PersonLastName")) if part)
     name = sent.get("OrganizationName") or person
     group = sent.get("CustomerGroupId", "")
+    account = sent.get("CustomerAccount", "")
     required = (
-        (sent.get("CustomerAccount", ""), "Customer account"),
+        (account or company.customer_sequence == "automatic", "Customer account"),
         (name, "Name"),
         (group, "Customer group"),
         (sent.get("SalesCurrencyCode", ""), "Currency"),
@@ -78,12 +82,21 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
         "CredManCustUnlimitedCredit": "No",
         "CredManGroupId": "",
         **sent,
+        "CustomerAccount": account or _next_account(books, company),
         "dataAreaId": company.id,
     }
     check_lengths(entity, sent)
     row |= _check_customer(books, entity, company, row)
     row["PartyNumber"] = row.get("PartyNumber") or books.next_number(company, "party", "{:09d}")
     return books.insert("CustomersV3", row)
+
+
+def _next_account(books: Books, company: Company) -> str:
+    """The next free number of the company's sequence of customers."""
+    while True:
+        number = books.next_number(company, "customer", f"{company.id.upper()}-{{:06d}}")
+        if books.get("CustomersV3", company.id, number) is None:
+            return number
 
 
 def update_customer(books: Books, entity: EntitySet, company: Company, row: Row, sent: Mapping[str, Any]) -> Row:

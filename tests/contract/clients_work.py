@@ -13,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 import policies
 from activities import signatures as ask_for
 from activities.credit import CreditDesk
+from activities.customers import CustomerDesk
 from activities.finance import DynamicsFinanceActivities
 from activities.postings import Postings
 from activities.sales import DataverseSalesActivities
@@ -37,6 +38,7 @@ class Work:
     clients: Clients
     sales: DataverseSalesActivities
     finance: DynamicsFinanceActivities
+    customers: CustomerDesk
     quote: ask_for.QuoteRef | None = None
 
     @property
@@ -81,9 +83,12 @@ class OneDealsDesk(CreditDesk):
 def worker(clients: Clients, policy: Policy = POLICY) -> Work:
     quotes = SalesQuotes(clients.dataverse, policy)
     postings = Postings(clients.finance)
-    finance = DynamicsFinanceActivities(quotes, clients.finance, policy, OneDealsDesk(policy), postings, probe_again=0)
+    customers = CustomerDesk(clients.dataverse, clients.finance, policy, probe_again=0)
+    finance = DynamicsFinanceActivities(
+        quotes, clients.finance, policy, OneDealsDesk(policy), postings, customers, probe_again=0
+    )
     sales = DataverseSalesActivities(clients.dataverse, quotes, postings, deal_pages("https://approvals.example"))
-    return Work(clients, sales, finance)
+    return Work(clients, sales, finance, customers)
 
 
 def reference(quote: Quote, company: str) -> ask_for.QuoteRef:

@@ -344,7 +344,7 @@ async def test_text_round_trips_byte_for_byte(world: World) -> None:
 # --- customers and journals ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", ["CustomerAccount", "OrganizationName", "CustomerGroupId", "SalesCurrencyCode"])
+@pytest.mark.parametrize("missing", ["OrganizationName", "CustomerGroupId", "SalesCurrencyCode"])
 async def test_customers_need_their_mandatory_fields(world: World, missing: str) -> None:
     body = {
         "dataAreaId": "usmf",
@@ -358,6 +358,24 @@ async def test_customers_need_their_mandatory_fields(world: World, missing: str)
     with pytest.raises(InfologError, match="The value 'Local' in field 'Customer group' is not found"):
         world.finance.create("CustomersV3", body | {"CustomerGroupId": "Local"})
     assert world.finance.create("CustomersV3", body)["PaymentTerms"] == "Net 30"
+
+
+async def test_a_customer_is_numbered_by_its_sequence_or_by_the_caller_and_twins_are_taken(world: World) -> None:
+    body = {
+        "dataAreaId": "usmf",
+        "OrganizationName": "New",
+        "CustomerGroupId": "10",
+        "SalesCurrencyCode": "USD",
+        "TaxExemptNumber": "US841",
+    }
+    accounts = [world.finance.create("CustomersV3", body)["CustomerAccount"] for _ in range(2)]
+    assert len(set(accounts)) == 2 and all(account.startswith("USMF-") for account in accounts)
+    assert world.finance.create("CustomersV3", body | {"CustomerAccount": "C0001"})["CustomerAccount"] == "C0001"
+    with pytest.raises(RecordExists):
+        world.finance.create("CustomersV3", body | {"CustomerAccount": "c0001"})
+    world.finance.books.companies["usmf"].customer_sequence = "manual"
+    with pytest.raises(InfologError, match="Field 'Customer account' must be filled in"):
+        world.finance.create("CustomersV3", body)
 
 
 async def test_a_payment_journal_is_entered_but_not_posted_over_odata(world: World) -> None:

@@ -48,6 +48,7 @@ USERS = (
     User("ada", "Ada Abel", ("admin",)),
     User("carl", "Carl Cole", ("credit_manager.usmf",)),
     User("ines", "Ines Iqbal", ("ar_manager.usmf",)),
+    User("amy", "Amy Ames", ("ar_manager.usmf",)),
     User("otto", "Otto Olsen", ("ops",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),

@@ -49,6 +49,7 @@ from tests.deals import billed, totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
 from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
@@ -112,6 +113,7 @@ class World:
     """Why no order is made, for as many tries: the facts that credit was given on are too old."""
     delegations: Delegations | None = NOBODY_AWAY
     """Who stands in for whom in the company; None: it cannot be read."""
+    customer_refused: list[str] = field(default_factory=list)
     told: tuple[str, ...] = ()
     """What anybody chose to be told."""
     notices: list[Notice] = field(default_factory=list)
@@ -416,7 +418,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
     """The workers of a deal's three queues, with a scripted world behind them."""
-    finance, sales = ScriptedFinance(world), ScriptedSales(world)
+    finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
     deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
@@ -440,6 +442,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.confirm_order,
             finance.read_billing,
             ScriptedRefunds(world).prepare_refund,
+            customers.create_customer,
         ],
     )
     dv = Worker(
@@ -454,6 +457,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.cancel_sales_order,
             sales.record_invoice,
             sales.record_payment,
+            customers.map_customer,
         ],
     )
     async with deals, fin, dv:

@@ -14,7 +14,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
+from domain.commands import OF_CUSTOMER
 from domain.credit_facts import CreditStatus
+from domain.customers import WORDS, UnknownCustomer
 from domain.messages import CommandName, Outcome
 from domain.payments import ON_ITS_WAY, RefundStatus
 from domain.refusals import Refusal
@@ -192,6 +194,8 @@ class DealPages:
             "approval_path": lambda n: Approval(deal, n).path(),
             "message_id": str(uuid.uuid4()),
             "typed": typed or {},
+            "customer_fields": WORDS,
+            "about_customer": OF_CUSTOMER,
             "workflow_id": names.deal_id(deal.company, deal.quote),
             "elsewhere": self._elsewhere(view),
             "approval_id": names.approval_id,
@@ -214,13 +218,22 @@ class DealPages:
             name: bool(self._access.too_old(who, name, view, now))
             for name in _fitting(view)
             if self._access.verdict(who.person, name, view).allowed
-            and not (name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view))
+            and not (name in (CommandName.CREDIT_RELEASE, *OF_CUSTOMER) and is_made_by(who.person, view))
         }
 
 
 def _next_order(sort: str, column: str) -> str:
     """What a click on a column's heading asks for: upwards first, then downwards."""
     return f"-{column}" if sort == column else column
+
+
+def _about_customer(unknown: UnknownCustomer) -> list[CommandName]:
+    """What can be said about a customer that Finance does not know: first whether it is one that Finance has."""
+    if unknown.candidates:
+        free = any(not candidate.held_by for candidate in unknown.candidates)
+        choose = [CommandName.CHOOSE_CUSTOMER] if free else []
+        return [*choose, CommandName.NEW_CUSTOMER, CommandName.REJECT_CUSTOMER]
+    return [*([CommandName.CREATE_CUSTOMER] if unknown.proposal else []), CommandName.REJECT_CUSTOMER]
 
 
 def _given(request: Request) -> dict[str, str]:
@@ -279,6 +292,8 @@ def _fitting(view: DealView) -> list[CommandName]:
         fitting += [CommandName.SKIP] if view.parked.can_skip else []
     if view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT:
         fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
+    if view.unknown_customer is not None:
+        fitting += _about_customer(view.unknown_customer)
     if any(approval.status is ApprovalStatus.PENDING for approval in view.approvals):
         fitting.append(CommandName.WITHDRAW)
     if view.unapplied:

@@ -119,14 +119,15 @@ class Inbox:
         ]
 
     async def show(self, request: Request, session: Session) -> Response:
-        """Approvals that ask me; my deals; credit holds and parked steps where I may do something about them."""
+        """Approvals that ask me; my deals; credit holds, parked steps and unknown customers where I may act."""
         person = session.identity
         given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
         query = parsed(InboxQuery, given)
-        found, holds, parked, credits_, mine = await asyncio.gather(
+        found, holds, parked, unknown, credits_, mine = await asyncio.gather(
             approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
             self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
             self._waiting(person, Action.RETRY_STEP, WaitingFor.OPERATOR),
+            self._waiting(person, Action.SET_UP_CUSTOMER, WaitingFor.CUSTOMER_SETUP),
             self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.UNAPPLIED),
             self._my_deals(person),
         )
@@ -146,6 +147,7 @@ class Inbox:
             "held": by_amount(holds.items, at_risk) if holds else [],
             "parked": parked,
             "credits": credits_,
+            "customers": unknown if unknown and unknown.items else None,
             "groups": _by_cause(parked.items) if parked else [],
         }
         return await self._site.render("inbox.html", session, context)

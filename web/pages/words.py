@@ -27,6 +27,7 @@ _WAITING = {
     WaitingFor.FINANCE: "Dynamics 365 Finance",
     WaitingFor.SALES: "Dynamics 365 Sales",
     WaitingFor.OPERATOR: "Operations",
+    WaitingFor.CUSTOMER_SETUP: "Customer set-up",
 }
 _GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
 _BAD = frozenset({"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"})

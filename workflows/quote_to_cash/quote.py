@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
+from activities.customer_signatures import CreateCustomer, CustomerActivities, CustomerDone, MapCustomer
 from activities.signatures import AssessQuote, FinanceActivities, MarkQuote, Nothing, ReadQuote, SalesActivities
 from domain import facts, moves
 from domain.causes import Cause
@@ -43,6 +44,8 @@ class Quote:
         self._act: dict[QuoteMove, Callable[[], Awaitable[object]]] = {
             QuoteMove.END_REQUEST: lambda: self._request.end(self._waiting),
             QuoteMove.LOOK_AT_EXPIRY: self._look_at_expiry,
+            QuoteMove.CREATE_CUSTOMER: self._create_customer,
+            QuoteMove.MAP_CUSTOMER: self._map_customer,
             QuoteMove.ASSESS: self._assess,
             QuoteMove.ASK: self._ask,
             QuoteMove.MARK: self._mark,
@@ -98,6 +101,45 @@ class Quote:
             submitted_by=state.submitted_by,
             marked_over=state.marked_over,
         )
+
+    async def _create_customer(self) -> None:
+        """Have the customer in Finance that a person approved; where Finance does not take it, they are asked again."""
+        work = self._record.state.customer
+        if work is None or work.create is None:
+            return
+        wanted = work.create
+        done = await self._steps.run(
+            CustomerActivities.create_customer,
+            lambda: CreateCustomer(
+                company=self._record.state.company,
+                customer=wanted,
+                dismissed=work.dismissed,
+                probe=self._record.is_in_doubt("create_customer"),
+            ),
+            queue=names.FINANCE_QUEUE,
+            summary=f"Create customer {wanted.key} in Finance",
+        )
+        if done.seen:
+            self._record.apply(facts.CustomerSeenMeanwhile(reason=done.seen))
+        else:
+            self._apply_done(done, facts.CustomerCreated(account=done.account, found=done.found))
+
+    async def _map_customer(self) -> None:
+        """Have the account in Sales carry its number of Finance."""
+        work = self._record.state.customer
+        if work is None:
+            return
+        account_id, account = work.account_id, work.account
+        done = await self._steps.run(
+            CustomerActivities.map_customer,
+            lambda: MapCustomer(account_id=account_id, account=account),
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Write number {account} on the account in Sales",
+        )
+        self._apply_done(done, facts.CustomerMapped(account=account))
+
+    def _apply_done(self, done: CustomerDone, fact: facts.CustomerCreated | facts.CustomerMapped) -> None:
+        self._record.apply(facts.CustomerNotSetUp(reason=done.refused) if done.refused else fact)
 
     async def _ask(self) -> None:
         state = self._record.state

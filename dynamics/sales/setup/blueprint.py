@@ -250,7 +250,7 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
             *_CONFIGURATION,
         ),
     ),
-    "Write": (*_DOCUMENTS, "opportunity", *_ACTIVITIES, "q2c_deal"),
+    "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, "q2c_deal"),
     "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
     "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
