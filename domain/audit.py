@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import Field
 
-from domain import facts
+from domain import customer_setup_facts, facts
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepApproval, StepState, StepStatus
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
@@ -310,13 +310,13 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "step": fact.step, "to": fact.to.oid, "added": fact.added}
         case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
             return {"approval": fact.n, "step": fact.step}
-        case facts.CustomerApproved():
+        case customer_setup_facts.CustomerApproved():
             return {"role": fact.role, "corrected": ",".join(fact.changes)}
-        case facts.CustomerChosen():
+        case customer_setup_facts.CustomerChosen():
             return {"role": fact.role, "customer": fact.account}
-        case facts.CustomerIsNew() | facts.CustomerDenied():
+        case customer_setup_facts.CustomerIsNew() | customer_setup_facts.CustomerDenied():
             return {"role": fact.role}
-        case facts.CustomerCreated() | facts.CustomerMapped():
+        case customer_setup_facts.CustomerCreated() | customer_setup_facts.CustomerMapped():
             return {"customer": fact.account}
         case facts.CreditReleased() | facts.ReleaseAsked():
             persons = 1 if fact.release.also_by is None else 2

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
-from domain import facts
+from domain import customer_setup_facts, facts
 from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
@@ -101,6 +101,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         return _refused(said, Refusal.SIGN_IN_TOO_OLD, weak)
     if money is not None:
         return money.fact(said.person.named, state, role=verdict.role)
+    if customer is not None:
+        return _about_customer(command, customer, said, verdict)
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY:
@@ -117,14 +119,6 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return facts.CreditRecheckDue(reason=reason or "asked by a person")
         case CommandName.CREDIT_REJECT:
             return facts.CreditRejected(reason=reason)
-        case (
-            CommandName.CREATE_CUSTOMER
-            | CommandName.CHOOSE_CUSTOMER
-            | CommandName.NEW_CUSTOMER
-            | CommandName.REJECT_CUSTOMER
-        ):
-            assert customer is not None
-            return _about_customer(command, customer, said, verdict)
         case CommandName.CREDIT_RELEASE:
             assert release is not None
             return _released(release, state, verdict, subject.currency, at)
@@ -213,12 +207,12 @@ def _about_customer(command: CommandName, asked: CustomerArgs, said: VerifiedMes
     """What a person says about a customer that Finance does not know."""
     by, role, reason = said.person.named, verdict.role, asked.reason
     if command is CommandName.CREATE_CUSTOMER:
-        return facts.CustomerApproved(changes=asked.changes, by=by, role=role, reason=reason)
+        return customer_setup_facts.CustomerApproved(changes=asked.changes, by=by, role=role, reason=reason)
     if command is CommandName.CHOOSE_CUSTOMER:
-        return facts.CustomerChosen(account=asked.account, by=by, role=role, reason=reason)
+        return customer_setup_facts.CustomerChosen(account=asked.account, by=by, role=role, reason=reason)
     if command is CommandName.NEW_CUSTOMER:
-        return facts.CustomerIsNew(by=by, role=role, reason=reason)
-    return facts.CustomerDenied(by=by, role=role, reason=reason)
+        return customer_setup_facts.CustomerIsNew(by=by, role=role, reason=reason)
+    return customer_setup_facts.CustomerDenied(by=by, role=role, reason=reason)
 
 
 class _Release(Record):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from domain import facts
+from domain.customer_setup_facts import CustomerFact
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import (
     ClosingFact,
     CreditFact,
-    CustomerFact,
     DeliveryFact,
     Event,
     Fact,

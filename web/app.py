@@ -127,10 +127,9 @@ def create_app(
     """
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search, entra = _search(config, client), EntraSignIn(config)
-    signer = DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
     ledger, audit = _stores(config)
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
-    decisions = Decisions(access, deals, approvals, signer, Limits(), attempts)
+    decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
     late = LateDeals(access, AfterEndDesk(client), decisions)
     site, reviews = Site(config, client, sessions, search), Reviews(client)
@@ -164,6 +163,10 @@ def create_app(
     check_limits(site_app.routes, limits)
     site_app.state.sessions, site_app.state.attempts, site_app.state.ledger = sessions, attempts, ledger
     return site_app
+
+
+def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
+    return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
 
 
 def _add_beside_deals(

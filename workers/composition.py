@@ -121,18 +121,9 @@ def compose(settings: Settings, client: Client) -> Work:
         ],
         dataverse_activities=[*_of_dataverse(sales, sales_feed), customers.map_customer],
         finance_activities=[
-            orders.assess_quote,
-            orders.prepare_order,
-            orders.create_order,
-            orders.confirm_order,
-            orders.read_billing,
-            orders.review_lines,
-            orders.read_order_lines,
-            orders.preview_quote,
+            *_of_finance(orders, finance_feed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             customers.create_customer,
-            finance_feed.sweep_finance,
-            finance_feed.route_finance,
             after_end.look_after_end,
             collections.read_open_items,
         ],
@@ -144,6 +135,21 @@ def compose(settings: Settings, client: Client) -> Work:
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
     return work
+
+
+def _of_finance(orders: DynamicsFinanceActivities, feed: FinanceFeedWork) -> list[Callable[..., Any]]:
+    return [
+        orders.assess_quote,
+        orders.prepare_order,
+        orders.create_order,
+        orders.confirm_order,
+        orders.read_billing,
+        orders.review_lines,
+        orders.read_order_lines,
+        orders.preview_quote,
+        feed.sweep_finance,
+        feed.route_finance,
+    ]
 
 
 def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[Callable[..., Any]]:

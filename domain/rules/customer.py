@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from domain import facts
+from domain import customer_setup_facts
 from domain.assessment import Problem, QuoteAssessment
 from domain.customer_problems import CUSTOMER_CODES, problems_of
+from domain.customer_setup_facts import CustomerFact
 from domain.customers import LONGEST, WORDS, CustomerWork, UnknownCustomer
 from domain.deal_state import DealState, QuoteStatus
-from domain.facts import CustomerFact
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal
@@ -29,23 +29,23 @@ def follow(state: DealState, fact: CustomerFact) -> Change:
         Refused: it changes nothing.
     """
     match fact:
-        case facts.CustomerApproved():
+        case customer_setup_facts.CustomerApproved():
             return _approved(state, fact)
-        case facts.CustomerChosen():
+        case customer_setup_facts.CustomerChosen():
             return _chosen(state, fact)
-        case facts.CustomerIsNew():
+        case customer_setup_facts.CustomerIsNew():
             return _is_new(state, fact)
-        case facts.CustomerDenied():
+        case customer_setup_facts.CustomerDenied():
             return _denied(state, fact)
-        case facts.CustomerCreated():
+        case customer_setup_facts.CustomerCreated():
             return _created(state, fact)
-        case facts.CustomerMapped():
+        case customer_setup_facts.CustomerMapped():
             return _mapped(state, fact)
-        case facts.CustomerSeenMeanwhile():
+        case customer_setup_facts.CustomerSeenMeanwhile():
             if state.customer is None:
                 illegal("no customer is being set up")
             return Change(_looked_at_again(state), f"the quote is looked at again: {fact.reason[:LONGEST_NOTE]}")
-        case facts.CustomerNotSetUp():
+        case customer_setup_facts.CustomerNotSetUp():
             if state.customer is None:
                 illegal("no customer is being set up")
             note = fact.reason[:LONGEST_NOTE]
@@ -68,7 +68,7 @@ def _asked(state: DealState, by: Person) -> tuple[QuoteAssessment, UnknownCustom
     return found, unknown
 
 
-def _approved(state: DealState, fact: facts.CustomerApproved) -> Change:
+def _approved(state: DealState, fact: customer_setup_facts.CustomerApproved) -> Change:
     _, unknown = _asked(state, fact.by)
     if unknown.candidates:
         text = f"say first whether it is {unknown.candidates[0].text}"
@@ -85,7 +85,7 @@ def _approved(state: DealState, fact: facts.CustomerApproved) -> Change:
     return Change(replace(state, customer=work, customer_note=""), _because(text, fact.reason))
 
 
-def _chosen(state: DealState, fact: facts.CustomerChosen) -> Change:
+def _chosen(state: DealState, fact: customer_setup_facts.CustomerChosen) -> Change:
     _, unknown = _asked(state, fact.by)
     candidate = unknown.candidate(fact.account)
     if candidate is None:
@@ -98,7 +98,7 @@ def _chosen(state: DealState, fact: facts.CustomerChosen) -> Change:
     return Change(replace(state, customer=work, customer_note=""), _because(text, fact.reason))
 
 
-def _is_new(state: DealState, fact: facts.CustomerIsNew) -> Change:
+def _is_new(state: DealState, fact: customer_setup_facts.CustomerIsNew) -> Change:
     found, unknown = _asked(state, fact.by)
     if not unknown.candidates:
         raise Refused(Refusal.NO_CUSTOMER_ASKED, "no customer of Finance is taken for this one")
@@ -111,7 +111,7 @@ def _is_new(state: DealState, fact: facts.CustomerIsNew) -> Change:
     )
 
 
-def _denied(state: DealState, fact: facts.CustomerDenied) -> Change:
+def _denied(state: DealState, fact: customer_setup_facts.CustomerDenied) -> Change:
     found, _ = _asked(state, fact.by)
     text = f"{fact.by.label} does not have the customer created in Finance: {fact.reason}"
     told = Problem(code=Refusal.CUSTOMER_UNMAPPED, field="customer", message=text)
@@ -126,7 +126,7 @@ def _with_problems(
     return found.model_copy(update={"unknown_customer": unknown, "problems": (*problems, *others)})
 
 
-def _created(state: DealState, fact: facts.CustomerCreated) -> Change:
+def _created(state: DealState, fact: customer_setup_facts.CustomerCreated) -> Change:
     if state.customer is None or state.customer.create is None or state.customer.account:
         illegal("customer created: none was to be")
     work = state.customer.model_copy(update={"account": fact.account})
@@ -134,7 +134,7 @@ def _created(state: DealState, fact: facts.CustomerCreated) -> Change:
     return Change(replace(state, customer=work), f"customer {fact.account} {how}")
 
 
-def _mapped(state: DealState, fact: facts.CustomerMapped) -> Change:
+def _mapped(state: DealState, fact: customer_setup_facts.CustomerMapped) -> Change:
     if state.customer is None:
         illegal("customer mapped: none was to be")
     text = f"the account in Sales carries {fact.account}: the quote is looked at again"

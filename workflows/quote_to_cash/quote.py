@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from activities.customer_signatures import CreateCustomer, CustomerActivities, CustomerDone, MapCustomer
 from activities.signatures import AssessQuote, FinanceActivities, MarkQuote, Nothing, ReadQuote, SalesActivities
+from domain import customer_setup_facts as setup
 from domain import facts, moves
 from domain.causes import Cause
 from domain.marks import wanted_mark
@@ -120,9 +121,9 @@ class Quote:
             summary=f"Create customer {wanted.key} in Finance",
         )
         if done.seen:
-            self._record.apply(facts.CustomerSeenMeanwhile(reason=done.seen))
+            self._record.apply(setup.CustomerSeenMeanwhile(reason=done.seen))
         else:
-            self._apply_done(done, facts.CustomerCreated(account=done.account, found=done.found))
+            self._apply_done(done, setup.CustomerCreated(account=done.account, found=done.found))
 
     async def _map_customer(self) -> None:
         """Have the account in Sales carry its number of Finance."""
@@ -136,10 +137,10 @@ class Quote:
             queue=names.DATAVERSE_QUEUE,
             summary=f"Write number {account} on the account in Sales",
         )
-        self._apply_done(done, facts.CustomerMapped(account=account))
+        self._apply_done(done, setup.CustomerMapped(account=account))
 
-    def _apply_done(self, done: CustomerDone, fact: facts.CustomerCreated | facts.CustomerMapped) -> None:
-        self._record.apply(facts.CustomerNotSetUp(reason=done.refused) if done.refused else fact)
+    def _apply_done(self, done: CustomerDone, fact: setup.CustomerCreated | setup.CustomerMapped) -> None:
+        self._record.apply(setup.CustomerNotSetUp(reason=done.refused) if done.refused else fact)
 
     async def _ask(self) -> None:
         state = self._record.state

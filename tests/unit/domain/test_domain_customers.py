@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import policies
+from domain import customer_setup_facts as setup
 from domain import facts
 from domain.commands import fact_of
 from domain.customer_problems import problems_of
@@ -180,7 +181,7 @@ def told(state: DealState, fact: Fact, by: Person = AMY) -> str:
     return apply(state, Event(at=T0, actor=by, fact=fact)).code
 
 
-APPROVED = facts.CustomerApproved(by=AMY)
+APPROVED = setup.CustomerApproved(by=AMY)
 
 
 def test_the_deal_waits_for_accounts_receivable_and_sales_shows_that_it_is_asked() -> None:
@@ -197,15 +198,15 @@ def test_what_the_rep_has_to_enter_goes_back_to_the_rep_and_may_be_entered_by_wh
     mark = wanted_mark(state)
     assert mark is not None and mark.status == "rejected" and explain(state).waiting_for is WaitingFor.REP
     assert told(state, APPROVED) == "CUSTOMER_INCOMPLETE"
-    assert told(state, facts.CustomerApproved(by=AMY, changes={"city": "Salem"})) == ""
+    assert told(state, setup.CustomerApproved(by=AMY, changes={"city": "Salem"})) == ""
 
 
 def test_who_made_the_quote_never_decides_about_its_customer() -> None:
     for fact in (
-        facts.CustomerApproved(by=RITA),
-        facts.CustomerChosen(by=RITA, account="US-1"),
-        facts.CustomerIsNew(by=RITA),
-        facts.CustomerDenied(by=RITA),
+        setup.CustomerApproved(by=RITA),
+        setup.CustomerChosen(by=RITA, account="US-1"),
+        setup.CustomerIsNew(by=RITA),
+        setup.CustomerDenied(by=RITA),
     ):
         assert told(stopped(unknown("US-1")), fact, RITA) == "MAKER_CANNOT_SET_UP"
 
@@ -213,33 +214,36 @@ def test_who_made_the_quote_never_decides_about_its_customer() -> None:
 def test_a_deal_without_an_unknown_customer_takes_none_of_it() -> None:
     for state in (new_deal(), put(new_deal(), facts.Assessed(assessment=assessment(), asked="q"))):
         assert told(state, APPROVED) == "NO_CUSTOMER_ASKED"
-        for fact in (facts.CustomerCreated(account="1", found=False), facts.CustomerMapped(account="1")):
+        for fact in (
+            setup.CustomerCreated(account="1", found=False),
+            setup.CustomerMapped(account="1"),
+        ):
             assert told(state, fact) == "ILLEGAL_TRANSITION"
-        assert told(state, facts.CustomerNotSetUp(reason="r")) == "ILLEGAL_TRANSITION"
+        assert told(state, setup.CustomerNotSetUp(reason="r")) == "ILLEGAL_TRANSITION"
 
 
 def test_an_approved_customer_is_created_then_mapped_then_the_quote_is_looked_at_again() -> None:
     state = put(stopped(unknown()), facts.QuoteMarked(status="pending"), APPROVED)
     assert state.customer == CustomerWork(account_id="a-1", create=proposal(), by=AMY)
     assert in_quote(state) is QuoteMove.CREATE_CUSTOMER and view(state).unknown_customer is None
-    state = put(state, facts.CustomerCreated(account="US-9", found=True))
+    state = put(state, setup.CustomerCreated(account="US-9", found=True))
     assert in_quote(state) is QuoteMove.MAP_CUSTOMER
     submitted = put(state, facts.Submitted(revision=0, quote_id="q"))
     assert in_quote(submitted) is QuoteMove.MAP_CUSTOMER
     for before in (state, submitted):
-        after = put(before, facts.CustomerMapped(account="US-9"))
+        after = put(before, setup.CustomerMapped(account="US-9"))
         assert after.quote is QuoteStatus.SUBMITTED and in_quote(after) is QuoteMove.ASSESS and after.customer is None
-    assert put(state, facts.CustomerMapped(account="US-9")).marked_over == "pending"
+    assert put(state, setup.CustomerMapped(account="US-9")).marked_over == "pending"
 
 
 def test_what_a_system_got_meanwhile_has_the_quote_looked_at_again_with_what_was_dismissed() -> None:
-    state = put(stopped(unknown("US-1")), facts.CustomerIsNew(by=AMY))
+    state = put(stopped(unknown("US-1")), setup.CustomerIsNew(by=AMY))
     assert state.assessment and [problem.code for problem in state.assessment.problems] == ["CUSTOMER_UNMAPPED"]
     state = put(state, APPROVED)
     assert state.customer is not None and state.customer.dismissed == ("US-1",)
-    again = put(state, facts.CustomerSeenMeanwhile(reason="Finance has it by now"))
+    again = put(state, setup.CustomerSeenMeanwhile(reason="Finance has it by now"))
     assert in_quote(again) is QuoteMove.ASSESS and again.customer is None
-    assert told(again, facts.CustomerSeenMeanwhile(reason="r")) == "ILLEGAL_TRANSITION"
+    assert told(again, setup.CustomerSeenMeanwhile(reason="r")) == "ILLEGAL_TRANSITION"
 
 
 def test_a_customer_of_a_company_that_the_policy_leaves_out_is_not_created() -> None:
@@ -258,11 +262,11 @@ def test_the_commands_say_what_the_person_said(role: str) -> None:
         return fact_of(said(who, name, args), state, deal_id="d", at=T0)
 
     by = {"by": who.named, "role": role}
-    assert meant("create_customer", city=" Salem ", reason="r") == facts.CustomerApproved(
+    assert meant("create_customer", city=" Salem ", reason="r") == setup.CustomerApproved(
         changes={"city": "Salem"}, reason="r", **by
     )
-    assert meant("choose_customer", account="US-1") == facts.CustomerChosen(account="US-1", **by)
-    assert meant("new_customer", reason="r") == facts.CustomerIsNew(reason="r", **by)
-    assert meant("reject_customer", reason="r") == facts.CustomerDenied(reason="r", **by)
+    assert meant("choose_customer", account="US-1") == setup.CustomerChosen(account="US-1", **by)
+    assert meant("new_customer", reason="r") == setup.CustomerIsNew(reason="r", **by)
+    assert meant("reject_customer", reason="r") == setup.CustomerDenied(reason="r", **by)
     refused = meant("create_customer", city="x" * 61)
     assert isinstance(refused, facts.Refused) and refused.code == "BAD_ARGUMENT"
