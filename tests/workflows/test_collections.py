@@ -155,8 +155,13 @@ class Collected:
     async def on(self, day: int) -> CollectionsView:
         """The account once its time has come to a day; where nothing is due then, only what is heard tells the time."""
         wanted = self.due + timedelta(days=day)
-        await self.run.signal(names.DROPPED)
-        return await self.until(lambda view: view.today >= wanted, f"on {wanted}")
+        async with asyncio.timeout(PATIENCE):
+            while True:  # its clock moves once the audit records it handed over are stored
+                await self.run.signal(names.DROPPED)
+                view = await self.desk.view("usmf", self.account)
+                if view.today >= wanted:
+                    return view
+                await asyncio.sleep(0.3)
 
     async def say(self, who: Person, name: str, **args: str) -> str:
         rest = ";".join(f"{key}={value}" for key, value in args.items())
