@@ -13,13 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from temporalio.client import Client
 
 from runs import names
-from tests.stack import Deal, Refused, Stack, line
+from tests.stack import Deal, Json, Refused, Stack, eventually, line
 from tests.time_travel import move_clock
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -28,15 +28,20 @@ PROJECT = Path(__file__).parents[2]
 
 def happy_path(stack: Stack) -> Deal:
     """No approval, shipped and paid in full."""
+    return paid(stack)[0]
+
+
+def paid(stack: Stack) -> tuple[Deal, str]:
+    """A deal that went so, and its payment."""
     deal = stack.deal(line("P100", 10, "5"), opportunity=True)
     deal.accepted()
     deal.ship()
     deal.waits_for("invoice")
     deal.invoice()
     deal.waits_for("payment")
-    deal.pay("1045.00")
+    payment = deal.pay("1045.00")
     deal.ends("closed")
-    return deal
+    return deal, payment
 
 
 def partial_shipments(stack: Stack) -> Deal:
@@ -174,6 +179,35 @@ def expired(stack: Stack) -> Deal:
     return deal
 
 
+def credited_in_part(stack: Stack) -> Deal:
+    """Two of ten come back and are credited; the rest is paid."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    deal.ship()
+    deal.waits_for("invoice")
+    invoice = deal.invoice()["InvoiceId"]
+    deal.waits_for("payment")
+    of_finance = f"/finance/{deal.company}"
+    two = [{"LineNumber": 1, "Quantity": 2}]
+    returned = {"InvoiceId": invoice, "Lines": two, "ReasonCode": "DEFECT"}
+    number = stack.desk.post(f"{of_finance}/returnOrder", returned)["ReturnOrderNumber"]
+    for posting in ("receiveReturn", "creditReturn"):
+        stack.desk.post(f"{of_finance}/{posting}", {"ReturnOrderNumber": number})
+    deal.until(lambda case: case["open_amount"] == "836.00")
+    deal.pay("836.00", invoice)
+    deal.ends("closed")
+    return deal
+
+
+def cancelled_in_finance(stack: Stack) -> Deal:
+    """Confirmed, and cancelled in Finance before anything was shipped."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    stack.desk.post(f"/orders/{deal.company}/{deal.case()['order_number']}/cancel-remainder")
+    deal.ends("cancelled")
+    return deal
+
+
 STORIES: dict[str, Callable[[Stack], Deal]] = {
     story.__name__: story
     for story in (
@@ -188,6 +222,8 @@ STORIES: dict[str, Callable[[Stack], Deal]] = {
         held_at_the_packing_slip,
         lost_to_another,
         expired,
+        credited_in_part,
+        cancelled_in_finance,
     )
 }
 
@@ -235,7 +271,58 @@ async def keep_delegations(stack: Stack) -> None:
     await write(await stack.temporal(), "delegations", names.delegations_id("usmf"))
 
 
-OF_NO_DEAL = {"feeds": keep_feeds, "delegations": keep_delegations}
+async def keep_late(stack: Stack) -> None:
+    """Write the history of what comes after the end: a payment is reversed, and paid again."""
+    (deal, payment), amy = paid(stack), stack.person("amy")
+
+    def standing() -> list[Json]:
+        found: list[Json] = amy.get("/late", company=deal.company, q=deal.quote)["items"]
+        return found
+
+    stack.desk.post(f"/payments/{deal.company}/{payment}/reverse", {"reason": "no funds"})
+    eventually(standing, "the reversal stands open")
+    deal.pay("1045.00")
+    eventually(lambda: not standing(), "it is settled")
+    await write(await stack.temporal(), "late", names.after_end_id(deal.company))
+
+
+async def keep_collections(stack: Stack) -> None:
+    """Write the history of an account: overdue, disputed, reminded until its orders are held, and paid."""
+    amy, customer = stack.person("amy"), stack.customer()
+    deal = stack.deal(line("P100", 10, "5"), customer=customer)
+    deal.accepted()
+    deal.ship()
+    deal.waits_for("invoice")
+    number = deal.invoice()["InvoiceId"]
+    deal.waits_for("payment")
+    path, client = f"/collections/{deal.company}/{customer}", await stack.temporal()
+    run = names.collections_id(deal.company, customer)
+
+    def shown() -> Json:
+        with suppress(Refused):
+            return amy.get(path)  # type: ignore[no-any-return]  # JSON
+        return {"held": False, "state": {"invoices": [], "letters_written": 0}}
+
+    eventually(lambda: shown()["state"]["invoices"], "the account knows the invoice")
+    due = datetime.fromisoformat(shown()["state"]["invoices"][0]["due_on"]).replace(hour=17, tzinfo=UTC)
+    await move_clock(client, run, due + timedelta(days=8))
+    eventually(lambda: shown()["state"]["letters_written"] == 1, "it is reminded")
+    for said, more in (("dispute_open", {"amount": "200.00"}), ("dispute_resolve", {"outcome": "uphold"})):
+        args = {"invoice": number, "reason": "two are missing", **more}
+        assert amy.post(f"{path}/commands/{said}", {"args": args}).accepted
+    await move_clock(client, run, due + timedelta(days=45))
+    eventually(lambda: shown()["held"], "orders are held")
+    deal.pay("1045.00")
+    eventually(lambda: not shown()["held"], "orders go through")
+    await write(client, "collections", run)
+
+
+OF_NO_DEAL = {
+    "feeds": keep_feeds,
+    "delegations": keep_delegations,
+    "late": keep_late,
+    "collections": keep_collections,
+}
 """What lives beside the deals, by name."""
 
 
