@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.customer_signatures import CreateCustomer, CustomerActivities, CustomerDone, MapCustomer
 from activities.failures import for_deal
+from activities.heartbeat import beating
 from domain.assessment import Problem
 from domain.customer_problems import is_of_customer, problems_of
 from domain.customers import (
@@ -52,23 +53,28 @@ class CustomerDesk(CustomerActivities):
     @activity.defn(name="create_customer")
     async def create_customer(self, ask: CreateCustomer) -> CustomerDone:
         """Create the customer in Finance, or find the one an earlier attempt made."""
-        customer, in_doubt = ask.customer, ask.probe or activity.info().attempt > 1
+        in_doubt = ask.probe or activity.info().attempt > 1
         with for_deal():
+            async with beating():
+                return await self._create(ask, in_doubt=in_doubt)
+
+    async def _create(self, ask: CreateCustomer, *, in_doubt: bool) -> CustomerDone:
+        customer = ask.customer
+        known = await self._finance.customers.find(ask.company, customer.key)
+        if known is None and in_doubt and not customer.account:
+            await asyncio.sleep(self._probe_again)
             known = await self._finance.customers.find(ask.company, customer.key)
-            if known is None and in_doubt and not customer.account:
-                await asyncio.sleep(self._probe_again)
-                known = await self._finance.customers.find(ask.company, customer.key)
-            if known is not None:
-                return CustomerDone(account=known, found=True)
-            if seen := await self._seen_meanwhile(ask):
-                return CustomerDone(seen=seen)
-            columns = columns_of(customer.model_dump())
-            try:
-                made = await self._finance.customers.create(ask.company, customer.key, columns)
-            except (Refused, Conflict) as refusal:
-                if refusal.code == DUPLICATE:
-                    raise
-                return CustomerDone(refused=f"Finance does not take the customer: {refusal}")
+        if known is not None:
+            return CustomerDone(account=known, found=True)
+        if seen := await self._seen_meanwhile(ask):
+            return CustomerDone(seen=seen)
+        columns = columns_of(customer.model_dump())
+        try:
+            made = await self._finance.customers.create(ask.company, customer.key, columns)
+        except (Refused, Conflict) as refusal:
+            if refusal.code == DUPLICATE:
+                raise
+            return CustomerDone(refused=f"Finance does not take the customer: {refusal}")
         return CustomerDone(account=made)
 
     async def _seen_meanwhile(self, ask: CreateCustomer) -> str:
@@ -88,26 +94,30 @@ class CustomerDesk(CustomerActivities):
     @activity.defn(name="map_customer")
     async def map_customer(self, ask: MapCustomer) -> CustomerDone:
         """Write the number on the account in Sales, if it has none and no other account carries it."""
-        accounts, account_id = self._dataverse.accounts, UUID(ask.account_id)
         with for_deal():
-            read = await accounts.read(account_id, "")
-            if read is None:
-                return CustomerDone(refused="The account was deleted in Sales.")
-            number = read.account.number.strip()
-            if number.casefold() == ask.account.casefold():
-                return CustomerDone(account=ask.account, found=True)
-            if number:
-                return CustomerDone(refused=f"The account carries {number} in Sales by now, not {ask.account}.")
-            others = [other for other in await accounts.carrying([ask.account]) if other.id != account_id]
-            if others:
-                return CustomerDone(
-                    refused=f"{others[0].name or 'Another account'} carries {ask.account} in Sales: move the quote to "
-                    "that account, or merge the accounts there, then submit it again."
-                )
-            try:
-                await accounts.set_number(read.account, ask.account)
-            except NotFound:
-                return CustomerDone(refused="The account was deleted in Sales.")
+            async with beating():
+                return await self._map(ask)
+
+    async def _map(self, ask: MapCustomer) -> CustomerDone:
+        accounts, account_id = self._dataverse.accounts, UUID(ask.account_id)
+        read = await accounts.read(account_id, "")
+        if read is None:
+            return CustomerDone(refused="The account was deleted in Sales.")
+        number = read.account.number.strip()
+        if number.casefold() == ask.account.casefold():
+            return CustomerDone(account=ask.account, found=True)
+        if number:
+            return CustomerDone(refused=f"The account carries {number} in Sales by now, not {ask.account}.")
+        others = [other for other in await accounts.carrying([ask.account]) if other.id != account_id]
+        if others:
+            return CustomerDone(
+                refused=f"{others[0].name or 'Another account'} carries {ask.account} in Sales: move the quote to "
+                "that account, or merge the accounts there, then submit it again."
+            )
+        try:
+            await accounts.set_number(read.account, ask.account)
+        except NotFound:
+            return CustomerDone(refused="The account was deleted in Sales.")
         return CustomerDone(account=ask.account)
 
     # --- looking up ------------------------------------------------------------------------------------------------

@@ -109,7 +109,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if found.plan is not None and found.plan.steps:  # who decides depends on who made it
                     snapshot = await self._quotes.with_makers(snapshot, ask.submitted_by)
                     found = self._assessed(snapshot, facts, quote)
-                problems, unknown = await self._customers.looked_up(found.problems, snapshot)
+                async with beating():
+                    problems, unknown = await self._customers.looked_up(found.problems, snapshot)
                 found = found.model_copy(update={"problems": problems, "unknown_customer": unknown})
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody

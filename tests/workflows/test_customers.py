@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from activities import signatures as s
 from activities.customer_signatures import CreateCustomer, MapCustomer
 from domain.messages import SalesEventKind
-from domain.views import WaitingFor
+from domain.views import TimelineEntry, WaitingFor
+from runs import names
 from tests.workflows.acting import marked, outcome, until, waits_for
 from tests.workflows.conftest import Stage, World
 from tests.workflows.scripted_customers import TWIN, assessed, unknown
@@ -57,9 +58,9 @@ async def test_s38_an_approved_customer_is_created_and_mapped_once_and_the_quote
     second = asked(world, "assess_quote")[-1]
     assert isinstance(second, s.AssessQuote) and second.marked_over == "pending"
     await marked(world, "pending", "approved")
-    decided = next(record for record in world.audited if record.event == "CustomerApproved")
-    assert decided.actor.oid == CARL.oid and decided.why == "known buyer"
-    assert decided.facts["corrected"] == "group" and decided.facts["role"] == "credit_manager"
+    timeline = await stage.case.query(names.TIMELINE, result_type=list[TimelineEntry])
+    (decided,) = [entry for entry in timeline if entry.event == "CustomerApproved" and entry.accepted]
+    assert decided.actor.oid == CARL.oid and "customer group: known buyer" in decided.text
 
 
 async def test_an_outcome_that_is_not_known_is_probed_and_a_new_submission_waits_for_it(

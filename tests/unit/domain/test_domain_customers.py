@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import policies
 from domain import customer_setup_facts as setup
 from domain import facts
+from domain.audit import facts_of
 from domain.commands import fact_of
 from domain.customer_problems import problems_of
 from domain.customers import (
@@ -244,6 +245,14 @@ def test_what_a_system_got_meanwhile_has_the_quote_looked_at_again_with_what_was
     again = put(state, setup.CustomerSeenMeanwhile(reason="Finance has it by now"))
     assert in_quote(again) is QuoteMove.ASSESS and again.customer is None
     assert told(again, setup.CustomerSeenMeanwhile(reason="r")) == "ILLEGAL_TRANSITION"
+
+
+def test_the_audit_says_who_decided_as_what_and_what_was_corrected() -> None:
+    approved = facts.CustomerApproved(by=AMY, role="ar_manager", changes={"city": "Salem", "group": "20"})
+    assert facts_of(approved) == {"role": "ar_manager", "corrected": "city,group"}
+    assert facts_of(facts.CustomerChosen(by=AMY, role="r", account="US-1")) == {"role": "r", "customer": "US-1"}
+    assert facts_of(facts.CustomerCreated(account="US-2", found=True)) == {"customer": "US-2"}
+    assert facts_of(facts.CustomerIsNew(by=AMY, role="r")) == facts_of(facts.CustomerDenied(by=AMY, role="r"))
 
 
 def test_a_customer_of_a_company_that_the_policy_leaves_out_is_not_created() -> None:
