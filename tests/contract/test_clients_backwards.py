@@ -71,7 +71,7 @@ async def of_order(work: Work, order: Sold) -> Any:
 
 
 async def test_cancelled_lowered_and_raised_are_read_with_whoever_did_it(work: Work) -> None:
-    order = await sold(work, p100("10", discount_pct="5"))
+    order = await sold(work, p100("10", discount_pct="5"), account=await customer(work.clients))
     await change(order, 8)
     billing = await reads(order, 1)
     assert quantities(billing) == numbers(8, 0, 0, 0, 0, 0)
@@ -88,7 +88,7 @@ async def test_cancelled_lowered_and_raised_are_read_with_whoever_did_it(work: W
 
 
 async def test_a_whole_order_cancelled_in_finance_is_cancelled_in_sales_once(work: Work) -> None:
-    order = await sold(work, p100("10"))
+    order = await sold(work, p100("10"), account=await customer(work.clients))
     await cancel(order)
     billing = await reads(order, 1)
     assert (billing.cancelled, billing.changed_by, billing.status) == (True, "desk", "Canceled")
@@ -108,7 +108,7 @@ async def test_a_whole_order_cancelled_in_finance_is_cancelled_in_sales_once(wor
 
 async def test_a_remainder_cancelled_is_closed_short_in_sales(work: Work) -> None:
     """S30: six of ten are shipped, the rest is cancelled; the order stays Partial, and its deal waits for the bill."""
-    order = await sold(work, p100("10", discount_pct="5"))
+    order = await sold(work, p100("10", discount_pct="5"), account=await customer(work.clients))
     await order.ship((1, 6))
     slips = tuple(slip.slip for slip in (await order.billing()).slips)
     shipment = ask_for.RecordShipment(sales_order_id=order.sales_order_id, complete=False, slips=slips)
@@ -128,12 +128,13 @@ async def test_a_remainder_cancelled_is_closed_short_in_sales(work: Work) -> Non
 
 
 async def test_an_invoice_over_what_was_raised_after_everything_was_paid_reaches_sales(work: Work) -> None:
-    order = await sold(work, p100("10"))
+    account = await customer(work.clients)
+    order = await sold(work, p100("10"), account=account)
     await order.ship()
     first = await order.invoice()
     await order.show(await order.billing())
     settle = [{"invoice": first, "amount": "1100.00"}]
-    payment = {"company": "usmf", "customer": "US-004", "amount": "1100.00", "settlements": settle}
+    payment = {"company": "usmf", "customer": account, "amount": "1100.00", "settlements": settle}
     await work.clients.play("POST", "/payments", payment)
     billing = await order.billing(first)
     paid = ask_for.RecordPayment(sales_order_id=order.sales_order_id, invoices=billing.invoices, order_paid=True)
@@ -153,7 +154,7 @@ async def test_an_invoice_over_what_was_raised_after_everything_was_paid_reaches
 async def test_a_credit_note_is_read_beside_the_invoice_and_shown_under_its_own_number(
     work: Work, quantity: int | None, amount: str
 ) -> None:
-    order = await sold(work, p100("10", discount_pct="5"))
+    order = await sold(work, p100("10", discount_pct="5"), account=await customer(work.clients))
     await order.ship()
     number = await order.invoice()
     before = await order.billing()
@@ -239,7 +240,7 @@ async def test_a_return_is_read_by_what_was_sold_though_its_documents_have_numbe
 
 
 async def test_a_corrected_slip_and_an_invoice_taken_back_correct_what_was_done(work: Work) -> None:
-    order = await sold(work, p100("10", discount_pct="5"))
+    order = await sold(work, p100("10", discount_pct="5"), account=await customer(work.clients))
     await order.ship()
     slip = (await order.billing()).slips[0].slip
     number = await order.invoice()
@@ -314,7 +315,7 @@ async def test_a_credit_without_an_order_lowers_what_is_open_where_it_is_settled
 
 
 async def test_a_sweep_finds_what_was_cancelled(work: Work) -> None:
-    order = await sold(work, p100("10"))
+    order = await sold(work, p100("10"), account=await customer(work.clients))
     await cancel(order)
     day = datetime.now(UTC).date() - timedelta(days=1)
     found = await work.clients.finance.sweep("usmf", slips=day, invoices=day, settled=day, cancelled=day)
