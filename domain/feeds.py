@@ -171,8 +171,13 @@ def may_be_ours(event: FinanceEvent, key_numbered: bool) -> bool:
 
 
 def is_credit(event: FinanceEvent) -> bool:
-    """Whether an event reports a credit note: one of a return order names that, and not the order that was sold."""
-    return event.kind is FinanceEventKind.INVOICE_POSTED and event.amount is not None and event.amount < 0
+    """Whether an event reports a credit note, or that one was paid back: one of a return order names that, and not the
+    order that was sold.
+    """
+    if event.amount is None:
+        return False
+    noted = event.kind is FinanceEventKind.INVOICE_POSTED and event.amount < 0
+    return noted or (event.kind is FinanceEventKind.PAYMENT_POSTED and event.amount <= 0)
 
 
 class Reports:

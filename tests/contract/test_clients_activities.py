@@ -130,10 +130,10 @@ async def _from_shipment_to_payment(work: Work, created: ask_for.CreatedOrder, s
     await work.run(sales.record_invoice, record)
     pay = {"company": "usmf", "customer": "US-004", "amount": "1045.00"}
     settle = [{"invoice": invoice.invoice_number, "amount": "1045.00"}]
-    await clients.play("POST", "/payments", pay | {"settlements": settle})
-    known = ref.model_copy(update={"invoices": (invoice.invoice_number,)})
-    billing = await work.run(finance.read_billing, known)
-    assert billing.invoices[0].open_amount == 0
+    payment = (await clients.play("POST", "/payments", pay | {"settlements": settle}))["PaymentId"]
+    known = {"invoices": (invoice.invoice_number,), "records": (invoice.record,), "payments_told": (payment,)}
+    billing = await work.run(finance.read_billing, ref.model_copy(update=known))
+    assert billing.invoices[0].open_amount == 0 and [p.number for p in billing.payments] == [payment]
     paid = ask_for.RecordPayment(sales_order_id=sales_order_id, invoices=billing.invoices, order_paid=True)
     await work.run(sales.record_payment, paid)
 

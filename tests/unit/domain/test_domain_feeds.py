@@ -22,6 +22,7 @@ from domain.feeds import (
     Look,
     Reports,
     Unrouted,
+    is_credit,
     key_of,
     may_be_ours,
     unrouted_event,
@@ -274,3 +275,13 @@ def test_a_digest_keeps_what_is_asked_for() -> None:
 @pytest.mark.parametrize("damaged", ["", "no base 64!", "AAAA", "é"])
 def test_a_damaged_digest_is_an_empty_one(damaged: str) -> None:
     assert len(Digest(damaged)) == 0
+
+
+def test_a_credit_note_that_is_paid_back_is_found_by_its_return_order_like_the_note_itself() -> None:
+    def told(kind: FinanceEventKind, amount: str | None) -> FinanceEvent:
+        paid = None if amount is None else Decimal(amount)
+        return FinanceEvent(event_id="e", kind=kind, company="usmf", order_number="RO-1", amount=paid, occurred_at=T0)
+
+    posted, paid = FinanceEventKind.INVOICE_POSTED, FinanceEventKind.PAYMENT_POSTED
+    assert [is_credit(told(posted, amount)) for amount in ("-1", "0", None)] == [True, False, False]
+    assert [is_credit(told(paid, amount)) for amount in ("-1", "0", "1", None)] == [True, True, False, False]
