@@ -320,6 +320,14 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"slips": ",".join(fact.slips)}
         case facts.InvoicesRecorded():
             return {"invoices": ",".join(fact.open_amounts)}
+        case facts.OrderChangeAsked():
+            return {"lines": len(fact.lines) or "all"}
+        case facts.OrderChangeMade():
+            return {"undoes": fact.order_number, "cancelled": fact.cancelled}
+        case facts.OrderChangeFailed():
+            return {"cause": fact.cause}
+        case facts.OrderAbsent():
+            return {"undoes": fact.order_number}
         case facts.StepParked():
             return {"cause": fact.parked.cause}
         case _:

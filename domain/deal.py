@@ -11,10 +11,10 @@ from typing import assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus
-from domain.facts import ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
+from domain.facts import ChangeFact, ClosingFact, CreditFact, DeliveryFact, Event, Fact, OrderFact, QuoteFact, StepFact
 from domain.money import plain
 from domain.refusals import Refusal
-from domain.rules import closing, credit, delivery, order, quote, step
+from domain.rules import changing, closing, credit, delivery, order, quote, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -84,6 +84,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return order.follow(state, fact)
     if isinstance(fact, DeliveryFact):
         return delivery.follow(state, fact)
+    if isinstance(fact, ChangeFact):
+        return changing.follow(state, fact)
     if isinstance(fact, ClosingFact):
         return closing.follow(state, fact)
     if isinstance(fact, StepFact):
@@ -109,11 +111,11 @@ def _audit(before: DealState, event: Event, text: str, *, code: str, after: Deal
 
 
 def _vector(state: DealState) -> str:
-    return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.order}"
+    return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.shown_order}"
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.quote, state.credit, state.parked is None, bool(state.questions)
+    return state.quote, state.credit, state.parked is None, bool(state.questions), state.changing is None
 
 
 def _stage(state: DealState) -> Stage:
@@ -131,11 +133,11 @@ def _stage(state: DealState) -> Stage:
 
 
 def _order_status(state: DealState) -> OrderStatus:
-    if not state.confirmation_number:
-        return state.order
     delivery = state.delivery
     if delivery.cancelled:
         return OrderStatus.CANCELLED
+    if not state.confirmation_number:
+        return state.order
     if state.ending is Ending.CLOSED:
         return OrderStatus.CLOSED_SHORT if delivery.lines.cancelled else OrderStatus.CLOSED
     if delivery.all_invoiced:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
+from domain.changing import MOST_LINES, LineChange
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
 from domain.fulfilment import Billing, LineTotals
@@ -326,6 +327,45 @@ class PaymentsRecorded(Record):
     open_amounts: dict[str, Decimal]
 
 
+class OrderChangeAsked(Record):
+    """A person wants the order cancelled as far as it is not shipped, or lines of it made smaller."""
+
+    lines: tuple[LineChange, ...] = Field((), max_length=MOST_LINES, description="Empty: all that is not shipped")
+    reason: str
+    by: Person
+    at: datetime = Field(description="UTC")
+
+
+class OrderChangeMade(Record):
+    """Finance took a change of the order; what it made of it is to be read."""
+
+    lines: tuple[LineChange, ...] = Field((), description="What was asked: which change it belongs to")
+    order_number: str
+    cancelled: Decimal = Field(description="Of all lines; 0: it was done before")
+    refused: tuple[str, ...] = Field((), description="What of it could not be, each with its code, in words")
+
+
+class OrderChangeFailed(Record):
+    """Finance did not take a change of the order; it is tried again."""
+
+    lines: tuple[LineChange, ...] = Field((), description="What was asked: which change it belongs to")
+    cause: str = Field(description="A value of ``domain.causes.Cause``")
+    message: str
+    at: datetime = Field(description="UTC")
+
+
+class OrderChangeDue(Record):
+    """A change of the order that rested is tried again."""
+
+    reason: str
+
+
+class OrderAbsent(Record):
+    """Finance was proved to have no such order, when it was to be cancelled."""
+
+    order_number: str
+
+
 class StepParked(Record):
     """A step failed for good and waits for a person."""
 
@@ -403,9 +443,10 @@ OrderFact = (
     | OpportunityReopened
 )
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
+ChangeFact = OrderChangeAsked | OrderChangeMade | OrderChangeFailed | OrderChangeDue | OrderAbsent
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
-Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | ClosingFact | StepFact | Refused
+Fact = QuoteFact | CreditFact | OrderFact | DeliveryFact | ChangeFact | ClosingFact | StepFact | Refused
 """Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 

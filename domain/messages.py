@@ -150,6 +150,8 @@ class CommandName(StrEnum):
     CREDIT_RECHECK = "credit_recheck"
     CREDIT_RELEASE = "credit_release"
     CREDIT_REJECT = "credit_reject"
+    CANCEL_ORDER = "cancel_order"
+    CHANGE_ORDER = "change_order"
 
 
 class CustomerChanged(Record):

@@ -67,6 +67,8 @@ def in_credit(state: DealState) -> CreditMove:
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
+    CHANGE_ORDER = "change_order"
+    SHOW_ORDER = "show_order"
     RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
     SHOW_SHIPMENT = "show_shipment"
@@ -77,10 +79,15 @@ class DeliveryMove(StrEnum):
 
 def in_delivery(state: DealState) -> DeliveryMove:
     """What is next once there is an order; documents may come in any order."""
-    if state.release_due:
+    if state.change_due:
+        return DeliveryMove.CHANGE_ORDER
+    if state.release_due and not state.cancelling:
         return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
+    if not state.sales_order_id:  # its order was to be cancelled before Sales showed it
+        shows = state.confirmation_number and not state.cancelling
+        return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
     if state.unrecorded_invoices:

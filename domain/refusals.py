@@ -361,6 +361,11 @@ class Refusal(StrEnum):
         FixedBy.OPERATOR,
         "Sales does not show how the deal ended. Correct the quote there.",
     )
+    NOTHING_TO_CANCEL = ("NOTHING_TO_CANCEL", 409, FixedBy.REP, "Nothing is left to ship. Goods come back by a return.")
+    LARGER_ORDER = ("LARGER_ORDER", 409, FixedBy.REP, "An order cannot be made larger. Sell the rest with a new quote.")
+    CHANGE_OPEN = ("CHANGE_OPEN", 409, FixedBy.NOBODY, "The order is being changed already. Wait until it is done.")
+    CHANGE_FAILING = ("CHANGE_FAILING", 409, FixedBy.OPERATOR, "Finance does not take it yet. It is tried again.")
+    CHANGE_REFUSED = ("CHANGE_REFUSED", 409, FixedBy.REP, "A part of the change could not be made. Look at the order.")
     BELOW_SHIPPED = (
         "BELOW_SHIPPED",
         409,

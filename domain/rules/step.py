@@ -10,6 +10,7 @@ from domain.deal_state import DealState, Outage, SalesDue
 from domain.facts import StepFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused
+from domain.rules.changing import retried
 from domain.rules.closing import ended_here
 from domain.views import Ending, Resolution
 
@@ -51,6 +52,8 @@ def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
     text = f"{fact.action}: {fact.reason}" if fact.reason else str(fact.action)
     if fact.action is Resolution.ABORT:
         return Change(_aborted(state), text)
+    if state.parked is None and fact.action is Resolution.RETRY and state.changing and state.changing.retry_at:
+        return retried(state, fact.reason or "a person asked for it")
     if state.parked is None:
         raise Refused(Refusal.NOT_PARKED, "no step waits for a person")
     if fact.action is Resolution.SKIP and not state.parked.can_skip:
