@@ -19,6 +19,7 @@ from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
+from activities.order_changes import FinanceOrderChanges
 from activities.postings import Postings
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
@@ -80,6 +81,7 @@ def compose(settings: Settings, client: Client) -> Work:
     credit = CreditDesk(Ledgers(client), policy)
     telling = notice_work(settings, client, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, told=telling.told)
+    changing = FinanceOrderChanges(finance_system, postings)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy)
@@ -109,6 +111,7 @@ def compose(settings: Settings, client: Client) -> Work:
             orders.review_lines,
             orders.read_order_lines,
             orders.preview_quote,
+            changing.change_order,
             finance_feed.sweep_finance,
             finance_feed.route_finance,
         ],
@@ -130,6 +133,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.record_order,
         sales.record_shipment,
         sales.cancel_sales_order,
+        sales.show_cancelling,
         sales.record_invoice,
         sales.record_payment,
         feed.read_sales,
