@@ -45,10 +45,11 @@ from domain.notices import Notice, Notices
 from domain.people import Person
 from runs import names
 from runs.attributes import ATTRIBUTES
-from tests.deals import billed, totals
+from tests.deals import totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, ScriptedSalesChanges, billed_now
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
 from tests.workflows.trusting import RITA, TrustingVerifier
@@ -97,6 +98,7 @@ class World:
     """Activities that answer only when their event is set."""
     slips: dict[str, dict[int, int]] = field(default_factory=dict)
     """Quantities by line on each packing slip of the order: ten of line 1."""
+    order: OrderInFinance = field(default_factory=OrderInFinance)
     billing: Billing | None = None
     """What Finance holds of the order, where it is not what slips and invoices say."""
     hold: str = ""
@@ -249,10 +251,7 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         await self.world.ask("read_billing", ask)
-        if self.world.billing is not None:
-            return self.world.billing
-        slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
-        return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
+        return self.world.billing or billed_now(self.world)
 
 
 class ScriptedAudit(s.AuditActivities):
@@ -476,6 +475,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.create_order,
             finance.confirm_order,
             finance.read_billing,
+            ScriptedChanges(world).change_order,
         ],
     )
     dv = Worker(
@@ -488,6 +488,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_order,
             sales.record_shipment,
             sales.cancel_sales_order,
+            ScriptedSalesChanges(world).show_cancelling,
             sales.record_invoice,
             sales.record_payment,
         ],
