@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.approvals import Decision
+from domain.changing import MOST_LINES, LineChange
 from domain.messages import CommandName
 from domain.refusals import Refusal
 from web.problems import Problem
@@ -64,6 +65,13 @@ class CreditReleaseArgs(_Body):
     )
 
 
+class ChangeOrderArgs(_Body):
+    """What lines of the order are to come to; those that are not named stay as they are."""
+
+    reason: RequiredText
+    lines: tuple[LineChange, ...] = Field(min_length=1, max_length=MOST_LINES)
+
+
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
     CommandName.SKIP: ReasonArgs,
@@ -73,6 +81,8 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.CREDIT_RECHECK: NoArgs,
     CommandName.CREDIT_RELEASE: CreditReleaseArgs,
     CommandName.CREDIT_REJECT: ReasonArgs,
+    CommandName.CANCEL_ORDER: ReasonArgs,
+    CommandName.CHANGE_ORDER: ChangeOrderArgs,
 }
 
 
