@@ -12,6 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities import signatures as ask_for
+from activities.change_signatures import SalesChangeActivities, ShowCancelling
 from activities.collecting import Collecting
 from activities.failures import for_deal, refused
 from activities.heartbeat import beating
@@ -51,7 +52,7 @@ CREDIT_CHOICES = {
 """States of the credit decision that a rep sees on the quote."""
 
 
-class DataverseSalesActivities(SalesActivities):
+class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
     """The activities on Sales' queue."""
 
     def __init__(
@@ -223,6 +224,14 @@ class DataverseSalesActivities(SalesActivities):
                 FailureType.CONFLICT, f"quote {ref.quote_number} is not won: no salesorder can be made from it"
             )
         return (await self._dataverse.convert_quote(quote)).id
+
+    @activity.defn(name="show_cancelling")
+    async def show_cancelling(self, show: ShowCancelling) -> Nothing:
+        """Say on the deal's own row what it waits for; the order itself is left as it is."""
+        with for_deal():
+            standing = Standing(waiting_for="Cancellation in Finance")
+            await self._dataverse.mirror.show_deal(self._deal(), standing, quote_id=UUID(show.quote_id))
+        return Nothing()
 
     def _deal(self) -> DealOf:
         """The deal this activity runs for."""

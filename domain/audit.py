@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import Field
 
-from domain import customer_setup_facts, facts
+from domain import customer_setup_facts, facts, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepApproval, StepState, StepStatus
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
@@ -343,6 +343,14 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"slips": ",".join(fact.slips)}
         case facts.InvoicesRecorded():
             return {"invoices": ",".join(fact.open_amounts)}
+        case order_change_facts.OrderChangeAsked():
+            return {"lines": len(fact.lines) or "all"}
+        case order_change_facts.OrderChangeMade():
+            return {"undoes": fact.order_number, "cancelled": fact.cancelled}
+        case order_change_facts.OrderChangeFailed():
+            return {"cause": fact.cause}
+        case order_change_facts.OrderAbsent():
+            return {"undoes": fact.order_number}
         case facts.StepParked():
             return {"cause": fact.parked.cause}
         case _:

@@ -13,10 +13,11 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
-from domain import customer_setup_facts, facts
+from domain import customer_setup_facts, facts, order_change_facts
 from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
+from domain.changing import MOST_LINES, LineChange
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
 from domain.customers import LONGEST
@@ -51,6 +52,8 @@ RIGHT_OF: Final[dict[str, Action]] = {
     CommandName.CHOOSE_CUSTOMER: Action.SET_UP_CUSTOMER,
     CommandName.NEW_CUSTOMER: Action.SET_UP_CUSTOMER,
     CommandName.REJECT_CUSTOMER: Action.SET_UP_CUSTOMER,
+    CommandName.CANCEL_ORDER: Action.CANCEL_ORDER,
+    CommandName.CHANGE_ORDER: Action.CHANGE_ORDER,
     DECIDE: Action.DECIDE_APPROVAL,
     REASSIGN: Action.REASSIGN_APPROVAL,
     ASK: Action.DECIDE_APPROVAL,
@@ -86,6 +89,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         release = _release(said, state, deal_id=deal_id, at=at) if command is CommandName.CREDIT_RELEASE else None
         money = money_words(command, said)
         customer = CustomerArgs.model_validate(_given(said)) if command in OF_CUSTOMER else None
+        lines = _Change.model_validate(said.args).lines if command is CommandName.CHANGE_ORDER else ()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
@@ -119,6 +123,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return facts.CreditRecheckDue(reason=reason or "asked by a person")
         case CommandName.CREDIT_REJECT:
             return facts.CreditRejected(reason=reason)
+        case CommandName.CANCEL_ORDER | CommandName.CHANGE_ORDER:
+            return order_change_facts.OrderChangeAsked(lines=lines, reason=reason, by=said.person.named, at=at)
         case CommandName.CREDIT_RELEASE:
             assert release is not None
             return _released(release, state, verdict, subject.currency, at)
@@ -222,6 +228,13 @@ class _Release(Record):
     ceiling: Decimal | None = Field(None, ge=0, max_digits=19, description="In the customer's currency, incl. tax")
     deviation_pct: Decimal | None = Field(None, ge=0, le=100, max_digits=9)
     valid_until: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
+
+
+class _Change(Record):
+    """Arguments of a change of the order."""
+
+    reason: str = Field("", max_length=4_000)
+    lines: tuple[LineChange, ...] = Field(min_length=1, max_length=MOST_LINES)
 
 
 def _release(said: VerifiedMessage, state: DealState, *, deal_id: str, at: datetime) -> ReleaseToken:

@@ -24,8 +24,9 @@ from domain.facts import (
     StepFact,
 )
 from domain.money import plain
+from domain.order_change_facts import ChangeFact
 from domain.refusals import Refusal
-from domain.rules import closing, credit, customer, delivery, order, quote, refunds, step
+from domain.rules import changing, closing, credit, customer, delivery, order, quote, refunds, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -99,6 +100,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return delivery.follow(state, fact)
     if isinstance(fact, RefundFact):
         return refunds.follow(state, fact)
+    if isinstance(fact, ChangeFact):
+        return changing.follow(state, fact)
     if isinstance(fact, ClosingFact):
         return closing.follow(state, fact)
     if isinstance(fact, StepFact):
@@ -124,11 +127,12 @@ def _audit(before: DealState, event: Event, text: str, *, code: str, after: Deal
 
 
 def _vector(state: DealState) -> str:
-    return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.order}"
+    return f"{state.stage}: quote {state.quote}, credit {state.credit}, order {state.shown_order}"
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    return state.quote, state.credit, state.parked is None, bool(state.questions), state.customer is None
+    started = state.customer is None, state.changing is None
+    return state.quote, state.credit, state.parked is None, bool(state.questions), *started
 
 
 def _stage(state: DealState) -> Stage:
@@ -146,11 +150,11 @@ def _stage(state: DealState) -> Stage:
 
 
 def _order_status(state: DealState) -> OrderStatus:
-    if not state.confirmation_number:
-        return state.order
     delivery = state.delivery
     if delivery.cancelled:
         return OrderStatus.CANCELLED
+    if not state.confirmation_number:
+        return state.order
     if state.ending is Ending.CLOSED:
         return OrderStatus.CLOSED_SHORT if delivery.lines.cancelled else OrderStatus.CLOSED
     if delivery.all_invoiced:

@@ -17,6 +17,7 @@ from itertools import takewhile
 from domain.approvals import ApprovalStatus
 from domain.assessment import DealPolicy, QuoteAssessment
 from domain.causes import Cause
+from domain.changing import OrderChange
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import CustomerWork, UnknownCustomer
@@ -64,6 +65,10 @@ class OrderStatus(StrEnum):
     CLOSED_SHORT = "closed_short"
     """Closed, and not all of it was shipped: the rest was cancelled."""
     CANCELLED = "cancelled"
+    CANCELLING = "cancelling"
+    """Shown while an order is being cancelled: Finance did not say so yet."""
+    COMPENSATING = "compensating"
+    """Shown while that does not succeed: it is tried again, and a person may help."""
 
 
 class SalesDue(StrEnum):
@@ -240,6 +245,7 @@ class DealState:
         ordered_digest: of the order's lines as they were made: where Finance holds others, somebody changed them.
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
+        changing: what a person wants changed of the order, until Finance shows it.
         finance_read_at: when the order was last read in Finance, or made there.
         invoices_told: numbers of invoices that were told of since Finance was read; 50 at most.
         payments_told: ids of payments that were told of since, likewise.
@@ -301,6 +307,7 @@ class DealState:
     rounding: RoundingDiff | None = None
     ordered_digest: str = ""
     delivery: Delivery = Delivery()
+    changing: OrderChange | None = None
     billing_told: int = 0
     billing_read: int = 0
     finance_read_at: datetime | None = None
@@ -425,6 +432,30 @@ class DealState:
         if not self.running or decided or not self.delivery.hold or not (lines.to_ship or lines.to_invoice):
             return ""
         return f"entry {self.delivery.hold} of the credit management hold list"
+
+    @property
+    def cancelling(self) -> bool:
+        """A person wants the order cancelled as far as it is not shipped, and Finance does not show it yet."""
+        return self.running and self.changing is not None and self.changing.is_whole
+
+    @property
+    def change_due(self) -> bool:
+        """A change of the order is to be tried in Finance now."""
+        return self.running and self.changing is not None and self.changing.is_due
+
+    @property
+    def shown_order(self) -> OrderStatus:
+        """Where the order stands, as it is shown: one that is being cancelled is not called by what it was."""
+        if not self.cancelling or self.changing is None:
+            return self.order
+        return OrderStatus.COMPENSATING if self.changing.failure else OrderStatus.CANCELLING
+
+    @property
+    def error(self) -> str:
+        """The cause for which a person is asked, as lists show it; empty: none is, or a credit manager is."""
+        if self.parked is not None:
+            return "" if self.held_by_finance else self.parked.cause
+        return self.changing.cause if self.running and self.changing is not None else ""
 
     @property
     def awaits_credit(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.causes import Cause
+from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
 from domain.customers import UnknownCustomer
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
@@ -19,6 +20,7 @@ from domain.views import (
     DealView,
     DocumentView,
     Explanation,
+    OrderChangeView,
     ReleaseAsked,
     ReleaseDefaults,
     Stage,
@@ -74,6 +76,8 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
         return _waiting_in_quote(state)
+    if state.changing:
+        return _changing(state, state.changing)
     if state.held_by_finance:
         return _held_by_finance(state)
     if state.credit is CreditStatus.HELD:
@@ -85,6 +89,15 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
             )
         return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
     return _waiting_after_order(state)
+
+
+def _changing(state: DealState, change: OrderChange) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    text = f"Order {state.order_number} is being changed: {change.words}, asked by {change.by.label}"
+    if not change.failure:
+        return WaitingFor.FINANCE, text, "Finance takes it and shows it; nobody has to do anything", ()
+    again = f", at {change.retry_at:%H:%M} UTC" if change.retry_at else ""
+    unblock = f"Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself{again}"
+    return WaitingFor.OPERATOR, f"{text}. Finance does not take it: {change.failure}", unblock, ("ops", "warehouse")
 
 
 def _held_by_finance(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
@@ -204,7 +217,7 @@ def view(state: DealState) -> DealView:
         ending=state.ending,
         quote_status=state.quote,
         credit_status=state.credit,
-        order_status=state.order,
+        order_status=state.shown_order,
         problems=found.problems if found else (),
         unknown_customer=state.unknown_customer,
         customer_note=state.customer_note,
@@ -216,6 +229,7 @@ def view(state: DealState) -> DealView:
         approvals=state.approvals,
         questions=state.questions,
         parked=state.parked,
+        order_change=_change_view(state),
         order_number=state.order_number,
         sales_order_id=state.sales_order_id,
         opportunity_id=(found.opportunity_id or "") if found else "",
@@ -244,6 +258,21 @@ def _price_drift(state: DealState) -> DriftView | None:
     if state.drift is None:
         return None
     return DriftView(look=state.drift, words=in_words(state.drift), decision=state.drift_decision)
+
+
+def _change_view(state: DealState) -> OrderChangeView | None:
+    change = state.changing
+    if change is None or not state.running:
+        return None
+    return OrderChangeView(
+        whole=change.is_whole,
+        text=change.words,
+        reason=change.reason,
+        by=change.by,
+        asked_at=change.asked_at,
+        failure=change.failure,
+        retry_at=change.retry_at,
+    )
 
 
 def _release_asked(state: DealState) -> ReleaseAsked | None:
@@ -287,7 +316,7 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
                 system="Finance",
                 number=state.order_number,
                 amount=found.total if found else None,
-                status=state.order,
+                status=state.shown_order,
             )
         )
     documents.extend(
@@ -382,7 +411,7 @@ def _stage_note(state: DealState, stage: Stage) -> str:
     note = {
         Stage.QUOTE: f"rev {state.revision}, {_words(state.quote)}",
         Stage.CREDIT: _words(state.credit) if state.credit is not CreditStatus.NOT_CHECKED else "",
-        Stage.ORDER: f"{state.order_number} {_words(state.order)}" if state.order_number else "",
+        Stage.ORDER: f"{state.order_number} {_words(state.shown_order)}" if state.order_number else "",
         Stage.FULFILMENT: f"packing slips: {len(delivery.slips)}" if delivery.slips else "",
         Stage.INVOICE: format_money(invoiced_amount(state), currency) if delivery.invoices else "",
         Stage.PAYMENT: f"{format_money(open_amount(state), currency)} open" if delivery.invoices else "",

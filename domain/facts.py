@@ -15,6 +15,7 @@ from domain.credit_facts import CreditDecision
 from domain.customer_setup_facts import CustomerFact
 from domain.fulfilment import Billing, LineTotals
 from domain.messages import Reminding
+from domain.order_change_facts import ChangeFact
 from domain.people import Person
 from domain.price_look import PriceLook
 from domain.reapproval import GivenApproval
@@ -464,7 +465,18 @@ DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorde
 RefundFact = RefundProposed | RefundApproved | RefundPrepared | CreditKept
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
 StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
-Fact = QuoteFact | CustomerFact | CreditFact | OrderFact | DeliveryFact | RefundFact | ClosingFact | StepFact | Refused
+Fact = (
+    QuoteFact
+    | CustomerFact
+    | CreditFact
+    | OrderFact
+    | DeliveryFact
+    | ChangeFact
+    | RefundFact
+    | ClosingFact
+    | StepFact
+    | Refused
+)
 """Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 

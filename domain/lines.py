@@ -84,8 +84,7 @@ class LineLedger(Record):
             if quantity > most
         )
 
-    # What a person may ask of an order that is partly delivered (lifecycle 7, S30 and S36). The commands that ask it
-    # are not there yet; the sandbox's back office already does it in Finance.
+    # What a person may ask of an order that is partly delivered (lifecycle 7, S30 and S36; ``domain.changing``).
 
     def cancel(self, quantity: Decimal) -> LineLedger:
         """Cancel some of what is not shipped.

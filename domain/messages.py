@@ -157,6 +157,8 @@ class CommandName(StrEnum):
     CHOOSE_CUSTOMER = "choose_customer"
     NEW_CUSTOMER = "new_customer"
     REJECT_CUSTOMER = "reject_customer"
+    CANCEL_ORDER = "cancel_order"
+    CHANGE_ORDER = "change_order"
 
 
 class CustomerChanged(Record):

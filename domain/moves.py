@@ -71,6 +71,8 @@ def in_credit(state: DealState) -> CreditMove:
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
+    CHANGE_ORDER = "change_order"
+    SHOW_ORDER = "show_order"
     RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
     PREPARE_REFUND = "prepare_refund"
@@ -82,10 +84,15 @@ class DeliveryMove(StrEnum):
 
 def in_delivery(state: DealState) -> DeliveryMove:
     """What is next once there is an order; documents may come in any order."""
-    if state.release_due:
+    if state.change_due:
+        return DeliveryMove.CHANGE_ORDER
+    if state.release_due and not state.cancelling:
         return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
+    if not state.sales_order_id:  # its order was to be cancelled before Sales showed it
+        shows = state.confirmation_number and not state.cancelling
+        return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.refund_due is not None:
         return DeliveryMove.PREPARE_REFUND
     if state.shipment_unrecorded:

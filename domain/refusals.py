@@ -134,6 +134,14 @@ class Refusal(StrEnum):
     LINE_CHANGED = exceptions.LINE_CHANGED
     PRICE_FELL = "PRICE_FELL", 409, FixedBy.REP, "Finance lists a product lower by now. The quoted price is kept."
 
+    # What is said of an order that is changed or cancelled
+
+    NOTHING_TO_CANCEL = ("NOTHING_TO_CANCEL", 409, FixedBy.REP, "Nothing is left to ship. Goods come back by a return.")
+    LARGER_ORDER = ("LARGER_ORDER", 409, FixedBy.REP, "An order cannot be made larger. Sell the rest with a new quote.")
+    CHANGE_OPEN = ("CHANGE_OPEN", 409, FixedBy.NOBODY, "The order is being changed already. Wait until it is done.")
+    CHANGE_FAILING = ("CHANGE_FAILING", 409, FixedBy.OPERATOR, "Finance does not take it yet. It is tried again.")
+    CHANGE_REFUSED = ("CHANGE_REFUSED", 409, FixedBy.REP, "A part of the change could not be made. Look at the order.")
+
     # What is said of a customer that Finance does not know
 
     MAKER_CANNOT_SET_UP = ("MAKER_CANNOT_SET_UP", 403, FixedBy.APPROVER, "It is your own deal. Others decide this.")

@@ -32,6 +32,10 @@ class Action(StrEnum):
     """See cost, floor price and margin."""
     CANCEL_DEAL = "deal.cancel"
     ABORT_DEAL = "deal.abort"
+    CANCEL_ORDER = "order.cancel"
+    """Have all of an order cancelled that is not shipped."""
+    CHANGE_ORDER = "order.change"
+    """Have lines of an order made smaller."""
     WITHDRAW_APPROVAL = "approval.withdraw"
     DECIDE_APPROVAL = "approval.decide"
     REASSIGN_APPROVAL = "approval.reassign"
@@ -80,6 +84,8 @@ OF_ONE_DEAL: Final = frozenset(
     {
         Action.CANCEL_DEAL,
         Action.ABORT_DEAL,
+        Action.CANCEL_ORDER,
+        Action.CHANGE_ORDER,
         Action.WITHDRAW_APPROVAL,
         Action.DECIDE_APPROVAL,
         Action.REASSIGN_APPROVAL,

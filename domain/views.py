@@ -189,6 +189,18 @@ class ReleaseAsked(Record):
     comment: str = ""
 
 
+class OrderChangeView(Record):
+    """What somebody wants changed of the order; Finance does not show it yet."""
+
+    whole: bool = Field(description="All that is not shipped is cancelled")
+    text: str
+    reason: str = ""
+    by: Person
+    asked_at: datetime
+    failure: str = Field("", description="Why Finance did not take it the last time; it is tried again")
+    retry_at: datetime | None = None
+
+
 class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
@@ -214,6 +226,7 @@ class DealView(QuoteHeader):
     approvals: tuple[ApprovalSummary, ...] = ()
     questions: tuple[OpenQuestion, ...] = Field((), description="What approvers ask the rep and wait for")
     parked: ParkedStep | None = None
+    order_change: OrderChangeView | None = Field(None, description="While one is under way")
     order_number: str = ""
     sales_order_id: str = ""
     opportunity_id: str = ""

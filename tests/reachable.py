@@ -13,9 +13,10 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 
-from domain import facts, moves
+from domain import facts, moves, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, AskedTerms
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
+from domain.changing import LineChange, OrderChange
 from domain.credit import ReleaseToken
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
@@ -48,6 +49,7 @@ _PARKED = ParkedStep(step="s", activity="a", cause="Refused", message="m", sugge
 _RELEASE = ReleaseToken(deal_id="d", ceiling=Decimal(1045), valid_until=LATE, reasons=("OVER_LIMIT",), released_by=CARL)
 
 
+_SMALLER = (LineChange(line_no=1, quantity=Decimal(8)),)
 _ALWAYS: tuple[Fact, ...] = (
     *(facts.Submitted(revision=revision, quote_id=quote_id) for revision, quote_id in enumerate(QUOTE_IDS)),
     *(facts.Activated(revision=revision) for revision in range(len(QUOTE_IDS))),
@@ -67,6 +69,9 @@ _ALWAYS: tuple[Fact, ...] = (
     facts.SalesOrderCancelled(),
     facts.OtherSalesOrders(numbers=("ORD-2",)),
     facts.OpportunityReopened(),
+    order_change_facts.OrderChangeAsked(reason="", by=CARL, at=T0),
+    order_change_facts.OrderChangeAsked(lines=_SMALLER, reason="", by=CARL, at=T0),
+    order_change_facts.OrderChangeDue(reason=""),
 )
 _PARKS = facts.StepParked(parked=_PARKED)
 _ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
@@ -161,8 +166,12 @@ def _ordered(state: DealState) -> Iterator[Fact]:
     if state.order is OrderStatus.NONE:
         yield facts.OrderStarted(order_number="Q2C-1")
     elif state.order is OrderStatus.CREATING:
+        if state.change_due:
+            yield from _changed(state)
         yield CREATED
         yield facts.OrderPutOff(why="the facts are old")
+    elif state.cancelling:
+        yield from _delivered(state)
     elif not state.confirmation_number:
         yield facts.OrderConfirmed(confirmation_number="C")
     elif not state.sales_order_id:
@@ -201,6 +210,10 @@ def _looks() -> tuple[PriceLook, ...]:
 
 def _delivered(state: DealState) -> Iterator[Fact]:
     match moves.in_delivery(state):
+        case DeliveryMove.CHANGE_ORDER:
+            yield from _changed(state)
+        case DeliveryMove.SHOW_ORDER:
+            yield facts.OrderRecorded(sales_order_id="so")
         case DeliveryMove.RELEASE_HOLD:
             yield facts.HoldReleased()
         case DeliveryMove.READ_BILLING:
@@ -219,6 +232,16 @@ def _delivered(state: DealState) -> Iterator[Fact]:
         case DeliveryMove.SHOW_PAYMENTS:
             shown = {i.invoice_number: i.open_amount for i in state.unrecorded_payments}
             yield facts.PaymentsRecorded(open_amounts=shown)
+
+
+def _changed(state: DealState) -> Iterator[Fact]:
+    """What may become of a change that is tried."""
+    assert state.changing is not None
+    lines = state.changing.lines
+    yield order_change_facts.OrderChangeMade(lines=lines, order_number="Q2C-1", cancelled=Decimal(2))
+    yield order_change_facts.OrderChangeFailed(lines=lines, cause="Refused", message="picked", at=T0)
+    if not lines:
+        yield order_change_facts.OrderAbsent(order_number="Q2C-1")
 
 
 def _cancelled(state: DealState) -> Fact:
@@ -267,6 +290,7 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.delivery.all_paid,
             state.held_by_finance,
             state.release_due,
+            *_change_of(state),
         )
     return (
         state.revision,
@@ -285,6 +309,14 @@ def essence(state: DealState) -> tuple[object, ...]:
         state.credit_checks > 0,
         state.order_put_off,
     )
+
+
+def _change_of(state: DealState) -> tuple[object, ...]:
+    """What of a change that is under way decisions look at."""
+    change = state.changing
+    if change is None:
+        return ()
+    return change.is_whole, bool(change.sent), change.retry_at is None, state.delivery.any_shipped
 
 
 def next_states(state: DealState, happens: Iterator[Fact]) -> Iterator[tuple[Fact, DealState]]:
@@ -307,10 +339,20 @@ def _bounded(state: DealState) -> DealState:
         recheck_covered=covered,
         billing_told=unread,
         billing_read=0,
+        changing=_change_bounded(state, unread),
         credit_checks=min(state.credit_checks, 1),
         park_count={},
         exceptions=(),
     )
+
+
+def _change_bounded(state: DealState, unread: int) -> OrderChange | None:
+    """The change under way with its counters brought down as those of the state are."""
+    change = state.changing
+    if change is None:
+        return None
+    sent = unread if change.sent > state.billing_read else 0 if not change.sent else unread
+    return change.model_copy(update={"failures": min(change.failures, 1), "sent": sent})
 
 
 @cache

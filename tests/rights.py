@@ -31,6 +31,8 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.READ_DEAL: dict.fromkeys(ROLES, ANY),
     Action.READ_MARGIN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.CANCEL_DEAL: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
+    Action.CANCEL_ORDER: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
+    Action.CHANGE_ORDER: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
     Action.ABORT_DEAL: {"ops": ANY, "admin": ANY},
     Action.WITHDRAW_APPROVAL: {"sales_rep": OWN, "sales_manager": ANY, "ops": ANY},
     Action.DECIDE_APPROVAL: dict.fromkeys(("sales_manager", "sales_director", "cfo", "legal"), ANY),
@@ -90,13 +92,12 @@ CELLS: Final = [
 ]
 """Every cell of the table for commands: role, of the deal's company, of another one or of none; command; own or not."""
 
-ARGS: Final[dict[CommandName, dict[str, str]]] = (
-    {
-        CommandName.RETRY: {},
-        CommandName.CREDIT_RECHECK: {},
-    }
-    | {name: {"reason": "r"} for name in CommandName if name not in (CommandName.RETRY, CommandName.CREDIT_RECHECK)}
+_NO_REASON = (CommandName.RETRY, CommandName.CREDIT_RECHECK)
+ARGS: Final[dict[CommandName, dict[str, Any]]] = (
+    {name: {"reason": "r"} for name in CommandName}
+    | {name: {} for name in _NO_REASON}
     | {
+        CommandName.CHANGE_ORDER: {"reason": "r", "lines": [{"line_no": 1, "quantity": "8"}]},
         CommandName.REFUND_PROPOSE: {"of": "PAY-1", "amount": "55.00", "reason": "r"},
         CommandName.REFUND_APPROVE: {"refund": "1"},
         CommandName.CHOOSE_CUSTOMER: {"account": "US-001"},

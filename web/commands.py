@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.approvals import Decision
+from domain.changing import MOST_LINES, LineChange
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.customers import LONGEST
 from domain.messages import CommandName
@@ -115,6 +116,13 @@ class RefundApproveArgs(_Body):
     reason: Text = ""
 
 
+class ChangeOrderArgs(_Body):
+    """What lines of the order are to come to; those that are not named stay as they are."""
+
+    reason: RequiredText
+    lines: tuple[LineChange, ...] = Field(min_length=1, max_length=MOST_LINES)
+
+
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
     CommandName.SKIP: ReasonArgs,
@@ -131,6 +139,8 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.CHOOSE_CUSTOMER: ChooseCustomerArgs,
     CommandName.NEW_CUSTOMER: ReasonArgs,
     CommandName.REJECT_CUSTOMER: ReasonArgs,
+    CommandName.CANCEL_ORDER: ReasonArgs,
+    CommandName.CHANGE_ORDER: ChangeOrderArgs,
 }
 
 

@@ -23,6 +23,7 @@ from activities.delegations import DelegationReading
 from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
+from activities.order_changes import FinanceOrderChanges
 from activities.postings import Postings
 from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
@@ -123,6 +124,7 @@ def compose(settings: Settings, client: Client) -> Work:
         finance_activities=[
             *_of_finance(orders, finance_feed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
+            FinanceOrderChanges(finance_system, postings).change_order,
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
@@ -160,6 +162,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.record_order,
         sales.record_shipment,
         sales.cancel_sales_order,
+        sales.show_cancelling,
         sales.record_invoice,
         sales.record_payment,
         feed.read_sales,

@@ -17,7 +17,8 @@ from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules import refunds
-from domain.rules.change import Change, illegal, without_exceptions
+from domain.rules.change import Change, illegal, with_exception, without_exceptions
+from domain.rules.changing import read_back
 from domain.views import Ending
 
 MOST_NEWS: Final = 5
@@ -106,13 +107,16 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
     if delivery.cancelled:
         return _cancelled_in_finance(after, billing.changed_by)
     after, news = refunds.looked_at(after, fact.at)
-    return Change(after, f"Finance: {_words(state, delivery)}{news}")
+    return read_back(Change(after, f"Finance: {_words(state, delivery)}{news}"), fact)
 
 
 def _cancelled_in_finance(state: DealState, by: str) -> Change:
     """Finance cancelled the whole order: the deal ends with it, and Sales is told."""
     due = SalesDue.ORDER_CANCELLED if state.sales_order_id else SalesDue.NOTHING
-    ended = replace(without_exceptions(state, Refusal.SALES_ORDER_CANCELLED), ending=Ending.CANCELLED, sales_due=due)
+    settled = without_exceptions(state, Refusal.SALES_ORDER_CANCELLED, Refusal.CHANGE_FAILING, Refusal.CHANGE_REFUSED)
+    if not state.sales_order_id:
+        settled = with_exception(settled, f"{Refusal.WON_IN_SALES}: the quote is won in Sales")
+    ended = replace(settled, changing=None, ending=Ending.CANCELLED, sales_due=due)
     who = f" (last changed there by {by})" if by else ""
     return Change(ended, f"order {state.order_number} was cancelled in Finance{who}: the deal is cancelled")
 

@@ -8,10 +8,11 @@ from typing import assert_never
 
 from domain import facts
 from domain.credit_facts import CreditStatus
-from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus
+from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import OrderFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, stale, with_exception, without_exceptions
+from domain.rules.closing import ended_here
 from domain.views import Ending
 
 
@@ -53,6 +54,8 @@ def _started(state: DealState, fact: facts.OrderStarted) -> Change:
 def _put_off(state: DealState, fact: facts.OrderPutOff) -> Change:
     if state.order is not OrderStatus.CREATING:
         illegal(f"order put off: it is {state.order}")
+    if state.cancelling:
+        return _never_made(state)
     again = replace(
         state,
         order=OrderStatus.NONE,
@@ -63,6 +66,13 @@ def _put_off(state: DealState, fact: facts.OrderPutOff) -> Change:
         credit_decision=None,
     )
     return Change(again, f"no order was made yet, and {fact.why}: credit is checked again")
+
+
+def _never_made(state: DealState) -> Change:
+    """The order was cancelled before it was made, and it was not made: there is nothing to undo in Finance."""
+    never = replace(without_exceptions(state, Refusal.CHANGE_FAILING), changing=None, order=OrderStatus.NONE)
+    ended = ended_here(replace(never, order_number=""), Ending.CANCELLED, SalesDue.CANCELLED)
+    return Change(ended, "no order was made, and it is not wanted any more")
 
 
 def _created(state: DealState, fact: facts.OrderCreated) -> Change:
@@ -108,6 +118,8 @@ def _cancelled_in_sales(state: DealState) -> Change:
         return Change(
             replace(state, quote=QuoteStatus.CANCELLED, ending=Ending.CANCELLED), f"{text}: nothing is ordered"
         )
+    if state.cancelling:
+        return Change(state, f"{text}: Finance's order is being cancelled")
     told = (
         f"{Refusal.SALES_ORDER_CANCELLED}: order {state.order_number} is in Finance, its order in Sales was cancelled"
     )

@@ -13,6 +13,7 @@ from domain.price_look import DriftDecision
 from domain.refusals import Refusal
 from domain.rules import drift
 from domain.rules.change import Change, Refused
+from domain.rules.changing import retried
 from domain.rules.closing import ended_here
 from domain.views import Ending, Resolution
 
@@ -56,6 +57,8 @@ def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
         state = drift.decided(state, DriftDecision(action=fact.action, by=fact.by, reason=fact.reason))
     if fact.action is Resolution.ABORT:
         return Change(_aborted(state), text)
+    if state.parked is None and fact.action is Resolution.RETRY and state.changing and state.changing.retry_at:
+        return retried(state, fact.reason or "a person asked for it")
     if state.parked is None:
         raise Refused(Refusal.NOT_PARKED, "no step waits for a person")
     if fact.action is Resolution.SKIP and not state.parked.can_skip:

@@ -306,6 +306,25 @@ class Finance(Connection):
         )
         return posted.confirmation
 
+    async def cancel_remainder(
+        self, company: str, order_number: str, lines: Mapping[int, Decimal] | None = None
+    ) -> None:
+        """Cancel what is left to deliver of an order: of some of its lines so much, or of all of them all.
+
+        Args:
+            company: Legal entity.
+            order_number: SalesOrderNumber.
+            lines: Quantity to cancel by `LineCreationSequenceNumber`; None: all that is left of every line.
+
+        Raises:
+            Refused: X++ refused, e.g. nothing is left, or goods are being picked.
+            UnknownOutcome: no answer came: what is left of the lines tells.
+        """
+        request: Row = {"DataAreaId": company, "SalesOrderId": order_number}
+        if lines is not None:
+            request["Lines"] = [{"LineNumber": line, "Quantity": cut} for line, cut in lines.items()]
+        await self.post("cancelRemainder", request)
+
     async def in_credit_hold(self, company: str, order_number: str) -> bool:
         """Whether credit management holds an order and nobody released it; an order that is not there is not held."""
         try:

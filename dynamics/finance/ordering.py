@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dynamics.core.batch import BatchItem, ChangeSet, Read, chunks
 from dynamics.core.errors import Conflict, NotFound, System
+from dynamics.core.literals import key, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
 from dynamics.finance.orders import compare, header_write, line_writes
@@ -67,6 +68,11 @@ class Ordering:
         """The order of a number, with its lines, in one batch; None where there is none."""
         header, lines = await self._finance.odata.batch(_order_reads(company, number))
         return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
+
+    async def delete_empty(self, header: OrderHeader) -> None:
+        """Delete the header of an order that has no lines yet; nothing was ever posted on it."""
+        path = key("SalesOrderHeadersV4", dataAreaId=header.company, SalesOrderNumber=header.number)
+        await self._finance.odata.delete(query(path, cross_company="true"))
 
     async def create(
         self, wanted: NewOrder, *, in_doubt: bool = False, absent: bool = False, progress: Progress = _unheard

@@ -72,6 +72,7 @@ class DeskApi:
         self._edit_actions = {"revise": desk.rep.revise, "edit": desk.rep.edit}
         self._order_actions = {
             "pick": desk.office.pick,
+            "unpick": desk.office.unpick,
             "ship": desk.office.ship,
             "invoice": desk.office.invoice,
             "cancel-remainder": desk.office.cancel_remainder,

@@ -302,6 +302,10 @@ class BackOffice:
         """Register a picking list."""
         return self._post("pick", company, {"SalesOrderId": number} | _lines(lines))
 
+    def unpick(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Reverse what is picked and not delivered, of all lines."""
+        return self._post("unpick", company, {"SalesOrderId": number})
+
     def ship(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Post a packing slip; without lines, for all that remains."""
         return self._post("packingSlip", company, {"SalesOrderId": number} | _lines(lines))

@@ -52,6 +52,11 @@ def _pick(call: Call) -> Answer:
     return {"PickingListId": shipping.pick(call.books, call.company, call.text("SalesOrderId"), lines)}
 
 
+def _unpick(call: Call) -> Answer:
+    shipping.unpick(call.books, call.company, call.text("SalesOrderId"))
+    return {}
+
+
 def _packing_slip(call: Call) -> Answer:
     lines = call.objects("Lines")
     return {"PackingSlipId": shipping.packing_slip(call.books, call.company, call.text("SalesOrderId"), lines)}
@@ -217,6 +222,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "confirm": Operation("Q2CConfirmContract", {"ConfirmationNumber": ""}, _confirm),
     "releaseCreditHold": Operation("Q2CReleaseCreditHoldContract", {}, _release),
     "pick": Operation("Q2CPickContract", {"PickingListId": ""}, _pick),
+    "unpick": Operation("Q2CUnpickContract", {}, _unpick),
     "packingSlip": Operation("Q2CPackingSlipContract", {"PackingSlipId": ""}, _packing_slip),
     "cancelPackingSlip": Operation("Q2CCancelPackingSlipContract", {}, _cancel_packing_slip),
     "cancelRemainder": Operation("Q2CCancelRemainderContract", {}, _cancel_remainder),

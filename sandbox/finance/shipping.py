@@ -117,11 +117,30 @@ def pick(books: Books, company: Company, number: str, wanted: Sequence[Mapping[s
     """
     order = books.order(company, number)
     _refuse_blocked(books, company, order, "pick")
-    quantities_to_deliver(books, company, number, wanted)
+    picked = quantities_to_deliver(books, company, number, wanted)
     with books.db.transaction():
+        for line, quantity in picked:
+            save_line(books, line, {"_picking": min(picking(line) + quantity, remaining(line))})
         books.update(SALES_ORDERS, order, {"_picked": True, "_DocumentStatus": "PickingList"})
         refresh_status(books, company, number)
         return books.next_number(company, "picking", "PL-{:06d}")
+
+
+def unpick(books: Books, company: Company, number: str) -> None:
+    """Reverse what is picked of an order and not delivered: the goods go back to where they lay.
+
+    Raises:
+        PostingRefused: Nothing is picked.
+    """
+    order = books.order(company, number)
+    lines = [line for line in books.lines(company, number) if picking(line)]
+    if not lines:
+        raise PostingRefused(f"Nothing is picked of sales order {number}.")
+    with books.db.transaction():
+        for line in lines:
+            save_line(books, line, {"_picking": Decimal(0)})
+        books.update(SALES_ORDERS, order, {"_picked": False, "_DocumentStatus": "Confirmation"})
+        refresh_status(books, company, number)
 
 
 def packing_slip(books: Books, company: Company, number: str, wanted: Sequence[Mapping[str, Any]] | None) -> str:
@@ -142,7 +161,12 @@ def packing_slip(books: Books, company: Company, number: str, wanted: Sequence[M
         order = books.order(company, number)
         write_slip(books, company, order, slip, deliveries)
         for line, quantity in deliveries:
-            save_line(books, line, {"_delivered": line["_delivered"] + quantity, "SalesDeliverNow": Decimal(0)})
+            changes = {
+                "_delivered": line["_delivered"] + quantity,
+                "_picking": max(picking(line) - quantity, Decimal(0)),
+                "SalesDeliverNow": Decimal(0),
+            }
+            save_line(books, line, changes)
             issue_stock(books, company, line, quantity)
         books.update(SALES_ORDERS, order, {"_DocumentStatus": "PackingSlip"})
         refresh_status(books, company, number)
@@ -167,10 +191,17 @@ def cancel_remainder(
         Line number and quantity of what was cancelled.
 
     Raises:
-        PostingRefused: Nothing remains, or a quantity is more than remains.
+        PostingRefused: Nothing remains, a quantity is more than remains, or goods are picked that would be cancelled.
     """
     with books.db.transaction():
         cancelled = quantities_to_deliver(books, company, number, wanted)
+        for line, quantity in cancelled:
+            if quantity > remaining(line) - picking(line):
+                raise PostingRefused(
+                    f"The deliver remainder of line {line['LineCreationSequenceNumber']} of sales order {number} "
+                    f"cannot be reduced by {quantity} because {picking(line)} has been picked. "
+                    "Reverse the picking first."
+                )
         for line, quantity in cancelled:
             save_line(books, line, {"_cancelled": line["_cancelled"] + quantity})
         refresh_status(books, company, number)
@@ -199,6 +230,12 @@ def cancel_slip(
 def event_lines(parts: Sequence[tuple[int, Decimal]]) -> list[dict[str, Any]]:
     """Line numbers and quantities as events carry them."""
     return [{"LineNumber": line, "Quantity": quantity} for line, quantity in parts]
+
+
+def picking(line: Mapping[str, Any]) -> Decimal:
+    """The quantity of an order line that is picked and not delivered."""
+    picked: Decimal = line.get("_picking", Decimal(0))
+    return picked
 
 
 def remaining(line: Mapping[str, Any]) -> Decimal:

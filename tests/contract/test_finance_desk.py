@@ -69,7 +69,7 @@ async def test_every_operation_can_be_called(office: Office) -> None:
 
 
 async def test_every_operation_has_a_form() -> None:
-    everyday = {"pick", "packingSlip", "cancelRemainder"}
+    everyday = {"pick", "unpick", "packingSlip", "cancelRemainder"}
     assert {form.operation for form in FORMS} | everyday >= set(OPERATIONS)
 
 

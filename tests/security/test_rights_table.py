@@ -60,7 +60,7 @@ def person(role: str, *, own: bool = False) -> Person:
 
 
 def deal_of(owner: Person, quote: str = QUOTE) -> DealView:
-    """A deal in which every command fits: held, parked, its customer unknown, with an open request, and overpaid."""
+    """A deal in which all fits but what is of an order: held, parked, customer unknown, with a request, overpaid."""
     held, parked = scenes.held(quote), scenes.parked(quote).parked
     over: dict[str, object] = {
         "unapplied": Decimal(55),
@@ -70,6 +70,16 @@ def deal_of(owner: Person, quote: str = QUOTE) -> DealView:
     }
     asked = {"approvals": scenes.deal(quote).approvals, "unknown_customer": unknown(TWIN)}
     return held.model_copy(update={"owner": owner, "parked": parked, **asked, **over})
+
+
+def ordered(quote: str) -> str:
+    """The quote number of the same person's deal that has an order."""
+    return f"{quote}-ORDER"
+
+
+def order_of(owner: Person, quote: str) -> DealView:
+    """A deal whose order can be changed and cancelled."""
+    return scenes.shipping(ordered(quote)).model_copy(update={"owner": owner, "sales_order_id": "so"})
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +108,12 @@ async def deals(stage: Stage) -> dict[tuple[str, bool], str]:
     """A deal for each role that owns one, and one that is nobody's; their quote numbers."""
     found: dict[tuple[str, bool], str] = {}
     await stage.deal(deal_of(scenes.RITA))
+    await stage.deal(order_of(scenes.RITA, QUOTE))
     for role in ROLE_NAMES:
         quote = f"RIGHTS-{role}"
         if role.startswith(("sales_rep", "ops")):
             await stage.deal(deal_of(person(role, own=True), quote))
+            await stage.deal(order_of(person(role, own=True), quote))
             found[role, True] = quote
         found[role, False] = QUOTE
     return found
@@ -164,11 +176,14 @@ async def test_the_pages_keep_the_table(
         client = await browser(USERS[role, own].name)
         answer = await client.get(f"/cases/{COMPANY}/{quote}")
         assert answer.status_code == (200 if _covered(role, Action.READ_DEAL) else 403)
+        with_order = (await client.get(f"/cases/{COMPANY}/{ordered(quote)}")).text
         for cell in (cell for cell in CELLS if (cell.role, cell.own) == (role, own)):
-            form = f'action="/cases/{COMPANY}/{quote}/commands/{cell.command}"'
+            of_order = cell.command in (CommandName.CANCEL_ORDER, CommandName.CHANGE_ORDER)
+            place = ordered(quote) if of_order else quote
+            form = f'action="/cases/{COMPANY}/{place}/commands/{cell.command}"'
             # Offered where Finance has no customer like it (tests/unit/web/test_web_customers.py).
             later = cell.command is CommandName.CREATE_CUSTOMER
-            assert (form in answer.text) is (cell.code == "" and not later), cell
+            assert (form in (with_order if of_order else answer.text)) is (cell.code == "" and not later), cell
         assert ("<dt>Margin</dt>" in answer.text) is _covered(role, Action.READ_MARGIN)
         assert ("margin 23.08" in answer.text.lower()) is _covered(role, Action.READ_MARGIN)
 

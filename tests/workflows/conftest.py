@@ -45,10 +45,11 @@ from domain.price_look import PriceLook
 from runs import names
 from runs.attributes import ATTRIBUTES
 from tests.deadlines import PATIENCE
-from tests.deals import billed, totals
+from tests.deals import totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
 from tests.workflows.replaying import replays
+from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, ScriptedSalesChanges, billed_now
 from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
 from tests.workflows.scripted_refunds import ScriptedRefunds
@@ -102,6 +103,7 @@ class World:
     """Activities that answer only when their event is set."""
     slips: dict[str, dict[int, int]] = field(default_factory=dict)
     """Quantities by line on each packing slip of the order: ten of line 1."""
+    order: OrderInFinance = field(default_factory=OrderInFinance)
     billing: Billing | None = None
     """What Finance holds of the order, where it is not what slips and invoices say."""
     hold: str = ""
@@ -260,10 +262,7 @@ class ScriptedFinance(s.FinanceActivities):
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: s.BillingRef) -> Billing:
         await self.world.ask("read_billing", ask)
-        if self.world.billing is not None:
-            return self.world.billing
-        slips = {name: sum(lines.values()) for name, lines in self.world.slips.items()}
-        return billed(slips, *self.world.invoices).model_copy(update={"hold": self.world.hold})
+        return self.world.billing or billed_now(self.world)
 
 
 class Stage:
@@ -443,6 +442,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.read_billing,
             ScriptedRefunds(world).prepare_refund,
             customers.create_customer,
+            ScriptedChanges(world).change_order,
         ],
     )
     dv = Worker(
@@ -455,6 +455,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_order,
             sales.record_shipment,
             sales.cancel_sales_order,
+            ScriptedSalesChanges(world).show_cancelling,
             sales.record_invoice,
             sales.record_payment,
             customers.map_customer,

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from domain import explain
 from domain.causes import Cause
@@ -21,7 +22,7 @@ from runs import attributes, names
 from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, until, waits_for
 from tests.workflows.conftest import Stage, step
-from tests.workflows.trusting import CARL, MONA, OTTO
+from tests.workflows.trusting import CARL, MONA, OTTO, RITA
 from workflows.quote_to_cash import process
 from workflows.quote_to_cash.background import Background, Part, Work
 
@@ -106,6 +107,16 @@ async def looks_daily(stage: Stage) -> None:
     await eventually(looked, "Finance is read after a day")
 
 
+async def tries_again(stage: Stage) -> None:
+    """A cancellation that Finance refused once is tried again after a while."""
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    stage.world.fail["change_order"] = [ApplicationError("picked", type="Refused", non_retryable=True)]
+    await stage.say(RITA, "cancel_order", reason="not wanted")
+    await until(stage, lambda view: view.order_status == "compensating")
+    await stage.env.fast_forward(stage.case, timedelta(minutes=2))
+    await until(stage, lambda view: view.ending is Ending.CANCELLED)
+
+
 @dataclass(frozen=True)
 class Story:
     """How a deal gets to where a part of it goes on, what is said while it is dead, and what shows that it lives."""
@@ -122,6 +133,7 @@ STORIES: dict[Part, Story] = {
     Part.PEOPLE: Story(to_the_rep, hears),
     Part.ANSWER: Story(to_the_approver, takes_the_answer, lambda stage: stage.decide(1, MONA, "approve", 1)),
     Part.EXPIRY: Story(to_the_rep, expires),
+    Part.CHANGE: Story(to_the_warehouse, tries_again),
     Part.LOOK: Story(
         to_the_warehouse,
         looks_daily,

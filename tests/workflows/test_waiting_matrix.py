@@ -24,9 +24,11 @@ from tests.deals import T0
 from tests.reachable import done, essence, next_states, states, waiting
 from workflows.quote_to_cash import closing
 from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
 from workflows.quote_to_cash.delivery import Delivery
+from workflows.quote_to_cash.order import Order
 from workflows.quote_to_cash.quote import Quote
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.request import Request
@@ -70,7 +72,7 @@ class StepsStandIn:
     async def run(self, *args: Any, **kwargs: Any) -> Any:
         raise Does
 
-    park = try_once = run
+    park = try_once = attempt = run
 
 
 class RequestStandIn:
@@ -119,10 +121,13 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
         yield "quote", Quote(record, waiting, steps, request, background).agree, record
         record, waiting, ending, steps, request, background = parts()
         yield "credit", Credit(record, waiting, steps).check, record
-    elif state.sales_order_id:
+    elif state.sales_order_id or (state.cancelling and state.order is not OrderStatus.CREATING):
         for name in ("ship", "invoice", "pay"):
             record, waiting, ending, steps, request, background = parts()
-            yield name, getattr(Delivery(record, waiting, steps, background), name), record
+            changing = Changing(record, waiting, steps, background)
+            order = Order(record, waiting, steps, changing)
+            delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
+            yield name, getattr(delivery, name), record
 
 
 @pytest.fixture(autouse=True)

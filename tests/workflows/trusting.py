@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -30,7 +31,8 @@ class TrustingVerifier(s.DecisionActivities):
     def _said(self, message: SignedMessage, company: str) -> VerifiedMessage:
         try:
             oid, name, rest = message.token.split("|")
-            args = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
+            pairs = dict(pair.split("=", 1) for pair in rest.split(";") if pair)
+            args = {name: json.loads(text) if text.startswith("[") else text for name, text in pairs.items()}
         except ValueError:
             return VerifiedMessage(message_id=message.message_id, person=Person(oid=""), name="", refused="unsigned")
         signed_at = datetime.fromisoformat(args.pop("signed_at", datetime.now(UTC).isoformat()))

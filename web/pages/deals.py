@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
+from domain.changing import MOST_LINES
 from domain.commands import OF_CUSTOMER
 from domain.credit_facts import CreditStatus
 from domain.customers import WORDS, UnknownCustomer
@@ -146,15 +147,18 @@ class DealPages:
         name = command_name(request.path_params["name"])
         fields = COMMAND_ARGS[name].model_fields
         typed = {field: text for field in fields if (text := str(form.get(field, "")).strip())}
+        lines = _lines(form)
         try:
-            args = parsed(COMMAND_ARGS[name], typed)
+            args = parsed(COMMAND_ARGS[name], {**typed, "lines": lines} if "lines" in fields else typed)
             message_id = _message_id(form)
             outcome = await self._decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
             if problem.status >= 500 or problem.status == 404:
                 raise
-            return await self._deal_page(deal, session, None, problem=problem, typed={name.value: typed})
+            return await self._deal_page(
+                deal, session, None, problem=problem, typed={name.value: typed | dict(_quantities(form))}
+            )
         if outcome is None:
             return await self._site.recorded(session, deal.path(said=message_id))
         return RedirectResponse(deal.path(said=message_id), 303)
@@ -187,6 +191,7 @@ class DealPages:
             "steps": _stepper(view),
             "columns": _columns(view.lines),
             "lines_path": deal.lines_path(),
+            "open_lines": _open(view),
             "commands": [name for name, too_old in commands.items() if not too_old],
             "stale": [name for name, too_old in commands.items() if too_old],
             "sign_in_again": sign_in_again(deal.path()),
@@ -257,6 +262,21 @@ def _message_id(form: FormData) -> str:
         raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
 
 
+_QUANTITY = "quantity_"
+
+
+def _quantities(form: FormData) -> Iterator[tuple[str, str]]:
+    """What was typed as the new quantity of lines, by the name of its field; one that was left empty is none."""
+    for name, value in list(form.items())[: 2 * MOST_LINES]:
+        if name.startswith(_QUANTITY) and (text := str(value).strip()):
+            yield name, text
+
+
+def _lines(form: FormData) -> list[dict[str, str]]:
+    """The lines of a form that changes an order."""
+    return [{"line_no": name.removeprefix(_QUANTITY), "quantity": text} for name, text in _quantities(form)]
+
+
 def _columns(lines: tuple[LineView, ...]) -> list[str]:
     """The quantities worth a column: what every order has, and what happened to some line of this one."""
     return [name for name in _QUANTITIES if name not in _RARE or any(getattr(line, name) for line in lines)]
@@ -300,6 +320,8 @@ def _fitting(view: DealView) -> list[CommandName]:
         fitting += _about_credit(view)
     if view.order_status in ("", "none"):
         fitting.append(CommandName.CANCEL)
+    else:
+        fitting += _fitting_order(view)
     return fitting
 
 
@@ -313,3 +335,19 @@ def _about_credit(view: DealView) -> list[CommandName]:
         *((CommandName.REFUND_APPROVE,) if open_ else ()),
         *((CommandName.CREDIT_KEEP,) if undecided and not on_its_way else ()),
     ]
+
+
+def _fitting_order(view: DealView) -> list[CommandName]:
+    """What can usefully be said about the order."""
+    under_way = view.order_change
+    if under_way is not None:
+        retry = [CommandName.RETRY] if under_way.failure and not view.parked else []
+        return retry + ([] if under_way.whole else [CommandName.CANCEL_ORDER])
+    if view.lines and not _open(view):
+        return []
+    return [CommandName.CANCEL_ORDER, *([CommandName.CHANGE_ORDER] if view.sales_order_id else [])]
+
+
+def _open(view: DealView) -> list[LineView]:
+    """Shown lines of the order of which something is left to ship."""
+    return [line for line in view.lines if line.ordered - line.cancelled > line.shipped]

@@ -30,8 +30,12 @@ _WAITING = {
     WaitingFor.CUSTOMER_SETUP: "Customer set-up",
 }
 _GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
-_BAD = frozenset({"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"})
-_WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown", "withdrawn", "superseded"})
+_BAD = frozenset(
+    {"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"}
+) | {"compensating"}
+_WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown", "withdrawn", "superseded"}) | {
+    "cancelling"
+}
 
 
 def money(amount: Decimal | None, currency: str = "") -> str:

@@ -25,6 +25,7 @@ class Part(StrEnum):
     PEOPLE = "conversation with people"
     ANSWER = "answer of the request for approval"
     EXPIRY = "expiry of the quote"
+    CHANGE = "change of the order"
     LOOK = "daily look at Finance"
 
 

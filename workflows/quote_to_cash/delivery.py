@@ -22,12 +22,13 @@ from domain.moves import DeliveryMove
 from domain.rules.delivery import takes_less_credit
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.collecting import told_to_account
 from workflows.quote_to_cash.ledger import tell_credit_freed
-from workflows.quote_to_cash.order import confirmation_of
+from workflows.quote_to_cash.order import Order, confirmation_of
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.refunding import Refunding
-from workflows.quote_to_cash.steps import Steps
+from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
 
 SAFETY_LOOK = timedelta(hours=24)
@@ -39,14 +40,25 @@ TOGETHER = timedelta(seconds=2)
 class Delivery:
     """Follows one deal's order through Finance."""
 
-    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps, background: Background) -> None:
-        """Work for the deal of ``record``."""
+    def __init__(
+        self,
+        record: DealRecord,
+        waiting: Waiting,
+        steps: Steps,
+        background: Background,
+        *,
+        order: Order,
+        changing: Changing,
+    ) -> None:
+        """Work for the deal of ``record``, whose order is made by ``order`` and changed by ``changing``."""
         self._record = record
         self._waiting = waiting
         self._steps = steps
         self._background = background
         self._refunding = Refunding(record, steps)
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
+            DeliveryMove.CHANGE_ORDER: changing.carry_out,
+            DeliveryMove.SHOW_ORDER: lambda: _show_order(order),
             DeliveryMove.RELEASE_HOLD: self._release_hold,
             DeliveryMove.READ_BILLING: self._read_billing,
             DeliveryMove.PREPARE_REFUND: self._refunding.prepare,
@@ -77,7 +89,13 @@ class Delivery:
                     lambda: done(self._record.state) or moves.in_delivery(self._record.state) is not DeliveryMove.WAIT
                 )
             else:
-                await self._act[move]()
+                try:
+                    await self._act[move]()
+                except Overtaken:  # the order is changed first; what was given up here is due again then
+                    workflow.logger.info("given up for a change of the order: %s", move)
+
+    def _order_changes(self) -> bool:
+        return self._record.state.change_due
 
     async def _look_daily(self) -> None:
         """One long timer for the whole way from order to cash, should every event and every sweep have been missed."""
@@ -98,6 +116,7 @@ class Delivery:
             lambda: confirmation_of(self._record),
             queue=names.FINANCE_QUEUE,
             summary=f"Release order {self._record.state.order_number} from its credit hold",
+            overtaken=self._order_changes,
         )
         self._record.apply(facts.HoldReleased())
 
@@ -113,6 +132,7 @@ class Delivery:
             self._billing,
             queue=names.FINANCE_QUEUE,
             summary="Read packing slips, invoices and settlements",
+            overtaken=self._order_changes,
         )
         before = self._record.state.delivery
         self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
@@ -150,6 +170,7 @@ class Delivery:
             lambda: shipment,
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show packing slip {', '.join(slips)} in Sales" if slips else "Show what is shipped in Sales",
+            overtaken=self._order_changes,
             skipped=Nothing(),
         )
         self._record.apply(facts.ShipmentRecorded(slips=slips))
@@ -169,6 +190,7 @@ class Delivery:
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show invoice {', '.join(i.invoice_number for i in invoices)} in Sales",
+            overtaken=self._order_changes,
             skipped=Nothing(),
         )
         self._record.apply(facts.InvoicesRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
@@ -185,6 +207,12 @@ class Delivery:
             ),
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show what is open on {', '.join(i.invoice_number for i in invoices) or 'the order'} in Sales",
+            overtaken=self._order_changes,
             skipped=Nothing(),
         )
         self._record.apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
+
+
+async def _show_order(order: Order) -> None:
+    """An order that was to be cancelled, and of which something was shipped first, is shown in Sales after all."""
+    await order.place()

@@ -11,9 +11,10 @@ from domain import facts
 from domain.deal_state import OrderStatus
 from domain.rounding import RoundingDiff
 from runs import names
+from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.ledger import tell_ledger
 from workflows.quote_to_cash.record import DealRecord
-from workflows.quote_to_cash.steps import Steps
+from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
 from workflows.steps import FEW_LINES
 
@@ -21,26 +22,36 @@ from workflows.steps import FEW_LINES
 class Order:
     """Makes one deal's order."""
 
-    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps) -> None:
-        """Work for the deal of ``record``."""
+    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps, changing: Changing) -> None:
+        """Work for the deal of ``record``; an order that is not wanted any more is undone by ``changing``."""
         self._record = record
+        self._changing = changing
         self._waiting = waiting
         self._steps = steps
 
     async def place(self) -> bool:
-        """Create, confirm, show: each unless it is done; False where credit has to be checked again before."""
+        """Create, confirm, show: each unless it is done; False where credit has to be checked again before.
+
+        One that is cancelled meanwhile goes no further: what there is of it is undone.
+        """
         if self._record.state.order is OrderStatus.NONE:
             self._record.apply(facts.OrderStarted(order_number=self._record.order_number))
             if self._record.state.header.line_count > FEW_LINES:
                 self._waiting.publish()  # it takes a while, and lists show that
-        if self._record.state.order is OrderStatus.CREATING and not await self._create():
-            return False
-        if self._record.state.order is OrderStatus.CREATED:
-            self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
-            await self._confirm()
-        if not self._record.state.sales_order_id:
-            await self._show()
+        try:
+            if self._record.state.order is OrderStatus.CREATING and not await self._create():
+                return False
+            if self._record.state.order is OrderStatus.CREATED and not self._unwanted():
+                self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
+                await self._confirm()
+            if not (self._record.state.sales_order_id or self._unwanted()):
+                await self._show()
+        except Overtaken:
+            await self._changing.undo_creation()
         return True
+
+    def _unwanted(self) -> bool:
+        return self._record.state.cancelling
 
     async def _create(self) -> bool:
         created = await self._steps.run(
@@ -56,6 +67,7 @@ class Order:
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create order {self._record.state.order_number}",
+            overtaken=self._unwanted,
         )
         if created.too_old:
             self._record.apply(facts.OrderPutOff(why=created.too_old))
@@ -86,6 +98,7 @@ class Order:
             lambda: confirmation_of(self._record),
             queue=names.FINANCE_QUEUE,
             summary=f"Confirm order {self._record.state.order_number}",
+            overtaken=self._unwanted,
         )
         self._record.apply(facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number))
         await tell_ledger(self._record, names.ORDER_VISIBLE)
@@ -96,6 +109,7 @@ class Order:
             self._recording,
             queue=names.DATAVERSE_QUEUE,
             summary=f"Show order {self._record.state.order_number} in Sales, win the opportunity",
+            overtaken=self._unwanted,
         )
         self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id, notes=recorded.notes))
 

@@ -27,6 +27,7 @@ from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
 from workflows.quote_to_cash.delivery import Delivery
@@ -68,8 +69,9 @@ class QuoteToCash:
         steps = Steps(record, waiting)
         self._quote = Quote(record, waiting, steps, self._request, background)
         self._credit = Credit(record, waiting, steps)
-        self._order = Order(record, waiting, steps)
-        self._delivery = Delivery(record, waiting, steps, background)
+        self._changing = changing = Changing(record, waiting, steps, background)
+        self._order = order = Order(record, waiting, steps, changing)
+        self._delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
         ending = Waiting(
             record, published, background, trail, over=lambda: record.state.given_up, continue_as_new=leave
         )
@@ -83,6 +85,7 @@ class QuoteToCash:
             The deal as it ended.
         """
         self._people.start()
+        self._changing.start()
         self._background.start(Part.DETAILS, self._keep_described)
         self._background.start(Part.AUDIT_TRAIL, self._trail.deliver)
         self._background.start(Part.NOTICES, self._record.courier.deliver)

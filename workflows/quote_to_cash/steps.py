@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio import workflow
@@ -23,10 +24,18 @@ from domain.views import ParkedStep, Resolution
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Ended, Waiting
-from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, Argument, Result, begin, cause_of
+from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, URGENT, Argument, Result, begin, cause_of
 
-_LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order"})
+_LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order"})
 """Activities whose effect outlives the deal: given up, their end is waited for, so that it is cleaned up after."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an activity did not succeed."""
+
+    cause: Cause
+    message: str
 
 
 class Overtaken(Exception):
@@ -101,6 +110,30 @@ class Steps:
                 if self._record.state.outage is not None:
                     self._record.apply(facts.Reachable(system=self._record.state.outage.system))
                 return result
+
+    async def attempt(
+        self,
+        activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+        argument: Argument,
+        *,
+        queue: str,
+        summary: str,
+    ) -> Result | Failure:
+        """Try an activity with the retries every step has; what comes after a failure is the caller's.
+
+        Raises:
+            Ended: the deal came to its end meanwhile.
+        """
+        step = activity.__name__
+        try:
+            result = await self._try(activity, argument, queue=queue, summary=summary, priority=URGENT)
+        except ActivityError as error:
+            if is_cancelled_exception(error) and self._waiting.is_over:
+                raise Ended from error
+            self._record.doubt(step)
+            return Failure(*cause_of(error))
+        self._record.certain(step)
+        return result
 
     async def try_once(
         self,

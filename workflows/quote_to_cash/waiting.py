@@ -168,7 +168,7 @@ class Waiting:
                 attributes.CURRENCY: header.currency or None,
                 attributes.QUOTE_ID: state.quote_id,
                 attributes.ORDER: state.order_number or None,
-                attributes.ERROR: state.parked.cause if state.parked and not state.held_by_finance else None,
+                attributes.ERROR: state.error or None,
             }
         )
         if assessed:

@@ -248,11 +248,11 @@ def test_what_a_system_got_meanwhile_has_the_quote_looked_at_again_with_what_was
 
 
 def test_the_audit_says_who_decided_as_what_and_what_was_corrected() -> None:
-    approved = facts.CustomerApproved(by=AMY, role="ar_manager", changes={"city": "Salem", "group": "20"})
+    approved = setup.CustomerApproved(by=AMY, role="ar_manager", changes={"city": "Salem", "group": "20"})
     assert facts_of(approved) == {"role": "ar_manager", "corrected": "city,group"}
-    assert facts_of(facts.CustomerChosen(by=AMY, role="r", account="US-1")) == {"role": "r", "customer": "US-1"}
-    assert facts_of(facts.CustomerCreated(account="US-2", found=True)) == {"customer": "US-2"}
-    assert facts_of(facts.CustomerIsNew(by=AMY, role="r")) == facts_of(facts.CustomerDenied(by=AMY, role="r"))
+    assert facts_of(setup.CustomerChosen(by=AMY, role="r", account="US-1")) == {"role": "r", "customer": "US-1"}
+    assert facts_of(setup.CustomerCreated(account="US-2", found=True)) == {"customer": "US-2"}
+    assert facts_of(setup.CustomerIsNew(by=AMY, role="r")) == facts_of(facts.CustomerDenied(by=AMY, role="r"))
 
 
 def test_a_customer_of_a_company_that_the_policy_leaves_out_is_not_created() -> None:

@@ -1,0 +1,91 @@
+"""The order in Dynamics 365 Finance as a test has scripted it, and what is cancelled of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities import change_signatures as c
+from activities.signatures import FailureType, Nothing
+from domain.fulfilment import Billing, OrderedLine, PackingSlip
+from tests.deals import invoiced, totals
+
+if TYPE_CHECKING:
+    from tests.workflows.conftest import World
+
+
+@dataclass
+class OrderInFinance:
+    """What is cancelled of the order of ten, and how Finance takes it."""
+
+    cut: int = 0
+    absent: bool = False
+    """Finance never made the order."""
+    answers_lost: int = 0
+    """How many changes are made without their answer arriving: the worker was killed in between."""
+    takes_nothing: bool = False
+    """It says yes, and cancels nothing."""
+    changes: int = 0
+    """How often something was really cancelled."""
+
+
+class ScriptedChanges(c.OrderChangeActivities):
+    """Cancels what is left, once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="change_order")
+    async def change_order(self, ask: c.ChangeOrder) -> c.ChangedOrder:
+        await self.world.ask("change_order", ask)
+        order = self.world.order
+        if order.absent:
+            return c.ChangedOrder(order_number=ask.order_number, absent=True)
+        shipped = _shipped(self.world)
+        kept = int(ask.lines[0].quantity) if ask.lines else shipped
+        if kept < shipped:
+            return c.ChangedOrder(order_number=ask.order_number, refused=(f"BELOW_SHIPPED: {shipped} is shipped",))
+        cut = max(10 - kept - order.cut, 0)
+        if cut and not order.takes_nothing:
+            order.cut += cut
+            order.changes += 1
+        if order.answers_lost > 0:
+            order.answers_lost -= 1
+            raise ApplicationError("the answer was lost", type=FailureType.TRANSIENT)
+        return c.ChangedOrder(order_number=ask.order_number, cancelled=Decimal(cut))
+
+
+class ScriptedSalesChanges(c.SalesChangeActivities):
+    """Shows what it is told."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @activity.defn(name="show_cancelling")
+    async def show_cancelling(self, show: c.ShowCancelling) -> Nothing:
+        await self.world.ask("show_cancelling", show)
+        return Nothing()
+
+
+def _shipped(world: World) -> int:
+    return sum(sum(lines.values()) for lines in world.slips.values())
+
+
+def billed_now(world: World) -> Billing:
+    """The order as it stands: shipped, invoiced, cancelled."""
+    slips = {name: Decimal(sum(lines.values())) for name, lines in world.slips.items()}
+    shipped = _shipped(world)
+    line = OrderedLine(line_no=1, item="P", quantity=Decimal(10), remaining=Decimal(10 - shipped - world.order.cut))
+    told = sum((invoiced(i) for i in world.invoices), Decimal(0))
+    return Billing(
+        status="x",
+        lines=totals(10, shipped={1: shipped}, invoiced={1: told}, found=[line] if world.order.cut else None),
+        slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
+        invoices=tuple(world.invoices),
+        hold=world.hold,
+        cancelled=world.order.cut == 10,
+    )
