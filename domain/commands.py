@@ -109,12 +109,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         return _about_customer(command, customer, said, verdict)
     reason = str(said.args.get("reason") or "")
     match command:
-        case CommandName.RETRY:
-            return facts.StepResumed(action=Resolution.RETRY, reason=reason, by=said.person.named)
-        case CommandName.SKIP:
-            return facts.StepResumed(action=Resolution.SKIP, reason=reason, by=said.person.named)
-        case CommandName.ABORT:
-            return facts.StepResumed(action=Resolution.ABORT, reason=reason, by=said.person.named)
+        case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
+            return facts.StepResumed(action=Resolution(command.value), reason=reason, by=said.person.named)
         case CommandName.WITHDRAW:
             return facts.Withdrawn(revision=state.revision, reason=reason)
         case CommandName.CANCEL:

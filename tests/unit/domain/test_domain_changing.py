@@ -41,8 +41,6 @@ def made(cancelled: int, lines: tuple[LineChange, ...] = (), *refused: str) -> o
     return order_change_facts.OrderChangeMade(
         lines=lines, order_number="Q2C-1", cancelled=D(cancelled), refused=refused
     )
-        lines=lines, order_number="Q2C-1", cancelled=D(cancelled), refused=refused
-    )
 
 
 FAILED = order_change_facts.OrderChangeFailed(cause="Refused", message="4 has been picked", at=T0)

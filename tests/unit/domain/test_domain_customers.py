@@ -252,7 +252,7 @@ def test_the_audit_says_who_decided_as_what_and_what_was_corrected() -> None:
     assert facts_of(approved) == {"role": "ar_manager", "corrected": "city,group"}
     assert facts_of(setup.CustomerChosen(by=AMY, role="r", account="US-1")) == {"role": "r", "customer": "US-1"}
     assert facts_of(setup.CustomerCreated(account="US-2", found=True)) == {"customer": "US-2"}
-    assert facts_of(setup.CustomerIsNew(by=AMY, role="r")) == facts_of(facts.CustomerDenied(by=AMY, role="r"))
+    assert facts_of(setup.CustomerIsNew(by=AMY, role="r")) == facts_of(setup.CustomerDenied(by=AMY, role="r"))
 
 
 def test_a_customer_of_a_company_that_the_policy_leaves_out_is_not_created() -> None:
