@@ -343,6 +343,15 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"slips": ",".join(fact.slips)}
         case facts.InvoicesRecorded():
             return {"invoices": ",".join(fact.open_amounts)}
+        case facts.StepParked():
+            return {"cause": fact.parked.cause}
+        case _:
+            return _of_change(fact)
+
+
+def _of_change(fact: Fact) -> dict[str, object]:
+    """What was undone, or made smaller, of an order."""
+    match fact:
         case order_change_facts.OrderChangeAsked():
             return {"lines": len(fact.lines) or "all"}
         case order_change_facts.OrderChangeMade():
@@ -351,8 +360,6 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"cause": fact.cause}
         case order_change_facts.OrderAbsent():
             return {"undoes": fact.order_number}
-        case facts.StepParked():
-            return {"cause": fact.parked.cause}
         case _:
             return {}
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from domain import facts
-from domain.deal_state import DealState, Delivery, OrderStatus, SalesDue
+from domain.deal_state import DealState, OrderStatus, SalesDue
+from domain.delivered import Delivery
 from domain.facts import DeliveryFact
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain

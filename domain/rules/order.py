@@ -8,7 +8,8 @@ from typing import assert_never
 
 from domain import facts
 from domain.credit_facts import CreditStatus
-from domain.deal_state import DealState, Delivery, OrderStatus, QuoteStatus, SalesDue
+from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
+from domain.delivered import Delivery
 from domain.facts import OrderFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, stale, with_exception, without_exceptions

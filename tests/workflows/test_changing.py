@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from domain.messages import FinanceEventKind, SalesEventKind
 from domain.views import DealView, Ending, WaitingFor
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World
 from tests.workflows.trusting import OTTO, RITA
@@ -24,7 +25,7 @@ UNDONE = ("change_order", "read_billing", "cancel_sales_order")
 
 
 async def ended(stage: Stage) -> DealView:
-    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), 90))
+    return DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE))
 
 
 async def cancel(stage: Stage) -> None:

@@ -17,7 +17,8 @@ from activities.signatures import (
     SalesActivities,
 )
 from domain import facts, moves
-from domain.deal_state import DealState, ShippedInSales
+from domain.deal_state import DealState
+from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
 from domain.rules.delivery import takes_less_credit
 from runs import names

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain import facts, moves
 from domain.credit_facts import CreditStatus
 from domain.deal import apply
-from domain.deal_state import DealState, OrderStatus, SalesDue, ShippedInSales
+from domain.deal_state import DealState, OrderStatus, SalesDue
+from domain.delivered import ShippedInSales
 from domain.explain import details, explain, view
 from domain.facts import Event, Fact
 from domain.fulfilment import (
