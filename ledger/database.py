@@ -7,6 +7,8 @@ process needs no right to change tables there.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -172,13 +174,31 @@ def _set_up_sqlite(engine: Any, *, read_only: bool = False) -> None:
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         else:
-            cursor.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(cursor)
             cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("q2c_begin", "BEGIN"))
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Have the file keep a write-ahead log; it does so from then on.
+
+    SQLite does not wait for another process that changes the same, whatever its patience: it says that it is locked.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone()[0].lower() == "wal":
+            return
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _parsed(url: str) -> URL:

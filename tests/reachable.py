@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 
-from domain import facts, moves, order_change_facts
+from domain import customer_setup_facts, facts, moves, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, AskedTerms
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
 from domain.changing import LineChange, OrderChange
@@ -23,11 +23,13 @@ from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
 from domain.marks import mark_due, wanted_mark
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
+from domain.payments import Payment
 from domain.price_look import AskedAnew, PinnedPrices, PriceLook, Verdict
 from domain.views import ParkedStep, Resolution
 from tests.deals import (
     CARL,
     CREATED,
+    MONA,
     STEP,
     SYSTEM,
     T0,
@@ -39,6 +41,7 @@ from tests.deals import (
     read,
     readiness,
 )
+from tests.workflows.scripted_customers import TWIN, assessed, unknown
 
 LATE = T0 + timedelta(days=8)
 """After the quote's validity."""
@@ -49,6 +52,7 @@ _PARKED = ParkedStep(step="s", activity="a", cause="Refused", message="m", sugge
 _RELEASE = ReleaseToken(deal_id="d", ceiling=Decimal(1045), valid_until=LATE, reasons=("OVER_LIMIT",), released_by=CARL)
 
 
+_OVER = Payment(record=1, number="P1", amount=Decimal(1100), applied=Decimal(1045), unapplied=Decimal(55))
 _SMALLER = (LineChange(line_no=1, quantity=Decimal(8)),)
 _ALWAYS: tuple[Fact, ...] = (
     *(facts.Submitted(revision=revision, quote_id=quote_id) for revision, quote_id in enumerate(QUOTE_IDS)),
@@ -84,6 +88,17 @@ def told(state: DealState) -> Iterator[Fact]:
         n = state.open_request.n
         yield from (facts.ApprovalEnded(n=n, result=result) for result in _answers(state.open_request.revision))
         yield facts.ApprovalLost(n=n, at=T0, reason="terminated")
+    if state.unknown_customer is not None:
+        yield customer_setup_facts.CustomerApproved(by=CARL)
+        yield customer_setup_facts.CustomerChosen(account=TWIN.account, by=CARL)
+        yield customer_setup_facts.CustomerIsNew(by=CARL)
+        yield customer_setup_facts.CustomerDenied(reason="", by=CARL)
+    if state.delivery.credit_sources and not state.refunds:
+        over = {"amount": _OVER.unapplied, "currency": "USD", "reason": "", "by": CARL}
+        yield facts.RefundProposed(of=_OVER.number, **over)
+        yield facts.CreditKept(reason="", by=CARL)
+    for refund in state.refunds:
+        yield facts.RefundApproved(n=refund.n, reason="", by=MONA, amount=refund.amount, currency="USD")
 
 
 @cache
@@ -122,6 +137,13 @@ def done(state: DealState) -> Iterator[Fact]:
                 yield facts.ExpiryChecked(found=QuoteInSales(state=found))
             for at in (None, T0, LATE):
                 yield facts.ExpiryChecked(found=QuoteInSales(state="won", accepted_at=at))
+        case QuoteMove.CREATE_CUSTOMER:
+            yield customer_setup_facts.CustomerCreated(account="US-1", found=False)
+            yield customer_setup_facts.CustomerSeenMeanwhile(reason="")
+            yield customer_setup_facts.CustomerNotSetUp(reason="")
+        case QuoteMove.MAP_CUSTOMER:
+            yield customer_setup_facts.CustomerMapped(account="US-1")
+            yield customer_setup_facts.CustomerNotSetUp(reason="")
         case QuoteMove.GO_ON:
             yield from _ordered(state)
 
@@ -143,6 +165,12 @@ def _assessments(revision: int) -> tuple[QuoteAssessment, ...]:
             found.append(assessment(content=content).model_copy(update=seen))
             found.append(assessment(content=content, steps=(STEP,)).model_copy(update=seen))
         found.append(assessment().model_copy(update=seen | {"problems": (problem,)}))
+    found += [
+        assessment().model_copy(
+            update=assessed(nobody) | {"state": "draft", "quote_id": QUOTE_IDS[revision], "revision": revision}
+        )
+        for nobody in (unknown(), unknown(TWIN))
+    ]
     found.append(assessment().model_copy(update={"stale": "taken back", "revision": revision}))
     return tuple(found)
 
@@ -224,6 +252,13 @@ def _delivered(state: DealState) -> Iterator[Fact]:
             for slips in ({}, {"S": 10}):
                 for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
                     yield read(slips, *invoices, covers=state.billing_told)
+            paid = read({"S": 10}, invoice("I", 10, "0"), covers=state.billing_told)
+            yield paid.model_copy(update={"billing": paid.billing.model_copy(update={"payments": (_OVER,)})})
+        case DeliveryMove.PREPARE_REFUND:
+            yield from (
+                facts.RefundPrepared(n=1, journal=journal, refused=refused)
+                for journal, refused in (("000001", ""), ("", ""), ("", "it is gone"))
+            )
         case DeliveryMove.SHOW_SHIPMENT:
             yield facts.ShipmentRecorded(slips=state.unrecorded_slips)
         case DeliveryMove.SHOW_INVOICES:
@@ -291,6 +326,8 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.held_by_finance,
             state.release_due,
             *_change_of(state),
+            state.credit_undecided,
+            tuple(refund.status for refund in state.refunds),
         )
     return (
         state.revision,
@@ -308,6 +345,8 @@ def essence(state: DealState) -> tuple[object, ...]:
         state.recheck_due,
         state.credit_checks > 0,
         state.order_put_off,
+        None if state.unknown_customer is None else bool(state.unknown_customer.candidates),
+        None if state.customer is None else bool(state.customer.account),
     )
 
 

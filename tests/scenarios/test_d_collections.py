@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -11,15 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from typer.testing import CliRunner
-
-from cli.main import app
 from runs import names
+from tests.deadlines import PATIENCE
 from tests.sealing import KEYS_FILE
 from tests.stack import Json, Person, Refused, Stack, line, money
 from tests.time_travel import move_clock
-
-PATIENCE = 90.0
 
 
 def account(person: Person, customer: str, ready: Callable[[Json], object], what: str) -> Json:
@@ -41,9 +40,12 @@ def account(person: Person, customer: str, ready: Callable[[Json], object], what
 
 async def q2c(stack: Stack, *words: str) -> str:
     """What a command of the installation prints."""
-    ours = {"TEMPORAL_ADDRESS": stack.ready["temporal"], "Q2C_CODEC_KEYS_FILE": str(KEYS_FILE)}
-    done = await asyncio.to_thread(CliRunner().invoke, app, ["collections", *words], env=ours)
-    assert done.exit_code == 0, done.output
+    ours = os.environ | {"TEMPORAL_ADDRESS": stack.ready["temporal"], "Q2C_CODEC_KEYS_FILE": str(KEYS_FILE)}
+    command = [sys.executable, "-m", "cli", "collections", *words]
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=ours, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

@@ -33,7 +33,8 @@ async def test_no_status_of_a_supersede_approves_or_jams_a_request(stage: Stage,
 
 async def test_invented_attempts_push_no_true_entry_out_of_the_timeline(stage: Stage, world: World) -> None:
     await stage.submit()
-    await until(stage, waits_for(WaitingFor.REP))
+    # The rep is waited for from the moment of the approval; that Sales shows it is the last entry before the silence.
+    await until(stage, lambda view: view.explanation.waiting_for is WaitingFor.REP and view.version == 2)
     before = await stage.case.query(names.TIMELINE)
     for n in range(MOST_NOTED + 50):
         invented = DecisionRefused(message_id=f"r-{n}", person=MONA, code="NO_AUTHORITY", at=datetime.now(UTC))

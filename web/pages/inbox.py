@@ -146,8 +146,8 @@ class Inbox:
             "holds": holds,
             "held": by_amount(holds.items, at_risk) if holds else [],
             "parked": parked,
-            "credits": credits_,
-            "customers": unknown if unknown and unknown.items else None,
+            "credits": credits_ if credits_ and (credits_.items or credits_.unreadable) else None,
+            "customers": unknown if unknown and (unknown.items or unknown.unreadable) else None,
             "groups": _by_cause(parked.items) if parked else [],
         }
         return await self._site.render("inbox.html", session, context)
