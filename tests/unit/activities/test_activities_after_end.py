@@ -88,7 +88,7 @@ class World:
         found: FoundAfterEnd = await ActivityEnvironment().run(self.work.look_after_end, look)
         return found
 
-    async def read(self, company: str, order: str, *, invoices: Any = ()) -> None:
+    async def read(self, company: str, order: str, known: Any) -> None:
         if self.order:
             raise self.order
 
