@@ -53,9 +53,8 @@ def kill_worker(stack: Stack) -> None:
 
 @pytest.mark.timeout(300)
 def test_s35_a_picked_order_is_cancelled_once_unpicked_though_a_worker_dies(
-    automatic_stack: Stack,
+    stack: Stack,
 ) -> None:
-    stack = automatic_stack
     deal = stack.deal(line("P100", 10, "5"), line("P100", 2))
     case = deal.accepted()
     number = case["order_number"]
@@ -87,8 +86,7 @@ def test_s35_a_picked_order_is_cancelled_once_unpicked_though_a_worker_dies(
 
 
 @pytest.mark.timeout(240)
-def test_s30_s36_less_is_ordered_some_is_shipped_and_the_remainder_cancelled(automatic_stack: Stack) -> None:
-    stack = automatic_stack
+def test_s30_s36_less_is_ordered_some_is_shipped_and_the_remainder_cancelled(stack: Stack) -> None:
     deal = stack.deal(line("P100", 10, "5"), line("P100", 5, "5"))
     deal.accepted()
     assert change(deal, (1, "14")).code == "LARGER_ORDER"

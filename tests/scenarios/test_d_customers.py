@@ -29,9 +29,9 @@ def named(stack: Stack, name: str) -> list[Json]:
 
 
 def test_s38_a_missing_customer_is_created_once_on_approval_and_the_same_quote_goes_on(
-    automatic_stack: Stack,
+    stack: Stack,
 ) -> None:
-    stack, name = automatic_stack, f"Larkspur {uuid.uuid4().hex[:8]}"
+    name = f"Larkspur {uuid.uuid4().hex[:8]}"
     deal = unsynced(stack, f"{name} Inc.")
 
     case = deal.waits_for("customer_setup", PATIENCE)
@@ -69,8 +69,7 @@ def test_s38_a_missing_customer_is_created_once_on_approval_and_the_same_quote_g
     assert len(named(stack, name)) == 1
 
 
-def test_s39_a_twin_is_stopped_with_score_and_both_sides_and_nothing_is_merged(automatic_stack: Stack) -> None:
-    stack = automatic_stack
+def test_s39_a_twin_is_stopped_with_score_and_both_sides_and_nothing_is_merged(stack: Stack) -> None:
     amy = stack.person("amy")
     twin = stack.deal(line("P100", 1), customer="TWIN")
     twin.rep("submit")

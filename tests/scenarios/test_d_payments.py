@@ -15,11 +15,11 @@ LONG = 90.0
 """Seconds that a deal is given."""
 
 
-@pytest.fixture
-def stack(automatic_stack: Stack) -> Iterator[Stack]:
-    """The running product; how orders are numbered makes no difference to what is paid."""
-    yield automatic_stack
-    automatic_stack.desk.put("/companies/usmf", {"penny_difference": "0"})
+@pytest.fixture(autouse=True)
+def without_tolerance(stack: Stack) -> Iterator[None]:
+    """Finance posts no differences but where a test says so."""
+    yield
+    stack.desk.put("/companies/usmf", {"penny_difference": "0"})
 
 
 def invoiced(stack: Stack, customer: str = "") -> tuple[Deal, str]:
