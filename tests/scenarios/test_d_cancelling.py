@@ -52,9 +52,8 @@ def kill_worker(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_s35_a_picked_order_is_cancelled_once_unpicked_though_a_worker_dies(
-    stack: Stack,
-) -> None:
+def test_s35_a_picked_order_is_cancelled_once_unpicked_though_a_worker_dies(automatic_stack: Stack) -> None:
+    stack = automatic_stack
     deal = stack.deal(line("P100", 10, "5"), line("P100", 2))
     case = deal.accepted()
     number = case["order_number"]
