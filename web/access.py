@@ -79,13 +79,7 @@ class Access:
         Raises:
             Problem: 403, none at all.
         """
-        companies = self.covered(person, Action.READ_COLLECTIONS)
-        if companies is not None and not companies:
-            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
-            raise Problem(
-                Refusal.NO_AUTHORITY, f"Collections are for who holds {self._roles(Action.READ_COLLECTIONS)}."
-            )
-        return companies
+        return self._covered_at_all(person, Action.READ_COLLECTIONS, "Collections are")
 
     def check_collecting(self, person: Person, company: str) -> None:
         """Refuse who may not see what is collected in a company.
@@ -93,12 +87,7 @@ class Access:
         Raises:
             Problem: 403.
         """
-        companies = self.collecting(person)
-        if companies is not None and company not in companies:
-            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
-            raise Problem(
-                Refusal.NO_AUTHORITY, f"Your roles do not cover collections of the company {company[:20].upper()}."
-            )
+        _check_among(self.collecting(person), person, company, "collections")
 
     def auditing(self, person: Person) -> tuple[str, ...] | None:
         """The companies whose audit a person may read; None: all.
@@ -106,11 +95,7 @@ class Access:
         Raises:
             Problem: 403, none at all.
         """
-        companies = self.covered(person, Action.READ_AUDIT)
-        if companies is not None and not companies:
-            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
-            raise Problem(Refusal.NO_AUTHORITY, f"The audit is for who holds {self._roles(Action.READ_AUDIT)}.")
-        return companies
+        return self._covered_at_all(person, Action.READ_AUDIT, "The audit is")
 
     def check_auditing(self, person: Person, company: str) -> None:
         """Refuse who may not read a company's audit.
@@ -118,12 +103,14 @@ class Access:
         Raises:
             Problem: 403.
         """
-        companies = self.auditing(person)
-        if companies is not None and company not in companies:
-            security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
-            raise Problem(
-                Refusal.NO_AUTHORITY, f"Your roles do not cover the audit of the company {company[:20].upper()}."
-            )
+        _check_among(self.auditing(person), person, company, "the audit")
+
+    def _covered_at_all(self, person: Person, action: Action, what: str) -> tuple[str, ...] | None:
+        companies = self.covered(person, action)
+        if companies is not None and not companies:
+            security_log.denied(person.oid, Refusal.NO_AUTHORITY, "")
+            raise Problem(Refusal.NO_AUTHORITY, f"{what} for who holds {self._roles(action)}.")
+        return companies
 
     def _roles(self, action: Action) -> str:
         """The roles that a right belongs to, in words."""
@@ -232,3 +219,9 @@ def command_subject(
 def is_made_by(person: Person, view: DealView) -> bool:
     """Whether a deal is a person's own: they own its quote, or submitted it."""
     return person.is_same(view.owner) or person.is_same(view.submitted_by)
+
+
+def _check_among(companies: tuple[str, ...] | None, person: Person, company: str, what: str) -> None:
+    if companies is not None and company not in companies:
+        security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
+        raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover {what} of the company {company[:20].upper()}.")

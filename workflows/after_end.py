@@ -8,9 +8,7 @@ a person says, signed, why it is settled otherwise. Nothing is dropped: every re
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from temporalio import workflow
@@ -23,56 +21,42 @@ with workflow.unsafe.imports_passed_through():
     from domain.after_end_said import DismissVerdict, said_to_after_end
     from domain.after_end_start import AfterEndStart
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
-    from domain.heard import Heard, content_digest
-    from domain.messages import Outcome, SignedMessage, VerifiedMessage
+    from domain.messages import SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.notices import LONGEST_NAME, LONGEST_TEXT, Kind, Notice
     from domain.people import Person
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import Counting, hear, is_long_enough
+    from workflows.hearing import hear
     from workflows.notices_courier import Courier
-    from workflows.proof import AT_ONCE, verify
+    from workflows.spoken import SpokenTo, as_said
     from workflows.steps import RETRY, cause_of
 
-KEPT = 300
-"""Outcomes of messages that are kept."""
-LONGEST_DETAIL = 500
-WRITTEN_DOWN = 20
-"""Messages without proof that are written to the audit in one run; of more only their number is kept."""
-MOST_UNHEARD = 500
-"""Messages that wait to be heard; what comes beyond them is counted and dropped, so that none can fill a run."""
 ONE_LOOK = timedelta(minutes=5)
 """How long one look may take; it says every few seconds that it lives."""
 LONGEST_TRY = timedelta(minutes=15)
 SILENCE = timedelta(seconds=45)
-UNPROVED = "unproved"
-REPEATED = "repeated"
-DROPPED_FULL = "full"
 SHOWN = 30
 SYSTEMS = Person(oid="systems", name="Finance and Sales")
 
 
 @workflow.defn(name=names.AFTER_END)
-class AfterEnd(Counting):
+class AfterEnd(SpokenTo):
     """The receiver of what is reported of one company's deals after their end."""
 
     @workflow.init
     def __init__(self, start: AfterEndStart) -> None:
         """Make the state before the first message is handled."""
+        super().__init__(
+            start.company, outcomes=start.outcomes, heard=start.heard, unheard=start.unheard, tally=start.tally
+        )
         self._start = start
         self._book = Book(start.company, start.book)
-        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in start.outcomes)
-        self._heard = Heard(start.heard)
-        self._unheard: list[SignedMessage] = list(start.unheard)
-        self._tally = dict(start.tally)
         info = workflow.info()
         self._courier = Courier(f"{info.workflow_id}/{info.run_id}", start.notices)
         self._failing = ""
-        self._unproved = 0
         self._records = 0
-        self._something = False
 
     @workflow.run
     async def run(self, start: AfterEndStart) -> None:
@@ -93,14 +77,7 @@ class AfterEnd(Counting):
 
     def _next(self) -> AfterEndStart:
         return self._start.model_copy(
-            update={
-                "book": self._book.state,
-                "outcomes": tuple(self._outcomes.values()),
-                "heard": self._heard.kept,
-                "unheard": tuple(self._unheard),
-                "notices": self._courier.pending,
-                "tally": self._tally,
-            }
+            update={"book": self._book.state, "notices": self._courier.pending, **self._spoken()}
         )
 
     async def _rest(self) -> None:
@@ -117,9 +94,6 @@ class AfterEnd(Counting):
             )
         except TimeoutError:
             pass
-
-    def _long_enough(self) -> bool:
-        return is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -164,35 +138,22 @@ class AfterEnd(Counting):
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def _hear_some(self) -> None:
-        some = self._unheard[:AT_ONCE]
-        verified = await verify(some, audiences=(workflow.info().workflow_id,), company=self._start.company)
-        for message, said in zip(some, verified, strict=True):
+        messages = await self._proved()
+        for message, said in messages:
             await self._take(message, said)
-        del self._unheard[: len(some)]
+        self._done_with(messages)
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
-        """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
-        now = workflow.now()
-        if not said.refused:
-            refusal = self._heard.take(said, now)
-            if refusal is not None:
-                self._count(REPEATED)
-                if refusal is Refusal.TOO_MANY_REQUESTS:
-                    self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
-                return
+        if self._was_heard(said):
+            return
         verdict = said_to_after_end(said)
         entry: LateEntry | None = None
         if verdict.code is None:
-            entry = self._book.dismiss(verdict.n, said.person.named, verdict.reason, now)
+            entry = self._book.dismiss(verdict.n, said.person.named, verdict.reason, workflow.now())
             if entry is None:
                 verdict = verdict._replace(code=Refusal.NOT_OPEN_ANY_MORE, detail=f"number {verdict.n} is not open")
-        if said.refused:
-            self._count(UNPROVED)
-            self._unproved += 1
-            if said.message_id in self._outcomes:
-                return
-        self._settle(_outcome(said, verdict))
-        if not said.refused or self._unproved <= WRITTEN_DOWN:
+        text = f"number {verdict.n} is dismissed" if verdict.code is None else verdict.detail
+        if self._answer(said, verdict.code, text):
             await self._write_down_said(message, said, verdict, entry)
 
     async def _write_down_said(
@@ -208,11 +169,7 @@ class AfterEnd(Counting):
                 update={
                     "deal_id": _deal_id(entry) if entry else "",
                     "what": (f"dismissed: {entry.text}" if entry else verdict.detail)[:WORDS],
-                    "why": str(said.args.get("reason") or "")[:WORDS],
-                    "code": (verdict.code or "")[:CODE],
-                    "policy_version": said.granted.policy_version[:CODE],
-                    "envelope_id": message.message_id[:CODE],
-                    "envelope_hash": sha256(message.token.encode()).hexdigest(),
+                    **as_said(message, said, verdict.code),
                     "facts": signed_in | (_facts(entry) if entry else {}),
                 }
             )
@@ -233,11 +190,6 @@ class AfterEnd(Counting):
     async def _write_down(self, record: AuditRecord) -> None:
         """Have it stored by a process of its own, which tries for as long as it takes."""
         await deliver_apart(Outbox(pending=(record,)), record.record_id, "An audit record of what came after the end")
-
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.message_id] = outcome
-        while len(self._outcomes) > KEPT:
-            self._outcomes.popitem(last=False)
 
     # --- showing ---------------------------------------------------------------------------------------------------
 
@@ -270,17 +222,6 @@ class AfterEnd(Counting):
         self._book.unreadable()
         self._count(kind)
 
-    @workflow.signal(name=names.COMMAND, description="A signed message of a person: dismiss what stands open")
-    def command(self, *message: Any) -> None:
-        """Take a signed message; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._keep, self._count)
-
-    def _keep(self, message: SignedMessage) -> None:
-        if len(self._unheard) >= MOST_UNHEARD:
-            self._count(DROPPED_FULL)
-        else:
-            self._unheard.append(message)
-
     @workflow.query(name=names.STATE, description="What stands open, what was closed lately, and all that was reported")
     def state(self) -> LateView:
         """The exceptions as they stand."""
@@ -291,11 +232,6 @@ class AfterEnd(Counting):
             failing=self._failing,
             next_look_at=self._book.next_at,
         )
-
-    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
-    def outcome(self, message_id: str) -> Outcome | None:
-        """What became of a message; None while it is not known."""
-        return self._outcomes.get(message_id)
 
 
 def _deal_id(entry: LateEntry) -> str:
@@ -326,16 +262,4 @@ def _notice(entry: LateEntry) -> Notice:
         customer=f"{deal.customer} {deal.customer_name}".strip()[:LONGEST_NAME],
         text=entry.text[:LONGEST_TEXT],
         at=entry.opened_at,
-    )
-
-
-def _outcome(said: VerifiedMessage, verdict: DismissVerdict) -> Outcome:
-    digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
-    taken = verdict.code is None
-    return Outcome(
-        message_id=said.message_id,
-        accepted=taken,
-        code=verdict.code or "",
-        detail=(f"number {verdict.n} is dismissed" if taken else verdict.detail)[:LONGEST_DETAIL],
-        digest=digest,
     )

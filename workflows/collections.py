@@ -8,7 +8,6 @@ invoice is disputed, promised or at rest by signed messages, which are judged an
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -29,61 +28,51 @@ with workflow.unsafe.imports_passed_through():
         InvoicesShown,
         OrdersHeld,
     )
-    from domain.heard import Heard, content_digest
-    from domain.messages import CustomerChanged, Outcome, SignedMessage, VerifiedMessage
+    from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.people import SYSTEM, Person
-    from domain.refusals import Refusal
     from domain.views import WaitingFor
     from runs import attributes, names
     from workflows.audit import deliver_apart
-    from workflows.hearing import Counting, hear, is_long_enough
+    from workflows.hearing import hear, is_long_enough
     from workflows.notices_courier import Courier
-    from workflows.proof import AT_ONCE, verify
     from workflows.published import Published
+    from workflows.spoken import DROPPED_FULL, LONGEST_DETAIL, SpokenTo
     from workflows.steps import attempt, cause_of
 
-KEPT = 300
-"""Outcomes of messages that are kept."""
-LONGEST_DETAIL = 500
-MOST_UNHEARD = 200
-"""Messages of people that wait to be heard; what comes beyond them is counted and dropped."""
 MOST_NEWS = 100
 """Messages of deals that wait to be taken; beyond them they are counted, and Finance is read instead."""
-WRITTEN_DOWN = 20
-"""Messages without proof that are written to the audit in one run; of more only their number is kept."""
 LOOK_AGAIN = timedelta(minutes=10)
 """How long it rests where Finance or the credit ledger did not answer."""
 TOGETHER = timedelta(seconds=5)
 """How long it waits for more once something was told that asks for a look."""
 SHOWN = 30
-UNPROVED, REPEATED, DROPPED_FULL, FOREIGN = "unproved", "repeated", "full", "foreign"
+FOREIGN = "foreign"
 
 
 @workflow.defn(name=names.COLLECTIONS)
-class Collections(Counting):
+class Collections(SpokenTo):
     """One account's invoices, levels and letters."""
+
+    most_unheard = 200  # there is a run for each account, not for each company
 
     @workflow.init
     def __init__(self, start: CollectionsStart) -> None:
         """Make the state before the first message is handled."""
+        super().__init__(
+            start.company, outcomes=start.outcomes, heard=start.heard, unheard=start.unheard, tally=start.tally
+        )
         self._start = start
         self._plan = start.plan
         self._account = start.state or Account(company=start.company, account=start.account)
         self._held_told = start.held_told
         self._changed = start.changed
-        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in start.outcomes)
-        self._heard = Heard(start.heard)
-        self._unheard: list[SignedMessage] = list(start.unheard)
         self._news: list[InvoicesShown] = []
-        self._tally = dict(start.tally)
         self._courier = Courier(workflow.info().run_id, start.notices)
         self._published = Published()
         self._failing = ""
         self._not_before = workflow.now()
-        self._unproved = 0
         self._records = 0
-        self._something = False
 
     @workflow.run
     async def run(self, start: CollectionsStart) -> None:
@@ -92,7 +81,7 @@ class Collections(Counting):
         while True:
             self._take_news()
             self._show()
-            if is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE:
+            if self._long_enough():
                 self._go_on_anew()
             if self._unheard:
                 await self._hear_some()
@@ -137,11 +126,8 @@ class Collections(Counting):
                     "state": self._account,
                     "held_told": self._held_told,
                     "changed": self._changed,
-                    "outcomes": tuple(self._outcomes.values()),
-                    "heard": self._heard.kept,
-                    "unheard": tuple(self._unheard),
                     "notices": self._courier.pending,
-                    "tally": self._tally,
+                    **self._spoken(),
                 }
             )
         )
@@ -248,52 +234,23 @@ class Collections(Counting):
 
     # People
 
-    @workflow.signal(name=names.COMMAND, description="A signed message of a person: dispute, promise, pause, …")
-    def command(self, *message: Any) -> None:
-        """Take a signed message; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._keep, self._count)
-
-    def _keep(self, message: SignedMessage) -> None:
-        if len(self._unheard) >= MOST_UNHEARD:
-            self._count(DROPPED_FULL)
-        else:
-            self._unheard.append(message)
-
     async def _hear_some(self) -> None:
         self._something = True
-        some = self._unheard[:AT_ONCE]
-        verified = await verify(some, audiences=(workflow.info().workflow_id,), company=self._start.company)
+        messages = await self._proved()
         self._take_news()
-        for message, said in zip(some, verified, strict=True):
+        for message, said in messages:
             await self._take(message, said)
-        del self._unheard[: len(some)]
+        self._done_with(messages)
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
-        """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
+        if self._was_heard(said):
+            return
         now = workflow.now()
-        if not said.refused:
-            refusal = self._heard.take(said, now)
-            if refusal is not None:
-                self._count(REPEATED)
-                if refusal is Refusal.TOO_MANY_REQUESTS:
-                    self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
-                return
         today = local_date(now, self._plan.calendar.timezone)
         verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
         self._account = verdict.after
-        if said.refused:
-            self._count(UNPROVED)
-            self._unproved += 1
-            if said.message_id in self._outcomes:
-                return
-        self._settle(_outcome(said, verdict))
-        if not said.refused or self._unproved <= WRITTEN_DOWN:
+        if self._answer(said, verdict.code, verdict.text if verdict.code is None else verdict.detail):
             await self._write_said(message, said, verdict)
-
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.message_id] = outcome
-        while len(self._outcomes) > KEPT:
-            self._outcomes.popitem(last=False)
 
     # The audit
 
@@ -404,11 +361,6 @@ class Collections(Counting):
             failing=self._failing,
         )
 
-    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
-    def outcome(self, message_id: str) -> Outcome | None:
-        """What became of a message; None while it is not known."""
-        return self._outcomes.get(message_id)
-
 
 def _written(before: Account, result: Looked) -> list[tuple[str, str, dict[str, str]]]:
     """What a look changed, as the audit has it: each letter, with the invoices whose level it raised."""
@@ -428,15 +380,3 @@ def _written(before: Account, result: Looked) -> list[tuple[str, str, dict[str, 
             text = f"{format_money(invoice.open_amount, invoice.currency)} of {invoice.number} is open again"
             records.append(("reopened", text, {"invoice": invoice.number}))
     return records
-
-
-def _outcome(said: VerifiedMessage, verdict: AccountVerdict) -> Outcome:
-    digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
-    taken = verdict.code is None
-    return Outcome(
-        message_id=said.message_id,
-        accepted=taken,
-        code=verdict.code or "",
-        detail=(verdict.text if taken else verdict.detail)[:LONGEST_DETAIL],
-        digest=digest,
-    )

@@ -7,10 +7,7 @@ memory is bounded; what is over falls out.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from datetime import timedelta
-from hashlib import sha256
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -28,46 +25,30 @@ with workflow.unsafe.imports_passed_through():
         said_to_delegations,
         to_is_requester,
     )
-    from domain.heard import Heard, content_digest
-    from domain.messages import Outcome, SignedMessage, VerifiedMessage
-    from domain.refusals import Refusal
+    from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import Counting, hear, is_long_enough
-    from workflows.proof import AT_ONCE, verify
+    from workflows.spoken import SpokenTo, as_said
     from workflows.steps import URGENT
 
-KEPT = 300
-"""Outcomes of messages that are kept."""
-LONGEST_DETAIL = 500
-WRITTEN_DOWN = 20
-"""Messages without proof that are written to the audit in one run; of more only their number is kept."""
 LONGEST_LOOK = timedelta(seconds=20)
 """How long it is tried to learn whether a delegate made what waits for who delegates."""
-MOST_UNHEARD = 500
-"""Messages that wait to be heard; what comes beyond them is counted and dropped, so that none can fill a run."""
-UNPROVED = "unproved"
-REPEATED = "repeated"
-DROPPED_FULL = "full"
 SHOWN = 50
 
 
 @workflow.defn(name=names.DELEGATIONS)
-class CompanyDelegations(Counting):
+class CompanyDelegations(SpokenTo):
     """The delegations of one company's approvers."""
 
     @workflow.init
     def __init__(self, start: DelegationsStart) -> None:
         """Make the state before the first message is handled."""
+        super().__init__(
+            start.company, outcomes=start.outcomes, heard=start.heard, unheard=start.unheard, tally=start.tally
+        )
         self._start = start
         self._now = start.delegations
-        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in start.outcomes)
-        self._heard = Heard(start.heard)
-        self._unheard: list[SignedMessage] = list(start.unheard)
-        self._tally = dict(start.tally)
-        self._unproved = 0
         self._records = 0
-        self._something = False
 
     @workflow.run
     async def run(self, start: DelegationsStart) -> None:
@@ -80,28 +61,14 @@ class CompanyDelegations(Counting):
                 self._something = True
                 self._describe()
             if self._long_enough():
-                workflow.continue_as_new(
-                    self._start.model_copy(
-                        update={
-                            "delegations": self._now,
-                            "outcomes": tuple(self._outcomes.values()),
-                            "heard": self._heard.kept,
-                            "unheard": tuple(self._unheard),
-                            "tally": self._tally,
-                        }
-                    )
-                )
-
-    def _long_enough(self) -> bool:
-        return is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE
+                workflow.continue_as_new(self._start.model_copy(update={"delegations": self._now, **self._spoken()}))
 
     async def _hear_some(self) -> None:
-        some = self._unheard[:AT_ONCE]
-        verified = await verify(some, audiences=(workflow.info().workflow_id,), company=self._start.company)
+        messages = await self._proved()
         approvers = await self._approvers()
-        for message, said in zip(some, verified, strict=True):
+        for message, said in messages:
             await self._take(message, said, approvers)
-        del self._unheard[: len(some)]
+        self._done_with(messages)
 
     async def _approvers(self) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force now: what is refused by an old one is wrong."""
@@ -115,27 +82,15 @@ class CompanyDelegations(Counting):
         )
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage, approvers: Approvers) -> None:
-        """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
+        if self._was_heard(said):
+            return
         now = workflow.now()
-        if not said.refused:
-            refusal = self._heard.take(said, now)
-            if refusal is not None:
-                self._count(REPEATED)
-                if refusal is Refusal.TOO_MANY_REQUESTS:
-                    self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
-                return
         today = local_date(now, approvers.timezone)
         verdict = said_to_delegations(self._now, said, approvers.people, today=today, now=now)
         if verdict.new is not None and (made := await self._made_by_delegate(verdict.new)):
             verdict = to_is_requester(self._now, made)
         self._now = verdict.after.kept_on(today)
-        if said.refused:
-            self._count(UNPROVED)
-            self._unproved += 1
-            if said.message_id in self._outcomes:
-                return
-        self._settle(_outcome(said, verdict))
-        if not said.refused or self._unproved <= WRITTEN_DOWN:
+        if self._answer(said, verdict.code, verdict.text if verdict.code is None else verdict.detail):
             await self._write_down(message, said, verdict)
 
     async def _made_by_delegate(self, new: Delegation) -> str:
@@ -174,19 +129,10 @@ class CompanyDelegations(Counting):
             at=workflow.now(),
             actor=said.person.named,
             what=(verdict.text if taken else verdict.detail)[:WORDS],
-            why=str(said.args.get("reason") or "")[:WORDS],
-            code=(verdict.code or "")[:CODE],
-            policy_version=said.granted.policy_version[:CODE],
-            envelope_id=message.message_id[:CODE],
-            envelope_hash=sha256(message.token.encode()).hexdigest(),
+            **as_said(message, said, verdict.code),
             facts={name: value[:CODE] for name, value in said.sign_in.facts().items()},
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of who decides for whom")
-
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.message_id] = outcome
-        while len(self._outcomes) > KEPT:
-            self._outcomes.popitem(last=False)
 
     def _describe(self) -> None:
         entries = self._now.entries
@@ -198,35 +144,7 @@ class CompanyDelegations(Counting):
 
     # Messages and queries
 
-    @workflow.signal(name=names.COMMAND, description="A signed message of a person: delegate, or end a delegation")
-    def command(self, *message: Any) -> None:
-        """Take a signed message; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._keep, self._count)
-
-    def _keep(self, message: SignedMessage) -> None:
-        if len(self._unheard) >= MOST_UNHEARD:
-            self._count(DROPPED_FULL)
-        else:
-            self._unheard.append(message)
-
     @workflow.query(name=names.STATE, description="Who decides for whom, from when to when")
     def state(self) -> Delegations:
         """The delegations as they stand."""
         return self._now
-
-    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
-    def outcome(self, message_id: str) -> Outcome | None:
-        """What became of a message; None while it is not known."""
-        return self._outcomes.get(message_id)
-
-
-def _outcome(said: VerifiedMessage, verdict: DelegationVerdict) -> Outcome:
-    digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
-    taken = verdict.code is None
-    return Outcome(
-        message_id=said.message_id,
-        accepted=taken,
-        code=verdict.code or "",
-        detail=(verdict.text if taken else verdict.detail)[:LONGEST_DETAIL],
-        digest=digest,
-    )

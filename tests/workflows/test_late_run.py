@@ -31,7 +31,7 @@ from tests.workflows.replaying import replays
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
 from tests.workflows.trusting import ROLES, TrustingVerifier
 from workers.worker import workflow_runner
-from workflows import after_end
+from workflows import spoken
 from workflows.after_end import AfterEnd
 from workflows.audit import AuditDelivery
 from workflows.hearing import A_TURN
@@ -214,7 +214,7 @@ async def test_junk_is_counted_and_a_new_run_goes_on_where_the_last_one_was(
     def soon(*, heard: bool) -> bool:
         return workflow.info().get_current_history_length() > (60 if heard else A_TURN)
 
-    monkeypatch.setattr(after_end, "is_long_enough", soon)
+    monkeypatch.setattr(spoken, "is_long_enough", soon)
     company.looks.open = {"Q-1": "1100"}
     await company.report("Q-1")
     await company.until(lambda view: view.entries)

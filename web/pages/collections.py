@@ -22,7 +22,7 @@ from web.api.collections import account_body, pdf_answer
 from web.collecting import Accounts, AccountsQuery
 from web.commands import parsed
 from web.delegating import known_company
-from web.pages.site import STATIC, Site
+from web.pages.site import STATIC, Site, message_id_of
 from web.problems import Problem, of_run
 from web.session import Session
 
@@ -78,7 +78,7 @@ class CollectionPages:
         company, account = _asked(request)
         name = request.path_params["name"]
         try:
-            message_id = _message_id(form)
+            message_id = message_id_of(form)
             body = account_body(name)
             fields = {
                 f: text for f in body.model_fields if f != "message_id" and (text := str(form.get(f, "")).strip())
@@ -140,15 +140,3 @@ class CollectionPages:
 
 def _asked(request: Request) -> tuple[str, str]:
     return known_company(request.path_params["company"]), request.path_params["account"]
-
-
-def _message_id(form: FormData) -> str:
-    """The id the page was rendered with, so that a double click counts once.
-
-    Raises:
-        Problem: 400, it is none of ours.
-    """
-    try:
-        return str(uuid.UUID(str(form.get("message_id", ""))))
-    except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None

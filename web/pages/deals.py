@@ -39,7 +39,7 @@ from web.exports import MOST_ROWS, csv_file
 from web.late import LateDeals
 from web.links import Dynamics, Link
 from web.order_lines import lines_for
-from web.pages.site import Site
+from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
 from web.session import Session
 from web.signin import sign_in_again
@@ -150,7 +150,7 @@ class DealPages:
         lines = _lines(form)
         try:
             args = parsed(COMMAND_ARGS[name], {**typed, "lines": lines} if "lines" in fields else typed)
-            message_id = _message_id(form)
+            message_id = message_id_of(form)
             outcome = await self._decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
@@ -248,18 +248,6 @@ def _given(request: Request) -> dict[str, str]:
         for name, value in request.query_params.items()
         if value.strip()
     }
-
-
-def _message_id(form: FormData) -> str:
-    """The id the page was rendered with, so that a double click counts once.
-
-    Raises:
-        Problem: 400, it is none of ours.
-    """
-    try:
-        return str(uuid.UUID(str(form.get("message_id", ""))))
-    except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
 
 
 _QUANTITY = "quantity_"

@@ -13,12 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.messages import Outcome
-from domain.refusals import Refusal
 from runs.calls import RunError
 from web.access import Access
 from web.commands import DelegationBody, EndDelegationBody, parsed
 from web.delegating import Delegating, known_company
-from web.pages.site import Site
+from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
 from web.session import Session
 
@@ -75,7 +74,7 @@ class DelegationPages:
         self, company: str, session: Session, form: FormData, say: Callable[[str], Awaitable[Outcome | None]]
     ) -> Response:
         try:
-            message_id = _message_id(form)
+            message_id = message_id_of(form)
             outcome = await say(message_id)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)
@@ -123,15 +122,3 @@ class DelegationPages:
 def _fields(body: type[BaseModel], form: FormData) -> dict[str, str]:
     """What a form holds of what may be said; what is left empty is left out."""
     return {name: text for name in body.model_fields if name != "message_id" and (text := str(form.get(name, "")))}
-
-
-def _message_id(form: FormData) -> str:
-    """The id the page was rendered with, so that a double click counts once.
-
-    Raises:
-        Problem: 400, it is none of ours.
-    """
-    try:
-        return str(uuid.UUID(str(form.get("message_id", ""))))
-    except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None

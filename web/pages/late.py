@@ -18,7 +18,7 @@ from web.addresses import LATE_DISMISS, Deal
 from web.commands import DismissBody, parsed
 from web.delegating import known_company
 from web.late import LateDeals, LateQuery
-from web.pages.site import Site
+from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
 from web.session import Session
 
@@ -54,7 +54,7 @@ class LatePages:
         company, n = known_company(request.path_params["company"]), int(request.path_params["n"])
         reason = str(form.get("reason", "")).strip()
         try:
-            message_id = _message_id(form)
+            message_id = message_id_of(form)
             body = parsed(DismissBody, {"reason": reason})
             outcome = await self._late.dismiss(company, n, session.who, message_id, body)
         except (Problem, RunError) as error:
@@ -101,15 +101,3 @@ class LatePages:
 def _sentences(entry: LateEntry) -> list[str]:
     """What to do about it, a sentence for each code."""
     return [found.sentence for code in entry.codes if (found := Refusal.of(code)) is not None]
-
-
-def _message_id(form: FormData) -> str:
-    """The id the page was rendered with, so that a double click counts once.
-
-    Raises:
-        Problem: 400, it is none of ours.
-    """
-    try:
-        return str(uuid.UUID(str(form.get("message_id", ""))))
-    except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None

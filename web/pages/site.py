@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,3 +201,15 @@ class Site:
 def _static_address(path: Path) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     return f"/static/{path.name}?v={digest}"
+
+
+def message_id_of(form: FormData) -> str:
+    """The id that the page of a form was rendered with, so that a double click counts once.
+
+    Raises:
+        Problem: 400, it is none of ours.
+    """
+    try:
+        return str(uuid.UUID(str(form.get("message_id", ""))))
+    except ValueError:
+        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None

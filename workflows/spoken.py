@@ -1,0 +1,149 @@
+"""A run of long life that people speak to: each signed message is proved, heard once, answered, and written down.
+
+What a run makes of a message is its own affair. That none is heard twice, that what has no proof takes the place of
+nothing that has one, and that no sender can fill the run is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.audit import CODE, WORDS
+    from domain.heard import Heard, HeardMessage, content_digest
+    from domain.messages import Outcome, SignedMessage, VerifiedMessage
+    from domain.refusals import Refusal
+    from runs import names
+    from workflows.hearing import Counting, hear, is_long_enough
+    from workflows.proof import AT_ONCE, verify
+
+KEPT = 300
+"""Outcomes of messages that are kept."""
+LONGEST_DETAIL = 500
+WRITTEN_DOWN = 20
+"""Messages without proof that are written to the audit in one run; of more only their number is kept."""
+UNPROVED = "unproved"
+REPEATED = "repeated"
+DROPPED_FULL = "full"
+
+
+class SpokenTo(Counting):
+    """What such runs share: one for each company, or for each account in it."""
+
+    most_unheard: ClassVar[int] = 500
+    """Messages that wait to be heard; what comes beyond them is counted and dropped, so that none can fill a run."""
+
+    def __init__(
+        self,
+        company: str,
+        *,
+        outcomes: Iterable[Outcome],
+        heard: Iterable[HeardMessage],
+        unheard: Iterable[SignedMessage],
+        tally: dict[str, int],
+    ) -> None:
+        """Go on from what the run before had heard.
+
+        Args:
+            company: legal entity, lower case.
+            outcomes: what became of messages, oldest first.
+            heard: messages that must not be heard again.
+            unheard: messages that wait.
+            tally: how many became what.
+        """
+        self._company = company
+        self._outcomes = OrderedDict((outcome.message_id, outcome) for outcome in outcomes)
+        self._heard = Heard(tuple(heard))
+        self._unheard: list[SignedMessage] = list(unheard)
+        self._tally = dict(tally)
+        self._unproved = 0
+        self._something = False
+        """Whether anything happened in this run: before, it does not end."""
+
+    def _spoken(self) -> dict[str, Any]:
+        """What the next run begins with."""
+        return {
+            "outcomes": tuple(self._outcomes.values()),
+            "heard": self._heard.kept,
+            "unheard": tuple(self._unheard),
+            "tally": self._tally,
+        }
+
+    def _long_enough(self) -> bool:
+        return is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE
+
+    @workflow.signal(name=names.COMMAND, description="A signed message of a person")
+    def command(self, *message: Any) -> None:
+        """Take a signed message; its outcome is read back by the query ``outcome``."""
+        hear(message, SignedMessage, self._keep, self._count)
+
+    def _keep(self, message: SignedMessage) -> None:
+        if len(self._unheard) >= self.most_unheard:
+            self._count(DROPPED_FULL)
+        else:
+            self._unheard.append(message)
+
+    @workflow.query(name=names.OUTCOME, description="What became of a message, by its id")
+    def outcome(self, message_id: str) -> Outcome | None:
+        """What became of a message; None while it is not known."""
+        return self._outcomes.get(message_id)
+
+    async def _proved(self) -> list[tuple[SignedMessage, VerifiedMessage]]:
+        """The next messages, with what each says and whether it is proved; they wait until they are done with."""
+        some = self._unheard[:AT_ONCE]
+        verified = await verify(some, audiences=(workflow.info().workflow_id,), company=self._company)
+        return list(zip(some, verified, strict=True))
+
+    def _done_with(self, messages: list[tuple[SignedMessage, VerifiedMessage]]) -> None:
+        del self._unheard[: len(messages)]
+
+    def _was_heard(self, said: VerifiedMessage) -> bool:
+        """Whether a message was heard before; what is not proved takes no id from what is."""
+        if said.refused:
+            return False
+        refusal = self._heard.take(said, workflow.now())
+        if refusal is None:
+            return False
+        self._count(REPEATED)
+        if refusal is Refusal.TOO_MANY_REQUESTS:
+            self._settle(Outcome(message_id=said.message_id, accepted=False, code=refusal))
+        return True
+
+    def _answer(self, said: VerifiedMessage, code: Refusal | None, text: str) -> bool:
+        """Keep what became of a message, with why it did not count or what it changed; whether to write it down."""
+        if said.refused:
+            self._count(UNPROVED)
+            self._unproved += 1
+            if said.message_id in self._outcomes:
+                return False
+        self._settle(
+            Outcome(
+                message_id=said.message_id,
+                accepted=code is None,
+                code=code or "",
+                detail=text[:LONGEST_DETAIL],
+                digest="" if said.refused else content_digest(said.person.oid, said.name, said.args),
+            )
+        )
+        return not said.refused or self._unproved <= WRITTEN_DOWN
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.message_id] = outcome
+        while len(self._outcomes) > KEPT:
+            self._outcomes.popitem(last=False)
+
+
+def as_said(message: SignedMessage, said: VerifiedMessage, code: Refusal | None) -> dict[str, Any]:
+    """What the audit record of a message says of how it was said."""
+    return {
+        "why": str(said.args.get("reason") or "")[:WORDS],
+        "code": (code or "")[:CODE],
+        "policy_version": said.granted.policy_version[:CODE],
+        "envelope_id": message.message_id[:CODE],
+        "envelope_hash": sha256(message.token.encode()).hexdigest(),
+    }
