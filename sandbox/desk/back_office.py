@@ -55,12 +55,15 @@ _LINE = (
 )
 _INVOICE = ("InvoiceNumber", "InvoiceDate", "CurrencyCode", "TotalInvoiceAmount", "TotalTaxAmount", "LedgerVoucher")
 _SERVICE_MEMBERS = ("Success", "ErrorMessage", "DebugMessage")
-_PAYMENT = ("Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
+_PAYMENT = ("PaymId", "Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an order is: quantities still to ship and to invoice, slips posted, open amount by invoice."""
+    """How far an order is: quantities still to ship and to invoice, slips posted, open amount by invoice.
+
+    Of its returns: whether one is announced, and the numbers of those that were received and not yet credited.
+    """
 
     customer: str
     currency: str
@@ -69,7 +72,10 @@ class Progress:
     slips: int
     to_ship: Decimal
     to_invoice: Decimal
+    cancelled: Decimal
     invoices: dict[str, Decimal]
+    returned: bool
+    to_credit: tuple[str, ...]
 
 
 class BackOffice:
@@ -200,7 +206,9 @@ class BackOffice:
         lines = self._finance.books.find("SalesOrderLines", SalesOrderNumber=number, dataAreaId=company)
         slips = self._finance.books.find("CustPackingSlipJourBiEntities", SalesId=number, dataAreaId=company)
         invoices = self._finance.books.find("SalesInvoiceHeadersV4", SalesOrderNumber=number, dataAreaId=company)
-        kept = sum((line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines), Decimal(0))
+        returns = self._finance.books.find("ReturnOrderHeadersV2", _SalesOrderNumber=number, dataAreaId=company)
+        ordered = sum((line["OrderedSalesQuantity"] for line in lines), Decimal(0))
+        cancelled = sum((line["_cancelled"] for line in lines), Decimal(0))
         shipped = sum((line["_delivered"] for line in lines), Decimal(0))
         invoiced = sum((line["_invoiced"] for line in lines), Decimal(0))
         return Progress(
@@ -209,9 +217,12 @@ class BackOffice:
             confirmed=bool(order["_confirmed"]),
             canceled=order["SalesOrderStatus"] == "Canceled",
             slips=sum(1 for slip in slips if slip["Qty"] > 0),
-            to_ship=kept - shipped,
+            to_ship=ordered - cancelled - shipped,
             to_invoice=shipped - invoiced,
+            cancelled=cancelled,
             invoices={row["InvoiceNumber"]: self.open_amount(company, row["InvoiceNumber"]) for row in invoices},
+            returned=bool(returns),
+            to_credit=tuple(row["ReturnOrderNumber"] for row in returns if row["ReturnOrderStatus"] == "Delivered"),
         )
 
     def new_orders(self) -> list[dict[str, Any]]:
@@ -280,6 +291,7 @@ class BackOffice:
             "SalesOrders": "SalesOrderNumber",
             "CustPackingSlipJourBiEntities": "SalesId",
             "SalesInvoiceHeadersV4": "SalesOrderNumber",
+            "ReturnOrderHeadersV2": "_SalesOrderNumber",
         }.get(change.table)
         if column:
             return row["dataAreaId"], row[column]
@@ -317,6 +329,19 @@ class BackOffice:
     def cancel_remainder(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Cancel what has not been shipped."""
         return self._post("cancelRemainder", company, {"SalesOrderId": number} | _lines(lines))
+
+    def send_back(self, company: str, invoice: str, lines: list[LineQuantity]) -> None:
+        """Goods of an invoice come back: a return order for them, received at once."""
+        announced = self._post("returnOrder", company, {"InvoiceId": invoice, "ReasonCode": "DEFECT"} | _lines(lines))
+        self._post("receiveReturn", company, {"ReturnOrderNumber": announced["ReturnOrderNumber"]})
+
+    def credit_return(self, company: str, number: str) -> dict[str, Any]:
+        """Post the credit note of a return order whose goods were received."""
+        return self._post("creditReturn", company, {"ReturnOrderNumber": number})
+
+    def post_journal(self, company: str, number: str) -> dict[str, Any]:
+        """Post a payment journal that somebody prepared."""
+        return self._post("postPaymentJournal", company, {"JournalBatchNumber": number})
 
     def pay(self, payment: PaymentRequest) -> dict[str, Any]:
         """Post a customer payment and settle the named invoices; the rest stays unapplied on the account."""
