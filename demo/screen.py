@@ -268,6 +268,8 @@ def _findings(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{approvals['level3']} level 3; {approvals['steps']} steps",
     )
     yield "Credit", f"{credit['held']} held, {credit['released_by_person']} released by a person"
+    for number, told in summary["stories"].items():
+        yield number, told["came_to"] or told["story"] + ": not as it must"
     yield "Money", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("net", "tax", "total"))
     yield "", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("invoiced", "paid"))
     yield (

@@ -57,6 +57,11 @@ def summarise(
             "held": sum(WaitingFor.CREDIT.value in outcome.waited_for for outcome in outcomes),
             "released_by_person": sum(deal.credit_released_by is not None for deal in deals),
         },
+        "stories": {
+            outcome.quote: {"story": outcome.expected.story.value, "came_to": outcome.came_to}
+            for outcome in outcomes
+            if outcome.expected.story
+        },
         **_money([deal for deal in deals if deal.order_number]),
         "requests": {
             "dataverse": requests["dataverse"]["total"],

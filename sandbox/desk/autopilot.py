@@ -18,6 +18,7 @@ from typing import Any
 
 from sandbox.data.model import Dataset
 from sandbox.desk.back_office import BackOffice, Progress
+from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.plans import BY_HAND, REST, AutopilotConfig, Plan
 from sandbox.desk.rep import UNDECIDED, Rep
 from sandbox.desk.requests import DeskError, ItemRequest, LineQuantity, PaymentRequest, SettlementRequest
@@ -32,9 +33,10 @@ _PROBLEMS_KEPT = 200
 class Autopilot:
     """People without hands of their own: looks at what changed and does what the plan says."""
 
-    def __init__(self, rep: Rep, office: BackOffice, dataset: Dataset) -> None:
+    def __init__(self, rep: Rep, office: BackOffice, finance: FinanceDesk, dataset: Dataset) -> None:
         self._rep = rep
         self._office = office
+        self._finance = finance
         self._dataset = dataset
         self._own_plans = {quote.number: quote.plan for quote in dataset.quotes}
         self.config = AutopilotConfig()
@@ -235,7 +237,7 @@ class Autopilot:
         """Take back what the customer sends back, and credit it once the rest is paid; whether that comes first."""
         if not progress.returned:
             invoice = next(iter(progress.invoices))
-            lines = [LineQuantity(int(line), quantity) for line, quantity in plan.returns.items()]
+            lines = [{"LineNumber": int(line), "Quantity": quantity} for line, quantity in plan.returns.items()]
             back = partial(self._send_back, company, number, invoice, lines)
             self._later(("return", company, number), self.config.delays.pay, back)
             return True
@@ -244,13 +246,17 @@ class Autopilot:
             self._later(("credit", company, number), self.config.delays.invoice, credit)
         return False
 
-    def _send_back(self, company: str, number: str, invoice: str, lines: list[LineQuantity]) -> None:
-        if not self._office.progress(company, number).returned:
-            self._office.send_back(company, invoice, lines)
+    def _send_back(self, company: str, number: str, invoice: str, lines: list[dict[str, Any]]) -> None:
+        """Goods of an invoice come back: a return order for them, received at once."""
+        if self._office.progress(company, number).returned:
+            return
+        wanted = {"InvoiceId": invoice, "Lines": lines, "ReasonCode": "DEFECT"}
+        announced = self._finance.post(company, "returnOrder", wanted)["ReturnOrderNumber"]
+        self._finance.post(company, "receiveReturn", {"ReturnOrderNumber": announced})
 
     def _credit_return(self, company: str, number: str) -> None:
         for returned in self._office.progress(company, number).to_credit:
-            self._office.credit_return(company, returned)
+            self._finance.post(company, "creditReturn", {"ReturnOrderNumber": returned})
 
     def _quote_of(self, company: str, number: str) -> str | None:
         """The quote an order is of: as Sales says, or as the reference on the order says."""

@@ -330,19 +330,6 @@ class BackOffice:
         """Cancel what has not been shipped."""
         return self._post("cancelRemainder", company, {"SalesOrderId": number} | _lines(lines))
 
-    def send_back(self, company: str, invoice: str, lines: list[LineQuantity]) -> None:
-        """Goods of an invoice come back: a return order for them, received at once."""
-        announced = self._post("returnOrder", company, {"InvoiceId": invoice, "ReasonCode": "DEFECT"} | _lines(lines))
-        self._post("receiveReturn", company, {"ReturnOrderNumber": announced["ReturnOrderNumber"]})
-
-    def credit_return(self, company: str, number: str) -> dict[str, Any]:
-        """Post the credit note of a return order whose goods were received."""
-        return self._post("creditReturn", company, {"ReturnOrderNumber": number})
-
-    def post_journal(self, company: str, number: str) -> dict[str, Any]:
-        """Post a payment journal that somebody prepared."""
-        return self._post("postPaymentJournal", company, {"JournalBatchNumber": number})
-
     def pay(self, payment: PaymentRequest) -> dict[str, Any]:
         """Post a customer payment and settle the named invoices; the rest stays unapplied on the account."""
         settlements = [{"InvoiceId": part.invoice, "Amount": part.amount} for part in payment.settlements]

@@ -15,7 +15,7 @@ from urllib.parse import quote as quoted
 import httpx
 
 from sandbox.desk.autopilot import Autopilot
-from sandbox.desk.back_office import BackOffice
+from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.plans import Plan
 from sandbox.desk.product import Product
 from sandbox.desk.rep import Rep
@@ -31,11 +31,11 @@ class Clerks:
     """People who follow a deal after its order."""
 
     def __init__(
-        self, autopilot: Autopilot, rep: Rep, office: BackOffice, directory: Directory, product: Product
+        self, autopilot: Autopilot, rep: Rep, finance: FinanceDesk, directory: Directory, product: Product
     ) -> None:
         self._autopilot = autopilot
         self._rep = rep
-        self._office = office
+        self._finance = finance
         self._directory = directory
         self._product = product
         self._said: dict[Hashable, float] = {}
@@ -93,20 +93,21 @@ class Clerks:
         account = await self._product.get(http, seller, path)
         if account is None or not account["state"]["letters_written"]:
             return
+        contested = {entry["invoice"] for entry in account["state"]["history"] if entry["event"] == "dispute_open"}
         for invoice in account["state"]["invoices"]:
             if invoice["quote_number"] != case["quote_number"] or invoice["settled_at"]:
                 continue
             if invoice["dispute"]:
                 args = {"invoice": invoice["number"], "outcome": "uphold", "reason": _REASON}
                 await self._say(http, self._holder("ar_manager", case["company"]), path, "dispute_resolve", args)
-            elif not invoice["restarted_on"]:  # after a dispute the time to the next letter counts anew
+            elif invoice["number"] not in contested:
                 args = {"invoice": invoice["number"], "amount": plan.dispute, "reason": _REASON}
                 await self._say(http, seller, path, "dispute_open", args)
 
     def _post_journal(self, company: str, journal: str) -> Callable[[], Awaitable[None]]:
         async def post() -> None:
             try:
-                self._office.post_journal(company, journal)
+                self._finance.post(company, "postPaymentJournal", {"JournalBatchNumber": journal})
             except DeskError as error:
                 self._product.note(self._holder("ar_manager", company), f"journal {journal}: {error.message}")
 

@@ -53,10 +53,10 @@ class Desk:
         self.rep = Rep(dataverse, dataset)
         self.office = BackOffice(finance, dataset)
         self.finance_desk = FinanceDesk(finance)
-        self.autopilot = Autopilot(self.rep, self.office, dataset)
+        self.autopilot = Autopilot(self.rep, self.office, self.finance_desk, dataset)
         movement = Movement(self.rep, self.office, self.autopilot)
         self.product = Product(sign_in)
-        clerks = Clerks(self.autopilot, self.rep, self.office, directory, self.product)
+        clerks = Clerks(self.autopilot, self.rep, self.finance_desk, directory, self.product)
         self.deciders = Deciders(self.autopilot, movement, directory, self.product, clerks)
         self._dataverse = dataverse
         self._finance = finance
