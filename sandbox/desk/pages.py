@@ -76,7 +76,7 @@ class Pages:
 
     async def quotes(self, request: Request) -> Response:
         """All quotes, newest first, with what the rep can do next."""
-        return self._page("quotes.html", request, quotes=list(reversed(self._desk.rep.quotes())), shows=self._shows())
+        return self._page("quotes.html", request, quotes=list(reversed(self._desk.rep.quotes())))
 
     async def new_quote(self, request: Request) -> Response:
         """The form of a new quote."""
@@ -100,14 +100,8 @@ class Pages:
         except DeskError as error:
             return self._page("missing.html", request, 404, message=error.message)
         link = self._desk.quote_link(shown["company"], shown["quotenumber"])
-        return self._page(
-            "quote.html",
-            request,
-            quote=shown,
-            finance=finance,
-            link=link,
-            shows=self._shows().get(shown["quotenumber"], ""),
-        )
+        told = self._shows().get(shown["quotenumber"], "")
+        return self._page("quote.html", request, quote=shown, finance=finance, link=link, shows=told)
 
     async def orders(self, request: Request) -> Response:
         """All orders in Finance, newest first."""
