@@ -156,7 +156,7 @@ STORIES = (
         _quote("Ten headphones, then eight", "US-2001", ("P100", 10, 5)),
         plan={"shipments": [{"1": "6"}, "rest"], "reduce": {"1": "8"}},
         story=Story.REDUCED,
-        sentence="Six of ten are shipped when the customer needs only eight: the rep reduces line 1 to 8, and Finance "
+        sentence="Six of ten are shipped when the customer needs only eight: Rita reduces line 1 to 8, and Finance "
         "cancels the other two.",
     ),
     SampleDeal(
@@ -164,8 +164,8 @@ STORIES = (
         _quote("Two came back", "US-2002", ("P100", 10, 5), rep="ravi"),
         plan={"returns": {"1": "2"}, "refund": True},
         story=Story.REFUNDED,
-        sentence="Two of ten come back, and the invoice is paid in full: cleo proposes to pay the credit note back, "
-        "amy approves it, and accounts receivable post the journal that the product prepared.",
+        sentence="Two of ten come back, and the invoice is paid in full: Cleo proposes to pay the credit note back, "
+        "Amy approves it, and the payment journal that the product prepared is posted in Finance.",
     ),
     SampleDeal(
         "Cost rose, asked again",
@@ -173,23 +173,23 @@ STORIES = (
         plan={"unit_costs": {"Mx-15m": "10.80"}},
         levels=2,
         story=Story.REPRICED,
-        sentence="Nobody had to approve the quote; the cost rises before the customer accepts, and a manager and a "
-        "director decide on the new margin before there is an order.",
+        sentence="Nobody had to approve the quote; its cost rises before the customer accepts, and Mona and Dirk "
+        "decide on the new margin before there is an order.",
     ),
     SampleDeal(
         "Payment bounces after the end",
         _quote("Paid, or so it seemed", "US-2004", ("P100", 4, 5), rep="ravi"),
         story=Story.BOUNCED,
         sentence="The deal is paid and closed; then the bank returns the payment. Sales shows the invoice as open "
-        "again, and accounts receivable find it under After the end.",
+        "again, and Amy finds it under After the end.",
     ),
     SampleDeal(
         "Overdue, contested, dunned, paid",
         _quote("Slow to pay", "US-2005", ("P250", 4, 5)),
         plan={"payments": [], "dispute": "200.00"},
         story=Story.DUNNED,
-        sentence="The invoice becomes overdue and a reminder is written; the customer contests it, amy finds that it "
-        "stands, the next letter demands it with a fee, and it is paid.",
+        sentence="The demo lets this account's clock run past the due date: a reminder is written, the customer "
+        "contests 200.00, Amy finds that the invoice stands, the next letter demands it with a fee, and it is paid.",
     ),
 )
 

@@ -183,6 +183,7 @@ def test_the_summary_has_the_keys_that_others_read_and_money_as_text() -> None:
         "duplicate_orders": 0,
         "approvals": {"none": 2, "level1": 0, "level2": 0, "level3": 0, "steps": 0},
         "credit": {"held": 1, "released_by_person": 1},
+        "stories": {},
         "money": {"net": "1900.00", "tax": "190.00", "total": "2090.00", "invoiced": "2090.00", "paid": "2090.00"},
         "requests": {"dataverse": 9, "finance": 11, "throttled": 3},
         "temporal": {"actions_per_case_p50": 28, "events_per_case_p50": 120},
