@@ -239,13 +239,21 @@ class Demo:
             rows = {row.quote: row for row in await list_deals(self.client)}
             shown.show(list(rows.values()))
             rows = {number: row for number, row in rows.items() if number in self._expected}  # not what people entered
-            await self._stories.go_on(rows)
+            await self._go_on(rows)
             if self.options.auto:
                 await self._let_time_pass(rows, expiring)
                 arrived = len(rows) == len(self._expected) and all(map(self._arrived, rows.values()))
                 if arrived and await self._stories.ended():
                     return
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _go_on(self, rows: Mapping[str, DealRow]) -> None:
+        """Go on with the stories; where people decide, a sandbox that is being started again is no end."""
+        try:
+            await self._stories.go_on(rows)
+        except (DeskRefused, httpx.TransportError):
+            if self.options.auto:
+                raise
 
     def _require_memory(self) -> None:
         """Stop a run whose deals are gone: there is nothing left to judge.

@@ -54,7 +54,9 @@ class Stories:
     desk: Desk
     deals: Mapping[str, SampleDeal]
     _told: dict[str, SampleDeal] = field(default_factory=dict)
-    _done: set[tuple[str, str]] = field(default_factory=set)
+    _bounced: set[str] = field(default_factory=set)
+    _letters_due: dict[str, int] = field(default_factory=dict)
+    _paid: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Only deals with a story matter here."""
@@ -68,12 +70,17 @@ class Stories:
             await self.desk.post("/customers", body)
 
     async def go_on(self, rows: Mapping[str, DealRow]) -> None:
-        """Do what is next: each thing once, as soon as what it follows from is seen."""
+        """Do what is next: each thing once, as soon as what it follows from is seen.
+
+        Raises:
+            DeskRefused: the sandbox refuses it; what was not done is tried again with the next look.
+            httpx.TransportError: it does not answer.
+        """
         for number, deal in self._told.items():
             row = rows.get(number)
             if row is None:
                 continue
-            if deal.story is Story.BOUNCED and row.ended:
+            if deal.story is Story.BOUNCED and row.ended and number not in self._bounced:
                 await self._bounce(number)
             elif deal.story is Story.DUNNED and not row.ended:
                 await self._let_due(number, deal.request["customer"])
@@ -93,13 +100,13 @@ class Stories:
         return StoryFacts()
 
     async def _bounce(self, number: str) -> None:
-        if ("bounce", number) in self._done:
-            return
+        """The bank returns what was paid, unless somebody took it back already."""
         quote = await self.desk.get(f"/quotes/{number}")
         order = await self.desk.get(f"/orders/{SAMPLE_COMPANY}/{quote['orders'][0]['finance_order']}")
-        payment = order["invoices"][0]["payments"][0]["PaymId"]
-        self._done.add(("bounce", number))
-        await self.desk.post(f"/payments/{SAMPLE_COMPANY}/{payment}/reverse", {"reason": "Returned by the bank"})
+        paid = [payment["PaymId"] for invoice in order["invoices"] for payment in invoice["payments"]]
+        for payment in paid:
+            await self.desk.post(f"/payments/{SAMPLE_COMPANY}/{payment}/reverse", {"reason": "Returned by the bank"})
+        self._bounced.add(number)
 
     async def _let_due(self, number: str, customer: str) -> None:
         account = await self._account(customer)
@@ -107,26 +114,24 @@ class Stories:
         if account is None or invoice is None or invoice.settled_at:
             return
         written = account.state.letters_written
-        if not written and self._first("remind", number):
+        done = self._letters_due.get(number, 0)
+        if not written and done < 1:
             await self._move(customer, account.today, invoice.due_on + REMINDED_AFTER)
-        elif written == 1 and invoice.restarted_on and not invoice.dispute and self._first("demand", number):
+            self._letters_due[number] = 1
+        elif written == 1 and invoice.restarted_on and not invoice.dispute and done < 2:
             await self._move(customer, account.today, invoice.restarted_on + DEMANDED_AFTER)
-        elif written > 1 and self._first("pay", number):
+            self._letters_due[number] = 2
+        elif written > 1 and number not in self._paid:
             part = {"invoice": invoice.number, "amount": str(invoice.open_amount)}
             body = {"company": SAMPLE_COMPANY, "customer": customer, "amount": part["amount"], "settlements": [part]}
             await self.desk.post("/payments", body)
+            self._paid.add(number)
 
     async def _move(self, customer: str, today: date, to: date) -> None:
         """Move the clock of one account to noon of a day; its own may be ahead of ours already."""
         now = datetime.now(UTC)
         noon = datetime.combine(now.astimezone(_HOME).date() + (to - today), time(12), _HOME)
         await move_clock(self.client, collections_id(SAMPLE_COMPANY, customer), noon)
-
-    def _first(self, what: str, number: str) -> bool:
-        if (what, number) in self._done:
-            return False
-        self._done.add((what, number))
-        return True
 
     async def _late(self, number: str) -> LateEntry | None:
         try:
