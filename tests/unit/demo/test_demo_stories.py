@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,14 +14,13 @@ from demo.stories import StoryFacts
 from domain.after_end import EndedDeal, LateEntry, Matter
 from domain.approvals import ApprovalStatus, BusinessHours
 from domain.collections import Account, CollectionsView, Entry, Letter, WatchedInvoice
-from domain.credit_facts import CreditStatus
 from domain.dunning import DunningLevel, DunningPlan, DunningRules, LetterKind
 from domain.payments import Refund, RefundStatus
 from domain.people import Person
 from domain.price_look import DriftDecision, DriftView, PriceLook, Verdict
-from domain.views import ApprovalSummary, DealView, Ending, Explanation, LineView, Stage, WaitingFor
+from domain.views import ApprovalSummary, LineView
+from tests.unit.demo.closed_deal import T0, deal
 
-T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
 D = Decimal
 CLEO, AMY, DIRK = (Person(oid=name, name=name.capitalize()) for name in ("cleo", "amy", "dirk"))
 PLAN = DunningPlan(
@@ -39,30 +38,6 @@ def test_every_story_is_told_once_for_a_customer_of_its_own() -> None:
     assert [deal.request["customer"] for deal in told] == list(CUSTOMERS)
     assert all(deal.sentence.endswith(".") for deal in STORIES)
     assert not {deal.request["customer"] for deal in deals if not deal.story} & CUSTOMERS.keys()
-
-
-def deal(**changes: Any) -> DealView:
-    closed = DealView(
-        company="usmf",
-        quote_number="Q-1",
-        quote_id="7d9c",
-        revision=0,
-        owner=Person(oid="rita"),
-        currency="USD",
-        net=D("950.00"),
-        tax=D("95.00"),
-        total=D("1045.00"),
-        line_count=1,
-        stage=Stage.CLOSED,
-        ending=Ending.CLOSED,
-        quote_status="ordered",
-        credit_status=CreditStatus.PASSED,
-        order_status="closed",
-        explanation=Explanation(waiting_for=WaitingFor.NOTHING, since=T0, text="", unblock=""),
-        started_at=T0,
-        updated_at=T0,
-    )
-    return closed.model_copy(update=changes)
 
 
 def line(**changes: str) -> LineView:
