@@ -51,8 +51,8 @@ class Desk:
         self.faults = faults
         self.requests = requests
         self.rep = Rep(dataverse, dataset)
-        self.office = BackOffice(finance, dataset)
         self.finance_desk = FinanceDesk(finance)
+        self.office = BackOffice(finance, self.finance_desk, dataset)
         self.autopilot = Autopilot(self.rep, self.office, self.finance_desk, dataset)
         movement = Movement(self.rep, self.office, self.autopilot)
         self.product = Product(sign_in)
