@@ -296,7 +296,8 @@ class DealState:
     @property
     def questions(self) -> tuple[OpenQuestion, ...]:
         """What approvers of the open request ask the rep and wait for, one per step at most."""
-        request = self.open_request if self.quote is QuoteStatus.PENDING_APPROVAL else None
+        asks = self.quote is QuoteStatus.PENDING_APPROVAL or self.asks_for_more
+        request = self.open_request if asks else None
         return tuple(question for question in self.asked if request is not None and question.n == request.n)
 
     @property
@@ -329,6 +330,17 @@ class DealState:
     def cancelling(self) -> bool:
         """A person wants the order cancelled as far as it is not shipped, and Finance does not show it yet."""
         return self.running and self.changing is not None and self.changing.is_whole
+
+    @property
+    def asks_for_more(self) -> bool:
+        """Approvers are asked about a larger order, and it waits for them."""
+        change, request = self.changing, self.open_request
+        return change is not None and request is not None and change.request == request.n
+
+    @property
+    def request_over(self) -> bool:
+        """A request for approval is open that nobody waits for: the larger order is not wanted any more."""
+        return self.open_request is not None and self.order is not OrderStatus.NONE and not self.asks_for_more
 
     @property
     def change_due(self) -> bool:

@@ -71,6 +71,7 @@ def in_credit(state: DealState) -> CreditMove:
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
+    END_REQUEST = "end_request"
     CHANGE_ORDER = "change_order"
     SHOW_ORDER = "show_order"
     RELEASE_HOLD = "release_hold"
@@ -84,6 +85,8 @@ class DeliveryMove(StrEnum):
 
 def in_delivery(state: DealState) -> DeliveryMove:
     """What is next once there is an order; documents may come in any order."""
+    if state.request_over:
+        return DeliveryMove.END_REQUEST
     if state.change_due:
         return DeliveryMove.CHANGE_ORDER
     if state.release_due and not state.cancelling:

@@ -58,6 +58,7 @@ class Delivery:
         self._background = background
         self._refunding = Refunding(record, steps)
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
+            DeliveryMove.END_REQUEST: changing.end_request,
             DeliveryMove.CHANGE_ORDER: changing.carry_out,
             DeliveryMove.SHOW_ORDER: lambda: _show_order(order),
             DeliveryMove.RELEASE_HOLD: self._release_hold,
