@@ -58,6 +58,7 @@ class LookAtLarger(Record):
     expires_at: datetime | None = Field(None, description="End of the quote's validity, UTC")
     pinned: PinnedPrices | None = Field(None, description="What the quote was approved at; None: not known any more")
     past: tuple[PastRequest, ...] = Field((), description="What was approved before")
+    approved: str = Field("", description="What of this change was approved (``LargerOrder.asked_for``)")
     submitted_by: str = Field("", description="Dataverse's id of the user who submitted it; empty: not known")
     credit: str = Field(description="The entry in the ledger of the customer's credit to reserve it under")
 

@@ -117,7 +117,7 @@ class LargerOrders:
         before, after = (self._total(snapshot, read) for snapshot in (standing, larger))
         found = _found(judged, larger, before, after, look, beside_quote(quote, sizes.wanted))
         raised = _raised(quote, larger, sizes)
-        if found.plan.asked:
+        if found.plan.asked and found.asked_for != look.approved:
             return LargerLooked(larger=found, raised=raised)
         decision = await self._reserve(look, read, before, after, quote.currency, today)
         if not decision.passed:

@@ -55,6 +55,7 @@ class OrderChange(Record):
     larger: LargerOrder | None = Field(None, description="What the order would come to, where it becomes larger")
     raised: tuple[RaisedLine, ...] = Field((), max_length=MOST_LINES, description="Lines that may become larger")
     request: int = Field(0, description="Number of the open request for approval; 0: none")
+    approved: str = Field("", description="What approvers said yes to (``LargerOrder.asked_for``); empty: nothing yet")
     lost: int = Field(0, description="How many requests ended without an answer")
     credit: str = Field("", description="Its entry in the ledger of the customer's credit; empty: none")
     sent: int = Field(0, description="Finance took it: the look at Finance, by number, that shows it; 0: it did not")

@@ -7,6 +7,7 @@ given before covers what is no worse and no larger than it was about. Credit is 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -62,6 +63,11 @@ class LargerOrder(Record):
     lines: tuple[LineChange, ...] = Field(
         (), max_length=MOST_LINES, description="Lines that are not as in the quote; none where there are too many"
     )
+
+    @property
+    def asked_for(self) -> str:
+        """SHA-256 (hex) of all that is asked about: what was approved counts where that is still the same."""
+        return hashlib.sha256(f"{self.content_hash}{self.terms.model_dump_json()}".encode()).hexdigest()
 
     def words(self, currency: str) -> str:
         """What it would come to."""

@@ -68,13 +68,13 @@ def seen(state: DealState, fact: order_change_facts.LargerOrderSeen) -> Change:
         return Change(replace(settled, changing=write), "no line becomes larger")
     looked = change.model_copy(update=clear | {"larger": fact.larger, "raised": fact.raised, "credit": fact.credit})
     words = fact.larger.words(state.header.currency)
-    if fact.larger.plan.asked:
+    if fact.decision is None and fact.larger.plan.asked:
         due = looked.model_copy(update={"step": ChangeStep.ASK, "raised": (), "credit": ""})
         return Change(replace(settled, changing=due), f"the larger order comes to {words}: it has to be approved")
     if fact.decision is None or not fact.decision.passed:
         return given_up(state, change, f"{Refusal.LARGER_NO_CREDIT}: credit was not given")
     covered = in_words(fact.larger.plan)
-    needed = covered or "no approval is needed"
+    needed = covered or ("it is approved" if change.approved else "no approval is needed")
     text = f"the larger order comes to {words}: {needed}; credit for the difference: {fact.decision.text}"
     return Change(replace(settled, changing=looked.model_copy(update={"step": ChangeStep.WRITE})), text)
 
@@ -126,7 +126,8 @@ def waits_on(state: DealState, n: int) -> OrderChange | None:
 def answered(state: DealState, change: OrderChange, result: ApprovalState, text: str) -> Change:
     """What the approvers said of a larger order: it is looked at again, with what they approved, or given up."""
     if result.status is ApprovalStatus.COMPLETED:
-        again = change.model_copy(update={"step": ChangeStep.LOOK, "request": 0})
+        approved = change.larger.asked_for if change.larger else ""
+        again = change.model_copy(update={"step": ChangeStep.LOOK, "request": 0, "approved": approved})
         return Change(replace(state, changing=again), f"larger order: {text}")
     return given_up(state, change, f"{Refusal.LARGER_NOT_APPROVED}: {text}")
 

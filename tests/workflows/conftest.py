@@ -418,6 +418,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
     """The workers of a deal's three queues, with a scripted world behind them."""
     finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
+    changes = ScriptedChanges(world)
     deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
@@ -442,7 +443,8 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.read_billing,
             ScriptedRefunds(world).prepare_refund,
             customers.create_customer,
-            ScriptedChanges(world).change_order,
+            changes.change_order,
+            changes.look_at_larger,
         ],
     )
     dv = Worker(

@@ -104,6 +104,7 @@ class Changing:
             expires_at=found.expires_at if found else None,
             pinned=found.pinned if found else None,
             past=state.past_requests,
+            approved=change.approved,
             submitted_by=state.submitted_by,
             credit=credit,
         )
