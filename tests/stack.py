@@ -405,8 +405,9 @@ def assert_sound(
 ) -> Json:
     """What must hold of every deal, whatever happened to it; returns the deal.
 
-    Of an order that was made ``larger``, the quote and its deal keep the net that was quoted. Exactly so many orders in Finance; every accepted transition raised the version, every refusal left it and carries
-    a code, somebody and a moment; nothing parked and no exception open unless said; Sales, Finance and the deal agree.
+    Exactly so many orders in Finance; every accepted transition raised the version, every refusal left it and carries
+    a code, somebody and a moment; nothing parked and no exception open unless said; Sales, Finance and the deal agree,
+    but for the net of an order that was made ``larger``: the quote and its deal keep what was quoted.
     """
     # The web reads a deal and then its timeline: what happened in between stands in the timeline only.
     case = deal.until(lambda case: case["version"] == versions_of(case)[-1], "of the version its timeline ends with")
