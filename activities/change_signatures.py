@@ -78,6 +78,13 @@ class ShowCancelling(Record):
     quote_id: str
 
 
+class ShowOrdered(Record):
+    """Show in Sales which quantities of the order are not those of its lines there."""
+
+    quote_id: str
+    changes: tuple[str, ...] = Field((), description="In words, line by line; none: they are the same again")
+
+
 class OrderChangeActivities:
     """Changes of orders in Finance (task queue q2c-finance)."""
 
@@ -98,4 +105,9 @@ class SalesChangeActivities:
     @activity.defn(name="show_cancelling")
     async def show_cancelling(self, show: ShowCancelling) -> Nothing:
         """Say on the deal's own row what it waits for; the order itself is left as it is."""
+        raise NotImplementedError
+
+    @activity.defn(name="show_ordered")
+    async def show_ordered(self, show: ShowOrdered) -> Nothing:
+        """Say on the deal's own row what Finance has of the order; its lines in Sales are read-only."""
         raise NotImplementedError

@@ -146,6 +146,7 @@ class DealState:
         credit_since: since when a credit that nobody decided about is all that is left; None: there is none.
         shown_slips: packing slips that Sales shows.
         shown_shipped: how much of the shipment Sales shows.
+        shown_ordered: quantities of the order that Sales shows to differ from its lines.
         shown_paid: Sales shows that nothing of the order is open any more.
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
@@ -210,6 +211,7 @@ class DealState:
     credit_since: datetime | None = None
     shown_slips: frozenset[str] = frozenset()
     shown_shipped: ShippedInSales = ShippedInSales.NOTHING
+    shown_ordered: tuple[str, ...] = ()
     shown_paid: bool = False
     shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
@@ -386,6 +388,11 @@ class DealState:
         """Sales shows a packing slip too few, or not how much is shipped now: somebody cancelled or corrected."""
         shown = self.shown_shipped
         return bool(self.unrecorded_slips) or (bool(shown) and shown is not self.delivery.in_sales)
+
+    @property
+    def ordered_unrecorded(self) -> bool:
+        """Sales does not show in which quantities Finance has the order: its lines there stay as they were sold."""
+        return self.delivery.lines.changes != self.shown_ordered
 
     @property
     def unrecorded_invoices(self) -> tuple[Invoice, ...]:

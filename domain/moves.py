@@ -77,6 +77,7 @@ class DeliveryMove(StrEnum):
     RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
     PREPARE_REFUND = "prepare_refund"
+    SHOW_ORDERED = "show_ordered"
     SHOW_SHIPMENT = "show_shipment"
     SHOW_INVOICES = "show_invoices"
     SHOW_PAYMENTS = "show_payments"
@@ -98,6 +99,8 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.refund_due is not None:
         return DeliveryMove.PREPARE_REFUND
+    if state.ordered_unrecorded:
+        return DeliveryMove.SHOW_ORDERED
     if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
     if state.unrecorded_invoices:

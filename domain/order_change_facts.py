@@ -85,6 +85,12 @@ class OrderAbsent(Record):
     order_number: str
 
 
+class OrderedShown(Record):
+    """Sales shows in which quantities Finance has the order."""
+
+    changes: tuple[str, ...] = Field((), max_length=60, description="In words; none: as it was sold")
+
+
 ChangeFact = (
     OrderChangeAsked
     | LargerOrderSeen
@@ -94,4 +100,5 @@ ChangeFact = (
     | OrderChangeFailed
     | OrderChangeDue
     | OrderAbsent
+    | OrderedShown
 )

@@ -267,6 +267,8 @@ def _delivered(state: DealState) -> Iterator[Fact]:
                 facts.RefundPrepared(n=1, journal=journal, refused=refused)
                 for journal, refused in (("000001", ""), ("", ""), ("", "it is gone"))
             )
+        case DeliveryMove.SHOW_ORDERED:
+            yield order_change_facts.OrderedShown(changes=state.delivery.lines.changes)
         case DeliveryMove.SHOW_SHIPMENT:
             yield facts.ShipmentRecorded(slips=state.unrecorded_slips)
         case DeliveryMove.SHOW_INVOICES:
@@ -346,6 +348,7 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.confirmation_number,
             state.sales_order_id,
             state.billing_unread,
+            state.ordered_unrecorded,
             bool(state.unrecorded_slips),
             bool(state.unrecorded_invoices),
             bool(state.unrecorded_payments),

@@ -165,6 +165,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.record_shipment,
         sales.cancel_sales_order,
         sales.show_cancelling,
+        sales.show_ordered,
         sales.record_invoice,
         sales.record_payment,
         feed.read_sales,

@@ -46,6 +46,9 @@ def follow(state: DealState, fact: ChangeFact) -> Change:
             return _failed(state, fact)
         case order_change_facts.OrderChangeDue():
             return retried(state, fact.reason)
+        case order_change_facts.OrderedShown():
+            text = "Sales shows what is ordered in Finance" if fact.changes else "Sales shows the order as it was sold"
+            return Change(replace(state, shown_ordered=fact.changes), text)
         case order_change_facts.OrderAbsent():
             return _absent(state, fact)
         case _:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activities.change_signatures import ChangedOrder, ChangeOrder, LargerLooked, LookAtLarger
+from activities.change_signatures import ChangedOrder, ChangeOrder, LargerLooked, LookAtLarger, ShowOrdered
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
 from activities.postings import Postings
@@ -100,6 +100,10 @@ async def test_s36_more_is_priced_at_the_net_price_credited_by_the_difference_an
     shown = (await order.billing()).lines
     assert (int(shown.ordered), shown.to_ship) == (14, 1)
     assert shown.changes == ("line 1: 14 ordered in Finance, 10 in the quote (last changed there by Q2C)",)
+    assert work.quote is not None
+    for changes, text in ((shown.changes, shown.changes[0]), ((), None)):
+        await work.run(work.sales.show_ordered, ShowOrdered(quote_id=work.quote.quote_id, changes=changes))
+        assert (await work.clients.deal_row(work.deal_id))["q2c_orderedinfinance"] == text
 
 
 async def test_what_is_shipped_invoiced_and_cancelled_stays_and_rounding_is_kept(work: Work) -> None:

@@ -111,6 +111,11 @@ class ScriptedSalesChanges(c.SalesChangeActivities):
         await self.world.ask("show_cancelling", show)
         return Nothing()
 
+    @activity.defn(name="show_ordered")
+    async def show_ordered(self, show: c.ShowOrdered) -> Nothing:
+        await self.world.ask("show_ordered", show)
+        return Nothing()
+
 
 def _shipped(world: World) -> int:
     return sum(sum(lines.values()) for lines in world.slips.values())

@@ -57,6 +57,7 @@ async def test_s36_more_needs_no_approval_and_is_written_once_though_a_worker_di
     assert (view.explanation.text, view.approvals) == ("0 of 14 shipped", ())
     in_order = list(dict.fromkeys(n for n in world.names() if n in ("look_at_larger", "change_order", "read_billing")))
     assert in_order == ["look_at_larger", "change_order", "read_billing"]
+    await asked(world, "show_ordered")
     await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "S1", (1, 14))
     await until(stage, waits_for(WaitingFor.INVOICE))
 
