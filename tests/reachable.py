@@ -79,7 +79,6 @@ _ALWAYS: tuple[Fact, ...] = (
     facts.OpportunityReopened(),
     order_change_facts.OrderChangeAsked(reason="", by=CARL, at=T0),
     order_change_facts.OrderChangeAsked(lines=_SMALLER, reason="", by=CARL, at=T0),
-    order_change_facts.OrderChangeAsked(lines=_LARGER, reason="", by=CARL, at=T0),
     order_change_facts.OrderChangeDue(reason=""),
 )
 _PARKS = facts.StepParked(parked=_PARKED)
@@ -89,6 +88,9 @@ _ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
 def told(state: DealState) -> Iterator[Fact]:
     """All that can happen to a deal from outside."""
     yield from _ALWAYS
+    if not (state.delivery.any_shipped or state.billing_unread or state.held_by_finance or state.release_due):
+        # what else became of the order adds nothing to what is asked about more
+        yield order_change_facts.OrderChangeAsked(lines=_LARGER, reason="", by=CARL, at=T0)
     if state.open_request is not None:
         n = state.open_request.n
         yield from (facts.ApprovalEnded(n=n, result=result) for result in _answers(state.open_request.revision))
@@ -257,6 +259,12 @@ def _delivered(state: DealState) -> Iterator[Fact]:
                 free = read(slips, covers=state.billing_told)
                 yield free.model_copy(update={"billing": free.billing.model_copy(update={"hold": "CM-1"})})
             yield _cancelled(state)
+            other = read(covers=state.billing_told)  # a line that somebody changed: once is enough
+            lines = other.billing.lines.model_copy(
+                update={"changes": ("line 1: 12 ordered in Finance, 10 in the quote",)}
+            )
+            if state.changing is None and not state.delivery.any_shipped:
+                yield other.model_copy(update={"billing": other.billing.model_copy(update={"lines": lines})})
             for slips in ({}, {"S": 10}):
                 for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
                     yield read(slips, *invoices, covers=state.billing_told)
@@ -342,6 +350,8 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.sales_due,
             state.given_up,
         )
+    if state.changing is not None and not state.changing.is_written:  # what else became of the order adds nothing
+        return *_change_of(state), state.billing_unread, moves.in_delivery(state)
     if state.order is not OrderStatus.NONE:
         return (
             state.order,
@@ -387,7 +397,7 @@ def _change_of(state: DealState) -> tuple[object, ...]:
     if change is None:
         return (state.request_over,)
     rests = change.retry_at is None
-    asks = change.step, bool(change.raised), state.asks_for_more, state.request_over, min(change.lost, 3)
+    asks = change.step, state.asks_for_more, state.request_over
     return change.is_whole, bool(change.sent), rests, state.delivery.any_shipped, *asks
 
 
