@@ -9,6 +9,7 @@ from activities.delivery import temporal_failures
 from activities.failures import refused
 from activities.signatures import AskEnded, CreditActivities, EndedDeals, FailureType, ReserveCredit, WakeDeals
 from domain.credit_ledger import CreditAnswer, LedgerRequest
+from domain.credit_parts import run_of
 from domain.policy import Policy
 from runs.ledgers import LedgerRefused, Ledgers
 
@@ -31,6 +32,7 @@ class CreditDesk(CreditActivities):
                 facts=ask.facts,
                 terms=self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group),
                 release=ask.release,
+                queues=ask.queues,
             )
             with temporal_failures():
                 return await self._ledgers.reserve(ask.company, ask.customer_account, request)
@@ -50,4 +52,5 @@ class CreditDesk(CreditActivities):
     async def find_ended(self, ask: AskEnded) -> EndedDeals:
         """Look which of the deals do not run any more."""
         with temporal_failures():
-            return EndedDeals(deal_ids=tuple(await self._ledgers.ended(ask.deal_ids)))
+            ended = set(await self._ledgers.ended(sorted({run_of(entry) for entry in ask.deal_ids})))
+            return EndedDeals(deal_ids=tuple(entry for entry in ask.deal_ids if run_of(entry) in ended))

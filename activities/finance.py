@@ -31,6 +31,7 @@ from domain.credit_facts import CreditDecision
 from domain.drift import LINES_TOLD, unsold_lines
 from domain.exchange import NoRate
 from domain.fulfilment import Billing, LineTotals, OrderLines, digest_of
+from domain.growing import resized
 from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
 from domain.people import Person
 from domain.policy import Policy
@@ -145,7 +146,7 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Create the order with all its lines, or find and complete the one an earlier attempt began."""
         with for_deal():
             async with beating() as beat:
-                snapshot = await self._approved(ask.quote, ask.approved_hash)
+                snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
                 wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
                 in_doubt = ask.probe or activity.info().attempt > 1
                 if in_doubt:
@@ -184,7 +185,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 read = await self._postings.read(ask.company, ask.order_number, known)
                 approved = None
                 if digest_of(order_lines(read.lines)) != ask.ordered:
-                    approved = approved_lines(await self._approved(ask.quote, ask.approved_hash))
+                    approved = approved_lines(await self._quotes.approved(ask.quote, ask.approved_hash))
             return billing(read, over_delivery_pct=ask.over_delivery_pct, approved=approved)
 
     @activity.defn(name="read_order_lines")
@@ -204,6 +205,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 snapshot = self._quotes.kept(ask.snapshot_hash)
                 if snapshot is None:
                     snapshot, _ = await self._quotes.read(ask.quote_id)
+                    if ask.order_lines:
+                        snapshot = resized(snapshot, {line.line_no: line.quantity for line in ask.order_lines})
                 pricing = await self._finance.read_pricing(
                     ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
                 )
@@ -339,18 +342,6 @@ class DynamicsFinanceActivities(FinanceActivities):
             more_sales_orders=tuple(order.number for order in quote.more_orders[:5]),
             differences=changed,
         )
-
-    async def _approved(self, ref: ask_for.QuoteRef, approved_hash: str) -> QuoteSnapshot:
-        """The approved content: from memory by its hash, or read again and compared with the hash."""
-        snapshot = self._quotes.kept(approved_hash)
-        if snapshot is None:
-            snapshot, _ = await self._quotes.read(ref.quote_id)
-            if snapshot.content_hash() != approved_hash:
-                raise refused(
-                    FailureType.CONTENT_CHANGED,
-                    f"quote {ref.quote_number} revision {ref.revision} is not the content that was approved",
-                )
-        return snapshot
 
     def _too_old(self, as_of: datetime | None) -> str:
         """Why no order may be begun on the facts credit was given on; empty where it may."""

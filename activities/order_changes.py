@@ -1,7 +1,8 @@
-"""Changing an order in Finance: read what is left, cancel the difference, and nothing that was done before.
+"""Changing an order in Finance: read what is left, cancel or raise by the difference, and nothing that was done before.
 
-What is left to deliver is the only thing that is changed: what was posted stays as it is. The means is
-``cancelRemainder`` of the posting service, for no entity has the column (contract, corrections B).
+What is left to deliver is the only thing that is changed: what was posted stays as it is. Less is ordered by
+``cancelRemainder`` of the posting service, for no entity has the column (contract, corrections B); more by the ordered
+quantity of the line, and the order is confirmed again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from activities.finance import PROBE_AGAIN_SECONDS
 from activities.heartbeat import beating
 from activities.postings import Postings
 from domain.changing import cuts
-from dynamics.core.errors import NotFound
+from domain.growing import is_larger
+from domain.lines import LineLedger
+from domain.refusals import Refusal
+from dynamics.core.errors import NotFound, Refused
 from dynamics.finance.client import Finance
+from dynamics.finance.orders import RaisedBy
 from dynamics.finance.records import BillingRead, FinanceOrder, OrderLine
 
 MOST_REFUSALS: Final = 20
@@ -45,7 +50,7 @@ class FinanceOrderChanges(OrderChangeActivities):
 
     @activity.defn(name="change_order")
     async def change_order(self, ask: ChangeOrder) -> ChangedOrder:
-        """Cancel what is left of an order's lines; what was done before is not done again."""
+        """Cancel what is left of an order's lines, or raise them; what was done before is not done again."""
         with for_deal():
             async with beating():
                 if not ask.probe:
@@ -75,14 +80,52 @@ class FinanceOrderChanges(OrderChangeActivities):
             return ChangedOrder(order_number=number, absent=True)
         if not ask.lines:
             return await self._cancel_all(ask.company, read)
-        found = order_lines(read.lines, read.rests)
-        ledger = line_ledger(read, found, [line for line in found if line.line_no])
-        wanted, refused = cuts(ledger, ask.lines)
+        raised = await self._raise(ask, read)
+        if raised:
+            read = await self._postings.read(ask.company, number)
+        wanted, refused = cuts(_ledger(read), ask.lines)
         lines = _by_sequence(read, wanted)
         if lines:
             await self._finance.cancel_remainder(ask.company, number, lines)
-        told = tuple(f"{violation.code}: {violation}" for violation in refused[:MOST_REFUSALS])
-        return ChangedOrder(order_number=number, cancelled=sum(lines.values(), Decimal(0)), refused=told)
+        told = [f"{violation.code}: {violation}" for violation in refused[:MOST_REFUSALS]]
+        confirmation = ""
+        if ask.raised:
+            confirmation, why_not = await self._confirm(ask.company, number)
+            told += why_not
+        return ChangedOrder(
+            order_number=number,
+            cancelled=sum(lines.values(), Decimal(0)),
+            raised=raised,
+            confirmation_number=confirmation,
+            refused=tuple(told),
+        )
+
+    async def _raise(self, ask: ChangeOrder, read: BillingRead) -> Decimal:
+        """Raise the lines that may become larger, all together; by how much."""
+        ledger = {line.line_no: line for line in _ledger(read)}
+        found = []
+        for wanted in ask.raised:
+            line = ledger.get(wanted.line_no)
+            row = next((row for row in read.lines if row.line_number == wanted.line_no), None)
+            if line is None or row is None or not is_larger(line, wanted.quantity):
+                continue
+            more = wanted.quantity - (line.ordered - line.cancelled)
+            found.append((row, RaisedBy(more, wanted.discount_per_unit, wanted.charges, is_priced=not line.invoiced)))
+        if found:
+            await self._finance.orders.raise_lines(ask.company, found)
+        return sum((by.more for _, by in found), Decimal(0))
+
+    async def _confirm(self, company: str, number: str) -> tuple[str, list[str]]:
+        """Confirm the larger order: its number, or why Finance does not.
+
+        Where its own credit management holds the order, that is read with it, and a credit manager releases it here.
+        """
+        try:
+            return await self._finance.confirm_order(company, number), []
+        except Refused as refusal:
+            if await self._finance.in_credit_hold(company, number):
+                return "", []
+            return "", [f"{Refusal.NOT_CONFIRMED}: order {number} is larger, and was not confirmed again: {refusal}"]
 
     async def _cancel_all(self, company: str, read: BillingRead) -> ChangedOrder:
         """Cancel all that is left, of lines that no quote has as well."""
@@ -90,6 +133,12 @@ class FinanceOrderChanges(OrderChangeActivities):
         if left:
             await self._finance.cancel_remainder(company, read.header.number)
         return ChangedOrder(order_number=read.header.number, cancelled=left)
+
+
+def _ledger(read: BillingRead) -> tuple[LineLedger, ...]:
+    """The order's lines that the deal knows, as Finance holds them."""
+    found = order_lines(read.lines, read.rests)
+    return line_ledger(read, found, [line for line in found if line.line_no])
 
 
 def _by_sequence(read: BillingRead, wanted: Mapping[int, Decimal]) -> dict[int, Decimal]:

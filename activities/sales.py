@@ -12,7 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities import signatures as ask_for
-from activities.change_signatures import SalesChangeActivities, ShowCancelling
+from activities.change_signatures import SalesChangeActivities, ShowCancelling, ShowOrdered
 from activities.collecting import Collecting
 from activities.failures import for_deal, refused
 from activities.heartbeat import beating
@@ -230,6 +230,14 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
         """Say on the deal's own row what it waits for; the order itself is left as it is."""
         with for_deal():
             standing = Standing(waiting_for="Cancellation in Finance")
+            await self._dataverse.mirror.show_deal(self._deal(), standing, quote_id=UUID(show.quote_id))
+        return Nothing()
+
+    @activity.defn(name="show_ordered")
+    async def show_ordered(self, show: ShowOrdered) -> Nothing:
+        """Say on the deal's own row what Finance has of the order; its lines in Sales are read-only."""
+        with for_deal():
+            standing = Standing(ordered_in_finance="\n".join(show.changes))
             await self._dataverse.mirror.show_deal(self._deal(), standing, quote_id=UUID(show.quote_id))
         return Nothing()
 

@@ -230,6 +230,7 @@ class ReserveCredit(Record):
     amount: Decimal = Field(description="Order total incl. tax and charges, in the customer's currency")
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
+    queues: bool = Field(True, description="Whether it waits for credit that is refused")
 
 
 class WakeDeals(Record):

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
+from activities.failures import refused
+from activities.signatures import FailureType, QuoteRef
 from domain.assessment import Attachment, RivalQuote
 from domain.calendar import local_date
 from domain.money import is_money, round_money
@@ -153,6 +155,23 @@ class SalesQuotes:
         """What was remembered of a quote turned out to be gone."""
         self._orders.pop(quote_id, None)
         self._numbers.pop(quote_id, None)
+
+    async def approved(self, ref: QuoteRef, approved_hash: str) -> QuoteSnapshot:
+        """The approved content: from memory by its hash, or read again and compared with the hash.
+
+        Raises:
+            DynamicsError: it cannot be read.
+            ApplicationError: it is not there any more.
+        """
+        snapshot = self.kept(approved_hash)
+        if snapshot is None:
+            snapshot, _ = await self.read(ref.quote_id)
+            if snapshot.content_hash() != approved_hash:
+                raise refused(
+                    FailureType.CONTENT_CHANGED,
+                    f"quote {ref.quote_number} revision {ref.revision} is not the content that was approved",
+                )
+        return snapshot
 
     def kept(self, content_hash: str) -> QuoteSnapshot | None:
         """A snapshot with exactly this content, if this process has seen it."""

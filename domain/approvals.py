@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import Field
 
+from domain.line_change import MOST_LINES, LineChange
 from domain.people import Person
 from domain.quote_header import QuoteHeader
 from domain.record import Record
@@ -369,6 +370,10 @@ class ApprovalRequest(QuoteHeader):
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     credit_text: str = Field("", description="The soft credit check in words")
     changes: tuple[Change, ...] = Field((), description="What differs from what was asked for before")
+    order_number: str = Field("", description="The order that is to become larger; empty: the quote is asked about")
+    order_lines: tuple[LineChange, ...] = Field(
+        (), max_length=MOST_LINES, description="Lines that the larger order has in other quantities than the quote"
+    )
     expires_at: datetime = Field(description="UTC; the request dies with the quote or its maximum age")
     plan: ApprovalPlan
 

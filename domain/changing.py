@@ -1,8 +1,10 @@
-"""What a person wants changed of an order that Finance holds: all that is not shipped cancelled, or lines made smaller.
+"""What a person wants changed of an order that Finance holds: all that is not shipped cancelled, or lines made smaller
+or larger.
 
 A change is asked once and carried out until Finance shows it: what is asked is said in absolute quantities, so that
 trying again changes nothing that was done before. Goods that left the house are not touched: they come back by a return
-order. Source: lifecycle 7, S30, S35, S36.
+order. A larger line is looked at first: price, approval and credit of the difference. Source: lifecycle 7, S30, S35,
+S36.
 """
 
 from __future__ import annotations
@@ -10,33 +12,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 from pydantic import Field
 
+from domain.causes import Cause
+from domain.growing import SELL_ANEW, LargerOrder, RaisedLine, is_larger
+from domain.line_change import MOST_LINES, LineChange
 from domain.lines import LineLedger, LineViolation
 from domain.money import plain
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
 
-MOST_LINES: Final = 100
-"""Lines that one change may name; all of an order are cancelled without naming them."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 
 
-class LineChange(Record):
-    """What one line is to come to."""
+class ChangeStep(StrEnum):
+    """What is next for a change of the order."""
 
-    line_no: int = Field(ge=1, le=2**31 - 1, description="The deal's number of the quote's line")
-    quantity: Decimal = Field(
-        ge=0,
-        le=10**15,
-        max_digits=28,
-        decimal_places=10,
-        description="In all, what is shipped included; 0 cancels the line",
-    )
+    LOOK = "look"
+    """Something of it is larger, or may be: prices, approval and credit are looked at."""
+    ASK = "ask"
+    """Approvers are to be asked."""
+    APPROVAL = "approval"
+    """They are asked."""
+    WRITE = "write"
+    """Finance is told."""
 
 
 class OrderChange(Record):
@@ -46,6 +50,14 @@ class OrderChange(Record):
     reason: str
     by: Person
     asked_at: datetime = Field(description="UTC")
+    number: int = Field(0, description="Which change of the deal it is: the version of the deal when it was asked")
+    step: ChangeStep = ChangeStep.WRITE
+    larger: LargerOrder | None = Field(None, description="What the order would come to, where it becomes larger")
+    raised: tuple[RaisedLine, ...] = Field((), max_length=MOST_LINES, description="Lines that may become larger")
+    request: int = Field(0, description="Number of the open request for approval; 0: none")
+    approved: str = Field("", description="What approvers said yes to (``LargerOrder.asked_for``); empty: nothing yet")
+    lost: int = Field(0, description="How many requests ended without an answer")
+    credit: str = Field("", description="Its entry in the ledger of the customer's credit; empty: none")
     sent: int = Field(0, description="Finance took it: the look at Finance, by number, that shows it; 0: it did not")
     failures: int = Field(0, description="How often it did not succeed")
     failure: str = Field("", description="Why it did not the last time")
@@ -60,7 +72,18 @@ class OrderChange(Record):
     @property
     def is_due(self) -> bool:
         """It is to be tried now."""
-        return not self.sent and self.retry_at is None
+        return not self.sent and self.retry_at is None and self.step is not ChangeStep.APPROVAL
+
+    @property
+    def is_written(self) -> bool:
+        """Finance may have been told of it."""
+        return self.step is ChangeStep.WRITE
+
+    def is_over_for(self, cause: str) -> bool:
+        """Whether a failure ends it: trying again would find the same, and of a larger order nothing was written."""
+        if self.is_written and not self.raised:
+            return False
+        return cause in _ENDS
 
     @property
     def words(self) -> str:
@@ -68,6 +91,10 @@ class OrderChange(Record):
         if self.is_whole:
             return "all that is not shipped is cancelled"
         return ", ".join(f"line {line.line_no} to {plain(line.quantity)}" for line in self.lines)
+
+
+_ENDS: Final = frozenset({Cause.REFUSED, Cause.NOT_FOUND, Cause.CONTENT_CHANGED})
+"""What makes an end of a change that asks for more: it is not waited for."""
 
 
 def pause(failures: int) -> timedelta:
@@ -83,14 +110,14 @@ def to_cancel(line: LineLedger, quantity: Decimal) -> Decimal:
         LineViolation: LARGER_ORDER above what is ordered, BELOW_SHIPPED under what is shipped or invoiced.
     """
     kept = line.ordered - line.cancelled
-    if quantity > kept:
+    if is_larger(line, quantity):
         text = f"line {line.line_no}: {plain(quantity)} is more than the {plain(kept)} ordered"
-        raise LineViolation(Refusal.LARGER_ORDER, f"{text}; sell the rest with a quote of its own")
+        raise LineViolation(Refusal.LARGER_ORDER, f"{text}; {SELL_ANEW}")
     if quantity < line.invoiced or quantity < line.shipped:
         gone = f"{plain(line.shipped)} is shipped and {plain(line.invoiced)} invoiced already"
         text = f"line {line.line_no}: cannot be changed to {plain(quantity)}, {gone}"
         raise LineViolation(Refusal.BELOW_SHIPPED, f"{text}; the rest comes back as a return")
-    if quantity == kept:
+    if quantity >= kept:
         return Decimal(0)
     return line.cancel(kept - quantity).cancelled - line.cancelled
 

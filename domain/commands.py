@@ -17,13 +17,13 @@ from domain import customer_setup_facts, facts, order_change_facts
 from domain.after_end import DISMISS_LATE
 from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
-from domain.changing import MOST_LINES, LineChange
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
 from domain.customers import LONGEST
 from domain.deal_state import DealState
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
+from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
 from domain.record import Record

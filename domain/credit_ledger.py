@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken, customer_changed, mark_visible, release
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.credit_parts import with_parts
 from domain.policy import CreditTerms
 from domain.record import Record
 
@@ -28,6 +29,7 @@ class LedgerRequest(Record):
     facts: CreditFacts
     terms: CreditTerms
     release: ReleaseToken | None = None
+    queues: bool = Field(True, description="Whether it waits for credit that is refused; else nothing is kept of it")
 
     @model_validator(mode="after")
     def _possible(self) -> LedgerRequest:
@@ -107,7 +109,7 @@ class News:
         """The book with all of it, and the held deals that may now have credit."""
         if self.visible:
             book = mark_visible(book, self.visible)
-        book, woken = release(book, self.ended) if self.ended else (book, ())
+        book, woken = release(book, with_parts(book, self.ended)) if self.ended else (book, ())
         if not self.changed:
             return book, woken
         book, more = customer_changed(book, self.freed)

@@ -131,7 +131,7 @@ def _vector(state: DealState) -> str:
 
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
-    started = state.customer is None, state.changing is None
+    started = state.customer is None, state.changing is None, state.asks_for_more
     return state.quote, state.credit, state.parked is None, bool(state.questions), *started
 
 

@@ -146,6 +146,7 @@ class DealState:
         credit_since: since when a credit that nobody decided about is all that is left; None: there is none.
         shown_slips: packing slips that Sales shows.
         shown_shipped: how much of the shipment Sales shows.
+        shown_ordered: quantities of the order that Sales shows to differ from its lines.
         shown_paid: Sales shows that nothing of the order is open any more.
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
@@ -210,6 +211,7 @@ class DealState:
     credit_since: datetime | None = None
     shown_slips: frozenset[str] = frozenset()
     shown_shipped: ShippedInSales = ShippedInSales.NOTHING
+    shown_ordered: tuple[str, ...] = ()
     shown_paid: bool = False
     shown_invoices: dict[str, Decimal] = field(default_factory=dict)
     parked: ParkedStep | None = None
@@ -296,7 +298,8 @@ class DealState:
     @property
     def questions(self) -> tuple[OpenQuestion, ...]:
         """What approvers of the open request ask the rep and wait for, one per step at most."""
-        request = self.open_request if self.quote is QuoteStatus.PENDING_APPROVAL else None
+        asks = self.quote is QuoteStatus.PENDING_APPROVAL or self.asks_for_more
+        request = self.open_request if asks else None
         return tuple(question for question in self.asked if request is not None and question.n == request.n)
 
     @property
@@ -329,6 +332,17 @@ class DealState:
     def cancelling(self) -> bool:
         """A person wants the order cancelled as far as it is not shipped, and Finance does not show it yet."""
         return self.running and self.changing is not None and self.changing.is_whole
+
+    @property
+    def asks_for_more(self) -> bool:
+        """Approvers are asked about a larger order, and it waits for them."""
+        change, request = self.changing, self.open_request
+        return change is not None and request is not None and change.request == request.n
+
+    @property
+    def request_over(self) -> bool:
+        """A request for approval is open that nobody waits for: the larger order is not wanted any more."""
+        return self.open_request is not None and self.order is not OrderStatus.NONE and not self.asks_for_more
 
     @property
     def change_due(self) -> bool:
@@ -374,6 +388,11 @@ class DealState:
         """Sales shows a packing slip too few, or not how much is shipped now: somebody cancelled or corrected."""
         shown = self.shown_shipped
         return bool(self.unrecorded_slips) or (bool(shown) and shown is not self.delivery.in_sales)
+
+    @property
+    def ordered_unrecorded(self) -> bool:
+        """Sales does not show in which quantities Finance has the order: its lines there stay as they were sold."""
+        return self.delivery.lines.changes != self.shown_ordered
 
     @property
     def unrecorded_invoices(self) -> tuple[Invoice, ...]:

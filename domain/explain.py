@@ -11,6 +11,7 @@ from domain.customers import UnknownCustomer
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
+from domain.growing import LargerOrder
 from domain.money import format_money, plain
 from domain.payments import Payment, RefundStatus
 from domain.people import Person
@@ -93,11 +94,28 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
 
 def _changing(state: DealState, change: OrderChange) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     text = f"Order {state.order_number} is being changed: {change.words}, asked by {change.by.label}"
+    if state.asks_for_more and change.larger is not None:
+        return _more_to_approve(state, change.larger, text)
     if not change.failure:
         return WaitingFor.FINANCE, text, "Finance takes it and shows it; nobody has to do anything", ()
     again = f", at {change.retry_at:%H:%M} UTC" if change.retry_at else ""
     unblock = f"Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself{again}"
     return WaitingFor.OPERATOR, f"{text}. Finance does not take it: {change.failure}", unblock, ("ops", "warehouse")
+
+
+def _more_to_approve(state: DealState, larger: LargerOrder, text: str) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    """The larger order waits for its approvers, or one of them for the rep; goods are shipped as ordered meanwhile."""
+    if state.questions:
+        asked = "; ".join(question.text for question in state.questions)
+        owner = (state.assessment.owner.name,) if state.assessment else ()
+        return WaitingFor.REP, asked, "The rep answers on the page of the deal; until then the approval waits", owner
+    text = f"{text}. It would come to {larger.words(state.header.currency)}, and waits for approval"
+    return (
+        WaitingFor.APPROVAL,
+        text,
+        "The approvers decide in the inbox",
+        (state.open_request.asked if state.open_request else ()),
+    )
 
 
 def _held_by_finance(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
@@ -267,6 +285,9 @@ def _change_view(state: DealState) -> OrderChangeView | None:
     return OrderChangeView(
         whole=change.is_whole,
         text=change.words,
+        waits_for_approval=state.asks_for_more,
+        total=change.larger.total if change.larger else None,
+        more=change.larger.more if change.larger else None,
         reason=change.reason,
         by=change.by,
         asked_at=change.asked_at,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from domain.line_change import MOST_LINES, LineChange
 from domain.people import Person
 from domain.record import Record
 from domain.rights import Granted
@@ -234,6 +235,9 @@ class ReviewRequest(Record):
     quote_id: str
     revision: int
     snapshot_hash: str
+    order_lines: tuple[LineChange, ...] = Field(
+        (), max_length=MOST_LINES, description="Of a larger order: its quantities that are not the quote's"
+    )
     offset: int = Field(0, ge=0)
     limit: int = Field(200, ge=1, le=500)
 

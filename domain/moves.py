@@ -71,11 +71,13 @@ def in_credit(state: DealState) -> CreditMove:
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
+    END_REQUEST = "end_request"
     CHANGE_ORDER = "change_order"
     SHOW_ORDER = "show_order"
     RELEASE_HOLD = "release_hold"
     READ_BILLING = "read_billing"
     PREPARE_REFUND = "prepare_refund"
+    SHOW_ORDERED = "show_ordered"
     SHOW_SHIPMENT = "show_shipment"
     SHOW_INVOICES = "show_invoices"
     SHOW_PAYMENTS = "show_payments"
@@ -84,6 +86,8 @@ class DeliveryMove(StrEnum):
 
 def in_delivery(state: DealState) -> DeliveryMove:
     """What is next once there is an order; documents may come in any order."""
+    if state.request_over:
+        return DeliveryMove.END_REQUEST
     if state.change_due:
         return DeliveryMove.CHANGE_ORDER
     if state.release_due and not state.cancelling:
@@ -95,6 +99,8 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.refund_due is not None:
         return DeliveryMove.PREPARE_REFUND
+    if state.ordered_unrecorded:
+        return DeliveryMove.SHOW_ORDERED
     if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
     if state.unrecorded_invoices:

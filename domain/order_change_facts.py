@@ -7,13 +7,18 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from domain.changing import MOST_LINES, LineChange
+from domain.approvals import ApprovalPlan
+from domain.credit_facts import CreditDecision
+from domain.growing import LargerOrder, RaisedLine
+from domain.line_change import MOST_LINES, LineChange
 from domain.people import Person
 from domain.record import Record
 
 
 class OrderChangeAsked(Record):
-    """A person wants the order cancelled as far as it is not shipped, or lines of it made smaller."""
+    """A person wants the order cancelled as far as it is not shipped, or lines of it made smaller or
+    larger.
+    """
 
     lines: tuple[LineChange, ...] = Field((), max_length=MOST_LINES, description="Empty: all that is not shipped")
     reason: str
@@ -27,6 +32,8 @@ class OrderChangeMade(Record):
     lines: tuple[LineChange, ...] = Field((), description="What was asked: which change it belongs to")
     order_number: str
     cancelled: Decimal = Field(description="Of all lines; 0: it was done before")
+    raised: Decimal = Field(Decimal(0), description="Of all lines that became larger, likewise")
+    confirmation_number: str = Field("", description="Of the larger order; empty: it was not confirmed again")
     refused: tuple[str, ...] = Field((), description="What of it could not be, each with its code, in words")
 
 
@@ -45,10 +52,53 @@ class OrderChangeDue(Record):
     reason: str
 
 
+class LargerOrderSeen(Record):
+    """What a larger order comes to was looked at: prices, approval, and credit where nobody has to approve."""
+
+    number: int = Field(description="Which change it belongs to")
+    refused: str = Field("", description="Why it cannot be, with its code, in words; empty: it can")
+    larger: LargerOrder | None = Field(None, description="None: nothing of the order becomes larger")
+    raised: tuple[RaisedLine, ...] = Field((), max_length=MOST_LINES)
+    decision: CreditDecision | None = Field(None, description="Credit for the difference; None: approval comes first")
+    credit: str = Field("", description="Its entry in the ledger of the customer's credit")
+
+
+class LargerOrderAsked(Record):
+    """Approvers are asked about the order as it would be."""
+
+    number: int = Field(description="Which change it belongs to")
+    n: int = Field(description="Number of the request")
+    plan: ApprovalPlan
+    at: datetime = Field(description="UTC")
+
+
+class LargerOrderNotAsked(Record):
+    """Nobody could be asked about the order as it would be."""
+
+    number: int = Field(description="Which change it belongs to")
+    reason: str
+
+
 class OrderAbsent(Record):
     """Finance was proved to have no such order, when it was to be cancelled."""
 
     order_number: str
 
 
-ChangeFact = OrderChangeAsked | OrderChangeMade | OrderChangeFailed | OrderChangeDue | OrderAbsent
+class OrderedShown(Record):
+    """Sales shows in which quantities Finance has the order."""
+
+    changes: tuple[str, ...] = Field((), max_length=60, description="In words; none: as it was sold")
+
+
+ChangeFact = (
+    OrderChangeAsked
+    | LargerOrderSeen
+    | LargerOrderAsked
+    | LargerOrderNotAsked
+    | OrderChangeMade
+    | OrderChangeFailed
+    | OrderChangeDue
+    | OrderAbsent
+    | OrderedShown
+)

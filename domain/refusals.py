@@ -137,7 +137,10 @@ class Refusal(StrEnum):
     # What is said of an order that is changed or cancelled
 
     NOTHING_TO_CANCEL = ("NOTHING_TO_CANCEL", 409, FixedBy.REP, "Nothing is left to ship. Goods come back by a return.")
-    LARGER_ORDER = ("LARGER_ORDER", 409, FixedBy.REP, "An order cannot be made larger. Sell the rest with a new quote.")
+    LARGER_ORDER = ("LARGER_ORDER", 409, FixedBy.REP, "It cannot be made larger now. Sell the rest with a new quote.")
+    LARGER_NOT_APPROVED = ("LARGER_NOT_APPROVED", 409, FixedBy.REP, "More was not approved. The order is as it was.")
+    LARGER_NO_CREDIT = ("LARGER_NO_CREDIT", 409, FixedBy.CREDIT_MANAGER, "No credit for more. Have the limit raised.")
+    NOT_CONFIRMED = ("NOT_CONFIRMED", 409, FixedBy.OPERATOR, "The larger order is not confirmed: do it in Finance.")
     CHANGE_OPEN = ("CHANGE_OPEN", 409, FixedBy.NOBODY, "The order is being changed already. Wait until it is done.")
     CHANGE_FAILING = ("CHANGE_FAILING", 409, FixedBy.OPERATOR, "Finance does not take it yet. It is tried again.")
     CHANGE_REFUSED = ("CHANGE_REFUSED", 409, FixedBy.REP, "A part of the change could not be made. Look at the order.")

@@ -194,6 +194,9 @@ class OrderChangeView(Record):
 
     whole: bool = Field(description="All that is not shipped is cancelled")
     text: str
+    waits_for_approval: bool = Field(False, description="Approvers are asked about the larger order")
+    total: Decimal | None = Field(None, description="What a larger order would come to, incl. tax; null: not known yet")
+    more: Decimal | None = Field(None, description="How much of that is more than it comes to now")
     reason: str = ""
     by: Person
     asked_at: datetime

@@ -137,6 +137,7 @@ class Reviews:
                 quote_id=request.quote_id,
                 revision=request.revision,
                 snapshot_hash=request.snapshot_hash,
+                order_lines=request.order_lines,
                 offset=offset,
                 limit=PAGE_LINES,
             ),

@@ -13,7 +13,9 @@ from domain.approvals import (
     ApprovalRequest,
     ApprovalState,
     ApprovalStatus,
+    AskedTerms,
     BusinessHours,
+    Change,
     StepPlan,
 )
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment
@@ -34,6 +36,8 @@ from domain.fulfilment import (
     ledger_of,
     totals_of,
 )
+from domain.growing import LargerOrder
+from domain.line_change import LineChange
 from domain.people import Person
 
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -79,6 +83,40 @@ def assessment(*, steps: tuple[StepPlan, ...] = (), content: str = "h0", revisio
         expires_at=T0 + timedelta(days=7),
         plan=ApprovalPlan(policy_version="1", steps=steps, calendar=HOURS),
         deal_policy=POLICY,
+    )
+
+
+def larger_order(*steps: StepPlan, more: int = 418) -> LargerOrder:
+    """An order of ten as it would be with fourteen of its line."""
+    terms = AskedTerms(
+        policy_version="1",
+        rules=(),
+        company="usmf",
+        customer_account="US-001",
+        currency="USD",
+        list_net=Decimal(1400),
+        net=Decimal(1330),
+        disc_pct=Decimal(5),
+        margin_pct=Decimal(36),
+        payment_days=30,
+        below_floor=False,
+        price_hash="p",
+        items=None,
+    )
+    return LargerOrder(
+        net=Decimal(1330),
+        tax=Decimal(133),
+        total=Decimal(1463),
+        list_net=Decimal(1400),
+        discount_pct=Decimal(5),
+        margin_pct=Decimal(36),
+        line_count=1,
+        content_hash="h14",
+        more=Decimal(more),
+        plan=ApprovalPlan(policy_version="1", steps=steps, calendar=HOURS),
+        terms=terms,
+        changes=(Change(text="P: quantity 10 → 14"),),
+        lines=(LineChange(line_no=1, quantity=Decimal(14)),),
     )
 
 

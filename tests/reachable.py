@@ -16,11 +16,13 @@ from itertools import chain
 from domain import customer_setup_facts, facts, moves, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, AskedTerms
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
-from domain.changing import LineChange, OrderChange
+from domain.changing import ChangeStep, OrderChange
 from domain.credit import ReleaseToken
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
+from domain.growing import RaisedLine
+from domain.line_change import LineChange
 from domain.marks import mark_due, wanted_mark
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
 from domain.payments import Payment
@@ -37,6 +39,7 @@ from tests.deals import (
     assessment,
     decision,
     invoice,
+    larger_order,
     new_deal,
     read,
     readiness,
@@ -54,6 +57,7 @@ _RELEASE = ReleaseToken(deal_id="d", ceiling=Decimal(1045), valid_until=LATE, re
 
 _OVER = Payment(record=1, number="P1", amount=Decimal(1100), applied=Decimal(1045), unapplied=Decimal(55))
 _SMALLER = (LineChange(line_no=1, quantity=Decimal(8)),)
+_LARGER = (LineChange(line_no=1, quantity=Decimal(14)),)
 _ALWAYS: tuple[Fact, ...] = (
     *(facts.Submitted(revision=revision, quote_id=quote_id) for revision, quote_id in enumerate(QUOTE_IDS)),
     *(facts.Activated(revision=revision) for revision in range(len(QUOTE_IDS))),
@@ -84,6 +88,9 @@ _ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
 def told(state: DealState) -> Iterator[Fact]:
     """All that can happen to a deal from outside."""
     yield from _ALWAYS
+    if not (state.delivery.any_shipped or state.billing_unread or state.held_by_finance or state.release_due):
+        # what else became of the order adds nothing to what is asked about more
+        yield order_change_facts.OrderChangeAsked(lines=_LARGER, reason="", by=CARL, at=T0)
     if state.open_request is not None:
         n = state.open_request.n
         yield from (facts.ApprovalEnded(n=n, result=result) for result in _answers(state.open_request.revision))
@@ -240,6 +247,9 @@ def _delivered(state: DealState) -> Iterator[Fact]:
     match moves.in_delivery(state):
         case DeliveryMove.CHANGE_ORDER:
             yield from _changed(state)
+        case DeliveryMove.END_REQUEST:
+            assert state.open_request is not None
+            yield facts.ApprovalEnded(n=state.open_request.n, result=approval(ApprovalStatus.WITHDRAWN))
         case DeliveryMove.SHOW_ORDER:
             yield facts.OrderRecorded(sales_order_id="so")
         case DeliveryMove.RELEASE_HOLD:
@@ -249,6 +259,12 @@ def _delivered(state: DealState) -> Iterator[Fact]:
                 free = read(slips, covers=state.billing_told)
                 yield free.model_copy(update={"billing": free.billing.model_copy(update={"hold": "CM-1"})})
             yield _cancelled(state)
+            other = read(covers=state.billing_told)  # a line that somebody changed: once is enough
+            lines = other.billing.lines.model_copy(
+                update={"changes": ("line 1: 12 ordered in Finance, 10 in the quote",)}
+            )
+            if state.changing is None and not state.delivery.any_shipped:
+                yield other.model_copy(update={"billing": other.billing.model_copy(update={"lines": lines})})
             for slips in ({}, {"S": 10}):
                 for invoices in ((), (invoice("I", 10, "1045"),), (invoice("I", 10, "0"),)):
                     yield read(slips, *invoices, covers=state.billing_told)
@@ -259,6 +275,8 @@ def _delivered(state: DealState) -> Iterator[Fact]:
                 facts.RefundPrepared(n=1, journal=journal, refused=refused)
                 for journal, refused in (("000001", ""), ("", ""), ("", "it is gone"))
             )
+        case DeliveryMove.SHOW_ORDERED:
+            yield order_change_facts.OrderedShown(changes=state.delivery.lines.changes)
         case DeliveryMove.SHOW_SHIPMENT:
             yield facts.ShipmentRecorded(slips=state.unrecorded_slips)
         case DeliveryMove.SHOW_INVOICES:
@@ -272,11 +290,31 @@ def _delivered(state: DealState) -> Iterator[Fact]:
 def _changed(state: DealState) -> Iterator[Fact]:
     """What may become of a change that is tried."""
     assert state.changing is not None
-    lines = state.changing.lines
+    lines, number = state.changing.lines, state.changing.number
+    if state.changing.step is ChangeStep.LOOK:
+        yield from _looked_at(number)
+        yield order_change_facts.OrderChangeFailed(lines=lines, cause="Transient", message="503", at=T0)
+        return
+    if state.changing.step is ChangeStep.ASK:
+        n = max((request.n for request in state.approvals), default=0) + 1
+        yield order_change_facts.LargerOrderAsked(number=number, n=n, plan=_plan(), at=T0)
+        yield order_change_facts.LargerOrderNotAsked(number=number, reason="")
+        return
     yield order_change_facts.OrderChangeMade(lines=lines, order_number="Q2C-1", cancelled=Decimal(2))
     yield order_change_facts.OrderChangeFailed(lines=lines, cause="Refused", message="picked", at=T0)
     if not lines:
         yield order_change_facts.OrderAbsent(order_number="Q2C-1")
+
+
+def _looked_at(number: int) -> Iterator[Fact]:
+    """All that a look at a larger order can find."""
+    raised = (RaisedLine(line_no=1, quantity=Decimal(14)),)
+    yield order_change_facts.LargerOrderSeen(number=number, refused="LARGER_NO_CREDIT: over by 418")
+    yield order_change_facts.LargerOrderSeen(number=number)
+    yield order_change_facts.LargerOrderSeen(number=number, larger=larger_order(STEP), raised=raised)
+    yield order_change_facts.LargerOrderSeen(
+        number=number, larger=larger_order(), raised=raised, decision=decision(True), credit="d + 1"
+    )
 
 
 def _cancelled(state: DealState) -> Fact:
@@ -312,12 +350,15 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.sales_due,
             state.given_up,
         )
+    if state.changing is not None and not state.changing.is_written:  # what else became of the order adds nothing
+        return *_change_of(state), state.billing_unread, moves.in_delivery(state)
     if state.order is not OrderStatus.NONE:
         return (
             state.order,
             state.confirmation_number,
             state.sales_order_id,
             state.billing_unread,
+            state.ordered_unrecorded,
             bool(state.unrecorded_slips),
             bool(state.unrecorded_invoices),
             bool(state.unrecorded_payments),
@@ -354,8 +395,10 @@ def _change_of(state: DealState) -> tuple[object, ...]:
     """What of a change that is under way decisions look at."""
     change = state.changing
     if change is None:
-        return ()
-    return change.is_whole, bool(change.sent), change.retry_at is None, state.delivery.any_shipped
+        return (state.request_over,)
+    rests = change.retry_at is None
+    asks = change.step, state.asks_for_more, state.request_over
+    return change.is_whole, bool(change.sent), rests, state.delivery.any_shipped, *asks
 
 
 def next_states(state: DealState, happens: Iterator[Fact]) -> Iterator[tuple[Fact, DealState]]:
@@ -391,7 +434,9 @@ def _change_bounded(state: DealState, unread: int) -> OrderChange | None:
     if change is None:
         return None
     sent = unread if change.sent > state.billing_read else 0 if not change.sent else unread
-    return change.model_copy(update={"failures": min(change.failures, 1), "sent": sent})
+    request = min(len(state.approvals), 4) if state.asks_for_more else 0
+    bounded = {"failures": min(change.failures, 1), "sent": sent, "number": 0, "request": request}
+    return change.model_copy(update=bounded)
 
 
 @cache

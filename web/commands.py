@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.approvals import Decision
-from domain.changing import MOST_LINES, LineChange
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.customers import LONGEST
+from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName
 from domain.refusals import Refusal
 from web.problems import Problem

@@ -24,6 +24,7 @@ from activities.finance import DynamicsFinanceActivities
 from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
+from activities.order_growth import LargerOrders
 from activities.postings import Postings
 from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
@@ -125,6 +126,7 @@ def compose(settings: Settings, client: Client) -> Work:
             *_of_finance(orders, finance_feed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
+            LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
@@ -163,6 +165,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.record_shipment,
         sales.cancel_sales_order,
         sales.show_cancelling,
+        sales.show_ordered,
         sales.record_invoice,
         sales.record_payment,
         feed.read_sales,

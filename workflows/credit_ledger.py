@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.credit_facts import CreditFacts
     from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, News, newest, outdated
+    from domain.credit_parts import without
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
@@ -218,7 +219,7 @@ class CreditLedger:
         self._facts = facts
         if why := outdated(facts, decision, self._changed_at):
             return CreditAnswer(decision=None, stale=why)
-        self._book = book
+        self._book = book if decision.passed or ask.queues else without(book, ask.deal_id)
         return CreditAnswer(decision=decision)
 
     def _held(self, facts: CreditFacts) -> CreditFacts:

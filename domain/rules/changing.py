@@ -12,12 +12,14 @@ from typing import NoReturn, assert_never
 
 from domain import facts, order_change_facts
 from domain.causes import Cause
-from domain.changing import OrderChange, cuts, pause
+from domain.changing import ChangeStep, OrderChange, cuts, pause
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
+from domain.growing import sizes_of
 from domain.lines import LineLedger
 from domain.money import plain
 from domain.order_change_facts import ChangeFact
 from domain.refusals import Refusal
+from domain.rules import growing
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
 from domain.views import Ending
@@ -32,12 +34,21 @@ def follow(state: DealState, fact: ChangeFact) -> Change:
     match fact:
         case order_change_facts.OrderChangeAsked():
             return _asked(state, fact)
+        case order_change_facts.LargerOrderSeen():
+            return growing.seen(state, fact)
+        case order_change_facts.LargerOrderAsked():
+            return growing.asked(state, fact)
+        case order_change_facts.LargerOrderNotAsked():
+            return growing.not_asked(state, fact)
         case order_change_facts.OrderChangeMade():
             return _made(state, fact)
         case order_change_facts.OrderChangeFailed():
             return _failed(state, fact)
         case order_change_facts.OrderChangeDue():
             return retried(state, fact.reason)
+        case order_change_facts.OrderedShown():
+            text = "Sales shows what is ordered in Finance" if fact.changes else "Sales shows the order as it was sold"
+            return Change(replace(state, shown_ordered=fact.changes), text)
         case order_change_facts.OrderAbsent():
             return _absent(state, fact)
         case _:
@@ -45,7 +56,7 @@ def follow(state: DealState, fact: ChangeFact) -> Change:
 
 
 def _asked(state: DealState, fact: order_change_facts.OrderChangeAsked) -> Change:
-    change = OrderChange(lines=fact.lines, reason=fact.reason, by=fact.by, asked_at=fact.at)
+    change = OrderChange(lines=fact.lines, reason=fact.reason, by=fact.by, asked_at=fact.at, number=state.version + 1)
     if state.order is OrderStatus.NONE:
         illegal("there is no order in Finance yet: cancel the deal")
     under_way = state.changing
@@ -53,8 +64,11 @@ def _asked(state: DealState, fact: order_change_facts.OrderChangeAsked) -> Chang
         raise Refused(Refusal.CHANGE_OPEN, f"{under_way.by.label} asked for one before: {under_way.words}")
     if state.confirmation_number and not state.delivery.lines.to_ship:
         _nothing_left(state)
-    if not change.is_whole:
-        _check_lines(state, change)
+    if not change.is_whole and _check_lines(state, change):
+        growing.may_be_asked(state, change)
+        change = change.model_copy(update={"step": ChangeStep.LOOK})
+    if under_way is not None:  # what it had of the customer's credit is given back with it
+        change = change.model_copy(update={"credit": under_way.credit})
     after = replace(without_exceptions(state, Refusal.CHANGE_REFUSED), changing=change)
     undone = f"; undoes order {state.order_number} in Finance" if change.is_whole else f" of order {state.order_number}"
     return Change(after, f"asked: {change.words}{undone}: {change.reason}")
@@ -72,8 +86,12 @@ def _nothing_left(state: DealState) -> NoReturn:
     raise Refused(Refusal.NOTHING_TO_CANCEL, text)
 
 
-def _check_lines(state: DealState, change: OrderChange) -> None:
-    """Refuse at once what is known to be impossible; lines that the deal does not keep are looked at in Finance."""
+def _check_lines(state: DealState, change: OrderChange) -> bool:
+    """Refuse at once what is known to be impossible; lines that the deal does not keep are looked at in Finance.
+
+    Returns:
+        Whether a line becomes larger, or may.
+    """
     if not state.sales_order_id:
         illegal("the order is being made: cancel it whole now, or change its lines once Sales shows it")
     numbers = [line.line_no for line in change.lines]
@@ -82,11 +100,15 @@ def _check_lines(state: DealState, change: OrderChange) -> None:
     known = {line.line_no for line in state.delivery.lines.shown}
     whole = len(known) == state.delivery.lines.count
     ledger = [LineLedger.model_validate(line.model_dump()) for line in state.delivery.lines.shown]
-    found, refused = cuts(ledger, [line for line in change.lines if whole or line.line_no in known])
+    larger = sizes_of(ledger, change.lines).larger
+    found, refused = cuts(
+        ledger, [line for line in change.lines if line.line_no not in larger and (whole or line.line_no in known)]
+    )
     if refused:
         raise Refused(refused[0].code, str(refused[0]))
-    if not found and whole:
+    if not found and not larger and whole:
         illegal("nothing would change")
+    return bool(larger) or any(line.line_no not in known for line in change.lines)
 
 
 def _made(state: DealState, fact: order_change_facts.OrderChangeMade) -> Change:
@@ -107,12 +129,19 @@ def _made(state: DealState, fact: order_change_facts.OrderChangeMade) -> Change:
         )
     for text in fact.refused:
         after = with_exception(after, f"{Refusal.CHANGE_REFUSED}: {text}")
+    if fact.confirmation_number:
+        after = replace(after, confirmation_number=fact.confirmation_number)
     what = f"{plain(fact.cancelled)} of order {after.order_number} cancelled in Finance, to be read back"
+    if change.raised:
+        less = f", {plain(fact.cancelled)} cancelled" if fact.cancelled else ""
+        what = f"order {after.order_number} raised by {plain(fact.raised)} in Finance{less}, to be read back"
     return Change(after, "; ".join((what, *fact.refused)))
 
 
 def _failed(state: DealState, fact: order_change_facts.OrderChangeFailed) -> Change:
     change = _of(state, fact.lines)
+    if change.is_over_for(fact.cause):
+        return growing.given_up(state, change, f"{fact.message}; Finance's order counts as it is read next")
     return Change(
         _failing(state, change, fact.message, fact.at, cause=fact.cause),
         f"not yet: {fact.message}; tried again by itself",
@@ -193,6 +222,8 @@ def read_back(change: Change, fact: facts.BillingRead) -> Change:
         return Change(_failing(state, asked, missing, fact.at), f"{change.text}; {missing}")
     lines = state.delivery.lines
     done = f"order {state.order_number} is changed: {plain(lines.cancelled)} of {plain(lines.ordered)} cancelled"
+    if asked.raised:
+        done = f"order {state.order_number} is changed: {asked.words}, as Finance shows it"
     kept = f", {plain(lines.shipped)} shipped and kept" if lines.shipped else ""
     return Change(replace(state, changing=None), f"{change.text}; {done}{kept}")
 
@@ -204,6 +235,14 @@ def _missing(state: DealState, asked: OrderChange) -> str:
         left = f"Finance still shows {lines.to_ship} line{'' if lines.to_ship == 1 else 's'} with something to ship"
         return left if lines.to_ship else ""
     wanted = {line.line_no: line.quantity for line in asked.lines}
+    short = [
+        line.line_no
+        for line in asked.raised
+        for shown in lines.shown
+        if shown.line_no == line.line_no and shown.ordered - shown.cancelled < line.quantity
+    ]
+    if short:
+        return f"Finance does not show line {short[0]} as raised"
     late = [
         line.line_no
         for line in lines.shown

@@ -18,7 +18,7 @@ from domain.facts import QuoteFact
 from domain.marks import REQUESTED
 from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal
-from domain.rules import drift
+from domain.rules import drift, growing
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
 from domain.views import ApprovalSummary, Ending, OpenQuestion
@@ -232,6 +232,8 @@ def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
     )
     past = answered(state.past_requests, fact.n, result.status, fact.given)
     after = replace(state, approvals=approvals, past_requests=past)
+    if (change := growing.waits_on(state, fact.n)) is not None:
+        return growing.answered(after, change, result, text)
     if state.quote is not QuoteStatus.PENDING_APPROVAL or result.request.revision != state.revision:
         return Change(after, text)
     after = drift.answered(replace(after, approval_text=text), result)
@@ -250,6 +252,8 @@ def _approval_lost(state: DealState, fact: facts.ApprovalLost) -> Change:
         for summary in state.approvals
     )
     after = replace(state, approvals=approvals)
+    if (change := growing.waits_on(state, fact.n)) is not None:
+        return growing.lost(after, change, text)
     asked = any(summary.n == fact.n and summary.revision == state.revision for summary in state.approvals)
     if state.quote is QuoteStatus.PENDING_APPROVAL and asked:
         after = replace(after, quote=QuoteStatus.APPROVAL_DUE)
@@ -365,6 +369,8 @@ def _revised(state: DealState, fact: facts.Revised) -> Change:
 
 def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
     _current(state, fact.revision)
+    if not fact.in_sales and (taken_back := growing.withdrawn(state, fact.reason)) is not None:
+        return taken_back
     if state.quote not in (QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVAL_DUE):
         raise Refused(Refusal.ALREADY_DECIDED, f"nothing to withdraw: the quote is {state.quote}")
     text = f"request for approval withdrawn: {fact.reason}"

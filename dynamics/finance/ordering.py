@@ -15,7 +15,7 @@ from dynamics.core.errors import Conflict, NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
-from dynamics.finance.orders import compare, header_write, line_writes
+from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine
 
 if TYPE_CHECKING:
@@ -73,6 +73,18 @@ class Ordering:
         """Delete the header of an order that has no lines yet; nothing was ever posted on it."""
         path = key("SalesOrderHeadersV4", dataAreaId=header.company, SalesOrderNumber=header.number)
         await self._finance.odata.delete(query(path, cross_company="true"))
+
+    async def raise_lines(self, company: str, lines: Sequence[tuple[OrderLine, RaisedBy]]) -> None:
+        """Make lines of an order larger: all of them, or none.
+
+        Raises:
+            Conflict: a line was changed since it was read.
+            Refused: X++ refused it.
+            UnknownOutcome: no answer came: the lines tell.
+        """
+        writes = tuple(line_raise(company, line, by) for line, by in lines)
+        (made,) = await self._finance.odata.batch([ChangeSet(writes)])
+        made.check()
 
     async def create(
         self, wanted: NewOrder, *, in_doubt: bool = False, absent: bool = False, progress: Progress = _unheard

@@ -15,6 +15,7 @@ from typing import Any
 
 from domain.quote import DeliveryAddress
 from dynamics.core.batch import Write
+from dynamics.core.literals import key, query
 from dynamics.finance.queries import same_text
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderLine, SalesStatus
 
@@ -30,6 +31,17 @@ class Difference:
     """Lines to be added."""
     conflicts: tuple[str, ...]
     """What is there and should not be so, in words for a person. Never fixed by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedBy:
+    """By how much a line becomes larger, and at which price."""
+
+    more: Decimal
+    discount_per_unit: Decimal
+    charges: Decimal
+    is_priced: bool
+    """Nothing of the line is invoiced: its discount and charges may still be said."""
 
 
 def header_write(order: NewOrder, *, number: str | None) -> Write:
@@ -105,6 +117,24 @@ def line_writes(order: NewOrder, number: str, lines: Sequence[NewOrderLine]) -> 
         )
         for line in lines
     ]
+
+
+def line_raise(company: str, line: OrderLine, by: RaisedBy) -> Write:
+    """PATCH of a line that becomes larger.
+
+    Its price is sent again, so that Finance does not look for another one at the new quantity; of a line of which
+    something is invoiced Finance takes no price, and keeps the one it has.
+    """
+    path = key("SalesOrderLinesV3", dataAreaId=company, InventoryLotId=line.lot)
+    body: dict[str, Any] = {"OrderedSalesQuantity": line.quantity + by.more}
+    if by.is_priced:
+        body |= {
+            "SalesPrice": line.price,
+            "LineDiscountAmount": by.discount_per_unit,
+            "LineDiscountPercentage": Decimal(0),
+            "FixedPriceCharges": by.charges,
+        }
+    return Write("PATCH", query(path, cross_company="true"), body, {"If-Match": line.etag or "*"})
 
 
 def compare(wanted: NewOrder, found: FinanceOrder) -> Difference:

@@ -233,6 +233,7 @@ class OrderLine(ReadRow):
     charges: Exact = Field(Decimal(0), alias="FixedPriceCharges")
     amount: Exact = Field(alias="LineAmount", description="Before tax, unless the order's prices include it")
     status: SalesStatus = Field(SalesStatus.BACKORDER, alias="SalesOrderLineStatus")
+    etag: str = Field("", alias="@odata.etag")
 
 
 class CreditHold(ReadRow):
@@ -271,8 +272,7 @@ class OpenOrder(OrderHeader):
     @field_validator("lines")
     @classmethod
     def _once(cls, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
-        """Each line once: a further page of expanded rows may bring the same ones again."""
-        return tuple({line.lot: line for line in lines}.values())
+        return tuple({line.lot: line for line in lines}.values())  # a further page may bring the same ones again
 
     @property
     def net(self) -> Decimal:

@@ -26,6 +26,8 @@ ENTITY_SET = "q2c_deals"
 _NAMESPACE = UUID("2f6a4bde-6f1c-5d0e-9a52-0c7a3f0d9b11")
 _TEXT = 200
 """Characters of q2c_name, q2c_caseid and q2c_waitingfor."""
+_MEMO = 2_000
+"""Characters of q2c_orderedinfinance."""
 _LINK = 500
 """Characters of q2c_link."""
 
@@ -52,6 +54,8 @@ class Standing:
     payment: PaymentChoice | None = None
     waiting_for: str | None = None
     """What the deal waits for from now on, in words; empty: nothing."""
+    ordered_in_finance: str | None = None
+    """Quantities of the order that are not those of its lines in Sales, in words; empty: none."""
 
 
 def deal_row_id(deal_id: str) -> UUID:
@@ -84,6 +88,8 @@ def deal_row(of: DealOf, standing: Standing, *, quote_id: UUID | None = None, or
     if standing.waiting_for is not None:
         body["q2c_waitingfor"] = standing.waiting_for[:_TEXT] or None
         body["q2c_waitingsince"] = f"{of.at:%Y-%m-%dT%H:%M:%SZ}" if standing.waiting_for else None
+    if standing.ordered_in_finance is not None:
+        body["q2c_orderedinfinance"] = standing.ordered_in_finance[:_MEMO] or None
     return _write(deal_row_id(of.deal_id), body | _related(of, quote_id, order_id))
 
 

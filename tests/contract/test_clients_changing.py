@@ -14,7 +14,7 @@ from activities import signatures as ask_for
 from activities.change_signatures import ChangedOrder, ChangeOrder, ShowCancelling
 from activities.order_changes import FinanceOrderChanges
 from activities.postings import Postings
-from domain.changing import LineChange
+from domain.line_change import LineChange
 from dynamics.core.literals import query
 from dynamics.finance.records import NewOrder
 from tests.contract.clients_sold import Sold, sold

@@ -25,6 +25,8 @@ SLOWLY: Json = {
     "times": 1,
 }
 """Finance takes it, late enough for the worker to be killed meanwhile."""
+CONFIRMED_UNHEARD: Json = SLOWLY | {"path": "Q2CPostingService/confirm", "effect": {"drop": "after"}}
+"""Finance has the larger line and confirms it, and nobody hears the answer."""
 UNHEARD: Json = {
     "system": "dataverse",
     "method": "POST",
@@ -88,7 +90,6 @@ def test_s35_a_picked_order_is_cancelled_once_unpicked_though_a_worker_dies(auto
 def test_s30_s36_less_is_ordered_some_is_shipped_and_the_remainder_cancelled(stack: Stack) -> None:
     deal = stack.deal(line("P100", 10, "5"), line("P100", 5, "5"))
     deal.accepted()
-    assert change(deal, (1, "14")).code == "LARGER_ORDER"
     assert change(deal, (2, "0")).accepted
     deal.until(lambda case: money(case["lines"][1]["cancelled"]) == 5 and not case["order_change"], "line 2 cancelled")
     deal.ship(_1="6")
@@ -109,3 +110,66 @@ def test_s30_s36_less_is_ordered_some_is_shipped_and_the_remainder_cancelled(sta
     case = deal.ends("closed")
     assert (case["order_status"], money(case["invoiced"])) == ("closed_short", Decimal("627.00"))
     assert deal.sales()["orders"][0]["invoices"][0]["payment"] == "paid"
+
+
+@pytest.mark.timeout(240)
+def test_s36_ten_become_fourteen_and_only_the_difference_is_credited(stack: Stack) -> None:
+    account = stack.customer(credit_limit="1463.00")
+    deal = stack.deal(line("P100", 10, "5"), customer=account)
+    number = deal.accepted()["order_number"]
+
+    def larger(case: Json) -> bool:
+        return money(case["lines"][0]["ordered"]) == 14 and not case["order_change"]
+
+    stack.desk.put("/faults", [CONFIRMED_UNHEARD])
+    assert change(deal, (1, "14")).accepted
+    case = deal.until(larger, "14 ordered", SLOW)
+    assert stack.desk.http.get("/faults").json() == []
+    assert (case["approvals"], case["exceptions"], ledger(case)) == ([], [], [decimals(14, 0, 0, 0, 0, 0)])
+    (shown,) = deal.order()["lines"]
+    assert [money(shown[column]) for column in ("OrderedSalesQuantity", "LineAmount")] == [14, Decimal("1330.00")]
+    told = [text for text in texts(case) if "credit for the difference" in text]
+    assert len(told) == 1 and "1,463.00 USD, 418.00 USD more" in told[0]
+
+    assert change(deal, (1, "15")).accepted
+    case = deal.until(lambda case: case["exceptions"], "no credit for more")
+    assert case["exceptions"][0].startswith("CHANGE_REFUSED: LARGER_NO_CREDIT: 1,567.50 USD, 104.50 USD more: over by")
+    deal.ship(_1="6")
+    deal.until(lambda case: money(case["lines"][0]["shipped"]) == 6, "6 shipped")
+    assert change(deal, (1, "8")).accepted
+    case = deal.until(lambda case: money(case["lines"][0]["cancelled"]) == 6, "8 are left")
+    assert change(deal, (1, "5")).code == "BELOW_SHIPPED"
+    deal.ship(_1="2")
+    deal.waits_for("invoice")
+    deal.invoice()
+    deal.waits_for("payment")
+    assert money(deal.case()["invoiced"]) == Decimal("836.00")
+    deal.pay("836.00")
+    case = deal.ends("closed")
+    assert (case["order_status"], case["order_number"]) == ("closed_short", number)
+    assert_sound(deal, larger=True)
+
+
+@pytest.mark.timeout(240)
+def test_s36_more_that_reaches_a_level_waits_for_it_and_is_rejected_then_approved(stack: Stack) -> None:
+    deal = stack.deal(line("P100", 10, "12"))
+    deal.submitted("approval")
+    stack.person("mona").decide(deal.asks("mona"), "approve")
+    deal.waits_for("rep")
+    deal.rep("activate")
+    deal.waits_for("customer")
+    deal.rep("accept")
+    deal.waits_for("shipment")
+    for decision in ("reject", "approve"):
+        assert change(deal, (1, "14")).accepted
+        case = deal.waits_for("approval")
+        asked = deal.asks("mona")
+        assert money(asked["net"]) == Decimal("1232.00")
+        assert case["order_change"]["waits_for_approval"] and money(case["lines"][0]["ordered"]) == 10
+        assert stack.person("mona").decide(asked, decision, comment="seen").accepted
+        case = deal.until(lambda case: not case["order_change"], decision)
+        refused = [text for text in case["exceptions"] if "LARGER_NOT_APPROVED" in text]
+        assert len(refused) == int(decision == "reject")
+        deal.waits_for("shipment")
+    assert money(deal.case()["lines"][0]["ordered"]) == 14
+    assert money(deal.order()["lines"][0]["LineAmount"]) == Decimal("1232.00")

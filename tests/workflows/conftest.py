@@ -419,6 +419,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
     """The workers of a deal's three queues, with a scripted world behind them."""
     finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
+    changes, shows = ScriptedChanges(world), ScriptedSalesChanges(world)
     deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
@@ -443,7 +444,8 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             finance.read_billing,
             ScriptedRefunds(world).prepare_refund,
             customers.create_customer,
-            ScriptedChanges(world).change_order,
+            changes.change_order,
+            changes.look_at_larger,
         ],
     )
     dv = Worker(
@@ -456,7 +458,8 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_order,
             sales.record_shipment,
             sales.cancel_sales_order,
-            ScriptedSalesChanges(world).show_cancelling,
+            shows.show_cancelling,
+            shows.show_ordered,
             sales.record_invoice,
             sales.record_payment,
             customers.map_customer,

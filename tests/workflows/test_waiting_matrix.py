@@ -18,6 +18,7 @@ from domain import moves
 from domain.deal_start import DealStart
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.explain import explain
+from domain.growing import LargerOrder
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
 from domain.views import WaitingFor
 from tests.deals import T0
@@ -81,6 +82,9 @@ class RequestStandIn:
     async def ask(self) -> bool:
         raise Does
 
+    async def ask_larger(self, number: int, larger: LargerOrder) -> bool:
+        raise Does
+
     async def end(self, waiting: Waiting) -> None:
         raise Does
 
@@ -124,7 +128,7 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
     elif state.sales_order_id or (state.cancelling and state.order is not OrderStatus.CREATING):
         for name in ("ship", "invoice", "pay"):
             record, waiting, ending, steps, request, background = parts()
-            changing = Changing(record, waiting, steps, background)
+            changing = Changing(record, waiting, steps, background, request)
             order = Order(record, waiting, steps, changing)
             delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
             yield name, getattr(delivery, name), record
@@ -132,7 +136,7 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
 
 @pytest.fixture(autouse=True)
 def outside_a_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def tell_ledger(record: DealRecord, signal: str) -> None:
+    async def tell_ledger(record: DealRecord, signal: str, entry: str = "") -> None:
         raise Does
 
     monkeypatch.setattr(workflow, "now", lambda: T0)

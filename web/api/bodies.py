@@ -177,7 +177,7 @@ _OF_PLAN = ("step", "chain", "level", "role", "reasons", "comment_required", "ca
 
 
 class ApprovalDetail(Record):
-    """A request for approval as it stands; its lines and amounts are those of the quote's revision."""
+    """A request for approval as it stands; it is about the quote's revision, or about its order with more of a line."""
 
     company: str
     quote: str
@@ -191,6 +191,7 @@ class ApprovalDetail(Record):
     ended_at: datetime | None = None
     expires_at: datetime = Field(description="The request's own end; a question does not move it")
     superseded_by: int | None = Field(None, description="The revision that takes its place")
+    order_number: str = Field("", description="The order that is to become larger; empty: it is about the quote")
     steps: tuple[StepBody, ...] = ()
 
     @classmethod
@@ -210,6 +211,7 @@ class ApprovalDetail(Record):
             ended_at=state.ended_at,
             expires_at=request.expires_at,
             superseded_by=state.superseded_by,
+            order_number=request.order_number,
             steps=tuple(StepBody.of(step) for step in state.steps),
         )
 

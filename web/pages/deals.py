@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalStatus
-from domain.changing import MOST_LINES
 from domain.commands import OF_CUSTOMER
 from domain.credit_facts import CreditStatus
 from domain.customers import WORDS, UnknownCustomer
+from domain.line_change import MOST_LINES
 from domain.messages import CommandName, Outcome
 from domain.payments import ON_ITS_WAY, RefundStatus
 from domain.refusals import Refusal

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
+from activities.change_signatures import SalesChangeActivities, ShowOrdered
 from activities.signatures import (
     BillingRef,
     FinanceActivities,
@@ -16,7 +17,7 @@ from activities.signatures import (
     RecordShipment,
     SalesActivities,
 )
-from domain import facts, moves
+from domain import facts, moves, order_change_facts
 from domain.deal_state import DealState
 from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
@@ -58,11 +59,13 @@ class Delivery:
         self._background = background
         self._refunding = Refunding(record, steps)
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
+            DeliveryMove.END_REQUEST: changing.end_request,
             DeliveryMove.CHANGE_ORDER: changing.carry_out,
             DeliveryMove.SHOW_ORDER: lambda: _show_order(order),
             DeliveryMove.RELEASE_HOLD: self._release_hold,
             DeliveryMove.READ_BILLING: self._read_billing,
             DeliveryMove.PREPARE_REFUND: self._refunding.prepare,
+            DeliveryMove.SHOW_ORDERED: self._show_ordered,
             DeliveryMove.SHOW_SHIPMENT: self._show_shipment,
             DeliveryMove.SHOW_INVOICES: self._show_invoices,
             DeliveryMove.SHOW_PAYMENTS: self._show_payments,
@@ -154,6 +157,19 @@ class Delivery:
             payments=tuple(payment.record for payment in state.delivery.payments),
             payments_told=tuple(sorted(state.payments_told)),
         )
+
+    async def _show_ordered(self) -> None:
+        state = self._record.state
+        changes = state.delivery.lines.changes
+        await self._steps.run(
+            SalesChangeActivities.show_ordered,
+            lambda: ShowOrdered(quote_id=state.quote_id, changes=changes),
+            queue=names.DATAVERSE_QUEUE,
+            summary="Show in Sales what Finance has of the order",
+            overtaken=self._order_changes,
+            skipped=Nothing(),
+        )
+        self._record.apply(order_change_facts.OrderedShown(changes=changes))
 
     async def _show_shipment(self) -> None:
         state = self._record.state

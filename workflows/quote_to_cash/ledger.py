@@ -10,14 +10,20 @@ from runs import names
 from workflows.quote_to_cash.record import DealRecord
 
 
-async def tell_ledger(record: DealRecord, signal: str) -> None:
-    """Tell the ledger that the order is in Finance, or that no credit is needed any more."""
+async def tell_ledger(record: DealRecord, signal: str, entry: str = "") -> None:
+    """Tell the ledger that the order is in Finance, or that no credit is needed any more.
+
+    Args:
+        record: the deal.
+        signal: which of the two.
+        entry: of what was reserved for a larger order; empty: the deal's own.
+    """
     account = record.state.credit_account
     if not account:
         return
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     try:
-        await handle.signal(signal, LedgerNote(deal_id=record.deal_id, at=workflow.now()))
+        await handle.signal(signal, LedgerNote(deal_id=entry or record.deal_id, at=workflow.now()))
     except FailureError as error:  # no ledger runs: then nothing is reserved there either
         workflow.logger.info("the credit ledger does not run: %s", error)
 

@@ -69,7 +69,7 @@ class QuoteToCash:
         steps = Steps(record, waiting)
         self._quote = Quote(record, waiting, steps, self._request, background)
         self._credit = Credit(record, waiting, steps)
-        self._changing = changing = Changing(record, waiting, steps, background)
+        self._changing = changing = Changing(record, waiting, steps, background, self._request)
         self._order = order = Order(record, waiting, steps, changing)
         self._delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
         ending = Waiting(

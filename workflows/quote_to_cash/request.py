@@ -8,13 +8,13 @@ that anybody could send is never believed to be one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
-from domain import drift, facts
+from domain import drift, facts, order_change_facts
 from domain.approval_proof import given, unproved
 from domain.approval_start import ApprovalAnswer, ApprovalCheckpoint, ApprovalStart
 from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, ApprovalStatus, AskedTerms, Change
@@ -22,6 +22,8 @@ from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditDecision
 from domain.deal_state import DealState, QuoteStatus
 from domain.discount import request_expires_at
+from domain.facts import Fact
+from domain.growing import LargerOrder
 from domain.messages import HandOver, SignedMessage, Supersede, VerifiedMessage
 from domain.money import format_money, plain
 from domain.people import SYSTEM, Person
@@ -62,17 +64,39 @@ class Request:
         if not plan.asked:
             self._record.apply(facts.ApprovalReused(plan=plan))
             return True
+        return await self._open(
+            lambda n: _request(state, n, plan),
+            lambda request: facts.ApprovalAsked(n=request.n, plan=request.plan, at=workflow.now()),
+        )
+
+    async def ask_larger(self, number: int, larger: LargerOrder) -> bool:
+        """Open a request for a larger order; False where every id for it is taken.
+
+        Args:
+            number: of the change that asks for it.
+            larger: the order as it would be.
+        """
+        state = self._record.state
+        return await self._open(
+            lambda n: _larger(state, n, larger),
+            lambda request: order_change_facts.LargerOrderAsked(
+                number=number, n=request.n, plan=request.plan, at=workflow.now()
+            ),
+        )
+
+    async def _open(self, make: Callable[[int], ApprovalRequest], opened: Callable[[ApprovalRequest], Fact]) -> bool:
+        state = self._record.state
         first = max((request.n for request in state.approvals), default=0) + 1
         for n in range(first, first + MOST_IDS):
-            request = _request(state, n, plan)
+            request = make(n)
             try:
                 start = ApprovalStart(request=request, told=state.policy.told)
                 handle = await self._begin(start, WorkflowIDReusePolicy.REJECT_DUPLICATE)
             except WorkflowAlreadyStartedError:
                 continue
-            asked = self._record.apply(facts.ApprovalAsked(n=n, plan=request.plan, at=workflow.now()))
+            asked = self._record.apply(opened(request))
             self._take(request, handle)
-            if asked is not None and asked.code:  # the quote moved on at this very moment
+            if asked is not None and asked.code:  # the deal moved on at this very moment
                 await self._tell(names.SUPERSEDE, _supersede(self._record.state, request.revision))
             return True
         return False
@@ -224,6 +248,27 @@ def _request(state: DealState, n: int, plan: ApprovalPlan) -> ApprovalRequest:
     )
 
 
+def _larger(state: DealState, n: int, larger: LargerOrder) -> ApprovalRequest:
+    """What is asked about a larger order: it is accepted and ordered already, so no quote's expiry ends the request."""
+    found, _ = _assessment(state)
+    fields = {
+        name: getattr(larger, name)
+        for name in ("net", "tax", "total", "list_net", "discount_pct", "margin_pct", "line_count")
+    }
+    return ApprovalRequest(
+        **(found.header_fields | fields | {"snapshot_hash": larger.content_hash}),
+        n=n,
+        requester=found.owner,
+        makers=larger.makers,
+        makers_known=larger.makers_known,
+        changes=larger.changes,
+        order_number=state.order_number,
+        order_lines=larger.lines,
+        expires_at=request_expires_at(workflow.now(), None, larger.plan),
+        plan=larger.plan,
+    )
+
+
 def _changes(state: DealState, found: QuoteAssessment, before: AskedTerms | None) -> tuple[Change, ...]:
     """What differs from what was asked before; where prices moved after the approval, that is all that differs."""
     if state.drift is not None and state.drift.verdict is Verdict.ASK:
@@ -242,6 +287,8 @@ def _credit_text(soft: CreditDecision | None) -> str:
 def _supersede(state: DealState, asked: int) -> Supersede:
     """Why the request for a revision is not needed any more; only a later revision takes its place."""
     message_id, reason = str(workflow.uuid4()), f"the quote is {state.quote}"
+    if state.running and state.quote is QuoteStatus.ORDERED:
+        return Supersede(message_id=message_id, status="withdrawn", reason="the order is not to become larger any more")
     if state.ending is Ending.EXPIRED:
         return Supersede(message_id=message_id, status="expired", reason=reason)
     if not state.running or state.quote is QuoteStatus.WITHDRAWN:

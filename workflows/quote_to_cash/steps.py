@@ -26,7 +26,7 @@ from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Ended, Waiting
 from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, URGENT, Argument, Result, begin, cause_of
 
-_LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order"})
+_LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order", "look_at_larger"})
 """Activities whose effect outlives the deal: given up, their end is waited for, so that it is cleaned up after."""
 
 
