@@ -29,7 +29,7 @@ from domain.messages import SignedMessage
 from domain.people import Person
 from domain.sign_in import SignIn
 from dynamics import webhooks
-from ledger.database import Database
+from ledger.database import open_database
 from ledger.reads import AuditReader
 from runs import names
 from runs.deals import Deals
@@ -165,7 +165,7 @@ class LifeWorld:
     @asynccontextmanager
     async def audit(self) -> AsyncIterator[AuditReader]:
         """The audit as it is stored."""
-        database = Database(self.settings.ledger.url.get_secret_value())
+        database = await open_database(self.settings.ledger.url.get_secret_value())
         yield AuditReader(database)
         await database.close()
 
