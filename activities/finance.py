@@ -167,7 +167,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
                     order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
-                        return ask_for.Confirmation(confirmation_number=order.header.number)
+                        beyond = _BEYOND.get(order.header.processing, "")
+                        return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
                 try:
                     number = await self._finance.confirm_order(
                         ask.company, ask.order_number, release_reason=ask.release_reason
@@ -176,7 +177,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                     if await self._finance.in_credit_hold(ask.company, ask.order_number):
                         raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
                     if beyond := await self._beyond_confirmation(ask):
-                        return ask_for.Confirmation(confirmation_number="", beyond=beyond)
+                        return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
                     raise
             return ask_for.Confirmation(confirmation_number=number)
 

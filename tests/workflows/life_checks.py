@@ -72,6 +72,11 @@ class Tables:
         }
 
     @property
+    def in_sales(self) -> list[str]:
+        """States of the deal's orders in Sales."""
+        return [order["state"] for order in self._life.world.sandbox.desk.rep.quote(self._life.quote)["orders"]]
+
+    @property
     def copies(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Total and open amount of each invoice that Sales shows."""
         shown = self._life.world.sandbox.desk.rep.quote(self._life.quote)["orders"]
@@ -220,6 +225,10 @@ async def timeline(life: Life) -> list[TimelineEntry]:
 async def written_down(life: Life) -> None:
     """I11, I12, I15 and the replay: what the deal, the ledger and the audit keep of it after its end."""
     view = await life.over()
+    in_sales = Tables(life).in_sales
+    if view.ending is Ending.CANCELLED:
+        told = "\n".join(entry.text for entry in await timeline(life))
+        assert in_sales == ["canceled"], f"E2: cancelled, and Sales shows {in_sales}\n{life.story}\n{told}"
     entries = await timeline(life)
     versions = [entry.version for entry in entries if entry.accepted]
     assert versions == sorted(set(versions)), f"I12: {versions}\n{life.story}"
@@ -238,7 +247,7 @@ async def _nothing_reserved(life: Life, view: DealView) -> None:
     book = await life.world.client.get_workflow_handle(run).query(names.STATE, result_type=CreditBook)
     reserved = [entry for entry in book.entries if entry.status is EntryStatus.RESERVED]
     assert sum((entry.amount for entry in reserved), Decimal(0)) <= CREDIT_LIMIT, f"I14: {book}"
-    left = [entry for entry in reserved if view.ending is not Ending.CLOSED or entry.visible_at is None]
+    left = [entry for entry in reserved if entry.visible_at is None]
     assert not left, f"I15: {view.ending} {left}\n{life.story}"
 
 

@@ -191,9 +191,7 @@ class Life:
         rows = [row for row in self.in_finance()["invoices"] if row["TotalInvoiceAmount"] > 0]
         if rows:
             lines = [{"LineNumber": line, "Quantity": quantity}]
-            made = self._post(
-                "returnOrder", InvoiceId=rows[-1]["InvoiceNumber"], Lines=lines, ReasonCode="DEFECT"
-            )
+            made = self._post("returnOrder", InvoiceId=rows[-1]["InvoiceNumber"], Lines=lines, ReasonCode="DEFECT")
             self.returns.append(made["ReturnOrderNumber"])
             self._post("receiveReturn", ReturnOrderNumber=self.returns[-1])
 

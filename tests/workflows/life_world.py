@@ -220,9 +220,7 @@ def _settings(folder: Path, sandbox: Sandbox) -> Settings:
         ),
         dataverse=DataverseSettings(url=info.dataverse, **FAST),
         finance=FinanceSettings(url=info.finance, **FAST),
-        decision=DecisionSettings(
-            private_key_file=folder / "private.json", public_keys_file=folder / "public.json"
-        ),
+        decision=DecisionSettings(private_key_file=folder / "private.json", public_keys_file=folder / "public.json"),
         ledger=LedgerSettings(url=SecretStr(f"sqlite:///{folder / 'ledger.db'}")),
         worker=WorkerSettings(graceful_shutdown_seconds=0, sweep_seconds=SWEEPS),
     )

@@ -100,12 +100,9 @@ class Order:
             summary=f"Confirm order {self._record.state.order_number}",
             overtaken=self._unwanted,
         )
-        if confirmation.beyond:
-            number, done = self._record.state.order_number, confirmation.beyond
-            told = facts.BillingChanged(text=f"order {number} was {done} in Finance before it was confirmed")
-            self._record.apply(told)
-        else:
-            self._record.apply(facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number))
+        self._record.apply(
+            facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
+        )
         await tell_ledger(self._record, names.ORDER_VISIBLE)
 
     async def _show(self) -> None:
