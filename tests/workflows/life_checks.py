@@ -13,6 +13,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import Replayer
 
 from domain.credit import CreditBook, EntryStatus
+from domain.refusals import Refusal
 from domain.views import DealView, Ending, TimelineEntry, WaitingFor
 from runs import names
 from sandbox.store import Row
@@ -226,9 +227,8 @@ async def written_down(life: Life) -> None:
     """I11, I12, I15 and the replay: what the deal, the ledger and the audit keep of it after its end."""
     view = await life.over()
     in_sales = Tables(life).in_sales
-    if view.ending is Ending.CANCELLED:
-        told = "\n".join(entry.text for entry in await timeline(life))
-        assert in_sales == ["canceled"], f"E2: cancelled, and Sales shows {in_sales}\n{life.story}\n{told}"
+    if view.ending is Ending.CANCELLED and not any(text.startswith(Refusal.WON_IN_SALES) for text in view.exceptions):
+        assert in_sales == ["canceled"], f"E2: cancelled, and Sales shows {in_sales}\n{life.story}"
     entries = await timeline(life)
     versions = [entry.version for entry in entries if entry.accepted]
     assert versions == sorted(set(versions)), f"I12: {versions}\n{life.story}"

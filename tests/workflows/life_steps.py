@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from domain.messages import Outcome
 from domain.views import DealView, Ending, WaitingFor
 from runs import names, outcomes
-from runs.calls import NoAnswer, NotFound
+from runs.calls import NoAnswer, NotFound, Unreadable
 from sandbox.desk.requests import (
     DeskError,
     LineQuantity,
@@ -64,20 +64,34 @@ class Life:
     """How many steps were done when the deal was first seen to have ended; 0: it never was."""
 
     @classmethod
-    async def begin(cls, world: LifeWorld) -> Life:
-        """A deal whose order is confirmed."""
-        account = f"T-{uuid.uuid4().hex[:10].upper()}"
-        customer = NewCustomerRequest(company=COMPANY, account=account, name=account, credit_limit=CREDIT_LIMIT)
-        world.sandbox.desk.add_customer(customer)
-        lines = [LineRequest(item=item, quantity=Decimal(n), discount_pct=Decimal(5)) for item, n in ORDERED]
+    def submitted(cls, world: LifeWorld, *, discount: int = 5, limit: Decimal = CREDIT_LIMIT, of: str = "") -> Life:
+        """A quote that was submitted, of a customer of its own unless one is named."""
+        account = of or f"T-{uuid.uuid4().hex[:10].upper()}"
+        if not of:
+            customer = NewCustomerRequest(company=COMPANY, account=account, name=account, credit_limit=limit)
+            world.sandbox.desk.add_customer(customer)
+        lines = [LineRequest(item=item, quantity=Decimal(n), discount_pct=Decimal(discount)) for item, n in ORDERED]
         made = world.sandbox.desk.rep.create_quote(
             QuoteRequest(company=COMPANY, customer=account, rep="rita", lines=lines)
         )
-        life = cls(world, account, made["quotenumber"])
-        world.sandbox.desk.rep.submit(life.quote)
-        await life.until(lambda view: view.explanation.waiting_for is WaitingFor.REP, "approved")
-        world.sandbox.desk.rep.activate(life.quote)
-        world.sandbox.desk.rep.accept(life.quote)
+        world.sandbox.desk.rep.submit(made["quotenumber"])
+        return cls(world, account, made["quotenumber"])
+
+    async def waits_for(self, what: WaitingFor) -> None:
+        """Until the deal waits for this."""
+        await self.until(lambda view: view.explanation.waiting_for is what, f"waiting for {what}")
+
+    async def accepted(self) -> None:
+        """The rep sends the approved quote, and the customer accepts it."""
+        await self.waits_for(WaitingFor.REP)
+        self.world.sandbox.desk.rep.activate(self.quote)
+        self.world.sandbox.desk.rep.accept(self.quote)
+
+    @classmethod
+    async def begin(cls, world: LifeWorld, limit: Decimal = CREDIT_LIMIT) -> Life:
+        """A deal whose order is confirmed."""
+        life = cls.submitted(world, limit=limit)
+        await life.accepted()
         view = await life.until(lambda view: view.order_status not in ("none", "creating"), "ordered")
         life.order = view.order_number
         return life
@@ -93,7 +107,7 @@ class Life:
         """The deal as it shows itself; None while it does not."""
         try:
             return await self.world.deals.state(COMPANY, self.quote)
-        except (NotFound, NoAnswer):
+        except (NotFound, NoAnswer, Unreadable):
             return None
 
     async def over(self) -> DealView:
@@ -232,15 +246,15 @@ class Life:
     async def change(self, line: int, quantity: int) -> None:
         """The rep makes a line smaller here."""
         lines = [{"line_no": line, "quantity": str(quantity)}]
-        await self._say("rita", self.deal_id, "change_order", lines=lines, reason="less is needed")
+        await self.say("rita", self.deal_id, "change_order", lines=lines, reason="less is needed")
 
     async def cancel(self) -> None:
         """Operations cancel the order here."""
-        await self._say("otto", self.deal_id, "cancel_order", reason="the customer withdrew")
+        await self.say("otto", self.deal_id, "cancel_order", reason="the customer withdrew")
 
     async def retry(self) -> None:
         """Operations have what failed tried again."""
-        await self._say("otto", self.deal_id, "retry", reason="mended")
+        await self.say("otto", self.deal_id, "retry", reason="mended")
 
     async def dispute(self, amount: int) -> None:
         """The customer doubts part of an invoice."""
@@ -252,7 +266,7 @@ class Life:
 
     async def keep(self) -> None:
         """What settles nothing stays on the customer's account."""
-        await self._say("amy", self.deal_id, "credit_keep", reason="for the next order")
+        await self.say("amy", self.deal_id, "credit_keep", reason="for the next order")
 
     def hold(self) -> None:
         """From now on no report arrives."""
@@ -315,9 +329,10 @@ class Life:
         if open_now := self.invoices():
             audience = names.collections_id(COMPANY, self.customer)
             who = "rita" if action == "dispute_open" else "amy"
-            await self._say(who, audience, action, invoice=open_now[0][0], **args)
+            await self.say(who, audience, action, invoice=open_now[0][0], **args)
 
-    async def _say(self, name: str, audience: str, action: str, **args: Any) -> None:
+    async def say(self, name: str, audience: str, action: str, **args: Any) -> None:
+        """What a person says, signed; what becomes of it is looked up in the end."""
         message = self.world.sign(name, audience, action, **args)
         if await outcomes.send(self.world.client, audience, names.COMMAND, message):
             self.said.append((audience, message.message_id))

@@ -136,7 +136,7 @@ class LifeWorld:
                 await self._working.enter_async_context(worker)
 
     async def stop_work(self) -> None:
-        """From now on none does; what is said meanwhile is stored, and activities under way are given up."""
+        """From now on none does; what is said meanwhile is stored; activities under way end first."""
         if self._working is not None:
             working, self._working = self._working, None
             await working.aclose()
@@ -184,8 +184,8 @@ async def eventually(look: Callable[[], Awaitable[object]], what: str, patience:
 
 
 @asynccontextmanager
-async def life_world(folder: Path) -> AsyncIterator[LifeWorld]:
-    """Everything, running."""
+async def life_world(folder: Path, *, works: bool = True) -> AsyncIterator[LifeWorld]:
+    """Everything, running; without a worker where ``works`` says so."""
     ensure_decision_keys(folder / "private.json", folder / "public.json")
     async with dev_server() as env, running(SandboxConfig(state_dir=folder / "sandbox")) as sandbox:
         world = LifeWorld(env, sandbox, _settings(folder, sandbox))
@@ -200,7 +200,8 @@ async def life_world(folder: Path) -> AsyncIterator[LifeWorld]:
                 finance_events=EventsEndpoint(f"{post.origin}/finance"),
             )
         )
-        await world.start_work()
+        if works:
+            await world.start_work()
         await Feeds(world.client, every_seconds=SWEEPS).ensure(world.companies)
         try:
             yield world
@@ -222,5 +223,5 @@ def _settings(folder: Path, sandbox: Sandbox) -> Settings:
         finance=FinanceSettings(url=info.finance, **FAST),
         decision=DecisionSettings(private_key_file=folder / "private.json", public_keys_file=folder / "public.json"),
         ledger=LedgerSettings(url=SecretStr(f"sqlite:///{folder / 'ledger.db'}")),
-        worker=WorkerSettings(graceful_shutdown_seconds=0, sweep_seconds=SWEEPS),
+        worker=WorkerSettings(graceful_shutdown_seconds=5, sweep_seconds=SWEEPS),
     )
