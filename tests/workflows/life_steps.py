@@ -1,7 +1,7 @@
 """One deal's life in steps that are drawn: what people do in Sales, in Finance and here, and what becomes of reports.
 
-A step is a text, so that a sequence can be read, kept and given again. What cannot be done at the moment, Finance, Sales
-or the deal refuses, as they would anybody: that is part of the life.
+A step is a text, so that a sequence can be read, kept and given again. What cannot be done at the moment is refused by
+Finance, Sales or the deal, as it would be to anybody: that is part of the life.
 """
 
 from __future__ import annotations

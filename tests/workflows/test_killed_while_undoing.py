@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from tests.workflows.life_checks import Tables, broken, written_down
 from tests.workflows.life_steps import Life
 from tests.workflows.life_world import SWEEPS, LifeWorld, eventually, life_world
 
-HELD_MS = 6_000
-"""How long a request is held: until all are, and the worker is killed."""
+HELD_MS = 12_000
+"""How long a request is held: until all are, and the worker is killed; shorter than the server waits for a try."""
 ONE_ORDER = Decimal(2_500)
 """A credit limit for one order of 2,090.00."""
 
@@ -221,7 +222,7 @@ async def ended(case: Case, life: Life) -> DealView:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("done", [True, False], ids=["done and unheard", "never done"])
 async def test_a_worker_killed_inside_each_compensation_leaves_nothing_half_done_or_done_twice(
-    tmp_path: Path, done: bool
+    tmp_path: Path, done: bool, record_property: Callable[[str, object], None]
 ) -> None:
     log = tmp_path / "worker.log"
     held = FaultEffect(delay_ms=HELD_MS) if done else FaultEffect(delay_ms=HELD_MS, drop="before")
@@ -229,6 +230,7 @@ async def test_a_worker_killed_inside_each_compensation_leaves_nothing_half_done
         async with worker(world, log):
             lives = [await case.prepare(world) for case in CASES]
             rival = await rival_of(world, lives[0])
+            began = time.monotonic()
             for case, life in zip(CASES, lives, strict=True):
                 if case.first:
                     hold(world, case.first, FaultEffect(delay_ms=200))
@@ -239,6 +241,7 @@ async def test_a_worker_killed_inside_each_compensation_leaves_nothing_half_done
                 if case.first:
                     hold(world, case.held, held)
                     await consumed(world)
+            record_property("seconds until the kill", round(time.monotonic() - began, 1))
         async with worker(world, log):
             for case, life in zip(CASES, lives, strict=True):
                 await ended(case, life)
