@@ -137,7 +137,7 @@ CASES = (
     Case("Sales' order is cancelled", ordered, cancel_order, BATCH),
     Case("Sales shows that it is being cancelled", picked, cancel_order, BATCH, after=("unpick", "retry")),
     Case("the quote is closed in Sales", sent, cancel_deal, ("dataverse", "POST", "CloseQuote"), sales="closed"),
-    Case("the request for approval ends", asked, cancel_deal, ("dataverse", "", ""), sales="draft"),
+    Case("the request for approval ends", asked, cancel_deal, ("dataverse", "", ""), sales="closed"),
     Case(
         *("Sales hears that nobody looks any more", parked, abort, ("dataverse", "PATCH", "quotes")),
         ends=Ending.ABORTED,
