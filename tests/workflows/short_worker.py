@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from workflows import steps
 
-TRY = timedelta(seconds=15)
+TRY = timedelta(seconds=9)
 """How long one try may take; 45 seconds in production."""
-TRIES = 4
+TRIES = 3
 """How often a system that does not answer is tried in a row; six times in production."""
 
 
@@ -21,6 +21,7 @@ def main() -> None:
     """Work until a signal comes."""
     begin = steps.begin
     begin.__kwdefaults__["patience"] = steps.Patience(replace(steps.RETRY, maximum_attempts=TRIES), TRY)
+    steps.HEARTBEAT = TRY
     from cli.worker import worker
 
     worker()

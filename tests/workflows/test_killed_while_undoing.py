@@ -29,7 +29,7 @@ from tests.workflows.life_checks import Tables, broken, written_down
 from tests.workflows.life_steps import Life
 from tests.workflows.life_world import SWEEPS, LifeWorld, eventually, life_world
 
-HELD_MS = 12_000
+HELD_MS = 7_000
 """How long a request is held: until all are, and the worker is killed; shorter than the server waits for a try."""
 ONE_ORDER = Decimal(2_500)
 """A credit limit for one order of 2,090.00."""
