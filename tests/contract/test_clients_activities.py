@@ -15,7 +15,6 @@ from activities import signatures as ask_for
 from domain.calendar import local_date
 from domain.messages import ReviewRequest
 from dynamics.sales.options import DealStage, FulfilmentChoice
-from tests.contract.clients_sold import shown
 from tests.contract.clients_work import POLICY, Work, p100, p250, reference, worker
 from tests.contract.clients_world import clients_of
 from tests.contract.dataverse_world import LiveSandbox
@@ -282,6 +281,16 @@ async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
     assert len(after) == len(before)
 
 
+async def test_an_order_that_was_cancelled_in_finance_before_it_was_confirmed_needs_no_confirmation(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    created = await work.run(work.finance.create_order, create)
+    await work.clients.play("POST", f"/orders/usmf/{created.order_number}/cancel-remainder", {})
+    confirm = ask_for.ConfirmOrder(company="usmf", order_number=created.order_number)
+    for attempt in (1, 2):
+        said = await work.run(work.finance.confirm_order, confirm, attempt=attempt)
+        assert (said.confirmation_number, said.beyond) == (created.order_number, "cancelled")
+
+
 async def test_being_throttled_is_told_with_its_pause_and_pages_nobody(work: Work) -> None:
     await work.assess(p100())
     assert work.quote is not None
@@ -331,7 +340,15 @@ async def test_an_order_deleted_in_sales_is_named_by_what_is_written_on_it_next(
     create = await prepared(work, [p100()])
     created = await work.run(work.finance.create_order, create)
     await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=created.order_number))
-    recorded = await work.run(work.sales.record_order, shown(create.quote, created))
+    record = ask_for.RecordOrder(
+        quote=create.quote,
+        sales_order_id=None,
+        order_number=created.order_number,
+        opportunity_id=None,
+        revenue=created.net,
+        credit_status="passed",
+    )
+    recorded = await work.run(work.sales.record_order, record)
     work.clients.live.sandbox.dataverse.delete("salesorders", recorded.sales_order_id)
     shipment = ask_for.RecordShipment(sales_order_id=recorded.sales_order_id, complete=True, slips=("PS",))
     with pytest.raises(ApplicationError) as refusal:
