@@ -19,8 +19,8 @@ TRIES = 3
 
 def main() -> None:
     """Work until a signal comes."""
-    begin = steps.begin
-    begin.__kwdefaults__["patience"] = steps.Patience(replace(steps.RETRY, maximum_attempts=TRIES), TRY)
+    patience = steps.Patience(replace(steps.RETRY, maximum_attempts=TRIES), TRY)
+    steps.begin.__kwdefaults__ = (steps.begin.__kwdefaults__ or {}) | {"patience": patience}
     steps.HEARTBEAT = TRY
     from cli.worker import worker
 

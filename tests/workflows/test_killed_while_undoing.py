@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from domain.views import DealView, Ending, WaitingFor
-from sandbox.faults import Fault, FaultEffect
+from sandbox.faults import Fault, FaultEffect, System
 from tests.sealing import KEYS_FILE
 from tests.workflows.life_checks import Tables, broken, written_down
 from tests.workflows.life_steps import Life
@@ -34,6 +34,8 @@ HELD_MS = 7_000
 ONE_ORDER = Decimal(2_500)
 """A credit limit for one order of 2,090.00."""
 
+Request = tuple[System, str, str]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -42,14 +44,14 @@ class Case:
     name: str
     prepare: Callable[[LifeWorld], Awaitable[Life]]
     begin: Callable[[Life], Awaitable[None]]
-    held: tuple[str, str, str]
+    held: Request
     """System, method and path of the request."""
     ends: Ending = Ending.CANCELLED
     sales: str = "canceled"
     """What Sales shows of the order; of the quote where there is none."""
     after: tuple[str, ...] = ()
     """What people do after the kill."""
-    first: tuple[str, str, str] | None = None
+    first: Request | None = None
     """The request after which the one to be held is the next of its kind."""
 
 
@@ -130,7 +132,9 @@ async def abort(life: Life) -> None:
     await life.say("otto", life.deal_id, "abort", reason="no more")
 
 
-CANCELS, READS, BATCH = ("finance", "POST", "cancelRemainder"), ("finance", "", ""), ("dataverse", "POST", r"\$batch")
+CANCELS: Request = ("finance", "POST", "cancelRemainder")
+READS: Request = ("finance", "", "")
+BATCH: Request = ("dataverse", "POST", r"\$batch")
 CASES = (
     Case("Finance's order is cancelled", ordered, cancel_order, CANCELS),
     Case("Finance is read back", ordered, cancel_order, READS, first=CANCELS),
@@ -147,7 +151,7 @@ CASES = (
 )
 
 
-def hold(world: LifeWorld, request: tuple[str, str, str], effect: FaultEffect) -> None:
+def hold(world: LifeWorld, request: Request, effect: FaultEffect) -> None:
     """Let the next such request suffer."""
     system, method, path = request
     world.sandbox.desk.faults.replace([Fault(system, effect, method or None, path, times=1)])
