@@ -5,6 +5,7 @@ Finance's and Sales' tables are read in this process, past every interface that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -147,7 +148,9 @@ def _of_the_end(view: DealView, found: Tables) -> Iterator[str]:
         if shipped or found.bills or found.orders[0]["SalesOrderStatus"] != "Canceled":
             yield f"I16: cancelled, and {shipped} shipped, {found.bills}, {found.orders[0]['SalesOrderStatus']}"
     if view.ending is Ending.CLOSED:
-        if view.open_amount or any(line.ordered != line.cancelled + line.shipped for line in view.lines):
+        kept = any(text.startswith(Refusal.UNAPPLIED_CREDIT) for text in view.exceptions)
+        owes = view.open_amount > 0 or (view.open_amount < 0 and not kept)
+        if owes or any(line.ordered != line.cancelled + line.shipped for line in view.lines):
             yield f"closed, and {view.open_amount} open: {view.lines}"
         if any(line.shipped - line.returned < line.invoiced - line.credited for line in view.lines):
             yield f"closed, and more billed than delivered: {view.lines}"
@@ -267,7 +270,7 @@ async def _audited(life: Life, told: list[str]) -> None:
         async with life.world.audit() as reader:
             rows = await reader.page(COMPANY, deal_id=life.deal_id, limit=1_000)
         kept[:] = [row.what for row in reversed(rows)]
-        return len(kept) == len(told)
+        return not Counter(told) - Counter(kept)  # what came after the end is kept beside it
 
     try:
         await eventually(all_kept, "the audit holds what the timeline tells")

@@ -188,8 +188,8 @@ class Life:
         self.world.sandbox.desk.office.invoice(COMPANY, self.order)
 
     def uninvoice(self) -> None:
-        """The last open invoice is taken back."""
-        if open_now := self.invoices():
+        """The last open invoice is taken back, unless goods of it came back that a credit note is due for."""
+        if (open_now := self.invoices()) and not self.returns:
             self._post("cancelInvoice", InvoiceId=open_now[-1][0], ReasonCode="DEFECT")
 
     def credit(self, line: int, quantity: int) -> None:
