@@ -114,7 +114,7 @@ class QuoteToCash:
         await self._delivery.pay()
 
     async def _finish(self) -> None:
-        """Send the last audit records; what came meanwhile is taken first: it may begin the deal anew, or is refused."""
+        """Send the last audit records; what came meanwhile is taken first: it may begin the deal anew."""
         await self._record.courier.finish()
         await self._trail.finish()
         while not all_has_come() or await self._people.hear_last():
