@@ -55,6 +55,9 @@ PROBE_AGAIN_SECONDS = 30.0
 ABSENCE_HOLDS = timedelta(seconds=20)
 """How long a look for an order counts for the first try to make it; later, Finance is asked again."""
 
+_BEYOND = {ProcessingStatus.CANCELED: "cancelled", ProcessingStatus.INVOICED: "invoiced"}
+"""Statuses of orders that Finance does not confirm any more, in words."""
+
 
 class DynamicsFinanceActivities(FinanceActivities):
     """The activities on Finance's queue."""
@@ -165,7 +168,8 @@ class DynamicsFinanceActivities(FinanceActivities):
                 if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
                     order = await self._finance.orders.read(ask.company, ask.order_number)
                     if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
-                        return ask_for.Confirmation(confirmation_number=order.header.number)
+                        beyond = _BEYOND.get(order.header.processing, "")
+                        return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
                 try:
                     number = await self._finance.confirm_order(
                         ask.company, ask.order_number, release_reason=ask.release_reason
@@ -173,8 +177,15 @@ class DynamicsFinanceActivities(FinanceActivities):
                 except Refused as refusal:
                     if await self._finance.in_credit_hold(ask.company, ask.order_number):
                         raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
+                    if beyond := await self._beyond_confirmation(ask):
+                        return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
                     raise
             return ask_for.Confirmation(confirmation_number=number)
+
+    async def _beyond_confirmation(self, ask: ask_for.ConfirmOrder) -> str:
+        """What somebody did in Finance with the order meanwhile, so that nothing is left to confirm; else empty."""
+        order = await self._finance.orders.read(ask.company, ask.order_number)
+        return _BEYOND.get(order.header.processing, "") if order is not None else ""
 
     @activity.defn(name="read_billing")
     async def read_billing(self, ask: ask_for.BillingRef) -> Billing:

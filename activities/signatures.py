@@ -140,6 +140,7 @@ class Confirmation(Record):
     """The order's confirmation."""
 
     confirmation_number: str
+    beyond: str = Field("", description="Not empty: Finance confirms it no more, because somebody did this with it")
 
 
 class RecordOrder(Record):

@@ -281,6 +281,7 @@ class OrderConfirmed(Record):
     """Finance confirmed the order."""
 
     confirmation_number: str
+    beyond: str = Field("", description="Not empty: somebody did this with the order, and Finance confirms it no more")
 
 
 class OrderRecorded(Record):

@@ -232,6 +232,8 @@ class FaultsAndLog:
 
     async def _suffer(self, effect: FaultEffect, scope: Scope, receive: Receive, send: Send) -> None:
         if effect.delay_ms:
+            # It has the whole request by now, and carries it out though nobody may wait for the answer any more.
+            receive, _ = await _read_operations(receive)
             await asyncio.sleep(effect.delay_ms / 1000)
         if effect.drop == "before":
             await _break_connection(scope, receive)

@@ -100,6 +100,9 @@ def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:
     if state.order is not OrderStatus.CREATED:
         illegal(f"order confirmed: it is {state.order}")
     confirmed = replace(state, order=OrderStatus.CONFIRMED, confirmation_number=fact.confirmation_number)
+    if fact.beyond:
+        read = replace(confirmed, billing_told=state.billing_told + 1)
+        return Change(read, f"order {state.order_number} was {fact.beyond} in Finance before it was confirmed")
     return Change(confirmed, f"order confirmed ({fact.confirmation_number})")
 
 

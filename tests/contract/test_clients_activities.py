@@ -282,6 +282,16 @@ async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
     assert len(after) == len(before)
 
 
+async def test_an_order_that_was_cancelled_in_finance_before_it_was_confirmed_needs_no_confirmation(work: Work) -> None:
+    create = await prepared(work, [p100()])
+    created = await work.run(work.finance.create_order, create)
+    await work.clients.play("POST", f"/orders/usmf/{created.order_number}/cancel-remainder", {})
+    confirm = ask_for.ConfirmOrder(company="usmf", order_number=created.order_number)
+    for attempt in (1, 2):
+        said = await work.run(work.finance.confirm_order, confirm, attempt=attempt)
+        assert (said.confirmation_number, said.beyond) == (created.order_number, "cancelled")
+
+
 async def test_being_throttled_is_told_with_its_pause_and_pages_nobody(work: Work) -> None:
     await work.assess(p100())
     assert work.quote is not None

@@ -26,6 +26,8 @@ class ScriptedAudit(s.AuditActivities):
 
     @activity.defn(name="record_audit")
     async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
+        if "record_audit" in self.world.held:
+            await self.world.held["record_audit"].wait()
         if self.world.audit_away:
             raise ApplicationError("the audit store does not answer", type=s.FailureType.TRANSIENT)
         self.world.audited.extend(batch.records)

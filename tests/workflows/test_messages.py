@@ -10,13 +10,13 @@ import pytest
 
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.messages import FinanceEvent, FinanceEventKind, HandOver, SignedMessage
-from domain.views import WaitingFor
+from domain.views import DealView, Ending, WaitingFor
 from runs import names
 from tests.deadlines import PATIENCE
 from tests.workflows.acting import outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
 from tests.workflows.task_time import MOST_SECONDS, Metered
-from tests.workflows.trusting import MONA, RITA
+from tests.workflows.trusting import MONA, OTTO, RITA
 from workers.gate import A_PORTION
 from workflows.hearing import FAILED, UNKNOWN, UNREADABLE
 
@@ -170,3 +170,18 @@ async def test_a_flood_of_unsigned_commands_is_heard_and_a_persons_word_among_th
     assert (await asyncio.wait_for(stage.case.result(), PATIENCE))["ending"] == "cancelled"
     said = await stage.case.query(names.OUTCOME, "flood-299")
     assert said["code"] == "UNAUTHENTICATED"
+
+
+async def test_what_is_said_while_a_deal_writes_down_its_end_is_answered(stage: Stage, world: World) -> None:
+    """The audit may take its time; who speaks meanwhile is refused, and not left without an answer."""
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    world.held["record_audit"] = asyncio.Event()
+    assert (await outcome(stage, await stage.say(RITA, "cancel", reason="entered twice"))).accepted
+    await until(stage, lambda view: view.ending is Ending.CANCELLED and "close_quote" in world.names())
+    await asyncio.sleep(1)  # it has heard everything, and writes down how it ended
+    message = await stage.say(OTTO, "retry", reason="too late")
+    await asyncio.sleep(0.5)
+    world.held["record_audit"].set()
+    assert DealView.model_validate(await asyncio.wait_for(stage.case.result(), PATIENCE)).ending is Ending.CANCELLED
+    assert (await outcome(stage, message)).code

@@ -100,7 +100,9 @@ class Order:
             summary=f"Confirm order {self._record.state.order_number}",
             overtaken=self._unwanted,
         )
-        self._record.apply(facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number))
+        self._record.apply(
+            facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
+        )
         await tell_ledger(self._record, names.ORDER_VISIBLE)
 
     async def _show(self) -> None:

@@ -82,6 +82,16 @@ class People:
             )
         )
 
+    async def hear_last(self) -> bool:
+        """Hear what came after all was heard, while the deal was finishing; whether there was such a thing."""
+        if not (self._record.unheard or self._record.notes):
+            return False
+        self.start()
+        await self.heard_all()
+        heard = self._background.goes_on(Part.PEOPLE)
+        self._background.stop(Part.PEOPLE)
+        return heard
+
     async def heard_most(self) -> None:
         """Wait until what is left to hear is little enough for the next run to take along."""
         await workflow.wait_condition(self._is_light)

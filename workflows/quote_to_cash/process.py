@@ -114,10 +114,10 @@ class QuoteToCash:
         await self._delivery.pay()
 
     async def _finish(self) -> None:
-        """Send the last audit records; what came meanwhile is taken first, for it may begin the deal anew."""
+        """Send the last audit records; what came meanwhile is taken first: it may begin the deal anew."""
         await self._record.courier.finish()
         await self._trail.finish()
-        while not all_has_come():
+        while not all_has_come() or await self._people.hear_last():
             await workflow.wait_condition(all_has_come)
             await self._trail.finish()
 

@@ -32,7 +32,7 @@ from domain.fulfilment import (
 from domain.moves import ClosingMove, DeliveryMove
 from domain.rules.delivery import MOST_NEWS, takes_less_credit
 from domain.views import Ending, Stage, WaitingFor
-from tests.deals import CARL, PRICE, SYSTEM, T0, TO_ORDER, credit_note, held, holding, invoice, new_deal, put
+from tests.deals import CARL, CREATED, PRICE, SYSTEM, T0, TO_ORDER, credit_note, held, holding, invoice, new_deal, put
 
 D = Decimal
 GROSS = D("104.50")
@@ -102,6 +102,17 @@ def test_the_whole_order_cancelled_in_finance_cancels_the_deal_and_sales_and_giv
     state = put(state, facts.CreditGivenBack())
     assert moves.in_closing(state) is ClosingMove.TELL_SALES
     assert moves.in_closing(put(state, facts.SalesTold())) is ClosingMove.DONE
+
+
+def test_an_order_cancelled_in_finance_before_it_was_confirmed_is_shown_in_sales_and_then_read() -> None:
+    """Nobody has to look: what Finance refuses to confirm, because it is cancelled there, is cancelled here as well."""
+    beyond = facts.OrderConfirmed(confirmation_number="Q2C-1", beyond="cancelled")
+    created = TO_ORDER[: TO_ORDER.index(CREATED) + 1]
+    assert "was cancelled in Finance before it was confirmed" in last_text(put(new_deal(), *created), beyond)
+    state = put(new_deal(), *created, beyond, facts.OrderRecorded(sales_order_id="so"))
+    assert moves.in_delivery(state) is DeliveryMove.READ_BILLING
+    state = put(state, found(held(10, 0), cancelled=True))
+    assert (state.ending, state.sales_due) == (Ending.CANCELLED, SalesDue.ORDER_CANCELLED)
 
 
 def test_an_order_cancelled_in_sales_and_then_in_finance_is_nobody_s_business_any_more() -> None:
