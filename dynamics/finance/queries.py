@@ -19,6 +19,7 @@ is for what else a filter asks."""
 
 _KEYS = {
     "CustTransOpens": ("SysRecId",),
+    "CustTransBiEntities": ("SourceKey",),
     "CustTransactions": ("SysRecId",),
     "CustInvoiceJourBiEntities": ("SourceKey",),
     "CustSettlementBiEntities": ("SourceKey",),
@@ -179,6 +180,17 @@ def settlements(company: str, transactions: Iterable[int]) -> list[Listing]:
 def transactions(company: str, records: Iterable[int]) -> list[Listing]:
     """Customer transactions by their record."""
     return valued("CustTransactions", company, "SysRecId", records)
+
+
+def changed_while_open(company: str, since: date) -> Listing:
+    """Customer transactions that are open and were changed on a day or later: new ones, ones that were paid in part,
+    and ones that were settled and are open again, whose settlement leaves no other date (`clearLastSettlement`).
+
+    `Closed` is never empty: what is not closed was closed on 1 January 1900.
+    """
+    condition = f"{of_company(company)} and Closed le 1900-01-02T00:00:00Z and SysModifiedDateTime ge "
+    columns = "SourceKey,AccountNum,Invoice,SysModifiedDateTime"
+    return listing("CustTransBiEntities", f"{condition}{since.isoformat()}T00:00:00Z", select=columns)
 
 
 def payments(company: str, numbers: Iterable[str]) -> list[Listing]:

@@ -280,6 +280,22 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
     return PostedPayment(journal, voucher, payment_id)
 
 
+def undo_settlement(books: Books, company: Company, credit: Row) -> None:
+    """Reverse what a payment or credit note settles ("Closed transaction editing", Reverse).
+
+    It is open again, and so are the documents that it settled; discounts and differences that were posted with it are
+    taken back. Nothing itself is reversed, and no business event tells of it.
+
+    Raises:
+        PostingRefused: It settles nothing.
+    """
+    if not books.find(SETTLEMENTS, payment=credit["_record"], company=company.id):
+        raise PostingRefused(f"{credit['PaymId'] or credit['Invoice']} settles nothing.")
+    with books.db.transaction():
+        _take_back_differences(books, company, credit, books.today(company))
+        _unsettle_all(books, company, credit)
+
+
 def _take_back_differences(books: Books, company: Company, payment: Row, day: date) -> None:
     rows = books.find(receivables.TRANSACTIONS, AccountNum=payment["AccountNum"], dataAreaId=company.id)
     for row in rows:

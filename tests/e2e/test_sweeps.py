@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from runs import names
-from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line
+from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line, money
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens there."""
@@ -112,8 +113,27 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
     deaf_stack.desk.post(f"/payments/{deal.company}/{payment}/reverse", {"reason": "no funds"})
     eventually(open_after_end, "the reversed payment is seen")
     assert open_after_end()[0]["codes"] == ["PAYMENT_REVERSED_AFTER_END"]
-    deal.pay("1045.00")
+    assert collected(deal) == [Decimal("1045.00")], "the account is told as well: reminders go on"
+    again = deal.pay("1045.00")
     eventually(lambda: not open_after_end(), "it is settled by itself")
+    eventually(lambda: collected(deal) == [Decimal(0)], "and the account knows")
+
+    # A settlement that is undone reverses nothing, no event tells of it and it leaves no date: the sweep sees it too.
+    deaf_stack.desk.post(f"/finance/{deal.company}/undoSettlement", {"PaymentId": again})
+    eventually(open_after_end, "the undone settlement is seen")
+    (entry,) = open_after_end()
+    assert (entry["codes"], money(entry["open_amount"])) == (["PAYMENT_REVERSED_AFTER_END"], Decimal("1045.00"))
+    (order,) = [row for row in deal.sales()["orders"] if row["finance_order"]]
+    assert [(money(i["open"]), i["payment"]) for i in order["invoices"]] == [(Decimal("1045.00"), "open")]
+    assert collected(deal) == [Decimal("1045.00")]
+    deal.pay("1045.00")
+    eventually(lambda: not open_after_end(), "settled once more")
+
+
+def collected(deal: Deal) -> list[Decimal]:
+    """What collections know to be open on the deal's invoices."""
+    account = deal.stack.person("amy").get(f"/collections/{deal.company}/{deal.customer}")
+    return [money(i["open_amount"]) for i in account["state"]["invoices"] if i["quote_number"] == deal.quote]
 
 
 @pytest.mark.timeout(300)

@@ -29,7 +29,8 @@ from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
-from dynamics.finance.records import CancelledOrder, PostedInvoice, Slip, Sweep, Transaction
+from dynamics.finance.records import PostedInvoice, Slip, Transaction
+from dynamics.finance.swept import CancelledOrder, Sweep
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names

@@ -17,7 +17,8 @@ from domain.digest import Digest
 from domain.feeds import MOST_WAITING, DocumentKind, FeedCursor, FeedStart
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
-from dynamics.finance.records import CancelledOrder, Transaction
+from dynamics.finance.records import Transaction
+from dynamics.finance.swept import CancelledOrder
 from runs import names
 from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
 from tests.workflows.task_time import MOST_SECONDS, Metered
