@@ -19,6 +19,7 @@ from activities.late_reports import SWEEP, LateReports
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from domain import event_ids
 from domain.digest import MOST, Digest
+from domain.event_ids import payment_number
 from domain.feeds import (
     MOST_BYTES,
     MOST_UNROUTED,
@@ -362,6 +363,11 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
         yield event, order.changed_on.date()
     for hold in found.holds:
         yield told(FinanceEventKind.CREDIT_HOLD, hold.order_number, hold.hold_id or hold.order_number), today
+    for paid in found.prepayments:
+        number = payment_number(paid.payment_id, paid.voucher)
+        event_id = event_ids.deposit(number)  # its settlement with an invoice is told later, by its own id
+        event = told(FinanceEventKind.PAYMENT_POSTED, paid.reference, number, account=paid.account, event_id=event_id)
+        yield event, paid.posted_on or today
     for settled in found.settled:
         payment, account = found.payment_of(settled), settled.account
         for number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):

@@ -39,6 +39,7 @@ D = TypeVar("D", Slip, PostedInvoice)
 
 _SLIPS, _INVOICES = "CustPackingSlipTransBiEntities", "SalesInvoiceHeadersV4"
 _LINES = "SalesInvoiceLinesV4"
+_LONGEST_ORDER_NUMBER = 20
 
 
 class Documents:
@@ -155,6 +156,7 @@ class Documents:
                 "invoices": [listing(_INVOICES, f"{of} and InvoiceDate ge {_midnight(invoices)}")],
                 "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {_midnight(settled)}")],
                 "opened": [queries.changed_while_open(company, settled)],
+                "prepayments": [queries.prepayments(company, settled)],
                 "holds": [queries.credit_holds(company)],
                 "cancelled": [queries.cancelled_orders(company, cancelled)],
             }
@@ -180,6 +182,7 @@ class Documents:
             invoices=tuple(_renamed(invoice, sold) for invoice in posted),
             settled=changed,
             opened=opened,
+            prepayments=tuple(t for t in reading.readable(Transaction, "prepayments", unreadable) if _names_order(t)),
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
             settled_orders={number: orders[number] for number in concerned if orders.get(number)},
             holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
@@ -266,6 +269,11 @@ def _renamed(document: D, sold: dict[str, str]) -> D:
     """A document of a return order under the number of the order that was sold."""
     order = sold.get(document.order_number.casefold())
     return document if order is None else document.model_copy(update={"order_number": order})
+
+
+def _names_order(prepayment: Transaction) -> bool:
+    """Whether a prepayment may name an order: a reference is any text, an order's number is short."""
+    return prepayment.amount < 0 and 0 < len(prepayment.reference) <= _LONGEST_ORDER_NUMBER
 
 
 def _midnight(day: date) -> str:

@@ -198,6 +198,21 @@ def payments(company: str, numbers: Iterable[str]) -> list[Listing]:
     return valued("CustTransactions", company, "PaymId", numbers)
 
 
+def deposits(company: str, order_number: str) -> Listing:
+    """Payments that name an order: who enters a prepayment writes the order's number into its payment reference, by
+    which Finance proposes it for the order ("Settle open transactions").
+    """
+    return listing("CustTransactions", f"{of_company(company)} and PaymReference eq {literal(order_number)}")
+
+
+def prepayments(company: str, since: date) -> Listing:
+    """Prepayments posted on a day or later."""
+    prepaid = f"Prepayment eq {FinanceEnum('NoYes', 'Yes')}"
+    return listing(
+        "CustTransactions", f"{of_company(company)} and {prepaid} and TransDate ge {since.isoformat()}T00:00:00Z"
+    )
+
+
 def journals_described(company: str, description: str) -> Listing:
     """Customer payment journals of a description."""
     return listing("CustomerPaymentJournalHeaders", f"{of_company(company)} and Description eq {literal(description)}")

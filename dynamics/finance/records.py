@@ -184,6 +184,7 @@ class Transaction(ReadRow):
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
     payment_id: str = Field("", alias="PaymId", description="Of a payment, where its journal gives one")
+    reference: str = Field("", alias="PaymReference", description="Of a deposit: the order's number")
     currency: str = Field("", alias="CurrencyCode")
     amount: Exact = Field(alias="AmountCur")
     settled: Exact = Field(Decimal(0), alias="SettleAmountCur")

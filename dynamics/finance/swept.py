@@ -31,6 +31,7 @@ class Sweep(ReadRow):
     slips: tuple[Slip, ...]
     invoices: tuple[PostedInvoice, ...]
     settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
+    prepayments: tuple[Transaction, ...] = Field((), description="Those that name an order")
     payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
     settled_orders: dict[str, str] = Field(description="Order number by number of each settled or open invoice")
     holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
