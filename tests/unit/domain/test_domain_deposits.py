@@ -154,7 +154,12 @@ def test_the_page_shows_what_of_the_deposit_settled_each_invoice() -> None:
         for number, part in (("I1", 165), ("I2", 100), ("I3", 0))
     )
     shown = explain.view(read(held(), paid("300", applied="265"), invoices=bills)).deposit
-    assert shown is not None and (shown.received, shown.missing, shown.left, shown.holds) == (D(300), D(0), D(35), False)
+    assert shown is not None and (shown.received, shown.missing, shown.left, shown.holds) == (
+        D(300),
+        D(0),
+        D(35),
+        False,
+    )
     assert shown.settled == {"I1": 165, "I2": 100}
 
 
