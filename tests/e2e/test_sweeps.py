@@ -15,6 +15,7 @@ from dynamics.core.auth import Credentials
 from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
+from dynamics.sales.deal_rows import deal_row_id
 from runs import names
 from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line, money
 
@@ -195,6 +196,13 @@ def held(stack: Stack, *lines: Any) -> tuple[Deal, str]:
         ["ar_manager", "customer"],
     )
     assert case["order_number"] in case["explanation"]["text"] and case["explanation"]["deadline"]
+    row = key("q2c_deals", deal_row_id(names.deal_id(deal.company, deal.quote)))
+
+    def said_in_sales() -> bool:
+        shown = in_sales(stack, lambda sales: sales.odata.get(row))
+        return "waits for its deposit" in str(shown["q2c_waitingfor"])
+
+    eventually(said_in_sales, "Sales says what the order waits for")
     return deal, str(case["order_number"])
 
 
