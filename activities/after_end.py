@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from temporalio import activity
 
 from activities.after_end_signatures import AfterEndActivities
 from activities.billing_view import billing
+from activities.collecting import Collecting
 from activities.delivery import temporal_failures
 from activities.failures import for_deal
 from activities.heartbeat import beating
@@ -32,6 +34,7 @@ from domain.after_end import (
     changed_documents,
 )
 from domain.fulfilment import Invoice
+from domain.invoices_told import invoices_told
 from domain.views import DealView, Ending
 from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.finance.settlements import Known
@@ -59,6 +62,7 @@ class AfterEndWork(AfterEndActivities):
         quotes: SalesQuotes,
         changes: SalesChanges,
         page_of: Callable[[str, str], str],
+        collecting: Collecting,
     ) -> None:
         """Bring together what is needed.
 
@@ -69,6 +73,7 @@ class AfterEndWork(AfterEndActivities):
             quotes: Knows the lines' ids of a quote.
             changes: Reads how records of Sales stand.
             page_of: Address of the page of a deal, by company and quote number.
+            collecting: Tells accounts what is open on their invoices.
         """
         self._deals = deals
         self._postings = postings
@@ -76,6 +81,7 @@ class AfterEndWork(AfterEndActivities):
         self._quotes = quotes
         self._changes = changes
         self._page_of = page_of
+        self._collecting = collecting
 
     @activity.defn(name="look_after_end")
     async def look_after_end(self, look: LookAfterEnd) -> FoundAfterEnd:
@@ -111,6 +117,7 @@ class AfterEndWork(AfterEndActivities):
         if not deal.order_number:
             return found.model_copy(update={"nothing": "the deal ended without an order in Finance"})
         try:
+            as_of = datetime.now(UTC)
             read = await self._postings.read(deal.company, deal.order_number, Known(sorted(found.known)))
         except NotFound:
             return found.model_copy(update={"nothing": f"Finance has no order {deal.order_number} any more"})
@@ -119,6 +126,7 @@ class AfterEndWork(AfterEndActivities):
             found.known, ((i.invoice_number, i.total, i.open_amount, i.currency) for i in invoices)
         )
         standing = [document for document in changed if document.stands_open]
+        await self._tell_account(deal, read.header.billed, invoices, as_of)
         return found.model_copy(
             update={
                 "documents": changed[:MOST_DOCUMENTS],
@@ -127,6 +135,21 @@ class AfterEndWork(AfterEndActivities):
                 "not_shown": await self._show(deal, invoices, changed),
             }
         )
+
+    async def _tell_account(self, deal: EndedDeal, account: str, invoices: Sequence[Invoice], as_of: datetime) -> None:
+        """Tell the account that is billed what is open now: what is overdue again is collected again."""
+        news = invoices_told(
+            deal.company,
+            account,
+            [invoice for invoice in invoices if not invoice.is_credit],
+            order_number=deal.order_number,
+            quote_number=deal.quote_number,
+            as_of=as_of,
+            customer_name=deal.customer_name if account == deal.customer else "",
+            owner=deal.owner.named,
+        )
+        if news is not None:
+            await self._collecting.show(news)
 
     async def _show(self, deal: EndedDeal, invoices: Sequence[Invoice], changed: Sequence[LateDocument]) -> str:
         """Bring Sales up to date; why it does not take it, empty where it shows all."""

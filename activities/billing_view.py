@@ -117,7 +117,11 @@ def billing(
         slips=tuple(PackingSlip(slip=name, quantity=quantity) for name, quantity in slips.items()),
         invoices=tuple(
             _invoice(posted, read.open_amount(posted), due.get(posted.number)).model_copy(
-                update={"record": paid.records.get(posted.number, 0), "refunded": paid.refunded(posted.number)}
+                update={
+                    "record": paid.records.get(posted.number, 0),
+                    "refunded": paid.refunded(posted.number),
+                    "from_deposit": paid.by_deposits(posted.number),
+                }
             )
             for posted in read.invoices
         ),

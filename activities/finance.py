@@ -192,7 +192,8 @@ class DynamicsFinanceActivities(FinanceActivities):
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
             async with beating():
-                known = Known(ask.invoices, ask.records, ask.payments, ask.payments_told)
+                deposits_of = ask.order_number if ask.deposit else ""
+                known = Known(ask.invoices, ask.records, ask.payments, ask.payments_told, deposits_of)
                 read = await self._postings.read(ask.company, ask.order_number, known)
                 approved = None
                 if digest_of(order_lines(read.lines)) != ask.ordered:

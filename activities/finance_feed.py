@@ -15,10 +15,11 @@ from temporalio import activity
 
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
-from activities.late_reports import LateReports, passed_on, reversal_key, reversals
+from activities.late_reports import SWEEP, LateReports
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from domain import event_ids
 from domain.digest import MOST, Digest
+from domain.event_ids import payment_number
 from domain.feeds import (
     MOST_BYTES,
     MOST_UNROUTED,
@@ -35,7 +36,7 @@ from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.views import Stage
 from dynamics.finance.client import Finance
-from dynamics.finance.records import Sweep
+from dynamics.finance.swept import Sweep
 from runs.calls import answer
 from runs.deals import Deals
 from runs.lookup import Lookup, Standing, Status
@@ -47,6 +48,8 @@ One dated further back than that is found by its deal's own daily look at Financ
 """
 PASSED_ON_AT_ONCE = 1_000
 """Documents one activity passes on; where there are more, the feed sweeps again at once."""
+ENDS_WITHIN = timedelta(minutes=30)
+"""How long after a change of an open invoice its deal, which still runs, may end without having read it."""
 LOOKED_UP_AT_ONCE = 2_000
 """Documents whose deals are looked up before the first of them are passed on."""
 HANDED_BACK = 200
@@ -105,25 +108,23 @@ class FinanceFeedWork(FeedActivities):
                     cancelled=since[DocumentKind.CANCELLED_ORDER],
                 )
                 digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
-                undone = await reversals(sweep.company, found, digest, self._finance)
             posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
-            posted += [Case(e, day, of_ended=True) for e, day in undone if self._may_be_ours(e)]
+            opened = _opened(sweep.company, found)
+            posted += [Case(e, e.occurred_at.date(), of_ended=True) for e in opened if self._may_be_ours(e)]
             keys = {id(case): key_of(case.event) for case in posted}
             new = [c for c in posted if keys[id(c)] not in digest and keys[id(c)] not in waiting]
             new.sort(key=lambda case: case.day)
             tried = await self._pass_on(sweep.company, new, settled)
-        # A deal that still runs may end at this moment: a reversal of it is looked at once more by the next sweep.
-        again = [case for case in tried if case.of_ended and case.became is Became.KNOWN]
+        # A deal that still runs may end at this moment: for a while its open invoices are looked at by each sweep.
+        lately = datetime.now(UTC) - ENDS_WITHIN
+        again = [c for c in tried if c.of_ended and c.became is Became.KNOWN and c.event.occurred_at > lately]
         done = [case for case in tried if case.became is not Became.WAITING and case not in again]
         waits = [case for case in tried if case.became is Became.WAITING]
         left = [*(case for case in waits if case.deal_id), *new[len(tried) :]]
         marks = _moved(since, found, min([today, *(case.day for case in left)]))
-        reversed_before = [reversal_key(payment) for payment in found.reversed_payments]
-        digest.keep([*(keys[id(c)] for c in posted if c.day >= min(marks.values())), *reversed_before])
+        digest.keep(keys[id(c)] for c in posted if c.day >= min(marks.values()))
         for case in done:
             digest.add(keys[id(case)])
-        for key in passed_on(found, [case.event for case in (*again, *waits, *left)]):
-            digest.add(key)
         unseen = [case.event for case in waits if not case.deal_id]
         unresolved = _fitting(unseen, sweep.room)
         for_a_person = [*(_unrouted(case) for case in done if case.reason), *_unreadable(sweep.company, found)]
@@ -345,7 +346,7 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
             order_number=order,
             document=document,
             occurred_at=now,
-            source="sweep",
+            source=SWEEP,
         )
 
     for slip in found.slips:
@@ -362,11 +363,35 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
         yield event, order.changed_on.date()
     for hold in found.holds:
         yield told(FinanceEventKind.CREDIT_HOLD, hold.order_number, hold.hold_id or hold.order_number), today
+    for paid in found.prepayments:
+        number = payment_number(paid.payment_id, paid.voucher)
+        event_id = event_ids.deposit(number)  # its settlement with an invoice is told later, by its own id
+        event = told(FinanceEventKind.PAYMENT_POSTED, paid.reference, number, account=paid.account, event_id=event_id)
+        yield event, paid.posted_on or today
     for settled in found.settled:
         payment, account = found.payment_of(settled), settled.account
         for number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
             event = told(FinanceEventKind.PAYMENT_POSTED, number, payment, account=account)
             yield event, settled.last_settled_on or today
+
+
+def _opened(company: str, found: Sweep) -> Iterator[FinanceEvent]:
+    """Invoices that are open and were changed, as what it means where their deal had ended paid: a payment came back,
+    or a settlement was undone. Each change is told once; what it is, is read by whoever is told.
+    """
+    for row in found.opened:
+        changed = f"{row.invoice}@{row.changed_at:%Y%m%dT%H%M%SZ}"
+        for number in _orders(found, row.invoice, found.settled_orders.get(row.invoice, "")):
+            yield FinanceEvent(
+                event_id=event_ids.finance_document(FinanceEventKind.PAYMENT_REVERSED, changed),
+                kind=FinanceEventKind.PAYMENT_REVERSED,
+                company=company,
+                customer_account=row.account,
+                order_number=number,
+                document=row.invoice,
+                occurred_at=row.changed_at,
+                source=SWEEP,
+            )
 
 
 def _orders(found: Sweep, invoice: str, order: str) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from domain.event_ids import payment_number
 from domain.payments import Payment
-from dynamics.finance.records import BillingRead, PostedInvoice, Transaction
+from dynamics.finance.queries import same_text
+from dynamics.finance.records import BillingRead, Transaction
 from dynamics.finance.settlements import Settlement
 from dynamics.finance.settling import DIFFERENCES, DISCOUNT, PAYMENT
 
@@ -27,10 +28,15 @@ class Paid:
     discount: Decimal
     difference: Decimal
     _refunded: Mapping[int, Decimal] = field(default_factory=dict)
+    _by_deposits: Mapping[int, Decimal] = field(default_factory=dict)
 
     def refunded(self, number: str) -> Decimal:
         """What was paid back of a credit note."""
         return self._refunded.get(self.records.get(number, 0), _NONE)
+
+    def by_deposits(self, number: str) -> Decimal:
+        """What of an invoice was settled with deposits of its order."""
+        return self._by_deposits.get(self.records.get(number, 0), _NONE)
 
 
 def paid_of(read: BillingRead) -> Paid:
@@ -46,6 +52,7 @@ def paid_of(read: BillingRead) -> Paid:
     kinds = {row.record: row.kind for row in read.settlements}
     bounced = {found.record for found in read.payments if found.cancelled}
     taken: dict[str, Decimal] = {}
+    by_document: dict[tuple[int, int], Decimal] = {}
     applied: dict[int, Decimal] = {}
     refunded: dict[int, Decimal] = {}
     for (record, other), amount in net.items():
@@ -56,19 +63,23 @@ def paid_of(read: BillingRead) -> Paid:
                 taken[kind] = taken.get(kind, _NONE) + share
             else:
                 applied[record] = applied.get(record, _NONE) + share
+                by_document[record, other] = share
         elif kind == PAYMENT and amount > 0 and other not in bounced:
             refunded[other] = refunded.get(other, _NONE) + amount
     payments = [
         told
         for found in read.payments
-        if (told := _payment(found, applied, refunded, meant=_is_meant(found, read.invoices))) is not None
+        if (told := _payment(found, applied, refunded, meant=_is_meant(found, read), deposit=_is_deposit(found, read)))
+        is not None
     ]
+    deposits = {found.record for found in read.payments if _is_deposit(found, read)}
     return Paid(
         records={posted.number: record for record, posted in documents.items()},
         payments=tuple(sorted(payments, key=lambda p: (not p.unapplied, p.record))),
         discount=taken.pop(DISCOUNT, _NONE),
         difference=sum(taken.values(), _NONE),
         _refunded=refunded,
+        _by_deposits=_sums((other, share) for (record, other), share in by_document.items() if record in deposits),
     )
 
 
@@ -80,18 +91,31 @@ def _net(rows: Iterable[Settlement]) -> dict[tuple[int, int], Decimal]:
     return net
 
 
-def _is_meant(found: Transaction, invoices: Iterable[PostedInvoice]) -> bool:
+def _sums(rows: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:
+    sums: dict[int, Decimal] = {}
+    for key, amount in rows:
+        sums[key] = sums.get(key, _NONE) + amount
+    return sums
+
+
+def _is_meant(found: Transaction, read: BillingRead) -> bool:
     """Whether a payment names an invoice of the order, applied to it or not."""
     named = found.invoice.casefold()
-    return bool(named) and any(named == posted.number.casefold() for posted in invoices if posted.total > 0)
+    return bool(named) and any(named == posted.number.casefold() for posted in read.invoices if posted.total > 0)
+
+
+def _is_deposit(found: Transaction, read: BillingRead) -> bool:
+    """Whether it is a payment in the order's currency that names the order itself: a deposit of it."""
+    of_order = bool(found.reference) and same_text(found.reference, read.header.number)
+    return of_order and found.kind == PAYMENT and found.currency == read.header.currency
 
 
 def _payment(
-    found: Transaction, applied: Mapping[int, Decimal], refunded: Mapping[int, Decimal], *, meant: bool
+    found: Transaction, applied: Mapping[int, Decimal], refunded: Mapping[int, Decimal], *, meant: bool, deposit: bool
 ) -> Payment | None:
     """A payment as the deal keeps it; None for one that has nothing to do with it."""
     here, back = applied.get(found.record, _NONE), refunded.get(found.record, _NONE)
-    if not here and not (meant or found.record in applied):
+    if not here and not (meant or deposit or found.record in applied):
         return None
     return Payment(
         record=found.record,
@@ -101,5 +125,6 @@ def _payment(
         applied=here,
         unapplied=_NONE if found.cancelled else -found.open_amount,
         refunded=back,
+        deposit=deposit,
         reversed=found.cancelled,
     )

@@ -194,6 +194,7 @@ class BillingRef(Record):
     )
     payments: tuple[int, ...] = Field((), description="Records of payments known before")
     payments_told: tuple[str, ...] = Field((), description="Payments that were told of since, by payment id")
+    deposit: bool = Field(False, description="The order needs one: payments that name the order are read as well")
 
 
 class RecordInvoice(Record):

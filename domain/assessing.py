@@ -18,6 +18,7 @@ from domain.assessment import DealPolicy, Problem, QuoteAssessment
 from domain.calendar import end_of_day, local_date
 from domain.credit import decide_credit
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.deposits import DepositFacts
 from domain.discount import approval_plan
 from domain.drift import pin
 from domain.exchange import Exchange, NoRate
@@ -111,7 +112,7 @@ def assess(
             "expires_at": _expires_at(snapshot, policy, now),
             "plan": plan,
             "terms": terms_of(priced, policy, customer_account=facts.customer.account) if plan.needed else None,
-            "deal_policy": _deal_policy(snapshot.company, policy),
+            "deal_policy": _deal_policy(snapshot, facts, facts.customer, policy),
             "soft_credit": _soft_credit(snapshot, facts, policy, now),
             "total_differs": _total_differs(snapshot, facts, policy),
         }
@@ -248,11 +249,20 @@ def _priced(priced: PricedQuote) -> dict[str, Any]:
     }
 
 
-def _deal_policy(company: str, policy: Policy) -> DealPolicy:
+def _deal_policy(snapshot: QuoteSnapshot, facts: FinanceFacts, customer: CustomerFacts, policy: Policy) -> DealPolicy:
     """The part of the policy that the deal itself is pinned to."""
+    order = DepositFacts(
+        account=customer.account,
+        group=customer.group,
+        terms=_terms(snapshot, customer),
+        currency=snapshot.currency,
+        total=_total(snapshot, facts, policy).amount,
+    )
+    units = policy.tolerances.money.line_units
     return DealPolicy(
         version=policy.version,
-        over_delivery_pct=policy.tolerances.over_delivery_pct.get(company, Decimal(0)),
+        deposit=policy.deposits.due(snapshot.company, order, tolerance_units=units),
+        over_delivery_pct=policy.tolerances.over_delivery_pct.get(snapshot.company, Decimal(0)),
         release_valid_days=policy.credit.release.valid_days,
         release_deviation_pct=policy.credit.release.deviation_pct,
     )

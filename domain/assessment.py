@@ -15,6 +15,7 @@ from pydantic import Field
 from domain.approvals import ApprovalPlan, AskedTerms, LineFinding
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.customers import UnknownCustomer
+from domain.deposits import DepositDue
 from domain.people import Person
 from domain.price_look import PinnedPrices, PriceDrift, PriceLook, blocked_items
 from domain.quote_header import QuoteHeader
@@ -36,6 +37,7 @@ class DealPolicy(Record):
     over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
     release_valid_days: int = Field(5, description="How long a release of a credit hold lasts unless said")
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
+    deposit: DepositDue | None = Field(None, description="What the order needs before it is released; None: nothing")
     told: tuple[str, ...] = Field((), description="What anybody is told of (``domain.notices.Kind``); none: nothing")
 
 

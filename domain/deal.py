@@ -12,6 +12,7 @@ from typing import assert_never
 from domain import facts
 from domain.customer_setup_facts import CustomerFact
 from domain.deal_state import DealState, OrderStatus
+from domain.deposit_facts import DepositFact
 from domain.facts import (
     ClosingFact,
     CreditFact,
@@ -26,7 +27,7 @@ from domain.facts import (
 from domain.money import plain
 from domain.order_change_facts import ChangeFact
 from domain.refusals import Refusal
-from domain.rules import changing, closing, credit, customer, delivery, order, quote, refunds, step
+from domain.rules import changing, closing, credit, customer, delivery, deposits, order, quote, refunds, step
 from domain.rules.change import Change, Refused
 from domain.views import Ending, Stage, TimelineEntry
 
@@ -100,6 +101,8 @@ def _follow(state: DealState, fact: Fact) -> Change:
         return delivery.follow(state, fact)
     if isinstance(fact, RefundFact):
         return refunds.follow(state, fact)
+    if isinstance(fact, DepositFact):
+        return deposits.follow(state, fact)
     if isinstance(fact, ChangeFact):
         return changing.follow(state, fact)
     if isinstance(fact, ClosingFact):
@@ -132,7 +135,7 @@ def _vector(state: DealState) -> str:
 
 def _waits_for(state: DealState) -> tuple[object, ...]:
     started = state.customer is None, state.changing is None, state.asks_for_more
-    return state.quote, state.credit, state.parked is None, bool(state.questions), *started
+    return state.quote, state.credit, state.parked is None, bool(state.questions), state.deposit_holds, *started
 
 
 def _stage(state: DealState) -> Stage:

@@ -9,7 +9,7 @@ The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
@@ -138,6 +138,8 @@ class DealState:
         billing_told: how often something was told of packing slips, invoices and payments.
         billing_read: how many of those times Finance has been read for.
         changing: what a person wants changed of the order, until Finance shows it.
+        deposit_since: since when the order waits for its deposit; None: it did not begin to.
+        deposit_late: the deposit was overdue, and somebody was told.
         finance_read_at: when the order was last read in Finance, or made there.
         invoices_told: numbers of invoices that were told of since Finance was read; 50 at most.
         payments_told: ids of payments that were told of since, likewise.
@@ -203,6 +205,8 @@ class DealState:
     changing: OrderChange | None = None
     billing_told: int = 0
     billing_read: int = 0
+    deposit_since: datetime | None = None
+    deposit_late: bool = False
     finance_read_at: datetime | None = None
     invoices_told: frozenset[str] = frozenset()
     payments_told: frozenset[str] = frozenset()
@@ -414,9 +418,29 @@ class DealState:
         return bool(self.unrecorded_payments) or (self.delivery.paid_up and not self.shown_paid)
 
     @property
+    def deposit_missing(self) -> Decimal:
+        """What of the deposit that the order needs is not there; zero where it needs none."""
+        due = self.policy.deposit
+        return due.missing(self.delivery.deposits) if due is not None else Decimal(0)
+
+    @property
+    def deposit_holds(self) -> bool:
+        """The order is not confirmed, because its deposit is not there; once all is shipped nothing is left to hold."""
+        gone = self.delivery.any_shipped and not self.delivery.lines.to_ship
+        return self.running and self.order is OrderStatus.CREATED and bool(self.deposit_missing) and not gone
+
+    @property
+    def deposit_due_at(self) -> datetime | None:
+        """Until when the deposit is to be there, UTC; None: none is waited for."""
+        due = self.policy.deposit
+        return self.deposit_since + timedelta(days=due.due_days) if due and self.deposit_since else None
+
+    @property
     def credit_undecided(self) -> bool:
-        """Nothing is left to pay, and more was paid or credited than that: somebody decides what becomes of it."""
-        return self.delivery.paid_up and self.delivery.unapplied > self.credit_kept
+        """Nothing is left to pay, or the order was cancelled, and more was paid or credited than that: somebody decides
+        what becomes of it.
+        """
+        return (self.delivery.paid_up or self.delivery.cancelled) and self.delivery.unapplied > self.credit_kept
 
     @property
     def refund_due(self) -> Refund | None:

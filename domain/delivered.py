@@ -105,6 +105,13 @@ class Delivery:
         return sum((source.refunded for source in self.credit_sources), Decimal(0))
 
     @property
+    def deposits(self) -> Decimal:
+        """What came in as deposits of the order and neither bounced nor was paid back, settled with its invoices or
+        not.
+        """
+        return sum((p.applied + p.unapplied for p in self.payments if p.deposit and not p.reversed), Decimal(0))
+
+    @property
     def received(self) -> Decimal:
         """What came in for this deal and did not bounce, without what settled documents of others."""
         return sum((p.amount - p.elsewhere for p in self.payments if not p.reversed), Decimal(0))

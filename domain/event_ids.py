@@ -94,6 +94,15 @@ def payment_number(payment_id: str, voucher: str) -> str:
     return payment_id.strip() or voucher.strip()
 
 
+def deposit(document: str) -> str:
+    """A payment that names an order was posted.
+
+    Args:
+        document: ``payment_number``.
+    """
+    return f"finance/deposit/{document.upper()}"
+
+
 def customer_fact(kind: FinanceEventKind, delivery_id: str) -> str:
     """Something about a customer's credit changed; named by the event that told it (its ``EventId``)."""
     return f"finance/{_CUSTOMER_FACTS[kind]}/{delivery_id.upper()}"

@@ -84,6 +84,27 @@ BELOW_SHIPPED: Final = (
     FixedBy.REP,
     "A line cannot be reduced below what was shipped. Goods come back by a return order.",
 )
+DEPOSIT_OVERDUE: Final = (
+    "DEPOSIT_OVERDUE",
+    409,
+    FixedBy.ACCOUNTS_RECEIVABLE,
+    "The deposit of the order is not there in time, so the order is not confirmed. Ask the customer for it, "
+    "or cancel the order.",
+)
+DEPOSIT_REVERSED: Final = (
+    "DEPOSIT_REVERSED",
+    409,
+    FixedBy.ACCOUNTS_RECEIVABLE,
+    "The deposit came back after the order was released. Stop what is not shipped in Finance until it is paid again, "
+    "or cancel it.",
+)
+SHIPPED_WHILE_HELD: Final = (
+    "SHIPPED_WHILE_HELD",
+    409,
+    FixedBy.ACCOUNTS_RECEIVABLE,
+    "Goods were shipped in Finance although the order waits for its deposit. Collect the deposit, "
+    "or have the goods back.",
+)
 OVER_DELIVERY: Final = (
     "OVER_DELIVERY",
     409,

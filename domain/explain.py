@@ -9,6 +9,7 @@ from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
 from domain.customers import UnknownCustomer
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.deposits import DepositDue
 from domain.drift import in_words
 from domain.fulfilment import Invoice
 from domain.growing import LargerOrder
@@ -19,6 +20,7 @@ from domain.price_look import DriftView, Verdict
 from domain.views import (
     STAGES,
     DealView,
+    DepositView,
     DocumentView,
     Explanation,
     OrderChangeView,
@@ -52,6 +54,8 @@ def explain(state: DealState) -> Explanation:
     if waiting_for is WaitingFor.PAYMENT:
         open_invoices = (invoice for invoice in state.delivery.invoices.values() if invoice.open_amount > 0)
         deadline = min((invoice.due_on for invoice in open_invoices if invoice.due_on), default=None)
+    if waiting_for is WaitingFor.DEPOSIT:
+        deadline = state.deposit_due_at
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
@@ -79,6 +83,10 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         return _waiting_in_quote(state)
     if state.changing:
         return _changing(state, state.changing)
+    if state.delivery.cancelled and state.credit_undecided:
+        return _waiting_for_credit(state)
+    if state.deposit_holds and state.policy.deposit:
+        return _waiting_for_deposit(state, state.policy.deposit)
     if state.held_by_finance:
         return _held_by_finance(state)
     if state.credit is CreditStatus.HELD:
@@ -163,6 +171,13 @@ def _waiting_for_customer(state: DealState, unknown: UnknownCustomer) -> tuple[W
     say = "says whether it is the same customer" if unknown.candidates else "has the customer created in Finance"
     unblock = f"Accounts receivable {say}, on the page of the deal; then the quote goes on by itself"
     return WaitingFor.CUSTOMER_SETUP, text, unblock, ("ar_manager", "credit_manager")
+
+
+def _waiting_for_deposit(state: DealState, due: DepositDue) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+    missing = format_money(state.deposit_missing, due.currency)
+    text = f"Order {state.order_number} waits for its deposit of {due.words}: {missing} missing"
+    unblock = f"The customer pays, and the payment in Finance names {state.order_number} as its payment reference"
+    return WaitingFor.DEPOSIT, text, unblock, ("ar_manager", "customer")
 
 
 def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
@@ -263,12 +278,33 @@ def view(state: DealState) -> DealView:
         discount_taken=state.delivery.discount,
         difference=state.delivery.difference,
         refunds=state.refunds,
+        deposit=_deposit(state),
         open_amount=still_open,
         price_drift=_price_drift(state),
         rounding=state.rounding,
         exceptions=state.exceptions,
         started_at=state.started_at,
         updated_at=state.updated_at,
+    )
+
+
+def _deposit(state: DealState) -> DepositView | None:
+    due = state.policy.deposit
+    if due is None:
+        return None
+    settled = {number: i.from_deposit for number, i in state.delivery.invoices.items() if i.from_deposit}
+    received = state.delivery.deposits
+    return DepositView(
+        amount=due.amount,
+        share=due.share,
+        rule=due.rule,
+        policy_version=due.policy,
+        received=received,
+        missing=state.deposit_missing,
+        settled=settled,
+        left=received - sum(settled.values(), Decimal(0)),
+        due_at=state.deposit_due_at,
+        holds=state.deposit_holds,
     )
 
 

@@ -13,6 +13,7 @@ from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
 from domain.customer_setup_facts import CustomerFact
+from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
 from domain.messages import Reminding
 from domain.order_change_facts import ChangeFact
@@ -472,6 +473,7 @@ Fact = (
     | CreditFact
     | OrderFact
     | DeliveryFact
+    | DepositFact
     | ChangeFact
     | RefundFact
     | ClosingFact

@@ -121,6 +121,7 @@ class Invoice(Record):
     correction: bool = Field(False, description="Finance took an invoice back with it, as if it had not been posted")
     record: int = Field(0, description="SysRecId of its customer transaction; 0: it was not seen")
     refunded: Decimal = Field(_NONE, description="Of a credit note: what was paid back of it; positive")
+    from_deposit: Decimal = Field(_NONE, description="Of an invoice: what of it deposits of the order settled")
 
     @property
     def is_credit(self) -> bool:

@@ -68,6 +68,21 @@ def in_credit(state: DealState) -> CreditMove:
     return CreditMove.CHECK
 
 
+class DepositMove(StrEnum):
+    """What is next while an order waits for its deposit."""
+
+    READ_BILLING = "read_billing"
+    WAIT = "wait"
+    GO_ON = "go_on"
+
+
+def for_deposit(state: DealState) -> DepositMove:
+    """What is next before an order that needs a deposit is confirmed."""
+    if state.cancelling or not state.deposit_holds:
+        return DepositMove.GO_ON
+    return DepositMove.READ_BILLING if state.billing_unread else DepositMove.WAIT
+
+
 class DeliveryMove(StrEnum):
     """What is next on the way from the order to the money."""
 
@@ -94,11 +109,11 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.RELEASE_HOLD
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
-    if not state.sales_order_id:  # its order was to be cancelled before Sales showed it
-        shows = state.confirmation_number and not state.cancelling
-        return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.refund_due is not None:
         return DeliveryMove.PREPARE_REFUND
+    if not state.sales_order_id:  # its order was to be cancelled before Sales showed it
+        shows = state.confirmation_number and not state.cancelling and not state.delivery.cancelled
+        return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
     if state.ordered_unrecorded:
         return DeliveryMove.SHOW_ORDERED
     if state.shipment_unrecorded:

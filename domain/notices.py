@@ -235,7 +235,10 @@ def _exception(before: DealState, after: DealState) -> str:
 
 def _ordered(before: DealState, after: DealState) -> str:
     none = (OrderStatus.NONE, OrderStatus.CREATING)
-    return f"Order {after.order_number} in Finance." if before.order in none and after.order not in none else ""
+    if before.order not in none or after.order in none:
+        return ""
+    waits = f" It is confirmed when its deposit of {due.words} is there." if (due := after.policy.deposit) else ""
+    return f"Order {after.order_number} in Finance.{waits}"
 
 
 def _shipped(before: DealState, after: DealState) -> str:

@@ -34,6 +34,7 @@ class Payment(Record):
     applied: Decimal = Field(description="To invoices of this deal")
     unapplied: Decimal = Field(description="Settles nothing: the customer's credit")
     refunded: Decimal = Decimal(0)
+    deposit: bool = Field(False, description="It names the order: a deposit of it")
     reversed: bool = Field(False, description="It bounced, or was taken back: nothing was received with it")
 
     @property

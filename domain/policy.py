@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from domain.customers_policy import CustomerPolicy
+from domain.deposits import DepositPolicy
 from domain.money import DocumentTolerance
 from domain.people import Person
 from domain.quorum import Quorum
@@ -376,6 +377,7 @@ class Policy(Record):
     tolerances: TolerancePolicy
     rights: RightsPolicy
     customers: CustomerPolicy
+    deposits: DepositPolicy
 
     def calendar(self, company: str) -> WorkingCalendar:
         """Working time of a company.
@@ -429,13 +431,14 @@ def assemble(
     tolerances: TolerancePolicy,
     rights: RightsPolicy,
     customers: CustomerPolicy,
+    deposits: DepositPolicy,
 ) -> Policy:
     """One policy of its files, with version and hash, checked across them.
 
     Raises:
         PolicyError: the files do not fit each other.
     """
-    files = (discount, credit, authority, calendars, entity_map, tolerances, rights, customers)
+    files = (discount, credit, authority, calendars, entity_map, tolerances, rights, customers, deposits)
     found = misfits(discount, credit, authority, calendars, entity_map, rights)
     if found:
         raise PolicyError("\n".join(f"{file}: {text}" for file, text in found))
@@ -451,6 +454,7 @@ def assemble(
         tolerances=tolerances,
         rights=rights,
         customers=customers,
+        deposits=deposits,
     )
 
 

@@ -48,6 +48,7 @@ class WaitingFor(StrEnum):
     INVOICE = "invoice"
     PAYMENT = "payment"
     UNAPPLIED = "unapplied"
+    DEPOSIT = "deposit"
     FINANCE = "finance"
     SALES = "sales"
     OPERATOR = "operator"
@@ -204,6 +205,21 @@ class OrderChangeView(Record):
     retry_at: datetime | None = None
 
 
+class DepositView(Record):
+    """The deposit that an order needs before it is released. Money in the deal's currency."""
+
+    amount: Decimal
+    share: str = Field("", description="Of the order's total, in words; empty: a fixed amount")
+    rule: str = Field(description="Of deposits.yaml")
+    policy_version: str
+    received: Decimal = Field(description="Neither bounced nor paid back")
+    missing: Decimal
+    settled: dict[str, Decimal] = Field(default_factory=dict, description="What of it settled each invoice, by number")
+    left: Decimal = Field(description="Received and not settled with an invoice")
+    due_at: datetime | None = None
+    holds: bool = Field(description="The order is not confirmed until it is there")
+
+
 class DealView(QuoteHeader):
     """The deal as it stands (query ``state``)."""
 
@@ -245,6 +261,7 @@ class DealView(QuoteHeader):
     discount_taken: Decimal = Field(Decimal(0), description="Cash discount taken off the invoices")
     difference: Decimal = Field(Decimal(0), description="Posted off the invoices by Finance, within its tolerance")
     refunds: tuple[Refund, ...] = ()
+    deposit: DepositView | None = Field(None, description="Where the order needs one")
     open_amount: Decimal = Decimal(0)
     price_drift: DriftView | None = Field(None, description="Finance's prices moved between approval and order")
     rounding: RoundingDiff | None = Field(

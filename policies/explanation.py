@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from domain.deposits import DepositRule
 from domain.policy import Condition, CreditLimits, Policy, Tested, WorkingCalendar
 from domain.quorum import in_words
 from domain.scope import Scope
@@ -93,6 +94,7 @@ def sections(policy: Policy, today: date) -> tuple[Section, ...]:
         Section("How the systems' records meet", "entity_map.yaml", policy.entity_map.version, tuple(_mapping(policy))),
         Section("How far they may differ", "tolerances.yaml", policy.tolerances.version, tuple(_tolerances(policy))),
         Section("Unknown customers", "customers.yaml", policy.customers.version, tuple(_customers(policy))),
+        Section("Deposits before an order", "deposits.yaml", policy.deposits.version, tuple(_deposits(policy))),
     )
 
 
@@ -266,6 +268,26 @@ def _customers(policy: Policy) -> Iterator[str]:
         f"mail domain, {likeness.same_address} for one address, {likeness.other_tax_number} less for other tax numbers."
     )
     yield "Who asked for the quote never creates its customer. Nothing is merged."
+
+
+def _deposits(policy: Policy) -> Iterator[str]:
+    for company, rules in policy.deposits.companies.items():
+        for rule in rules:
+            only = [f"{what} {', '.join(of)}" for what, of in _narrowed(rule) if of]
+            size = f"{rule.percent} % of the total" if rule.percent is not None else f"{rule.amount} {rule.currency}"
+            about = f" with {' and '.join(only)}" if only else ""
+            yield f"{company}: {rule.id}: orders{about} need {size}, within {rule.due_days} days."
+    if not any(policy.deposits.companies.values()):
+        yield "No order needs a deposit."
+    yield "The first rule of a company that fits decides. An order is confirmed in Finance when its deposit is there."
+
+
+def _narrowed(rule: DepositRule) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a rule of deposits is about, each with its values; none: it is about all."""
+    total = (f"{rule.from_total} or more",) if rule.from_total is not None else ()
+    currency = (rule.currency,) if rule.currency else ()
+    named = (("terms", rule.terms), ("group", rule.groups), ("account", rule.customers))
+    return (*named, ("currency", currency), ("a total of", total))
 
 
 def _pairs(values: dict[str, Decimal], unit: str) -> str:

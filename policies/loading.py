@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from domain import matrix, matrix_authority
 from domain.audit import RetentionPolicy
 from domain.customers_policy import CustomerPolicy
+from domain.deposits import DepositPolicy
+from domain.deposits import misfits as deposit_misfits
 from domain.dunning import DunningPolicy
 from domain.dunning import misfits as dunning_misfits
 from domain.notices_policy import NoticePolicy
@@ -49,6 +51,7 @@ _MODELS: Final[dict[str, type[Record]]] = {
     "tolerances.yaml": TolerancePolicy,
     "rights.yaml": RightsPolicy,
     "customers.yaml": CustomerPolicy,
+    "deposits.yaml": DepositPolicy,
     "audit.yaml": RetentionPolicy,
     "notices.yaml": NoticePolicy,
     "dunning.yaml": DunningPolicy,
@@ -148,6 +151,7 @@ def examine(path: Path | None = None, *, base: Path | None = None) -> Examined:
         tolerances=files["tolerances.yaml"],
         rights=files["rights.yaml"],
         customers=files["customers.yaml"],
+        deposits=files["deposits.yaml"],
     )
     companies = set(policy.entity_map.business_units.values())
     gaps = matrix_authority.gaps(policy.discount, policy.authority, policy.rights, companies)
@@ -201,6 +205,10 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
         mapped = set(files["entity_map.yaml"].business_units.values())
         for field, text in dunning_misfits(files["dunning.yaml"], mapped):
             yield Problem(str(paths["dunning.yaml"]), field, text)
+    if {"deposits.yaml", "entity_map.yaml"} <= files.keys():
+        mapped = set(files["entity_map.yaml"].business_units.values())
+        for field, text in deposit_misfits(files["deposits.yaml"], mapped):
+            yield Problem(str(paths["deposits.yaml"]), field, text)
     needed = ("discount.yaml", "credit.yaml", "approvers.yaml", "calendars.yaml", "entity_map.yaml", "rights.yaml")
     if any(name not in files for name in needed):
         return

@@ -103,7 +103,7 @@ def compose(settings: Settings, client: Client) -> Work:
     desk = AfterEndDesk(client)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
-    after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url))
+    after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())

@@ -17,7 +17,7 @@ from domain.facts import DeliveryFact
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.refusals import Refusal
-from domain.rules import refunds
+from domain.rules import deposits, refunds
 from domain.rules.change import Change, illegal, with_exception, without_exceptions
 from domain.rules.changing import read_back
 from domain.views import Ending
@@ -105,9 +105,12 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         payments_told=frozenset() if all_told else state.payments_told,
         shown_paid=state.shown_paid and delivery.paid_up,
     )
+    after, news = refunds.looked_at(after, fact.at)
+    if delivery.cancelled and after.credit_undecided:
+        return _cancelled_with_credit(after, news)
     if delivery.cancelled:
         return _cancelled_in_finance(after, billing.changed_by)
-    after, news = refunds.looked_at(after, fact.at)
+    after = deposits.looked_at(after)
     return read_back(Change(after, f"Finance: {_words(state, delivery)}{news}"), fact)
 
 
@@ -120,6 +123,16 @@ def _cancelled_in_finance(state: DealState, by: str) -> Change:
     ended = replace(settled, changing=None, ending=Ending.CANCELLED, sales_due=due)
     who = f" (last changed there by {by})" if by else ""
     return Change(ended, f"order {state.order_number} was cancelled in Finance{who}: the deal is cancelled")
+
+
+def _cancelled_with_credit(state: DealState, news: str) -> Change:
+    """Finance cancelled the whole order, and money for it is there: the deal ends when that is decided about."""
+    settled = without_exceptions(
+        state, Refusal.CHANGE_FAILING, Refusal.CHANGE_REFUSED, Refusal.DEPOSIT_OVERDUE, Refusal.DEPOSIT_REVERSED
+    )
+    left = _money(state, state.delivery.unapplied)
+    text = f"order {state.order_number} is cancelled in Finance: {left} of the customer's money are to be paid back"
+    return Change(replace(settled, changing=None), f"{text}{news}")
 
 
 def _words(state: DealState, delivery: Delivery) -> str:

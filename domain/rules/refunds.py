@@ -98,7 +98,10 @@ def _kept(state: DealState, fact: facts.CreditKept) -> Change:
     if any(refund.status in ON_ITS_WAY for refund in state.refunds):
         illegal("a refund is on its way")
     text = f"{_money(state, state.delivery.unapplied)} left on the customer's account: {fact.reason}"
-    return Change(_left(state), text)
+    after = _left(state)
+    if state.delivery.cancelled:  # its order is read once more, and the deal ends with it
+        after = replace(after, billing_told=after.billing_told + 1)
+    return Change(after, text)
 
 
 def looked_at(state: DealState, at: datetime) -> tuple[DealState, str]:
@@ -110,7 +113,7 @@ def looked_at(state: DealState, at: datetime) -> tuple[DealState, str]:
     """
     after, paid = _paid_back(state)
     after = without_exceptions(after, Refusal.UNAPPLIED_CREDIT)
-    if after.delivery.paid_up and after.delivery.unapplied:
+    if (after.delivery.paid_up or after.delivery.cancelled) and after.delivery.unapplied:
         after = with_exception(after, _named(after))
     since = (after.credit_since or at) if after.credit_undecided else None
     after = _without_their_credit(replace(after, credit_since=since))

@@ -40,9 +40,9 @@ from dynamics.finance.records import (
     ProcessingStatus,
     RateRow,
     ReleasedProduct,
-    Sweep,
 )
 from dynamics.finance.settlements import NOTHING_KNOWN, Known
+from dynamics.finance.swept import Sweep
 from dynamics.finance.taxes import Taxes
 
 MAX_BATCH = 5000

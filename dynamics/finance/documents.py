@@ -22,7 +22,6 @@ from dynamics.finance.posted import (
 from dynamics.finance.queries import listing, of_company, same_text, valued
 from dynamics.finance.records import (
     BillingRead,
-    CancelledOrder,
     CreditHold,
     LineRest,
     OrderHeader,
@@ -30,16 +29,17 @@ from dynamics.finance.records import (
     PostedInvoice,
     Slip,
     SlipLine,
-    Sweep,
     Transaction,
 )
 from dynamics.finance.settlements import Known
 from dynamics.finance.settling import Settling, known_listings
+from dynamics.finance.swept import CancelledOrder, OpenInvoice, Sweep
 
 D = TypeVar("D", Slip, PostedInvoice)
 
 _SLIPS, _INVOICES = "CustPackingSlipTransBiEntities", "SalesInvoiceHeadersV4"
 _LINES = "SalesInvoiceLinesV4"
+_LONGEST_ORDER_NUMBER = 20
 
 
 class Documents:
@@ -145,9 +145,9 @@ class Documents:
         """What was posted in a company, each kind of document since a day of its own (of the company's calendar), the
         orders cancelled since, and those that credit management holds now.
 
-        One batch; a second one where a settled invoice is older than the day, to learn its order; one more where there
-        are documents of return orders or invoices over several orders, to learn which. A row that is not as expected is
-        named in `unreadable`; it does not keep the others back.
+        One batch; a second one where an invoice that was settled, or is open again, is older than the day, to learn its
+        order; one more where there are documents of return orders or invoices over several orders, to learn which. A
+        row that is not as expected is named in `unreadable`; it does not keep the others back.
         """
         of = of_company(company)
         reading = await self._connection.read(
@@ -155,6 +155,8 @@ class Documents:
                 "slips": [listing("CustPackingSlipJourBiEntities", f"{of} and DeliveryDate ge {_midnight(slips)}")],
                 "invoices": [listing(_INVOICES, f"{of} and InvoiceDate ge {_midnight(invoices)}")],
                 "settled": [listing("CustTransactions", f"{of} and LastSettleDate ge {_midnight(settled)}")],
+                "opened": [queries.changed_while_open(company, settled)],
+                "prepayments": [queries.prepayments(company, settled)],
                 "holds": [queries.credit_holds(company)],
                 "cancelled": [queries.cancelled_orders(company, cancelled)],
             }
@@ -164,7 +166,9 @@ class Documents:
         posted = reading.readable(PostedInvoice, "invoices", unreadable)
         touched = reading.readable(Transaction, "settled", unreadable)
         changed = tuple(transaction for transaction in touched if transaction.invoice)
-        older = {t.invoice for t in changed} - {invoice.number for invoice in posted}
+        opened = tuple(row for row in reading.readable(OpenInvoice, "opened", unreadable) if row.invoice)
+        concerned = {row.invoice for row in changed} | {row.invoice for row in opened}
+        older = concerned - {invoice.number for invoice in posted}
         known: tuple[PostedInvoice, ...] = ()
         if older:
             found = await self._connection.read(
@@ -177,9 +181,10 @@ class Documents:
             slips=tuple(_renamed(slip, sold) for slip in shipped),
             invoices=tuple(_renamed(invoice, sold) for invoice in posted),
             settled=changed,
-            reversed_payments=tuple(t for t in touched if t.cancelled and not t.invoice and t.amount < 0),
+            opened=opened,
+            prepayments=tuple(t for t in reading.readable(Transaction, "prepayments", unreadable) if _names_order(t)),
             payment_ids={t.voucher: t.payment_id for t in touched if t.payment_id},
-            settled_orders={t.invoice: orders[t.invoice] for t in changed if orders.get(t.invoice)},
+            settled_orders={number: orders[number] for number in concerned if orders.get(number)},
             holds=tuple(h for h in reading.readable(CreditHold, "holds", unreadable) if h.holds),
             cancelled=reading.readable(CancelledOrder, "cancelled", unreadable),
             shared=shared,
@@ -264,6 +269,11 @@ def _renamed(document: D, sold: dict[str, str]) -> D:
     """A document of a return order under the number of the order that was sold."""
     order = sold.get(document.order_number.casefold())
     return document if order is None else document.model_copy(update={"order_number": order})
+
+
+def _names_order(prepayment: Transaction) -> bool:
+    """Whether a prepayment may name an order: a reference is any text, an order's number is short."""
+    return prepayment.amount < 0 and 0 < len(prepayment.reference) <= _LONGEST_ORDER_NUMBER
 
 
 def _midnight(day: date) -> str:

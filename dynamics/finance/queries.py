@@ -19,6 +19,7 @@ is for what else a filter asks."""
 
 _KEYS = {
     "CustTransOpens": ("SysRecId",),
+    "CustTransBiEntities": ("SourceKey",),
     "CustTransactions": ("SysRecId",),
     "CustInvoiceJourBiEntities": ("SourceKey",),
     "CustSettlementBiEntities": ("SourceKey",),
@@ -181,9 +182,35 @@ def transactions(company: str, records: Iterable[int]) -> list[Listing]:
     return valued("CustTransactions", company, "SysRecId", records)
 
 
+def changed_while_open(company: str, since: date) -> Listing:
+    """Customer transactions that are open and were changed on a day or later: new ones, ones that were paid in part,
+    and ones that were settled and are open again, whose settlement leaves no other date (`clearLastSettlement`).
+
+    `Closed` is never empty: what is not closed was closed on 1 January 1900.
+    """
+    condition = f"{of_company(company)} and Closed le 1900-01-02T00:00:00Z and SysModifiedDateTime ge "
+    columns = "SourceKey,AccountNum,Invoice,SysModifiedDateTime"
+    return listing("CustTransBiEntities", f"{condition}{since.isoformat()}T00:00:00Z", select=columns)
+
+
 def payments(company: str, numbers: Iterable[str]) -> list[Listing]:
     """Payments, and their reversals, by payment id."""
     return valued("CustTransactions", company, "PaymId", numbers)
+
+
+def deposits(company: str, order_number: str) -> Listing:
+    """Payments that name an order: who enters a prepayment writes the order's number into its payment reference, by
+    which Finance proposes it for the order ("Settle open transactions").
+    """
+    return listing("CustTransactions", f"{of_company(company)} and PaymReference eq {literal(order_number)}")
+
+
+def prepayments(company: str, since: date) -> Listing:
+    """Prepayments posted on a day or later."""
+    prepaid = f"Prepayment eq {FinanceEnum('NoYes', 'Yes')}"
+    return listing(
+        "CustTransactions", f"{of_company(company)} and {prepaid} and TransDate ge {since.isoformat()}T00:00:00Z"
+    )
 
 
 def journals_described(company: str, description: str) -> Listing:

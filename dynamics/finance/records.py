@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator
 
-from domain.event_ids import payment_number
 from domain.exchange import Exchange, ExchangeRate
 from domain.money import spread
 from domain.quote import DeliveryAddress
@@ -185,6 +184,7 @@ class Transaction(ReadRow):
     invoice: str = Field("", alias="Invoice")
     voucher: str = Field("", alias="Voucher")
     payment_id: str = Field("", alias="PaymId", description="Of a payment, where its journal gives one")
+    reference: str = Field("", alias="PaymReference", description="Of a deposit: the order's number")
     currency: str = Field("", alias="CurrencyCode")
     amount: Exact = Field(alias="AmountCur")
     settled: Exact = Field(Decimal(0), alias="SettleAmountCur")
@@ -216,6 +216,11 @@ class OrderHeader(ReadRow):
     totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
     total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
     tax: Exact = Field(Decimal(0), alias="OrderTotalTaxAmount", description="Meaningless until totals are calculated")
+
+    @property
+    def billed(self) -> str:
+        """Whose account is billed."""
+        return self.invoice_account or self.account
 
 
 class OrderLine(ReadRow):
@@ -462,34 +467,6 @@ class BillingRead(ReadRow):
         """
         transaction = self.transaction(invoice)
         return invoice.total if transaction is None else invoice.share_of(transaction.open_amount)
-
-
-class CancelledOrder(ReadRow):
-    """SalesTableBiEntities: an order that is cancelled."""
-
-    order_number: str = Field(alias="SalesId")
-    account: str = Field("", alias="CustAccount")
-    changed_on: FinanceInstant = Field(alias="SysModifiedDateTime")
-
-
-class Sweep(ReadRow):
-    """What Finance posted since a day, in one company."""
-
-    slips: tuple[Slip, ...]
-    invoices: tuple[PostedInvoice, ...]
-    settled: tuple[Transaction, ...] = Field(description="Invoices and credit notes with a settlement")
-    payment_ids: dict[str, str] = Field(default_factory=dict, description="PaymId by voucher of each payment")
-    settled_orders: dict[str, str] = Field(description="Order number by number of each settled invoice")
-    holds: tuple[CreditHold, ...] = Field((), description="Orders that credit management holds now")
-    cancelled: tuple[CancelledOrder, ...] = ()
-    shared: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="Orders of invoices over several")
-    reversed_payments: tuple[Transaction, ...] = Field((), description="Payments that were reversed since")
-    unreadable: tuple[str, ...] = Field((), description="Why a row was not understood")
-
-    def payment_of(self, settled: Transaction) -> str:
-        """What settled it last, as its event names it too."""
-        voucher = settled.last_settle_voucher
-        return payment_number(self.payment_ids.get(voucher, ""), voucher)
 
 
 class Posted(ReadRow):

@@ -31,6 +31,8 @@ class Known:
     """Records of payments known before."""
     told: Sequence[str] = ()
     """Payment ids that were told of."""
+    deposits_of: str = ""
+    """Order whose deposits are read as well; empty: none are looked for."""
 
 
 NOTHING_KNOWN = Known()

@@ -30,7 +30,11 @@ def known_listings(company: str, known: Known) -> dict[str, list[Listing]]:
     """What is read together with the order: settlements of what is known of it, and payments known or told of."""
     return {
         "settlements": queries.settlements(company, {*known.records, *known.payments}),
-        "payments": [*queries.transactions(company, known.payments), *queries.payments(company, known.told)],
+        "payments": [
+            *queries.transactions(company, known.payments),
+            *queries.payments(company, known.told),
+            *([queries.deposits(company, known.deposits_of)] if known.deposits_of else []),
+        ],
     }
 
 

@@ -127,6 +127,7 @@ FORMS: Final[tuple[Form, ...]] = (
         "Journal posted.",
     ),
     Form("reversePayment", "Reverse a payment", (_PAYMENT, Field("Reason", "Reason", "Bounced")), "Payment reversed."),
+    Form("undoSettlement", "Undo what a payment settles", (_PAYMENT,), "Settlements undone."),
     Form(
         "collectionLetter",
         "Send a collection letter",

@@ -169,6 +169,11 @@ def _reverse_payment(call: Call) -> Answer:
     return _paid(payments.reverse(call.books, call.company, call.text("PaymentId"), call.text("Reason")))
 
 
+def _undo_settlement(call: Call) -> Answer:
+    payments.undo_settlement(call.books, call.company, _credit_transaction(call))
+    return {}
+
+
 def _refund(call: Call) -> Answer:
     amount = positive(call.request.get("Amount"))
     if amount is None:
@@ -240,6 +245,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "payment": Operation("Q2CPaymentContract", _PAYMENT_EMPTY, _payment),
     "postPaymentJournal": Operation("Q2CPostPaymentJournalContract", {"Vouchers": []}, _post_journal),
     "settle": Operation("Q2CSettleContract", {}, _settle),
+    "undoSettlement": Operation("Q2CUndoSettlementContract", {}, _undo_settlement),
     "reversePayment": Operation("Q2CReversePaymentContract", _PAYMENT_EMPTY, _reverse_payment),
     "refund": Operation("Q2CRefundContract", _PAYMENT_EMPTY, _refund),
     "collectionLetter": Operation(

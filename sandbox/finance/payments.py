@@ -39,7 +39,11 @@ class PostedPayment:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Money that comes in: who pays how much, under which reference, and for which order where it is a prepayment."""
+    """Money that comes in: who pays how much, under which reference, and for which order where it is a prepayment.
+
+    A prepayment's reference is its order's number unless said otherwise: by it the "Settle transactions" page of the
+    order proposes the payment.
+    """
 
     account: str
     amount: Decimal
@@ -73,15 +77,16 @@ def pay(books: Books, company: Company, money: Money, settlements: Sequence[Mapp
         raise PostingRefused(f"Currency {money.currency} does not exist.")
     if money.prepayment_of:
         books.order(company, money.prepayment_of)
+    reference = money.reference or money.prepayment_of
     amount, code = round_money(money.amount, money.currency), currency["CurrencyCode"]
     posted_on = money.day or books.today(company)
     with books.db.transaction():
-        journal = _journal(books, company, f"Payment {money.reference}".strip())
+        journal = _journal(books, company, f"Payment {reference}".strip())
         payment_id = books.next_number(company, "payment", "PAY-{:06d}")
         voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
-        row = _JournalLine(journal, voucher, payment_id, customer, amount, code, money.reference, posted_on)
+        row = _JournalLine(journal, voucher, payment_id, customer, amount, code, reference, posted_on)
         _journal_line(books, company, row, prepayment=bool(money.prepayment_of))
-        more: Row = {"PaymReference": money.reference, "PaymId": payment_id, "Txt": f"Payment {payment_id}"}
+        more: Row = {"PaymReference": reference, "PaymId": payment_id, "Txt": f"Payment {payment_id}"}
         if money.prepayment_of:
             more |= {"Prepayment": "Yes", "_prepaid": money.prepayment_of}
         row_of_payment = transaction(
@@ -278,6 +283,22 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
         receivables.settle(books, company, credit, paid_back, amount, today)
         tell(books, company, customer, payment_id, -amount, currency, documents_of(books, company, credit, Decimal(0)))
     return PostedPayment(journal, voucher, payment_id)
+
+
+def undo_settlement(books: Books, company: Company, credit: Row) -> None:
+    """Reverse what a payment or credit note settles ("Closed transaction editing", Reverse).
+
+    It is open again, and so are the documents that it settled; discounts and differences that were posted with it are
+    taken back. Nothing itself is reversed, and no business event tells of it.
+
+    Raises:
+        PostingRefused: It settles nothing.
+    """
+    if not books.find(SETTLEMENTS, payment=credit["_record"], company=company.id):
+        raise PostingRefused(f"{credit['PaymId'] or credit['Invoice']} settles nothing.")
+    with books.db.transaction():
+        _take_back_differences(books, company, credit, books.today(company))
+        _unsettle_all(books, company, credit)
 
 
 def _take_back_differences(books: Books, company: Company, payment: Row, day: date) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sandbox.finance.amounts import part_of, round_money
 from sandbox.finance.books import SETTLEMENTS, Books, Company, total
-from sandbox.finance.model import EMPTY_DATE, day_stamp
+from sandbox.finance.model import EMPTY_DATE, day_stamp, stamp
 from sandbox.store import Row
 
 TRANSACTIONS: Final = "CustTransactions"
@@ -92,6 +92,7 @@ def book(
         "ExchRate": rate * 100,
         "Invoice": "",
         "PaymId": "",
+        "_created": stamp(books.now()),
         **more,
     }
     if discount is not None:
@@ -249,7 +250,11 @@ def _lower_part(books: Books, company: Company, row: Row, taken: Decimal) -> Dec
 
 
 def unsettle(books: Books, company: Company, settlement: Row) -> None:
-    """Undo a settlement: both transactions are open again by its amount."""
+    """Undo a settlement: both transactions are open again by its amount.
+
+    Their last settlement is cleared with it (X++ `CustVendTrans.clearLastSettlement`): nothing dates it but the change
+    of the row, which `CustTransBiEntities` shows.
+    """
     for record, part in ((settlement["invoice"], settlement["amount"]), (settlement["payment"], -settlement["amount"])):
         transaction = books.get(TRANSACTIONS, company.id, record)
         if transaction is None:
@@ -290,6 +295,8 @@ def _raise_open(books: Books, company: Company, transaction: Row, part: Decimal)
             "SettleAmountCur": transaction["SettleAmountCur"] - part,
             "SettleAmountMST": transaction["SettleAmountMST"] - in_company,
             "Closed": EMPTY_DATE,
+            "LastSettleDate": EMPTY_DATE,
+            **dict.fromkeys(("LastSettleVoucher", "LastSettleAccountNum", "LastSettleCompany"), ""),
         },
     )
 

@@ -27,6 +27,7 @@ TABLES: Final[Mapping[str, str]] = {
     "CustInvoiceJourBiEntities": INVOICES,
     "SalesInvoiceV2Lines": INVOICE_LINES,
     "CustInvoiceTransBiEntities": INVOICE_LINES,
+    "CustTransBiEntities": "CustTransactions",
 }
 """Entity set -> stored table, where they are not called the same."""
 
@@ -160,6 +161,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
     "CustTransactions": {"SysRecId": "_record", "SysDataAreaId": "dataAreaId"},
     "CustTransOpens": {"SysRecId": "_record", "SysDataAreaId": "dataAreaId"},
     "CustSettlementBiEntities": {**_SYSTEM, "CreatedOn": "_modified"},
+    "CustTransBiEntities": {**_SYSTEM, **_MODIFIED, **_MODIFIER, "CreatedOn": "_created"},
     "ReturnReasonCodeBiEntities": _SYSTEM,
     "MarkupTransBiEntities": {**_SYSTEM, **_MODIFIED, "CreatedOn": "_modified"},
     "SalesPriceAgreements": {"RecordId": "_record"},

@@ -122,6 +122,23 @@ async def test_one_payment_over_several_invoices(world: World) -> None:
     assert [part["SalesOrderId"] for part in event["Settlements"]] == ["SO-1", "SO-2", "SO-3"]
 
 
+async def test_an_undone_settlement_opens_both_and_leaves_its_trace_in_the_change_of_the_rows(world: World) -> None:
+    invoice = _invoiced(world)
+    payment = _pay(world, "1045.00", (invoice, "1045.00"))["PaymentId"]
+    told = len(world.finance.events.history)
+    changed = f"CustTransBiEntities?$filter=Closed le 1900-01-02T00:00:00Z and Invoice eq '{invoice}'"
+    assert await world.rows(changed) == []
+    world.ok("undoSettlement", PaymentId=payment)
+    assert (_open(world), _closed(world, invoice)) == ([D("1045.00"), D("-1045.00")], False)
+    [row] = await world.rows(f"{changed} and SysModifiedDateTime ge 2000-01-01T00:00:00Z")
+    assert row["LastSettleDate"][:10] == "1900-01-01", "the last settlement is cleared: nothing else dates it"
+    assert row["SysModifiedDateTime"] >= row["CreatedOn"] > "2000"
+    assert len(world.finance.events.history) == told, "no business event tells of it"
+    assert "settles nothing" in world.refused("undoSettlement", PaymentId=payment)
+    world.ok("settle", PaymentId=payment, Settlements=[{"InvoiceId": invoice, "Amount": 1045}])
+    assert _open(world) == []
+
+
 async def test_settlements_can_be_read_from_both_sides(world: World) -> None:
     invoice = _invoiced(world)
     payment = _pay(world, "400.00", (invoice, "400.00"))

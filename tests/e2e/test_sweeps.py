@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,17 +15,24 @@ from dynamics.core.auth import Credentials
 from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
+from dynamics.sales.deal_rows import deal_row_id
 from runs import names
-from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line
+from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line, money
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens there."""
+DEPOSITS = """
+version: "2026-11-01#1"
+companies: {usmf: [{id: net45, terms: [Net 45], percent: 30, due_days: 10}]}
+"""
 
 
 @pytest.fixture(scope="module")
 def deaf_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A product that sweeps every two seconds and is told nothing in between."""
-    running = Stack.start(tmp_path_factory.mktemp("deaf"), Q2C_WORKER_SWEEP_SECONDS="2")
+    """A product that sweeps every two seconds and is told nothing in between; orders of Net 45 need a deposit."""
+    policies = tmp_path_factory.mktemp("policies")
+    (policies / "deposits.yaml").write_text(DEPOSITS)
+    running = Stack.start(tmp_path_factory.mktemp("deaf"), Q2C_WORKER_SWEEP_SECONDS="2", Q2C_POLICIES=str(policies))
     running.desk.put(
         "/endpoints",
         {
@@ -112,8 +120,27 @@ def test_a_deal_nobody_tells_of_goes_from_submission_to_paid(deaf_stack: Stack) 
     deaf_stack.desk.post(f"/payments/{deal.company}/{payment}/reverse", {"reason": "no funds"})
     eventually(open_after_end, "the reversed payment is seen")
     assert open_after_end()[0]["codes"] == ["PAYMENT_REVERSED_AFTER_END"]
-    deal.pay("1045.00")
+    assert collected(deal) == [Decimal("1045.00")], "the account is told as well: reminders go on"
+    again = deal.pay("1045.00")
     eventually(lambda: not open_after_end(), "it is settled by itself")
+    eventually(lambda: collected(deal) == [Decimal(0)], "and the account knows")
+
+    # A settlement that is undone reverses nothing, no event tells of it and it leaves no date: the sweep sees it too.
+    deaf_stack.desk.post(f"/finance/{deal.company}/undoSettlement", {"PaymentId": again})
+    eventually(open_after_end, "the undone settlement is seen")
+    (entry,) = open_after_end()
+    assert (entry["codes"], money(entry["open_amount"])) == (["PAYMENT_REVERSED_AFTER_END"], Decimal("1045.00"))
+    (order,) = [row for row in deal.sales()["orders"] if row["finance_order"]]
+    assert [(money(i["open"]), i["payment"]) for i in order["invoices"]] == [(Decimal("1045.00"), "open")]
+    assert collected(deal) == [Decimal("1045.00")]
+    deal.pay("1045.00")
+    eventually(lambda: not open_after_end(), "settled once more")
+
+
+def collected(deal: Deal) -> list[Decimal]:
+    """What collections know to be open on the deal's invoices."""
+    account = deal.stack.person("amy").get(f"/collections/{deal.company}/{deal.customer}")
+    return [money(i["open_amount"]) for i in account["state"]["invoices"] if i["quote_number"] == deal.quote]
 
 
 @pytest.mark.timeout(300)
@@ -154,3 +181,107 @@ def test_a_quote_won_without_submission_is_shown_to_a_person(deaf_stack: Stack) 
 
     what = "was won in Sales without having been submitted"
     eventually(lambda: any(what in reason for reason in reported()), "shown to a person")
+
+
+# Deposits
+
+
+def held(stack: Stack, *lines: Any) -> tuple[Deal, str]:
+    """A deal whose order stands in Finance and waits for its deposit, and the order's number."""
+    deal = stack.deal(*lines, customer=stack.customer(payment_terms="Net 45"))
+    case = deal.accepted("deposit")
+    assert (case["stage"], case["order_status"], case["explanation"]["who"]) == (
+        "order",
+        "created",
+        ["ar_manager", "customer"],
+    )
+    assert case["order_number"] in case["explanation"]["text"] and case["explanation"]["deadline"]
+    row = key("q2c_deals", deal_row_id(names.deal_id(deal.company, deal.quote)))
+
+    def said_in_sales() -> bool:
+        shown = in_sales(stack, lambda sales: sales.odata.get(row))
+        return "waits for its deposit" in str(shown["q2c_waitingfor"])
+
+    eventually(said_in_sales, "Sales says what the order waits for")
+    return deal, str(case["order_number"])
+
+
+def prepay(deal: Deal, order: str, amount: str) -> str:
+    """The customer pays so much for the order ahead; the payment's id."""
+    sent = {"CustAccount": deal.customer, "Amount": amount, "IsPrepayment": "Yes", "SalesOrderId": order}
+    return str(deal.stack.desk.post(f"/finance/{deal.company}/payment", sent)["PaymentId"])
+
+
+def settled_on(invoices: int) -> Callable[[dict[str, Any]], bool]:
+    """Whether the deposit settled so many invoices."""
+    return lambda case: len(case["deposit"]["settled"]) == invoices
+
+
+def four(case: dict[str, Any]) -> tuple[Decimal, ...]:
+    """Paid, unapplied, refunded; received, to which they come (I5)."""
+    return tuple(money(case[name]) for name in ("paid", "unapplied", "refunded", "received"))
+
+
+def deposit(deal: Deal, *names: str) -> tuple[Decimal, ...]:
+    return tuple(money(deal.case()["deposit"][name]) for name in names)
+
+
+@pytest.mark.timeout(300)
+def test_an_order_is_released_by_its_deposit_and_each_invoice_shows_its_part(deaf_stack: Stack) -> None:
+    deal, order = held(deaf_stack, line("P100", 10))  # 1,100.00 with tax: 330.00 are due
+    assert deposit(deal, "amount", "received", "missing") == decimals(330, 0, 330)
+    assert deal.order()["header"]["SalesOrderProcessingStatus"] == "Active", "not confirmed"
+    bounced = prepay(deal, order, "130.00")
+    deal.until(lambda case: money(case["deposit"]["received"]) == 130, "130.00 received")
+    deaf_stack.desk.post(f"/payments/{deal.company}/{bounced}/reverse", {"reason": "no funds"})
+    first = prepay(deal, order, "200.00")
+    deal.until(lambda case: money(case["deposit"]["received"]) == 200, "one came, and one bounced")
+    assert deal.case()["explanation"]["waiting_for"] == "deposit"
+    second = prepay(deal, order, "130.00")
+    case = deal.waits_for("shipment")
+    assert (case["order_status"], money(case["deposit"]["left"])) == ("confirmed", Decimal(330))
+    assert deal.sales()["orders"][0]["finance_order"] == order
+
+    # Two invoices of half the order each: the clerk settles the deposit with both, in equal parts.
+    for part in (1, 2):
+        deal.ship(_1="5")
+        number = deal.invoice()["InvoiceId"]
+        for payment, amount in ((first, "100.00"), (second, "65.00")):
+            parts = [{"InvoiceId": number, "Amount": amount}]
+            deaf_stack.desk.post(f"/finance/{deal.company}/settle", {"PaymentId": payment, "Settlements": parts})
+        shown = deal.until(settled_on(part), f"part {part} is shown")
+        assert money(shown["deposit"]["settled"][number]) == 165
+    assert deposit(deal, "received", "left") == decimals(330, 0)
+    case = deal.waits_for("payment")
+    assert [money(case[name]) for name in ("paid", "unapplied", "refunded", "received")] == list(
+        decimals(330, 0, 0, 330)
+    )
+    deal.pay("770.00")
+    assert money(deal.ends("closed")["received"]) == Decimal(1100)
+    assert_sound(deal)
+
+
+@pytest.mark.timeout(300)
+def test_a_cancelled_order_leaves_its_deposit_to_two_persons(deaf_stack: Stack) -> None:
+    deal, order = held(deaf_stack, line("P100", 10))
+    paid = prepay(deal, order, "100.00")
+    deal.until(lambda case: money(case["deposit"]["received"]) == 100, "100.00 received")
+    shipped = deal.ship(_1="4")
+    deal.until(lambda case: [e for e in case["exceptions"] if "SHIPPED_WHILE_HELD" in e], "shipped while held")
+    cancel = {"PackingSlipId": shipped}
+    deaf_stack.desk.post(f"/finance/{deal.company}/cancelPackingSlip", cancel)
+    people = deaf_stack.person
+    assert people("rita").command(deal, "cancel_order", reason="called off").accepted
+    case = deal.waits_for("unapplied")
+    assert (case["order_status"], case["ending"], money(case["unapplied"])) == ("cancelled", "", Decimal(100))
+    args = {"of": paid, "amount": "100.00", "reason": "the order was called off"}
+    assert people("cleo").command(deal, "refund_propose", **args).accepted
+    assert people("cleo").command(deal, "refund_approve", refund="1").code == "NO_AUTHORITY"
+    assert people("amy").command(deal, "refund_approve", refund="1").accepted
+    case = deal.until(lambda case: case["refunds"][0]["status"] == "prepared", "prepared in Finance")
+    posted = {"JournalBatchNumber": case["refunds"][0]["journal"], "PaymentId": paid}
+    deaf_stack.desk.post(f"/finance/{deal.company}/postPaymentJournal", posted)
+    case = deal.ends("cancelled")
+    assert [money(case[name]) for name in ("paid", "unapplied", "refunded", "received")] == list(
+        decimals(0, 0, 100, 100)
+    )

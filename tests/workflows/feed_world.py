@@ -29,7 +29,8 @@ from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
-from dynamics.finance.records import CancelledOrder, PostedInvoice, Slip, Sweep, Transaction
+from dynamics.finance.records import PostedInvoice, Slip, Transaction
+from dynamics.finance.swept import CancelledOrder, OpenInvoice, Sweep
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
 from runs import names
@@ -61,6 +62,8 @@ class ScriptedFinance:
     marks: dict[str, str] = field(default_factory=dict)
     cancelled: list[CancelledOrder] = field(default_factory=list)
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    opened: list[OpenInvoice] = field(default_factory=list)
+    prepayments: list[Transaction] = field(default_factory=list)
     returns: dict[str, str] = field(default_factory=dict)
     """The orders that were sold, by the numbers of return orders in lower case."""
     unreadable: tuple[str, ...] = ()
@@ -92,6 +95,8 @@ class ScriptedFinance:
             settled=tuple(t for t in self.settled if t.last_settled_on and t.last_settled_on >= settled),
             settled_orders=self.settled_orders,
             shared=self.shared,
+            opened=tuple(self.opened),
+            prepayments=tuple(self.prepayments),
             cancelled=tuple(order for order in self.cancelled if order.changed_on.date() >= cancelled),
             unreadable=self.unreadable,
         )

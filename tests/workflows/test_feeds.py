@@ -17,7 +17,8 @@ from domain.digest import Digest
 from domain.feeds import MOST_WAITING, DocumentKind, FeedCursor, FeedStart
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
-from dynamics.finance.records import CancelledOrder, Transaction
+from dynamics.finance.records import Transaction
+from dynamics.finance.swept import CancelledOrder, OpenInvoice
 from runs import names
 from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
 from tests.workflows.task_time import MOST_SECONDS, Metered
@@ -293,6 +294,36 @@ async def test_events_of_ended_deals_go_to_their_receiver_and_those_a_person_mus
 
     reasons = {report.reference: report.reason for report in await unrouted(feed)}
     assert reasons == {terminated: f"Its deal {killed.id} was ended from outside (terminated)"}
+
+
+async def test_an_invoice_that_is_open_again_is_told_of_an_ended_deal_once_and_of_a_running_one_never(
+    feeds: FeedWorld, environment: WorkflowEnvironment
+) -> None:
+    closed, running = feeds.order(), feeds.order()
+    done, deal = await feeds.deal(order=closed), await feeds.deal(order=running)
+    await done.signal("end", "the test is over")
+    await feeds.listed(f"WorkflowId = '{done.id}' AND ExecutionStatus = 'Completed'")
+    changed = datetime.now(UTC) - timedelta(hours=1)
+    feeds.finance.opened = [OpenInvoice(invoice=number, changed_at=changed) for number in ("INV-1", "INV-2")]
+    feeds.finance.settled_orders = {"INV-1": closed, "INV-2": running}
+    feed = await feeds.finance_feed(every=300)
+    await until(feed, after_end=1, known=1)
+
+    await environment.fast_forward(feed, timedelta(minutes=11))
+    assert (await view(feed)).tally == {"received": 2, "after_end": 1, "known": 1}
+    feeds.finance.opened[0] = OpenInvoice(invoice="INV-1", changed_at=changed + timedelta(minutes=1))
+    await environment.fast_forward(feed, timedelta(minutes=6))
+    await until(feed, after_end=2)
+    assert await told(deal) == []
+
+
+async def test_a_prepayment_is_told_to_the_deal_whose_order_it_names(feeds: FeedWorld) -> None:
+    deal = await feeds.deal(order=(order := feeds.order()))
+    paid = Transaction(account="C", payment_id="PAY-1", reference=order, amount=-100)
+    feeds.finance.prepayments = [paid, paid.model_copy(update={"payment_id": "PAY-2", "reference": "thank you"})]
+    feed = await feeds.finance_feed()
+    await until(feed, delivered=1)
+    assert await told(deal) == ["finance/deposit/PAY-1"]
 
 
 async def test_an_event_of_a_deal_that_has_ended_and_cleans_up_waits_until_its_run_is_over(feeds: FeedWorld) -> None:

@@ -25,10 +25,12 @@ from tests.deals import T0
 from tests.reachable import done, essence, next_states, states, waiting
 from workflows.quote_to_cash import closing
 from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
 from workflows.quote_to_cash.delivery import Delivery
+from workflows.quote_to_cash.deposits import Deposits
 from workflows.quote_to_cash.order import Order
 from workflows.quote_to_cash.quote import Quote
 from workflows.quote_to_cash.record import DealRecord
@@ -129,8 +131,10 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
         for name in ("ship", "invoice", "pay"):
             record, waiting, ending, steps, request, background = parts()
             changing = Changing(record, waiting, steps, background, request)
-            order = Order(record, waiting, steps, changing)
-            delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
+            billing = Billing(record, waiting, steps)
+            deposits = Deposits(record, waiting, steps, billing)
+            order = Order(record, waiting, steps, changing=changing, deposits=deposits)
+            delivery = Delivery(record, waiting, steps, background, order=order, changing=changing, billing=billing)
             yield name, getattr(delivery, name), record
 
 

@@ -123,13 +123,16 @@ class Inbox:
         person = session.identity
         given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
         query = parsed(InboxQuery, given)
-        found, holds, parked, unknown, credits_, mine = await asyncio.gather(
-            approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
-            self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
-            self._waiting(person, Action.RETRY_STEP, WaitingFor.OPERATOR),
-            self._waiting(person, Action.SET_UP_CUSTOMER, WaitingFor.CUSTOMER_SETUP),
-            self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.UNAPPLIED),
-            self._my_deals(person),
+        deposits, (found, holds, parked, unknown, credits_, mine) = await asyncio.gather(
+            self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.DEPOSIT),
+            asyncio.gather(
+                approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
+                self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
+                self._waiting(person, Action.RETRY_STEP, WaitingFor.OPERATOR),
+                self._waiting(person, Action.SET_UP_CUSTOMER, WaitingFor.CUSTOMER_SETUP),
+                self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.UNAPPLIED),
+                self._my_deals(person),
+            ),
         )
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
@@ -147,6 +150,7 @@ class Inbox:
             "held": by_amount(holds.items, at_risk) if holds else [],
             "parked": parked,
             "credits": credits_ if credits_ and (credits_.items or credits_.unreadable) else None,
+            "deposits": deposits if deposits and (deposits.items or deposits.unreadable) else None,
             "customers": unknown if unknown and (unknown.items or unknown.unreadable) else None,
             "groups": _by_cause(parked.items) if parked else [],
         }

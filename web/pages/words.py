@@ -24,6 +24,7 @@ _WAITING = {
     WaitingFor.INVOICE: "Invoice",
     WaitingFor.PAYMENT: "Payment",
     WaitingFor.UNAPPLIED: "Unapplied credit",
+    WaitingFor.DEPOSIT: "Deposit",
     WaitingFor.FINANCE: "Dynamics 365 Finance",
     WaitingFor.SALES: "Dynamics 365 Sales",
     WaitingFor.OPERATOR: "Operations",

@@ -9,7 +9,6 @@ from temporalio import workflow
 
 from activities.change_signatures import SalesChangeActivities, ShowOrdered
 from activities.signatures import (
-    BillingRef,
     FinanceActivities,
     Nothing,
     RecordInvoice,
@@ -21,12 +20,11 @@ from domain import facts, moves, order_change_facts
 from domain.deal_state import DealState
 from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
-from domain.rules.delivery import takes_less_credit
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.collecting import told_to_account
-from workflows.quote_to_cash.ledger import tell_credit_freed
 from workflows.quote_to_cash.order import Order, confirmation_of
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.refunding import Refunding
@@ -35,8 +33,6 @@ from workflows.quote_to_cash.waiting import Waiting
 
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
-TOGETHER = timedelta(seconds=2)
-"""How long a deal that is told several things at once waits for more before it reads Finance."""
 
 
 class Delivery:
@@ -51,8 +47,12 @@ class Delivery:
         *,
         order: Order,
         changing: Changing,
+        billing: Billing,
     ) -> None:
-        """Work for the deal of ``record``, whose order is made by ``order`` and changed by ``changing``."""
+        """Work for the deal of ``record``, whose order is made by ``order``, changed by ``changing`` and read by
+        ``billing``.
+        """
+        self._billing = billing
         self._record = record
         self._waiting = waiting
         self._steps = steps
@@ -125,38 +125,7 @@ class Delivery:
         self._record.apply(facts.HoldReleased())
 
     async def _read_billing(self) -> None:
-        """Read once for all that was told; where more than one thing was, what is on its way is given time to come."""
-        state = self._record.state
-        if state.billing_told - state.billing_read > 1:
-            together = workflow.now() + TOGETHER
-            await self._waiting.until(lambda: False, deadline=together, summary="More may be on its way")
-        covers = self._record.state.billing_told
-        billing = await self._steps.run(
-            FinanceActivities.read_billing,
-            self._billing,
-            queue=names.FINANCE_QUEUE,
-            summary="Read packing slips, invoices and settlements",
-            overtaken=self._order_changes,
-        )
-        before = self._record.state.delivery
-        self._record.apply(facts.BillingRead(billing=billing, covers=covers, at=workflow.now()))
-        if self._record.state.running and takes_less_credit(before, self._record.state.delivery):
-            await tell_credit_freed(self._record, f"order {self._record.state.order_number} is smaller than it was")
-
-    def _billing(self) -> BillingRef:
-        state = self._record.state
-        return BillingRef(
-            company=state.company,
-            order_number=state.order_number,
-            quote=self._record.quote,
-            approved_hash=state.approved_hash,
-            ordered=state.ordered_digest,
-            over_delivery_pct=state.policy.over_delivery_pct,
-            invoices=tuple(sorted({*state.delivery.invoices, *state.invoices_told})),
-            records=tuple(sorted({i.record for i in state.delivery.invoices.values()} - {0})),
-            payments=tuple(payment.record for payment in state.delivery.payments),
-            payments_told=tuple(sorted(state.payments_told)),
-        )
+        await self._billing.read(self._order_changes)
 
     async def _show_ordered(self) -> None:
         state = self._record.state

@@ -12,6 +12,7 @@ from domain.deal_state import OrderStatus
 from domain.rounding import RoundingDiff
 from runs import names
 from workflows.quote_to_cash.changing import Changing
+from workflows.quote_to_cash.deposits import Deposits
 from workflows.quote_to_cash.ledger import tell_ledger
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Overtaken, Steps
@@ -22,8 +23,19 @@ from workflows.steps import FEW_LINES
 class Order:
     """Makes one deal's order."""
 
-    def __init__(self, record: DealRecord, waiting: Waiting, steps: Steps, changing: Changing) -> None:
-        """Work for the deal of ``record``; an order that is not wanted any more is undone by ``changing``."""
+    def __init__(
+        self, record: DealRecord, waiting: Waiting, steps: Steps, *, changing: Changing, deposits: Deposits
+    ) -> None:
+        """Work for the deal of ``record``.
+
+        Args:
+            record: the deal.
+            waiting: the only way it waits.
+            steps: runs its steps.
+            changing: undoes an order that is not wanted any more.
+            deposits: waits for the deposit of an order that needs one.
+        """
+        self._deposits = deposits
         self._record = record
         self._changing = changing
         self._waiting = waiting
@@ -43,8 +55,11 @@ class Order:
                 return False
             if self._record.state.order is OrderStatus.CREATED and not self._unwanted():
                 self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
+                await self._deposits.received()
+            if self._record.state.order is OrderStatus.CREATED and not self._unwanted():
                 await self._confirm()
-            if not (self._record.state.sales_order_id or self._unwanted()):
+            state = self._record.state
+            if state.confirmation_number and not (state.sales_order_id or self._unwanted()):
                 await self._show()
         except Overtaken:
             await self._changing.undo_creation()

@@ -27,10 +27,12 @@ from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
 from workflows.quote_to_cash.credit import Credit
 from workflows.quote_to_cash.delivery import Delivery
+from workflows.quote_to_cash.deposits import Deposits
 from workflows.quote_to_cash.order import Order
 from workflows.quote_to_cash.people import People
 from workflows.quote_to_cash.quote import Quote
@@ -70,8 +72,10 @@ class QuoteToCash:
         self._quote = Quote(record, waiting, steps, self._request, background)
         self._credit = Credit(record, waiting, steps)
         self._changing = changing = Changing(record, waiting, steps, background, self._request)
-        self._order = order = Order(record, waiting, steps, changing)
-        self._delivery = Delivery(record, waiting, steps, background, order=order, changing=changing)
+        billing = Billing(record, waiting, steps)
+        deposits = Deposits(record, waiting, steps, billing)
+        self._order = order = Order(record, waiting, steps, changing=changing, deposits=deposits)
+        self._delivery = Delivery(record, waiting, steps, background, order=order, changing=changing, billing=billing)
         ending = Waiting(
             record, published, background, trail, over=lambda: record.state.given_up, continue_as_new=leave
         )

@@ -56,6 +56,7 @@ SETS: dict[str, str] = {
     "ReturnReasonCodeBiEntities": "ReturnReasonCodeBiEntity",
     "MarkupTransBiEntities": "MarkupTransBiEntity",
     "CustSettlementBiEntities": "CustSettlementBiEntity",
+    "CustTransBiEntities": "CustTransBiEntity",
     "PaymentJournalLineSettledInvoices": "PaymentJournalLineSettledInvoice",
     "CashDiscounts": "CashDiscount",
     "PaymentSchedules": "PaymentSchedule",

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import after_end
 from activities.after_end import AfterEndWork
 from domain.after_end import EndedDeal, FoundAfterEnd, LookAfterEnd, Matter
+from domain.collections import InvoicesShown
 from domain.fulfilment import Invoice
 from domain.people import Person
 from domain.views import Ending
@@ -76,7 +77,9 @@ class World:
         changes = SimpleNamespace(now=self.now, orders_of=self.orders_of)
         dataverse: Any = SimpleNamespace(mirror=mirror)
         anything: Any = SimpleNamespace(read=self.read, lines=self.lines)
-        self.work = AfterEndWork(anything, anything, dataverse, quotes, changes, lambda *_: "")  # type: ignore[arg-type]
+        collecting: Any = SimpleNamespace(show=self.tell_account)
+        self.told: list[InvoicesShown] = []
+        self.work = AfterEndWork(anything, anything, dataverse, quotes, changes, lambda *_: "", collecting)  # type: ignore[arg-type]
 
     def copy(self, number: str, state: InvoiceState) -> None:
         self.copies[number] = InvoiceCopy(id=uuid4(), state=state)
@@ -88,9 +91,13 @@ class World:
         found: FoundAfterEnd = await ActivityEnvironment().run(self.work.look_after_end, look)
         return found
 
-    async def read(self, company: str, order: str, known: Any) -> None:
+    async def tell_account(self, news: InvoicesShown) -> None:
+        self.told.append(news)
+
+    async def read(self, company: str, order: str, known: Any) -> Any:
         if self.order:
             raise self.order
+        return SimpleNamespace(header=SimpleNamespace(billed="US-001"))
 
     async def lines(self, company: str, order: str, invoices: Any) -> dict[str, Any]:
         return {posted.invoice_number: () for posted in invoices}
@@ -123,6 +130,14 @@ def quote(state: QuoteState) -> QuoteChange:
 
 def opportunity(state: OpportunityState) -> OpportunityChange:
     return OpportunityChange(id=OPPORTUNITY, state=state)
+
+
+async def test_the_account_that_is_billed_is_told_what_is_open_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, invoice("INV-1", "100.00", "40.00"), invoice("CRN-1", "-10.00", "-10.00"))
+    await world.look(deal())
+    (news,) = world.told
+    assert (news.account, news.quote_number) == ("US-001", "Q-1")
+    assert [(i.number, i.open_amount) for i in news.invoices] == [("INV-1", Decimal("40.00"))], "no credit notes"
 
 
 async def test_what_sales_shows_already_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,7 @@ def test_the_version_names_the_content() -> None:
         ("entity_map.yaml", "1: Net 30", "1: Net 45"),
         ("tolerances.yaml", "usmf: 0", "usmf: 5"),
         ("credit.yaml", "overdue_days: 60", "overdue_days: 61"),
+        ("deposits.yaml", "companies: {}", "companies: {usmf: [{id: a, percent: 30}]}"),
     ],
 )
 def test_any_change_changes_the_version(tmp_path: Path, name: str, old: str, new: str) -> None:
@@ -126,6 +127,10 @@ def test_fractions_are_exact(tmp_path: Path) -> None:
         ("discount.yaml", "version:", "\tversion:", ["discount.yaml", "not valid YAML"]),
         ("approvers.yaml", "  jpmf: {}", "  demf: {}", ["approvers.yaml", "'demf' is written twice"]),
         # Rules that make no sense.
+        ("deposits.yaml", "companies: {}", "companies: {frmf: [{id: a, percent: 30}]}",
+         ["companies.frmf: entity_map.yaml maps no business unit"]),
+        ("deposits.yaml", "companies: {}", "companies: {usmf: [{id: a}]}", ["usmf.0: percent, amount: say one"]),
+        ("deposits.yaml", "companies: {}", "companies: {usmf: [{id: a, percent: 130}]}", ["usmf.0.percent"]),
         ("discount.yaml", 'op: ">", than: 10', "than: 10", ["rules.0.when.0", "needs op"]),
         ("discount.yaml", 'op: ">", than: 10', 'op: ">"', ["rules.0.when.0", "and than"]),
         ("discount.yaml", 'op: ">", than: 10', 'op: "=>", than: 10', ["rules.0.when.0.op"]),

@@ -202,7 +202,9 @@ def test_a_level_that_nobody_could_decide_is_refused() -> None:
     table = RIGHTS.model_copy(update={"rights": tuple(r for r in RIGHTS.rights if r.role != "legal")})
     files = {name: getattr(POLICY, name) for name in ("discount", "credit", "authority", "calendars", "entity_map")}
     with pytest.raises(PolicyError, match=r"rights\.yaml: rights: give legal approval\.decide, which rule T1"):
-        assemble(**files, tolerances=POLICY.tolerances, rights=table, customers=POLICY.customers)
+        assemble(
+            **files, tolerances=POLICY.tolerances, rights=table, customers=POLICY.customers, deposits=POLICY.deposits
+        )
 
 
 def test_models_say_no_more_than_they_keep() -> None:

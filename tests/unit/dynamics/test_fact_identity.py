@@ -14,7 +14,8 @@ from activities import finance_feed, sales_feed
 from domain import event_ids
 from domain.messages import FinanceEventKind, SalesEventKind
 from dynamics.business_events import read_report
-from dynamics.finance.records import PostedInvoice, Slip, Sweep, Transaction
+from dynamics.finance.records import PostedInvoice, Slip, Transaction
+from dynamics.finance.swept import Sweep
 from dynamics.sales.options import ApprovalChoice, QuoteState, QuoteStatus
 from dynamics.sales.records import QuoteChange
 from dynamics.webhooks import read_change
