@@ -6,7 +6,9 @@ deal, so that deals parked for one cause are found, counted and resumed together
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
 
 
 class Cause(StrEnum):
@@ -92,3 +94,55 @@ class Cause(StrEnum):
     def of(cls, failure_type: str | None) -> Cause:
         """The cause of a failure's type; one we did not name is unexpected."""
         return next((cause for cause in cls if cause == failure_type), cls.UNEXPECTED)
+
+
+_WHY: Final[dict[Cause, str]] = {
+    Cause.TRANSIENT: "{system} did not respond",
+    Cause.THROTTLED: "{system} takes no more requests for now",
+    Cause.TIMEOUT: "no answer came in time",
+    Cause.UNKNOWN_OUTCOME: "{system} has not shown yet whether it was done",
+    Cause.REFUSED: "{system} refused it",
+    Cause.CREDIT_HOLD: "Finance's credit management holds the order",
+    Cause.CONFLICT: "the record is not as it was read, or another has its key",
+    Cause.NOT_FOUND: "a record it needs is missing",
+    Cause.UNAUTHORIZED: "{system} gave no access",
+    Cause.CONTENT_CHANGED: "nothing is ordered, because it differs from what was approved",
+    Cause.PRICE_DRIFT: "nothing is ordered until price and product are settled",
+    Cause.PAYLOAD_REFUSED: "an answer came that is none of our workers', and it was not used",
+    Cause.WON_WITHOUT_APPROVAL: "nothing is ordered until it is approved",
+    Cause.REQUEST_LOST: "the request ended in Temporal without a decision",
+    Cause.BACKGROUND: "what runs beside the stages stopped",
+    Cause.UNEXPECTED: "it failed for a reason that has no name here",
+}
+"""Why it does not go on, as the end of a sentence that begins with the step."""
+_SYSTEMS: Final = {"finance": "Finance", "dataverse": "Sales", "entra": "Entra ID"}
+_HEAD: Final = re.compile(r"^(?:\w+: )?(finance|dataverse|entra)\b([^:]{0,200}): ", re.DOTALL)
+"""What an error of Dynamics begins with, before what the system said."""
+LONGEST_SAID: Final = 200
+
+
+def what_failed(step: str, cause: Cause, message: str, *, quotes: bool = True) -> str:
+    """What was attempted and why it does not go on, in one sentence.
+
+    Args:
+        step: what was attempted, in words.
+        cause: why it failed.
+        message: the raw answer; what a person can read of it ends the sentence.
+        quotes: whether it does: what is sent to people holds no words of another system.
+    """
+    found = _HEAD.match(message)
+    why = _WHY[cause].format(system=_SYSTEMS[found[1]] if found else "the system")
+    said = readable(message) if quotes else ""
+    return f"{step}: {why}: {said}" if said else f"{step}: {why}"
+
+
+def readable(message: str) -> str:
+    """What a person can read of a raw answer, in one line; empty where it is none for people, e.g. a page of HTML."""
+    text = _HEAD.sub("", message, count=1).rpartition("Infolog:")[2]
+    text = " ".join(re.sub(r"\b(?:Error|Warning|Info):\s", "", text, count=1).split()).rstrip(".;, ")
+    if not text or any(sign in text for sign in "<>{}") or "Traceback" in text or len(max(text.split(), key=len)) > 60:
+        return ""
+    if len(text) <= LONGEST_SAID:
+        return text
+    first = text.split(". ")[0]
+    return first if len(first) <= LONGEST_SAID else f"{text[: LONGEST_SAID - 2].rpartition(' ')[0]} …"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.causes import Cause
+from domain.causes import Cause, readable, what_failed
 from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
 from domain.customers import UnknownCustomer
@@ -63,7 +63,17 @@ def explain(state: DealState) -> Explanation:
         unblock=unblock,
         who=who,
         deadline=deadline,
+        details=_raw(state)[:LONGEST_TEXT],
     )
+
+
+def _raw(state: DealState) -> str:
+    """The raw answer of a system behind the text."""
+    if state.parked:
+        return state.parked.message
+    if state.outage:
+        return state.outage.message
+    return state.changing.failure if state.changing and state.running else ""
 
 
 def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
@@ -71,11 +81,13 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
         parked = state.parked
         if state.held_by_finance:
             return _held_by_finance(state)
-        return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
+        text = what_failed(parked.step, Cause.of(parked.cause), parked.message)
+        return WaitingFor.OPERATOR, text, parked.suggestion, ("ops",)
     if state.outage:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
         since = f"{state.outage.since:%H:%M} UTC"
-        text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
+        said = readable(state.outage.message)
+        text = f"Waiting for {state.outage.system} since {since}{f': {said}' if said else ''}"
         return system, text, f"Resumes automatically when {state.outage.system} responds", ()
     if not state.running:
         return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
@@ -108,7 +120,9 @@ def _changing(state: DealState, change: OrderChange) -> tuple[WaitingFor, str, s
         return WaitingFor.FINANCE, text, "Finance takes it and shows it; nobody has to do anything", ()
     again = f", at {change.retry_at:%H:%M} UTC" if change.retry_at else ""
     unblock = f"Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself{again}"
-    return WaitingFor.OPERATOR, f"{text}. Finance does not take it: {change.failure}", unblock, ("ops", "warehouse")
+    said = readable(change.failure)
+    failed = f"{text}. Finance does not take it{f': {said}' if said else ''}"
+    return WaitingFor.OPERATOR, failed, unblock, ("ops", "warehouse")
 
 
 def _more_to_approve(state: DealState, larger: LargerOrder, text: str) -> tuple[WaitingFor, str, str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -27,7 +28,7 @@ from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
-from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, Search
+from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow, Search
 from web.access import Access, is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
@@ -36,16 +37,21 @@ from web.confidential import approvals_for_reader, drift_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
+from web.inbox import at_risk, by_amount
 from web.late import LateDeals
 from web.links import Dynamics, Link
 from web.order_lines import lines_for
 from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
+from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.signin import sign_in_again
 from web.timeline import spans
 
+DEALS: Final = ViewedList("deals", "/cases", "Deals", DealsQuery)
 _ROWS = 50
+_OTHERS = 10
+"""Other deals of a customer that are shown beside a hold."""
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
 _RARE = ("cancelled", "returned", "credited")
 
@@ -63,6 +69,7 @@ class DealPages:
         reviews: Reviews,
         dynamics: Dynamics,
         late: LateDeals,
+        views: SavedViews,
     ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
@@ -73,6 +80,7 @@ class DealPages:
         self._reviews = reviews
         self._dynamics = dynamics
         self._late = late
+        self._views = views
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
@@ -86,6 +94,9 @@ class DealPages:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
+        views = await self._views.on(session.identity, DEALS, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
         given = _given(request)
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = self._access.readable(session.identity)
@@ -94,6 +105,7 @@ class DealPages:
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
             "page": page,
+            "views": views,
             "counts": counts,
             "query": query,
             "filters": filters,
@@ -187,6 +199,7 @@ class DealPages:
             "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
             "due": any(document.due_on for document in view.documents),
             "late": await self._late.of_deal(deal.company, deal.quote) if view.ending else (),
+            "others": await self._others(view, session),
             "path": deal.path(),
             "steps": _stepper(view),
             "columns": _columns(view.lines),
@@ -209,6 +222,20 @@ class DealPages:
             "problem": problem,
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+    async def _others(self, view: DealView, session: Session) -> tuple[DealRow, ...]:
+        """Other running deals of a customer whose credit is held, the largest first, for who may decide about it."""
+        held = view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT
+        company, customer = view.company, view.customer_account
+        if not held or not customer or not self._access.may(session.identity, Action.RECHECK_CREDIT, company):
+            return ()
+        wanted = DealFilter(company=company, readable=(company,), customer=customer, status="running")
+        try:
+            found = await self._search.deals(wanted, limit=_OTHERS + 1)
+        except RunError:  # the decision does not depend on it
+            return ()
+        rows = [row for row in found.items if row.quote != view.quote_number]
+        return tuple(by_amount(rows, at_risk)[:_OTHERS])
 
     def _elsewhere(self, view: DealView) -> tuple[Link, ...]:
         """The way to the deal's records in Sales and Finance."""
@@ -246,7 +273,7 @@ def _given(request: Request) -> dict[str, str]:
     return {
         name: value.rstrip() if name == "quote" else value.strip()
         for name, value in request.query_params.items()
-        if value.strip()
+        if value.strip() and name != "view"
     }
 
 

@@ -103,6 +103,7 @@ class Site:
         self._templates.globals |= {
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
+            "what_failed": words.parked,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
             "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),

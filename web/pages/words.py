@@ -9,9 +9,9 @@ from babel.dates import format_timedelta
 from markupsafe import Markup
 
 from domain.approvals import ApprovalStatus, LineFinding
-from domain.causes import Cause
+from domain.causes import Cause, what_failed
 from domain.money import format_amount, format_money, plain
-from domain.views import WaitingFor
+from domain.views import ParkedStep, WaitingFor
 
 LOCALE = "en"
 _WAITING = {
@@ -149,6 +149,11 @@ def cause(code: str) -> str:
     """Why a step is parked, in a few words."""
     known = Cause.of(code)
     return words(code) if known is Cause.UNEXPECTED and code not in ("", known) else known.words
+
+
+def parked(step: ParkedStep) -> str:
+    """What was attempted and why it does not go on, in one sentence."""
+    return what_failed(step.step, Cause.of(step.cause), step.message)
 
 
 def status_words(code: str) -> str:
