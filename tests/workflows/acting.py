@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from temporalio.client import WorkflowQueryFailedError
-
 from domain.approvals import ApprovalState
 from domain.messages import Outcome, SalesEventKind
 from domain.views import DealView, WaitingFor
@@ -19,14 +17,9 @@ async def until(stage: Stage, ready: Callable[[DealView], bool], seconds: float 
     """The deal's view as soon as it is as wanted."""
     view: DealView | None = None
     for _ in range(int(seconds / 0.1)):
-        try:
-            view = await stage.case.query(names.STATE, result_type=DealView)
-        except WorkflowQueryFailedError as early:  # a worker that has just begun: news are on their way to it
-            if names.ASK_AGAIN not in str(early):
-                raise
-        else:
-            if ready(view):
-                return view
+        view = await stage.case.query(names.STATE, result_type=DealView)
+        if ready(view):
+            return view
         await asyncio.sleep(0.1)
     raise AssertionError(f"the deal is not as expected: {view}")
 
