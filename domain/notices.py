@@ -111,6 +111,7 @@ TELLS_NOBODY: Final[dict[WaitingFor, str]] = {
     WaitingFor.CUSTOMER: "the customer is nobody who signs in here",
     WaitingFor.SHIPMENT: "the warehouse works in Finance",
     WaitingFor.INVOICE: "accounts receivable work in Finance",
+    WaitingFor.DEPOSIT: "the customer pays; what is late is an exception, and exceptions are told",
     WaitingFor.PAYMENT: "the customer pays, and collections tell whoever collects",
 }
 """What else it can wait for, and why nobody is told."""

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain import facts, moves
+from domain import facts, moves, order_change_facts
 from domain.credit_facts import CreditStatus
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus, SalesDue
@@ -54,6 +54,8 @@ def shown(state: DealState) -> DealState:
 
 def _showing(state: DealState, move: DeliveryMove) -> Fact:
     match move:
+        case DeliveryMove.SHOW_ORDERED:
+            return order_change_facts.OrderedShown(changes=state.delivery.lines.changes)
         case DeliveryMove.SHOW_SHIPMENT:
             return facts.ShipmentRecorded(slips=state.unrecorded_slips)
         case DeliveryMove.SHOW_INVOICES:
@@ -147,6 +149,8 @@ def test_a_remainder_cancelled_after_all_is_paid_closes_the_deal_and_sales_is_to
     state = shown(put(ORDERED, found(held(10, 4), slips={"S": 6}, documents=(invoice("I", 6, "0"),))))
     assert state.running and explain(state).waiting_for is WaitingFor.SHIPMENT
     state = put(state, found(held(10, 0), slips={"S": 6}, documents=(invoice("I", 6, "0"),)))
+    assert moves.in_delivery(state) is DeliveryMove.SHOW_ORDERED
+    state = put(state, _showing(state, DeliveryMove.SHOW_ORDERED))
     assert moves.in_delivery(state) is DeliveryMove.SHOW_SHIPMENT
     assert shown(state).order is OrderStatus.CLOSED_SHORT
 
