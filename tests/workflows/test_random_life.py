@@ -23,11 +23,11 @@ from tests.workflows.life_steps import LIVES, Life
 from tests.workflows.life_world import COMPANY, LifeWorld, life_world
 
 EXAMPLES = int(os.environ.get("Q2C_LIFE_EXAMPLES", "0"))
-FEW = 12
+FEW = 10
 """Lives that the suite lives, the same each time."""
 STEPS = [step.strip() for step in os.environ.get("Q2C_LIFE_STEPS", "").split(";") if step.strip()]
-LONGEST = 150.0
-"""Seconds of one life; it takes two."""
+LONGEST = 240.0
+"""Seconds of one life; it takes three."""
 
 
 class Running:
