@@ -27,6 +27,7 @@ from web.bulk import MOST_APPROVED, MOST_RETRIED, Picked, each, sorted_out, tota
 from web.commands import DecisionBody, NoArgs, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
+from web.languages import gettext
 from web.pages.site import Site
 from web.problems import Problem
 from web.session import Session
@@ -93,7 +94,9 @@ class BulkPages:
             return say
 
         results = await each([(p.approval.deal.quote, p.approval.path(), saying(p)) for p in picks])
-        return await self._done(session, "Approved together", results, back="/", back_to="your inbox")
+        return await self._done(
+            session, gettext("Approved together"), results, back="/", back_to=gettext("Back to your inbox")
+        )
 
     async def retry_preview(self, request: Request, session: Session) -> Response:
         """The deals parked for one cause that would be retried."""
@@ -129,7 +132,9 @@ class BulkPages:
             return say
 
         results = await each([(deal.quote, deal.path(), saying(deal)) for deal in deals])
-        return await self._done(session, "Retried together", results, back="/#parked", back_to="the parked steps")
+        return await self._done(
+            session, gettext("Retried together"), results, back="/#parked", back_to=gettext("Back to the parked steps")
+        )
 
     async def _sorted_out(
         self, picks: list[Picked], session: Session

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
-from domain.refusals import Refusal, sentence_of
+from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
 from runs import names
@@ -25,6 +25,7 @@ from runs.search import Search
 from web import security_log
 from web.addresses import Approval, Deal, account_path
 from web.config import WebConfig
+from web.languages import LANGUAGES, N_, address_read, current, gettext, ngettext
 from web.pages import words
 from web.problems import Problem
 from web.session import Session, Sessions
@@ -33,20 +34,20 @@ ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
 
 _TITLES: dict[int | str, str] = {
-    400: "That did not work",
-    403: "You don't have access",
-    404: "Page not found",
-    405: "That did not work",
-    408: "Too slow",
-    413: "Too large",
-    429: "Too many requests",
-    500: "Something went wrong",
-    502: "This cannot be read",
-    503: "Not available right now",
-    Refusal.SIGNED_OUT: "You are signed out",
-    Refusal.SIGN_IN_LOST: "Sign-in not completed",
-    Refusal.SIGN_IN_REFUSED: "Sign-in refused",
-    Refusal.FORGED_FORM: "Load the page again",
+    400: N_("That did not work"),
+    403: N_("You don't have access"),
+    404: N_("Page not found"),
+    405: N_("That did not work"),
+    408: N_("Too slow"),
+    413: N_("Too large"),
+    429: N_("Too many requests"),
+    500: N_("Something went wrong"),
+    502: N_("This cannot be read"),
+    503: N_("Not available right now"),
+    Refusal.SIGNED_OUT: N_("You are signed out"),
+    Refusal.SIGN_IN_LOST: N_("Sign-in not completed"),
+    Refusal.SIGN_IN_REFUSED: N_("Sign-in refused"),
+    Refusal.FORGED_FORM: N_("Load the page again"),
 }
 """Headlines of problem pages, by code or else by status."""
 
@@ -76,7 +77,9 @@ class Site:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
+        self._templates.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
         self._templates.filters |= {
             "money": words.money,
             "amount": words.amount,
@@ -95,14 +98,24 @@ class Site:
             "ago": lambda value: words.ago(value, datetime.now(UTC)),
             "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
             "stretch": words.stretch,
-            "refusal": sentence_of,
+            "refusal": words.refusal,
+            "refused": words.refused,
             "role": words.role,
+            "known": words.known,
+            "english": words.english,
+            "told": words.told,
+            "exception": words.exception,
+            "inside": words.inside,
             "cause": words.cause,
             "status_words": words.status_words,
         }
         self._templates.globals |= {
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
+            "language": current,
+            "address_read": address_read,
+            "languages": tuple(LANGUAGES.values()),
+            "months": words.months,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
             "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),
@@ -160,7 +173,7 @@ class Site:
                 "temporal_ui": in_temporal_web(self._config.temporal_ui, self._namespace, of_type(names.QUOTE_TO_CASH)),
             }
         )
-        return HTMLResponse(content, status)
+        return HTMLResponse(content, status, _language_headers())
 
     def _reads_audit(self, session: Session | None) -> bool:
         """Whether the way to the audit is shown."""
@@ -195,7 +208,12 @@ class Site:
             temporal_ui=self._config.temporal_ui,
             address=request.url.path if request.method == "GET" else "",
         )
-        return HTMLResponse(content, problem.status, problem.headers)
+        return HTMLResponse(content, problem.status, problem.headers | _language_headers())
+
+
+def _language_headers() -> dict[str, str]:
+    """Which language a page is in, and on what that depends."""
+    return {"Content-Language": current().code, "Vary": "Accept-Language, Cookie"}
 
 
 def _static_address(path: Path) -> str:

@@ -1,0 +1,43 @@
+"""The choice of a language: a form in the menu of one's account, kept by the browser."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from domain.refusals import Refusal
+from web.languages import COOKIE, KEPT_SECONDS, LANGUAGES
+from web.pages.site import Site
+from web.problems import Problem
+from web.session import Session
+from web.signin import local_path
+
+PAGE: Final = "/language"
+
+
+class LanguagePages:
+    """What the form of the menu is sent to."""
+
+    def __init__(self, site: Site, *, secure: bool) -> None:
+        """Keep choices in a cookie; ``secure``: the site is served over TLS."""
+        self._site = site
+        self._secure = secure
+
+    def routes(self) -> list[Route]:
+        """The route of the choice."""
+        return [Route(PAGE, self._site.form(self.choose), methods=["POST"])]
+
+    async def choose(self, _request: Request, _session: Session, form: FormData) -> Response:
+        """Keep the language that was chosen, and go back to the page it was chosen on."""
+        code = str(form.get("language", ""))
+        if code not in LANGUAGES:
+            raise Problem(Refusal.BAD_ARGUMENT, field="language")
+        response = RedirectResponse(local_path(str(form.get("next", ""))), 303)
+        response.set_cookie(
+            COOKIE, code, max_age=KEPT_SECONDS, secure=self._secure, httponly=True, samesite="lax", path="/"
+        )
+        return response
