@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from domain.assessment import QuoteAssessment
 from domain.causes import Cause
 from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
@@ -12,8 +13,10 @@ from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
-from domain.payments import Payment, RefundStatus
+from domain.payments import Payment, awaited
 from domain.people import Person
+from domain.phrases import Phrase, clock, known, listed, money, percent, phrase
+from domain.phrases import number as quantity
 from domain.price_look import DriftView, Verdict
 from domain.views import (
     STAGES,
@@ -33,13 +36,28 @@ EXCEPTIONS_SHOWN = 20
 
 _NOBODY = Person(oid="")
 
-_REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
-    QuoteStatus.INVALID: ("The quote has problems", "Correct the quote in Sales and request approval again"),
-    QuoteStatus.REJECTED: ("The discount was not approved", "Change the quote in Sales and request approval again"),
-    QuoteStatus.WITHDRAWN: ("The request for approval was withdrawn", "Request approval again in Sales"),
-    QuoteStatus.SUPERSEDED: ("The quote is being revised", "Submit the new revision in Sales"),
-    QuoteStatus.APPROVED: ("The quote is approved", "Activate the quote in Sales and send it to the customer"),
+_REP_WAITS: dict[QuoteStatus, tuple[Phrase, Phrase]] = {
+    QuoteStatus.INVALID: (
+        phrase("The quote has problems"),
+        phrase("Correct the quote in Sales and request approval again"),
+    ),
+    QuoteStatus.REJECTED: (
+        phrase("The discount was not approved"),
+        phrase("Change the quote in Sales and request approval again"),
+    ),
+    QuoteStatus.WITHDRAWN: (
+        phrase("The request for approval was withdrawn"),
+        phrase("Request approval again in Sales"),
+    ),
+    QuoteStatus.SUPERSEDED: (phrase("The quote is being revised"), phrase("Submit the new revision in Sales")),
+    QuoteStatus.APPROVED: (
+        phrase("The quote is approved"),
+        phrase("Activate the quote in Sales and send it to the customer"),
+    ),
 }
+
+_Waiting = tuple[WaitingFor, Phrase | str, Phrase | str, tuple[str, ...]]
+"""What for, why and what would unblock it (as a bare text where people or another system wrote it), who can act."""
 
 
 def explain(state: DealState) -> Explanation:
@@ -51,29 +69,34 @@ def explain(state: DealState) -> Explanation:
     if waiting_for is WaitingFor.PAYMENT:
         open_invoices = (invoice for invoice in state.delivery.invoices.values() if invoice.open_amount > 0)
         deadline = min((invoice.due_on for invoice in open_invoices if invoice.due_on), default=None)
+    said = str(text)
+    short = len(said) <= LONGEST_TEXT
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
-        text=text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …",
-        unblock=unblock,
+        text=said if short else f"{said[:LONGEST_TEXT]} …",
+        unblock=str(unblock),
+        said=text if isinstance(text, Phrase) and short else None,
+        unblock_said=unblock if isinstance(unblock, Phrase) else None,
         who=who,
         deadline=deadline,
     )
 
 
-def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _waiting(state: DealState) -> _Waiting:
     if state.parked:
         parked = state.parked
         if state.held_by_finance:
             return _held_by_finance(state)
-        return WaitingFor.OPERATOR, f"{parked.step} failed: {parked.message}", parked.suggestion, ("ops",)
+        failed = phrase("{step} failed: {message}", step=known(parked.step), message=parked.message)
+        return WaitingFor.OPERATOR, failed, phrase("{help}", help=known(parked.suggestion)), ("ops",)
     if state.outage:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
-        since = f"{state.outage.since:%H:%M} UTC"
-        text = f"Waiting for {state.outage.system} since {since}: {state.outage.message}"
-        return system, text, f"Resumes automatically when {state.outage.system} responds", ()
+        name, at = state.outage.system, clock(state.outage.since)
+        text = phrase("Waiting for {system} since {at}: {message}", system=name, at=at, message=state.outage.message)
+        return system, text, phrase("Resumes automatically when {system} responds", system=name), ()
     if not state.running:
-        return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
+        return WaitingFor.NOTHING, phrase("The deal has ended: {ending}", ending=known(str(state.ending))), "", ()
     if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
         return _waiting_in_quote(state)
     if state.changing:
@@ -81,100 +104,137 @@ def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
     if state.held_by_finance:
         return _held_by_finance(state)
     if state.credit is CreditStatus.HELD:
-        reasons = state.credit_decision.text if state.credit_decision else ""
-        unblock = "A payment, a higher limit or a release by a credit manager"
+        reasons = state.credit_decision.reasons if state.credit_decision else ()
+        parts = tuple(reason.said or phrase("{text}", text=reason.text) for reason in reasons)
+        unblock = phrase("A payment, a higher limit or a release by a credit manager")
         if state.release_asked:
-            unblock = (
-                f"{unblock}: {state.release_asked.released_by.label} asked for one, a second person has to as well"
+            unblock = phrase(
+                "A payment, a higher limit or a release by a credit manager: {who} asked for one, a second person has "
+                "to as well",
+                who=state.release_asked.released_by.label,
             )
-        return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
+        return WaitingFor.CREDIT, phrase("Credit held: {reasons}", reasons=listed(parts)), unblock, ("credit_manager",)
     return _waiting_after_order(state)
 
 
-def _changing(state: DealState, change: OrderChange) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    text = f"Order {state.order_number} is being changed: {change.words}, asked by {change.by.label}"
+def _changing(state: DealState, change: OrderChange) -> _Waiting:
+    what = {"order": state.order_number, "change": change.words, "who": change.by.label}
     if not change.failure:
-        return WaitingFor.FINANCE, text, "Finance takes it and shows it; nobody has to do anything", ()
-    again = f", at {change.retry_at:%H:%M} UTC" if change.retry_at else ""
-    unblock = f"Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself{again}"
-    return WaitingFor.OPERATOR, f"{text}. Finance does not take it: {change.failure}", unblock, ("ops", "warehouse")
-
-
-def _held_by_finance(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    unblock = Cause.CREDIT_HOLD.suggestion
-    if state.release_asked:
-        unblock = (
-            f"{unblock}. {state.release_asked.released_by.label} asked for a release, a second person has to as well"
+        text = phrase("Order {order} is being changed: {change}, asked by {who}", **what)
+        return WaitingFor.FINANCE, text, phrase("Finance takes it and shows it; nobody has to do anything"), ()
+    text = phrase(
+        "Order {order} is being changed: {change}, asked by {who}. Finance does not take it: {failure}",
+        failure=change.failure,
+        **what,
+    )
+    unblock = phrase("Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself")
+    if change.retry_at:
+        unblock = phrase(
+            "Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself, at {at}",
+            at=clock(change.retry_at),
         )
-    text = f"Finance's credit management holds the order: {state.hold_text}"
+    return WaitingFor.OPERATOR, text, unblock, ("ops", "warehouse")
+
+
+def _held_by_finance(state: DealState) -> _Waiting:
+    help_ = known(Cause.CREDIT_HOLD.suggestion)
+    unblock = phrase("{help}", help=help_)
+    if state.release_asked:
+        unblock = phrase(
+            "{help}. {who} asked for a release, a second person has to as well",
+            help=help_,
+            who=state.release_asked.released_by.label,
+        )
+    text = phrase("Finance's credit management holds the order: {text}", text=state.hold_text)
     return WaitingFor.CREDIT, text, unblock, ("credit_manager",)
 
 
-def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _waiting_in_quote(state: DealState) -> _Waiting:
     owner = (state.assessment.owner.name,) if state.assessment else ()
     if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.open_request:
         asked = state.open_request.asked
-        text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
         if state.questions:
-            text = "; ".join(question.text for question in state.questions)
-            return WaitingFor.REP, text, "The rep answers on the page of the deal; until then the approval waits", owner
-        if state.drift is not None and state.drift.verdict is Verdict.ASK:
-            text = f"{in_words(state.drift)}. Nothing is ordered until it is approved"
-        elif state.accepted:
-            text = f"Won in Sales before it was approved, nothing is ordered. {text}"
-        return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
+            asks = tuple(phrase("{who} asks: {question}", who=q.by.label, question=q.question) for q in state.questions)
+            unblock = phrase("The rep answers on the page of the deal; until then the approval waits")
+            return WaitingFor.REP, phrase("{questions}", questions=listed(asks)), unblock, owner
+        return WaitingFor.APPROVAL, _asked(state, state.assessment), phrase("The approvers decide in the inbox"), asked
     if state.quote is QuoteStatus.SENT:
-        return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
+        unblock = phrase("The rep accepts or revises it in Sales")
+        return WaitingFor.CUSTOMER, phrase("The quote is with the customer"), unblock, owner
     if state.unknown_customer is not None and state.unknown_customer.decidable:
         return _waiting_for_customer(state, state.unknown_customer)
     if state.customer is not None:
-        return WaitingFor.NOTHING, "The customer is being set up in Finance and Sales", "", ()
+        return WaitingFor.NOTHING, phrase("The customer is being set up in Finance and Sales"), "", ()
     if state.quote in _REP_WAITS:
+        text: Phrase | str
         text, unblock = _REP_WAITS[state.quote]
         if state.quote is QuoteStatus.INVALID and state.assessment:
-            text = "; ".join(problem.message for problem in state.assessment.problems)
+            text = _problems(state.assessment)
         elif state.approval_text and state.quote is QuoteStatus.REJECTED:
             text = state.approval_text
         return WaitingFor.REP, text, unblock, owner
-    return WaitingFor.NOTHING, "In progress", "", ()
+    return WaitingFor.NOTHING, phrase("In progress"), "", ()
 
 
-def _waiting_for_customer(state: DealState, unknown: UnknownCustomer) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    problems = state.assessment.problems if state.assessment else ()
-    text = state.customer_note or "; ".join(problem.message for problem in problems)
-    say = "says whether it is the same customer" if unknown.candidates else "has the customer created in Finance"
-    unblock = f"Accounts receivable {say}, on the page of the deal; then the quote goes on by itself"
-    return WaitingFor.CUSTOMER_SETUP, text, unblock, ("ar_manager", "credit_manager")
+def _asked(state: DealState, found: QuoteAssessment) -> Phrase:
+    """What approvers are asked."""
+    discount = percent(found.discount_pct)
+    if state.drift is not None and state.drift.verdict is Verdict.ASK:
+        return phrase("{drift}. Nothing is ordered until it is approved", drift=in_words(state.drift))
+    if state.accepted:
+        return phrase(
+            "Won in Sales before it was approved, nothing is ordered. Waiting for approval of {discount} discount",
+            discount=discount,
+        )
+    return phrase("Waiting for approval of {discount} discount", discount=discount)
 
 
-def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
+def _problems(found: QuoteAssessment) -> Phrase:
+    parts = tuple(problem.said or phrase("{text}", text=problem.message) for problem in found.problems)
+    return phrase("{problems}", problems=listed(parts))
+
+
+def _waiting_for_customer(state: DealState, unknown: UnknownCustomer) -> _Waiting:
+    problems = _problems(state.assessment) if state.assessment else ""
+    unblock = phrase(
+        "Accounts receivable has the customer created in Finance, on the page of the deal; then the quote goes on by "
+        "itself"
+    )
+    if unknown.candidates:
+        unblock = phrase(
+            "Accounts receivable says whether it is the same customer, on the page of the deal; then the quote goes on "
+            "by itself"
+        )
+    return WaitingFor.CUSTOMER_SETUP, state.customer_note or problems, unblock, ("ar_manager", "credit_manager")
+
+
+def _waiting_after_order(state: DealState) -> _Waiting:
     if state.stage is Stage.FULFILMENT:
         lines = state.delivery.lines
-        text = f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"
-        return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
+        ordered = quantity(lines.ordered - lines.cancelled)
+        text = phrase("{shipped} of {ordered} shipped", shipped=quantity(lines.shipped), ordered=ordered)
+        return WaitingFor.SHIPMENT, text, phrase("The warehouse posts the packing slip in Finance"), ("warehouse",)
     if state.stage is Stage.INVOICE:
-        return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
+        unblock = phrase("The invoice is posted in Finance")
+        return WaitingFor.INVOICE, phrase("Shipped, not invoiced"), unblock, ("accounts receivable",)
     if state.stage is Stage.PAYMENT and not state.delivery.all_credited:
-        text = f"{plain(state.delivery.lines.returned)} came back and not all of it is credited"
-        return WaitingFor.INVOICE, text, "The credit note is posted in Finance", ("accounts receivable",)
+        returned = quantity(state.delivery.lines.returned)
+        text = phrase("{returned} came back and not all of it is credited", returned=returned)
+        return WaitingFor.INVOICE, text, phrase("The credit note is posted in Finance"), ("accounts receivable",)
     if state.stage is Stage.PAYMENT and not state.delivery.all_paid:
-        text = f"{format_money(open_amount(state), state.header.currency)} open"
-        return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
+        text = phrase("{amount} open", amount=money(open_amount(state), state.header.currency))
+        return WaitingFor.PAYMENT, text, phrase("The customer pays and Finance settles the invoice"), ("customer",)
     if state.stage is Stage.PAYMENT and state.credit_undecided:
         return _waiting_for_credit(state)
-    return WaitingFor.NOTHING, "In progress", "", ()
+    return WaitingFor.NOTHING, phrase("In progress"), "", ()
 
 
-def _waiting_for_credit(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    text = f"{format_money(state.delivery.unapplied, state.header.currency)} of the customer's money settle nothing"
-    unblock = "Settle it with another invoice in Finance, have it paid back, or leave it on the account"
+def _waiting_for_credit(state: DealState) -> _Waiting:
+    amount = money(state.delivery.unapplied, state.header.currency)
+    text = phrase("{amount} of the customer's money settle nothing", amount=amount)
+    unblock = phrase("Settle it with another invoice in Finance, have it paid back, or leave it on the account")
     for refund in state.refunds:
-        what = f"refund {refund.n} of {format_money(refund.amount, state.header.currency)}"
-        if refund.status is RefundStatus.PROPOSED:
-            unblock = f"{refund.proposed_by.label} proposed {what}: a second person has to approve it"
-        elif refund.status is RefundStatus.PREPARED:
-            where = f"in payment journal {refund.journal}" if refund.journal else "in a payment journal"
-            unblock = f"Accounts receivable posts {what} {where} in Finance"
+        unblock = awaited(refund, state.header.currency) or unblock
     return WaitingFor.UNAPPLIED, text, unblock, ("ar_manager",)
 
 

@@ -55,16 +55,35 @@ class Phrase(Record):
     """A sentence: its English words, with a place in braces for each argument."""
 
     words: str
+    many: str = Field("", description="Its words where `count` is not one; empty: there is nothing to count")
     args: dict[str, Arg] = Field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many it speaks of."""
+        return int(self.args["count"].value) if self.many else 1
 
     def __str__(self) -> str:
         """In English."""
-        return self.words.format_map({name: str(arg) for name, arg in self.args.items()})
+        words = self.many if self.many and self.count != 1 else self.words
+        return words.format_map({name: str(arg) for name, arg in self.args.items()})
 
 
-def phrase(words: str, **args: Arg | str | int) -> Phrase:
+def marked(words: str) -> str:
+    """Words of the source that are translated where they are shown: found by ``poe messages``, else unchanged."""
+    return words
+
+
+def phrase(words: str, /, **args: Arg | str | int) -> Phrase:
     """A sentence; a text stands as it is in every language, a whole number is written as the reader does."""
     return Phrase(words=words, args={name: _arg(value) for name, value in args.items()})
+
+
+def counted(one: str, many: str, count: int, /, **args: Arg | str | int) -> Phrase:
+    """A sentence about so many, ``{count}`` of them: in its words for one, and for any other number."""
+    return Phrase(
+        words=one, many=many, args={"count": _arg(count)} | {name: _arg(value) for name, value in args.items()}
+    )
 
 
 def _arg(value: Arg | str | int) -> Arg:

@@ -65,7 +65,6 @@ LANGUAGES: Final = {
     for language in (ENGLISH, Language("de", "Deutsch", "d. MMM y"), Language("es", "Español", "d MMM y"))
 }
 _CURRENT: ContextVar[Language] = ContextVar("language", default=ENGLISH)
-_READ: ContextVar[str] = ContextVar("address_read", default="/")
 
 
 @cache
@@ -82,11 +81,6 @@ def _read(code: str) -> Translations:
 def current() -> Language:
     """The language of the page that is being made."""
     return _CURRENT.get()
-
-
-def address_read() -> str:
-    """The address of the page that is read, to come back to in another language; the inbox where it was no page."""
-    return _READ.get()
 
 
 @contextmanager
@@ -107,11 +101,6 @@ def gettext(message: str) -> str:
 def ngettext(one: str, many: str, count: int) -> str:
     """A message of which there are so many, in the reader's language."""
     return str(current().catalogue.ungettext(one, many, count))
-
-
-def N_(message: str) -> str:
-    """Mark a message of the source that is translated where it is shown."""
-    return message
 
 
 def is_translated(message: str) -> bool:
@@ -166,7 +155,5 @@ class Languages:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        query = scope["query_string"].decode("latin-1")
-        _READ.set(scope["path"] + (f"?{query}" if query else "") if scope["method"] == "GET" else "/")
         with using(chosen(headers.get("cookie", ""), headers.get("accept-language", ""))):
             await self._app(scope, receive, send)

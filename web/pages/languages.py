@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -31,13 +32,19 @@ class LanguagePages:
         """The route of the choice."""
         return [Route(PAGE, self._site.form(self.choose), methods=["POST"])]
 
-    async def choose(self, _request: Request, _session: Session, form: FormData) -> Response:
+    async def choose(self, request: Request, _session: Session, form: FormData) -> Response:
         """Keep the language that was chosen, and go back to the page it was chosen on."""
         code = str(form.get("language", ""))
         if code not in LANGUAGES:
             raise Problem(Refusal.BAD_ARGUMENT, field="language")
-        response = RedirectResponse(local_path(str(form.get("next", ""))), 303)
+        response = RedirectResponse(local_path(str(form.get("next", "")) or _came_from(request)), 303)
         response.set_cookie(
             COOKIE, code, max_age=KEPT_SECONDS, secure=self._secure, httponly=True, samesite="lax", path="/"
         )
         return response
+
+
+def _came_from(request: Request) -> str:
+    """The page the form was on, as the browser says: its host does not count, so that it leads nowhere else."""
+    address = urlsplit(request.headers.get("referer", ""))
+    return address.path + (f"?{address.query}" if address.query else "")

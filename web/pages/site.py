@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
+from domain.phrases import marked
 from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
@@ -25,7 +26,7 @@ from runs.search import Search
 from web import security_log
 from web.addresses import Approval, Deal, account_path
 from web.config import WebConfig
-from web.languages import LANGUAGES, N_, address_read, current, gettext, ngettext
+from web.languages import LANGUAGES, current, gettext, ngettext
 from web.pages import words
 from web.problems import Problem
 from web.session import Session, Sessions
@@ -34,20 +35,20 @@ ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
 
 _TITLES: dict[int | str, str] = {
-    400: N_("That did not work"),
-    403: N_("You don't have access"),
-    404: N_("Page not found"),
-    405: N_("That did not work"),
-    408: N_("Too slow"),
-    413: N_("Too large"),
-    429: N_("Too many requests"),
-    500: N_("Something went wrong"),
-    502: N_("This cannot be read"),
-    503: N_("Not available right now"),
-    Refusal.SIGNED_OUT: N_("You are signed out"),
-    Refusal.SIGN_IN_LOST: N_("Sign-in not completed"),
-    Refusal.SIGN_IN_REFUSED: N_("Sign-in refused"),
-    Refusal.FORGED_FORM: N_("Load the page again"),
+    400: marked("That did not work"),
+    403: marked("You don't have access"),
+    404: marked("Page not found"),
+    405: marked("That did not work"),
+    408: marked("Too slow"),
+    413: marked("Too large"),
+    429: marked("Too many requests"),
+    500: marked("Something went wrong"),
+    502: marked("This cannot be read"),
+    503: marked("Not available right now"),
+    Refusal.SIGNED_OUT: marked("You are signed out"),
+    Refusal.SIGN_IN_LOST: marked("Sign-in not completed"),
+    Refusal.SIGN_IN_REFUSED: marked("Sign-in refused"),
+    Refusal.FORGED_FORM: marked("Load the page again"),
 }
 """Headlines of problem pages, by code or else by status."""
 
@@ -113,7 +114,6 @@ class Site:
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
             "language": current,
-            "address_read": address_read,
             "languages": tuple(LANGUAGES.values()),
             "months": words.months,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),

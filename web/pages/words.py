@@ -11,26 +11,26 @@ from markupsafe import Markup
 from domain.approvals import ApprovalStatus, LineFinding
 from domain.causes import Cause
 from domain.money import format_amount, plain
-from domain.phrases import Arg, Phrase
+from domain.phrases import Arg, Phrase, marked
 from domain.refusals import Refusal, sentence_of
 from domain.views import WaitingFor
-from web.languages import ENGLISH, N_, current, gettext, is_translated
+from web.languages import ENGLISH, current, gettext, is_translated, ngettext
 from web.problems import Problem
 
 _WAITING = {
-    WaitingFor.NOTHING: N_("In progress"),
-    WaitingFor.APPROVAL: N_("Approval"),
-    WaitingFor.REP: N_("Sales rep"),
-    WaitingFor.CUSTOMER: N_("Customer"),
-    WaitingFor.CREDIT: N_("Credit release"),
-    WaitingFor.SHIPMENT: N_("Shipment"),
-    WaitingFor.INVOICE: N_("Invoice"),
-    WaitingFor.PAYMENT: N_("Payment"),
-    WaitingFor.UNAPPLIED: N_("Unapplied credit"),
-    WaitingFor.FINANCE: N_("Dynamics 365 Finance"),
-    WaitingFor.SALES: N_("Dynamics 365 Sales"),
-    WaitingFor.OPERATOR: N_("Operations"),
-    WaitingFor.CUSTOMER_SETUP: N_("Customer set-up"),
+    WaitingFor.NOTHING: marked("In progress"),
+    WaitingFor.APPROVAL: marked("Approval"),
+    WaitingFor.REP: marked("Sales rep"),
+    WaitingFor.CUSTOMER: marked("Customer"),
+    WaitingFor.CREDIT: marked("Credit release"),
+    WaitingFor.SHIPMENT: marked("Shipment"),
+    WaitingFor.INVOICE: marked("Invoice"),
+    WaitingFor.PAYMENT: marked("Payment"),
+    WaitingFor.UNAPPLIED: marked("Unapplied credit"),
+    WaitingFor.FINANCE: marked("Dynamics 365 Finance"),
+    WaitingFor.SALES: marked("Dynamics 365 Sales"),
+    WaitingFor.OPERATOR: marked("Operations"),
+    WaitingFor.CUSTOMER_SETUP: marked("Customer set-up"),
 }
 _GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
 _BAD = frozenset(
@@ -41,7 +41,7 @@ _WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown
 }
 
 
-def marked(figure: str) -> str:
+def with_marks(figure: str) -> str:
     """A number written in English, ``19,500.00``, with the reader's marks: ``19.500,00`` in German and Spanish."""
     language = current()
     return figure.translate({ord(","): language.group_mark, ord("."): language.decimal_mark})
@@ -54,7 +54,7 @@ def money(value: Decimal | None, currency: str = "") -> str:
 
 def amount(value: Decimal | None, currency: str = "") -> str:
     """``19,500.00``: an amount where its currency stands elsewhere on the page; a dash for none."""
-    return "–" if value is None else marked(format_amount(value, currency))
+    return "–" if value is None else with_marks(format_amount(value, currency))
 
 
 def unit_price(line: LineFinding) -> Decimal:
@@ -66,13 +66,13 @@ def percent(value: Decimal | None) -> str:
     """``23.08 %``: at most two decimals, none that say nothing."""
     if value is None:
         return "–"
-    return f"{marked(plain(value.quantize(Decimal('0.01'), ROUND_HALF_UP)))} %"
+    return f"{with_marks(plain(value.quantize(Decimal('0.01'), ROUND_HALF_UP)))} %"
 
 
 def quantity(value: Decimal) -> str:
     """A quantity without needless decimals, ``1,000`` or ``2.5``."""
     whole, point, rest = plain(value).partition(".")
-    return marked(f"{int(whole):,}{point}{rest}")
+    return with_marks(f"{int(whole):,}{point}{rest}")
 
 
 def size(count: int) -> str:
@@ -81,7 +81,7 @@ def size(count: int) -> str:
         return gettext("%(count)s bytes") % {"count": count}
     if count < 1_000_000:
         return f"{count / 1000:.0f} kB"
-    return marked(f"{count / 1_000_000:,.1f} MB")
+    return with_marks(f"{count / 1_000_000:,.1f} MB")
 
 
 def moment(value: datetime | None) -> Markup:
@@ -200,14 +200,15 @@ def english(text: str) -> str:
 
 def told(said: Phrase | None, text: str) -> str:
     """A sentence of the rules in the reader's language; where only its English is recorded, that."""
-    if said is None or current() is ENGLISH or gettext(said.words) == said.words:
-        return sentence(text) if current() is ENGLISH else english(sentence(text))
-    return sentence(say(said))
+    if current() is ENGLISH:
+        return sentence(text)
+    return english(sentence(text)) if said is None else sentence(say(said))
 
 
 def say(said: Phrase) -> str:
     """A phrase in the reader's language."""
-    return gettext(said.words).format_map({name: _said(arg) for name, arg in said.args.items()})
+    words_ = ngettext(said.words, said.many, said.count) if said.many else gettext(said.words)
+    return words_.format_map({name: _said(arg) for name, arg in said.args.items()})
 
 
 def _said(arg: Arg) -> str:
@@ -228,7 +229,7 @@ def _said(arg: Arg) -> str:
         case "text" | "clock":
             return str(arg)
         case "amount" | "number" | "percent":
-            return marked(str(arg))
+            return with_marks(str(arg))
 
 
 def refusal(code: str) -> str:
