@@ -155,7 +155,6 @@ def create_app(
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
             *_pages_beside_deals(site, access, delegating, late, accounts),
             *AuditPages(site, access, config, audit, audit_key).routes(),
-            *LanguagePages(site, secure=config.cookie_secure).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -190,6 +189,7 @@ def _pages_beside_deals(
         *DelegationPages(site, access, delegating).routes(),
         *LatePages(site, late).routes(),
         *CollectionPages(site, accounts).routes(),
+        *LanguagePages(site).routes(),
     ]
 
 

@@ -70,7 +70,7 @@ _CURRENT: ContextVar[Language] = ContextVar("language", default=ENGLISH)
 @cache
 def _read(code: str) -> Translations:
     """The catalogue of a language, compiled in memory: a clone and an image need no step for it."""
-    with (CATALOGUES / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+    with next((CATALOGUES / code).rglob("messages.po")).open("rb") as file:
         catalogue = read_po(file, locale=code)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)

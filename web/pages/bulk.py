@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from domain.approvals import ApprovalState, Decision
 from domain.messages import CommandName, Outcome
+from domain.phrases import known, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
 from domain.views import WaitingFor
@@ -74,7 +75,7 @@ class BulkPages:
         """Approve each of what the preview showed, as it was shown."""
         texts, hashes = _texts(form, "pick"), _texts(form, "seen_hash")
         if len(texts) != len(hashes) or len(texts) > MOST_APPROVED:
-            raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.", field="pick")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again."), field="pick")
         picks = [Picked.parse(text) for text in texts]
         shown = dict(zip(texts, hashes, strict=True))
         batch, comment = str(form.get("batch", "")), str(form.get("comment", ""))
@@ -87,7 +88,9 @@ class BulkPages:
 
             async def say() -> Outcome | None:
                 if why := kept_apart.get(picked.text):
-                    raise Problem(Refusal.BAD_ARGUMENT, f"Left out: {why}. Decide it on its own page.")
+                    raise Problem(
+                        Refusal.BAD_ARGUMENT, phrase("Left out: {why}. Decide it on its own page.", why=known(why))
+                    )
                 mid = bulk.message_id(batch, picked.text)
                 return await self._decisions.decide(picked.approval, session.who, mid, said(body))
 
@@ -119,7 +122,7 @@ class BulkPages:
         """Retry the parked step of each picked deal."""
         texts = _texts(form, "pick")
         if len(texts) > MOST_RETRIED:
-            raise Problem(Refusal.BAD_ARGUMENT, f"At most {MOST_RETRIED} at once.", field="pick")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("At most {most} at once.", most=MOST_RETRIED), field="pick")
         deals = [Deal.of(company, quote) for company, _, quote in (text.partition("/") for text in texts)]
         args = parsed(NoArgs, {"reason": str(form.get("reason", ""))})
         batch = str(form.get("batch", ""))

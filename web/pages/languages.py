@@ -23,10 +23,9 @@ PAGE: Final = "/language"
 class LanguagePages:
     """What the form of the menu is sent to."""
 
-    def __init__(self, site: Site, *, secure: bool) -> None:
-        """Keep choices in a cookie; ``secure``: the site is served over TLS."""
+    def __init__(self, site: Site) -> None:
+        """Keep choices in a cookie."""
         self._site = site
-        self._secure = secure
 
     def routes(self) -> list[Route]:
         """The route of the choice."""
@@ -39,7 +38,7 @@ class LanguagePages:
             raise Problem(Refusal.BAD_ARGUMENT, field="language")
         response = RedirectResponse(local_path(str(form.get("next", "")) or _came_from(request)), 303)
         response.set_cookie(
-            COOKIE, code, max_age=KEPT_SECONDS, secure=self._secure, httponly=True, samesite="lax", path="/"
+            COOKIE, code, max_age=KEPT_SECONDS, secure=self._site.secure, httponly=True, samesite="lax", path="/"
         )
         return response
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
-from domain.phrases import marked
+from domain.phrases import marked, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
@@ -69,6 +69,8 @@ class Site:
             search: counts what waits for the reader.
         """
         self._config = config
+        self.secure = config.cookie_secure
+        """Whether the site is served over TLS."""
         self._namespace = client.namespace
         self._sessions = sessions
         self._search = search
@@ -81,35 +83,7 @@ class Site:
             extensions=["jinja2.ext.i18n"],
         )
         self._templates.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
-        self._templates.filters |= {
-            "money": words.money,
-            "amount": words.amount,
-            "unit_price": words.unit_price,
-            "percent": words.percent,
-            "quantity": words.quantity,
-            "size": words.size,
-            "moment": words.moment,
-            "day": words.day,
-            "words": words.words,
-            "waiting": words.waiting,
-            "sentence": words.sentence,
-            "changed": words.changed,
-            "tone": words.tone,
-            "distance": lambda value: words.distance(value, datetime.now(UTC)),
-            "ago": lambda value: words.ago(value, datetime.now(UTC)),
-            "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
-            "stretch": words.stretch,
-            "refusal": words.refusal,
-            "refused": words.refused,
-            "role": words.role,
-            "known": words.known,
-            "english": words.english,
-            "told": words.told,
-            "exception": words.exception,
-            "inside": words.inside,
-            "cause": words.cause,
-            "status_words": words.status_words,
-        }
+        self._templates.filters |= _filters()
         self._templates.globals |= {
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
@@ -216,6 +190,39 @@ def _language_headers() -> dict[str, str]:
     return {"Content-Language": current().code, "Vary": "Accept-Language, Cookie"}
 
 
+def _filters() -> dict[str, Callable[..., object]]:
+    """How templates write values."""
+    return {
+        "money": words.money,
+        "amount": words.amount,
+        "unit_price": words.unit_price,
+        "percent": words.percent,
+        "quantity": words.quantity,
+        "size": words.size,
+        "moment": words.moment,
+        "day": words.day,
+        "words": words.words,
+        "waiting": words.waiting,
+        "sentence": words.sentence,
+        "changed": words.changed,
+        "tone": words.tone,
+        "distance": lambda value: words.distance(value, datetime.now(UTC)),
+        "ago": lambda value: words.ago(value, datetime.now(UTC)),
+        "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
+        "stretch": words.stretch,
+        "refusal": words.refusal,
+        "refused": words.refused,
+        "role": words.role,
+        "known": words.known,
+        "english": words.english,
+        "told": words.told,
+        "exception": words.exception,
+        "inside": words.inside,
+        "cause": words.cause,
+        "status_words": words.status_words,
+    }
+
+
 def _static_address(path: Path) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     return f"/static/{path.name}?v={digest}"
@@ -230,4 +237,4 @@ def message_id_of(form: FormData) -> str:
     try:
         return str(uuid.UUID(str(form.get("message_id", ""))))
     except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
+        raise Problem(Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again.")) from None
