@@ -60,7 +60,12 @@ _ROLES: Final = (
     *("sales_rep", "sales_manager", "sales_director", "cfo", "credit_manager", "ar_manager", "ops", "admin", "auditor"),
     *("warehouse", "legal", "finance_director", "rep"),
 )
-_STEPS: Final = (
+_TEXTS: Final = (
+    marked("decisions"),
+    marked("orders"),
+    marked("slips"),
+    marked("invoices"),
+    marked("decisions before an order"),
     marked("Keep every part of the deal going"),
     marked("The accepted quote is not what was approved"),
     marked("A product can no longer be sold"),
@@ -97,5 +102,5 @@ def texts() -> Iterator[str]:
 def extract(_file: Any, _keywords: Any, _comments: Any, options: Any) -> Iterator[tuple[int, None, str, list[str]]]:
     """The texts as Babel takes messages of a file; there are no options."""
     del options
-    for text in (*texts(), *_STEPS):
+    for text in (*texts(), *_TEXTS):
         yield 1, None, text, []
