@@ -6,7 +6,11 @@ deal, so that deals parked for one cause are found, counted and resumed together
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
+
+from domain.phrases import Phrase, known, listed, marked, phrase
 
 
 class Cause(StrEnum):
@@ -92,3 +96,61 @@ class Cause(StrEnum):
     def of(cls, failure_type: str | None) -> Cause:
         """The cause of a failure's type; one we did not name is unexpected."""
         return next((cause for cause in cls if cause == failure_type), cls.UNEXPECTED)
+
+
+_WHY: Final[dict[Cause, str]] = {
+    Cause.TRANSIENT: marked("{system} did not respond"),
+    Cause.THROTTLED: marked("{system} takes no more requests for now"),
+    Cause.TIMEOUT: marked("no answer came in time"),
+    Cause.UNKNOWN_OUTCOME: marked("{system} has not shown yet whether it was done"),
+    Cause.REFUSED: marked("{system} refused it"),
+    Cause.CREDIT_HOLD: marked("Finance's credit management holds the order"),
+    Cause.CONFLICT: marked("the record is not as it was read, or another has its key"),
+    Cause.NOT_FOUND: marked("a record it needs is missing"),
+    Cause.UNAUTHORIZED: marked("{system} gave no access"),
+    Cause.CONTENT_CHANGED: marked("nothing is ordered, because it differs from what was approved"),
+    Cause.PRICE_DRIFT: marked("nothing is ordered until price and product are settled"),
+    Cause.PAYLOAD_REFUSED: marked("an answer came that is none of our workers', and it was not used"),
+    Cause.WON_WITHOUT_APPROVAL: marked("nothing is ordered until it is approved"),
+    Cause.REQUEST_LOST: marked("the request ended in Temporal without a decision"),
+    Cause.BACKGROUND: marked("what runs beside the stages stopped"),
+    Cause.UNEXPECTED: marked("it failed for a reason that has no name here"),
+}
+"""Why it does not go on, as the end of a sentence that begins with the step."""
+_SYSTEMS: Final = {"finance": "Finance", "dataverse": "Sales", "entra": "Entra ID"}
+_HEAD: Final = re.compile(r"^(?:\w+: )?(finance|dataverse|entra)\b([^:]{0,200}): ", re.DOTALL)
+"""What an error of Dynamics begins with, before what the system said."""
+LONGEST_SAID: Final = 200
+
+
+def what_failed(step: str, cause: Cause, message: str, *, quotes: bool = True) -> str:
+    """What was attempted and why it does not go on, in one sentence.
+
+    Args:
+        step: what was attempted, in words.
+        cause: why it failed.
+        message: the raw answer; what a person can read of it ends the sentence.
+        quotes: whether it does: what is sent to people holds no words of another system.
+    """
+    return str(failure_of(step, cause, message, quotes=quotes))
+
+
+def failure_of(step: str, cause: Cause, message: str, *, quotes: bool = True) -> Phrase:
+    """The same sentence with its parts apart (see ``what_failed``)."""
+    found = _HEAD.match(message)
+    why = phrase(_WHY[cause], system=_SYSTEMS[found[1]] if found else known("the system"))
+    parts = {"step": known(step), "why": listed((why,))}
+    said = readable(message) if quotes else ""
+    return phrase("{step}: {why}: {said}", said=said, **parts) if said else phrase("{step}: {why}", **parts)
+
+
+def readable(message: str) -> str:
+    """What a person can read of a raw answer, in one line; empty where it is none for people, e.g. a page of HTML."""
+    text = _HEAD.sub("", message, count=1).rpartition("Infolog:")[2]
+    text = " ".join(re.sub(r"\b(?:Error|Warning|Info):\s", "", text, count=1).split()).rstrip(".;, ")
+    if not text or any(sign in text for sign in "<>{}") or "Traceback" in text or len(max(text.split(), key=len)) > 60:
+        return ""
+    if len(text) <= LONGEST_SAID:
+        return text
+    first = text.split(". ")[0]
+    return first if len(first) <= LONGEST_SAID else f"{text[: LONGEST_SAID - 2].rpartition(' ')[0]} …"

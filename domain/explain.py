@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.assessment import QuoteAssessment
-from domain.causes import Cause
+from domain.causes import Cause, failure_of, readable
 from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
 from domain.customers import UnknownCustomer
@@ -80,7 +80,17 @@ def explain(state: DealState) -> Explanation:
         unblock_said=unblock if isinstance(unblock, Phrase) else None,
         who=who,
         deadline=deadline,
+        details=_raw(state)[:LONGEST_TEXT],
     )
+
+
+def _raw(state: DealState) -> str:
+    """The raw answer of a system behind the text."""
+    if state.parked:
+        return state.parked.message
+    if state.outage:
+        return state.outage.message
+    return state.changing.failure if state.changing and state.running else ""
 
 
 def _waiting(state: DealState) -> _Waiting:
@@ -88,12 +98,14 @@ def _waiting(state: DealState) -> _Waiting:
         parked = state.parked
         if state.held_by_finance:
             return _held_by_finance(state)
-        failed = phrase("{step} failed: {message}", step=known(parked.step), message=parked.message)
+        failed = failure_of(parked.step, Cause.of(parked.cause), parked.message)
         return WaitingFor.OPERATOR, failed, phrase("{help}", help=known(parked.suggestion)), ("ops",)
     if state.outage:
         system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
-        name, at = state.outage.system, clock(state.outage.since)
-        text = phrase("Waiting for {system} since {at}: {message}", system=name, at=at, message=state.outage.message)
+        name, at, said = state.outage.system, clock(state.outage.since), readable(state.outage.message)
+        text = phrase("Waiting for {system} since {at}", system=name, at=at)
+        if said:
+            text = phrase("Waiting for {system} since {at}: {message}", system=name, at=at, message=said)
         return system, text, phrase("Resumes automatically when {system} responds", system=name), ()
     if not state.running:
         return WaitingFor.NOTHING, phrase("The deal has ended: {ending}", ending=known(str(state.ending))), "", ()
@@ -122,11 +134,13 @@ def _changing(state: DealState, change: OrderChange) -> _Waiting:
     if not change.failure:
         text = phrase("Order {order} is being changed: {change}, asked by {who}", **what)
         return WaitingFor.FINANCE, text, phrase("Finance takes it and shows it; nobody has to do anything"), ()
-    text = phrase(
-        "Order {order} is being changed: {change}, asked by {who}. Finance does not take it: {failure}",
-        failure=change.failure,
-        **what,
-    )
+    text = phrase("Order {order} is being changed: {change}, asked by {who}. Finance does not take it", **what)
+    if said := readable(change.failure):
+        text = phrase(
+            "Order {order} is being changed: {change}, asked by {who}. Finance does not take it: {failure}",
+            failure=said,
+            **what,
+        )
     unblock = phrase("Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself")
     if change.retry_at:
         unblock = phrase(

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
-from domain.causes import Cause
+from domain.causes import Cause, what_failed
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.money import format_money, plain
@@ -222,7 +222,8 @@ def _parked(before: DealState, after: DealState) -> str:
     parked = after.parked
     if parked is None or parked == before.parked or parked.cause == Cause.CREDIT_HOLD:
         return ""
-    return f"{parked.step}: {Cause.of(parked.cause).words}. To do: {parked.suggestion}"
+    failed = what_failed(parked.step, Cause.of(parked.cause), parked.message, quotes=False)
+    return f"{failed}. To do: {parked.suggestion}"
 
 
 def _parked_for_rep(before: DealState, after: DealState) -> str:

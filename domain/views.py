@@ -172,6 +172,7 @@ class Explanation(Record):
     unblock_said: Phrase | None = None
     who: tuple[str, ...] = Field((), description="Names or roles of who can act")
     deadline: datetime | None = None
+    details: str = Field("", description="The raw answer of a system, where one is behind the text")
 
 
 class ReleaseDefaults(Record):

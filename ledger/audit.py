@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import AuditKind, AuditReceipt, AuditRecord
 from domain.people import SYSTEM, Person
+from ledger import views
 from ledger.chain import START, canonical, moment, record_hash, seal
 from ledger.database import Database
 from ledger.tables import CHAINS, PEOPLE, RECORDS, WORDS
@@ -64,6 +65,7 @@ class AuditStore:
         """Forget a person: their name, address and directory id are removed wherever the audit holds them.
 
         The records stay, and the chains stay valid; who did it reads as an erased person. That it was done is recorded.
+        The views of lists that they kept are removed with them.
 
         Args:
             oid: Entra object id.
@@ -74,6 +76,7 @@ class AuditStore:
         async with self._database.writing() as connection:
             # Chains before people, as every writer does it.
             await connection.execute(select(CHAINS.c.company).order_by(CHAINS.c.company).with_for_update())
+            await views.forget(connection, oid.lower())
             person = (await connection.execute(select(PEOPLE).where(PEOPLE.c.oid == oid.lower()))).mappings().first()
             if person is None:
                 return 0

@@ -123,6 +123,22 @@ class Ledger(Opening):
 
         return await answered(end_all(database, owner))
 
+    # Views that people keep of its lists
+
+    async def views(self, owner: str, of: str) -> str:
+        """A person's views of a list; empty where there are none. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.views import read
+
+        return await answered(read(database, owner, of))
+
+    async def change_views(self, owner: str, of: str, before: str, after: str) -> bool:
+        """Replace a person's views; False where they changed meanwhile. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.views import change
+
+        return await answered(change(database, owner, of, before, after))
+
 
 async def answered(work: Awaitable[T]) -> T:
     """What the database answers. Raises LedgerAway where it does not."""

@@ -103,3 +103,13 @@ SESSIONS: Final = Table(
     Index("web_sessions_by_owner", "owner"),
 )
 """Who is signed in, where the web application keeps its sessions here."""
+
+VIEWS: Final = Table(
+    "web_views",
+    metadata,
+    Column("owner", String(200), nullable=False, comment="Entra object id, lower case"),
+    Column("list", String(20), nullable=False),
+    Column("content", Text, nullable=False, comment="the person's views of the list, as JSON"),
+    PrimaryKeyConstraint("owner", "list"),
+)
+"""Names that people gave to filters of lists."""

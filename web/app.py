@@ -58,23 +58,26 @@ from web.limits import Limits
 from web.links import Dynamics
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
-from web.pages.audit import AuditPages
+from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
-from web.pages.collections import CollectionPages
-from web.pages.deals import DealPages
+from web.pages.collections import ACCOUNTS, CollectionPages
+from web.pages.deals import DEALS, DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
-from web.pages.inbox import Inbox
+from web.pages.inbox import INBOX, Inbox
 from web.pages.languages import LanguagePages
-from web.pages.late import LatePages
+from web.pages.late import LATE, LatePages
 from web.pages.site import STATIC, Site
+from web.pages.views import ViewPages
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
+from web.saved_views import SavedViews
 from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner, SigningKey
 from web.tokens import SigningKeys, TokenVerifier
+from web.view_store import LedgerViews, MemoryViews
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +137,7 @@ def create_app(
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
     late = LateDeals(access, AfterEndDesk(client), decisions)
-    site, reviews = Site(config, client, sessions, search), Reviews(client)
+    site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
@@ -148,13 +151,13 @@ def create_app(
             *_intake(config, client, keys),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
-            *Inbox(site, access, approvals, search).routes(),
+            *Inbox(site, access, approvals, search, views).routes(),
             *BulkPages(site, access, approvals, search, decisions).routes(),
-            *DealPages(site, access, deals, search, decisions, reviews, dynamics, late).routes(),
+            *DealPages(site, access, deals, search, decisions, reviews, dynamics, late, views).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, approvals, reviews, decisions, search, dynamics).routes(),
-            *_pages_beside_deals(site, access, delegating, late, accounts),
-            *AuditPages(site, access, config, audit, audit_key).routes(),
+            *_pages_beside_deals(site, access, delegating, late, accounts, views),
+            *AuditPages(site, access, config, audit, audit_key, views).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -182,13 +185,14 @@ def _add_beside_deals(
 
 
 def _pages_beside_deals(
-    site: Site, access: Access, delegating: Delegating, late: LateDeals, accounts: Accounts
+    site: Site, access: Access, delegating: Delegating, late: LateDeals, accounts: Accounts, views: SavedViews
 ) -> list[Route]:
     """The pages that are about no running deal."""
     return [
         *DelegationPages(site, access, delegating).routes(),
-        *LatePages(site, late).routes(),
-        *CollectionPages(site, accounts).routes(),
+        *LatePages(site, late, views).routes(),
+        *CollectionPages(site, accounts, views).routes(),
+        *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]
 
@@ -204,6 +208,11 @@ def _sessions(config: WebConfig, ledger: Ledger | None, entra: EntraSignIn) -> S
     """Who is signed in: kept in the ledger where it is shared, else by this process."""
     store = LedgerSessions(ledger) if config.sessions == "ledger" and ledger else MemorySessions()
     return Sessions(config, store, entra.read_again)
+
+
+def _views(ledger: Ledger | None) -> SavedViews:
+    """The views that people keep of lists: in the ledger where there is one, else until this process ends."""
+    return SavedViews(LedgerViews(ledger) if ledger else MemoryViews())
 
 
 def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, RouteLimit]) -> list[Middleware]:

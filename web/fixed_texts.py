@@ -61,6 +61,7 @@ _ROLES: Final = (
     *("warehouse", "legal", "finance_director", "rep"),
 )
 _TEXTS: Final = (
+    marked("the system"),
     marked("decisions"),
     marked("orders"),
     marked("slips"),

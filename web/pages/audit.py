@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.audit import AuditKind
@@ -32,6 +32,7 @@ from web.commands import parsed
 from web.config import WebConfig
 from web.pages.site import Site
 from web.problems import Problem
+from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class AuditQuery(BaseModel):
     before: int | None = Field(None, ge=1, le=2**31 - 1)
 
 
+AUDIT: Final = ViewedList("audit", "/audit", "Audit", AuditQuery)
+
+
 class PeriodQuery(BaseModel):
     """A company and days, for reports and exports."""
 
@@ -76,7 +80,13 @@ class AuditPages:
     """The pages under /audit."""
 
     def __init__(
-        self, site: Site, access: Access, config: WebConfig, audit: AuditReading | None, key: AuditKey | None
+        self,
+        site: Site,
+        access: Access,
+        config: WebConfig,
+        audit: AuditReading | None,
+        key: AuditKey | None,
+        views: SavedViews,
     ) -> None:
         """Show what ``audit`` holds; None: there is no audit store here, and the pages say so.
 
@@ -86,6 +96,7 @@ class AuditPages:
         self._access = access
         self._policy = config.policy
         self._audit = audit
+        self._views = views
         self._key = key
         self._key_file = config.audit_key_file
 
@@ -101,11 +112,14 @@ class AuditPages:
     async def show(self, request: Request, session: Session) -> Response:
         """Records of a company, newest first, and whether the chain holds over those that are shown."""
         self._access.auditing(session.identity)
+        views = await self._views.on(session.identity, AUDIT, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
         given = _given(request.query_params)
         query = parsed(AuditQuery, given)
         filters = {name: value for name, value in given.items() if name not in ("before", "company")}
-        context: dict[str, Any] = {"query": query, "filters": filters, "kinds": list(AuditKind), "rows": []}
-        context |= {"check": None, "older": "", "can_download": self._can_download(), "deal_of": _deal_of}
+        context: dict[str, Any] = {"query": query, "views": views, "filters": filters, "kinds": list(AuditKind)}
+        context |= {"rows": [], "check": None, "older": "", "can_download": self._can_download(), "deal_of": _deal_of}
         try:
             companies = await self._companies(session)
         except LedgerAway as error:
@@ -271,7 +285,7 @@ class AuditPages:
 
 
 def _given(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, value in values.items() if (text := value.strip())}
+    return {name: text for name, value in values.items() if (text := value.strip()) and name != "view"}
 
 
 def _midnight(day: date, days: int = 0) -> datetime:

@@ -24,9 +24,11 @@ from web.commands import parsed
 from web.delegating import known_company
 from web.pages.site import STATIC, Site, message_id_of
 from web.problems import Problem, of_run
+from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 
 PAGE = "/collections"
+ACCOUNTS = ViewedList("collections", PAGE, "Collections", AccountsQuery)
 _ROWS = 50
 _LETTER = f"{ACCOUNT}/letters/{{n:nth}}"
 
@@ -34,10 +36,11 @@ _LETTER = f"{ACCOUNT}/letters/{{n:nth}}"
 class CollectionPages:
     """The pages under /collections."""
 
-    def __init__(self, site: Site, accounts: Accounts) -> None:
+    def __init__(self, site: Site, accounts: Accounts, views: SavedViews) -> None:
         """Show and pass on what ``accounts`` allow."""
         self._site = site
         self._accounts = accounts
+        self._views = views
 
     def routes(self) -> list[Route]:
         """The routes of the list, of letters, of an account and of what one may say to it."""
@@ -51,6 +54,9 @@ class CollectionPages:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Accounts by what is overdue; every filter is in the address."""
+        views = await self._views.on(session.identity, ACCOUNTS, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
         fields = AccountsQuery.model_fields
         given = {n: v for n, v in request.query_params.items() if n in fields and n != "limit" and v}
         query = parsed(AccountsQuery, {"limit": _ROWS, **given})
@@ -60,6 +66,7 @@ class CollectionPages:
         context = {
             "page": page,
             "query": query,
+            "views": views,
             "filters": filters,
             "next": f"{PAGE}?{following}" if page.next_cursor else "",
         }

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -41,10 +42,12 @@ from web.links import Dynamics, Link
 from web.order_lines import lines_for
 from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
+from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.signin import sign_in_again
 from web.timeline import spans
 
+DEALS: Final = ViewedList("deals", "/cases", "Deals", DealsQuery)
 _ROWS = 50
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
 _RARE = ("cancelled", "returned", "credited")
@@ -63,6 +66,7 @@ class DealPages:
         reviews: Reviews,
         dynamics: Dynamics,
         late: LateDeals,
+        views: SavedViews,
     ) -> None:
         """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
         self._site = site
@@ -73,6 +77,7 @@ class DealPages:
         self._reviews = reviews
         self._dynamics = dynamics
         self._late = late
+        self._views = views
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
@@ -86,6 +91,9 @@ class DealPages:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
+        views = await self._views.on(session.identity, DEALS, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
         given = _given(request)
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
         companies = self._access.readable(session.identity)
@@ -94,6 +102,7 @@ class DealPages:
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
             "page": page,
+            "views": views,
             "counts": counts,
             "query": query,
             "filters": filters,
@@ -246,7 +255,7 @@ def _given(request: Request) -> dict[str, str]:
     return {
         name: value.rstrip() if name == "quote" else value.strip()
         for name, value in request.query_params.items()
-        if value.strip()
+        if value.strip() and name != "view"
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepApproval, StepStatus
@@ -26,8 +26,10 @@ from web.commands import parsed
 from web.exports import Columns, amount_cell, csv_file
 from web.inbox import ApprovalItem, InboxQuery, approvals_for, at_risk, by_amount
 from web.pages.site import Site
+from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 
+INBOX: Final = ViewedList("inbox", "/", "Inbox", InboxQuery)
 _APPROVALS: Final = 200
 _ROWS: Final = 200
 """Holds and parked deals of which the queues are made; more are on the page of deals."""
@@ -102,12 +104,13 @@ class CauseGroup:
 class Inbox:
     """The first page, and the page of what its reader decided."""
 
-    def __init__(self, site: Site, access: Access, approvals: Approvals, search: Search) -> None:
+    def __init__(self, site: Site, access: Access, approvals: Approvals, search: Search, views: SavedViews) -> None:
         """Show what the lists and the requests say."""
         self._site = site
         self._access = access
         self._approvals = approvals
         self._search = search
+        self._views = views
 
     def routes(self) -> list[Route]:
         """The routes of the inbox and of past decisions, and both as files."""
@@ -121,7 +124,10 @@ class Inbox:
     async def show(self, request: Request, session: Session) -> Response:
         """Approvals that ask me; my deals; credit holds, parked steps and unknown customers where I may act."""
         person = session.identity
-        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        views = await self._views.on(person, INBOX, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
+        given = {n: value.strip() for n, value in request.query_params.items() if value.strip() and n != "view"}
         query = parsed(InboxQuery, given)
         found, holds, parked, unknown, credits_, mine = await asyncio.gather(
             approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
@@ -136,6 +142,7 @@ class Inbox:
             "items": query.of(found.items, datetime.now(UTC)),
             "all_items": found.items,
             "query": query,
+            "views": views,
             "filters": filters,
             "narrowed": [name for name in filters if name != "sort"],
             "download": f"/inbox.csv?{urlencode(filters)}",

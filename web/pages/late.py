@@ -20,18 +20,21 @@ from web.delegating import known_company
 from web.late import LateDeals, LateQuery
 from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
+from web.saved_views import SavedViews, ShownViews, ViewedList
 from web.session import Session
 
 PAGE = "/late"
+LATE = ViewedList("late", PAGE, "After the end", LateQuery)
 
 
 class LatePages:
     """The page under /late."""
 
-    def __init__(self, site: Site, late: LateDeals) -> None:
+    def __init__(self, site: Site, late: LateDeals, views: SavedViews) -> None:
         """Show and pass on what ``late`` allows."""
         self._site = site
         self._late = late
+        self._views = views
 
     def routes(self) -> list[Route]:
         """The routes of the list and of dismissing."""
@@ -42,12 +45,15 @@ class LatePages:
 
     async def show(self, request: Request, session: Session) -> Response:
         """What the reader may see; every filter is in the address, so that a list can be sent to someone."""
-        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        views = await self._views.on(session.identity, LATE, request)
+        if views.leads:
+            return RedirectResponse(views.leads, 302)
+        given = {n: value.strip() for n, value in request.query_params.items() if value.strip() and n != "view"}
         message_id, told = given.pop("said", ""), given.pop("of", "")
         outcome = None
         if message_id and told in self._late.companies(session.identity):
             outcome = await self._late.outcome(told, message_id)
-        return await self._page(session, given, outcome, unknown=bool(message_id) and outcome is None)
+        return await self._page(session, views, given, outcome, unknown=bool(message_id) and outcome is None)
 
     async def dismiss(self, request: Request, session: Session, form: FormData) -> Response:
         """Dismiss one; what was wrong or refused is shown on the list."""
@@ -62,13 +68,15 @@ class LatePages:
             if problem.status >= 500:
                 raise
             typed = {(company, n): reason}
-            return await self._page(session, {}, None, problem=problem, typed=typed)
+            views = await self._views.on(session.identity, LATE, request)
+            return await self._page(session, views, {}, None, problem=problem, typed=typed)
         there = f"{PAGE}?of={company}&said={message_id}"
         return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
 
     async def _page(
         self,
         session: Session,
+        views: ShownViews,
         given: dict[str, str],
         outcome: Outcome | None,
         *,
@@ -83,6 +91,7 @@ class LatePages:
         context: dict[str, Any] = {
             "page": page,
             "query": query,
+            "views": views,
             "filters": given,
             "companies": self._late.companies(person),
             "matters": [matter.value for matter in Matter],

@@ -90,6 +90,7 @@ class Site:
             "language": current,
             "languages": tuple(LANGUAGES.values()),
             "months": words.months,
+            "what_failed": words.parked,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
             "request_path": lambda r: Approval(Deal(r.company, r.quote_number), r.n).path(),

@@ -9,11 +9,11 @@ from babel.dates import format_datetime, format_timedelta
 from markupsafe import Markup
 
 from domain.approvals import ApprovalStatus, LineFinding
-from domain.causes import Cause
+from domain.causes import Cause, failure_of
 from domain.money import format_amount, plain
 from domain.phrases import Arg, Phrase, marked
 from domain.refusals import Refusal, sentence_of
-from domain.views import WaitingFor
+from domain.views import ParkedStep, WaitingFor
 from web.languages import ENGLISH, current, gettext, is_translated, ngettext
 from web.problems import Problem
 
@@ -167,6 +167,11 @@ def cause(code: str) -> str:
     """Why a step is parked, in a few words."""
     known = Cause.of(code)
     return words(code) if known is Cause.UNEXPECTED and code not in ("", known) else gettext(known.words)
+
+
+def parked(step: ParkedStep) -> str:
+    """What was attempted and why it does not go on, in one sentence."""
+    return say(failure_of(step.step, Cause.of(step.cause), step.message))
 
 
 def status_words(code: str) -> str:

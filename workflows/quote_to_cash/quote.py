@@ -193,7 +193,7 @@ class Quote:
             SalesActivities.read_quote,
             lambda: ReadQuote(quote=self._record.quote),
             queue=names.DATAVERSE_QUEUE,
-            summary="Was the quote accepted in time?",
+            summary="Look whether the quote was accepted in time",
             overtaken=self._is_still(QuoteMove.LOOK_AT_EXPIRY),
         )
         self._record.apply(facts.ExpiryChecked(found=found))

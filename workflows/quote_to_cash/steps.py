@@ -24,7 +24,18 @@ from domain.views import ParkedStep, Resolution
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Ended, Waiting
-from workflows.steps import LOOK_AGAIN, NORMAL, ONCE, UNKNOWN_LINES, URGENT, Argument, Result, begin, cause_of
+from workflows.steps import (
+    LONGEST_MESSAGE,
+    LOOK_AGAIN,
+    NORMAL,
+    ONCE,
+    UNKNOWN_LINES,
+    URGENT,
+    Argument,
+    Result,
+    begin,
+    cause_of,
+)
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order"})
 """Activities whose effect outlives the deal: given up, their end is waited for, so that it is cleaned up after."""
@@ -191,7 +202,7 @@ class Steps:
             step=summary,
             activity=step,
             cause=cause,
-            message=message,
+            message=message[:LONGEST_MESSAGE],
             suggestion=cause.suggestion,
             since=workflow.now(),
             failures=0,

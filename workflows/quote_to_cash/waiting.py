@@ -18,6 +18,7 @@ from workflows.audit import Trail
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background
 from workflows.quote_to_cash.record import DealRecord
+from workflows.steps import LONGEST_MESSAGE
 
 HOLD_RESTS = timedelta(hours=4)
 """How long a hold of Finance's own rests before the step is tried again though nobody says so (lifecycle: timers)."""
@@ -182,7 +183,7 @@ class Waiting:
             step="Keep every part of the deal going",
             activity="background",
             cause=Cause.BACKGROUND,
-            message=failure,
+            message=failure[:LONGEST_MESSAGE],
             suggestion=Cause.BACKGROUND.suggestion,
             since=workflow.now(),
             failures=0,

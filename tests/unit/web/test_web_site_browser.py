@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
+from domain.causes import Cause
 from domain.credit_facts import Ageing
 from domain.views import Ending
 from runs import names
@@ -252,3 +253,57 @@ async def test_a_lost_session_and_a_lost_connection_are_said(stage: Stage, open_
     await page.context.clear_cookies()
     await expect(page.get_by_text("You are signed out")).to_be_visible()
     await expect(page.locator("#reject")).to_have_value("kept")
+
+
+async def test_a_parked_step_fits_on_the_narrowest_phone_whatever_the_answer_was(stage: Stage, open_as: Open) -> None:
+    pictures = os.environ.get("Q2C_SCREENSHOTS")
+    answers = {
+        "word": "x" * 2_000,
+        "table": "<td>" + "SalesOrderHeaderV4Entity" * 80,
+        "said": "Site 9 is not there. " * 90,
+    }
+    for name, raw in answers.items():
+        view = scenes.parked(f"WIDE-{name}")
+        assert view.parked is not None
+        parked = view.parked.model_copy(update={"message": raw, "suggestion": Cause.REFUSED.suggestion})
+        await stage.deal(view.model_copy(update={"parked": parked}))
+    page = await open_as("otto")
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+        for name, raw in answers.items():
+            await page.goto(f"/cases/usmf/WIDE-{name}")
+            await expect(page.get_by_text(raw, exact=True)).to_be_hidden()
+            if pictures:
+                await page.screenshot(path=f"{pictures}/parked-{name}-{width}.png")
+            await page.locator(".waiting summary").click()
+            await expect(page.locator(".waiting pre")).to_be_visible()
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{name} is {wide} wide on a screen of {width}"
+            assert (await page.locator(".waiting h2").inner_text()).count(" ") > 4
+
+
+async def test_a_view_is_kept_and_opened_and_fits(world: dict[str, list[str]], open_as: Open) -> None:
+    pictures = os.environ.get("Q2C_SCREENSHOTS")
+    page = await open_as("rita", width=NARROWEST)
+    await page.goto("/cases?status=running&sort=-amount&q=AXE")
+    await page.get_by_text("Save this view").click()
+    await page.get_by_label("Name", exact=True).fill("A-rather-long-name-of-a-view-that-no-phone-has-room-for-60xx")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.locator(".views [aria-current]")).to_contain_text("A-rather-long-name")
+    found: list[str] = []
+    for address in ("/cases?view=all", "/cases?stage=quote", "/views/deals?query=stage%3Dquote"):
+        await page.goto(address)
+        found += await violations(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        found += [f"{address} is {wide} wide on a screen of {NARROWEST}"] if wide > NARROWEST else []
+        if pictures:
+            await page.screenshot(
+                path=f"{pictures}/views-{address[1:6].replace('/', '-')}-{NARROWEST}.png", full_page=True
+            )
+    assert "\n".join(found) == ""
+    await page.get_by_role("button", name="Open first").click()
+    await page.get_by_role("link", name="Deals", exact=True).first.click()
+    await page.wait_for_url("**/cases?status=running&sort=-amount&q=AXE")
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    if pictures:
+        await page.screenshot(path=f"{pictures}/views-list-1280.png", full_page=True)
