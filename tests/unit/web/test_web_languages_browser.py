@@ -1,0 +1,81 @@
+"""The most used pages in German and Spanish, in a real browser: axe finds nothing, everything fits, nothing is English.
+
+With `Q2C_SCREENSHOTS` set to a folder the pictures are kept there, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from playwright.async_api import expect
+
+from tests.unit.web.test_web_site_browser import (
+    ALL_FADES_OVER,
+    CHROMIUM,
+    Open,
+    chromium,
+    open_as,
+    site,
+    violations,
+    world,
+)
+from web.languages import COOKIE
+
+__all__ = ["chromium", "open_as", "site", "world"]
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+
+PAGES = {
+    "mona": ["/", "/approvals/usmf/AXE-1/1", "/cases", "/cases/usmf/AXE-S"],
+    "carl": ["/cases/usmf/AXE-H"],
+    "ines": ["/collections/usmf/AXE-C"],
+    "otto": ["/cases/usmf/AXE-P1"],
+}
+LEFT_ENGLISH = ("Waiting for", "Discount", "Approve", "Quote expires", "What you can do", "Overdue", "Stage", "since ")
+"""Words of these pages that would stand there in English."""
+
+
+@pytest.mark.parametrize("language", ["de", "es"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_axe_finds_nothing_and_everything_fits(
+    world: dict[str, list[str]], open_as: Open, site: str, language: str, width: int
+) -> None:
+    assert all(set(PAGES[name]) <= set(world[name]) for name in PAGES)
+    pictures = os.environ.get("Q2C_SCREENSHOTS")
+    found: list[str] = []
+    for name, addresses in PAGES.items():
+        page = await open_as(name, width=width)
+        await page.context.add_cookies([{"name": COOKIE, "value": language, "url": site}])
+        for place, address in enumerate(addresses):
+            await page.goto(address)
+            assert await page.locator("html").get_attribute("lang") == language
+            for summary in await page.locator("main summary").all():
+                await summary.click()
+            await page.evaluate(ALL_FADES_OVER)
+            found += await violations(page)
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
+            shown = await page.evaluate(
+                "() => { const copy = document.querySelector('main').cloneNode(true);"
+                " for (const part of copy.querySelectorAll('[lang=en], script, code')) part.remove();"
+                " return copy.textContent; }"
+            )
+            found += [f"{address} says {word}" for word in LEFT_ENGLISH if word in shown]
+            if pictures:
+                await page.screenshot(path=f"{pictures}/{language}-{name}-{place}-{width}.png", full_page=True)
+    assert "\n".join(found) == ""
+
+
+async def test_the_language_is_chosen_in_the_menu_and_moments_follow_it(
+    world: dict[str, list[str]], open_as: Open
+) -> None:
+    page = await open_as("mona")
+    await page.goto("/approvals/usmf/AXE-1/1")
+    await page.locator(".me summary").click()
+    await page.get_by_role("button", name="Deutsch").click()
+    await expect(page).to_have_url("**/approvals/usmf/AXE-1/1")
+    await expect(page.locator("html")).to_have_attribute("lang", "de")
+    await expect(page.locator(".lead time")).to_have_text("23. Nov. 2026, 09:00 EST")
+    await page.goto("/")
+    await expect(page.locator("h1")).to_have_text("Posteingang")
