@@ -29,23 +29,26 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium
 PAGES = {
     "mona": ["/", "/approvals/usmf/AXE-1/1", "/cases", "/cases/usmf/AXE-S"],
     "carl": ["/cases/usmf/AXE-H"],
-    "ines": ["/collections/usmf/AXE-C"],
-    "otto": ["/cases/usmf/AXE-P1"],
 }
 LEFT_ENGLISH = ("Waiting for", "Discount", "Approve", "Quote expires", "What you can do", "Overdue", "Stage", "since ")
 """Words of these pages that would stand there in English."""
+OURS = """() => {
+    const copy = document.querySelector("main").cloneNode(true);
+    for (const part of copy.querySelectorAll("[lang=en], script, code")) part.remove();
+    return copy.textContent;
+}"""
+"""What a page says, without what is marked as English."""
 
 
 @pytest.mark.parametrize("language", ["de", "es"])
-@pytest.mark.parametrize("width", [1280, 390])
 async def test_axe_finds_nothing_and_everything_fits(
-    world: dict[str, list[str]], open_as: Open, site: str, language: str, width: int
+    world: dict[str, list[str]], open_as: Open, site: str, language: str
 ) -> None:
-    assert all(set(PAGES[name]) <= set(world[name]) for name in PAGES)
     pictures = os.environ.get("Q2C_SCREENSHOTS")
     found: list[str] = []
     for name, addresses in PAGES.items():
-        page = await open_as(name, width=width)
+        assert set(addresses) <= set(world[name])
+        page = await open_as(name)
         await page.context.add_cookies([{"name": COOKIE, "value": language, "url": site}])
         for place, address in enumerate(addresses):
             await page.goto(address)
@@ -54,16 +57,15 @@ async def test_axe_finds_nothing_and_everything_fits(
                 await summary.click()
             await page.evaluate(ALL_FADES_OVER)
             found += await violations(page)
-            wide = await page.evaluate("document.documentElement.scrollWidth")
-            found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
-            shown = await page.evaluate(
-                "() => { const copy = document.querySelector('main').cloneNode(true);"
-                " for (const part of copy.querySelectorAll('[lang=en], script, code')) part.remove();"
-                " return copy.textContent; }"
-            )
+            shown = await page.evaluate(OURS)
             found += [f"{address} says {word}" for word in LEFT_ENGLISH if word in shown]
-            if pictures:
-                await page.screenshot(path=f"{pictures}/{language}-{name}-{place}-{width}.png", full_page=True)
+            for width in (1280, 390):
+                await page.set_viewport_size({"width": width, "height": 860})
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
+                if pictures:
+                    await page.screenshot(path=f"{pictures}/{language}-{name}-{place}-{width}.png", full_page=True)
+            await page.set_viewport_size({"width": 1280, "height": 860})
     assert "\n".join(found) == ""
 
 
@@ -74,8 +76,8 @@ async def test_the_language_is_chosen_in_the_menu_and_moments_follow_it(
     await page.goto("/approvals/usmf/AXE-1/1")
     await page.locator(".me summary").click()
     await page.get_by_role("button", name="Deutsch").click()
-    await expect(page).to_have_url("**/approvals/usmf/AXE-1/1")
     await expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert page.url.endswith("/approvals/usmf/AXE-1/1")
     await expect(page.locator(".lead time")).to_have_text("23. Nov. 2026, 09:00 EST")
     await page.goto("/")
     await expect(page.locator("h1")).to_have_text("Posteingang")
