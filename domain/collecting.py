@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from domain.approvals import BusinessHours
 from domain.calendar import NoWorkingTime, add_working_time, local_date
+from domain.collection_words import DISPUTE
 from domain.collections import (
     LONGEST_NUMBER,
     MOST_LETTERS,
@@ -380,6 +381,33 @@ def notices_of(account: Account, raised: Sequence[Raised], now: datetime) -> Ite
             company=account.company,
             quote_number=quote_number,
             customer=f"{account.account} {account.customer.name}".strip()[:200],
+            text="\n".join(texts)[:LONGEST_TEXT],
+            at=now,
+        )
+
+
+_ENTRIES_TELL: Final = frozenset({"promise_broken", DISPUTE})
+"""Events of an account that somebody has to do something about."""
+
+
+def waits_of(before: Account, after: Account, now: datetime) -> Iterator[Notice]:
+    """What whoever collects is told when an account goes from one state to the next: letters to be sent, disputes to
+    be settled, promises that were not kept.
+    """
+    entries = [e for e in after.history if e.n > before.happened and e.event in _ENTRIES_TELL]
+    letters = [letter for letter in after.letters if letter.n > before.letters_written]
+    texts = [
+        *(f"Letter {letter.n} ({letter.level}) is written: read it, then send it." for letter in letters),
+        *(f"{entry.text}{f': {entry.reason}' if entry.reason else ''}" for entry in entries),
+    ]
+    if texts:
+        yield Notice(
+            kind=Kind.ACCOUNT_WAITS,
+            but=entries[-1].by if entries and not letters and entries[-1].by != SYSTEM else None,
+            company=after.company,
+            quote_number="",
+            account=after.account,
+            customer=f"{after.account} {after.customer.name}".strip()[:200],
             text="\n".join(texts)[:LONGEST_TEXT],
             at=now,
         )

@@ -13,16 +13,17 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
+from domain import waits
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
-from domain.causes import Cause, what_failed
-from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
+from domain.fixed_by import FixedBy
 from domain.money import format_money, plain
 from domain.people import Person
 from domain.quote_header import QuoteHeader
 from domain.record import Record
+from domain.refusals import Refusal
 from domain.rights import Action
-from domain.views import Ending
+from domain.views import Ending, WaitingFor
 
 LONGEST_TEXT: Final = 600
 """Characters of a notice's text; the page it leads to shows the rest."""
@@ -56,6 +57,12 @@ class Kind(StrEnum):
     DEAL_PAID = "deal.paid"
     DEAL_ENDED = "deal.ended"
     LATE_OPENED = "late.opened"
+    CREDIT_SECOND = "credit.second"
+    CREDIT_UNAPPLIED = "credit.unapplied"
+    REFUND_PROPOSED = "refund.proposed"
+    CUSTOMER_UNKNOWN = "customer.unknown"
+    EXCEPTION_OPENED = "exception.opened"
+    ACCOUNT_WAITS = "account.waits"
     INVOICE_OVERDUE = "invoice.overdue"
 
     @property
@@ -81,7 +88,32 @@ _RIGHTS: Final[dict[Kind, Action]] = {
     Kind.CREDIT_HELD: Action.RELEASE_CREDIT,
     Kind.STEP_PARKED: Action.RETRY_STEP,
     Kind.LATE_OPENED: Action.DISMISS_LATE,
+    Kind.CREDIT_SECOND: Action.RELEASE_CREDIT,
+    Kind.CREDIT_UNAPPLIED: Action.PROPOSE_REFUND,
+    Kind.REFUND_PROPOSED: Action.APPROVE_REFUND,
+    Kind.CUSTOMER_UNKNOWN: Action.SET_UP_CUSTOMER,
+    Kind.EXCEPTION_OPENED: Action.RETRY_STEP,
+    Kind.ACCOUNT_WAITS: Action.RESOLVE_DISPUTE,
 }
+TELLS: Final[dict[WaitingFor, tuple[Kind, ...]]] = {
+    WaitingFor.APPROVAL: (Kind.APPROVAL_ASKED, Kind.APPROVAL_ESCALATED, Kind.APPROVAL_REASSIGNED),
+    WaitingFor.REP: (Kind.QUOTE_APPROVED, Kind.QUOTE_REJECTED, Kind.QUOTE_RETURNED, Kind.QUOTE_QUESTION),
+    WaitingFor.CUSTOMER_SETUP: (Kind.CUSTOMER_UNKNOWN,),
+    WaitingFor.CREDIT: (Kind.CREDIT_HELD, Kind.CREDIT_SECOND),
+    WaitingFor.UNAPPLIED: (Kind.CREDIT_UNAPPLIED, Kind.REFUND_PROPOSED),
+    WaitingFor.OPERATOR: (Kind.STEP_PARKED, Kind.EXCEPTION_OPENED),
+}
+"""What a deal can wait for, and how those who can act are told when it begins."""
+TELLS_NOBODY: Final[dict[WaitingFor, str]] = {
+    WaitingFor.NOTHING: "it goes on",
+    WaitingFor.FINANCE: "it passes by itself, and an alarm of operations is raised where it lasts",
+    WaitingFor.SALES: "it passes by itself, and an alarm of operations is raised where it lasts",
+    WaitingFor.CUSTOMER: "the customer is nobody who signs in here",
+    WaitingFor.SHIPMENT: "the warehouse works in Finance",
+    WaitingFor.INVOICE: "accounts receivable work in Finance",
+    WaitingFor.PAYMENT: "the customer pays, and collections tell whoever collects",
+}
+"""What else it can wait for, and why nobody is told."""
 HEADINGS: Final[dict[Kind, str]] = {
     Kind.APPROVAL_ASKED: "Approval requested",
     Kind.APPROVAL_REMINDER: "Reminder: approval requested",
@@ -104,6 +136,12 @@ HEADINGS: Final[dict[Kind, str]] = {
     Kind.DEAL_PAID: "Paid",
     Kind.DEAL_ENDED: "Ended",
     Kind.LATE_OPENED: "Something happened after the end of a deal",
+    Kind.CREDIT_SECOND: "A release of credit needs a second person",
+    Kind.CREDIT_UNAPPLIED: "Money of a customer settles nothing",
+    Kind.REFUND_PROPOSED: "A refund needs a second person",
+    Kind.CUSTOMER_UNKNOWN: "Finance does not know a customer",
+    Kind.EXCEPTION_OPENED: "Something needs an operator",
+    Kind.ACCOUNT_WAITS: "An account that is collected needs you",
     Kind.INVOICE_OVERDUE: "Overdue",
 }
 
@@ -115,14 +153,21 @@ class Notice(Record):
     kind: Kind
     to: tuple[Person, ...] = Field((), description="Who is told; none: whoever has the right that the kind is about")
     role: str = Field("", description="As what they are told; with nobody in `to`: only this role is")
+    but: Person | None = Field(None, description="Who is not told although they have the right; None: nobody")
     company: str = Field(description="Legal entity, lower case")
-    quote_number: str
+    quote_number: str = Field(description="Empty: it is about the account")
+    account: str = Field("", max_length=LONGEST_NAME, description="Of Finance, where it is about what is collected")
     customer: str = Field("", max_length=LONGEST_NAME, description="Account and name")
     n: int = Field(0, description="Number of the request for approval; 0: it is about the deal")
     step: int = Field(0, description="Of the request; 0: it is about none")
     text: str = Field("", max_length=LONGEST_TEXT, description="In words, plain text")
     due: AwareDatetime | None = Field(None, description="Until when to decide, UTC")
     at: AwareDatetime = Field(description="When it happened, UTC")
+
+    @property
+    def about(self) -> str:
+        """The number of what it is about: the quote's, else the account's."""
+        return self.quote_number or self.account
 
     @property
     def subject(self) -> tuple[str, str, int, int]:
@@ -162,22 +207,32 @@ Change = Callable[[DealState, DealState], str]
 def of_deal(before: DealState, after: DealState) -> Iterator[Notice]:
     """What is told when a deal goes from one state to the next."""
     found = after.assessment
-    customer = _customer(after.header)
+    for kind, seen in _WAITS.items():
+        was, now = seen(before), seen(after)
+        if now is not None and (was is None or was.of != now.of):
+            yield _of_deal(kind, after, now.text, but=now.but)
     for kind, change in _CHANGES.items():
         text = change(before, after)
-        rep = kind.right is None
-        if not text or (rep and found is None):
-            continue
-        yield Notice(
-            kind=kind,
-            to=(found.owner.named,) if rep and found else (),
-            role=REP if rep else "",
-            company=after.company,
-            quote_number=after.quote_number,
-            customer=customer,
-            text=text[:LONGEST_TEXT],
-            at=after.updated_at,
-        )
+        if text and kind.right is not None:
+            yield _of_deal(kind, after, text)
+        elif text and found is not None:
+            yield _of_deal(kind, after, text, to=(found.owner.named,), role=REP)
+
+
+def _of_deal(
+    kind: Kind, state: DealState, text: str, *, to: tuple[Person, ...] = (), role: str = "", but: Person | None = None
+) -> Notice:
+    return Notice(
+        kind=kind,
+        to=to,
+        role=role,
+        but=but.named if but else None,
+        company=state.company,
+        quote_number=state.quote_number,
+        customer=_customer(state.header),
+        text=text[:LONGEST_TEXT],
+        at=state.updated_at,
+    )
 
 
 def _returned(before: DealState, after: DealState) -> str:
@@ -203,31 +258,31 @@ def _question(before: DealState, after: DealState) -> str:
     return "\n".join(question.text for question in after.questions if question not in known)
 
 
-def _held(before: DealState, after: DealState) -> str:
-    if _is_held(after) and not _is_held(before):
-        decision = after.credit_decision
-        return after.hold_text or (decision.text if decision else "") or "Credit is not given."
-    return ""
-
-
 def _held_for_rep(before: DealState, after: DealState) -> str:
-    return "The order waits until credit is given." if _held(before, after) else ""
-
-
-def _is_held(state: DealState) -> bool:
-    return state.running and (state.credit is CreditStatus.HELD or state.held_by_finance)
-
-
-def _parked(before: DealState, after: DealState) -> str:
-    parked = after.parked
-    if parked is None or parked == before.parked or parked.cause == Cause.CREDIT_HOLD:
-        return ""
-    failed = what_failed(parked.step, Cause.of(parked.cause), parked.message, quotes=False)
-    return f"{failed}. To do: {parked.suggestion}"
+    return "The order waits until credit is given." if waits.held(after) and not waits.held(before) else ""
 
 
 def _parked_for_rep(before: DealState, after: DealState) -> str:
-    return f"Operations look at this step: {after.parked.step}" if _parked(before, after) and after.parked else ""
+    now = waits.parked(after)
+    new = after.parked is not None and now is not None and now != waits.parked(before)
+    return f"Operations look at this step: {after.parked.step}" if new and after.parked else ""
+
+
+def _exceptions_of(owner: FixedBy, *but: Refusal) -> Change:
+    """New exceptions whose code is somebody's to fix, but those of some codes."""
+
+    def new(before: DealState, after: DealState) -> str:
+        known = {*before.exceptions}
+        if any(text.startswith(Refusal.CHANGE_FAILING) for text in known):  # it says at each try what failed
+            known |= {text for text in after.exceptions if text.startswith(Refusal.CHANGE_FAILING)}
+        return "\n".join(text for text in after.exceptions if text not in known and _is_of(text, owner, but))
+
+    return new
+
+
+def _is_of(text: str, owner: FixedBy, but: tuple[Refusal, ...]) -> bool:
+    code = Refusal.of(text.split(":")[0])
+    return code is not None and code.fixed_by is owner and code not in but
 
 
 def _exception(before: DealState, after: DealState) -> str:
@@ -267,9 +322,17 @@ def _ended(before: DealState, after: DealState) -> str:
     return f"The deal is {after.ending}." if before.running and after.ending not in told_already else ""
 
 
+_WAITS: Final[dict[Kind, waits.Waits]] = {
+    Kind.CREDIT_HELD: waits.held,
+    Kind.STEP_PARKED: waits.parked,
+    Kind.CREDIT_SECOND: waits.second_release,
+    Kind.CUSTOMER_UNKNOWN: waits.unknown_customer,
+    Kind.CREDIT_UNAPPLIED: waits.unapplied,
+    Kind.REFUND_PROPOSED: waits.refund,
+}
 _CHANGES: Final[dict[Kind, Change]] = {
-    Kind.CREDIT_HELD: _held,
-    Kind.STEP_PARKED: _parked,
+    Kind.EXCEPTION_OPENED: _exceptions_of(FixedBy.OPERATOR),
+    Kind.CREDIT_UNAPPLIED: _exceptions_of(FixedBy.ACCOUNTS_RECEIVABLE, Refusal.UNAPPLIED_CREDIT),
     Kind.QUOTE_QUESTION: _question,
     Kind.QUOTE_RETURNED: _returned,
     Kind.QUOTE_APPROVED: _approved,

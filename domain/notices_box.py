@@ -238,6 +238,6 @@ def _outcome(sending: Sending, status: Status, now: datetime, why: str = "") -> 
         tries=sending.tries + 1,
         at=now,
         kinds=tuple(dict.fromkeys(notice.kind for notice in message.notices)),
-        quotes=tuple(dict.fromkeys(notice.quote_number for notice in message.notices)),
+        quotes=tuple(dict.fromkeys(notice.about for notice in message.notices)),
         why=why[:300],
     )

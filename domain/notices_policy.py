@@ -149,6 +149,8 @@ def tellings(notice: Notice, policy: Policy, notices: NoticePolicy, targets: Map
         if notice.kind.right not in may or notice.role not in ("", role):
             continue
         for person in policy.authority.holders(notice.company, role):
+            if notice.but is not None and person.is_same(notice.but):
+                continue
             yield from _for(person, notice, role, policy, notices, own)
         everybody = Person(oid=f"{_ROLE}{role}.{notice.company}", name=f"{role}.{notice.company}")
         yield from _for(everybody, notice, role, policy, notices, frozenset(targets) - own)

@@ -28,6 +28,8 @@ class Pages:
     """By company and quote number."""
     request: Callable[[str, str, int], str]
     """By company, quote number and number of the request for approval."""
+    account: Callable[[str, str], str]
+    """By company and account in Finance: what is collected from it."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Templates:
         pages = self._pages
         if notice.n:
             link = pages.request(notice.company, notice.quote_number, notice.n)
+        elif not notice.quote_number:
+            link = pages.account(notice.company, notice.account)
         else:
             link = pages.deal(notice.company, notice.quote_number)
         more = "&" if "?" in link else "?"
@@ -104,7 +108,7 @@ def subject(message: Message) -> str:
         (notice,) = message.notices
         text = f"{notice.kind.heading}: {notice.quote_number} {notice.customer}"
     else:
-        quotes = ", ".join(dict.fromkeys(notice.quote_number for notice in message.notices))
+        quotes = ", ".join(dict.fromkeys(notice.about for notice in message.notices))
         text = f"{len(message.notices) + message.left_out} notices: {quotes}"
     line = one_line(text)
     return line if len(line) <= LONGEST_SUBJECT else f"{line[: LONGEST_SUBJECT - 1]}…"

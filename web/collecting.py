@@ -21,7 +21,7 @@ from domain.refusals import Refusal
 from domain.rights import Subject
 from runs import names
 from runs.calls import NoAnswer
-from runs.collections import AccountFilter, AccountPage, CollectionsDesk
+from runs.collections import AccountFilter, AccountPage, AccountRow, CollectionsDesk
 from web import letters
 from web.access import Access
 from web.addresses import COMPANY_LENGTH
@@ -31,7 +31,7 @@ from web.delegating import known_company
 from web.identity import SignedIn
 from web.problems import Problem
 
-_MOST_ROWS: Final = 200
+MOST_LISTED: Final = 200
 
 
 class AccountsQuery(BaseModel):
@@ -43,7 +43,7 @@ class AccountsQuery(BaseModel):
     account: Annotated[str, Field(max_length=LONGEST_NUMBER, description="Beginning of the account number")] = ""
     level: Annotated[str, Field(max_length=30, description="Highest level an open invoice has reached")] = ""
     overdue: bool = Field(False, description="Only accounts of which something was overdue when it was last looked at")
-    limit: int = Field(50, ge=1, le=_MOST_ROWS, description="At most this many items")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, description="At most this many items")
     cursor: str = Field("", max_length=4096, description="`next_cursor` of the page before")
 
 
@@ -72,6 +72,19 @@ class Accounts:
             overdue=query.overdue,
         )
         return await self._desk.accounts(wanted, limit=query.limit, cursor=query.cursor)
+
+    async def every(self, person: Person, query: AccountsQuery, most: int) -> tuple[list[AccountRow], bool]:
+        """All pages of the accounts that a person may see, at most so many rows; and whether there are more.
+
+        Raises as ``page``.
+        """
+        rows: list[AccountRow] = []
+        while True:
+            page = await self.page(person, query)
+            rows += page.items
+            if not page.next_cursor or len(rows) >= most:
+                return rows[:most], bool(page.next_cursor) or len(rows) > most
+            query = query.model_copy(update={"cursor": page.next_cursor})
 
     async def view(self, person: Person, company: str, account: str) -> CollectionsView:
         """An account as it stands.

@@ -17,6 +17,11 @@ def request_pages(web_url: str) -> Callable[[str, str, int], str]:
     return lambda company, quote_number, n: _page(web_url, "approvals", company, quote_number, str(n))
 
 
+def account_pages(web_url: str) -> Callable[[str, str], str]:
+    """Where the page of what is collected from an account is, by company and account."""
+    return lambda company, account: _page(web_url, "collections", company, account)
+
+
 def _page(web_url: str, room: str, company: str, quote_number: str, *more: str) -> str:
     no_place = quote_number in (".", "..")  # a browser takes these for a way up
     parts = (room, company, "_" if no_place else quote_number, *more)

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.collection_signatures import CollectionActivities, HoldOrders, OpenItemsOf
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
-    from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told
+    from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told, waits_of
     from domain.collection_words import AccountVerdict, said_to_account
     from domain.collections import (
         Account,
@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
+    from domain.notices import Notice
     from domain.people import SYSTEM, Person
     from domain.views import WaitingFor
     from runs import attributes, names
@@ -159,10 +160,17 @@ class Collections(SpokenTo):
         self._take_news()
         result = looked(self._account, found, workflow.now())
         self._account = result.after
-        self._courier.take(None, lambda: notices_of(result.after, result.raised, workflow.now()))
+        now = workflow.now()
+        self._courier.take(None, lambda: notices_of(result.after, result.raised, now))
+        self._courier.take(None, lambda: self._waits_since(before))
         await self._hold_orders()
         for n, what, facts in _written(before, result):
             await self._write_down(n, what, facts)
+
+    def _waits_since(self, before: Account) -> tuple[Notice, ...]:
+        """What whoever collects is told; runs that began before they were told anything go on without."""
+        found = tuple(waits_of(before, self._account, workflow.now()))
+        return found if found and workflow.patched("account-waits") else ()
 
     async def _hold_orders(self) -> None:
         """Have the credit ledger hold orders, or let them through, where that has changed."""
@@ -248,7 +256,8 @@ class Collections(SpokenTo):
         now = workflow.now()
         today = local_date(now, self._plan.calendar.timezone)
         verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
-        self._account = verdict.after
+        before, self._account = self._account, verdict.after
+        self._courier.take(None, lambda: self._waits_since(before))
         if self._answer(said, verdict.code, verdict.text if verdict.code is None else verdict.detail):
             await self._write_said(message, said, verdict)
 

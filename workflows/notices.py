@@ -150,8 +150,8 @@ class PeopleNotices(Counting):
         self._records += 1
         record_id = names.notice_record_id(workflow.info().run_id, self._records)
         companies = [*(n.company for n in message.notices), *(w.company for w in message.digest)]
-        deals = {(notice.company, notice.quote_number) for notice in message.notices}
-        told = "; ".join(f"{notice.quote_number}: {notice.kind}" for notice in message.notices) or "digest"
+        deals = {(notice.company, notice.quote_number) for notice in message.notices if notice.quote_number}
+        told = "; ".join(f"{notice.about}: {notice.kind}" for notice in message.notices) or "digest"
         record = AuditRecord(
             record_id=record_id,
             n=1,

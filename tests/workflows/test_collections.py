@@ -239,7 +239,7 @@ async def test_s33_levels_a_dispute_a_promise_a_block_and_payment_stops_all(coll
         "level_reached", "dispute_open", "dispute_resolve", "promise_to_pay", "promise_broken", "level_reached",
         "level_reached", "orders_held", "paid", "orders_released",
     ]  # fmt: skip
-    assert {n.kind for n in collected.world.notices} == {Kind.INVOICE_OVERDUE}
+    assert {n.kind for n in collected.world.notices} == {Kind.INVOICE_OVERDUE, Kind.ACCOUNT_WAITS}
     kinds = [record.kind for record in collected.world.audited]
     assert kinds.count(AuditKind.TRANSITION) == 3 and kinds.count(AuditKind.DECISION) == 3
     assert kinds.count(AuditKind.REFUSAL) == 2

@@ -34,7 +34,7 @@ from tests.workflows.conftest import Stage, World, queues_of_its_own, step
 from tests.workflows.notices_world import Recipient, somebody
 from tests.workflows.replaying import replays
 from tests.workflows.trusting import DIRK, MONA, RITA
-from workers.pages import deal_pages, request_pages
+from workers.pages import account_pages, deal_pages, request_pages
 
 MINUTE = timedelta(minutes=1)
 
@@ -257,7 +257,12 @@ async def test_a_notice_becomes_a_mail(
     with mail_server() as mailbox:
         url = f"mailto://127.0.0.1:{mailbox.port}/{{address}}?from=q2c@contoso.example"
         targets = {"mail": Target("mail", url)}
-        pages = Pages(home="https://w/", deal=deal_pages("https://w"), request=request_pages("https://w"))
+        pages = Pages(
+            home="https://w/",
+            deal=deal_pages("https://w"),
+            request=request_pages("https://w"),
+            account=account_pages("https://w"),
+        )
         await recipient.start_sending(MessageDesk(Sender(targets, Templates(pages))).send_message)
         desk = PeopleDesk(recipient.boxes, Approvals(recipient.client), POLICY, wanted, {"mail": True})
         for _ in range(2):  # an activity may be tried again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
@@ -16,12 +17,14 @@ from domain.collections import CollectionsView
 from domain.messages import Outcome
 from domain.refusals import Refusal
 from runs.calls import RunError
+from runs.collections import AccountRow
 from web import letters
 from web.addresses import ACCOUNT, account_path
 from web.api.collections import account_body, pdf_answer
-from web.collecting import Accounts, AccountsQuery
+from web.collecting import MOST_LISTED, Accounts, AccountsQuery
 from web.commands import parsed
 from web.delegating import known_company
+from web.exports import MOST_ROWS, Columns, amount_cell, csv_file
 from web.pages.site import STATIC, Site, message_id_of
 from web.problems import Problem, of_run
 from web.saved_views import SavedViews, ViewedList
@@ -31,6 +34,16 @@ PAGE = "/collections"
 ACCOUNTS = ViewedList("collections", PAGE, "Collections", AccountsQuery)
 _ROWS = 50
 _LETTER = f"{ACCOUNT}/letters/{{n:nth}}"
+
+
+_COLUMNS: Final[Columns[AccountRow]] = {
+    "Company": lambda row: row.company.upper(),
+    "Account": lambda row: row.account,
+    "Overdue": lambda row: amount_cell(row.overdue, row.currency),
+    "Currency": lambda row: row.currency,
+    "Level": lambda row: row.level,
+    "Next look at Finance": lambda row: row.next_look,
+}
 
 
 class CollectionPages:
@@ -46,6 +59,7 @@ class CollectionPages:
         """The routes of the list, of letters, of an account and of what one may say to it."""
         return [
             Route(PAGE, self._site.page(self.list), methods=["GET"]),
+            Route(f"{PAGE}.csv", self._site.page(self.download), methods=["GET"]),
             Route(f"{_LETTER}/pdf", self._site.page(self.letter_pdf), methods=["GET"]),
             Route(_LETTER, self._site.page(self.letter), methods=["GET"]),
             Route(f"{ACCOUNT}/commands/{{name}}", self._site.form(self.say), methods=["POST"]),
@@ -57,8 +71,7 @@ class CollectionPages:
         views = await self._views.on(session.identity, ACCOUNTS, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
-        fields = AccountsQuery.model_fields
-        given = {n: v for n, v in request.query_params.items() if n in fields and n != "limit" and v}
+        given = _given(request)
         query = parsed(AccountsQuery, {"limit": _ROWS, **given})
         page = await self._accounts.page(session.identity, query)
         filters = {name: value for name, value in given.items() if name != "cursor"}
@@ -68,9 +81,16 @@ class CollectionPages:
             "query": query,
             "views": views,
             "filters": filters,
+            "download": f"{PAGE}.csv?{urlencode(filters)}",
             "next": f"{PAGE}?{following}" if page.next_cursor else "",
         }
         return await self._site.render("collections.html", session, context)
+
+    async def download(self, request: Request, session: Session) -> Response:
+        """The same list as a file, all of its pages."""
+        query = parsed(AccountsQuery, {"limit": MOST_LISTED, **_given(request), "cursor": ""})
+        rows, more = await self._accounts.every(session.identity, query, MOST_ROWS)
+        return csv_file("collections", _COLUMNS, rows, more=more)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One account."""
@@ -143,6 +163,12 @@ class CollectionPages:
             "typed": typed or {},
         }
         return await self._site.render("collection.html", session, context, problem.status if problem else 200)
+
+
+def _given(request: Request) -> dict[str, str]:
+    """The filters in an address."""
+    fields = AccountsQuery.model_fields
+    return {n: v for n, v in request.query_params.items() if n in fields and n != "limit" and v}
 
 
 def _asked(request: Request) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -17,7 +18,8 @@ from runs.calls import RunError
 from web.addresses import LATE_DISMISS, Deal
 from web.commands import DismissBody, parsed
 from web.delegating import known_company
-from web.late import LateDeals, LateQuery
+from web.exports import Columns, amount_cell, csv_file
+from web.late import LIMIT, LateDeals, LateQuery
 from web.pages.site import Site, message_id_of
 from web.problems import Problem, of_run
 from web.saved_views import SavedViews, ShownViews, ViewedList
@@ -25,6 +27,28 @@ from web.session import Session
 
 PAGE = "/late"
 LATE = ViewedList("late", PAGE, "After the end", LateQuery)
+
+
+_COLUMNS: Final[Columns[LateEntry]] = {
+    "Company": lambda entry: entry.deal.company.upper(),
+    "Quote": lambda entry: entry.deal.quote_number,
+    "Number": lambda entry: entry.n,
+    "Status": lambda entry: entry.status,
+    "About": lambda entry: entry.matter,
+    "Text": lambda entry: entry.text,
+    "Codes": lambda entry: " ".join(entry.codes),
+    "Customer": lambda entry: entry.deal.customer,
+    "Customer name": lambda entry: entry.deal.customer_name,
+    "Order": lambda entry: entry.deal.order_number,
+    "Documents": lambda entry: " ".join(document.number for document in entry.documents),
+    "Open": lambda entry: amount_cell(entry.open_amount, entry.deal.currency) if entry.documents else None,
+    "Currency": lambda entry: entry.deal.currency,
+    "Whose": lambda entry: entry.role,
+    "Since": lambda entry: entry.opened_at,
+    "Closed": lambda entry: entry.closed_at,
+    "Dismissed by": lambda entry: entry.closed_by.label if entry.closed_by else "",
+    "Reason": lambda entry: entry.reason,
+}
 
 
 class LatePages:
@@ -40,6 +64,7 @@ class LatePages:
         """The routes of the list and of dismissing."""
         return [
             Route(PAGE, self._site.page(self.show), methods=["GET"]),
+            Route(f"{PAGE}.csv", self._site.page(self.download), methods=["GET"]),
             Route(LATE_DISMISS, self._site.form(self.dismiss), methods=["POST"]),
         ]
 
@@ -48,12 +73,22 @@ class LatePages:
         views = await self._views.on(session.identity, LATE, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
-        given = {n: value.strip() for n, value in request.query_params.items() if value.strip() and n != "view"}
+        given = _given(request)
         message_id, told = given.pop("said", ""), given.pop("of", "")
         outcome = None
         if message_id and told in self._late.companies(session.identity):
             outcome = await self._late.outcome(told, message_id)
         return await self._page(session, views, given, outcome, unknown=bool(message_id) and outcome is None)
+
+    async def download(self, request: Request, session: Session) -> Response:
+        """The same list as a file."""
+        given = {
+            n: value.strip()
+            for n, value in request.query_params.items()
+            if value.strip() and n not in ("limit", "view")
+        }
+        page = await self._late.listed(session.identity, parsed(LateQuery, {**given, "limit": LIMIT}))
+        return csv_file("after-the-end", _COLUMNS, page.items, more=page.more > 0)
 
     async def dismiss(self, request: Request, session: Session, form: FormData) -> Response:
         """Dismiss one; what was wrong or refused is shown on the list."""
@@ -93,6 +128,7 @@ class LatePages:
             "query": query,
             "views": views,
             "filters": given,
+            "download": f"{PAGE}.csv?{urlencode(given)}",
             "companies": self._late.companies(person),
             "matters": [matter.value for matter in Matter],
             "deal_page": lambda entry: Deal(entry.deal.company, entry.deal.quote_number).path(),
@@ -105,6 +141,11 @@ class LatePages:
             "problem": problem,
         }
         return await self._site.render("late.html", session, context, problem.status if problem else 200)
+
+
+def _given(request: Request) -> dict[str, str]:
+    """The filters in an address."""
+    return {name: value.strip() for name, value in request.query_params.items() if value.strip() and name != "view"}
 
 
 def _sentences(entry: LateEntry) -> list[str]:

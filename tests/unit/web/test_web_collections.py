@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -145,3 +147,18 @@ async def test_the_pages_show_and_take_the_same_without_javascript(browser: Brow
     assert (await ines.get("/collections/usmf/P-1/letters/3/pdf")).content.startswith(b"%PDF-")
     assert (await ines.get("/collections/usmf/none")).status_code == 404
     assert (await ines.get("/collections/usmf/P-1/letters/99")).status_code == 404
+
+
+async def test_the_list_is_a_file_of_all_pages_for_who_may_see_it(browser: Browser, stage: Stage) -> None:
+    for n in range(3):
+        await collected(stage, f"FILE-{n}")
+    ines = await browser("ines")
+    page = (await ines.get("/collections?account=FILE")).text
+    assert 'href="/collections.csv?account=FILE"' in page
+    answer = await ines.get("/collections.csv?account=FILE&cursor=")
+    assert answer.headers["content-type"].startswith("text/csv")
+    read = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert sorted((row["Account"], row["Overdue"], row["Currency"], row["Level"]) for row in read) == [
+        (f"FILE-{n}", "1045.00", "USD", "final") for n in range(3)
+    ]
+    assert (await (await browser("nemo")).get("/collections.csv")).status_code == 403

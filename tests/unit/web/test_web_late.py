@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import uuid
 
 import httpx
@@ -95,3 +97,17 @@ async def test_the_page_shows_what_stands_open_and_takes_a_reason(browser: Brows
     assert "Nothing matches" in (await mona.get("/late?q=none")).text
     assert "What stands open" not in (await rita.get("/cases/usmf/LATE-P1")).text
     assert (await mona.get("/late?status=closed")).status_code == 400
+
+
+async def test_the_list_is_a_file_as_well(browser: Browser, stage: Stage) -> None:
+    closed = {"status": "dismissed", "closed_at": AT, "closed_by": scenes.MONA, "reason": "=written off"}
+    await put(stage.client, entry(1, "LATE-F1"), entry(2, "LATE-F2", **closed))
+    mona = await browser("mona")
+    assert "/late.csv?status=any&amp;q=LATE-F" in (await mona.get("/late?status=any&q=LATE-F")).text
+    answer = await mona.get("/late.csv?status=any&q=LATE-F&view=all")
+    read = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert [(row["Quote"], row["Status"], row["Reason"]) for row in read] == [
+        ("LATE-F1", "open", ""),
+        ("LATE-F2", "dismissed", "'=written off"),
+    ]
+    assert (await (await browser("nemo")).get("/late.csv")).status_code == 403
