@@ -30,6 +30,7 @@ from web.languages import LANGUAGES, current, gettext, ngettext
 from web.pages import words
 from web.problems import Problem
 from web.session import Session, Sessions
+from web.typed_numbers import to_type
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
@@ -214,6 +215,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "refusal": words.refusal,
         "refused": words.refused,
         "role": words.role,
+        "to_type": to_type,
         "known": words.known,
         "english": words.english,
         "told": words.told,

@@ -17,6 +17,7 @@ from tests.webworld.world import Stage
 from web.languages import COOKIE, ENGLISH, LANGUAGES, chosen, gettext, ngettext, using
 from web.pages import words
 from web.problems import Problem
+from web.typed_numbers import as_number, to_type
 
 GERMAN, SPANISH = LANGUAGES["de"], LANGUAGES["es"]
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -119,6 +120,41 @@ def test_refusals_are_told_by_code_and_what_is_known_in_english_only_is_marked_s
         words.refused(Problem(Refusal.NOT_FOUND, phrase("Deal {quote} not found.", quote="Q"))) == "Deal Q not found."
     )
     assert Problem(Refusal.NOT_FOUND, phrase("Deal {quote} not found.", quote="Q")).detail == "Deal Q not found."
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "number"),
+    [
+        ("en", "1234.5", "1234.5"),
+        ("en", "1,234.50", "1234.50"),
+        ("en", "1.234", "1.234"),
+        ("en", "1,234,567", "1234567"),
+        ("en", "1,234", None),
+        ("en", "12,5", "12,5"),
+        ("de", "1.234,50", "1234.50"),
+        ("de", "12,5", "12.5"),
+        ("de", "12.5", "12.5"),
+        ("de", "1,234", "1.234"),
+        ("de", "0.125", "0.125"),
+        ("de", "1.234", None),
+        ("de", "12.500", None),
+        ("de", "1.234.567", "1234567"),
+        ("es", "1\u00a0234,5", "1234.5"),
+        ("es", "19.500", None),
+        ("es", "much", "much"),
+        ("es", "1.2.3", "1.2.3"),
+        ("de", "٣", "٣"),
+    ],
+)
+def test_a_number_is_read_as_its_writer_means_it_or_asked_about(language: str, typed: str, number: str | None) -> None:
+    with using(LANGUAGES[language]):
+        if number is None:
+            with pytest.raises(Problem, match="can be read in two ways"):
+                as_number("amount", typed)
+        else:
+            assert as_number("amount", typed) == number
+        for amount in (Decimal("1.234"), Decimal("12.500"), Decimal("1234.50"), Decimal("1000")):
+            assert Decimal(as_number("amount", to_type(amount))) == amount
 
 
 async def test_a_choice_is_kept_and_leads_back_to_the_page_it_was_made_on(stage: Stage, browser: Browser) -> None:
