@@ -183,6 +183,7 @@ def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
         name=snapshot.name,
         customer_account=snapshot.customer_account or "",
         customer_name=snapshot.customer_name,
+        customer_reference=snapshot.customer_reference,
         currency=snapshot.currency,
         payment_terms=snapshot.payment_terms,
         owner=snapshot.owner,

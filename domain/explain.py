@@ -12,7 +12,7 @@ from domain.customers import UnknownCustomer
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
-from domain.money import format_money, plain
+from domain.money import format_money
 from domain.payments import Payment, awaited
 from domain.people import Person
 from domain.phrases import Phrase, clock, known, listed, money, percent, phrase
@@ -394,8 +394,8 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
             )
         )
     documents.extend(
-        DocumentView(kind="packing slip", system="Finance", number=slip, status=_moved(quantity))
-        for slip, quantity in state.delivery.slips.items()
+        DocumentView(kind="packing slip", system="Finance", number=slip, status=str(_moved(moved)), said=_moved(moved))
+        for slip, moved in state.delivery.slips.items()
     )
     documents.extend(
         DocumentView(
@@ -433,8 +433,10 @@ def _applied(payment: Payment) -> str:
     return "refunded" if payment.refunded else "settled"
 
 
-def _moved(quantity: Decimal) -> str:
-    return f"{plain(-quantity)} returned" if quantity < 0 else f"{plain(quantity)} shipped"
+def _moved(moved: Decimal) -> Phrase:
+    if moved < 0:
+        return phrase("{quantity} returned", quantity=quantity(-moved))
+    return phrase("{quantity} shipped", quantity=quantity(moved))
 
 
 def _settled(document: Invoice) -> str:

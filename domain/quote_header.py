@@ -20,6 +20,7 @@ class QuoteHeader(Record):
     name: str = ""
     customer_account: str = Field("", description="As Finance writes it, once it was asked; empty: it knows none")
     customer_name: str = ""
+    customer_reference: str = Field("", description="The customer's purchase order or requisition number")
     currency: str = Field("", description="ISO 4217; empty before the quote was read")
     net: Decimal = Field(Decimal(0), description="Before tax, after all discounts, with freight")
     tax: Decimal = Decimal(0)

@@ -77,6 +77,7 @@ class DocumentView(Record):
     amount: Decimal | None = None
     open_amount: Decimal | None = None
     status: str = ""
+    said: Phrase | None = Field(None, description="A status that says a quantity, for readers of other languages")
     at: datetime | None = None
     due_on: datetime | None = Field(None, description="Of an invoice")
 

@@ -21,11 +21,17 @@ class DealLabels(Record):
     name: str = ""
     customer_name: str = ""
     owner: str = ""
+    reference: str = ""
 
     @classmethod
-    def of(cls, name: str, customer_name: str, owner: str) -> DealLabels:
+    def of(cls, name: str, customer_name: str, owner: str, reference: str = "") -> DealLabels:
         """Labels short enough for a memo."""
-        return cls(name=name[:_LONGEST], customer_name=customer_name[:_LONGEST], owner=owner[:_LONGEST])
+        return cls(
+            name=name[:_LONGEST],
+            customer_name=customer_name[:_LONGEST],
+            owner=owner[:_LONGEST],
+            reference=reference[:_LONGEST],
+        )
 
 
 def folded(text: str) -> str:

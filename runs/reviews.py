@@ -7,7 +7,9 @@ shows what the deal knows.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import TypeVar
 
 from cachetools import TTLCache
 from temporalio.client import Client, WorkflowFailureError
@@ -22,6 +24,8 @@ from domain.phrases import marked
 from domain.record import Record
 from runs import names
 from runs.calls import NoAnswer, NotFound, Unreadable, answer
+
+R = TypeVar("R", bound=Record)
 
 PATIENCE_SECONDS = 10.0
 PAGE_LINES = 100
@@ -81,22 +85,9 @@ class Reviews:
             Unreadable: Finance did not show them; the reason is named.
         """
         request = OrderLinesRequest(company=company, order_number=order_number, offset=offset, limit=PAGE_LINES)
-        read = self._client.execute_workflow(
-            names.ORDER_REVIEW,
-            request,
-            id=names.order_review_id(company, order_number, uuid.uuid4().hex[:12]),
-            task_queue=names.DEAL_QUEUE,
-            result_type=OrderLines,
-            execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
-            static_summary=f"Lines of order {order_number} for a person",
-        )
-        try:
-            result: OrderLines = await answer(read, PATIENCE_SECONDS)
-        except NoAnswer as error:
-            raise NoAnswer("Dynamics 365 did not respond within ten seconds.") from error
-        except (WorkflowFailureError, RPCError) as error:
-            raise Unreadable(f"The lines of order {order_number} could not be read: {_reason(error)}.") from error
-        return result
+        run_id, summary = names.order_review_id(company, order_number, _once()), f"Lines of order {order_number}"
+        read = self._begun(names.ORDER_REVIEW, request, OrderLines, run_id, f"{summary} for a person")
+        return await _shown(read, f"The lines of order {order_number}")
 
     async def preview(self, company: str, quote_number: str) -> QuotePreview:
         """What the rules would ask of a quote if it were submitted now.
@@ -110,45 +101,61 @@ class Reviews:
             NoAnswer: Dynamics or the worker did not answer in time.
             Unreadable: it could not be read; the reason is named.
         """
-        read = self._client.execute_workflow(
-            names.QUOTE_PREVIEW,
-            PreviewRequest(company=company, quote_number=quote_number),
-            id=names.preview_id(company, quote_number, uuid.uuid4().hex[:12]),
-            task_queue=names.DEAL_QUEUE,
-            result_type=PreviewAnswer,
-            execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
-            static_summary=f"What {quote_number} would need",
-        )
-        try:
-            result: PreviewAnswer = await answer(read, PATIENCE_SECONDS)
-        except NoAnswer as error:
-            raise NoAnswer("Dynamics 365 did not respond within ten seconds.") from error
-        except (WorkflowFailureError, RPCError) as error:
-            raise Unreadable(f"Quote {quote_number} could not be read: {_reason(error)}.") from error
+        request = PreviewRequest(company=company, quote_number=quote_number)
+        run_id, summary = names.preview_id(company, quote_number, _once()), f"What {quote_number} would need"
+        read = self._begun(names.QUOTE_PREVIEW, request, PreviewAnswer, run_id, summary)
+        result = await _shown(read, f"Quote {quote_number}")
         if result.preview is None:
             raise NotFound(f"Sales has no quote {quote_number} of {company.upper()}.")
         return result.preview
 
     async def _read(self, request: ApprovalRequest, offset: int) -> ReviewLines:
-        result: ReviewLines = await self._client.execute_workflow(
-            names.QUOTE_REVIEW,
-            ReviewRequest(
-                company=request.company,
-                quote_number=request.quote_number,
-                quote_id=request.quote_id,
-                revision=request.revision,
-                snapshot_hash=request.snapshot_hash,
-                offset=offset,
-                limit=PAGE_LINES,
-            ),
-            id=names.review_id(request.company, request.quote_number, request.revision, uuid.uuid4().hex[:12]),
+        wanted = ReviewRequest(
+            company=request.company,
+            quote_number=request.quote_number,
+            quote_id=request.quote_id,
+            revision=request.revision,
+            snapshot_hash=request.snapshot_hash,
+            offset=offset,
+            limit=PAGE_LINES,
+        )
+        run_id = names.review_id(request.company, request.quote_number, request.revision, _once())
+        summary = f"Lines of {request.quote_number} for an approver"
+        return await self._begun(names.QUOTE_REVIEW, wanted, ReviewLines, run_id, summary)
+
+    async def _begun(self, workflow: str, request: Record, result: type[R], run_id: str, summary: str) -> R:
+        """Run a review for somebody who waits for it. Raises what the client of Temporal does."""
+        found: R = await self._client.execute_workflow(
+            workflow,
+            request,
+            id=run_id,
             task_queue=names.DEAL_QUEUE,
-            result_type=ReviewLines,
+            result_type=result,
             # Nobody waits longer, so it must not go on for longer.
             execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
-            static_summary=f"Lines of {request.quote_number} for an approver",
+            static_summary=summary,
         )
-        return result
+        return found
+
+
+async def _shown(read: Awaitable[R], what: str) -> R:
+    """What a review answers.
+
+    Raises:
+        NoAnswer: Dynamics or the worker did not answer in time.
+        Unreadable: it could not be read; the reason is named.
+    """
+    try:
+        return await answer(read, PATIENCE_SECONDS)
+    except NoAnswer as error:
+        raise NoAnswer("Dynamics 365 did not respond within ten seconds.") from error
+    except (WorkflowFailureError, RPCError) as error:
+        raise Unreadable(f"{what} could not be read: {_reason(error)}.") from error
+
+
+def _once() -> str:
+    """What no other review has in its id."""
+    return uuid.uuid4().hex[:12]
 
 
 def _review(lines: ReviewLines, request: ApprovalRequest) -> Review:

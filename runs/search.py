@@ -71,6 +71,7 @@ class DealRow(Record):
     customer: str = ""
     customer_name: str = ""
     owner: str = Field("", description="Name of who owns the quote in Sales")
+    reference: str = Field("", description="The customer's purchase order or requisition number")
     stage: str = ""
     since: datetime | None = Field(None, description="When it entered its stage; null: it never left the first")
     waiting_for: str = ""
@@ -97,7 +98,7 @@ class DealRow(Record):
 
     def matches(self, words: Sequence[str]) -> bool:
         """Whether each of these words, folded, stands somewhere in a number or name of the row."""
-        texts = (self.quote, self.order, self.customer, self.name, self.customer_name, self.owner)
+        texts = (self.quote, self.order, self.customer, self.name, self.customer_name, self.owner, self.reference)
         shown = folded("\n".join(texts))
         return all(word in shown for word in words)
 
@@ -117,6 +118,7 @@ class DealRow(Record):
             customer=attributes.CUSTOMER.of(run) or "",
             customer_name=labels.customer_name,
             owner=labels.owner,
+            reference=labels.reference,
             stage=attributes.STAGE.of(run) or "",
             since=attributes.SINCE.of(run),
             waiting_for=attributes.WAITING_FOR.of(run) or "",

@@ -15,6 +15,7 @@ DEAL_COLUMNS: Final[Columns[DealRow]] = {
     "Name": lambda row: row.name,
     "Customer": lambda row: row.customer,
     "Customer name": lambda row: row.customer_name,
+    "Customer's reference": lambda row: row.reference,
     "Owner": lambda row: row.owner,
     "Status": lambda row: row.status,
     "Stage": lambda row: row.stage,

@@ -295,7 +295,7 @@ def test_s08_a_level_or_a_company_too_low_decides_nothing(stack: Stack) -> None:
     assert_sound(deal, orders=0)
 
 
-def test_s09_an_approval_covers_a_revision_that_is_no_worse(stack: Stack) -> None:
+def test_s09_s14_an_approval_covers_a_revision_that_is_no_worse_and_what_was_not_seen_is_not_approved(stack: Stack) -> None:
     deal = asked_for(stack, line("P250", 100, "22"))
     first = deal.asks("mona")
     assert stack.person("mona").decide(first, "approve").accepted
@@ -320,6 +320,8 @@ def test_s09_an_approval_covers_a_revision_that_is_no_worse(stack: Stack) -> Non
         "Net 19,500.00 USD → 19,375.00 USD",
         "P250: discount 22 % → 22.5 %",
     ]
+    stale = stack.person("mona").decide(again, "approve", seen_hash=first["seen_hash"])
+    assert stale.code == "SEEN_HASH_MISMATCH", "S14: she had the page of another revision open"
     assert stack.person("mona").decide(again, "approve").accepted
     asked = deal.asks("dirk")
     assert stack.person("dirk").decide(asked, "approve").accepted

@@ -181,7 +181,7 @@ class Stage:
                 scene=scene,
             ),
             id=names.deal_id(view.company, view.quote_number),
-            memo={LABELS: DealLabels.of(view.name, view.customer_name, view.owner.name)},
+            memo={LABELS: DealLabels.of(view.name, view.customer_name, view.owner.name, view.customer_reference)},
             task_queue=names.DEAL_QUEUE,
             search_attributes=attributes.typed({a: value for a, value in values.items() if value is not None}),
         )

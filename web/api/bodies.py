@@ -58,7 +58,8 @@ class DealsQuery(_Query):
         "",
         max_length=100,
         description="Words to find: the beginning of a quote, order or customer number of any deal, or any part of a "
-        "number or name among the newest 500 that the other filters leave. Answers one page, without a cursor",
+        "number, name or customer's reference among the newest 500 that the other filters leave. Answers one page, "
+        "without a cursor",
     )
     mine: bool = Field(False, description="Only deals whose quote the caller owns or submitted")
     sort: str = Field(

@@ -28,7 +28,7 @@ from runs import names
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.reviews import Reviews
-from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, Search
+from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow, Search
 from web.access import Access, is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
@@ -37,6 +37,7 @@ from web.confidential import approvals_for_reader, drift_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
 from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
+from web.inbox import at_risk, by_amount
 from web.late import LateDeals
 from web.links import Dynamics, Link
 from web.order_lines import lines_for
@@ -50,6 +51,8 @@ from web.typed_numbers import as_number, numbers_typed
 
 DEALS: Final = ViewedList("deals", "/cases", "Deals", DealsQuery)
 _ROWS = 50
+_OTHERS = 10
+"""Other deals of a customer that are shown beside a hold."""
 _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credited")
 _RARE = ("cancelled", "returned", "credited")
 
@@ -197,6 +200,7 @@ class DealPages:
             "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
             "due": any(document.due_on for document in view.documents),
             "late": await self._late.of_deal(deal.company, deal.quote) if view.ending else (),
+            "others": await self._others(view, session),
             "path": deal.path(),
             "steps": _stepper(view),
             "columns": _columns(view.lines),
@@ -219,6 +223,20 @@ class DealPages:
             "problem": problem,
         }
         return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+
+    async def _others(self, view: DealView, session: Session) -> tuple[DealRow, ...]:
+        """Other running deals of a customer whose credit is held, the largest first, for who may decide about it."""
+        held = view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT
+        company, customer = view.company, view.customer_account
+        if not held or not customer or not self._access.may(session.identity, Action.RECHECK_CREDIT, company):
+            return ()
+        wanted = DealFilter(company=company, readable=(company,), customer=customer, status="running")
+        try:
+            found = await self._search.deals(wanted, limit=_OTHERS + 1)
+        except RunError:  # the decision does not depend on it
+            return ()
+        rows = [row for row in found.items if row.quote != view.quote_number]
+        return tuple(by_amount(rows, at_risk)[:_OTHERS])
 
     def _elsewhere(self, view: DealView) -> tuple[Link, ...]:
         """The way to the deal's records in Sales and Finance."""

@@ -173,7 +173,8 @@ class Waiting:
             }
         )
         if assessed:
-            self._published.label(DealLabels.of(header.name, header.customer_name, assessed.owner.name))
+            owner, reference = assessed.owner.name, header.customer_reference
+            self._published.label(DealLabels.of(header.name, header.customer_name, owner, reference))
 
     async def _report_failure(self) -> None:
         """A part that stopped is a person's business: the deal says so, and does not go on half deaf."""

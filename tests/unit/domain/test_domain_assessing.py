@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount
+from domain.assessing import CustomerFacts, FinanceFacts, assess, credit_amount, from_quote
 from domain.assessment import Problem
 from domain.calendar import end_of_day
 from domain.exchange import Exchange, ExchangeRate, NoRate
@@ -59,6 +59,10 @@ def test_a_sound_quote_is_priced_planned_and_looked_at_for_credit() -> None:
     assert (found.discount_pct, found.list_net, found.payment_terms) == (D(5), D("1000.00"), "Net 30")
     assert found.plan is not None and found.plan.steps == ()
     assert found.soft_credit is not None and found.soft_credit.this_order == D("1045.00")
+
+
+def test_the_customers_own_number_is_kept_for_who_looks_for_it() -> None:
+    assert from_quote(sound(customer_reference="PO-4711")).customer_reference == "PO-4711"
 
 
 def test_the_account_is_finance_s_spelling_and_credit_that_of_who_is_billed() -> None:

@@ -93,10 +93,21 @@ async def test_a_search_finds_numbers_and_names_in_any_case_and_spelling(browser
         customer_name="Müller & Söhne",
         customer_account="US-0777",
         order_number="Q2C-FIND7",
+        customer_reference="PO-4711/Bérénice",
     )
     await stage.deal(view)
     rita = await browser("rita")
-    for text in ("find-7", "ind-7", "ärgerlich", "argerlich", "mueller naive", "Müller", "us-0777", "q2c-find7"):
+    for text in (
+        "find-7",
+        "ind-7",
+        "ärgerlich",
+        "argerlich",
+        "mueller naive",
+        "Müller",
+        "us-0777",
+        "q2c-find7",
+        "po-4711/berenice",
+    ):
         page = (await rita.get("/cases", params={"q": text})).text
         assert 'href="/cases/usmf/FIND-7"' in page, text
     assert "No deals match" in (await rita.get("/cases?q=mueller nowhere")).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -136,6 +137,23 @@ async def test_the_requester_is_told_that_someone_else_decides(browser: Browser,
     rita = await browser("rita")
     page = (await rita.get("/approvals/usmf/PAGE-3/1")).text
     assert "You asked for this approval, so someone else has to decide it." in page and "/decision" not in page
+
+
+async def test_a_request_of_10000_lines_is_paged_and_costs_less_than_a_second(browser: Browser, stage: Stage) -> None:
+    """Processor time of this process, so that a busy machine fails nothing: worker, web application and reader."""
+    one = scenes.finding(1, "P250", "1", "195.00", "250.00", "190.00")
+    for quote, count in (("MANY-500", 500), ("MANY-10000", 10_000)):
+        REVIEWED[quote] = tuple(one.model_copy(update={"line_no": n + 1}) for n in range(count))
+        await stage.approval(scenes.request(quote))
+        mona = await browser("mona")
+        address = f"/approvals/usmf/{quote}/1"
+        await mona.get(address)
+        before = time.process_time()
+        page = (await mona.get(address)).text
+        assert time.process_time() - before < 1
+        assert f"Lines 1–100 of {count}" in page and f"{address}?from=100" in page
+        last = (await mona.get(f"{address}?from={count - 100}")).text
+        assert f"Lines {count - 99}–{count} of {count}" in last and f"?from={count}" not in last
 
 
 async def test_lines_that_cannot_be_read_do_not_keep_anybody_from_deciding(

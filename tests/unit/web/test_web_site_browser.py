@@ -24,6 +24,10 @@ from domain.credit_facts import Ageing
 from domain.views import Ending
 from runs import names
 from tests.deadlines import PATIENCE
+from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
+from tests.unit.web.test_web_explanations import previewed
+from tests.unit.web.test_web_order_lines import shown as long_order
+from tests.unit.web.test_web_refunds import overpaid
 from tests.webworld import accounts, late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
@@ -133,6 +137,10 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         id=names.collections_id("usmf", "AXE-C"),
         task_queue=names.DEAL_QUEUE,
     )
+    await stopped(stage, "AXE-CU", TWIN, TAKEN, note="Finance does not take the customer: no group 10")
+    await overpaid(stage, "AXE-O")
+    previewed("AXE-X")
+    await long_order(stage, "AXE-X", "SO-AXE", 120)
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -150,6 +158,8 @@ async def world(stage: Stage) -> dict[str, list[str]]:
             "/cases/usmf/NONE",
         ],
         "carl": ["/", "/cases/usmf/AXE-H"],
+        "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
+        "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
         "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused"],
     }
