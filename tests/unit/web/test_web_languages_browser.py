@@ -10,25 +10,19 @@ import os
 import pytest
 from playwright.async_api import expect
 
-from tests.unit.web.test_web_site_browser import (
-    ALL_FADES_OVER,
-    CHROMIUM,
-    Open,
-    chromium,
-    open_as,
-    site,
-    violations,
-    world,
-)
+from tests.unit.web.test_web_site_browser import ALL_FADES_OVER, CHROMIUM, Open, chromium, open_as, site, violations
+from tests.webworld import scenes
+from tests.webworld.standins import REVIEWED
+from tests.webworld.world import Stage
 from web.languages import COOKIE, ENGLISH, LANGUAGES
 
-__all__ = ["chromium", "open_as", "site", "world"]
+__all__ = ["chromium", "open_as", "site"]
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 
 PAGES = {
-    "mona": ["/", "/approvals/usmf/AXE-1/1", "/cases", "/cases/usmf/AXE-S"],
-    "carl": ["/cases/usmf/AXE-H"],
+    "mona": ["/", "/approvals/usmf/LNG-1/1", "/cases", "/cases/usmf/LNG-S"],
+    "carl": ["/cases/usmf/LNG-H"],
 }
 LEFT_ENGLISH = ("Waiting for", "Discount", "Approve", "Quote expires", "What you can do", "Overdue", "Stage", "since ")
 """Words of these pages that would stand there in English."""
@@ -40,14 +34,21 @@ OURS = """() => {
 """What a page says, without what is marked as English."""
 
 
+@pytest.fixture(scope="module")
+async def world(stage: Stage) -> None:
+    """Something of what the pages show."""
+    await stage.deal(scenes.held("LNG-H"))
+    await stage.deal(scenes.shipping("LNG-S"), scenes.timeline())
+    REVIEWED["LNG-1"] = (scenes.finding(1, "P250", "100", "195.00", "250.00", "190.00", product_name="Rail"),)
+    await stage.approval(scenes.request("LNG-1"))
+
+
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("language", [code for code in LANGUAGES if code != ENGLISH.code])
-async def test_axe_finds_nothing_and_everything_fits(
-    world: dict[str, list[str]], open_as: Open, site: str, language: str
-) -> None:
+async def test_axe_finds_nothing_and_everything_fits(open_as: Open, site: str, language: str) -> None:
     pictures = os.environ.get("Q2C_SCREENSHOTS")
     found: list[str] = []
     for name, addresses in PAGES.items():
-        assert set(addresses) <= set(world[name])
         page = await open_as(name)
         await page.context.add_cookies([{"name": COOKIE, "value": language, "url": site}])
         for place, address in enumerate(addresses):
@@ -69,15 +70,14 @@ async def test_axe_finds_nothing_and_everything_fits(
     assert "\n".join(found) == ""
 
 
-async def test_the_language_is_chosen_in_the_menu_and_moments_follow_it(
-    world: dict[str, list[str]], open_as: Open
-) -> None:
+@pytest.mark.usefixtures("world")
+async def test_the_language_is_chosen_in_the_menu_and_moments_follow_it(open_as: Open) -> None:
     page = await open_as("mona")
-    await page.goto("/approvals/usmf/AXE-1/1")
+    await page.goto("/approvals/usmf/LNG-1/1")
     await page.locator(".me summary").click()
     await page.get_by_role("button", name="Deutsch").click()
     await expect(page.locator("html")).to_have_attribute("lang", "de")
-    assert page.url.endswith("/approvals/usmf/AXE-1/1")
+    assert page.url.endswith("/approvals/usmf/LNG-1/1")
     await expect(page.locator(".lead time")).to_have_text("23. Nov. 2026, 09:00 EST")
     await page.goto("/")
     await expect(page.locator("h1")).to_have_text("Posteingang")
