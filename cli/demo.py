@@ -31,7 +31,7 @@ def demo(
     auto: Annotated[
         bool, typer.Option("--auto", help="People are played by the sandbox; ends with a verdict.")
     ] = False,
-    cases: Annotated[int, typer.Option(min=1, max=1000, help="How many sample deals.")] = 12,
+    cases: Annotated[int, typer.Option(min=1, max=1000, help="How many sample deals.")] = 17,
     data: Annotated[
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Folder of Northwind's tables instead of the sample."),

@@ -31,6 +31,7 @@ from demo.recorded import expire_now, list_deals, read_run
 from demo.samples import SAMPLE_COMPANY, End, SampleDeal, sample_deals
 from demo.screen import Screen, screen, verdict
 from demo.stack import Stack, StackOptions, run_stack
+from demo.stories import Stories
 from demo.summary import summarise
 from demo.supervision import StackFailed
 from demo.verdict import Expectation, Outcome, mismatches
@@ -41,6 +42,8 @@ from workers.telemetry import start_telemetry
 from workers.temporal_client import connect
 
 STANDARD_OUTPUT = Path("-")
+CASES = 17
+"""Sample deals where nobody says how many: each kind once."""
 LOOK_EVERY = 1.0
 TIMEOUT_SAMPLE = 420.0
 TIMEOUT_DATA = 1200.0
@@ -75,7 +78,7 @@ class DemoOptions:
     """
 
     auto: bool = False
-    cases: int = 12
+    cases: int = CASES
     data: Path | None = None
     summary: Path | None = None
     ports: Literal["fixed", "auto"] = "fixed"
@@ -140,6 +143,11 @@ class Demo:
     _samples: dict[str, SampleDeal] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
     _company: str = SAMPLE_COMPANY
+    _stories: Stories = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is submitted yet."""
+        self._stories = Stories(self.client, self.desk, {})
 
     async def run(self) -> int:
         """Submit the deals, watch them, and with `auto` judge them; returns the exit code."""
@@ -174,11 +182,14 @@ class Demo:
     async def _start_samples(self) -> None:
         self._samples = dict(sample_deals(self.options.cases))
         self._expected = {
-            number: Expectation(deal.end, level=deal.levels, held=deal.held, parked=deal.parked)
+            number: Expectation(deal.end, level=deal.levels, held=deal.held, parked=deal.parked, story=deal.story)
             for number, deal in self._samples.items()
         }
+        self._stories = Stories(self.client, self.desk, self._samples)
+        await self._stories.prepare()
         await self.desk.put("/faults", PARKING_FAULT)
-        await self._play({number: deal.plan or {} for number, deal in self._samples.items()}, {})
+        plans = {number: deal.plan | {"shows": deal.sentence or deal.title} for number, deal in self._samples.items()}
+        await self._play(plans, {})
 
     async def _play(self, plans: Mapping[str, Mapping[str, Any]], delays: Mapping[str, float]) -> None:
         """Let the sandbox play people: with `auto` those who decide in the product as well."""
@@ -228,11 +239,21 @@ class Demo:
             rows = {row.quote: row for row in await list_deals(self.client)}
             shown.show(list(rows.values()))
             rows = {number: row for number, row in rows.items() if number in self._expected}  # not what people entered
+            await self._go_on(rows)
             if self.options.auto:
                 await self._let_time_pass(rows, expiring)
-                if len(rows) == len(self._expected) and all(map(self._arrived, rows.values())):
+                arrived = len(rows) == len(self._expected) and all(map(self._arrived, rows.values()))
+                if arrived and await self._stories.ended():
                     return
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _go_on(self, rows: Mapping[str, DealRow]) -> None:
+        """Go on with the stories; where people decide, a sandbox that is being started again is no end."""
+        try:
+            await self._stories.go_on(rows)
+        except (DeskRefused, httpx.TransportError):
+            if self.options.auto:
+                raise
 
     def _require_memory(self) -> None:
         """Stop a run whose deals are gone: there is nothing left to judge.
@@ -306,6 +327,7 @@ class Demo:
             cost=run.cost if run else HistoryCost(),
             sales=sales,
             order=order,
+            facts=await self._stories.facts(number),
         )
 
 

@@ -107,14 +107,25 @@ async def expire_now(client: Client, row: DealRow) -> None:
     deal = await patiently(lambda: handle.query(STATE, result_type=DealView))
     if deal.expires_at is None:
         raise ValueError(f"{row.quote} has no expiry")
-    ahead = deal.expires_at - datetime.now(UTC) + timedelta(seconds=1)
+    await move_clock(client, row.workflow_id, deal.expires_at)
+
+
+async def move_clock(client: Client, workflow_id: str, to: datetime) -> None:
+    """Let the time of one run pass until a second after a moment, as the development server can.
+
+    Args:
+        client: connected to the development server.
+        workflow_id: of the run that is latest under this id.
+        to: with time zone, in the future.
+    """
+    ahead = to - datetime.now(UTC) + timedelta(seconds=1)
     options = WorkflowExecutionOptions()
     options.time_skipping_config.enabled = True
     options.time_skipping_config.fast_forward_config.id = str(uuid.uuid4())
     options.time_skipping_config.fast_forward_config.duration.CopyFrom(Duration(seconds=int(ahead.total_seconds())))
     request = UpdateWorkflowExecutionOptionsRequest(
         namespace=client.namespace,
-        workflow_execution=ExecutionId(workflow_id=row.workflow_id, run_id=row.run_id),
+        workflow_execution=ExecutionId(workflow_id=workflow_id),
         workflow_execution_options=options,
         update_mask=FieldMask(paths=["time_skipping_config"]),
     )

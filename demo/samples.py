@@ -15,6 +15,21 @@ from typing import Any
 SAMPLE_COMPANY = "usmf"
 
 
+class Story(StrEnum):
+    """What happens to a deal beyond its straight way, and is judged by facts of its own."""
+
+    REDUCED = "reduced"
+    """Part is shipped, the rep makes the order smaller, the rest of it is cancelled in Finance."""
+    REFUNDED = "refunded"
+    """Goods come back, are credited, and two persons have the money paid back."""
+    REPRICED = "repriced"
+    """A cost rises after the approval, and a level is asked again before there is an order."""
+    BOUNCED = "bounced"
+    """The bank returns the payment of a deal that has ended."""
+    DUNNED = "dunned"
+    """The invoice is overdue, contested, found to stand, demanded again, and paid."""
+
+
 class End(StrEnum):
     """How a deal must end."""
 
@@ -39,6 +54,8 @@ class SampleDeal:
         parked: a step must be parked, and retried by a person.
         expires: its time must run out; the demo moves the clock of this one run.
         prefix: of its quote's number.
+        story: what happens to it beyond its straight way; None: nothing.
+        sentence: what it shows and what to do, for those who look at the desk.
     """
 
     title: str
@@ -50,6 +67,8 @@ class SampleDeal:
     parked: bool = False
     expires: bool = False
     prefix: str = "Q-"
+    story: Story | None = None
+    sentence: str = ""
 
 
 def _quote(
@@ -122,9 +141,66 @@ SAMPLE = (
 )
 
 
+CUSTOMERS = {
+    "US-2001": "Riverside Records",
+    "US-2002": "Hilltop Hi-Fi",
+    "US-2003": "Old Town Theater",
+    "US-2004": "Pier 9 Sound",
+    "US-2005": "Canyon Cinema",
+}
+"""Customers of the stories, one each: what happens to their money concerns no other deal."""
+
+STORIES = (
+    SampleDeal(
+        "Made smaller after 6 were shipped",
+        _quote("Ten headphones, then eight", "US-2001", ("P100", 10, 5)),
+        plan={"shipments": [{"1": "6"}, "rest"], "reduce": {"1": "8"}},
+        story=Story.REDUCED,
+        sentence="Six of ten are shipped when the customer needs only eight: Rita reduces line 1 to 8, and Finance "
+        "cancels the other two.",
+    ),
+    SampleDeal(
+        "Returned, credited, refunded by two",
+        _quote("Two came back", "US-2002", ("P100", 10, 5), rep="ravi"),
+        plan={"returns": {"1": "2"}, "refund": True},
+        story=Story.REFUNDED,
+        sentence="Two of ten come back, and the invoice is paid in full: Cleo proposes to pay the credit note back, "
+        "Amy approves it, and the payment journal that the product prepared is posted in Finance.",
+    ),
+    SampleDeal(
+        "Cost rose, asked again",
+        _quote("Cables for the stage", "US-2003", ("Mx-15m", 200, 8)),
+        plan={"unit_costs": {"Mx-15m": "10.80"}},
+        levels=2,
+        story=Story.REPRICED,
+        sentence="Nobody had to approve the quote; its cost rises before the customer accepts, and Mona and Dirk "
+        "decide on the new margin before there is an order.",
+    ),
+    SampleDeal(
+        "Payment bounces after the end",
+        _quote("Paid, or so it seemed", "US-2004", ("P100", 4, 5), rep="ravi"),
+        story=Story.BOUNCED,
+        sentence="The deal is paid and closed; then the bank returns the payment. Sales shows the invoice as open "
+        "again, and Amy finds it under After the end.",
+    ),
+    SampleDeal(
+        "Overdue, contested, dunned, paid",
+        _quote("Slow to pay", "US-2005", ("P250", 4, 5)),
+        plan={"payments": [], "dispute": "200.00"},
+        story=Story.DUNNED,
+        sentence="The demo lets this account's clock run past the due date: a reminder is written, the customer "
+        "contests 200.00, Amy finds that the invoice stands, the next letter demands it with a fee, and it is paid.",
+    ),
+)
+
+
 def sample_deals(count: int) -> Iterator[tuple[str, SampleDeal]]:
-    """Number of the quote and the deal, `count` of them: the parked one, then the sample over and over."""
+    """Number of the quote and the deal, `count` of them: the parked one, the sample, the stories, then the sample anew.
+
+    A story is told once: what it does to its customer would be another thing the second time.
+    """
     yield "Q-1001", PARKED
+    once = (*SAMPLE, *STORIES)
     for n in range(count - 1):
-        deal = SAMPLE[n % len(SAMPLE)]
+        deal = once[n] if n < len(once) else SAMPLE[(n - len(once)) % len(SAMPLE)]
         yield f"{deal.prefix}{1002 + n}", deal

@@ -39,10 +39,13 @@ WAITS = {
     "shipment": "warehouse",
     "invoice": "invoice",
     "payment": "payment",
+    "unapplied": "receivables",
     "finance": "Finance",
     "sales": "Sales",
     "operator": "operator (parked)",
 }
+DECIDED = frozenset({"approval", "credit", "operator", "unapplied"})
+"""What a deal waits for when somebody has to decide in the product."""
 PLAYS = {"approve": ("sales_manager", "sales_director", "cfo"), "credit": ("credit_manager",), "operate": ("ops",)}
 """What people are signed in for, and the roles that do it."""
 
@@ -168,14 +171,15 @@ def deals_table(
         titles: what each shows.
         expected: how many there will be.
         width: columns there are.
-        height: lines there are, headings included; where the deals do not fit, those that ended are left out first.
+        height: lines there are, headings included; where the deals do not fit, those that ended are left out
+            first, then those that wait for nobody who decides.
     """
     if expected > DEALS_ONE_BY_ONE:
         return _by_stage(rows, expected)
     room = max(1, height - 3)
     shown = list(rows)
     if len(rows) > room:
-        chosen = sorted(rows, key=lambda row: row.ended)[: room - 1]
+        chosen = sorted(rows, key=lambda row: (row.ended, row.waiting_for not in DECIDED))[: room - 1]
         shown = [row for row in rows if row in chosen]
     table = _table(f"{sum(row.ended for row in rows)} of {expected} deals ended")
     for heading in ("Quote", "Shows", "Stage", "Waiting for"):
@@ -268,6 +272,8 @@ def _findings(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{approvals['level3']} level 3; {approvals['steps']} steps",
     )
     yield "Credit", f"{credit['held']} held, {credit['released_by_person']} released by a person"
+    for number, told in summary["stories"].items():
+        yield number, told["came_to"] or told["story"] + ": not as it must"
     yield "Money", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("net", "tax", "total"))
     yield "", ", ".join(f"{name} {Decimal(money[name]):,}" for name in ("invoiced", "paid"))
     yield (

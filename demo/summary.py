@@ -57,6 +57,7 @@ def summarise(
             "held": sum(WaitingFor.CREDIT.value in outcome.waited_for for outcome in outcomes),
             "released_by_person": sum(deal.credit_released_by is not None for deal in deals),
         },
+        "stories": _stories(outcomes),
         **_money([deal for deal in deals if deal.order_number]),
         "requests": {
             "dataverse": requests["dataverse"]["total"],
@@ -70,6 +71,12 @@ def summarise(
         "mismatches": found,
         "seconds": round(seconds, 1),
     }
+
+
+def _stories(outcomes: Sequence[Outcome]) -> dict[str, dict[str, str]]:
+    """By quote number, each story and what it came to; that is empty where it did not come true."""
+    told = [(outcome, outcome.expected.story) for outcome in outcomes]
+    return {outcome.quote: {"story": story.value, "came_to": outcome.came_to} for outcome, story in told if story}
 
 
 def _money(ordered: Sequence[DealView]) -> dict[str, Any]:

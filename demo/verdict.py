@@ -7,12 +7,14 @@ and invoices in Finance, which is the truth for money.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from demo.actions import HistoryCost
-from demo.samples import End
+from demo.endings import Told, came_to, wrong_story
+from demo.samples import End, Story
+from demo.stories import StoryFacts
 from domain.approvals import ApprovalStatus
 from domain.views import DealView, Ending, Stage, WaitingFor
 
@@ -27,6 +29,7 @@ class Expectation:
         level: highest level of approval it must have needed; None: not given by the input.
         held: credit must have been refused, and released by a person.
         parked: a step must have been parked on the way.
+        story: what must have happened to it beyond its straight way.
     """
 
     end: End
@@ -34,6 +37,7 @@ class Expectation:
     level: int | None = None
     held: bool = False
     parked: bool = False
+    story: Story | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Outcome:
         cost: Actions and events of the run and its approvals.
         sales: the desk's `GET /quotes/{number}`; amounts are text, as in `order`.
         order: the desk's `GET /orders/{company}/{number}`; None: Finance has none.
+        facts: what is known of it elsewhere, as far as its story needs it.
     """
 
     quote: str
@@ -57,6 +62,20 @@ class Outcome:
     cost: HistoryCost
     sales: dict[str, Any]
     order: dict[str, Any] | None
+    facts: StoryFacts = field(default_factory=StoryFacts)
+
+    @property
+    def came_to(self) -> str:
+        """What its story came to, in words; empty where it has none, or it did not come true."""
+        story = self.expected.story
+        return came_to(story, self._told(self.deal)) if story and self.deal and self.order else ""
+
+    def wrong_story(self, deal: DealView) -> list[str]:
+        """What of its story did not come true."""
+        return wrong_story(self.expected.story, self._told(deal)) if self.expected.story and self.order else []
+
+    def _told(self, deal: DealView) -> Told:
+        return Told(deal, self.sales, self.order or {}, self.facts)
 
     @property
     def rejected(self) -> bool:
@@ -80,7 +99,7 @@ def mismatches(outcome: Outcome) -> list[str]:
     elif outcome.order is not None or any(order["finance_order"] for order in outcome.sales["orders"]):
         found.append("was ordered")
     if expected.end is End.CLOSED:
-        found += _wrong_money(outcome, deal)
+        found += [*_wrong_money(outcome, deal), *outcome.wrong_story(deal)]
     return [f"{outcome.quote}: {text}" for text in found]
 
 
@@ -161,8 +180,11 @@ def _wrong_money(outcome: Outcome, deal: DealView) -> list[str]:
     mirrored = {invoice["finance_invoice"]: invoice for invoice in outcome.sales["orders"][0]["invoices"]}
     found = []
     invoiced = sum((Decimal(invoice["TotalInvoiceAmount"]) for invoice in posted.values()), Decimal(0))
-    if not deal.invoiced == deal.paid == invoiced:
-        found.append(f"invoiced {deal.invoiced} and paid {deal.paid} in the deal, {invoiced} in Finance")
+    if not deal.invoiced - deal.credited == deal.paid == invoiced:
+        credited = f", credited {deal.credited}" if deal.credited else ""
+        found.append(f"invoiced {deal.invoiced}{credited} and paid {deal.paid} in the deal, {invoiced} in Finance")
+    if outcome.expected.story is Story.BOUNCED:  # what is open again is judged with the story
+        return found
     for number, invoice in posted.items():
         if Decimal(invoice["open"]):
             found.append(f"{invoice['open']} open on invoice {number} in Finance")

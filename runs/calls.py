@@ -16,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.record import Record
 from runs.codec import PayloadRefused
 from runs.codec_keys import KeyMissing
+from runs.names import ASK_AGAIN
 
 T = TypeVar("T")
 
@@ -176,6 +177,8 @@ async def ask_for(
     except PayloadRefused as error:
         raise Unreadable(f"{what} cannot be read: what answered is no worker of ours. {error}") from error
     except WorkflowQueryFailedError as error:
+        if ASK_AGAIN in str(error):
+            raise NoAnswer(f"{what} is changing. Try again in a moment.") from error
         raise Unreadable(f"{what} cannot be read: {error}") from error
     except RPCError as error:
         if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):

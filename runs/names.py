@@ -48,6 +48,8 @@ DROPPED: Final = "dropped"
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"
 """What a run asks, outside its sandbox: how many signals the gate keeps for its next tasks."""
+ASK_AGAIN: Final = "News for this run are on their way, and it cannot answer before they are there. Ask again."
+"""Why a query failed that would have changed what it asks (``workers.early``)."""
 
 # Updates and signals of the credit ledger
 RESERVE: Final = "reserve"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import io
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -31,6 +32,19 @@ LAST_RESORT = 120.0
 """Seconds between that alarm and the end of the process: the fixtures of a session may end in between."""
 
 Test = Callable[..., Coroutine[Any, Any, None]]
+
+
+async def in_time(what: str, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for something that ends by itself; where it does not, fail with what every task still waits for."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=PATIENCE)
+    if not task.done():
+        stacks = io.StringIO()
+        for waiting in asyncio.all_tasks():
+            waiting.print_stack(file=stacks)
+        task.cancel()
+        raise AssertionError(f"{what} does not end:\n{stacks.getvalue()}")
+    await task
 
 
 def seconds_of(item: pytest.Item, default: float) -> float:

@@ -9,7 +9,8 @@ does not fit is turned into what a run can live with, and is counted and logged:
 - the result or failure of an **activity** or **child**: the step has failed with `PayloadRefused`, and is parked.
 
 It also counts payloads: every message of ours carries one argument, so that a handler is never called with none or two.
-On the way out it marks what each payload is for. It stands outside the workflow sandbox, around every run.
+On the way out it marks what each payload is for. It stands outside the workflow sandbox, around every run. What comes
+before its time is not let in (``workers.early``).
 
 And it hands out signals in portions. What was sent to a run while no worker ran comes in one task, up to ten thousand
 signals by Temporal's limit, and the SDK ends a task after two seconds and tries it again the same way, forever. So a
@@ -72,6 +73,7 @@ from runs.codec import (
     why_refused,
 )
 from runs.names import DROPPED, KEPT_BY_GATE
+from workers.early import Tasks, ask_again
 
 log = structlog.get_logger(__name__)
 
@@ -147,6 +149,7 @@ class Gate(WorkflowInstance):
         self._kept: deque[WorkflowActivationJob] = deque()
         self._timers = 0
         self._timer_runs = False
+        self._tasks = Tasks()
         asked = {**details.extern_functions, KEPT_BY_GATE: lambda: len(self._kept)}
         self._context = WorkflowSerializationContext(self._info.namespace, self._info.workflow_id)
         self._contexts: dict[tuple[int, int], SerializationContext | None] = {}
@@ -161,6 +164,9 @@ class Gate(WorkflowInstance):
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let pass what fits, hand it to the run, and mark what comes out."""
+        if self._tasks.is_early(act):
+            log.info("a query came before its news", workflow_id=self._info.workflow_id)
+            return ask_again()
         self._written = 0
         jobs = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
         changed = len(jobs) < len(act.jobs)

@@ -17,10 +17,11 @@ from functools import partial
 from typing import Any
 
 from sandbox.data.model import Dataset
-from sandbox.desk.back_office import BackOffice
+from sandbox.desk.back_office import BackOffice, Progress
+from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.plans import BY_HAND, REST, AutopilotConfig, Plan
 from sandbox.desk.rep import UNDECIDED, Rep
-from sandbox.desk.requests import DeskError, LineQuantity, PaymentRequest, SettlementRequest
+from sandbox.desk.requests import DeskError, ItemRequest, LineQuantity, PaymentRequest, SettlementRequest
 from sandbox.store import Change, Row
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,10 @@ _PROBLEMS_KEPT = 200
 class Autopilot:
     """People without hands of their own: looks at what changed and does what the plan says."""
 
-    def __init__(self, rep: Rep, office: BackOffice, dataset: Dataset) -> None:
+    def __init__(self, rep: Rep, office: BackOffice, finance: FinanceDesk, dataset: Dataset) -> None:
         self._rep = rep
         self._office = office
+        self._finance = finance
         self._dataset = dataset
         self._own_plans = {quote.number: quote.plan for quote in dataset.quotes}
         self.config = AutopilotConfig()
@@ -167,7 +169,7 @@ class Autopilot:
             if number not in self._resubmitted:
                 self._later(("resubmit", key), delays.activate, lambda: self._resubmit(number, plan))
         elif quote["state"] == "active" and plan.accept == "accept":
-            self._later(("accept", key), delays.accept, lambda: self._answer(number, self._rep.accept))
+            self._later(("accept", key), delays.accept, lambda: self._accept(number, quote["company"], plan))
         elif quote["state"] == "active" and plan.accept == "decline":
             self._later(("decline", key), delays.accept, lambda: self._answer(number, self._rep.lose))
 
@@ -175,6 +177,12 @@ class Autopilot:
         quote = self._rep.latest(number)
         if quote["state"] == "draft" and quote["approval"] == "approved":
             self._rep.activate(number)
+
+    def _accept(self, number: str, company: str, plan: Plan) -> None:
+        """The customer says yes; what was bought dearer meanwhile has its new cost by then."""
+        for item, cost in plan.unit_costs.items():
+            self._office.change_item(company, item, ItemRequest(unit_cost=cost))
+        self._answer(number, self._rep.accept)
 
     def _answer(self, number: str, answer: Callable[[str], Any]) -> None:
         if self._rep.latest(number)["state"] == "active":
@@ -213,13 +221,42 @@ class Autopilot:
         if progress.to_invoice and plan.invoice:
             key = ("invoice", company, number, invoices)
             self._later(key, delays.invoice, lambda: self._invoice(company, number, invoices))
-        elif progress.to_ship and slips < len(plan.shipments):
+        elif (
+            progress.to_ship and slips < len(plan.shipments) and not (plan.reduce and slips and not progress.cancelled)
+        ):
             part = plan.shipments[slips]
             self._later(("ship", company, number, slips), delays.ship, lambda: self._ship(company, number, slips, part))
+        if plan.returns and invoices and self._look_at_return(company, number, plan, progress):
+            return
         for invoice, open_amount in progress.invoices.items():
             paid = self._paid[company, invoice]
             if open_amount > 0 and paid < len(plan.payments):
                 self._later_pay(company, progress.customer, progress.currency, invoice, plan.payments[paid])
+
+    def _look_at_return(self, company: str, number: str, plan: Plan, progress: Progress) -> bool:
+        """Take back what the customer sends back, and credit it once the rest is paid; whether that comes first."""
+        if not progress.returned:
+            invoice = next(iter(progress.invoices))
+            lines = [{"LineNumber": int(line), "Quantity": quantity} for line, quantity in plan.returns.items()]
+            back = partial(self._send_back, company, number, invoice, lines)
+            self._later(("return", company, number), self.config.delays.pay, back)
+            return True
+        if progress.to_credit and not sum(progress.invoices.values(), Decimal(0)):
+            credit = partial(self._credit_return, company, number)
+            self._later(("credit", company, number), self.config.delays.invoice, credit)
+        return False
+
+    def _send_back(self, company: str, number: str, invoice: str, lines: list[dict[str, Any]]) -> None:
+        """Goods of an invoice come back: a return order for them, received at once."""
+        if self._office.progress(company, number).returned:
+            return
+        wanted = {"InvoiceId": invoice, "Lines": lines, "ReasonCode": "DEFECT"}
+        announced = self._finance.post(company, "returnOrder", wanted)["ReturnOrderNumber"]
+        self._finance.post(company, "receiveReturn", {"ReturnOrderNumber": announced})
+
+    def _credit_return(self, company: str, number: str) -> None:
+        for returned in self._office.progress(company, number).to_credit:
+            self._finance.post(company, "creditReturn", {"ReturnOrderNumber": returned})
 
     def _quote_of(self, company: str, number: str) -> str | None:
         """The quote an order is of: as Sales says, or as the reference on the order says."""

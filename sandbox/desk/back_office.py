@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.data.model import Dataset
+from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.requests import (
     CompanyRequest,
     CustomerRequest,
@@ -21,7 +22,7 @@ from sandbox.desk.requests import (
     LineQuantity,
     PaymentRequest,
 )
-from sandbox.finance import BadServiceRequest, Company, Finance, FinanceError, PostingRefused
+from sandbox.finance import Company, Finance, FinanceError, PostingRefused
 from sandbox.finance.totals import charges_of, order_totals
 from sandbox.store import Change, Row
 
@@ -54,13 +55,15 @@ _LINE = (
     "OrderLineReference",
 )
 _INVOICE = ("InvoiceNumber", "InvoiceDate", "CurrencyCode", "TotalInvoiceAmount", "TotalTaxAmount", "LedgerVoucher")
-_SERVICE_MEMBERS = ("Success", "ErrorMessage", "DebugMessage")
-_PAYMENT = ("Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
+_PAYMENT = ("PaymId", "Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an order is: quantities still to ship and to invoice, slips posted, open amount by invoice."""
+    """How far an order is: quantities still to ship and to invoice, slips posted, open amount by invoice.
+
+    Of its returns: whether one is announced, and the numbers of those that were received and not yet credited.
+    """
 
     customer: str
     currency: str
@@ -69,14 +72,18 @@ class Progress:
     slips: int
     to_ship: Decimal
     to_invoice: Decimal
+    cancelled: Decimal
     invoices: dict[str, Decimal]
+    returned: bool
+    to_credit: tuple[str, ...]
 
 
 class BackOffice:
     """The desk's hands inside Finance."""
 
-    def __init__(self, finance: Finance, dataset: Dataset) -> None:
+    def __init__(self, finance: Finance, desk: FinanceDesk, dataset: Dataset) -> None:
         self._finance = finance
+        self._desk = desk
         self._dataset = dataset
         self._from_before: set[tuple[str, str]] = set()
 
@@ -200,7 +207,9 @@ class BackOffice:
         lines = self._finance.books.find("SalesOrderLines", SalesOrderNumber=number, dataAreaId=company)
         slips = self._finance.books.find("CustPackingSlipJourBiEntities", SalesId=number, dataAreaId=company)
         invoices = self._finance.books.find("SalesInvoiceHeadersV4", SalesOrderNumber=number, dataAreaId=company)
-        kept = sum((line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines), Decimal(0))
+        returns = self._finance.books.find("ReturnOrderHeadersV2", _SalesOrderNumber=number, dataAreaId=company)
+        ordered = sum((line["OrderedSalesQuantity"] for line in lines), Decimal(0))
+        cancelled = sum((line["_cancelled"] for line in lines), Decimal(0))
         shipped = sum((line["_delivered"] for line in lines), Decimal(0))
         invoiced = sum((line["_invoiced"] for line in lines), Decimal(0))
         return Progress(
@@ -209,9 +218,12 @@ class BackOffice:
             confirmed=bool(order["_confirmed"]),
             canceled=order["SalesOrderStatus"] == "Canceled",
             slips=sum(1 for slip in slips if slip["Qty"] > 0),
-            to_ship=kept - shipped,
+            to_ship=ordered - cancelled - shipped,
             to_invoice=shipped - invoiced,
+            cancelled=cancelled,
             invoices={row["InvoiceNumber"]: self.open_amount(company, row["InvoiceNumber"]) for row in invoices},
+            returned=bool(returns),
+            to_credit=tuple(row["ReturnOrderNumber"] for row in returns if row["ReturnOrderStatus"] == "Delivered"),
         )
 
     def new_orders(self) -> list[dict[str, Any]]:
@@ -280,6 +292,7 @@ class BackOffice:
             "SalesOrders": "SalesOrderNumber",
             "CustPackingSlipJourBiEntities": "SalesId",
             "SalesInvoiceHeadersV4": "SalesOrderNumber",
+            "ReturnOrderHeadersV2": "_SalesOrderNumber",
         }.get(change.table)
         if column:
             return row["dataAreaId"], row[column]
@@ -300,23 +313,23 @@ class BackOffice:
 
     def pick(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Register a picking list."""
-        return self._post("pick", company, {"SalesOrderId": number} | _lines(lines))
+        return self._desk.post(company, "pick", {"SalesOrderId": number} | _lines(lines))
 
     def unpick(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Reverse what is picked and not delivered, of all lines."""
-        return self._post("unpick", company, {"SalesOrderId": number})
+        return self._desk.post(company, "unpick", {"SalesOrderId": number})
 
     def ship(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Post a packing slip; without lines, for all that remains."""
-        return self._post("packingSlip", company, {"SalesOrderId": number} | _lines(lines))
+        return self._desk.post(company, "packingSlip", {"SalesOrderId": number} | _lines(lines))
 
     def invoice(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Post an invoice; without lines, for all that is delivered and not invoiced."""
-        return self._post("invoice", company, {"SalesOrderId": number} | _lines(lines))
+        return self._desk.post(company, "invoice", {"SalesOrderId": number} | _lines(lines))
 
     def cancel_remainder(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Cancel what has not been shipped."""
-        return self._post("cancelRemainder", company, {"SalesOrderId": number} | _lines(lines))
+        return self._desk.post(company, "cancelRemainder", {"SalesOrderId": number} | _lines(lines))
 
     def pay(self, payment: PaymentRequest) -> dict[str, Any]:
         """Post a customer payment and settle the named invoices; the rest stays unapplied on the account."""
@@ -328,11 +341,11 @@ class BackOffice:
             "PaymentReference": payment.reference or f"BANK-{uuid.uuid4().hex[:10].upper()}",
             "Settlements": settlements,
         }
-        return self._post("payment", payment.company, request)
+        return self._desk.post(payment.company, "payment", request)
 
     def reverse_payment(self, company: str, payment: str, reason: str) -> dict[str, Any]:
         """Take a payment back, by its id: what it settled is open again."""
-        return self._post("reversePayment", company, {"PaymentId": payment, "Reason": reason})
+        return self._desk.post(company, "reversePayment", {"PaymentId": payment, "Reason": reason})
 
     def change_company(self, company: str, change: CompanyRequest) -> dict[str, Any]:
         """Change a company's parameters; says how they are now.
@@ -424,15 +437,6 @@ class BackOffice:
         return {"orders": self._finance.run_totals_job()}
 
     # --- pieces ----------------------------------------------------------------------------------------------------
-
-    def _post(self, operation: str, company: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            answer = self._finance.post(operation, {"DataAreaId": company, **request}, user="desk")
-        except BadServiceRequest as error:
-            raise DeskError(str(error), system="finance") from error
-        if not answer["Success"]:
-            raise DeskError(answer["ErrorMessage"], status=409, system="finance")
-        return {name: value for name, value in answer.items() if name not in ("$id", *_SERVICE_MEMBERS)}
 
     def _table(self, name: str) -> list[Row]:
         return list(self._finance.books.table(name))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +20,9 @@ from typing import Any
 import httpx
 
 from sandbox.desk.autopilot import Autopilot
+from sandbox.desk.clerks import Clerks
 from sandbox.desk.movement import Movement
-from sandbox.desk.people import SignIn
+from sandbox.desk.product import Product
 from sandbox.entra.directory import Directory, Person
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ _APPROVER_ROLES = frozenset({"sales_manager", "sales_director", "cfo", "legal"})
 _AT_ONCE = 4
 _RETRY_AFTER_SECONDS = 3.0
 _RELEASE_DAYS = 30
-_PAGE = 200
-_PAGES_AT_MOST = 100
 
 Duty = Callable[[httpx.AsyncClient, Person], Awaitable[None]]
 
@@ -42,19 +40,20 @@ Duty = Callable[[httpx.AsyncClient, Person], Awaitable[None]]
 class Deciders:
     """People who decide in the product."""
 
-    def __init__(self, autopilot: Autopilot, movement: Movement, directory: Directory, sign_in: SignIn) -> None:
+    def __init__(
+        self, autopilot: Autopilot, movement: Movement, directory: Directory, product: Product, clerks: Clerks
+    ) -> None:
         self._autopilot = autopilot
         self._movement = movement
         self._directory = directory
-        self._sign_in = sign_in
+        self._product = product
+        self._clerks = clerks
         self._tasks: list[asyncio.Task[None]] = []
         self._decided: dict[tuple[Any, ...], float] = {}
         self._requests: dict[tuple[str, str], set[int]] = {}
         self._still: dict[str, tuple[str, ...]] = {}
         self._released: dict[tuple[str, str], float] = {}
         self._retried: dict[tuple[str, str], float] = {}
-        self.done: Counter[str] = Counter()
-        self.problems: deque[dict[str, str]] = deque(maxlen=200)
 
     async def start(self, api: str) -> None:
         """Begin to look, everybody for himself, at the product's origin `api`."""
@@ -65,6 +64,8 @@ class Deciders:
                 self._begin(api, person, self._decide_inbox, _LOOK_EVERY_SECONDS)
             if "credit_manager" in roles:
                 self._begin(api, person, self._release_credit, _CREDIT_LOOK_EVERY_SECONDS)
+            if "sales_rep" in roles:
+                self._begin(api, person, self._clerks.look, _CREDIT_LOOK_EVERY_SECONDS)
             if "ops" in roles:
                 self._begin(api, person, self._retry_parked, _CREDIT_LOOK_EVERY_SECONDS)
 
@@ -79,11 +80,12 @@ class Deciders:
         """Forget what was decided: the deals are gone."""
         for memory in (self._decided, self._requests, self._still, self._released, self._retried):
             memory.clear()
+        self._clerks.forget()
 
     # --- approvers -------------------------------------------------------------------------------------------------
 
     async def _decide_inbox(self, http: httpx.AsyncClient, person: Person) -> None:
-        items = await self._list(http, person, "/api/v1/approvals", {})
+        items = await self._product.list(http, person, "/api/v1/approvals", {})
         now = asyncio.get_running_loop().time()
         todo = []
         for item in items:
@@ -129,12 +131,12 @@ class Deciders:
             "message_id": str(uuid.uuid4()),
         }
         path = f"/api/v1/approvals/{item['company']}/{item['quote']}/{item['n']}/decision"
-        return await self._send(http, person, path, body, decision)
+        return await self._product.send(http, person, path, body, decision)
 
     # --- credit manager and operator -------------------------------------------------------------------------------
 
     async def _release_credit(self, http: httpx.AsyncClient, person: Person) -> None:
-        held = await self._list(http, person, "/api/v1/cases", {"waiting_for": "credit", "status": "running"})
+        held = await self._product.list(http, person, "/api/v1/cases", {"waiting_for": "credit", "status": "running"})
         by_customer: dict[str, list[dict[str, Any]]] = {}
         for case in held:
             if self._autopilot.plan(case["quote"]).credit_release and not case.get("error"):
@@ -163,62 +165,23 @@ class Deciders:
             "ceiling": str(case["amount"]),
             "deviation_pct": "0",
         }
-        return await self._command(http, person, case, "credit_release", args)
+        return await self._product.command(http, person, _path(case), "credit_release", args)
 
     async def _retry_parked(self, http: httpx.AsyncClient, person: Person) -> None:
         if not self._anything_to_retry():
             return
         now = asyncio.get_running_loop().time()
-        for case in await self._list(http, person, "/api/v1/cases", {"waiting_for": "operator", "status": "running"}):
+        parked = {"waiting_for": "operator", "status": "running"}
+        for case in await self._product.list(http, person, "/api/v1/cases", parked):
             key = (case["company"], case["quote"])
             if self._autopilot.plan(case["quote"]).retry_parked and self._retried.get(key, 0) <= now:
                 self._retried[key] = now + _RETRY_AFTER_SECONDS
-                await self._command(http, person, case, "retry", {"reason": "Played by the sandbox."})
+                await self._product.command(http, person, _path(case), "retry", {"reason": "Played by the sandbox."})
 
     def _anything_to_retry(self) -> bool:
         config = self._autopilot.config
         plans = [*config.plans.values(), *([config.default_plan] if config.default_plan else [])]
         return any(plan.retry_parked for plan in plans)
-
-    # --- the product's API -----------------------------------------------------------------------------------------
-
-    async def _command(
-        self, http: httpx.AsyncClient, person: Person, case: dict[str, Any], name: str, args: dict[str, Any]
-    ) -> bool:
-        path = f"/api/v1/cases/{case['company']}/{case['quote']}/commands/{name}"
-        return await self._send(http, person, path, {"message_id": str(uuid.uuid4()), "args": args}, name)
-
-    async def _send(self, http: httpx.AsyncClient, person: Person, path: str, body: dict[str, Any], what: str) -> bool:
-        answer = await http.post(path, json=body, headers=await self._headers(person))
-        if answer.is_success:
-            self.done[what] += 1
-            return True
-        if answer.status_code == 401:
-            self._sign_in.forget(person.name)
-        self._note(person, f"{what} {path}: {answer.status_code} {answer.text[:300]}")
-        return False
-
-    async def _list(
-        self, http: httpx.AsyncClient, person: Person, path: str, query: dict[str, str]
-    ) -> list[dict[str, Any]]:
-        """All items of a list, page by page."""
-        items: list[dict[str, Any]] = []
-        cursor = ""
-        for _ in range(_PAGES_AT_MOST):
-            params = query | {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            answer = await http.get(path, params=params, headers=await self._headers(person))
-            if answer.status_code == 401:
-                self._sign_in.forget(person.name)
-            answer.raise_for_status()
-            body = answer.json()
-            items += body["items"]
-            cursor = body["next_cursor"]
-            if not cursor:
-                break
-        return items
-
-    async def _headers(self, person: Person) -> dict[str, str]:
-        return {"Authorization": await self._sign_in.bearer(person.name)}
 
     def _begin(self, api: str, person: Person, duty: Duty, pause: float) -> None:
         self._tasks.append(asyncio.create_task(self._serve(api, person, duty, pause), name=f"{person.name} decides"))
@@ -230,8 +193,9 @@ class Deciders:
                     await duty(http, person)
                 except httpx.HTTPError as error:
                     # The product may be down or restarting: people reload the page and go on.
-                    self._note(person, f"{type(error).__name__}: {error}")
+                    self._product.note(person, f"{type(error).__name__}: {error}")
                 await asyncio.sleep(pause)
 
-    def _note(self, person: Person, problem: str) -> None:
-        self.problems.append({"at": datetime.now(UTC).isoformat(), "person": person.name, "problem": problem})
+
+def _path(case: dict[str, Any]) -> str:
+    return f"/cases/{case['company']}/{case['quote']}"

@@ -14,11 +14,13 @@ from sandbox.data.model import Customer, Dataset, OpenInvoice
 from sandbox.dataverse import Dataverse, DataverseError
 from sandbox.desk.autopilot import Autopilot
 from sandbox.desk.back_office import BackOffice
+from sandbox.desk.clerks import Clerks
 from sandbox.desk.deciders import Deciders
 from sandbox.desk.finance_desk import FinanceDesk
 from sandbox.desk.movement import Movement
 from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
+from sandbox.desk.product import Product
 from sandbox.desk.rep import Rep
 from sandbox.desk.requests import DeskError, EndpointsRequest, LimitsRequest, NewCustomerRequest
 from sandbox.entra.directory import WEB_CLIENT_ID, Directory
@@ -49,11 +51,13 @@ class Desk:
         self.faults = faults
         self.requests = requests
         self.rep = Rep(dataverse, dataset)
-        self.office = BackOffice(finance, dataset)
         self.finance_desk = FinanceDesk(finance)
-        self.autopilot = Autopilot(self.rep, self.office, dataset)
+        self.office = BackOffice(finance, self.finance_desk, dataset)
+        self.autopilot = Autopilot(self.rep, self.office, self.finance_desk, dataset)
         movement = Movement(self.rep, self.office, self.autopilot)
-        self.deciders = Deciders(self.autopilot, movement, directory, sign_in)
+        self.product = Product(sign_in)
+        clerks = Clerks(self.autopilot, self.rep, self.finance_desk, directory, self.product)
+        self.deciders = Deciders(self.autopilot, movement, directory, self.product, clerks)
         self._dataverse = dataverse
         self._finance = finance
         self._clock = clock
@@ -247,8 +251,8 @@ class Desk:
         return {
             "config": self.autopilot.config,
             "submitting": self.autopilot.submitting,
-            "done": dict(self.autopilot.done + self.deciders.done),
-            "problems": [*self.autopilot.problems, *self.deciders.problems],
+            "done": dict(self.autopilot.done + self.product.done),
+            "problems": [*self.autopilot.problems, *self.product.problems],
         }
 
     def state(self) -> dict[str, Any]:

@@ -100,7 +100,8 @@ class Pages:
         except DeskError as error:
             return self._page("missing.html", request, 404, message=error.message)
         link = self._desk.quote_link(shown["company"], shown["quotenumber"])
-        return self._page("quote.html", request, quote=shown, finance=finance, link=link)
+        told = self._shows().get(shown["quotenumber"], "")
+        return self._page("quote.html", request, quote=shown, finance=finance, link=link, shows=told)
 
     async def orders(self, request: Request) -> Response:
         """All orders in Finance, newest first."""
@@ -137,7 +138,7 @@ class Pages:
             steps = tour.steps(self._desk, number)
         except DeskError as error:
             return self._page("missing.html", request, 404, message=error.message)
-        return self._page("tour.html", request, steps=steps, number=number)
+        return self._page("tour.html", request, steps=steps, number=number, shows=self._shows())
 
     async def act_on_tour(self, request: Request, form: Mapping[str, str]) -> tuple[str, str]:
         """A button of the tour."""
@@ -270,6 +271,11 @@ class Pages:
         raise DeskError(f"there is no {action}", status=404)
 
     # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _shows(self) -> dict[str, str]:
+        """What each deal shows, in a sentence, by the number of its quote; of those whose plan says so."""
+        plans = self._desk.autopilot.config.plans
+        return {number: plan.shows for number, plan in plans.items() if plan.shows and self._desk.rep.exists(number)}
 
     def _page(self, template: str, request: Request, status: int = 200, **values: Any) -> Response:
         shown = {"path": request.url.path, "said": "", "refused": "", "broken": bool(self._desk.faults.faults)} | {

@@ -31,6 +31,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             currency, as text. Empty: never.
         credit_release: the credit manager releases a hold, sooner or later.
         retry_parked: somebody presses retry on a parked step.
+        shows: what the deal shows, in one sentence, for those who look at the desk.
+        unit_costs: what items cost by the time the customer accepts, in the company's currency, by item number.
+        reduce: what the rep makes lines of the order smaller to, in the product, by line number, once something of
+            the order is shipped. The warehouse ships on when Finance has it.
+        returns: what the customer sends back of the first invoice before paying it, by line number. It is received
+            at once, and credited when the invoice is paid.
+        refund: the credit that is left is paid back: one proposes it, another approves, accounts receivable post it.
+        dispute: what the customer contests of the invoice when the first letter comes, in its currency, as text; it
+            is found to stand. Empty: nothing.
     """
 
     submit: bool = True
@@ -45,12 +54,20 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     payments: tuple[str, ...] = (REST,)
     credit_release: bool = True
     retry_parked: bool = False
+    shows: str = ""
+    unit_costs: dict[str, Decimal] = {}
+    reduce: dict[str, Decimal] = {}
+    returns: dict[str, Decimal] = {}
+    refund: bool = False
+    dispute: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a payment that is no amount (msgspec reports the ValueError with its place)."""
         for payment in self.payments:
             if payment != REST and not _is_amount(payment):
                 raise ValueError(f"a payment is 'rest' or an amount as text, not {payment!r}")
+        if self.dispute and not _is_amount(self.dispute):
+            raise ValueError(f"what is contested is an amount as text, not {self.dispute!r}")
         if not self.decisions:
             raise ValueError("decisions names at least one answer")
 

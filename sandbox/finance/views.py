@@ -174,8 +174,15 @@ _JOINS: Final[Mapping[str, tuple[str, ...]]] = {
     "journal": ("dataAreaId", "JournalBatchNumber"),
     "confirmation": ("dataAreaId", "SalesOrderNumber", "ConfirmationDate", "ConfirmationNumber"),
     "return": ("dataAreaId", "ReturnOrderNumber"),
+    "item": ("dataAreaId", "ItemNumber"),
 }
 _MANY, _ONE = True, False
+
+
+def _of(ours: str, theirs: str) -> tuple[tuple[str, str], ...]:
+    """A link within a company whose columns are called otherwise at its two ends."""
+    return ("dataAreaId", "dataAreaId"), (ours, theirs)
+
 
 LINKS: Final[Mapping[str, tuple[tuple[str, str, str | tuple[tuple[str, str], ...], bool], ...]]] = {
     "SalesOrderHeadersV2": (("SalesOrderLines", "SalesOrderLines", "order", _MANY),),
@@ -197,71 +204,29 @@ LINKS: Final[Mapping[str, tuple[tuple[str, str, str | tuple[tuple[str, str], ...
     "ReturnOrderHeadersV2": (("ReturnOrderLines", "ReturnOrderLinesV2", "return", _MANY),),
     "ReturnOrderLinesV2": (("ReturnOrderHeader", "ReturnOrderHeadersV2", "return", _ONE),),
     "FreeTextInvoiceHeaders": (
-        (
-            "CustFreeTextInvoiceHeader",
-            "FreeTextInvoiceLines",
-            (("dataAreaId", "dataAreaId"), ("_record", "ParentRecId")),
-            _MANY,
-        ),
+        ("CustFreeTextInvoiceHeader", "FreeTextInvoiceLines", _of("_record", "ParentRecId"), _MANY),
     ),
     "FreeTextInvoiceLines": (
-        (
-            "CustFreeTextInvoiceHeaderComposite",
-            "FreeTextInvoiceHeaders",
-            (("dataAreaId", "dataAreaId"), ("ParentRecId", "_record")),
-            _ONE,
-        ),
+        ("CustFreeTextInvoiceHeaderComposite", "FreeTextInvoiceHeaders", _of("ParentRecId", "_record"), _ONE),
     ),
-    "CustTransactions": (
-        ("CustTransOpen", "CustTransOpens", (("dataAreaId", "dataAreaId"), ("_record", "RefRecId")), _MANY),
-    ),
-    "CustTransOpens": (
-        ("CustTransaction", "CustTransactions", (("dataAreaId", "dataAreaId"), ("RefRecId", "_record")), _ONE),
-    ),
+    "CustTransactions": (("CustTransOpen", "CustTransOpens", _of("_record", "RefRecId"), _MANY),),
+    "CustTransOpens": (("CustTransaction", "CustTransactions", _of("RefRecId", "_record"), _ONE),),
     "CustomerPaymentJournalHeaders": (
         ("CustomerPaymentJournalLineHeaderEntity", "CustomerPaymentJournalLines", "journal", _MANY),
     ),
     "CustomerPaymentJournalLines": (
         ("CustomerPaymentJournalLineHeaderEntityRole", "CustomerPaymentJournalHeaders", "journal", _ONE),
     ),
-    "PaymentSchedules": (
-        (
-            "PaymentScheduleLines",
-            "PaymentScheduleLines",
-            (("dataAreaId", "dataAreaId"), ("Name", "PaymentScheduleName")),
-            _MANY,
-        ),
-    ),
-    "PaymentScheduleLines": (
-        (
-            "PaymentSchedule",
-            "PaymentSchedules",
-            (("dataAreaId", "dataAreaId"), ("PaymentScheduleName", "Name")),
-            _ONE,
-        ),
-    ),
-    "PaymentTerms": (
-        (
-            "PaymentSchedule",
-            "PaymentSchedules",
-            (("dataAreaId", "dataAreaId"), ("PaymentScheduleName", "Name")),
-            _ONE,
-        ),
-    ),
-    "TaxCodes": (
-        ("TaxCodeValueV2", "TaxCodeValuesV2", (("dataAreaId", "dataAreaId"), ("TaxCode", "TaxCodeId")), _MANY),
-    ),
+    "PaymentSchedules": (("PaymentScheduleLines", "PaymentScheduleLines", _of("Name", "PaymentScheduleName"), _MANY),),
+    "PaymentScheduleLines": (("PaymentSchedule", "PaymentSchedules", _of("PaymentScheduleName", "Name"), _ONE),),
+    "PaymentTerms": (("PaymentSchedule", "PaymentSchedules", _of("PaymentScheduleName", "Name"), _ONE),),
+    "TaxCodes": (("TaxCodeValueV2", "TaxCodeValuesV2", _of("TaxCode", "TaxCodeId"), _MANY),),
     "ShipmentPackingSlipJournalHeaders": (
         ("ShipmentPackingSlipJournalLines", "ShipmentPackingSlipJournalLines", "slip", _MANY),
     ),
     "ShipmentPackingSlipJournalLines": (
         ("ShipmentPackingSlipJournal", "ShipmentPackingSlipJournalHeaders", "slip", _ONE),
-        (
-            "Product",
-            "ReleasedProductsV2",
-            (("dataAreaId", "dataAreaId"), ("ItemNumber", "ItemNumber")),
-            _ONE,
-        ),
+        ("Product", "ReleasedProductsV2", "item", _ONE),
     ),
 }
 """Entity set -> navigation properties whose other end is served too: name, target, joined columns, whether many."""

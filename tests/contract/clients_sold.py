@@ -109,13 +109,17 @@ async def ordered(work: Work, found: Any) -> Sold:
     )
     created = await work.run(work.finance.create_order, create)
     await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=created.order_number))
-    record = ask_for.RecordOrder(
-        quote=work.quote,
+    recorded = await work.run(work.sales.record_order, to_record(work.quote, created))
+    return Sold(work, created.order_number, recorded.sales_order_id, found.snapshot_hash, created.lines.digest)
+
+
+def to_record(quote: ask_for.QuoteRef, created: ask_for.CreatedOrder) -> ask_for.RecordOrder:
+    """What Sales is told of an order that was made without an opportunity, within the credit limit."""
+    return ask_for.RecordOrder(
+        quote=quote,
         sales_order_id=None,
         order_number=created.order_number,
         opportunity_id=None,
         revenue=created.net,
         credit_status="passed",
     )
-    recorded = await work.run(work.sales.record_order, record)
-    return Sold(work, created.order_number, recorded.sales_order_id, found.snapshot_hash, created.lines.digest)

@@ -15,6 +15,7 @@ from activities import signatures as ask_for
 from domain.calendar import local_date
 from domain.messages import ReviewRequest
 from dynamics.sales.options import DealStage, FulfilmentChoice
+from tests.contract.clients_sold import to_record
 from tests.contract.clients_work import POLICY, Work, p100, p250, reference, worker
 from tests.contract.clients_world import clients_of
 from tests.contract.dataverse_world import LiveSandbox
@@ -330,15 +331,7 @@ async def test_an_order_deleted_in_sales_is_named_by_what_is_written_on_it_next(
     create = await prepared(work, [p100()])
     created = await work.run(work.finance.create_order, create)
     await work.run(work.finance.confirm_order, ask_for.ConfirmOrder(company="usmf", order_number=created.order_number))
-    record = ask_for.RecordOrder(
-        quote=create.quote,
-        sales_order_id=None,
-        order_number=created.order_number,
-        opportunity_id=None,
-        revenue=created.net,
-        credit_status="passed",
-    )
-    recorded = await work.run(work.sales.record_order, record)
+    recorded = await work.run(work.sales.record_order, to_record(create.quote, created))
     work.clients.live.sandbox.dataverse.delete("salesorders", recorded.sales_order_id)
     shipment = ask_for.RecordShipment(sales_order_id=recorded.sales_order_id, complete=True, slips=("PS",))
     with pytest.raises(ApplicationError) as refusal:

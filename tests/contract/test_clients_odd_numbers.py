@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities import signatures as ask_for
 from dynamics.sales.makers import read_makers
+from tests.contract.clients_sold import to_record
 from tests.contract.clients_work import Work, p100, worker
 from tests.contract.clients_world import clients_of
 from tests.contract.dataverse_world import LiveSandbox
@@ -41,17 +41,7 @@ async def test_a_deal_of_any_number_is_ordered_once_and_shown(work: Work, number
     created = await work.run(work.finance.create_order, create)
     again = await work.run(work.finance.create_order, create, attempt=2)
     assert (again.found, again.order_number) == (True, created.order_number)
-    recorded = await work.run(
-        work.sales.record_order,
-        ask_for.RecordOrder(
-            quote=work.quote,
-            sales_order_id=None,
-            order_number=created.order_number,
-            opportunity_id=None,
-            revenue=created.net,
-            credit_status="passed",
-        ),
-    )
+    recorded = await work.run(work.sales.record_order, to_record(work.quote, created))
     found = await work.clients.finance.orders.read("usmf", created.order_number)
     assert found is not None and found.header.requisition == create.order_number
     [shown] = await work.clients.dataverse.odata.all_rows(

@@ -33,12 +33,17 @@ class Product:
         self.held: list[dict[str, Any]] = []
         self.decisions: list[tuple[str, str, dict[str, Any]]] = []
         self.commands: list[tuple[str, str, dict[str, Any]]] = []
+        self.deals: dict[str, dict[str, Any]] = {}
+        self.account: dict[str, Any] = {"letters_written": 0, "history": [], "invoices": []}
         self.app = Starlette(
             routes=[
                 Route("/api/v1/approvals", self.approvals),
                 Route("/api/v1/approvals/{company}/{quote}/{n}/decision", self.decide, methods=["POST"]),
                 Route("/api/v1/cases", self.cases),
+                Route("/api/v1/cases/{company}/{quote}", self.deal),
                 Route("/api/v1/cases/{company}/{quote}/commands/{name}", self.command, methods=["POST"]),
+                Route("/api/v1/collections/{company}/{quote}", self.collected),
+                Route("/api/v1/collections/{company}/{quote}/commands/{name}", self.command, methods=["POST"]),
             ]
         )
 
@@ -62,6 +67,15 @@ class Product:
         self.caller(request)
         waiting = request.query_params["waiting_for"]
         return JSONResponse({"items": [c for c in self.held if c["waiting_for"] == waiting], "next_cursor": ""})
+
+    async def deal(self, request: Request) -> Response:
+        self.caller(request)
+        found = self.deals.get(request.path_params["quote"])
+        return JSONResponse(found or {}, 200 if found else 404)
+
+    async def collected(self, request: Request) -> Response:
+        self.caller(request)
+        return JSONResponse({"state": self.account})
 
     async def command(self, request: Request) -> Response:
         name = self.caller(request)["preferred_username"].partition("@")[0]
@@ -209,6 +223,85 @@ async def test_an_order_is_shipped_invoiced_and_paid_in_parts(sandbox: Sandbox, 
     assert payments == [[Decimal("400.00"), Decimal("227.00")], [Decimal("400.00"), Decimal("18.00")]]
 
 
+async def test_what_comes_back_is_credited_once_the_invoice_is_paid(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
+    number = await enter(desk)
+    await play(desk, plans={number: {"returns": {"1": 2}}})
+    order(sandbox, number, "Q2C-BACK")
+    await until(lambda: len(sandbox.desk.office.order("usmf", "Q2C-BACK")["invoices"]) == 2)
+    truth = sandbox.desk.office.order("usmf", "Q2C-BACK")
+    assert [(i["TotalInvoiceAmount"], i["open"]) for i in truth["invoices"]] == [
+        (Decimal("1045.00"), Decimal(0)),
+        (Decimal("-209.00"), Decimal("-209.00")),
+    ]
+    assert [(row["quantity"], row["reason"]) for row in truth["returns"]] == [(2, "DEFECT")]
+
+
+async def test_who_wants_less_has_the_warehouse_wait_for_finance(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
+    number = await enter(desk)
+    await play(desk, plans={number: {"shipments": [{"1": 6}, "rest"], "reduce": {"1": 8}}})
+    order(sandbox, number, "Q2C-LESS")
+    await until(lambda: sandbox.desk.office.progress("usmf", "Q2C-LESS").invoices)
+    await asyncio.sleep(0.2)
+    assert sandbox.desk.office.progress("usmf", "Q2C-LESS").to_ship == 4
+    body = {"lines": [{"line": 1, "quantity": 2}]}
+    assert (await desk.post("/orders/usmf/Q2C-LESS/cancel-remainder", json=body)).is_success
+    await until(lambda: len(sandbox.desk.office.order("usmf", "Q2C-LESS")["slips"]) == 2)
+    assert [slip["quantity"] for slip in sandbox.desk.office.order("usmf", "Q2C-LESS")["slips"]] == [6, 2]
+
+
+async def test_a_cost_is_higher_when_the_customer_accepts(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
+    number = await enter(desk)
+    await play(desk, plans={number: {"unit_costs": {"P099": "72.00"}, "shows": "Dearer"}})
+    assert "Dearer" in (await desk.get(f"/ui/quotes/{number}")).text and "Dearer" in (await desk.get("/ui/tour")).text
+    mark(sandbox, number, APPROVED)
+    await until(lambda: state(sandbox, number) == "won")
+    (item,) = sandbox.finance.query("ReleasedProductsV2", ItemNumber="P099", dataAreaId="usmf")
+    assert item["UnitCost"] == Decimal("72.00")
+
+
+async def test_rep_clerk_and_receivables_say_what_the_plan_has_for_them(
+    sandbox: Sandbox, desk: httpx.AsyncClient, product: tuple[Product, str]
+) -> None:
+    """Less once something is shipped; money back by two; an invoice contested at the first letter, and upheld."""
+    stand_in, origin = product
+    less, back, late = [await enter(desk) for _ in range(3)]
+    for number in (less, back, late):
+        stand_in.deals[number] = {
+            "company": "usmf",
+            "quote_number": number,
+            "customer_account": "US-001",
+            "order_number": "1",
+            "order_change": None,
+            "lines": [{"shipped": "0", "cancelled": "0"}],
+            "documents": [{"number": "CCN-1", "open_amount": "-209.00"}],
+            "refunds": [],
+            "explanation": {"waiting_for": "unapplied"},
+        }
+    stand_in.account["invoices"] = [{"number": "INV-1", "quote_number": late, "settled_at": None, "dispute": None}]
+    plans = {less: {"reduce": {"1": "8"}}, back: {"refund": True}, late: {"dispute": "200.00"}}
+    await play(desk, approvals_api=origin, default_plan=None, plans=plans)
+
+    def said() -> set[tuple[str, str]]:
+        return {
+            (name, body["args"].get("of") or body["args"].get("refund") or "") for name, _, body in stand_in.commands
+        }
+
+    await until(lambda: said() == {("cleo", "CCN-1")})  # nothing is shipped or written yet
+    stand_in.deals[less]["lines"] = [{"shipped": "6", "cancelled": "0"}]
+    stand_in.deals[back]["refunds"] = [{"n": 1, "status": "proposed", "journal": ""}]
+    stand_in.account["letters_written"] = 1
+    await until(lambda: said() == {("cleo", "CCN-1"), ("amy", "1"), ("rita", "")})
+    await until(lambda: len([name for name, *_ in stand_in.commands if name == "rita"]) >= 2)
+    asked = [body["args"] for name, _, body in stand_in.commands if name == "rita"]
+    reason = "Played by the sandbox."
+    assert {"lines": [{"line_no": 1, "quantity": "8"}], "reason": reason} in asked
+    assert {"invoice": "INV-1", "amount": "200.00", "reason": reason} in asked
+    stand_in.account["history"] = [{"event": "dispute_open", "invoice": "INV-1"}]
+    stand_in.account["invoices"][0]["dispute"] = {"amount": "200.00"}
+    upheld = {"invoice": "INV-1", "outcome": "uphold", "reason": reason}
+    await until(lambda: upheld in [body["args"] for name, _, body in stand_in.commands if name == "amy"])
+
+
 async def test_goods_that_never_ship_stay(sandbox: Sandbox, desk: httpx.AsyncClient) -> None:
     number = await enter(desk)
     await play(desk, plans={number: {"shipments": []}})
@@ -281,6 +374,8 @@ async def test_a_parked_step_is_retried_when_the_plan_says_so(
 
 
 async def test_a_wrong_plan_names_its_place(desk: httpx.AsyncClient) -> None:
+    contested = {"enabled": True, "default_plan": {"dispute": "all of it"}}
+    assert (await desk.put("/autopilot", json=contested)).json()["error"]["field"] == "default_plan"
     answer = await desk.put("/autopilot", json={"plans": {"Q-1": {"payments": ["much"]}}})
     assert answer.status_code == 400 and answer.json()["error"]["field"].startswith("plans")
     assert (await desk.put("/autopilot", json={"speed": 3})).json()["error"]["field"] == "speed"

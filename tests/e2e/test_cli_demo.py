@@ -6,11 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-CASES = 12
+CASES = 17
+STORIES = (
+    ("Q-1013", "reduced", "10 ordered, 8 shipped, 2 cancelled in Finance"),
+    ("Q-1014", "refunded", "209.00 USD paid back, proposed by Cleo Clark, approved by Amy Ames"),
+    ("Q-1015", "repriced", "margin 34.78 % → 21.74 %, approved by Dirk Dorn before the order"),
+    ("Q-1016", "bounced", "418.00 USD open again after the end, in Finance and in Sales"),
+    ("Q-1017", "dunned", "reminder, contested and found to stand, notice with a fee of 25.00 USD, paid"),
+)
 DEMO = (sys.executable, "-m", "cli", "demo", "--auto", "--ports", "auto")
 
 
@@ -30,13 +38,18 @@ def test_every_deal_of_the_demo_ends_as_its_input_says(tmp_path: Path) -> None:
     summary = json.loads(summary_file.read_text())
     assert summary["mismatches"] == []
     assert summary["duplicate_orders"] == 0
-    assert (summary["deals"], summary["closed"], summary["rejected"], summary["expired"]) == (CASES, 10, 1, 1)
-    assert summary["orders_in_finance"] == 10
-    assert summary["approvals"] == {"none": 8, "level1": 1, "level2": 2, "level3": 1, "steps": 8}
+    assert (summary["deals"], summary["closed"], summary["rejected"], summary["expired"]) == (CASES, 15, 1, 1)
+    assert summary["orders_in_finance"] == 15
+    assert summary["approvals"] == {"none": 12, "level1": 1, "level2": 3, "level3": 1, "steps": 10}
     assert summary["credit"] == {"held": 1, "released_by_person": 1}
     assert summary["parked"] == 1
     assert summary["requests"]["throttled"] > 0
-    assert summary["money"]["invoiced"] == summary["money"]["paid"] == summary["money"]["total"]
+    not_ordered, credited = Decimal("209.00"), Decimal("209.00")  # two of ten pieces each, of Q-1013 and Q-1014
+    total, invoiced, paid = (Decimal(summary["money"][name]) for name in ("total", "invoiced", "paid"))
+    assert (invoiced, paid) == (total - not_ordered, total - not_ordered - credited)
     assert summary["money_in"].keys() == {"JPY"}
     assert summary["money_in"]["JPY"]["paid"] == summary["money_in"]["JPY"]["total"]
     assert "both systems agree" in result.stdout
+    for number, story, came_to in STORIES:
+        assert summary["stories"][number] == {"story": story, "came_to": came_to}
+        assert came_to in result.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from domain.approvals import (
     ApprovalPlan,
@@ -52,6 +53,20 @@ RITA, MONA, DIRK, CARL, OTTO = (
 SAID = phrase("Discount {actual} is above the {limit} a rep may give alone", actual=percent("22"), limit=percent("10"))
 SENTENCES = {"22 % > 10 %": SAID}
 HASH = "9f2c41d7a0b3e6885c1d24f7b9a06e3d" * 2
+SOLD: dict[str, Any] = {
+    "name": "Packaging line, second hall",
+    "customer_account": "US-001",
+    "customer_name": "Contoso Retail San Diego",
+    "currency": "USD",
+    "net": D("19500.00"),
+    "tax": D("1950.00"),
+    "total": D("21450.00"),
+    "discount_pct": D("22"),
+    "margin_pct": D("23.076923076923"),
+    "line_count": 1,
+    "snapshot_hash": HASH,
+}
+"""What the deal of S02 is about, and the request for its approval with it."""
 
 
 def step(number: int, level: int, role: str, asked: Person, *reasons: tuple[str, str]) -> StepPlan:
@@ -86,19 +101,9 @@ def request(quote: str = "Q-1002", n: int = 1, **changes: object) -> ApprovalReq
         quote_id=str(uuid.uuid5(uuid.NAMESPACE_URL, quote)),
         n=n,
         revision=0,
-        name="Packaging line, second hall",
-        customer_account="US-001",
-        customer_name="Contoso Retail San Diego",
         requester=RITA,
-        currency="USD",
-        net=D("19500.00"),
-        tax=D("1950.00"),
-        total=D("21450.00"),
         list_net=D("25000.00"),
-        discount_pct=D("22"),
-        margin_pct=D("23.076923076923"),
-        line_count=1,
-        snapshot_hash=HASH,
+        **SOLD,
         credit_text="exposure 76,450.00 of 100,000.00: within the limit",
         expires_at=T0 + timedelta(days=7),
         plan=plan,
@@ -151,18 +156,8 @@ def deal(quote: str = "Q-1002", **changes: object) -> DealView:
         quote_number=quote,
         quote_id=str(uuid.uuid5(uuid.NAMESPACE_URL, quote)),
         revision=0,
-        name="Packaging line, second hall",
-        customer_account="US-001",
-        customer_name="Contoso Retail San Diego",
         owner=RITA,
-        currency="USD",
-        net=D("19500.00"),
-        tax=D("1950.00"),
-        total=D("21450.00"),
-        discount_pct=D("22"),
-        margin_pct=D("23.076923076923"),
-        line_count=1,
-        snapshot_hash=HASH,
+        **SOLD,
         policy_version="2026-11-01#3",
         version=3,
         stage=Stage.QUOTE,

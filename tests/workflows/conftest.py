@@ -44,7 +44,7 @@ from domain.people import Person
 from domain.price_look import PriceLook
 from runs import names
 from runs.attributes import ATTRIBUTES
-from tests.deadlines import PATIENCE
+from tests.deadlines import PATIENCE, in_time
 from tests.deals import totals
 from tests.sealing import SEALING
 from tests.workflows.feed_world import FeedWorld, feed_world
@@ -401,8 +401,9 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
     """A stage whose workers run; afterwards every run of its deal and of its requests is replayed from its history."""
     await stage.start_work()
     yield stage
-    await stage.stop_work()
-    await replays(stage.client, (names.QUOTE_TO_CASH, names.APPROVAL, names.CREDIT_LEDGER))
+    await in_time("the worker", stage.stop_work())
+    types = (names.QUOTE_TO_CASH, names.APPROVAL, names.CREDIT_LEDGER)
+    await in_time("the replay", replays(stage.client, types))
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,37 +15,10 @@ from demo.verdict import Expectation, Outcome, mismatches
 from domain.approvals import ApprovalStatus
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.people import Person
-from domain.views import ApprovalSummary, DealView, Ending, Explanation, Stage, WaitingFor
+from domain.views import ApprovalSummary, Ending, Stage
+from tests.unit.demo.closed_deal import T0, deal
 
-T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
 CARL = Person(oid="carl", name="Carl Castro")
-
-
-def deal(**changes: Any) -> DealView:
-    closed = DealView(
-        company="usmf",
-        quote_number="Q-1",
-        quote_id="7d9c",
-        revision=0,
-        owner=Person(oid="rita"),
-        currency="USD",
-        net=Decimal("950.00"),
-        tax=Decimal("95.00"),
-        total=Decimal("1045.00"),
-        line_count=1,
-        stage=Stage.CLOSED,
-        ending=Ending.CLOSED,
-        quote_status="ordered",
-        credit_status=CreditStatus.PASSED,
-        order_status="closed",
-        order_number="Q2C-AAAA",
-        explanation=Explanation(waiting_for=WaitingFor.NOTHING, since=T0, text="", unblock=""),
-        invoiced=Decimal("1045.00"),
-        paid=Decimal("1045.00"),
-        started_at=T0,
-        updated_at=T0,
-    )
-    return closed.model_copy(update=changes)
 
 
 def over_limit() -> CreditDecision:
@@ -183,6 +155,7 @@ def test_the_summary_has_the_keys_that_others_read_and_money_as_text() -> None:
         "duplicate_orders": 0,
         "approvals": {"none": 2, "level1": 0, "level2": 0, "level3": 0, "steps": 0},
         "credit": {"held": 1, "released_by_person": 1},
+        "stories": {},
         "money": {"net": "1900.00", "tax": "190.00", "total": "2090.00", "invoiced": "2090.00", "paid": "2090.00"},
         "requests": {"dataverse": 9, "finance": 11, "throttled": 3},
         "temporal": {"actions_per_case_p50": 28, "events_per_case_p50": 120},

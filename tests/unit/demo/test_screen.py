@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from demo.samples import sample_deals
-from demo.screen import _Board, screen, where_to_click
+from demo.screen import _Board, screen, verdict, where_to_click
 from demo.stack import StackInfo
+from demo.summary import summarise
 from runs.search import DealRow
 
 INFO = StackInfo(
@@ -41,6 +42,11 @@ INFO = StackInfo(
     worker_health="http://127.0.0.1:8090",
     pids={},
 )
+NOTHING = (
+    {"orders": {"total": 0, "duplicates": 0, "without_quote": 0}},
+    {name: {"total": 0, "throttled": 0} for name in ("dataverse", "finance")},
+)
+"""The desk's state and requests when nothing happened."""
 ADDRESSES = ("http://localhost:8000", "http://localhost:8233", "http://localhost:8446")
 TITLES = {number: deal.title for number, deal in sample_deals(40)}
 
@@ -79,10 +85,25 @@ def test_addresses_and_deals_fit_the_terminal(deals: int, width: int, height: in
     assert "176,000.00" in text and "customer" in text
 
 
-def test_the_twelve_deals_of_the_demo_are_all_seen_on_80_by_24() -> None:
-    text = "\n".join(drawn([row(1001 + n) for n in range(12)]))
-    assert all(f"Q-{1001 + n}" in text for n in range(12))
-    assert "more" not in text
+def test_the_deals_of_the_demo_that_still_run_are_all_seen_on_80_by_24() -> None:
+    text = "\n".join(drawn([row(1001 + n, ended=n < 5) for n in range(17)]))
+    assert all(f"Q-{1006 + n}" in text for n in range(12))
+
+
+def test_what_the_stories_came_to_is_read_on_80_columns() -> None:
+    told = {
+        "story": "dunned",
+        "came_to": "reminder, contested and found to stand, notice with a fee of 25.00 USD, paid",
+    }
+    missed = {"story": "bounced", "came_to": ""}
+    summary = summarise([], *NOTHING, 1) | {"stories": {"Q-1017": told, "Q-1016": missed}}
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(verdict(summary))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert f"Q-1017 {told['came_to']}" in text and "Q-1016 bounced: not as it must" in text
 
 
 def test_where_deals_do_not_fit_those_that_ended_are_left_out_first() -> None:

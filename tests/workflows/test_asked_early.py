@@ -1,0 +1,175 @@
+"""A query that meets a run out of memory while news for it come: the run lives what its history says, and nothing else.
+
+Without ``workers.early`` one in ten of these runs could not be replayed afterwards: it was given the news with the
+query, and the signal behind them with the task, while its history has both in one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sysconfig
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from runs.calls import NoAnswer, ask
+from runs.names import ASK_AGAIN
+from tests.deadlines import PATIENCE
+from tests.sealing import SEALING
+from tests.workflows.early_probe import Early, Heard, Note, gates, quick, wait
+from workers.early import Tasks
+from workers.worker import workflow_runner
+
+RUNS, AT_ONCE = 40, 6
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    binary = Path(sysconfig.get_path("scripts")) / "temporal"
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(binary), dev_server_log_level="never", plugins=[SEALING]
+    ) as env:
+        yield env
+
+
+def worker(client: Client, queue: str) -> AbstractAsyncContextManager[Worker]:
+    return Worker(client, task_queue=queue, workflows=[Early], activities=[quick], workflow_runner=workflow_runner())
+
+
+async def told_while_it_is_asked(client: Client, run: WorkflowHandle[Any, Any]) -> None:
+    """A result and a signal reach a run moments apart, and it is asked all the while, as a page that is open does."""
+
+    async def later(what: Callable[[], Awaitable[object]], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await what()
+
+    async def answered() -> None:
+        gates[run.id].set()
+
+    async def asked() -> Heard | None:
+        with suppress(NoAnswer):  # it is changing, or so many ask that the server takes no more questions
+            return await ask(client, run.id, "state", Heard, what="The run", patience=PATIENCE)
+        return None
+
+    moment = random.random() * 0.03
+    await asyncio.gather(
+        asked(),
+        *(later(asked, random.random() * 0.05) for _ in range(2)),
+        later(answered, moment),
+        later(lambda: run.signal("tell", Note()), moment + random.random() * 0.012),
+    )
+    for _ in range(int(PATIENCE * 10)):
+        if (heard := await asked()) and heard.is_done:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never went on")
+
+
+async def test_runs_that_are_asked_while_news_come_replay_and_no_task_of_theirs_failed(
+    server: WorkflowEnvironment,
+) -> None:
+    client, queue = server.client, f"early-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=f"{queue}-wait", activities=[wait], max_concurrent_activities=RUNS):
+        async with worker(client, queue):
+            runs = [
+                await client.start_workflow(
+                    "Early", Note(text=name), id=name, task_queue=queue, task_timeout=timedelta(seconds=2)
+                )
+                for name in (f"{queue}-{n}" for n in range(RUNS))
+            ]
+            for run in runs:
+                assert not (await ask(client, run.id, "state", Heard, what="The run", patience=PATIENCE)).is_done
+        async with worker(client, queue):  # it has none of them in memory
+            for first in range(0, RUNS, AT_ONCE):
+                await asyncio.gather(*(told_while_it_is_asked(client, run) for run in runs[first : first + AT_ONCE]))
+    replayer = Replayer(
+        workflows=[Early], namespace=client.namespace, plugins=[SEALING], workflow_runner=workflow_runner()
+    )
+    for run in runs:
+        history = await run.fetch_history()
+        kinds = [event.event_type for event in history.events]
+        assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in kinds
+        await replayer.replay_workflow(history)
+        await run.terminate()
+
+
+# How it is known
+
+
+def activation(clock: int, size: int, length: int, *jobs: str) -> WorkflowActivation:
+    act = WorkflowActivation(history_length=length, history_size_bytes=size)
+    act.timestamp.FromNanoseconds(clock)
+    for job in jobs:
+        getattr(act.jobs.add(), job).SetInParent()
+    return act
+
+
+def come(*activations: WorkflowActivation) -> list[bool]:
+    tasks = Tasks()
+    return [tasks.is_early(act) for act in activations]
+
+
+BEGUN = activation(1, 275, 3, "initialize_workflow")
+ASKED = activation(1, 275, 8, "query_workflow")
+EARLY = activation(1, 275, 8, "resolve_activity")
+TASK = activation(2, 900, 10, "signal_workflow", "resolve_activity")
+
+
+@pytest.mark.parametrize(
+    ("activations", "early"),
+    [
+        ((TASK,), [False]),
+        ((EARLY,), [True]),
+        ((ASKED, EARLY, ASKED), [False, True, False]),
+        ((activation(1, 275, 8, "signal_workflow"),), [True]),
+        ((activation(1, 275, 8, "fire_timer"),), [True]),
+        ((EARLY, EARLY, TASK), [True, True, False]),
+        ((activation(1, 275, 3, "resolve_activity"),), [False]),
+        ((TASK, activation(2, 900, 10, "resolve_activity"), ASKED), [False, False, False]),
+        ((activation(1, 275, 9, "remove_from_cache"),), [False]),
+        ((activation(2, 275, 8, "resolve_activity"),), [False]),
+        ((activation(1, 276, 8, "resolve_activity"),), [False]),
+    ],
+    ids=[
+        "a task of its own",
+        "early",
+        "asked before and after",
+        "an early signal",
+        "an early timer",
+        "early twice",
+        "more of the same task",
+        "all in order",
+        "forgotten",
+        "a later task of the same size",
+        "a longer history in the same moment",
+    ],
+)
+def test_what_comes_early_is_known_by_its_clock(activations: tuple[WorkflowActivation, ...], early: list[bool]) -> None:
+    assert come(BEGUN, *activations)[1:] == early
+
+
+class Asked:
+    """A client whose run cannot answer yet."""
+
+    def get_workflow_handle(self, _: str) -> Asked:
+        return self
+
+    async def query(self, *_: Any, **__: Any) -> Heard:
+        raise WorkflowQueryFailedError(ASK_AGAIN)
+
+
+async def test_who_asked_early_is_told_to_ask_again() -> None:
+    client: Any = Asked()
+    with pytest.raises(NoAnswer, match="The run is changing. Try again in a moment."):
+        await ask(client, "run", "state", Heard, what="The run")
