@@ -295,7 +295,7 @@ def test_s08_a_level_or_a_company_too_low_decides_nothing(stack: Stack) -> None:
     assert_sound(deal, orders=0)
 
 
-def test_s09_s14_an_approval_covers_a_revision_that_is_no_worse_and_what_was_not_seen_is_not_approved(stack: Stack) -> None:
+def test_s09_s14_a_revision_that_is_no_worse_is_covered_and_what_was_not_seen_is_not_approved(stack: Stack) -> None:
     deal = asked_for(stack, line("P250", 100, "22"))
     first = deal.asks("mona")
     assert stack.person("mona").decide(first, "approve").accepted

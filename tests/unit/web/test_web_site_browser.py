@@ -123,6 +123,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     await late.put(stage.client, late.entry(1, "AXE-L1"), late.entry(2, "AXE-L2", **closed), late.entry(3, "AXE-E"))
     over = await stage.deal(scenes.shipping("AXE-E").model_copy(update={"ending": Ending.CLOSED}))
     await over.signal("end", "the deal is over")
+    await stage.deal(scenes.deal("AXE-" + "Q" * 96).model_copy(update={"customer_account": held.customer_account}))
     await stage.deal(scenes.parked("AXE-P1"))
     await stage.deal(scenes.parked("AXE-P2"))
     await stage.deal(scenes.shipping("AXE-S"), scenes.timeline())
