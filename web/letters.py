@@ -137,6 +137,11 @@ def _note(line: LetterLine) -> str:
     return inside(words(line.level))
 
 
+def _title(letter: Letter) -> str:
+    number = gettext("no. %(n)s") % {"n": letter.n}
+    return f"{subject(letter)} {letter.company.upper()} {letter.account} {number}"
+
+
 def _account(letter: Letter) -> str:
     numbers = {"account": letter.account, "n": letter.n}
     return gettext("Customer account %(account)s, letter %(n)s") % numbers
@@ -159,6 +164,7 @@ def as_html(letter: Letter, stylesheet: str = "") -> str:
     return templates.get_template("letter.html").render(
         letter=letter,
         subject=subject(letter),
+        title=_title(letter),
         paragraphs=paragraphs(letter),
         language=current().code,
         account_line=_account(letter),
@@ -183,7 +189,7 @@ def as_pdf(letter: Letter, font: Path | None = None) -> bytes:
     """
     pdf = FPDF(format="A4")
     pdf.set_creation_date(datetime.combine(letter.on, time(12), UTC))
-    pdf.set_title(f"{subject(letter)} {letter.company.upper()} {letter.account} no. {letter.n}")
+    pdf.set_title(_title(letter))
     pdf.set_lang(current().code)
     pdf.set_margins(14, 16)
     pdf.set_auto_page_break(True, 18)

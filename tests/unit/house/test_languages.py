@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 OTHERS = [code for code in LANGUAGES if code != ENGLISH.code]
 TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))
 KEYWORDS = "_ gettext ngettext:1,2 phrase:1 counted:1,2 marked:1"
-NAMES = frozenset(["Quote to Cash", "Temporal", "CSV", "PDF", "Finance", "UTC", "no."])
+NAMES = frozenset(["Quote to Cash", "Temporal", "CSV", "PDF", "Finance", "UTC"])
 """Words that every language has: of the product, of systems and formats."""
 SAID_ELSEWHERE = {
     "Quote",
