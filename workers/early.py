@@ -7,21 +7,25 @@ the true task. In the history all of it stands in one task, so that every later 
 
 Such an activation is known by its clock. What belongs to a task has the time and the size of the history at which the
 task began; news that come early have those of the task before, though the history is longer. The run is not touched
-then: the query fails with ``ASK_AGAIN``, and the worker forgets the run. With it goes the true task, where the worker
-has it already: the server gives it out again after ten seconds, its limit for a task. So late, seldom, is the price of
-never being wrong (tests/workflows/test_asked_early.py).
+then: the query fails with ``ASK_AGAIN``, every client of the product asks again by itself, and the worker forgets the
+run. With it goes the true task, where the worker has it already: the server gives it out again after ten seconds, its
+limit for a task. So late, seldom, is the price of never being wrong (tests/workflows/test_asked_early.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.client import Interceptor, OutboundInterceptor, QueryWorkflowInput, WorkflowQueryFailedError
 
 from runs.names import ASK_AGAIN
 
-_ASIDE = frozenset({"query_workflow", "remove_from_cache"})
+_ASKED_AGAIN: Final = 9
+"""Times a question is asked again: the next one mostly waits for the news. Who asked has a patience of their own."""
+_ASIDE: Final = frozenset({"query_workflow", "remove_from_cache"})
 """Jobs that change nothing in a run."""
 
 
@@ -58,3 +62,22 @@ def ask_again() -> WorkflowActivationCompletion:
     completion = WorkflowActivationCompletion()
     completion.failed.failure.message = ASK_AGAIN
     return completion
+
+
+class AsksAgain(Interceptor):
+    """Asks a run again that could not answer before its news were there."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        """See base class."""
+        return _AsksAgainOutbound(next)
+
+
+class _AsksAgainOutbound(OutboundInterceptor):
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+        for _ in range(_ASKED_AGAIN):
+            try:
+                return await super().query_workflow(input)
+            except WorkflowQueryFailedError as error:
+                if ASK_AGAIN not in str(error):
+                    raise
+        return await super().query_workflow(input)

@@ -1,7 +1,8 @@
 """The one way to make a client, a worker or a replay speak sealed payloads.
 
 Data converter, purposes of messages and the gate of the runs belong together: a part alone writes what the others
-refuse. They come as one plugin of the SDK, which a client hands on to its workers.
+refuse, and what the gate wants asked again is asked again. They come as one plugin of the SDK, which a client hands on
+to its workers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from temporalio.worker import WorkflowRunner
 
 from runs.codec import Purposes, data_converter
 from runs.codec_keys import KeyFileError, KeyRing
+from workers.early import AsksAgain
 from workers.gate import GuardedRunner, MarksResults
 from workers.settings import CodecSettings, SettingsError
 
@@ -25,7 +27,7 @@ def sealing(keys: KeyRing, *, compress: bool = False) -> SimplePlugin:
     return SimplePlugin(
         "q2c.sealing",
         data_converter=data_converter(keys, compress=compress),
-        interceptors=[Purposes(), MarksResults()],
+        interceptors=[Purposes(), AsksAgain(), MarksResults()],
         workflow_runner=_guarded,
     )
 

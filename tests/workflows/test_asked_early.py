@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
-from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import Client, OutboundInterceptor, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
@@ -28,7 +28,7 @@ from runs.names import ASK_AGAIN
 from tests.deadlines import PATIENCE
 from tests.sealing import SEALING
 from tests.workflows.early_probe import Early, Heard, Note, gates, quick, wait
-from workers.early import Tasks
+from workers.early import AsksAgain, Tasks
 from workers.worker import workflow_runner
 
 RUNS, AT_ONCE = 40, 6
@@ -159,17 +159,37 @@ def test_what_comes_early_is_known_by_its_clock(activations: tuple[WorkflowActiv
     assert come(BEGUN, *activations)[1:] == early
 
 
-class Asked:
-    """A client whose run cannot answer yet."""
+class Asked(OutboundInterceptor):
+    """A server whose run cannot answer so many times."""
+
+    def __init__(self, early: int) -> None:
+        self.early, self.asked = early, 0
+
+    async def query_workflow(self, input: Any) -> Heard:
+        self.asked += 1
+        if self.asked <= self.early:
+            raise WorkflowQueryFailedError(ASK_AGAIN)
+        return Heard(number=1, is_done=True)
 
     def get_workflow_handle(self, _: str) -> Asked:
         return self
 
     async def query(self, *_: Any, **__: Any) -> Heard:
-        raise WorkflowQueryFailedError(ASK_AGAIN)
+        return await self.query_workflow(None)
 
 
-async def test_who_asked_early_is_told_to_ask_again() -> None:
-    client: Any = Asked()
+async def test_who_asked_early_asks_again_and_not_for_ever() -> None:
+    wanted: Any = None
+    asked = Asked(3)
+    assert (await AsksAgain().intercept_client(asked).query_workflow(wanted)).is_done
+    assert asked.asked == 4
+    asked = Asked(1_000)
+    with pytest.raises(WorkflowQueryFailedError, match="Ask again"):
+        await AsksAgain().intercept_client(asked).query_workflow(wanted)
+    assert asked.asked == 10
+
+
+async def test_a_run_that_changes_all_the_time_is_no_answer_yet() -> None:
+    client: Any = Asked(1_000)
     with pytest.raises(NoAnswer, match="The run is changing. Try again in a moment."):
         await ask(client, "run", "state", Heard, what="The run")
