@@ -15,6 +15,7 @@ from pydantic import Field
 
 from domain.line_change import MOST_LINES, LineChange
 from domain.people import Person
+from domain.phrases import Phrase
 from domain.quote_header import QuoteHeader
 from domain.record import Record
 from domain.refusals import Refusal
@@ -29,6 +30,7 @@ class Reason(Record):
     text: str = Field(description='e.g. "22 % > 20 %" or "margin 23.08 % < 25 %"')
     sentence: str = Field("", description='e.g. "Discount 22 % is above the 20 % a sales manager may give alone"')
     product_groups: tuple[str, ...] = Field((), description="Only their lines are tested; empty: the whole quote")
+    said: Phrase | None = Field(None, description="The sentence with its numbers apart, for readers of other languages")
 
 
 class Coverage(Record):

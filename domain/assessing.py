@@ -24,6 +24,7 @@ from domain.drift import pin
 from domain.exchange import Exchange, NoRate
 from domain.money import Money
 from domain.people import Person
+from domain.phrases import phrase
 from domain.policy import Policy
 from domain.pricing import FinancePrice, PricedQuote, price_problems
 from domain.quote import QuoteSnapshot
@@ -235,9 +236,13 @@ def _problems(
         return bounded(problems)
     terms = _terms(snapshot, customer)
     if terms and terms.casefold() not in facts.payment_days:
-        text = f"Finance has no payment terms {terms!r} in {snapshot.company}. Have them added there, or map the "
-        text += "quote's payment terms to others in entity_map.yaml."
-        return (Problem(code="UNMAPPED_PAYMENT_TERM", field="payment_terms", message=text),)
+        said = phrase(
+            "Finance has no payment terms {terms} in {company}. Have them added there, or map the quote's payment "
+            "terms to others in entity_map.yaml.",
+            terms=repr(terms),
+            company=snapshot.company,
+        )
+        return (Problem.of("UNMAPPED_PAYMENT_TERM", "payment_terms", said),)
     return ()
 
 

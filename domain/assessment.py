@@ -17,6 +17,7 @@ from domain.credit_facts import CreditDecision, CreditFacts
 from domain.customers import UnknownCustomer
 from domain.deposits import DepositDue
 from domain.people import Person
+from domain.phrases import Phrase
 from domain.price_look import PinnedPrices, PriceDrift, PriceLook, blocked_items
 from domain.quote_header import QuoteHeader
 from domain.record import Record
@@ -28,6 +29,12 @@ class Problem(Record):
     code: str = Field(description="NO_LINES, BAD_QTY, NO_PRICE, CURRENCY_MISMATCH, CUSTOMER_UNMAPPED, …")
     field: str
     message: str
+    said: Phrase | None = Field(None, description="The message with its numbers apart, for readers of other languages")
+
+    @classmethod
+    def of(cls, code: str, field: str, said: Phrase) -> Problem:
+        """A problem that is said in a phrase."""
+        return cls(code=code, field=field, message=str(said), said=said)
 
 
 class DealPolicy(Record):

@@ -10,6 +10,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
+from domain.phrases import Phrase, known, listed, marked, phrase
+
 
 class Cause(StrEnum):
     """A cause, by its name in failures and lists.
@@ -97,22 +99,22 @@ class Cause(StrEnum):
 
 
 _WHY: Final[dict[Cause, str]] = {
-    Cause.TRANSIENT: "{system} did not respond",
-    Cause.THROTTLED: "{system} takes no more requests for now",
-    Cause.TIMEOUT: "no answer came in time",
-    Cause.UNKNOWN_OUTCOME: "{system} has not shown yet whether it was done",
-    Cause.REFUSED: "{system} refused it",
-    Cause.CREDIT_HOLD: "Finance's credit management holds the order",
-    Cause.CONFLICT: "the record is not as it was read, or another has its key",
-    Cause.NOT_FOUND: "a record it needs is missing",
-    Cause.UNAUTHORIZED: "{system} gave no access",
-    Cause.CONTENT_CHANGED: "nothing is ordered, because it differs from what was approved",
-    Cause.PRICE_DRIFT: "nothing is ordered until price and product are settled",
-    Cause.PAYLOAD_REFUSED: "an answer came that is none of our workers', and it was not used",
-    Cause.WON_WITHOUT_APPROVAL: "nothing is ordered until it is approved",
-    Cause.REQUEST_LOST: "the request ended in Temporal without a decision",
-    Cause.BACKGROUND: "what runs beside the stages stopped",
-    Cause.UNEXPECTED: "it failed for a reason that has no name here",
+    Cause.TRANSIENT: marked("{system} did not respond"),
+    Cause.THROTTLED: marked("{system} takes no more requests for now"),
+    Cause.TIMEOUT: marked("no answer came in time"),
+    Cause.UNKNOWN_OUTCOME: marked("{system} has not shown yet whether it was done"),
+    Cause.REFUSED: marked("{system} refused it"),
+    Cause.CREDIT_HOLD: marked("Finance's credit management holds the order"),
+    Cause.CONFLICT: marked("the record is not as it was read, or another has its key"),
+    Cause.NOT_FOUND: marked("a record it needs is missing"),
+    Cause.UNAUTHORIZED: marked("{system} gave no access"),
+    Cause.CONTENT_CHANGED: marked("nothing is ordered, because it differs from what was approved"),
+    Cause.PRICE_DRIFT: marked("nothing is ordered until price and product are settled"),
+    Cause.PAYLOAD_REFUSED: marked("an answer came that is none of our workers', and it was not used"),
+    Cause.WON_WITHOUT_APPROVAL: marked("nothing is ordered until it is approved"),
+    Cause.REQUEST_LOST: marked("the request ended in Temporal without a decision"),
+    Cause.BACKGROUND: marked("what runs beside the stages stopped"),
+    Cause.UNEXPECTED: marked("it failed for a reason that has no name here"),
 }
 """Why it does not go on, as the end of a sentence that begins with the step."""
 _SYSTEMS: Final = {"finance": "Finance", "dataverse": "Sales", "entra": "Entra ID"}
@@ -130,10 +132,16 @@ def what_failed(step: str, cause: Cause, message: str, *, quotes: bool = True) -
         message: the raw answer; what a person can read of it ends the sentence.
         quotes: whether it does: what is sent to people holds no words of another system.
     """
+    return str(failure_of(step, cause, message, quotes=quotes))
+
+
+def failure_of(step: str, cause: Cause, message: str, *, quotes: bool = True) -> Phrase:
+    """The same sentence with its parts apart (see ``what_failed``)."""
     found = _HEAD.match(message)
-    why = _WHY[cause].format(system=_SYSTEMS[found[1]] if found else "the system")
+    why = phrase(_WHY[cause], system=_SYSTEMS[found[1]] if found else known("the system"))
+    parts = {"step": known(step), "why": listed((why,))}
     said = readable(message) if quotes else ""
-    return f"{step}: {why}: {said}" if said else f"{step}: {why}"
+    return phrase("{step}: {why}: {said}", said=said, **parts) if said else phrase("{step}: {why}", **parts)
 
 
 def readable(message: str) -> str:

@@ -34,13 +34,18 @@ from domain.dunning import DunningLevel, DunningPlan
 from domain.money import format_money
 from domain.notices import LONGEST_TEXT, REP, Kind, Notice
 from domain.people import SYSTEM, Person
+from domain.phrases import marked
 
 DAILY: Final = timedelta(days=1)
 """How often Finance is read while orders are held and a further level is to come: payment lets them through."""
 WEEKLY: Final = timedelta(days=7)
 """How often otherwise, once a level was reached: payments are told by events, and before each level it is read."""
 _NONE: Final = Decimal(0)
-_WHY: Final = {PausedBy.DISPUTE: "in dispute", PausedBy.PROMISE: "payment promised", PausedBy.REST: "at rest"}
+_WHY: Final = {
+    PausedBy.DISPUTE: marked("in dispute"),
+    PausedBy.PROMISE: marked("payment promised"),
+    PausedBy.REST: marked("at rest"),
+}
 
 
 class Raised(NamedTuple):

@@ -18,8 +18,10 @@ from pydantic import Field
 
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
-from domain.money import arithmetic, format_amount, minor_unit, plain
+from domain.credit_sentences import NO_CREDIT_MANAGEMENT, days_overdue, limit_expired, on_hold, over_limit
+from domain.money import arithmetic, minor_unit
 from domain.people import Person
+from domain.phrases import Arg, amount, moment, phrase
 from domain.policy import CreditTerms, Policy
 from domain.record import Record
 
@@ -149,20 +151,17 @@ def _limit_refusals(
     if unlimited:
         return ()
     if facts.credit_limit == 0:
-        text = f"no credit: the limit is {_amount(facts.credit_limit, facts)} and not unlimited"
-        return (CreditReason(code=NO_CREDIT, text=text),)
+        limit = _amount(facts.credit_limit, facts)
+        return (CreditReason.of(NO_CREDIT, phrase("no credit: the limit is {limit} and not unlimited", limit=limit)),)
     refusals = []
     if over_by > 0:
-        share = "" if threshold == _HUNDRED else f" × {plain(threshold)} %"
-        text = f"over by {_excess(over_by, facts.currency)} (limit {_amount(facts.credit_limit, facts)}{share})"
-        refusals.append(CreditReason(code=OVER_LIMIT, text=text))
+        said = over_limit(_excess(over_by, facts.currency), _amount(facts.credit_limit, facts), threshold)
+        refusals.append(CreditReason.of(OVER_LIMIT, said))
     expires = facts.limit_expires_on
     if expires is not None:
         days = (local_date(now, terms.timezone) - expires).days
         if days > terms.limit_grace_days:
-            grace = f", {terms.limit_grace_days} days of grace included" if terms.limit_grace_days else ""
-            text = f"the limit expired on {expires.isoformat()}, {days} days ago{grace}"
-            refusals.append(CreditReason(code=LIMIT_EXPIRED, text=text))
+            refusals.append(CreditReason.of(LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days)))
     return tuple(refusals)
 
 
@@ -170,46 +169,43 @@ def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal)
     refusals = []
     limits = terms.limits
     if limits.overdue_days is not None and facts.oldest_overdue_days > limits.overdue_days:
-        text = f"an invoice is {facts.oldest_overdue_days} days overdue, {limits.overdue_days} are allowed"
-        refusals.append(CreditReason(code=OVERDUE, text=text))
+        refusals.append(CreditReason.of(OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
     if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
         share = limits.overdue_amount_threshold_pct or Decimal(0)
         if exposure > facts.credit_limit * share / _HUNDRED:
-            allowed = _amount(limits.overdue_amount, facts)
-            text = f"{_amount(facts.overdue_amount, facts)} overdue, {allowed} are allowed"
-            refusals.append(CreditReason(code=OVERDUE_AMOUNT, text=text))
+            both = {"overdue": _amount(facts.overdue_amount, facts), "allowed": _amount(limits.overdue_amount, facts)}
+            refusals.append(CreditReason.of(OVERDUE_AMOUNT, phrase("{overdue} overdue, {allowed} are allowed", **both)))
     return tuple(refusals)
 
 
 def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal) -> tuple[CreditReason, ...]:
     refusals = [CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
     if facts.on_hold in terms.blocking_statuses:
-        text = f"customer {facts.customer_account} is on hold in Finance ({facts.on_hold})"
-        refusals.append(CreditReason(code=CUSTOMER_BLOCKED, text=text))
+        refusals.append(CreditReason.of(CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
     single = terms.limits.single_order
     if single is not None and this_order > single:
-        text = f"the order of {_amount(this_order, facts)} is above the {_amount(single, facts)} of a single order"
-        refusals.append(CreditReason(code=ORDER_TOO_LARGE, text=text))
+        both = {"order": _amount(this_order, facts), "most": _amount(single, facts)}
+        said = phrase("the order of {order} is above the {most} of a single order", **both)
+        refusals.append(CreditReason.of(ORDER_TOO_LARGE, said))
     return tuple(refusals)
 
 
 def _pass_reason(facts: CreditFacts, unlimited: bool, exposure: Decimal, limit: Decimal) -> CreditReason:
     if facts.unlimited:
-        return CreditReason(code=UNLIMITED, text="unlimited credit")
+        return CreditReason.of(UNLIMITED, phrase("unlimited credit"))
     if unlimited:
-        text = "unlimited credit: credit management is off in Finance, where a limit of 0.00 means no limit"
-        return CreditReason(code=UNLIMITED, text=text)
-    text = f"exposure {_amount(exposure, facts)} within {_amount(limit, facts)}"
-    return CreditReason(code=WITHIN_LIMIT, text=text)
+        return CreditReason.of(UNLIMITED, NO_CREDIT_MANAGEMENT)
+    both = {"exposure": _amount(exposure, facts), "limit": _amount(limit, facts)}
+    return CreditReason.of(WITHIN_LIMIT, phrase("exposure {exposure} within {limit}", **both))
 
 
-def _amount(amount: Decimal, facts: CreditFacts) -> str:
-    return format_amount(amount, facts.currency)
+def _amount(value: Decimal, facts: CreditFacts) -> Arg:
+    return amount(value, facts.currency)
 
 
-def _excess(over_by: Decimal, currency: str) -> str:
+def _excess(over_by: Decimal, currency: str) -> Arg:
     """An amount above zero never shows as zero, however small."""
-    return format_amount(max(over_by, minor_unit(currency)), currency)
+    return amount(max(over_by, minor_unit(currency)), currency)
 
 
 _BEYOND_MONEY: Final = Decimal(10) ** 15
@@ -454,10 +450,9 @@ def customer_changed(book: CreditBook, freed: Decimal | None) -> tuple[CreditBoo
 
 
 def _released(decision: CreditDecision, token: ReleaseToken) -> CreditDecision:
-    who = token.released_by.name or token.released_by.oid
-    most = format_amount(token.ceiling, decision.currency)
-    text = f"released by {who} up to {most} until {token.valid_until:%Y-%m-%d %H:%M} UTC"
-    reason = CreditReason(code=RELEASED, text=text)
+    who, most = token.released_by.name or token.released_by.oid, amount(token.ceiling, decision.currency)
+    said = phrase("released by {who} up to {most} until {until}", who=who, most=most, until=moment(token.valid_until))
+    reason = CreditReason.of(RELEASED, said)
     return decision.model_copy(update={"passed": True, "reasons": (reason, *decision.reasons)})
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.money import format_money
+from domain.phrases import Phrase
 from domain.record import Record
 
 
@@ -79,6 +80,12 @@ class CreditReason(Record):
 
     code: str = Field(description="OVER_LIMIT, NO_CREDIT, OVERDUE, CUSTOMER_BLOCKED, LIMIT_EXPIRED, UNLIMITED, …")
     text: str
+    said: Phrase | None = Field(None, description="The text with its numbers apart, for readers of other languages")
+
+    @classmethod
+    def of(cls, code: str, said: Phrase) -> CreditReason:
+        """A reason that is said in a phrase."""
+        return cls(code=code, text=str(said), said=said)
 
 
 class CreditDecision(Record):

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from domain.customers_policy import CompanyDefaults, Needed
 from domain.people import Person
+from domain.phrases import Phrase
 from domain.record import Record
 
 LONGEST: Final[Mapping[str, int]] = {
@@ -142,6 +143,12 @@ class MatchReason(Record):
         description="made_for_it, same_name, like_name, same_email_domain, same_address, same_ or other_tax_number"
     )
     text: str
+    said: Phrase | None = Field(None, description="The text with its numbers apart, for readers of other languages")
+
+    @classmethod
+    def of(cls, kind: str, said: Phrase) -> MatchReason:
+        """A reason that is said in a phrase."""
+        return cls(kind=kind, text=str(said), said=said)
 
 
 class Standing(Record):

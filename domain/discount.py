@@ -14,8 +14,9 @@ from typing import Final, Protocol
 
 from domain.approvals import ApprovalPlan, BusinessHours, LineFinding, Reason, StepPlan
 from domain.authority import asked_at_once, candidates
-from domain.money import arithmetic, format_amount, format_money, plain, told_apart
+from domain.money import arithmetic, format_money, plain, told_apart
 from domain.people import Person
+from domain.phrases import Phrase, amount, listed, marked, money, number, percent, phrase, role
 from domain.policy import Condition, DiscountPolicy, MatrixRule, Policy, Tested
 from domain.pricing import PricedQuote
 from domain.quorum import Asked
@@ -27,7 +28,6 @@ _COMPARE: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_IN_WORDS: Final = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _MOST_LINES_NAMED: Final = 5
 
 
@@ -116,27 +116,22 @@ def required_rules(priced: PricedQuote, policy: Policy) -> tuple[RuleMatch, ...]
     with arithmetic():
         for rule in rules_for(priced, policy):
             tested = tested_by(rule, priced)
-            reasons = () if tested is None else _reasons(rule, tested, _alone(policy.discount, rule))
+            reasons = () if tested is None else _reasons(rule, tested, policy.discount)
             if reasons:
                 matches.append(RuleMatch(rule=rule, reasons=reasons))
     return tuple(matches)
 
 
-def _reasons(rule: MatrixRule, tested: PricedQuote, alone: str) -> tuple[Reason, ...]:
-    groups = rule.only.product_groups
-    of = f" (product group {', '.join(groups)})" if groups else ""
-    return tuple(
-        Reason(
-            rule=rule.id,
-            tested=test.value,
-            text=f"{text}{of}",
-            sentence=f"{_sentence(test, text, alone)}{of}",
-            product_groups=groups,
-        )
-        for test in rule.when
-        if holds(test, tested)
-        for text in (_why(test, tested),)
-    )
+def _reasons(rule: MatrixRule, tested: PricedQuote, discount: DiscountPolicy) -> tuple[Reason, ...]:
+    return tuple(_reason(rule, test, tested, _alone(discount, rule)) for test in rule.when if holds(test, tested))
+
+
+def _reason(rule: MatrixRule, test: Condition, tested: PricedQuote, alone: str) -> Reason:
+    groups, text, said = rule.only.product_groups, _why(test, tested), _sentence(test, tested, alone)
+    if groups:
+        text = f"{text} (product group {', '.join(groups)})"
+        said = phrase("{reason} (product group {groups})", reason=listed((said,)), groups=", ".join(groups))
+    return Reason(rule=rule.id, tested=test.value, text=text, sentence=str(said), product_groups=groups, said=said)
 
 
 def asked_levels(priced: PricedQuote, policy: Policy) -> tuple[AskedLevel, ...]:
@@ -180,10 +175,10 @@ def approval_plan(
     """
     discount = policy.discount
     steps = []
-    for number, level in enumerate(asked_levels(priced, policy), start=1):
+    for place, level in enumerate(asked_levels(priced, policy), start=1):
         who = candidates(company, level.chain, level.level, requester=requester, makers=makers, policy=policy)
         asked = asked_at_once(company, level.chain, level.level, who, policy)
-        steps.append(_step(number, discount, level, who, asked))
+        steps.append(_step(place, discount, level, who, asked))
     return ApprovalPlan(
         policy_version=policy.version,
         steps=tuple(steps),
@@ -220,7 +215,8 @@ def _step(number: int, discount: DiscountPolicy, level: AskedLevel, who: tuple[P
 def _why(condition: Condition, priced: PricedQuote) -> str:
     """A condition that holds, in words with the quote's numbers."""
     if condition.value is Tested.BELOW_FLOOR:
-        return _below_floor(priced)
+        text = str(_below_floor(priced))
+        return text[:1].lower() + text[1:]
     if isinstance(condition.than, dict):
         net, than = format_money(priced.net, priced.currency), condition.than.get(priced.currency)
         if than is None:
@@ -235,28 +231,70 @@ def _why(condition: Condition, priced: PricedQuote) -> str:
 
 
 def _alone(discount: DiscountPolicy, rule: MatrixRule) -> str:
-    """Who may do without the level of a rule: the level below it, or the rep."""
-    return "a rep" if rule.level == 1 else f"a {discount.ladder(rule.chain)[rule.level - 2].replace('_', ' ')}"
+    """The role that may do without the level of a rule: that of the level below it; empty: the rep."""
+    return "" if rule.level == 1 else discount.ladder(rule.chain)[rule.level - 2]
 
 
-def _sentence(condition: Condition, text: str, alone: str) -> str:
-    """The reason of a condition as a sentence, made of its text."""
-    actual, sign, than = text.partition(f" {condition.op} ")
-    if not sign or condition.op is None:
-        return text[:1].upper() + text[1:]
-    if condition.value is Tested.DISCOUNT_PCT:
-        actual = f"discount {actual}"
-        than = f"the {than} {alone} may give alone" if condition.op in (">", ">=") else than
-    return f"{actual[:1].upper()}{actual[1:]} is {_IN_WORDS[condition.op]} {than}"
+_SENTENCES: Final = {
+    (Tested.DISCOUNT_PCT, "<"): marked("Discount {actual} is below {limit}"),
+    (Tested.DISCOUNT_PCT, "<="): marked("Discount {actual} is at or below {limit}"),
+    (Tested.MARGIN_PCT, ">"): marked("Margin {actual} is above {limit}"),
+    (Tested.MARGIN_PCT, ">="): marked("Margin {actual} is at or above {limit}"),
+    (Tested.MARGIN_PCT, "<"): marked("Margin {actual} is below {limit}"),
+    (Tested.MARGIN_PCT, "<="): marked("Margin {actual} is at or below {limit}"),
+    (Tested.NET, ">"): marked("Net {actual} is above {limit}"),
+    (Tested.NET, ">="): marked("Net {actual} is at or above {limit}"),
+    (Tested.NET, "<"): marked("Net {actual} is below {limit}"),
+    (Tested.NET, "<="): marked("Net {actual} is at or below {limit}"),
+    (Tested.PAYMENT_DAYS, ">"): marked("Payment {actual} days is above {limit} days"),
+    (Tested.PAYMENT_DAYS, ">="): marked("Payment {actual} days is at or above {limit} days"),
+    (Tested.PAYMENT_DAYS, "<"): marked("Payment {actual} days is below {limit} days"),
+    (Tested.PAYMENT_DAYS, "<="): marked("Payment {actual} days is at or below {limit} days"),
+}
+_BEYOND_REP: Final = {
+    ">": marked("Discount {actual} is above the {limit} a rep may give alone"),
+    ">=": marked("Discount {actual} is at or above the {limit} a rep may give alone"),
+}
+_BEYOND_ROLE: Final = {
+    ">": marked("Discount {actual} is above the {limit} a {role} may give alone"),
+    ">=": marked("Discount {actual} is at or above the {limit} a {role} may give alone"),
+}
 
 
-def _below_floor(priced: PricedQuote) -> str:
+def _sentence(condition: Condition, priced: PricedQuote, alone: str) -> Phrase:
+    """The reason of a condition that holds, as a sentence."""
+    tested, op = condition.value, condition.op or ""
+    if tested is Tested.BELOW_FLOOR:
+        return _below_floor(priced)
+    if isinstance(condition.than, dict):
+        net, than = money(priced.net, priced.currency), condition.than.get(priced.currency)
+        if than is None:
+            return phrase("Net {net}, a currency without an amount in the policy", net=net)
+        return phrase(_SENTENCES[tested, op], actual=net, limit=money(than, priced.currency))
+    limit = condition.than or Decimal(0)
+    if tested is Tested.PAYMENT_DAYS:
+        return phrase(_SENTENCES[tested, op], actual=priced.payment_days, limit=number(limit))
+    figure = priced.margin_pct if tested is Tested.MARGIN_PCT else priced.disc_pct
+    both = {"actual": percent(told_apart(figure, limit)), "limit": percent(limit)}
+    if tested is Tested.MARGIN_PCT or op not in _BEYOND_REP:
+        return phrase(_SENTENCES[tested, op], **both)
+    return phrase(_BEYOND_ROLE[op], role=role(alone), **both) if alone else phrase(_BEYOND_REP[op], **both)
+
+
+def _below_floor(priced: PricedQuote) -> Phrase:
     below = [line for line in priced.lines if line.below_floor]
-    named = ", ".join(_floor_of(line, priced.currency) for line in below[:_MOST_LINES_NAMED])
-    more = f" and {len(below) - _MOST_LINES_NAMED} more" if len(below) > _MOST_LINES_NAMED else ""
-    return f"below floor price: {named}{more}"
+    named = listed(tuple(_floor_of(line, priced.currency) for line in below[:_MOST_LINES_NAMED]), ", ")
+    if len(below) > _MOST_LINES_NAMED:
+        more = len(below) - _MOST_LINES_NAMED
+        return phrase("Below floor price: {lines} and {more} more", lines=named, more=more)
+    return phrase("Below floor price: {lines}", lines=named)
 
 
-def _floor_of(line: LineFinding, currency: str) -> str:
-    price = format_amount(line.net / line.quantity, currency)
-    return f"line {line.line_no} {line.item} at {price} < {format_amount(line.floor_price or Decimal(0), currency)}"
+def _floor_of(line: LineFinding, currency: str) -> Phrase:
+    return phrase(
+        "line {line} {item} at {price} < {floor}",
+        line=str(line.line_no),
+        item=line.item,
+        price=amount(line.net / line.quantity, currency),
+        floor=amount(line.floor_price or Decimal(0), currency),
+    )

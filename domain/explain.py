@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.causes import Cause, readable, what_failed
-from domain.changing import OrderChange
 from domain.credit_facts import CreditStatus
-from domain.customers import UnknownCustomer
-from domain.deal_state import DealState, OrderStatus, QuoteStatus
-from domain.deposits import DepositDue
+from domain.deal_state import DealState, OrderStatus
 from domain.drift import in_words
 from domain.fulfilment import Invoice
-from domain.growing import LargerOrder
-from domain.money import format_money, plain
-from domain.payments import Payment, RefundStatus
+from domain.money import format_money
+from domain.payments import Payment
 from domain.people import Person
-from domain.price_look import DriftView, Verdict
+from domain.phrases import Phrase, phrase
+from domain.phrases import number as quantity
+from domain.price_look import DriftView
+from domain.sums import credited_amount, invoiced_amount, open_amount, paid_amount
 from domain.views import (
     STAGES,
     DealView,
@@ -29,6 +27,7 @@ from domain.views import (
     Stage,
     WaitingFor,
 )
+from domain.waiting import waiting
 
 LONGEST_TEXT = 2_000
 """Characters of one text for a person: why a deal waits, or one exception."""
@@ -36,18 +35,10 @@ EXCEPTIONS_SHOWN = 20
 
 _NOBODY = Person(oid="")
 
-_REP_WAITS: dict[QuoteStatus, tuple[str, str]] = {
-    QuoteStatus.INVALID: ("The quote has problems", "Correct the quote in Sales and request approval again"),
-    QuoteStatus.REJECTED: ("The discount was not approved", "Change the quote in Sales and request approval again"),
-    QuoteStatus.WITHDRAWN: ("The request for approval was withdrawn", "Request approval again in Sales"),
-    QuoteStatus.SUPERSEDED: ("The quote is being revised", "Submit the new revision in Sales"),
-    QuoteStatus.APPROVED: ("The quote is approved", "Activate the quote in Sales and send it to the customer"),
-}
-
 
 def explain(state: DealState) -> Explanation:
     """Why the deal waits, who can act and what would unblock it."""
-    waiting_for, text, unblock, who = _waiting(state)
+    waiting_for, text, unblock, who = waiting(state)
     deadline = None
     if waiting_for in (WaitingFor.REP, WaitingFor.CUSTOMER) and state.assessment:
         deadline = state.assessment.expires_at
@@ -56,11 +47,15 @@ def explain(state: DealState) -> Explanation:
         deadline = min((invoice.due_on for invoice in open_invoices if invoice.due_on), default=None)
     if waiting_for is WaitingFor.DEPOSIT:
         deadline = state.deposit_due_at
+    said = str(text)
+    short = len(said) <= LONGEST_TEXT
     return Explanation(
         waiting_for=waiting_for,
         since=state.waiting_since,
-        text=text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …",
-        unblock=unblock,
+        text=said if short else f"{said[:LONGEST_TEXT]} …",
+        unblock=str(unblock),
+        said=text if isinstance(text, Phrase) and short else None,
+        unblock_said=unblock if isinstance(unblock, Phrase) else None,
         who=who,
         deadline=deadline,
         details=_raw(state)[:LONGEST_TEXT],
@@ -74,180 +69,6 @@ def _raw(state: DealState) -> str:
     if state.outage:
         return state.outage.message
     return state.changing.failure if state.changing and state.running else ""
-
-
-def _waiting(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    if state.parked:
-        parked = state.parked
-        if state.held_by_finance:
-            return _held_by_finance(state)
-        text = what_failed(parked.step, Cause.of(parked.cause), parked.message)
-        return WaitingFor.OPERATOR, text, parked.suggestion, ("ops",)
-    if state.outage:
-        system = WaitingFor.FINANCE if state.outage.system == "Finance" else WaitingFor.SALES
-        since = f"{state.outage.since:%H:%M} UTC"
-        said = readable(state.outage.message)
-        text = f"Waiting for {state.outage.system} since {since}{f': {said}' if said else ''}"
-        return system, text, f"Resumes automatically when {state.outage.system} responds", ()
-    if not state.running:
-        return WaitingFor.NOTHING, f"The deal has ended: {state.ending}", "", ()
-    if state.stage in (Stage.OPPORTUNITY, Stage.QUOTE):
-        return _waiting_in_quote(state)
-    if state.changing:
-        return _changing(state, state.changing)
-    if state.delivery.cancelled and state.credit_undecided:
-        return _waiting_for_credit(state)
-    if state.deposit_holds and state.policy.deposit:
-        return _waiting_for_deposit(state, state.policy.deposit)
-    if state.held_by_finance:
-        return _held_by_finance(state)
-    if state.credit is CreditStatus.HELD:
-        reasons = state.credit_decision.text if state.credit_decision else ""
-        unblock = "A payment, a higher limit or a release by a credit manager"
-        if state.release_asked:
-            unblock = (
-                f"{unblock}: {state.release_asked.released_by.label} asked for one, a second person has to as well"
-            )
-        return WaitingFor.CREDIT, f"Credit held: {reasons}", unblock, ("credit_manager",)
-    return _waiting_after_order(state)
-
-
-def _changing(state: DealState, change: OrderChange) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    text = f"Order {state.order_number} is being changed: {change.words}, asked by {change.by.label}"
-    if state.asks_for_more and change.larger is not None:
-        return _more_to_approve(state, change.larger, text)
-    if not change.failure:
-        return WaitingFor.FINANCE, text, "Finance takes it and shows it; nobody has to do anything", ()
-    again = f", at {change.retry_at:%H:%M} UTC" if change.retry_at else ""
-    unblock = f"Correct what Finance says, e.g. have a picking list reversed; it is tried again by itself{again}"
-    said = readable(change.failure)
-    failed = f"{text}. Finance does not take it{f': {said}' if said else ''}"
-    return WaitingFor.OPERATOR, failed, unblock, ("ops", "warehouse")
-
-
-def _more_to_approve(state: DealState, larger: LargerOrder, text: str) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    """The larger order waits for its approvers, or one of them for the rep; goods are shipped as ordered meanwhile."""
-    if state.questions:
-        asked = "; ".join(question.text for question in state.questions)
-        owner = (state.assessment.owner.name,) if state.assessment else ()
-        return WaitingFor.REP, asked, "The rep answers on the page of the deal; until then the approval waits", owner
-    text = f"{text}. It would come to {larger.words(state.header.currency)}, and waits for approval"
-    return (
-        WaitingFor.APPROVAL,
-        text,
-        "The approvers decide in the inbox",
-        (state.open_request.asked if state.open_request else ()),
-    )
-
-
-def _held_by_finance(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    unblock = Cause.CREDIT_HOLD.suggestion
-    if state.release_asked:
-        unblock = (
-            f"{unblock}. {state.release_asked.released_by.label} asked for a release, a second person has to as well"
-        )
-    text = f"Finance's credit management holds the order: {state.hold_text}"
-    return WaitingFor.CREDIT, text, unblock, ("credit_manager",)
-
-
-def _waiting_in_quote(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    owner = (state.assessment.owner.name,) if state.assessment else ()
-    if state.quote is QuoteStatus.PENDING_APPROVAL and state.assessment and state.open_request:
-        asked = state.open_request.asked
-        text = f"Waiting for approval of {plain(state.assessment.discount_pct)} % discount"
-        if state.questions:
-            text = "; ".join(question.text for question in state.questions)
-            return WaitingFor.REP, text, "The rep answers on the page of the deal; until then the approval waits", owner
-        if state.drift is not None and state.drift.verdict is Verdict.ASK:
-            text = f"{in_words(state.drift)}. Nothing is ordered until it is approved"
-        elif state.accepted:
-            text = f"Won in Sales before it was approved, nothing is ordered. {text}"
-        return WaitingFor.APPROVAL, text, "The approvers decide in the inbox", asked
-    if state.quote is QuoteStatus.SENT:
-        return WaitingFor.CUSTOMER, "The quote is with the customer", "The rep accepts or revises it in Sales", owner
-    if state.unknown_customer is not None and state.unknown_customer.decidable:
-        return _waiting_for_customer(state, state.unknown_customer)
-    if state.customer is not None:
-        return WaitingFor.NOTHING, "The customer is being set up in Finance and Sales", "", ()
-    if state.quote in _REP_WAITS:
-        text, unblock = _REP_WAITS[state.quote]
-        if state.quote is QuoteStatus.INVALID and state.assessment:
-            text = "; ".join(problem.message for problem in state.assessment.problems)
-        elif state.approval_text and state.quote is QuoteStatus.REJECTED:
-            text = state.approval_text
-        return WaitingFor.REP, text, unblock, owner
-    return WaitingFor.NOTHING, "In progress", "", ()
-
-
-def _waiting_for_customer(state: DealState, unknown: UnknownCustomer) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    problems = state.assessment.problems if state.assessment else ()
-    text = state.customer_note or "; ".join(problem.message for problem in problems)
-    say = "says whether it is the same customer" if unknown.candidates else "has the customer created in Finance"
-    unblock = f"Accounts receivable {say}, on the page of the deal; then the quote goes on by itself"
-    return WaitingFor.CUSTOMER_SETUP, text, unblock, ("ar_manager", "credit_manager")
-
-
-def _waiting_for_deposit(state: DealState, due: DepositDue) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    missing = format_money(state.deposit_missing, due.currency)
-    text = f"Order {state.order_number} waits for its deposit of {due.words}: {missing} missing"
-    unblock = f"The customer pays, and the payment in Finance names {state.order_number} as its payment reference"
-    return WaitingFor.DEPOSIT, text, unblock, ("ar_manager", "customer")
-
-
-def _waiting_after_order(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    if state.stage is Stage.FULFILMENT:
-        lines = state.delivery.lines
-        text = f"{plain(lines.shipped)} of {plain(lines.ordered - lines.cancelled)} shipped"
-        return WaitingFor.SHIPMENT, text, "The warehouse posts the packing slip in Finance", ("warehouse",)
-    if state.stage is Stage.INVOICE:
-        return WaitingFor.INVOICE, "Shipped, not invoiced", "The invoice is posted in Finance", ("accounts receivable",)
-    if state.stage is Stage.PAYMENT and not state.delivery.all_credited:
-        text = f"{plain(state.delivery.lines.returned)} came back and not all of it is credited"
-        return WaitingFor.INVOICE, text, "The credit note is posted in Finance", ("accounts receivable",)
-    if state.stage is Stage.PAYMENT and not state.delivery.all_paid:
-        text = f"{format_money(open_amount(state), state.header.currency)} open"
-        return WaitingFor.PAYMENT, text, "The customer pays and Finance settles the invoice", ("customer",)
-    if state.stage is Stage.PAYMENT and state.credit_undecided:
-        return _waiting_for_credit(state)
-    return WaitingFor.NOTHING, "In progress", "", ()
-
-
-def _waiting_for_credit(state: DealState) -> tuple[WaitingFor, str, str, tuple[str, ...]]:
-    text = f"{format_money(state.delivery.unapplied, state.header.currency)} of the customer's money settle nothing"
-    unblock = "Settle it with another invoice in Finance, have it paid back, or leave it on the account"
-    for refund in state.refunds:
-        what = f"refund {refund.n} of {format_money(refund.amount, state.header.currency)}"
-        if refund.status is RefundStatus.PROPOSED:
-            unblock = f"{refund.proposed_by.label} proposed {what}: a second person has to approve it"
-        elif refund.status is RefundStatus.PREPARED:
-            where = f"in payment journal {refund.journal}" if refund.journal else "in a payment journal"
-            unblock = f"Accounts receivable posts {what} {where} in Finance"
-    return WaitingFor.UNAPPLIED, text, unblock, ("ar_manager",)
-
-
-def paid_amount(state: DealState) -> Decimal:
-    """What was paid of the invoices, without what was credited: with what is unapplied or was paid back it comes to
-    what was received. What is known of no payment is what is neither credited nor open.
-    """
-    delivery = state.delivery
-    still_open = sum((i.open_amount for i in delivery.invoices.values() if not i.is_credit), Decimal(0))
-    taken = delivery.discount + delivery.difference
-    return invoiced_amount(state) - credited_amount(state) - still_open - taken
-
-
-def open_amount(state: DealState) -> Decimal:
-    """What Finance holds open on all invoices, in the deal's currency."""
-    return sum((invoice.open_amount for invoice in state.delivery.invoices.values()), Decimal(0))
-
-
-def invoiced_amount(state: DealState) -> Decimal:
-    """Total of all invoices incl. tax, in the deal's currency; credit notes are not taken off."""
-    return sum((i.total for i in state.delivery.invoices.values() if not i.is_credit), Decimal(0))
-
-
-def credited_amount(state: DealState) -> Decimal:
-    """Total of all credit notes incl. tax, in the deal's currency."""
-    return -sum((i.total for i in state.delivery.invoices.values() if i.is_credit), Decimal(0))
 
 
 def view(state: DealState) -> DealView:
@@ -391,8 +212,8 @@ def _documents(state: DealState) -> tuple[DocumentView, ...]:
             )
         )
     documents.extend(
-        DocumentView(kind="packing slip", system="Finance", number=slip, status=_moved(quantity))
-        for slip, quantity in state.delivery.slips.items()
+        DocumentView(kind="packing slip", system="Finance", number=slip, status=str(_moved(moved)), said=_moved(moved))
+        for slip, moved in state.delivery.slips.items()
     )
     documents.extend(
         DocumentView(
@@ -430,8 +251,10 @@ def _applied(payment: Payment) -> str:
     return "refunded" if payment.refunded else "settled"
 
 
-def _moved(quantity: Decimal) -> str:
-    return f"{plain(-quantity)} returned" if quantity < 0 else f"{plain(quantity)} shipped"
+def _moved(moved: Decimal) -> Phrase:
+    if moved < 0:
+        return phrase("{quantity} returned", quantity=quantity(-moved))
+    return phrase("{quantity} shipped", quantity=quantity(moved))
 
 
 def _settled(document: Invoice) -> str:

@@ -16,6 +16,7 @@ from rapidfuzz import fuzz
 
 from domain.customers import AccountInSales, Candidate, KnownCustomer, MatchReason
 from domain.customers_policy import CustomerPolicy
+from domain.phrases import percent, phrase
 
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 _SILENT: Final = re.compile(r"[.'’`´]")
@@ -108,26 +109,26 @@ def compared(account: AccountInSales, customer: KnownCustomer, policy: CustomerP
     ours, theirs = (normal_form(name, policy.legal_forms) for name in (account.name, customer.name))
     score = int(fuzz.token_sort_ratio(ours, theirs)) if ours and theirs else 0
     if ours and ours == theirs:
-        reasons.append(MatchReason(kind="same_name", text="same name but for case, accents and legal form"))
+        reasons.append(MatchReason.of("same_name", phrase("same name but for case, accents and legal form")))
     elif score:
-        reasons.append(MatchReason(kind="like_name", text=f"names alike by {score} %"))
+        reasons.append(MatchReason.of("like_name", phrase("names alike by {score}", score=percent(str(score)))))
     tax = tax_form(account.tax_number), tax_form(customer.tax_number)
     if all(tax) and tax[0] == tax[1]:
         score = max(score, rules.same_tax_number)
-        reasons.append(MatchReason(kind="same_tax_number", text=f"same tax number {customer.tax_number}"))
+        reasons.append(MatchReason.of("same_tax_number", phrase("same tax number {tax}", tax=customer.tax_number)))
     elif all(tax):
         score -= rules.other_tax_number
-        reasons.append(MatchReason(kind="other_tax_number", text=f"another tax number {customer.tax_number}"))
+        reasons.append(MatchReason.of("other_tax_number", phrase("another tax number {tax}", tax=customer.tax_number)))
     domain = mail_domain(account.email, policy.public_mail)
     if domain and domain == mail_domain(customer.email, policy.public_mail):
         score += rules.same_email_domain
-        reasons.append(MatchReason(kind="same_email_domain", text=f"same mail domain {domain}"))
+        reasons.append(MatchReason.of("same_email_domain", phrase("same mail domain {domain}", domain=domain)))
     if (here := _address(account)) and here == _address(customer):
         score += rules.same_address
-        reasons.append(MatchReason(kind="same_address", text="same street and postal code"))
+        reasons.append(MatchReason.of("same_address", phrase("same street and postal code")))
     if key and customer.key.casefold() == key.casefold():
         score = 100
-        reasons.insert(0, MatchReason(kind="made_for_it", text="created from this account before"))
+        reasons.insert(0, MatchReason.of("made_for_it", phrase("created from this account before")))
     return Candidate(
         account=customer.account, name=customer.name, score=min(max(score, 0), 100), reasons=tuple(reasons)
     )

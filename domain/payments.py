@@ -13,6 +13,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.people import Person
+from domain.phrases import Phrase, money, phrase
 from domain.record import Record
 
 MOST_PAYMENTS = 100
@@ -91,3 +92,25 @@ class Refund(Record):
     status: RefundStatus = RefundStatus.PROPOSED
     journal: str = Field("", description="Number of the payment journal its line was prepared in")
     note: str = Field("", description="What a person has to know of it")
+
+
+def awaited(refund: Refund, currency: str) -> Phrase | None:
+    """Who has to do what for a refund to go on; None: nobody."""
+    n, amount = str(refund.n), money(refund.amount, currency)
+    if refund.status is RefundStatus.PROPOSED:
+        who = refund.proposed_by.label
+        return phrase(
+            "{who} proposed refund {n} of {amount}: a second person has to approve it", who=who, n=n, amount=amount
+        )
+    if refund.status is not RefundStatus.PREPARED:
+        return None
+    if not refund.journal:
+        return phrase(
+            "Accounts receivable posts refund {n} of {amount} in a payment journal in Finance", n=n, amount=amount
+        )
+    return phrase(
+        "Accounts receivable posts refund {n} of {amount} in payment journal {journal} in Finance",
+        n=n,
+        amount=amount,
+        journal=refund.journal,
+    )

@@ -19,6 +19,7 @@ from pydantic import Field
 from domain.approvals import LineFinding
 from domain.assessment import Problem
 from domain.money import CurrencyMismatch, arithmetic, plain, round_money, spread
+from domain.phrases import phrase
 from domain.quote import QuoteLine, QuoteSnapshot
 from domain.record import Record
 
@@ -95,14 +96,22 @@ def price_problems(snapshot: QuoteSnapshot, prices: Mapping[str, FinancePrice]) 
 def _price_problem(line: QuoteLine, prices: Mapping[str, FinancePrice]) -> Iterator[Problem]:
     price = prices.get(line.item or "")
     if price is None:
-        text = f"Finance has no sales price of item {line.item}. Have a trade agreement or a base price entered there."
-        yield Problem(code="NO_PRICE", field=f"line {line.line_no}: price", message=text)
+        said = phrase(
+            "Finance has no sales price of item {item}. Have a trade agreement or a base price entered there.",
+            item=str(line.item),
+        )
+        yield Problem.of("NO_PRICE", f"line {line.line_no}: price", said)
     elif price.blocked:
-        text = f"Item {line.item} is stopped for sales in Finance. Choose another product."
-        yield Problem(code="ITEM_NOT_RELEASED", field=f"line {line.line_no}: product", message=text)
+        said = phrase("Item {item} is stopped for sales in Finance. Choose another product.", item=str(line.item))
+        yield Problem.of("ITEM_NOT_RELEASED", f"line {line.line_no}: product", said)
     elif price.unit.casefold() != line.unit.casefold():
-        text = f"The line is in {line.unit!r}, Finance prices item {line.item} per {price.unit!r}. Use {price.unit!r}."
-        yield Problem(code="UNIT_MISMATCH", field=f"line {line.line_no}: unit", message=text)
+        said = phrase(
+            "The line is in {unit}, Finance prices item {item} per {priced}. Use {priced}.",
+            unit=repr(line.unit),
+            item=str(line.item),
+            priced=repr(price.unit),
+        )
+        yield Problem.of("UNIT_MISMATCH", f"line {line.line_no}: unit", said)
 
 
 def price_quote(

@@ -12,8 +12,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from domain import phrases
 from domain.assessment import Problem
-from domain.money import DocumentTolerance, arithmetic, decimals, format_money, is_money, minor_digits, round_money
+from domain.customer_problems import unmapped
+from domain.money import DocumentTolerance, arithmetic, decimals, is_money, minor_digits, round_money
+from domain.phrases import counted, marked, money, phrase
 from domain.quote import DeliveryAddress, QuoteLine, QuoteSnapshot
 from domain.rounding import line_net
 
@@ -76,19 +79,18 @@ def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     if len(problems) <= MAX_PROBLEMS:
         return tuple(problems)
     more = len(problems) - MAX_PROBLEMS + 1
-    text = f"There are {more} more problems; correct those listed and submit again to see them."
-    return (*problems[: MAX_PROBLEMS - 1], Problem(code="MORE_PROBLEMS", field="lines", message=text))
+    said = phrase("There are {more} more problems; correct those listed and submit again to see them.", more=more)
+    return (*problems[: MAX_PROBLEMS - 1], Problem.of("MORE_PROBLEMS", "lines", said))
 
 
 def _owner_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
     """Nobody decides their own quote: it must be known whose it is."""
     if not snapshot.owner.oid:
-        yield Problem(
-            code="UNKNOWN_OWNER",
-            field="owner",
-            message="The quote is owned by a team, or by a user without an account in Entra ID. Assign it to a person "
-            "who signs in with their own account, and submit it again.",
+        said = phrase(
+            "The quote is owned by a team, or by a user without an account in Entra ID. Assign it to a person "
+            "who signs in with their own account, and submit it again."
         )
+        yield Problem.of("UNKNOWN_OWNER", "owner", said)
 
 
 def _customer_problems(
@@ -97,81 +99,75 @@ def _customer_problems(
     """What is wrong with the customer; what would only follow from one is not said as well."""
     account, currency = snapshot.customer_account, snapshot.currency
     if not account:
-        yield Problem(
-            code="CUSTOMER_UNMAPPED",
-            field="customer",
-            message=f"Customer {snapshot.customer_name or 'of the quote'} has no account number in Sales. Create the "
-            "customer in Finance and enter its account number on the account.",
-        )
+        yield Problem.of("CUSTOMER_UNMAPPED", "customer", unmapped(snapshot.customer_name))
         return
     if namesakes:
-        others = "another account carries" if namesakes == 1 else f"{namesakes} other accounts carry"
-        yield Problem(
-            code="DUPLICATE_CUSTOMER",
-            field="customer",
-            message=f"In Sales {others} the account number {account} as well. Merge the accounts, or "
+        said = counted(
+            "In Sales another account carries the account number {account} as well. Merge the accounts, or correct the "
+            "wrong number.",
+            "In Sales {count} other accounts carry the account number {account} as well. Merge the accounts, or "
             "correct the wrong number.",
+            namesakes,
+            account=account,
         )
+        yield Problem.of("DUPLICATE_CUSTOMER", "customer", said)
         return
     if customer_currency is None:
-        yield Problem(
-            code="CUSTOMER_UNMAPPED",
-            field="customer",
-            message=f"Finance company {snapshot.company} has no customer {account}. Create it there, or correct the "
-            "account number on the account in Sales.",
+        said = phrase(
+            "Finance company {company} has no customer {account}. Create it there, or correct the account number on "
+            "the account in Sales.",
+            company=snapshot.company,
+            account=account,
         )
+        yield Problem.of("CUSTOMER_UNMAPPED", "customer", said)
         return
     if customer_currency != currency:
-        yield Problem(
-            code="CURRENCY_MISMATCH",
-            field="currency",
-            message=f"The quote is in {currency}, customer {account} buys in {customer_currency}. Create the quote in "
-            f"{customer_currency}.",
+        said = phrase(
+            "The quote is in {currency}, customer {account} buys in {usual}. Create the quote in {usual}.",
+            currency=currency,
+            account=account,
+            usual=customer_currency,
         )
+        yield Problem.of("CURRENCY_MISMATCH", "currency", said)
     if customer_blocked:
-        yield Problem(
-            code="CUSTOMER_BLOCKED",
-            field="customer",
-            message=f"Customer {account} is on hold in Finance. Ask the credit manager to lift the hold, then submit "
-            "again.",
+        said = phrase(
+            "Customer {account} is on hold in Finance. Ask the credit manager to lift the hold, then submit again.",
+            account=account,
         )
+        yield Problem.of("CUSTOMER_BLOCKED", "customer", said)
 
 
 def _header_problems(snapshot: QuoteSnapshot, today: date) -> Iterator[Problem]:
     currency = snapshot.currency
     if snapshot.price_list_currency != currency:
-        yield Problem(
-            code="CURRENCY_MISMATCH",
-            field="price_list",
-            message=f"The quote is in {currency}, its price list in {snapshot.price_list_currency}. Choose a price "
-            f"list in {currency}.",
+        said = phrase(
+            "The quote is in {currency}, its price list in {of_list}. Choose a price list in {currency}.",
+            currency=currency,
+            of_list=snapshot.price_list_currency,
         )
+        yield Problem.of("CURRENCY_MISMATCH", "price_list", said)
     for field, day in (("expires_on", snapshot.expires_on), ("effective_to", snapshot.effective_to)):
         if day is not None and day < today:
-            yield Problem(
-                code="EXPIRED",
-                field=field,
-                message=f"The quote expired on {day.isoformat()}. Set {_EXPIRY_FIELDS[field]} to today or later.",
-            )
+            yield Problem.of("EXPIRED", field, phrase(_EXPIRED[field], on=phrases.day(day)))
     if snapshot.unmapped_payment_terms:
-        yield Problem(
-            code="UNMAPPED_PAYMENT_TERM",
-            field="payment_terms",
-            message=f"The payment terms {snapshot.unmapped_payment_terms!r} have no counterpart in Finance. Choose "
-            "others, or have them added to entity_map.yaml under payment_terms.",
+        said = phrase(
+            "The payment terms {terms} have no counterpart in Finance. Choose others, or have them added to "
+            "entity_map.yaml under payment_terms.",
+            terms=repr(snapshot.unmapped_payment_terms),
         )
+        yield Problem.of("UNMAPPED_PAYMENT_TERM", "payment_terms", said)
     yield from _text_problem("name", snapshot.name, MAX_NAME)
     yield from _text_problem("customer_reference", snapshot.customer_reference, MAX_REFERENCE)
     yield from _address_problems(snapshot.delivery)
     if not snapshot.lines:
-        yield Problem(code="NO_LINES", field="lines", message="The quote has no lines. Add at least one product.")
+        yield Problem.of("NO_LINES", "lines", phrase("The quote has no lines. Add at least one product."))
     if len(snapshot.lines) > MAX_LINES:
-        yield Problem(
-            code="TOO_MANY_LINES",
-            field="lines",
-            message=f"The quote has {len(snapshot.lines):,} lines, at most {MAX_LINES:,} can be ordered at once. "
-            "Split it into several quotes.",
+        said = phrase(
+            "The quote has {lines} lines, at most {most} can be ordered at once. Split it into several quotes.",
+            lines=len(snapshot.lines),
+            most=MAX_LINES,
         )
+        yield Problem.of("TOO_MANY_LINES", "lines", said)
 
 
 def _address_problems(address: DeliveryAddress | None) -> Iterator[Problem]:
@@ -180,27 +176,27 @@ def _address_problems(address: DeliveryAddress | None) -> Iterator[Problem]:
     for part, limit in MAX_ADDRESS.items():
         yield from _text_problem(f"delivery: {part}", getattr(address, part), limit)
     if address.unmapped_country:
-        yield Problem(
-            code="UNMAPPED_COUNTRY",
-            field="delivery: country",
-            message=f"The country {address.unmapped_country!r} has no counterpart in Finance. Correct the ship-to "
-            "country, or have it added to entity_map.yaml under countries.",
+        said = phrase(
+            "The country {country} has no counterpart in Finance. Correct the ship-to country, or have it added to "
+            "entity_map.yaml under countries.",
+            country=repr(address.unmapped_country),
         )
+        yield Problem.of("UNMAPPED_COUNTRY", "delivery: country", said)
 
 
-_EXPIRY_FIELDS: Final = {"expires_on": "the due-by date", "effective_to": "Effective To"}
-"""What the quote form calls the days on which a quote may end."""
+_EXPIRED: Final = {
+    "expires_on": marked("The quote expired on {on}. Set the due-by date to today or later."),
+    "effective_to": marked("The quote expired on {on}. Set Effective To to today or later."),
+}
+"""By the days on which a quote may end, with what the quote form calls them."""
 
 
 def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool] | None) -> Iterator[Problem]:
     seen: set[int] = set()
     for line in snapshot.lines:
         if line.line_no in seen:
-            yield Problem(
-                code="DUPLICATE_LINE",
-                field=f"line {line.line_no}",
-                message=f"Two lines have the number {line.line_no}. Give every line a number of its own.",
-            )
+            said = phrase("Two lines have the number {line}. Give every line a number of its own.", line=line.line_no)
+            yield Problem.of("DUPLICATE_LINE", f"line {line.line_no}", said)
         seen.add(line.line_no)
         yield from _quantity_problem(line)
         yield from _price_problem(line)
@@ -211,12 +207,21 @@ def _line_problems(snapshot: QuoteSnapshot, released_items: Mapping[str, bool] |
 def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
     field, quantity = f"line {line.line_no}: quantity", line.quantity
     if not _possible(quantity):
-        text = f"The quantity is {quantity}. Enter a quantity above 0; goods come back by a return order."
-        yield Problem(code="BAD_QTY", field=field, message=text)
+        said = phrase(
+            "The quantity is {quantity}. Enter a quantity above 0; goods come back by a return order.",
+            quantity=str(quantity),
+        )
+        yield Problem.of("BAD_QTY", field, said)
     elif decimals(quantity) > line.unit_decimals:
-        most = f"at most {line.unit_decimals} decimals" if line.unit_decimals else "no decimals"
-        text = f"The quantity {quantity:f} is not possible: unit {line.unit!r} takes {most}."
-        yield Problem(code="BAD_QTY", field=field, message=text)
+        both = {"quantity": f"{quantity:f}", "unit": repr(line.unit)}
+        said = phrase("The quantity {quantity} is not possible: unit {unit} takes no decimals.", **both)
+        if line.unit_decimals:
+            said = phrase(
+                "The quantity {quantity} is not possible: unit {unit} takes at most {most} decimals.",
+                most=line.unit_decimals,
+                **both,
+            )
+        yield Problem.of("BAD_QTY", field, said)
 
 
 def _possible(quantity: Decimal) -> bool:
@@ -226,67 +231,89 @@ def _possible(quantity: Decimal) -> bool:
 def _price_problem(line: QuoteLine) -> Iterator[Problem]:
     field, price = f"line {line.line_no}: price", line.price
     if price is None or not price.is_finite():
-        text = "There is no price. Choose a price list that holds the product, or enter a price."
-        yield Problem(code="NO_PRICE", field=field, message=text)
+        said = phrase("There is no price. Choose a price list that holds the product, or enter a price.")
+        yield Problem.of("NO_PRICE", field, said)
     elif price < 0:
-        yield Problem(code="NO_PRICE", field=field, message=f"The price is {price:f}. Enter one of 0 or more.")
+        said = phrase("The price is {price}. Enter one of 0 or more.", price=f"{price:f}")
+        yield Problem.of("NO_PRICE", field, said)
     elif price == 0 and not line.free_goods_reason.strip():
-        text = "The price is 0. Enter a price, or the reason why the goods are free."
-        yield Problem(code="NO_PRICE", field=field, message=text)
+        said = phrase("The price is 0. Enter a price, or the reason why the goods are free.")
+        yield Problem.of("NO_PRICE", field, said)
     elif line.discount < 0 or (line.net < 0 and _possible(line.quantity)):
-        text = "The discount must be between 0 and the amount of the line. Correct it."
-        yield Problem(code="BAD_DISCOUNT", field=f"line {line.line_no}: discount", message=text)
+        said = phrase("The discount must be between 0 and the amount of the line. Correct it.")
+        yield Problem.of("BAD_DISCOUNT", f"line {line.line_no}: discount", said)
 
 
 def _item_problem(line: QuoteLine, company: str, released_items: Mapping[str, bool] | None) -> Iterator[Problem]:
     field = f"line {line.line_no}: product"
     if line.item is None:
-        text = "A written-in product cannot be ordered from Finance. Choose a product of the catalogue."
+        said = phrase("A written-in product cannot be ordered from Finance. Choose a product of the catalogue.")
     elif released_items is None or released_items.get(line.item):
         return
     elif line.item in released_items:
-        text = f"Item {line.item} is stopped for sales in Finance company {company}. Choose another product."
+        said = phrase(
+            "Item {item} is stopped for sales in Finance company {company}. Choose another product.",
+            item=line.item,
+            company=company,
+        )
     else:
-        text = f"Item {line.item} is not released for sale in Finance company {company}. Have it released, or choose "
-        text += "another product."
-    yield Problem(code="ITEM_NOT_RELEASED", field=field, message=text)
+        said = phrase(
+            "Item {item} is not released for sale in Finance company {company}. Have it released, or choose another "
+            "product.",
+            item=line.item,
+            company=company,
+        )
+    yield Problem.of("ITEM_NOT_RELEASED", field, said)
 
 
 def _text_problem(field: str, text: str, limit: int) -> Iterator[Problem]:
     if odd := sorted({f"U+{ord(sign):04X}" for sign in _NO_DOCUMENT.findall(text)}):
-        message = f"The text holds {', '.join(odd[:5])}, which no document can hold. Type it again."
-        yield Problem(code="BAD_CHARACTERS", field=field, message=message)
+        said = phrase("The text holds {signs}, which no document can hold. Type it again.", signs=", ".join(odd[:5]))
+        yield Problem.of("BAD_CHARACTERS", field, said)
         return
     length = len(normalise(text).encode("utf-16-le")) // 2
     if length > limit:
-        message = f"The text has {length:,} characters, limit {limit:,}. Shorten it."
-        yield Problem(code="TEXT_TOO_LONG", field=field, message=message)
+        said = phrase("The text has {length} characters, limit {limit}. Shorten it.", length=length, limit=limit)
+        yield Problem.of("TEXT_TOO_LONG", field, said)
 
 
 def _total_problems(snapshot: QuoteSnapshot) -> Iterator[Problem]:
     """Whether header and lines agree, and every amount is one of its currency."""
     if snapshot.net < 0 or snapshot.header_discount < 0:
-        text = "The discount of the quote must be between 0 and the total of its lines. Correct it."
-        yield Problem(code="BAD_DISCOUNT", field="discount", message=text)
+        said = phrase("The discount of the quote must be between 0 and the total of its lines. Correct it.")
+        yield Problem.of("BAD_DISCOUNT", "discount", said)
         return
     currency = snapshot.currency
     for field, amount in (("net", snapshot.net), ("tax", snapshot.tax), ("total", snapshot.total)):
         if not is_money(amount, currency):
-            text = f"{amount:f} {currency} has more than {minor_digits(currency)} decimals. Recalculate the quote."
-            yield Problem(code="BAD_AMOUNT", field=field, message=text)
+            said = phrase(
+                "{amount} has more than {digits} decimals. Recalculate the quote.",
+                amount=f"{amount:f} {currency}",
+                digits=minor_digits(currency),
+            )
+            yield Problem.of("BAD_AMOUNT", field, said)
     with arithmetic():
         gross = sum((line.net for line in snapshot.lines), Decimal(0))
         of_lines = gross - gross * snapshot.header_discount_pct / 100 - snapshot.header_discount + snapshot.freight
     tolerance = DocumentTolerance()
     yield from _amount_problems(snapshot, tolerance)
     expectations = (
-        ("net", snapshot.net, of_lines, "the lines, less the discount, plus freight"),
-        ("total", snapshot.total, snapshot.net + snapshot.tax, "net plus tax"),
+        ("net", snapshot.net, of_lines, _NET_DIFFERS),
+        ("total", snapshot.total, snapshot.net + snapshot.tax, _TOTAL_DIFFERS),
     )
-    for field, actual, expected, what in expectations:
+    for field, actual, expected, words in expectations:
         if not tolerance.same_document(actual, round_money(expected, currency), currency, len(snapshot.lines)):
-            text = f"{format_money(actual, currency)} is not {what}, {format_money(expected, currency)}. "
-            yield Problem(code="TOTALS_DIFFER", field=field, message=text + "Recalculate the quote and submit again.")
+            both = {"amount": money(actual, currency), "expected": money(expected, currency)}
+            yield Problem.of("TOTALS_DIFFER", field, phrase(words, **both))
+
+
+_NET_DIFFERS: Final = marked(
+    "{amount} is not the lines, less the discount, plus freight, {expected}. Recalculate the quote and submit again."
+)
+_TOTAL_DIFFERS: Final = marked("{amount} is not net plus tax, {expected}. Recalculate the quote and submit again.")
+_LINE_DIFFERS: Final = marked(
+    "{amount} is not quantity times price, less the discount, {expected}. Recalculate the quote and submit again."
+)
 
 
 def _amount_problems(snapshot: QuoteSnapshot, tolerance: DocumentTolerance) -> Iterator[Problem]:
@@ -297,6 +324,5 @@ def _amount_problems(snapshot: QuoteSnapshot, tolerance: DocumentTolerance) -> I
             continue
         expected = line_net(line.quantity, line.price, currency, discount_amount=line.discount)
         if not tolerance.same_line(line.net, expected, currency):
-            text = f"{format_money(line.net, currency)} is not quantity times price, less the discount, "
-            text += f"{format_money(expected, currency)}. Recalculate the quote and submit again."
-            yield Problem(code="TOTALS_DIFFER", field=f"line {line.line_no}: amount", message=text)
+            both = {"amount": money(line.net, currency), "expected": money(expected, currency)}
+            yield Problem.of("TOTALS_DIFFER", f"line {line.line_no}: amount", phrase(_LINE_DIFFERS, **both))

@@ -14,6 +14,7 @@ from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import UnknownCustomer
 from domain.payments import Refund
 from domain.people import Person
+from domain.phrases import Phrase
 from domain.price_look import DriftView
 from domain.quote_header import QuoteHeader
 from domain.record import Record
@@ -77,6 +78,7 @@ class DocumentView(Record):
     amount: Decimal | None = None
     open_amount: Decimal | None = None
     status: str = ""
+    said: Phrase | None = Field(None, description="A status that says a quantity, for readers of other languages")
     at: datetime | None = None
     due_on: datetime | None = Field(None, description="Of an invoice")
 
@@ -168,6 +170,8 @@ class Explanation(Record):
     since: datetime
     text: str
     unblock: str
+    said: Phrase | None = Field(None, description="The text with its numbers apart, for readers of other languages")
+    unblock_said: Phrase | None = None
     who: tuple[str, ...] = Field((), description="Names or roles of who can act")
     deadline: datetime | None = None
     details: str = Field("", description="The raw answer of a system, where one is behind the text")

@@ -20,6 +20,7 @@ from domain.assessing import PreviewAnswer, QuotePreview
 from domain.assessment import ReviewLines
 from domain.fulfilment import OrderLines
 from domain.messages import OrderLinesRequest, PreviewRequest, ReviewRequest
+from domain.phrases import marked
 from domain.record import Record
 from runs import names
 from runs.calls import NoAnswer, NotFound, Unreadable, answer
@@ -65,7 +66,7 @@ class Reviews:
         try:
             lines = await answer(self._read(request, offset), PATIENCE_SECONDS)
         except NoAnswer:
-            return Review(missing="Dynamics 365 did not respond within ten seconds.")
+            return Review(missing=marked("Dynamics 365 did not respond within ten seconds."))
         except (WorkflowFailureError, RPCError) as error:
             return Review(missing=f"The lines could not be read: {_reason(error)}.")
         self._kept[key] = lines

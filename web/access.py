@@ -14,6 +14,7 @@ from domain.commands import DECIDE, RIGHT_OF
 from domain.credit import most_released
 from domain.messages import CommandName
 from domain.people import Person
+from domain.phrases import phrase
 from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.rights import Action, Granted, Subject, Verdict, judge, weak_sign_in
@@ -61,7 +62,9 @@ class Access:
         self.readable(person)
         if not self._policy.rights.may(person, Action.READ_DEAL, company):
             security_log.denied(person.oid, Refusal.NO_AUTHORITY, company)
-            raise Problem(Refusal.NO_AUTHORITY, f"Your roles do not cover the company {company.upper()}.")
+            raise Problem(
+                Refusal.NO_AUTHORITY, phrase("Your roles do not cover the company {company}.", company=company.upper())
+            )
 
     def check_shown(self, person: Person, state: ApprovalState) -> None:
         """Refuse who may not see a request: it is shown to who is asked or made its quote, and who reads deals.

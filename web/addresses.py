@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
+from domain.phrases import phrase
 from domain.refusals import Refusal
 from web.problems import Problem
 
@@ -80,7 +81,7 @@ class Deal:
         """
         number = elsewhere or quote
         if not 0 < len(company) <= COMPANY_LENGTH or len(number) > QUOTE_LENGTH:
-            raise Problem(Refusal.NOT_FOUND, f"Deal {number[:QUOTE_LENGTH]} not found.")
+            raise Problem(Refusal.NOT_FOUND, phrase("Deal {quote} not found.", quote=number[:QUOTE_LENGTH]))
         return cls(company.lower(), number)
 
     @classmethod

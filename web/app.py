@@ -52,6 +52,7 @@ from web.health import health_routes
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
+from web.languages import Languages, chosen, using
 from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
@@ -64,6 +65,7 @@ from web.pages.deals import DEALS, DealPages
 from web.pages.delegations import DelegationPages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
+from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
@@ -191,6 +193,7 @@ def _pages_beside_deals(
         *LatePages(site, late, views).routes(),
         *CollectionPages(site, accounts, views).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
+        *LanguagePages(site).routes(),
     ]
 
 
@@ -216,6 +219,7 @@ def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, R
     return [
         Middleware(Tracing),
         Middleware(SecurityHeaders, headers=headers),
+        Middleware(Languages, for_programs=_FOR_PROGRAMS),
         Middleware(Guard, refuse=refused, limits=limits),
     ]
 
@@ -252,7 +256,9 @@ def _problems(site: Site) -> Refuse:
     async def refused(request: Request, problem: Problem) -> Response:
         if request.url.path.startswith(_FOR_PROGRAMS):
             return problem.response()
-        return await site.problem(request, problem)
+        # An error that nothing expected is answered outside of all middleware.
+        with using(chosen(request.headers.get("cookie", ""), request.headers.get("accept-language", ""))):
+            return await site.problem(request, problem)
 
     return refused
 

@@ -16,6 +16,7 @@ from typing import Final
 from domain.approvals import ApprovalState, StepState
 from domain.messages import Outcome
 from domain.people import Person
+from domain.phrases import marked, phrase
 from domain.refusals import Refusal
 from runs.calls import RunError
 from web.access import Access
@@ -55,7 +56,7 @@ class Picked:
         """
         company, n, step, quote = (*text.split("/", 3), "", "", "", "")[:4]
         if not (_number(n) and _number(step) and quote):
-            raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.", field="pick")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again."), field="pick")
         return cls(Approval(Deal.of(company, quote), int(n)), int(step))
 
 
@@ -102,7 +103,7 @@ def sorted_out(
         state = known.get((deal.company, deal.quote, picked.approval.n))
         step = next((s for s in state.pending if s.plan.step == picked.step), None) if state else None
         if state is None or step is None or not any(asked.is_same(person) for asked in step.assignees):
-            left.append(LeftOut(picked, "it is not waiting for you any more", gone=True))
+            left.append(LeftOut(picked, marked("it is not waiting for you any more"), gone=True))
         elif why := _too_much(state, step, person, access):
             left.append(LeftOut(picked, why))
         else:
@@ -110,7 +111,9 @@ def sorted_out(
     usual = Counter(_kind(state, step) for _, state, step in small).most_common(1)
     alike = [found for found in small if usual and _kind(found[1], found[2]) == usual[0][0]]
     left += [
-        LeftOut(found[0], "it asks for another role, for other reasons or in another currency than most of these")
+        LeftOut(
+            found[0], marked("it asks for another role, for other reasons or in another currency than most of these")
+        )
         for found in small
         if found not in alike
     ]
@@ -120,10 +123,10 @@ def sorted_out(
 def _too_much(state: ApprovalState, step: StepState, person: Person, access: Access) -> str:
     """Why a step is decided on its own page; empty where it need not be."""
     if step.plan.comment_required:
-        return "it needs a comment of its own"
+        return marked("it needs a comment of its own")
     if access.asks_for_fresh_sign_in(person, state):
-        return "an amount like this is decided on its own page"
-    return "the rep has not answered a question about it" if step.question else ""
+        return marked("an amount like this is decided on its own page")
+    return marked("the rep has not answered a question about it") if step.question else ""
 
 
 def _kind(state: ApprovalState, step: StepState) -> tuple[str, str, str, frozenset[str]]:
@@ -146,7 +149,9 @@ def message_id(batch: str, item: str) -> str:
     try:
         return str(uuid.uuid5(uuid.UUID(batch), item))
     except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.", field="batch") from None
+        raise Problem(
+            Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again."), field="batch"
+        ) from None
 
 
 async def each(items: Sequence[tuple[str, str, Callable[[], Awaitable[Outcome | None]]]]) -> list[Result]:
@@ -164,6 +169,8 @@ async def each(items: Sequence[tuple[str, str, Callable[[], Awaitable[Outcome | 
             except (Problem, RunError) as error:
                 problem = error if isinstance(error, Problem) else of_run(error)
                 return Result(label, path, done=False, text=problem.detail)
-        return Result(label, path, done=True, text="Done" if outcome else "Recorded; no worker has responded yet")
+        return Result(
+            label, path, done=True, text=marked("Done") if outcome else marked("Recorded; no worker has responded yet")
+        )
 
     return list(await asyncio.gather(*(one(*item) for item in items)))

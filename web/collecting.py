@@ -16,6 +16,7 @@ from domain.collection_words import said_to_account
 from domain.collections import LONGEST_NUMBER, CollectionsView, Letter
 from domain.messages import Outcome, VerifiedMessage
 from domain.people import Person
+from domain.phrases import phrase
 from domain.refusals import Refusal
 from domain.rights import Subject
 from runs import names
@@ -102,7 +103,7 @@ class Accounts:
         """A letter that was written. Raises as ``view``; 404 where there is none of this number any more."""
         letter = (await self.view(person, company, account)).state.letter(n)
         if letter is None:
-            raise Problem(Refusal.NOT_FOUND, f"Letter {n} of account {account} not found.")
+            raise Problem(Refusal.NOT_FOUND, phrase("Letter {n} of account {account} not found.", n=n, account=account))
         return letter
 
     def pdf(self, letter: Letter) -> bytes:

@@ -6,13 +6,14 @@ Whoever may read a deal is shown it; whoever has no right to margins is shown it
 from __future__ import annotations
 
 from domain.approvals import ApprovalState, Change, Reason
+from domain.phrases import phrase
 from domain.policy import Tested
 from domain.price_look import DriftView
 from domain.views import ApprovalSummary
 
 _HARMLESS = frozenset({Tested.DISCOUNT_PCT, Tested.NET, Tested.PAYMENT_DAYS})
 """What a reason may be about for everybody; anything else could tell a cost, a floor or a margin."""
-_WITHHELD = "A rule whose numbers your role does not show"
+_WITHHELD = phrase("A rule whose numbers your role does not show")
 
 
 def reasons_for(reasons: tuple[Reason, ...], *, shows_margin: bool) -> tuple[Reason, ...]:
@@ -22,7 +23,9 @@ def reasons_for(reasons: tuple[Reason, ...], *, shows_margin: bool) -> tuple[Rea
     return tuple(
         reason
         if reason.tested in _HARMLESS
-        else reason.model_copy(update={"text": _WITHHELD, "sentence": _WITHHELD, "tested": ""})
+        else reason.model_copy(
+            update={"text": str(_WITHHELD), "sentence": str(_WITHHELD), "said": _WITHHELD, "tested": ""}
+        )
         for reason in reasons
     )
 

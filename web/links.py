@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from domain.phrases import Phrase, phrase
+
 
 @dataclass(frozen=True)
 class Link:
     """A link and how it reads."""
 
-    text: str
+    said: Phrase
     address: str
 
 
@@ -28,24 +30,24 @@ class Dynamics:
     def records(self, *, quote_id: str = "", opportunity_id: str = "", sales_order_id: str = "") -> list[Link]:
         """Records in Sales by id (Microsoft Learn: "Open apps, forms, views, dialogs, and reports with a URL")."""
         wanted = (
-            ("Quote in Sales", "quote", quote_id),
-            ("Opportunity in Sales", "opportunity", opportunity_id),
-            ("Order in Sales", "salesorder", sales_order_id),
+            (phrase("Quote in Sales"), "quote", quote_id),
+            (phrase("Opportunity in Sales"), "opportunity", opportunity_id),
+            (phrase("Order in Sales"), "salesorder", sales_order_id),
         )
         return [
-            Link(text, f"{self.sales}/main.aspx?{urlencode({'etn': table, 'pagetype': 'entityrecord', 'id': row})}")
-            for text, table, row in wanted
+            Link(said, f"{self.sales}/main.aspx?{urlencode({'etn': table, 'pagetype': 'entityrecord', 'id': row})}")
+            for said, table, row in wanted
             if self.sales and row
         ]
 
     def lists(self, company: str, *, customer: str = "", order: str = "") -> list[Link]:
         """Lists in Finance in which to find a customer and an order."""
         wanted = (
-            (f"Customers in Finance: find {customer}", "CustTableListPage", customer),
-            (f"Orders in Finance: find {order}", "SalesTableListPage", order),
+            (phrase("Customers in Finance: find {customer}", customer=customer), "CustTableListPage", customer),
+            (phrase("Orders in Finance: find {order}", order=order), "SalesTableListPage", order),
         )
         return [
-            Link(text, f"{self.finance}/?{urlencode({'cmp': company.upper(), 'mi': menu_item})}")
-            for text, menu_item, number in wanted
+            Link(said, f"{self.finance}/?{urlencode({'cmp': company.upper(), 'mi': menu_item})}")
+            for said, menu_item, number in wanted
             if self.finance and number
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domain.fulfilment import OrderLines
 from domain.people import Person
+from domain.phrases import phrase
 from domain.refusals import Refusal
 from domain.views import DealView
 from runs.deals import Deals
@@ -33,5 +34,5 @@ async def lines_for(
     access.check_readable(person, deal.company)
     view = await deals.state(deal.company, deal.quote)
     if not view.order_number:
-        raise Problem(Refusal.NOT_FOUND, f"Deal {deal.quote} has no order in Finance yet.")
+        raise Problem(Refusal.NOT_FOUND, phrase("Deal {quote} has no order in Finance yet.", quote=deal.quote))
     return view, await reviews.order_lines(deal.company, view.order_number, offset)

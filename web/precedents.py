@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.approvals import ApprovalRequest
+from domain.phrases import marked
 from domain.record import Record
 from domain.views import DealView, Ending
 from runs.calls import RunError
@@ -50,13 +51,13 @@ class Precedent(Record):
 
 
 _OUTCOMES: Final[dict[Ending, str]] = {
-    Ending.RUNNING: "Under way",
-    Ending.CLOSED: "Ordered and paid",
-    Ending.LOST: "Lost",
-    Ending.CANCELLED: "Cancelled",
-    Ending.EXPIRED: "Expired",
-    Ending.ABORTED: "Aborted",
-    Ending.STALE: "Not submitted",
+    Ending.RUNNING: marked("Under way"),
+    Ending.CLOSED: marked("Ordered and paid"),
+    Ending.LOST: marked("Lost"),
+    Ending.CANCELLED: marked("Cancelled"),
+    Ending.EXPIRED: marked("Expired"),
+    Ending.ABORTED: marked("Aborted"),
+    Ending.STALE: marked("Not submitted"),
 }
 
 

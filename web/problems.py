@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.responses import JSONResponse
 
 from domain.messages import Outcome
+from domain.phrases import Phrase
 from domain.refusals import Refusal, sentence_of
 from runs.calls import BadSearch, NoAnswer, NotFound, Rejected, RunError, Unreadable
 
@@ -43,14 +44,16 @@ class Problem(Exception):
 
     Args:
         refusal: what it is; gives code and HTTP status.
-        detail: what happened and what to do, for people; the refusal's own sentence when empty.
+        detail: what happened and what to do, for people; the refusal's own sentence when empty. Of a phrase, pages say
+            it in their reader's language; programs always get English.
         members: further members of the problem document, e.g. ``field``.
     """
 
-    def __init__(self, refusal: Refusal, detail: str = "", **members: Any) -> None:
+    def __init__(self, refusal: Refusal, detail: str | Phrase = "", **members: Any) -> None:
         self.status = refusal.status
         self.code = str(refusal)
-        self.detail = detail or refusal.sentence
+        self.detail = str(detail) or refusal.sentence
+        self.said = detail if isinstance(detail, Phrase) else None
         self.members = members
         self.headers: dict[str, str] = {}
         if self.status in (429, 503):

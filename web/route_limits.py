@@ -95,6 +95,7 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /auth/callback": _SIGN_IN,
     "POST /auth/sign-out": RouteLimit(_SIGN_IN.rate, body=4 * KIB),
     "GET /signed-out": _PAGE,
+    "POST /language": RouteLimit(_SIGN_IN.rate, body=4 * KIB),
     "GET /static": RouteLimit(Rate(burst=1_000, per_second=100)),
     "GET /health/live": RouteLimit(Rate(burst=100, per_second=20)),
     "GET /health/ready": RouteLimit(Rate(burst=100, per_second=20)),

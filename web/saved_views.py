@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from starlette.requests import Request
 
 from domain.people import Person
+from domain.phrases import phrase
 from domain.record import Record
 from domain.refusals import Refusal
 from ledger.opening import LedgerAway
@@ -29,7 +30,9 @@ MOST: Final = 20
 LONGEST_QUERY: Final = 1_000
 ALL: Final = "view=all"
 """The query of a list with all that it has, where a view would open instead."""
-_AWAY: Final = "The ledger's database does not respond, so your views cannot be read or kept. Try again in a moment."
+_AWAY: Final = phrase(
+    "The ledger's database does not respond, so your views cannot be read or kept. Try again in a moment."
+)
 _TRIES: Final = 5
 _MOST_FIELDS: Final = 40
 _NO_FILTERS: Final = frozenset({"cursor", "limit", "before", "view", "said", "of"})
@@ -79,11 +82,11 @@ class ViewedList:
             Problem: 400, the list would not take it; ``field`` names what is wrong.
         """
         if len(query) > LONGEST_QUERY:
-            raise Problem(Refusal.BAD_ARGUMENT, "These filters are too long to be kept.", field="query")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("These filters are too long to be kept."), field="query")
         try:
             pairs = parse_qsl(query, max_num_fields=_MOST_FIELDS)
         except ValueError:
-            raise Problem(Refusal.BAD_ARGUMENT, "There are too many filters.", field="query") from None
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("There are too many filters."), field="query") from None
         found = {name: value.strip() for name, value in pairs if name not in _NO_FILTERS and value.strip()}
         parsed(self.query, found)
         return found
@@ -184,7 +187,7 @@ class SavedViews:
 
         def added(views: tuple[SavedView, ...]) -> tuple[SavedView, ...]:
             if len(views) >= MOST:
-                detail = f"You keep {MOST} views of this list, and no more fit. Remove one first."
+                detail = phrase("You keep {most} views of this list, and no more fit. Remove one first.", most=MOST)
                 raise Problem(Refusal.BAD_ARGUMENT, detail, field="name")
             _check_free(views, name)
             return (*views, view)
@@ -235,7 +238,7 @@ class SavedViews:
                     return
         except LedgerAway:
             raise Problem(Refusal.LEDGER_UNAVAILABLE, _AWAY) from None
-        raise Problem(Refusal.LEDGER_UNAVAILABLE, "Your views are being changed in another tab. Try again.")
+        raise Problem(Refusal.LEDGER_UNAVAILABLE, phrase("Your views are being changed in another tab. Try again."))
 
 
 def _kept(content: str) -> _Kept:
@@ -265,9 +268,13 @@ def _named(name: str) -> str:
 
 def _check_free(views: tuple[SavedView, ...] | list[SavedView], name: str) -> None:
     if any(view.name.casefold() == name.casefold() for view in views):
-        raise Problem(Refusal.BAD_ARGUMENT, f"You have a view {name} already. Choose another name.", field="name")
+        raise Problem(
+            Refusal.BAD_ARGUMENT,
+            phrase("You have a view {name} already. Choose another name.", name=name),
+            field="name",
+        )
 
 
 def _check_there(views: tuple[SavedView, ...], view_id: str) -> None:
     if all(view.id != view_id for view in views):
-        raise Problem(Refusal.NOT_FOUND, "You have no such view. It may have been removed in another tab.")
+        raise Problem(Refusal.NOT_FOUND, phrase("You have no such view. It may have been removed in another tab."))

@@ -18,7 +18,9 @@ from domain.approvals import (
 )
 from domain.causes import Cause
 from domain.credit_facts import CreditDecision, CreditReason, CreditStatus
+from domain.credit_sentences import over_limit
 from domain.people import Person
+from domain.phrases import Phrase, amount, listed, percent, phrase
 from domain.views import (
     ApprovalSummary,
     DealView,
@@ -48,7 +50,8 @@ RITA, MONA, DIRK, CARL, OTTO = (
     person("carl", "Carl Cole"),
     person("otto", "Otto Olsen"),
 )
-SENTENCES = {"22 % > 10 %": "Discount 22 % is above the 10 % a rep may give alone"}
+SAID = phrase("Discount {actual} is above the {limit} a rep may give alone", actual=percent("22"), limit=percent("10"))
+SENTENCES = {"22 % > 10 %": SAID}
 HASH = "9f2c41d7a0b3e6885c1d24f7b9a06e3d" * 2
 SOLD: dict[str, Any] = {
     "name": "Packaging line, second hall",
@@ -72,7 +75,10 @@ def step(number: int, level: int, role: str, asked: Person, *reasons: tuple[str,
         chain="sales",
         level=level,
         role=role,
-        reasons=tuple(Reason(rule=rule, text=text, sentence=SENTENCES.get(text, "")) for rule, text in reasons),
+        reasons=tuple(
+            Reason(rule=rule, text=text, sentence=str(SENTENCES.get(text, "")), said=SENTENCES.get(text))
+            for rule, text in reasons
+        ),
         sla_business_hours=D(8 * level),
         on_timeout="escalate",
         candidates=(asked,),
@@ -125,10 +131,22 @@ def finding(line_no: int, item: str, quantity: str, price: str, listed: str, cos
     return content.model_copy(update=more)
 
 
-def explanation(waiting_for: WaitingFor, text: str, unblock: str, *who: str, days: int = 1) -> Explanation:
+def explanation(
+    waiting_for: WaitingFor, text: str | Phrase, unblock: str | Phrase, *who: str, days: int = 1
+) -> Explanation:
     return Explanation(
-        waiting_for=waiting_for, since=T0, text=text, unblock=unblock, who=who, deadline=T0 + timedelta(days=days)
+        waiting_for=waiting_for,
+        since=T0,
+        text=str(text),
+        unblock=str(unblock),
+        said=text if isinstance(text, Phrase) else None,
+        unblock_said=unblock if isinstance(unblock, Phrase) else None,
+        who=who,
+        deadline=T0 + timedelta(days=days),
     )
+
+
+OVER_BY = over_limit(amount(D("500"), "USD"), amount(D("10000"), "USD"), D("90"))
 
 
 def deal(quote: str = "Q-1002", **changes: object) -> DealView:
@@ -219,7 +237,7 @@ def held(quote: str = "Q-1015") -> DealView:
         approvals=(),
         credit=CreditDecision(
             passed=False,
-            reasons=(CreditReason(code="OVER_LIMIT", text="over by 500.00 (limit 10,000.00 × 90 %)"),),
+            reasons=(CreditReason.of("OVER_LIMIT", OVER_BY),),
             exposure=D("9500.00"),
             limit=D("9000.00"),
             over_by=D("500.00"),
@@ -233,8 +251,8 @@ def held(quote: str = "Q-1015") -> DealView:
         release_defaults=ReleaseDefaults(valid_days=7, deviation_pct=D("2.5"), ceiling=D("4500.00")),
         explanation=explanation(
             WaitingFor.CREDIT,
-            "On credit hold: over by 500.00 (limit 10,000.00 × 90 %).",
-            "A payment of at least 500.00, a higher limit, or a release by a credit manager.",
+            phrase("Credit held: {reasons}", reasons=listed((OVER_BY,))),
+            phrase("A payment, a higher limit or a release by a credit manager"),
             "Carl Cole",
         ),
     )

@@ -19,6 +19,7 @@ from domain.approvals import ApprovalState, ApprovalStatus, Decision, StepState
 from domain.authority import check_answer, check_question, check_reassignment
 from domain.messages import Outcome
 from domain.people import Person
+from domain.phrases import marked
 from domain.rights import Action
 from domain.views import DealView
 from runs import names
@@ -259,11 +260,13 @@ class ApprovalPages:
 _INBOX: Final = 50
 _TYPED = ("comment", "question", "answer", "reason")
 _NEXT: Final[dict[ApprovalStatus, str]] = {
-    ApprovalStatus.COMPLETED: "Nothing is left to decide here. The rep activates the quote and sends it.",
-    ApprovalStatus.REJECTED: "The rep reads the reason in Sales, changes the quote and requests approval again.",
-    ApprovalStatus.EXPIRED: "The rep revises the quote in Sales and requests approval again.",
-    ApprovalStatus.WITHDRAWN: "Nothing is left to decide here, until the rep requests approval again.",
-    ApprovalStatus.SUPERSEDED: "The quote changed: what counts is the request for its new content.",
+    ApprovalStatus.COMPLETED: marked("Nothing is left to decide here. The rep activates the quote and sends it."),
+    ApprovalStatus.REJECTED: marked(
+        "The rep reads the reason in Sales, changes the quote and requests approval again."
+    ),
+    ApprovalStatus.EXPIRED: marked("The rep revises the quote in Sales and requests approval again."),
+    ApprovalStatus.WITHDRAWN: marked("Nothing is left to decide here, until the rep requests approval again."),
+    ApprovalStatus.SUPERSEDED: marked("The quote changed: what counts is the request for its new content."),
 }
 """What comes next after a request has ended."""
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from domain.audit import AuditKind
 from domain.directory import Export, conflicts_of, named_people, read_export
+from domain.phrases import phrase
 from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
@@ -159,7 +160,7 @@ class AuditPages:
         self._access.check_auditing(session.identity, query.company.lower())
         if self._audit is None or not self._can_download():
             raise Problem(
-                Refusal.NOT_FOUND, "Downloads are not set up here: this process has no key to sign them with."
+                Refusal.NOT_FOUND, phrase("Downloads are not set up here: this process has no key to sign them with.")
             )
         period = await self._period(query)
         from ledger.export import ExportRefused
@@ -174,8 +175,8 @@ class AuditPages:
             raise Problem(Refusal.BAD_ARGUMENT, str(error), field="company") from error
         except KeyAway as error:
             log.error("the key that signs downloads does not sign", reason=str(error))
-            detail = "The key that signs downloads does not sign at the moment. Try again in a minute."
-            raise Problem(Refusal.SIGNING_UNAVAILABLE, detail) from error
+            later = phrase("The key that signs downloads does not sign at the moment. Try again in a minute.")
+            raise Problem(Refusal.SIGNING_UNAVAILABLE, later) from error
         except SignatureWrong as error:
             raise Problem(Refusal.INTERNAL, f"The key that signs downloads cannot be used: {error}") from error
         since, until = period.since.isoformat(), period.until.isoformat()

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from domain.approvals import ApprovalState, Decision
 from domain.messages import CommandName, Outcome
+from domain.phrases import known, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
 from domain.views import WaitingFor
@@ -27,6 +28,7 @@ from web.bulk import MOST_APPROVED, MOST_RETRIED, Picked, each, sorted_out, tota
 from web.commands import DecisionBody, NoArgs, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
+from web.languages import gettext
 from web.pages.site import Site
 from web.problems import Problem
 from web.session import Session
@@ -73,7 +75,7 @@ class BulkPages:
         """Approve each of what the preview showed, as it was shown."""
         texts, hashes = _texts(form, "pick"), _texts(form, "seen_hash")
         if len(texts) != len(hashes) or len(texts) > MOST_APPROVED:
-            raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.", field="pick")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again."), field="pick")
         picks = [Picked.parse(text) for text in texts]
         shown = dict(zip(texts, hashes, strict=True))
         batch, comment = str(form.get("batch", "")), str(form.get("comment", ""))
@@ -86,14 +88,18 @@ class BulkPages:
 
             async def say() -> Outcome | None:
                 if why := kept_apart.get(picked.text):
-                    raise Problem(Refusal.BAD_ARGUMENT, f"Left out: {why}. Decide it on its own page.")
+                    raise Problem(
+                        Refusal.BAD_ARGUMENT, phrase("Left out: {why}. Decide it on its own page.", why=known(why))
+                    )
                 mid = bulk.message_id(batch, picked.text)
                 return await self._decisions.decide(picked.approval, session.who, mid, said(body))
 
             return say
 
         results = await each([(p.approval.deal.quote, p.approval.path(), saying(p)) for p in picks])
-        return await self._done(session, "Approved together", results, back="/", back_to="your inbox")
+        return await self._done(
+            session, gettext("Approved together"), results, back="/", back_to=gettext("Back to your inbox")
+        )
 
     async def retry_preview(self, request: Request, session: Session) -> Response:
         """The deals parked for one cause that would be retried."""
@@ -116,7 +122,7 @@ class BulkPages:
         """Retry the parked step of each picked deal."""
         texts = _texts(form, "pick")
         if len(texts) > MOST_RETRIED:
-            raise Problem(Refusal.BAD_ARGUMENT, f"At most {MOST_RETRIED} at once.", field="pick")
+            raise Problem(Refusal.BAD_ARGUMENT, phrase("At most {most} at once.", most=MOST_RETRIED), field="pick")
         deals = [Deal.of(company, quote) for company, _, quote in (text.partition("/") for text in texts)]
         args = parsed(NoArgs, {"reason": str(form.get("reason", ""))})
         batch = str(form.get("batch", ""))
@@ -129,7 +135,9 @@ class BulkPages:
             return say
 
         results = await each([(deal.quote, deal.path(), saying(deal)) for deal in deals])
-        return await self._done(session, "Retried together", results, back="/#parked", back_to="the parked steps")
+        return await self._done(
+            session, gettext("Retried together"), results, back="/#parked", back_to=gettext("Back to the parked steps")
+        )
 
     async def _sorted_out(
         self, picks: list[Picked], session: Session

@@ -29,6 +29,7 @@ from web.pages.site import STATIC, Site, message_id_of
 from web.problems import Problem, of_run
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
+from web.typed_numbers import numbers_typed
 
 PAGE = "/collections"
 ACCOUNTS = ViewedList("collections", PAGE, "Collections", AccountsQuery)
@@ -110,7 +111,7 @@ class CollectionPages:
             fields = {
                 f: text for f in body.model_fields if f != "message_id" and (text := str(form.get(f, "")).strip())
             }
-            signed = parsed(body, fields).signed_args  # type: ignore[attr-defined]
+            signed = parsed(body, numbers_typed(fields, "amount")).signed_args  # type: ignore[attr-defined]
             outcome = await self._accounts.say(company, account, session.who, message_id, name, signed)
         except (Problem, RunError) as error:
             problem = error if isinstance(error, Problem) else of_run(error)

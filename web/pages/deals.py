@@ -47,6 +47,7 @@ from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.signin import sign_in_again
 from web.timeline import spans
+from web.typed_numbers import as_number, numbers_typed
 
 DEALS: Final = ViewedList("deals", "/cases", "Deals", DealsQuery)
 _ROWS = 50
@@ -159,9 +160,9 @@ class DealPages:
         name = command_name(request.path_params["name"])
         fields = COMMAND_ARGS[name].model_fields
         typed = {field: text for field in fields if (text := str(form.get(field, "")).strip())}
-        lines = _lines(form)
         try:
-            args = parsed(COMMAND_ARGS[name], {**typed, "lines": lines} if "lines" in fields else typed)
+            said = numbers_typed(typed, "amount", "ceiling", "deviation_pct")
+            args = parsed(COMMAND_ARGS[name], {**said, "lines": _lines(form)} if "lines" in fields else said)
             message_id = message_id_of(form)
             outcome = await self._decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
@@ -289,7 +290,9 @@ def _quantities(form: FormData) -> Iterator[tuple[str, str]]:
 
 def _lines(form: FormData) -> list[dict[str, str]]:
     """The lines of a form that changes an order."""
-    return [{"line_no": name.removeprefix(_QUANTITY), "quantity": text} for name, text in _quantities(form)]
+    return [
+        {"line_no": name.removeprefix(_QUANTITY), "quantity": as_number(name, text)} for name, text in _quantities(form)
+    ]
 
 
 def _columns(lines: tuple[LineView, ...]) -> list[str]:

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from temporalio.client import Client
 
-from domain.refusals import Refusal, sentence_of
+from domain.phrases import marked, phrase
+from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.opening import LedgerAway
 from runs import names
@@ -25,28 +26,30 @@ from runs.search import Search
 from web import security_log
 from web.addresses import Approval, Deal, account_path
 from web.config import WebConfig
+from web.languages import LANGUAGES, current, gettext, ngettext
 from web.pages import words
 from web.problems import Problem
 from web.session import Session, Sessions
+from web.typed_numbers import to_type
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
 
 _TITLES: dict[int | str, str] = {
-    400: "That did not work",
-    403: "You don't have access",
-    404: "Page not found",
-    405: "That did not work",
-    408: "Too slow",
-    413: "Too large",
-    429: "Too many requests",
-    500: "Something went wrong",
-    502: "This cannot be read",
-    503: "Not available right now",
-    Refusal.SIGNED_OUT: "You are signed out",
-    Refusal.SIGN_IN_LOST: "Sign-in not completed",
-    Refusal.SIGN_IN_REFUSED: "Sign-in refused",
-    Refusal.FORGED_FORM: "Load the page again",
+    400: marked("That did not work"),
+    403: marked("You don't have access"),
+    404: marked("Page not found"),
+    405: marked("That did not work"),
+    408: marked("Too slow"),
+    413: marked("Too large"),
+    429: marked("Too many requests"),
+    500: marked("Something went wrong"),
+    502: marked("This cannot be read"),
+    503: marked("Not available right now"),
+    Refusal.SIGNED_OUT: marked("You are signed out"),
+    Refusal.SIGN_IN_LOST: marked("Sign-in not completed"),
+    Refusal.SIGN_IN_REFUSED: marked("Sign-in refused"),
+    Refusal.FORGED_FORM: marked("Load the page again"),
 }
 """Headlines of problem pages, by code or else by status."""
 
@@ -67,6 +70,8 @@ class Site:
             search: counts what waits for the reader.
         """
         self._config = config
+        self.secure = config.cookie_secure
+        """Whether the site is served over TLS."""
         self._namespace = client.namespace
         self._sessions = sessions
         self._search = search
@@ -76,33 +81,16 @@ class Site:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
-        self._templates.filters |= {
-            "money": words.money,
-            "amount": words.amount,
-            "unit_price": words.unit_price,
-            "percent": words.percent,
-            "quantity": words.quantity,
-            "size": words.size,
-            "moment": words.moment,
-            "day": words.day,
-            "words": words.words,
-            "waiting": words.waiting,
-            "sentence": words.sentence,
-            "changed": words.changed,
-            "tone": words.tone,
-            "distance": lambda value: words.distance(value, datetime.now(UTC)),
-            "ago": lambda value: words.ago(value, datetime.now(UTC)),
-            "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
-            "stretch": words.stretch,
-            "refusal": sentence_of,
-            "role": words.role,
-            "cause": words.cause,
-            "status_words": words.status_words,
-        }
+        self._templates.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+        self._templates.filters |= _filters()
         self._templates.globals |= {
             "static": {path.name: _static_address(path) for path in STATIC.iterdir() if path.is_file()},
             "run_link": self.run_link,
+            "language": current,
+            "languages": tuple(LANGUAGES.values()),
+            "months": words.months,
             "what_failed": words.parked,
             "deal_path": lambda row: Deal(row.company, row.quote).path(),
             "deal_path_of": lambda row: Deal(row.company, row.quote).path(),
@@ -161,7 +149,7 @@ class Site:
                 "temporal_ui": in_temporal_web(self._config.temporal_ui, self._namespace, of_type(names.QUOTE_TO_CASH)),
             }
         )
-        return HTMLResponse(content, status)
+        return HTMLResponse(content, status, _language_headers())
 
     def _reads_audit(self, session: Session | None) -> bool:
         """Whether the way to the audit is shown."""
@@ -196,7 +184,46 @@ class Site:
             temporal_ui=self._config.temporal_ui,
             address=request.url.path if request.method == "GET" else "",
         )
-        return HTMLResponse(content, problem.status, problem.headers)
+        return HTMLResponse(content, problem.status, problem.headers | _language_headers())
+
+
+def _language_headers() -> dict[str, str]:
+    """Which language a page is in, and on what that depends."""
+    return {"Content-Language": current().code, "Vary": "Accept-Language, Cookie"}
+
+
+def _filters() -> dict[str, Callable[..., object]]:
+    """How templates write values."""
+    return {
+        "money": words.money,
+        "amount": words.amount,
+        "unit_price": words.unit_price,
+        "percent": words.percent,
+        "quantity": words.quantity,
+        "size": words.size,
+        "moment": words.moment,
+        "day": words.day,
+        "words": words.words,
+        "waiting": words.waiting,
+        "sentence": words.sentence,
+        "changed": words.changed,
+        "tone": words.tone,
+        "distance": lambda value: words.distance(value, datetime.now(UTC)),
+        "ago": lambda value: words.ago(value, datetime.now(UTC)),
+        "lasting": lambda value: words.lasting(value, datetime.now(UTC)),
+        "stretch": words.stretch,
+        "refusal": words.refusal,
+        "refused": words.refused,
+        "role": words.role,
+        "to_type": to_type,
+        "known": words.known,
+        "english": words.english,
+        "told": words.told,
+        "exception": words.exception,
+        "inside": words.inside,
+        "cause": words.cause,
+        "status_words": words.status_words,
+    }
 
 
 def _static_address(path: Path) -> str:
@@ -213,4 +240,4 @@ def message_id_of(form: FormData) -> str:
     try:
         return str(uuid.UUID(str(form.get("message_id", ""))))
     except ValueError:
-        raise Problem(Refusal.BAD_ARGUMENT, "The form is incomplete. Load the page again.") from None
+        raise Problem(Refusal.BAD_ARGUMENT, phrase("The form is incomplete. Load the page again.")) from None

@@ -7,7 +7,8 @@
 "use strict";
 
 const EVERY_MS = 4000;
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const LANGUAGE = document.documentElement.dataset; /* the page's own months and order of a day */
+const MONTHS = LANGUAGE.months.split("|");
 const ZONE = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
 
 /* 1. Times */
@@ -15,7 +16,8 @@ const ZONE = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
 function localTime(moment) {
   const zone = ZONE.formatToParts(moment).find((part) => part.type === "timeZoneName").value;
   const two = (number) => String(number).padStart(2, "0");
-  const day = `${moment.getDate()} ${MONTHS[moment.getMonth()]} ${moment.getFullYear()}`;
+  const parts = { d: moment.getDate(), MMM: MONTHS[moment.getMonth()], y: moment.getFullYear() };
+  const day = LANGUAGE.day.replace(/MMM|d|y/g, (letters) => parts[letters]);
   return `${day}, ${two(moment.getHours())}:${two(moment.getMinutes())} ${zone}`;
 }
 
@@ -120,7 +122,7 @@ async function refresh() {
   if (answer.status >= 500) throw new Error(`status ${answer.status}`);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (failures > 1) said("Connected again.");
+  if (failures > 1) said(document.getElementById("said").dataset.connected);
   failures = 0;
   warn("");
   const csrf = page.querySelector("input[name=csrf]");
@@ -138,7 +140,7 @@ async function refresh() {
       news = heading ? heading.textContent.trim() : "";
     }
   }
-  if (news) said(`The page was updated: ${news}`);
+  if (news) said(`${document.getElementById("said").dataset.updated} ${news}`);
 }
 
 function lost() {

@@ -286,7 +286,7 @@ async def test_a_report_that_did_not_look_at_everything_says_so(
 ) -> None:
     monkeypatch.setattr(review, "MOST_READ", 1)
     page = (await (await browser("audra")).get("/audit/reports?company=usmf")).text
-    assert "Not everything was looked at" in page and "more decisions and orders and slips and invoices than" in page
+    assert "Not everything was looked at" in page and "more decisions, orders, slips and invoices than" in page
 
 
 async def test_a_period_that_ends_before_it_begins_is_refused(filled: str, browser: Browser) -> None:

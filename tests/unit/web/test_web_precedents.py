@@ -102,7 +102,7 @@ def test_links_lead_to_records_in_sales_and_to_lists_in_finance_and_nowhere_with
     there = Dynamics("https://contoso.crm.dynamics.com", "https://contoso.operations.dynamics.com")
     (quote, opportunity) = there.records(quote_id="1", opportunity_id="2")
     assert quote.address == "https://contoso.crm.dynamics.com/main.aspx?etn=quote&pagetype=entityrecord&id=1"
-    assert opportunity.text == "Opportunity in Sales"
+    assert str(opportunity.said) == "Opportunity in Sales"
     (orders,) = there.lists("usmf", order="Q2C-1")
     assert orders.address == "https://contoso.operations.dynamics.com/?cmp=USMF&mi=SalesTableListPage"
     nowhere = Dynamics("", "")
