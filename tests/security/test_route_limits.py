@@ -24,6 +24,7 @@ __all__ = ["browser"]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 VALUES = {"company": "usmf", "quote": "Q-1", "account": "US-001", "n": "1", "name": "retry", "oid": "x"}
+VALUES |= {"list": "deals", "view": "1"}
 
 
 def address(path: str) -> str:
