@@ -168,9 +168,8 @@ class Collections(SpokenTo):
             await self._write_down(n, what, facts)
 
     def _waits_since(self, before: Account) -> tuple[Notice, ...]:
-        """What whoever collects is told; runs that began before they were told anything go on without."""
-        found = tuple(waits_of(before, self._account, workflow.now()))
-        return found if found and workflow.patched("account-waits") else ()
+        """What whoever collects is told."""
+        return tuple(waits_of(before, self._account, workflow.now()))
 
     async def _hold_orders(self) -> None:
         """Have the credit ledger hold orders, or let them through, where that has changed."""
