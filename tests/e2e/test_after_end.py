@@ -123,3 +123,19 @@ def test_what_happens_after_the_end_is_shown_in_sales_and_stands_open_until_it_i
     assert (listed.returncode, len(json.loads(listed.stdout)["items"])) == (1, 1), listed.stderr
     tally = stack.person("amy").get("/late", company=deal.company)["tally"][deal.company]
     assert tally["received"] == sum(number for name, number in tally.items() if name != "received")
+
+
+@pytest.mark.timeout(300)
+def test_goods_that_come_back_after_the_end_are_credited_in_sales_and_stand_open_until_they_are_paid_back(
+    automatic_stack: Stack,
+) -> None:
+    deal, _ = closed(automatic_stack)
+    (invoice,) = deal.order()["invoices"]
+    lines = [{"LineNumber": 1, "Quantity": "2"}]
+    asked = finance(deal, "returnOrder", InvoiceId=invoice["InvoiceNumber"], Lines=lines, ReasonCode="DEFECT")
+    number = asked["ReturnOrderNumber"]
+    finance(deal, "receiveReturn", ReturnOrderNumber=number)
+    finance(deal, "creditReturn", ReturnOrderNumber=number)
+    entry = until_open(deal, "CREDIT_NOTE_AFTER_END")
+    assert money(entry["open_amount"]) == Decimal("-220.00")
+    assert (Decimal("-220.00"), Decimal("-220.00"), "open") in shown_in_sales(deal)
