@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.approvals import ApprovalStatus, Reason
+from domain.approvals import ApprovalPlan, ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import UnknownCustomer
@@ -112,6 +112,20 @@ class ApprovalSummary(Record):
     requested_at: datetime
     ended_at: datetime | None = None
     text: str = Field("", description='Outcome in words, e.g. "rejected by dirk: too low"')
+
+    @classmethod
+    def asked_by(cls, plan: ApprovalPlan, *, n: int, revision: int, at: datetime) -> ApprovalSummary:
+        """A request that begins: who is asked by its plan, and why."""
+        return cls(
+            n=n,
+            revision=revision,
+            status=ApprovalStatus.PENDING,
+            highest_level=max(step.level for step in plan.steps),
+            steps=len(plan.steps),
+            asked=tuple(step.candidates[0].name for step in plan.asked),
+            reasons=tuple(reason for step in plan.steps for reason in step.reasons),
+            requested_at=at,
+        )
 
 
 class OpenQuestion(Record):

@@ -87,16 +87,7 @@ def asked(state: DealState, fact: order_change_facts.LargerOrderAsked) -> Change
     """
     change = _of(state, fact.number, ChangeStep.ASK)
     steps = fact.plan.asked
-    summary = ApprovalSummary(
-        n=fact.n,
-        revision=state.revision,
-        status=ApprovalStatus.PENDING,
-        highest_level=max(step.level for step in fact.plan.steps),
-        steps=len(fact.plan.steps),
-        asked=tuple(step.candidates[0].name for step in steps),
-        reasons=tuple(reason for step in fact.plan.steps for reason in step.reasons),
-        requested_at=fact.at,
-    )
+    summary = ApprovalSummary.asked_by(fact.plan, n=fact.n, revision=state.revision, at=fact.at)
     past = state.past_requests
     if change.larger is not None:
         past = remembered(past, PastRequest(n=fact.n, revision=state.revision, terms=change.larger.terms))

@@ -190,16 +190,7 @@ def _approval_asked(state: DealState, fact: facts.ApprovalAsked) -> Change:
     if state.quote is not QuoteStatus.APPROVAL_DUE:
         illegal(f"approval asked: the quote is {state.quote}")
     asked = fact.plan.asked
-    summary = ApprovalSummary(
-        n=fact.n,
-        revision=state.revision,
-        status=ApprovalStatus.PENDING,
-        highest_level=max(step.level for step in fact.plan.steps),
-        steps=len(fact.plan.steps),
-        asked=tuple(step.candidates[0].name for step in asked),
-        reasons=tuple(reason for step in fact.plan.steps for reason in step.reasons),
-        requested_at=fact.at,
-    )
+    summary = ApprovalSummary.asked_by(fact.plan, n=fact.n, revision=state.revision, at=fact.at)
     past = state.past_requests
     if state.assessment and state.assessment.terms:
         terms = state.assessment.terms
