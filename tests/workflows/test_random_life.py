@@ -23,7 +23,7 @@ from tests.workflows.life_steps import LIVES, Life
 from tests.workflows.life_world import COMPANY, LifeWorld, life_world
 
 EXAMPLES = int(os.environ.get("Q2C_LIFE_EXAMPLES", "0"))
-FEW = 10
+FEW = 6
 """Lives that the suite lives, the same each time."""
 STEPS = [step.strip() for step in os.environ.get("Q2C_LIFE_STEPS", "").split(";") if step.strip()]
 LONGEST = 240.0
