@@ -19,7 +19,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from runs import names
-from tests.stack import Deal, Json, Refused, Stack, eventually, line
+from tests.stack import Deal, Json, Refused, Stack, eventually, line, money
 from tests.time_travel import move_clock
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -208,6 +208,21 @@ def cancelled_in_finance(stack: Stack) -> Deal:
     return deal
 
 
+def made_larger(stack: Stack) -> Deal:
+    """Fourteen in place of the ten that were ordered, then all of it cancelled."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    path = f"/cases/{deal.company}/{deal.quote}/commands"
+    more = {"lines": [{"line_no": 1, "quantity": "14"}], "reason": "four more are needed"}
+    assert stack.person("rita").post(f"{path}/change_order", {"args": more}).accepted
+    deal.until(
+        lambda case: money(case["lines"][0]["ordered"]) == 14 and not case["order_change"], "fourteen are ordered"
+    )
+    assert stack.person("otto").command(deal, "cancel_order", reason="the customer withdrew").accepted
+    deal.ends("cancelled")
+    return deal
+
+
 STORIES: dict[str, Callable[[Stack], Deal]] = {
     story.__name__: story
     for story in (
@@ -224,6 +239,7 @@ STORIES: dict[str, Callable[[Stack], Deal]] = {
         expired,
         credited_in_part,
         cancelled_in_finance,
+        made_larger,
     )
 }
 
