@@ -12,7 +12,7 @@ from domain.deposits import DepositDue
 from domain.drift import in_words
 from domain.growing import LargerOrder
 from domain.payments import awaited
-from domain.phrases import Phrase, clock, known, listed, money, percent, phrase
+from domain.phrases import Arg, Phrase, clock, known, listed, money, percent, phrase
 from domain.phrases import number as quantity
 from domain.price_look import Verdict
 from domain.sums import open_amount
@@ -163,13 +163,16 @@ def _asked(state: DealState, found: QuoteAssessment) -> Phrase:
 
 
 def _waiting_for_deposit(state: DealState, due: DepositDue) -> Waiting:
-    missing = money(state.deposit_missing, due.currency)
-    text = phrase(
-        "Order {order} waits for its deposit of {amount}: {missing} missing",
-        order=state.order_number,
-        amount=money(due.amount, due.currency),
-        missing=missing,
-    )
+    what: dict[str, Arg | str | int] = {
+        "order": state.order_number,
+        "amount": money(due.amount, due.currency),
+        "missing": money(state.deposit_missing, due.currency),
+    }
+    text = phrase("Order {order} waits for its deposit of {amount}: {missing} missing", **what)
+    if due.share:
+        text = phrase(
+            "Order {order} waits for its deposit of {amount} ({share}): {missing} missing", share=due.share, **what
+        )
     unblock = phrase(
         "The customer pays, and the payment in Finance names {order} as its payment reference", order=state.order_number
     )

@@ -115,7 +115,8 @@ STAGE: Final = _text(
 WAITING_FOR: Final = _text(
     "Q2CWaitingFor",
     "none, approval, rep, customer, customer_setup (whether Finance has it), credit, shipment, invoice, payment, "
-    "unapplied (money that settles nothing), finance, sales or operator (a parked step)",
+    "unapplied (money that settles nothing), deposit (an order waits for it), finance, sales or operator (a parked "
+    "step)",
 )
 COMPANY: Final = _text("Q2CCompany", "Finance legal entity, lower case")
 CUSTOMER: Final = _text("Q2CCustomer", "customer account in Finance")

@@ -411,6 +411,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     suffix = uuid.uuid4().hex[:8]
     for queue in ("DEAL_QUEUE", "DATAVERSE_QUEUE", "FINANCE_QUEUE", "NOTICE_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{suffix}")
+    monkeypatch.setattr(names, "after_end_id", lambda company: f"late/{company}-{suffix}")  # it lives on one of them
     for waits in ("calls.PATIENCE_SECONDS", "outcomes.PATIENCE_SECONDS", "approvals._HAND_OVER_PATIENCE_SECONDS"):
         monkeypatch.setattr(f"runs.{waits}", PATIENCE)
 

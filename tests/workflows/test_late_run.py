@@ -122,8 +122,6 @@ async def company(
 ) -> AsyncIterator[Company]:
     queues_of_its_own(monkeypatch)
     monkeypatch.setitem(ROLES, AMY.oid, "ar_manager.usmf")
-    suffix = uuid.uuid4().hex[:8]
-    monkeypatch.setattr(names, "after_end_id", lambda company: f"late/{company}-{suffix}")
     place = Company(environment, world)
     deals, finance = place.worker()
     async with deals, finance:
