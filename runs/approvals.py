@@ -15,7 +15,7 @@ from domain.approval_start import ApprovalAnswer
 from domain.approvals import ApprovalState
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes, query
-from runs.calls import NotFound, RunError, Unreadable, answer, ask, listed
+from runs.calls import NotFound, RunError, Unreadable, ask, latest, listed
 
 log = structlog.get_logger(__name__)
 
@@ -129,12 +129,11 @@ class Approvals:
 
     async def _goes_on(self, workflow_id: str) -> bool:
         """Whether a request that no run hears goes on at once: where its deal continues as new, it is handed over."""
-        handle = self._client.get_workflow_handle(workflow_id, result_type=ApprovalAnswer)
         try:
-            last = await answer(handle.describe())
-            if last.status is not WorkflowExecutionStatus.COMPLETED:
-                return last.status is WorkflowExecutionStatus.RUNNING
-            return (await answer(handle.result())).handed_over is not None
+            last, ended = await latest(self._client, workflow_id, ApprovalAnswer)
+            return last.status is WorkflowExecutionStatus.RUNNING or (
+                ended is not None and ended.handed_over is not None
+            )
         except (RPCError, ValueError, KeyError, RuntimeError):  # there is none, or it is no request of ours
             return False
 

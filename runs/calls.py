@@ -10,7 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.record import Record
@@ -124,6 +130,23 @@ async def tell(client: Client, workflow_id: str, signal: str, message: Record) -
             return False
         raise rejected(error) from error
     return True
+
+
+async def latest(client: Client, workflow_id: str, result: type[T]) -> tuple[WorkflowExecutionDescription, T | None]:
+    """The latest run under an id, and its own result; None where it did not complete.
+
+    The result is that of the run that was described: a run that has begun meanwhile has none for days.
+
+    Raises:
+        NoAnswer: Temporal does not answer.
+        RPCError: there is no such run.
+        ValueError, KeyError, RuntimeError: its result is of another kind.
+    """
+    last = await answer(client.get_workflow_handle(workflow_id).describe())
+    if last.status is not WorkflowExecutionStatus.COMPLETED:
+        return last, None
+    run = client.get_workflow_handle(workflow_id, run_id=last.run_id, result_type=result)
+    return last, await answer(run.result())
 
 
 def rejected(error: RPCError) -> Exception:

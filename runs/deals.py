@@ -13,7 +13,7 @@ from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, S
 from domain.refusals import Refusal
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs import attributes, names, outcomes
-from runs.calls import NotFound, Unreadable, answer, ask, rejected, tell
+from runs.calls import NotFound, Unreadable, answer, ask, latest, rejected, tell
 from runs.lookup import Lookup
 
 _KNOWN_ORDERS = 10_000
@@ -83,18 +83,14 @@ class Deals:
 
     async def _may_begin_again(self, event: SalesEvent) -> bool:
         """Whether a submission begins the deal anew that has ended; what it ended with is in its result."""
-        handle = self._client.get_workflow_handle(
-            names.deal_id(event.company, event.quote_number), result_type=DealView
-        )
-        last = await answer(handle.describe())
-        if last.close_time is None:
-            return True  # somebody else has begun it at this moment: it is reached
-        if last.status is not WorkflowExecutionStatus.COMPLETED:  # ended from outside, without an ending of its own
-            return event.occurred_at > last.close_time
         try:
-            ended = await answer(handle.result())
+            last, ended = await latest(self._client, names.deal_id(event.company, event.quote_number), DealView)
         except (ValueError, KeyError, RuntimeError):  # what ran under its id was no deal
             return True
+        if last.close_time is None:
+            return True  # somebody else has begun it at this moment: it is reached
+        if ended is None:  # it was ended from outside, without an ending of its own
+            return event.occurred_at > last.close_time
         return may_follow(event, revision=ended.revision, ending=ended.ending, ended_at=ended.updated_at)
 
     async def _start(self, event: SalesEvent, reuse: WorkflowIDReusePolicy | None) -> None:
