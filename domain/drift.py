@@ -18,6 +18,7 @@ from domain.approvals import BusinessHours, Change
 from domain.assessment import QuoteAssessment
 from domain.discount import approval_plan, asked_levels
 from domain.money import format_amount, told_apart
+from domain.phrases import Phrase, counted, listed, phrase
 from domain.policy import Policy, Tested
 from domain.price_look import (
     AskedAnew,
@@ -270,35 +271,40 @@ def asked_anew(found: QuoteAssessment, anew: AskedAnew) -> QuoteAssessment:
     )
 
 
-def in_words(seen: PriceLook) -> str:
+def in_words(seen: PriceLook) -> Phrase:
     """What a look found and what follows, in a sentence that tells no cost and no margin."""
+    moved = listed(_parts(seen) or (phrase("Finance's prices moved"),))
     match seen.verdict:
         case Verdict.SAME:
-            return "Finance's prices are those the quote was approved at"
+            return phrase("Finance's prices are those the quote was approved at")
         case Verdict.BLOCKED:
-            return f"Finance takes no order for {seen.blocked}"
+            return phrase("Finance takes no order for {items}", items=seen.blocked)
         case Verdict.REQUOTE:
-            return f"{_what(seen)}, and the quote was accepted after its validity: it has to be quoted anew"
+            return phrase(
+                "Since the approval {moved}, and the quote was accepted after its validity: it has to be quoted anew",
+                moved=moved,
+            )
         case Verdict.ASK:
-            return f"{_what(seen)}: the quoted prices hold, and a higher level is asked before the order"
+            return phrase(
+                "Since the approval {moved}: the quoted prices hold, and a higher level is asked before the order",
+                moved=moved,
+            )
         case Verdict.FELL:
-            return f"{_what(seen)}: the quoted prices are kept"
+            return phrase("Since the approval {moved}: the quoted prices are kept", moved=moved)
         case Verdict.HONOURED:
-            return f"{_what(seen)}: the quoted prices hold, and no further approval is needed"
+            return phrase(
+                "Since the approval {moved}: the quoted prices hold, and no further approval is needed", moved=moved
+            )
 
 
-def _what(seen: PriceLook) -> str:
+def _parts(seen: PriceLook) -> tuple[Phrase, ...]:
     """What moved, and how much."""
-    parts = [
-        f"the {what} of {count} line{'' if count == 1 else 's'} {how}"
-        for what, count, how in (
-            ("list price", seen.rose, "rose"),
-            ("list price", seen.fell, "fell"),
-            ("cost", seen.cost_moved, "moved"),
-        )
-        if count
-    ]
-    return f"Since the approval {' and '.join(parts)}" if parts else "Finance's prices moved since the approval"
+    found = (
+        counted("the list price of {count} line rose", "the list price of {count} lines rose", seen.rose),
+        counted("the list price of {count} line fell", "the list price of {count} lines fell", seen.fell),
+        counted("the cost of {count} line moved", "the cost of {count} lines moved", seen.cost_moved),
+    )
+    return tuple(moved for moved in found if moved.count)
 
 
 def changes(seen: PriceLook, currency: str) -> tuple[Change, ...]:

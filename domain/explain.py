@@ -146,7 +146,8 @@ def _deposit(state: DealState) -> DepositView | None:
 def _price_drift(state: DealState) -> DriftView | None:
     if state.drift is None:
         return None
-    return DriftView(look=state.drift, words=in_words(state.drift), decision=state.drift_decision)
+    said = in_words(state.drift)
+    return DriftView(look=state.drift, words=str(said), said=said, decision=state.drift_decision)
 
 
 def _change_view(state: DealState) -> OrderChangeView | None:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from domain.approvals import ApprovalPlan, AskedTerms
 from domain.people import Person
+from domain.phrases import Phrase
 from domain.record import Record
 
 
@@ -146,4 +147,5 @@ class DriftView(Record):
 
     look: PriceLook
     words: str = Field(description="What follows from it, in a sentence")
+    said: Phrase | None = Field(None, description="The same, with its numbers apart, for readers of other languages")
     decision: DriftDecision | None = Field(None, description="None: nobody had to decide, or has yet")

@@ -153,7 +153,7 @@ def _asked(state: DealState, found: QuoteAssessment) -> Phrase:
     """What approvers are asked."""
     discount = percent(found.discount_pct)
     if state.drift is not None and state.drift.verdict is Verdict.ASK:
-        return phrase("{drift}. Nothing is ordered until it is approved", drift=in_words(state.drift))
+        return phrase("{drift}. Nothing is ordered until it is approved", drift=listed((in_words(state.drift),)))
     if state.accepted:
         return phrase(
             "Won in Sales before it was approved, nothing is ordered. Waiting for approval of {discount} discount",

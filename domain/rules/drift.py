@@ -25,7 +25,7 @@ def moved(state: DealState, fact: facts.PricesMoved) -> Change:
     look = fact.look
     if state.credit is not CreditStatus.CHECKING or state.assessment is None:
         illegal(f"prices looked at: credit is {state.credit}")
-    text = in_words(look)
+    text = str(in_words(look))
     seen = replace(without_exceptions(state, Refusal.PRICE_FELL), drift=look.kept, drift_decision=None)
     if look.fell or look.verdict is Verdict.FELL:
         seen = with_exception(seen, f"{Refusal.PRICE_FELL}: {text}")

@@ -80,7 +80,7 @@ class Credit:
         elif ready.blocked:
             await self._park("A product can no longer be sold", Cause.PRICE_DRIFT, f"Blocked: {ready.blocked}")
         elif look is not None and look.verdict is Verdict.REQUOTE:
-            await self._park("Prices rose before the quote was accepted", Cause.PRICE_DRIFT, in_words(look))
+            await self._park("Prices rose before the quote was accepted", Cause.PRICE_DRIFT, str(in_words(look)))
         elif ready.decision is not None:
             self._record.apply(facts.CreditDecided(decision=ready.decision))
 
