@@ -15,7 +15,7 @@ from temporalio import activity
 
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
-from activities.late_reports import SWEEP, LateReports
+from activities.late_reports import LateReports
 from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from domain import event_ids
 from domain.digest import MOST, Digest
@@ -31,7 +31,7 @@ from domain.feeds import (
     may_be_ours,
     unrouted_event,
 )
-from domain.messages import FinanceEvent, FinanceEventKind
+from domain.messages import SWEEP, FinanceEvent, FinanceEventKind
 from domain.order_key import is_order_key
 from domain.policy import Policy
 from domain.views import Stage

@@ -12,14 +12,12 @@ from activities.delivery import Told
 from domain.after_end import FINANCE_KINDS, LateReport, Matter
 from domain.after_end_book import Tally
 from domain.feeds import Became
-from domain.messages import FinanceEvent, FinanceEventKind
+from domain.messages import SWEEP, FinanceEvent, FinanceEventKind
 from runs import names
 from runs.after_end import AfterEndDesk
 from runs.calls import NotFound, Rejected, Unreadable
 from runs.deals import Deals
 
-SWEEP: Final = "sweep"
-"""Source of an event that a sweep found."""
 _DOCUMENTS: Final = (FinanceEventKind.INVOICE_POSTED, FinanceEventKind.SHIPMENT_POSTED)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -75,6 +75,10 @@ class FinanceEventKind(StrEnum):
     CUSTOMER_BLOCKED = "customer_blocked"
     CREDIT_HOLD = "credit_hold"
     ORDER_CHANGED = "order_changed"
+
+
+SWEEP: Final = "sweep"
+"""Source of a FinanceEvent that a sweep found; it knows the day alone."""
 
 
 class FinanceEvent(Record):

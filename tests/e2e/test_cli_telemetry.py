@@ -146,6 +146,7 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "q2c_deals",
         "q2c_deals_waiting",
         "q2c_transitions",
+        "q2c_sales_behind_seconds",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
         "temporal_activity_schedule_to_start_latency",
@@ -180,3 +181,17 @@ def test_a_line_of_the_log_leads_to_its_trace(ordered: Deal, collector: Collecto
     assert {record["company"] for record in taken()} == {"usmf"}
     traces = {span.trace for span in collector.spans}
     eventually(lambda: {record["trace_id"] for record in taken()} <= traces | {s.trace for s in collector.spans})
+
+
+def test_how_long_sales_is_behind_is_measured_for_each_entity(ordered: Deal, collector: Collector) -> None:
+    ordered.ship()
+    ordered.waits_for("invoice")
+    ordered.invoice()
+    ordered.waits_for("payment")
+    ordered.pay("1045.00")
+    ordered.ends("closed")
+
+    def entities() -> set[str]:
+        return {point["entity"] for point in collector.metrics.get("q2c_sales_behind_seconds", ())}
+
+    eventually(lambda: entities() == {"order", "shipment", "invoice", "payment"})

@@ -25,6 +25,7 @@ from tests.deals import T0
 from tests.reachable import done, essence, next_states, states, waiting
 from workflows.quote_to_cash import closing
 from workflows.quote_to_cash.background import Background
+from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
@@ -133,8 +134,17 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
             changing = Changing(record, waiting, steps, background, request)
             billing = Billing(record, waiting, steps)
             deposits = Deposits(record, waiting, steps, billing)
-            order = Order(record, waiting, steps, changing=changing, deposits=deposits)
-            delivery = Delivery(record, waiting, steps, background, order=order, changing=changing, billing=billing)
+            order = Order(record, waiting, steps, changing=changing, deposits=deposits, behind=Behind())
+            delivery = Delivery(
+                record,
+                waiting,
+                steps,
+                background,
+                order=order,
+                changing=changing,
+                billing=billing,
+                behind=Behind(),
+            )
             yield name, getattr(delivery, name), record
 
 

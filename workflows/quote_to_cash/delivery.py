@@ -22,6 +22,7 @@ from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.collecting import told_to_account
@@ -33,6 +34,15 @@ from workflows.quote_to_cash.waiting import Waiting
 
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
+
+
+_SHOWS: dict[DeliveryMove, str] = {
+    DeliveryMove.SHOW_ORDERED: "order",
+    DeliveryMove.SHOW_SHIPMENT: "shipment",
+    DeliveryMove.SHOW_INVOICES: "invoice",
+    DeliveryMove.SHOW_PAYMENTS: "payment",
+}
+"""What Sales shows after a move."""
 
 
 class Delivery:
@@ -48,11 +58,13 @@ class Delivery:
         order: Order,
         changing: Changing,
         billing: Billing,
+        behind: Behind,
     ) -> None:
         """Work for the deal of ``record``, whose order is made by ``order``, changed by ``changing`` and read by
-        ``billing``.
+        ``billing``; ``behind`` measures how soon Sales shows it.
         """
         self._billing = billing
+        self._behind = behind
         self._record = record
         self._waiting = waiting
         self._steps = steps
@@ -89,12 +101,15 @@ class Delivery:
             await self._waiting.turn()
             move = moves.in_delivery(self._record.state)
             if move is DeliveryMove.WAIT:
+                self._behind.caught_up()
                 await self._waiting.until(
                     lambda: done(self._record.state) or moves.in_delivery(self._record.state) is not DeliveryMove.WAIT
                 )
             else:
                 try:
                     await self._act[move]()
+                    if entity := _SHOWS.get(move):
+                        self._behind.shows(entity)
                 except Overtaken:  # the order is changed first; what was given up here is due again then
                     workflow.logger.info("given up for a change of the order: %s", move)
 

@@ -11,6 +11,7 @@ from domain import facts
 from domain.deal_state import OrderStatus
 from domain.rounding import RoundingDiff
 from runs import names
+from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.deposits import Deposits
 from workflows.quote_to_cash.ledger import tell_ledger
@@ -24,7 +25,14 @@ class Order:
     """Makes one deal's order."""
 
     def __init__(
-        self, record: DealRecord, waiting: Waiting, steps: Steps, *, changing: Changing, deposits: Deposits
+        self,
+        record: DealRecord,
+        waiting: Waiting,
+        steps: Steps,
+        *,
+        changing: Changing,
+        deposits: Deposits,
+        behind: Behind,
     ) -> None:
         """Work for the deal of ``record``.
 
@@ -34,7 +42,9 @@ class Order:
             steps: runs its steps.
             changing: undoes an order that is not wanted any more.
             deposits: waits for the deposit of an order that needs one.
+            behind: measures how soon Sales shows it.
         """
+        self._behind = behind
         self._deposits = deposits
         self._record = record
         self._changing = changing
@@ -118,6 +128,7 @@ class Order:
         self._record.apply(
             facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
         )
+        self._behind.heard()
         await tell_ledger(self._record, names.ORDER_VISIBLE)
 
     async def _show(self) -> None:
@@ -129,6 +140,7 @@ class Order:
             overtaken=self._unwanted,
         )
         self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id, notes=recorded.notes))
+        self._behind.shows("order")
 
     def _recording(self) -> RecordOrder:
         state = self._record.state

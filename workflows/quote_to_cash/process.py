@@ -27,6 +27,7 @@ from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
+from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
@@ -60,7 +61,8 @@ class QuoteToCash:
             report=report,
         )
         self._background = background = Background()
-        self._reports = Reports(record)
+        behind = Behind()
+        self._reports = Reports(record, behind)
         self._people = People(record, background)
         self._request = Request(record, background, start.checkpoint.request if start.checkpoint else None)
         self._trail = trail = Trail(record)
@@ -74,8 +76,10 @@ class QuoteToCash:
         self._changing = changing = Changing(record, waiting, steps, background, self._request)
         billing = Billing(record, waiting, steps)
         deposits = Deposits(record, waiting, steps, billing)
-        self._order = order = Order(record, waiting, steps, changing=changing, deposits=deposits)
-        self._delivery = Delivery(record, waiting, steps, background, order=order, changing=changing, billing=billing)
+        self._order = order = Order(record, waiting, steps, changing=changing, deposits=deposits, behind=behind)
+        self._delivery = Delivery(
+            record, waiting, steps, background, order=order, changing=changing, billing=billing, behind=behind
+        )
         ending = Waiting(
             record, published, background, trail, over=lambda: record.state.given_up, continue_as_new=leave
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from domain import facts
 from domain.events import fact_of_finance, fact_of_sales
-from domain.messages import CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
+from domain.messages import SWEEP, CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
 from domain.people import Person
+from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.record import DealRecord
 
 IGNORED = "ignored"
@@ -16,9 +17,10 @@ FINANCE = Person(oid="finance", name="Finance")
 class Reports:
     """Takes reports for one deal."""
 
-    def __init__(self, record: DealRecord) -> None:
-        """Take them for the deal of ``record``."""
+    def __init__(self, record: DealRecord, behind: Behind) -> None:
+        """Take them for the deal of ``record``; ``behind`` measures how soon Sales shows what they tell."""
         self._record = record
+        self._behind = behind
 
     def from_sales(self, event: SalesEvent) -> None:
         """An event of Dynamics 365 Sales."""
@@ -33,8 +35,10 @@ class Reports:
         fact = fact_of_finance(event)
         if fact is None:
             self._record.count(IGNORED)
-        else:
-            self._record.apply(fact, event_id=event.event_id, actor=FINANCE)
+            return
+        told = self._record.apply(fact, event_id=event.event_id, actor=FINANCE)
+        if told is not None and told.accepted:
+            self._behind.heard(None if event.source == SWEEP else event.occurred_at)
 
     def from_ledger(self, message: CreditRecheck) -> None:
         """Credit may have become free."""

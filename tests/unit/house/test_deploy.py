@@ -17,6 +17,7 @@ MAKERS = {
     "create_counter": ("", "_total"),
     "create_gauge": ("",),
     "create_histogram": ("", "_bucket", "_count", "_sum"),
+    "create_histogram_float": ("", "_bucket", "_count", "_sum"),
 }
 
 
