@@ -380,6 +380,7 @@ def differences(approved: QuoteSnapshot, now: QuoteSnapshot) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Decimal):
-        return format(value, "f")
+    if isinstance(value, Decimal):  # Dataverse keeps ten decimals of an amount
+        whole, point, decimals = format(value, "f").partition(".")
+        return f"{whole}{point}{decimals.rstrip('0').ljust(min(len(decimals), 2), '0')}"
     return "none" if value in (None, "") else str(value)

@@ -327,3 +327,33 @@ def test_s09_s14_a_revision_that_is_no_worse_is_covered_and_what_was_not_seen_is
     assert stack.person("dirk").decide(asked, "approve").accepted
     assert deal.waits_for("rep")["quote_status"] == "approved"
     assert_sound(deal, orders=0)
+
+
+def test_s13_a_rejection_by_legal_closes_the_chain_beside_it(stack: Stack) -> None:
+    deal = asked_for(stack, line("P100", 10, "15"), customer=stack.customer(payment_terms="Net 90"))
+    deal.asks("mona")
+    leo = deal.asks("leo")
+
+    assert stack.person("leo").decide(leo, "reject", comment="Ninety days are not for this customer").accepted
+
+    case = deal.waits_for("rep")
+    assert stack.person("mona").inbox(deal.quote) == [] and stack.person("leo").inbox(deal.quote) == []
+    assert case["explanation"]["text"].count("Ninety days are not for this customer") == 1
+    assert "Ninety days are not for this customer" in str(deal.sales())
+    assert_sound(deal, orders=0)
+
+
+def test_s10_what_was_changed_after_its_approval_is_not_ordered(stack: Stack) -> None:
+    deal = asked_for(stack, line("P100", 10, "12"))
+    assert stack.person("mona").decide(deal.asks("mona"), "approve").accepted
+    deal.waits_for("rep")
+    deal.rep("edit", lines=[line("P100", 10, "18")])
+    deal.rep("activate")
+    deal.rep("accept")
+
+    case = deal.until(lambda case: case["parked"], "stopped")
+    parked = case["parked"]
+    assert (parked["cause"], case["explanation"]["waiting_for"]) == ("ContentChanged", "operator")
+    for difference in ("net 880.00 → 820.00", "line 1 discount 120.00 → 180.00"):
+        assert difference in parked["message"], parked["message"]
+    assert deal.orders() == []
