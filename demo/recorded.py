@@ -16,10 +16,7 @@ from temporalio.api.common.v1 import WorkflowExecution as ExecutionId
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
-from temporalio.api.workflowservice.v1 import (
-    GetWorkflowExecutionHistoryReverseRequest,
-    UpdateWorkflowExecutionOptionsRequest,
-)
+from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 from temporalio.client import Client
 from temporalio.converter import WorkflowSerializationContext
 
@@ -119,21 +116,16 @@ async def move_clock(client: Client, workflow_id: str, to: datetime) -> None:
     Args:
         client: connected to the development server.
         workflow_id: of the run that is latest under this id.
-        to: with time zone, in the future of the run.
+        to: with time zone, in the future.
     """
-    run = ExecutionId(workflow_id=workflow_id)
-    newest = GetWorkflowExecutionHistoryReverseRequest(namespace=client.namespace, execution=run, maximum_page_size=1)
-    history = await patiently(lambda: client.workflow_service.get_workflow_execution_history_reverse(newest))
-    # A run that was moved before is ahead of everybody else, and is moved on from there.
-    now = max(datetime.now(UTC), history.history.events[0].event_time.ToDatetime(UTC))
-    ahead = to - now + timedelta(seconds=1)
+    ahead = to - datetime.now(UTC) + timedelta(seconds=1)
     options = WorkflowExecutionOptions()
     options.time_skipping_config.enabled = True
     options.time_skipping_config.fast_forward_config.id = str(uuid.uuid4())
     options.time_skipping_config.fast_forward_config.duration.CopyFrom(Duration(seconds=int(ahead.total_seconds())))
     request = UpdateWorkflowExecutionOptionsRequest(
         namespace=client.namespace,
-        workflow_execution=run,
+        workflow_execution=ExecutionId(workflow_id=workflow_id),
         workflow_execution_options=options,
         update_mask=FieldMask(paths=["time_skipping_config"]),
     )

@@ -135,7 +135,9 @@ class Collected:
     async def pass_to(self, day: int, hour: int = 10) -> None:
         """Let its time pass to an hour of so many days after the due date, company time."""
         at = datetime.combine(self.due + timedelta(days=day), time(hour), ZONE)
-        await move_clock(self.client, self.run.id, at.astimezone(UTC))
+        newest = [event async for event in self.run.fetch_history_events()][-1].event_time.ToDatetime(UTC)
+        ahead = max(newest - datetime.now(UTC), timedelta(0))  # it was moved before, and is moved on from there
+        await move_clock(self.client, self.run.id, at.astimezone(UTC) - ahead)
 
     async def until(self, ready: Callable[[CollectionsView], object], what: str) -> CollectionsView:
         view: CollectionsView | None = None
