@@ -86,23 +86,28 @@ def assessment(*, steps: tuple[StepPlan, ...] = (), content: str = "h0", revisio
     )
 
 
-def larger_order(*steps: StepPlan, more: int = 418) -> LargerOrder:
-    """An order of ten as it would be with fourteen of its line."""
-    terms = AskedTerms(
+def asked_terms(*, list_net: Decimal, net: Decimal, margin_pct: Decimal, price_hash: str = "p") -> AskedTerms:
+    """What a request of US-001 asks for, at 5 % off and thirty days."""
+    return AskedTerms(
         policy_version="1",
         rules=(),
         company="usmf",
         customer_account="US-001",
         currency="USD",
-        list_net=Decimal(1400),
-        net=Decimal(1330),
+        list_net=list_net,
+        net=net,
         disc_pct=Decimal(5),
-        margin_pct=Decimal(36),
+        margin_pct=margin_pct,
         payment_days=30,
         below_floor=False,
-        price_hash="p",
+        price_hash=price_hash,
         items=None,
     )
+
+
+def larger_order(*steps: StepPlan, more: int = 418) -> LargerOrder:
+    """An order of ten as it would be with fourteen of its line."""
+    terms = asked_terms(list_net=Decimal(1400), net=Decimal(1330), margin_pct=Decimal(36))
     return LargerOrder(
         net=Decimal(1330),
         tax=Decimal(133),

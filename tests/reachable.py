@@ -14,7 +14,7 @@ from functools import cache
 from itertools import chain
 
 from domain import customer_setup_facts, facts, moves, order_change_facts
-from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus, AskedTerms
+from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
 from domain.changing import ChangeStep, OrderChange
 from domain.credit import ReleaseToken
@@ -36,6 +36,7 @@ from tests.deals import (
     SYSTEM,
     T0,
     approval,
+    asked_terms,
     assessment,
     decision,
     invoice,
@@ -221,21 +222,7 @@ def _looks() -> tuple[PriceLook, ...]:
     pinned = PinnedPrices(
         price_hash="p2", priced_on=T0.date(), list_net=Decimal(1000), margin_pct=Decimal(20), items=None
     )
-    terms = AskedTerms(
-        policy_version="1",
-        rules=(),
-        company="usmf",
-        customer_account="US-001",
-        currency="USD",
-        list_net=Decimal(1000),
-        net=Decimal(950),
-        disc_pct=Decimal(5),
-        margin_pct=Decimal(20),
-        payment_days=30,
-        below_floor=False,
-        price_hash="p2",
-        items=None,
-    )
+    terms = asked_terms(list_net=Decimal(1000), net=Decimal(950), margin_pct=Decimal(20), price_hash="p2")
     anew = AskedAnew(plan=_plan(), terms=terms, pinned=pinned)
     return tuple(
         PriceLook(verdict=verdict, price_hash="p2", anew=anew if verdict is Verdict.ASK else None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sysconfig
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -13,14 +11,12 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from tests.replay.patched_probe import Deployed, Guarded, Unguarded, new, old
+from tests.temporal_server import bare_server
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    binary = Path(sysconfig.get_path("scripts")) / "temporal"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary), dev_server_log_level="never"
-    ) as env:
+    async with bare_server() as env:
         yield env
 
 

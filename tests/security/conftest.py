@@ -6,12 +6,10 @@ The web application of the real code is the one of ``tests.webworld``.
 from __future__ import annotations
 
 import asyncio
-import sysconfig
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from runs.codec_keys import KeyRing
 from tests.deadlines import PATIENCE
 from tests.sealing import KEYS
 from tests.security.probe import Begin, Note, Probe, ProbeChild, look
+from tests.temporal_server import bare_server
 from tests.webworld.world import app, config, http, stage, temporal, tenant
 from workers.sealing import sealing
 from workers.worker import workflow_runner
@@ -36,10 +35,7 @@ __all__ = ["app", "config", "http", "stage", "temporal", "tenant"]
 
 @pytest.fixture(scope="session")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    binary = Path(sysconfig.get_path("scripts")) / "temporal"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary), dev_server_log_level="never"
-    ) as env:
+    async with bare_server() as env:
         yield env
 
 

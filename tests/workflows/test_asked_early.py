@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sysconfig
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from runs.calls import NoAnswer, ask
 from runs.names import ASK_AGAIN
 from tests.deadlines import PATIENCE
 from tests.sealing import SEALING
+from tests.temporal_server import bare_server
 from tests.workflows.early_probe import Early, Heard, Note, gates, quick, wait
 from workers.early import AsksAgain, Tasks
 from workers.worker import workflow_runner
@@ -36,10 +35,7 @@ RUNS, AT_ONCE = 40, 6
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    binary = Path(sysconfig.get_path("scripts")) / "temporal"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary), dev_server_log_level="never", plugins=[SEALING]
-    ) as env:
+    async with bare_server(SEALING) as env:
         yield env
 
 
