@@ -165,7 +165,7 @@ class Gate(WorkflowInstance):
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let pass what fits, hand it to the run, and mark what comes out."""
         if self._tasks.is_early(act):
-            log.info("a query came before its news", workflow_id=self._info.workflow_id)
+            log.info("news came before their task", workflow_id=self._info.workflow_id)
             return ask_again()
         self._written = 0
         jobs = [job for job in act.jobs if self._admit(job, replaying=act.is_replaying)]
@@ -183,6 +183,7 @@ class Gate(WorkflowInstance):
             self._address(command)
         if self._kept and not completion.HasField("failed"):
             self._ask_for_more(completion)
+        self._tasks.answered(act, completion)
         return completion
 
     def _portion(self, jobs: list[WorkflowActivationJob]) -> bool:
