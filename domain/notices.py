@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
-from domain import waits
+from domain import open_tasks
 from domain.approvals import ApprovalRequest, ApprovalState, ApprovalStatus, StepState, StepStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.fixed_by import FixedBy
@@ -260,12 +260,12 @@ def _question(before: DealState, after: DealState) -> str:
 
 
 def _held_for_rep(before: DealState, after: DealState) -> str:
-    return "The order waits until credit is given." if waits.held(after) and not waits.held(before) else ""
+    return "The order waits until credit is given." if open_tasks.held(after) and not open_tasks.held(before) else ""
 
 
 def _parked_for_rep(before: DealState, after: DealState) -> str:
-    now = waits.parked(after)
-    new = after.parked is not None and now is not None and now != waits.parked(before)
+    now = open_tasks.parked(after)
+    new = after.parked is not None and now is not None and now != open_tasks.parked(before)
     return f"Operations look at this step: {after.parked.step}" if new and after.parked else ""
 
 
@@ -326,13 +326,13 @@ def _ended(before: DealState, after: DealState) -> str:
     return f"The deal is {after.ending}." if before.running and after.ending not in told_already else ""
 
 
-_WAITS: Final[dict[Kind, waits.Waits]] = {
-    Kind.CREDIT_HELD: waits.held,
-    Kind.STEP_PARKED: waits.parked,
-    Kind.CREDIT_SECOND: waits.second_release,
-    Kind.CUSTOMER_UNKNOWN: waits.unknown_customer,
-    Kind.CREDIT_UNAPPLIED: waits.unapplied,
-    Kind.REFUND_PROPOSED: waits.refund,
+_WAITS: Final[dict[Kind, open_tasks.Waits]] = {
+    Kind.CREDIT_HELD: open_tasks.held,
+    Kind.STEP_PARKED: open_tasks.parked,
+    Kind.CREDIT_SECOND: open_tasks.second_release,
+    Kind.CUSTOMER_UNKNOWN: open_tasks.unknown_customer,
+    Kind.CREDIT_UNAPPLIED: open_tasks.unapplied,
+    Kind.REFUND_PROPOSED: open_tasks.refund,
 }
 _CHANGES: Final[dict[Kind, Change]] = {
     Kind.EXCEPTION_OPENED: _exceptions_of(FixedBy.OPERATOR),

@@ -146,7 +146,7 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "q2c_deals",
         "q2c_deals_waiting",
         "q2c_transitions",
-        "q2c_sales_behind_seconds",
+        "q2c_write_back_lag_seconds",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
         "temporal_activity_schedule_to_start_latency",
@@ -192,6 +192,6 @@ def test_how_long_sales_is_behind_is_measured_for_each_entity(ordered: Deal, col
     ordered.ends("closed")
 
     def entities() -> set[str]:
-        return {point["entity"] for point in collector.metrics.get("q2c_sales_behind_seconds", ())}
+        return {point["entity"] for point in collector.metrics.get("q2c_write_back_lag_seconds", ())}
 
     eventually(lambda: entities() == {"order", "shipment", "invoice", "payment"})

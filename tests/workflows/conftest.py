@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sysconfig
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,7 @@ from domain.people import Person
 from domain.price_look import PriceLook
 from runs import names
 from runs.attributes import ATTRIBUTES
+from runs.calls import tell
 from tests.deadlines import PATIENCE, in_time
 from tests.deals import totals
 from tests.sealing import SEALING
@@ -345,7 +347,10 @@ class Stage:
         message_id = str(uuid.uuid4())
         when = f";signed_at={signed_at.isoformat()}" if signed_at else ""
         token = f"{person.oid}|decide|decision={decision};step={step};seen_hash={seen};comment=ok{when}"
-        await self.request(n).signal(names.DECIDE, SignedMessage(message_id=message_id, token=token))
+        message, until = SignedMessage(message_id=message_id, token=token), time.monotonic() + PATIENCE
+        while not await tell(self.client, self.request(n).id, names.DECIDE, message):
+            assert time.monotonic() < until, "no run of the request hears it"
+            await asyncio.sleep(0.1)  # it goes on as a new run: nothing listens for a moment
         return message_id
 
 

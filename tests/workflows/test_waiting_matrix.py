@@ -25,7 +25,6 @@ from tests.deals import T0
 from tests.reachable import done, essence, next_states, states, waiting
 from workflows.quote_to_cash import closing
 from workflows.quote_to_cash.background import Background
-from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
@@ -38,6 +37,7 @@ from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.request import Request
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Ended, Waiting
+from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
 
 class Does(Exception):
@@ -134,7 +134,7 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
             changing = Changing(record, waiting, steps, background, request)
             billing = Billing(record, waiting, steps)
             deposits = Deposits(record, waiting, steps, billing)
-            order = Order(record, waiting, steps, changing=changing, deposits=deposits, behind=Behind())
+            order = Order(record, waiting, steps, changing=changing, deposits=deposits, lag=WriteBackLag())
             delivery = Delivery(
                 record,
                 waiting,
@@ -143,7 +143,7 @@ def loops(state: DealState) -> Iterator[tuple[str, Callable[[], Awaitable[object
                 order=order,
                 changing=changing,
                 billing=billing,
-                behind=Behind(),
+                lag=WriteBackLag(),
             )
             yield name, getattr(delivery, name), record
 

@@ -22,7 +22,6 @@ from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
 from runs import names
 from workflows.quote_to_cash.background import Background, Part
-from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.collecting import told_to_account
@@ -31,6 +30,7 @@ from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.refunding import Refunding
 from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
+from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
 SAFETY_LOOK = timedelta(hours=24)
 """How often a deal on its way to cash looks at Finance itself: the sweeps should have told it long before."""
@@ -58,13 +58,13 @@ class Delivery:
         order: Order,
         changing: Changing,
         billing: Billing,
-        behind: Behind,
+        lag: WriteBackLag,
     ) -> None:
         """Work for the deal of ``record``, whose order is made by ``order``, changed by ``changing`` and read by
-        ``billing``; ``behind`` measures how soon Sales shows it.
+        ``billing``; ``lag`` measures how soon Sales shows it.
         """
         self._billing = billing
-        self._behind = behind
+        self._lag = lag
         self._record = record
         self._waiting = waiting
         self._steps = steps
@@ -101,7 +101,7 @@ class Delivery:
             await self._waiting.turn()
             move = moves.in_delivery(self._record.state)
             if move is DeliveryMove.WAIT:
-                self._behind.caught_up()
+                self._lag.caught_up()
                 await self._waiting.until(
                     lambda: done(self._record.state) or moves.in_delivery(self._record.state) is not DeliveryMove.WAIT
                 )
@@ -109,7 +109,7 @@ class Delivery:
                 try:
                     await self._act[move]()
                     if entity := _SHOWS.get(move):
-                        self._behind.shows(entity)
+                        self._lag.shows(entity)
                 except Overtaken:  # the order is changed first; what was given up here is due again then
                     workflow.logger.info("given up for a change of the order: %s", move)
 

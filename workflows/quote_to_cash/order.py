@@ -11,13 +11,13 @@ from domain import facts
 from domain.deal_state import OrderStatus
 from domain.rounding import RoundingDiff
 from runs import names
-from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.deposits import Deposits
 from workflows.quote_to_cash.ledger import tell_ledger
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Overtaken, Steps
 from workflows.quote_to_cash.waiting import Waiting
+from workflows.quote_to_cash.write_back_lag import WriteBackLag
 from workflows.steps import FEW_LINES
 
 
@@ -32,7 +32,7 @@ class Order:
         *,
         changing: Changing,
         deposits: Deposits,
-        behind: Behind,
+        lag: WriteBackLag,
     ) -> None:
         """Work for the deal of ``record``.
 
@@ -42,9 +42,9 @@ class Order:
             steps: runs its steps.
             changing: undoes an order that is not wanted any more.
             deposits: waits for the deposit of an order that needs one.
-            behind: measures how soon Sales shows it.
+            lag: measures how soon Sales shows it.
         """
-        self._behind = behind
+        self._lag = lag
         self._deposits = deposits
         self._record = record
         self._changing = changing
@@ -128,7 +128,7 @@ class Order:
         self._record.apply(
             facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
         )
-        self._behind.heard()
+        self._lag.heard()
         await tell_ledger(self._record, names.ORDER_VISIBLE)
 
     async def _show(self) -> None:
@@ -140,7 +140,7 @@ class Order:
             overtaken=self._unwanted,
         )
         self._record.apply(facts.OrderRecorded(sales_order_id=recorded.sales_order_id, notes=recorded.notes))
-        self._behind.shows("order")
+        self._lag.shows("order")
 
     def _recording(self) -> RecordOrder:
         state = self._record.state

@@ -27,7 +27,6 @@ from workflows.audit import Trail
 from workflows.hearing import UNKNOWN, all_has_come, hear
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
-from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.closing import Closing
@@ -42,6 +41,7 @@ from workflows.quote_to_cash.reports import Reports
 from workflows.quote_to_cash.request import Request
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Ended, Waiting
+from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
@@ -61,8 +61,8 @@ class QuoteToCash:
             report=report,
         )
         self._background = background = Background()
-        behind = Behind()
-        self._reports = Reports(record, behind)
+        lag = WriteBackLag()
+        self._reports = Reports(record, lag)
         self._people = People(record, background)
         self._request = Request(record, background, start.checkpoint.request if start.checkpoint else None)
         self._trail = trail = Trail(record)
@@ -76,9 +76,9 @@ class QuoteToCash:
         self._changing = changing = Changing(record, waiting, steps, background, self._request)
         billing = Billing(record, waiting, steps)
         deposits = Deposits(record, waiting, steps, billing)
-        self._order = order = Order(record, waiting, steps, changing=changing, deposits=deposits, behind=behind)
+        self._order = order = Order(record, waiting, steps, changing=changing, deposits=deposits, lag=lag)
         self._delivery = Delivery(
-            record, waiting, steps, background, order=order, changing=changing, billing=billing, behind=behind
+            record, waiting, steps, background, order=order, changing=changing, billing=billing, lag=lag
         )
         ending = Waiting(
             record, published, background, trail, over=lambda: record.state.given_up, continue_as_new=leave

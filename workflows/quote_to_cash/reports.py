@@ -6,8 +6,8 @@ from domain import facts
 from domain.events import fact_of_finance, fact_of_sales
 from domain.messages import SWEEP, CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
 from domain.people import Person
-from workflows.quote_to_cash.behind import Behind
 from workflows.quote_to_cash.record import DealRecord
+from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
 IGNORED = "ignored"
 """Counted: a report that says nothing of this deal as it stands."""
@@ -17,10 +17,10 @@ FINANCE = Person(oid="finance", name="Finance")
 class Reports:
     """Takes reports for one deal."""
 
-    def __init__(self, record: DealRecord, behind: Behind) -> None:
-        """Take them for the deal of ``record``; ``behind`` measures how soon Sales shows what they tell."""
+    def __init__(self, record: DealRecord, lag: WriteBackLag) -> None:
+        """Take them for the deal of ``record``; ``lag`` measures how soon Sales shows what they tell."""
         self._record = record
-        self._behind = behind
+        self._lag = lag
 
     def from_sales(self, event: SalesEvent) -> None:
         """An event of Dynamics 365 Sales."""
@@ -38,7 +38,7 @@ class Reports:
             return
         told = self._record.apply(fact, event_id=event.event_id, actor=FINANCE)
         if told is not None and told.accepted:
-            self._behind.heard(None if event.source == SWEEP else event.occurred_at)
+            self._lag.heard(None if event.source == SWEEP else event.occurred_at)
 
     def from_ledger(self, message: CreditRecheck) -> None:
         """Credit may have become free."""

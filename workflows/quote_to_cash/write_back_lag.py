@@ -11,7 +11,7 @@ from datetime import datetime
 from temporalio import workflow
 
 
-class Behind:
+class WriteBackLag:
     """Of one deal: since when Finance has what Sales does not show."""
 
     def __init__(self) -> None:
@@ -33,10 +33,8 @@ class Behind:
             return
         seconds = (workflow.now() - self._since).total_seconds()
         meter = workflow.metric_meter()
-        behind = meter.create_histogram_float(
-            "q2c_sales_behind_seconds", "Time until Sales shows what Finance has", "s"
-        )
-        behind.record(seconds, {"entity": entity})
+        lag = meter.create_histogram_float("q2c_write_back_lag_seconds", "Time until Sales shows what Finance has", "s")
+        lag.record(seconds, {"entity": entity})
 
     def caught_up(self) -> None:
         """Sales shows everything."""
