@@ -156,3 +156,9 @@ def test_a_template_says_nothing_outside_of_messages(path: Path) -> None:
         '"Started"',
     }
     assert set(literals(template)) <= headings | {'"credit note"'}, "give it to _()"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_plural_says_what_it_counts(path: Path) -> None:
+    """Jinja takes the first variable of the message otherwise, which may be a name."""
+    assert set(re.findall(r"{%-?\s*pluralize\b([^%]*?)-?%}", path.read_text(encoding="utf-8"))) <= {" count "}

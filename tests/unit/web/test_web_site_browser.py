@@ -33,6 +33,7 @@ from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
 from web.config import WebConfig
+from web.languages import LANGUAGES
 from workers.serving import serve
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -191,6 +192,20 @@ async def test_axe_finds_nothing_in_light_and_dark_and_everything_fits(
             found += [f"{address} is {wide} wide on a screen of {width}"] if wide > width else []
             if pictures:
                 await page.screenshot(path=f"{pictures}/{name}-{place}-{width}.png", full_page=True)
+    assert "\n".join(found) == ""
+
+
+async def test_every_page_opens_in_every_language(world: dict[str, list[str]], open_as: Open) -> None:
+    found: list[str] = []
+    for name, addresses in world.items():
+        page = await open_as(name)
+        for address in addresses:
+            for code in LANGUAGES:
+                said = "en" if "/letters/" in address else code  # a letter is in the language of who gets it
+                asked = await page.context.request.get(address)
+                answer = await page.context.request.get(address, headers={"Accept-Language": code})
+                if answer.status != asked.status or f'<html lang="{said}"' not in await answer.text():
+                    found.append(f"{address} in {code} as {name}: {answer.status}")
     assert "\n".join(found) == ""
 
 
