@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import signal
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LOG_TAIL_LINES = 15
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """Have Linux send SIGTERM to this child when the supervisor dies, however it dies.
-
-    macOS has no such call: there a supervisor killed with SIGKILL leaves its children to be ended by hand.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+_BOUND_TO_PARENT = Path(__file__).with_name("bound_to_parent.py")
 
 
 class ChildProcess:
@@ -66,13 +56,13 @@ class ChildProcess:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_BOUND_TO_PARENT), str(os.getpid())),
                 *self._command,
                 env=self._environment,
                 stdin=DEVNULL,
                 stdout=PIPE if read_stdout else log,
                 stderr=log,
                 process_group=0,
-                preexec_fn=_die_with_parent,
                 limit=1 << 20,
             )
 

@@ -36,7 +36,8 @@ from workers.settings import CodecSettings, Settings, variable_name
 
 T = TypeVar("T")
 
-START_TIMEOUT = 300.0
+START_TIMEOUT = 120.0
+"""Seconds for one part."""
 STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STOP_ORDER = (("worker", "web"), ("codec", "sandbox", "temporal"))

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Interceptor, OutboundInterceptor, QueryWorkflowInput, WorkflowQueryFailedError
 
@@ -67,6 +68,7 @@ class Tasks:
         """Nothing has come yet."""
         self._last: _Task | None = None
         self._owed = 0
+        self._before: tuple[_Task | None, int] = None, 0
 
     def is_early(self, act: WorkflowActivation) -> bool:
         """Whether an activation brings what the history does not have so; where not, it counts as come."""
@@ -81,6 +83,7 @@ class Tasks:
             added = task.length - last.length - _OF_A_TASK - _least_events(act.jobs)
             if not act.is_replaying and added < self._owed:
                 return True
+            self._before = self._last, self._owed
             self._owed = 0
         self._last = task
         return False
@@ -92,8 +95,16 @@ class Tasks:
         """
         if act.is_replaying:
             return
-        commands = (command.WhichOneof("variant") for command in completion.successful.commands)
-        self._owed += sum(command in _WRITTEN for command in commands)
+        commands = completion.successful.commands
+        if commands and all(_is_rejection(command) for command in commands):
+            # A task for nothing but updates that were all rejected leaves no event: it counts as never given out.
+            self._last, self._owed = self._before
+            return
+        self._owed += sum(command.WhichOneof("variant") in _WRITTEN for command in commands)
+
+
+def _is_rejection(command: WorkflowCommand) -> bool:
+    return command.WhichOneof("variant") == "update_response" and command.update_response.HasField("rejected")
 
 
 def _least_events(jobs: Iterable[WorkflowActivationJob]) -> int:

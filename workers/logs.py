@@ -42,7 +42,6 @@ def configure_logging(level: str, style: Literal["json", "console"], stream: Tex
         processors=[*shared[:4], add_deal, add_trace, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

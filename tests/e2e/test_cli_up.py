@@ -67,12 +67,14 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             env=clean_environment(Q2C_STATE_DIR=str(state)),
         )
     assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, f"`q2c up` ended with code {process.wait()}: {said.read_text()}"
-    ready = json.loads(line) | {"supervisor": process, "said": said}
-    yield ready
-    process.terminate()
-    process.communicate(timeout=PATIENCE)
+    try:
+        line = process.stdout.readline()
+        assert line, f"`q2c up` ended with code {process.wait()}"
+        yield json.loads(line) | {"supervisor": process, "said": said}
+    finally:
+        sys.stderr.write(said.read_text())  # shown where something failed, a start that took too long among it
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
 
 
 def product_environment(up: dict[str, Any]) -> dict[str, str]:

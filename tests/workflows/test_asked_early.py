@@ -205,6 +205,20 @@ def test_what_is_replayed_was_answered() -> None:
     assert not tasks.is_early(activation(2, 900, 13, "signal_workflow"))
 
 
+def test_a_task_for_nothing_but_a_rejected_update_left_no_event() -> None:
+    """Given a run that owes a command, when an update is rejected, then the next task is as long as without it."""
+    tasks, begun = Tasks(), activation(1, 275, 9, "resolve_activity")
+    assert not tasks.is_early(begun)
+    tasks.answered(begun, completed("schedule_activity"))
+    asked, rejected = activation(2, 900, 13, "do_update"), completed("update_response")
+    rejected.successful.commands[0].update_response.rejected.SetInParent()
+    for _ in range(2):
+        assert not tasks.is_early(asked)
+        tasks.answered(asked, rejected)
+    assert tasks.is_early(activation(3, 901, 13, "signal_workflow")), "the command is still owed"
+    assert not tasks.is_early(activation(3, 901, 14, "signal_workflow"))
+
+
 class Asked(OutboundInterceptor):
     """A server whose run cannot answer so many times."""
 

@@ -71,3 +71,14 @@ def test_without_an_endpoint_nothing_is_traced() -> None:
     telemetry = start_telemetry("test", environment={})
     assert telemetry.interceptors == []
     telemetry.close()
+
+
+def test_a_logger_that_was_used_follows_what_is_configured_later(lines: io.StringIO) -> None:
+    """Given a module's logger that wrote already, when the pipe is laid anew, then it writes there."""
+    log = structlog.get_logger("q2c")
+    log.info("before")
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as captured:
+        log.info("after")
+    assert only(lines)["event"] == "before"
+    assert [record["event"] for record in captured] == ["after"]
