@@ -20,7 +20,7 @@ from domain.approvals import LATE
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
 from domain.customers import LONGEST
-from domain.deal_state import DealState
+from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
 from domain.line_change import MOST_LINES, LineChange
@@ -54,6 +54,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     CommandName.REJECT_CUSTOMER: Action.SET_UP_CUSTOMER,
     CommandName.CANCEL_ORDER: Action.CANCEL_ORDER,
     CommandName.CHANGE_ORDER: Action.CHANGE_ORDER,
+    CommandName.REREAD: Action.RETRY_STEP,
     DECIDE: Action.DECIDE_APPROVAL,
     REASSIGN: Action.REASSIGN_APPROVAL,
     ASK: Action.DECIDE_APPROVAL,
@@ -111,6 +112,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     match command:
         case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
             return facts.StepResumed(action=Resolution(command.value), reason=reason, by=said.person.named)
+        case CommandName.REREAD:
+            return _read_again(said.person, state, reason)
         case CommandName.WITHDRAW:
             return facts.Withdrawn(revision=state.revision, reason=reason)
         case CommandName.CANCEL:
@@ -145,6 +148,21 @@ def _subject(person: Person, state: DealState, release: ReleaseToken | None) -> 
 
 def _refused(said: VerifiedMessage, code: Refusal, detail: str) -> facts.Refused:
     return facts.Refused(message_id=said.message_id, what=said.name or "message", code=code, detail=detail)
+
+
+def _read_again(person: Person, state: DealState, reason: str) -> Fact:
+    """That both systems are to be read again: what was missed of them is seen, whatever the deal waits for.
+
+    A step that waits for a person, or a change that rests, reads when it is tried again.
+    """
+    why = reason or f"asked by {person.label}"
+    if state.parked is not None or (state.changing is not None and state.changing.retry_at is not None):
+        return facts.StepResumed(action=Resolution.RETRY, reason=why, by=person.named)
+    if state.awaits_credit:
+        return facts.CreditRecheckDue(reason=why)
+    if state.order is OrderStatus.NONE:
+        return facts.AssessmentDue(reason=why)
+    return facts.BillingChanged(text=f"Finance is read again: {why}")
 
 
 def _too_late(said: VerifiedMessage, state: DealState) -> facts.Refused:

@@ -349,6 +349,16 @@ class DealState:
         return self.open_request is not None and self.order is not OrderStatus.NONE and not self.asks_for_more
 
     @property
+    def beyond_recall(self) -> bool:
+        """No command here can undo what is left of the order: all of it is shipped or cancelled in Finance, or Finance
+        does not take its change. The deal follows it, unless a person ends that.
+        """
+        if not self.running or self.order is OrderStatus.NONE:
+            return False
+        gone = self.delivery.cancelled or (bool(self.confirmation_number) and not self.delivery.lines.to_ship)
+        return gone or (self.changing is not None and bool(self.changing.failure))
+
+    @property
     def change_due(self) -> bool:
         """A change of the order is to be tried in Finance now."""
         return self.running and self.changing is not None and self.changing.is_due

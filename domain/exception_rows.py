@@ -72,6 +72,12 @@ ORDER_IN_FINANCE: Final = (
     FixedBy.OPERATOR,
     "The deal ended, but its order may be in Finance. Look for it there, and cancel it.",
 )
+LEFT_OPEN: Final = (
+    "LEFT_OPEN",
+    409,
+    FixedBy.ACCOUNTS_RECEIVABLE,
+    "The deal was ended before its order was invoiced and paid. Follow what is open of it in Finance.",
+)
 SALES_NOT_TOLD: Final = (
     "SALES_NOT_TOLD",
     409,

@@ -164,6 +164,7 @@ class CommandName(StrEnum):
     REJECT_CUSTOMER = "reject_customer"
     CANCEL_ORDER = "cancel_order"
     CHANGE_ORDER = "change_order"
+    REREAD = "reread"
 
 
 class CustomerChanged(Record):

@@ -92,7 +92,7 @@ CELLS: Final = [
 ]
 """Every cell of the table for commands: role, of the deal's company, of another one or of none; command; own or not."""
 
-_NO_REASON = (CommandName.RETRY, CommandName.CREDIT_RECHECK)
+_NO_REASON = (CommandName.RETRY, CommandName.CREDIT_RECHECK, CommandName.REREAD)
 ARGS: Final[dict[CommandName, dict[str, Any]]] = (
     {name: {"reason": "r"} for name in CommandName}
     | {name: {} for name in _NO_REASON}

@@ -141,6 +141,7 @@ COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.REJECT_CUSTOMER: ReasonArgs,
     CommandName.CANCEL_ORDER: ReasonArgs,
     CommandName.CHANGE_ORDER: ChangeOrderArgs,
+    CommandName.REREAD: NoArgs,
 }
 
 

@@ -46,6 +46,9 @@ def ended_here(state: DealState, ending: Ending, tell: SalesDue) -> DealState:
         tell: what Sales is told, where its quote can still be written.
     """
     ended = replace(state, ending=ending)
+    if state.beyond_recall and state.changing is None:
+        text = f"{Refusal.LEFT_OPEN}: order {state.order_number} is no longer followed"
+        return with_exception(ended, text)
     if state.order is not OrderStatus.NONE:
         text = f"{Refusal.ORDER_IN_FINANCE}: order {state.order_number} may be in Finance"
         return with_exception(ended, text)

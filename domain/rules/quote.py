@@ -25,6 +25,9 @@ from domain.views import ApprovalSummary, Ending, OpenQuestion
 
 _DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
 
+_READ_AGAIN = _DECIDED | {QuoteStatus.INVALID, QuoteStatus.REJECTED, QuoteStatus.WITHDRAWN}
+"""Where a quote that waits is read again on a person's word."""
+
 
 def follow(state: DealState, fact: QuoteFact) -> Change:
     """What a fact of the quote changes.
@@ -127,7 +130,7 @@ def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     found = fact.assessment
     if fact.asked != state.quote_id:
         stale(f"revision {found.revision} was read, revision {state.revision} is asked for by now")
-    if state.resubmitted:
+    if state.resubmitted and state.quote is not QuoteStatus.SUBMITTED:
         if found.stale or (state.assessment and found.snapshot_hash == state.assessment.snapshot_hash):
             text = "submitted again with the same content: what was decided stands"
             return Change(_caught_up(replace(state, resubmitted=False, marked_over=""), found), text)
@@ -285,9 +288,11 @@ def _question(state: DealState, fact: facts.QuestionAsked | facts.QuestionAnswer
 
 
 def _assessment_due(state: DealState, fact: facts.AssessmentDue) -> Change:
+    text = f"looked at again: {fact.reason}" if fact.reason else "looked at again"
+    if state.quote in _READ_AGAIN and not (state.won or state.stuck_without_approval):
+        return Change(replace(state, resubmitted=True), text)  # what was decided stands, unless Sales shows more
     if not state.stuck_without_approval:
         illegal(f"looked at again: the quote is {state.quote}")
-    text = f"looked at again: {fact.reason}" if fact.reason else "looked at again"
     return Change(replace(state, quote=QuoteStatus.SUBMITTED, resubmitted=False), text)
 
 

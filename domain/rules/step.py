@@ -7,7 +7,7 @@ from typing import assert_never
 
 from domain import facts
 from domain.causes import Cause
-from domain.deal_state import DealState, Outage, SalesDue
+from domain.deal_state import DealState, OrderStatus, Outage, SalesDue
 from domain.facts import StepFact
 from domain.price_look import DriftDecision
 from domain.refusals import Refusal
@@ -68,7 +68,8 @@ def _resumed(state: DealState, fact: facts.StepResumed) -> Change:
 
 def _aborted(state: DealState) -> DealState:
     """A person does not want to wait any longer: for another person, for a system, or for the clean-up."""
-    if state.parked is None and state.outage is None:
-        raise Refused(Refusal.NOT_PARKED, "nothing waits that could be aborted")
+    if state.parked is None and state.outage is None and not state.beyond_recall:
+        left = "cancel the deal" if state.order is OrderStatus.NONE else "cancel the order"
+        raise Refused(Refusal.NOT_PARKED, f"nothing waits that could be aborted: {left} instead")
     freed = replace(state, parked=None, resolution=Resolution.ABORT)
     return ended_here(freed, Ending.ABORTED, SalesDue.LET_GO) if state.running else replace(freed, given_up=True)

@@ -340,7 +340,7 @@ def _fitting(view: DealView) -> list[CommandName]:
         fitting.append(CommandName.CANCEL)
     else:
         fitting += _fitting_order(view)
-    return fitting
+    return [*fitting, CommandName.REREAD]
 
 
 def _about_credit(view: DealView) -> list[CommandName]:
@@ -360,9 +360,10 @@ def _fitting_order(view: DealView) -> list[CommandName]:
     under_way = view.order_change
     if under_way is not None:
         retry = [CommandName.RETRY] if under_way.failure and not view.parked else []
-        return retry + ([] if under_way.whole else [CommandName.CANCEL_ORDER])
+        end = [CommandName.ABORT] if under_way.failure else []
+        return retry + end + ([] if under_way.whole else [CommandName.CANCEL_ORDER])
     if view.lines and not _open(view):
-        return []
+        return [CommandName.ABORT]
     return [CommandName.CANCEL_ORDER, *([CommandName.CHANGE_ORDER] if view.sales_order_id else [])]
 
 
