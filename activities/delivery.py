@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.heartbeat import beats_itself
 from activities.signatures import FailureType
 from domain.feeds import Became
 from runs.calls import NoAnswer, Rejected
@@ -57,6 +58,7 @@ async def progress() -> AsyncIterator[set[str]]:
             activity.heartbeat(sorted(settled))
             await asyncio.sleep(BEAT_SECONDS)
 
+    beats_itself()
     beating = asyncio.create_task(beat())
     try:
         yield settled

@@ -1,18 +1,33 @@
-"""Says every now and then that an activity lives, so that a long one is not taken for a dead one.
+"""Says every now and then that an activity lives, so that one whose worker died is tried again within seconds.
 
-The server records a heartbeat only where the activity was given a heartbeat time-out; elsewhere it costs nothing.
+``KeptAlive`` does it for every activity that was given a heartbeat time-out, from the outside: none can forget it. One
+that is over before the first sign is due sends none, and costs nothing. An activity that knows how far it is tells it
+by ``beating``; one that sends its own progress says so by ``beats_itself``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 SECONDS = 10.0
+"""Between two signs of life at most."""
+SIGNS = 3
+"""Signs of life within a time-out: two may be late, or lost."""
+MOST_OFTEN = timedelta(seconds=1)
+"""How often the SDK may pass a sign on; it passes the first one on at once."""
+LARGE = timedelta(seconds=30)
+"""A time-out from here on is that of a large document: such an activity ends where its deal gives it up. Shorter ones
+are let finish what they began, so that its outcome is known.
+"""
 
 
 class Beat:
@@ -20,6 +35,7 @@ class Beat:
 
     def __init__(self) -> None:
         self.done = 0
+        self.silent = False
 
     def note(self, done: int) -> None:
         """So much is done; told at once, so that a person who looks sees it move."""
@@ -27,20 +43,80 @@ class Beat:
         activity.heartbeat(done)
 
 
+_beat: ContextVar[Beat | None] = ContextVar("q2c_beat", default=None)
+
+
 @asynccontextmanager
 async def beating() -> AsyncIterator[Beat]:
-    """Send a heartbeat every ten seconds while the block runs, with the progress noted last."""
+    """Tell how far the block is, with every heartbeat that is sent while it runs."""
+    kept = _beat.get()
+    if kept is not None:
+        yield kept
+        return
     beat = Beat()
+    with _signs(beat, SECONDS):
+        yield beat
 
+
+def beats_itself() -> None:
+    """The activity sends heartbeats of its own from here on, whose details nothing else may take the place of."""
+    kept = _beat.get()
+    if kept is not None:
+        kept.silent = True
+
+
+@contextmanager
+def _signs(beat: Beat, seconds: float) -> Iterator[None]:
     async def keep() -> None:
         while True:
-            await asyncio.sleep(SECONDS)
-            activity.heartbeat(beat.done)
+            await asyncio.sleep(seconds)
+            if not beat.silent:
+                activity.heartbeat(beat.done)
 
     task = asyncio.create_task(keep())
     try:
-        yield beat
+        yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+
+
+class KeptAlive(Interceptor):
+    """Sends heartbeats for activities that were given a heartbeat time-out."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap an activity."""
+        return _Kept(next)
+
+
+class _Kept(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        silence = activity.info().heartbeat_timeout
+        if not silence:
+            return await self.next.execute_activity(input)
+        beat = Beat()
+        token = _beat.set(beat)
+        try:
+            with _signs(beat, min(SECONDS, silence.total_seconds() / SIGNS)):
+                if silence >= LARGE:
+                    return await self.next.execute_activity(input)
+                return await _finished(asyncio.ensure_future(self.next.execute_activity(input)))
+        finally:
+            _beat.reset(token)
+
+
+async def _finished(work: asyncio.Future[Any]) -> Any:
+    """What an activity comes to, though its deal gives it up meanwhile.
+
+    Where the worker ends, or the try counts no more, it is stopped.
+    """
+    while True:
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            why = activity.cancellation_details()
+            given_up = why is not None and why.cancel_requested
+            if work.done() or not given_up or activity.is_worker_shutdown():
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await work
+                raise

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.heartbeat import MOST_OFTEN, KeptAlive
 from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, NOTICE_QUEUE
 from workers.gauges import report_deals
@@ -50,6 +51,10 @@ Activity = Callable[..., Any]
 
 MESSAGES_AT_ONCE = 5
 """Messages one worker sends at a time."""
+STICKY = timedelta(seconds=3)
+"""How long a run's next task waits for the worker that has it in memory, before any worker may take it: one that was
+killed does not come back for it.
+"""
 LATEST_SECONDS = 20.0
 """After the grace for activities, the process has this long to end by itself."""
 
@@ -87,6 +92,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         Workers that have not started yet.
     """
     grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
+    watched: dict[str, Any] = {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
     deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
@@ -96,7 +102,9 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         max_cached_workflows=settings.worker.max_cached_workflows,
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
         max_concurrent_activities=settings.worker.concurrent_activities,
+        sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=grace,
+        **watched,
     )
     systems = [
         Worker(
@@ -107,6 +115,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             max_concurrent_activities=limits.concurrent_activities,
             disable_eager_activity_execution=True,
             graceful_shutdown_timeout=grace,
+            **watched,
         )
         for queue, activities, limits in (
             (DATAVERSE_QUEUE, work.dataverse_activities, settings.dataverse),

@@ -49,6 +49,10 @@ PER_LINE = timedelta(seconds=0.5)
 """What each line of a larger document adds: steps of 150 lines, each as slow as a busy system answers."""
 HEARTBEAT = timedelta(seconds=45)
 """A long activity that says nothing for so long is taken for dead and tried again; it continues where it was."""
+SHORT_HEARTBEAT = timedelta(seconds=4)
+"""The same for a short one: what a worker had in hand when it was killed is tried again within seconds. A write that is
+tried again looks first whether the earlier try has done it.
+"""
 
 URGENT = Priority(priority_key=1)
 NORMAL = Priority(priority_key=3)
@@ -102,7 +106,7 @@ def begin(
         argument,
         task_queue=queue,
         start_to_close_timeout=patience.start_to_close + (lines * PER_LINE if large else timedelta(0)),
-        heartbeat_timeout=HEARTBEAT if large else None,
+        heartbeat_timeout=HEARTBEAT if large else SHORT_HEARTBEAT,
         retry_policy=patience.retry,
         summary=summary,
         priority=priority,

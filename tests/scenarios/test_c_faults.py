@@ -152,6 +152,35 @@ def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
         assert_sound(deal)
 
 
+SOON = 10.0
+"""Seconds after which what a killed worker had in hand has gone on, where its process is up again within three."""
+SECOND: Json = WRITE_BACK | {"effect": {"delay_ms": 1000}}
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_killed_over_a_write_of_a_second_goes_on_within_ten(
+    stack: Stack, record_property: Callable[[str, object], None]
+) -> None:
+    """Its silence is noticed by heartbeats that stay away, not by the 45 seconds a try may take."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.submitted()
+    deal.rep("activate")
+    deal.waits_for("customer")
+    stack.desk.put("/faults", SECOND)
+    deal.rep("accept")
+    eventually(partial(confirmed, deal), "the order is in Finance")
+    killed = stack.worker_pid
+    os.kill(killed, signal.SIGKILL)
+    began = time.monotonic()
+    eventually(lambda: stack.worker_pid != killed, "the process is started again")
+    restarted = time.monotonic() - began
+    deal.until(lambda case: bool(case["sales_order_id"]), "Sales shows the order")
+    took = time.monotonic() - began
+    record_property("seconds from the kill: a new process, and the write done", (round(restarted, 1), round(took, 1)))
+    assert took <= SOON + max(0.0, restarted - 3.0), (restarted, took)
+    assert_sound(deal)
+
+
 def test_s27_a_write_that_sales_refuses_as_stale_three_times_goes_on_by_itself(stack: Stack) -> None:
     deal = stack.deal(line("P100", 10, "5"))
     stale = {"system": "dataverse", "method": "PATCH", "path": "quotes", "effect": {"status": 412}, "times": 3}

@@ -26,6 +26,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities import signatures as s
+from activities.heartbeat import KeptAlive
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditRecord
@@ -437,6 +438,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             ScriptedNotices(world).tell_people,
         ],
         workflow_runner=meter or workflow_runner(),
+        interceptors=[KeptAlive()],
         debug_mode=meter is not None,
     )
     fin = Worker(
@@ -453,6 +455,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             changes.change_order,
             changes.look_at_larger,
         ],
+        interceptors=[KeptAlive()],
     )
     dv = Worker(
         client,
@@ -470,6 +473,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_payment,
             customers.map_customer,
         ],
+        interceptors=[KeptAlive()],
     )
     async with deals, fin, dv:
         yield
