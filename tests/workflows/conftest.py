@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -44,6 +45,7 @@ from domain.messages import (
 from domain.notices import Notice
 from domain.people import Person
 from domain.price_look import PriceLook
+from domain.tally import unaccounted
 from runs import names
 from runs.attributes import ATTRIBUTES
 from runs.calls import tell
@@ -407,9 +409,19 @@ async def at_work(stage: Stage) -> AsyncIterator[Stage]:
     """A stage whose workers run; afterwards every run of its deal and of its requests is replayed from its history."""
     await stage.start_work()
     yield stage
+    await in_time("what was received", accounted_for(stage.case))
     await in_time("the worker", stage.stop_work())
     types = (names.QUOTE_TO_CASH, names.APPROVAL, names.CREDIT_LEDGER)
     await in_time("the replay", replays(stage.client, types))
+
+
+async def accounted_for(case: WorkflowHandle[Any, Any]) -> None:
+    """Whatever a test sent to its deal, the counters balance: each message is counted as what it became, once."""
+    try:
+        tally: dict[str, int] = await case.query(names.TALLY)
+    except (RPCError, WorkflowQueryFailedError):
+        return  # no deal was begun, or its run was reset or broken on purpose
+    assert unaccounted(tally) == 0, tally
 
 
 def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

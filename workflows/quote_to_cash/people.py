@@ -15,7 +15,7 @@ from domain.messages import DecisionRefused, Outcome, RequestNote, SignedMessage
 from domain.people import SYSTEM
 from domain.refusals import Refusal
 from runs import names
-from workflows.hearing import all_has_come
+from workflows.hearing import FAILED, all_has_come
 from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
@@ -49,11 +49,13 @@ class People:
 
     def take(self, message: SignedMessage) -> None:
         """Take a message; it is heard in its turn."""
+        self._record.receive()
         self._record.unheard.append(message)
         self._background.revive(Part.PEOPLE)
 
     def note_refused(self, note: DecisionRefused) -> None:
         """Write down who tried to decide a request and why it did not count; it changes nothing."""
+        self._record.receive()
         self._record.count(NOTED)
         if self._record.tally[NOTED] > MOST_NOTED:
             return
@@ -62,10 +64,12 @@ class People:
             event_id=note.message_id,
             actor=note.person.named,
             at=note.at,
+            counted=False,
         )
 
     def take_note(self, note: RequestNote) -> None:
         """Take what a request told; it is looked at in its turn."""
+        self._record.receive()
         self._record.count(NOTED)
         if self._record.tally[NOTED] > MOST_NOTED:
             return
@@ -132,10 +136,17 @@ class People:
     def _write_down(self, note: RequestNote, said: VerifiedMessage | None) -> None:
         fact = fact_of_note(note, said, self._record.state)
         if fact is None:
-            self._record.count(UNPROVED)
-            return
+            return  # its proof does not hold: it stays counted as noted, and is written down nowhere
         actor, sign_in = (said.person.named, said.sign_in) if said else (SYSTEM, SIGN_IN_UNKNOWN)
-        self._record.apply(fact, event_id=note.message_id, actor=actor, at=note.at, envelope=note.said, sign_in=sign_in)
+        self._record.apply(
+            fact,
+            event_id=note.message_id,
+            actor=actor,
+            at=note.at,
+            envelope=note.said,
+            sign_in=sign_in,
+            counted=False,
+        )
 
     def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         """Hear a message, unless it was heard before; what is not proved takes no id from what is."""
@@ -166,6 +177,7 @@ class People:
             )
         except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
             workflow.logger.exception("a message could not be taken")
+            self._record.count(FAILED)
             return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL, digest=digest)
         if done is None:
             return Outcome(message_id=said.message_id, accepted=False, code=Refusal.DUPLICATE, digest=digest)

@@ -30,6 +30,8 @@ from domain.people import SYSTEM, Person
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.sign_in import SignIn
+from domain.tally import APPLIED, RECEIVED, WAITING
+from workflows.hearing import UNKNOWN, UNREADABLE
 from workflows.notices_courier import Courier
 
 R = TypeVar("R", bound=Record)
@@ -42,7 +44,7 @@ SEEN = 2_000
 ROOM = 300_000
 """Characters that audit records, and outcomes, may take in a checkpoint each: a payload holds two million bytes."""
 
-_COUNTED = {"": "applied", Refusal.DUPLICATE: "duplicate", Refusal.STALE: "stale"}
+_COUNTED = {"": APPLIED, Refusal.DUPLICATE: "duplicate", Refusal.STALE: "stale"}
 
 
 class DealRecord:
@@ -77,7 +79,7 @@ class DealRecord:
         self.state = before.state if before else _begun(start, clock())
         self.timeline = deque(before.timeline if before else (), maxlen=KEPT)
         self.outbox = before.outbox if before else Outbox()
-        self.tally = dict(before.tally) if before else {}
+        self._tally = dict(before.tally) if before else {}
         self.unheard = list(before.unheard) if before else []
         self.notes = list(before.notes) if before else []
         self.courier = Courier(f"{deal_id}/{run_id}", before.notices if before else ())
@@ -89,7 +91,8 @@ class DealRecord:
         if start.event:
             self._seen[start.event.event_id] = None
             if before is None:
-                self.count(_COUNTED[""])  # what a deal begins with is told by no signal
+                self.receive()  # what a deal begins with is told by no signal
+                self.count(APPLIED)
 
     # Facts
 
@@ -102,6 +105,7 @@ class DealRecord:
         at: datetime | None = None,
         envelope: SignedMessage | None = None,
         sign_in: SignIn = SIGN_IN_UNKNOWN,
+        counted: bool = True,
     ) -> Transition | None:
         """Put a fact to the deal.
 
@@ -112,12 +116,14 @@ class DealRecord:
             at: when, UTC; now unless said.
             envelope: the signed message it rests on, where a person said it.
             sign_in: how and when that person had signed in.
+            counted: whether it is counted here what became of the event; not where it is counted already.
 
         Returns:
             What it did; None where the event was taken before and counts for nothing.
         """
         if event_id and event_id in self._seen:
-            self.count(_COUNTED[Refusal.DUPLICATE])
+            if counted:
+                self.count(_COUNTED[Refusal.DUPLICATE])
             return None
         before = self.state
         transition = apply(before, Event(at=at or self._clock(), actor=actor, fact=fact))
@@ -125,7 +131,8 @@ class DealRecord:
         if event_id:
             self._seen[event_id] = None
             _forget(self._seen, SEEN)
-            self.count(_COUNTED.get(transition.code, "refused"))
+            if counted:
+                self.count(_COUNTED.get(transition.code, "refused"))
         self.timeline.append(transition.audit)
         self._keep_for_audit(transition, fact, envelope, sign_in)
         self._tell_people(before)
@@ -162,9 +169,20 @@ class DealRecord:
         record = of_decision(said, step, asked, deal_id=self.deal_id, at=at, envelope_hash=_hash_of(envelope))
         self.outbox = self.outbox.add(record, run_id=self._run_id)
 
+    @property
+    def tally(self) -> dict[str, int]:
+        """How many messages were received, and what became of them; it balances (``domain.tally``)."""
+        return self._tally | ({WAITING: len(self.unheard)} if self.unheard else {})
+
+    def receive(self) -> None:
+        """Count a message that was received and could be read; what becomes of it is counted by ``count``, once."""
+        self._tally[RECEIVED] = self._tally.get(RECEIVED, 0) + 1
+
     def count(self, kind: str) -> None:
-        """Count something that was received."""
-        self.tally[kind] = self.tally.get(kind, 0) + 1
+        """Count what became of a message; one that is none of ours, or cannot be read, is received by that."""
+        if kind in (UNREADABLE, UNKNOWN):
+            self.receive()
+        self._tally[kind] = self._tally.get(kind, 0) + 1
 
     # Messages of people
 
@@ -250,7 +268,7 @@ class DealRecord:
             timeline=_latest(self.timeline),
             outcomes=_latest(self._outcomes.values()),
             heard=self.heard.kept,
-            tally=self.tally,
+            tally=self._tally,
             seen=tuple(self._seen),
             unheard=tuple(self.unheard),
             notes=tuple(self.notes),

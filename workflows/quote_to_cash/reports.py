@@ -6,6 +6,7 @@ from domain import facts
 from domain.events import fact_of_finance, fact_of_sales
 from domain.messages import SWEEP, CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
 from domain.people import Person
+from domain.tally import APPLIED
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
@@ -24,14 +25,17 @@ class Reports:
 
     def from_sales(self, event: SalesEvent) -> None:
         """An event of Dynamics 365 Sales."""
+        self._record.receive()
         submitted = event.kind is SalesEventKind.SUBMITTED
         if submitted and not self._record.state.running and self._record.keep(event):
+            self._record.count(APPLIED)
             return  # the deal begins anew with it as soon as it has cleaned up
         actor = Person(oid=event.actor, name="Sales")
         self._record.apply(fact_of_sales(event), event_id=event.event_id, actor=actor, at=event.occurred_at)
 
     def from_finance(self, event: FinanceEvent) -> None:
         """An event of Dynamics 365 Finance."""
+        self._record.receive()
         fact = fact_of_finance(event)
         if fact is None:
             self._record.count(IGNORED)
@@ -42,6 +46,7 @@ class Reports:
 
     def from_ledger(self, message: CreditRecheck) -> None:
         """Credit may have become free."""
+        self._record.receive()
         if self._record.state.awaits_credit or self._record.state.held_by_finance:
             self._record.apply(facts.CreditRecheckDue(reason=message.reason), event_id=message.message_id)
         else:
