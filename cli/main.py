@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from cli import (
     audit,
     bus,
+    chaos,
     codec,
     collections,
     demo,
@@ -59,6 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", epilog=demo.EXAMPLES, rich_help_panel=TRY)(demo.demo)
+app.command("chaos", epilog=chaos.EXAMPLES, rich_help_panel=TRY)(chaos.chaos)
 app.command("up", epilog=up.EXAMPLES, rich_help_panel=TRY)(up.up)
 app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.sandbox)
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)

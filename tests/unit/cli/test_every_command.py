@@ -41,7 +41,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 ALL: dict[str, TyperCommand | TyperGroup] = dict(walk(get_command(app)))
-LONG = {"demo", "up", "sandbox", "worker", "web", "codec", "bus"}
+LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus"}
 """Processes: they run until they are stopped, and report by their logs."""
 LEAVES = {name: command for name, command in ALL.items() if not isinstance(command, TyperGroup)}
 REPORTING = {name for name in LEAVES if name not in LONG}

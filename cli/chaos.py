@@ -1,0 +1,49 @@
+"""`q2c chaos`: deals in flight on this machine, while faults strike and processes are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import inputs
+from cli.local import require_local_stack
+from cli.output import fail
+
+EXAMPLES = """Examples:
+
+q2c chaos --faults 200
+    no deal may be lost or ordered twice, no credit overrun
+
+q2c chaos --faults 1000 --deals 20 --seed 7 --report chaos.json
+    the long run, with a report for a program
+"""
+
+
+def chaos(
+    faults: Annotated[int, typer.Option(min=1, max=10_000, help="How many things go wrong before it ends.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same faults; when they strike differs.")] = 1,
+    deals: Annotated[int, typer.Option(min=1, max=100, help="How many deals are in flight at a time.")] = 10,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report here, as JSON.")] = None,
+) -> None:
+    """Keep deals in flight while faults strike, then judge every one of them.
+
+    Both systems break connections before and after they commit, throttle, fail
+    and answer late; worker and web application are killed with SIGKILL. The
+    verdict compares each deal with the sandbox's own tables.
+    """
+    require_local_stack()
+    from rich.console import Console
+
+    from demo.chaos import ChaosOptions, play_chaos
+    from workers.logs import configure_logging
+
+    if report is not None and not report.parent.is_dir():
+        fail(f"--report: there is no folder {report.parent}; make it first.")
+    settings = inputs.settings()
+    configure_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, "console", sys.stderr)
+    options = ChaosOptions(faults=faults, seed=seed, deals=deals, report=report)
+    raise typer.Exit(asyncio.run(play_chaos(settings, options, Console())))
