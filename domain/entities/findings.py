@@ -50,7 +50,7 @@ class Known:
         """What cannot be looked at because systems were not asked."""
         for system in systems:
             if getattr(self.facts, system) is None:
-                yield Unknown("", "", f"{_SYSTEMS[system]} was not asked")
+                yield Unknown("", "", f"{_SYSTEMS[system]} was not asked or does not tell")
 
 
 _SYSTEMS = {"finance": "Finance", "sales": "Dataverse", "dual_write": "Dual-Write"}
