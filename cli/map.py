@@ -118,13 +118,21 @@ def lint(
 
 
 @app.command(epilog=DESCRIBE_EXAMPLES)
-def describe(entity: EntityArgument = None, form: FormatOption = Format.MD, out: OutOption = None) -> None:
-    """Describe a map, or all of them, on a page for people."""
+def describe(
+    entity: EntityArgument = None, form: FormatOption = Format.MD, out: OutOption = None, json: JsonOption = False
+) -> None:
+    """Describe a map, or all of them, on a page for people; with --json as data."""
+    from domain.entities.identity import hash_of
     from policies.map_words import as_html, as_markdown
 
     maps = _maps(inputs.settings())
     _known(maps, entity)
     chosen = tuple(data for data in maps.all if entity in (None, data.entity))
+    if json:
+        if out is not None:
+            fail("--json prints the maps; leave out --out, or --json")
+        result_as_json([data.model_dump(mode="json") | {"hash": hash_of(data)} for data in chosen])
+        return
     text = as_html(chosen) if form is Format.HTML else as_markdown(chosen)
     if out is None:
         result(text)

@@ -57,21 +57,30 @@ def load_maps(policies: Path | None = None) -> Maps:
     """
     paths = {file.name: file for file in sorted(PACKAGED.glob("*.yaml"))}
     problems: list[Problem] = []
-    own = policies / FOLDER if policies else None
-    if own is not None and (own.exists() or own.is_symlink()):
-        try:
-            found = sorted(own.iterdir())
-        except OSError as error:
-            return Maps((), (Problem(str(own), "", f"cannot be read: {error.strerror}"),))
-        for file in found:
-            if file.suffix == ".yaml":
-                paths[file.name] = file
-            elif file.suffix == ".yml":
-                problems.append(Problem(str(file), "", "not read; the name of a map ends in .yaml"))
+    try:
+        own = _own_files(policies)
+    except OSError as error:
+        return Maps((), (Problem(error.filename or str(policies), "", f"cannot be read: {error.strerror}"),))
+    for file in own:
+        if file.suffix == ".yaml":
+            paths[file.name] = file
+        elif file.suffix == ".yml":
+            problems.append(Problem(str(file), "", "not read; the name of a map ends in .yaml"))
     if len(paths) > MOST_MAPS:
-        problems.append(Problem(str(own or PACKAGED), "", f"{len(paths)} maps; {MOST_MAPS} are read at most"))
+        problems.append(Problem(str(policies), "", f"{len(paths)} maps; {MOST_MAPS} are read at most"))
     read, wrong = _read(list(paths.values())[:MOST_MAPS])
     return Maps(read, (*problems, *wrong, *_doubled(read)))
+
+
+def _own_files(policies: Path | None) -> list[Path]:
+    """What is in the folder of maps of an installation; nothing where its policies have none.
+
+    Raises:
+        OSError: the folder cannot be read; a folder of policies that is none is one of these.
+    """
+    if policies is None or FOLDER not in {file.name for file in policies.iterdir()}:
+        return []
+    return sorted((policies / FOLDER).iterdir())
 
 
 def with_file(maps: Maps, file: Path) -> Maps:

@@ -103,6 +103,8 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "maps").write_text("no folder")
     (found,) = load_maps(tmp_path).problems
     assert str(found) == f"{tmp_path}/maps: cannot be read: Not a directory"
+    (found,) = load_maps(tmp_path / "nowhere").problems
+    assert str(found) == f"{tmp_path}/nowhere: cannot be read: No such file or directory"
 
 
 def test_a_page_says_each_field_of_each_map_and_takes_no_text_for_markup(own: Path) -> None:
