@@ -193,13 +193,14 @@ def _known(maps: Maps, entity: str | None) -> None:
 
 def _asked(settings: Settings, maps: tuple[DataMap, ...]) -> tuple[Facts, list[str]]:
     from cli import map_facts
+    from domain.policy import PolicyError
     from workers.logs import configure_logging
     from workers.settings import SettingsError
 
     configure_logging("ERROR", "console", sys.stderr)
     try:
         return asyncio.run(map_facts.ask(settings, maps))
-    except SettingsError as error:
+    except (PolicyError, SettingsError) as error:
         fail(str(error))
 
 

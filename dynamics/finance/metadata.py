@@ -6,7 +6,7 @@ a tenant's document), so both stay unknown where they are not there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from io import BytesIO
 from typing import Final, TypeAlias
 from xml.etree import ElementTree
@@ -28,6 +28,9 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "Edm.Date": "moment",
     "Edm.Guid": "id",
 }
+_WHOLE: Final = frozenset(f"{_EDM}{tag}" for tag in ("EntityType", "EnumType", "EntitySet", "ComplexType", "Action"))
+_PATIENCE_SECONDS: Final = 300.0
+"""An environment that has just started makes its `$metadata`, of thousands of sets, while it is asked."""
 _Element: TypeAlias = "ElementTree.Element[str]"
 
 
@@ -37,7 +40,7 @@ async def read_sets(finance: Finance, names: Collection[str]) -> dict[str, Table
     Raises:
         DynamicsError: it cannot be read.
     """
-    document = await finance.odata.text("$metadata")
+    document = await finance.odata.text("$metadata", patience=_PATIENCE_SECONDS)
     try:
         return sets_of(document, names)
     except ElementTree.ParseError as error:
@@ -51,18 +54,28 @@ def sets_of(document: str, names: Collection[str]) -> dict[str, Table]:
     Raises:
         ElementTree.ParseError: it is no XML.
     """
-    types: dict[str, _Element] = {}
-    choices: dict[str, tuple[str, ...]] = {}
-    sets: dict[str, str] = {}
-    for _, element in ElementTree.iterparse(BytesIO(document.encode())):  # noqa: S314  # of the system we belong to
-        match element.tag.removeprefix(_EDM):
-            case "EntityType":
-                types[element.get("Name", "")] = element
-            case "EnumType":
-                choices[element.get("Name", "")] = tuple(each.get("Name", "") for each in element.iter(f"{_EDM}Member"))
-            case "EntitySet":
-                sets[element.get("Name", "")] = _local(element.get("EntityType", ""))
-    return {name: _table(types[sets[name]], choices) for name in names if sets.get(name) in types}
+    content = document.encode()
+    sets = {element.get("Name", ""): _local(element.get("EntityType", "")) for element in _read(content, "EntitySet")}
+    wanted = {sets[name] for name in names if name in sets}
+    choices = {
+        element.get("Name", ""): tuple(member.get("Name", "") for member in element.iter(f"{_EDM}Member"))
+        for element in _read(content, "EnumType")
+    }
+    types = {
+        name: _table(element, choices)
+        for element in _read(content, "EntityType")
+        if (name := element.get("Name", "")) in wanted
+    }
+    return {name: types[sets[name]] for name in names if sets.get(name) in types}
+
+
+def _read(content: bytes, tag: str) -> Iterator[_Element]:
+    """The elements of a tag, each as it ends; none is kept: a tenant's document has tens of megabytes."""
+    for _, element in ElementTree.iterparse(BytesIO(content)):  # noqa: S314  # of the system we belong to
+        if element.tag == f"{_EDM}{tag}":
+            yield element
+        if element.tag in _WHOLE:
+            element.clear()
 
 
 def _table(entity: _Element, choices: Mapping[str, tuple[str, ...]]) -> Table:
