@@ -5,6 +5,7 @@ What a system does not say is not checked, and is said so; it is never taken for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,6 +17,9 @@ from domain.entities.model import DataMap, FieldMap, FinanceSide, Owner, Pattern
 
 Found = Iterator[Break | Unknown]
 _NAMES: Final[dict[SideName, str]] = {"finance": "Finance", "sales": "Dataverse"}
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'")
+_COMPARED: Final = re.compile(r"([A-Za-z_]\w*)\s+(?:eq|ne|gt|ge|lt|le)\s")
+_LOOKUP: Final = re.compile(r"_(\w+)_value")
 _SIDES: Final[tuple[SideName, SideName]] = ("finance", "sales")
 
 
@@ -261,12 +265,21 @@ def _of(field: FieldMap, name: SideName) -> str:
     return field.finance if name == "finance" else field.sales or ""
 
 
+def _filtered(text: str) -> Iterator[str]:
+    """The columns that a filter compares; Dataverse's `_x_value` is the lookup x."""
+    for column in _COMPARED.findall(_QUOTED.sub("''", text)):
+        lookup = _LOOKUP.fullmatch(column)
+        yield lookup[1] if lookup else column
+
+
 def _named(data: DataMap, name: SideName, side: FinanceSide | SalesSide) -> Iterator[tuple[str, str, bool]]:
     """Every column a map names on a side: where, which, and whether it is written."""
     for column in side.key:
         yield f"{name}.key", column, False
     if side.modified:
         yield f"{name}.modified", side.modified, False
+    for column in _filtered(side.filter):
+        yield f"{name}.filter", column, False
     for column in side.constants:
         yield f"{name}.constants", column, True
     for column in side.left_to_system:

@@ -118,6 +118,14 @@ async def test_a_set_a_table_and_a_choice_that_are_not_there_are_named(facts: Fa
         (9, "finance", "Finance has no SalesOrderHeadersV9"),
         (9, "sales", "Dataverse has no salesorders"),
     ]
+    order = content("order")
+    order["finance"]["filter"] = "CurrencyCode ne 'Status eq x' and Status eq 1"
+    order["sales"]["filter"] = "_customerid_value ne null and statecod eq 0"
+    found = lint([DataMap.model_validate(order)], facts).findings
+    assert [(each.rule, each.field, each.problem) for each in found] == [
+        (9, "finance.filter", "SalesOrderHeadersV4 of Finance has no column Status"),
+        (9, "sales.filter", "salesorder of Dataverse has no column statecod"),
+    ]
     credit = content("customer")
     credit["fields"]["hold"] = {
         "finance": "OnHoldStatus",
