@@ -112,7 +112,7 @@ def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
         ("Sales", data.sales.table if data.sales else "", data.sales),
     ):
         if side is None:
-            yield system, "no table of its own"
+            yield system, "not part of this map"
             continue
         yield system, f"{name}, key {', '.join(side.key)}"
         yield f"{system}, only", side.filter

@@ -24,6 +24,7 @@ from tests.contract.clients_world import Clients, clients_of
 from tests.contract.dataverse_world import LiveSandbox
 from tests.contract.setup_world import Setup
 from tests.contract.test_dataverse_customization import attribute, table
+from workers.settings import load_settings
 
 SHIPPED = load_maps().all
 Content = dict[str, Any]
@@ -166,22 +167,29 @@ async def test_what_dual_write_runs_is_read_from_its_own_table(bare: Setup) -> N
 
 
 @pytest.fixture
-def run(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
-    """`q2c map`, pointed at the sandbox."""
+def at_the_sandbox(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings that point at the sandbox, and no others."""
     for name in [name for name in os.environ if name.startswith("Q2C_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     info = live_sandbox.info
-    env = {
-        "Q2C_ENTRA_URL": info.entra,
-        "Q2C_ENTRA_TENANT": info.tenant,
-        "Q2C_ENTRA_CLIENT_ID": info.client_id,
-        "Q2C_ENTRA_CLIENT_SECRET": info.client_secret,
-        "Q2C_DATAVERSE_URL": info.dataverse,
-        "Q2C_FINANCE_URL": info.finance,
-        "Q2C_CA_FILE": str(info.ca_file),
+    given = {
+        "ENTRA_URL": info.entra,
+        "ENTRA_TENANT": info.tenant,
+        "ENTRA_CLIENT_ID": info.client_id,
+        "ENTRA_CLIENT_SECRET": info.client_secret,
+        "DATAVERSE_URL": info.dataverse,
+        "FINANCE_URL": info.finance,
+        "CA_FILE": str(info.ca_file),
     }
-    return lambda *words, **more: CliRunner().invoke(app, ["map", *words], env=env | more)
+    for name, value in given.items():
+        monkeypatch.setenv(f"Q2C_{name}", value)
+
+
+@pytest.fixture
+def run(at_the_sandbox: None) -> Callable[..., Result]:
+    """`q2c map`, pointed at the sandbox."""
+    return lambda *words, **more: CliRunner().invoke(app, ["map", *words], env=more)
 
 
 def test_the_command_asks_both_systems(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -203,3 +211,16 @@ def test_the_command_asks_both_systems(run: Callable[..., Result], tmp_path: Pat
     assert (found.exit_code, told["ok"], told["findings"]) == (1, False, [])
     assert told["unreachable"] == ["https://localhost:1: nothing listens there. To do: set Q2C_FINANCE_URL."]
     assert {row["rule"] for row in told["not_checked"]} == {5, 6, 7, 9, 10, 11, 12, 13}
+
+
+async def test_a_system_that_answers_but_does_not_tell_leaves_its_rules_open(
+    clients: Clients, at_the_sandbox: None
+) -> None:
+    refused = {"effect": {"status": 403}, "probability": 1.0, "times": 1}
+    places = [("dataverse", "POST", "batch"), ("finance", "GET", "metadata")]
+    faults = [{"system": system, "method": method, "path": path} | refused for system, method, path in places]
+    await clients.play("PUT", "/faults", faults)
+    settings = load_settings()
+    facts, problems = await map_facts.ask(settings, SHIPPED)
+    assert facts == Facts()
+    assert [problem.partition(":")[0] for problem in problems] == ["Finance", "Dataverse"]
