@@ -225,9 +225,13 @@ def no_other_writer(known: Known) -> Found:
         for running in known.facts.dual_write or ():
             if running.table != data.sales.table:
                 continue
+            if running.columns is None:
+                problem = f"the Dual-Write map {running.entity} runs and writes {running.table}, in whichever columns"
+                yield Break(data.entity, "", problem)
+                continue
             for name, field in data.fields.items():
                 column = (field.sales or "").partition(".")[0]
-                if running.columns is None or column in running.columns:
+                if column in running.columns:
                     problem = f"the Dual-Write map {running.entity} runs and writes {running.table}.{column}"
                     yield Break(data.entity, name, problem)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from domain.entities.findings import Break, Known, Unknown
-from domain.entities.model import DataMap, FieldMap, Owner, Pattern, Scope, SideName
+from domain.entities.model import DataMap, FieldMap, Frequency, Owner, Pattern, Scope, SideName
 
 Found = Iterator[Break | Unknown]
 _Column = tuple[SideName, str, str]
@@ -21,6 +21,7 @@ CREDIT_FINANCE: Final = re.compile(
 CREDIT_SALES: Final = frozenset(
     {"creditlimit", "creditonhold", "msdyn_onholdstatus", "msdyn_creditlimitismandatory", "msdyn_creditrating"}
 )
+_SELDOM: Final = frozenset({Frequency.HOURLY, Frequency.NIGHTLY})
 TRANSACTION_TABLES: Final = frozenset({"quote", "quotedetail", "salesorder", "salesorderdetail"})
 TRANSACTION_SETS: Final = re.compile(r"^(CDS|D365)?Sales(Quotation|Order)(Headers?|Lines?)(V\d+)?$")
 PRICES_FINANCE: Final = frozenset({"SalesPrice", "UnitSalesPrice", "Price", "SalesPriceQuantity", "UnitCost"})
@@ -44,11 +45,13 @@ def is_credit(field: FieldMap) -> bool:
 def credit_never_batch(known: Known) -> Found:
     """Rule 1."""
     for data in known.maps:
-        if data.pattern is not Pattern.BATCH:
+        if data.pattern is not Pattern.BATCH and data.frequency not in _SELDOM:
             continue
         for name, field in data.fields.items():
             if is_credit(field):
-                yield Break(data.entity, name, f"{field.finance} is credit and is moved {data.frequency} in a batch")
+                yield Break(
+                    data.entity, name, f"{field.finance} is credit and is moved {data.frequency} by {data.pattern}"
+                )
 
 
 def transactions_never_sync(known: Known) -> Found:

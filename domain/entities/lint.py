@@ -18,8 +18,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         1,
         "credit never in a batch",
-        "A credit limit or a hold is never moved by a batch: what is hours old decides nothing about credit.",
-        "Choose the pattern virtual to show it and orchestrated to decide by it, or take the field out of the batch.",
+        "A credit limit or a hold is never moved by a batch or by the hour: so old a value decides nothing of credit.",
+        "Choose the pattern virtual to show it and orchestrated to decide by it, or take the field out.",
         live=False,
         check=maps_only.credit_never_batch,
     ),

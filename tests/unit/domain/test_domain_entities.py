@@ -180,6 +180,12 @@ def test_one_column_of_two_maps_has_one_owner() -> None:
     assert found.problem == "account.address1_city is also customer.city, with the owners MANUAL, SALES"
 
 
+def test_credit_by_the_hour_is_as_old_as_in_a_batch() -> None:
+    credit = {"limit": {"finance": "CreditLimit", "sales": "creditlimit", "owner": "FINANCE"}}
+    assert [found.rule for found in lint([read(fields=credit, frequency="hourly")]).findings] == [1]
+    assert lint([read(fields=credit, frequency="five_minutes")]).findings == ()
+
+
 def test_records_that_finance_keeps_by_company_are_not_shared() -> None:
     shared = read(company={"scope": "shared"}, finance={"set": "CustomersV3", "key": ["CustomerAccount"]})
     assert [found.rule for found in lint([shared]).findings] == []
