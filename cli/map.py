@@ -225,7 +225,8 @@ def _print(report: Report, maps: Maps, problems: list[str], checked: int) -> Non
     for finding in report.findings:
         place = f"{finding.entity}.{finding.field}" if finding.field else finding.entity
         result(f"rule {finding.rule} ({finding.name}): {place}: {finding.problem}. To do: {finding.remedy}")
-        note(f"    {_file_of(maps, finding.entity)}")
+    for entity in dict.fromkeys(finding.entity for finding in report.findings):
+        note(f"{entity} is in {_file_of(maps, entity)}")
     unknown: dict[tuple[str, str], list[int]] = {}
     for found in report.not_checked:
         place = ".".join(filter(None, (found.entity, found.field)))
