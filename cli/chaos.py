@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,8 @@ def chaos(
 
     if report is not None and not report.parent.is_dir():
         fail(f"--report: there is no folder {report.parent}; make it first.")
+    # What is told while the web application is dead is lost, and found by the next sweep: soon, for a short run.
+    os.environ.setdefault("Q2C_WORKER_SWEEP_SECONDS", "20")
     settings = inputs.settings()
     configure_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, "console", sys.stderr)
     options = ChaosOptions(faults=faults, seed=seed, deals=deals, report=report)
