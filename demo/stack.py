@@ -324,7 +324,7 @@ class Stack:
         return self._service("codec", "The codec server", f"{self.codec_url}/health/ready")
 
     def _web(self) -> Part:
-        return self._service("web", "The web application", f"{self.web_url}/health/ready")
+        return self._service("web", "The web application", f"{self.web_url}/health/ready", may_be_killed=True)
 
     def _worker(self) -> Part:
         return self._service("worker", "The worker", f"{self.worker_health_url}/health/ready", may_be_killed=True)
