@@ -422,6 +422,7 @@ def _resolved(resolution: Any, envelope: Callable[[Failure], Failure]) -> str:
         return why
     if outcome in ("failed", "cancelled"):
         failure = getattr(resolution, outcome).failure
+        _drop_shortened(failure)
         why = _unproven(failure)
         if why:
             text = f"This step was said to have failed, and that is refused: {why}."
@@ -430,6 +431,21 @@ def _resolved(resolution: Any, envelope: Callable[[Failure], Failure]) -> str:
             inner.CopyFrom(_failure(text))
         return why
     return ""
+
+
+def _drop_shortened(failure: Failure) -> None:
+    """Drop what the server keeps of an earlier try below a time-out where it cut it: what was sealed of it is gone.
+
+    A failure above its limit for what it keeps of a running activity loses its sealed words, and nobody needs the rest.
+    """
+    timed_out = False
+    while failure.HasField("cause"):
+        kind = failure.WhichOneof("failure_info")
+        if timed_out and kind == "server_failure_info":
+            failure.ClearField("cause")
+            return
+        timed_out = timed_out or kind == "timeout_failure_info"
+        failure = failure.cause
 
 
 def _unproven(failure: Failure) -> str:

@@ -328,6 +328,30 @@ def test_a_timeout_is_the_servers_own_word() -> None:
     assert resolution.failed.failure.cause.HasField("timeout_failure_info")
 
 
+def test_an_earlier_failure_that_the_server_cut_below_a_timeout_is_dropped_and_the_timeout_stands() -> None:
+    """Above four kilobytes the server keeps of an earlier try no sealed words; a chaos run parked a deal over it."""
+    resolution = ActivityResolution()
+    resolution.failed.failure.activity_failure_info.activity_id = "1"
+    timeout = resolution.failed.failure.cause
+    timeout.timeout_failure_info.SetInParent()
+    cut = timeout.cause
+    cut.message = "Failure exceeds size limit."
+    cut.server_failure_info.SetInParent()
+    cut.cause.message = "Encoded failure"
+    cut.cause.application_failure_info.type = "Throttled"
+    assert _resolved(resolution, _of_activity) == ""
+    assert resolution.failed.failure.cause.HasField("timeout_failure_info")
+    assert not resolution.failed.failure.cause.cause.HasField("cause")
+
+
+def test_what_is_said_in_clear_below_a_timeout_is_believed_no_more_than_elsewhere() -> None:
+    resolution = ActivityResolution()
+    resolution.failed.failure.activity_failure_info.activity_id = "1"
+    resolution.failed.failure.cause.timeout_failure_info.SetInParent()
+    resolution.failed.failure.cause.cause.application_failure_info.type = "Throttled"
+    assert _resolved(resolution, _of_activity)
+
+
 def test_a_failure_of_ours_with_a_foreign_detail_is_not_believed() -> None:
     resolution = ActivityResolution()
     cause = resolution.failed.failure.cause
