@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 from temporalio.client import Client
 
 from domain.phrases import marked, phrase
@@ -103,6 +104,14 @@ class Site:
     def run_link(self, workflow_id: str) -> str:
         """Address of a run in Temporal Web."""
         return f"{self._config.temporal_ui}/namespaces/{self._namespace}/workflows/{quote(workflow_id, safe='')}"
+
+    def routes(
+        self, pages: Mapping[str, PageHandler] | None = None, forms: Mapping[str, FormHandler] | None = None
+    ) -> list[Route]:
+        """The routes of pages (GET) and of what their forms are sent to (POST), each by its path."""
+        shown = [Route(path, self.page(handler), methods=["GET"]) for path, handler in (pages or {}).items()]
+        taken = [Route(path, self.form(handler), methods=["POST"]) for path, handler in (forms or {}).items()]
+        return shown + taken
 
     def page(self, handler: PageHandler) -> Callable[[Request], Awaitable[Response]]:
         """A page for signed-in people; others are sent to sign in and come back here."""
