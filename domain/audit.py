@@ -50,15 +50,24 @@ class AuditKind(StrEnum):
     """What a record is about."""
 
     TRANSITION = "transition"
+    """The deal, or a company's book, moved on."""
     DECISION = "decision"
+    """A person's word that was taken."""
     REFUSAL = "refusal"
+    """What a person or a system said that was not taken."""
     ATTEMPT = "attempt"
+    """Refusals that are not kept one by one: how many there were."""
     REMINDER = "reminder"
     POLICY = "policy"
+    """Other rules are in force."""
     PEOPLE = "people"
+    """Others may decide, or somebody's name was removed."""
     INTEGRITY = "integrity"
+    """Something is wrong with the audit itself."""
     NOTICE = "notice"
+    """Somebody was told, or could not be told."""
     RETENTION = "retention"
+    """Words were removed when their time was over."""
 
 
 class AuditRecord(Record):

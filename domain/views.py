@@ -62,11 +62,17 @@ class Ending(StrEnum):
 
     RUNNING = ""
     CLOSED = "closed"
+    """Ordered, shipped, invoiced and paid; or what is left of the order was cancelled."""
     LOST = "lost"
+    """The quote was closed as lost in Sales."""
     CANCELLED = "cancelled"
+    """By a person's word, here or in Sales, or because its credit was refused."""
     EXPIRED = "expired"
+    """The quote's validity ended before the customer accepted."""
     ABORTED = "aborted"
+    """A person did not want it to wait any longer, for a person or a system."""
     STALE = "stale"
+    """Nobody asked for approval any more when the quote was first looked at."""
 
 
 class DocumentView(Record):
