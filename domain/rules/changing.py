@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from domain import facts, order_change_facts
 from domain.causes import Cause
-from domain.changing import ChangeStep, OrderChange, cuts, pause
+from domain.changing import PAUSES, ChangeStep, OrderChange, cuts
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.growing import sizes_of
 from domain.lines import LineLedger
@@ -145,7 +145,7 @@ def _failing(
             "failures": failures,
             "failure": message,
             "cause": str(cause),
-            "retry_at": at + pause(failures),
+            "retry_at": at + PAUSES.after(failures - 1),
         }
     )
     text = f"{Refusal.CHANGE_FAILING}: order {state.order_number}: {change.words}: {message}"

@@ -26,17 +26,13 @@ from domain.views import DealView
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import RunError
-from runs.deals import Deals
-from runs.reviews import Reviews
-from runs.search import Search
-from web.access import Access
 from web.addresses import APPROVAL, Approval, Deal, first_line
 from web.commands import AnswerBody, DecisionBody, QuestionBody, ReassignBody, parsed, said
 from web.confidential import request_for_reader
-from web.decisions import Decisions
 from web.inbox import ApprovalItem, InboxQuery, approvals_for
-from web.links import Dynamics, Link
-from web.pages.site import FormHandler, Site
+from web.links import Link
+from web.pages.about_deals import AboutDeals
+from web.pages.site import FormHandler
 from web.precedents import Precedents, precedents_for
 from web.problems import Problem, of_run
 from web.session import Session
@@ -44,7 +40,7 @@ from web.signin import sign_in_again
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalPages:
+class ApprovalPages(AboutDeals):
     """The pages under /approvals.
 
     Show requests, with the lines as they are in Sales and Finance now; pass on what people decide.
@@ -52,14 +48,7 @@ class ApprovalPages:
         What is shown of cost and margin, and to whom, is said by ``access``.
     """
 
-    site: Site
-    access: Access
-    deals: Deals
     approvals: Approvals
-    reviews: Reviews
-    decisions: Decisions
-    search: Search
-    dynamics: Dynamics
 
     def routes(self) -> list[Route]:
         """The routes of a request and of a decision."""

@@ -27,22 +27,20 @@ from domain.rights import Action
 from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
 from runs import names
 from runs.calls import RunError
-from runs.deals import Deals
-from runs.reviews import Reviews
-from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow, Search
-from web.access import Access, is_made_by
+from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow
+from web.access import is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader, drift_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
-from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
 from web.inbox import at_risk, by_amount
 from web.late import LateDeals
-from web.links import Dynamics, Link
+from web.links import Link
 from web.order_lines import lines_for
-from web.pages.site import Site, message_id_of
+from web.pages.about_deals import AboutDeals
+from web.pages.site import message_id_of
 from web.problems import Problem, of_run
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
@@ -59,19 +57,12 @@ _RARE = ("cancelled", "returned", "credited")
 
 
 @dataclass(frozen=True, slots=True)
-class DealPages:
+class DealPages(AboutDeals):
     """The pages under /cases.
 
     Show what the lists and the deals say, as far as ``access`` allows; pass on what people command.
     """
 
-    site: Site
-    access: Access
-    deals: Deals
-    search: Search
-    decisions: Decisions
-    reviews: Reviews
-    dynamics: Dynamics
     late: LateDeals
     views: SavedViews
 
