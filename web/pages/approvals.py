@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.approval_people import ANSWER, ASK, REASSIGN
@@ -34,7 +34,7 @@ from web.links import Link
 from web.pages.about_deals import AboutDeals
 from web.pages.site import FormHandler
 from web.precedents import Precedents, precedents_for
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.session import Session
 from web.signin import sign_in_again
 
@@ -119,14 +119,10 @@ class ApprovalPages(AboutDeals):
         try:
             message_id, outcome = await say()
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             typed = {name: str(form[name]) for name in _TYPED if name in form}
             return await self._request_page(asked, session, None, problem=problem, typed=typed)
-        if outcome is None:
-            return await self.site.recorded(session, asked.path(said=message_id))
-        return RedirectResponse(asked.path(said=message_id), 303)
+        return await self.site.said(session, outcome, asked.path(said=message_id))
 
     async def _request_page(
         self,

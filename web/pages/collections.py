@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from domain.collections import CollectionsView
 from domain.messages import Outcome
-from domain.refusals import Refusal
 from runs.calls import RunError
 from runs.collections import AccountRow
 from web import letters
@@ -27,7 +26,7 @@ from web.commands import parsed
 from web.delegating import known_company
 from web.exports import MOST_ROWS, Columns, amount_cell, csv_file
 from web.pages.site import STATIC, Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.typed_numbers import numbers_typed
@@ -119,14 +118,12 @@ class CollectionPages:
             signed = parsed(body, numbers_typed(fields, "amount")).signed_args  # type: ignore[attr-defined]
             outcome = await self.accounts.say(company, account, session.who, message_id, name, signed)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.code == Refusal.NOT_FOUND:
-                raise
+            problem = to_correct(error)
             view = await self.accounts.view(session.identity, company, account)
             typed = {f: str(form[f]) for f in form if f not in ("csrf", "message_id")}
             return await self._page(session, view, None, problem=problem, typed={name: typed})
         there = account_path(company, account, said=message_id)
-        return await self.site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def letter(self, request: Request, session: Session) -> Response:
         """A letter, to be read or printed."""

@@ -41,7 +41,7 @@ from web.links import Link
 from web.order_lines import lines_for
 from web.pages.about_deals import AboutDeals
 from web.pages.site import message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.signin import sign_in_again
@@ -144,15 +144,11 @@ class DealPages(AboutDeals):
             message_id = message_id_of(form)
             outcome = await self.decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             return await self._deal_page(
                 deal, session, None, problem=problem, typed={name.value: typed | dict(_quantities(form))}
             )
-        if outcome is None:
-            return await self.site.recorded(session, deal.path(said=message_id))
-        return RedirectResponse(deal.path(said=message_id), 303)
+        return await self.site.said(session, outcome, deal.path(said=message_id))
 
     async def _deal_page(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.messages import Outcome
@@ -19,7 +19,7 @@ from web.access import Access
 from web.commands import DelegationBody, EndDelegationBody, parsed
 from web.delegating import Delegating, known_company
 from web.pages.site import Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.session import Session
 
 PAGE = "/delegations"
@@ -76,13 +76,11 @@ class DelegationPages:
             message_id = message_id_of(form)
             outcome = await say(message_id)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             typed = {name: str(form[name]) for name in form if name not in ("csrf", "message_id")}
             return await self._page(session, None, problem=problem, typed={company: typed})
         there = f"{PAGE}?company={company}&said={message_id}"
-        return await self.site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def _page(
         self,

@@ -22,7 +22,7 @@ from web.delegating import known_company
 from web.exports import Columns, amount_cell, csv_file
 from web.late import LIMIT, LateDeals, LateQuery
 from web.pages.site import Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ShownViews, ViewedList
 from web.session import Session
 
@@ -100,14 +100,12 @@ class LatePages:
             body = parsed(DismissBody, {"reason": reason})
             outcome = await self.late.dismiss(company, n, session.who, message_id, body)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500:
-                raise
+            problem = to_correct(error, also_missing=True)
             typed = {(company, n): reason}
             views = await self.views.on(session.identity, LATE, request)
             return await self._page(session, views, {}, None, problem=problem, typed=typed)
         there = f"{PAGE}?of={company}&said={message_id}"
-        return await self.site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def _page(
         self,

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from temporalio.client import Client
 
+from domain.messages import Outcome
 from domain.phrases import marked, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
@@ -172,9 +173,14 @@ class Site:
             return False
         return self._config.policy.rights.companies_of(session.identity, Action.READ_COLLECTIONS) != frozenset()
 
-    async def recorded(self, session: Session, address: str) -> Response:
-        """202: what was said is stored, and nobody could answer yet; ``address`` tells when somebody has."""
-        return await self.render("recorded.html", session, {"address": address}, 202)
+    async def said(self, session: Session, outcome: Outcome | None, address: str) -> Response:
+        """To the page at ``address``, which shows what became of what was said.
+
+        None: it is stored, and nobody could answer yet (202); the page tells when somebody has.
+        """
+        if outcome is None:
+            return await self.render("recorded.html", session, {"address": address}, 202)
+        return RedirectResponse(address, 303)
 
     async def problem(self, request: Request, problem: Problem) -> Response:
         """An error as a page that says what to do."""
