@@ -26,6 +26,8 @@ NO_CODES = {
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     # A column's value in Finance.
     "FLOOR",
+    # Who owns a field of a map.
+    *("FINANCE", "SALES", "NEWEST", "MANUAL"),
 }
 """Words in capitals that stand in the code as texts of their own and are no codes."""
 
