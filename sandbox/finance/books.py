@@ -250,8 +250,15 @@ class Books:
         finally:
             self._user = before
 
-    def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
+    def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any], *, own: bool = True) -> Row:
         """Change a row, which may have been read some time ago; its version rises.
+
+        Args:
+            table: Where it is.
+            row: The row, as it was read.
+            changes: New values.
+            own: Whether the entity's own table changes: a value that lives in a joined table leaves who changed the
+                row, and when, as they are.
 
         Raises:
             sandbox.store.NoSuchRow: It is gone.
@@ -260,7 +267,8 @@ class Books:
         target = self.table(table)
         key = target.key_of(row)
         current = target.get(key) or row
-        return target.update(key, {**changes, "_version": current["_version"] + 1, **self._change()})
+        stamps = {"_version": current["_version"] + 1, **(self._change() if own else {})}
+        return target.update(key, {**changes, **stamps})
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:
         """Remove a row."""
