@@ -111,11 +111,12 @@ class Reader:
         keys: list[SortKey] = []
         for path, descending in options.orderby:
             try:
-                keys.append(SortKey(self._dialects.of(entity).column(tuple(path.split("/"))).read, descending))
+                column = self._dialects.of(entity).column(tuple(path.split("/")))
+                keys.append(SortKey(column.read, descending, column.stored))
             except FilterError as problem:
                 raise errors.bad_query(str(problem)) from problem
         key = entity.key
-        return (*keys, SortKey(lambda row: row[key]))
+        return (*keys, SortKey(lambda row: row[key], column=key))
 
     def rows(self, entity: Entity, text: str | None) -> list[Row]:
         """All rows of a table a filter selects."""
