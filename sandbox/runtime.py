@@ -12,7 +12,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from sandbox import tls
-from sandbox.data import fixtures, northwind
+from sandbox.data import bulk, fixtures, northwind
 from sandbox.data.model import Dataset
 from sandbox.dataverse import Dataverse
 from sandbox.dataverse import build_app as dataverse_app
@@ -52,7 +52,7 @@ class SandboxConfig:
             network keeps strangers out.
         public_host: name in the origins, when clients reach the sandbox under another one than localhost.
         ports: port by origin (`entra`, `dataverse`, `finance`, `desk`); 0 or absent takes a free one.
-        data: `fixtures`, `empty`, or a folder with Northwind's tables.
+        data: `fixtures`, `empty`, or a folder with Northwind's tables or with those of `sandbox.generate`.
         client_secret: of the product's service application; None generates one.
         web_client_secret: of its web application; None generates one.
         web_redirect_uris: registered for sign-in; empty allows any loopback address.
@@ -227,15 +227,17 @@ async def running(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 
 
 def load_dataset(data: str) -> Dataset:
-    """The data set of a name, or of a folder of Northwind's tables.
+    """The data set of a name, or of a folder of Northwind's tables or of those `python -m sandbox.generate` writes.
 
     Raises:
-        sandbox.data.northwind.NorthwindError: the folder does not hold them.
+        sandbox.data.northwind.NorthwindError: the folder holds neither.
     """
     if data == "fixtures":
         return fixtures.sample()
     if data == "empty":
         return fixtures.empty()
+    if bulk.is_population(Path(data)):
+        return replace(fixtures.empty(), name="population", sales_users=fixtures.SALES_USERS, population=Path(data))
     return northwind.load(Path(data))
 
 

@@ -196,7 +196,7 @@ class Shelf:
         spans = [span for span in spans if span]
         if len(spans) == 1:
             return spans[0]
-        found: array[int] = array("Q")
+        found: array[int] = array("q")
         for span in spans:
             found.extend(span)
         return found

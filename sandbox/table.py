@@ -128,9 +128,9 @@ class Table:
             taken = self._taken
             if test is not None and not (exact and all_fit):
                 row_of = self.shelf.row
-                positions = array("Q", (p for p in positions if p not in taken and test(row_of(p))))
+                positions = array("q", (p for p in positions if p not in taken and test(row_of(p))))
             elif taken:
-                positions = array("Q", (p for p in positions if p not in taken))
+                positions = array("q", (p for p in positions if p not in taken))
             others = [(key, row) for key, row in self._rows.items() if test is None or test(row)]
             found = by_key(self.shelf, positions, others)
             kept = (self.revision, found.sorted(keys) if keys else found)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.currencies import decimals
+from sandbox.data import bulk
 from sandbox.data.ids import row_id
 from sandbox.data.model import Company, Customer, Dataset, Item, round_to_currency
 from sandbox.dataverse import Dataverse
@@ -42,6 +43,8 @@ def install(dataset: Dataset, dataverse: Dataverse, finance: Finance, directory:
     directory.replace_people(dataset.people)
     _fill_finance(dataset, finance)
     _fill_sales(dataset, dataverse)
+    if dataset.population is not None:
+        bulk.put_on_shelves(dataset.population, dataverse, finance)
 
 
 def install_customer(dataset: Dataset, dataverse: Dataverse, finance: Finance, customer: Customer) -> None:

@@ -237,6 +237,12 @@ class Books:
         self._last_record += 1
         return {"_record": self._last_record, "_version": 0, **self._change()}
 
+    def reserve_records(self, count: int) -> int:
+        """Keep so many record ids for rows that are not inserted one by one; the first of them."""
+        first = self._last_record + 1
+        self._last_record += count
+        return first
+
     def _change(self) -> Row:
         """Who changes a row, and when."""
         return {"_modified": stamp(self.now()), "_modified_by": self._user}
