@@ -24,7 +24,7 @@ from sandbox.shelf import ShelfError
 
 _DOCUMENTED_PORTS = {"entra": 8443, "dataverse": 8444, "finance": 8445, "desk": 8446}
 _SHARED_SECRET = "sandbox-only-secret"  # noqa: S105  # public
-"""Secret of both applications unless one is given: the default of the product's settings, and worth nothing."""
+"""Secret of every application unless one is given: the default of the product's settings, and worth nothing."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -96,6 +96,7 @@ def _config(arguments: argparse.Namespace) -> SandboxConfig:
         data=arguments.data,
         client_secret=os.environ.get("Q2C_SANDBOX_CLIENT_SECRET", _SHARED_SECRET),
         web_client_secret=os.environ.get("Q2C_SANDBOX_WEB_CLIENT_SECRET", _SHARED_SECRET),
+        reader_client_secret=os.environ.get("Q2C_SANDBOX_READER_CLIENT_SECRET", _SHARED_SECRET),
         web_redirect_uris=tuple(redirects.split()),
         dataverse_webhook=(webhook, os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY", "")) if webhook else None,
         finance_events=os.environ.get("Q2C_SANDBOX_EVENTS_URL"),

@@ -95,8 +95,8 @@ REGIONS: Final = (
 
 _SYLLABLES: Final = (
     "bal bar bel bor bri cal car cel cor dal dan del dor eld fal far fel fin gal gar gel gor hal har hel hol jal jor"
-    " kal kar kel kol lan lar lem lor mal mar mel mor nal nar nel nor pal par pel por ral ran rel ror sal sar sel sol tal"
-    " tar tel tor val var vel vor"
+    " kal kar kel kol lan lar lem lor mal mar mel mor nal nar nel nor pal par pel por ral ran rel ror sal sar sel sol"
+    " tal tar tel tor val var vel vor"
 ).split()
 _TRADES: Final = (
     "Audio Electric Foods Garden Glass Home Instruments Interiors Lighting Logistics Machines Marine Media Metals"
