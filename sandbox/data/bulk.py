@@ -72,6 +72,7 @@ def _shelve_customers(path: Path, finance: Finance) -> None:
         "CredManCustUnlimitedCredit": "No",
         "CredManGroupId": "",
         "_version": 0,
+        "_own_version": 0,
         "_modified_by": _SEED_USER,
     }
     layout = Layout(

@@ -274,6 +274,8 @@ class Books:
         key = target.key_of(row)
         current = target.get(key) or row
         stamps = {"_version": current["_version"] + 1, **(self._change() if own else {})}
+        if own and "_own_version" in current:
+            stamps["_own_version"] = current["_own_version"] + 1
         return target.update(key, {**changes, **stamps})
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:

@@ -109,7 +109,7 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
     check_lengths(entity, sent)
     row |= _check_customer(books, entity, company, row)
     row["PartyNumber"] = row.get("PartyNumber") or books.next_number(company, "party", "{:09d}")
-    row["_created"] = stamp(books.now())
+    row |= {"_created": stamp(books.now()), "_own_version": 0}
     return books.insert("CustomersV3", row)
 
 

@@ -33,8 +33,13 @@ class FinancePage:
 
 
 def etag(entity: EntitySet, row: Mapping[str, Any]) -> str:
-    """The weak ETag of a row: base64 of `'version,record'`, one pair for each data source of the entity."""
-    pairs = ";".join([f"{row['_version']},{row['_record']}"] + ["0,0"] * (entity.sources - 1))
+    """The weak ETag of a row: base64 of `'version,record'`, one pair for each data source of the entity.
+
+    A BI entity shows one table: where the row has parts in others (a customer's party), only its own version counts.
+    """
+    version = entity.properties.get("SysRecVersion")
+    number = row["_version" if version is None else version.stored]
+    pairs = ";".join([f"{number},{row['_record']}"] + ["0,0"] * (entity.sources - 1))
     opaque = base64.b64encode(f"'{pairs}'".encode()).decode()
     return f'W/"{opaque}"'
 

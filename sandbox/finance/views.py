@@ -167,6 +167,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
         **_SYSTEM,
         **_MODIFIED,
         **_MODIFIER,
+        "SysRecVersion": "_own_version",
         "CreatedDateTime1": "_created",
         "AccountNum": "CustomerAccount",
         "CustGroup": "CustomerGroupId",
