@@ -174,7 +174,7 @@ class Shelf:
         used: set[str] = set()
         for number, column in enumerate(self.key):
             if column in choices and len(choices[column]) * len(starts) <= _MAX_PROBES:
-                values = sorted({_folded(value) for value in choices[column]})
+                values = sorted({value.casefold() for value in choices[column] if isinstance(value, str)})
                 starts = [(*start, value) for start, value in product(starts, values)]
                 used.add(column)
                 continue
@@ -210,10 +210,13 @@ class Shelf:
             place = self.place_of((value, _BEYOND))
 
     def _looked_up(self, column: str, values: tuple[Any, ...]) -> Sequence[int]:
+        if column not in self._columns:
+            constant = _hashed(self._layout.constants.get(column))
+            return range(len(self)) if constant in map(_hashed, values) else ()
         index = self._indexes.get(column)
         if index is None:
-            at = self._columns.index(column) if column in self._columns else None
-            entries: Any = () if at is None else (_hashed(self._read(p)[at]) << 32 | p for p in range(len(self)))
+            at = self._columns.index(column)
+            entries = (_hashed(self._read(p)[at]) << 32 | p for p in range(len(self)))
             index = self._indexes[column] = array("Q", sorted(entries))
         found: set[int] = set()
         for value in values:
@@ -241,12 +244,9 @@ def _cells(line: str) -> list[str]:
     return next(csv.reader((line,))) if '"' in line else line.split(",")
 
 
-def _folded(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value
-
-
 def _hashed(value: Any) -> int:
-    return hash(str(value).casefold()) & _HASH_BITS
+    """Under which number a value is noted; no value is noted as no text."""
+    return hash("" if value is None else str(value).casefold()) & _HASH_BITS
 
 
 def _seconds(text: str) -> int:

@@ -82,7 +82,7 @@ def _shelve_customers(path: Path, finance: Finance) -> None:
         constants=constants,
         counters={"_record": finance.books.reserve_records(_lines_of(path))},
         complete=_finish_customer,
-        looked_up=frozenset({"OrganizationName", "TaxExemptNumber", "PrimaryContactEmail"}),
+        looked_up=frozenset({"OrganizationName", "TaxExemptNumber", "PrimaryContactEmail", "InvoiceAccount"}),
         moments=frozenset({"_modified"}),
     )
     finance.books.table("CustomersV3").put_on_shelf(Shelf(path, layout))

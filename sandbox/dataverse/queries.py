@@ -116,8 +116,10 @@ class Queries:
         self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
     ) -> list[Row]:
         """What `$apply` makes of the rows `$filter` leaves."""
-        chosen = self._chosen(entity, options, rows, allowed)
-        if len(chosen) > AGGREGATE_LIMIT:
+        everything = rows is None and options.filter is None and allowed is None
+        many = everything and len(self._table(entity)) > AGGREGATE_LIMIT
+        chosen = [] if many else self._chosen(entity, options, rows, allowed)
+        if many or len(chosen) > AGGREGATE_LIMIT:
             message = "AggregateQueryRecordLimit exceeded. Cannot perform this operation."
             raise errors.DataverseError(400, "0x8004e023", message)
         try:
@@ -139,7 +141,8 @@ class Queries:
         order = self._reader.order(entity, options)
         if rows is None and allowed is None:
             condition = self._reader.condition(entity, options.filter)
-            return arrange(self._table(entity), condition, order, name=options.filter)
+            name = (options.filter, self._reader.depends_on(options.filter))
+            return arrange(self._table(entity), condition, order, name=name)
         return in_order(self._chosen(entity, options, rows, allowed), order)
 
     def _chosen(

@@ -149,3 +149,30 @@ async def test_the_products_own_application_keeps_its_rights(sandbox: Sandbox, d
         assert (await product.ask("finance", path, "PATCH", json={"CreditRating": "A"})).status_code == 204
         who = await product.ask("dataverse", f"{sandbox.info.dataverse}{API}/WhoAmI")
         assert who.status_code == 200
+
+
+async def test_definitions_of_tables_tell_a_linter_lengths_precision_and_what_must_be_given(reader: Bulk) -> None:
+    attributes = "EntityDefinitions(LogicalName='{}')/Attributes"
+    kinds = {"String": "MaxLength", "Memo": "MaxLength", "Money": "Precision", "Decimal": "Precision"}
+    unknown: dict[str, list[str]] = {}
+    for table in ("account", "contact"):
+        for kind, limit in kinds.items():
+            path = f"{attributes.format(table)}/Microsoft.Dynamics.CRM.{kind}AttributeMetadata"
+            rows = await reader.all("dataverse", f"{path}?$select=LogicalName,{limit},RequiredLevel")
+            assert all(row["RequiredLevel"]["Value"] for row in rows)
+            unknown.setdefault(table, []).extend(row["LogicalName"] for row in rows if not row[limit])
+
+    definition = await reader.body(
+        "dataverse", "EntityDefinitions(LogicalName='account')?$select=ChangeTrackingEnabled"
+    )
+    (name,) = await reader.all(
+        "dataverse", f"{attributes.format('account')}?$filter=LogicalName eq 'name'&$select=RequiredLevel"
+    )
+    keys = await reader.all("dataverse", "EntityDefinitions(LogicalName='account')/Keys?$select=KeyAttributes")
+
+    # What no document and no tenant's metadata at hand tells: columns of Field Service and of social profiles.
+    found = [column for columns in unknown.values() for column in columns]
+    assert all(column.startswith(("msdyn_", "msdyusd_", "businesscard")) for column in found)
+    assert definition["ChangeTrackingEnabled"] is True
+    assert name["RequiredLevel"]["Value"] == "ApplicationRequired"
+    assert keys == []
