@@ -134,12 +134,19 @@ class Shelf:
     def _read(self, position: int) -> list[str]:
         return _cells(self._bytes[self._places[position] : self._places[position + 1]].decode().rstrip("\r\n"))
 
+    def _cell(self, position: int, at: int) -> str:
+        """One cell of a row, without reading what follows it."""
+        line = self._bytes[self._places[position] : self._places[position + 1]]
+        if b'"' in line:
+            return self._read(position)[at]
+        return line.split(b",", at + 1)[at].decode().rstrip("\r\n")
+
     def _key_in(self, cells: list[str]) -> Key:
         return tuple(cells[at].casefold() for at in self._key_at)
 
     def key_at(self, position: int) -> Key:
         """The case-folded key at a position."""
-        return self._key_in(self._read(position))
+        return tuple(self._cell(position, at).casefold() for at in self._key_at)
 
     def place_of(self, key: Key) -> int:
         """The first position whose key is not before this one (case-folded; a shorter key is before longer ones)."""
@@ -216,7 +223,7 @@ class Shelf:
         index = self._indexes.get(column)
         if index is None:
             at = self._columns.index(column)
-            entries = (_hashed(self._read(p)[at]) << 32 | p for p in range(len(self)))
+            entries = (_hashed(self._cell(p, at)) << 32 | p for p in range(len(self)))
             index = self._indexes[column] = array("Q", sorted(entries))
         found: set[int] = set()
         for value in values:
@@ -235,7 +242,7 @@ class Shelf:
         index = self._indexes.get(column)
         if index is None:
             at = self._columns.index(column)
-            entries = (_seconds(self._read(p)[at]) << 31 | p for p in range(len(self)))
+            entries = (_seconds(self._cell(p, at)) << 31 | p for p in range(len(self)))
             index = self._indexes[column] = array("Q", sorted(entries))
         return sorted(entry & 0x7FFFFFFF for entry in index[bisect_left(index, _seconds(str(floor)) << 31) :])
 

@@ -58,6 +58,18 @@ async def test_a_page_holds_ten_thousand_rows_at_most_whatever_is_preferred(read
     assert keys == sorted(keys)
 
 
+async def test_counts_of_sales_stop_at_five_thousand_and_say_so(reader: Bulk) -> None:
+    annotated = {"Prefer": 'odata.include-annotations="*",odata.maxpagesize=1'}
+
+    page = await reader.body("dataverse", "accounts?$select=name&$count=true", **annotated)
+
+    assert await reader.count("dataverse", "accounts/$count") == 5000
+    assert page["@odata.count"] == 5000
+    assert page["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] is True
+    snapshot = await reader.body("dataverse", "RetrieveTotalRecordCount(EntityNames=@p1)?@p1=['account']")
+    assert snapshot["EntityRecordCountCollection"]["Values"][0] > PAGE
+
+
 @pytest.mark.parametrize("operator", ["gt", "ge", "lt", "le"])
 async def test_text_cannot_be_ordered_in_a_filter(world: World, operator: str) -> None:
     answer = await world.get(f"CustomersV3?$filter=CustomerAccount {operator} 'US-003'")

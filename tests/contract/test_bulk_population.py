@@ -256,6 +256,18 @@ async def test_accounts_and_contacts_are_found_by_what_they_hold(reader: Bulk) -
     assert row["contactid"] == contact["contactid"]
 
 
+async def test_a_quote_for_one_of_them_is_made_at_the_desk(crowd: Sandbox, truth: list[dict[str, str]]) -> None:
+    account = next(row["finance_account"] for row in truth if row["kind"] == "agrees" and row["company"] == "usmf")
+    quote = {"company": "usmf", "customer": account, "rep": "rita", "lines": [{"item": "P100", "quantity": 1}]}
+    async with httpx.AsyncClient(base_url=crowd.info.desk, trust_env=False) as desk:
+        made = await desk.post("/quotes", json=quote)
+        listed = await desk.get("/customers", params={"company": "usmf"})
+        await desk.post("/reset")
+
+    assert made.status_code == 200, made.text
+    assert 0 < len(listed.json()) <= 500
+
+
 async def test_counts_of_sales_are_no_proof(reader: Bulk, crowd: Sandbox) -> None:
     path = "RetrieveTotalRecordCount(EntityNames=@p1)?@p1=['account']"
     before = (await reader.body("dataverse", path))["EntityRecordCountCollection"]["Values"][0]
