@@ -25,7 +25,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != int(parent):  # it died before the bond was made
             sys.exit(f"the supervisor (process {parent}) is gone")
-    os.execvpe(command[0], command, os.environ)  # noqa: S606 (the supervisor's own command)
+    os.execvpe(command[0], command, os.environ)  # noqa: S606  # the command of the supervisor, which started this
 
 
 if __name__ == "__main__":

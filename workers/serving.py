@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
@@ -117,13 +117,23 @@ def _leave(seconds: float) -> None:
     os._exit(1)
 
 
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop of libuv, a tenth less processor time for a deal; Windows has asyncio's alone."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
 def run_process(main: Coroutine[Any, Any, int]) -> NoReturn:
     """Run a process to its end and leave with its exit code.
 
     It leaves by `os._exit` after flushing: the Temporal SDK's native threads can bring the interpreter down while it is
     torn down, which would turn a clean end into a random exit code (temporalio/sdk-python issue 300).
     """
-    code = asyncio.run(main)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        code = runner.run(main)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
