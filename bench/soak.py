@@ -2,7 +2,8 @@
 
 A run of Temporal's may hold 51,200 events, 50 MB, 10,000 signals and 2,000 updates; here 512, 2 MiB, 100 and 20. So
 what would end a feed after months ends it here within a minute, unless it goes on as a new run in time, with all it
-holds: of a feed 1,000 reports, 0.4 MB that each of its runs begins with, so that its size is lowered to a twenty-fifth. Dynamics is scripted; activities, list of runs, workflows and server are the real ones.
+holds: of a feed 1,000 reports, 0.4 MB that each of its runs begins with, so that the size is lowered to a twenty-fifth
+only. Dynamics is scripted; activities, list of runs, workflows and server are the real ones.
 
 Prints the largest histories and what became of every report. Exits 1 where a run failed, was ended or got stuck, where
 a report was lost, or where a bound was passed. Repeat with `uv run python -m bench.soak [share of the full load]`;
