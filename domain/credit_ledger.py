@@ -10,9 +10,10 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken, customer_changed, mark_visible, release
+from domain.credit import CreditBook, ReleaseToken, customer_changed, mark_visible, release
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.credit_parts import with_parts
+from domain.credit_rule import CLOCK_SKEW
 from domain.policy import CreditTerms
 from domain.record import Record
 

@@ -19,17 +19,11 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
     from domain.collections import OrdersHeld
-    from domain.credit import (
-        BookFull,
-        CreditBook,
-        EntryStatus,
-        FutureFacts,
-        StaleFacts,
-        reserve,
-    )
+    from domain.credit import BookFull, CreditBook, EntryStatus, reserve
     from domain.credit_facts import CreditFacts
     from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, News, newest, outdated
     from domain.credit_parts import without
+    from domain.credit_rule import FutureFacts, StaleFacts
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from domain import facts
-from domain.credit import RELEASED, ReleaseToken
+from domain.credit import ReleaseToken
 from domain.credit_facts import CreditStatus
+from domain.credit_rule import RELEASED
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import CreditFact
 from domain.refusals import Refusal

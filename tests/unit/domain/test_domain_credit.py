@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.credit import ReleaseToken, StaleFacts, decide_credit
+from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
+from domain.credit_rule import StaleFacts, decide_credit
 from domain.policy import CreditLimits
 from tests.unit.domain.makers import POLICY, T0, facts, person
 
