@@ -208,11 +208,12 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
         open_ar=sum(owed, Money.zero(currency)).within(currency),
         overdue_amount=sum((exchange.accounting(t.amount_company) for t in late), Money.zero(currency)).amount,
         oldest_overdue_days=max(((today - t.due_on).days for t in late if t.due_on), default=0),
-        open_orders=tuple(_open_order(order, exchange, rate) for order in counted),
+        open_orders=tuple(open_order(order, exchange, rate) for order in counted),
     )
 
 
-def _open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
+def open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
+    """An open order in the company's currency, with what is still to be invoiced of it."""
     left, net = order.net_left, order.net
     if order.totals_calculated and left == net:
         amount = order.total

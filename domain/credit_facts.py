@@ -68,6 +68,7 @@ class CreditFacts(Record):
     oldest_overdue_days: int = 0
     open_orders: tuple[OpenOrder, ...] = ()
     collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
+    group: str = Field("", description="These are the facts of all customers who share the limit of this credit group")
 
     @property
     def ageing(self) -> Ageing:

@@ -10,7 +10,15 @@ from typing import Final
 
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
-from domain.credit_sentences import NO_CREDIT_MANAGEMENT, days_overdue, limit_expired, on_hold, over_limit
+from domain.credit_sentences import (
+    NO_CREDIT_MANAGEMENT,
+    days_overdue,
+    limit_expired,
+    on_hold,
+    over_limit,
+    shared_expired,
+    shared_over_limit,
+)
 from domain.money import arithmetic, minor_unit
 from domain.phrases import Arg, amount, phrase
 from domain.policy import CreditTerms, Policy
@@ -21,6 +29,8 @@ RELEASED: Final = "RELEASED"
 OVER_LIMIT: Final = "OVER_LIMIT"
 NO_CREDIT: Final = "NO_CREDIT"
 LIMIT_EXPIRED: Final = "LIMIT_EXPIRED"
+GROUP_OVER_LIMIT: Final = "GROUP_OVER_LIMIT"
+GROUP_LIMIT_EXPIRED: Final = "GROUP_LIMIT_EXPIRED"
 OVERDUE: Final = "OVERDUE"
 OVERDUE_AMOUNT: Final = "OVERDUE_AMOUNT"
 ORDER_TOO_LARGE: Final = "ORDER_TOO_LARGE"
@@ -78,8 +88,8 @@ def decide_credit(
         orders = sum((o.amount for o in facts.open_orders if o.order_number != this_order_number), Decimal(0))
         exposure = facts.open_ar + orders + reservations + this_order
         limit = facts.credit_limit * (threshold := _threshold(facts, terms)) / _HUNDRED
-        unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0)
-        over_by = Decimal(0) if unlimited or facts.credit_limit == 0 else max(exposure - limit, Decimal(0))
+        unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0 and not facts.group)
+        over_by = max(exposure - limit, Decimal(0)) if _has_amount(facts, unlimited) else Decimal(0)
         refusals = (
             *_limit_refusals(facts, terms, unlimited, over_by, threshold, now),
             *_overdue_refusals(facts, terms, exposure),
@@ -100,6 +110,11 @@ def decide_credit(
         policy_version=terms.policy_version,
         ageing=facts.ageing,
     )
+
+
+def _has_amount(facts: CreditFacts, unlimited: bool) -> bool:
+    """Whether the limit is an amount; one of 0.00 that customers share is, one of a single customer is no credit."""
+    return not unlimited and (facts.credit_limit != 0 or bool(facts.group))
 
 
 def _threshold(facts: CreditFacts, terms: CreditTerms) -> Decimal:
@@ -131,6 +146,8 @@ def terms_of(policy: Policy | CreditTerms, facts: CreditFacts) -> CreditTerms:
 def _limit_refusals(
     facts: CreditFacts, terms: CreditTerms, unlimited: bool, over_by: Decimal, threshold: Decimal, now: datetime
 ) -> tuple[CreditReason, ...]:
+    if facts.group:
+        return _group_refusals(facts, terms, over_by, now)
     if unlimited:
         return ()
     if facts.credit_limit == 0:
@@ -145,6 +162,19 @@ def _limit_refusals(
         days = (local_date(now, terms.timezone) - expires).days
         if days > terms.limit_grace_days:
             refusals.append(CreditReason.of(LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days)))
+    return tuple(refusals)
+
+
+def _group_refusals(
+    facts: CreditFacts, terms: CreditTerms, over_by: Decimal, now: datetime
+) -> tuple[CreditReason, ...]:
+    refusals = []
+    if over_by > 0:
+        said = shared_over_limit(facts.group, _excess(over_by, facts.currency), _amount(facts.credit_limit, facts))
+        refusals.append(CreditReason.of(GROUP_OVER_LIMIT, said))
+    expires = facts.limit_expires_on
+    if expires is not None and (local_date(now, terms.timezone) - expires).days > terms.limit_grace_days:
+        refusals.append(CreditReason.of(GROUP_LIMIT_EXPIRED, shared_expired(facts.group, expires)))
     return tuple(refusals)
 
 

@@ -20,6 +20,21 @@ def over_limit(excess: Arg, limit: Arg, threshold: Decimal) -> Phrase:
     return phrase("over by {excess} (limit {limit} × {share})", excess=excess, limit=limit, share=percent(threshold))
 
 
+def shared_over_limit(group: str, excess: Arg, limit: Arg) -> Phrase:
+    """All who share a limit are above it together."""
+    return phrase(
+        "credit group {group} is over by {excess} (limit {limit}, shared by its customers)",
+        group=group,
+        excess=excess,
+        limit=limit,
+    )
+
+
+def shared_expired(group: str, on: date) -> Phrase:
+    """The limit that several share has expired."""
+    return phrase("the limit of credit group {group} expired on {on}", group=group, on=day(on))
+
+
 def limit_expired(on: date, days: int, grace: int) -> Phrase:
     """The limit expired so many days ago, more than the days of grace."""
     if grace:

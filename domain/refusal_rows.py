@@ -272,6 +272,18 @@ UNMAPPED_COUNTRY: Final = (
 
 NO_CREDIT: Final = ("NO_CREDIT", 409, FixedBy.CREDIT_MANAGER, "The customer has no credit limit in Finance.")
 OVER_LIMIT: Final = ("OVER_LIMIT", 409, FixedBy.CREDIT_MANAGER, "The order would exceed the customer's credit limit.")
+GROUP_OVER_LIMIT: Final = (
+    "GROUP_OVER_LIMIT",
+    409,
+    FixedBy.CREDIT_MANAGER,
+    "The order would exceed the credit limit that the customer shares with others.",
+)
+GROUP_LIMIT_EXPIRED: Final = (
+    "GROUP_LIMIT_EXPIRED",
+    409,
+    FixedBy.CREDIT_MANAGER,
+    "The credit limit that the customer shares with others has expired.",
+)
 LIMIT_EXPIRED: Final = ("LIMIT_EXPIRED", 409, FixedBy.CREDIT_MANAGER, "The customer's credit limit has expired.")
 OVERDUE: Final = ("OVERDUE", 409, FixedBy.CREDIT_MANAGER, "An invoice of the customer has been overdue for too long.")
 OVERDUE_AMOUNT: Final = (

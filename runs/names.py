@@ -57,6 +57,7 @@ ORDER_VISIBLE: Final = "order_visible"
 RELEASE: Final = "release"
 CUSTOMER_CHANGED: Final = "customer_changed"
 ORDERS_HELD: Final = "orders_held"
+IN_GROUP: Final = "in_group"
 
 # Signals of what is collected from an account
 INVOICES_SHOWN: Final = "invoices_shown"

@@ -420,6 +420,14 @@ class Pricing(ReadRow):
         return self.products.get(item.casefold())
 
 
+class GroupLine(ReadRow):
+    """CustomerCreditGroupLines: a customer's place in a group that shares a credit limit."""
+
+    company: str = Field(alias="Company")
+    account: str = Field(alias="CustAccount")
+    group: str = Field("", alias="CreditLimitId")
+
+
 class CreditRead(ReadRow):
     """What Finance says of a customer's credit, read at one moment."""
 
@@ -431,6 +439,7 @@ class CreditRead(ReadRow):
     open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
+    member: GroupLine | None = Field(None, description="The payer's place in a credit group, where that was asked")
 
     @property
     def tax(self) -> SalesTax:

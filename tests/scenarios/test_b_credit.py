@@ -69,3 +69,22 @@ def test_s16_unlimited_is_a_flag_and_passes_whatever_is_open(stack: Stack) -> No
     assert money(case["credit"]["open_ar"]) == Decimal("900000.00")
     assert (case["credit_status"], [r["code"] for r in case["credit"]["reasons"]]) == ("passed", ["UNLIMITED"])
     assert_sound(deal)
+
+
+def test_two_branches_that_share_a_limit_get_credit_for_one_order_and_the_other_waits_for_its_end(
+    stack: Stack,
+) -> None:
+    """TWIN: 5,000.00 for both, 50,000.00 for each. 3,300.00 fits once."""
+    first = stack.deal(line("P100", 30, None), customer="US-9500")
+    second = stack.deal(line("P100", 30, None), customer="US-9501")
+    first.accepted()
+    case = held(second)
+    assert [reason["code"] for reason in case["credit"]["reasons"]] == ["GROUP_OVER_LIMIT"]
+    assert "credit group TWIN is over by 1,600.00" in case["explanation"]["text"]
+    assert money(case["credit"]["limit"]) == Decimal("50000.00"), "the figures are the customer's own"
+
+    assert stack.person("rita").command(first, "cancel_order", reason="The customer wants less").accepted
+    first.ends("cancelled")
+
+    assert second.waits_for("shipment")["credit_status"] == "passed"
+    assert_sound(second)
