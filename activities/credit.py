@@ -49,7 +49,13 @@ class CreditDesk(CreditActivities):
 
     async def _own(self, ask: ReserveCredit, *, keeps: bool = True) -> CreditAnswer:
         group = ask.group.facts.group if ask.group else ""
-        asked = {"amount": ask.amount, "facts": ask.facts, "release": ask.release, "keeps": keeps, "group": group}
+        asked = {
+            "amount": ask.amount,
+            "facts": ask.facts,
+            "release": ask.release,
+            "keeps": keeps,
+            "group": group,
+        }
         return await self._ask(ask, ask.company, ask.customer_account, self._terms(ask), asked)
 
     async def _shared(self, ask: ReserveCredit, group: GroupCredit) -> CreditAnswer:
@@ -57,7 +63,8 @@ class CreditDesk(CreditActivities):
         return await self._ask(ask, GROUPS, group.facts.group, group_terms(self._terms(ask)), asked)
 
     def _terms(self, ask: ReserveCredit) -> CreditTerms:
-        return self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group)
+        terms = self._policy.credit_terms(ask.company, ask.customer_account, ask.facts.customer_group)
+        return terms.model_copy(update={"raised": ask.raised})
 
     async def _ask(
         self, ask: ReserveCredit, company: str, account: str, terms: CreditTerms, asked: Mapping[str, Any]

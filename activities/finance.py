@@ -18,7 +18,14 @@ from activities.credit import CreditDesk
 from activities.credit_groups import shared_credit
 from activities.customers import CustomerDesk
 from activities.failures import for_deal, refused
-from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
+from activities.finance_view import (
+    credit_facts,
+    finance_facts,
+    finance_prices,
+    payment_days,
+    raised_terms,
+    wanted_order,
+)
 from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.second_look import SecondLook
@@ -28,7 +35,7 @@ from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount,
 from domain.assessment import Attachment, OrderReadiness, QuoteAssessment, ReviewLines, RivalQuote
 from domain.authority import NoApprover
 from domain.calendar import local_date
-from domain.credit_facts import CreditDecision
+from domain.credit_facts import CreditDecision, CreditReason
 from domain.credit_groups import GroupCredit
 from domain.drift import LINES_TOLD, unsold_lines
 from domain.exchange import NoRate
@@ -144,10 +151,10 @@ class DynamicsFinanceActivities(FinanceActivities):
                 held = ready.blocked or (ready.look is not None and ready.look.verdict.holds)
                 if ready.state != "won" or ready.differences or held:
                     return ready
-                group = await shared_credit(
-                    self._finance, read, ready.credit, self._policy, self._today(ask.quote.company)
-                )
-                return ready.model_copy(update={"decision": await self._reserve(ask, ready, group)})
+                today = self._today(ask.quote.company)
+                group = await shared_credit(self._finance, read, ready.credit, self._policy, today)
+                raised = raised_terms(snapshot, read.pricing, self._policy)
+                return ready.model_copy(update={"decision": await self._reserve(ask, ready, group, raised)})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
@@ -272,7 +279,11 @@ class DynamicsFinanceActivities(FinanceActivities):
             return PreviewAnswer(preview=found.model_copy(update={"problems": problems}))
 
     async def _reserve(
-        self, ask: ask_for.PrepareOrder, ready: OrderReadiness, group: GroupCredit | None
+        self,
+        ask: ask_for.PrepareOrder,
+        ready: OrderReadiness,
+        group: GroupCredit | None,
+        raised: tuple[CreditReason, ...],
     ) -> CreditDecision:
         """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""
         answer = await self._credit.reserve_credit(
@@ -284,6 +295,7 @@ class DynamicsFinanceActivities(FinanceActivities):
                 amount=ready.credit_amount,
                 facts=ready.credit,
                 release=ask.release,
+                raised=raised,
                 group=group,
             )
         )

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from domain.assessing import CustomerFacts, FinanceFacts
 from domain.assessment import Problem
-from domain.credit_facts import CreditFacts, OpenOrder
+from domain.credit_facts import CreditFacts, CreditReason, OpenOrder
+from domain.credit_raised import Terms, raised
 from domain.exchange import Exchange, NoRate
 from domain.money import Money, minor_unit
 from domain.order_key import is_order_key
@@ -163,6 +164,18 @@ def payment_days(snapshot: QuoteSnapshot, pricing: finance.Pricing) -> int:
     name = snapshot.payment_terms or (pricing.customer.payment_terms if pricing.customer else "")
     term = pricing.payment_terms.get(name.casefold())
     return _days(term) if term else 0
+
+
+def raised_terms(snapshot: QuoteSnapshot, pricing: finance.Pricing | None, policy: Policy) -> tuple[CreditReason, ...]:
+    """In what the quote's terms are better than the customer's own, where the policy minds."""
+    if pricing is None or pricing.customer is None:
+        return ()
+    return raised(
+        Terms(payment=snapshot.payment_terms, discount=snapshot.cash_discount),
+        Terms(payment=pricing.customer.payment_terms, discount=pricing.customer.cash_discount),
+        {name: _days(term) for name, term in pricing.payment_terms.items()},
+        policy.credit.raised_terms,
+    )
 
 
 def _days(term: finance.PaymentTerm) -> int:

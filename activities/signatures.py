@@ -22,7 +22,7 @@ from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
 from domain.collections import InvoicesShown
 from domain.credit import ReleaseToken
-from domain.credit_facts import CreditFacts
+from domain.credit_facts import CreditFacts, CreditReason
 from domain.credit_groups import GroupCredit
 from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
 from domain.fulfilment import Billing, Invoice, LineTotals, OrderLines
@@ -234,6 +234,7 @@ class ReserveCredit(Record):
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     queues: bool = Field(True, description="Whether it waits for credit that is refused")
+    raised: tuple[CreditReason, ...] = Field((), description="In what the terms are better than the customer's own")
     group: GroupCredit | None = Field(None, description="The credit that the customer shares with others")
 
 

@@ -50,7 +50,7 @@ class GroupCredit(Record):
 
 def group_terms(terms: CreditTerms) -> CreditTerms:
     """The terms on which a group's limit is decided: the limit and its end; all else is asked of each customer."""
-    return terms.model_copy(update={"limits": CreditLimits()})
+    return terms.model_copy(update={"limits": CreditLimits(), "raised": ()})
 
 
 def both(group: CreditDecision, own: CreditDecision) -> CreditDecision:

@@ -7,6 +7,7 @@ from typing import Final
 
 from domain import credit_rule as rule
 from domain.credit_facts import CreditDecision
+from domain.credit_raised import DISCOUNT_RAISED, TERMS_RAISED
 from domain.money import format_money
 
 _LONGEST: Final = 200
@@ -18,6 +19,8 @@ _LIFTS: Final[Mapping[str, str]] = {
     rule.GROUP_LIMIT_EXPIRED: "a renewed limit",
     rule.NO_CREDIT: "a credit limit in Finance",
     rule.LIMIT_EXPIRED: "a renewed limit",
+    TERMS_RAISED: "terms of the customer's own in Finance that are as long",
+    DISCOUNT_RAISED: "the same cash discount at the customer in Finance",
     rule.OVERDUE: "payment of what is overdue",
     rule.OVERDUE_AMOUNT: "payment of what is overdue",
     rule.ORDER_TOO_LARGE: "a smaller order",

@@ -200,7 +200,7 @@ def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal)
         both = {"order": _amount(this_order, facts), "most": _amount(single, facts)}
         said = phrase("the order of {order} is above the {most} of a single order", **both)
         refusals.append(CreditReason.of(ORDER_TOO_LARGE, said))
-    return tuple(refusals)
+    return (*refusals, *terms.raised)
 
 
 def _pass_reason(facts: CreditFacts, unlimited: bool, exposure: Decimal, limit: Decimal) -> CreditReason:

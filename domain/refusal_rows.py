@@ -284,6 +284,18 @@ GROUP_LIMIT_EXPIRED: Final = (
     FixedBy.CREDIT_MANAGER,
     "The credit limit that the customer shares with others has expired.",
 )
+TERMS_RAISED: Final = (
+    "TERMS_RAISED",
+    409,
+    FixedBy.CREDIT_MANAGER,
+    "The quote has longer payment terms than the customer's own in Finance.",
+)
+DISCOUNT_RAISED: Final = (
+    "DISCOUNT_RAISED",
+    409,
+    FixedBy.CREDIT_MANAGER,
+    "The quote has another cash discount than the customer's own in Finance.",
+)
 LIMIT_EXPIRED: Final = ("LIMIT_EXPIRED", 409, FixedBy.CREDIT_MANAGER, "The customer's credit limit has expired.")
 OVERDUE: Final = ("OVERDUE", 409, FixedBy.CREDIT_MANAGER, "An invoice of the customer has been overdue for too long.")
 OVERDUE_AMOUNT: Final = (

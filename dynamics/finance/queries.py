@@ -63,7 +63,7 @@ _PRODUCT_COLUMNS = (
 )
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
-    "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
+    "PaymentCashDiscount,DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
     "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup,"
     "IsSalesTaxIncludedInPrices"
 )

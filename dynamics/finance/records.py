@@ -54,6 +54,7 @@ class Customer(ReadRow):
     currency: str = Field("", alias="SalesCurrencyCode")
     invoice_account: str = Field("", alias="InvoiceAccount", description="Empty: the customer itself")
     payment_terms: str = Field("", alias="PaymentTerms")
+    cash_discount: str = Field("", alias="PaymentCashDiscount")
     price_group: str = Field("", alias="DiscountPriceGroupId")
     credit_limit: Exact = Field(alias="CreditLimit")
     unlimited: YesNo = Field(False, alias="CredManCustUnlimitedCredit")
