@@ -25,7 +25,7 @@ async def shared_credit(
 
     Without credit management Finance knows no groups' limits either.
     """
-    if read.member is None or not read.member.group or not credit.credit_management:
+    if read.member is None or not read.member.group or credit.excluded or not credit.credit_management:
         return None
     found = await group_of(finance, read.member, read.read_at, today, read.exchange.rate_type)
     if found is None:

@@ -215,6 +215,7 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
         as_of=read.read_at,
         credit_limit=exchange.accounting(payer.credit_limit).within(currency),
         unlimited=payer.unlimited,
+        excluded=payer.excluded,
         credit_management=company not in policy.credit.without_credit_management,
         limit_expires_on=payer.limit_expires_on,
         on_hold=_on_hold(customer, payer),

@@ -11,6 +11,7 @@ from typing import Final
 from domain.calendar import local_date
 from domain.credit_facts import CreditDecision, CreditFacts, CreditReason
 from domain.credit_sentences import (
+    EXCLUDED_IN_FINANCE,
     NO_CREDIT_MANAGEMENT,
     days_overdue,
     limit_expired,
@@ -25,6 +26,7 @@ from domain.policy import CreditTerms, Policy
 
 WITHIN_LIMIT: Final = "WITHIN_LIMIT"
 UNLIMITED: Final = "UNLIMITED"
+EXCLUDED: Final = "EXCLUDED"
 RELEASED: Final = "RELEASED"
 OVER_LIMIT: Final = "OVER_LIMIT"
 NO_CREDIT: Final = "NO_CREDIT"
@@ -88,7 +90,7 @@ def decide_credit(
         orders = sum((o.amount for o in facts.open_orders if o.order_number != this_order_number), Decimal(0))
         exposure = facts.open_ar + orders + reservations + this_order
         limit = facts.credit_limit * (threshold := _threshold(facts, terms)) / _HUNDRED
-        unlimited = facts.unlimited or (not facts.credit_management and facts.credit_limit == 0 and not facts.group)
+        unlimited = _is_unlimited(facts)
         over_by = max(exposure - limit, Decimal(0)) if _has_amount(facts, unlimited) else Decimal(0)
         refusals = (
             *_limit_refusals(facts, terms, unlimited, over_by, threshold, now),
@@ -110,6 +112,12 @@ def decide_credit(
         policy_version=terms.policy_version,
         ageing=facts.ageing,
     )
+
+
+def _is_unlimited(facts: CreditFacts) -> bool:
+    """Whether no amount limits the customer: by Finance's flags, or because 0.00 means so there."""
+    means_none = not facts.credit_management and facts.credit_limit == 0 and not facts.group
+    return facts.unlimited or facts.excluded or means_none
 
 
 def _has_amount(facts: CreditFacts, unlimited: bool) -> bool:
@@ -181,6 +189,8 @@ def _group_refusals(
 def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal) -> tuple[CreditReason, ...]:
     refusals = []
     limits = terms.limits
+    if facts.excluded:
+        return ()
     if limits.overdue_days is not None and facts.oldest_overdue_days > limits.overdue_days:
         refusals.append(CreditReason.of(OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
     if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
@@ -196,7 +206,7 @@ def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal)
     if facts.on_hold in terms.blocking_statuses:
         refusals.append(CreditReason.of(CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
     single = terms.limits.single_order
-    if single is not None and this_order > single:
+    if single is not None and not facts.excluded and this_order > single:
         both = {"order": _amount(this_order, facts), "most": _amount(single, facts)}
         said = phrase("the order of {order} is above the {most} of a single order", **both)
         refusals.append(CreditReason.of(ORDER_TOO_LARGE, said))
@@ -204,6 +214,8 @@ def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal)
 
 
 def _pass_reason(facts: CreditFacts, unlimited: bool, exposure: Decimal, limit: Decimal) -> CreditReason:
+    if facts.excluded:
+        return CreditReason.of(EXCLUDED, EXCLUDED_IN_FINANCE)
     if facts.unlimited:
         return CreditReason.of(UNLIMITED, phrase("unlimited credit"))
     if unlimited:

@@ -12,6 +12,8 @@ NO_CREDIT_MANAGEMENT: Final = phrase(
     "unlimited credit: credit management is off in Finance, where a limit of 0.00 means no limit"
 )
 
+EXCLUDED_IN_FINANCE: Final = phrase("Finance excludes the customer from credit management")
+
 
 def over_limit(excess: Arg, limit: Arg, threshold: Decimal) -> Phrase:
     """The exposure is above the limit, or above so many per cent of it."""

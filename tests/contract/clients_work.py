@@ -75,6 +75,7 @@ class OneDealsDesk(CreditDesk):
 
     async def reserve_credit(self, ask: ask_for.ReserveCredit) -> CreditAnswer:
         terms = self._terms_of(ask.company, ask.customer_account, ask.facts.customer_group)
+        terms = terms.model_copy(update={"raised": ask.raised})
         now = datetime.now(UTC)
         _, decision = reserve(CreditBook(), ask.deal_id, ask.order_number, ask.amount, ask.facts, terms, now)
         return CreditAnswer(decision=decision)
