@@ -84,6 +84,25 @@ def test_s16_unlimited_is_a_flag_and_passes_whatever_is_open(stack: Stack) -> No
     assert_sound(deal)
 
 
+def test_s17_an_invoice_overdue_for_too_long_holds_the_order_until_it_is_paid(stack: Stack) -> None:
+    """US-005: 62 days overdue, 60 are allowed; 21,045.00 of 50,000.00 would do."""
+    deal = stack.deal(line("P100", 10, "5"), customer="US-005")
+    case = held(deal)
+    assert [reason["code"] for reason in case["credit"]["reasons"]] == ["OVERDUE"]
+    assert (money(case["credit"]["exposure"]), money(case["credit"]["ageing"]["overdue"])) == (
+        Decimal("21045.00"),
+        Decimal("12000.00"),
+    )
+
+    [late] = [row for row in stack.desk.get("/customers/usmf/US-005")["open"] if money(row["amount"]) == 12000]
+    share = [{"invoice": late["invoice"], "amount": "12000.00"}]
+    paid = {"company": "usmf", "customer": "US-005", "amount": "12000.00", "settlements": share}
+    stack.desk.post("/payments", paid)
+
+    assert deal.waits_for("shipment", patience=60)["credit_status"] == "passed", "nobody released it"
+    assert_sound(deal)
+
+
 def test_two_branches_that_share_a_limit_get_credit_for_one_order_and_the_other_waits_for_its_end(
     stack: Stack,
 ) -> None:
