@@ -232,6 +232,10 @@ class CreditLedger:
         if why := outdated(facts, decision, self._changed_at):
             return CreditAnswer(decision=None, stale=why)
         kept = ask.keeps if decision.passed else ask.queues
+        before = self._book.entry(ask.deal_id)
+        if not ask.keeps and decision.passed and before is not None and before.status is EntryStatus.RESERVED:
+            self._give_back(ask.deal_id, f"{ask.deal_id} gave credit back: its credit group refuses it")
+            return CreditAnswer(decision=decision)
         self._book = book if kept else without(book, ask.deal_id)
         return CreditAnswer(decision=decision)
 

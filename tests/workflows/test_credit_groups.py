@@ -48,10 +48,12 @@ class Branches:
         self.north, self.south = f"N-{self.group}", f"S-{self.group}"
         self.desk = CreditDesk(feeds.ledgers, POLICY)
 
-    async def ask(self, account: str, deal_id: str, amount: str, own_limit: str = "100.00") -> CreditDecision:
+    async def ask(
+        self, account: str, deal_id: str, amount: str, own_limit: str = "100.00", shared_limit: str = "100.00"
+    ) -> CreditDecision:
         """As a deal asks: with Finance read just now; what became too old is read again."""
         while True:
-            of_all = facts(self.group, "100.00", company=GROUPS, group=self.group)
+            of_all = facts(self.group, shared_limit, company=GROUPS, group=self.group)
             members = tuple(Member(company="usmf", account=each) for each in (self.north, self.south))
             answer = await ActivityEnvironment().run(
                 self.desk.reserve_credit,
@@ -131,3 +133,19 @@ async def test_a_payment_of_a_branch_without_a_deal_wakes_those_of_the_others(
     paid = CustomerChanged(event_id=str(uuid4()), reason="payment CPAY-1")
     assert await feeds.ledgers.changed("usmf", branches.south, paid)
     assert await eventually(lambda: waiting.query("rechecks"))
+
+
+async def test_what_the_group_takes_back_wakes_those_who_wait_for_the_customers_own_limit(
+    feeds: FeedWorld, branches: Branches
+) -> None:
+    """A deal that asks again, e.g. because its order was put off, may find the shared limit lowered meanwhile."""
+    first, second = await feeds.deal(), await feeds.deal()
+    assert (await branches.ask(branches.north, first.id, "60.00", shared_limit="1000.00")).passed
+    own = await branches.ask(branches.north, second.id, "60.00", shared_limit="1000.00")
+    assert [reason.code for reason in own.reasons] == ["OVER_LIMIT"]
+
+    lowered = await branches.ask(branches.north, first.id, "60.00", shared_limit="10.00")
+
+    assert [reason.code for reason in lowered.reasons] == ["GROUP_OVER_LIMIT"]
+    assert await eventually(lambda: second.query("rechecks"))
+    assert await branches.book(branches.north) == {second.id: "held"}
