@@ -106,6 +106,7 @@ class Credit:
             ),
             queue=names.DATAVERSE_QUEUE,
             summary="Show in Sales why the order waits for credit",
+            cancelled_with_deal=True,
         )
         if failure:
             workflow.logger.info("Sales does not show why the order waits for credit: %s", failure)
