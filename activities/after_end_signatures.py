@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from temporalio import activity
+from typing import Protocol
 
+from activities.declaring import declares_activities
 from domain.after_end import FoundAfterEnd, LookAfterEnd
 
 
-class AfterEndActivities:
+@declares_activities
+class AfterEndActivities(Protocol):
     """Deals that ended (task queue q2c-finance)."""
 
-    @activity.defn(name="look_after_end")
     async def look_after_end(self, look: LookAfterEnd) -> FoundAfterEnd:
         """Compare a deal that ended with Finance and Sales, and show in Sales what Finance holds now."""
-        raise NotImplementedError

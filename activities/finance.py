@@ -28,6 +28,7 @@ from activities.finance_view import (
 )
 from activities.heartbeat import beating
 from activities.postings import Postings
+from activities.review_signatures import ReviewActivities
 from activities.second_look import SecondLook
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
@@ -68,7 +69,7 @@ _BEYOND = {ProcessingStatus.CANCELED: "cancelled", ProcessingStatus.INVOICED: "i
 """Statuses of orders that Finance does not confirm any more, in words."""
 
 
-class DynamicsFinanceActivities(FinanceActivities):
+class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
     """The activities on Finance's queue."""
 
     def __init__(

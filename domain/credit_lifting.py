@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from domain import credit_rule as rule
 from domain.credit_facts import CreditDecision
-from domain.credit_raised import DISCOUNT_RAISED, TERMS_RAISED
 from domain.money import format_money
+from domain.refusals import Refusal
 
 _LONGEST: Final = 200
 """Characters that the deal's row in Sales takes."""
 _RELEASE: Final = "a credit manager's release"
 
 _LIFTS: Final[Mapping[str, str]] = {
-    rule.GROUP_OVER_LIMIT: "a payment of any of its customers",
-    rule.GROUP_LIMIT_EXPIRED: "a renewed limit",
-    rule.NO_CREDIT: "a credit limit in Finance",
-    rule.LIMIT_EXPIRED: "a renewed limit",
-    TERMS_RAISED: "terms of the customer's own in Finance that are as long",
-    DISCOUNT_RAISED: "the same cash discount at the customer in Finance",
-    rule.OVERDUE: "payment of what is overdue",
-    rule.OVERDUE_AMOUNT: "payment of what is overdue",
-    rule.ORDER_TOO_LARGE: "a smaller order",
-    rule.CUSTOMER_BLOCKED: "the end of the customer's hold",
+    Refusal.GROUP_OVER_LIMIT: "a payment of any of its customers",
+    Refusal.GROUP_LIMIT_EXPIRED: "a renewed limit",
+    Refusal.NO_CREDIT: "a credit limit in Finance",
+    Refusal.LIMIT_EXPIRED: "a renewed limit",
+    Refusal.TERMS_RAISED: "terms of the customer's own in Finance that are as long",
+    Refusal.DISCOUNT_RAISED: "the same cash discount at the customer in Finance",
+    Refusal.OVERDUE: "payment of what is overdue",
+    Refusal.OVERDUE_AMOUNT: "payment of what is overdue",
+    Refusal.ORDER_TOO_LARGE: "a smaller order",
+    Refusal.CUSTOMER_BLOCKED: "the end of the customer's hold",
 }
 
 
@@ -40,6 +39,6 @@ def hold_in_words(decision: CreditDecision) -> str:
 
 
 def _lift(code: str, decision: CreditDecision) -> str:
-    if code == rule.OVER_LIMIT and decision.over_by and decision.currency:
+    if code == Refusal.OVER_LIMIT and decision.over_by and decision.currency:
         return f"{format_money(decision.over_by, decision.currency)} paid"
     return _LIFTS.get(code, "")

@@ -5,15 +5,12 @@ says so (Microsoft Learn: credit management holds an order whose payment terms o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 from domain.credit_facts import CreditReason
 from domain.phrases import phrase
 from domain.policy import RaisedTerms
 from domain.record import Record
-
-TERMS_RAISED: Final = "TERMS_RAISED"
-DISCOUNT_RAISED: Final = "DISCOUNT_RAISED"
+from domain.refusals import Refusal
 
 
 class Terms(Record):
@@ -45,8 +42,8 @@ def raised(
             days=more,
             usual=usual,
         )
-        found.append(CreditReason.of(TERMS_RAISED, said))
+        found.append(CreditReason.of(Refusal.TERMS_RAISED, said))
     if RaisedTerms.CASH_DISCOUNT in judged and asked.discount and asked.discount.casefold() != own.discount.casefold():
         said = phrase("cash discount {asked} is not the customer's own", asked=asked.discount)
-        found.append(CreditReason.of(DISCOUNT_RAISED, said))
+        found.append(CreditReason.of(Refusal.DISCOUNT_RAISED, said))
     return tuple(found)

@@ -23,20 +23,13 @@ from domain.credit_sentences import (
 from domain.money import arithmetic, minor_unit
 from domain.phrases import Arg, amount, phrase
 from domain.policy import CreditTerms, Policy
+from domain.refusals import Refusal
 
+# Why credit is given. Why it is not is a code of domain.refusals.
 WITHIN_LIMIT: Final = "WITHIN_LIMIT"
 UNLIMITED: Final = "UNLIMITED"
 EXCLUDED: Final = "EXCLUDED"
 RELEASED: Final = "RELEASED"
-OVER_LIMIT: Final = "OVER_LIMIT"
-NO_CREDIT: Final = "NO_CREDIT"
-LIMIT_EXPIRED: Final = "LIMIT_EXPIRED"
-GROUP_OVER_LIMIT: Final = "GROUP_OVER_LIMIT"
-GROUP_LIMIT_EXPIRED: Final = "GROUP_LIMIT_EXPIRED"
-OVERDUE: Final = "OVERDUE"
-OVERDUE_AMOUNT: Final = "OVERDUE_AMOUNT"
-ORDER_TOO_LARGE: Final = "ORDER_TOO_LARGE"
-CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
 
 _HUNDRED: Final = Decimal(100)
 
@@ -160,16 +153,22 @@ def _limit_refusals(
         return ()
     if facts.credit_limit == 0:
         limit = _amount(facts.credit_limit, facts)
-        return (CreditReason.of(NO_CREDIT, phrase("no credit: the limit is {limit} and not unlimited", limit=limit)),)
+        return (
+            CreditReason.of(
+                Refusal.NO_CREDIT, phrase("no credit: the limit is {limit} and not unlimited", limit=limit)
+            ),
+        )
     refusals = []
     if over_by > 0:
         said = over_limit(_excess(over_by, facts.currency), _amount(facts.credit_limit, facts), threshold)
-        refusals.append(CreditReason.of(OVER_LIMIT, said))
+        refusals.append(CreditReason.of(Refusal.OVER_LIMIT, said))
     expires = facts.limit_expires_on
     if expires is not None:
         days = (local_date(now, terms.timezone) - expires).days
         if days > terms.limit_grace_days:
-            refusals.append(CreditReason.of(LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days)))
+            refusals.append(
+                CreditReason.of(Refusal.LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days))
+            )
     return tuple(refusals)
 
 
@@ -179,10 +178,10 @@ def _group_refusals(
     refusals = []
     if over_by > 0:
         said = shared_over_limit(facts.group, _excess(over_by, facts.currency), _amount(facts.credit_limit, facts))
-        refusals.append(CreditReason.of(GROUP_OVER_LIMIT, said))
+        refusals.append(CreditReason.of(Refusal.GROUP_OVER_LIMIT, said))
     expires = facts.limit_expires_on
     if expires is not None and (local_date(now, terms.timezone) - expires).days > terms.limit_grace_days:
-        refusals.append(CreditReason.of(GROUP_LIMIT_EXPIRED, shared_expired(facts.group, expires)))
+        refusals.append(CreditReason.of(Refusal.GROUP_LIMIT_EXPIRED, shared_expired(facts.group, expires)))
     return tuple(refusals)
 
 
@@ -192,24 +191,28 @@ def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal)
     if facts.excluded:
         return ()
     if limits.overdue_days is not None and facts.oldest_overdue_days > limits.overdue_days:
-        refusals.append(CreditReason.of(OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
+        refusals.append(CreditReason.of(Refusal.OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
     if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
         share = limits.overdue_amount_threshold_pct or Decimal(0)
         if exposure > facts.credit_limit * share / _HUNDRED:
             both = {"overdue": _amount(facts.overdue_amount, facts), "allowed": _amount(limits.overdue_amount, facts)}
-            refusals.append(CreditReason.of(OVERDUE_AMOUNT, phrase("{overdue} overdue, {allowed} are allowed", **both)))
+            refusals.append(
+                CreditReason.of(Refusal.OVERDUE_AMOUNT, phrase("{overdue} overdue, {allowed} are allowed", **both))
+            )
     return tuple(refusals)
 
 
 def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal) -> tuple[CreditReason, ...]:
-    refusals = [CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
+    refusals = (
+        [CreditReason(code=Refusal.CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
+    )
     if facts.on_hold in terms.blocking_statuses:
-        refusals.append(CreditReason.of(CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
+        refusals.append(CreditReason.of(Refusal.CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
     single = terms.limits.single_order
     if single is not None and not facts.excluded and this_order > single:
         both = {"order": _amount(this_order, facts), "most": _amount(single, facts)}
         said = phrase("the order of {order} is above the {most} of a single order", **both)
-        refusals.append(CreditReason.of(ORDER_TOO_LARGE, said))
+        refusals.append(CreditReason.of(Refusal.ORDER_TOO_LARGE, said))
     return (*refusals, *terms.raised)
 
 

@@ -17,7 +17,14 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import FeedActivities, LookAtSales, ReadSales, RouteFinance, SweepFinance
+    from activities.feed_signatures import (
+        FinanceFeedActivities,
+        LookAtSales,
+        ReadSales,
+        RouteFinance,
+        SalesFeedActivities,
+        SweepFinance,
+    )
     from domain.digest import Digest
     from domain.feeds import (
         SALES_TABLES,
@@ -263,7 +270,7 @@ class SalesFeed(_Feed):
     async def _try(self, due: Sequence[Waiting]) -> None:
         looks = tuple(entry.report for entry in due if isinstance(entry.report, Look))
         looked = await self._ask(
-            FeedActivities.look_at_sales,
+            SalesFeedActivities.look_at_sales,
             LookAtSales(table=self._table, looks=looks),
             summary=f"Look at {len(looks)} record{'s' if len(looks) != 1 else ''} ({self._table}) in Sales",
         )
@@ -274,7 +281,7 @@ class SalesFeed(_Feed):
 
     async def _sweep(self) -> None:
         page = await self._ask(
-            FeedActivities.read_sales,
+            SalesFeedActivities.read_sales,
             ReadSales(table=self._table, link=self._link, anew=self._anew),
             summary=f"Read {'all records' if self._anew else 'what changed'} in Sales: {self._table}",
         )
@@ -356,7 +363,7 @@ class FinanceFeed(_Feed):
     async def _try(self, due: Sequence[Waiting]) -> None:
         events = tuple(entry.report for entry in due if isinstance(entry.report, FinanceEvent))
         routed = await self._ask(
-            FeedActivities.route_finance,
+            FinanceFeedActivities.route_finance,
             RouteFinance(company=self._start.of, events=events),
             summary=f"Find the deals of {len(events)} event{'s' if len(events) != 1 else ''}",
         )
@@ -376,7 +383,7 @@ class FinanceFeed(_Feed):
         for entry in self._reports.waiting:
             waiting.add(key_of(entry.report))
         swept = await self._ask(
-            FeedActivities.sweep_finance,
+            FinanceFeedActivities.sweep_finance,
             SweepFinance(
                 company=self._start.of,
                 marks=self._marks,

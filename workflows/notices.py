@@ -7,14 +7,13 @@ writes down what became of each (``domain.notices_box``). Whoever tells it somet
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover
+    from activities.notice_signatures import NO_USE, OfApprover, SendingActivities, WaitingActivities
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.notices_box import Box, Message, Sending
     from domain.notices_policy import Telling
@@ -22,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.people import SYSTEM
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import UNKNOWN, Counting, hear, is_long_enough
+    from workflows.hearing import UNKNOWN, Counting, heard, is_long_enough
     from workflows.steps import cause_of
 
 MOST_UNTAKEN = 200
@@ -99,7 +98,7 @@ class PeopleNotices(Counting):
         refusal, for_good = "", False
         try:
             await workflow.execute_activity_method(
-                NoticeActivities.send_message,
+                SendingActivities.send_message,
                 message,
                 task_queue=names.NOTICE_QUEUE,
                 start_to_close_timeout=ATTEMPT,
@@ -130,7 +129,7 @@ class PeopleNotices(Counting):
         if latest is not None and latest.oid:
             try:
                 answer = await workflow.execute_activity_method(
-                    NoticeActivities.find_waiting,
+                    WaitingActivities.find_waiting,
                     OfApprover(oid=latest.oid),
                     task_queue=names.DEAL_QUEUE,
                     start_to_close_timeout=timedelta(seconds=30),
@@ -187,10 +186,7 @@ class PeopleNotices(Counting):
 
     # Messages and queries
 
-    @workflow.signal(name=names.TELL, description="Something this recipient is to be told: a Telling")
-    def tell(self, *message: Any) -> None:
-        """Take a notice; what became of it is in the query ``state`` and in the audit."""
-        hear(message, Telling, self._keep, self._count)
+    tell = heard(names.TELL, Telling, lambda run: run._keep, "Something this recipient is to be told: a Telling")
 
     def _keep(self, telling: Telling) -> None:
         if names.notices_id(telling.recipient) != workflow.info().workflow_id:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from domain import credit_rule as rule
 from domain.credit_facts import CreditDecision, CreditReason
 from domain.credit_lifting import hold_in_words
 from domain.credit_rule import decide_credit
+from domain.refusals import Refusal
 from tests.unit.domain.makers import POLICY, T0, facts
 
 D = Decimal
@@ -48,6 +48,6 @@ def test_several_reasons_are_all_named() -> None:
 
 @pytest.mark.parametrize("many", [1, 3, 9])
 def test_it_always_fits_and_always_says_how_it_ends(many: int) -> None:
-    reasons = tuple(CreditReason(code=rule.CUSTOMER_BLOCKED, text="x" * 150) for _ in range(many))
+    reasons = tuple(CreditReason(code=Refusal.CUSTOMER_BLOCKED, text="x" * 150) for _ in range(many))
     text = hold_in_words(held("US-002", "4500.00").model_copy(update={"reasons": reasons}))
     assert len(text) <= 200 and text.endswith("or by a credit manager's release.")
