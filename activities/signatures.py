@@ -322,6 +322,12 @@ class LookedAt(Record):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
+class HandOver(Record):
+    """What no deal takes, for the desk."""
+
+    reports: tuple[Unrouted, ...]
+
+
 class SalesActivities:
     """Dynamics 365 Sales (task queue q2c-dataverse)."""
 
@@ -486,4 +492,9 @@ class FeedActivities:
     @activity.defn(name="route_finance")
     async def route_finance(self, route: RouteFinance) -> RoutedFinance:
         """Find the deals of events and tell them."""
+        raise NotImplementedError
+
+    @activity.defn(name="hand_to_desk")
+    async def hand_to_desk(self, over: HandOver) -> Nothing:
+        """Hand what no deal takes to the receivers of its companies, where a person settles it."""
         raise NotImplementedError

@@ -17,6 +17,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
+from domain.feeds import Report
 from domain.messages import FinanceEvent, FinanceEventKind, Id, SalesEvent, SalesEventKind
 from domain.money import format_money, plain
 from domain.people import Person
@@ -42,6 +43,8 @@ class Matter(StrEnum):
     QUOTE = "quote"
     UNKNOWN = "unknown"
     """It cannot be compared with anything."""
+    UNCLAIMED = "unclaimed"
+    """No deal takes it: nothing is compared, it is offered to the deals again (`domain.unclaimed`)."""
 
     @property
     def role(self) -> str:
@@ -55,6 +58,7 @@ _OWNERS: Final[dict[Matter, str]] = {
     Matter.OPPORTUNITY: "sales_manager",
     Matter.QUOTE: "sales_manager",
     Matter.UNKNOWN: "ops",
+    Matter.UNCLAIMED: "ops",
 }
 _OF_SALES: Final[dict[SalesEventKind, Matter]] = {
     SalesEventKind.ORDER_CANCELLED: Matter.SALES_ORDER,
@@ -319,6 +323,9 @@ class LateEntry(Record):
     reason: str = Field("", description="Why it was dismissed")
     facts: str = ""
     known: dict[str, Decimal] = Field(default_factory=dict, description="What was open when the deal ended")
+    reference: str = Field("", description="Of what no deal takes: order number, quote number or id of the record")
+    help: str = Field("", description="Of what no deal takes: what to do about it")
+    again: tuple[Report, ...] = Field((), description="Of what no deal takes: what is offered to the deals again")
 
     @property
     def is_open(self) -> bool:

@@ -191,6 +191,20 @@ QUOTE_CHANGED_AFTER_END: Final = (
     "The quote was revised or closed in Sales after its deal had ended. Make a new quote for new business, "
     "or dismiss it.",
 )
+NO_DEAL: Final = (
+    "NO_DEAL",
+    409,
+    FixedBy.OPERATOR,
+    "Finance or Sales reported something that no deal takes. Look at the record that is named, and follow it by hand, "
+    "then dismiss it. It settles by itself when a deal takes it.",
+)
+ORDER_WITHOUT_DEAL: Final = (
+    "ORDER_WITHOUT_DEAL",
+    409,
+    FixedBy.OPERATOR,
+    "Somebody typed an order into Finance for a quote of a deal. Cancel one of the two orders before both are "
+    "delivered, or dismiss it with the reason.",
+)
 NOTHING_TO_COMPARE: Final = (
     "NOTHING_TO_COMPARE",
     409,

@@ -203,6 +203,11 @@ class Refusal(StrEnum):
     QUOTE_CHANGED_AFTER_END = exceptions.QUOTE_CHANGED_AFTER_END
     NOTHING_TO_COMPARE = exceptions.NOTHING_TO_COMPARE
 
+    # What no deal takes
+
+    NO_DEAL = exceptions.NO_DEAL
+    ORDER_WITHOUT_DEAL = exceptions.ORDER_WITHOUT_DEAL
+
 
 def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from domain.notices import Notice
+from domain.notices import Kind, Notice
 from domain.notices_box import Message
 
 LONGEST_SUBJECT: Final = 150
@@ -30,6 +30,8 @@ class Pages:
     """By company, quote number and number of the request for approval."""
     account: Callable[[str, str], str]
     """By company and account in Finance: what is collected from it."""
+    late: Callable[[str], str]
+    """By company: what stands open without a running deal."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Templates:
         pages = self._pages
         if notice.n:
             link = pages.request(notice.company, notice.quote_number, notice.n)
+        elif notice.kind is Kind.EXCEPTION_OPENED and not notice.quote_number:
+            link = pages.late(notice.company)
         elif not notice.quote_number:
             link = pages.account(notice.company, notice.account)
         else:

@@ -53,7 +53,7 @@ class LateQuery(BaseModel):
         if self.role and entry.role != self.role:
             return False
         deal = entry.deal
-        words = (deal.quote_number, deal.order_number, deal.customer, deal.customer_name)
+        words = (deal.quote_number, deal.order_number, deal.customer, deal.customer_name, entry.reference)
         text = "\n".join((*words, *(document.number for document in entry.documents))).casefold()
         return self.q.strip().casefold() in text
 
@@ -126,7 +126,19 @@ class LateDeals:
             view = await self._desk.read(company, patience=_LOOK_SECONDS)
         except RunError:
             return ()
-        return tuple(entry for entry in view.entries if entry.is_open and entry.deal.quote_number == quote)
+        return tuple(e for e in view.entries if e.is_open and quote in (e.deal.quote_number, e.reference))
+
+    async def unclaimed(self, person: Person) -> list[LateEntry] | None:
+        """What no deal takes, for an operator; None where the person is none, or nobody answers at once."""
+        may = self._access.may
+        companies = [c for c in self._access.companies if may(person, Action.RETRY_STEP, c)]
+        if not companies:
+            return None
+        try:
+            views = await asyncio.gather(*(self._desk.read(c, patience=_LOOK_SECONDS) for c in companies))
+        except RunError:
+            return None
+        return [e for view in views for e in view.entries if e.is_open and e.matter is Matter.UNCLAIMED]
 
     async def outcome(self, company: str, message_id: str) -> Outcome | None:
         """What became of a message. Raises as ``runs.calls.ask_for``."""

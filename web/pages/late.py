@@ -40,6 +40,7 @@ _COLUMNS: Final[Columns[LateEntry]] = {
     "Customer": lambda entry: entry.deal.customer,
     "Customer name": lambda entry: entry.deal.customer_name,
     "Order": lambda entry: entry.deal.order_number,
+    "Reference": lambda entry: entry.reference,
     "Documents": lambda entry: " ".join(document.number for document in entry.documents),
     "Open": lambda entry: amount_cell(entry.open_amount, entry.deal.currency) if entry.documents else None,
     "Currency": lambda entry: entry.deal.currency,
