@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, computed_field
 
 from domain.feeds import Report
 from domain.messages import FinanceEvent, FinanceEventKind, Id, SalesEvent, SalesEventKind
@@ -23,6 +23,7 @@ from domain.money import format_money, plain
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
+from domain.severity import Severity, worst
 from domain.views import DealView, Ending
 
 DISMISS_LATE: Final = "dismiss_late"
@@ -326,6 +327,12 @@ class LateEntry(Record):
     reference: str = Field("", description="Of what no deal takes: order number, quote number or id of the record")
     help: str = Field("", description="Of what no deal takes: what to do about it")
     again: tuple[Report, ...] = Field((), description="Of what no deal takes: what is offered to the deals again")
+
+    @computed_field(description="How much harm it does to wait")  # type: ignore[prop-decorator]
+    @property
+    def severity(self) -> Severity:
+        """The worst of its codes."""
+        return worst(self.codes)
 
     @property
     def is_open(self) -> bool:

@@ -94,7 +94,7 @@ class Templates:
         decide = {answer: f"{link}{more}decide={answer}" for answer in ("approve", "reject")}
         return {
             "notice": notice,
-            "heading": notice.kind.heading,
+            "heading": notice.heading,
             "at": _moment(notice.at, zone),
             "due": _moment(notice.due, zone),
             "link": link,
@@ -110,7 +110,7 @@ def subject(message: Message) -> str:
         text = f"{len(message.digest)} waiting for your decision{over}"
     elif len(message.notices) == 1 and not message.left_out:
         (notice,) = message.notices
-        text = f"{notice.kind.heading}: {notice.quote_number} {notice.customer}"
+        text = f"{notice.heading}: {notice.quote_number} {notice.customer}"
     else:
         quotes = ", ".join(dict.fromkeys(notice.about for notice in message.notices))
         text = f"{len(message.notices) + message.left_out} notices: {quotes}"

@@ -123,16 +123,14 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.hold_orders,
             *telling.deal_activities,
         ],
-        dataverse_activities=[*_of_dataverse(sales, sales_feed), customers.map_customer, unclaimed.hand_to_desk],
+        dataverse_activities=[*_of_dataverse(sales, sales_feed, unclaimed), customers.map_customer],
         finance_activities=[
-            *_of_finance(orders, finance_feed),
+            *_of_finance(orders, finance_feed, unclaimed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
             customers.create_customer,
             after_end.look_after_end,
-            unclaimed.hand_to_desk,
-            unclaimed.offer_again,
             collections.read_open_items,
         ],
         notice_activities=telling.notice_activities,
@@ -145,7 +143,9 @@ def compose(settings: Settings, client: Client) -> Work:
     return work
 
 
-def _of_finance(orders: DynamicsFinanceActivities, feed: FinanceFeedWork) -> list[Callable[..., Any]]:
+def _of_finance(
+    orders: DynamicsFinanceActivities, feed: FinanceFeedWork, unclaimed: UnclaimedWork
+) -> list[Callable[..., Any]]:
     return [
         orders.assess_quote,
         orders.prepare_order,
@@ -157,10 +157,14 @@ def _of_finance(orders: DynamicsFinanceActivities, feed: FinanceFeedWork) -> lis
         orders.preview_quote,
         feed.sweep_finance,
         feed.route_finance,
+        unclaimed.hand_to_desk,
+        unclaimed.offer_again,
     ]
 
 
-def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[Callable[..., Any]]:
+def _of_dataverse(
+    sales: DataverseSalesActivities, feed: SalesFeedWork, unclaimed: UnclaimedWork
+) -> list[Callable[..., Any]]:
     return [
         sales.mark_quote,
         sales.read_quote,
@@ -174,6 +178,7 @@ def _of_dataverse(sales: DataverseSalesActivities, feed: SalesFeedWork) -> list[
         sales.record_payment,
         feed.read_sales,
         feed.look_at_sales,
+        unclaimed.hand_to_desk,
     ]
 
 

@@ -296,6 +296,7 @@ def _facts(entry: LateEntry) -> dict[str, str]:
         "codes": ", ".join(entry.codes),
         "order": entry.deal.order_number,
         "reference": entry.reference,
+        "severity": str(entry.severity),
         "documents": ", ".join(document.number for document in entry.documents),
         "open": money,
     }
@@ -312,5 +313,6 @@ def _notice(entry: LateEntry) -> Notice:
         account=(entry.reference or deal.company)[:LONGEST_NAME] if unclaimed else "",
         customer=f"{deal.customer} {deal.customer_name}".strip()[:LONGEST_NAME],
         text=entry.text[:LONGEST_TEXT],
+        severity=entry.severity,
         at=entry.opened_at,
     )

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from domain.after_end import LateEntry, Matter
 from domain.messages import Outcome
 from domain.refusals import Refusal
+from domain.severity import Severity
 from runs.calls import RunError
 from web.addresses import LATE_DISMISS, Deal
 from web.commands import DismissBody, parsed
@@ -34,6 +35,7 @@ _COLUMNS: Final[Columns[LateEntry]] = {
     "Quote": lambda entry: entry.deal.quote_number,
     "Number": lambda entry: entry.n,
     "Status": lambda entry: entry.status,
+    "Severity": lambda entry: entry.severity,
     "About": lambda entry: entry.matter,
     "Text": lambda entry: entry.text,
     "Codes": lambda entry: " ".join(entry.codes),
@@ -131,6 +133,7 @@ class LatePages:
             "filters": given,
             "download": f"{PAGE}.csv?{urlencode(given)}",
             "companies": self._late.companies(person),
+            "severities": [severity.value for severity in Severity],
             "matters": [matter.value for matter in Matter],
             "deal_page": lambda entry: Deal(entry.deal.company, entry.deal.quote_number).path(),
             "dismissable": lambda entry: entry.is_open and self._late.may_dismiss(person, entry.deal.company),
