@@ -13,7 +13,7 @@ from domain.views import Ending
 from tests.unit.web.test_web_api import problem
 from tests.webworld import scenes
 from tests.webworld.browsing import Browser, form_of
-from tests.webworld.late import AT, entry, put
+from tests.webworld.late import AT, entry, put, typed
 from tests.webworld.world import Stage, Tenant
 
 
@@ -74,26 +74,14 @@ async def test_the_api_lists_filters_and_dismisses(http: httpx.AsyncClient, tena
     assert (kept["reason"], kept["closed_by"]["name"]) == ("written off", "Mona Meyer")
 
 
-UNCLAIMED = {
-    "matter": "unclaimed",
-    "codes": ("ORDER_WITHOUT_DEAL",),
-    "role": "ops",
-    "documents": (),
-    "text": "Order 000777 names quote Q-9, and the deal of that quote did not make it",
-    "help": "Cancel it in Finance, or agree with the rep",
-    "reference": "000777",
-}
-
-
 async def test_what_no_deal_takes_is_in_the_operators_inbox_and_is_settled_on_the_list(
     browser: Browser, http: httpx.AsyncClient, tenant: Tenant, stage: Stage
 ) -> None:
-    nobodys = entry(9, "").deal.model_copy(update={"customer": "", "customer_name": "", "order_number": ""})
     old, low = AT - timedelta(days=3), {"codes": ("QUOTE_CHANGED_AFTER_END",), "documents": (), "matter": "quote"}
     await put(
         stage.client,
         entry(1, "LATE-S1", **low),
-        entry(2, "", deal=nobodys, **UNCLAIMED),
+        typed(2),
         entry(3, "LATE-S3", opened_at=old),
     )
 
