@@ -230,9 +230,8 @@ class FinanceFeedWork(FeedActivities):
             number = case.event.order_number
             if (deal := deals.get(number)) is not None:
                 _meet(case, deal)
-            elif number in typed:
-                case.became, case.typed_for = Became.UNROUTED, typed[number]
-                case.reason = f"It names quote {case.typed_for}"
+            elif number in typed and not case.of_ended:
+                case.became, case.typed_for, case.reason = Became.UNROUTED, typed[number], "Somebody typed its order"
             elif number not in ours:
                 case.became = Became.FOREIGN
 
