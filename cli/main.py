@@ -25,6 +25,7 @@ from cli import (
     web,
     worker,
 )
+from cli import map as data_map
 from cli.output import fail, result
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
@@ -69,6 +70,7 @@ app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
+app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)

@@ -24,10 +24,15 @@ q2c sandbox
 q2c sandbox --ports auto --data empty
     on free ports, without sample data; the first line of output says where
 
+python -m sandbox.generate population --customers 100000
+q2c sandbox --data population
+    customers on both sides with what goes wrong planted among them
+
 Every option can be given by a variable as well, e.g. Q2C_SANDBOX_DATA.
 
 Variables only:
 Q2C_SANDBOX_CLIENT_SECRET, Q2C_SANDBOX_WEB_CLIENT_SECRET
+Q2C_SANDBOX_READER_CLIENT_SECRET
     secrets
 Q2C_SANDBOX_WEBHOOK_URL, Q2C_SANDBOX_WEBHOOK_KEY, Q2C_SANDBOX_EVENTS_URL
     where events are sent
@@ -53,7 +58,7 @@ def sandbox(
     state_dir: Annotated[
         Path | None, typer.Option(help="Folder of certificates and signing key; Q2C_STATE_DIR unless given.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = None,
+    data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder of tables.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the dice that faults are thrown with.")] = None,
     bare: Annotated[
         bool, typer.Option("--bare", help="Leave out the product's tables, columns, role and webhook steps.")

@@ -29,6 +29,8 @@ def fact_of_note(note: RequestNote, said: VerifiedMessage | None, state: DealSta
     """
     if note.reminding is not None:
         return facts.ApproverReminded(n=note.n, reminding=note.reminding)
+    if note.asked is not None:
+        return facts.ApproversAsked(n=note.n, asked=note.asked)
     if note.question_closed is not None:
         return facts.QuestionClosed(n=note.n, step=note.question_closed)
     if said is None or said.refused or not said.granted.grants:

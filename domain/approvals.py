@@ -6,6 +6,7 @@ The models only; which steps a quote needs is decided in ``domain.discount``, wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -111,6 +112,13 @@ class ApprovalPlan(Record):
     def asked(self) -> tuple[StepPlan, ...]:
         """The steps that no earlier approval covers."""
         return tuple(step for step in self.steps if step.covered_by is None)
+
+    @property
+    def asked_first(self) -> tuple[str, ...]:
+        """Who is asked when the request begins, where nobody is away: of each chain's first step."""
+        chains = {step.chain: step for step in reversed(self.asked)}
+        first = (step for step in self.asked if chains[step.chain] is step)
+        return names_of(person.label for step in first for person in step.candidates[: step.at_once])
 
 
 class ItemTerms(Record):
@@ -332,6 +340,11 @@ class StepState(Record):
         return ", ".join(said.words for said in settled)
 
 
+def names_of(labels: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in their order."""
+    return tuple(dict.fromkeys(labels))
+
+
 def in_place_of(person: Person, stands_for: Person | None) -> str:
     """A person's name, with whose place they take."""
     return f"{person.label} for {stands_for.label}" if stands_for else person.label
@@ -394,6 +407,13 @@ class ApprovalState(Record):
     superseded_by: int | None = None
     requested_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def asked_now(self) -> tuple[str, ...]:
+        """Who is asked now, in words: ``dina for dirk``."""
+        return names_of(
+            in_place_of(person, step.stands_for(person)) for step in self.pending for person in step.assignees
+        )
 
     @property
     def pending(self) -> tuple[StepState, ...]:

@@ -306,6 +306,10 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "outcome": fact.result.status} | _decided(fact.result)
         case facts.ApproverReminded():
             return {"approval": fact.n, "step": fact.reminding.step, "per cent": fact.reminding.pct}
+        case facts.ApproversAsked():
+            numbers: dict[str, object] = {"approval": fact.n, "asked": ", ".join(fact.asked.who)}
+            overdue = fact.asked.overdue_level
+            return numbers if overdue is None else numbers | {"overdue level": overdue}
         case facts.StepReassigned():
             return {"approval": fact.n, "step": fact.step, "to": fact.to.oid, "added": fact.added}
         case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():

@@ -15,7 +15,7 @@ from domain.credit_facts import CreditDecision
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
-from domain.messages import Reminding
+from domain.messages import AskedNow, Reminding
 from domain.order_change_facts import ChangeFact
 from domain.people import Person
 from domain.price_look import PriceLook
@@ -75,6 +75,13 @@ class ApproverReminded(Record):
 
     n: int
     reminding: Reminding
+
+
+class ApproversAsked(Record):
+    """Others are asked than before, or more."""
+
+    n: int
+    asked: AskedNow
 
 
 class StepReassigned(Record):
@@ -428,6 +435,7 @@ QuoteFact = (
     | ApprovalEnded
     | ApprovalLost
     | ApproverReminded
+    | ApproversAsked
     | StepReassigned
     | QuestionAsked
     | QuestionAnswered

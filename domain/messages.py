@@ -21,6 +21,8 @@ from domain.sign_in import SignIn
 Id = Annotated[str, Field(max_length=300)]
 """An id of a message, a record, a document or a person."""
 Words = Annotated[str, Field(max_length=4_000)]
+Label = Annotated[str, Field(max_length=1_000)]
+"""A person's name, with whose place they take."""
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15, max_digits=28, decimal_places=10)]
 """A quantity or an amount of money; beyond it, a number is a mistake."""
@@ -217,10 +219,21 @@ class Reminding(Record):
     due: AwareDatetime | None = Field(description="UTC; when the step's hours are over")
 
 
+MOST_ASKED = 50
+"""People a deal names that are asked at a time."""
+
+
+class AskedNow(Record):
+    """Others are asked than before: a level was approved, its hours are over, or somebody was replaced."""
+
+    who: tuple[Label, ...] = Field(min_length=1, max_length=MOST_ASKED, description="All who are asked, in words")
+    overdue_level: Count | None = Field(None, description="The level nobody decided in time, so that others are asked")
+
+
 class RequestNote(Record):
     """A request for approval tells its deal what became of it that changes no decision, so that it is on record there.
 
-    One of the three is set.
+    One of them is set.
     """
 
     message_id: Id = Field(min_length=1)
@@ -229,6 +242,7 @@ class RequestNote(Record):
     reminding: Reminding | None = None
     said: SignedMessage | None = Field(None, description="What a person said to it that counted, to be checked again")
     question_closed: Count | None = Field(None, description="A step that was decided before its question was answered")
+    asked: AskedNow | None = None
 
 
 class ReviewRequest(Record):

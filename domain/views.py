@@ -107,7 +107,7 @@ class ApprovalSummary(Record):
     status: ApprovalStatus
     highest_level: int
     steps: int
-    asked: tuple[str, ...] = Field((), description="Who is asked first, step by step; not who approved before")
+    asked: tuple[str, ...] = Field((), description="Who is asked now, of all chains; at the end, who was asked last")
     reasons: tuple[Reason, ...] = ()
     requested_at: datetime
     ended_at: datetime | None = None
@@ -122,7 +122,7 @@ class ApprovalSummary(Record):
             status=ApprovalStatus.PENDING,
             highest_level=max(step.level for step in plan.steps),
             steps=len(plan.steps),
-            asked=tuple(step.candidates[0].name for step in plan.asked),
+            asked=plan.asked_first,
             reasons=tuple(reason for step in plan.steps for reason in step.reasons),
             requested_at=at,
         )

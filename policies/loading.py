@@ -135,7 +135,7 @@ def examine(path: Path | None = None, *, base: Path | None = None) -> Examined:
         return Examined(None, (Problem(str(path or base), "", text or "cannot be read"),))
     files: dict[str, Any] = {}
     for name in FILES:
-        value, problems_of_file = _read(paths[name], _MODELS[name])
+        value, problems_of_file = read_model(paths[name], _MODELS[name])
         found += problems_of_file
         if value is not None:
             files[name] = value
@@ -167,7 +167,7 @@ def retention(path: Path | None = None) -> RetentionPolicy:
     Raises:
         PolicyError: the file cannot be read, or what it says makes no sense; the text says where.
     """
-    value, problems = _read(_file(path, "audit.yaml"), RetentionPolicy)
+    value, problems = read_model(_file(path, "audit.yaml"), RetentionPolicy)
     if not isinstance(value, RetentionPolicy):
         raise PolicyError("\n".join(map(str, problems)))
     return value
@@ -175,7 +175,7 @@ def retention(path: Path | None = None) -> RetentionPolicy:
 
 def notices(path: Path | None = None) -> NoticePolicy:
     """Who is told what. Takes and raises as ``retention``; that it fits the other files is checked by ``load``."""
-    value, problems = _read(_file(path, "notices.yaml"), NoticePolicy)
+    value, problems = read_model(_file(path, "notices.yaml"), NoticePolicy)
     if not isinstance(value, NoticePolicy):
         raise PolicyError("\n".join(map(str, problems)))
     return value
@@ -183,7 +183,7 @@ def notices(path: Path | None = None) -> NoticePolicy:
 
 def dunning(path: Path | None = None) -> DunningPolicy:
     """When customers are reminded. Takes and raises as ``retention``; that it fits is checked by ``load``."""
-    value, problems = _read(_file(path, "dunning.yaml"), DunningPolicy)
+    value, problems = read_model(_file(path, "dunning.yaml"), DunningPolicy)
     if not isinstance(value, DunningPolicy):
         raise PolicyError("\n".join(map(str, problems)))
     return value
@@ -261,7 +261,8 @@ def _name_of(path: Path) -> str:
     raise PolicyError(f"not a policy; its name must begin as one of {', '.join(FILES)} does, e.g. discount-2027.yaml")
 
 
-def _read(file: Path, model: type[Record]) -> tuple[Record | None, list[Problem]]:
+def read_model(file: Path, model: type[Record]) -> tuple[Record | None, list[Problem]]:
+    """A file as a record of a model, and all that is wrong with it."""
     try:
         about = file.stat()
         if not stat.S_ISREG(about.st_mode):

@@ -27,6 +27,8 @@ from runs.names import ASK_AGAIN
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
+SEALED_FAILURE = "Encoded failure"
+"""What the SDK leaves of the text of a failure that is sealed; it opens none that answers a query."""
 _NO_ANSWER = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -202,7 +204,8 @@ async def ask_for(
     except WorkflowQueryFailedError as error:
         if ASK_AGAIN in str(error):
             raise NoAnswer(f"{what} is changing. Try again in a moment.") from error
-        raise Unreadable(f"{what} cannot be read: {error}") from error
+        why = "a worker failed to answer, its log says why" if str(error) == SEALED_FAILURE else str(error)
+        raise Unreadable(f"{what} cannot be read: {why}. Try again in a moment.") from error
     except RPCError as error:
         if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
             raise NotFound(f"{what} not found.") from error

@@ -20,10 +20,11 @@ from typing import Any
 
 from sandbox.data.northwind import NorthwindError
 from sandbox.runtime import ORIGINS, Sandbox, SandboxConfig
+from sandbox.shelf import ShelfError
 
 _DOCUMENTED_PORTS = {"entra": 8443, "dataverse": 8444, "finance": 8445, "desk": 8446}
 _SHARED_SECRET = "sandbox-only-secret"  # noqa: S105  # public
-"""Secret of both applications unless one is given: the default of the product's settings, and worth nothing."""
+"""Secret of every application unless one is given: the default of the product's settings, and worth nothing."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,7 +49,9 @@ def _arguments() -> argparse.Namespace:
         help="certificates and signing key",
     )
     parser.add_argument(
-        "--data", default=env("Q2C_SANDBOX_DATA", "fixtures"), help="fixtures, empty, or a folder of Northwind's tables"
+        "--data",
+        default=env("Q2C_SANDBOX_DATA", "fixtures"),
+        help="fixtures, empty, or a folder of Northwind's tables or of those python -m sandbox.generate writes",
     )
     parser.add_argument("--seed", type=int, default=int(env("Q2C_SANDBOX_SEED", "0")), help="of the faults' dice")
     dataverse = parser.add_argument_group("Dataverse")
@@ -93,6 +96,7 @@ def _config(arguments: argparse.Namespace) -> SandboxConfig:
         data=arguments.data,
         client_secret=os.environ.get("Q2C_SANDBOX_CLIENT_SECRET", _SHARED_SECRET),
         web_client_secret=os.environ.get("Q2C_SANDBOX_WEB_CLIENT_SECRET", _SHARED_SECRET),
+        reader_client_secret=os.environ.get("Q2C_SANDBOX_READER_CLIENT_SECRET", _SHARED_SECRET),
         web_redirect_uris=tuple(redirects.split()),
         dataverse_webhook=(webhook, os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY", "")) if webhook else None,
         finance_events=os.environ.get("Q2C_SANDBOX_EVENTS_URL"),
@@ -137,7 +141,7 @@ def main() -> int:
     try:
         with runner:
             runner.run(_serve(_config(_arguments())))
-    except (OSError, NorthwindError) as error:
+    except (OSError, NorthwindError, ShelfError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1
     except KeyboardInterrupt:

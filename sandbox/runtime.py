@@ -12,7 +12,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from sandbox import tls
-from sandbox.data import fixtures, northwind
+from sandbox.data import bulk, fixtures, northwind
 from sandbox.data.model import Dataset
 from sandbox.dataverse import Dataverse
 from sandbox.dataverse import build_app as dataverse_app
@@ -29,7 +29,14 @@ from sandbox.desk.desk import Desk
 from sandbox.desk.people import SignIn
 from sandbox.desk.requests import EndpointsRequest, EventsEndpoint, WebhookEndpoint
 from sandbox.entra.app import EntraId
-from sandbox.entra.directory import SERVICE_CLIENT_ID, TENANT_ID, WEB_CLIENT_ID, Application, Directory
+from sandbox.entra.directory import (
+    READER_CLIENT_ID,
+    SERVICE_CLIENT_ID,
+    TENANT_ID,
+    WEB_CLIENT_ID,
+    Application,
+    Directory,
+)
 from sandbox.entra.routes import build_app as entra_app
 from sandbox.entra.routes import page_routes
 from sandbox.entra.tokens import TokenAuthority
@@ -52,9 +59,10 @@ class SandboxConfig:
             network keeps strangers out.
         public_host: name in the origins, when clients reach the sandbox under another one than localhost.
         ports: port by origin (`entra`, `dataverse`, `finance`, `desk`); 0 or absent takes a free one.
-        data: `fixtures`, `empty`, or a folder with Northwind's tables.
+        data: `fixtures`, `empty`, or a folder with Northwind's tables or with those of `sandbox.generate`.
         client_secret: of the product's service application; None generates one.
         web_client_secret: of its web application; None generates one.
+        reader_client_secret: of the application that may only read, in bulk; None generates one.
         web_redirect_uris: registered for sign-in; empty allows any loopback address.
         dataverse_webhook: URL and key of the webhook, None until the desk is told.
         finance_events: URL of the business events' endpoint, None until the desk is told.
@@ -71,6 +79,7 @@ class SandboxConfig:
     data: str = "fixtures"
     client_secret: str | None = None
     web_client_secret: str | None = None
+    reader_client_secret: str | None = None
     web_redirect_uris: tuple[str, ...] = ()
     dataverse_webhook: tuple[str, str] | None = None
     finance_events: str | None = None
@@ -93,6 +102,8 @@ class SandboxInfo:
     client_secret: str
     web_client_id: str
     web_client_secret: str
+    reader_client_id: str
+    reader_client_secret: str
     users: dict[str, list[str]]
 
     def ready_line(self) -> str:
@@ -128,6 +139,11 @@ class Sandbox:
                 for app in (
                     Application(SERVICE_CLIENT_ID, "Quote to Cash", config.client_secret or secrets.token_urlsafe(32)),
                     Application(
+                        READER_CLIENT_ID,
+                        "Quote to Cash reader",
+                        config.reader_client_secret or secrets.token_urlsafe(32),
+                    ),
+                    Application(
                         WEB_CLIENT_ID,
                         "Quote to Cash approvals",
                         config.web_client_secret or secrets.token_urlsafe(32),
@@ -140,6 +156,7 @@ class Sandbox:
         self.dataverse = Dataverse(origins["dataverse"], clock=self.clock, **config.dataverse)
         self.finance = Finance(origins["finance"], clock=self.clock)
         self.finance.register_application(SERVICE_CLIENT_ID)
+        self.finance.register_application(READER_CLIENT_ID, reads_only=True)
         self.faults = FaultPlan(config.seed)
         self.requests = RequestLog()
         self.desk = Desk(
@@ -161,7 +178,8 @@ class Sandbox:
     @property
     def info(self) -> SandboxInfo:
         """Where everything is."""
-        service, web = (self.directory.applications[client] for client in (SERVICE_CLIENT_ID, WEB_CLIENT_ID))
+        clients = (SERVICE_CLIENT_ID, WEB_CLIENT_ID, READER_CLIENT_ID)
+        service, web, reader = (self.directory.applications[client] for client in clients)
         return SandboxInfo(
             **{name: server.origin for name, server in self._servers.items()},
             ca_file=str(self._tls.ca_file.resolve()),
@@ -170,6 +188,8 @@ class Sandbox:
             client_secret=service.secret,
             web_client_id=web.client_id,
             web_client_secret=web.secret,
+            reader_client_id=reader.client_id,
+            reader_client_secret=reader.secret,
             users={person.name: list(person.roles) for person in self.directory.people.values()},
         )
 
@@ -227,15 +247,17 @@ async def running(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 
 
 def load_dataset(data: str) -> Dataset:
-    """The data set of a name, or of a folder of Northwind's tables.
+    """The data set of a name, or of a folder of Northwind's tables or of those `python -m sandbox.generate` writes.
 
     Raises:
-        sandbox.data.northwind.NorthwindError: the folder does not hold them.
+        sandbox.data.northwind.NorthwindError: the folder holds neither.
     """
     if data == "fixtures":
         return fixtures.sample()
     if data == "empty":
         return fixtures.empty()
+    if bulk.is_population(Path(data)):
+        return replace(fixtures.empty(), name="population", sales_users=fixtures.SALES_USERS, population=Path(data))
     return northwind.load(Path(data))
 
 

@@ -24,6 +24,8 @@ from domain.commands import DECIDE
 from domain.delegations import NOBODY_AWAY
 from domain.heard import Heard, content_digest
 from domain.messages import (
+    MOST_ASKED,
+    AskedNow,
     DecisionRefused,
     HandOver,
     Outcome,
@@ -82,6 +84,7 @@ class Approval(Counting):
         self._refused: deque[str] = deque(before.refused if before else (), maxlen=KEPT)
         self._proofs = list(before.proofs if before else ())
         self._tally: dict[str, int] = {}
+        self._asked = before.state.asked_now if before else start.request.plan.asked_first
         self._handing_over = False
         self._published = Published()
         self._delegations = NOBODY_AWAY
@@ -96,6 +99,7 @@ class Approval(Counting):
         if start.checkpoint is None:
             await self._learn()
         self._state = rules.opened(self._state, workflow.now(), self._delegations)
+        await self._tell_who_is_asked()
         telling = asyncio.create_task(self._courier.deliver())
         try:
             return await self._ask(start)
@@ -108,6 +112,7 @@ class Approval(Counting):
             await self._wait()
             await self._hear_some()
             await self._look_at_the_clock()
+            await self._tell_who_is_asked()
             if self._handing_over and self._is_light():
                 break
             if workflow.info().is_continue_as_new_suggested() and self._is_light():
@@ -146,11 +151,21 @@ class Approval(Counting):
             await self._learn()
             if self._messages or not all_has_come():
                 return
-        self._state = rules.overdue(self._state, now, self._delegations)
+        before, self._state = self._state, rules.overdue(self._state, now, self._delegations)
+        for step, after in zip(before.steps, self._state.steps, strict=True):
+            if after.escalations > step.escalations and self._state.status is ApprovalStatus.PENDING:
+                await self._tell_who_is_asked(step.plan.level)
         before, self._state = self._state, rules.reminded(self._state, workflow.now())
         for step, after in zip(before.steps, self._state.steps, strict=True):
             if after.reminded_pct != step.reminded_pct:
                 await self._note(reminding=_reminding(after))
+
+    async def _tell_who_is_asked(self, overdue_level: int | None = None) -> None:
+        """Have the deal show who is asked now, where that changed."""
+        who = self._state.asked_now[:MOST_ASKED]
+        if who and who != self._asked:
+            self._asked = who
+            await self._note(asked=AskedNow(who=who, overdue_level=overdue_level))
 
     async def _learn(self) -> None:
         """Who stands in for whom, just before somebody is asked.
@@ -287,7 +302,7 @@ class Approval(Counting):
         )
         await self._signal_deal(names.DECISION_REFUSED, note)
 
-    async def _note(self, **what: Reminding | SignedMessage | int) -> None:
+    async def _note(self, **what: Reminding | AskedNow | SignedMessage | int) -> None:
         """Have the deal write down what changed here without a decision."""
         at, message_id = workflow.now(), str(workflow.uuid4())
         note = RequestNote.model_validate({"message_id": message_id, "n": self._state.request.n, "at": at, **what})

@@ -47,6 +47,8 @@ def follow(state: DealState, fact: QuoteFact) -> Change:
             return _approval_lost(state, fact)
         case facts.ApproverReminded() | facts.StepReassigned():
             return _told_by_request(state, fact)
+        case facts.ApproversAsked():
+            return _others_asked(state, fact)
         case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
             return _question(state, fact)
         case facts.AssessmentDue():
@@ -268,6 +270,17 @@ def _told_by_request(state: DealState, fact: facts.ApproverReminded | facts.Step
     return Change(
         state, f"approval {fact.n}: {who} reminded of level {told.level}, {told.pct} % of the time is over{due}"
     )
+
+
+def _others_asked(state: DealState, fact: facts.ApproversAsked) -> Change:
+    """The request asks others than before, or more."""
+    _of_open_request(state, fact.n)
+    before, who, level = state.approvals[-1].asked, fact.asked.who, fact.asked.overdue_level
+    approvals = (*state.approvals[:-1], state.approvals[-1].model_copy(update={"asked": who}))
+    why = f"nobody decided level {level} in time: " if level is not None else ""
+    more = [name for name in who if name not in before] or who
+    how = "asked as well" if set(before) <= set(who) else "asked now"
+    return Change(replace(state, approvals=approvals), f"approval {fact.n}: {why}{', '.join(more)} {how}")
 
 
 def _question(state: DealState, fact: facts.QuestionAsked | facts.QuestionAnswered | facts.QuestionClosed) -> Change:

@@ -193,9 +193,9 @@ class ODataClient:
         response = await self._send("GET", self.root + path, headers=headers)
         return self._object(response, operation_of(path), write=False)
 
-    async def text(self, path: str) -> str:
-        """A document that is not JSON: `$metadata`."""
-        response = await self._send("GET", self.root + path, headers={"Accept": "application/xml"})
+    async def text(self, path: str, *, patience: float | None = None) -> str:
+        """A document that is not JSON: `$metadata`. `patience`: longest silence in seconds; None: the endpoint's."""
+        response = await self._send("GET", self.root + path, headers={"Accept": "application/xml"}, patience=patience)
         return response.text
 
     async def page(self, path_or_link: str, *, prefer: str | None = None) -> Page:

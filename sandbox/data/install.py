@@ -11,10 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.currencies import decimals
+from sandbox.data import bulk
 from sandbox.data.ids import row_id
 from sandbox.data.model import Company, Customer, Dataset, Item, round_to_currency
 from sandbox.dataverse import Dataverse
-from sandbox.entra.directory import DOMAIN, SERVICE_CLIENT_ID, Directory, Person
+from sandbox.dataverse.populate import ROOT_UNIT, privileges_named
+from sandbox.dataverse.security import GLOBAL, grant
+from sandbox.dataverse.solution import ROLE
+from sandbox.entra.directory import DOMAIN, READER_CLIENT_ID, SERVICE_CLIENT_ID, Directory, Person
 from sandbox.finance import Finance
 
 _SCHEDULE = row_id("uomschedule", "default")
@@ -33,6 +37,11 @@ _ROLES_OF = {
     "ops": ("Sales Manager", "System Customizer"),
 }
 """What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
+READER_ROLE = "Quote to Cash Reader"
+_READS = (
+    "Account,Contact,Opportunity,Quote,Order,Invoice,Product,TransactionCurrency,BusinessUnit,User,Team,Organization"
+)
+"""What the application for reading in bulk may read, all of it at organization level; it may do nothing else."""
 _BASE_CURRENCY = "USD"
 _PER_DOLLAR = {"USD": Decimal(1), "EUR": Decimal("0.92"), "JPY": Decimal(150), "KWD": Decimal("0.307")}
 
@@ -42,6 +51,8 @@ def install(dataset: Dataset, dataverse: Dataverse, finance: Finance, directory:
     directory.replace_people(dataset.people)
     _fill_finance(dataset, finance)
     _fill_sales(dataset, dataverse)
+    if dataset.population is not None:
+        bulk.put_on_shelves(dataset.population, dataverse, finance)
 
 
 def install_customer(dataset: Dataset, dataverse: Dataverse, finance: Finance, customer: Customer) -> None:
@@ -186,21 +197,32 @@ def _add_users(dataset: Dataset, dataverse: Dataverse) -> None:
         dataverse.create("systemusers", _user(person))
         for role in _ROLES_OF.get(_kind(person), ("Salesperson",)):
             dataverse.assign_role(row_id("systemuser", person.name), role)
-    # The product itself: an application user, known by its application id.
-    dataverse.create(
-        "systemusers",
-        {
-            "systemuserid": row_id("systemuser", "application"),
-            "firstname": "Quote to Cash",
-            "lastname": "(application)",
-            "domainname": f"{SERVICE_CLIENT_ID}@{DOMAIN}",
-            "applicationid": SERVICE_CLIENT_ID,
-            "accessmode": 4,
-            "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
-        },
-    )
+    # The product itself: an application user, known by its application id; and the one that only reads.
+    for name, client, title in (("application", SERVICE_CLIENT_ID, ""), ("reader", READER_CLIENT_ID, " reader")):
+        dataverse.create(
+            "systemusers",
+            {
+                "systemuserid": row_id("systemuser", name),
+                "firstname": f"Quote to Cash{title}",
+                "lastname": "(application)",
+                "domainname": f"{client}@{DOMAIN}",
+                "applicationid": client,
+                "accessmode": 4,
+                "businessunitid@odata.bind": f"/businessunits({row_id('businessunit', dataset.companies[0].id)})",
+            },
+        )
     if dataverse.application_role:
         dataverse.assign_role(row_id("systemuser", "application"), dataverse.application_role)
+    if dataverse.rows("role", name=ROLE):  # in a bare environment nobody has set up a role to read with
+        _add_reader_role(dataverse)
+
+
+def _add_reader_role(dataverse: Dataverse) -> None:
+    role = row_id("role", READER_ROLE)
+    unit = {"businessunitid@odata.bind": f"/businessunits({ROOT_UNIT})"}
+    dataverse.create("roles", {"roleid": role, "name": READER_ROLE, **unit})
+    grant(dataverse.db, role, privileges_named([f"Read:{_READS}"]), GLOBAL)
+    dataverse.assign_role(row_id("systemuser", "reader"), READER_ROLE)
 
 
 def _add_others(dataset: Dataset, dataverse: Dataverse) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from pathlib import Path
 
 from sandbox.currencies import minor_unit
 from sandbox.desk.plans import Plan
@@ -178,7 +179,10 @@ class PlannedQuote:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything a fresh sandbox holds. `expected` says what must come out of it, for `GET /expected`."""
+    """Everything a fresh sandbox holds. `expected` says what must come out of it, for `GET /expected`.
+
+    `population` is a folder of tables that are read when they are asked for (`sandbox.data.bulk`).
+    """
 
     name: str
     companies: tuple[Company, ...]
@@ -190,6 +194,7 @@ class Dataset:
     teams: tuple[SalesTeam, ...] = ()
     expected: dict[str, object] = field(default_factory=dict)
     credit_groups: tuple[CreditGroup, ...] = ()
+    population: Path | None = None
 
     def company(self, company: str) -> Company:
         """The company of this id; KeyError when there is none."""

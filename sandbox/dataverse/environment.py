@@ -136,7 +136,7 @@ class Dataverse:
         self.reader = Reader(self.db, self.schema, self.origin + ROOT)
         self.changes = ChangeLog(self.db, self.schema, self._delta_lifetime)
         self.security = Security(self.db, self.schema, SYSTEM_USER)
-        self.queries = Queries(self.reader, self.changes, self.security, lambda entity: list(self.table(entity)))
+        self.queries = Queries(self.reader, self.changes, self.security, self.table)
         self.components = Components(self.db, self.schema)
         self.snapshots = Snapshots(self.db.clock)
         self.tables = TableDesign(self.schema, self.db, self._schema_changed)

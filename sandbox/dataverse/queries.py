@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sandbox.dataverse import errors
@@ -17,9 +17,9 @@ from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.security import Security
 from sandbox.dataverse.tracking import ChangeLog, Token
 from sandbox.odata.apply import apply
-from sandbox.odata.query import QueryError, QueryOptions, read_page
+from sandbox.odata.query import QueryError, QueryOptions, arrange, cut_page, in_order
 from sandbox.odata.tokens import FilterError
-from sandbox.store import Row
+from sandbox.store import Row, Table
 
 _KNOWN: Final = frozenset({"$skiptoken", "$deltatoken", "$apply"})
 _REFUSED_WHEN_TRACKING: Final = ("$filter", "$orderby", "$expand", "$top")
@@ -33,12 +33,12 @@ class Queries:
         reader: Reader,
         changes: ChangeLog,
         security: Security,
-        table_rows: Callable[[Entity], list[Row]],
+        table: Callable[[Entity], Table],
     ) -> None:
         self._reader = reader
         self._security = security
         self._changes = changes
-        self._table_rows = table_rows
+        self._table = table
 
     def check(self, options: QueryOptions) -> None:
         """Refuse options Dataverse does not have.
@@ -116,8 +116,10 @@ class Queries:
         self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
     ) -> list[Row]:
         """What `$apply` makes of the rows `$filter` leaves."""
-        chosen = self._chosen(entity, options, rows, allowed)
-        if len(chosen) > AGGREGATE_LIMIT:
+        everything = rows is None and options.filter is None and allowed is None
+        many = everything and len(self._table(entity)) > AGGREGATE_LIMIT
+        chosen = [] if many else self._chosen(entity, options, rows, allowed)
+        if many or len(chosen) > AGGREGATE_LIMIT:
             message = "AggregateQueryRecordLimit exceeded. Cannot perform this operation."
             raise errors.DataverseError(400, "0x8004e023", message)
         try:
@@ -129,8 +131,19 @@ class Queries:
         """The number of rows a `$count` address gives, 5000 at most; with a delta token, the number of changes."""
         if "$deltatoken" in options.others:
             token = self._changes.parse(options.others["$deltatoken"])
-            return len(self._changes.since(entity.name, self._table_rows(entity), token))
-        return min(len(self._chosen(entity, options, None, allowed)), MAX_PAGE)
+            return len(self._changes.since(self._table(entity), token))
+        return min(len(self._ordered(entity, options, None, allowed)), MAX_PAGE)
+
+    def _ordered(
+        self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
+    ) -> Sequence[Row]:
+        """The rows a filter selects of those the caller may read, in order."""
+        order = self._reader.order(entity, options)
+        if rows is None and allowed is None:
+            condition = self._reader.condition(entity, options.filter)
+            name = (options.filter, self._reader.depends_on(options.filter))
+            return arrange(self._table(entity), condition, order, name=name)
+        return in_order(self._chosen(entity, options, rows, allowed), order)
 
     def _chosen(
         self, entity: Entity, options: QueryOptions, rows: list[Row] | None, allowed: Callable[[Row], bool] | None
@@ -151,10 +164,10 @@ class Queries:
         rows: list[Row] | None,
         allowed: Callable[[Row], bool] | None,
     ) -> Any:
-        chosen = self._chosen(entity, options, rows, allowed)
+        ordered = self._ordered(entity, options, rows, allowed)
         try:
-            return read_page(
-                chosen,
+            return cut_page(
+                ordered,
                 self._reader.order(entity, options),
                 size=preferences.page_size or MAX_PAGE,
                 top=None if preferences.page_size else options.top,
@@ -179,7 +192,7 @@ class Queries:
     def _delta(self, entity: Entity, options: QueryOptions, preferences: Preferences, link: str, context: str) -> Row:
         token = self._changes.parse(options.others["$deltatoken"])
         now = self._changes.now()
-        found = self._changes.since(entity.name, self._table_rows(entity), token)
+        found = self._changes.since(self._table(entity), token)
         size = preferences.page_size or MAX_PAGE
         present = self._reader.expander(entity, options, preferences.look)
         base = context.partition("$metadata")[0] + "$metadata"

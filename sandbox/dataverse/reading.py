@@ -7,7 +7,7 @@ OData", "Formatted values".)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from sandbox.dataverse import errors
 from sandbox.dataverse.filtering import Dialects
 from sandbox.dataverse.links import Cookie, with_options, with_token
 from sandbox.dataverse.schema import Collection, Column, Entity, Intersect, Navigation, Schema
-from sandbox.dataverse.values import shown
+from sandbox.dataverse.values import shown, to_moment
 from sandbox.odata.filters import Filter, compile_filter
 from sandbox.odata.query import Expand, Page, QueryOptions, SortKey, matching, read_page
 from sandbox.odata.tokens import FilterError
@@ -102,6 +102,12 @@ class Reader:
         except FilterError as problem:
             raise errors.bad_query(str(problem)) from problem
 
+    def depends_on(self, text: str | None) -> Hashable:
+        """What the answer to a `$filter` depends on beside the rows of its own table: other tables, and the hour."""
+        if text is None or ("/" not in text and "(" not in text):
+            return None
+        return self._db.version, to_moment(self._db.clock.now())
+
     def order(self, entity: Entity, options: QueryOptions) -> tuple[SortKey, ...]:
         """The sort keys of `$orderby`, ended by the primary key.
 
@@ -111,11 +117,12 @@ class Reader:
         keys: list[SortKey] = []
         for path, descending in options.orderby:
             try:
-                keys.append(SortKey(self._dialects.of(entity).column(tuple(path.split("/"))).read, descending))
+                column = self._dialects.of(entity).column(tuple(path.split("/")))
+                keys.append(SortKey(column.read, descending, column.stored))
             except FilterError as problem:
                 raise errors.bad_query(str(problem)) from problem
         key = entity.key
-        return (*keys, SortKey(lambda row: row[key]))
+        return (*keys, SortKey(lambda row: row[key], column=key))
 
     def rows(self, entity: Entity, text: str | None) -> list[Row]:
         """All rows of a table a filter selects."""

@@ -12,9 +12,11 @@ from typing import Final
 
 from sandbox.dataverse.errors import DataverseError
 from sandbox.dataverse.schema import Schema
-from sandbox.store import Change, Database, Row
+from sandbox.store import Change, Database, Row, Table
 
 _FORMAT: Final = "%m/%d/%Y %H:%M:%S"
+_EXPIRED: Final = "Version stamp associated with the client has expired. Please perform a full sync."
+"""ExpiredVersionStamp, 0x80044352, as RetrieveEntityChanges throws it; that its HTTP status is 410 is an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +71,22 @@ class ChangeLog:
         except ValueError as problem:
             raise DataverseError(400, "0x80060888", "The delta token is malformed.") from problem
         if self._db.clock.now() - issued > self._lifetime() or token.version < self._oldest:
-            raise DataverseError(410, "0x80044352", "The version stamp specified is invalid: it has expired.")
+            raise DataverseError(410, "0x80044352", _EXPIRED)
         return token
 
-    def since(self, name: str, rows: list[Row], token: Token) -> list[tuple[int, Row | str]]:
+    def since(self, table: Table, token: Token) -> list[tuple[int, Row | str]]:
         """What changed in a table after the token, oldest first: the version, and the row or the id of a deleted one.
 
         Args:
-            name: Logical name of the table.
-            rows: Its present rows.
+            table: The table, as it is now.
             token: The point after which to begin.
         """
-        deleted = self._deleted.get(name, [])
+        deleted = self._deleted.get(table.name, [])
         first = len(deleted)
         while first > 0 and deleted[first - 1][0] > token.version:
             first -= 1
         changes: list[tuple[int, Row | str]] = list(deleted[first:])
+        rows = table.candidates({}, {"versionnumber": token.version + 1})
         changes.extend((row["versionnumber"], row) for row in rows if row["versionnumber"] > token.version)
         return sorted(changes, key=_version)
 

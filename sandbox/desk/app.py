@@ -28,6 +28,7 @@ from sandbox.desk.requests import (
     CompanyRequest,
     CustomerRequest,
     DeskError,
+    DualWriteRequest,
     EndpointsRequest,
     ItemRequest,
     LimitsRequest,
@@ -122,6 +123,7 @@ class DeskApi:
             ("PUT", "/limits", self.put_limits),
             ("PUT", "/clock", self.put_clock),
             ("POST", "/delta-links/expire", self.expire_delta_links),
+            ("PUT", "/dual-write", self.put_dual_write),
             ("POST", "/reset", self.reset),
             ("GET", "/health", self.health),
         ]
@@ -313,6 +315,10 @@ class DeskApi:
     async def expire_delta_links(self, request: Request) -> Any:
         """End the life of every delta link Dataverse has given out, as seven days would."""
         return self._desk.expire_delta_links()
+
+    async def put_dual_write(self, request: Request) -> Any:
+        """Let dual-write have these maps, in place of all others."""
+        return self._desk.set_dual_write(parse(await request.body(), DualWriteRequest))
 
     async def reset(self, request: Request) -> Any:
         """Everything as at the start."""

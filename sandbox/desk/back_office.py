@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from sandbox.data.model import Dataset
 from sandbox.desk.finance_desk import FinanceDesk
@@ -54,6 +55,7 @@ _LINE = (
     "CustomersLineNumber",
     "OrderLineReference",
 )
+_LISTED_CUSTOMERS: Final = 500
 _INVOICE = ("InvoiceNumber", "InvoiceDate", "CurrencyCode", "TotalInvoiceAmount", "TotalTaxAmount", "LedgerVoucher")
 _PAYMENT = ("PaymId", "Voucher", "AmountCur", "SettleAmountCur", "CurrencyCode", "TransDate", "PaymReference")
 
@@ -259,10 +261,11 @@ class BackOffice:
         return left
 
     def customers(self, company: str | None) -> list[dict[str, Any]]:
-        """All customers, of one company or of all, with their credit figures."""
-        equal = {"dataAreaId": company.lower()} if company else {}
-        rows = self._finance.query("CustomersV3", select=("dataAreaId", "CustomerAccount"), **equal)
-        return [self.customer(row["dataAreaId"], row["CustomerAccount"]) for row in rows]
+        """Customers of one company or of all, with their credit figures: of a population the first ones only."""
+        equal = {"dataAreaId": (company.lower(),)} if company else {}
+        found = self._finance.books.table("CustomersV3").candidates(equal)
+        rows = (row for row in found if company is None or row["dataAreaId"] == company.lower())
+        return [self.customer(row["dataAreaId"], row["CustomerAccount"]) for row in islice(rows, _LISTED_CUSTOMERS)]
 
     def customer(self, company: str, account: str) -> dict[str, Any]:
         """A customer's credit figures: limit, hold, and what is open, in the company's currency.

@@ -9,9 +9,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sandbox.data.install import install, install_customer
+from sandbox.data.install import READER_ROLE, install, install_customer
 from sandbox.data.model import Customer, Dataset, OpenInvoice
-from sandbox.dataverse import Dataverse, DataverseError
+from sandbox.dataverse import Dataverse, DataverseError, dualwrite
+from sandbox.dataverse.security import GLOBAL, grant
 from sandbox.desk.autopilot import Autopilot
 from sandbox.desk.back_office import BackOffice
 from sandbox.desk.clerks import Clerks
@@ -22,7 +23,7 @@ from sandbox.desk.people import SignIn
 from sandbox.desk.plans import AutopilotConfig
 from sandbox.desk.product import Product
 from sandbox.desk.rep import Rep
-from sandbox.desk.requests import DeskError, EndpointsRequest, LimitsRequest, NewCustomerRequest
+from sandbox.desk.requests import DeskError, DualWriteRequest, EndpointsRequest, LimitsRequest, NewCustomerRequest
 from sandbox.entra.directory import WEB_CLIENT_ID, Directory
 from sandbox.faults import FaultPlan, RequestLog
 from sandbox.finance import Finance, FinanceError
@@ -166,6 +167,30 @@ class Desk:
         """End the life of every delta link Dataverse has given out until now."""
         self._dataverse.changes.expire()
         return {"ok": True}
+
+    def set_dual_write(self, wanted: DualWriteRequest) -> dict[str, Any]:
+        """Let dual-write have these maps; the application that reads in bulk may read which.
+
+        Raises:
+            DeskError: 404, no such table.
+        """
+        maps = [
+            dualwrite.Map(
+                each.table,
+                each.entity,
+                [(ours.upper(), theirs, each.direction) for ours, theirs in each.fields.items()],
+                each.version,
+                each.running,
+            )
+            for each in wanted.maps
+        ]
+        try:
+            dualwrite.set_maps(self._dataverse, maps)
+        except KeyError as error:
+            raise DeskError(f"no table {error}", field="maps", status=404) from error
+        if role := self._dataverse.rows("role", name=READER_ROLE):
+            grant(self._dataverse.db, role[0]["roleid"], dualwrite.PRIVILEGES, GLOBAL)
+        return {"maps": len(maps)}
 
     def set_endpoints(self, endpoints: EndpointsRequest) -> dict[str, Any]:
         """Say where the product listens."""

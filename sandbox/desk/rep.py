@@ -237,6 +237,10 @@ class Rep(SalesView):
 
     def _account(self, company: Company, number: str) -> dict[str, Any]:
         found = self._dataverse.rows("account", accountid=row_id("account", company.id, number))
+        if not found:  # of a population: there ids are not made from account numbers
+            unit = row_id("businessunit", company.id)
+            named = self._dataverse.rows("account", accountnumber=number) if number else []
+            found = [row for row in named if row.get("_owningbusinessunit_value") == unit]
         if not found:
             raise DeskError(f"no customer {number} in company {company.id}", field="customer", status=404)
         return found[0]

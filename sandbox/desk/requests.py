@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -178,6 +178,27 @@ class LineChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """The quantity an order line shall have, in Finance."""
 
     quantity: Decimal
+
+
+class MapRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dual-write map: table (logical name), Finance's entity, and pairs of columns that it keeps the same.
+
+    `fields` goes from Finance's column to the one in Dataverse; `direction` is 1 (from Finance), 2 (from Dataverse) or
+    3 (both).
+    """
+
+    table: str
+    entity: str
+    fields: dict[str, str] = {}
+    direction: Literal[1, 2, 3] = 3
+    version: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+){3}$")] = "1.0.0.0"
+    running: bool = True
+
+
+class DualWriteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dual-write maps there are."""
+
+    maps: list[MapRequest]
 
 
 class ExchangeRateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

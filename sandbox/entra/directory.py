@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 DOMAIN = "contoso.example"
 TENANT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, DOMAIN))
 SERVICE_CLIENT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"q2c.{DOMAIN}"))
+READER_CLIENT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"reader.q2c.{DOMAIN}"))
 WEB_CLIENT_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"approvals.q2c.{DOMAIN}"))
 
 

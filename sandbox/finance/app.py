@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from sandbox.entra.tokens import InvalidToken
 from sandbox.finance import metadata_service, session
-from sandbox.finance.errors import HIGH_UTILIZATION
+from sandbox.finance.errors import HIGH_UTILIZATION, NotAllowed
 from sandbox.finance.operations import OPERATIONS
 from sandbox.finance.posting import GROUP, SERVICE, BadServiceRequest
 from sandbox.finance.session import SESSION_GROUP, SESSION_SERVICE
@@ -89,15 +89,20 @@ class _Http:
         query = request.scope["query_string"].decode()
         headers = {name.decode(): value.decode("latin-1") for name, value in request.scope["headers"]}
         answer = self._finance.odata.execute(
-            Request(request.method, f"{url}?{query}" if query else url, headers, await request.body())
+            Request(request.method, f"{url}?{query}" if query else url, headers, await request.body()),
+            may_write=self._may_write(request),
         )
         return Response(answer.body, answer.status, dict(answer.headers))
 
     async def batch(self, request: HttpRequest) -> Response:
         """`POST /data/$batch`."""
         body = await request.body()
-        answer = self._finance.odata.execute_batch(request.headers.get("content-type", ""), body)
+        kind = request.headers.get("content-type", "")
+        answer = self._finance.odata.execute_batch(kind, body, may_write=self._may_write(request))
         return Response(answer.body, answer.status, dict(answer.headers))
+
+    def _may_write(self, request: HttpRequest) -> bool:
+        return request.state.user not in self._finance.readers
 
     async def metadata(self, request: HttpRequest) -> Response:
         """The REST metadata service."""
@@ -139,6 +144,8 @@ class _Http:
             return Response(b"", 404)
         if request.path_params["group"] == SESSION_GROUP:
             return _json(session.answer(self._finance.books, self._finance.odata.default_company, name))
+        if not self._may_write(request):
+            return _json(NotAllowed(f"Access denied: {request.path_params['service']}.{name}.").body, 403)
         try:
             body = decode(await request.body())
             if not isinstance(body, dict):

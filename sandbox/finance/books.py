@@ -237,6 +237,12 @@ class Books:
         self._last_record += 1
         return {"_record": self._last_record, "_version": 0, **self._change()}
 
+    def reserve_records(self, count: int) -> int:
+        """Keep so many record ids for rows that are not inserted one by one; the first of them."""
+        first = self._last_record + 1
+        self._last_record += count
+        return first
+
     def _change(self) -> Row:
         """Who changes a row, and when."""
         return {"_modified": stamp(self.now()), "_modified_by": self._user}
@@ -250,8 +256,15 @@ class Books:
         finally:
             self._user = before
 
-    def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any]) -> Row:
+    def update(self, table: str, row: Mapping[str, Any], changes: Mapping[str, Any], *, own: bool = True) -> Row:
         """Change a row, which may have been read some time ago; its version rises.
+
+        Args:
+            table: Where it is.
+            row: The row, as it was read.
+            changes: New values.
+            own: Whether the entity's own table changes: a value that lives in a joined table leaves who changed the
+                row, and when, as they are.
 
         Raises:
             sandbox.store.NoSuchRow: It is gone.
@@ -260,7 +273,10 @@ class Books:
         target = self.table(table)
         key = target.key_of(row)
         current = target.get(key) or row
-        return target.update(key, {**changes, "_version": current["_version"] + 1, **self._change()})
+        stamps = {"_version": current["_version"] + 1, **(self._change() if own else {})}
+        if own and "_own_version" in current:
+            stamps["_own_version"] = current["_own_version"] + 1
+        return target.update(key, {**changes, **stamps})
 
     def delete(self, table: str, row: Mapping[str, Any]) -> None:
         """Remove a row."""

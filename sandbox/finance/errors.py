@@ -12,6 +12,7 @@ from typing import Any, Final
 
 AX_WRITE: Final = "Microsoft.Dynamics.Platform.Integration.Services.OData.AxODataWriteException"
 AX_NOT_FOUND: Final = "Microsoft.Dynamics.Platform.Integration.Services.OData.AxODataRecordNotFoundException"
+AX_ACCESS: Final = "Microsoft.Dynamics.Platform.Integration.Services.OData.AxODataAccessDeniedException"
 ODATA: Final = "Microsoft.OData.ODataException"
 
 HIGH_UTILIZATION: Final = (
@@ -65,6 +66,18 @@ class NotAcceptable(FinanceError):
 
     status = 406
     batch_status = 406
+
+
+class NotAllowed(FinanceError):
+    """The user the application runs as has no privilege for this: 403.
+
+    That it is 403 is Microsoft's (security of data entities is by entry point, as of menu items); the body is an
+    assumption: neither documents nor recorded answers show one.
+    """
+
+    status = 403
+    batch_status = 403
+    inner_type = AX_ACCESS
 
 
 class UnknownResource(FinanceError):

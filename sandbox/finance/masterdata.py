@@ -14,7 +14,7 @@ from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import InfologError, PostingRefused, must_be_filled, not_found_in
 from sandbox.finance.events import CUST_BLOCKED, CUST_CREDIT_LIMIT_CHANGED
 from sandbox.finance.lengths import check_lengths
-from sandbox.finance.model import EMPTY_DATE, SALES_ORDERS, EntitySet, day_of
+from sandbox.finance.model import EMPTY_DATE, SALES_ORDERS, EntitySet, day_of, stamp
 from sandbox.finance.units import convert
 from sandbox.store import Row
 
@@ -31,6 +31,27 @@ BLOCKED_BY: Final[Mapping[str, frozenset[str]]] = {
 every sales transaction; Never is never put on hold by the system.)"""
 
 CUSTOMER_SOURCE: Final = "CustTable (CustTable)"
+
+_PARTY: Final = (
+    "Organization",
+    "Person",
+    "NameAlias",
+    "KnownAs",
+    "LanguageId",
+    "AddressBooks",
+    "Address",
+    "DeliveryAddress",
+    "InvoiceAddress",
+    "PrimaryContact",
+    "FullPrimaryAddress",
+)
+"""How the columns of CustomersV3 begin that live with the party (DirPartyTable, its addresses and its contact details)
+and not in CustTable. Microsoft documents the entity's data sources, not every column's: read from their names."""
+
+
+def of_party(column: str) -> bool:
+    """Whether a column of a customer is the party's: changing it leaves CustTable's modification time as it is."""
+    return column.startswith(_PARTY) and column != "InvoiceAddress"
 
 
 def blocks(customer: Row, action: str) -> bool:
@@ -88,6 +109,7 @@ def create_customer(books: Books, entity: EntitySet, company: Company, sent: Map
     check_lengths(entity, sent)
     row |= _check_customer(books, entity, company, row)
     row["PartyNumber"] = row.get("PartyNumber") or books.next_number(company, "party", "{:09d}")
+    row |= {"_created": stamp(books.now()), "_own_version": 0}
     return books.insert("CustomersV3", row)
 
 
@@ -123,7 +145,7 @@ def update_customer(books: Books, entity: EntitySet, company: Company, row: Row,
     if "OnHoldStatus" in changes:
         fields = {"CustAccount": account, "OnHoldStatus": changes["OnHoldStatus"], "LegalEntity": company.id}
         books.events.emit(CUST_BLOCKED, company.id, fields)
-    return books.update("CustomersV3", row, changes)
+    return books.update("CustomersV3", row, changes, own=not all(map(of_party, changes)))
 
 
 def delete_customer(books: Books, entity: EntitySet, company: Company, row: Row) -> None:

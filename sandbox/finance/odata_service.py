@@ -19,6 +19,7 @@ from sandbox.finance.csdl import metadata_document, service_document
 from sandbox.finance.errors import (
     FinanceError,
     MalformedRequest,
+    NotAllowed,
     NothingToUpdate,
     NotSupported,
     RecordNotFound,
@@ -82,16 +83,24 @@ class ODataService:
         self.default_company = default_company
         self.behaviour = behaviour
 
-    def execute(self, request: Request, *, in_batch: bool = False) -> Answer:
-        """Answer a request; what Finance refuses is an answer too."""
+    def execute(self, request: Request, *, in_batch: bool = False, may_write: bool = True) -> Answer:
+        """Answer a request; what Finance refuses is an answer too.
+
+        Args:
+            request: The request.
+            in_batch: Whether it is a part of a batch.
+            may_write: Whether the caller may do anything but read.
+        """
         try:
+            if not may_write and request.method != "GET":
+                raise NotAllowed(f"Access denied: the user may not {request.method} '{request.url.partition('?')[0]}'.")
             return self._dispatch(request)
         except FinanceError as refusal:
             return _refusal(refusal, refusal.batch_status if in_batch else refusal.status)
         except (AddressError, QueryError, BadJson) as problem:
             return _refusal(MalformedRequest(str(problem)), MalformedRequest.status)
 
-    def execute_batch(self, content_type: str, body: bytes) -> Answer:
+    def execute_batch(self, content_type: str, body: bytes, *, may_write: bool = True) -> Answer:
         """Answer a `$batch` request."""
         try:
             items = parse_batch(content_type, body, at_most=FINANCE_MAX_REQUESTS)
@@ -100,9 +109,10 @@ class ODataService:
         db = self._books.db
 
         def run(request: Request) -> Answer:
-            answer = self.execute(request, in_batch=True)
+            answer = self.execute(request, in_batch=True, may_write=may_write)
             in_change_set = db.in_transaction
-            return Answer(500, answer.headers, answer.body) if answer.failed and in_change_set else answer
+            of_rule = answer.failed and answer.status != NotAllowed.status
+            return Answer(500, answer.headers, answer.body) if of_rule and in_change_set else answer
 
         outcomes = run_batch(
             items,

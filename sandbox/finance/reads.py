@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sandbox.finance.behaviour import Behaviour
@@ -16,7 +16,7 @@ from sandbox.finance.books import Books
 from sandbox.finance.errors import MalformedRequest, RecordNotFound
 from sandbox.finance.model import NAMESPACE, EntitySet, FilterRules, Link, entity_sets
 from sandbox.odata.filters import Filter, compile_filter, count_nodes
-from sandbox.odata.query import QueryOptions, SortKey, matching, read_page
+from sandbox.odata.query import QueryOptions, SortKey, arrange, cut_page
 from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row, fold
 
@@ -33,8 +33,13 @@ class FinancePage:
 
 
 def etag(entity: EntitySet, row: Mapping[str, Any]) -> str:
-    """The weak ETag of a row: base64 of `'version,record'`, one pair for each data source of the entity."""
-    pairs = ";".join([f"{row['_version']},{row['_record']}"] + ["0,0"] * (entity.sources - 1))
+    """The weak ETag of a row: base64 of `'version,record'`, one pair for each data source of the entity.
+
+    A BI entity shows one table: where the row has parts in others (a customer's party), only its own version counts.
+    """
+    version = entity.properties.get("SysRecVersion")
+    number = row["_version" if version is None else version.stored]
+    pairs = ";".join([f"{number},{row['_record']}"] + ["0,0"] * (entity.sources - 1))
     opaque = base64.b64encode(f"'{pairs}'".encode()).decode()
     return f'W/"{opaque}"'
 
@@ -127,19 +132,17 @@ def select_page(
     condition = condition_of(entity, options.filter, behaviour) if options.filter else None
     try:
         reading = rules(entity, behaviour)
-        order = [SortKey(reading.column(tuple(path.split("/"))).read, down) for path, down in options.orderby]
+        order = [
+            SortKey(column.read, down, column.stored)
+            for column, down in ((reading.column(tuple(path.split("/"))), down) for path, down in options.orderby)
+        ]
     except FilterError as problem:
         raise MalformedRequest(str(problem)) from problem
     if visible_company is not None and entity.company is not None:
         condition = _in_company(entity.properties[entity.company].stored, visible_company, condition)
-    order += [SortKey(_reader(column)) for column in entity.stored_key]
-    page = read_page(
-        matching(books.table(entity.table), condition),
-        tuple(order),
-        size=page_size,
-        top=options.top,
-        skip=options.skip,
-    )
+    order += [SortKey(_reader(column), column=column) for column in entity.stored_key]
+    ordered = arrange(books.table(entity.table), condition, tuple(order), name=(options.filter, visible_company))
+    page = cut_page(ordered, tuple(order), size=page_size, top=options.top, skip=options.skip)
     following = None if page.token is None else options.skip + len(page.rows)
     return FinancePage(page.rows, page.total, following)
 
@@ -150,10 +153,13 @@ def _reader(column: str) -> Any:
 
 def _in_company(column: str, company: str, condition: Filter | None) -> Filter:
     if condition is None:
-        return Filter(lambda row: bool(fold(row[column]) == company), {column: (company,)})
+        return Filter(lambda row: bool(fold(row[column]) == company), {column: (company,)}, exact=True)
     test = condition.matches
+    exact = condition.exact and column not in condition.choices and column not in condition.prefixes
     choices = {**condition.choices, column: (company,)}
-    return Filter(lambda row: bool(fold(row[column]) == company) and test(row), choices, condition.floors)
+    return replace(
+        condition, matches=lambda row: bool(fold(row[column]) == company) and test(row), choices=choices, exact=exact
+    )
 
 
 def check_shape(entity: EntitySet, options: QueryOptions) -> None:

@@ -47,6 +47,7 @@ class Environment:
     odata: ODataService
     behaviour: Behaviour
     applications: set[str]
+    readers: set[str]
 
     def add_company(
         self,
@@ -227,9 +228,17 @@ class Environment:
         entity = self._entity(set_name)
         self.books.insert(entity.table, read_body(entity, dict(body)))
 
-    def register_application(self, client_id: str) -> None:
-        """Register an application under Microsoft Entra applications: only its tokens are accepted over HTTP."""
+    def register_application(self, client_id: str, *, reads_only: bool = False) -> None:
+        """Register an application under Microsoft Entra applications: only its tokens are accepted over HTTP.
+
+        Args:
+            client_id: Its client id.
+            reads_only: Whether the user it runs as may read every entity and do nothing else.
+        """
         self.applications.add(client_id)
+        self.readers.discard(client_id)
+        if reads_only:
+            self.readers.add(client_id)
 
     def set_exchange_rate(
         self,

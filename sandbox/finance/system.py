@@ -47,6 +47,8 @@ class Finance(Environment):
         """While set, every request is answered 429 with this Retry-After, in seconds."""
         self.applications: set[str] = set()
         """Client ids registered under Microsoft Entra applications: tokens of others are refused."""
+        self.readers: set[str] = set()
+        """Those of them that may only read."""
 
     # --- reading and writing -----------------------------------------------------------------------------------------
 

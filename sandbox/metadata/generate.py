@@ -34,6 +34,36 @@ _MONEY_NUMBERS: Final = re.compile(
 _GUID_TEXTS: Final = re.compile(
     r"activityid|address\d_addressid|entityimageid|seriesid|transactioncurrencyid|subscriptionid|uniquedscid"
 )
+_ADDRESS_LENGTHS: Final = {
+    "city": 80,
+    "composite": 1000,
+    "country": 80,
+    "county": 50,
+    "fax": 50,
+    "line1": 250,
+    "line2": 250,
+    "line3": 250,
+    "name": 100,
+    "postalcode": 20,
+    "postofficebox": 20,
+    "primarycontactname": 100,
+    "stateorprovince": 50,
+    "telephone1": 50,
+    "telephone2": 50,
+    "telephone3": 50,
+    "upszone": 4,
+}
+"""Columns of an address -> characters; which the published schemas lack. (Constants made from a tenant's metadata.)"""
+_LENGTHS: Final = {
+    "address1_name": 200,
+    "activityadditionalparams": 8192,
+    "exchangeweblink": 1250,
+    "currencyname": 100,
+    "currencysymbol": 13,
+    "isocurrencycode": 5,
+    "productnumber": 100,
+}
+"""Other columns whose length the published schemas leave out. (The same; Microsoft's table references.)"""
 _POLYMORPHIC: Final = {
     "customerid": ["account", "contact"],
     "parentcustomerid": ["account", "contact"],
@@ -99,12 +129,19 @@ def table_of(schema: dict[str, Any], logical_names: dict[str, str]) -> dict[str,
     }
 
 
+def _length(name: str) -> int | None:
+    kind, _, part = name.partition("_")
+    address = _ADDRESS_LENGTHS.get(part) if re.fullmatch(r"address\d", kind) else None
+    return _LENGTHS.get(name, address)
+
+
 def _column(schema: dict[str, Any], name: str, field: dict[str, Any]) -> dict[str, Any]:
     column: dict[str, Any] = {"type": _type(schema, name, field)}
     if name == "priceperunit":
         column |= {"precision": 2, "precisionSource": 1}  # the organization's pricing decimal precision
-    if "max_length" in field:
-        column["maxLength"] = field["max_length"]
+    length = field.get("max_length") or _length(name)
+    if length and (column["type"] in ("String", "Memo") or "max_length" in field):
+        column["maxLength"] = length
     if column["type"] == "Lookup":
         column["targets"] = _POLYMORPHIC.get(name) or [_target(name, field)]
     level = field.get("required_level")

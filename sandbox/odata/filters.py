@@ -86,11 +86,15 @@ class Filter:
         matches: Whether a row satisfies it.
         choices: Column -> the values of which one must hold: what `Table.candidates` takes.
         floors: Column -> what its value must be at least, as far as an index can help.
+        prefixes: Column -> how its text must begin.
+        exact: Whether choices and prefixes are all that the filter asks.
     """
 
     matches: Predicate
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     floors: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
 
 
 def compile_filter(text: str, dialect: Dialect) -> Filter:
@@ -297,8 +301,13 @@ class FilterParser:
 
     def _compare(self, column: Column, operator: str, literal: Literal) -> Filter:
         if self._dialect.wildcards and operator in ("eq", "ne") and literal.kind == "string" and "*" in literal.value:
-            pattern = re.compile(re.escape(literal.value).replace(r"\*", ".*"), re.IGNORECASE | re.DOTALL)
             read = column.read
+            start = literal.value[:-1]
+            if operator == "eq" and column.stored and literal.value.find("*") == len(start) > 0:
+                folded = start.casefold()
+                begins = {column.stored: start}
+                return Filter(lambda row: fold(read(row) or "").startswith(folded), prefixes=begins, exact=True)
+            pattern = re.compile(re.escape(literal.value).replace(r"\*", ".*"), re.IGNORECASE | re.DOTALL)
             if operator == "eq":
                 return Filter(lambda row: pattern.fullmatch(read(row) or "") is not None)
             return Filter(lambda row: pattern.fullmatch(read(row) or "") is None)
@@ -403,10 +412,13 @@ def _all_of(parts: list[Filter]) -> Filter:
             if known is None or len(values) < len(known):
                 choices[column] = values
     floors = {column: value for part in parts for column, value in part.floors.items()}
+    prefixes = {column: text for part in parts for column, text in part.prefixes.items()}
+    asked = [column for part in parts for column in (*part.choices, *part.prefixes)]
+    exact = all(part.exact for part in parts) and len(asked) == len(set(asked))
     if len(tests) == 2:
         first, second = tests
-        return Filter(lambda row: first(row) and second(row), choices, floors)
-    return Filter(lambda row: all(test(row) for test in tests), choices, floors)
+        return Filter(lambda row: first(row) and second(row), choices, floors, prefixes, exact)
+    return Filter(lambda row: all(test(row) for test in tests), choices, floors, prefixes, exact)
 
 
 def _any_of(parts: list[Filter]) -> Filter:
@@ -421,7 +433,8 @@ def _any_of(parts: list[Filter]) -> Filter:
 def _one_of(column: Column, values: tuple[Any, ...]) -> Filter:
     read = column.read
     wanted = frozenset(fold(value) for value in values)
-    return Filter(lambda row: fold(read(row)) in wanted, {column.stored: values} if column.stored else {})
+    choices = {column.stored: values} if column.stored else {}
+    return Filter(lambda row: fold(read(row)) in wanted, choices, exact=bool(column.stored))
 
 
 def _compare_constant(column: Column, operator: str, value: Any) -> Filter:
@@ -429,7 +442,7 @@ def _compare_constant(column: Column, operator: str, value: Any) -> Filter:
     wanted = fold(value)
     if operator == "eq":
         choices = {column.stored: (value,)} if column.stored else {}
-        return Filter(lambda row: bool(fold(read(row)) == wanted), choices)
+        return Filter(lambda row: bool(fold(read(row)) == wanted), choices, exact=bool(column.stored))
     if operator == "ne":
         return Filter(lambda row: bool(fold(read(row)) != wanted))
     floors = {column.stored: value} if column.stored and operator in ("ge", "gt") else {}

@@ -7,7 +7,7 @@ Paging tokens are the sort values of the last row sent, so a page starts after t
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -16,6 +16,7 @@ from urllib.parse import unquote, unquote_plus
 
 from sandbox.odata.filters import Filter
 from sandbox.odata.jsonio import BadJson, decode, encode
+from sandbox.shelf import Ask
 from sandbox.store import Row, Table, fold
 
 
@@ -142,10 +143,11 @@ def _split(text: str, separator: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One column to order by: how to read it from a row, and its direction."""
+    """One column to order by: how to read it from a row, its direction, and the stored column where it is one."""
 
     read: Callable[[Row], Any]
     descending: bool = False
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,41 @@ def matching(table: Table, condition: Filter | None) -> list[Row]:
     if condition is None:
         return list(table)
     test = condition.matches
-    return [row for row in table.candidates(condition.choices, condition.floors) if test(row)]
+    found = table.candidates(condition.choices, condition.floors, condition.prefixes)
+    return [row for row in found if test(row)]
+
+
+def arrange(table: Table, condition: Filter | None, order: tuple[SortKey, ...], *, name: Hashable) -> Sequence[Row]:
+    """The rows of a table that satisfy a compiled filter, in order.
+
+    Of a table with a shelf they are made when a page shows them, and stay arranged until the table changes: the next
+    page costs what its own rows cost.
+
+    Args:
+        table: The table.
+        condition: The compiled filter.
+        order: Sort keys; the last ones must make the order total.
+        name: What the condition was compiled from: the same name is the same condition.
+    """
+    if table.shelf is None:
+        return in_order(matching(table, condition), order)
+    columns = tuple((key.column, key.descending) for key in order)
+    natural = columns == tuple((column, False) for column in table.key)
+    if any(column is None for column, _ in columns):
+        return in_order(matching(table, condition), order)
+    ask = Ask() if condition is None else Ask(condition.choices, condition.floors, condition.prefixes)
+    test = None if condition is None else condition.matches
+    keys = () if natural else tuple((_sortable(key.read), key.descending) for key in order)
+    exact = condition is None or condition.exact
+    return table.arranged((name, columns), ask, test, keys, exact=exact)
+
+
+def in_order(rows: Iterable[Row], order: tuple[SortKey, ...]) -> list[Row]:
+    """Rows by their sort keys, those equal in all of them as they came."""
+    ordered = list(rows)
+    for key in reversed(order):
+        ordered.sort(key=_sortable(key.read), reverse=key.descending)
+    return ordered
 
 
 def read_page(
@@ -180,10 +216,27 @@ def read_page(
     skip: int = 0,
     after: str | None = None,
 ) -> Page:
-    """Order rows and cut out one page.
+    """Order rows and cut out one page; arguments as for `cut_page`.
+
+    Raises:
+        QueryError: The token is not one of ours.
+    """
+    return cut_page(in_order(rows, order), order, size=size, top=top, skip=skip, after=after)
+
+
+def cut_page(
+    ordered: Sequence[Row],
+    order: tuple[SortKey, ...],
+    *,
+    size: int,
+    top: int | None = None,
+    skip: int = 0,
+    after: str | None = None,
+) -> Page:
+    """One page of rows that are in order.
 
     Args:
-        rows: All rows that match.
+        ordered: All rows that match, in order.
         order: Sort keys; the last ones must make the order total (append the primary key).
         size: Most rows of a page.
         top: Most rows of the whole answer, over all its pages.
@@ -193,17 +246,14 @@ def read_page(
     Raises:
         QueryError: The token is not one of ours.
     """
-    ordered = list(rows)
     total = len(ordered)
-    for key in reversed(order):
-        ordered.sort(key=_sortable(key.read), reverse=key.descending)
     sent = 0
     start = skip
     if after is not None:
         sent, last = _read_token(after)
         start = _position_after(ordered, order, last)
     wanted = size if top is None else min(size, max(top - sent, 0))
-    page = ordered[start : start + wanted]
+    page = list(ordered[start : start + wanted])
     sent += len(page)
     more = start + wanted < total and (top is None or sent < top) and bool(page)
     token = _write_token(sent, [key.read(page[-1]) for key in order]) if more else None
@@ -218,7 +268,7 @@ def _sortable(read: Callable[[Row], Any]) -> Callable[[Row], tuple[bool, Any]]:
     return key
 
 
-def _position_after(ordered: list[Row], order: tuple[SortKey, ...], last: list[Any]) -> int:
+def _position_after(ordered: Sequence[Row], order: tuple[SortKey, ...], last: list[Any]) -> int:
     if len(last) != len(order):
         raise QueryError("The paging token does not belong to this query.")
     low, high = 0, len(ordered)

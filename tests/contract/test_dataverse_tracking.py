@@ -142,3 +142,13 @@ def test_a_fresh_start_tells_no_deletions(sales: World) -> None:
     sales.dataverse.delete("accounts", doomed)
 
     assert [row.get("name") for row in _start(sales)["value"]] == ["Contoso Retail"]
+
+
+def test_changes_are_told_to_those_only_who_may_read_every_row(sales: World) -> None:
+    _, bearer = sales.person("Bea", "Basic User")
+
+    status, code, message = sales.refused("GET", "accounts?$select=name", bearer=bearer, Prefer=TRACK)
+
+    assert (status, code) == (403, "0x80040220")
+    assert "prvReadAccount" in message
+    assert sales.request("GET", "accounts?$select=name", bearer=bearer).status_code == 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ class Count:
 def _counting() -> Iterator[Count]:
     count, candidates = Count(), Table.candidates
 
-    def counted(table: Table, *choices: Any) -> list[dict[str, Any]]:
+    def counted(table: Table, *choices: Any) -> Sequence[dict[str, Any]]:
         rows = candidates(table, *choices)
         count.rows += len(rows)
         return rows

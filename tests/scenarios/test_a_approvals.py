@@ -357,3 +357,27 @@ def test_s10_what_was_changed_after_its_approval_is_not_ordered(stack: Stack) ->
     for difference in ("net 880.00 → 820.00", "line 1 discount 120.00 → 180.00"):
         assert difference in parked["message"], parked["message"]
     assert deal.orders() == []
+
+
+async def test_s12_who_does_not_decide_is_reminded_then_the_next_level_is_asked_and_time_approves_nothing(
+    automatic_stack: Stack,
+) -> None:
+    """The hours of the step pass on the clock of its request alone."""
+    stack = automatic_stack
+    deal = asked_for(stack, line("P100", 10, "12"))
+    asked = deal.asks("mona")
+    client, run = await stack.temporal(), names.approval_id(deal.company, deal.quote, 1)
+
+    await move_clock(client, run, datetime.fromisoformat(asked["deadline"]))
+
+    case = deal.until(lambda case: len(case["explanation"]["who"]) == 2, "escalated")
+    told = " ".join(texts(case))
+    reminded = [told.index(f"Mona Meyer reminded of level 1, {pct} % of the time is over") for pct in (50, 80)]
+    asked_as_well = told.index("nobody decided level 1 in time: Dirk Dorn asked as well")
+    assert reminded == sorted(reminded) and reminded[1] < asked_as_well
+    assert case["explanation"]["who"] == ["Mona Meyer", "Dirk Dorn"]
+    assert (case["quote_status"], case["approvals"][0]["status"]) == ("pending_approval", "pending")
+    assert deal.orders() == []
+    assert stack.person("dirk").decide(deal.asks("dirk"), "approve").accepted
+    assert "approved by Dirk Dorn" in " ".join(texts(deal.waits_for("rep")))
+    assert_sound(deal, orders=0)

@@ -83,6 +83,7 @@ SETS: dict[str, str] = {
     "SalesOrderOriginCodes": "SalesOrderOriginCode",
     "DataManagementEntities": "DataManagementEntity",
     "BusinessEventsConfigurations": "BusinessEventsConfiguration",
+    "CustTableBiEntities": "CustTableBiEntity",
 }
 """Entity set -> entity type, of everything the sandbox serves."""
 
