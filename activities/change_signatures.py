@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import Field
-from temporalio import activity
 
+from activities.declaring import declares_activities
 from activities.signatures import Nothing, QuoteRef
 from domain.credit_facts import CreditDecision
 from domain.growing import LargerOrder, RaisedLine
@@ -85,29 +86,28 @@ class ShowOrdered(Record):
     changes: tuple[str, ...] = Field((), description="In words, line by line; none: they are the same again")
 
 
-class OrderChangeActivities:
+@declares_activities
+class OrderChangeActivities(Protocol):
     """Changes of orders in Finance (task queue q2c-finance)."""
 
-    @activity.defn(name="change_order")
     async def change_order(self, ask: ChangeOrder) -> ChangedOrder:
         """Cancel what is left of an order's lines, or raise them; what was done before is not done again."""
-        raise NotImplementedError
 
-    @activity.defn(name="look_at_larger")
+
+@declares_activities
+class LargerOrderActivities(Protocol):
+    """Looks at an order with more of a line (task queue q2c-finance)."""
+
     async def look_at_larger(self, look: LookAtLarger) -> LargerLooked:
         """Look at an order as it would be; where nobody has to approve, reserve credit for the difference."""
-        raise NotImplementedError
 
 
-class SalesChangeActivities:
+@declares_activities
+class SalesChangeActivities(Protocol):
     """What Sales shows of a change (task queue q2c-dataverse)."""
 
-    @activity.defn(name="show_cancelling")
     async def show_cancelling(self, show: ShowCancelling) -> Nothing:
         """Say on the deal's own row what it waits for; the order itself is left as it is."""
-        raise NotImplementedError
 
-    @activity.defn(name="show_ordered")
     async def show_ordered(self, show: ShowOrdered) -> Nothing:
         """Say on the deal's own row what Finance has of the order; its lines in Sales are read-only."""
-        raise NotImplementedError

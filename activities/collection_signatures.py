@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from temporalio import activity
+from typing import Protocol
 
+from pydantic import Field
+
+from activities.declaring import declares_activities
 from activities.signatures import Nothing
 from domain.collections import OpenItems, OrdersHeld
 from domain.record import Record
@@ -26,15 +28,12 @@ class HoldOrders(Record):
     held: OrdersHeld
 
 
-class CollectionActivities:
+@declares_activities
+class CollectionActivities(Protocol):
     """What is collected from an account (task queues q2c-finance and q2c)."""
 
-    @activity.defn(name="read_open_items")
     async def read_open_items(self, ask: OpenItemsOf) -> OpenItems:
         """Read all that is open of an account in Finance, to whom letters go, and the rules in force."""
-        raise NotImplementedError
 
-    @activity.defn(name="hold_orders")
     async def hold_orders(self, ask: HoldOrders) -> Nothing:
         """Tell a customer's credit ledger that orders are held, or not any more."""
-        raise NotImplementedError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from temporalio import activity
+from typing import Protocol
 
+from pydantic import Field
+
+from activities.declaring import declares_activities
 from domain.customers import Proposal
 from domain.record import Record
 
@@ -34,15 +36,12 @@ class CustomerDone(Record):
     refused: str = Field("", description="Not empty: it cannot be done, and why; a person has to decide anew")
 
 
-class CustomerActivities:
+@declares_activities
+class CustomerActivities(Protocol):
     """Customers that Finance does not know (task queues q2c-finance and q2c-dataverse)."""
 
-    @activity.defn(name="create_customer")
     async def create_customer(self, ask: CreateCustomer) -> CustomerDone:
         """Create the customer in Finance, or find the one an earlier attempt made."""
-        raise NotImplementedError
 
-    @activity.defn(name="map_customer")
     async def map_customer(self, ask: MapCustomer) -> CustomerDone:
         """Write the number on the account in Sales, if it has none and no other account carries it."""
-        raise NotImplementedError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from temporalio import activity
+from typing import Protocol
 
+from pydantic import Field
+
+from activities.declaring import declares_activities
 from domain.delegations import Delegations
 from domain.people import Person
 from domain.record import Record
@@ -37,20 +39,20 @@ class MadeQuote(Record):
     quote_number: str = ""
 
 
-class DelegationActivities:
-    """Who decides in whose place (task queue q2c)."""
+@declares_activities
+class DelegationActivities(Protocol):
+    """Who decides in whose place, for who asks people (task queue q2c)."""
 
-    @activity.defn(name="read_delegations")
     async def read_delegations(self, ask: OfCompany) -> Delegations:
         """The delegations of a company as they stand; none where nobody ever delegated."""
-        raise NotImplementedError
 
-    @activity.defn(name="read_approvers")
+
+@declares_activities
+class DelegatingActivities(Protocol):
+    """What is asked before somebody delegates (task queue q2c)."""
+
     async def read_approvers(self, ask: OfCompany) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force."""
-        raise NotImplementedError
 
-    @activity.defn(name="find_made_quote")
     async def find_made_quote(self, ask: Delegating) -> MadeQuote:
         """A quote that waits for who delegates, and was made by who would be asked in their place."""
-        raise NotImplementedError

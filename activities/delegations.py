@@ -5,7 +5,14 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.delegation_signatures import Approvers, Delegating, DelegationActivities, MadeQuote, OfCompany
+from activities.delegation_signatures import (
+    Approvers,
+    Delegating,
+    DelegatingActivities,
+    DelegationActivities,
+    MadeQuote,
+    OfCompany,
+)
 from activities.delivery import temporal_failures
 from activities.signatures import FailureType
 from domain.delegations import Delegations, made_quote
@@ -15,7 +22,7 @@ from runs.calls import Unreadable
 from runs.delegations import DelegationDesk
 
 
-class DelegationReading(DelegationActivities):
+class DelegationReading(DelegationActivities, DelegatingActivities):
     """Asks the run that keeps a company's delegations, its open requests, and the policy who approves there."""
 
     def __init__(self, desk: DelegationDesk, approvals: Approvals, policy: Policy) -> None:

@@ -20,6 +20,7 @@ from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
 from activities.heartbeat import beating
 from activities.postings import Postings
+from activities.review_signatures import ReviewActivities
 from activities.second_look import SecondLook
 from activities.signatures import FailureType, FinanceActivities
 from activities.snapshots import SalesQuotes, accepted_at, company_of, differences
@@ -59,7 +60,7 @@ _BEYOND = {ProcessingStatus.CANCELED: "cancelled", ProcessingStatus.INVOICED: "i
 """Statuses of orders that Finance does not confirm any more, in words."""
 
 
-class DynamicsFinanceActivities(FinanceActivities):
+class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
     """The activities on Finance's queue."""
 
     def __init__(

@@ -15,8 +15,8 @@ from temporalio import activity
 
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
+from activities.feed_signatures import FinanceFeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from activities.late_reports import LateReports
-from activities.signatures import FeedActivities, RoutedFinance, RouteFinance, SweepFinance, SweptFinance
 from domain import event_ids
 from domain.digest import MOST, Digest
 from domain.event_ids import payment_number
@@ -78,7 +78,7 @@ class Case:
     """The quote of a deal that the order names, which the deal did not make."""
 
 
-class FinanceFeedWork(FeedActivities):
+class FinanceFeedWork(FinanceFeedActivities):
     """The activities of the feeds of Finance."""
 
     def __init__(self, deals: Deals, lookup: Lookup, finance: Finance, policy: Policy, late: LateReports) -> None:

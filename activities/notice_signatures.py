@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from temporalio import activity
+from typing import Protocol
 
+from activities.declaring import declares_activities
 from activities.signatures import Nothing
 from domain.notices import Notices
 from domain.notices_box import Message, WaitingRequest
@@ -25,20 +26,25 @@ class WaitingRequests(Record):
     requests: tuple[WaitingRequest, ...]
 
 
-class NoticeActivities:
-    """Telling people: whom (task queue q2c), and by which target (task queue q2c-notices)."""
+@declares_activities
+class TellingActivities(Protocol):
+    """Whom to tell (task queue q2c)."""
 
-    @activity.defn(name="tell_people")
     async def tell_people(self, notices: Notices) -> Nothing:
         """Pass notices on to the messages of those who want to be told; the same notice again changes nothing."""
-        raise NotImplementedError
 
-    @activity.defn(name="find_waiting")
+
+@declares_activities
+class WaitingActivities(Protocol):
+    """What waits for a person (task queue q2c)."""
+
     async def find_waiting(self, of: OfApprover) -> WaitingRequests:
         """The requests for approval that wait for a person."""
-        raise NotImplementedError
 
-    @activity.defn(name="send_message")
+
+@declares_activities
+class SendingActivities(Protocol):
+    """Telling a person by a target (task queue q2c-notices)."""
+
     async def send_message(self, message: Message) -> Nothing:
         """Send one message to one target; tried again it has the same Message-ID."""
-        raise NotImplementedError

@@ -10,7 +10,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.delivery import temporal_failures
-from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover, WaitingRequests
+from activities.notice_signatures import (
+    NO_USE,
+    OfApprover,
+    SendingActivities,
+    TellingActivities,
+    WaitingActivities,
+    WaitingRequests,
+)
 from activities.signatures import FailureType, Nothing
 from domain.approvals import ApprovalState
 from domain.notices import Notices, terms_of
@@ -26,7 +33,7 @@ from runs.notices import NoticeBoxes
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-class PeopleDesk(NoticeActivities):
+class PeopleDesk(TellingActivities, WaitingActivities):
     """Passes notices on to those who chose them."""
 
     def __init__(
@@ -73,7 +80,7 @@ class PeopleDesk(NoticeActivities):
         return WaitingRequests(requests=tuple(found[:MOST_NOTICES]))
 
 
-class MessageDesk(NoticeActivities):
+class MessageDesk(SendingActivities):
     """Sends messages."""
 
     def __init__(self, sender: Sender) -> None:

@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.billing_view import approved_lines, line_ledger, order_lines
-from activities.change_signatures import LargerLooked, LookAtLarger
+from activities.change_signatures import LargerLooked, LargerOrderActivities, LookAtLarger
 from activities.credit import CreditDesk
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_prices, payment_days
@@ -56,7 +56,7 @@ from dynamics.finance.records import CreditRead
 from policies import business_hours
 
 
-class LargerOrders:
+class LargerOrders(LargerOrderActivities):
     """Looks at what orders would come to."""
 
     def __init__(

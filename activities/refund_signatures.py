@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import Field
-from temporalio import activity
 
+from activities.declaring import declares_activities
 from domain.record import Record
 
 
@@ -29,10 +30,9 @@ class PreparedRefund(Record):
     refused: str = Field("", description="Why nothing was prepared, in words; empty: nothing stands against it")
 
 
-class RefundActivities:
+@declares_activities
+class RefundActivities(Protocol):
     """Refunds (task queue q2c-finance)."""
 
-    @activity.defn(name="prepare_refund")
     async def prepare_refund(self, ask: PrepareRefund) -> PreparedRefund:
         """Find the line, or make it where what it pays back is still unapplied. Nothing is posted."""
-        raise NotImplementedError

@@ -16,7 +16,7 @@ from temporalio import activity
 
 from activities.delivery import counted, grouped, progress, side_by_side, temporal_failures, told
 from activities.failures import for_deal
-from activities.signatures import FeedActivities, LookAtSales, LookedAt, ReadPage, ReadSales
+from activities.feed_signatures import LookAtSales, LookedAt, ReadPage, ReadSales, SalesFeedActivities
 from domain import event_ids
 from domain.feeds import Became, Look, SalesTable, Unrouted
 from domain.messages import SalesEvent, SalesEventKind
@@ -53,7 +53,7 @@ class Case:
         self.became, self.reason, self.help = Became.UNROUTED, reason, what_helps
 
 
-class SalesFeedWork(FeedActivities):
+class SalesFeedWork(SalesFeedActivities):
     """The activities of the feeds of Sales."""
 
     def __init__(

@@ -1,8 +1,8 @@
 """What workflows may ask of the outside world: names, queues, inputs and results.
 
-Workflows import this module and nothing else of the room, so that no HTTP client is ever loaded into a workflow.
-The implementations subclass these classes (``activities.sales``, ``activities.finance``, ``activities.credit``,
-``activities.decisions``, ``activities.sales_feed``, ``activities.finance_feed``).
+Workflows import this module and those named ``…_signatures``, and nothing else of the room, so that no HTTP client is
+ever loaded into a workflow. The implementations subclass these classes (``activities.sales``, ``activities.finance``,
+``activities.credit``, ``activities.decisions``); the type checker sees that none leaves one out.
 
 Every activity is idempotent: it may run again after a crash at any point, with the same argument. Each takes one
 record and returns one. Failures are ``ApplicationError`` whose ``type`` is the class of ``FailureType``.
@@ -10,26 +10,21 @@ record and returns one. Failures are ``ApplicationError`` whose ``type`` is the 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import Field
-from temporalio import activity
 
-from domain.assessing import PreviewAnswer
-from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales, ReviewLines
+from activities.declaring import declares_activities
+from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
 from domain.collections import InvoicesShown
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts
-from domain.feeds import Became, DocumentKind, Look, SalesTable, Unrouted
-from domain.fulfilment import Billing, Invoice, LineTotals, OrderLines
+from domain.fulfilment import Billing, Invoice, LineTotals
 from domain.messages import (
-    FinanceEvent,
-    OrderLinesRequest,
-    PreviewRequest,
-    ReviewRequest,
     SignedMessage,
     VerifiedMessage,
 )
@@ -254,183 +249,67 @@ class EndedDeals(Record):
     deal_ids: tuple[str, ...]
 
 
-class SweepFinance(Record):
-    """Find what was posted in Finance since the last sweep, and pass it on."""
-
-    company: str
-    marks: dict[DocumentKind, date] = Field(description="Documents of each kind were read up to this day; absent: none")
-    told: str = Field(description="Digest of the documents since those days that were passed on")
-    waiting: str = Field(description="Digest of the reports that wait in the feed")
-    room: int = Field(ge=0, description="How many reports the feed can still keep")
-
-
-class SweptFinance(Record):
-    """What a sweep of Finance found, and what became of it."""
-
-    marks: dict[DocumentKind, date]
-    told: str
-    unresolved: tuple[FinanceEvent, ...] = Field(description="Of orders of ours whose deal is not to be seen yet")
-    unrouted: tuple[Unrouted, ...] = ()
-    counts: dict[str, int] = Field(description="How many new documents became what (domain.feeds.Became)")
-    more: bool = Field(False, description="There was more than one activity should pass on: sweep again at once")
-    key_numbered: bool = Field(description="Orders of deals carry our key as their number in this company")
-
-
-class RouteFinance(Record):
-    """Events whose deal was not known when they came."""
-
-    company: str
-    events: tuple[FinanceEvent, ...]
-
-
-class RoutedFinance(Record):
-    """What became of each event, in the order asked; those handed out are in ``unrouted``, by the event's place."""
-
-    became: tuple[Became, ...]
-    unrouted: dict[int, Unrouted] = Field(default_factory=dict)
-
-
-class ReadSales(Record):
-    """Read one page of what changed in a table of Sales, and pass it on."""
-
-    table: SalesTable
-    link: str | None = Field(description="The page, or the delta link of the last sweep; None: start anew")
-    anew: bool = Field(description="The page is of a fresh start: it shows all records, not changes")
-
-
-class ReadPage(Record):
-    """A page that was passed on; exactly one link is set, or none and why the table must be read anew."""
-
-    next_link: str | None = None
-    delta_link: str | None = None
-    expired: str = Field("", description="Sales does not take the link any more, and what it said")
-    unrouted: tuple[Unrouted, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict, description="How many reports became what")
-
-
-class LookAtSales(Record):
-    """Read records of Sales of which something was reported that could not be understood or mapped."""
-
-    table: SalesTable
-    looks: tuple[Look, ...]
-
-
-class LookedAt(Record):
-    """What became of the events the records stand for."""
-
-    unrouted: tuple[Unrouted, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
-
-
-class HandOver(Record):
-    """What no deal takes, for the desk."""
-
-    reports: tuple[Unrouted, ...]
-
-
-class SalesActivities:
+@declares_activities
+class SalesActivities(Protocol):
     """Dynamics 365 Sales (task queue q2c-dataverse)."""
 
-    @activity.defn(name="mark_quote")
     async def mark_quote(self, mark: MarkQuote) -> Nothing:
         """Write approval and credit status of a quote. Never creates a quote."""
-        raise NotImplementedError
 
-    @activity.defn(name="read_quote")
     async def read_quote(self, ask: ReadQuote) -> QuoteInSales:
         """Read where a quote stands; one that was deleted is gone."""
-        raise NotImplementedError
 
-    @activity.defn(name="close_quote")
     async def close_quote(self, close: CloseQuote) -> Nothing:
         """Close an open quote; a quote already closed is left as it is."""
-        raise NotImplementedError
 
-    @activity.defn(name="record_order")
     async def record_order(self, order: RecordOrder) -> RecordedOrder:
         """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
-        raise NotImplementedError
 
-    @activity.defn(name="record_shipment")
     async def record_shipment(self, shipment: RecordShipment) -> Nothing:
         """Say that the order was shipped, in part or completely, or that goods came back."""
-        raise NotImplementedError
 
-    @activity.defn(name="cancel_sales_order")
     async def cancel_sales_order(self, cancel: CancelSalesOrder) -> Nothing:
         """Cancel the order in Sales; one that is cancelled already, or was deleted, is left as it is."""
-        raise NotImplementedError
 
-    @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: RecordInvoice) -> Nothing:
         """Write copies of posted invoices, each once."""
-        raise NotImplementedError
 
-    @activity.defn(name="record_payment")
     async def record_payment(self, payment: RecordPayment) -> Nothing:
         """Write open amounts and payment status of invoices."""
-        raise NotImplementedError
 
 
-class FinanceActivities:
+@declares_activities
+class FinanceActivities(Protocol):
     """Dynamics 365 Finance (task queue q2c-finance).
 
     Those that need a quote's lines read them from Sales by hash; lines never travel through a workflow.
     """
 
-    @activity.defn(name="assess_quote")
     async def assess_quote(self, ask: AssessQuote) -> QuoteAssessment:
         """Read the quote from Sales and its prices from Finance; validate, price, run the matrix, look at credit."""
-        raise NotImplementedError
 
-    @activity.defn(name="prepare_order")
     async def prepare_order(self, ask: PrepareOrder) -> OrderReadiness:
         """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
-        raise NotImplementedError
 
-    @activity.defn(name="create_order")
     async def create_order(self, ask: CreateOrder) -> CreatedOrder:
         """Create the order with all lines in one change set, or find the one an earlier attempt made."""
-        raise NotImplementedError
 
-    @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ConfirmOrder) -> Confirmation:
         """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
-        raise NotImplementedError
 
-    @activity.defn(name="read_billing")
     async def read_billing(self, ask: BillingRef) -> Billing:
         """Read packing slips, invoices and what is open on them."""
-        raise NotImplementedError
-
-    @activity.defn(name="read_order_lines")
-    async def read_order_lines(self, ask: OrderLinesRequest) -> OrderLines:
-        """Read a page of an order's lines with what has become of each, for a person."""
-        raise NotImplementedError
-
-    @activity.defn(name="review_lines")
-    async def review_lines(self, ask: ReviewRequest) -> ReviewLines:
-        """Read a page of a quote's lines with Finance's prices, for a person who decides."""
-        raise NotImplementedError
-
-    @activity.defn(name="preview_quote")
-    async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:
-        """Say what would be found if a quote were submitted now; nothing is written anywhere."""
-        raise NotImplementedError
 
 
-class CreditActivities:
+@declares_activities
+class CreditActivities(Protocol):
     """A customer's credit ledger, which looks after its deals (task queue q2c)."""
 
-    @activity.defn(name="wake_deals")
     async def wake_deals(self, wake: WakeDeals) -> EndedDeals:
         """Ask held deals to look at credit again; those that have ended are answered."""
-        raise NotImplementedError
 
-    @activity.defn(name="find_ended")
     async def find_ended(self, ask: AskEnded) -> EndedDeals:
         """Look which of the deals do not run any more."""
-        raise NotImplementedError
 
 
 class Proofs(Record):
@@ -450,51 +329,17 @@ class Verified(Record):
     said: tuple[VerifiedMessage, ...]
 
 
-class DecisionActivities:
+@declares_activities
+class DecisionActivities(Protocol):
     """Proof of who said what (task queue q2c)."""
 
-    @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
         """Check signature, audience and expiry of each message, and look up what its person may do."""
-        raise NotImplementedError
 
 
-class AuditActivities:
+@declares_activities
+class AuditActivities(Protocol):
     """The audit store (task queue q2c)."""
 
-    @activity.defn(name="record_audit")
     async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
         """Store a batch of records for good; the same batch again changes nothing."""
-        raise NotImplementedError
-
-
-class FeedActivities:
-    """Sweeps for what webhooks and business events missed (task queue of the system swept).
-
-    They heartbeat; what an earlier try passed on is not passed on again.
-    """
-
-    @activity.defn(name="read_sales")
-    async def read_sales(self, ask: ReadSales) -> ReadPage:
-        """Read one page of changes by change tracking and tell the deals."""
-        raise NotImplementedError
-
-    @activity.defn(name="look_at_sales")
-    async def look_at_sales(self, ask: LookAtSales) -> LookedAt:
-        """Read records as they stand, and tell the deals what that means."""
-        raise NotImplementedError
-
-    @activity.defn(name="sweep_finance")
-    async def sweep_finance(self, sweep: SweepFinance) -> SweptFinance:
-        """Read packing slips, invoices and settlements posted since, and tell the deals."""
-        raise NotImplementedError
-
-    @activity.defn(name="route_finance")
-    async def route_finance(self, route: RouteFinance) -> RoutedFinance:
-        """Find the deals of events and tell them."""
-        raise NotImplementedError
-
-    @activity.defn(name="hand_to_desk")
-    async def hand_to_desk(self, over: HandOver) -> Nothing:
-        """Hand what no deal takes to the receivers of its companies, where a person settles it."""
-        raise NotImplementedError

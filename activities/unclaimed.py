@@ -10,12 +10,13 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.after_end_signatures import AfterEndActivities
 from activities.delivery import temporal_failures
+from activities.feed_signatures import LookAtSales, RouteFinance
 from activities.finance_feed import FinanceFeedWork
 from activities.heartbeat import beating
 from activities.sales_feed import SalesFeedWork
-from activities.signatures import HandOver, LookAtSales, Nothing, RouteFinance
+from activities.signatures import Nothing
+from activities.unclaimed_signatures import HandOver, UnclaimedActivities
 from domain.feeds import Became, Look
 from domain.messages import FinanceEvent
 from domain.unclaimed import Offer, Taken, Unclaimed
@@ -25,7 +26,7 @@ _TAKEN: Final = frozenset({Became.DELIVERED, Became.KNOWN, Became.AFTER_END, Bec
 """What a report becomes that needs nobody any more."""
 
 
-class UnclaimedWork(AfterEndActivities):
+class UnclaimedWork(UnclaimedActivities):
     """The activities about what no deal takes."""
 
     def __init__(

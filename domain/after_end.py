@@ -128,20 +128,11 @@ class EndedDeal(Record):
     @classmethod
     def of(cls, view: DealView) -> EndedDeal:
         """From the result of the deal's run."""
-        return cls(
-            company=view.company,
-            quote_number=view.quote_number,
-            quote_id=view.quote_id,
-            order_number=view.order_number,
-            sales_order_id=view.sales_order_id,
-            opportunity_id=view.opportunity_id,
-            customer=view.customer_account,
-            customer_name=view.customer_name,
-            currency=view.currency,
-            owner=view.owner.named,
-            ending=view.ending,
-            ended_at=view.updated_at,
-        )
+        same = {name: getattr(view, name) for name in cls.model_fields if name not in _OTHERWISE_IN_VIEW}
+        return cls(**same, customer=view.customer_account, owner=view.owner.named, ended_at=view.updated_at)
+
+
+_OTHERWISE_IN_VIEW = ("customer", "owner", "ended_at")
 
 
 class LateDocument(Record):

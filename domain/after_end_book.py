@@ -25,6 +25,7 @@ from domain.after_end import (
     findings,
 )
 from domain.digest import Digest
+from domain.pauses import Pauses
 from domain.people import Person
 from domain.record import Record
 from domain.unclaimed import OFFER_AGAIN, Offer, Taken, Unclaimed, entry_of, is_offered, offered, with_another
@@ -42,8 +43,8 @@ SHOWN_CLOSED: Final = 5
 """Documents that a closed one still names."""
 MOST_HEARD: Final = 5_000
 """Reports that are known when they come again."""
-FIRST_WAIT: Final = timedelta(seconds=5)
-LONGEST_WAIT: Final = timedelta(minutes=10)
+WAITS: Final = Pauses(timedelta(seconds=5), timedelta(minutes=10))
+"""How long a deal waits to be looked at, after looks that failed."""
 LOOK_AGAIN: Final = timedelta(hours=24)
 """How often what stands open is looked at without being told of anything."""
 
@@ -238,8 +239,8 @@ class Book:
         """A look failed for a reason that passes: it is taken again, ever less often, until it succeeds."""
         pending = self._pending.get(quote_number)
         if pending is not None:
-            wait = min(FIRST_WAIT * 2 ** min(pending.tries, 10), LONGEST_WAIT)
-            self._pending[quote_number] = pending.model_copy(update={"tries": pending.tries + 1, "next_at": now + wait})
+            again = {"tries": pending.tries + 1, "next_at": now + WAITS.after(pending.tries)}
+            self._pending[quote_number] = pending.model_copy(update=again)
         for entry in self._of(quote_number):
             if entry.is_open:
                 self._entries[entry.n] = entry.model_copy(update={"looked_at": now})

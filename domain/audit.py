@@ -19,6 +19,7 @@ from domain.approvals import ApprovalPlan, ApprovalRequest, ApprovalState, StepA
 from domain.facts import Fact
 from domain.messages import VerifiedMessage
 from domain.money import plain, shown_decimals, told_apart
+from domain.pauses import Pauses
 from domain.people import SYSTEM, Person
 from domain.price_look import PriceLook
 from domain.record import Record
@@ -41,24 +42,35 @@ STEP_DECIDED: Final = "StepDecided"
 ORDER_CREATED: Final = "OrderCreated"
 ROUNDING: Final = "rounding"
 """Fact of a record of an order: Finance's net less the approved one, where they differ within the tolerance."""
-FIRST_PAUSE: Final = timedelta(minutes=1)
-LONGEST_PAUSE: Final = timedelta(hours=1)
-"""How long a deal leaves the store alone after it did not answer: doubled from the first to the longest."""
+PAUSES: Final = Pauses(timedelta(minutes=1), timedelta(hours=1))
+"""How long a deal leaves the store alone after it did not answer."""
 
 
 class AuditKind(StrEnum):
-    """What a record is about."""
+    """What a record is about.
 
-    TRANSITION = "transition"
-    DECISION = "decision"
-    REFUSAL = "refusal"
-    ATTEMPT = "attempt"
-    REMINDER = "reminder"
-    POLICY = "policy"
-    PEOPLE = "people"
-    INTEGRITY = "integrity"
-    NOTICE = "notice"
-    RETENTION = "retention"
+    Attributes:
+        meaning: what such records say; docs/audit.md lists them.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> AuditKind:
+        """Make a member: the code is its value."""
+        member = str.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    TRANSITION = "transition", "A deal, an account or what stands open after a deal's end moved on."
+    DECISION = "decision", "A person's signed word, and it was taken."
+    REFUSAL = "refusal", "What a person or a system said, and it was not taken."
+    ATTEMPT = "attempt", "Refusals that are not kept one by one: how many there were."
+    REMINDER = "reminder", "An approver was reminded."
+    POLICY = "policy", "Other rules are in force."
+    PEOPLE = "people", "Others may decide, or a person was erased."
+    INTEGRITY = "integrity", "A record came under the id of another one and was not stored."
+    NOTICE = "notice", "A person was told something, or could not be told."
+    RETENTION = "retention", "Records were removed after their time."
 
 
 class AuditRecord(Record):
@@ -181,8 +193,8 @@ class Outbox(Record):
 
     def unanswered(self, now: datetime) -> Outbox:
         """The outbox after the store did not answer: everything is kept, and sent again later."""
-        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE)
-        return self.model_copy(update={"failures": self.failures + 1, "resting_until": now + pause})
+        until = now + PAUSES.after(self.failures)
+        return self.model_copy(update={"failures": self.failures + 1, "resting_until": until})
 
 
 def of_entry(

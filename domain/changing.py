@@ -22,12 +22,13 @@ from domain.growing import SELL_ANEW, LargerOrder, RaisedLine, is_larger
 from domain.line_change import MOST_LINES, LineChange
 from domain.lines import LineLedger, LineViolation
 from domain.money import plain
+from domain.pauses import Pauses
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
 
-FIRST_PAUSE: Final = timedelta(minutes=1)
-LONGEST_PAUSE: Final = timedelta(minutes=15)
+PAUSES: Final = Pauses(timedelta(minutes=1), timedelta(minutes=15))
+"""How long a change rests that did not succeed."""
 
 
 class ChangeStep(StrEnum):
@@ -95,12 +96,6 @@ class OrderChange(Record):
 
 _ENDS: Final = frozenset({Cause.REFUSED, Cause.NOT_FOUND, Cause.CONTENT_CHANGED})
 """What makes an end of a change that asks for more: it is not waited for."""
-
-
-def pause(failures: int) -> timedelta:
-    """How long a change rests that did not succeed so many times in a row."""
-    doublings = min(max(failures - 1, 0), 10)
-    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
 def to_cancel(line: LineLedger, quantity: Decimal) -> Decimal:

@@ -24,17 +24,12 @@ from domain.people import Person
 from domain.phrases import Arg, amount, moment, phrase
 from domain.policy import CreditTerms, Policy
 from domain.record import Record
+from domain.refusals import Refusal
 
+# Why credit is given. Why it is not is a code of domain.refusals.
 WITHIN_LIMIT: Final = "WITHIN_LIMIT"
 UNLIMITED: Final = "UNLIMITED"
 RELEASED: Final = "RELEASED"
-OVER_LIMIT: Final = "OVER_LIMIT"
-NO_CREDIT: Final = "NO_CREDIT"
-LIMIT_EXPIRED: Final = "LIMIT_EXPIRED"
-OVERDUE: Final = "OVERDUE"
-OVERDUE_AMOUNT: Final = "OVERDUE_AMOUNT"
-ORDER_TOO_LARGE: Final = "ORDER_TOO_LARGE"
-CUSTOMER_BLOCKED: Final = "CUSTOMER_BLOCKED"
 
 _HUNDRED: Final = Decimal(100)
 
@@ -152,16 +147,22 @@ def _limit_refusals(
         return ()
     if facts.credit_limit == 0:
         limit = _amount(facts.credit_limit, facts)
-        return (CreditReason.of(NO_CREDIT, phrase("no credit: the limit is {limit} and not unlimited", limit=limit)),)
+        return (
+            CreditReason.of(
+                Refusal.NO_CREDIT, phrase("no credit: the limit is {limit} and not unlimited", limit=limit)
+            ),
+        )
     refusals = []
     if over_by > 0:
         said = over_limit(_excess(over_by, facts.currency), _amount(facts.credit_limit, facts), threshold)
-        refusals.append(CreditReason.of(OVER_LIMIT, said))
+        refusals.append(CreditReason.of(Refusal.OVER_LIMIT, said))
     expires = facts.limit_expires_on
     if expires is not None:
         days = (local_date(now, terms.timezone) - expires).days
         if days > terms.limit_grace_days:
-            refusals.append(CreditReason.of(LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days)))
+            refusals.append(
+                CreditReason.of(Refusal.LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days))
+            )
     return tuple(refusals)
 
 
@@ -169,24 +170,28 @@ def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal)
     refusals = []
     limits = terms.limits
     if limits.overdue_days is not None and facts.oldest_overdue_days > limits.overdue_days:
-        refusals.append(CreditReason.of(OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
+        refusals.append(CreditReason.of(Refusal.OVERDUE, days_overdue(facts.oldest_overdue_days, limits.overdue_days)))
     if limits.overdue_amount is not None and facts.overdue_amount > limits.overdue_amount:
         share = limits.overdue_amount_threshold_pct or Decimal(0)
         if exposure > facts.credit_limit * share / _HUNDRED:
             both = {"overdue": _amount(facts.overdue_amount, facts), "allowed": _amount(limits.overdue_amount, facts)}
-            refusals.append(CreditReason.of(OVERDUE_AMOUNT, phrase("{overdue} overdue, {allowed} are allowed", **both)))
+            refusals.append(
+                CreditReason.of(Refusal.OVERDUE_AMOUNT, phrase("{overdue} overdue, {allowed} are allowed", **both))
+            )
     return tuple(refusals)
 
 
 def _order_refusals(facts: CreditFacts, terms: CreditTerms, this_order: Decimal) -> tuple[CreditReason, ...]:
-    refusals = [CreditReason(code=CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
+    refusals = (
+        [CreditReason(code=Refusal.CUSTOMER_BLOCKED, text=facts.collections_hold)] if facts.collections_hold else []
+    )
     if facts.on_hold in terms.blocking_statuses:
-        refusals.append(CreditReason.of(CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
+        refusals.append(CreditReason.of(Refusal.CUSTOMER_BLOCKED, on_hold(facts.customer_account, facts.on_hold)))
     single = terms.limits.single_order
     if single is not None and this_order > single:
         both = {"order": _amount(this_order, facts), "most": _amount(single, facts)}
         said = phrase("the order of {order} is above the {most} of a single order", **both)
-        refusals.append(CreditReason.of(ORDER_TOO_LARGE, said))
+        refusals.append(CreditReason.of(Refusal.ORDER_TOO_LARGE, said))
     return tuple(refusals)
 
 

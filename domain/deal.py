@@ -7,28 +7,34 @@ from each fact is said in ``domain.rules``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final
 
 from domain import facts
-from domain.customer_setup_facts import CustomerFact
 from domain.deal_state import DealState, OrderStatus
-from domain.deposit_facts import DepositFact
 from domain.facts import (
     ClosingFact,
-    CreditFact,
-    DeliveryFact,
     Event,
     Fact,
-    OrderFact,
-    QuoteFact,
-    RefundFact,
     StepFact,
 )
 from domain.money import plain
-from domain.order_change_facts import ChangeFact
 from domain.refusals import Refusal
-from domain.rules import changing, closing, credit, customer, delivery, deposits, order, quote, refunds, step
+from domain.rules import (
+    changing,
+    closing,
+    credit,
+    customer,
+    delivery,
+    deposits,
+    drift,
+    growing,
+    order,
+    quote,
+    refunds,
+    step,
+)
 from domain.rules.change import Change, Refused
+from domain.rules.following import Rules
 from domain.views import Ending, Stage, TimelineEntry
 
 LONGEST_TEXT = 1_000
@@ -80,6 +86,24 @@ def apply(state: DealState, event: Event) -> Transition:
     return Transition(state=after, audit=_audit(state, event, text, code="", after=after))
 
 
+RULES: Final = Rules(
+    part.RULES
+    for part in (
+        quote,
+        customer,
+        credit,
+        drift,
+        order,
+        changing,
+        growing,
+        delivery,
+        deposits,
+        refunds,
+        closing,
+        step,
+    )
+)
+"""What follows from each fact, by the part of the deal that it belongs to."""
 _AFTER_THE_END = facts.ApprovalEnded | facts.ApprovalLost | ClosingFact | StepFact
 """What may still happen when a deal has ended: its request ends, and it is cleaned up after."""
 
@@ -89,27 +113,7 @@ def _follow(state: DealState, fact: Fact) -> Change:
         raise Refused(fact.code, f"{fact.what}: {fact.detail}" if fact.detail else fact.what)
     if not state.running and not isinstance(fact, _AFTER_THE_END):
         raise Refused(Refusal.TERMINAL, f"the deal has ended ({state.ending})")
-    if isinstance(fact, QuoteFact):
-        return quote.follow(state, fact)
-    if isinstance(fact, CustomerFact):
-        return customer.follow(state, fact)
-    if isinstance(fact, CreditFact):
-        return credit.follow(state, fact)
-    if isinstance(fact, OrderFact):
-        return order.follow(state, fact)
-    if isinstance(fact, DeliveryFact):
-        return delivery.follow(state, fact)
-    if isinstance(fact, RefundFact):
-        return refunds.follow(state, fact)
-    if isinstance(fact, DepositFact):
-        return deposits.follow(state, fact)
-    if isinstance(fact, ChangeFact):
-        return changing.follow(state, fact)
-    if isinstance(fact, ClosingFact):
-        return closing.follow(state, fact)
-    if isinstance(fact, StepFact):
-        return step.follow(state, fact)
-    assert_never(fact)
+    return RULES.follow(state, fact)
 
 
 def _audit(before: DealState, event: Event, text: str, *, code: str, after: DealState) -> TimelineEntry:

@@ -17,14 +17,14 @@ from pydantic import AwareDatetime, Field
 
 from domain.messages import FinanceEvent, FinanceEventKind
 from domain.order_key import is_order_key
+from domain.pauses import Pauses
 from domain.record import Record
 
 SalesTable = Literal["quote", "opportunity", "salesorder"]
 SALES_TABLES: Final[tuple[SalesTable, ...]] = ("quote", "opportunity", "salesorder")
 """The tables of Sales whose changes are followed, each by one feed for all companies: a delta link is a table's."""
 
-FIRST_WAIT: Final = timedelta(seconds=2)
-LONGEST_WAIT: Final = timedelta(minutes=10)
+WAITS: Final = Pauses(timedelta(seconds=2), timedelta(minutes=10))
 TRIES: Final = 12
 """Looks for the deal of a report before a person is told: 2 s, 4 s, 8 s, … 10 min apart, three quarters of an hour."""
 OLDEST: Final = timedelta(days=1)
@@ -299,8 +299,8 @@ class Reports:
             return True  # It has lost its room meanwhile: a sweep finds the document again.
         if entry.tries + 1 >= TRIES or now - entry.since > OLDEST:
             return False
-        wait = min(FIRST_WAIT * 2**entry.tries, LONGEST_WAIT)
-        self._waiting[key_of(entry.report)] = entry.model_copy(update={"tries": entry.tries + 1, "next_at": now + wait})
+        again = {"tries": entry.tries + 1, "next_at": now + WAITS.after(entry.tries)}
+        self._waiting[key_of(entry.report)] = entry.model_copy(update=again)
         return True
 
     def postpone(self, entries: Iterable[Waiting], until: datetime) -> None:

@@ -142,33 +142,35 @@ def resized(snapshot: QuoteSnapshot, sizes: Mapping[int, Decimal]) -> QuoteSnaps
             quantity = sizes.get(line.line_no, line.quantity)
             if quantity <= 0:
                 continue
-            share = quantity / line.quantity
-            lines.append(_line(line, quantity, share, snapshot.currency))
-            net += round_money(ordered * share, snapshot.currency)
+            lines.append(_line(line, quantity, snapshot.currency))
+            net += round_money(ordered * quantity / line.quantity, snapshot.currency)
         before = sum((line.net for line in snapshot.lines), Decimal(0))
-        share = sum((line.net for line in lines), Decimal(0)) / before if before else Decimal(1)
-        tax = round_money(snapshot.tax * share, snapshot.currency)
+        after = sum((line.net for line in lines), Decimal(0))
+        if not before:
+            after = before = Decimal(1)
+        tax = round_money(snapshot.tax * after / before, snapshot.currency)
         return snapshot.model_copy(
             update={
                 "lines": tuple(lines),
                 "net": net,
                 "tax": tax,
                 "total": net + tax,
-                "freight": round_money(snapshot.freight * share, snapshot.currency),
-                "header_discount": snapshot.header_discount * share,
+                "freight": round_money(snapshot.freight * after / before, snapshot.currency),
+                "header_discount": snapshot.header_discount * after / before,
             }
         )
 
 
-def _line(line: QuoteLine, quantity: Decimal, share: Decimal, currency: str) -> QuoteLine:
-    if share == 1:
+def _line(line: QuoteLine, quantity: Decimal, currency: str) -> QuoteLine:
+    """A line of another quantity. Divided last: a share of 5/24 has no end, and a half cent would be lost in it."""
+    if quantity == line.quantity:
         return line
     return line.model_copy(
         update={
             "quantity": quantity,
-            "discount": line.discount * share,
-            "net": round_money(line.net * share, currency),
-            "tax": round_money(line.tax * share, currency),
+            "discount": line.discount * quantity / line.quantity,
+            "net": round_money(line.net * quantity / line.quantity, currency),
+            "tax": round_money(line.tax * quantity / line.quantity, currency),
         }
     )
 

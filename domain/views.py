@@ -14,7 +14,7 @@ from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import UnknownCustomer
 from domain.payments import Refund
 from domain.people import Person
-from domain.phrases import Phrase
+from domain.phrases import Phrase, marked
 from domain.price_look import DriftView
 from domain.quote_header import QuoteHeader
 from domain.record import Record
@@ -58,15 +58,27 @@ class WaitingFor(StrEnum):
 
 
 class Ending(StrEnum):
-    """How a deal ended; empty while it runs."""
+    """How a deal ended; empty while it runs.
 
-    RUNNING = ""
-    CLOSED = "closed"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    ABORTED = "aborted"
-    STALE = "stale"
+    Attributes:
+        outcome: what became of the deal, in English; pages translate it.
+    """
+
+    outcome: str
+
+    def __new__(cls, code: str, outcome: str) -> Ending:
+        """Make a member: the code is its value."""
+        member = str.__new__(cls, code)
+        member._value_, member.outcome = code, outcome
+        return member
+
+    RUNNING = "", marked("Under way")
+    CLOSED = "closed", marked("Ordered and paid")
+    LOST = "lost", marked("Lost")
+    CANCELLED = "cancelled", marked("Cancelled")
+    EXPIRED = "expired", marked("Expired")
+    ABORTED = "aborted", marked("Aborted")
+    STALE = "stale", marked("Not submitted")
 
 
 class DocumentView(Record):

@@ -9,14 +9,16 @@ from typing import Final
 from domain.entities.identity import hash_of
 from domain.entities.model import DataMap, Direction, FieldMap, Frequency, Owner, Pattern, Scope
 
-PATTERNS: Final[Mapping[Pattern, str]] = {
-    Pattern.ORCHESTRATED: "Orchestrated: a step of a deal, done once and read back",
-    Pattern.SYNC: "Sync: each field follows its owner",
-    Pattern.VIRTUAL: "Virtual: read from Finance when somebody looks, kept nowhere else",
-    Pattern.BATCH: "Batch: moved in one go",
-    Pattern.DUAL_WRITE: "Dual-Write: kept by Microsoft's Dual-Write",
-    Pattern.NONE: "None: not moved",
+_NOT_YET: Final = "not yet: this version checks and describes it"
+PATTERNS: Final[Mapping[Pattern, tuple[str, str]]] = {
+    Pattern.ORCHESTRATED: ("Orchestrated: a step of a deal, done once and read back", "by the deals"),
+    Pattern.SYNC: ("Sync: each field follows its owner", _NOT_YET),
+    Pattern.VIRTUAL: ("Virtual: read from Finance when somebody looks, kept nowhere else", _NOT_YET),
+    Pattern.BATCH: ("Batch: moved in one go", _NOT_YET),
+    Pattern.DUAL_WRITE: ("Dual-Write: kept by Microsoft's Dual-Write", "by Dual-Write"),
+    Pattern.NONE: ("None: not moved", ""),
 }
+"""What each pattern is, and by whom it is carried out."""
 FREQUENCIES: Final[Mapping[Frequency, str]] = {
     Frequency.EVENT: "when something happens",
     Frequency.ON_DEMAND: "when somebody asks",
@@ -31,14 +33,6 @@ DIRECTIONS: Final[Mapping[Direction, str]] = {
     Direction.TO_FINANCE: "Sales to Finance",
     Direction.BOTH: "both ways",
     Direction.NONE: "none",
-}
-CARRIED_OUT: Final[Mapping[Pattern, str]] = {
-    Pattern.ORCHESTRATED: "by the deals",
-    Pattern.SYNC: "not yet: this version checks and describes it",
-    Pattern.VIRTUAL: "not yet: this version checks and describes it",
-    Pattern.BATCH: "not yet: this version checks and describes it",
-    Pattern.DUAL_WRITE: "by Dual-Write",
-    Pattern.NONE: "",
 }
 OWNERS: Final[Mapping[Owner, str]] = {
     Owner.FINANCE: "Finance",
@@ -100,12 +94,13 @@ def described(data: DataMap) -> Described:
 
 
 def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
-    yield "Pattern", PATTERNS[data.pattern]
+    pattern, carried_out = PATTERNS[data.pattern]
+    yield "Pattern", pattern
     yield "Why", data.reason
     if data.pattern is not Pattern.NONE:
         yield "When", FREQUENCIES[data.frequency]
         yield "Direction", DIRECTIONS[data.direction]
-    yield "Carried out", CARRIED_OUT[data.pattern]
+    yield "Carried out", carried_out
     yield "Company", _company(data)
     for system, name, side in (
         ("Finance", data.finance.set if data.finance else "", data.finance),

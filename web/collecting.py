@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.collection_words import said_to_account
 from domain.collections import LONGEST_NUMBER, CollectionsView, Letter
-from domain.messages import Outcome, VerifiedMessage
+from domain.messages import Outcome
 from domain.people import Person
 from domain.phrases import phrase
 from domain.refusals import Refusal
-from domain.rights import Subject
 from runs import names
 from runs.calls import NoAnswer
 from runs.collections import AccountFilter, AccountPage, AccountRow, CollectionsDesk
@@ -26,10 +25,11 @@ from web import letters
 from web.access import Access
 from web.addresses import COMPANY_LENGTH
 from web.commands import ACCOUNT_BODIES
-from web.decisions import Decisions, accepted, in_words
+from web.decisions import Decisions, in_words
 from web.delegating import known_company
 from web.identity import SignedIn
 from web.problems import Problem
+from web.saying import Saying
 
 MOST_LISTED: Final = 200
 
@@ -142,21 +142,15 @@ class Accounts:
             RunError: nothing is collected from the account, or Temporal is down and nothing was recorded.
         """
         company = known_company(company)
-        person, workflow_id = who.person, names.collections_id(company, account)
-        self._decisions.limits.attempt(person, workflow_id)
-        if not self._access.saying(person, name, company).grants:
-            raise self._decisions.refused(Refusal.NO_AUTHORITY, person, company, name, message_id)
-        if self._access.too_old_to_say(who, name, company, Subject()):
-            raise self._decisions.refused(Refusal.SIGN_IN_TOO_OLD, person, company, name, message_id)
+        workflow_id = names.collections_id(company, account)
+        saying = Saying(self._decisions, company, workflow_id, who, message_id, name, args)
+        saying.check()
         before = await self._heard_before(company, account, message_id)
         if before is not None:
-            return accepted(before, person, name, args)
-        if refusal := await self._refusal(company, account, who, name, args):
-            code, detail = refusal
-            raise self._decisions.refused(code, person, company, name, message_id, detail)
-        self._decisions.limits.send(person, workflow_id)
-        message = await self._decisions.signed(workflow_id, who, message_id, name, args)
-        return accepted(await self._desk.say(company, account, message), person, name, args)
+            return saying.accepted(before)
+        if refusal := await self._refusal(saying, account):
+            raise saying.refused(*refusal)
+        return await saying.send(lambda message: self._desk.say(company, account, message))
 
     async def _heard_before(self, company: str, account: str, message_id: str) -> Outcome | None:
         try:
@@ -164,29 +158,20 @@ class Accounts:
         except NoAnswer:
             return None
 
-    async def _refusal(
-        self, company: str, account: str, who: SignedIn, name: str, args: Mapping[str, Any]
-    ) -> tuple[Refusal, str] | None:
+    async def _refusal(self, saying: Saying, account: str) -> tuple[Refusal, str] | None:
         """Why the account would not take what is said; None where it would, or where no worker tells.
 
         Raises:
             NotFound: nothing is collected from it.
         """
         try:
-            view = await self._desk.view(company, account)
+            view = await self._desk.view(saying.company, account)
         except NoAnswer:
             return None
         now = datetime.now(UTC)
-        said = VerifiedMessage(
-            message_id="",
-            person=who.person,
-            name=name,
-            args=dict(args),
-            signed_at=now,
-            sign_in=who.sign_in,
-            granted=self._access.saying(who.person, name, company),
+        verdict = said_to_account(
+            view.state, saying.verified(now), view.plan, today=self.today(saying.company), now=now
         )
-        verdict = said_to_account(view.state, said, view.plan, today=self.today(company), now=now)
         if verdict.code is None:
             return None
         return verdict.code, f"{verdict.code.sentence} {in_words(verdict.detail)}".strip()

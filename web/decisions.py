@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -61,26 +62,19 @@ _ATTEMPTS_KEPT = 10_000
 _ATTEMPT_KEPT_SECONDS = 24 * 3600.0
 
 
+@dataclass(frozen=True, slots=True)
 class Decisions:
-    """Passes on what people decide."""
+    """Passes on to ``deals`` and ``approvals`` what ``access`` allows and ``signer`` signed, within ``limits``."""
 
-    def __init__(
-        self,
-        access: Access,
-        deals: Deals,
-        approvals: Approvals,
-        signer: DecisionSigner,
-        limits: Limits,
-        attempts: Attempts,
-    ) -> None:
-        """Pass on to ``deals`` and ``approvals`` what ``access`` allows and ``signer`` signed, within ``limits``."""
-        self._access = access
-        self._deals = deals
-        self._approvals = approvals
-        self._signer = signer
-        self.limits = limits
-        self._attempts = attempts
-        self._noted: TTLCache[tuple[str, str, Refusal], bool] = TTLCache(_ATTEMPTS_KEPT, _ATTEMPT_KEPT_SECONDS)
+    access: Access
+    deals: Deals
+    approvals: Approvals
+    signer: DecisionSigner
+    limits: Limits
+    attempts: Attempts
+    _noted: TTLCache[tuple[str, str, Refusal], bool] = field(
+        default_factory=lambda: TTLCache(_ATTEMPTS_KEPT, _ATTEMPT_KEPT_SECONDS), init=False
+    )
 
     async def decide(self, asked: Approval, who: SignedIn, message_id: str, args: Mapping[str, Any]) -> Outcome | None:
         """Tell a request for approval what a person decides.
@@ -103,14 +97,14 @@ class Decisions:
         place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
         self.limits.attempt(person, workflow_id)
-        may_decide = bool(self._access.deciding(person, deal.company).grants)
+        may_decide = bool(self.access.deciding(person, deal.company).grants)
         state = await self._state(asked) if person.roles else None
         if state is None and not may_decide:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         check = self._check(state, who, args) if state else Check()
         message = await self.signed(workflow_id, who, message_id, names.DECIDE, args) if may_decide else None
         if state and check.code:
-            before = await self._approvals.outcome(*place, message_id)
+            before = await self.approvals.outcome(*place, message_id)
             if before is not None:
                 return accepted(before, person, names.DECIDE, args)
             if message is not None:
@@ -121,7 +115,7 @@ class Decisions:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, names.DECIDE, message_id)
         self.limits.send(person, workflow_id)
         try:
-            return accepted(await self._approvals.decide(*place, message), person, names.DECIDE, args)
+            return accepted(await self.approvals.decide(*place, message), person, names.DECIDE, args)
         except NotFound:
             return await self._too_late(asked, person, message, args)
 
@@ -130,10 +124,10 @@ class Decisions:
         step = next((step for step in state.steps if step.plan.step == args["step"]), None)
         if step is None:
             return Check(Refusal.NOT_ASSIGNED)
-        granted = self._access.deciding(who.person, state.request.company)
+        granted = self.access.deciding(who.person, state.request.company)
         decision, seen_hash = Decision(str(args["decision"])), str(args["seen_hash"])
         check = check_decision(step, who.person, granted, state, decision, seen_hash, str(args["comment"]))
-        if check.code is None and self._access.too_old_to_decide(who, state, datetime.now(UTC)):
+        if check.code is None and self.access.too_old_to_decide(who, state, datetime.now(UTC)):
             return Check(Refusal.SIGN_IN_TOO_OLD)
         return check
 
@@ -146,7 +140,7 @@ class Decisions:
         """
         person, workflow_id = who.person, names.deal_id(deal.company, deal.quote)
         self.limits.attempt(person, workflow_id)
-        if not self._access.commanding(person, name, deal.company).grants:
+        if not self.access.commanding(person, name, deal.company).grants:
             raise self._refused(Refusal.NO_AUTHORITY, person, deal, name, message_id)
         view = await self._view(deal)
         if view and isinstance(args, CreditReleaseArgs):
@@ -156,7 +150,7 @@ class Decisions:
         self.limits.send(person, workflow_id)
         content = said(args)
         message = await self.signed(workflow_id, who, message_id, name, content)
-        return accepted(await self._deals.command(deal.company, deal.quote, message), person, name, content)
+        return accepted(await self.deals.command(deal.company, deal.quote, message), person, name, content)
 
     async def tell(
         self, asked: Approval, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]
@@ -169,12 +163,12 @@ class Decisions:
         place = (deal.company, deal.quote, asked.n)
         workflow_id = names.approval_id(*place)
         self.limits.attempt(person, workflow_id)
-        if not self._access.saying(person, name, deal.company).grants:
+        if not self.access.saying(person, name, deal.company).grants:
             raise self.refused(Refusal.NO_AUTHORITY, person, deal.company, name, message_id, deal=deal)
         state = await self._state(asked)
         check = self._tell_check(state, who, name, args) if state else Check()
         if state and check.code:
-            before = await self._approvals.outcome(*place, message_id)
+            before = await self.approvals.outcome(*place, message_id)
             if before is not None:
                 return accepted(before, person, name, args)
             detail = _explained(check.code, state, args) or in_words(check.detail)
@@ -182,12 +176,12 @@ class Decisions:
         self.limits.send(person, workflow_id)
         message = await self.signed(workflow_id, who, message_id, name, args)
         try:
-            return accepted(await self._approvals.tell(*place, message), person, name, args)
+            return accepted(await self.approvals.tell(*place, message), person, name, args)
         except NotFound:
-            before = await self._approvals.outcome(*place, message_id)
+            before = await self.approvals.outcome(*place, message_id)
             if before is not None:
                 return accepted(before, person, name, args)
-            ended = await self._approvals.state(*place)
+            ended = await self.approvals.state(*place)
             late = LATE.get(ended.status, Refusal.ALREADY_DECIDED)
             raise self.refused(late, person, deal.company, name, message_id, _ended(ended), deal=deal) from None
 
@@ -196,7 +190,7 @@ class Decisions:
         step, person = step_of(state, args["step"]), who.person
         if step is None:
             return Check(Refusal.NOT_ASSIGNED)
-        granted = self._access.saying(person, name, state.request.company)
+        granted = self.access.saying(person, name, state.request.company)
         if name == ASK:
             check = check_question(step, person, granted, state)
         elif name == ANSWER:
@@ -204,7 +198,7 @@ class Decisions:
         else:
             to = candidate(step, args["to"])
             check = check_reassignment(step, person, granted, state, to, add=bool(args["add"]))
-        if check.code is None and self._access.too_old_to_say(
+        if check.code is None and self.access.too_old_to_say(
             who, name, state.request.company, subject_of(state.request)
         ):
             return Check(Refusal.SIGN_IN_TOO_OLD)
@@ -220,7 +214,7 @@ class Decisions:
         """
         try:
             return await asyncio.to_thread(
-                self._signer.sign, audience=audience, message_id=message_id, who=who, action=action, args=args
+                self.signer.sign, audience=audience, message_id=message_id, who=who, action=action, args=args
             )
         except CannotSign as error:
             log.error("the signing key does not sign", reason=str(error))
@@ -229,28 +223,28 @@ class Decisions:
     def _command_refusal(self, view: DealView, who: SignedIn, name: CommandName, args: BaseModel) -> Refusal | None:
         """Why the deal would not take the command from this person."""
         release = args if isinstance(args, CreditReleaseArgs) else None
-        verdict = self._access.verdict(who.person, name, view, release)
+        verdict = self.access.verdict(who.person, name, view, release)
         if verdict.code:
             return verdict.code
         if name is CommandName.CREDIT_RELEASE and is_made_by(who.person, view):
             return Refusal.REQUESTER_CANNOT_RELEASE
         if name in OF_CUSTOMER and is_made_by(who.person, view):
             return Refusal.MAKER_CANNOT_SET_UP
-        if self._access.too_old(who, name, view, datetime.now(UTC), release):
+        if self.access.too_old(who, name, view, datetime.now(UTC), release):
             return Refusal.SIGN_IN_TOO_OLD
         return None
 
     async def _view(self, deal: Deal) -> DealView | None:
         """The deal as it stands; None where no worker tells: then the deal itself decides alone."""
         try:
-            return await self._deals.state(deal.company, deal.quote, patience=_LOOK_SECONDS)
+            return await self.deals.state(deal.company, deal.quote, patience=_LOOK_SECONDS)
         except NoAnswer:
             return None
 
     async def _state(self, asked: Approval) -> ApprovalState | None:
         """The request as it stands; None where no worker tells."""
         try:
-            return await self._approvals.state(asked.deal.company, asked.deal.quote, asked.n, patience=_LOOK_SECONDS)
+            return await self.approvals.state(asked.deal.company, asked.deal.quote, asked.n, patience=_LOOK_SECONDS)
         except NoAnswer:
             return None
 
@@ -259,10 +253,10 @@ class Decisions:
     ) -> Outcome | None:
         """The answer of a request that ended meanwhile: what it made of this message before, or how it ended."""
         place = (asked.deal.company, asked.deal.quote, asked.n)
-        before = await self._approvals.outcome(*place, message.message_id)
+        before = await self.approvals.outcome(*place, message.message_id)
         if before is not None:
             return accepted(before, person, names.DECIDE, args)
-        state = await self._approvals.state(*place)
+        state = await self.approvals.state(*place)
         refusal = LATE.get(state.status, Refusal.ALREADY_DECIDED)
         await self._note(asked, person, refusal, message)
         raise self._refused(refusal, person, asked.deal, names.DECIDE, message.message_id, _ended(state))
@@ -272,8 +266,8 @@ class Decisions:
         place = (asked.deal.company, asked.deal.quote, asked.n)
 
         async def send() -> None:
-            if not await self._approvals.note(*place, message):
-                await self._deals.note_late(asked.deal.company, asked.deal.quote, message)
+            if not await self.approvals.note(*place, message):
+                await self.deals.note_late(asked.deal.company, asked.deal.quote, message)
 
         await self._once(person, names.approval_id(*place), refusal, send)
 
@@ -305,18 +299,18 @@ class Decisions:
         """The answer to what was refused here, after it was written down; ``deal``: what it is about, if one."""
         about = names.deal_id(deal.company, deal.quote) if deal else ""
         security_log.refused(person, refusal, about, message_id)
-        self._attempts.note(
+        self.attempts.note(
             person,
             refusal,
             company=company,
             deal_id=about,
             event=event,
             message_id=message_id,
-            policy=self._access.version,
+            policy=self.access.version,
         )
         _refusals.add(1, {"code": refusal.value})
         if refusal is Refusal.SIGN_IN_TOO_OLD:
-            return sign_in_too_old(self._access.fresh_seconds, self._access.fresh_context, message_id=message_id)
+            return sign_in_too_old(self.access.fresh_seconds, self.access.fresh_context, message_id=message_id)
         return Problem(refusal, detail, message_id=message_id)
 
 

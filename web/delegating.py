@@ -19,10 +19,10 @@ from domain.delegations import (
     said_to_delegations,
     to_is_requester,
 )
-from domain.messages import Outcome, VerifiedMessage
+from domain.messages import Outcome
 from domain.people import Person
 from domain.refusals import Refusal
-from domain.rights import Action, Subject
+from domain.rights import Action
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import RunError
@@ -31,9 +31,10 @@ from web import security_log
 from web.access import Access
 from web.addresses import COMPANY_LENGTH
 from web.commands import DelegationBody, EndDelegationBody
-from web.decisions import Decisions, accepted, in_words
+from web.decisions import Decisions, in_words
 from web.identity import SignedIn
 from web.problems import Problem
+from web.saying import Saying
 
 
 class Delegating:
@@ -100,48 +101,28 @@ class Delegating:
     async def _say(
         self, company: str, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]
     ) -> Outcome | None:
-        person, workflow_id = who.person, names.delegations_id(company)
-        self._decisions.limits.attempt(person, workflow_id)
-        if not self._access.saying(person, name, company).grants:
-            raise self._decisions.refused(Refusal.NO_AUTHORITY, person, company, name, message_id)
-        if self._access.too_old_to_say(who, name, company, Subject()):
-            raise self._decisions.refused(Refusal.SIGN_IN_TOO_OLD, person, company, name, message_id)
-        if refusal := await self._refusal(company, who, name, args):
-            before = await self._known(company, message_id)
-            if before is not None:
-                return accepted(before, person, name, args)
-            code, detail = refusal
-            raise self._decisions.refused(code, person, company, name, message_id, detail)
-        self._decisions.limits.send(person, workflow_id)
-        message = await self._decisions.signed(workflow_id, who, message_id, name, args)
-        return accepted(await self._desk.tell(company, message), person, name, args)
+        saying = Saying(self._decisions, company, names.delegations_id(company), who, message_id, name, args)
+        saying.check()
+        if refusal := await self._refusal(saying):
+            return await saying.refused_unless_known(*refusal, lambda: self._desk.outcome(company, message_id))
+        return await saying.send(lambda message: self._desk.tell(company, message))
 
-    async def _refusal(
-        self, company: str, who: SignedIn, name: str, args: Mapping[str, Any]
-    ) -> tuple[Refusal, str] | None:
+    async def _refusal(self, saying: Saying) -> tuple[Refusal, str] | None:
         """Why the delegations would not take what is said; None where they would, or where they do not answer."""
+        company, args = saying.company, saying.args
         try:
             before = await self._desk.read(company)
         except RunError:
             before = None
         now = datetime.now(UTC)
-        said = VerifiedMessage(
-            message_id="",
-            person=who.person,
-            name=name,
-            args=dict(args),
-            signed_at=now,
-            sign_in=who.sign_in,
-            granted=self._access.saying(who.person, name, company),
-        )
-        if name in (DELEGATE, DELEGATE_FOR):
-            away, to = Person(oid=args.get("of") or who.person.oid), Person(oid=str(args["to"]))
+        if saying.name in (DELEGATE, DELEGATE_FOR):
+            away, to = Person(oid=args.get("of") or saying.who.person.oid), Person(oid=str(args["to"]))
             if made := await self._made_by(company, away, to):
                 return Refusal.TO_IS_REQUESTER, to_is_requester(Delegations(), made).detail
         if before is None:
             return None
         approvers, today = self._access.approvers(company), self._access.today(company)
-        verdict = said_to_delegations(before, said, approvers, today=today, now=now)
+        verdict = said_to_delegations(before, saying.verified(now), approvers, today=today, now=now)
         return None if verdict.code is None else (verdict.code, in_words(verdict.detail))
 
     async def _made_by(self, company: str, away: Person, to: Person) -> str:
@@ -151,12 +132,6 @@ class Delegating:
         except RunError:  # the company's delegations ask again, and a request asks nobody who made its quote
             return ""
         return made_quote(states, away, to, self._access.approvers(company))
-
-    async def _known(self, company: str, message_id: str) -> Outcome | None:
-        try:
-            return await self._desk.outcome(company, message_id)
-        except RunError:
-            return None
 
 
 def known_company(company: str) -> str:

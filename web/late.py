@@ -6,7 +6,7 @@ The company's receiver decides; here is refused what can be known to be, so that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.after_end import DISMISS_LATE, LateEntry, LateStatus, LateView, Matter
 from domain.after_end_said import said_to_after_end
-from domain.messages import Outcome, VerifiedMessage
+from domain.messages import Outcome
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
-from domain.rights import Action, Subject
+from domain.rights import Action
 from domain.severity import Severity
 from runs import names
 from runs.after_end import AfterEndDesk
@@ -26,9 +26,10 @@ from runs.calls import RunError
 from web.access import Access
 from web.addresses import COMPANY_LENGTH
 from web.commands import DismissBody
-from web.decisions import Decisions, accepted, in_words
+from web.decisions import Decisions, in_words
 from web.delegating import known_company
 from web.identity import SignedIn
+from web.saying import Saying
 
 LIMIT = 500
 _LOOK_SECONDS = 2.0
@@ -174,34 +175,16 @@ class LateDeals:
         """
         company = known_company(company)
         args: dict[str, Any] = {"n": n, "reason": body.reason}
-        person, workflow_id = who.person, names.after_end_id(company)
-        self._decisions.limits.attempt(person, workflow_id)
-        if not self._access.saying(person, DISMISS_LATE, company).grants:
-            raise self._decisions.refused(Refusal.NO_AUTHORITY, person, company, DISMISS_LATE, message_id)
-        if self._access.too_old_to_say(who, DISMISS_LATE, company, Subject()):
-            raise self._decisions.refused(Refusal.SIGN_IN_TOO_OLD, person, company, DISMISS_LATE, message_id)
-        if refusal := await self._refusal(company, who, args):
-            before = await self._known(company, message_id)
-            if before is not None:
-                return accepted(before, person, DISMISS_LATE, args)
-            code, detail = refusal
-            raise self._decisions.refused(code, person, company, DISMISS_LATE, message_id, detail)
-        self._decisions.limits.send(person, workflow_id)
-        message = await self._decisions.signed(workflow_id, who, message_id, DISMISS_LATE, args)
-        return accepted(await self._desk.tell(company, message), person, DISMISS_LATE, args)
+        saying = Saying(self._decisions, company, names.after_end_id(company), who, message_id, DISMISS_LATE, args)
+        saying.check()
+        if refusal := await self._refusal(saying):
+            return await saying.refused_unless_known(*refusal, lambda: self._desk.outcome(company, message_id))
+        return await saying.send(lambda message: self._desk.tell(company, message))
 
-    async def _refusal(self, company: str, who: SignedIn, args: Mapping[str, Any]) -> tuple[Refusal, str] | None:
+    async def _refusal(self, saying: Saying) -> tuple[Refusal, str] | None:
         """Why the receiver would not take what is said; None where it would, or where it does not answer."""
-        said = VerifiedMessage(
-            message_id="",
-            person=who.person,
-            name=DISMISS_LATE,
-            args=dict(args),
-            signed_at=datetime.now(UTC),
-            sign_in=who.sign_in,
-            granted=self._access.saying(who.person, DISMISS_LATE, company),
-        )
-        verdict = said_to_after_end(said)
+        company = saying.company
+        verdict = said_to_after_end(saying.verified(datetime.now(UTC)))
         if verdict.code is not None:
             return verdict.code, in_words(verdict.detail)
         try:
@@ -215,9 +198,3 @@ class LateDeals:
             ended = "settled by itself" if entry.status is LateStatus.SETTLED else "dismissed"
             return Refusal.NOT_OPEN_ANY_MORE, f"It was {ended} already; nothing changed."
         return None
-
-    async def _known(self, company: str, message_id: str) -> Outcome | None:
-        try:
-            return await self._desk.outcome(company, message_id)
-        except RunError:
-            return None

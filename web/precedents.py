@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Final
 
 from domain.approvals import ApprovalRequest
-from domain.phrases import marked
 from domain.record import Record
-from domain.views import DealView, Ending
+from domain.views import DealView
 from runs.calls import RunError
 from runs.deals import Deals
 from runs.search import DealFilter, DealRow, Search
@@ -45,20 +44,9 @@ class Precedent(Record):
             net=view.net,
             discount_pct=view.discount_pct,
             margin_pct=view.margin_pct if shows_margin else None,
-            outcome=_OUTCOMES.get(view.ending) or f"Ended: {view.ending}",
+            outcome=view.ending.outcome,
             at=view.updated_at,
         )
-
-
-_OUTCOMES: Final[dict[Ending, str]] = {
-    Ending.RUNNING: marked("Under way"),
-    Ending.CLOSED: marked("Ordered and paid"),
-    Ending.LOST: marked("Lost"),
-    Ending.CANCELLED: marked("Cancelled"),
-    Ending.EXPIRED: marked("Expired"),
-    Ending.ABORTED: marked("Aborted"),
-    Ending.STALE: marked("Not submitted"),
-}
 
 
 class Precedents(Record):

@@ -81,6 +81,22 @@ def of_run(error: RunError) -> Problem:
     return problem
 
 
+def to_correct(error: Problem | RunError, *, also_missing: bool = False) -> Problem:
+    """What is wrong with what a form sent, to be shown on the page of the form, with what was typed.
+
+    Args:
+        error: what came of sending it.
+        also_missing: whether the page is there even where what the form named is not.
+
+    Raises:
+        Problem, RunError: ``error`` again: it is on our side, or there is no such page.
+    """
+    problem = error if isinstance(error, Problem) else of_run(error)
+    if problem.status >= 500 or (problem.code == Refusal.NOT_FOUND and not also_missing):
+        raise error
+    return problem
+
+
 def sign_in_too_old(within_seconds: int, context: str, **members: Any) -> Problem:
     """401 with the challenge of RFC 9470: the client gets a token of a fresh sign-in, by ``max_age`` and context."""
     problem = Problem(Refusal.SIGN_IN_TOO_OLD, **members)

@@ -113,19 +113,13 @@ def compose(settings: Settings, client: Client) -> Work:
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            credit.wake_deals,
-            credit.find_ended,
-            decisions.verify_messages,
-            standing_in.read_delegations,
-            standing_in.read_approvers,
-            standing_in.find_made_quote,
-            AuditDesk(ledger).record_audit,
+            *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
-        dataverse_activities=[*_of_dataverse(sales, sales_feed, unclaimed), customers.map_customer],
+        dataverse_activities=[*_all_of(sales, sales_feed), customers.map_customer, unclaimed.hand_to_desk],
         finance_activities=[
-            *_of_finance(orders, finance_feed, unclaimed),
+            *_all_of(orders, finance_feed, unclaimed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
@@ -143,42 +137,14 @@ def compose(settings: Settings, client: Client) -> Work:
     return work
 
 
-def _of_finance(
-    orders: DynamicsFinanceActivities, feed: FinanceFeedWork, unclaimed: UnclaimedWork
-) -> list[Callable[..., Any]]:
+def _all_of(*workers: object) -> list[Callable[..., Any]]:
+    """What each worker does of the activities whose signatures it implements."""
     return [
-        orders.assess_quote,
-        orders.prepare_order,
-        orders.create_order,
-        orders.confirm_order,
-        orders.read_billing,
-        orders.review_lines,
-        orders.read_order_lines,
-        orders.preview_quote,
-        feed.sweep_finance,
-        feed.route_finance,
-        unclaimed.hand_to_desk,
-        unclaimed.offer_again,
-    ]
-
-
-def _of_dataverse(
-    sales: DataverseSalesActivities, feed: SalesFeedWork, unclaimed: UnclaimedWork
-) -> list[Callable[..., Any]]:
-    return [
-        sales.mark_quote,
-        sales.read_quote,
-        sales.close_quote,
-        sales.record_order,
-        sales.record_shipment,
-        sales.cancel_sales_order,
-        sales.show_cancelling,
-        sales.show_ordered,
-        sales.record_invoice,
-        sales.record_payment,
-        feed.read_sales,
-        feed.look_at_sales,
-        unclaimed.hand_to_desk,
+        getattr(worker, name)
+        for worker in workers
+        for signatures in type(worker).__bases__
+        for name in vars(signatures)
+        if not name.startswith("_") and name in vars(type(worker))
     ]
 
 

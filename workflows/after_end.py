@@ -16,6 +16,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.after_end_signatures import AfterEndActivities
+    from activities.unclaimed_signatures import UnclaimedActivities
     from domain.after_end import DISMISS_LATE, LateEntry, LateReport, LateView, LookAfterEnd, Matter
     from domain.after_end_book import Book
     from domain.after_end_said import DismissVerdict, said_to_after_end
@@ -133,7 +134,7 @@ class AfterEnd(SpokenTo):
         """Offer the deals again what none took; what could not be offered is, at the next time."""
         try:
             taken = await workflow.execute_activity_method(
-                AfterEndActivities.offer_again,
+                UnclaimedActivities.offer_again,
                 offer,
                 task_queue=names.FINANCE_QUEUE,
                 start_to_close_timeout=ONE_LOOK,

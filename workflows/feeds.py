@@ -17,7 +17,15 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.signatures import FeedActivities, HandOver, LookAtSales, ReadSales, RouteFinance, SweepFinance
+    from activities.feed_signatures import (
+        FinanceFeedActivities,
+        LookAtSales,
+        ReadSales,
+        RouteFinance,
+        SalesFeedActivities,
+        SweepFinance,
+    )
+    from activities.unclaimed_signatures import HandOver, UnclaimedActivities
     from domain.digest import Digest
     from domain.feeds import (
         SALES_TABLES,
@@ -122,7 +130,7 @@ class _Feed:
         reports = self._reports.to_hand_over[:HANDED_AT_ONCE]
         try:
             await self._ask(
-                FeedActivities.hand_to_desk,
+                UnclaimedActivities.hand_to_desk,
                 HandOver(reports=reports),
                 summary=f"Hand {len(reports)} report{'s' if len(reports) != 1 else ''} that no deal takes to the desk",
             )
@@ -287,7 +295,7 @@ class SalesFeed(_Feed):
     async def _try(self, due: Sequence[Waiting]) -> None:
         looks = tuple(entry.report for entry in due if isinstance(entry.report, Look))
         looked = await self._ask(
-            FeedActivities.look_at_sales,
+            SalesFeedActivities.look_at_sales,
             LookAtSales(table=self._table, looks=looks),
             summary=f"Look at {len(looks)} record{'s' if len(looks) != 1 else ''} ({self._table}) in Sales",
         )
@@ -298,7 +306,7 @@ class SalesFeed(_Feed):
 
     async def _sweep(self) -> None:
         page = await self._ask(
-            FeedActivities.read_sales,
+            SalesFeedActivities.read_sales,
             ReadSales(table=self._table, link=self._link, anew=self._anew),
             summary=f"Read {'all records' if self._anew else 'what changed'} in Sales: {self._table}",
         )
@@ -380,7 +388,7 @@ class FinanceFeed(_Feed):
     async def _try(self, due: Sequence[Waiting]) -> None:
         events = tuple(entry.report for entry in due if isinstance(entry.report, FinanceEvent))
         routed = await self._ask(
-            FeedActivities.route_finance,
+            FinanceFeedActivities.route_finance,
             RouteFinance(company=self._start.of, events=events),
             summary=f"Find the deals of {len(events)} event{'s' if len(events) != 1 else ''}",
         )
@@ -400,7 +408,7 @@ class FinanceFeed(_Feed):
         for entry in self._reports.waiting:
             waiting.add(key_of(entry.report))
         swept = await self._ask(
-            FeedActivities.sweep_finance,
+            FinanceFeedActivities.sweep_finance,
             SweepFinance(
                 company=self._start.of,
                 marks=self._marks,

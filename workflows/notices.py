@@ -14,7 +14,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover
+    from activities.notice_signatures import NO_USE, OfApprover, SendingActivities, WaitingActivities
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.notices_box import Box, Message, Sending
     from domain.notices_policy import Telling
@@ -99,7 +99,7 @@ class PeopleNotices(Counting):
         refusal, for_good = "", False
         try:
             await workflow.execute_activity_method(
-                NoticeActivities.send_message,
+                SendingActivities.send_message,
                 message,
                 task_queue=names.NOTICE_QUEUE,
                 start_to_close_timeout=ATTEMPT,
@@ -130,7 +130,7 @@ class PeopleNotices(Counting):
         if latest is not None and latest.oid:
             try:
                 answer = await workflow.execute_activity_method(
-                    NoticeActivities.find_waiting,
+                    WaitingActivities.find_waiting,
                     OfApprover(oid=latest.oid),
                     task_queue=names.DEAL_QUEUE,
                     start_to_close_timeout=timedelta(seconds=30),

@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.notice_signatures import NoticeActivities
+from activities.notice_signatures import TellingActivities
 from domain.notices import Notice, Notices
 from runs import names
 
@@ -88,7 +88,7 @@ class Courier:
         some = self._pending[:AT_ONCE]
         try:
             await workflow.execute_activity_method(
-                NoticeActivities.tell_people,
+                TellingActivities.tell_people,
                 Notices(notices=tuple(some)),
                 task_queue=names.DEAL_QUEUE,
                 start_to_close_timeout=timedelta(seconds=30),

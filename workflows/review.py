@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 
-from activities.signatures import FinanceActivities
+from activities.review_signatures import ReviewActivities
 from domain.assessing import PreviewAnswer
 from domain.assessment import ReviewLines
 from domain.fulfilment import OrderLines
@@ -25,7 +25,7 @@ class QuoteReview:
     @workflow.run
     async def run(self, request: ReviewRequest) -> ReviewLines:
         """Read the lines; the snapshot's hash says whether they are still what approval is asked for."""
-        return await _read(FinanceActivities.review_lines, request)
+        return await _read(ReviewActivities.review_lines, request)
 
 
 @workflow.defn(name=names.ORDER_REVIEW)
@@ -35,7 +35,7 @@ class OrderReview:
     @workflow.run
     async def run(self, request: OrderLinesRequest) -> OrderLines:
         """Read the lines as Finance holds them now."""
-        return await _read(FinanceActivities.read_order_lines, request)
+        return await _read(ReviewActivities.read_order_lines, request)
 
 
 @workflow.defn(name=names.QUOTE_PREVIEW)
@@ -46,7 +46,7 @@ class PreviewOfQuote:
     async def run(self, request: PreviewRequest) -> PreviewAnswer:
         """Read the quote and Finance's prices, and ask the rules; nothing is written."""
         return await attempt(
-            FinanceActivities.preview_quote,
+            ReviewActivities.preview_quote,
             request,
             queue=names.FINANCE_QUEUE,
             summary=f"What quote {request.quote_number} would need",

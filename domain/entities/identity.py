@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.entities.model import DataMap
+from domain.money import plain
 
 EXPLAINS: Final = frozenset({"title", "version", "reason", "note", "unconfirmed", "guard"})
 """Texts for people; that there is a guard does count."""
@@ -47,7 +48,7 @@ def _canonical(value: Any, name: str = "") -> Any:
             items = [_canonical(item) for item in value]
             return sorted(items) if name in _UNORDERED else items
         case Decimal():
-            return format(value.normalize() if value else Decimal(0), "f")
+            return plain(value or Decimal(0))
         case str() if name == "filter":
             return _spaced(value)
         case _:

@@ -8,53 +8,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn, assert_never
+from typing import Final, NoReturn
 
 from domain import facts, order_change_facts
 from domain.causes import Cause
-from domain.changing import ChangeStep, OrderChange, cuts, pause
+from domain.changing import PAUSES, ChangeStep, OrderChange, cuts
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.growing import sizes_of
 from domain.lines import LineLedger
 from domain.money import plain
-from domain.order_change_facts import ChangeFact
 from domain.refusals import Refusal
 from domain.rules import growing
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
+from domain.rules.following import Rules
 from domain.views import Ending
 
-
-def follow(state: DealState, fact: ChangeFact) -> Change:
-    """What a change of the order, or what became of one, changes.
-
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case order_change_facts.OrderChangeAsked():
-            return _asked(state, fact)
-        case order_change_facts.LargerOrderSeen():
-            return growing.seen(state, fact)
-        case order_change_facts.LargerOrderAsked():
-            return growing.asked(state, fact)
-        case order_change_facts.LargerOrderNotAsked():
-            return growing.not_asked(state, fact)
-        case order_change_facts.OrderChangeMade():
-            return _made(state, fact)
-        case order_change_facts.OrderChangeFailed():
-            return _failed(state, fact)
-        case order_change_facts.OrderChangeDue():
-            return retried(state, fact.reason)
-        case order_change_facts.OrderedShown():
-            text = "Sales shows what is ordered in Finance" if fact.changes else "Sales shows the order as it was sold"
-            return Change(replace(state, shown_ordered=fact.changes), text)
-        case order_change_facts.OrderAbsent():
-            return _absent(state, fact)
-        case _:
-            assert_never(fact)
+RULES: Final = Rules()
 
 
+@RULES.rule
+def _order_change_due(state: DealState, fact: order_change_facts.OrderChangeDue) -> Change:
+    return retried(state, fact.reason)
+
+
+@RULES.rule
+def _ordered_shown(state: DealState, fact: order_change_facts.OrderedShown) -> Change:
+    text = "Sales shows what is ordered in Finance" if fact.changes else "Sales shows the order as it was sold"
+    return Change(replace(state, shown_ordered=fact.changes), text)
+
+
+@RULES.rule
 def _asked(state: DealState, fact: order_change_facts.OrderChangeAsked) -> Change:
     change = OrderChange(lines=fact.lines, reason=fact.reason, by=fact.by, asked_at=fact.at, number=state.version + 1)
     if state.order is OrderStatus.NONE:
@@ -111,6 +95,7 @@ def _check_lines(state: DealState, change: OrderChange) -> bool:
     return bool(larger) or any(line.line_no not in known for line in change.lines)
 
 
+@RULES.rule
 def _made(state: DealState, fact: order_change_facts.OrderChangeMade) -> Change:
     """Finance took it: the order is read, and what it shows counts."""
     change = _of(state, fact.lines)
@@ -138,6 +123,7 @@ def _made(state: DealState, fact: order_change_facts.OrderChangeMade) -> Change:
     return Change(after, "; ".join((what, *fact.refused)))
 
 
+@RULES.rule
 def _failed(state: DealState, fact: order_change_facts.OrderChangeFailed) -> Change:
     change = _of(state, fact.lines)
     if change.is_over_for(fact.cause):
@@ -159,7 +145,7 @@ def _failing(
             "failures": failures,
             "failure": message,
             "cause": str(cause),
-            "retry_at": at + pause(failures),
+            "retry_at": at + PAUSES.after(failures - 1),
         }
     )
     text = f"{Refusal.CHANGE_FAILING}: order {state.order_number}: {change.words}: {message}"
@@ -179,6 +165,7 @@ def retried(state: DealState, reason: str) -> Change:
     return Change(replace(state, changing=due), f"the order is changed in Finance again: {reason}")
 
 
+@RULES.rule
 def _absent(state: DealState, fact: order_change_facts.OrderAbsent) -> Change:
     """Finance was proved to have no such order: there is nothing to undo there."""
     _of(state, ())

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import ClosingFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, with_exception
+from domain.rules.following import Rules
 from domain.views import Ending
 
+RULES: Final = Rules()
 
+
+@RULES.rule
 def follow(state: DealState, fact: ClosingFact) -> Change:
     """What a fact of the end changes.
 

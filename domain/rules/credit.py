@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final
 
 from domain import facts
 from domain.credit import RELEASED, ReleaseToken
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
-from domain.facts import CreditFact
 from domain.refusals import Refusal
-from domain.rules import drift
 from domain.rules.change import Change, Refused, illegal, with_exception
 from domain.rules.closing import ended_here
+from domain.rules.following import Rules
 from domain.rules.order import with_second_orders
 from domain.views import Ending, Resolution
 
-
-def follow(state: DealState, fact: CreditFact) -> Change:
-    """What a fact of credit changes.
-
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case facts.Prepared():
-            return _prepared(state, fact)
-        case facts.PricesMoved():
-            return drift.moved(state, fact)
-        case facts.CreditDecided():
-            return _decided(state, fact)
-        case facts.CreditRecheckDue():
-            return _recheck_due(state, fact)
-        case facts.ReleaseAsked():
-            return _release_asked(state, fact)
-        case facts.CreditReleased():
-            return _released(state, fact)
-        case facts.HoldReleased():
-            return _hold_released(state)
-        case facts.CreditRejected():
-            return _rejected(state, fact)
-        case _:
-            assert_never(fact)
+RULES: Final = Rules()
 
 
+@RULES.rule
 def _prepared(state: DealState, fact: facts.Prepared) -> Change:
     ready = fact.readiness
     if not state.won:
@@ -75,6 +50,7 @@ def _prepared(state: DealState, fact: facts.Prepared) -> Change:
     return Change(checking, f"credit is being checked on Finance data of {ready.credit.as_of:%H:%M:%S} UTC")
 
 
+@RULES.rule
 def _decided(state: DealState, fact: facts.CreditDecided) -> Change:
     if state.credit is not CreditStatus.CHECKING:
         illegal(f"credit decided: it is {state.credit}")
@@ -87,6 +63,7 @@ def _decided(state: DealState, fact: facts.CreditDecided) -> Change:
     return Change(replace(state, credit=status, credit_decision=decision), f"credit {status}: {decision.text}")
 
 
+@RULES.rule
 def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
     """Taken as soon as credit is asked for, held or not: what comes free while Finance is read must not be missed.
 
@@ -120,12 +97,14 @@ def _releasable(state: DealState, release: ReleaseToken) -> None:
         raise Refused(Refusal.REQUESTER_CANNOT_RELEASE, "the rep of a deal cannot release its credit hold")
 
 
+@RULES.rule
 def _release_asked(state: DealState, fact: facts.ReleaseAsked) -> Change:
     _releasable(state, fact.release)
     text = f"release of the credit hold asked by {fact.release.released_by.label}; a second person has to release it"
     return Change(replace(state, release_asked=fact.release), f"{text}: {fact.release.comment}")
 
 
+@RULES.rule
 def _released(state: DealState, fact: facts.CreditReleased) -> Change:
     _releasable(state, fact.release)
     released = replace(state, release=fact.release, release_asked=None, recheck_told=state.recheck_told + 1)
@@ -138,7 +117,8 @@ def _released(state: DealState, fact: facts.CreditReleased) -> Change:
     return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
 
 
-def _hold_released(state: DealState) -> Change:
+@RULES.rule
+def _hold_released(state: DealState, _fact: facts.HoldReleased) -> Change:
     if not state.release_due:
         illegal("no hold is to be released")
     told = replace(
@@ -150,6 +130,7 @@ def _hold_released(state: DealState) -> Change:
     return Change(told, "Finance was told that the hold is released")
 
 
+@RULES.rule
 def _rejected(state: DealState, fact: facts.CreditRejected) -> Change:
     """Credit is refused: the deal ends, unless goods have left the house, which are invoiced and paid all the same."""
     if state.credit is not CreditStatus.HELD and not state.held_by_finance:

@@ -7,51 +7,37 @@ meanwhile: a customer that is half set up would be found as a duplicate the next
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final
 
 from domain import customer_setup_facts
 from domain.assessment import Problem, QuoteAssessment
 from domain.customer_problems import CUSTOMER_CODES, problems_of
-from domain.customer_setup_facts import CustomerFact
 from domain.customers import LONGEST, WORDS, CustomerWork, UnknownCustomer
 from domain.deal_state import DealState, QuoteStatus
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal
+from domain.rules.following import Rules
 
 LONGEST_NOTE = 1_000
 
 
-def follow(state: DealState, fact: CustomerFact) -> Change:
-    """What a fact of the customer changes.
+RULES: Final = Rules()
 
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case customer_setup_facts.CustomerApproved():
-            return _approved(state, fact)
-        case customer_setup_facts.CustomerChosen():
-            return _chosen(state, fact)
-        case customer_setup_facts.CustomerIsNew():
-            return _is_new(state, fact)
-        case customer_setup_facts.CustomerDenied():
-            return _denied(state, fact)
-        case customer_setup_facts.CustomerCreated():
-            return _created(state, fact)
-        case customer_setup_facts.CustomerMapped():
-            return _mapped(state, fact)
-        case customer_setup_facts.CustomerSeenMeanwhile():
-            if state.customer is None:
-                illegal("no customer is being set up")
-            return Change(_looked_at_again(state), f"the quote is looked at again: {fact.reason[:LONGEST_NOTE]}")
-        case customer_setup_facts.CustomerNotSetUp():
-            if state.customer is None:
-                illegal("no customer is being set up")
-            note = fact.reason[:LONGEST_NOTE]
-            return Change(replace(state, customer=None, customer_note=note), f"the customer was not set up: {note}")
-        case _:
-            assert_never(fact)
+
+@RULES.rule
+def _customer_seen_meanwhile(state: DealState, fact: customer_setup_facts.CustomerSeenMeanwhile) -> Change:
+    if state.customer is None:
+        illegal("no customer is being set up")
+    return Change(_looked_at_again(state), f"the quote is looked at again: {fact.reason[:LONGEST_NOTE]}")
+
+
+@RULES.rule
+def _customer_not_set_up(state: DealState, fact: customer_setup_facts.CustomerNotSetUp) -> Change:
+    if state.customer is None:
+        illegal("no customer is being set up")
+    note = fact.reason[:LONGEST_NOTE]
+    return Change(replace(state, customer=None, customer_note=note), f"the customer was not set up: {note}")
 
 
 def _asked(state: DealState, by: Person) -> tuple[QuoteAssessment, UnknownCustomer]:
@@ -68,6 +54,7 @@ def _asked(state: DealState, by: Person) -> tuple[QuoteAssessment, UnknownCustom
     return found, unknown
 
 
+@RULES.rule
 def _approved(state: DealState, fact: customer_setup_facts.CustomerApproved) -> Change:
     _, unknown = _asked(state, fact.by)
     if unknown.candidates:
@@ -85,6 +72,7 @@ def _approved(state: DealState, fact: customer_setup_facts.CustomerApproved) -> 
     return Change(replace(state, customer=work, customer_note=""), _because(text, fact.reason))
 
 
+@RULES.rule
 def _chosen(state: DealState, fact: customer_setup_facts.CustomerChosen) -> Change:
     _, unknown = _asked(state, fact.by)
     candidate = unknown.candidate(fact.account)
@@ -98,6 +86,7 @@ def _chosen(state: DealState, fact: customer_setup_facts.CustomerChosen) -> Chan
     return Change(replace(state, customer=work, customer_note=""), _because(text, fact.reason))
 
 
+@RULES.rule
 def _is_new(state: DealState, fact: customer_setup_facts.CustomerIsNew) -> Change:
     found, unknown = _asked(state, fact.by)
     if not unknown.candidates:
@@ -111,6 +100,7 @@ def _is_new(state: DealState, fact: customer_setup_facts.CustomerIsNew) -> Chang
     )
 
 
+@RULES.rule
 def _denied(state: DealState, fact: customer_setup_facts.CustomerDenied) -> Change:
     found, _ = _asked(state, fact.by)
     text = f"{fact.by.label} does not have the customer created in Finance: {fact.reason}"
@@ -126,6 +116,7 @@ def _with_problems(
     return found.model_copy(update={"unknown_customer": unknown, "problems": (*problems, *others)})
 
 
+@RULES.rule
 def _created(state: DealState, fact: customer_setup_facts.CustomerCreated) -> Change:
     if state.customer is None or state.customer.create is None or state.customer.account:
         illegal("customer created: none was to be")
@@ -134,6 +125,7 @@ def _created(state: DealState, fact: customer_setup_facts.CustomerCreated) -> Ch
     return Change(replace(state, customer=work), f"customer {fact.account} {how}")
 
 
+@RULES.rule
 def _mapped(state: DealState, fact: customer_setup_facts.CustomerMapped) -> Change:
     if state.customer is None:
         illegal("customer mapped: none was to be")

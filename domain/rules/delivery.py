@@ -20,6 +20,7 @@ from domain.refusals import Refusal
 from domain.rules import deposits, refunds
 from domain.rules.change import Change, illegal, with_exception, without_exceptions
 from domain.rules.changing import read_back
+from domain.rules.following import Rules
 from domain.views import Ending
 
 MOST_NEWS: Final = 5
@@ -37,6 +38,10 @@ _NOT_AS_ORDERED = (
 )
 
 
+RULES: Final = Rules()
+
+
+@RULES.rule
 def follow(state: DealState, fact: DeliveryFact) -> Change:
     """What a document of Finance, or its copy in Sales, changes.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import assert_never
+from typing import Final, assert_never
 
 from domain import deposit_facts
 from domain.deal_state import DealState
@@ -16,10 +16,15 @@ from domain.deposit_facts import DepositFact
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, with_exception, without_exceptions
+from domain.rules.following import Rules
 
 _NAMED = (Refusal.DEPOSIT_OVERDUE, Refusal.DEPOSIT_REVERSED, Refusal.SHIPPED_WHILE_HELD)
 
 
+RULES: Final = Rules()
+
+
+@RULES.rule
 def follow(state: DealState, fact: DepositFact) -> Change:
     """What a fact about the deposit changes.
 

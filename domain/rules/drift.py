@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from domain import facts
 from domain.approvals import ApprovalState, ApprovalStatus
@@ -14,8 +15,12 @@ from domain.people import Person
 from domain.price_look import DriftDecision, Verdict
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, with_exception, without_exceptions
+from domain.rules.following import Rules
+
+RULES: Final = Rules()
 
 
+@RULES.rule
 def moved(state: DealState, fact: facts.PricesMoved) -> Change:
     """What a look at prices changes.
 

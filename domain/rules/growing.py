@@ -17,12 +17,16 @@ from domain.growing import SELL_ANEW, too_late
 from domain.reapproval import PastRequest, in_words, remembered
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
+from domain.rules.following import Rules
 from domain.views import ApprovalSummary
 
 MOST_LOST: Final = 3
 """Requests of one change that may end without an answer."""
 MOST_REQUESTS: Final = 100
 """Requests of a deal, beyond which nobody is asked about a larger order any more: what a deal keeps is bounded."""
+
+
+RULES: Final = Rules()
 
 
 def may_be_asked(state: DealState, change: OrderChange) -> None:
@@ -52,6 +56,7 @@ def _of(state: DealState, number: int, step: ChangeStep) -> OrderChange:
     return change
 
 
+@RULES.rule
 def seen(state: DealState, fact: order_change_facts.LargerOrderSeen) -> Change:
     """What a look at a larger order leads to.
 
@@ -79,6 +84,7 @@ def seen(state: DealState, fact: order_change_facts.LargerOrderSeen) -> Change:
     return Change(replace(settled, changing=looked.model_copy(update={"step": ChangeStep.WRITE})), text)
 
 
+@RULES.rule
 def asked(state: DealState, fact: order_change_facts.LargerOrderAsked) -> Change:
     """Approvers are asked about the order as it would be; the change waits for them.
 
@@ -98,6 +104,7 @@ def asked(state: DealState, fact: order_change_facts.LargerOrderAsked) -> Change
     return Change(after, f"approval of the larger order asked of {people}" + (f"; {covered}" if covered else ""))
 
 
+@RULES.rule
 def not_asked(state: DealState, fact: order_change_facts.LargerOrderNotAsked) -> Change:
     """Nobody could be asked.
 

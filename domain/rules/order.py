@@ -4,47 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final
 
 from domain import facts
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.delivered import Delivery
-from domain.facts import OrderFact
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
+from domain.rules.following import Rules
 from domain.views import Ending
 
-
-def follow(state: DealState, fact: OrderFact) -> Change:
-    """What a fact of the order changes.
-
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case facts.OrderStarted():
-            return _started(state, fact)
-        case facts.OrderPutOff():
-            return _put_off(state, fact)
-        case facts.OrderCreated():
-            return _created(state, fact)
-        case facts.OrderConfirmed():
-            return _confirmed(state, fact)
-        case facts.OrderRecorded():
-            return _recorded(state, fact)
-        case facts.SalesOrderCancelled():
-            return _cancelled_in_sales(state)
-        case facts.OtherSalesOrders():
-            return _other_orders(state, fact)
-        case facts.OpportunityReopened():
-            text = f"{Refusal.OPPORTUNITY_REOPENED}: the opportunity was reopened in Sales"
-            return Change(with_exception(state, text), "the opportunity was reopened in Sales")
-        case _:
-            assert_never(fact)
+RULES: Final = Rules()
 
 
+@RULES.rule
+def _opportunity_reopened(state: DealState, _fact: facts.OpportunityReopened) -> Change:
+    text = f"{Refusal.OPPORTUNITY_REOPENED}: the opportunity was reopened in Sales"
+    return Change(with_exception(state, text), "the opportunity was reopened in Sales")
+
+
+@RULES.rule
 def _started(state: DealState, fact: facts.OrderStarted) -> Change:
     if not state.may_order:
         illegal("an order needs approved content, acceptance and credit")
@@ -52,6 +33,7 @@ def _started(state: DealState, fact: facts.OrderStarted) -> Change:
     return Change(started, f"order {fact.order_number} is being created in Finance")
 
 
+@RULES.rule
 def _put_off(state: DealState, fact: facts.OrderPutOff) -> Change:
     if state.order is not OrderStatus.CREATING:
         illegal(f"order put off: it is {state.order}")
@@ -76,6 +58,7 @@ def _never_made(state: DealState) -> Change:
     return Change(ended, "no order was made, and it is not wanted any more")
 
 
+@RULES.rule
 def _created(state: DealState, fact: facts.OrderCreated) -> Change:
     if state.order is not OrderStatus.CREATING:
         illegal(f"order created: it is {state.order}")
@@ -96,6 +79,7 @@ def _created(state: DealState, fact: facts.OrderCreated) -> Change:
     return Change(created, f"{text}; {fact.rounding.words}" if fact.rounding else text)
 
 
+@RULES.rule
 def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:
     if state.order is not OrderStatus.CREATED:
         illegal(f"order confirmed: it is {state.order}")
@@ -106,6 +90,7 @@ def _confirmed(state: DealState, fact: facts.OrderConfirmed) -> Change:
     return Change(confirmed, f"order confirmed ({fact.confirmation_number})")
 
 
+@RULES.rule
 def _recorded(state: DealState, fact: facts.OrderRecorded) -> Change:
     if not state.confirmation_number:
         illegal(f"order recorded in Sales: it is {state.order}")
@@ -115,7 +100,8 @@ def _recorded(state: DealState, fact: facts.OrderRecorded) -> Change:
     return Change(shown, f"Sales shows the order, but not all with it: {'; '.join(fact.notes)}")
 
 
-def _cancelled_in_sales(state: DealState) -> Change:
+@RULES.rule
+def _cancelled_in_sales(state: DealState, _fact: facts.SalesOrderCancelled) -> Change:
     """The rep calls it off: right before there is an order in Finance, else somebody has to cancel that one too."""
     text = "the order was cancelled in Sales"
     if state.order is OrderStatus.NONE:
@@ -130,6 +116,7 @@ def _cancelled_in_sales(state: DealState) -> Change:
     return Change(with_exception(state, told), text)
 
 
+@RULES.rule
 def _other_orders(state: DealState, fact: facts.OtherSalesOrders) -> Change:
     """A quote that was converted twice, before or after the order: somebody's business until one is left."""
     after = with_second_orders(state, fact.numbers)

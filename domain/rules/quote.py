@@ -7,75 +7,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final
 
 from domain import facts
 from domain.approvals import ApprovalStatus
 from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditStatus
 from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus, SalesDue
-from domain.facts import QuoteFact
 from domain.marks import REQUESTED
 from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal
 from domain.rules import drift, growing
 from domain.rules.change import Change, Refused, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here
+from domain.rules.following import Rules
 from domain.views import ApprovalSummary, Ending, OpenQuestion
 
 _DECIDED = frozenset({QuoteStatus.APPROVAL_DUE, QuoteStatus.PENDING_APPROVAL, QuoteStatus.APPROVED, QuoteStatus.SENT})
 
 
-def follow(state: DealState, fact: QuoteFact) -> Change:
-    """What a fact of the quote changes.
+RULES: Final = Rules()
 
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case facts.Submitted():
-            return _submitted(state, fact)
-        case facts.Assessed():
-            return _assessed(state, fact)
-        case facts.ApprovalAsked():
-            return _approval_asked(state, fact)
-        case facts.ApprovalReused():
-            return _approval_reused(state, fact)
-        case facts.ApprovalEnded():
-            return _approval_ended(state, fact)
-        case facts.ApprovalLost():
-            return _approval_lost(state, fact)
-        case facts.ApproverReminded() | facts.StepReassigned():
-            return _told_by_request(state, fact)
-        case facts.ApproversAsked():
-            return _others_asked(state, fact)
-        case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():
-            return _question(state, fact)
-        case facts.AssessmentDue():
-            return _assessment_due(state, fact)
-        case facts.QuoteMarked():
-            over = fact.status if state.resubmitted or state.quote is QuoteStatus.SUBMITTED else ""
-            shown = replace(state, marked=fact.status, marked_over=over, marked_question=fact.question)
-            return Change(shown, f"Sales shows approval: {fact.status}")
-        case facts.Activated():
-            return _activated(state, fact)
-        case facts.Accepted():
-            return _accepted(state, fact)
-        case facts.Revised():
-            return _revised(state, fact)
-        case facts.Withdrawn():
-            return _withdrawn(state, fact)
-        case facts.QuoteLost():
-            _before_order(state)
-            return Change(replace(state, quote=QuoteStatus.LOST, ending=Ending.LOST), f"lost: {fact.reason}")
-        case facts.QuoteCancelled():
-            return _cancelled(state, fact)
-        case facts.ExpiryDue():
-            return _expiry_due(state)
-        case facts.ExpiryChecked():
-            return _expiry_checked(state, fact)
-        case _:
-            assert_never(fact)
+
+@RULES.rule
+def _quote_marked(state: DealState, fact: facts.QuoteMarked) -> Change:
+    over = fact.status if state.resubmitted or state.quote is QuoteStatus.SUBMITTED else ""
+    shown = replace(state, marked=fact.status, marked_over=over, marked_question=fact.question)
+    return Change(shown, f"Sales shows approval: {fact.status}")
+
+
+@RULES.rule
+def _quote_lost(state: DealState, fact: facts.QuoteLost) -> Change:
+    _before_order(state)
+    return Change(replace(state, quote=QuoteStatus.LOST, ending=Ending.LOST), f"lost: {fact.reason}")
 
 
 def _current(state: DealState, revision: int) -> None:
@@ -95,6 +59,7 @@ def _before_order(state: DealState) -> None:
         illegal("there is an order in Finance: cancel the order instead")
 
 
+@RULES.rule
 def _submitted(state: DealState, fact: facts.Submitted) -> Change:
     _current(state, fact.revision)
     _open(state, "submitted")
@@ -125,6 +90,7 @@ def _submitted(state: DealState, fact: facts.Submitted) -> Change:
     return Change(fresh, f"revision {fact.revision} submitted for approval")
 
 
+@RULES.rule
 def _assessed(state: DealState, fact: facts.Assessed) -> Change:
     found = fact.assessment
     if fact.asked != state.quote_id:
@@ -188,6 +154,7 @@ def _approved(state: DealState, content: str) -> DealState:
     return replace(settled, quote=ahead, approved_hash=content)
 
 
+@RULES.rule
 def _approval_asked(state: DealState, fact: facts.ApprovalAsked) -> Change:
     if state.quote is not QuoteStatus.APPROVAL_DUE:
         illegal(f"approval asked: the quote is {state.quote}")
@@ -205,6 +172,7 @@ def _approval_asked(state: DealState, fact: facts.ApprovalAsked) -> Change:
     return Change(after, f"approval asked of {steps}" + (f"; {covered}" if covered else ""))
 
 
+@RULES.rule
 def _approval_reused(state: DealState, fact: facts.ApprovalReused) -> Change:
     if state.quote is not QuoteStatus.APPROVAL_DUE or state.assessment is None:
         illegal(f"approval covered: the quote is {state.quote}")
@@ -214,6 +182,7 @@ def _approval_reused(state: DealState, fact: facts.ApprovalReused) -> Change:
     return Change(_approved(replace(state, approval_text=text), state.assessment.snapshot_hash), text)
 
 
+@RULES.rule
 def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
     result = fact.result
     text = f"approval {result.status}: {result.reason}" if result.reason else f"approval {result.status}"
@@ -236,6 +205,7 @@ def _approval_ended(state: DealState, fact: facts.ApprovalEnded) -> Change:
     return Change(replace(after, quote=QuoteStatus.REJECTED if rejected else QuoteStatus.WITHDRAWN), text)
 
 
+@RULES.rule
 def _approval_lost(state: DealState, fact: facts.ApprovalLost) -> Change:
     text = f"approval {fact.n} ended without an answer: {fact.reason}"
     approvals = tuple(
@@ -258,6 +228,7 @@ def _of_open_request(state: DealState, n: int) -> None:
         stale(f"request {n} is not open any more")
 
 
+@RULES.rule
 def _told_by_request(state: DealState, fact: facts.ApproverReminded | facts.StepReassigned) -> Change:
     """What an open request did that changes nothing here, and is on record."""
     _of_open_request(state, fact.n)
@@ -272,6 +243,7 @@ def _told_by_request(state: DealState, fact: facts.ApproverReminded | facts.Step
     )
 
 
+@RULES.rule
 def _others_asked(state: DealState, fact: facts.ApproversAsked) -> Change:
     """The request asks others than before, or more."""
     _of_open_request(state, fact.n)
@@ -283,6 +255,7 @@ def _others_asked(state: DealState, fact: facts.ApproversAsked) -> Change:
     return Change(replace(state, approvals=approvals), f"approval {fact.n}: {why}{', '.join(more)} {how}")
 
 
+@RULES.rule
 def _question(state: DealState, fact: facts.QuestionAsked | facts.QuestionAnswered | facts.QuestionClosed) -> Change:
     _of_open_request(state, fact.n)
     others = tuple(question for question in state.questions if question.step != fact.step)
@@ -297,6 +270,7 @@ def _question(state: DealState, fact: facts.QuestionAsked | facts.QuestionAnswer
     return Change(closed, f"step {fact.step} was decided before the question was answered")
 
 
+@RULES.rule
 def _assessment_due(state: DealState, fact: facts.AssessmentDue) -> Change:
     if not state.stuck_without_approval:
         illegal(f"looked at again: the quote is {state.quote}")
@@ -309,6 +283,7 @@ def _unsubmitted(state: DealState, revision: int, what: str) -> Change:
     return Change(with_exception(state, text), f"revision {revision} {what} without approval: nothing is ordered")
 
 
+@RULES.rule
 def _activated(state: DealState, fact: facts.Activated) -> Change:
     _current(state, fact.revision)
     _open(state, "activated")
@@ -333,6 +308,7 @@ def _active(state: DealState) -> DealState:
     return with_exception(active, text)
 
 
+@RULES.rule
 def _accepted(state: DealState, fact: facts.Accepted) -> Change:
     _current(state, fact.revision)
     if state.quote is QuoteStatus.EXPIRED:
@@ -362,6 +338,7 @@ def _won(state: DealState, at: datetime | None) -> Change:
     return Change(with_exception(accepted, text), "won in Sales before it was approved")
 
 
+@RULES.rule
 def _revised(state: DealState, fact: facts.Revised) -> Change:
     _current(state, fact.revision)
     _open(state, "revised")
@@ -371,6 +348,7 @@ def _revised(state: DealState, fact: facts.Revised) -> Change:
     return Change(after, f"revision {fact.revision} is being revised")
 
 
+@RULES.rule
 def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
     _current(state, fact.revision)
     if not fact.in_sales and (taken_back := growing.withdrawn(state, fact.reason)) is not None:
@@ -383,6 +361,7 @@ def _withdrawn(state: DealState, fact: facts.Withdrawn) -> Change:
     return Change(after, text)
 
 
+@RULES.rule
 def _cancelled(state: DealState, fact: facts.QuoteCancelled) -> Change:
     _before_order(state)
     text = f"cancelled: {fact.reason}"
@@ -391,7 +370,8 @@ def _cancelled(state: DealState, fact: facts.QuoteCancelled) -> Change:
     return Change(ended_here(state, Ending.CANCELLED, SalesDue.CANCELLED), text)
 
 
-def _expiry_due(state: DealState) -> Change:
+@RULES.rule
+def _expiry_due(state: DealState, _fact: facts.ExpiryDue) -> Change:
     _open(state, "expired")
     if state.accepted:
         illegal("expired: the quote was accepted in time")
@@ -399,6 +379,7 @@ def _expiry_due(state: DealState) -> Change:
     return Change(replace(state, expiry_due=True), text)
 
 
+@RULES.rule
 def _expiry_checked(state: DealState, fact: facts.ExpiryChecked) -> Change:
     if not state.expiry_due:
         illegal("nothing has expired")

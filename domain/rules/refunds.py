@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final
 
 from domain import facts
 from domain.deal_state import DealState
-from domain.facts import RefundFact
 from domain.money import format_money, round_money
 from domain.payments import HOLDS_CREDIT, MOST_REFUNDS, ON_ITS_WAY, Refund, RefundStatus
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, with_exception, without_exceptions
+from domain.rules.following import Rules
 
 CREDIT_LEFT_AFTER: Final = timedelta(days=30)
 """How long a deal stays open for a credit that nobody decides about; then it closes with the credit named."""
@@ -26,25 +26,10 @@ MOST_NAMED: Final = 5
 """Payments and credit notes that an exception names."""
 
 
-def follow(state: DealState, fact: RefundFact) -> Change:
-    """What a person's word on a credit, or its refund in Finance, changes.
-
-    Raises:
-        Refused: it changes nothing.
-    """
-    match fact:
-        case facts.RefundProposed():
-            return _proposed(state, fact)
-        case facts.RefundApproved():
-            return _approved(state, fact)
-        case facts.RefundPrepared():
-            return _prepared(state, fact)
-        case facts.CreditKept():
-            return _kept(state, fact)
-        case _:
-            assert_never(fact)
+RULES: Final = Rules()
 
 
+@RULES.rule
 def _proposed(state: DealState, fact: facts.RefundProposed) -> Change:
     _not_the_makers(state, fact.by)
     if len(state.refunds) >= MOST_REFUNDS:
@@ -65,6 +50,7 @@ def _proposed(state: DealState, fact: facts.RefundProposed) -> Change:
     return Change(replace(state, refunds=(*state.refunds, refund)), f"{what}: {fact.reason}")
 
 
+@RULES.rule
 def _approved(state: DealState, fact: facts.RefundApproved) -> Change:
     refund = _refund(state, fact.n)
     if refund.status is not RefundStatus.PROPOSED:
@@ -77,6 +63,7 @@ def _approved(state: DealState, fact: facts.RefundApproved) -> Change:
     return Change(_with(state, approved), f"{what}: {fact.reason}" if fact.reason else what)
 
 
+@RULES.rule
 def _prepared(state: DealState, fact: facts.RefundPrepared) -> Change:
     refund = _refund(state, fact.n)
     if refund.status is not RefundStatus.APPROVED:
@@ -91,6 +78,7 @@ def _prepared(state: DealState, fact: facts.RefundPrepared) -> Change:
     return Change(_with(state, after), f"{what} {text}; {note}" if note else f"{what} {text}")
 
 
+@RULES.rule
 def _kept(state: DealState, fact: facts.CreditKept) -> Change:
     _not_the_makers(state, fact.by)
     if not state.credit_undecided:

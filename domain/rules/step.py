@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from domain import facts
 from domain.causes import Cause
@@ -15,9 +15,13 @@ from domain.rules import drift
 from domain.rules.change import Change, Refused
 from domain.rules.changing import retried
 from domain.rules.closing import ended_here
+from domain.rules.following import Rules
 from domain.views import Ending, Resolution
 
+RULES: Final = Rules()
 
+
+@RULES.rule
 def follow(state: DealState, fact: StepFact) -> Change:
     """What a step that waits, or goes on, changes.
 

@@ -17,17 +17,15 @@ from dynamics.finance.client import Finance
 
 _EDM: Final = "{http://docs.oasis-open.org/odata/ns/edm}"
 _CORE: Final = "Microsoft.Dynamics.OData.Core.V1."
-_KINDS: Final[Mapping[str, Kind]] = {
-    "Edm.String": "text",
-    "Edm.Int32": "whole",
-    "Edm.Int64": "whole",
-    "Edm.Decimal": "decimal",
-    "Edm.Double": "decimal",
-    "Edm.Boolean": "yes_no",
-    "Edm.DateTimeOffset": "moment",
-    "Edm.Date": "moment",
-    "Edm.Guid": "id",
+_TYPES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "text": ("Edm.String",),
+    "whole": ("Edm.Int32", "Edm.Int64"),
+    "decimal": ("Edm.Decimal", "Edm.Double"),
+    "yes_no": ("Edm.Boolean",),
+    "moment": ("Edm.DateTimeOffset", "Edm.Date"),
+    "id": ("Edm.Guid",),
 }
+_KINDS: Final = {name: kind for kind, names in _TYPES.items() for name in names}
 _WHOLE: Final = frozenset(f"{_EDM}{tag}" for tag in ("EntityType", "EnumType", "EntitySet", "ComplexType", "Action"))
 _PATIENCE_SECONDS: Final = 300.0
 """An environment that has just started makes its `$metadata`, of thousands of sets, while it is asked."""

@@ -17,24 +17,18 @@ from dynamics.core.odata import Row
 from dynamics.sales.client import Dataverse
 
 _CRM: Final = "Microsoft.Dynamics.CRM"
-_KINDS: Final[Mapping[str, Kind]] = {
-    "String": "text",
-    "Memo": "text",
-    "Integer": "whole",
-    "BigInt": "whole",
-    "Decimal": "decimal",
-    "Double": "decimal",
-    "Money": "money",
-    "Boolean": "yes_no",
-    "Picklist": "choice",
-    "State": "choice",
-    "Status": "choice",
-    "DateTime": "moment",
-    "Uniqueidentifier": "id",
-    "Lookup": "lookup",
-    "Customer": "lookup",
-    "Owner": "lookup",
+_TYPES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "text": ("String", "Memo"),
+    "whole": ("Integer", "BigInt"),
+    "decimal": ("Decimal", "Double"),
+    "money": ("Money",),
+    "yes_no": ("Boolean",),
+    "choice": ("Picklist", "State", "Status"),
+    "moment": ("DateTime",),
+    "id": ("Uniqueidentifier",),
+    "lookup": ("Lookup", "Customer", "Owner"),
 }
+_KINDS: Final = {name: kind for kind, names in _TYPES.items() for name in names}
 _CHOICE: Final = "OptionSet($select=Options),GlobalOptionSet($select=Options)"
 _DETAILS: Final[Mapping[str, tuple[str, str | None]]] = {
     "String": ("LogicalName,MaxLength", None),

@@ -22,23 +22,11 @@ from sandbox.dataverse.schema import (
 )
 from sandbox.store import Row
 
-_TYPES: Final[Mapping[str, tuple[str, str]]] = {
-    "String": ("String", "StringAttributeMetadata"),
-    "Memo": ("Memo", "MemoAttributeMetadata"),
-    "Integer": ("Integer", "IntegerAttributeMetadata"),
-    "BigInt": ("BigInt", "BigIntAttributeMetadata"),
-    "Decimal": ("Decimal", "DecimalAttributeMetadata"),
-    "Double": ("Double", "DoubleAttributeMetadata"),
-    "Money": ("Money", "MoneyAttributeMetadata"),
-    "Boolean": ("Boolean", "BooleanAttributeMetadata"),
-    "DateTime": ("DateTime", "DateTimeAttributeMetadata"),
+_OTHERWISE: Final[Mapping[str, tuple[str, str]]] = {
     "DateOnly": ("DateTime", "DateTimeAttributeMetadata"),
     "Guid": ("Uniqueidentifier", "UniqueIdentifierAttributeMetadata"),
-    "Lookup": ("Lookup", "LookupAttributeMetadata"),
-    "Picklist": ("Picklist", "PicklistAttributeMetadata"),
-    "State": ("State", "StateAttributeMetadata"),
-    "Status": ("Status", "StatusAttributeMetadata"),
 }
+"""AttributeType and metadata type of columns whose type here is named otherwise."""
 _SPECIAL_LOOKUPS: Final = {"ownerid": "Owner", "customerid": "Customer", "parentcustomerid": "Customer"}
 RIGHTS: Final = ("Create", "Read", "Write", "Delete", "Append", "AppendTo", "Assign", "Share")
 """What a privilege of a table allows."""
@@ -243,7 +231,7 @@ def _key_item(entity: Entity, key: str) -> Item:
 
 def column_item(entity: Entity, column: Column) -> Item:
     """A column as the AttributeMetadata of its type."""
-    kind, metadata_type = _TYPES[column.type]
+    kind, metadata_type = _OTHERWISE.get(column.type, (column.type, f"{column.type}AttributeMetadata"))
     kind = _SPECIAL_LOOKUPS.get(column.name, kind)
     row: Row = {
         "MetadataId": entity.column_metadata_id(column.name),

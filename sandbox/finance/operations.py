@@ -206,7 +206,8 @@ def _credit_transaction(call: Call) -> dict[str, Any]:
 
 
 def _paid(posted: payments.PostedPayment) -> dict[str, Any]:
-    return {"JournalBatchNumber": posted.journal, "Voucher": posted.voucher, "PaymentId": posted.payment_id}
+    row = posted.transaction
+    return {"JournalBatchNumber": posted.journal, "Voucher": row["Voucher"], "PaymentId": row["PaymId"]}
 
 
 def _collection_letter(call: Call) -> Answer:

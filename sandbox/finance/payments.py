@@ -30,16 +30,17 @@ SETTLED_INVOICES: Final = "PaymentJournalLineSettledInvoices"
 
 @dataclass(frozen=True, slots=True)
 class PostedPayment:
-    """A posted payment (or its reversal): journal, ledger voucher and payment id."""
+    """A posted payment, reversal or refund: its journal, and its transaction in the sub-ledger."""
 
     journal: str
-    voucher: str
-    payment_id: str
+    transaction: Row
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
     """Money that comes in: who pays how much, under which reference, and for which order where it is a prepayment.
+
+    An amount below zero goes back to the customer.
 
     A prepayment's reference is its order's number unless said otherwise: by it the "Settle transactions" page of the
     order proposes the payment.
@@ -80,22 +81,30 @@ def pay(books: Books, company: Company, money: Money, settlements: Sequence[Mapp
     reference = money.reference or money.prepayment_of
     amount, code = round_money(money.amount, money.currency), currency["CurrencyCode"]
     posted_on = money.day or books.today(company)
+    paid = Money(customer["CustomerAccount"], amount, code, reference, posted_on, money.prepayment_of)
     with books.db.transaction():
-        journal = _journal(books, company, f"Payment {reference}".strip())
         payment_id = books.next_number(company, "payment", "PAY-{:06d}")
-        voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
-        row = _JournalLine(journal, voucher, payment_id, customer, amount, code, reference, posted_on)
-        _journal_line(books, company, row, prepayment=bool(money.prepayment_of))
-        more: Row = {"PaymReference": reference, "PaymId": payment_id, "Txt": f"Payment {payment_id}"}
+        more: Row = {"Txt": f"Payment {payment_id}"}
         if money.prepayment_of:
             more |= {"Prepayment": "Yes", "_prepaid": money.prepayment_of}
-        row_of_payment = transaction(
-            books, company, customer["CustomerAccount"], -amount, code, voucher, posted_on, more
-        )
-        made = _settle_all(books, company, row_of_payment, settlements, posted_on, journal)
+        posted = _post(books, company, paid, payment_id, f"Payment {reference}".strip(), more)
+        made = _settle_all(books, company, posted.transaction, settlements, posted_on, posted.journal)
         fields = _event_fields(company, customer, payment_id, amount, code, made)
         books.events.emit(CUST_PAYMENT_POSTED, company.id, fields)
-    return PostedPayment(journal, voucher, payment_id)
+    return posted
+
+
+def _post(books: Books, company: Company, money: Money, payment_id: str, journal_name: str, more: Row) -> PostedPayment:
+    """Post money that comes in or goes back, in a journal of its own and in the sub-ledger."""
+    journal = _journal(books, company, journal_name)
+    voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
+    customer, day = books.customer(company, money.account), money.day or books.today(company)
+    row = _JournalLine(journal, voucher, payment_id, customer, money.amount, money.currency, money.reference, day)
+    _journal_line(books, company, row, prepayment=bool(money.prepayment_of))
+    columns = {"PaymId": payment_id, "PaymReference": money.reference, **more}
+    return PostedPayment(
+        journal, transaction(books, company, money.account, -money.amount, money.currency, voucher, day, columns)
+    )
 
 
 def settle_credit(
@@ -210,27 +219,16 @@ def reverse(books: Books, company: Company, payment_id: str, reason: str) -> Pos
     with books.db.transaction():
         _take_back_differences(books, company, payment, today)
         undone = _unsettle_all(books, company, payment)
-        journal = _journal(books, company, f"Reversal of payment {payment_id}")
-        voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
         currency, amount = payment["CurrencyCode"], -payment["AmountCur"]
-        row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reason, today)
-        _journal_line(books, company, row)
-        reversal = transaction(
-            books,
-            company,
-            payment["AccountNum"],
-            amount,
-            currency,
-            voucher,
-            today,
-            {"PaymId": payment_id, "PaymReference": reason, "CancelledPayment": "Yes", "Txt": reason},
-        )
+        back = Money(payment["AccountNum"], -amount, currency, reason, today)
+        more: Row = {"CancelledPayment": "Yes", "Txt": reason}
+        posted = _post(books, company, back, payment_id, f"Reversal of payment {payment_id}", more)
         current = books.get(receivables.TRANSACTIONS, company.id, payment["_record"]) or payment
         books.update(receivables.TRANSACTIONS, current, {"CancelledPayment": "Yes"})
-        receivables.settle(books, company, payment, reversal, amount, today)
+        receivables.settle(books, company, payment, posted.transaction, amount, today)
         fields = _event_fields(company, customer, payment_id, amount, currency, undone)
         books.events.emit(CUST_PAYMENT_REVERSED, company.id, fields)
-    return PostedPayment(journal, voucher, payment_id)
+    return posted
 
 
 def transaction(
@@ -265,24 +263,13 @@ def refund(books: Books, company: Company, credit: Row, amount: Decimal, referen
         raise PostingRefused(f"Amount {amount} exceeds the {left} {currency} that are open.")
     customer, today = books.customer(company, credit["AccountNum"]), books.today(company)
     with books.db.transaction():
-        journal = _journal(books, company, f"Refund {reference}".strip())
         payment_id = books.next_number(company, "payment", "PAY-{:06d}")
-        voucher = books.next_number(company, "payment voucher", "ARP-{:06d}")
-        row = _JournalLine(journal, voucher, payment_id, customer, -amount, currency, reference, today)
-        _journal_line(books, company, row)
-        paid_back = transaction(
-            books,
-            company,
-            credit["AccountNum"],
-            amount,
-            currency,
-            voucher,
-            today,
-            {"PaymId": payment_id, "PaymReference": reference, "Txt": f"Refund {payment_id}"},
-        )
-        receivables.settle(books, company, credit, paid_back, amount, today)
+        back = Money(credit["AccountNum"], -amount, currency, reference, today)
+        more: Row = {"Txt": f"Refund {payment_id}"}
+        posted = _post(books, company, back, payment_id, f"Refund {reference}".strip(), more)
+        receivables.settle(books, company, credit, posted.transaction, amount, today)
         tell(books, company, customer, payment_id, -amount, currency, documents_of(books, company, credit, Decimal(0)))
-    return PostedPayment(journal, voucher, payment_id)
+    return posted
 
 
 def undo_settlement(books: Books, company: Company, credit: Row) -> None:

@@ -26,13 +26,15 @@ from sandbox.store import Row
 
 ORDERS: Final = "ReturnOrderHeadersV2"
 LINES: Final = "ReturnOrderLinesV2"
-_COPIED: Final = {
+_SAME_NAME: Final = (
+    "InvoiceCustomerAccountNumber",
+    "CurrencyCode",
+    "LanguageId",
+    "CustomersOrderReference",
+    "CustomerRequisitionNumber",
+)
+_COPIED: Final = {column: column for column in _SAME_NAME} | {
     "CustomerAccountNumber": "OrderingCustomerAccountNumber",
-    "InvoiceCustomerAccountNumber": "InvoiceCustomerAccountNumber",
-    "CurrencyCode": "CurrencyCode",
-    "LanguageId": "LanguageId",
-    "CustomersOrderReference": "CustomersOrderReference",
-    "CustomerRequisitionNumber": "CustomerRequisitionNumber",
     "DefaultReturnSiteId": "DefaultShippingSiteId",
     "DefaultReturnWarehouseId": "DefaultShippingWarehouseId",
 }

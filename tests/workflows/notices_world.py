@@ -16,7 +16,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.notice_signatures import NO_USE, NoticeActivities, OfApprover, WaitingRequests
+from activities.notice_signatures import (
+    NO_USE,
+    OfApprover,
+    SendingActivities,
+    WaitingActivities,
+    WaitingRequests,
+)
 from activities.signatures import FailureType, Nothing
 from domain.notices import Kind, Notice
 from domain.notices_box import Box, Message, WaitingRequest
@@ -31,7 +37,7 @@ from workflows.audit import AuditDelivery
 from workflows.notices import PeopleNotices
 
 
-class ScriptedTargets(NoticeActivities):
+class ScriptedTargets(WaitingActivities, SendingActivities):
     """Targets that are down as often as they are told to be."""
 
     def __init__(self) -> None:

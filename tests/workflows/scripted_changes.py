@@ -45,7 +45,7 @@ class OrderInFinance:
     """Why Finance takes no more of it; empty: it does."""
 
 
-class ScriptedChanges(c.OrderChangeActivities):
+class ScriptedChanges(c.OrderChangeActivities, c.LargerOrderActivities):
     """Cancels what is left, once."""
 
     def __init__(self, world: World) -> None:

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import delegation_signatures as delegated
 from activities import signatures as s
-from activities.notice_signatures import NoticeActivities
+from activities.notice_signatures import TellingActivities
 from domain.audit import AuditBatch, AuditReceipt
 from domain.delegations import Delegations
 from domain.notices import Notices
@@ -37,7 +37,7 @@ class ScriptedAudit(s.AuditActivities):
         return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
 
 
-class ScriptedNotices(NoticeActivities):
+class ScriptedNotices(TellingActivities):
     """Keeps what people are told."""
 
     def __init__(self, world: World) -> None:

@@ -10,8 +10,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
+from activities.feed_signatures import ReadSales
 from activities.sales_feed import SalesFeedWork
-from activities.signatures import ReadSales
 from domain.feeds import Look
 from dynamics.core.errors import Refused, System
 from dynamics.sales.options import OrderState

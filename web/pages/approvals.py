@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.approval_people import ANSWER, ASK, REASSIGN
@@ -25,59 +26,41 @@ from domain.views import DealView
 from runs import names
 from runs.approvals import Approvals
 from runs.calls import RunError
-from runs.deals import Deals
-from runs.reviews import Reviews
-from runs.search import Search
-from web.access import Access
 from web.addresses import APPROVAL, Approval, Deal, first_line
 from web.commands import AnswerBody, DecisionBody, QuestionBody, ReassignBody, parsed, said
 from web.confidential import request_for_reader
-from web.decisions import Decisions
 from web.inbox import ApprovalItem, InboxQuery, approvals_for
-from web.links import Dynamics, Link
-from web.pages.site import FormHandler, Site
+from web.links import Link
+from web.pages.about_deals import AboutDeals
+from web.pages.site import FormHandler
 from web.precedents import Precedents, precedents_for
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.session import Session
 from web.signin import sign_in_again
 
 
-class ApprovalPages:
-    """The pages under /approvals."""
+@dataclass(frozen=True, slots=True)
+class ApprovalPages(AboutDeals):
+    """The pages under /approvals.
 
-    def __init__(
-        self,
-        site: Site,
-        access: Access,
-        deals: Deals,
-        approvals: Approvals,
-        reviews: Reviews,
-        decisions: Decisions,
-        search: Search,
-        dynamics: Dynamics,
-    ) -> None:
-        """Show requests, with the lines as they are in Sales and Finance now; pass on what people decide.
+    Show requests, with the lines as they are in Sales and Finance now; pass on what people decide.
 
         What is shown of cost and margin, and to whom, is said by ``access``.
-        """
-        self._site = site
-        self._access = access
-        self._deals = deals
-        self._approvals = approvals
-        self._reviews = reviews
-        self._decisions = decisions
-        self._search = search
-        self._dynamics = dynamics
+    """
+
+    approvals: Approvals
 
     def routes(self) -> list[Route]:
         """The routes of a request and of a decision."""
-        return [
-            Route(APPROVAL, self._site.page(self.show), methods=["GET"]),
-            Route(f"{APPROVAL}/decision", self._site.form(self.decide), methods=["POST"]),
-            Route(f"{APPROVAL}/reassign", self._site.form(self._teller(REASSIGN, ReassignBody)), methods=["POST"]),
-            Route(f"{APPROVAL}/question", self._site.form(self._teller(ASK, QuestionBody)), methods=["POST"]),
-            Route(f"{APPROVAL}/answer", self._site.form(self._teller(ANSWER, AnswerBody)), methods=["POST"]),
-        ]
+        return self.site.routes(
+            pages={APPROVAL: self.show},
+            forms={
+                f"{APPROVAL}/decision": self.decide,
+                f"{APPROVAL}/reassign": self._teller(REASSIGN, ReassignBody),
+                f"{APPROVAL}/question": self._teller(ASK, QuestionBody),
+                f"{APPROVAL}/answer": self._teller(ANSWER, AnswerBody),
+            },
+        )
 
     async def show(self, request: Request, session: Session) -> Response:
         """The request as it stands."""
@@ -85,7 +68,7 @@ class ApprovalPages:
         message_id = request.query_params.get("said", "")
         outcome = None
         if message_id:
-            outcome = await self._approvals.outcome(asked.deal.company, asked.deal.quote, asked.n, message_id)
+            outcome = await self.approvals.outcome(asked.deal.company, asked.deal.quote, asked.n, message_id)
         unknown = bool(message_id) and outcome is None
         answer = request.query_params.get("decide", "")
         return await self._request_page(
@@ -105,7 +88,7 @@ class ApprovalPages:
             body = parsed(DecisionBody, _fields(DecisionBody, form))
             message_id = str(body.message_id or uuid.uuid4())
             args = said(body.model_copy(update={"message_id": None}))
-            return message_id, await self._decisions.decide(asked, session.who, message_id, args)
+            return message_id, await self.decisions.decide(asked, session.who, message_id, args)
 
         return await self._answered(asked, session, form, said_so)
 
@@ -119,7 +102,7 @@ class ApprovalPages:
                 content = parsed(body, _fields(body, form))
                 message_id = str(content.message_id or uuid.uuid4())
                 args = content.signed_args
-                return message_id, await self._decisions.tell(asked, session.who, message_id, name, args)
+                return message_id, await self.decisions.tell(asked, session.who, message_id, name, args)
 
             return await self._answered(asked, session, form, said_so)
 
@@ -136,14 +119,10 @@ class ApprovalPages:
         try:
             message_id, outcome = await say()
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             typed = {name: str(form[name]) for name in _TYPED if name in form}
             return await self._request_page(asked, session, None, problem=problem, typed=typed)
-        if outcome is None:
-            return await self._site.recorded(session, asked.path(said=message_id))
-        return RedirectResponse(asked.path(said=message_id), 303)
+        return await self.site.said(session, outcome, asked.path(said=message_id))
 
     async def _request_page(
         self,
@@ -159,18 +138,18 @@ class ApprovalPages:
     ) -> Response:
         """The page of a request; the decision that a message's link was for is put forward, and decides nothing."""
         company, quote, n, person = asked.deal.company, asked.deal.quote, asked.n, session.identity
-        state = await self._approvals.state(company, quote, n)
+        state = await self.approvals.state(company, quote, n)
         mine = _mine(state, person)
-        self._access.check_shown(person, state)
-        shows_margin = self._access.may(person, Action.READ_MARGIN, company)
+        self.access.check_shown(person, state)
+        shows_margin = self.access.may(person, Action.READ_MARGIN, company)
         review, view, precedents, following = await asyncio.gather(
-            self._reviews.lines(state.request, first_line),
+            self.reviews.lines(state.request, first_line),
             self._known_deal(asked.deal),
             self._precedents(state, person, shows_margin=shows_margin),
             self._next_of(person, asked) if not mine else _nothing(),
         )
         state = request_for_reader(state, shows_margin=shows_margin)
-        too_old = bool(mine) and bool(self._access.too_old_to_decide(session.who, state, datetime.now(UTC)))
+        too_old = bool(mine) and bool(self.access.too_old_to_decide(session.who, state, datetime.now(UTC)))
         context = {
             "state": state,
             "shows_margin": shows_margin,
@@ -204,18 +183,18 @@ class ApprovalPages:
             "problem": problem,
             "typed": typed or {},
         }
-        return await self._site.render("approval.html", session, context, problem.status if problem else 200)
+        return await self.site.render("approval.html", session, context, problem.status if problem else 200)
 
     async def _precedents(self, state: ApprovalState, person: Person, *, shows_margin: bool) -> Precedents | None:
         """What the customer got before, for who may read deals of the company."""
-        if not self._access.may(person, Action.READ_DEAL, state.request.company):
+        if not self.access.may(person, Action.READ_DEAL, state.request.company):
             return Precedents()
-        return await precedents_for(state.request, self._deals, self._search, shows_margin=shows_margin)
+        return await precedents_for(state.request, self.deals, self.search, shows_margin=shows_margin)
 
     async def _next_of(self, person: Person, asked: Approval) -> ApprovalItem | None:
         """What is due next in the inbox of somebody who has nothing to decide here."""
         try:
-            found = await approvals_for(person, self._access, self._approvals, self._search, _INBOX)
+            found = await approvals_for(person, self.access, self.approvals, self.search, _INBOX)
         except RunError:
             return None
         others = [item for item in found.items if (item.company, item.quote, item.n) != _place(asked)]
@@ -226,20 +205,20 @@ class ApprovalPages:
         request = state.request
         opportunity = view.opportunity_id if view else ""
         return [
-            *self._dynamics.records(quote_id=request.quote_id, opportunity_id=opportunity),
-            *self._dynamics.lists(request.company, customer=request.customer_account),
+            *self.dynamics.records(quote_id=request.quote_id, opportunity_id=opportunity),
+            *self.dynamics.lists(request.company, customer=request.customer_account),
         ]
 
     async def _known_deal(self, deal: Deal) -> DealView | None:
         """The deal as it stands; None where it does not answer."""
         try:
-            return await self._deals.state(deal.company, deal.quote)
+            return await self.deals.state(deal.company, deal.quote)
         except RunError:
             return None
 
     def _steps(self, state: ApprovalState, person: Person, name: str) -> list[int]:
         """The numbers of the steps of which a person may say something that decides nothing."""
-        granted = self._access.saying(person, name, state.request.company)
+        granted = self.access.saying(person, name, state.request.company)
         if not granted.grants:
             return []
         if name == ASK:

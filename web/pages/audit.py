@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode
@@ -76,43 +77,31 @@ class PeriodQuery(BaseModel):
     form: Literal["csv", "jsonl"] = Field("csv", alias="format")
 
 
+@dataclass(frozen=True, slots=True)
 class AuditPages:
-    """The pages under /audit."""
+    """The pages under /audit: what ``audit`` holds; None: there is no audit store here, and the pages say so.
 
-    def __init__(
-        self,
-        site: Site,
-        access: Access,
-        config: WebConfig,
-        audit: AuditReading | None,
-        key: AuditKey | None,
-        views: SavedViews,
-    ) -> None:
-        """Show what ``audit`` holds; None: there is no audit store here, and the pages say so.
+    ``key`` signs downloads in place of the key in the file, e.g. one that stays in a vault.
+    """
 
-        ``key`` signs downloads in place of the key in the file, e.g. one that stays in a vault.
-        """
-        self._site = site
-        self._access = access
-        self._policy = config.policy
-        self._audit = audit
-        self._views = views
-        self._key = key
-        self._key_file = config.audit_key_file
+    site: Site
+    access: Access
+    config: WebConfig
+    audit: AuditReading | None
+    key: AuditKey | None
+    views: SavedViews
 
     def routes(self) -> list[Route]:
         """The routes of the audit; only the comparison takes a form, and it keeps nothing of it."""
-        return [
-            Route("/audit", self._site.page(self.show), methods=["GET"]),
-            Route("/audit/reports", self._site.page(self.reports), methods=["GET"]),
-            Route("/audit/comparison", self._site.form(self.compare), methods=["POST"]),
-            Route("/audit/export", self._site.page(self.export), methods=["GET"]),
-        ]
+        return self.site.routes(
+            pages={"/audit": self.show, "/audit/reports": self.reports, "/audit/export": self.export},
+            forms={"/audit/comparison": self.compare},
+        )
 
     async def show(self, request: Request, session: Session) -> Response:
         """Records of a company, newest first, and whether the chain holds over those that are shown."""
-        self._access.auditing(session.identity)
-        views = await self._views.on(session.identity, AUDIT, request)
+        self.access.auditing(session.identity)
+        views = await self.views.on(session.identity, AUDIT, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
         given = _given(request.query_params)
@@ -126,14 +115,14 @@ class AuditPages:
             return await self._away(session, error, "audit.html", context)
         company = query.company.lower() or next(iter(companies), "")
         context |= {"companies": companies, "company": company, "away": ""}
-        if not company or self._audit is None:
-            return await self._site.render("audit.html", session, context)
-        self._access.check_auditing(session.identity, company)
+        if not company or self.audit is None:
+            return await self.site.render("audit.html", session, context)
+        self.access.check_auditing(session.identity, company)
         try:
-            rows = await self._rows(self._audit, company, query)
+            rows = await self._rows(self.audit, company, query)
             # Where nothing is left out at the top, what is missing there would be the chain's end.
             last = None if query.before is None and not filters else rows[0].seq if rows else 0
-            check = await self._audit.ask(lambda reader: reader.check(company, rows[-1].seq, last)) if rows else None
+            check = await self.audit.ask(lambda reader: reader.check(company, rows[-1].seq, last)) if rows else None
         except LedgerAway as error:
             return await self._away(session, error, "audit.html", context)
         shown = rows[:ROWS]
@@ -141,7 +130,7 @@ class AuditPages:
             older = {**given, "company": company, "before": str(shown[-1].seq)}
             context["older"] = f"/audit?{urlencode(older)}"
         context |= {"rows": shown, "check": check, "checked": _stated(check) if check else ""}
-        return await self._site.render("audit.html", session, context)
+        return await self.site.render("audit.html", session, context)
 
     async def reports(self, request: Request, session: Session) -> Response:
         """What an auditor asks of a company and a period."""
@@ -157,8 +146,8 @@ class AuditPages:
     async def export(self, request: Request, session: Session) -> Response:
         """A signed export of a company and a period: an archive with the file and its signature."""
         query = parsed(PeriodQuery, _given(request.query_params))
-        self._access.check_auditing(session.identity, query.company.lower())
-        if self._audit is None or not self._can_download():
+        self.access.check_auditing(session.identity, query.company.lower())
+        if self.audit is None or not self._can_download():
             raise Problem(
                 Refusal.NOT_FOUND, phrase("Downloads are not set up here: this process has no key to sign them with.")
             )
@@ -167,7 +156,7 @@ class AuditPages:
 
         try:
             signer = await asyncio.to_thread(self._signer)
-            made = await self._audit.export(period, query.form, signer)
+            made = await self.audit.export(period, query.form, signer)
         except TooManyRecords as error:
             detail = f"The period has {error}. Choose a shorter one, or use q2c audit export."
             raise Problem(Refusal.BAD_ARGUMENT, detail, field="to") from error
@@ -192,22 +181,24 @@ class AuditPages:
     # What they share
 
     def _can_download(self) -> bool:
-        has_key = self._key is not None or (self._key_file is not None and self._key_file.exists())
-        return self._audit is not None and has_key
+        has_key = self.key is not None or (
+            self.config.audit_key_file is not None and self.config.audit_key_file.exists()
+        )
+        return self.audit is not None and has_key
 
     def _signer(self) -> AuditSigner:
-        if self._key is not None:
-            return AuditSigner(self._key)
-        if self._key_file is None:
+        if self.key is not None:
+            return AuditSigner(self.key)
+        if self.config.audit_key_file is None:
             raise AssertionError("nothing is downloaded without a key")
-        return AuditSigner.from_file(self._key_file)
+        return AuditSigner.from_file(self.config.audit_key_file)
 
     async def _companies(self, session: Session) -> tuple[str, ...]:
         """Companies with records that the person may read."""
-        allowed = self._access.auditing(session.identity)
-        if self._audit is None:
+        allowed = self.access.auditing(session.identity)
+        if self.audit is None:
             return ()
-        known = await self._audit.ask(lambda reader: reader.companies())
+        known = await self.audit.ask(lambda reader: reader.companies())
         return tuple(company for company in known if allowed is None or company in allowed)
 
     async def _rows(self, audit: AuditReading, company: str, query: AuditQuery) -> list[AuditRow]:
@@ -235,7 +226,7 @@ class AuditPages:
         return Period(company=query.company.lower(), since=_midnight(since), until=_midnight(until, days=1))
 
     async def _reports(self, session: Session, given: Mapping[str, str], lists: Mapping[str, str]) -> Response:
-        self._access.auditing(session.identity)
+        self.access.auditing(session.identity)
         query = parsed(PeriodQuery, given)
         lists = {name: lists.get(name, "") for name in ("people", "slips", "invoices")}
         context: dict[str, Any] = {"review": None, "lists": lists, "problem": None, "directory": None}
@@ -244,15 +235,15 @@ class AuditPages:
             companies = await self._companies(session)
             company = query.company.lower() or next(iter(companies), "")
             context |= {"companies": companies, "company": company, "away": ""}
-            if company and self._audit is not None:
-                self._access.check_auditing(session.identity, company)
+            if company and self.audit is not None:
+                self.access.check_auditing(session.identity, company)
                 period = await self._period(query.model_copy(update={"company": company}))
                 context |= {"since": period.since.date(), "until": (period.until - timedelta(days=1)).date()}
-                context |= await self._review(self._audit, period, lists)
+                context |= await self._review(self.audit, period, lists)
         except LedgerAway as error:
             return await self._away(session, error, "audit_reports.html", context)
         status = context["problem"].status if context["problem"] else 200
-        return await self._site.render("audit_reports.html", session, context, status)
+        return await self.site.render("audit_reports.html", session, context, status)
 
     async def _review(self, audit: AuditReading, period: Period, lists: Mapping[str, str]) -> dict[str, Any]:
         from ledger.reports import grants_of
@@ -262,15 +253,15 @@ class AuditPages:
             directory, problem = _people(lists.get("people", "")), None
         except Problem as error:
             directory, problem = None, error
-        held = [*named_people(self._policy), *(directory.people if directory else ())]
+        held = [*named_people(self.config.policy), *(directory.people if directory else ())]
         grants = [grant for grant in grants_of(held, "") if grant.company in ("", period.company)]
-        rights = self._policy.rights
+        rights = self.config.policy.rights
         found = await audit.ask(
             lambda reader: review(
                 reader,
                 period,
                 grants=grants,
-                conflicts=[c for c in conflicts_of(self._policy, directory) if c.company == period.company],
+                conflicts=[c for c in conflicts_of(self.config.policy, directory) if c.company == period.company],
                 limits=rights.limits_of(Action.DECIDE_APPROVAL),
                 release_limits=rights.limits_of(Action.RELEASE_CREDIT),
                 known=_documents(lists),
@@ -281,7 +272,7 @@ class AuditPages:
     async def _away(self, session: Session, error: LedgerAway, template: str, context: dict[str, Any]) -> Response:
         """The page without records: why the store shows none."""
         security = {"companies": (), "company": "", "away": str(error)}
-        return await self._site.render(template, session, context | security, Refusal.LEDGER_UNAVAILABLE.status)
+        return await self.site.render(template, session, context | security, Refusal.LEDGER_UNAVAILABLE.status)
 
 
 def _given(values: Mapping[str, str]) -> dict[str, str]:

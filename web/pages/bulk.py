@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -36,25 +37,25 @@ from web.session import Session
 _LOOK_SECONDS = 4.0
 
 
+@dataclass(frozen=True, slots=True)
 class BulkPages:
-    """The pages under /bulk."""
+    """The pages under /bulk.
 
-    def __init__(self, site: Site, access: Access, approvals: Approvals, search: Search, decisions: Decisions) -> None:
-        """Show what would be said, and say it through ``decisions``, each by itself."""
-        self._site = site
-        self._access = access
-        self._approvals = approvals
-        self._search = search
-        self._decisions = decisions
+    Show what would be said, and say it through ``decisions``, each by itself.
+    """
+
+    site: Site
+    access: Access
+    approvals: Approvals
+    search: Search
+    decisions: Decisions
 
     def routes(self) -> list[Route]:
         """The routes of both previews and what they send."""
-        return [
-            Route("/bulk/approve", self._site.page(self.approve_preview), methods=["GET"]),
-            Route("/bulk/approve", self._site.form(self.approve), methods=["POST"]),
-            Route("/bulk/retry", self._site.page(self.retry_preview), methods=["GET"]),
-            Route("/bulk/retry", self._site.form(self.retry), methods=["POST"]),
-        ]
+        return self.site.routes(
+            pages={"/bulk/approve": self.approve_preview, "/bulk/retry": self.retry_preview},
+            forms={"/bulk/approve": self.approve, "/bulk/retry": self.retry},
+        )
 
     async def approve_preview(self, request: Request, session: Session) -> Response:
         """What of the picked steps would be approved together, and what stays on its own page."""
@@ -69,7 +70,7 @@ class BulkPages:
             "total": total_net(alike),
             "batch": str(uuid.uuid4()),
         }
-        return await self._site.render("bulk_approve.html", session, context)
+        return await self.site.render("bulk_approve.html", session, context)
 
     async def approve(self, _request: Request, session: Session, form: FormData) -> Response:
         """Approve each of what the preview showed, as it was shown."""
@@ -92,7 +93,7 @@ class BulkPages:
                         Refusal.BAD_ARGUMENT, phrase("Left out: {why}. Decide it on its own page.", why=known(why))
                     )
                 mid = bulk.message_id(batch, picked.text)
-                return await self._decisions.decide(picked.approval, session.who, mid, said(body))
+                return await self.decisions.decide(picked.approval, session.who, mid, said(body))
 
             return say
 
@@ -104,11 +105,11 @@ class BulkPages:
     async def retry_preview(self, request: Request, session: Session) -> Response:
         """The deals parked for one cause that would be retried."""
         error = request.query_params.get("error", "")[:100]
-        companies = self._access.covered(session.identity, Action.RETRY_STEP)
+        companies = self.access.covered(session.identity, Action.RETRY_STEP)
         if not error or (companies is not None and not companies):
             raise Problem(Refusal.NO_AUTHORITY if error else Refusal.BAD_ARGUMENT)
         wanted = DealFilter(readable=companies, waiting_for=WaitingFor.OPERATOR, error=error, status="running")
-        page = await self._search.deals(wanted, limit=MOST_RETRIED)
+        page = await self.search.deals(wanted, limit=MOST_RETRIED)
         context = {
             "error": error,
             "rows": page.items,
@@ -116,7 +117,7 @@ class BulkPages:
             "most": MOST_RETRIED,
             "batch": str(uuid.uuid4()),
         }
-        return await self._site.render("bulk_retry.html", session, context)
+        return await self.site.render("bulk_retry.html", session, context)
 
     async def retry(self, _request: Request, session: Session, form: FormData) -> Response:
         """Retry the parked step of each picked deal."""
@@ -130,7 +131,7 @@ class BulkPages:
         def saying(deal: Deal) -> Callable[[], Awaitable[Outcome | None]]:
             async def say() -> Outcome | None:
                 mid = bulk.message_id(batch, f"{deal.company}/{deal.quote}")
-                return await self._decisions.command(deal, session.who, mid, CommandName.RETRY, args)
+                return await self.decisions.command(deal, session.who, mid, CommandName.RETRY, args)
 
             return say
 
@@ -144,7 +145,7 @@ class BulkPages:
     ) -> tuple[list[bulk.Candidate], list[bulk.LeftOut]]:
         """What of the picks may be approved together, by how the requests stand now."""
         looks = (
-            self._approvals.state(p.approval.deal.company, p.approval.deal.quote, p.approval.n, patience=_LOOK_SECONDS)
+            self.approvals.state(p.approval.deal.company, p.approval.deal.quote, p.approval.n, patience=_LOOK_SECONDS)
             for p in picks
         )
         found = await asyncio.gather(*looks, return_exceptions=True)
@@ -152,11 +153,11 @@ class BulkPages:
             if isinstance(failure, BaseException) and not isinstance(failure, RunError):
                 raise failure
         states = [state for state in found if not isinstance(state, BaseException)]
-        return sorted_out(picks, states, session.identity, self._access)
+        return sorted_out(picks, states, session.identity, self.access)
 
     def _for_reader(self, picked: Picked, state: ApprovalState, session: Session) -> bulk.Candidate:
         """A step as its reader may see it."""
-        shows_margin = self._access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
+        shows_margin = self.access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
         shown = request_for_reader(state, shows_margin=shows_margin)
         return picked, shown, next(step for step in shown.steps if step.plan.step == picked.step)
 
@@ -164,7 +165,7 @@ class BulkPages:
         self, session: Session, title: str, results: list[bulk.Result], *, back: str, back_to: str
     ) -> Response:
         context: dict[str, Any] = {"title": title, "results": results, "back": back, "back_to": back_to}
-        return await self._site.render("bulk_done.html", session, context)
+        return await self.site.render("bulk_done.html", session, context)
 
 
 def _texts(form: FormData, name: str) -> list[str]:

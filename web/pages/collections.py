@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,7 +16,6 @@ from starlette.routing import Route
 
 from domain.collections import CollectionsView
 from domain.messages import Outcome
-from domain.refusals import Refusal
 from runs.calls import RunError
 from runs.collections import AccountRow
 from web import letters
@@ -26,7 +26,7 @@ from web.commands import parsed
 from web.delegating import known_company
 from web.exports import MOST_ROWS, Columns, amount_cell, csv_file
 from web.pages.site import STATIC, Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.typed_numbers import numbers_typed
@@ -47,34 +47,38 @@ _COLUMNS: Final[Columns[AccountRow]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class CollectionPages:
-    """The pages under /collections."""
+    """The pages under /collections.
 
-    def __init__(self, site: Site, accounts: Accounts, views: SavedViews) -> None:
-        """Show and pass on what ``accounts`` allow."""
-        self._site = site
-        self._accounts = accounts
-        self._views = views
+    Show and pass on what ``accounts`` allow.
+    """
+
+    site: Site
+    accounts: Accounts
+    views: SavedViews
 
     def routes(self) -> list[Route]:
         """The routes of the list, of letters, of an account and of what one may say to it."""
-        return [
-            Route(PAGE, self._site.page(self.list), methods=["GET"]),
-            Route(f"{PAGE}.csv", self._site.page(self.download), methods=["GET"]),
-            Route(f"{_LETTER}/pdf", self._site.page(self.letter_pdf), methods=["GET"]),
-            Route(_LETTER, self._site.page(self.letter), methods=["GET"]),
-            Route(f"{ACCOUNT}/commands/{{name}}", self._site.form(self.say), methods=["POST"]),
-            Route(ACCOUNT, self._site.page(self.show), methods=["GET"]),
-        ]
+        return self.site.routes(
+            pages={
+                PAGE: self.list,
+                f"{PAGE}.csv": self.download,
+                f"{_LETTER}/pdf": self.letter_pdf,
+                _LETTER: self.letter,
+                ACCOUNT: self.show,
+            },
+            forms={f"{ACCOUNT}/commands/{{name}}": self.say},
+        )
 
     async def list(self, request: Request, session: Session) -> Response:
         """Accounts by what is overdue; every filter is in the address."""
-        views = await self._views.on(session.identity, ACCOUNTS, request)
+        views = await self.views.on(session.identity, ACCOUNTS, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
         given = _given(request)
         query = parsed(AccountsQuery, {"limit": _ROWS, **given})
-        page = await self._accounts.page(session.identity, query)
+        page = await self.accounts.page(session.identity, query)
         filters = {name: value for name, value in given.items() if name != "cursor"}
         following = urlencode({**filters, "cursor": page.next_cursor})
         context = {
@@ -85,20 +89,20 @@ class CollectionPages:
             "download": f"{PAGE}.csv?{urlencode(filters)}",
             "next": f"{PAGE}?{following}" if page.next_cursor else "",
         }
-        return await self._site.render("collections.html", session, context)
+        return await self.site.render("collections.html", session, context)
 
     async def download(self, request: Request, session: Session) -> Response:
         """The same list as a file, all of its pages."""
         query = parsed(AccountsQuery, {"limit": MOST_LISTED, **_given(request), "cursor": ""})
-        rows, more = await self._accounts.every(session.identity, query, MOST_ROWS)
+        rows, more = await self.accounts.every(session.identity, query, MOST_ROWS)
         return csv_file("collections", _COLUMNS, rows, more=more)
 
     async def show(self, request: Request, session: Session) -> Response:
         """One account."""
         company, account = _asked(request)
-        view = await self._accounts.view(session.identity, company, account)
+        view = await self.accounts.view(session.identity, company, account)
         message_id = request.query_params.get("said", "")
-        outcome = await self._accounts.outcome(company, account, message_id) if message_id else None
+        outcome = await self.accounts.outcome(company, account, message_id) if message_id else None
         return await self._page(session, view, outcome, unknown=bool(message_id) and outcome is None)
 
     async def say(self, request: Request, session: Session, form: FormData) -> Response:
@@ -112,29 +116,27 @@ class CollectionPages:
                 f: text for f in body.model_fields if f != "message_id" and (text := str(form.get(f, "")).strip())
             }
             signed = parsed(body, numbers_typed(fields, "amount")).signed_args  # type: ignore[attr-defined]
-            outcome = await self._accounts.say(company, account, session.who, message_id, name, signed)
+            outcome = await self.accounts.say(company, account, session.who, message_id, name, signed)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.code == Refusal.NOT_FOUND:
-                raise
-            view = await self._accounts.view(session.identity, company, account)
+            problem = to_correct(error)
+            view = await self.accounts.view(session.identity, company, account)
             typed = {f: str(form[f]) for f in form if f not in ("csrf", "message_id")}
             return await self._page(session, view, None, problem=problem, typed={name: typed})
         there = account_path(company, account, said=message_id)
-        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def letter(self, request: Request, session: Session) -> Response:
         """A letter, to be read or printed."""
         company, account = _asked(request)
-        letter = await self._accounts.letter(session.identity, company, account, request.path_params["n"])
+        letter = await self.accounts.letter(session.identity, company, account, request.path_params["n"])
         styles = f"/static/{(STATIC / 'site.css').name}"
         return HTMLResponse(letters.as_html(letter, styles))
 
     async def letter_pdf(self, request: Request, session: Session) -> Response:
         """A letter as a download."""
         company, account = _asked(request)
-        letter = await self._accounts.letter(session.identity, company, account, request.path_params["n"])
-        return await asyncio.to_thread(pdf_answer, self._accounts, letter)
+        letter = await self.accounts.letter(session.identity, company, account, request.path_params["n"])
+        return await asyncio.to_thread(pdf_answer, self.accounts, letter)
 
     async def _page(
         self,
@@ -147,7 +149,7 @@ class CollectionPages:
         typed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Response:
         account = view.state
-        today = self._accounts.today(account.company)
+        today = self.accounts.today(account.company)
         context = {
             "account": account,
             "view": view,
@@ -156,14 +158,14 @@ class CollectionPages:
             "levels": view.plan.levels,
             "open": [invoice for invoice in account.invoices if invoice.is_open],
             "paid": [invoice for invoice in account.invoices if not invoice.is_open],
-            "may": self._accounts.allowed(session.who, account.company),
+            "may": self.accounts.allowed(session.who, account.company),
             "message_id": lambda: str(uuid.uuid4()),
             "outcome": outcome,
             "recorded": unknown,
             "problem": problem,
             "typed": typed or {},
         }
-        return await self._site.render("collection.html", session, context, problem.status if problem else 200)
+        return await self.site.render("collection.html", session, context, problem.status if problem else 200)
 
 
 def _given(request: Request) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -26,23 +27,21 @@ from domain.rights import Action
 from domain.views import STAGES, DealView, Ending, LineView, Stage, WaitingFor
 from runs import names
 from runs.calls import RunError
-from runs.deals import Deals
-from runs.reviews import Reviews
-from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow, Search
-from web.access import Access, is_made_by
+from runs.search import MOST_SORTED, NAMES_SEARCHED, STATUSES, DealFilter, DealRow
+from web.access import is_made_by
 from web.addresses import DEAL, ORDER_LINES, Approval, Deal, first_line
 from web.api.bodies import DealsQuery
 from web.commands import COMMAND_ARGS, command_name, parsed
 from web.confidential import approvals_for_reader, drift_for_reader
 from web.deal_rows import DEAL_COLUMNS, deals_for
-from web.decisions import Decisions
 from web.exports import MOST_ROWS, csv_file
 from web.inbox import at_risk, by_amount
 from web.late import LateDeals
-from web.links import Dynamics, Link
+from web.links import Link
 from web.order_lines import lines_for
-from web.pages.site import Site, message_id_of
-from web.problems import Problem, of_run
+from web.pages.about_deals import AboutDeals
+from web.pages.site import message_id_of
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
 from web.signin import sign_in_again
@@ -57,52 +56,33 @@ _QUANTITIES = ("ordered", "cancelled", "shipped", "returned", "invoiced", "credi
 _RARE = ("cancelled", "returned", "credited")
 
 
-class DealPages:
-    """The pages under /cases."""
+@dataclass(frozen=True, slots=True)
+class DealPages(AboutDeals):
+    """The pages under /cases.
 
-    def __init__(
-        self,
-        site: Site,
-        access: Access,
-        deals: Deals,
-        search: Search,
-        decisions: Decisions,
-        reviews: Reviews,
-        dynamics: Dynamics,
-        late: LateDeals,
-        views: SavedViews,
-    ) -> None:
-        """Show what the lists and the deals say, as far as ``access`` allows; pass on what people command."""
-        self._site = site
-        self._access = access
-        self._deals = deals
-        self._search = search
-        self._decisions = decisions
-        self._reviews = reviews
-        self._dynamics = dynamics
-        self._late = late
-        self._views = views
+    Show what the lists and the deals say, as far as ``access`` allows; pass on what people command.
+    """
+
+    late: LateDeals
+    views: SavedViews
 
     def routes(self) -> list[Route]:
         """The routes of the list, a deal, and what one may tell it."""
-        return [
-            Route("/cases", self._site.page(self.list), methods=["GET"]),
-            Route("/cases.csv", self._site.page(self.download), methods=["GET"]),
-            Route(f"{DEAL}/commands/{{name}}", self._site.form(self.command), methods=["POST"]),
-            Route(DEAL, self._site.page(self.show), methods=["GET"]),
-            Route(ORDER_LINES, self._site.page(self.order_lines), methods=["GET"]),
-        ]
+        return self.site.routes(
+            pages={"/cases": self.list, "/cases.csv": self.download, DEAL: self.show, ORDER_LINES: self.order_lines},
+            forms={f"{DEAL}/commands/{{name}}": self.command},
+        )
 
     async def list(self, request: Request, session: Session) -> Response:
         """Deals by what they wait for; every filter is in the address, so that a list can be sent to someone."""
-        views = await self._views.on(session.identity, DEALS, request)
+        views = await self.views.on(session.identity, DEALS, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
         given = _given(request)
         query = parsed(DealsQuery, {"limit": _ROWS, **given})
-        companies = self._access.readable(session.identity)
+        companies = self.access.readable(session.identity)
         wanted = query.wanted(companies, session.identity.oid)
-        page, counts = await asyncio.gather(deals_for(self._search, query, wanted), self._search.counts(companies))
+        page, counts = await asyncio.gather(deals_for(self.search, query, wanted), self.search.counts(companies))
         filters = {name: value for name, value in given.items() if name != "cursor"}
         context = {
             "page": page,
@@ -122,13 +102,13 @@ class DealPages:
             "unsorted": urlencode({name: value for name, value in filters.items() if name != "sort"}),
             "sorted_by": lambda column: f"/cases?{urlencode({**filters, 'sort': _next_order(query.sort, column)})}",
         }
-        return await self._site.render("deals.html", session, context)
+        return await self.site.render("deals.html", session, context)
 
     async def download(self, request: Request, session: Session) -> Response:
         """The same list as a file, all of its pages."""
         query = parsed(DealsQuery, {name: value for name, value in _given(request).items() if name != "cursor"})
-        companies = self._access.readable(session.identity)
-        found = await self._search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
+        companies = self.access.readable(session.identity)
+        found = await self.search.every(query.wanted(companies, session.identity.oid), MOST_ROWS)
         rows = query.order.of(found.items) if query.order else found.items
         return csv_file("deals", DEAL_COLUMNS, rows, more=found.beyond)
 
@@ -136,15 +116,13 @@ class DealPages:
         """One deal."""
         deal = Deal.asked(request)
         message_id = request.query_params.get("said", "")
-        outcome = await self._deals.outcome(deal.company, deal.quote, message_id) if message_id else None
+        outcome = await self.deals.outcome(deal.company, deal.quote, message_id) if message_id else None
         return await self._deal_page(deal, session, outcome, unknown=bool(message_id) and outcome is None)
 
     async def order_lines(self, request: Request, session: Session) -> Response:
         """A page of the lines of the deal's order, as Finance holds them now."""
         deal = Deal.asked(request)
-        view, page = await lines_for(
-            session.identity, deal, self._access, self._deals, self._reviews, first_line(request)
-        )
+        view, page = await lines_for(session.identity, deal, self.access, self.deals, self.reviews, first_line(request))
         context = {
             "deal": view,
             "deal_path": deal.path(),
@@ -152,7 +130,7 @@ class DealPages:
             "columns": _columns(page.lines),
             "lines_path": deal.lines_path,
         }
-        return await self._site.render("order_lines.html", session, context)
+        return await self.site.render("order_lines.html", session, context)
 
     async def command(self, request: Request, session: Session, form: FormData) -> Response:
         """Give the deal a command; what was wrong or refused is shown on its page."""
@@ -164,17 +142,13 @@ class DealPages:
             said = numbers_typed(typed, "amount", "ceiling", "deviation_pct")
             args = parsed(COMMAND_ARGS[name], {**said, "lines": _lines(form)} if "lines" in fields else said)
             message_id = message_id_of(form)
-            outcome = await self._decisions.command(deal, session.who, message_id, name, args)
+            outcome = await self.decisions.command(deal, session.who, message_id, name, args)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             return await self._deal_page(
                 deal, session, None, problem=problem, typed={name.value: typed | dict(_quantities(form))}
             )
-        if outcome is None:
-            return await self._site.recorded(session, deal.path(said=message_id))
-        return RedirectResponse(deal.path(said=message_id), 303)
+        return await self.site.said(session, outcome, deal.path(said=message_id))
 
     async def _deal_page(
         self,
@@ -186,10 +160,10 @@ class DealPages:
         problem: Problem | None = None,
         typed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Response:
-        self._access.check_readable(session.identity, deal.company)
-        shows_margin = self._access.may(session.identity, Action.READ_MARGIN, deal.company)
+        self.access.check_readable(session.identity, deal.company)
+        shows_margin = self.access.may(session.identity, Action.READ_MARGIN, deal.company)
         view, timeline = await asyncio.gather(
-            self._deals.state(deal.company, deal.quote), self._deals.timeline(deal.company, deal.quote)
+            self.deals.state(deal.company, deal.quote), self.deals.timeline(deal.company, deal.quote)
         )
         approvals = approvals_for_reader(view.approvals, shows_margin=shows_margin)
         drift = drift_for_reader(view.price_drift, shows_margin=shows_margin)
@@ -199,7 +173,7 @@ class DealPages:
             "shows_margin": shows_margin,
             "spans": spans(timeline, ended_at=view.updated_at if view.ending else None, now=datetime.now(UTC)),
             "due": any(document.due_on for document in view.documents),
-            "late": await self._late.of_deal(deal.company, deal.quote) if view.ending else (),
+            "late": await self.late.of_deal(deal.company, deal.quote) if view.ending else (),
             "others": await self._others(view, session),
             "path": deal.path(),
             "steps": _stepper(view),
@@ -222,17 +196,17 @@ class DealPages:
             "recorded": unknown,
             "problem": problem,
         }
-        return await self._site.render("deal.html", session, context, problem.status if problem else 200)
+        return await self.site.render("deal.html", session, context, problem.status if problem else 200)
 
     async def _others(self, view: DealView, session: Session) -> tuple[DealRow, ...]:
         """Other running deals of a customer whose credit is held, the largest first, for who may decide about it."""
         held = view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT
         company, customer = view.company, view.customer_account
-        if not held or not customer or not self._access.may(session.identity, Action.RECHECK_CREDIT, company):
+        if not held or not customer or not self.access.may(session.identity, Action.RECHECK_CREDIT, company):
             return ()
         wanted = DealFilter(company=company, readable=(company,), customer=customer, status="running")
         try:
-            found = await self._search.deals(wanted, limit=_OTHERS + 1)
+            found = await self.search.deals(wanted, limit=_OTHERS + 1)
         except RunError:  # the decision does not depend on it
             return ()
         rows = [row for row in found.items if row.quote != view.quote_number]
@@ -241,16 +215,16 @@ class DealPages:
     def _elsewhere(self, view: DealView) -> tuple[Link, ...]:
         """The way to the deal's records in Sales and Finance."""
         ids = {"quote_id": view.quote_id, "opportunity_id": view.opportunity_id, "sales_order_id": view.sales_order_id}
-        lists = self._dynamics.lists(view.company, customer=view.customer_account, order=view.order_number)
-        return (*self._dynamics.records(**ids), *lists)
+        lists = self.dynamics.lists(view.company, customer=view.customer_account, order=view.order_number)
+        return (*self.dynamics.records(**ids), *lists)
 
     def _commands(self, view: DealView, session: Session) -> dict[CommandName, bool]:
         """What this person can usefully say to the deal, and whether they have to sign in again first."""
         who, now = session.who, datetime.now(UTC)
         return {
-            name: bool(self._access.too_old(who, name, view, now))
+            name: bool(self.access.too_old(who, name, view, now))
             for name in _fitting(view)
-            if self._access.verdict(who.person, name, view).allowed
+            if self.access.verdict(who.person, name, view).allowed
             and not (name in (CommandName.CREDIT_RELEASE, *OF_CUSTOMER) and is_made_by(who.person, view))
         }
 

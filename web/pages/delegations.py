@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.messages import Outcome
@@ -18,36 +19,34 @@ from web.access import Access
 from web.commands import DelegationBody, EndDelegationBody, parsed
 from web.delegating import Delegating, known_company
 from web.pages.site import Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.session import Session
 
 PAGE = "/delegations"
 _COMPANY = "/delegations/{company}"
 
 
+@dataclass(frozen=True, slots=True)
 class DelegationPages:
-    """The page under /delegations."""
+    """The page under /delegations.
 
-    def __init__(self, site: Site, access: Access, delegating: Delegating) -> None:
-        """Show and pass on what ``delegating`` allows."""
-        self._site = site
-        self._access = access
-        self._delegating = delegating
+    Show and pass on what ``delegating`` allows.
+    """
+
+    site: Site
+    access: Access
+    delegating: Delegating
 
     def routes(self) -> list[Route]:
         """The routes of the page, of a delegation and of its end."""
-        return [
-            Route(PAGE, self._site.page(self.show), methods=["GET"]),
-            Route(_COMPANY, self._site.form(self.delegate), methods=["POST"]),
-            Route(f"{_COMPANY}/end", self._site.form(self.end), methods=["POST"]),
-        ]
+        return self.site.routes(pages={PAGE: self.show}, forms={_COMPANY: self.delegate, f"{_COMPANY}/end": self.end})
 
     async def show(self, request: Request, session: Session) -> Response:
         """The delegations of every company in which the reader may delegate."""
         message_id, company = request.query_params.get("said", ""), request.query_params.get("company", "")
         outcome = None
-        if message_id and company in self._delegating.companies(session.identity):
-            outcome = await self._delegating.outcome(company, message_id)
+        if message_id and company in self.delegating.companies(session.identity):
+            outcome = await self.delegating.outcome(company, message_id)
         return await self._page(session, outcome, unknown=bool(message_id) and outcome is None)
 
     async def delegate(self, request: Request, session: Session, form: FormData) -> Response:
@@ -56,7 +55,7 @@ class DelegationPages:
 
         async def said_so(message_id: str) -> Outcome | None:
             body = parsed(DelegationBody, _fields(DelegationBody, form))
-            return await self._delegating.delegate(company, session.who, message_id, body)
+            return await self.delegating.delegate(company, session.who, message_id, body)
 
         return await self._answered(company, session, form, said_so)
 
@@ -66,7 +65,7 @@ class DelegationPages:
 
         async def said_so(message_id: str) -> Outcome | None:
             body = parsed(EndDelegationBody, _fields(EndDelegationBody, form))
-            return await self._delegating.end(company, session.who, message_id, body)
+            return await self.delegating.end(company, session.who, message_id, body)
 
         return await self._answered(company, session, form, said_so)
 
@@ -77,13 +76,11 @@ class DelegationPages:
             message_id = message_id_of(form)
             outcome = await say(message_id)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500 or problem.status == 404:
-                raise
+            problem = to_correct(error)
             typed = {name: str(form[name]) for name in form if name not in ("csrf", "message_id")}
             return await self._page(session, None, problem=problem, typed={company: typed})
         there = f"{PAGE}?company={company}&said={message_id}"
-        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def _page(
         self,
@@ -95,18 +92,18 @@ class DelegationPages:
         typed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Response:
         person = session.identity
-        companies = self._delegating.companies(person)
-        found = await asyncio.gather(*(self._delegating.shown(person, company) for company in companies))
+        companies = self.delegating.companies(person)
+        found = await asyncio.gather(*(self.delegating.shown(person, company) for company in companies))
         context = {
             "companies": [
                 {
                     "company": company,
                     "entries": shown.entries,
                     "mine": shown.of(person),
-                    "today": self._access.today(company),
-                    "approvers": self._access.approvers(company),
-                    "own": any(person.is_same(approver) for approver in self._access.approvers(company)),
-                    "administers": self._delegating.administers(person, company),
+                    "today": self.access.today(company),
+                    "approvers": self.access.approvers(company),
+                    "own": any(person.is_same(approver) for approver in self.access.approvers(company)),
+                    "administers": self.delegating.administers(person, company),
                     "typed": (typed or {}).get(company, {}),
                 }
                 for company, shown in zip(companies, found, strict=True)
@@ -116,7 +113,7 @@ class DelegationPages:
             "recorded": unknown,
             "problem": problem,
         }
-        return await self._site.render("delegations.html", session, context, problem.status if problem else 200)
+        return await self.site.render("delegations.html", session, context, problem.status if problem else 200)
 
 
 def _fields(body: type[BaseModel], form: FormData) -> dict[str, str]:

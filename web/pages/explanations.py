@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,22 +16,24 @@ from web.pages.site import Site
 from web.session import Session
 
 
+@dataclass(frozen=True, slots=True)
 class ExplanationPages:
-    """The page under /explain."""
+    """The page under /explain.
 
-    def __init__(self, site: Site, access: Access, reviews: Reviews) -> None:
-        """Show what ``reviews`` find, as far as ``access`` allows."""
-        self._site = site
-        self._access = access
-        self._reviews = reviews
+    Show what ``reviews`` find, as far as ``access`` allows.
+    """
+
+    site: Site
+    access: Access
+    reviews: Reviews
 
     def routes(self) -> list[Route]:
         """The route of the page."""
-        return [Route(EXPLANATION, self._site.page(self.show), methods=["GET"])]
+        return self.site.routes(pages={EXPLANATION: self.show})
 
     async def show(self, request: Request, session: Session) -> Response:
         """What the rules would ask of the quote as it is now."""
         deal = Deal.asked(request)
-        found = await explanation_for(session.identity, deal, self._access, self._reviews)
+        found = await explanation_for(session.identity, deal, self.access, self.reviews)
         context = {"found": found, "deal_path": deal.path(), "path": deal.explanation_path()}
-        return await self._site.render("explanation.html", session, context)
+        return await self.site.render("explanation.html", session, context)

@@ -102,43 +102,45 @@ class CauseGroup:
         return self.rows[:_SHOWN_OF_A_CAUSE]
 
 
+@dataclass(frozen=True, slots=True)
 class Inbox:
-    """The first page, and the page of what its reader decided."""
+    """The first page, and the page of what its reader decided.
 
-    def __init__(
-        self, site: Site, access: Access, approvals: Approvals, search: Search, views: SavedViews, late: LateDeals
-    ) -> None:
-        """Show what the lists and the requests say, and what no deal takes."""
-        self._late = late
-        self._site = site
-        self._access = access
-        self._approvals = approvals
-        self._search = search
-        self._views = views
+    Show what the lists and the requests say, and what no deal takes.
+    """
+
+    site: Site
+    access: Access
+    approvals: Approvals
+    search: Search
+    views: SavedViews
+    late: LateDeals
 
     def routes(self) -> list[Route]:
         """The routes of the inbox and of past decisions, and both as files."""
-        return [
-            Route("/", self._site.page(self.show), methods=["GET"]),
-            Route("/inbox.csv", self._site.page(self.download), methods=["GET"]),
-            Route("/decided", self._site.page(self.decided), methods=["GET"]),
-            Route("/decided.csv", self._site.page(self.decided_download), methods=["GET"]),
-        ]
+        return self.site.routes(
+            pages={
+                "/": self.show,
+                "/inbox.csv": self.download,
+                "/decided": self.decided,
+                "/decided.csv": self.decided_download,
+            }
+        )
 
     async def show(self, request: Request, session: Session) -> Response:
         """Approvals that ask me; my deals; credit holds, parked steps and unknown customers where I may act."""
         person = session.identity
-        views = await self._views.on(person, INBOX, request)
+        views = await self.views.on(person, INBOX, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
         given = {n: value.strip() for n, value in request.query_params.items() if value.strip() and n != "view"}
         query = parsed(InboxQuery, given)
         (deposits, unclaimed), (found, holds, parked, unknown, credits_, mine) = await asyncio.gather(
             asyncio.gather(
-                self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.DEPOSIT), self._late.unclaimed(person)
+                self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.DEPOSIT), self.late.unclaimed(person)
             ),
             asyncio.gather(
-                approvals_for(person, self._access, self._approvals, self._search, _APPROVALS, query.cursor),
+                approvals_for(person, self.access, self.approvals, self.search, _APPROVALS, query.cursor),
                 self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
                 self._waiting(person, Action.RETRY_STEP, WaitingFor.OPERATOR),
                 self._waiting(person, Action.SET_UP_CUSTOMER, WaitingFor.CUSTOMER_SETUP),
@@ -169,49 +171,49 @@ class Inbox:
             "customers": unknown if unknown and (unknown.items or unknown.unreadable) else None,
             "groups": _by_cause(parked.items) if parked else [],
         }
-        return await self._site.render("inbox.html", session, context)
+        return await self.site.render("inbox.html", session, context)
 
     async def download(self, request: Request, session: Session) -> Response:
         """What waits for my decision as a file; filters and order as on the page."""
         given = {name: value for name, value in request.query_params.items() if value.strip() and name != "cursor"}
         query = parsed(InboxQuery, given)
-        found = await approvals_for(session.identity, self._access, self._approvals, self._search, _APPROVALS)
+        found = await approvals_for(session.identity, self.access, self.approvals, self.search, _APPROVALS)
         items = query.of(found.items, datetime.now(UTC))
         return csv_file("inbox", _COLUMNS, items, more=bool(found.next_cursor))
 
     async def decided(self, request: Request, session: Session) -> Response:
         """Requests of which I decided a step, newest first."""
         cursor = request.query_params.get("cursor", "")
-        runs, following = await self._search.decided_by(session.identity.oid, limit=_DECIDED, cursor=cursor)
-        found = await self._approvals.states_of(runs)
+        runs, following = await self.search.decided_by(session.identity.oid, limit=_DECIDED, cursor=cursor)
+        found = await self.approvals.states_of(runs)
         context = {
             "decided": list(decisions_of(found.states, session.identity)),
             "unreadable": found.unreadable,
             "next": f"/decided?{urlencode({'cursor': following})}" if following else "",
         }
-        return await self._site.render("decided.html", session, context)
+        return await self.site.render("decided.html", session, context)
 
     async def decided_download(self, _request: Request, session: Session) -> Response:
         """The same as a file."""
-        runs, following = await self._search.decided_by(session.identity.oid, limit=_APPROVALS)
-        found = await self._approvals.states_of(runs)
+        runs, following = await self.search.decided_by(session.identity.oid, limit=_APPROVALS)
+        found = await self.approvals.states_of(runs)
         rows = decisions_of(found.states, session.identity)
         return csv_file("decided", _DECIDED_COLUMNS, rows, more=bool(following or found.unreadable))
 
     async def _waiting(self, person: Person, action: Action, waiting_for: WaitingFor) -> DealPage | None:
         """Deals that wait for somebody who may do this, where the person may; None where they may nowhere."""
-        companies = self._access.covered(person, action)
+        companies = self.access.covered(person, action)
         if companies is not None and not companies:
             return None
         wanted = DealFilter(readable=companies, waiting_for=waiting_for, status="running")
-        return await self._search.deals(wanted, limit=_ROWS)
+        return await self.search.deals(wanted, limit=_ROWS)
 
     async def _my_deals(self, person: Person) -> DealPage | None:
         """Running deals of the person's own, where they may read any."""
-        companies = self._access.covered(person, Action.READ_DEAL)
+        companies = self.access.covered(person, Action.READ_DEAL)
         if companies is not None and not companies:
             return None
-        found = await self._search.deals(
+        found = await self.search.deals(
             DealFilter(readable=companies, person=person.oid, status="running"), limit=_MINE
         )
         return found if found.items else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,16 +21,18 @@ from web.signin import local_path
 PAGE: Final = "/language"
 
 
+@dataclass(frozen=True, slots=True)
 class LanguagePages:
-    """What the form of the menu is sent to."""
+    """What the form of the menu is sent to.
 
-    def __init__(self, site: Site) -> None:
-        """Keep choices in a cookie."""
-        self._site = site
+    Keep choices in a cookie.
+    """
+
+    site: Site
 
     def routes(self) -> list[Route]:
         """The route of the choice."""
-        return [Route(PAGE, self._site.form(self.choose), methods=["POST"])]
+        return self.site.routes(forms={PAGE: self.choose})
 
     async def choose(self, request: Request, _session: Session, form: FormData) -> Response:
         """Keep the language that was chosen, and go back to the page it was chosen on."""
@@ -38,7 +41,7 @@ class LanguagePages:
             raise Problem(Refusal.BAD_ARGUMENT, field="language")
         response = RedirectResponse(local_path(str(form.get("next", "")) or _came_from(request)), 303)
         response.set_cookie(
-            COOKIE, code, max_age=KEPT_SECONDS, secure=self._site.secure, httponly=True, samesite="lax", path="/"
+            COOKIE, code, max_age=KEPT_SECONDS, secure=self.site.secure, httponly=True, samesite="lax", path="/"
         )
         return response
 

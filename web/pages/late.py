@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -22,7 +23,7 @@ from web.delegating import known_company
 from web.exports import Columns, amount_cell, csv_file
 from web.late import LIMIT, LateDeals, LateQuery
 from web.pages.site import Site, message_id_of
-from web.problems import Problem, of_run
+from web.problems import Problem, to_correct
 from web.saved_views import SavedViews, ShownViews, ViewedList
 from web.session import Session
 
@@ -54,33 +55,33 @@ _COLUMNS: Final[Columns[LateEntry]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class LatePages:
-    """The page under /late."""
+    """The page under /late.
 
-    def __init__(self, site: Site, late: LateDeals, views: SavedViews) -> None:
-        """Show and pass on what ``late`` allows."""
-        self._site = site
-        self._late = late
-        self._views = views
+    Show and pass on what ``late`` allows.
+    """
+
+    site: Site
+    late: LateDeals
+    views: SavedViews
 
     def routes(self) -> list[Route]:
         """The routes of the list and of dismissing."""
-        return [
-            Route(PAGE, self._site.page(self.show), methods=["GET"]),
-            Route(f"{PAGE}.csv", self._site.page(self.download), methods=["GET"]),
-            Route(LATE_DISMISS, self._site.form(self.dismiss), methods=["POST"]),
-        ]
+        return self.site.routes(
+            pages={PAGE: self.show, f"{PAGE}.csv": self.download}, forms={LATE_DISMISS: self.dismiss}
+        )
 
     async def show(self, request: Request, session: Session) -> Response:
         """What the reader may see; every filter is in the address, so that a list can be sent to someone."""
-        views = await self._views.on(session.identity, LATE, request)
+        views = await self.views.on(session.identity, LATE, request)
         if views.leads:
             return RedirectResponse(views.leads, 302)
         given = _given(request)
         message_id, told = given.pop("said", ""), given.pop("of", "")
         outcome = None
-        if message_id and told in self._late.companies(session.identity):
-            outcome = await self._late.outcome(told, message_id)
+        if message_id and told in self.late.companies(session.identity):
+            outcome = await self.late.outcome(told, message_id)
         return await self._page(session, views, given, outcome, unknown=bool(message_id) and outcome is None)
 
     async def download(self, request: Request, session: Session) -> Response:
@@ -90,7 +91,7 @@ class LatePages:
             for n, value in request.query_params.items()
             if value.strip() and n not in ("limit", "view")
         }
-        page = await self._late.listed(session.identity, parsed(LateQuery, {**given, "limit": LIMIT}))
+        page = await self.late.listed(session.identity, parsed(LateQuery, {**given, "limit": LIMIT}))
         return csv_file("after-the-end", _COLUMNS, page.items, more=page.more > 0)
 
     async def dismiss(self, request: Request, session: Session, form: FormData) -> Response:
@@ -100,16 +101,14 @@ class LatePages:
         try:
             message_id = message_id_of(form)
             body = parsed(DismissBody, {"reason": reason})
-            outcome = await self._late.dismiss(company, n, session.who, message_id, body)
+            outcome = await self.late.dismiss(company, n, session.who, message_id, body)
         except (Problem, RunError) as error:
-            problem = error if isinstance(error, Problem) else of_run(error)
-            if problem.status >= 500:
-                raise
+            problem = to_correct(error, also_missing=True)
             typed = {(company, n): reason}
-            views = await self._views.on(session.identity, LATE, request)
+            views = await self.views.on(session.identity, LATE, request)
             return await self._page(session, views, {}, None, problem=problem, typed=typed)
         there = f"{PAGE}?of={company}&said={message_id}"
-        return await self._site.recorded(session, there) if outcome is None else RedirectResponse(there, 303)
+        return await self.site.said(session, outcome, there)
 
     async def _page(
         self,
@@ -124,7 +123,7 @@ class LatePages:
     ) -> Response:
         query = parsed(LateQuery, given)
         person = session.identity
-        page = await self._late.listed(person, query)
+        page = await self.late.listed(person, query)
         words = typed or {}
         context: dict[str, Any] = {
             "page": page,
@@ -132,11 +131,11 @@ class LatePages:
             "views": views,
             "filters": given,
             "download": f"{PAGE}.csv?{urlencode(given)}",
-            "companies": self._late.companies(person),
+            "companies": self.late.companies(person),
             "severities": [severity.value for severity in Severity],
             "matters": [matter.value for matter in Matter],
             "deal_page": lambda entry: Deal(entry.deal.company, entry.deal.quote_number).path(),
-            "dismissable": lambda entry: entry.is_open and self._late.may_dismiss(person, entry.deal.company),
+            "dismissable": lambda entry: entry.is_open and self.late.may_dismiss(person, entry.deal.company),
             "typed": lambda entry: words.get((entry.deal.company, entry.n), ""),
             "sentences": _sentences,
             "message_id": lambda: str(uuid.uuid4()),
@@ -144,7 +143,7 @@ class LatePages:
             "recorded": unknown,
             "problem": problem,
         }
-        return await self._site.render("late.html", session, context, problem.status if problem else 200)
+        return await self.site.render("late.html", session, context, problem.status if problem else 200)
 
 
 def _given(request: Request) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 from temporalio.client import Client
 
+from domain.messages import Outcome
 from domain.phrases import marked, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
@@ -105,6 +107,14 @@ class Site:
         """Address of a run in Temporal Web."""
         return f"{self._config.temporal_ui}/namespaces/{self._namespace}/workflows/{quote(workflow_id, safe='')}"
 
+    def routes(
+        self, pages: Mapping[str, PageHandler] | None = None, forms: Mapping[str, FormHandler] | None = None
+    ) -> list[Route]:
+        """The routes of pages (GET) and of what their forms are sent to (POST), each by its path."""
+        shown = [Route(path, self.page(handler), methods=["GET"]) for path, handler in (pages or {}).items()]
+        taken = [Route(path, self.form(handler), methods=["POST"]) for path, handler in (forms or {}).items()]
+        return shown + taken
+
     def page(self, handler: PageHandler) -> Callable[[Request], Awaitable[Response]]:
         """A page for signed-in people; others are sent to sign in and come back here."""
 
@@ -164,9 +174,14 @@ class Site:
             return False
         return self._config.policy.rights.companies_of(session.identity, Action.READ_COLLECTIONS) != frozenset()
 
-    async def recorded(self, session: Session, address: str) -> Response:
-        """202: what was said is stored, and nobody could answer yet; ``address`` tells when somebody has."""
-        return await self.render("recorded.html", session, {"address": address}, 202)
+    async def said(self, session: Session, outcome: Outcome | None, address: str) -> Response:
+        """To the page at ``address``, which shows what became of what was said.
+
+        None: it is stored, and nobody could answer yet (202); the page tells when somebody has.
+        """
+        if outcome is None:
+            return await self.render("recorded.html", session, {"address": address}, 202)
+        return RedirectResponse(address, 303)
 
     async def problem(self, request: Request, problem: Problem) -> Response:
         """An error as a page that says what to do."""

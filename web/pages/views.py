@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -18,22 +18,17 @@ from web.session import Session
 _LIST = "/views/{list}"
 
 
+@dataclass(frozen=True, slots=True)
 class ViewPages:
-    """The pages under /views."""
+    """The pages under /views: keep views of ``lists``."""
 
-    def __init__(self, site: Site, views: SavedViews, lists: Iterable[ViewedList]) -> None:
-        """Keep views of ``lists``."""
-        self._site = site
-        self._views = views
-        self._lists = {of.key: of for of in lists}
+    site: Site
+    views: SavedViews
+    lists: tuple[ViewedList, ...]
 
     def routes(self) -> list[Route]:
         """The routes of the page, of keeping a view, and of what one may do with one."""
-        return [
-            Route(_LIST, self._site.page(self.show), methods=["GET"]),
-            Route(_LIST, self._site.form(self.keep), methods=["POST"]),
-            Route(f"{_LIST}/{{view}}", self._site.form(self.change), methods=["POST"]),
-        ]
+        return self.site.routes(pages={_LIST: self.show}, forms={_LIST: self.keep, f"{_LIST}/{{view}}": self.change})
 
     async def show(self, request: Request, session: Session) -> Response:
         """A person's views of a list, and a form that keeps the filters they come from."""
@@ -44,7 +39,7 @@ class ViewPages:
         of = self._asked(request)
         name, query = str(form.get("name", "")), str(form.get("query", ""))
         try:
-            await self._views.keep(session.identity, of, name, query)
+            await self.views.keep(session.identity, of, name, query)
         except Problem as problem:
             if problem.status >= 500:
                 raise
@@ -56,11 +51,11 @@ class ViewPages:
         of, view_id, person = self._asked(request), request.path_params["view"], session.identity
         match str(form.get("do", "")):
             case "rename":
-                work = self._views.rename(person, of, view_id, str(form.get("name", "")))
+                work = self.views.rename(person, of, view_id, str(form.get("name", "")))
             case "remove":
-                work = self._views.remove(person, of, view_id)
+                work = self.views.remove(person, of, view_id)
             case "first" | "not_first" as word:
-                work = self._views.open_first(person, of, view_id, first=word == "first")
+                work = self.views.open_first(person, of, view_id, first=word == "first")
             case _:
                 raise Problem(Refusal.BAD_ARGUMENT, "do: rename, remove, first or not_first", field="do")
         try:
@@ -72,7 +67,7 @@ class ViewPages:
         return RedirectResponse(f"/views/{of.key}", 303)
 
     def _asked(self, request: Request) -> ViewedList:
-        found = self._lists.get(request.path_params["list"])
+        found = next((of for of in self.lists if of.key == request.path_params["list"]), None)
         if found is None:
             raise Problem(Refusal.NOT_FOUND)
         return found
@@ -81,10 +76,10 @@ class ViewPages:
         self, session: Session, of: ViewedList, query: str, *, problem: Problem | None = None, typed: str = ""
     ) -> Response:
         context = {
-            "views": await self._views.all_of(session.identity, of),
+            "views": await self.views.all_of(session.identity, of),
             "query": query if query and of.takes(query) else "",
             "typed": typed,
             "problem": problem,
             "most": MOST,
         }
-        return await self._site.render("views.html", session, context, problem.status if problem else 200)
+        return await self.site.render("views.html", session, context, problem.status if problem else 200)

@@ -14,6 +14,7 @@ from temporalio import workflow
 
 from activities.change_signatures import (
     ChangeOrder,
+    LargerOrderActivities,
     LookAtLarger,
     OrderChangeActivities,
     SalesChangeActivities,
@@ -69,7 +70,7 @@ class Changing:
         """What the order would come to, who has to approve it, and credit for the difference."""
         credit = part_of(self._record.deal_id, change.number)
         looked = await self._steps.attempt(
-            OrderChangeActivities.look_at_larger,
+            LargerOrderActivities.look_at_larger,
             self._looking(change, credit),
             queue=names.FINANCE_QUEUE,
             summary=f"Price order {self._record.state.order_number} with other quantities, and reserve credit",

@@ -83,13 +83,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """A lookup of the product's own: from `child` to `parent`, logical names."""
+    """A lookup of the product's own.
+
+    Attributes:
+        schema_name: name of the relationship as it is created.
+        parent: logical name of the table that is pointed to.
+        child: logical name of the table that has the column.
+        lookup: schema name of the column.
+        label: of the column, shown to people.
+    """
 
     schema_name: str
     parent: str
     child: str
     lookup: str
-    """Schema name of the lookup column."""
     label: str
 
 

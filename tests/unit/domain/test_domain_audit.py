@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -165,3 +166,8 @@ def test_an_amount_is_recorded_with_its_currency_and_the_decimals_it_has(
     fact = CREATED.model_copy(update={"net": Decimal(amount), "currency": currency})
     record = of_entry(entry(), company="usmf", deal_id=DEAL, fact=fact)
     assert (record.facts["net"], record.facts["currency"]) == (written, currency)
+
+
+def test_the_documentation_says_what_each_kind_of_record_is() -> None:
+    rows = [f"| `{kind}` | {kind.meaning} |" for kind in AuditKind]
+    assert "\n".join(rows) in (Path(__file__).parents[3] / "docs" / "audit.md").read_text()

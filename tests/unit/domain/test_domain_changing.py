@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain import facts, moves, order_change_facts
-from domain.changing import FIRST_PAUSE, LONGEST_PAUSE, cuts, pause, to_cancel
+from domain.changing import PAUSES, cuts, to_cancel
 from domain.credit_facts import CreditStatus
 from domain.deal import Transition, apply
 from domain.deal_start import Checkpoint
@@ -95,11 +95,6 @@ def test_one_line_that_cannot_be_changed_does_not_hold_up_the_others() -> None:
     assert cuts(ledger, ()) == ({1: D(10), 2: D(4)}, ())
 
 
-def test_the_pauses_grow_and_stay_bounded() -> None:
-    assert [pause(n) for n in (0, 1, 2)] == [FIRST_PAUSE, FIRST_PAUSE, FIRST_PAUSE * 2]
-    assert pause(10**6) == LONGEST_PAUSE
-
-
 def test_a_confirmed_order_is_cancelling_until_finance_is_read_as_cancelled() -> None:
     asked = ask(put(new_deal(), *TO_ORDER))
     state = asked.state
@@ -120,7 +115,7 @@ def test_a_confirmed_order_is_cancelling_until_finance_is_read_as_cancelled() ->
 def test_what_fails_is_an_exception_tried_again_and_a_second_request_is_refused() -> None:
     state = put(ask(put(new_deal(), *TO_ORDER)).state, FAILED)
     assert (state.shown_order, moves.in_delivery(state)) == (OrderStatus.COMPENSATING, DeliveryMove.WAIT)
-    assert state.changing is not None and state.changing.retry_at == T0 + FIRST_PAUSE
+    assert state.changing is not None and state.changing.retry_at == T0 + PAUSES.first
     assert [text.partition(":")[0] for text in state.exceptions] == ["CHANGE_FAILING"]
     shown = view(state)
     assert (shown.order_status, shown.order_change and shown.order_change.failure) == (

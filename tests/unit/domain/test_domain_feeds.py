@@ -11,12 +11,12 @@ import pytest
 
 from domain.digest import Digest
 from domain.feeds import (
-    LONGEST_WAIT,
     MOST_BYTES,
     MOST_UNROUTED,
     MOST_WAITING,
     OLDEST,
     TRIES,
+    WAITS,
     Became,
     FeedCursor,
     Look,
@@ -191,7 +191,7 @@ def test_a_report_is_tried_ever_less_often_and_then_a_person_is_told() -> None:
         assert reports.due(now, 10) == ()
         now = next_at
     assert [wait.total_seconds() for wait in waits] == [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
-    assert len(waits) == TRIES - 1 and max(waits) == LONGEST_WAIT
+    assert len(waits) == TRIES - 1 and max(waits) == WAITS.longest
 
 
 def test_each_report_has_a_back_off_of_its_own() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain import drift, facts, moves, order_change_facts
@@ -97,6 +97,7 @@ def test_header_discount_freight_and_division_grow_with_the_line() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 900), st.integers(1, 80)), min_size=1, max_size=5))
+@example([(24, 405, 5)])
 def test_any_order_comes_to_its_lines_and_each_line_keeps_its_net_price(found: list[tuple[int, int, int]]) -> None:
     lines = tuple(
         line(n, quantity=quantity, off=min(off, quantity * 90)) for n, (quantity, off, _) in enumerate(found, 1)

@@ -1,0 +1,31 @@
+"""Every fact has one rule, which names it by the type it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain import facts
+from domain.deal import RULES
+from domain.deal_state import DealState
+from domain.rules import order, quote
+from domain.rules.change import Change
+from domain.rules.following import Rules, facts_of
+
+
+def test_every_fact_has_a_rule() -> None:
+    assert RULES.facts == frozenset(facts_of(facts.Fact)) - {facts.Refused}
+
+
+def test_a_rule_of_several_facts_follows_each_of_them() -> None:
+    assert {facts.QuestionAsked, facts.QuestionAnswered, facts.QuestionClosed} <= quote.RULES.facts
+
+
+def test_no_fact_has_two_rules() -> None:
+    with pytest.raises(TypeError, match="OrderStarted has two rules"):
+
+        @order.RULES.rule
+        def _again(state: DealState, _fact: facts.OrderStarted) -> Change:
+            return Change(state, "again")
+
+    with pytest.raises(TypeError, match="has two rules"):
+        Rules([quote.RULES, quote.RULES])
