@@ -34,7 +34,7 @@ from domain.rules import (
     step,
 )
 from domain.rules.change import Change, Refused
-from domain.rules.following import Rules
+from domain.rules.following import Rules, facts_of
 from domain.views import Ending, Stage, TimelineEntry
 
 LONGEST_TEXT = 1_000
@@ -104,6 +104,7 @@ RULES: Final = Rules(
     )
 )
 """What follows from each fact, by the part of the deal that it belongs to."""
+RULES.require(set(facts_of(Fact)) - {facts.Refused})
 _AFTER_THE_END = facts.ApprovalEnded | facts.ApprovalLost | ClosingFact | StepFact
 """What may still happen when a deal has ended: its request ends, and it is cleaned up after."""
 

@@ -117,7 +117,8 @@ def misfits(notices: NoticePolicy, authority: AuthorityPolicy, rights: RightsPol
         told = {kind for kind in Kind if kind.right in may} | (set(REP_KINDS) if role == "sales_rep" else set())
         for kind in row.kinds or ():
             if kind not in told:
-                yield f"roles.{role}.kinds", f"nobody is told {kind} as {role}; take it out"
+                text = f"nobody is told {kind} as {role}: rights.yaml gives that role no right to act on it"
+                yield f"roles.{role}.kinds", f"{text}; give the right there, or take the kind out here"
     for key in notices.people:
         if key not in authority.people and not _is_guid(key):
             yield f"people.{key}", "is no key of people in approvers.yaml and no Entra object id; correct it"

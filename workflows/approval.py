@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -39,7 +38,7 @@ from domain.money import format_money, plain
 from domain.notices import of_request, untold
 from domain.refusals import Refusal
 from runs import attributes, names
-from workflows.hearing import Counting, all_has_come, hear
+from workflows.hearing import Counting, all_has_come, heard
 from workflows.notices_courier import Courier
 from workflows.proof import AT_ONCE, verify
 from workflows.published import Published
@@ -363,25 +362,24 @@ class Approval(Counting):
 
     # Messages and queries
 
-    @workflow.signal(name=names.DECIDE, description="A signed decision of an approver")
-    def decide(self, *message: Any) -> None:
-        """Take a signed decision; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._messages.append, self._count)
-
-    @workflow.signal(name=names.COMMAND, description="A signed message of a person: reassign, ask, answer")
-    def command(self, *message: Any) -> None:
-        """Take a signed message that decides nothing; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._messages.append, self._count)
-
-    @workflow.signal(name=names.SUPERSEDE, description="The deal: the quote was withdrawn, revised or expired")
-    def supersede(self, *message: Any) -> None:
-        """End the request because the quote moved on."""
-        hear(message, Supersede, self._messages.append, self._count)
-
-    @workflow.signal(name=names.HAND_OVER, description="The deal continues as new: go on under its next run")
-    def hand_over(self, *message: Any) -> None:
-        """End this run with all that is known, so that the deal's next run goes on with it."""
-        hear(message, HandOver, self._leave, self._count)
+    decide = heard(
+        names.DECIDE, SignedMessage, lambda request: request._messages.append, "A signed decision of an approver"
+    )
+    command = heard(
+        names.COMMAND,
+        SignedMessage,
+        lambda request: request._messages.append,
+        "A signed message of a person: reassign, ask, answer",
+    )
+    supersede = heard(
+        names.SUPERSEDE,
+        Supersede,
+        lambda request: request._messages.append,
+        "The deal: the quote was withdrawn, revised or expired",
+    )
+    hand_over = heard(
+        names.HAND_OVER, HandOver, lambda request: request._leave, "The deal continues as new: go on under its next run"
+    )
 
     def _leave(self, _: HandOver) -> None:
         self._handing_over = True

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -35,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.views import WaitingFor
     from runs import attributes, names
     from workflows.audit import deliver_apart
-    from workflows.hearing import hear, is_long_enough
+    from workflows.hearing import heard, is_long_enough
     from workflows.notices_courier import Courier
     from workflows.published import Published
     from workflows.spoken import DROPPED_FULL, LONGEST_DETAIL, SpokenTo
@@ -213,10 +212,12 @@ class Collections(SpokenTo):
             self._something = True
         self._news.clear()
 
-    @workflow.signal(name=names.INVOICES_SHOWN, description="A deal's invoices, and what is open on them")
-    def invoices_shown(self, *message: Any) -> None:
-        """Take the invoices of a deal."""
-        hear(message, InvoicesShown, self._keep_news, self._count)
+    invoices_shown = heard(
+        names.INVOICES_SHOWN,
+        InvoicesShown,
+        lambda account: account._keep_news,
+        "A deal's invoices, and what is open on them",
+    )
 
     def _keep_news(self, news: InvoicesShown) -> None:
         if (news.company, news.account) != (self._start.company, self._start.account):
@@ -227,10 +228,12 @@ class Collections(SpokenTo):
         else:
             self._news.append(news)
 
-    @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment was posted, or came back")
-    def customer_changed(self, *message: Any) -> None:
-        """Look at Finance, where it may matter: of what nothing was ever overdue its deal tells."""
-        hear(message, CustomerChanged, self._note_change, self._count)
+    customer_changed = heard(
+        names.CUSTOMER_CHANGED,
+        CustomerChanged,
+        lambda account: account._note_change,
+        "A payment was posted, or came back",
+    )
 
     def _note_change(self, change: CustomerChanged) -> None:
         self._something = True

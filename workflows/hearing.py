@@ -65,6 +65,25 @@ def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], c
         count(FAILED)
 
 
+def heard(
+    name: str, kind: type[R], take: Callable[[Any], Callable[[R], object]], description: str
+) -> Callable[..., None]:
+    """The handler of a signal, for the body of a workflow that is ``Counting``.
+
+    Args:
+        name: of the signal.
+        kind: what it carries.
+        take: says of the run what is done with it.
+        description: what it is, for people who look at the run in Temporal.
+    """
+
+    @workflow.signal(name=name, description=description)
+    def handler(self: Counting, *message: Any) -> None:
+        hear(message, kind, take(self), self._count)
+
+    return handler
+
+
 class Counting:
     """What a run answers to beside its own messages, and how it counts what it did not take."""
 

@@ -7,7 +7,6 @@ writes down what became of each (``domain.notices_box``). Whoever tells it somet
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -22,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.people import SYSTEM
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import UNKNOWN, Counting, hear, is_long_enough
+    from workflows.hearing import UNKNOWN, Counting, heard, is_long_enough
     from workflows.steps import cause_of
 
 MOST_UNTAKEN = 200
@@ -187,10 +186,7 @@ class PeopleNotices(Counting):
 
     # Messages and queries
 
-    @workflow.signal(name=names.TELL, description="Something this recipient is to be told: a Telling")
-    def tell(self, *message: Any) -> None:
-        """Take a notice; what became of it is in the query ``state`` and in the audit."""
-        hear(message, Telling, self._keep, self._count)
+    tell = heard(names.TELL, Telling, lambda run: run._keep, "Something this recipient is to be told: a Telling")
 
     def _keep(self, telling: Telling) -> None:
         if names.notices_id(telling.recipient) != workflow.info().workflow_id:

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import Outcome, SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
-    from workflows.hearing import Counting, hear, is_long_enough
+    from workflows.hearing import Counting, heard, is_long_enough
     from workflows.proof import AT_ONCE, verify
 
 KEPT = 300
@@ -77,10 +77,7 @@ class SpokenTo(Counting):
     def _long_enough(self) -> bool:
         return is_long_enough(heard=self._something) and len(self._unheard) <= AT_ONCE
 
-    @workflow.signal(name=names.COMMAND, description="A signed message of a person")
-    def command(self, *message: Any) -> None:
-        """Take a signed message; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._keep, self._count)
+    command = heard(names.COMMAND, SignedMessage, lambda run: run._keep, "A signed message of a person")
 
     def _keep(self, message: SignedMessage) -> None:
         if len(self._unheard) >= self.most_unheard:

@@ -44,6 +44,16 @@ class Rules:
             raise TypeError(f"{fact.__name__} has two rules")
         self._by_fact[fact] = rule
 
+    def require(self, facts: Iterable[type]) -> None:
+        """Make sure that each of some facts has a rule.
+
+        Raises:
+            TypeError: one has none.
+        """
+        missing = sorted(fact.__name__ for fact in set(facts) - self.facts)
+        if missing:
+            raise TypeError(f"no rule says what follows from {', '.join(missing)}")
+
     @property
     def facts(self) -> frozenset[type]:
         """The facts that have a rule."""

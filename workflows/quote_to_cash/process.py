@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.common import RawValue
 
 from domain import explain, facts
 from domain.deal_start import DealStart
@@ -24,7 +22,7 @@ from domain.messages import (
 from domain.views import DealView, Explanation, TimelineEntry
 from runs import names
 from workflows.audit import Trail
-from workflows.hearing import UNKNOWN, all_has_come, hear
+from workflows.hearing import Counting, all_has_come, heard
 from workflows.published import Published
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.billing import Billing
@@ -45,7 +43,7 @@ from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
 
 @workflow.defn(name=names.QUOTE_TO_CASH)
-class QuoteToCash:
+class QuoteToCash(Counting):
     """One quote family of one company, from opportunity to payment."""
 
     @workflow.init
@@ -162,51 +160,33 @@ class QuoteToCash:
 
     # What the two systems say
 
-    @workflow.signal(name=names.SALES_EVENT, description="Something happened to the quote in Sales: a SalesEvent")
-    def sales_event(self, *message: Any) -> None:
-        """Take an event of Dynamics 365 Sales."""
-        hear(message, SalesEvent, self._reports.from_sales, self._record.count)
-
-    @workflow.signal(name=names.FINANCE_EVENT, description="Something was posted in Finance: a FinanceEvent")
-    def finance_event(self, *message: Any) -> None:
-        """Take an event of Dynamics 365 Finance."""
-        hear(message, FinanceEvent, self._reports.from_finance, self._record.count)
-
-    @workflow.signal(name=names.CREDIT_RECHECK, description="Credit may have become free: a CreditRecheck of a ledger")
-    def credit_recheck(self, *message: Any) -> None:
-        """Look at credit again, where it is waited for."""
-        hear(message, CreditRecheck, self._reports.from_ledger, self._record.count)
+    sales_event = heard(
+        names.SALES_EVENT, SalesEvent, lambda deal: deal._reports.from_sales, "Something happened to the quote in Sales"
+    )
+    finance_event = heard(
+        names.FINANCE_EVENT, FinanceEvent, lambda deal: deal._reports.from_finance, "Something was posted in Finance"
+    )
+    credit_recheck = heard(
+        names.CREDIT_RECHECK, CreditRecheck, lambda deal: deal._reports.from_ledger, "Credit may have become free"
+    )
 
     # What people say
 
-    @workflow.signal(name=names.COMMAND, description="A signed command of a person: retry, skip, abort, cancel, …")
-    def command(self, *message: Any) -> None:
-        """Take a signed command; its outcome is read back by the query ``outcome``."""
-        hear(message, SignedMessage, self._people.take, self._record.count)
+    command = heard(
+        names.COMMAND, SignedMessage, lambda deal: deal._people.take, "A signed command: retry, skip, abort, cancel, …"
+    )
+    decide = heard(
+        names.DECIDE, SignedMessage, lambda deal: deal._people.take, "A decision that came after its request had ended"
+    )
+    decision_refused = heard(
+        names.DECISION_REFUSED, DecisionRefused, lambda deal: deal._people.note_refused, "A decision that did not count"
+    )
+    request_noted = heard(
+        names.REQUEST_NOTED, RequestNote, lambda deal: deal._people.take_note, "What a request did that decides nothing"
+    )
 
-    @workflow.signal(name=names.DECIDE, description="A signed decision that came after its request had ended")
-    def decide(self, *message: Any) -> None:
-        """Write down a decision that came too late; it changes nothing."""
-        hear(message, SignedMessage, self._people.take, self._record.count)
-
-    @workflow.signal(name=names.DECISION_REFUSED, description="Whose decision an approval request did not take")
-    def decision_refused(self, *message: Any) -> None:
-        """Write down who tried to decide a request and why it did not count; it changes nothing."""
-        hear(message, DecisionRefused, self._people.note_refused, self._record.count)
-
-    @workflow.signal(name=names.REQUEST_NOTED, description="What became of an approval request that decides nothing")
-    def request_noted(self, *message: Any) -> None:
-        """Write down a reminder, a reassignment, a question or an answer, once its proof is checked."""
-        hear(message, RequestNote, self._people.take_note, self._record.count)
-
-    @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
-    def dropped(self, *message: Any) -> None:
-        """Do nothing: what the run waits for is looked at, and with it how long the run is."""
-
-    @workflow.signal(dynamic=True)
-    def unknown(self, name: str, message: Sequence[RawValue]) -> None:
-        """Count a message of a name that nobody here answers to: the SDK would keep it forever."""
-        self._record.count(UNKNOWN)
+    def _count(self, kind: str) -> None:
+        self._record.count(kind)
 
     # What the deal answers
 
@@ -230,7 +210,7 @@ class QuoteToCash:
         """What became of a message; None while it is not known."""
         return self._record.outcome(message_id)
 
-    @workflow.query(name="tally", description="Events received: applied, stale, duplicate, refused, ignored")
+    @workflow.query(name=names.TALLY, description="Events received: applied, stale, duplicate, refused, ignored")
     def tally(self) -> dict[str, int]:
         """How many events were applied, stale, duplicate, refused or ignored."""
         return self._record.tally

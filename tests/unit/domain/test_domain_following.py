@@ -16,6 +16,11 @@ def test_every_fact_has_a_rule() -> None:
     assert RULES.facts == frozenset(facts_of(facts.Fact)) - {facts.Refused}
 
 
+def test_a_fact_without_a_rule_is_found_when_the_rules_are_loaded() -> None:
+    with pytest.raises(TypeError, match="no rule says what follows from OrderStarted"):
+        quote.RULES.require({facts.OrderStarted, facts.Submitted})
+
+
 def test_a_rule_of_several_facts_follows_each_of_them() -> None:
     assert {facts.QuestionAsked, facts.QuestionAnswered, facts.QuestionClosed} <= quote.RULES.facts
 
