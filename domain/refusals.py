@@ -215,6 +215,11 @@ class Refusal(StrEnum):
     QUOTE_CHANGED_AFTER_END = "QUOTE_CHANGED_AFTER_END", 409, FixedBy.REP
     NOTHING_TO_COMPARE = "NOTHING_TO_COMPARE", 409, FixedBy.OPERATOR
 
+    # What no deal takes
+
+    NO_DEAL = "NO_DEAL", 409, FixedBy.OPERATOR
+    ORDER_WITHOUT_DEAL = "ORDER_WITHOUT_DEAL", 409, FixedBy.OPERATOR
+
 
 def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""

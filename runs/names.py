@@ -44,6 +44,7 @@ REQUEST_NOTED: Final = "request_noted"
 LOOK_AT: Final = "look_at"
 TELL: Final = "tell"
 REPORT_LATE: Final = "report_late"
+REPORT_UNCLAIMED: Final = "report_unclaimed"
 DROPPED: Final = "dropped"
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"

@@ -33,6 +33,7 @@ from dynamics.finance.records import (
     OpenOrder,
     OpenTransaction,
     OrderHeader,
+    OrderMarks,
     OrderSettings,
     PaymentTerm,
     Posted,
@@ -49,7 +50,7 @@ from dynamics.finance.taxes import Taxes
 MAX_BATCH = 5000
 """Operations in one batch (Microsoft Learn: "Service protection API limits" of finance and operations)."""
 
-_MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber"
+_MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber,CustomersOrderReference"
 
 _LEFT_COLUMNS = "SalesId,LineCreationSequenceNumber,InventTransId,RemainSalesPhysical,RemainSalesFinancial"
 
@@ -284,8 +285,8 @@ class Finance(Connection):
             company, slips=slips, invoices=invoices, settled=settled, cancelled=cancelled or slips
         )
 
-    async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, str]:
-        """The customer requisition numbers of orders, by the order numbers asked for; unknown orders are left out."""
+    async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, OrderMarks]:
+        """What orders say of whose they are, by the order numbers asked for; unknown orders are left out."""
         wanted = set(numbers)
         reading = await self.read(
             collections={
@@ -293,7 +294,9 @@ class Finance(Connection):
             }
         )
         marks = {
-            str(row["SalesOrderNumber"]).casefold(): str(row["CustomerRequisitionNumber"])
+            str(row["SalesOrderNumber"]).casefold(): OrderMarks(
+                str(row["CustomerRequisitionNumber"]), str(row["CustomersOrderReference"] or "")
+            )
             for row in reading.rows("orders")
         }
         return {number: marks[number.casefold()] for number in wanted if number.casefold() in marks}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -311,6 +312,15 @@ class InvoiceLine(ReadRow):
     lot: str = Field("", description="Of the order line that was sold; empty: not told")
 
 
+class OrderMarks(NamedTuple):
+    """What a sales order says of whose it is."""
+
+    requisition: str
+    """Our order key, where a deal made it."""
+    reference: str
+    """The quote it is of, or the customer's own number."""
+
+
 class PostedInvoice(ReadRow):
     """SalesInvoiceHeadersV4, with lines where they were asked for; or one order's share of it."""
 
@@ -324,6 +334,7 @@ class PostedInvoice(ReadRow):
     total: Exact = Field(alias="TotalInvoiceAmount", description="Incl. tax and charges")
     tax: Exact = Field(Decimal(0), alias="TotalTaxAmount")
     payment_terms: str = Field("", alias="PaymentTermsName")
+    reference: str = Field("", alias="CustomersOrderReference", description="Its quote, or the customer's own")
     lines: tuple[InvoiceLine, ...] = Field((), alias="SalesInvoiceLinesV4")
     correction: bool = Field(False, description="It takes an invoice back as if that had not been posted")
     parts: tuple[Exact, ...] = Field((), description="Of a share: the amounts of all lines of the whole, incl. tax")
@@ -354,6 +365,7 @@ class Slip(ReadRow):
     order_number: str = Field("", alias="SalesId")
     account: str = Field("", alias="OrderAccount")
     posted_on: FinanceDay = Field(None, alias="DeliveryDate")
+    reference: str = Field("", alias="CustomerRef", description="Of the order: its quote, or the customer's")
     kind: str = Field("Sales", alias="SalesType", description="ReturnItem: of a return order")
 
 
