@@ -99,7 +99,7 @@ def test_s17_an_invoice_overdue_for_too_long_holds_the_order_until_it_is_paid(st
     paid = {"company": "usmf", "customer": "US-005", "amount": "12000.00", "settlements": share}
     stack.desk.post("/payments", paid)
 
-    assert deal.waits_for("shipment", patience=60)["credit_status"] == "passed", "nobody released it"
+    assert deal.waits_for("shipment")["credit_status"] == "passed", "nobody released it"
     assert_sound(deal)
 
 
