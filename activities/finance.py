@@ -15,9 +15,17 @@ from activities import signatures as ask_for
 from activities.approved_amounts import created
 from activities.billing_view import approved_lines, billing, lines_page, order_lines
 from activities.credit import CreditDesk
+from activities.credit_groups import shared_credit
 from activities.customers import CustomerDesk
 from activities.failures import for_deal, refused
-from activities.finance_view import credit_facts, finance_facts, finance_prices, payment_days, wanted_order
+from activities.finance_view import (
+    credit_facts,
+    finance_facts,
+    finance_prices,
+    payment_days,
+    raised_terms,
+    wanted_order,
+)
 from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.review_signatures import ReviewActivities
@@ -28,7 +36,8 @@ from domain.assessing import FinanceFacts, PreviewAnswer, assess, credit_amount,
 from domain.assessment import Attachment, OrderReadiness, QuoteAssessment, ReviewLines, RivalQuote
 from domain.authority import NoApprover
 from domain.calendar import local_date
-from domain.credit_facts import CreditDecision
+from domain.credit_facts import CreditDecision, CreditReason
+from domain.credit_groups import GroupCredit
 from domain.drift import LINES_TOLD, unsold_lines
 from domain.exchange import NoRate
 from domain.fulfilment import Billing, LineTotals, OrderLines, digest_of
@@ -143,7 +152,10 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
                 held = ready.blocked or (ready.look is not None and ready.look.verdict.holds)
                 if ready.state != "won" or ready.differences or held:
                     return ready
-                return ready.model_copy(update={"decision": await self._reserve(ask, ready)})
+                today = self._today(ask.quote.company)
+                group = await shared_credit(self._finance, read, ready.credit, self._policy, today)
+                raised = raised_terms(snapshot, read.pricing, self._policy)
+                return ready.model_copy(update={"decision": await self._reserve(ask, ready, group, raised)})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
@@ -267,7 +279,13 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
             problems, _ = await self._customers.looked_up(found.problems, snapshot)
             return PreviewAnswer(preview=found.model_copy(update={"problems": problems}))
 
-    async def _reserve(self, ask: ask_for.PrepareOrder, ready: OrderReadiness) -> CreditDecision:
+    async def _reserve(
+        self,
+        ask: ask_for.PrepareOrder,
+        ready: OrderReadiness,
+        group: GroupCredit | None,
+        raised: tuple[CreditReason, ...],
+    ) -> CreditDecision:
         """Credit for the order, decided on the facts just read. Asking again replaces what was asked before."""
         answer = await self._credit.reserve_credit(
             ask_for.ReserveCredit(
@@ -278,6 +296,8 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
                 amount=ready.credit_amount,
                 facts=ready.credit,
                 release=ask.release,
+                raised=raised,
+                group=group,
             )
         )
         if answer.decision is None:
@@ -301,6 +321,7 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
             currency=snapshot.currency,
             order_key=order_key,
             items=_items(snapshot),
+            shared=order_key is not None,
         )
 
     def _today(self, company: str) -> date:

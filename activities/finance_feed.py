@@ -6,7 +6,7 @@ dates documents by day: every sweep reads the last days again, and a digest tell
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from domain.feeds import (
     is_credit,
     key_of,
     may_be_ours,
+    typed_order,
     unrouted_event,
 )
 from domain.messages import SWEEP, FinanceEvent, FinanceEventKind
@@ -73,6 +74,8 @@ class Case:
     """Whether it is news only where its deal has ended."""
     became: Became = Became.WAITING
     reason: str = ""
+    typed_for: str = ""
+    """The quote of a deal that the order names, which the deal did not make."""
 
 
 class FinanceFeedWork(FinanceFeedActivities):
@@ -108,7 +111,14 @@ class FinanceFeedWork(FinanceFeedActivities):
                     cancelled=since[DocumentKind.CANCELLED_ORDER],
                 )
                 digest, waiting = Digest(sweep.told), Digest(sweep.waiting)
-            posted = [Case(e, day) for e, day in _posted(sweep.company, found) if self._may_be_ours(e)]
+            references = {slip.order_number: slip.reference for slip in found.slips if slip.reference}
+            references |= {invoice.order_number: invoice.reference for invoice in found.invoices if invoice.reference}
+            typed = await self._typed(sweep.company, references)
+            posted = [
+                Case(event, day, typed_for=typed.get(event.order_number, ""))
+                for event, day in _posted(sweep.company, found)
+                if self._may_be_ours(event) or event.order_number in typed
+            ]
             opened = _opened(sweep.company, found)
             posted += [Case(e, e.occurred_at.date(), of_ended=True) for e in opened if self._may_be_ours(e)]
             keys = {id(case): key_of(case.event) for case in posted}
@@ -160,6 +170,29 @@ class FinanceFeedWork(FinanceFeedActivities):
     def _may_be_ours(self, event: FinanceEvent) -> bool:
         return may_be_ours(event, self._key_numbered(event.company))
 
+    async def _typed(self, company: str, references: Mapping[str, str]) -> dict[str, str]:
+        """Orders that cannot be a deal's own by their number, and name a deal's quote: somebody typed them.
+
+        Where Finance numbers the orders, that is asked only of those that prove to be foreign (``_resolve``).
+
+        Args:
+            company: legal entity.
+            references: what orders name as their reference, by order number.
+        """
+        if not self._key_numbered(company):
+            return {}
+        return await self._of_deals(
+            company, {order: r for order, r in references.items() if order and not is_order_key(order)}
+        )
+
+    async def _of_deals(self, company: str, references: Mapping[str, str]) -> dict[str, str]:
+        """Those of the orders that name the quote of a deal, each with its quote; the newest ones, of very many."""
+        named = dict(list(references.items())[-LOOKED_UP_AT_ONCE:])
+        with temporal_failures():
+            running = await self._lookup.of_quotes(company, set(named.values()))
+            ended = await self._lookup.ended_of_quotes(company, set(named.values()) - set(running))
+        return {order: reference for order, reference in named.items() if reference in running or reference in ended}
+
     async def _pass_on(self, company: str, new: Sequence[Case], settled: set[str]) -> list[Case]:
         """Look up and tell, the oldest first, until enough were passed on; those that were tried."""
         tried: list[Case] = []
@@ -184,14 +217,21 @@ class FinanceFeedWork(FinanceFeedActivities):
         deals = {**deals, **await self._of_returns(company, [c for c in cases if c.event.order_number not in deals])}
         unseen = sorted(numbers - set(deals))
         ours = {number for number in unseen if is_order_key(number)}
+        typed = {case.event.order_number: case.typed_for for case in cases if case.typed_for}
         if self._finance.orders.numbers_automatically(company) and set(unseen) - ours:
             with for_deal():
                 marks = await self._finance.order_marks(company, sorted(set(unseen) - ours))
-            ours |= {number for number, mark in marks.items() if is_order_key(mark)}
+            ours |= {number for number, mark in marks.items() if is_order_key(mark.requisition)}
+            foreign = {
+                number: mark.reference for number, mark in marks.items() if number not in ours and mark.reference
+            }
+            typed |= await self._of_deals(company, foreign)
         for case in cases:
             number = case.event.order_number
             if (deal := deals.get(number)) is not None:
                 _meet(case, deal)
+            elif number in typed and not case.of_ended:
+                case.became, case.typed_for, case.reason = Became.UNROUTED, typed[number], "Somebody typed its order"
             elif number not in ours:
                 case.became = Became.FOREIGN
 
@@ -267,6 +307,8 @@ def _meet(case: Case, deal: Standing) -> None:
 
 
 def _unrouted(case: Case) -> Unrouted:
+    if case.typed_for:
+        return typed_order(case.event, datetime.now(UTC), case.typed_for)
     return unrouted_event(case.event, datetime.now(UTC), case.reason)
 
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from domain.assessing import CustomerFacts, FinanceFacts
 from domain.assessment import Problem
-from domain.credit_facts import CreditFacts, OpenOrder
+from domain.credit_facts import CreditFacts, CreditReason, OpenOrder
+from domain.credit_raised import Terms, raised
 from domain.exchange import Exchange, NoRate
 from domain.money import Money, minor_unit
 from domain.order_key import is_order_key
@@ -165,6 +166,18 @@ def payment_days(snapshot: QuoteSnapshot, pricing: finance.Pricing) -> int:
     return _days(term) if term else 0
 
 
+def raised_terms(snapshot: QuoteSnapshot, pricing: finance.Pricing | None, policy: Policy) -> tuple[CreditReason, ...]:
+    """In what the quote's terms are better than the customer's own, where the policy minds."""
+    if pricing is None or pricing.customer is None:
+        return ()
+    return raised(
+        Terms(payment=snapshot.payment_terms, discount=snapshot.cash_discount),
+        Terms(payment=pricing.customer.payment_terms, discount=pricing.customer.cash_discount),
+        {name: _days(term) for name, term in pricing.payment_terms.items()},
+        policy.credit.raised_terms,
+    )
+
+
 def _days(term: finance.PaymentTerm) -> int:
     return term.days + DAYS_A_MONTH * term.months
 
@@ -202,17 +215,19 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
         as_of=read.read_at,
         credit_limit=exchange.accounting(payer.credit_limit).within(currency),
         unlimited=payer.unlimited,
+        excluded=payer.excluded,
         credit_management=company not in policy.credit.without_credit_management,
         limit_expires_on=payer.limit_expires_on,
         on_hold=_on_hold(customer, payer),
         open_ar=sum(owed, Money.zero(currency)).within(currency),
         overdue_amount=sum((exchange.accounting(t.amount_company) for t in late), Money.zero(currency)).amount,
         oldest_overdue_days=max(((today - t.due_on).days for t in late if t.due_on), default=0),
-        open_orders=tuple(_open_order(order, exchange, rate) for order in counted),
+        open_orders=tuple(open_order(order, exchange, rate) for order in counted),
     )
 
 
-def _open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
+def open_order(order: finance.OpenOrder, exchange: Exchange, tax_rate: Decimal) -> OpenOrder:
+    """An open order in the company's currency, with what is still to be invoiced of it."""
     left, net = order.net_left, order.net
     if order.totals_calculated and left == net:
         amount = order.total

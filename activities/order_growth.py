@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.billing_view import approved_lines, line_ledger, order_lines
 from activities.change_signatures import LargerLooked, LargerOrderActivities, LookAtLarger
 from activities.credit import CreditDesk
+from activities.credit_groups import shared_credit
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_prices, payment_days
 from activities.heartbeat import beating
@@ -27,6 +28,7 @@ from domain.authority import NoApprover
 from domain.calendar import local_date
 from domain.changing import cuts
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.credit_groups import GroupCredit
 from domain.exchange import NoRate
 from domain.growing import (
     Judged,
@@ -106,6 +108,7 @@ class LargerOrders(LargerOrderActivities):
             today=today,
             currency=quote.currency,
             items=[line.item for line in quote.lines if line.item],
+            shared=True,
         )
         if read.pricing is None or read.customer is None:
             return LargerLooked(refused=f"{Refusal.LARGER_ORDER}: Finance has no customer {look.customer_account}")
@@ -169,14 +172,17 @@ class LargerOrders(LargerOrderActivities):
         facts = credit_facts(read, self._policy, today=today)
         if facts is None:
             raise refused(FailureType.NOT_FOUND, f"Finance has no customer {look.customer_account} any more")
+        group = await shared_credit(self._finance, read, facts, self._policy, today)
         amounts = [credit_amount(total, currency, read.exchange).within(facts.currency) for total in (before, after)]
-        answer = await self._credit.reserve_credit(_question(look, facts, max(amounts[1] - amounts[0], Decimal(0))))
+        answer = await self._credit.reserve_credit(
+            _question(look, facts, max(amounts[1] - amounts[0], Decimal(0)), group)
+        )
         if answer.decision is None:
             raise ApplicationError(f"read Finance again: {answer.stale}", type=FailureType.TRANSIENT)
         return answer.decision
 
 
-def _question(look: LookAtLarger, facts: CreditFacts, more: Decimal) -> ReserveCredit:
+def _question(look: LookAtLarger, facts: CreditFacts, more: Decimal, group: GroupCredit | None) -> ReserveCredit:
     return ReserveCredit(
         company=look.quote.company,
         customer_account=look.credit_account,
@@ -185,6 +191,7 @@ def _question(look: LookAtLarger, facts: CreditFacts, more: Decimal) -> ReserveC
         amount=more,
         facts=facts,
         queues=False,
+        group=group,
     )
 
 

@@ -18,7 +18,7 @@ from activities.delivery import counted, grouped, progress, side_by_side, tempor
 from activities.failures import for_deal
 from activities.feed_signatures import LookAtSales, LookedAt, ReadPage, ReadSales, SalesFeedActivities
 from domain import event_ids
-from domain.feeds import Became, SalesTable, Unrouted
+from domain.feeds import Became, Look, SalesTable, Unrouted
 from domain.messages import SalesEvent, SalesEventKind
 from domain.policy import Policy
 from domain.views import Stage, WaitingFor
@@ -447,10 +447,19 @@ def _unrouted(cases: Sequence[Case]) -> list[Unrouted]:
             reference=case.event.quote_number or case.event.quote_id,
             reason=case.reason,
             help=case.help,
+            again=_look("quote", case.event.quote_id),
         )
         for case in cases
         if case.reason
     ]
+
+
+def _look(table: SalesTable, record_id: str) -> Look | None:
+    """What is read again to see whether it still needs somebody; None where its id is none."""
+    try:
+        return Look(table=table, record_id=UUID(record_id))
+    except ValueError:
+        return None
 
 
 def _unreadable(table: SalesTable, page: Changes) -> list[Unrouted]:
@@ -462,6 +471,7 @@ def _unreadable(table: SalesTable, page: Changes) -> list[Unrouted]:
             reference=record_id,
             reason=why[:500],
             help="Correct the columns named; the other records were read",
+            again=_look(table, record_id),
         )
         for record_id, why in list(page.unreadable.items())[:20]
     ]

@@ -22,7 +22,8 @@ from domain.audit import AuditBatch, AuditReceipt
 from domain.causes import Cause
 from domain.collections import InvoicesShown
 from domain.credit import ReleaseToken
-from domain.credit_facts import CreditFacts
+from domain.credit_facts import CreditFacts, CreditReason
+from domain.credit_groups import GroupCredit
 from domain.fulfilment import Billing, Invoice, LineTotals
 from domain.messages import (
     SignedMessage,
@@ -228,6 +229,8 @@ class ReserveCredit(Record):
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     queues: bool = Field(True, description="Whether it waits for credit that is refused")
+    raised: tuple[CreditReason, ...] = Field((), description="In what the terms are better than the customer's own")
+    group: GroupCredit | None = Field(None, description="The credit that the customer shares with others")
 
 
 class WakeDeals(Record):

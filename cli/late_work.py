@@ -59,7 +59,8 @@ def _line(item: Mapping[str, Any]) -> str:
     deal = item["deal"]
     how = "" if item["status"] == "open" else f" [{item['status']}]"
     codes = ", ".join(item["codes"])
-    return f"{deal['company'].upper()} {item['n']} {deal['quote_number']}{how} {codes} ({item['role']}): {item['text']}"
+    number = deal["quote_number"] or item.get("reference") or "–"
+    return f"{deal['company'].upper()} {item['n']} {number}{how} {codes} ({item['role']}): {item['text']}"
 
 
 def _refused(why: str, told: Mapping[str, Any], *, as_json: bool) -> int:

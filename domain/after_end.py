@@ -15,13 +15,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, computed_field
 
+from domain.feeds import Report
 from domain.messages import FinanceEvent, FinanceEventKind, Id, SalesEvent, SalesEventKind
 from domain.money import format_money, plain
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
+from domain.severity import Severity, worst
 from domain.views import DealView, Ending
 
 DISMISS_LATE: Final = "dismiss_late"
@@ -42,6 +44,8 @@ class Matter(StrEnum):
     QUOTE = "quote"
     UNKNOWN = "unknown"
     """It cannot be compared with anything."""
+    UNCLAIMED = "unclaimed"
+    """No deal takes it: nothing is compared, it is offered to the deals again (`domain.unclaimed`)."""
 
     @property
     def role(self) -> str:
@@ -55,6 +59,7 @@ _OWNERS: Final[dict[Matter, str]] = {
     Matter.OPPORTUNITY: "sales_manager",
     Matter.QUOTE: "sales_manager",
     Matter.UNKNOWN: "ops",
+    Matter.UNCLAIMED: "ops",
 }
 _OF_SALES: Final[dict[SalesEventKind, Matter]] = {
     SalesEventKind.ORDER_CANCELLED: Matter.SALES_ORDER,
@@ -310,6 +315,15 @@ class LateEntry(Record):
     reason: str = Field("", description="Why it was dismissed")
     facts: str = ""
     known: dict[str, Decimal] = Field(default_factory=dict, description="What was open when the deal ended")
+    reference: str = Field("", description="Of what no deal takes: order number, quote number or id of the record")
+    help: str = Field("", description="Of what no deal takes: what to do about it")
+    again: tuple[Report, ...] = Field((), description="Of what no deal takes: what is offered to the deals again")
+
+    @computed_field(description="How much harm it does to wait")  # type: ignore[prop-decorator]
+    @property
+    def severity(self) -> Severity:
+        """The worst of its codes."""
+        return worst(self.codes)
 
     @property
     def is_open(self) -> bool:

@@ -28,6 +28,7 @@ from domain.digest import Digest
 from domain.pauses import Pauses
 from domain.people import Person
 from domain.record import Record
+from domain.unclaimed import OFFER_AGAIN, Offer, Taken, Unclaimed, entry_of, is_offered, offered, with_another
 from domain.views import Ending
 
 MOST_WAITING: Final = 1_000
@@ -142,7 +143,48 @@ class Book:
         return Tally.WAITING
 
     def _stands_open(self, quote_number: str) -> bool:
-        return any(entry.is_open and entry.deal.quote_number == quote_number for entry in self._entries.values())
+        return any(entry.is_open for entry in self._of(quote_number))
+
+    # --- what no deal takes ----------------------------------------------------------------------------------------
+
+    def receive_unclaimed(self, report: Unclaimed, now: datetime) -> LateEntry | None:
+        """Take what no deal takes; the exception it opened, None where one of its record is open, or has no room."""
+        self._count(Tally.RECEIVED)
+        if report.key in self._seen:
+            self._count(Tally.DUPLICATE)
+            return None
+        standing = next((e for e in self._entries.values() if e.is_open and report.is_of(e)), None)
+        if standing is None and self._is_full:
+            self._count(Tally.FULL)
+            return None
+        self._seen.add(report.key)
+        if standing is not None:
+            self._entries[standing.n] = with_another(standing, report)
+            return None
+        self._last_n += 1
+        entry = self._entries[self._last_n] = entry_of(report, self._company, self._last_n, now)
+        return entry
+
+    @property
+    def _is_full(self) -> bool:
+        return sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN
+
+    def to_offer(self, now: datetime) -> Offer | None:
+        """What is offered to the deals again now; None: nothing is."""
+        return offered(list(self._entries.values()), self._company, now)
+
+    def offered(self, offer: Offer, taken: Taken, now: datetime) -> list[LateEntry]:
+        """Take what became of an offer; the exceptions that a deal settled."""
+        settled: list[LateEntry] = []
+        for n in offer.exceptions:
+            entry = self._entries.get(n)
+            if entry is None or not entry.is_open:
+                continue
+            if n in taken.numbers and entry.again == offer.exceptions[n]:
+                settled.append(self._close(entry, LateStatus.SETTLED, now))
+            else:  # what was reported meanwhile is offered the next time
+                self._entries[n] = entry.model_copy(update={"looked_at": now})
+        return settled
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -150,8 +192,14 @@ class Book:
     def next_at(self) -> datetime | None:
         """When the next deal is to be looked at; None: nothing waits and nothing stands open."""
         waits = [pending.next_at for pending in self._pending.values()]
-        again = [entry.looked_at + LOOK_AGAIN for entry in self._entries.values() if entry.is_open]
-        return min([*waits, *again], default=None)
+        again = [entry.looked_at + LOOK_AGAIN for entry in self._compared]
+        offers = [entry.looked_at + OFFER_AGAIN for entry in self._entries.values() if is_offered(entry)]
+        return min([*waits, *again, *offers], default=None)
+
+    @property
+    def _compared(self) -> list[LateEntry]:
+        """The open ones of deals: each is compared again."""
+        return [e for e in self._entries.values() if e.is_open and e.matter is not Matter.UNCLAIMED]
 
     def due(self, now: datetime) -> LookAfterEnd | None:
         """The look to take now, the one due longest in front; None: none is due.
@@ -161,8 +209,8 @@ class Book:
         waits = [(pending.next_at, pending.quote_number) for pending in self._pending.values()]
         again = [
             (entry.looked_at + LOOK_AGAIN, entry.deal.quote_number)
-            for entry in self._entries.values()
-            if entry.is_open and entry.deal.quote_number not in self._pending
+            for entry in self._compared
+            if entry.deal.quote_number not in self._pending
         ]
         at, quote_number = min([*waits, *again], default=(None, ""))
         if at is None or at > now:
@@ -245,7 +293,7 @@ class Book:
         if any(e.matter is matter and e.facts == finding.facts for e in dismissed):
             self._count(Tally.DISMISSED, reports)
             return None
-        if sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN:
+        if self._is_full:
             self._count(Tally.FULL, reports)
             return None
         return self._open(look, finding, reports, found, now)
@@ -284,6 +332,7 @@ class Book:
                 "closed_by": by,
                 "reason": reason,
                 "known": {},
+                "again": (),
                 "documents": entry.documents[:SHOWN_CLOSED],
             }
         )
@@ -325,7 +374,8 @@ class Book:
         return {str(name): now.get(name, self._counts.get(name, 0)) for name in Tally}
 
     def _of(self, quote_number: str) -> list[LateEntry]:
-        return [entry for entry in self._entries.values() if entry.deal.quote_number == quote_number]
+        own = (entry for entry in self._entries.values() if entry.deal.quote_number == quote_number)
+        return [entry for entry in own if entry.matter is not Matter.UNCLAIMED]
 
     def _count(self, what: Tally, number: int = 1) -> None:
         if number:

@@ -16,8 +16,8 @@ from pydantic import Field
 from domain.approvals import BusinessHours
 from domain.assessment import DealPolicy, Problem, QuoteAssessment
 from domain.calendar import end_of_day, local_date
-from domain.credit import decide_credit
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.credit_rule import decide_credit
 from domain.deposits import DepositFacts
 from domain.discount import approval_plan
 from domain.drift import pin

@@ -59,6 +59,7 @@ class CreditFacts(Record):
     as_of: datetime = Field(description="UTC, taken before the first read left")
     credit_limit: Decimal
     unlimited: bool
+    excluded: bool = Field(False, description="Finance excludes the customer from credit management")
     credit_management: bool = Field(description="0.00 means no credit with it, unlimited without it")
     limit_expires_on: date | None = None
     on_hold: str = Field("No", description="OnHoldStatus symbol of CustomersV3")
@@ -68,6 +69,7 @@ class CreditFacts(Record):
     oldest_overdue_days: int = 0
     open_orders: tuple[OpenOrder, ...] = ()
     collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
+    group: str = Field("", description="These are the facts of all customers who share the limit of this credit group")
 
     @property
     def ageing(self) -> Ageing:

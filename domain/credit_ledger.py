@@ -10,9 +10,10 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from domain.credit import CLOCK_SKEW, CreditBook, ReleaseToken, customer_changed, mark_visible, release
+from domain.credit import CreditBook, ReleaseToken, customer_changed, mark_visible, release
 from domain.credit_facts import CreditDecision, CreditFacts
 from domain.credit_parts import with_parts
+from domain.credit_rule import CLOCK_SKEW
 from domain.policy import CreditTerms
 from domain.record import Record
 
@@ -30,6 +31,8 @@ class LedgerRequest(Record):
     terms: CreditTerms
     release: ReleaseToken | None = None
     queues: bool = Field(True, description="Whether it waits for credit that is refused; else nothing is kept of it")
+    keeps: bool = Field(True, description="Whether credit that is given is kept: not where the group refuses")
+    group: str = Field("", max_length=100, description="The credit group in whose ledger the deal was decided before")
 
     @model_validator(mode="after")
     def _possible(self) -> LedgerRequest:
@@ -67,6 +70,32 @@ class CreditAnswer(Record):
     refused: str = Field("", description="The question is impossible, and how: a person has to look")
 
 
+MOST_GROUPS: Final = 5
+"""Credit groups of a customer that are told: the one it is in, and those it was in lately."""
+
+
+class GroupNote(Record):
+    """A customer's ledger is told that the customer shares a credit limit."""
+
+    group: str = Field(min_length=1, max_length=100)
+
+
+class Onward(Record):
+    """What a customer's ledger has to hand on to the ledgers of its credit groups."""
+
+    visible: dict[str, datetime] = Field(default_factory=dict, description="Orders seen in Finance, by deal; UTC")
+    ended: tuple[str, ...] = Field((), description="Deals that need no credit any more")
+    changed: str = Field("", description="Why the credit changed, the last that was heard; empty: it did not")
+
+    def __bool__(self) -> bool:
+        return bool(self.visible or self.ended or self.changed)
+
+    @property
+    def notes(self) -> int:
+        """How many deals it tells of."""
+        return len(self.visible) + len(self.ended)
+
+
 class LedgerStart(Record):
     """Whose credit; the rest is what the run before it held (set when it continues as new)."""
 
@@ -78,6 +107,8 @@ class LedgerStart(Record):
     changed_at: datetime | None = Field(None, description="UTC: when credit last came free")
     collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
     tally: dict[str, int] = Field(default_factory=dict)
+    groups: tuple[str, ...] = Field((), description="Credit groups of the customer, to which news are handed on")
+    handed_on: Onward = Field(default_factory=lambda: Onward(), description="News still to be handed on to them")
 
 
 @dataclass(slots=True)

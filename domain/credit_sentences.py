@@ -12,12 +12,29 @@ NO_CREDIT_MANAGEMENT: Final = phrase(
     "unlimited credit: credit management is off in Finance, where a limit of 0.00 means no limit"
 )
 
+EXCLUDED_IN_FINANCE: Final = phrase("Finance excludes the customer from credit management")
+
 
 def over_limit(excess: Arg, limit: Arg, threshold: Decimal) -> Phrase:
     """The exposure is above the limit, or above so many per cent of it."""
     if threshold == 100:
         return phrase("over by {excess} (limit {limit})", excess=excess, limit=limit)
     return phrase("over by {excess} (limit {limit} × {share})", excess=excess, limit=limit, share=percent(threshold))
+
+
+def shared_over_limit(group: str, excess: Arg, limit: Arg) -> Phrase:
+    """All who share a limit are above it together."""
+    return phrase(
+        "credit group {group} is over by {excess} (limit {limit}, shared by its customers)",
+        group=group,
+        excess=excess,
+        limit=limit,
+    )
+
+
+def shared_expired(group: str, on: date) -> Phrase:
+    """The limit that several share has expired."""
+    return phrase("the limit of credit group {group} expired on {on}", group=group, on=day(on))
 
 
 def limit_expired(on: date, days: int, grace: int) -> Phrase:

@@ -33,7 +33,9 @@ MOST_WAITING: Final = 1_000
 MOST_BYTES: Final = 256 * 1024
 """Reports that wait at most, and their size together: they travel from run to run in one payload."""
 MOST_UNROUTED: Final = 200
-"""Reports handed to a person that are shown; older ones are in the feed's history, and all are counted."""
+"""Reports handed to a person that the feed shows itself; what is open of them is on the desk (`domain.unclaimed`)."""
+MOST_TO_HAND_OVER: Final = 400
+"""Reports that wait to be handed to the desk; of more, which only come while Temporal takes nothing, the oldest go."""
 LONGEST_ORDER_NUMBER: Final = 20
 """Characters of a sales order number in Finance (SalesId)."""
 
@@ -69,10 +71,14 @@ class Look(Record):
     record_id: UUID
 
 
+Report = FinanceEvent | Look
+"""What a feed tries."""
+
+
 class Waiting(Record):
     """A report that waits to be tried."""
 
-    report: FinanceEvent | Look
+    report: Report
     since: AwareDatetime
     next_at: AwareDatetime
     tries: int = Field(0, ge=0)
@@ -88,6 +94,8 @@ class Unrouted(Record):
     reference: str = Field(description="Order number, quote number or record id")
     reason: str = Field(description="Why no deal took it")
     help: str = Field(description="What to do about it")
+    code: str = Field("NO_DEAL", description="What it is an instance of (docs/api.md, refusals)")
+    again: Report | None = Field(None, description="What is tried again; None: only a person can settle it")
 
 
 class DocumentKind(StrEnum):
@@ -104,6 +112,7 @@ class FeedCursor(Record):
 
     waiting: tuple[Waiting, ...] = ()
     unrouted: tuple[Unrouted, ...] = ()
+    to_hand_over: tuple[Unrouted, ...] = ()
     tally: dict[str, int] = Field(default_factory=dict)
     sweep_at: AwareDatetime | None = None
     marks: dict[DocumentKind, date] = Field(default_factory=dict, description="Finance: read up to this day")
@@ -134,7 +143,7 @@ class FeedView(Record):
     marks: dict[DocumentKind, date] = Field(default_factory=dict)
 
 
-def key_of(report: FinanceEvent | Look) -> str:
+def key_of(report: Report) -> str:
     """What tells a report from every other: a payment that settles two orders is two reports with one event id."""
     if isinstance(report, Look):
         return f"{report.table}/{report.record_id}"
@@ -151,6 +160,27 @@ def unrouted_event(event: FinanceEvent, at: datetime, reason: str) -> Unrouted:
         reference=event.order_number,
         reason=reason,
         help="Look at the order in Finance and at its quote in Sales, and follow it by hand",
+        again=event,
+    )
+
+
+def typed_order(event: FinanceEvent, at: datetime, quote_number: str) -> Unrouted:
+    """What a person is shown of an order that somebody typed into Finance for a quote of ours.
+
+    Args:
+        event: what was reported of the order.
+        at: now.
+        quote_number: the quote of a deal that the order names as its reference.
+    """
+    return Unrouted(
+        id=key_of(event),
+        at=at,
+        company=event.company,
+        what=event.kind,
+        reference=event.order_number,
+        reason=f"Order {event.order_number} names quote {quote_number}, and the deal of that quote did not make it",
+        help="Cancel it in Finance where the deal has an order, or makes one; else agree with the rep who follows it",
+        code="ORDER_WITHOUT_DEAL",
     )
 
 
@@ -188,11 +218,12 @@ class Reports:
         self._waiting = {key_of(entry.report): entry for entry in cursor.waiting}
         self._bytes = sum(_size(entry.report) for entry in cursor.waiting)
         self._unrouted = {entry.id: entry for entry in cursor.unrouted}
+        self._to_hand_over = {entry.id: entry for entry in cursor.to_hand_over}
         self.tally: dict[str, int] = dict(cursor.tally)
 
     # --- in --------------------------------------------------------------------------------------------------------
 
-    def receive(self, report: FinanceEvent | Look, now: datetime) -> Became:
+    def receive(self, report: Report, now: datetime) -> Became:
         """Take a report to be tried at once.
 
         Where there is no room, it takes that of reports that were tried already, most often first: they count as
@@ -289,11 +320,22 @@ class Reports:
         """Show a report to a person; False: it is shown already."""
         if report.id in self._unrouted:
             return False
-        self._unrouted[report.id] = report
-        while len(self._unrouted) > MOST_UNROUTED:
-            del self._unrouted[next(iter(self._unrouted))]
+        self._unrouted[report.id] = self._to_hand_over[report.id] = report
+        for kept, most in ((self._unrouted, MOST_UNROUTED), (self._to_hand_over, MOST_TO_HAND_OVER)):
+            while len(kept) > most:
+                del kept[next(iter(kept))]
         return True
 
+    @property
+    def to_hand_over(self) -> tuple[Unrouted, ...]:
+        """What the desk was not handed yet, oldest first."""
+        return tuple(self._to_hand_over.values())
 
-def _size(report: FinanceEvent | Look) -> int:
+    def handed_over(self, reports: Iterable[Unrouted]) -> None:
+        """The desk has these."""
+        for report in reports:
+            self._to_hand_over.pop(report.id, None)
+
+
+def _size(report: Report) -> int:
     return len(report.model_dump_json())

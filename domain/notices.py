@@ -23,6 +23,7 @@ from domain.quote_header import QuoteHeader
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.rights import Action
+from domain.severity import Severity, severity_of, worst_first
 from domain.views import Ending, WaitingFor
 
 LONGEST_TEXT: Final = 600
@@ -162,6 +163,7 @@ class Notice(Record):
     n: int = Field(0, description="Number of the request for approval; 0: it is about the deal")
     step: int = Field(0, description="Of the request; 0: it is about none")
     text: str = Field("", max_length=LONGEST_TEXT, description="In words, plain text")
+    severity: Severity | None = Field(None, description="Of an exception; None: it is none")
     due: AwareDatetime | None = Field(None, description="Until when to decide, UTC")
     at: AwareDatetime = Field(description="When it happened, UTC")
 
@@ -169,6 +171,12 @@ class Notice(Record):
     def about(self) -> str:
         """The number of what it is about: the quote's, else the account's."""
         return self.quote_number or self.account
+
+    @property
+    def heading(self) -> str:
+        """What happened; of what is critical or high, that it is comes first."""
+        worse = self.severity in (Severity.CRITICAL, Severity.HIGH)
+        return f"{str(self.severity).capitalize()}: {self.kind.heading}" if worse else self.kind.heading
 
     @property
     def subject(self) -> tuple[str, str, int, int]:
@@ -232,8 +240,12 @@ def _of_deal(
         quote_number=state.quote_number,
         customer=_customer(state.header),
         text=text[:LONGEST_TEXT],
+        severity=severity_of(text) if kind in _OF_EXCEPTIONS else None,
         at=state.updated_at,
     )
+
+
+_OF_EXCEPTIONS: Final = (Kind.EXCEPTION_OPENED, Kind.DEAL_EXCEPTION, Kind.CREDIT_UNAPPLIED)
 
 
 def _returned(before: DealState, after: DealState) -> str:
@@ -276,7 +288,8 @@ def _exceptions_of(owner: FixedBy, *but: Refusal) -> Change:
         known = {*before.exceptions}
         if any(text.startswith(Refusal.CHANGE_FAILING) for text in known):  # it says at each try what failed
             known |= {text for text in after.exceptions if text.startswith(Refusal.CHANGE_FAILING)}
-        return "\n".join(text for text in after.exceptions if text not in known and _is_of(text, owner, but))
+        fresh = (text for text in after.exceptions if text not in known and _is_of(text, owner, but))
+        return "\n".join(worst_first(fresh))
 
     return new
 
@@ -287,7 +300,7 @@ def _is_of(text: str, owner: FixedBy, but: tuple[Refusal, ...]) -> bool:
 
 
 def _exception(before: DealState, after: DealState) -> str:
-    return "\n".join(text for text in after.exceptions if text not in before.exceptions)
+    return "\n".join(worst_first(text for text in after.exceptions if text not in before.exceptions))
 
 
 def _ordered(before: DealState, after: DealState) -> str:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from domain.credit_facts import CreditReason
 from domain.customers_policy import CustomerPolicy
 from domain.deposits import DepositPolicy
 from domain.money import DocumentTolerance
@@ -227,6 +228,13 @@ class ReleaseDefaults(Record):
     deviation_pct: Percent
 
 
+class RaisedTerms(StrEnum):
+    """Terms of a quote that may be better than the customer's own."""
+
+    PAYMENT_TERMS = "payment_terms"
+    CASH_DISCOUNT = "cash_discount"
+
+
 class CreditPolicy(Record):
     """The credit rule's numbers (lifecycle 4.2): default, then customer group, then customer; the narrower wins."""
 
@@ -244,6 +252,9 @@ class CreditPolicy(Record):
         description="Tax to assume on an open order whose totals Finance has not calculated yet"
     )
     release: ReleaseDefaults
+    raised_terms: tuple[RaisedTerms, ...] = Field(
+        (), description="Terms of a quote that hold its order where they are better than the customer's own"
+    )
 
     @model_validator(mode="after")
     def _default_complete(self) -> CreditPolicy:
@@ -261,6 +272,9 @@ class CreditTerms(Record):
     limit_grace_days: int
     freshness_seconds: int
     timezone: str = Field(description="Of the company: on which day a limit expires")
+    raised: tuple[CreditReason, ...] = Field(
+        (), max_length=2, description="In what an order's terms are better than the customer's own, where that counts"
+    )
 
 
 class AuthorityPolicy(Record):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from domain.notices import Notice
+from domain.notices import Kind, Notice
 from domain.notices_box import Message
 
 LONGEST_SUBJECT: Final = 150
@@ -30,6 +30,8 @@ class Pages:
     """By company, quote number and number of the request for approval."""
     account: Callable[[str, str], str]
     """By company and account in Finance: what is collected from it."""
+    late: Callable[[str], str]
+    """By company: what stands open without a running deal."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Templates:
         pages = self._pages
         if notice.n:
             link = pages.request(notice.company, notice.quote_number, notice.n)
+        elif notice.kind is Kind.EXCEPTION_OPENED and not notice.quote_number:
+            link = pages.late(notice.company)
         elif not notice.quote_number:
             link = pages.account(notice.company, notice.account)
         else:
@@ -90,7 +94,7 @@ class Templates:
         decide = {answer: f"{link}{more}decide={answer}" for answer in ("approve", "reject")}
         return {
             "notice": notice,
-            "heading": notice.kind.heading,
+            "heading": notice.heading,
             "at": _moment(notice.at, zone),
             "due": _moment(notice.due, zone),
             "link": link,
@@ -106,7 +110,7 @@ def subject(message: Message) -> str:
         text = f"{len(message.digest)} waiting for your decision{over}"
     elif len(message.notices) == 1 and not message.left_out:
         (notice,) = message.notices
-        text = f"{notice.kind.heading}: {notice.quote_number} {notice.customer}"
+        text = f"{notice.heading}: {notice.quote_number} {notice.customer}"
     else:
         quotes = ", ".join(dict.fromkeys(notice.about for notice in message.notices))
         text = f"{len(message.notices) + message.left_out} notices: {quotes}"

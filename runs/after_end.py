@@ -10,6 +10,7 @@ from domain.after_end import SALES_KINDS, LateReport, LateView
 from domain.after_end_start import AfterEndStart
 from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.record import Record
+from domain.unclaimed import Unclaimed
 from runs import names, outcomes
 from runs.calls import NotFound, answer, ask, rejected
 from runs.lookup import Lookup, Status
@@ -31,6 +32,10 @@ class AfterEndDesk:
             Rejected: Temporal takes no such message.
         """
         await self._start(company, names.REPORT_LATE, report)
+
+    async def report_unclaimed(self, company: str, report: Unclaimed) -> None:
+        """Tell a company's receiver what no deal takes. Raises as ``report``."""
+        await self._start(company, names.REPORT_UNCLAIMED, report)
 
     async def report_of_sales(self, event: SalesEvent) -> bool:
         """Tell a company's receiver what Sales reports of a quote whose deal runs no more.

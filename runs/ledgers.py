@@ -6,9 +6,9 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,8 +22,10 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.collections import OrdersHeld
-from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
-from domain.messages import CreditRecheck, CustomerChanged
+from domain.credit_groups import Member
+from domain.credit_ledger import CreditAnswer, GroupNote, LedgerRequest, LedgerStart
+from domain.messages import CreditRecheck, CustomerChanged, LedgerNote
+from domain.record import Record
 from runs import names
 from runs.calls import NoAnswer, answer, rejected, tell
 from runs.lookup import Lookup
@@ -143,14 +145,18 @@ class Ledgers:
             NoAnswer: Temporal does not answer.
             Rejected: Temporal takes no such run or message.
         """
+        await self._tell(company, account, names.ORDERS_HELD, held)
+
+    async def _tell(self, company: str, account: str, signal: str, message: Record) -> None:
+        """Signal a customer's ledger, which is started where it does not run yet."""
         begun = self._client.start_workflow(
             names.CREDIT_LEDGER,
             LedgerStart(company=company, customer_account=account),
             id=names.ledger_id(company, account),
             task_queue=names.DEAL_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=names.ORDERS_HELD,
-            start_signal_args=[held],
+            start_signal=signal,
+            start_signal_args=[message],
             priority=Priority(fairness_key=company),
             static_summary=f"Credit of **{account}** in {company.upper()}",
         )
@@ -158,6 +164,30 @@ class Ledgers:
             await answer(begun)
         except RPCError as error:
             raise rejected(error) from error
+
+    async def introduce(self, members: Iterable[Member], group: str) -> None:
+        """Tell the ledgers of all who share a limit that they do: what they hear frees credit of the others as well.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no such run or message.
+        """
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def told(member: Member) -> None:
+            async with slots:
+                await self._tell(member.company, member.account, names.IN_GROUP, GroupNote(group=group))
+
+        await asyncio.gather(*(told(member) for member in members))
+
+    async def give_back(self, company: str, account: str, deal_id: str) -> None:
+        """Tell a ledger that a deal needs no credit there.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        note = LedgerNote(deal_id=deal_id, at=datetime.now(UTC))
+        await tell(self._client, names.ledger_id(company, account), names.RELEASE, note)
 
     async def wake(self, deals: Mapping[str, str], nonce: str) -> list[str]:
         """Ask held deals to look at credit again.

@@ -44,6 +44,7 @@ REQUEST_NOTED: Final = "request_noted"
 LOOK_AT: Final = "look_at"
 TELL: Final = "tell"
 REPORT_LATE: Final = "report_late"
+REPORT_UNCLAIMED: Final = "report_unclaimed"
 DROPPED: Final = "dropped"
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"
@@ -57,6 +58,7 @@ ORDER_VISIBLE: Final = "order_visible"
 RELEASE: Final = "release"
 CUSTOMER_CHANGED: Final = "customer_changed"
 ORDERS_HELD: Final = "orders_held"
+IN_GROUP: Final = "in_group"
 
 # Signals of what is collected from an account
 INVOICES_SHOWN: Final = "invoices_shown"

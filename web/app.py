@@ -151,7 +151,7 @@ def create_app(
             *_intake(config, client, keys),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
-            *Inbox(site, access, approvals, search, views).routes(),
+            *Inbox(site, access, approvals, search, views, late).routes(),
             *BulkPages(site, access, approvals, search, decisions).routes(),
             *DealPages(site, access, deals, search, reviews, decisions, dynamics, late, views).routes(),
             *ExplanationPages(site, access, reviews).routes(),

@@ -20,6 +20,7 @@ from domain.deal_state import OrderStatus, QuoteStatus
 from domain.payments import RefundStatus
 from domain.phrases import marked
 from domain.refusals import Refusal, sentence_of
+from domain.severity import Severity
 from domain.views import Ending, Resolution, Stage
 from web.pages.words import role_words
 
@@ -35,6 +36,7 @@ _CODES: Final[tuple[type[StrEnum], ...]] = (
     QuoteStatus,
     RefundStatus,
     Resolution,
+    Severity,
     Stage,
     StepStatus,
 )

@@ -6,6 +6,7 @@ The company's receiver decides; here is refused what can be known to be, so that
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.rights import Action
+from domain.severity import Severity
 from runs import names
 from runs.after_end import AfterEndDesk
 from runs.calls import RunError
@@ -43,17 +45,33 @@ class LateQuery(BaseModel):
     company: str = Field("", max_length=COMPANY_LENGTH, description="Finance legal entity, in any case")
     matter: Matter | Literal[""] = Field("", description="What it is about")
     role: str = Field("", max_length=50, description="Whose it is, e.g. ar_manager")
+    severity: Severity | Literal[""] = Field("", description="How much harm it does to wait")
+    sort: Literal["newest", "oldest", "severity"] = Field(
+        "severity", description="`severity`: the worst first, and of those the oldest; open ones come first always"
+    )
     q: str = Field("", max_length=100, description="Part of a quote, order, customer or document number, or of a name")
     limit: int = Field(100, ge=1, le=LIMIT, description="At most this many items")
+
+    def in_order(self, entries: Iterable[LateEntry]) -> list[LateEntry]:
+        """Exceptions in the order that is asked for; closed ones come after all that is open, the last one first."""
+        found = sorted(entries, key=lambda e: e.closed_at or e.opened_at, reverse=True)
+        open_ones, closed = [e for e in found if e.is_open], [e for e in found if not e.is_open]
+        if self.sort != "newest":
+            open_ones.reverse()
+        if self.sort == "severity":
+            open_ones.sort(key=lambda e: e.severity.rank)
+        return open_ones + closed
 
     def fits(self, entry: LateEntry) -> bool:
         """Whether an exception is asked for."""
         if self.status not in ("any", entry.status) or (self.matter and entry.matter is not self.matter):
             return False
+        if self.severity and entry.severity is not self.severity:
+            return False
         if self.role and entry.role != self.role:
             return False
         deal = entry.deal
-        words = (deal.quote_number, deal.order_number, deal.customer, deal.customer_name)
+        words = (deal.quote_number, deal.order_number, deal.customer, deal.customer_name, entry.reference)
         text = "\n".join((*words, *(document.number for document in entry.documents))).casefold()
         return self.q.strip().casefold() in text
 
@@ -99,7 +117,7 @@ class LateDeals:
         return self._access.may(person, Action.DISMISS_LATE, company)
 
     async def listed(self, person: Person, query: LateQuery) -> LatePage:
-        """What a person may see of what was asked for: open ones first, the newest in front.
+        """What a person may see of what was asked for, in the order asked for: open ones first.
 
         Raises:
             Problem: 403, they may read no company, or not the one asked for.
@@ -111,8 +129,7 @@ class LateDeals:
             self._access.check_readable(person, company)
             companies = (company,)
         views = await asyncio.gather(*(self._desk.read(company) for company in companies))
-        found = [entry for view in views for entry in view.entries if query.fits(entry)]
-        found.sort(key=lambda e: (e.is_open, e.closed_at or e.opened_at), reverse=True)
+        found = query.in_order(entry for view in views for entry in view.entries if query.fits(entry))
         return LatePage(
             items=tuple(found[: query.limit]),
             more=max(0, len(found) - query.limit),
@@ -126,7 +143,21 @@ class LateDeals:
             view = await self._desk.read(company, patience=_LOOK_SECONDS)
         except RunError:
             return ()
-        return tuple(entry for entry in view.entries if entry.is_open and entry.deal.quote_number == quote)
+        return tuple(e for e in view.entries if e.is_open and quote in (e.deal.quote_number, e.reference))
+
+    async def unclaimed(self, person: Person) -> list[LateEntry] | None:
+        """What no deal takes, for an operator; None where the person is none, or nobody answers at once."""
+        may = self._access.may
+        companies = [c for c in self._access.companies if may(person, Action.RETRY_STEP, c)]
+        if not companies:
+            return None
+        try:
+            views = await asyncio.gather(*(self._desk.read(c, patience=_LOOK_SECONDS) for c in companies))
+        except RunError:
+            return None
+        return LateQuery(matter=Matter.UNCLAIMED).in_order(
+            e for view in views for e in view.entries if e.is_open and e.matter is Matter.UNCLAIMED
+        )
 
     async def outcome(self, company: str, message_id: str) -> Outcome | None:
         """What became of a message. Raises as ``runs.calls.ask_for``."""

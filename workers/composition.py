@@ -30,6 +30,7 @@ from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
+from activities.unclaimed import UnclaimedWork
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
@@ -104,6 +105,7 @@ def compose(settings: Settings, client: Client) -> Work:
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
+    unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
@@ -115,9 +117,9 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.hold_orders,
             *telling.deal_activities,
         ],
-        dataverse_activities=[*_all_of(sales, sales_feed), customers.map_customer],
+        dataverse_activities=[*_all_of(sales, sales_feed), customers.map_customer, unclaimed.hand_to_desk],
         finance_activities=[
-            *_all_of(orders, finance_feed),
+            *_all_of(orders, finance_feed, unclaimed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,

@@ -18,7 +18,7 @@ from notices.sending import Sender
 from notices.targets import Target, TargetError
 from runs.approvals import Approvals
 from runs.notices import NoticeBoxes
-from workers.pages import account_pages, deal_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, request_pages
 from workers.settings import Settings, SettingsError, variable_name
 
 _VARIABLE = variable_name(("notice", "targets"))
@@ -64,7 +64,13 @@ def notice_work(settings: Settings, client: Client, policy: Policy) -> NoticeWor
     personal = {name: target.personal for name, target in targets.items()}
     people = PeopleDesk(NoticeBoxes(client), Approvals(client), policy, wanted, personal)
     url = settings.web.url
-    pages = Pages(home=f"{url}/", deal=deal_pages(url), request=request_pages(url), account=account_pages(url))
+    pages = Pages(
+        home=f"{url}/",
+        deal=deal_pages(url),
+        request=request_pages(url),
+        account=account_pages(url),
+        late=late_pages(url),
+    )
     sending = MessageDesk(Sender(targets, Templates(pages)))
     return NoticeWork(
         told=tuple(sorted(wanted.chosen)) if targets else (),

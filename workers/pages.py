@@ -22,6 +22,11 @@ def account_pages(web_url: str) -> Callable[[str, str], str]:
     return lambda company, account: _page(web_url, "collections", company, account)
 
 
+def late_pages(web_url: str) -> Callable[[str], str]:
+    """Where the list of what stands open without a running deal is, by company."""
+    return lambda company: f"{web_url}/late?{urlencode({'company': company})}"
+
+
 def _page(web_url: str, room: str, company: str, quote_number: str, *more: str) -> str:
     no_place = quote_number in (".", "..")  # a browser takes these for a way up
     parts = (room, company, "_" if no_place else quote_number, *more)

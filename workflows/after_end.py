@@ -16,7 +16,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.after_end_signatures import AfterEndActivities
-    from domain.after_end import DISMISS_LATE, LateEntry, LateReport, LateView, LookAfterEnd
+    from activities.unclaimed_signatures import UnclaimedActivities
+    from domain.after_end import DISMISS_LATE, LateEntry, LateReport, LateView, LookAfterEnd, Matter
     from domain.after_end_book import Book
     from domain.after_end_said import DismissVerdict, said_to_after_end
     from domain.after_end_start import AfterEndStart
@@ -26,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices import LONGEST_NAME, LONGEST_TEXT, Kind, Notice
     from domain.people import Person
     from domain.refusals import Refusal
+    from domain.unclaimed import Offer, Taken, Unclaimed
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.hearing import hear
@@ -56,6 +58,8 @@ class AfterEnd(SpokenTo):
         info = workflow.info()
         self._courier = Courier(f"{info.workflow_id}/{info.run_id}", start.notices)
         self._failing = ""
+        self._opened: list[LateEntry] = []
+        """What was opened by a report, and is still to be told of."""
         self._records = 0
 
     @workflow.run
@@ -71,6 +75,10 @@ class AfterEnd(SpokenTo):
             elif (look := self._book.due(workflow.now())) is not None:
                 await self._look(look)
                 self._something = True
+            elif (offer := self._book.to_offer(workflow.now())) is not None:
+                await self._offer(offer)
+                self._something = True
+            await self._tell_of_opened()
             if self._long_enough():
                 delivering.cancel()
                 workflow.continue_as_new(self._next())
@@ -88,7 +96,7 @@ class AfterEnd(SpokenTo):
             return
         try:
             await workflow.wait_condition(
-                lambda: bool(self._unheard) or self._book.next_at != next_at or self._long_enough(),
+                lambda: bool(self._unheard or self._opened) or self._book.next_at != next_at or self._long_enough(),
                 timeout=left,
                 timeout_summary="Until the next look at what stands open",
             )
@@ -122,13 +130,43 @@ class AfterEnd(SpokenTo):
         for entry in self._book.looked(look, found, workflow.now()):
             await self._tell_of(entry)
 
+    async def _offer(self, offer: Offer) -> None:
+        """Offer the deals again what none took; what could not be offered is, at the next time."""
+        try:
+            taken = await workflow.execute_activity_method(
+                UnclaimedActivities.offer_again,
+                offer,
+                task_queue=names.FINANCE_QUEUE,
+                start_to_close_timeout=ONE_LOOK,
+                schedule_to_close_timeout=LONGEST_TRY,
+                heartbeat_timeout=SILENCE,
+                retry_policy=RETRY,
+                summary=f"Offer the deals again what none took ({len(offer.exceptions)})",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            cause, message = cause_of(error)
+            self._failing = f"what no deal takes: {cause}: {message}"
+            self._book.offered(offer, Taken(), workflow.now())
+            return
+        self._failing = ""
+        for entry in self._book.offered(offer, taken, workflow.now()):
+            await self._tell_of(entry)
+
+    async def _tell_of_opened(self) -> None:
+        opened, self._opened = self._opened, []
+        for entry in opened:
+            await self._tell_of(entry)
+
     async def _tell_of(self, entry: LateEntry) -> None:
         """Write down that an exception was opened or settled; who it belongs to is told of an open one."""
         measured = workflow.metric_meter().create_counter("q2c_late", "Exceptions after the end of deals")
         measured.add(1, {"company": self._start.company, "matter": str(entry.matter), "status": str(entry.status)})
         if entry.is_open:
             self._courier.take(None, lambda: [_notice(entry)])
-        what = entry.text if entry.is_open else "Finance and Sales agree again"
+        agreed = "A deal took it" if entry.matter is Matter.UNCLAIMED else "Finance and Sales agree again"
+        what = entry.text if entry.is_open else agreed
         await self._write_down(
             self._record(AuditKind.TRANSITION, f"late_{entry.status}", SYSTEMS).model_copy(
                 update={"deal_id": _deal_id(entry), "what": what[:WORDS], "facts": _facts(entry)}
@@ -206,7 +244,8 @@ class AfterEnd(SpokenTo):
         if standing:
             lines += ["", "| deal | what stands open | whose | since |", "|---|---|---|---|"]
             lines += [
-                f"| {e.deal.quote_number} | {', '.join(e.codes)} | {e.role} | {e.opened_at:%Y-%m-%d %H:%M} UTC |"
+                f"| {e.deal.quote_number or e.reference} | {', '.join(e.codes)} | {e.role} "
+                f"| {e.opened_at:%Y-%m-%d %H:%M} UTC |"
                 for e in standing[:SHOWN]
             ]
         workflow.set_current_details("\n".join(lines))
@@ -218,6 +257,16 @@ class AfterEnd(SpokenTo):
         """Keep a report until its deal is looked at."""
         hear(message, LateReport, lambda report: self._book.receive(report, workflow.now()), self._unreadable)
 
+    @workflow.signal(name=names.REPORT_UNCLAIMED, description="Something reported that no deal takes")
+    def report_unclaimed(self, *message: Any) -> None:
+        """Keep what no deal takes until one does, or a person settles it."""
+        hear(message, Unclaimed, self._take_unclaimed, self._unreadable)
+
+    def _take_unclaimed(self, report: Unclaimed) -> None:
+        entry = self._book.receive_unclaimed(report, workflow.now())
+        if entry is not None:
+            self._opened.append(entry)
+
     def _unreadable(self, kind: str) -> None:
         self._book.unreadable()
         self._count(kind)
@@ -227,7 +276,7 @@ class AfterEnd(SpokenTo):
         """The exceptions as they stand."""
         return LateView(
             company=self._start.company,
-            entries=tuple(entry.model_copy(update={"known": {}}) for entry in self._book.entries),
+            entries=tuple(entry.model_copy(update={"known": {}, "again": ()}) for entry in self._book.entries),
             tally=self._book.tally,
             failing=self._failing,
             next_look_at=self._book.next_at,
@@ -235,7 +284,8 @@ class AfterEnd(SpokenTo):
 
 
 def _deal_id(entry: LateEntry) -> str:
-    return names.deal_id(entry.deal.company, entry.deal.quote_number)
+    quote = entry.deal.quote_number
+    return names.deal_id(entry.deal.company, quote) if quote else ""
 
 
 def _facts(entry: LateEntry) -> dict[str, str]:
@@ -246,6 +296,8 @@ def _facts(entry: LateEntry) -> dict[str, str]:
         "matter": str(entry.matter),
         "codes": ", ".join(entry.codes),
         "order": entry.deal.order_number,
+        "reference": entry.reference,
+        "severity": str(entry.severity),
         "documents": ", ".join(document.number for document in entry.documents),
         "open": money,
     }
@@ -253,13 +305,15 @@ def _facts(entry: LateEntry) -> dict[str, str]:
 
 
 def _notice(entry: LateEntry) -> Notice:
-    deal = entry.deal
+    deal, unclaimed = entry.deal, entry.matter is Matter.UNCLAIMED
     return Notice(
-        kind=Kind.LATE_OPENED,
+        kind=Kind.EXCEPTION_OPENED if unclaimed else Kind.LATE_OPENED,
         role=entry.role,
         company=deal.company,
         quote_number=deal.quote_number,
+        account=(entry.reference or deal.company)[:LONGEST_NAME] if unclaimed else "",
         customer=f"{deal.customer} {deal.customer_name}".strip()[:LONGEST_NAME],
         text=entry.text[:LONGEST_TEXT],
+        severity=entry.severity,
         at=entry.opened_at,
     )

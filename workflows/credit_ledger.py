@@ -14,22 +14,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
     from domain.collections import OrdersHeld
-    from domain.credit import (
-        BookFull,
-        CreditBook,
-        EntryStatus,
-        FutureFacts,
-        StaleFacts,
-        reserve,
-    )
+    from domain.credit import MOST_DEALS, BookFull, CreditBook, EntryStatus, reserve
     from domain.credit_facts import CreditFacts
-    from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart, News, newest, outdated
+    from domain.credit_groups import GROUPS
+    from domain.credit_ledger import (
+        MOST_GROUPS,
+        CreditAnswer,
+        GroupNote,
+        LedgerRequest,
+        LedgerStart,
+        News,
+        Onward,
+        newest,
+        outdated,
+    )
     from domain.credit_parts import without
+    from domain.credit_rule import FutureFacts, StaleFacts
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
@@ -63,6 +68,8 @@ class CreditLedger:
         self._facts: CreditFacts | None = None
         self._changed_at = start.changed_at
         self._collections_hold = start.collections_hold
+        self._groups = start.groups
+        self._onward = start.handed_on
         self._not_before = workflow.now()
         self._failing = ""
         self._heard = False
@@ -80,7 +87,9 @@ class CreditLedger:
             now = workflow.now()
             if now < self._not_before:
                 continue
-            if self._wake:
+            if self._onward:
+                await self._hand_on()
+            elif self._wake:
                 await self._wake_some()
             elif due := due_for_check(self._book, now, AT_ONCE):
                 await self._ask_about(due)
@@ -108,6 +117,8 @@ class CreditLedger:
                         "changed_at": self._changed_at,
                         "collections_hold": self._collections_hold,
                         "tally": self._tally,
+                        "groups": self._groups,
+                        "handed_on": self._onward,
                     }
                 )
             )
@@ -116,7 +127,7 @@ class CreditLedger:
         """When there is something to do; None: only when something is heard."""
         if self._planned[0] is not self._book:
             self._planned = self._book, next_check(self._book)
-        due = self._not_before if self._wake else self._planned[1]
+        due = self._not_before if self._wake or self._onward else self._planned[1]
         return None if due is None else max(due, self._not_before)
 
     def _earlier_than(self, planned: datetime | None) -> bool:
@@ -217,9 +228,15 @@ class CreditLedger:
         except (ValueError, TypeError, ArithmeticError) as error:
             return CreditAnswer(decision=None, refused=f"{type(error).__name__}: {error}"[:500])
         self._facts = facts
+        self._joins(ask.group)
         if why := outdated(facts, decision, self._changed_at):
             return CreditAnswer(decision=None, stale=why)
-        self._book = book if decision.passed or ask.queues else without(book, ask.deal_id)
+        kept = ask.keeps if decision.passed else ask.queues
+        before = self._book.entry(ask.deal_id)
+        if not ask.keeps and decision.passed and before is not None and before.status is EntryStatus.RESERVED:
+            self._give_back(ask.deal_id, f"{ask.deal_id} gave credit back: its credit group refuses it")
+            return CreditAnswer(decision=decision)
+        self._book = book if kept else without(book, ask.deal_id)
         return CreditAnswer(decision=decision)
 
     def _held(self, facts: CreditFacts) -> CreditFacts:
@@ -248,6 +265,7 @@ class CreditLedger:
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
             self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
+            self._pass_on({"visible": {**self._onward.visible, note.deal_id: note.at}})
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
     def give_back(self, *message: Any) -> None:
@@ -255,6 +273,7 @@ class CreditLedger:
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
             self._give_back(note.deal_id, f"{note.deal_id} gave credit back")
+            self._pass_on({"ended": (*self._onward.ended, note.deal_id)})
 
     @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment, a new limit or a block of the customer")
     def customer_changed(self, *message: Any) -> None:
@@ -268,6 +287,51 @@ class CreditLedger:
             self._changed_at = workflow.now()
             self._news.free(change.freed)
             self._news.reason = change.reason[:200]
+            self._pass_on({"changed": self._news.reason or "its credit changed"})
+
+    @workflow.signal(name=names.IN_GROUP, description="The customer shares its credit limit with others")
+    def in_group(self, *message: Any) -> None:
+        """From now on, hand news on to the group's ledger."""
+        self._heard = True
+        note = understood(message, GroupNote)
+        if note is None:
+            self._count("unreadable")
+        else:
+            self._joins(note.group)
+
+    def _joins(self, group: str) -> None:
+        if group and group not in self._groups[:1]:
+            self._groups = (group, *(each for each in self._groups if each != group))[:MOST_GROUPS]
+
+    def _pass_on(self, more: dict[str, Any]) -> None:
+        """Note what the ledgers of the customer's groups have to hear; what finds no room there is counted."""
+        if not self._groups:
+            return
+        onward = self._onward.model_copy(update=more)
+        if onward.notes > max(MOST_DEALS, self._onward.notes):
+            self._count("not handed on")
+        else:
+            self._onward = onward
+
+    async def _hand_on(self) -> None:
+        """Tell the ledgers of the customer's groups; where one does not run, nobody waits for credit there."""
+        onward, self._onward = self._onward, Onward()
+        for group in self._groups:
+            handle = workflow.get_external_workflow_handle(names.ledger_id(GROUPS, group))
+            notes = [(names.ORDER_VISIBLE, LedgerNote(deal_id=deal, at=at)) for deal, at in onward.visible.items()]
+            notes += [(names.RELEASE, LedgerNote(deal_id=deal, at=workflow.now())) for deal in onward.ended]
+            try:
+                for signal, note in notes:
+                    await handle.signal(signal, note)
+                if onward.changed:
+                    event_id = f"{self._start.company}/{self._start.customer_account}/{workflow.uuid4()}"
+                    change = CustomerChanged(event_id=event_id, reason=onward.changed)
+                    await handle.signal(names.CUSTOMER_CHANGED, change)
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.info("the ledger of credit group %s does not run: %s", group, error)
+        self._count("handed on", onward.notes + bool(onward.changed))
 
     @workflow.signal(name=names.DROPPED, description="Messages that nobody sealed for this run were dropped")
     def dropped(self, *message: Any) -> None:

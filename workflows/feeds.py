@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         SalesFeedActivities,
         SweepFinance,
     )
+    from activities.unclaimed_signatures import HandOver, UnclaimedActivities
     from domain.digest import Digest
     from domain.feeds import (
         SALES_TABLES,
@@ -54,6 +55,8 @@ LONGEST_PAGE = timedelta(minutes=10)
 LONGEST_TRY = timedelta(minutes=15)
 """How long it is tried again by itself. A run cannot go on as a new one meanwhile, and must not take in messages
 without end: after that the feed looks at its own length, and tries once more."""
+HANDED_AT_ONCE = 50
+"""Reports that one activity hands to the desk."""
 LOOK_AGAIN = timedelta(seconds=30)
 """How long reports wait after a failure; it does not count as a try."""
 SILENCE = timedelta(seconds=20)
@@ -74,6 +77,7 @@ class _Feed:
         self._heard = False
         self._version = 0
         self._tried_last = False
+        self._hand_at = workflow.now()
 
     async def run(self, start: FeedStart) -> None:
         """Rest, try what is due, sweep, forever."""
@@ -81,6 +85,9 @@ class _Feed:
         while True:
             await self._rest()
             self._heard = True
+            if self._reports.to_hand_over and self._hand_at <= workflow.now():
+                await self._hand_over()
+                continue
             due = self._reports.due(workflow.now(), AT_ONCE)
             sweep = workflow.now() >= self._sweep_at
             if due and not (sweep and self._tried_last):  # turn by turn: neither keeps the other waiting
@@ -93,6 +100,7 @@ class _Feed:
     async def _rest(self) -> None:
         """Until a report or the next sweep is due. A run that is long enough ends here, and the next one goes on."""
         next_at = min(self._sweep_at, self._reports.next_at or self._sweep_at)
+        next_at = min(next_at, self._hand_at) if self._reports.to_hand_over else next_at
         left = next_at - workflow.now()
         if left > timedelta(0) and not self._long_enough():
             try:
@@ -117,6 +125,22 @@ class _Feed:
             if not due:
                 self._sweep_at = workflow.now() + self._every
 
+    async def _hand_over(self) -> None:
+        """Hand to the desk what no deal takes; where that fails, it is tried again, and the feed goes on meanwhile."""
+        reports = self._reports.to_hand_over[:HANDED_AT_ONCE]
+        try:
+            await self._ask(
+                UnclaimedActivities.hand_to_desk,
+                HandOver(reports=reports),
+                summary=f"Hand {len(reports)} report{'s' if len(reports) != 1 else ''} that no deal takes to the desk",
+            )
+        except ActivityError as error:
+            self._note("desk", error)
+            self._hand_at = workflow.now() + LOOK_AGAIN
+        else:
+            self._failing.pop("desk", None)
+            self._reports.handed_over(reports)
+
     def _due(self) -> bool:
         next_at = self._reports.next_at
         return next_at is not None and next_at <= workflow.now()
@@ -129,6 +153,7 @@ class _Feed:
         return FeedCursor(
             waiting=self._reports.waiting,
             unrouted=self._reports.unrouted,
+            to_hand_over=self._reports.to_hand_over,
             tally=self._reports.tally,
             sweep_at=self._sweep_at,
             swept_at=self._swept_at,

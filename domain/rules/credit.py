@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from domain import facts
-from domain.credit import RELEASED, ReleaseToken
+from domain.credit import ReleaseToken
 from domain.credit_facts import CreditStatus
+from domain.credit_rule import RELEASED
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, with_exception

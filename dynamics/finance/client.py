@@ -27,11 +27,13 @@ from dynamics.finance.records import (
     CreditHold,
     CreditRead,
     Customer,
+    GroupLine,
     Ledger,
     LineRest,
     OpenOrder,
     OpenTransaction,
     OrderHeader,
+    OrderMarks,
     OrderSettings,
     PaymentTerm,
     Posted,
@@ -48,7 +50,7 @@ from dynamics.finance.taxes import Taxes
 MAX_BATCH = 5000
 """Operations in one batch (Microsoft Learn: "Service protection API limits" of finance and operations)."""
 
-_MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber"
+_MARK_COLUMNS = "SalesOrderNumber,CustomerRequisitionNumber,CustomersOrderReference"
 
 _LEFT_COLUMNS = "SalesId,LineCreationSequenceNumber,InventTransId,RemainSalesPhysical,RemainSalesFinancial"
 
@@ -134,7 +136,7 @@ class Finance(Connection):
             {"customer": queries.customer(company, account), "ledger": queries.ledger(company)},
             queries.prices(company, items),
         )
-        exchange = await self._exchange(company, reading, today, [currency])
+        exchange = await self.exchange(company, reading, today, [currency])
         pricing = _pricing(reading, items, exchange)
         includes = pricing.customer is not None and pricing.customer.prices_include_tax
         return await self._taxed(company, pricing, today) if includes else pricing
@@ -149,6 +151,7 @@ class Finance(Connection):
         order_key: str | None = None,
         items: Sequence[str] | None = None,
         rate_type: str = "",
+        shared: bool = False,
     ) -> CreditRead:
         """All that the credit rule needs, fresh, in one batch; with `items` the prices as well.
 
@@ -165,6 +168,7 @@ class Finance(Connection):
             order_key: Our key of the order: whether it exists already. None: it was not begun.
             items: Item numbers to price; None reads no prices.
             rate_type: Exchange rate type for credit; empty: the ledger's own.
+            shared: Whether the payer's place in a credit group is read as well.
 
         Raises:
             NotFound: Finance has no such legal entity.
@@ -173,16 +177,17 @@ class Finance(Connection):
         one = {"customer": queries.customer(company, account), "ledger": queries.ledger(company)}
         own = {"own order": [self.orders.by_key(company, order_key)]} if order_key else {}
         prices = {} if items is None else queries.prices(company, items)
-        reading = await self.read(one, _exposure(company, account) | own | prices)
+        reading = await self.read(one | _place(company, account, shared), _exposure(company, account) | own | prices)
         customer = reading.one(Customer, "customer")
         payer, exposure = customer, reading
         if customer and customer.invoice_account and not same_text(customer.invoice_account, account):
             account = customer.invoice_account
-            exposure = await self.read({"payer": queries.customer(company, account)}, _exposure(company, account))
+            payers = {"payer": queries.customer(company, account)} | _place(company, account, shared)
+            exposure = await self.read(payers, _exposure(company, account))
             payer = exposure.one(Customer, "payer")
         orders, opens = await self._exposed(company, account, exposure)
         foreign = [currency, *(order.currency for order in orders)]
-        exchange = await self._exchange(company, reading, today, foreign, rate_type=rate_type)
+        exchange = await self.exchange(company, reading, today, foreign, rate_type=rate_type)
         pricing = None if items is None else await self._taxed(company, _pricing(reading, items, exchange), today)
         return CreditRead(
             read_at=read_at,
@@ -193,6 +198,7 @@ class Finance(Connection):
             open_orders=orders,
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=pricing,
+            member=exposure.one(GroupLine, "member") if shared else None,
         )
 
     async def _taxed(self, company: str, pricing: Pricing, today: date) -> Pricing:
@@ -210,22 +216,34 @@ class Finance(Connection):
         never in neither.
         """
         orders = tuple(o for o in reading.all(OpenOrder, "orders") if same_text(o.invoice_account, account))
-        counted = [order.number for order in orders if order.processing is not ProcessingStatus.ACTIVE]
-        if counted:
-            reading = await self.read(
-                collections={
-                    "left": valued("SalesLineBiEntities", company, "SalesId", counted, select=_LEFT_COLUMNS),
-                    "opens": [queries.open_transactions(company, account)],
-                }
-            )
-            left: dict[str, dict[str, Decimal]] = {}
-            for rest in reading.all(LineRest, "left"):
-                left.setdefault(rest.order_number.casefold(), {})[rest.lot] = rest.to_deliver + rest.to_invoice
-            orders = tuple(o.model_copy(update={"left": left.get(o.number.casefold(), {})}) for o in orders)
-        opens = tuple(t for t in reading.all(OpenTransaction, "opens") if same_text(t.account, account))
-        return orders, opens
+        opens = {"opens": [queries.open_transactions(company, account)]}
+        found, later = await self.with_rests(company, {account: orders}, opens)
+        opened = (later or reading).all(OpenTransaction, "opens")
+        return found[account], tuple(t for t in opened if same_text(t.account, account))
 
-    async def _exchange(
+    async def with_rests(
+        self,
+        company: str,
+        orders: Mapping[str, tuple[OpenOrder, ...]],
+        opens: Mapping[str, Sequence[Listing]],
+    ) -> tuple[dict[str, tuple[OpenOrder, ...]], Reading | None]:
+        """Orders of accounts with what is left of each, and what was read with it; None where no order counts."""
+        every = [order for own in orders.values() for order in own]
+        counted = [order.number for order in every if order.processing is not ProcessingStatus.ACTIVE]
+        if not counted:
+            return dict(orders), None
+        rests = valued("SalesLineBiEntities", company, "SalesId", counted, select=_LEFT_COLUMNS)
+        reading = await self.read(collections={"left": rests, **opens})
+        left: dict[str, dict[str, Decimal]] = {}
+        for rest in reading.all(LineRest, "left"):
+            left.setdefault(rest.order_number.casefold(), {})[rest.lot] = rest.to_deliver + rest.to_invoice
+        found = {
+            account: tuple(o.model_copy(update={"left": left.get(o.number.casefold(), {})}) for o in own)
+            for account, own in orders.items()
+        }
+        return found, reading
+
+    async def exchange(
         self, company: str, reading: Reading, today: date, currencies: Iterable[str], *, rate_type: str = ""
     ) -> Exchange:
         """The company's currency, and the rates of the currencies that are not it; a request only where there are."""
@@ -267,8 +285,8 @@ class Finance(Connection):
             company, slips=slips, invoices=invoices, settled=settled, cancelled=cancelled or slips
         )
 
-    async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, str]:
-        """The customer requisition numbers of orders, by the order numbers asked for; unknown orders are left out."""
+    async def order_marks(self, company: str, numbers: Iterable[str]) -> dict[str, OrderMarks]:
+        """What orders say of whose they are, by the order numbers asked for; unknown orders are left out."""
         wanted = set(numbers)
         reading = await self.read(
             collections={
@@ -276,7 +294,9 @@ class Finance(Connection):
             }
         )
         marks = {
-            str(row["SalesOrderNumber"]).casefold(): str(row["CustomerRequisitionNumber"])
+            str(row["SalesOrderNumber"]).casefold(): OrderMarks(
+                str(row["CustomerRequisitionNumber"]), str(row["CustomersOrderReference"] or "")
+            )
             for row in reading.rows("orders")
         }
         return {number: marks[number.casefold()] for number in wanted if number.casefold() in marks}
@@ -365,6 +385,11 @@ def _exposure(company: str, account: str) -> dict[str, list[Listing]]:
         "orders": [queries.open_orders(company, account)],
         "opens": [queries.open_transactions(company, account)],
     }
+
+
+def _place(company: str, account: str, shared: bool) -> dict[str, str]:
+    """The payer's place in a credit group, where it is asked."""
+    return {"member": queries.membership(company, account)} if shared else {}
 
 
 def _pricing(reading: Reading, items: Iterable[str], exchange: Exchange) -> Pricing:

@@ -19,6 +19,7 @@ is for what else a filter asks."""
 
 _KEYS = {
     "CustTransOpens": ("SysRecId",),
+    "CustomerCreditGroupLines": ("Company", "CustAccount"),
     "CustTransBiEntities": ("SourceKey",),
     "CustTransactions": ("SysRecId",),
     "CustInvoiceJourBiEntities": ("SourceKey",),
@@ -47,8 +48,9 @@ _KEYS = {
 }
 """What tells the rows of a set apart within a company (Finance pages without a snapshot: a row may come twice)."""
 
-ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers"})
-"""Sets this product reads or writes: an environment that lacks one cannot serve it."""
+ENTITY_SETS = frozenset({*_KEYS, "CustomersV3", "Ledgers"}) - {"CustomerCreditGroupLines"}
+"""Sets this product reads or writes: an environment that lacks one cannot serve it. Without credit
+groups it can: then no customer shares a limit."""
 
 ACTIVATIONS = query(
     "BusinessEventsConfigurations", cross_company="true", select="BusinessEventsTable,LegalEntity,Disabled"
@@ -61,7 +63,7 @@ _PRODUCT_COLUMNS = (
 )
 _CUSTOMER_COLUMNS = (
     "dataAreaId,CustomerAccount,OrganizationName,CustomerGroupId,SalesCurrencyCode,InvoiceAccount,PaymentTerms,"
-    "DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
+    "PaymentCashDiscount,DiscountPriceGroupId,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus,"
     "CredManExclude,CredManAccountStatusId,CredManGroupId,SalesTaxGroup,"
     "IsSalesTaxIncludedInPrices"
 )
@@ -114,6 +116,11 @@ def customer(company: str, account: str) -> str:
     """A customer by its key."""
     path = key("CustomersV3", dataAreaId=company, CustomerAccount=account)
     return query(path, cross_company="true", select=_CUSTOMER_COLUMNS)
+
+
+def membership(company: str, account: str) -> str:
+    """A customer's place in a credit group, by its key: a customer is in one group at most."""
+    return query(key("CustomerCreditGroupLines", Company=company, CustAccount=account), cross_company="true")
 
 
 def ledger(company: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -54,6 +55,7 @@ class Customer(ReadRow):
     currency: str = Field("", alias="SalesCurrencyCode")
     invoice_account: str = Field("", alias="InvoiceAccount", description="Empty: the customer itself")
     payment_terms: str = Field("", alias="PaymentTerms")
+    cash_discount: str = Field("", alias="PaymentCashDiscount")
     price_group: str = Field("", alias="DiscountPriceGroupId")
     credit_limit: Exact = Field(alias="CreditLimit")
     unlimited: YesNo = Field(False, alias="CredManCustUnlimitedCredit")
@@ -310,6 +312,15 @@ class InvoiceLine(ReadRow):
     lot: str = Field("", description="Of the order line that was sold; empty: not told")
 
 
+class OrderMarks(NamedTuple):
+    """What a sales order says of whose it is."""
+
+    requisition: str
+    """Our order key, where a deal made it."""
+    reference: str
+    """The quote it is of, or the customer's own number."""
+
+
 class PostedInvoice(ReadRow):
     """SalesInvoiceHeadersV4, with lines where they were asked for; or one order's share of it."""
 
@@ -323,6 +334,7 @@ class PostedInvoice(ReadRow):
     total: Exact = Field(alias="TotalInvoiceAmount", description="Incl. tax and charges")
     tax: Exact = Field(Decimal(0), alias="TotalTaxAmount")
     payment_terms: str = Field("", alias="PaymentTermsName")
+    reference: str = Field("", alias="CustomersOrderReference", description="Its quote, or the customer's own")
     lines: tuple[InvoiceLine, ...] = Field((), alias="SalesInvoiceLinesV4")
     correction: bool = Field(False, description="It takes an invoice back as if that had not been posted")
     parts: tuple[Exact, ...] = Field((), description="Of a share: the amounts of all lines of the whole, incl. tax")
@@ -353,6 +365,7 @@ class Slip(ReadRow):
     order_number: str = Field("", alias="SalesId")
     account: str = Field("", alias="OrderAccount")
     posted_on: FinanceDay = Field(None, alias="DeliveryDate")
+    reference: str = Field("", alias="CustomerRef", description="Of the order: its quote, or the customer's")
     kind: str = Field("Sales", alias="SalesType", description="ReturnItem: of a return order")
 
 
@@ -420,6 +433,14 @@ class Pricing(ReadRow):
         return self.products.get(item.casefold())
 
 
+class GroupLine(ReadRow):
+    """CustomerCreditGroupLines: a customer's place in a group that shares a credit limit."""
+
+    company: str = Field(alias="Company")
+    account: str = Field(alias="CustAccount")
+    group: str = Field("", alias="CreditLimitId")
+
+
 class CreditRead(ReadRow):
     """What Finance says of a customer's credit, read at one moment."""
 
@@ -431,6 +452,7 @@ class CreditRead(ReadRow):
     open_orders: tuple[OpenOrder, ...] = Field(description="Of the payer")
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
+    member: GroupLine | None = Field(None, description="The payer's place in a credit group, where that was asked")
 
     @property
     def tax(self) -> SalesTax:

@@ -286,6 +286,11 @@ class BackOffice:
             "on_hold": row["OnHoldStatus"],
             "payment_terms": row["PaymentTerms"],
             "open_receivables": sum((entry["AmountMST"] for entry in opens), Decimal(0)),
+            "open": [
+                {"invoice": posted["Invoice"], "amount": entry["AmountCur"], "due": entry["DueDate"]}
+                for entry in opens
+                for posted in self._finance.query("CustTransactions", SysRecId=entry["RefRecId"])
+            ],
         }
 
     def order_of(self, change: Change) -> tuple[str, str] | None:

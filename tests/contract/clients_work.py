@@ -71,10 +71,11 @@ class OneDealsDesk(CreditDesk):
     """Decides as the ledger of a customer with a single deal does."""
 
     def __init__(self, policy: Policy) -> None:
-        self._terms = policy.credit_terms
+        self._terms_of = policy.credit_terms
 
     async def reserve_credit(self, ask: ask_for.ReserveCredit) -> CreditAnswer:
-        terms = self._terms(ask.company, ask.customer_account, ask.facts.customer_group)
+        terms = self._terms_of(ask.company, ask.customer_account, ask.facts.customer_group)
+        terms = terms.model_copy(update={"raised": ask.raised})
         now = datetime.now(UTC)
         _, decision = reserve(CreditBook(), ask.deal_id, ask.order_number, ask.amount, ask.facts, terms, now)
         return CreditAnswer(decision=decision)

@@ -15,6 +15,7 @@ from domain.assessment import OrderReadiness
 from domain.causes import Cause
 from domain.credit_facts import CreditFacts
 from domain.money import round_money
+from domain.policy import RaisedTerms
 from tests.contract.clients_work import POLICY, Work, p100, worker
 from tests.contract.clients_world import Clients, clients_of
 from tests.contract.dataverse_world import LiveSandbox
@@ -38,7 +39,13 @@ async def prepared(work: Work, customer: str, *lines: dict[str, Any]) -> OrderRe
     found = await work.assess(*lines, customer=customer)
     assert found.problems == () and work.quote is not None, found.problems
     await work.accept()
-    ask = ask_for.PrepareOrder(
+    ready: OrderReadiness = await work.run(work.finance.prepare_order, asked_of(work, found))
+    return ready
+
+
+def asked_of(work: Work, found: Any) -> ask_for.PrepareOrder:
+    assert work.quote is not None
+    return ask_for.PrepareOrder(
         quote=work.quote,
         approved_hash=found.snapshot_hash,
         price_hash=found.price_hash,
@@ -47,8 +54,6 @@ async def prepared(work: Work, customer: str, *lines: dict[str, Any]) -> OrderRe
         credit_account=found.credit_account,
         deal_id=work.deal_id,
     )
-    ready: OrderReadiness = await work.run(work.finance.prepare_order, ask)
-    return ready
 
 
 async def facts_of(clients: Clients, account: str) -> CreditFacts:
@@ -163,3 +168,28 @@ async def test_a_hold_of_finances_own_is_told_apart_and_a_release_confirms(
 
 def opened(facts: CreditFacts) -> Decimal:
     return round_money(sum((order.amount for order in facts.open_orders), D(0)), "USD")
+
+
+async def test_longer_terms_than_the_customers_own_hold_the_order_where_the_policy_says_so(clients: Clients) -> None:
+    minds = POLICY.credit.model_copy(update={"raised_terms": tuple(RaisedTerms)})
+    policy = POLICY.model_copy(update={"credit": minds})
+
+    async def codes(terms: str) -> list[str]:
+        work = worker(clients, policy)
+        found = await work.assess(p100("10"), customer=ACCOUNT, payment_terms=terms)
+        assert found.problems == () and work.quote is not None, found.problems
+        await work.accept()
+        ready: OrderReadiness = await work.run(work.finance.prepare_order, asked_of(work, found))
+        assert ready.decision is not None
+        return [reason.code for reason in ready.decision.reasons]
+
+    assert await codes("Net 30") == ["WITHIN_LIMIT"]
+    assert await codes("Net 60") == ["TERMS_RAISED"]
+
+
+async def test_a_customer_whom_finance_excludes_from_credit_management_passes(clients: Clients) -> None:
+    clients.live.sandbox.finance.update("CustomersV3", ("usmf", ACCOUNT), {"CredManExclude": "Yes"})
+    await clients.play("PUT", "/customers/usmf/US-9600", {"credit_limit": "1.00"})
+    ready = await prepared(worker(clients), ACCOUNT, p100("10"))
+    assert ready.decision is not None
+    assert (ready.decision.passed, [r.code for r in ready.decision.reasons]) == (True, ["EXCLUDED"])

@@ -16,7 +16,7 @@ from domain.tax import TaxCode
 from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import Conflict, NotFound, Refused, Throttled, Transient, UnknownOutcome
 from dynamics.finance.queries import ENTITY_SETS
-from dynamics.finance.records import NewOrder, NewOrderLine, ProcessingStatus, SalesStatus
+from dynamics.finance.records import NewOrder, NewOrderLine, OrderMarks, ProcessingStatus, SalesStatus
 from dynamics.finance.settlements import Known
 from tests.contract.clients_world import Clients, clients_of
 from tests.contract.dataverse_world import LiveSandbox
@@ -283,7 +283,10 @@ async def test_the_mark_of_an_order_tells_a_deals_order_from_others(clients: Cli
     ours = await clients.finance.orders.create(wanted)
     numbers = [stranger.row["SalesOrderNumber"], ours.header.number, "NO-SUCH-ORDER", "WITH*STAR"]
     marks = await clients.finance.order_marks("demf", numbers)
-    assert marks == {numbers[0]: "", numbers[1]: ours.header.requisition}
+    assert marks == {
+        numbers[0]: OrderMarks("", ""),
+        numbers[1]: OrderMarks(ours.header.requisition, wanted.quote_number),
+    }
     assert is_order_key(ours.header.requisition) and not is_order_key("")
 
 

@@ -23,7 +23,7 @@ from tests.deadlines import PATIENCE
 from tests.receivers import mail_server
 from tests.rights import POLICY
 from tests.stack import Deal, Stack, line
-from workers.pages import account_pages, deal_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, request_pages
 
 CHROMIUM = Path("/usr/bin/chromium")
 WANTED = NoticePolicy.model_validate(
@@ -62,7 +62,13 @@ async def mailed(stack: Stack, deal: Deal) -> dict[str, str]:
     (notice,) = of_request(untold(request), request, now)
     (telling,) = tellings(notice.model_copy(update={"notice_id": "n"}), POLICY, WANTED, {"mail": True})
     box = Box(origin="run").take(telling, now).grouped(now + timedelta(minutes=1))
-    pages = Pages(home=f"{web}/", deal=deal_pages(web), request=request_pages(web), account=account_pages(web))
+    pages = Pages(
+        home=f"{web}/",
+        deal=deal_pages(web),
+        request=request_pages(web),
+        account=account_pages(web),
+        late=late_pages(web),
+    )
     with mail_server() as mailbox:
         url = f'{{"mail": "mailto://127.0.0.1:{mailbox.port}/{{address}}?from=q2c@contoso.example"}}'
         await Sender(read_targets(url, is_loopback), Templates(pages)).send(box.sending[0].message)

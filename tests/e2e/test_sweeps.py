@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,6 +14,7 @@ from domain.feeds import Unrouted
 from dynamics.core.auth import Credentials
 from dynamics.core.literals import key
 from dynamics.core.odata import Endpoint
+from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.deal_rows import deal_row_id
 from runs import names
@@ -285,3 +286,56 @@ def test_a_cancelled_order_leaves_its_deposit_to_two_persons(deaf_stack: Stack) 
     assert [money(case[name]) for name in ("paid", "unapplied", "refunded", "received")] == list(
         decimals(0, 0, 100, 100)
     )
+
+
+def typed_into_finance(stack: Stack, deal: Deal) -> str:
+    """Somebody types an order for the same quote into Finance by hand; its number."""
+
+    async def typed() -> str:
+        ready = stack.ready
+        credentials = Credentials(
+            f"{ready['entra']}/{ready['tenant']}",
+            ready["client_id"],
+            ready["client_secret"],
+            ca_file=ready["ca_file"],
+            instance_discovery=False,
+        )
+        endpoint = Endpoint(ready["finance"], ca_file=ready["ca_file"])
+        header = {
+            "dataAreaId": deal.company,
+            "OrderingCustomerAccountNumber": deal.customer,
+            "CustomersOrderReference": deal.quote,
+        }
+        async with Finance(FinanceSettings(endpoint, credentials)) as finance:
+            order = await finance.odata.post("SalesOrderHeadersV4", header, representation=True)
+            assert order.row
+            number = str(order.row["SalesOrderNumber"])
+            sold = {"dataAreaId": deal.company, "SalesOrderNumber": number, "ItemNumber": "P100"}
+            await finance.odata.post("SalesOrderLinesV3", sold | {"OrderedSalesQuantity": 2})
+        return number
+
+    return asyncio.run(typed())
+
+
+@pytest.mark.timeout(300)
+def test_an_order_typed_into_finance_for_a_quote_of_a_deal_is_an_exception(deaf_stack: Stack) -> None:
+    deal = deaf_stack.deal(line("P100", 10))
+    deal.accepted()
+    number = typed_into_finance(deaf_stack, deal)
+    deaf_stack.desk.post(f"/orders/{deal.company}/{number}/ship", {})
+    operator = deaf_stack.person("otto")
+
+    def listed() -> list[Any]:
+        found: list[Any] = operator.get("/late", matter="unclaimed", q=number)["items"]
+        return found
+
+    eventually(listed, "its packing slip is seen", 90)
+    (entry,) = listed()
+    assert (entry["codes"], entry["severity"], entry["role"]) == (["ORDER_WITHOUT_DEAL"], "critical", "ops")
+    assert f"names quote {deal.quote}" in entry["text"] and entry["help"]
+    deaf_stack.desk.post(f"/orders/{deal.company}/{number}/invoice", {})
+    eventually(lambda: listed()[0]["reports"] == 2, "its invoice is one more report of it", 90)
+    dismissed = {"reason": "agreed with the rep", "message_id": str(uuid4())}
+    assert operator.post(f"/late/{deal.company}/{entry['n']}/dismiss", dismissed).accepted
+    assert listed() == []
+    assert deal.waits_for("shipment")["order_number"] != number, "the deal goes on with its own order"

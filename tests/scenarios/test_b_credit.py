@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.stack import Deal, Json, Stack, assert_sound, line, money
+from dynamics.core.literals import key
+from dynamics.sales.deal_rows import deal_row_id
+from runs import names
+from tests.e2e.test_sweeps import in_sales
+from tests.stack import Deal, Json, Stack, assert_sound, eventually, line, money
 
 
 def held(deal: Deal) -> Json:
@@ -12,6 +16,12 @@ def held(deal: Deal) -> Json:
     case = deal.accepted("credit")
     assert (case["stage"], case["credit_status"], case["order_number"]) == ("credit", "held", "")
     return case
+
+
+def in_the_deals_row(deal: Deal) -> str:
+    """What Sales says the deal waits for, where the quote itself can only be read."""
+    row = key("q2c_deals", deal_row_id(names.deal_id(deal.company, deal.quote)))
+    return str(in_sales(deal.stack, lambda sales: sales.odata.get(row))["q2c_waitingfor"])
 
 
 def test_s15_microsofts_example_holds_at_95_per_cent_and_passes_at_90(stack: Stack) -> None:
@@ -39,6 +49,8 @@ def test_s15_microsofts_example_holds_at_95_per_cent_and_passes_at_90(stack: Sta
 def test_s15_a_hold_is_released_by_the_credit_manager_and_by_nobody_less(stack: Stack) -> None:
     deal = stack.deal(line("P100", 10, "5"), customer=stack.customer(credit_limit="1000.00"))
     held(deal)
+    eventually(lambda: "On credit hold: over by 45.00" in in_the_deals_row(deal), "Sales says why, and what lifts it")
+    assert in_the_deals_row(deal).endswith("paid, or by a credit manager's release.")
     terms = {"reason": "Good payer", "valid_until": "2099-12-31", "ceiling": "1045.00", "deviation_pct": "0"}
 
     by_clerk = stack.person("cleo").command(deal, "credit_release", **terms)
@@ -47,6 +59,7 @@ def test_s15_a_hold_is_released_by_the_credit_manager_and_by_nobody_less(stack: 
     assert stack.person("carl").command(deal, "credit_release", **terms).accepted
 
     case = deal.waits_for("shipment")
+    eventually(lambda: "hold" not in in_the_deals_row(deal), "what it waits for now")
     assert (case["credit_status"], case["credit_released_by"]["name"]) == ("released", "Carl Castro")
     assert_sound(deal)
 
@@ -69,3 +82,41 @@ def test_s16_unlimited_is_a_flag_and_passes_whatever_is_open(stack: Stack) -> No
     assert money(case["credit"]["open_ar"]) == Decimal("900000.00")
     assert (case["credit_status"], [r["code"] for r in case["credit"]["reasons"]]) == ("passed", ["UNLIMITED"])
     assert_sound(deal)
+
+
+def test_s17_an_invoice_overdue_for_too_long_holds_the_order_until_it_is_paid(stack: Stack) -> None:
+    """US-005: 62 days overdue, 60 are allowed; 21,045.00 of 50,000.00 would do."""
+    deal = stack.deal(line("P100", 10, "5"), customer="US-005")
+    case = held(deal)
+    assert [reason["code"] for reason in case["credit"]["reasons"]] == ["OVERDUE"]
+    assert (money(case["credit"]["exposure"]), money(case["credit"]["ageing"]["overdue"])) == (
+        Decimal("21045.00"),
+        Decimal("12000.00"),
+    )
+
+    [late] = [row for row in stack.desk.get("/customers/usmf/US-005")["open"] if money(row["amount"]) == 12000]
+    share = [{"invoice": late["invoice"], "amount": "12000.00"}]
+    paid = {"company": "usmf", "customer": "US-005", "amount": "12000.00", "settlements": share}
+    stack.desk.post("/payments", paid)
+
+    assert deal.waits_for("shipment")["credit_status"] == "passed", "nobody released it"
+    assert_sound(deal)
+
+
+def test_two_branches_that_share_a_limit_get_credit_for_one_order_and_the_other_waits_for_its_end(
+    stack: Stack,
+) -> None:
+    """TWIN: 5,000.00 for both, 50,000.00 for each. 3,300.00 fits once."""
+    first = stack.deal(line("P100", 30, None), customer="US-9500")
+    second = stack.deal(line("P100", 30, None), customer="US-9501")
+    first.accepted()
+    case = held(second)
+    assert [reason["code"] for reason in case["credit"]["reasons"]] == ["GROUP_OVER_LIMIT"]
+    assert "credit group TWIN is over by 1,600.00" in case["explanation"]["text"]
+    assert money(case["credit"]["limit"]) == Decimal("50000.00"), "the figures are the customer's own"
+
+    assert stack.person("rita").command(first, "cancel_order", reason="The customer wants less").accepted
+    first.ends("cancelled")
+
+    assert second.waits_for("shipment")["credit_status"] == "passed"
+    assert_sound(second)

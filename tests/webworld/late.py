@@ -104,6 +104,22 @@ def entry(n: int, quote: str, **changes: Any) -> LateEntry:
     return LateEntry(**(fields | changes))
 
 
+def typed(n: int, **changes: Any) -> LateEntry:
+    """An order that somebody typed into Finance for a quote of a deal."""
+    nobodys = entry(n, "").deal.model_copy(update={"customer": "", "customer_name": "", "order_number": ""})
+    fields: dict[str, Any] = {
+        "deal": nobodys,
+        "matter": Matter.UNCLAIMED,
+        "codes": ("ORDER_WITHOUT_DEAL",),
+        "role": "ops",
+        "documents": (),
+        "text": "Order 000777 names quote Q-9, and the deal of that quote did not make it",
+        "help": "Cancel it in Finance, or agree with the rep",
+        "reference": "000777",
+    }
+    return entry(n, "", **(fields | changes))
+
+
 async def put(client: Client, *entries: LateEntry) -> None:
     """From now on these are all that stands open, or was closed, in USMF."""
     await client.start_workflow(

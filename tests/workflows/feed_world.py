@@ -24,12 +24,15 @@ from activities.credit import CreditDesk
 from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
 from activities.sales_feed import SalesFeedWork
+from activities.signatures import Nothing
+from activities.unclaimed import UnclaimedWork
 from domain.after_end import FoundAfterEnd, LookAfterEnd
+from domain.audit import AuditBatch, AuditReceipt
 from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
 from dynamics.finance.client import Finance
-from dynamics.finance.records import PostedInvoice, Slip, Transaction
+from dynamics.finance.records import OrderMarks, PostedInvoice, Slip, Transaction
 from dynamics.finance.swept import CancelledOrder, OpenInvoice, Sweep
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.records import Changes, OpportunityChange, OrderChange, QuoteChange
@@ -43,6 +46,7 @@ from tests.deadlines import PATIENCE
 from tests.workflows.noting_deal import NotingDeal
 from workers.worker import workflow_runner
 from workflows.after_end import AfterEnd
+from workflows.audit import AuditDelivery
 from workflows.credit_ledger import CreditLedger
 from workflows.feeds import FinanceFeed, SalesFeed
 
@@ -60,6 +64,8 @@ class ScriptedFinance:
     settled: list[Transaction] = field(default_factory=list)
     settled_orders: dict[str, str] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+    """What orders name as their reference."""
     cancelled: list[CancelledOrder] = field(default_factory=list)
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     opened: list[OpenInvoice] = field(default_factory=list)
@@ -101,16 +107,21 @@ class ScriptedFinance:
             unreadable=self.unreadable,
         )
 
-    async def order_marks(self, company: str, numbers: Sequence[str]) -> dict[str, str]:
+    async def order_marks(self, company: str, numbers: Sequence[str]) -> dict[str, OrderMarks]:
         self.asked_marks += 1
-        return {number: self.marks[number] for number in numbers if number in self.marks}
+        return {
+            number: OrderMarks(self.marks[number], self.references.get(number, ""))
+            for number in numbers
+            if number in self.marks
+        }
 
-    def invoice(self, order: str, on: date | None = None, number: str = "") -> PostedInvoice:
+    def invoice(self, order: str, on: date | None = None, number: str = "", reference: str = "") -> PostedInvoice:
         at = datetime.combine(on or datetime.now(UTC).date(), datetime.min.time(), UTC).replace(hour=12)
         posted = PostedInvoice(
             company="usmf",
             number=number or f"INV-{len(self.invoices)}",
             order_number=order,
+            reference=reference,
             invoiced_on=at,
             total=Decimal(1),
         )
@@ -346,6 +357,18 @@ async def look_after_end(look: LookAfterEnd) -> FoundAfterEnd:
     return FoundAfterEnd(running=True)
 
 
+@activity.defn(name="record_audit")
+async def record_audit(batch: AuditBatch) -> AuditReceipt:
+    """The audit takes everything."""
+    return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
+
+
+@activity.defn(name="tell_people")
+async def tell_people(notices: Any) -> Nothing:
+    """Everybody is told."""
+    return Nothing()
+
+
 @asynccontextmanager
 async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]:
     """Workers with feeds, ledgers and noting deals on the queues of ``names``, and a world behind them."""
@@ -359,18 +382,31 @@ async def feed_world(client: Client, **options: Any) -> AsyncIterator[FeedWorld]
     desk = AfterEndDesk(client)
     of_finance = FinanceFeedWork(deals, lookup, cast(Finance, finance), POLICY, LateReports(deals, desk))
     of_sales = SalesFeedWork(deals, lookup, cast(SalesChanges, sales), units, POLICY, desk)
+    unclaimed = UnclaimedWork(desk, of_finance, of_sales, [company])
     credit = CreditDesk(ledgers, POLICY)
     queues: list[tuple[str, list[Any], list[Any]]] = [
         (
             names.DEAL_QUEUE,
-            [SalesFeed, FinanceFeed, CreditLedger, NotingDeal, AfterEnd],
+            [SalesFeed, FinanceFeed, CreditLedger, NotingDeal, AfterEnd, AuditDelivery],
             [
                 credit.wake_deals,
                 credit.find_ended,
+                record_audit,
+                tell_people,
             ],
         ),
-        (names.FINANCE_QUEUE, [], [of_finance.sweep_finance, of_finance.route_finance, look_after_end]),
-        (names.DATAVERSE_QUEUE, [], [of_sales.read_sales, of_sales.look_at_sales]),
+        (
+            names.FINANCE_QUEUE,
+            [],
+            [
+                of_finance.sweep_finance,
+                of_finance.route_finance,
+                look_after_end,
+                unclaimed.hand_to_desk,
+                unclaimed.offer_again,
+            ],
+        ),
+        (names.DATAVERSE_QUEUE, [], [of_sales.read_sales, of_sales.look_at_sales, unclaimed.hand_to_desk]),
     ]
     working = AsyncExitStack()
 

@@ -22,7 +22,7 @@ def add_late(api: FastAPI, late: LateDeals) -> None:
 
     @api.get("/late", operation_id="listLate", responses=problems(403, 404, 502))
     async def list_late(query: Annotated[LateQuery, Query()], who: Caller) -> LatePage:
-        """What stands open after the end of deals, the newest first; with what became of all reports."""
+        """What stands open without a running deal, the worst first; with what became of all reports."""
         return await late.listed(who.person, query)
 
     @api.post(LATE_DISMISS, operation_id="dismissLate", **answers)

@@ -25,6 +25,7 @@ from web.bulk import Picked
 from web.commands import parsed
 from web.exports import Columns, amount_cell, csv_file
 from web.inbox import ApprovalItem, InboxQuery, approvals_for, at_risk, by_amount
+from web.late import LateDeals
 from web.pages.site import Site
 from web.saved_views import SavedViews, ViewedList
 from web.session import Session
@@ -105,7 +106,7 @@ class CauseGroup:
 class Inbox:
     """The first page, and the page of what its reader decided.
 
-    Show what the lists and the requests say.
+    Show what the lists and the requests say, and what no deal takes.
     """
 
     site: Site
@@ -113,6 +114,7 @@ class Inbox:
     approvals: Approvals
     search: Search
     views: SavedViews
+    late: LateDeals
 
     def routes(self) -> list[Route]:
         """The routes of the inbox and of past decisions, and both as files."""
@@ -133,8 +135,10 @@ class Inbox:
             return RedirectResponse(views.leads, 302)
         given = {n: value.strip() for n, value in request.query_params.items() if value.strip() and n != "view"}
         query = parsed(InboxQuery, given)
-        deposits, (found, holds, parked, unknown, credits_, mine) = await asyncio.gather(
-            self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.DEPOSIT),
+        (deposits, unclaimed), (found, holds, parked, unknown, credits_, mine) = await asyncio.gather(
+            asyncio.gather(
+                self._waiting(person, Action.PROPOSE_REFUND, WaitingFor.DEPOSIT), self.late.unclaimed(person)
+            ),
             asyncio.gather(
                 approvals_for(person, self.access, self.approvals, self.search, _APPROVALS, query.cursor),
                 self._waiting(person, Action.RECHECK_CREDIT, WaitingFor.CREDIT),
@@ -160,6 +164,8 @@ class Inbox:
             "holds": holds,
             "held": by_amount(holds.items, at_risk) if holds else [],
             "parked": parked,
+            "unclaimed": unclaimed or [],
+            "most_unclaimed": _SHOWN_OF_A_CAUSE,
             "credits": credits_ if credits_ and (credits_.items or credits_.unreadable) else None,
             "deposits": deposits if deposits and (deposits.items or deposits.unreadable) else None,
             "customers": unknown if unknown and (unknown.items or unknown.unreadable) else None,

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from domain.after_end import LateEntry, Matter
 from domain.messages import Outcome
 from domain.refusals import Refusal
+from domain.severity import Severity
 from runs.calls import RunError
 from web.addresses import LATE_DISMISS, Deal
 from web.commands import DismissBody, parsed
@@ -35,12 +36,14 @@ _COLUMNS: Final[Columns[LateEntry]] = {
     "Quote": lambda entry: entry.deal.quote_number,
     "Number": lambda entry: entry.n,
     "Status": lambda entry: entry.status,
+    "Severity": lambda entry: entry.severity,
     "About": lambda entry: entry.matter,
     "Text": lambda entry: entry.text,
     "Codes": lambda entry: " ".join(entry.codes),
     "Customer": lambda entry: entry.deal.customer,
     "Customer name": lambda entry: entry.deal.customer_name,
     "Order": lambda entry: entry.deal.order_number,
+    "Reference": lambda entry: entry.reference,
     "Documents": lambda entry: " ".join(document.number for document in entry.documents),
     "Open": lambda entry: amount_cell(entry.open_amount, entry.deal.currency) if entry.documents else None,
     "Currency": lambda entry: entry.deal.currency,
@@ -129,6 +132,7 @@ class LatePages:
             "filters": given,
             "download": f"{PAGE}.csv?{urlencode(given)}",
             "companies": self.late.companies(person),
+            "severities": [severity.value for severity in Severity],
             "matters": [matter.value for matter in Matter],
             "deal_page": lambda entry: Deal(entry.deal.company, entry.deal.quote_number).path(),
             "dismissable": lambda entry: entry.is_open and self.late.may_dismiss(person, entry.deal.company),

@@ -21,6 +21,7 @@ from domain.messages import Outcome
 from domain.phrases import marked, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
+from domain.severity import severity_of, worst_first
 from ledger.opening import LedgerAway
 from runs import names
 from runs.query import in_temporal_web, of_type
@@ -235,6 +236,8 @@ def _filters() -> dict[str, Callable[..., object]]:
         "english": words.english,
         "told": words.told,
         "exception": words.exception,
+        "severity": severity_of,
+        "worst_first": worst_first,
         "inside": words.inside,
         "cause": words.cause,
         "status_words": words.status_words,

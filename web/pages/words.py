@@ -36,9 +36,10 @@ _WAITING = {
 _GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
 _BAD = frozenset(
     {"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"}
-) | {"compensating"}
+) | {"compensating", "critical"}
 _WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown", "withdrawn", "superseded"}) | {
-    "cancelling"
+    "cancelling",
+    "high",
 }
 
 

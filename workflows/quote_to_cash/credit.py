@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.signatures import FinanceActivities, PrepareOrder
+from activities.signatures import FinanceActivities, MarkQuote, PrepareOrder, SalesActivities
 from domain import facts, moves
 from domain.assessment import OrderReadiness
 from domain.causes import Cause
+from domain.credit_lifting import hold_in_words
 from domain.drift import in_words
 from domain.moves import CreditMove
 from domain.price_look import PriceLook, Verdict, tiers
@@ -35,6 +36,7 @@ class Credit:
         self._record = record
         self._waiting = waiting
         self._steps = steps
+        self._shown = ""
 
     async def check(self) -> bool:
         """Look at credit until it is given; False where Sales does not show the quote as won after all."""
@@ -83,6 +85,33 @@ class Credit:
             await self._park("Prices rose before the quote was accepted", Cause.PRICE_DRIFT, str(in_words(look)))
         elif ready.decision is not None:
             self._record.apply(facts.CreditDecided(decision=ready.decision))
+            await self._show_hold()
+
+    async def _show_hold(self) -> None:
+        """Have Sales show the rep why the order is held and what lifts that; once, where it can be told."""
+        decision = self._record.state.credit_decision
+        if moves.in_credit(self._record.state) is not CreditMove.WAIT or decision is None or decision.passed:
+            return
+        text = hold_in_words(decision)
+        if text == self._shown or not workflow.patched("hold-shown-in-sales"):
+            return
+        failure = await self._steps.try_once(
+            SalesActivities.mark_quote,
+            MarkQuote(
+                quote=self._record.quote,
+                approval_status="approved",
+                reason=text,
+                deal_id=self._record.deal_id,
+                credit_status=str(self._record.state.credit),
+            ),
+            queue=names.DATAVERSE_QUEUE,
+            summary="Show in Sales why the order waits for credit",
+            cancelled_with_deal=True,
+        )
+        if failure:
+            workflow.logger.info("Sales does not show why the order waits for credit: %s", failure)
+        else:
+            self._shown = text
 
     def _told(self, ready: OrderReadiness) -> PriceLook | None:
         """What moved of Finance's prices, on record where it was not told before."""

@@ -89,6 +89,7 @@ class Deposits:
             ),
             queue=names.DATAVERSE_QUEUE,
             summary="Show in Sales that the order waits for its deposit",
+            cancelled_with_deal=True,
         )
         if failure:
             workflow.logger.info("Sales does not show that the order waits for its deposit: %s", failure)

@@ -153,10 +153,21 @@ class Steps:
         *,
         queue: str,
         summary: str,
+        cancelled_with_deal: bool = False,
     ) -> str:
-        """Try an activity a single time, for what nobody waits for; why it failed, empty where it succeeded."""
+        """Try an activity a single time, for what nobody waits for; why it failed, empty where it succeeded.
+
+        Where the run is cancelled meanwhile, that is a failure of the step for whoever is ending the deal anyway, and
+        of the deal for all others (``cancelled_with_deal``).
+        """
+        handle = begin(activity, argument, queue=queue, summary=summary, patience=ONCE, wait_when_cancelled=False)
         try:
-            await begin(activity, argument, queue=queue, summary=summary, patience=ONCE, wait_when_cancelled=False)
+            if cancelled_with_deal:
+                await workflow.wait_condition(handle.done)
+            await handle
+        except asyncio.CancelledError:
+            await _given_up(handle)
+            raise
         except ActivityError as error:
             return cause_of(error)[1]
         return ""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.credit import ReleaseToken, StaleFacts, decide_credit
+from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
+from domain.credit_rule import StaleFacts, decide_credit
 from domain.policy import CreditLimits
 from tests.unit.domain.makers import POLICY, T0, facts, person
 
@@ -276,3 +277,20 @@ def test_a_release_covers_no_new_reason() -> None:
     assert not token().covers(lowered("1045.00", on_hold="All"), T0)
     assert not token().covers(lowered("1045.00", limit_expires_on=date(2026, 1, 1)), T0)
     assert token(reasons=("OVER_LIMIT", "CUSTOMER_BLOCKED")).covers(lowered("1045.00", on_hold="All"), T0)
+
+
+def test_a_customer_whom_finance_excludes_passes_unless_it_is_blocked() -> None:
+    late = facts("US-005", excluded=True)
+    passed = decide_credit(
+        late, this_order=D("90000"), this_order_number="Q2C-1", reservations=D(0), policy=POLICY, now=T0
+    )
+    assert (passed.passed, [r.code for r in passed.reasons], passed.over_by) == (True, ["EXCLUDED"], D(0))
+    blocked = decide_credit(
+        late.model_copy(update={"on_hold": "All", "collections_hold": "45 days overdue"}),
+        this_order=D(1),
+        this_order_number="Q2C-1",
+        reservations=D(0),
+        policy=POLICY,
+        now=T0,
+    )
+    assert [r.code for r in blocked.reasons] == ["CUSTOMER_BLOCKED", "CUSTOMER_BLOCKED"]

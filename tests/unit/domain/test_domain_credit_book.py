@@ -17,15 +17,14 @@ from domain.credit import (
     CreditBook,
     CreditEntry,
     EntryStatus,
-    FutureFacts,
     ReleaseToken,
-    StaleFacts,
     customer_changed,
     mark_visible,
     release,
     reserve,
 )
 from domain.credit_facts import CreditDecision, CreditFacts
+from domain.credit_rule import FutureFacts, StaleFacts
 from domain.credit_watch import ASKED_AGAIN, OLD, checked, due_for_check, next_check
 from tests.unit.domain.makers import POLICY, T0, facts, person
 

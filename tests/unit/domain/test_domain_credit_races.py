@@ -14,9 +14,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain.credit import CLOCK_SKEW, CreditBook, StaleFacts, customer_changed, mark_visible, release, reserve
+from domain.credit import CreditBook, customer_changed, mark_visible, release, reserve
 from domain.credit_facts import CreditFacts
 from domain.credit_ledger import newest, outdated
+from domain.credit_rule import CLOCK_SKEW, StaleFacts
 from tests.unit.domain.makers import POLICY, T0, facts
 
 LIMIT = Decimal(100)

@@ -20,7 +20,7 @@ ROOMS = ("domain", "workflows", "web", "activities", "runs")
 CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
 NO_CODES = {
     # How credit was given, which is no refusal.
-    *("RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
+    *("EXCLUDED", "RELEASED", "UNLIMITED", "WITHIN_LIMIT"),
     # Names of HTTP, JOSE, Unicode, OpenTelemetry, time zones and currencies.
     *("GET", "HEAD", "POST", "OPTIONS", "JWT", "NFC", "NFKD", "UTC"),
     "OTEL_SEMCONV_STABILITY_OPT_IN",

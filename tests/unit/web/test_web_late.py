@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import uuid
+from datetime import timedelta
 
 import httpx
 
@@ -12,7 +13,7 @@ from domain.views import Ending
 from tests.unit.web.test_web_api import problem
 from tests.webworld import scenes
 from tests.webworld.browsing import Browser, form_of
-from tests.webworld.late import AT, entry, put
+from tests.webworld.late import AT, entry, put, typed
 from tests.webworld.world import Stage, Tenant
 
 
@@ -71,6 +72,42 @@ async def test_the_api_lists_filters_and_dismisses(http: httpx.AsyncClient, tena
         "items"
     ]
     assert (kept["reason"], kept["closed_by"]["name"]) == ("written off", "Mona Meyer")
+
+
+async def test_what_no_deal_takes_is_in_the_operators_inbox_and_is_settled_on_the_list(
+    browser: Browser, http: httpx.AsyncClient, tenant: Tenant, stage: Stage
+) -> None:
+    old, low = AT - timedelta(days=3), {"codes": ("QUOTE_CHANGED_AFTER_END",), "documents": (), "matter": "quote"}
+    await put(
+        stage.client,
+        entry(1, "LATE-S1", **low),
+        typed(2),
+        entry(3, "LATE-S3", opened_at=old),
+    )
+
+    async def listed(**query: str) -> list[int]:
+        answer = await http.get("/api/v1/late", params=query, headers=tenant.bearer("otto"))
+        assert answer.status_code == 200, answer.text
+        return [item["n"] for item in answer.json()["items"]]
+
+    assert await listed() == [2, 3, 1], "the worst first"
+    assert (await listed(sort="oldest"))[0] == 3 and await listed(severity="critical") == [2]
+    assert await listed(severity="low") == [1] and await listed(q="000777") == [2]
+    problem(await http.get("/api/v1/late?severity=huge", headers=tenant.bearer("otto")), 400, "BAD_ARGUMENT")
+
+    otto, rita = await browser("otto"), await browser("rita")
+    inbox = (await otto.get("/")).text
+    for text in ("Taken by no deal", "names quote Q-9", "Cancel it in Finance, or agree with the rep", "Critical"):
+        assert text in inbox
+    assert "Taken by no deal" not in (await rita.get("/")).text
+    action = "/late/usmf/2/dismiss"
+    page = (await otto.get("/late?matter=unclaimed")).text
+    assert "Cancel one of the two orders before both are delivered" in page and "/cases/usmf/2" not in page
+    assert "LATE-S1" not in (await otto.get("/late?severity=critical&sort=newest")).text
+    done = await otto.post(action, data=form_of(page, action) | {"reason": "cancelled in Finance"})
+    assert done.status_code == 303 and await listed(matter="unclaimed") == []
+    assert "Taken by no deal" not in (await otto.get("/")).text
+    assert "000777" in (await otto.get("/late.csv?status=dismissed")).text
 
 
 async def test_the_page_shows_what_stands_open_and_takes_a_reason(browser: Browser, stage: Stage) -> None:

@@ -121,7 +121,14 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     overdue = held.credit.model_copy(update={"ageing": Ageing(overdue=Decimal("1200"), oldest_days=34)})
     await stage.deal(held.model_copy(update={"credit": overdue}), scenes.timeline())
     closed = {"status": "dismissed", "closed_at": late.AT, "closed_by": scenes.MONA, "reason": "written off"}
-    await late.put(stage.client, late.entry(1, "AXE-L1"), late.entry(2, "AXE-L2", **closed), late.entry(3, "AXE-E"))
+    await late.put(
+        stage.client,
+        late.entry(1, "AXE-L1"),
+        late.entry(2, "AXE-L2", **closed),
+        late.entry(3, "AXE-E"),
+        late.typed(4),
+        late.typed(5, reference="SO-" + "9" * 57),
+    )
     over = await stage.deal(scenes.shipping("AXE-E").model_copy(update={"ending": Ending.CLOSED}))
     await over.signal("end", "the deal is over")
     await stage.deal(scenes.deal("AXE-" + "Q" * 96).model_copy(update={"customer_account": held.customer_account}))
@@ -163,7 +170,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
-        "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused"],
+        "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused", "/late?matter=unclaimed"],
     }
 
 
