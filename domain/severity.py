@@ -49,6 +49,7 @@ SEVERITIES: Final[dict[Refusal, Severity]] = {
             Refusal.ACCEPTED_WITHOUT_APPROVAL,
             Refusal.ACCEPTED_AFTER_EXPIRY,
             Refusal.WON_IN_SALES,
+            Refusal.LEFT_OPEN,
             Refusal.OVER_DELIVERY,
             Refusal.OVER_INVOICED,
             Refusal.OVER_RETURN,
