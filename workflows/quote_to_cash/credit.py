@@ -93,7 +93,7 @@ class Credit:
         if moves.in_credit(self._record.state) is not CreditMove.WAIT or decision is None or decision.passed:
             return
         text = hold_in_words(decision)
-        if text == self._shown or not workflow.patched("hold-shown-in-sales"):
+        if text == self._shown:
             return
         failure = await self._steps.try_once(
             SalesActivities.mark_quote,
