@@ -46,7 +46,7 @@ class Blow:
 
 def blows(seed: int, most: int) -> Iterator[Blow]:
     """So many blows, the same for the same seed."""
-    chance = random.Random(seed)  # noqa: S311 - it spreads faults
+    chance = random.Random(seed)  # noqa: S311  # it spreads faults
     for n in range(1, most + 1):
         if n % KILL_EVERY == 0:
             part = KILLED[0] if chance.random() < 0.75 else KILLED[1]

@@ -339,7 +339,7 @@ def test_s13_a_rejection_by_legal_closes_the_chain_beside_it(stack: Stack) -> No
     case = deal.waits_for("rep")
     assert stack.person("mona").inbox(deal.quote) == [] and stack.person("leo").inbox(deal.quote) == []
     assert case["explanation"]["text"].count("Ninety days are not for this customer") == 1
-    assert "Ninety days are not for this customer" in str(deal.sales())
+    deal.until(lambda _: "Ninety days are not for this customer" in str(deal.sales()), "in Sales")
     assert_sound(deal, orders=0)
 
 
