@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -48,8 +48,8 @@ def paid_of(read: BillingRead) -> Paid:
         read: Finance's rows, read together.
     """
     documents = {t.record: posted for posted in read.invoices if (t := read.transaction(posted)) is not None}
-    net = _net(read.settlements)
-    kinds = {row.record: row.kind for row in read.settlements}
+    kinds = {row.record: row.kind for row in read.settlements} | {found.record: found.kind for found in read.payments}
+    net = _both_sides(_net(read.settlements), {found.record for found in read.payments})
     bounced = {found.record for found in read.payments if found.cancelled}
     taken: dict[str, Decimal] = {}
     by_document: dict[tuple[int, int], Decimal] = {}
@@ -89,6 +89,16 @@ def _net(rows: Iterable[Settlement]) -> dict[tuple[int, int], Decimal]:
     for row in rows:
         net[row.record, row.other] = net.get((row.record, row.other), _NONE) + row.amount
     return net
+
+
+def _both_sides(net: dict[tuple[int, int], Decimal], payments: Collection[int]) -> dict[tuple[int, int], Decimal]:
+    """The same with the side of each payment whose own was not read.
+
+    A deposit is known before its invoice: where Finance settled it as it posted the invoice, what was read is the
+    invoice's side alone.
+    """
+    of_payments = {(other, record): -amount for (record, other), amount in net.items() if other in payments}
+    return of_payments | net
 
 
 def _sums(rows: Iterable[tuple[int, Decimal]]) -> dict[int, Decimal]:

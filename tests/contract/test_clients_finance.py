@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from activities.billing_view import billing
 from domain.order_key import is_order_key, order_key
 from domain.tax import TaxCode
 from dynamics.core.batch import ChangeSet, Read, Write
@@ -256,6 +257,23 @@ async def test_billing_shows_slips_invoices_and_what_is_open(clients: Clients) -
     assert [billing.open_amount(i) for i in (first, second)] == [D("0"), D("318.00")]
     with pytest.raises(NotFound):
         await clients.finance.read_billing("usmf", "NO-SUCH-ORDER")
+
+
+async def test_a_deposit_that_was_settled_before_its_invoice_was_read_is_shown_on_it(clients: Clients) -> None:
+    """Given a deposit that is known, when Finance posts and settles an invoice with it, then one look tells both."""
+    number = await confirmed(clients, order(line(1)))
+    sent = {"CustAccount": "US-004", "Amount": "330.00", "IsPrepayment": "Yes", "SalesOrderId": number}
+    paid = await clients.play("POST", "/finance/usmf/payment", sent)
+    (known,) = (await clients.finance.read_billing("usmf", number, Known(deposits_of=number))).payments
+    await clients.play("POST", f"/orders/usmf/{number}/ship", {})
+    posted = await clients.play("POST", f"/orders/usmf/{number}/invoice", {})
+    settled = {"PaymentId": paid["PaymentId"], "Settlements": [{"InvoiceId": posted["InvoiceId"], "Amount": "165.00"}]}
+    await clients.play("POST", "/finance/usmf/settle", settled)
+
+    first = await clients.finance.read_billing("usmf", number, Known(payments=[known.record], deposits_of=number))
+
+    (invoice,), (payment,) = billing(first).invoices, billing(first).payments
+    assert (invoice.from_deposit, payment.applied, payment.unapplied) == (D(165), D(165), D(165))
 
 
 async def test_a_sweep_tells_what_was_posted_since_a_day(clients: Clients) -> None:
