@@ -307,6 +307,11 @@ class Deal:
         shown: Json = self.stack.desk.get(f"/quotes/{self.quote}")
         return shown
 
+    def in_sales(self, approval: str) -> Json:
+        """The quote as Sales has it, as soon as it shows an approval status: it is written after the deal knows it."""
+        self.until(lambda _: self.sales()["approval"] == approval, f"{approval} in Sales")
+        return self.sales()
+
     def order(self) -> Json:
         """The order as Finance has it."""
         shown: Json = self.stack.desk.get(f"/orders/{self.company}/{self.case()['order_number']}")
