@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.common import Priority
 
 from domain.after_end import SALES_KINDS, LateReport, LateView
 from domain.after_end_start import AfterEndStart
@@ -12,7 +11,7 @@ from domain.messages import Outcome, SalesEvent, SignedMessage
 from domain.record import Record
 from domain.unclaimed import Unclaimed
 from runs import names, outcomes
-from runs.calls import NotFound, answer, ask, rejected
+from runs.calls import NotFound, ask, begin_or_tell
 from runs.lookup import Lookup, Status
 
 
@@ -88,21 +87,16 @@ class AfterEndDesk:
         return await outcomes.known(self._client, names.after_end_id(company), message_id, what=_called(company))
 
     async def _start(self, company: str, signal: str, message: Record) -> None:
-        begun = self._client.start_workflow(
+        await begin_or_tell(
+            self._client,
             names.AFTER_END,
             AfterEndStart(company=company),
-            id=names.after_end_id(company),
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=signal,
-            start_signal_args=[message],
+            names.after_end_id(company),
+            signal,
+            message,
             priority=Priority(fairness_key=company),
-            static_summary=f"What is reported after the end of deals of {company.upper()}",
+            summary=f"What is reported after the end of deals of {company.upper()}",
         )
-        try:
-            await answer(begun)
-        except RPCError as error:
-            raise rejected(error) from error
 
 
 def _called(company: str) -> str:

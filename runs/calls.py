@@ -17,9 +17,11 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
 )
+from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.record import Record
+from runs import names
 from runs.codec import PayloadRefused
 from runs.codec_keys import KeyMissing
 from runs.names import ASK_AGAIN
@@ -132,6 +134,53 @@ async def tell(client: Client, workflow_id: str, signal: str, message: Record) -
             return False
         raise rejected(error) from error
     return True
+
+
+async def begin_or_tell(
+    client: Client,
+    workflow: str,
+    start: Record,
+    workflow_id: str,
+    signal: str,
+    message: Record,
+    *,
+    priority: Priority,
+    summary: str,
+    search_attributes: TypedSearchAttributes | None = None,
+) -> None:
+    """Signal the run that goes on under an id; where none does, one begins with the signal.
+
+    Args:
+        client: connected to the deals' namespace.
+        workflow: name of the workflow.
+        start: what a run begins with.
+        workflow_id: of the run.
+        signal: name of the signal.
+        message: what is told.
+        priority: of the run that begins.
+        summary: what the run is, for Temporal Web.
+        search_attributes: of the run that begins.
+
+    Raises:
+        NoAnswer: Temporal does not answer: it is not known whether the signal was stored.
+        Rejected: Temporal takes no such run or message.
+    """
+    begun = client.start_workflow(
+        workflow,
+        start,
+        id=workflow_id,
+        task_queue=names.DEAL_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal=signal,
+        start_signal_args=[message],
+        priority=priority,
+        static_summary=summary,
+        search_attributes=search_attributes,
+    )
+    try:
+        await answer(begun)
+    except RPCError as error:
+        raise rejected(error) from error
 
 
 async def latest(client: Client, workflow_id: str, result: type[T]) -> tuple[WorkflowExecutionDescription, T | None]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import structlog
 from pydantic import Field
 from temporalio.client import Client, WorkflowExecution
-from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.common import Priority
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.collections import CollectionsStart, CollectionsView, InvoicesShown
@@ -19,7 +19,7 @@ from domain.money import shown_decimals
 from domain.record import Record
 from domain.views import WaitingFor
 from runs import attributes, names, outcomes, query
-from runs.calls import BadSearch, NotFound, answer, ask, rejected, tell
+from runs.calls import BadSearch, NotFound, answer, ask, begin_or_tell, tell
 from runs.cursors import Cursors
 
 log = structlog.get_logger(__name__)
@@ -104,16 +104,15 @@ class CollectionsDesk:
             NoAnswer: Temporal does not answer.
             Rejected: Temporal takes no such run or message.
         """
-        begun = self._client.start_workflow(
+        await begin_or_tell(
+            self._client,
             names.COLLECTIONS,
             start,
-            id=names.collections_id(start.company, start.account),
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=names.INVOICES_SHOWN,
-            start_signal_args=[news],
+            names.collections_id(start.company, start.account),
+            names.INVOICES_SHOWN,
+            news,
             priority=Priority(priority_key=4, fairness_key=start.company),
-            static_summary=f"What is open of **{start.account}** in {start.company.upper()}",
+            summary=f"What is open of **{start.account}** in {start.company.upper()}",
             search_attributes=attributes.typed(
                 {
                     attributes.COMPANY: start.company,
@@ -122,10 +121,6 @@ class CollectionsDesk:
                 }
             ),
         )
-        try:
-            await answer(begun)
-        except RPCError as error:
-            raise rejected(error) from error
 
     async def changed(self, company: str, account: str, change: CustomerChanged) -> bool:
         """Tell an account that a payment was posted or came back; False where nothing is collected from it.

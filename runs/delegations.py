@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.common import Priority
 
 from domain.delegation_start import DelegationsStart
 from domain.delegations import Delegations
 from domain.messages import Outcome, SignedMessage
 from runs import names, outcomes
-from runs.calls import NoAnswer, NotFound, answer, ask, rejected
+from runs.calls import NoAnswer, NotFound, ask, begin_or_tell
 
 
 class DelegationDesk:
@@ -43,25 +42,21 @@ class DelegationDesk:
             NoAnswer: Temporal is down and nothing was recorded.
         """
         workflow_id = names.delegations_id(company)
-        begun = self._client.start_workflow(
-            names.DELEGATIONS,
-            DelegationsStart(company=company),
-            id=workflow_id,
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=names.COMMAND,
-            start_signal_args=[message],
-            priority=Priority(fairness_key=company),
-            static_summary=f"Who decides for whom in {company.upper()}",
-        )
         try:
-            await answer(begun)
+            await begin_or_tell(
+                self._client,
+                names.DELEGATIONS,
+                DelegationsStart(company=company),
+                workflow_id,
+                names.COMMAND,
+                message,
+                priority=Priority(fairness_key=company),
+                summary=f"Who decides for whom in {company.upper()}",
+            )
         except NoAnswer as error:
             raise NoAnswer(
                 "Temporal does not respond, so this was not recorded. Send it again in a moment; it counts once."
             ) from error
-        except RPCError as error:
-            raise rejected(error) from error
         return await outcomes.awaited(self._client, workflow_id, message.message_id, what=_called(company))
 
     async def outcome(self, company: str, message_id: str) -> Outcome | None:

@@ -27,7 +27,7 @@ from domain.credit_ledger import CreditAnswer, GroupNote, LedgerRequest, LedgerS
 from domain.messages import CreditRecheck, CustomerChanged, LedgerNote
 from domain.record import Record
 from runs import names
-from runs.calls import NoAnswer, answer, rejected, tell
+from runs.calls import NoAnswer, begin_or_tell, tell
 from runs.lookup import Lookup
 
 PATIENCE = 20.0
@@ -149,21 +149,16 @@ class Ledgers:
 
     async def _tell(self, company: str, account: str, signal: str, message: Record) -> None:
         """Signal a customer's ledger, which is started where it does not run yet."""
-        begun = self._client.start_workflow(
+        await begin_or_tell(
+            self._client,
             names.CREDIT_LEDGER,
             LedgerStart(company=company, customer_account=account),
-            id=names.ledger_id(company, account),
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal=signal,
-            start_signal_args=[message],
+            names.ledger_id(company, account),
+            signal,
+            message,
             priority=Priority(fairness_key=company),
-            static_summary=f"Credit of **{account}** in {company.upper()}",
+            summary=f"Credit of **{account}** in {company.upper()}",
         )
-        try:
-            await answer(begun)
-        except RPCError as error:
-            raise rejected(error) from error
 
     async def introduce(self, members: Iterable[Member], group: str) -> None:
         """Tell the ledgers of all who share a limit that they do: what they hear frees credit of the others as well.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.common import Priority
 
 from domain.notices_box import Box
 from domain.notices_policy import Telling
 from domain.notices_start import NoticesStart
 from runs import names
-from runs.calls import NotFound, answer, ask, rejected
+from runs.calls import NotFound, ask, begin_or_tell
 
 
 class NoticeBoxes:
@@ -27,22 +26,16 @@ class NoticeBoxes:
             NoAnswer: Temporal does not answer; it is not known whether the notice was recorded.
             Rejected: Temporal takes no such run or message.
         """
-        try:
-            await answer(
-                self._client.start_workflow(
-                    names.NOTICES,
-                    NoticesStart(),
-                    id=names.notices_id(telling.recipient),
-                    task_queue=names.DEAL_QUEUE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    start_signal=names.TELL,
-                    start_signal_args=[telling],
-                    priority=Priority(priority_key=5),
-                    static_summary=f"Messages to {telling.name}",
-                )
-            )
-        except RPCError as error:
-            raise rejected(error) from error
+        await begin_or_tell(
+            self._client,
+            names.NOTICES,
+            NoticesStart(),
+            names.notices_id(telling.recipient),
+            names.TELL,
+            telling,
+            priority=Priority(priority_key=5),
+            summary=f"Messages to {telling.name}",
+        )
 
     async def box(self, recipient: str) -> Box:
         """What waits for a recipient, what is on its way, and what was sent; empty where nothing ever was.

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.signatures import FinanceActivities, MarkQuote, PrepareOrder, SalesActivities
+from activities.signatures import FinanceActivities, PrepareOrder
 from domain import facts, moves
 from domain.assessment import OrderReadiness
 from domain.causes import Cause
@@ -95,22 +95,7 @@ class Credit:
         text = hold_in_words(decision)
         if text == self._shown:
             return
-        failure = await self._steps.try_once(
-            SalesActivities.mark_quote,
-            MarkQuote(
-                quote=self._record.quote,
-                approval_status="approved",
-                reason=text,
-                deal_id=self._record.deal_id,
-                credit_status=str(self._record.state.credit),
-            ),
-            queue=names.DATAVERSE_QUEUE,
-            summary="Show in Sales why the order waits for credit",
-            cancelled_with_deal=True,
-        )
-        if failure:
-            workflow.logger.info("Sales does not show why the order waits for credit: %s", failure)
-        else:
+        if await self._steps.show_in_sales(text, "why the order waits for credit"):
             self._shown = text
 
     def _told(self, ready: OrderReadiness) -> PriceLook | None:

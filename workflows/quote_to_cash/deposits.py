@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-from activities.signatures import MarkQuote, SalesActivities
 from domain import deposit_facts, explain, facts, moves
 from domain.moves import DepositMove
-from runs import names
 from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.steps import Steps
@@ -44,7 +42,8 @@ class Deposits:
             return
         if self._record.state.deposit_since is None:
             self._record.apply(deposit_facts.DepositAwaited(at=workflow.now()))
-            await self._show(explain.explain(self._record.state).text)
+            text = explain.explain(self._record.state).text
+            await self._steps.show_in_sales(text, "that the order waits for its deposit")
         while (move := moves.for_deposit(self._record.state)) is not DepositMove.GO_ON:
             await self._waiting.turn()
             if move is DepositMove.READ_BILLING:
@@ -75,21 +74,3 @@ class Deposits:
         look = (state.finance_read_at or workflow.now()) + LOOK_AGAIN
         due = state.deposit_due_at
         return look if due is None or state.deposit_late else min(look, due)
-
-    async def _show(self, text: str) -> None:
-        """Have Sales show what the order waits for; once, if it can be told: nobody waits for that."""
-        failure = await self._steps.try_once(
-            SalesActivities.mark_quote,
-            MarkQuote(
-                quote=self._record.quote,
-                approval_status="approved",
-                reason=text,
-                deal_id=self._record.deal_id,
-                credit_status=str(self._record.state.credit),
-            ),
-            queue=names.DATAVERSE_QUEUE,
-            summary="Show in Sales that the order waits for its deposit",
-            cancelled_with_deal=True,
-        )
-        if failure:
-            workflow.logger.info("Sales does not show that the order waits for its deposit: %s", failure)

@@ -18,6 +18,7 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityHandle
 
+from activities.signatures import MarkQuote, SalesActivities
 from domain import facts
 from domain.causes import Cause
 from domain.views import ParkedStep, Resolution
@@ -171,6 +172,34 @@ class Steps:
         except ActivityError as error:
             return cause_of(error)[1]
         return ""
+
+    async def show_in_sales(self, text: str, what: str) -> bool:
+        """Have Sales show the rep why the order of an accepted quote waits; once: nobody waits for that.
+
+        Args:
+            text: the sentence the rep reads.
+            what: what it says, in words: "why the order waits for credit".
+
+        Returns:
+            Whether Sales took it.
+        """
+        mark = MarkQuote(
+            quote=self._record.quote,
+            approval_status="approved",
+            reason=text,
+            deal_id=self._record.deal_id,
+            credit_status=str(self._record.state.credit),
+        )
+        failure = await self.try_once(
+            SalesActivities.mark_quote,
+            mark,
+            queue=names.DATAVERSE_QUEUE,
+            summary=f"Show in Sales {what}",
+            cancelled_with_deal=True,
+        )
+        if failure:
+            workflow.logger.info("Sales does not show %s: %s", what, failure)
+        return not failure
 
     @property
     def _lines(self) -> int:
