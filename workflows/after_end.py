@@ -8,8 +8,9 @@ a person says, signed, why it is settled otherwise. Nothing is dropped: every re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -26,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.money import format_money
     from domain.notices import LONGEST_NAME, LONGEST_TEXT, Kind, Notice
     from domain.people import Person
+    from domain.record import Record
     from domain.refusals import Refusal
     from domain.unclaimed import Offer, Taken, Unclaimed
     from runs import names
@@ -34,6 +36,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.notices_courier import Courier
     from workflows.spoken import SpokenTo, as_said
     from workflows.steps import RETRY, cause_of
+
+Argument = TypeVar("Argument", bound=Record)
+Result = TypeVar("Result")
 
 ONE_LOOK = timedelta(minutes=5)
 """How long one look may take; it says every few seconds that it lives."""
@@ -107,52 +112,49 @@ class AfterEnd(SpokenTo):
 
     async def _look(self, look: LookAfterEnd) -> None:
         """Have a deal compared; what failed for a while is tried again, ever less often."""
-        try:
-            found = await workflow.execute_activity_method(
-                AfterEndActivities.look_after_end,
-                look,
-                task_queue=names.FINANCE_QUEUE,
-                start_to_close_timeout=ONE_LOOK,
-                schedule_to_close_timeout=LONGEST_TRY,
-                heartbeat_timeout=SILENCE,
-                retry_policy=RETRY,
-                summary=f"Compare deal {look.quote_number}, which has ended, with Finance and Sales"[:200],
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            cause, message = cause_of(error)
-            self._failing = f"{look.quote_number}: {cause}: {message}"
+        what = f"Compare deal {look.quote_number}, which has ended, with Finance and Sales"[:200]
+        found = await self._tried(AfterEndActivities.look_after_end, look, look.quote_number, what)
+        if found is None:
             self._book.failed(look.quote_number, workflow.now())
             workflow.logger.warning("a deal that ended cannot be looked at: %s", self._failing)
             return
-        self._failing = ""
         for entry in self._book.looked(look, found, workflow.now()):
             await self._tell_of(entry)
 
     async def _offer(self, offer: Offer) -> None:
         """Offer the deals again what none took; what could not be offered is, at the next time."""
+        what = f"Offer the deals again what none took ({len(offer.exceptions)})"
+        taken = await self._tried(UnclaimedActivities.offer_again, offer, "what no deal takes", what)
+        for entry in self._book.offered(offer, taken or Taken(), workflow.now()):
+            await self._tell_of(entry)
+
+    async def _tried(
+        self,
+        activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+        argument: Argument,
+        about: str,
+        summary: str,
+    ) -> Result | None:
+        """What an activity answers; None where it failed for longer than is waited for, and why is shown."""
         try:
-            taken = await workflow.execute_activity_method(
-                UnclaimedActivities.offer_again,
-                offer,
+            found: Result = await workflow.execute_activity_method(
+                activity,
+                argument,
                 task_queue=names.FINANCE_QUEUE,
                 start_to_close_timeout=ONE_LOOK,
                 schedule_to_close_timeout=LONGEST_TRY,
                 heartbeat_timeout=SILENCE,
                 retry_policy=RETRY,
-                summary=f"Offer the deals again what none took ({len(offer.exceptions)})",
+                summary=summary,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             cause, message = cause_of(error)
-            self._failing = f"what no deal takes: {cause}: {message}"
-            self._book.offered(offer, Taken(), workflow.now())
-            return
+            self._failing = f"{about}: {cause}: {message}"
+            return None
         self._failing = ""
-        for entry in self._book.offered(offer, taken, workflow.now()):
-            await self._tell_of(entry)
+        return found
 
     async def _tell_of_opened(self) -> None:
         opened, self._opened = self._opened, []
