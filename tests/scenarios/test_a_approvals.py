@@ -45,7 +45,7 @@ def test_s01_happy_path_goes_from_submission_to_paid_without_approval(stack: Sta
     )
     assert "56,045.00 within 100,000.00" in " ".join(texts(ordered))
     assert len(deal.orders()) == 1
-    assert fulfilment(deal) == "confirmed"
+    deal.until(lambda _: fulfilment(deal) == "confirmed", "Confirmed in Sales", FINANCE_TO_SALES)
     deal.ship()
     deal.until(lambda _: fulfilment(deal) == "shipped", "Delivered in Sales", FINANCE_TO_SALES)
     deal.waits_for("invoice")

@@ -72,7 +72,7 @@ def test_s30_the_rest_cancelled_in_finance_closes_the_deal_short(stack: Stack) -
     assert deal.ends("closed")["order_status"] == "closed_short"
     assert_sound(deal)
     assert any("4 of 10 cancelled in Finance (last changed there by desk)" in text for text in texts(deal.case()))
-    assert in_sales(deal)["fulfilment"] == "closed"
+    eventually(lambda: in_sales(deal)["fulfilment"] == "closed", "Closed in Sales")
 
 
 def test_s35_the_whole_order_cancelled_in_finance_cancels_the_deal_in_both_systems(stack: Stack) -> None:
