@@ -12,7 +12,7 @@ import typer
 
 from cli import inputs
 from cli.local import require_local_stack
-from cli.output import fail
+from cli.output import require_writable
 
 EXAMPLES = """Examples:
 
@@ -28,7 +28,7 @@ def chaos(
     faults: Annotated[int, typer.Option(min=1, max=10_000, help="How many things go wrong before it ends.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed makes the same faults; when they strike differs.")] = 1,
     deals: Annotated[int, typer.Option(min=1, max=100, help="How many deals are in flight at a time.")] = 10,
-    report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report here, as JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report here, as JSON.")] = None,
 ) -> None:
     """Keep deals in flight while faults strike, then judge every one of them.
 
@@ -42,8 +42,8 @@ def chaos(
     from demo.chaos import ChaosOptions, play_chaos
     from workers.logs import configure_logging
 
-    if report is not None and not report.parent.is_dir():
-        fail(f"--report: there is no folder {report.parent}; make it first.")
+    if report is not None:
+        require_writable(report, "--report")
     # What is told while the web application is dead is lost, and found by the next sweep: soon, for a short run.
     os.environ.setdefault("Q2C_WORKER_SWEEP_SECONDS", "20")
     settings = inputs.settings()

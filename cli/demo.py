@@ -11,7 +11,7 @@ import typer
 
 from cli import inputs
 from cli.local import PortsOption, require_local_stack
-from cli.output import fail, note
+from cli.output import note, require_writable
 
 EXAMPLES = """Examples:
 
@@ -54,7 +54,8 @@ def demo(
     from workers.logs import configure_logging
 
     if json_file is not None:
-        _require_writable(json_file, STANDARD_OUTPUT)
+        if json_file != STANDARD_OUTPUT:
+            require_writable(json_file, "--json")
         if not auto:
             note("--json is ignored: only --auto ends with a summary.")
     cases_from = context.get_parameter_source("cases")
@@ -65,13 +66,3 @@ def demo(
     options = DemoOptions(auto=auto, cases=cases, data=data, summary=json_file, ports=ports)
     console = Console(stderr=json_file == STANDARD_OUTPUT)
     raise typer.Exit(asyncio.run(play(settings, options, console)))
-
-
-def _require_writable(target: Path, standard_output: Path) -> None:
-    """Refuse a file that could not be written before the deals run, not after."""
-    if target == standard_output:
-        return
-    if not target.parent.is_dir():
-        fail(f"--json: there is no folder {target.parent}; make it first.")
-    if target.is_dir():
-        fail(f"--json: {target} is a folder; name a file.")

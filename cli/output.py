@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -33,6 +34,14 @@ def fail(text: str, code: int = UNUSABLE) -> NoReturn:
     """End the command with a message."""
     note(text)
     raise typer.Exit(code)
+
+
+def require_writable(target: Path, option: str) -> None:
+    """Refuse a file that could not be written, before the work that fills it; ``option`` names it."""
+    if not target.parent.is_dir():
+        fail(f"{option}: there is no folder {target.parent}; make it first.")
+    if target.is_dir():
+        fail(f"{option}: {target} is a folder; name a file.")
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -14,33 +14,28 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as encoded
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from temporalio.service import RPCError
+from temporalio.client import Client
 
-from demo.blows import AT_ONCE, Blow, blows
-from demo.desk import Desk, DeskRefused
-from demo.play import LOOK_EVERY, LOOKS_AGAIN, Demo, DemoOptions
+from demo.desk import Desk
+from demo.faults import AT_ONCE, Fault, faults
+from demo.play import LOOK_EVERY, Demo, DemoOptions, on_stack
 from demo.recorded import list_deals
 from demo.samples import SAMPLE, SampleDeal
-from demo.stack import Stack, StackOptions, run_stack
+from demo.stack import Stack, StackOptions
 from demo.stories import Stories
-from demo.supervision import StackFailed
 from demo.verdict import Expectation, Outcome, mismatches
 from runs.search import DealRow
-from workers.serving import stop_signals
 from workers.settings import Settings
-from workers.telemetry import start_telemetry
-from workers.temporal_client import connect
 
 MOST_DEALS = 1_000
 STRIKE_LOOKS = 20
@@ -121,18 +116,18 @@ class Chaos(Demo):
 
     async def _strike(self) -> None:
         """Put faults in force, a few at a time, until every one has struck."""
-        left = list(blows(self.chaos.seed, self.chaos.faults))
+        left = list(faults(self.chaos.seed, self.chaos.faults))
         while left:
             some = left[:AT_ONCE]
-            kills = [blow for blow in some if blow.kills]
-            faults = [blow for blow in some if blow.fault]
-            await self.desk.put("/faults", [blow.fault for blow in faults if blow.fault])
-            for blow in kills:
-                await self._kill(blow)
-            missed = await self._missed(faults)
-            for blow in faults:
-                if blow not in missed:
-                    self.struck[blow.name] += 1
+            of_systems = [fault for fault in some if fault.of_system]
+            await self.desk.put("/faults", [fault.of_system for fault in of_systems if fault.of_system])
+            for fault in some:
+                if fault.kills:
+                    await self._kill(fault)
+            missed = await self._missed(of_systems)
+            for fault in of_systems:
+                if fault not in missed:
+                    self.struck[fault.name] += 1
             left = [*left[AT_ONCE:], *missed]
             self._say(
                 f"{sum(self.struck.values())} of {self.chaos.faults} faults have struck, {len(self._expected)} deals"
@@ -144,31 +139,31 @@ class Chaos(Demo):
             self._said = text
             self.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
-    async def _kill(self, blow: Blow) -> None:
+    async def _kill(self, fault: Fault) -> None:
         """End a process at once, and wait until another one stands in its place."""
         await asyncio.sleep(LOOK_EVERY)
-        pid = self.stack.pids()[blow.kills]
+        pid = self.stack.pids()[fault.kills]
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            self.struck[blow.name] += 1
+            self.struck[fault.name] += 1
         for _ in range(RESTARTED_LOOKS):
-            if self.stack.pids()[blow.kills] != pid:
+            if self.stack.pids()[fault.kills] != pid:
                 return
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _missed(self, faults: list[Blow]) -> list[Blow]:
+    async def _missed(self, of_systems: list[Fault]) -> list[Fault]:
         """Those that found nothing to strike for a while."""
         in_force: list[dict[str, Any]] = []
         for _ in range(STRIKE_LOOKS):
             if not (in_force := await self.desk.get("/faults")):
                 break
             await asyncio.sleep(LOOK_EVERY / 2)
-        missed: list[Blow] = []
-        unstruck = Counter(_of(fault) for fault in in_force)
-        for blow in faults:
-            if blow.fault and unstruck[_of(blow.fault)] > 0:
-                unstruck[_of(blow.fault)] -= 1
-                missed.append(blow)
+        missed: list[Fault] = []
+        unstruck = Counter(map(_key, in_force))
+        for fault in of_systems:
+            if fault.of_system and unstruck[_key(fault.of_system)] > 0:
+                unstruck[_key(fault.of_system)] -= 1
+                missed.append(fault)
         return missed
 
     async def _drained(self) -> list[str]:
@@ -182,19 +177,10 @@ class Chaos(Demo):
             self._say(f"Nothing goes wrong any more; still under way: {', '.join(late[:5])}")
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _settled(self) -> list[Outcome]:
-        """The deals as they stand everywhere; the last writes may still be on their way, so more than one look."""
-        for _ in range(LOOKS_AGAIN):
-            outcomes = await self._outcomes()
-            if not any(map(mismatches, outcomes)):
-                break
-            await asyncio.sleep(LOOK_EVERY * 3)
-        return outcomes
 
-
-def _of(fault: Mapping[str, Any]) -> str:
-    """What tells a fault from others: the desk leaves out what is not said."""
-    return json.dumps([fault["system"], fault.get("method"), fault["effect"]], sort_keys=True)
+def _key(of_system: Mapping[str, Any]) -> str:
+    """What tells a fault of a system from others: the desk leaves out what is not said."""
+    return json.dumps([of_system["system"], of_system.get("method"), of_system["effect"]], sort_keys=True)
 
 
 def judged(
@@ -251,29 +237,7 @@ def table_of(report: Mapping[str, Any]) -> Table:
 async def play_chaos(settings: Settings, options: ChaosOptions, console: Console) -> int:
     """Start a stack of its own on free ports, and live through the faults; the exit code."""
 
-    def say(text: str) -> None:
-        console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+    def chaos(stack: Stack, client: Client, desk: Desk) -> Awaitable[int]:
+        return Chaos(DemoOptions(auto=True), stack, client, desk, console, chaos=options).run()
 
-    with stop_signals() as stop:
-        try:
-            async with run_stack(settings, StackOptions(ports="auto", data="fixtures"), say) as stack:
-                return await _on(stack, options, console, stop)
-        except (StackFailed, DeskRefused, httpx.TransportError, RPCError) as error:
-            console.print(Text(f"The run cannot go on. {error}", style="red"))
-            return 1
-
-
-async def _on(stack: Stack, options: ChaosOptions, console: Console, stop: asyncio.Event) -> int:
-    client = await connect(start_telemetry("q2c-chaos", environment={}), stack.codec, stack.environment())
-    async with Desk(stack.info().desk) as desk:
-        run = Chaos(DemoOptions(auto=True), stack, client, desk, console, chaos=options)
-        running, holding = asyncio.create_task(run.run()), asyncio.create_task(stack.hold_until(stop))
-        ends: set[asyncio.Task[Any]] = {running, holding}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            holding.cancel()
-            return running.result()
-        running.cancel()
-        await asyncio.wait({running})
-        holding.result()
-        return 1
+    return await on_stack(settings, StackOptions(ports="auto"), console, "The run", chaos, stopped=1)

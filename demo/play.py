@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -101,34 +101,68 @@ async def play(settings: Settings, options: DemoOptions, console: Console) -> in
         policies=write_policies if options.data else None,
     )
 
+    def demo(stack: Stack, client: Client, desk: Desk) -> Awaitable[int]:
+        return Demo(options, stack, client, desk, console).run()
+
+    return await on_stack(settings, stack_options, console, "The demo", demo, stopped=1 if options.auto else 0)
+
+
+async def on_stack(
+    settings: Settings,
+    options: StackOptions,
+    console: Console,
+    what: str,
+    play_on: Callable[[Stack, Client, Desk], Awaitable[int]],
+    *,
+    stopped: int,
+) -> int:
+    """Play something on a stack of its own until it has ended, somebody stops it, or the stack fails.
+
+    Args:
+        settings: the product's settings.
+        options: of the stack.
+        console: where people look.
+        what: is played, for people.
+        play_on: plays it; answers the exit code.
+        stopped: the exit code where somebody stopped it.
+
+    Returns:
+        The exit code; 1 where the stack failed.
+    """
+
     def say(text: str) -> None:
         console.print(text, style="dim", soft_wrap=not console.is_terminal, markup=False, highlight=False)
 
     with stop_signals() as stop:
         say("Starting Temporal, the sandbox, the worker and the web application …")
         try:
-            async with run_stack(settings, stack_options, say) as stack:
-                return await _play_on(stack, options, console, stop)
+            async with run_stack(settings, options, say) as stack:
+                client = await connect(start_telemetry("q2c-demo", environment={}), stack.codec, stack.environment())
+                async with Desk(stack.info().desk) as desk:
+                    code = await _until_stopped(stack, stop, play_on(stack, client, desk))
+                    return stopped if code is None else code
         except (StackFailed, DeskRefused, httpx.TransportError, RPCError) as error:
-            console.print(Text(f"The demo cannot go on. {error}", style="red"))
+            console.print(Text(f"{what} cannot go on. {error}", style="red"))
             return 1
 
 
-async def _play_on(stack: Stack, options: DemoOptions, console: Console, stop: asyncio.Event) -> int:
-    """Play the demo on a stack until it has ended, somebody stops it, or the stack fails."""
-    client = await connect(start_telemetry("q2c-demo", environment={}), stack.codec, stack.environment())
-    async with Desk(stack.info().desk) as desk:
-        running = asyncio.create_task(Demo(options, stack, client, desk, console).run())
-        holding = asyncio.create_task(stack.hold_until(stop))
-        ends: set[asyncio.Task[Any]] = {running, holding}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            holding.cancel()
-            return running.result()
-        running.cancel()
-        await asyncio.wait({running})
-        holding.result()
-        return 1 if options.auto else 0
+async def _until_stopped(stack: Stack, stop: asyncio.Event, playing: Awaitable[int]) -> int | None:
+    """The exit code of what is played; None where somebody stopped it.
+
+    Raises:
+        StackFailed: a part of the stack kept ending.
+    """
+    running = asyncio.ensure_future(playing)
+    holding = asyncio.create_task(stack.hold_until(stop))
+    ends: set[asyncio.Future[Any]] = {running, holding}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        holding.cancel()
+        return running.result()
+    running.cancel()
+    await asyncio.wait({running})
+    holding.result()
+    return None
 
 
 @dataclass
@@ -285,15 +319,9 @@ class Demo:
         return row.ended
 
     async def _judge(self, began: float) -> int:
-        """Compare deal, Sales and Finance; the last writes may still be on their way, so look more than once."""
-        for attempt in range(LOOKS_AGAIN):
-            outcomes = await self._outcomes()
-            if not any(map(mismatches, outcomes)):
-                break
-            if attempt + 1 < LOOKS_AGAIN:
-                await asyncio.sleep(LOOK_EVERY * 3)
+        """Compare deal, Sales and Finance, and say what came of it; the exit code."""
         summary = summarise(
-            outcomes,
+            await self._settled(),
             await self.desk.get("/state"),
             await self.desk.get("/requests/summary"),
             time.monotonic() - began,
@@ -303,6 +331,16 @@ class Demo:
         self.console.print()
         self.console.print(verdict(summary))
         return 1 if summary["mismatches"] else 0
+
+    async def _settled(self) -> list[Outcome]:
+        """The deals as they stand everywhere; the last writes may still be on their way, so more than one look."""
+        outcomes = await self._outcomes()
+        for _ in range(LOOKS_AGAIN - 1):
+            if not any(map(mismatches, outcomes)):
+                break
+            await asyncio.sleep(LOOK_EVERY * 3)
+            outcomes = await self._outcomes()
+        return outcomes
 
     async def _outcomes(self) -> list[Outcome]:
         rows = {row.quote: row for row in await list_deals(self.client)}

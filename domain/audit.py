@@ -320,8 +320,8 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
             return {"approval": fact.n, "step": fact.reminding.step, "per cent": fact.reminding.pct}
         case facts.ApproversAsked():
             numbers: dict[str, object] = {"approval": fact.n, "asked": ", ".join(fact.asked.who)}
-            overdue = fact.asked.overdue_level
-            return numbers if overdue is None else numbers | {"overdue level": overdue}
+            overdue = ", ".join(map(str, fact.asked.overdue))
+            return numbers | ({"overdue level": overdue} if overdue else {})
         case facts.StepReassigned():
             return {"approval": fact.n, "step": fact.step, "to": fact.to.oid, "added": fact.added}
         case facts.QuestionAsked() | facts.QuestionAnswered() | facts.QuestionClosed():

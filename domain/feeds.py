@@ -19,6 +19,7 @@ from domain.messages import FinanceEvent, FinanceEventKind
 from domain.order_key import is_order_key
 from domain.pauses import Pauses
 from domain.record import Record
+from domain.refusals import Refusal
 
 SalesTable = Literal["quote", "opportunity", "salesorder"]
 SALES_TABLES: Final[tuple[SalesTable, ...]] = ("quote", "opportunity", "salesorder")
@@ -172,16 +173,10 @@ def typed_order(event: FinanceEvent, at: datetime, quote_number: str) -> Unroute
         at: now.
         quote_number: the quote of a deal that the order names as its reference.
     """
-    return Unrouted(
-        id=key_of(event),
-        at=at,
-        company=event.company,
-        what=event.kind,
-        reference=event.order_number,
-        reason=f"Order {event.order_number} names quote {quote_number}, and the deal of that quote did not make it",
-        help="Cancel it in Finance where the deal has an order, or makes one; else agree with the rep who follows it",
-        code="ORDER_WITHOUT_DEAL",
-    )
+    reason = f"Order {event.order_number} names quote {quote_number}, and the deal of that quote did not make it"
+    help_ = "Cancel it in Finance where the deal has an order, or makes one; else agree with the rep who follows it"
+    code = Refusal.ORDER_WITHOUT_DEAL
+    return unrouted_event(event, at, reason).model_copy(update={"help": help_, "code": code, "again": None})
 
 
 def may_be_ours(event: FinanceEvent, key_numbered: bool) -> bool:

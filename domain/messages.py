@@ -228,7 +228,9 @@ class AskedNow(Record):
     """Others are asked than before: a level was approved, its hours are over, or somebody was replaced."""
 
     who: tuple[Label, ...] = Field(min_length=1, max_length=MOST_ASKED, description="All who are asked, in words")
-    overdue_level: Count | None = Field(None, description="The level nobody decided in time, so that others are asked")
+    overdue: tuple[Count, ...] = Field(
+        (), max_length=50, description="Levels nobody decided in time, so others are asked"
+    )
 
 
 class RequestNote(Record):

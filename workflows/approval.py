@@ -151,20 +151,21 @@ class Approval(Counting):
             if self._messages or not all_has_come():
                 return
         before, self._state = self._state, rules.overdue(self._state, now, self._delegations)
-        for step, after in zip(before.steps, self._state.steps, strict=True):
-            if after.escalations > step.escalations and self._state.status is ApprovalStatus.PENDING:
-                await self._tell_who_is_asked(step.plan.level)
+        moved = zip(before.steps, self._state.steps, strict=True)
+        overdue = tuple(step.plan.level for step, after in moved if after.escalations > step.escalations)
+        if overdue and self._state.status is ApprovalStatus.PENDING:
+            await self._tell_who_is_asked(overdue)
         before, self._state = self._state, rules.reminded(self._state, workflow.now())
         for step, after in zip(before.steps, self._state.steps, strict=True):
             if after.reminded_pct != step.reminded_pct:
                 await self._note(reminding=_reminding(after))
 
-    async def _tell_who_is_asked(self, overdue_level: int | None = None) -> None:
-        """Have the deal show who is asked now, where that changed."""
+    async def _tell_who_is_asked(self, overdue: tuple[int, ...] = ()) -> None:
+        """Have the deal show who is asked now, where that changed; ``overdue``: levels nobody decided in time."""
         who = self._state.asked_now[:MOST_ASKED]
         if who and who != self._asked:
             self._asked = who
-            await self._note(asked=AskedNow(who=who, overdue_level=overdue_level))
+            await self._note(asked=AskedNow(who=who, overdue=overdue))
 
     async def _learn(self) -> None:
         """Who stands in for whom, just before somebody is asked.

@@ -250,9 +250,9 @@ def _told_by_request(state: DealState, fact: facts.ApproverReminded | facts.Step
 def _others_asked(state: DealState, fact: facts.ApproversAsked) -> Change:
     """The request asks others than before, or more."""
     _of_open_request(state, fact.n)
-    before, who, level = state.approvals[-1].asked, fact.asked.who, fact.asked.overdue_level
+    before, who, overdue = state.approvals[-1].asked, fact.asked.who, fact.asked.overdue
     approvals = (*state.approvals[:-1], state.approvals[-1].model_copy(update={"asked": who}))
-    why = f"nobody decided level {level} in time: " if level is not None else ""
+    why = f"nobody decided level {' and '.join(map(str, overdue))} in time: " if overdue else ""
     more = [name for name in who if name not in before] or who
     how = "asked as well" if set(before) <= set(who) else "asked now"
     return Change(replace(state, approvals=approvals), f"approval {fact.n}: {why}{', '.join(more)} {how}")

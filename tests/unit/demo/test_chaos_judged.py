@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from demo.blows import KILL_EVERY, KILLED, blows
 from demo.chaos import ChaosOptions, chaos_deals, judged, table_of
+from demo.faults import KILL_EVERY, KILLED, faults
 from demo.samples import End
 from demo.verdict import Expectation, Outcome
 from tests.unit.demo.closed_deal import deal
@@ -25,11 +25,11 @@ def report(outcome: Outcome = CLOSED, books: dict[str, Any] = BOOKS, late: tuple
 
 
 def test_the_same_seed_makes_the_same_faults_and_another_makes_others() -> None:
-    assert list(blows(7, 200)) == list(blows(7, 200)) != list(blows(8, 200))
+    assert list(faults(7, 200)) == list(faults(7, 200)) != list(faults(8, 200))
 
 
 def test_two_hundred_faults_strike_both_systems_before_and_after_the_commit_and_kill_processes() -> None:
-    some = list(blows(1, 200))
+    some = list(faults(1, 200))
     assert len(some) == 200
     names = {blow.name for blow in some}
     for system in ("dataverse", "finance"):
@@ -37,7 +37,7 @@ def test_two_hundred_faults_strike_both_systems_before_and_after_the_commit_and_
         assert names >= {f"{system}: {status}" for status in ("429", "503")}
     assert Counter(blow.kills for blow in some if blow.kills).keys() == set(KILLED)
     assert sum(bool(blow.kills) for blow in some) == 200 // KILL_EVERY
-    assert all(blow.fault is None or blow.fault["times"] == 1 for blow in some)
+    assert all(fault.of_system is None or fault.of_system["times"] == 1 for fault in some)
 
 
 def test_no_two_deals_of_a_run_share_a_number_and_none_waits_for_a_clock() -> None:

@@ -36,28 +36,30 @@ KILL_EVERY: Final = 15
 
 
 @dataclass(frozen=True)
-class Blow:
+class Fault:
     """One thing that goes wrong."""
 
     name: str
     kills: str = ""
-    fault: dict[str, Any] | None = None
+    """The process that is killed; empty: a system answers wrongly."""
+    of_system: dict[str, Any] | None = None
+    """How it answers, as the desk's `PUT /faults` takes it."""
 
 
-def blows(seed: int, most: int) -> Iterator[Blow]:
-    """So many blows, the same for the same seed."""
+def faults(seed: int, most: int) -> Iterator[Fault]:
+    """So many faults, the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311  # it spreads faults
     for n in range(1, most + 1):
         if n % KILL_EVERY == 0:
             part = KILLED[0] if chance.random() < 0.75 else KILLED[1]
-            yield Blow(f"kill -9 of the {part}", kills=part)
+            yield Fault(f"kill -9 of the {part}", kills=part)
             continue
         system = chance.choice(SYSTEMS)
         effects = EFFECTS | (OF_FINANCE if system == "finance" else {})
         name = chance.choice(sorted(effects))
-        fault: dict[str, Any] = {"system": system, "effect": effects[name], "times": 1, "probability": PROBABILITY}
+        wrong: dict[str, Any] = {"system": system, "effect": effects[name], "times": 1, "probability": PROBABILITY}
         if chance.random() < 0.6:
-            fault["method"] = chance.choice(WRITES[system])
+            wrong["method"] = chance.choice(WRITES[system])
         if "infolog" in effects[name]:
-            fault["method"] = "POST"
-        yield Blow(f"{system}: {name}", fault=fault)
+            wrong["method"] = "POST"
+        yield Fault(f"{system}: {name}", of_system=wrong)
