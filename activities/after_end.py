@@ -20,7 +20,6 @@ from activities.billing_view import billing
 from activities.collecting import Collecting
 from activities.delivery import temporal_failures
 from activities.failures import for_deal
-from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.sales import to_write
 from activities.snapshots import SalesQuotes
@@ -93,11 +92,10 @@ class AfterEndWork(AfterEndActivities):
         if found.deal is None:
             return found
         with for_deal():
-            async with beating():
-                if Matter.MONEY in look.matters:
-                    found = await self._money(found, found.deal)
-                if found.deal and found.deal.ending is Ending.CLOSED:
-                    found = found.model_copy(update={"in_sales": await self._in_sales(found.deal, look.matters)})
+            if Matter.MONEY in look.matters:
+                found = await self._money(found, found.deal)
+            if found.deal and found.deal.ending is Ending.CLOSED:
+                found = found.model_copy(update={"in_sales": await self._in_sales(found.deal, look.matters)})
         return found
 
     async def _ended(self, look: LookAfterEnd) -> FoundAfterEnd:

@@ -10,7 +10,6 @@ from temporalio import activity
 
 from activities.customer_signatures import CreateCustomer, CustomerActivities, CustomerDone, MapCustomer
 from activities.failures import for_deal
-from activities.heartbeat import beating
 from domain.assessment import Problem
 from domain.customer_problems import is_of_customer, problems_of
 from domain.customers import (
@@ -55,8 +54,7 @@ class CustomerDesk(CustomerActivities):
         """Create the customer in Finance, or find the one an earlier attempt made."""
         in_doubt = ask.probe or activity.info().attempt > 1
         with for_deal():
-            async with beating():
-                return await self._create(ask, in_doubt=in_doubt)
+            return await self._create(ask, in_doubt=in_doubt)
 
     async def _create(self, ask: CreateCustomer, *, in_doubt: bool) -> CustomerDone:
         customer = ask.customer
@@ -95,8 +93,7 @@ class CustomerDesk(CustomerActivities):
     async def map_customer(self, ask: MapCustomer) -> CustomerDone:
         """Write the number on the account in Sales, if it has none and no other account carries it."""
         with for_deal():
-            async with beating():
-                return await self._map(ask)
+            return await self._map(ask)
 
     async def _map(self, ask: MapCustomer) -> CustomerDone:
         accounts, account_id = self._dataverse.accounts, UUID(ask.account_id)

@@ -48,7 +48,7 @@ class DelegationActivities(Protocol):
 
 
 @declares_activities
-class DelegatingActivities(Protocol):
+class DelegationChecks(Protocol):
     """What is asked before somebody delegates (task queue q2c)."""
 
     async def read_approvers(self, ask: OfCompany) -> Approvers:

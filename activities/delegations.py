@@ -8,8 +8,8 @@ from temporalio.exceptions import ApplicationError
 from activities.delegation_signatures import (
     Approvers,
     Delegating,
-    DelegatingActivities,
     DelegationActivities,
+    DelegationChecks,
     MadeQuote,
     OfCompany,
 )
@@ -22,7 +22,7 @@ from runs.calls import Unreadable
 from runs.delegations import DelegationDesk
 
 
-class DelegationReading(DelegationActivities, DelegatingActivities):
+class DelegationReading(DelegationActivities, DelegationChecks):
     """Asks the run that keeps a company's delegations, its open requests, and the policy who approves there."""
 
     def __init__(self, desk: DelegationDesk, approvals: Approvals, policy: Policy) -> None:

@@ -26,7 +26,7 @@ from activities.finance_view import (
     raised_terms,
     wanted_order,
 )
-from activities.heartbeat import beating
+from activities.heartbeat import note_progress
 from activities.postings import Postings
 from activities.review_signatures import ReviewActivities
 from activities.second_look import SecondLook
@@ -110,21 +110,19 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
     async def assess_quote(self, ask: ask_for.AssessQuote) -> QuoteAssessment:
         """Read the quote from Sales and its prices from Finance; validate, price, run the matrix, look at credit."""
         with for_deal():
-            async with beating():
-                try:
-                    snapshot, quote = await self._quotes.read(ask.quote.quote_id)
-                except NotFound:
-                    return _gone(ask.quote)
-                if stale := _stale(quote, ask, company_of(quote, self._policy)):
-                    return from_quote(snapshot).model_copy(update={"company": ask.quote.company, "stale": stale})
-                facts = await self._facts(snapshot)
+            try:
+                snapshot, quote = await self._quotes.read(ask.quote.quote_id)
+            except NotFound:
+                return _gone(ask.quote)
+            if stale := _stale(quote, ask, company_of(quote, self._policy)):
+                return from_quote(snapshot).model_copy(update={"company": ask.quote.company, "stale": stale})
+            facts = await self._facts(snapshot)
             try:
                 found = self._assessed(snapshot, facts, quote)
                 if found.plan is not None and found.plan.steps:  # who decides depends on who made it
                     snapshot = await self._quotes.with_makers(snapshot, ask.submitted_by)
                     found = self._assessed(snapshot, facts, quote)
-                async with beating():
-                    problems, unknown = await self._customers.looked_up(found.problems, snapshot)
+                problems, unknown = await self._customers.looked_up(found.problems, snapshot)
                 found = found.model_copy(update={"problems": problems, "unknown_customer": unknown})
             except NoApprover as nobody:
                 raise refused(FailureType.REFUSED, str(nobody)) from nobody
@@ -145,54 +143,51 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
         """Read the accepted quote, current prices and fresh credit facts, and ask the customer's ledger for credit."""
         with for_deal():
             approved = self._quotes.kept(ask.approved_hash)
-            async with beating():
-                snapshot, quote = await self._quotes.read(ask.quote.quote_id)
-                read = await self._read(snapshot, ask.customer_account, order_key=ask.order_number)
-                ready = await self._ready(ask, approved, snapshot, quote, read)
-                held = ready.blocked or (ready.look is not None and ready.look.verdict.holds)
-                if ready.state != "won" or ready.differences or held:
-                    return ready
-                today = self._today(ask.quote.company)
-                group = await shared_credit(self._finance, read, ready.credit, self._policy, today)
-                raised = raised_terms(snapshot, read.pricing, self._policy)
-                return ready.model_copy(update={"decision": await self._reserve(ask, ready, group, raised)})
+            snapshot, quote = await self._quotes.read(ask.quote.quote_id)
+            read = await self._read(snapshot, ask.customer_account, order_key=ask.order_number)
+            ready = await self._ready(ask, approved, snapshot, quote, read)
+            held = ready.blocked or (ready.look is not None and ready.look.verdict.holds)
+            if ready.state != "won" or ready.differences or held:
+                return ready
+            today = self._today(ask.quote.company)
+            group = await shared_credit(self._finance, read, ready.credit, self._policy, today)
+            raised = raised_terms(snapshot, read.pricing, self._policy)
+            return ready.model_copy(update={"decision": await self._reserve(ask, ready, group, raised)})
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
         """Create the order with all its lines, or find and complete the one an earlier attempt began."""
         with for_deal():
-            async with beating() as beat:
-                snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
-                wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
-                in_doubt = ask.probe or activity.info().attempt > 1
-                if in_doubt:
-                    await self._look_twice(ask.quote.company, ask.order_number)
-                if (too_old := self._too_old(ask.facts_as_of)) and not await self._is_there(ask):
-                    return _nothing_made(ask.order_number, too_old)
-                absent = not in_doubt and _is_fresh(ask.absent_at)
-                order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=beat.note)
+            snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
+            wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
+            in_doubt = ask.probe or activity.info().attempt > 1
+            if in_doubt:
+                await self._look_twice(ask.quote.company, ask.order_number)
+            if (too_old := self._too_old(ask.facts_as_of)) and not await self._is_there(ask):
+                return _nothing_made(ask.order_number, too_old)
+            absent = not in_doubt and _is_fresh(ask.absent_at)
+            order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=note_progress)
             return created(snapshot, wanted, order, self._policy.tolerances.money)
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
         """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
         with for_deal():
-            async with beating():
-                if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
-                    order = await self._finance.orders.read(ask.company, ask.order_number)
-                    if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
-                        beyond = _BEYOND.get(order.header.processing, "")
-                        return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
-                try:
-                    number = await self._finance.confirm_order(
-                        ask.company, ask.order_number, release_reason=ask.release_reason
-                    )
-                except Refused as refusal:
-                    if await self._finance.in_credit_hold(ask.company, ask.order_number):
-                        raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
-                    if beyond := await self._beyond_confirmation(ask):
-                        return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
-                    raise
+            if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
+                order = await self._finance.orders.read(ask.company, ask.order_number)
+                if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
+                    beyond = _BEYOND.get(order.header.processing, "")
+                    return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
+            try:
+                number = await self._finance.confirm_order(
+                    ask.company, ask.order_number, release_reason=ask.release_reason
+                )
+            except Refused as refusal:
+                if await self._finance.in_credit_hold(ask.company, ask.order_number):
+                    raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
+                if beyond := await self._beyond_confirmation(ask):
+                    return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
+                raise
             return ask_for.Confirmation(confirmation_number=number)
 
     async def _beyond_confirmation(self, ask: ask_for.ConfirmOrder) -> str:
@@ -204,21 +199,19 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
     async def read_billing(self, ask: ask_for.BillingRef) -> Billing:
         """Read packing slips, invoices and what is open on them."""
         with for_deal():
-            async with beating():
-                deposits_of = ask.order_number if ask.deposit else ""
-                known = Known(ask.invoices, ask.records, ask.payments, ask.payments_told, deposits_of)
-                read = await self._postings.read(ask.company, ask.order_number, known)
-                approved = None
-                if digest_of(order_lines(read.lines)) != ask.ordered:
-                    approved = approved_lines(await self._quotes.approved(ask.quote, ask.approved_hash))
+            deposits_of = ask.order_number if ask.deposit else ""
+            known = Known(ask.invoices, ask.records, ask.payments, ask.payments_told, deposits_of)
+            read = await self._postings.read(ask.company, ask.order_number, known)
+            approved = None
+            if digest_of(order_lines(read.lines)) != ask.ordered:
+                approved = approved_lines(await self._quotes.approved(ask.quote, ask.approved_hash))
             return billing(read, over_delivery_pct=ask.over_delivery_pct, approved=approved)
 
     @activity.defn(name="read_order_lines")
     async def read_order_lines(self, ask: OrderLinesRequest) -> OrderLines:
         """Read a page of an order's lines with what has become of each, for a person."""
         with for_deal():
-            async with beating():
-                read = await self._postings.read(ask.company, ask.order_number)
+            read = await self._postings.read(ask.company, ask.order_number)
             return lines_page(read, offset=ask.offset, limit=ask.limit)
 
     @activity.defn(name="review_lines")
@@ -226,16 +219,15 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
         """Read a page of a quote's lines with Finance's prices, for a person who decides."""
         with for_deal():
             today = self._today(ask.company)
-            async with beating():
-                snapshot = self._quotes.kept(ask.snapshot_hash)
-                if snapshot is None:
-                    snapshot, _ = await self._quotes.read(ask.quote_id)
-                    if ask.order_lines:
-                        snapshot = resized(snapshot, {line.line_no: line.quantity for line in ask.order_lines})
-                pricing = await self._finance.read_pricing(
-                    ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
-                )
-                rivals, attachments = (None, None) if ask.offset else await self._beside(snapshot)
+            snapshot = self._quotes.kept(ask.snapshot_hash)
+            if snapshot is None:
+                snapshot, _ = await self._quotes.read(ask.quote_id)
+                if ask.order_lines:
+                    snapshot = resized(snapshot, {line.line_no: line.quantity for line in ask.order_lines})
+            pricing = await self._finance.read_pricing(
+                ask.company, snapshot.customer_account or "", _items(snapshot), snapshot.currency, today=today
+            )
+            rivals, attachments = (None, None) if ask.offset else await self._beside(snapshot)
             try:
                 prices = finance_prices(snapshot, pricing, today=today)
             except (NoRate, TaxUnknown) as missing:
@@ -266,15 +258,14 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
     async def preview_quote(self, ask: PreviewRequest) -> PreviewAnswer:
         """Say what would be found if a quote were submitted now; nothing is written anywhere."""
         with for_deal():
-            async with beating():
-                quote_id = await self._quotes.find(ask.quote_number)
-                if quote_id is None:
-                    return PreviewAnswer(preview=None)
-                snapshot, quote = await self._quotes.read(quote_id)
-                if snapshot.company != ask.company:
-                    return PreviewAnswer(preview=None)
-                snapshot = await self._quotes.with_makers(snapshot, "")
-                facts = await self._facts(snapshot)
+            quote_id = await self._quotes.find(ask.quote_number)
+            if quote_id is None:
+                return PreviewAnswer(preview=None)
+            snapshot, quote = await self._quotes.read(quote_id)
+            if snapshot.company != ask.company:
+                return PreviewAnswer(preview=None)
+            snapshot = await self._quotes.with_makers(snapshot, "")
+            facts = await self._facts(snapshot)
             found = preview(snapshot, facts, self._policy, now=datetime.now(UTC), namesakes=quote.namesakes)
             problems, _ = await self._customers.looked_up(found.problems, snapshot)
             return PreviewAnswer(preview=found.model_copy(update={"problems": problems}))

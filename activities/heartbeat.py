@@ -2,15 +2,15 @@
 
 ``KeptAlive`` does it for every activity that was given a heartbeat time-out, from the outside: none can forget it. One
 that is over before the first sign is due sends none, and costs nothing. An activity that knows how far it is tells it
-by ``beating``; one that sends its own progress says so by ``beats_itself``.
+by ``note_progress``; one that sends heartbeats of its own says so by ``beats_itself``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -30,48 +30,39 @@ are let finish what they began, so that its outcome is known.
 """
 
 
-class Beat:
-    """What the next heartbeat tells of the work: how far it is."""
+class _Progress:
+    """What the signs of life of one activity tell."""
 
     def __init__(self) -> None:
         self.done = 0
         self.silent = False
 
-    def note(self, done: int) -> None:
-        """So much is done; told at once, so that a person who looks sees it move."""
-        self.done = done
-        activity.heartbeat(done)
+
+_progress: ContextVar[_Progress | None] = ContextVar("q2c_progress", default=None)
 
 
-_beat: ContextVar[Beat | None] = ContextVar("q2c_beat", default=None)
-
-
-@asynccontextmanager
-async def beating() -> AsyncIterator[Beat]:
-    """Tell how far the block is, with every heartbeat that is sent while it runs."""
-    kept = _beat.get()
+def note_progress(done: int) -> None:
+    """So much is done, in what the activity counts; told at once, so that a person who looks sees it move."""
+    kept = _progress.get()
     if kept is not None:
-        yield kept
-        return
-    beat = Beat()
-    with _signs(beat, SECONDS):
-        yield beat
+        kept.done = done
+    activity.heartbeat(done)
 
 
 def beats_itself() -> None:
     """The activity sends heartbeats of its own from here on, whose details nothing else may take the place of."""
-    kept = _beat.get()
+    kept = _progress.get()
     if kept is not None:
         kept.silent = True
 
 
 @contextmanager
-def _signs(beat: Beat, seconds: float) -> Iterator[None]:
+def _signs(progress: _Progress, seconds: float) -> Iterator[None]:
     async def keep() -> None:
         while True:
             await asyncio.sleep(seconds)
-            if not beat.silent:
-                activity.heartbeat(beat.done)
+            if not progress.silent:
+                activity.heartbeat(progress.done)
 
     task = asyncio.create_task(keep())
     try:
@@ -93,15 +84,15 @@ class _Kept(ActivityInboundInterceptor):
         silence = activity.info().heartbeat_timeout
         if not silence:
             return await self.next.execute_activity(input)
-        beat = Beat()
-        token = _beat.set(beat)
+        progress = _Progress()
+        token = _progress.set(progress)
         try:
-            with _signs(beat, min(SECONDS, silence.total_seconds() / SIGNS)):
+            with _signs(progress, min(SECONDS, silence.total_seconds() / SIGNS)):
                 if silence >= LARGE:
                     return await self.next.execute_activity(input)
                 return await _finished(asyncio.ensure_future(self.next.execute_activity(input)))
         finally:
-            _beat.reset(token)
+            _progress.reset(token)
 
 
 async def _finished(work: asyncio.Future[Any]) -> Any:

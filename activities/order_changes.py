@@ -18,7 +18,6 @@ from activities.billing_view import line_ledger, order_lines
 from activities.change_signatures import ChangedOrder, ChangeOrder, OrderChangeActivities
 from activities.failures import for_deal
 from activities.finance import PROBE_AGAIN_SECONDS
-from activities.heartbeat import beating
 from activities.postings import Postings
 from domain.changing import cuts
 from domain.growing import is_larger
@@ -52,16 +51,15 @@ class FinanceOrderChanges(OrderChangeActivities):
     async def change_order(self, ask: ChangeOrder) -> ChangedOrder:
         """Cancel what is left of an order's lines, or raise them; what was done before is not done again."""
         with for_deal():
-            async with beating():
-                if not ask.probe:
-                    return await self._change(ask, ask.order_number)
-                found = await self._look_twice(ask.company, ask.order_number)
-                if found is None:
-                    return ChangedOrder(order_number=ask.order_number, absent=True)
-                if not found.lines:
-                    await self._finance.orders.delete_empty(found.header)
-                    return ChangedOrder(order_number=found.header.number, absent=True)
-                return await self._change(ask, found.header.number)
+            if not ask.probe:
+                return await self._change(ask, ask.order_number)
+            found = await self._look_twice(ask.company, ask.order_number)
+            if found is None:
+                return ChangedOrder(order_number=ask.order_number, absent=True)
+            if not found.lines:
+                await self._finance.orders.delete_empty(found.header)
+                return ChangedOrder(order_number=found.header.number, absent=True)
+            return await self._change(ask, found.header.number)
 
     async def _look_twice(self, company: str, key: str) -> FinanceOrder | None:
         """The order made under our key; None only where it is absent twice, with a pause for one that is on its way."""

@@ -19,7 +19,6 @@ from activities.credit import CreditDesk
 from activities.credit_groups import shared_credit
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts, finance_prices, payment_days
-from activities.heartbeat import beating
 from activities.postings import Postings
 from activities.signatures import FailureType, ReserveCredit
 from activities.snapshots import SalesQuotes
@@ -83,15 +82,14 @@ class LargerOrders(LargerOrderActivities):
     async def look_at_larger(self, look: LookAtLarger) -> LargerLooked:
         """Look at an order as it would be; where nobody has to approve, reserve credit for the difference."""
         with for_deal():
-            async with beating():
-                try:
-                    return await self._look(look)
-                except LineViolation as violation:
-                    return LargerLooked(refused=f"{violation.code}: {violation}")
-                except NoApprover as nobody:
-                    return LargerLooked(refused=f"{Refusal.LARGER_NOT_APPROVED}: {nobody}")
-                except (NoRate, TaxUnknown) as missing:
-                    raise refused(FailureType.REFUSED, str(missing)) from missing
+            try:
+                return await self._look(look)
+            except LineViolation as violation:
+                return LargerLooked(refused=f"{violation.code}: {violation}")
+            except NoApprover as nobody:
+                return LargerLooked(refused=f"{Refusal.LARGER_NOT_APPROVED}: {nobody}")
+            except (NoRate, TaxUnknown) as missing:
+                raise refused(FailureType.REFUSED, str(missing)) from missing
 
     async def _look(self, look: LookAtLarger) -> LargerLooked:
         quote = await self._quotes.approved(look.quote, look.approved_hash)

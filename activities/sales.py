@@ -15,7 +15,7 @@ from activities import signatures as ask_for
 from activities.change_signatures import SalesChangeActivities, ShowCancelling, ShowOrdered
 from activities.collecting import Collecting
 from activities.failures import for_deal, refused
-from activities.heartbeat import beating
+from activities.heartbeat import note_progress
 from activities.postings import Postings
 from activities.signatures import FailureType, Nothing, SalesActivities
 from activities.snapshots import SalesQuotes, accepted_at
@@ -134,22 +134,21 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
     async def record_order(self, order: ask_for.RecordOrder) -> ask_for.RecordedOrder:
         """Write the Finance order number to the salesorder (made from the quote if need be), win the opportunity."""
         with for_deal():
-            async with beating():
-                order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
-                try:
-                    written = await self._dataverse.mirror.write_order(
-                        order_id,
-                        order.order_number,
-                        deal=self._deal(),
-                        quote_id=UUID(order.quote.quote_id),
-                        credit=CREDIT_CHOICES.get(order.credit_status),
-                        opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
-                        revenue=order.revenue,
-                        quote_number=order.quote.quote_number,
-                    )
-                except NotFound:
-                    self._quotes.forget(order.quote.quote_id)
-                    raise
+            order_id = UUID(order.sales_order_id) if order.sales_order_id else await self._order_of(order.quote)
+            try:
+                written = await self._dataverse.mirror.write_order(
+                    order_id,
+                    order.order_number,
+                    deal=self._deal(),
+                    quote_id=UUID(order.quote.quote_id),
+                    credit=CREDIT_CHOICES.get(order.credit_status),
+                    opportunity_id=UUID(order.opportunity_id) if order.opportunity_id else None,
+                    revenue=order.revenue,
+                    quote_number=order.quote.quote_number,
+                )
+            except NotFound:
+                self._quotes.forget(order.quote.quote_id)
+                raise
         return ask_for.RecordedOrder(sales_order_id=str(order_id), notes=written.notes)
 
     @activity.defn(name="record_shipment")
@@ -184,16 +183,15 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
         """
         await self._tell_account(invoice.collect)
         with for_deal():
-            async with beating() as beat:
-                ids = await self._quotes.line_ids(invoice.quote_id)
-                lines = await self._postings.lines(invoice.company, invoice.order_number, invoice.invoices)
-                await self._dataverse.mirror.write_invoices(
-                    UUID(invoice.sales_order_id),
-                    [to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
-                    deal=self._deal(),
-                    order_invoiced=invoice.order_invoiced,
-                    progress=beat.note,
-                )
+            ids = await self._quotes.line_ids(invoice.quote_id)
+            lines = await self._postings.lines(invoice.company, invoice.order_number, invoice.invoices)
+            await self._dataverse.mirror.write_invoices(
+                UUID(invoice.sales_order_id),
+                [to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
+                deal=self._deal(),
+                order_invoiced=invoice.order_invoiced,
+                progress=note_progress,
+            )
         return Nothing()
 
     @activity.defn(name="record_payment")

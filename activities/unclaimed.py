@@ -13,7 +13,6 @@ from temporalio import activity
 from activities.delivery import temporal_failures
 from activities.feed_signatures import LookAtSales, RouteFinance
 from activities.finance_feed import FinanceFeedWork
-from activities.heartbeat import beating
 from activities.sales_feed import SalesFeedWork
 from activities.signatures import Nothing
 from activities.unclaimed_signatures import HandOver, UnclaimedActivities
@@ -44,11 +43,10 @@ class UnclaimedWork(UnclaimedActivities):
     @activity.defn(name="hand_to_desk")
     async def hand_to_desk(self, over: HandOver) -> Nothing:
         """Hand what no deal takes to the receivers of its companies; one handed over twice is heard once."""
-        async with beating():
-            with temporal_failures():
-                for report in over.reports:
-                    company = report.company if report.company in self._companies else self._companies[0]
-                    await self._desk.report_unclaimed(company, Unclaimed.of(report, company))
+        with temporal_failures():
+            for report in over.reports:
+                company = report.company if report.company in self._companies else self._companies[0]
+                await self._desk.report_unclaimed(company, Unclaimed.of(report, company))
         return Nothing()
 
     @activity.defn(name="offer_again")

@@ -45,9 +45,9 @@ from runs.calls import NoAnswer
 from runs.codec_keys import KeyRing
 from tests.workflows.acting import outcome, until, waits_for
 from tests.workflows.conftest import Stage, World, dev_server, step
-from tests.workflows.feed_world import FeedWorld, eventually, feed_world, told
+from tests.workflows.feed_world import FeedWorld, credit_facts, eventually, feed_world, told
 from tests.workflows.notices_world import Recipient, somebody
-from tests.workflows.test_credit_ledger import ask, facts
+from tests.workflows.test_credit_ledger import ask
 from tests.workflows.trusting import MONA, RITA
 from workers.sealing import sealing
 
@@ -325,7 +325,7 @@ async def ledger(world: FeedWorld) -> AsyncIterator[Target]:
     held = await world.deal()
 
     def question(deal_id: str, amount: str) -> LedgerRequest:
-        return ask(account, deal_id, amount, facts(account, "100.00"))
+        return ask(account, deal_id, amount, credit_facts(account, "100.00"))
 
     answer = await world.ledgers.reserve("usmf", account, question(held.id, "200.00"))
     assert answer.decision and not answer.decision.passed

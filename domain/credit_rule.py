@@ -162,13 +162,8 @@ def _limit_refusals(
     if over_by > 0:
         said = over_limit(_excess(over_by, facts.currency), _amount(facts.credit_limit, facts), threshold)
         refusals.append(CreditReason.of(Refusal.OVER_LIMIT, said))
-    expires = facts.limit_expires_on
-    if expires is not None:
-        days = (local_date(now, terms.timezone) - expires).days
-        if days > terms.limit_grace_days:
-            refusals.append(
-                CreditReason.of(Refusal.LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days))
-            )
+    if (expires := facts.limit_expires_on) and (days := _days_expired(facts, terms, now)):
+        refusals.append(CreditReason.of(Refusal.LIMIT_EXPIRED, limit_expired(expires, days, terms.limit_grace_days)))
     return tuple(refusals)
 
 
@@ -179,10 +174,17 @@ def _group_refusals(
     if over_by > 0:
         said = shared_over_limit(facts.group, _excess(over_by, facts.currency), _amount(facts.credit_limit, facts))
         refusals.append(CreditReason.of(Refusal.GROUP_OVER_LIMIT, said))
-    expires = facts.limit_expires_on
-    if expires is not None and (local_date(now, terms.timezone) - expires).days > terms.limit_grace_days:
+    if (expires := facts.limit_expires_on) and _days_expired(facts, terms, now):
         refusals.append(CreditReason.of(Refusal.GROUP_LIMIT_EXPIRED, shared_expired(facts.group, expires)))
     return tuple(refusals)
+
+
+def _days_expired(facts: CreditFacts, terms: CreditTerms, now: datetime) -> int:
+    """Days since the limit ended, where they are more than the policy bears; else zero."""
+    if facts.limit_expires_on is None:
+        return 0
+    days = (local_date(now, terms.timezone) - facts.limit_expires_on).days
+    return days if days > terms.limit_grace_days else 0
 
 
 def _overdue_refusals(facts: CreditFacts, terms: CreditTerms, exposure: Decimal) -> tuple[CreditReason, ...]:

@@ -14,7 +14,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.delegation_signatures import Approvers, Delegating, DelegatingActivities, OfCompany
+    from activities.delegation_signatures import Approvers, Delegating, DelegationChecks, OfCompany
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
     from domain.delegation_start import DelegationsStart
@@ -73,7 +73,7 @@ class CompanyDelegations(SpokenTo):
     async def _approvers(self) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force now: what is refused by an old one is wrong."""
         return await workflow.execute_activity_method(
-            DelegatingActivities.read_approvers,
+            DelegationChecks.read_approvers,
             OfCompany(company=self._start.company),
             start_to_close_timeout=timedelta(seconds=10),
             retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
@@ -100,7 +100,7 @@ class CompanyDelegations(SpokenTo):
         """
         try:
             found = await workflow.execute_activity_method(
-                DelegatingActivities.find_made_quote,
+                DelegationChecks.find_made_quote,
                 Delegating(company=self._start.company, of=new.of, to=new.to),
                 start_to_close_timeout=timedelta(seconds=15),
                 schedule_to_close_timeout=LONGEST_LOOK,

@@ -17,7 +17,7 @@ from sandbox.dataverse.links import Cookie, with_options, with_token
 from sandbox.dataverse.schema import Collection, Column, Entity, Intersect, Navigation, Schema
 from sandbox.dataverse.values import shown, to_moment
 from sandbox.odata.filters import Filter, compile_filter
-from sandbox.odata.query import Expand, Page, QueryOptions, SortKey, matching, read_page
+from sandbox.odata.query import Expand, Page, QueryOptions, SortKey, cut_page, in_order, matching
 from sandbox.odata.tokens import FilterError
 from sandbox.store import Database, Row
 
@@ -275,7 +275,9 @@ class Reader:
         child, rows = self.children(entity, row, collection)
         condition = self.condition(child, options.filter)
         chosen = rows if condition is None else [found for found in rows if condition.matches(found)]
-        return read_page(chosen, self.order(child, options), size=look.page_size or _EXPANDED_PAGE, top=options.top)
+        order = self.order(child, options)
+        size = look.page_size or _EXPANDED_PAGE
+        return cut_page(in_order(chosen, order), order, size=size, top=options.top)
 
     def children(self, entity: Entity, row: Row, collection: Collection) -> tuple[Entity, list[Row]]:
         """The rows of a collection navigation property, and their table."""

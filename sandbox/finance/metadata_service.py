@@ -23,7 +23,7 @@ from sandbox.finance.views import category
 from sandbox.finance.writes import is_writable
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.filters import Column, compile_filter
-from sandbox.odata.query import QueryError, QueryOptions, SortKey, parse_query, read_page
+from sandbox.odata.query import QueryError, QueryOptions, SortKey, cut_page, in_order, parse_query
 from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
@@ -97,7 +97,7 @@ def _list(context: str, rows: Sequence[Row], options: QueryOptions) -> dict[str,
         matches = compile_filter(_CASE_FUNCTION.sub(r"\1", options.filter), _Rules(tuple(rows[0]))).matches
         kept = [row for row in kept if matches(row)]
     keys = tuple(SortKey(_reader(path), down) for path, down in options.orderby)
-    page = read_page(kept, keys, size=len(kept) or 1, top=options.top, skip=options.skip)
+    page = cut_page(in_order(kept, keys), keys, size=len(kept) or 1, top=options.top, skip=options.skip)
     body: dict[str, Any] = {"@odata.context": context}
     if options.count:
         body["@odata.count"] = len(kept)

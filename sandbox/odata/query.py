@@ -157,7 +157,7 @@ class Page:
     Attributes:
         rows: The rows, in order.
         total: How many rows match in all (before `$top` and paging).
-        token: What `read_page(after=…)` needs for the next page, None on the last.
+        token: What `cut_page(after=…)` needs for the next page, None on the last.
     """
 
     rows: list[Row]
@@ -205,23 +205,6 @@ def in_order(rows: Iterable[Row], order: tuple[SortKey, ...]) -> list[Row]:
     for key in reversed(order):
         ordered.sort(key=_sortable(key.read), reverse=key.descending)
     return ordered
-
-
-def read_page(
-    rows: Iterable[Row],
-    order: tuple[SortKey, ...],
-    *,
-    size: int,
-    top: int | None = None,
-    skip: int = 0,
-    after: str | None = None,
-) -> Page:
-    """Order rows and cut out one page; arguments as for `cut_page`.
-
-    Raises:
-        QueryError: The token is not one of ours.
-    """
-    return cut_page(in_order(rows, order), order, size=size, top=top, skip=skip, after=after)
 
 
 def cut_page(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox.odata.address import AddressError, Segment, parse_path
 from sandbox.odata.filters import Column, Predicate, compile_filter
-from sandbox.odata.query import QueryError, SortKey, parse_query, read_page
+from sandbox.odata.query import QueryError, SortKey, cut_page, in_order, parse_query
 from sandbox.odata.tokens import FilterError, Literal
 from sandbox.store import Row
 
@@ -146,12 +146,12 @@ def test_pages_together_are_the_whole_answer(
 ) -> None:
     rows: list[Row] = [{"id": number, "value": value} for number, value in enumerate(values)]
     order = (SortKey(lambda row: row["value"], descending), SortKey(lambda row: row["id"]))
-    whole = read_page(rows, order, size=1000, top=top).rows
+    whole = cut_page(in_order(rows, order), order, size=1000, top=top).rows
     paged: list[Row] = []
     token: str | None = None
 
     while True:
-        page = read_page(rows, order, size=size, top=top, after=token)
+        page = cut_page(in_order(rows, order), order, size=size, top=top, after=token)
         assert page.total == len(rows)
         paged += page.rows
         token = page.token

@@ -57,21 +57,25 @@ class TokenOf:
     def drop(self, token: str) -> None: ...
 
 
+def reaching(stack: Stack, system: str) -> tuple[Endpoint, Credentials]:
+    """Where a system of the stack is, and the product's application there."""
+    ready = stack.ready
+    credentials = Credentials(
+        f"{ready['entra']}/{ready['tenant']}",
+        ready["client_id"],
+        ready["client_secret"],
+        ca_file=ready["ca_file"],
+        instance_discovery=False,
+    )
+    return Endpoint(ready[system], ca_file=ready["ca_file"]), credentials
+
+
 def in_sales(stack: Stack, act: Callable[[Dataverse], Awaitable[Any]], *, administrator: str = "") -> Any:
     """Do something in Sales that the desk has no button for, as the product's application or as an administrator."""
     tokens = TokenOf(stack, administrator) if administrator else None
 
     async def done() -> Any:
-        ready = stack.ready
-        credentials = Credentials(
-            f"{ready['entra']}/{ready['tenant']}",
-            ready["client_id"],
-            ready["client_secret"],
-            ca_file=ready["ca_file"],
-            instance_discovery=False,
-        )
-        endpoint = Endpoint(ready["dataverse"], ca_file=ready["ca_file"])
-        async with Dataverse(DataverseSettings(endpoint, credentials), tokens=tokens) as sales:
+        async with Dataverse(DataverseSettings(*reaching(stack, "dataverse")), tokens=tokens) as sales:
             return await act(sales)
 
     return asyncio.run(done())
@@ -292,21 +296,12 @@ def typed_into_finance(stack: Stack, deal: Deal) -> str:
     """Somebody types an order for the same quote into Finance by hand; its number."""
 
     async def typed() -> str:
-        ready = stack.ready
-        credentials = Credentials(
-            f"{ready['entra']}/{ready['tenant']}",
-            ready["client_id"],
-            ready["client_secret"],
-            ca_file=ready["ca_file"],
-            instance_discovery=False,
-        )
-        endpoint = Endpoint(ready["finance"], ca_file=ready["ca_file"])
         header = {
             "dataAreaId": deal.company,
             "OrderingCustomerAccountNumber": deal.customer,
             "CustomersOrderReference": deal.quote,
         }
-        async with Finance(FinanceSettings(endpoint, credentials)) as finance:
+        async with Finance(FinanceSettings(*reaching(stack, "finance"))) as finance:
             order = await finance.odata.post("SalesOrderHeadersV4", header, representation=True)
             assert order.row
             number = str(order.row["SalesOrderNumber"])

@@ -126,22 +126,35 @@ def confirmed(deal: Deal) -> bool:
     return bool(deal.case()["order_status"] == "confirmed")
 
 
+def killed_over(stack: Stack, write: Json) -> tuple[Deal, int, float]:
+    """A deal whose order Finance has when the worker is killed (SIGKILL) over its write to Sales.
+
+    Args:
+        stack: of the deal.
+        write: the fault that keeps the write under way.
+
+    Returns:
+        The deal, the worker's process id, and when it was killed (monotonic).
+    """
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.submitted()
+    deal.rep("activate")
+    deal.waits_for("customer")
+    stack.desk.put("/faults", write)
+    deal.rep("accept")
+    eventually(partial(confirmed, deal), "the order is in Finance")
+    killed = stack.worker_pid
+    os.kill(killed, signal.SIGKILL)
+    return deal, killed, time.monotonic()
+
+
 @pytest.mark.timeout(120 + 90 * RUNS)
 def test_s25_a_worker_killed_between_create_and_write_back_orders_once(
     stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     """kill -9 while the write-back is under way: it may or may not have arrived, and nobody is left to know."""
     for run in range(RUNS):
-        deal = stack.deal(line("P100", 10, "5"))
-        deal.submitted()
-        deal.rep("activate")
-        deal.waits_for("customer")
-        stack.desk.put("/faults", WRITE_BACK)
-        deal.rep("accept")
-        eventually(partial(confirmed, deal), "the order is in Finance")
-        killed = stack.worker_pid
-        os.kill(killed, signal.SIGKILL)
-        began = time.monotonic()
+        deal, killed, began = killed_over(stack, WRITE_BACK)
 
         deal.until(lambda case: case["explanation"]["waiting_for"] == "shipment" and case["sales_order_id"])
 
@@ -164,16 +177,7 @@ def test_a_worker_killed_over_a_write_of_a_second_goes_on_within_ten(
     stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     """Its silence is noticed by heartbeats that stay away, not by the 45 seconds a try may take."""
-    deal = stack.deal(line("P100", 10, "5"))
-    deal.submitted()
-    deal.rep("activate")
-    deal.waits_for("customer")
-    stack.desk.put("/faults", SECOND)
-    deal.rep("accept")
-    eventually(partial(confirmed, deal), "the order is in Finance")
-    killed = stack.worker_pid
-    os.kill(killed, signal.SIGKILL)
-    began = time.monotonic()
+    deal, killed, began = killed_over(stack, SECOND)
     eventually(lambda: stack.worker_pid != killed, "the process is started again")
     restarted = time.monotonic() - began
     deal.until(lambda case: bool(case["sales_order_id"]), "Sales shows the order")

@@ -28,6 +28,7 @@ from activities.signatures import Nothing
 from activities.unclaimed import UnclaimedWork
 from domain.after_end import FoundAfterEnd, LookAfterEnd
 from domain.audit import AuditBatch, AuditReceipt
+from domain.credit_facts import CreditFacts
 from domain.feeds import FeedCursor, FeedStart, FeedView, Unrouted
 from domain.messages import FinanceEvent, FinanceEventKind, SalesEvent
 from domain.order_key import order_key
@@ -52,6 +53,21 @@ from workflows.feeds import FinanceFeed, SalesFeed
 
 POLICY = policies.load()
 UNIT = UUID(int=1)
+
+
+def credit_facts(account: str, limit: str = "100000.00", **changes: Any) -> CreditFacts:
+    """What Finance says of a customer of USMF, read just now; ``changes`` replace parts of it."""
+    fields: dict[str, Any] = {
+        "company": "usmf",
+        "customer_account": account,
+        "currency": "USD",
+        "as_of": datetime.now(UTC),
+        "credit_limit": Decimal(limit),
+        "unlimited": False,
+        "credit_management": True,
+        "open_ar": Decimal(0),
+    }
+    return CreditFacts(**(fields | changes))
 
 
 @dataclass

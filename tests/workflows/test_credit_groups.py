@@ -16,27 +16,13 @@ from temporalio.testing import ActivityEnvironment
 from activities.credit import CreditDesk
 from activities.signatures import ReserveCredit
 from domain.credit import CreditBook
-from domain.credit_facts import CreditDecision, CreditFacts
+from domain.credit_facts import CreditDecision
 from domain.credit_groups import GROUPS, GroupCredit, Member
 from domain.messages import CustomerChanged, LedgerNote
 from runs import names
-from tests.workflows.feed_world import POLICY, FeedWorld, eventually
+from tests.workflows.feed_world import POLICY, FeedWorld, credit_facts, eventually
 
 D = Decimal
-
-
-def facts(account: str, limit: str, **changes: Any) -> CreditFacts:
-    fields: dict[str, Any] = {
-        "company": "usmf",
-        "customer_account": account,
-        "currency": "USD",
-        "as_of": datetime.now(UTC),
-        "credit_limit": D(limit),
-        "unlimited": False,
-        "credit_management": True,
-        "open_ar": D(0),
-    }
-    return CreditFacts(**(fields | changes))
 
 
 class Branches:
@@ -53,7 +39,7 @@ class Branches:
     ) -> CreditDecision:
         """As a deal asks: with Finance read just now; what became too old is read again."""
         while True:
-            of_all = facts(self.group, shared_limit, company=GROUPS, group=self.group)
+            of_all = credit_facts(self.group, shared_limit, company=GROUPS, group=self.group)
             members = tuple(Member(company="usmf", account=each) for each in (self.north, self.south))
             answer = await ActivityEnvironment().run(
                 self.desk.reserve_credit,
@@ -63,7 +49,7 @@ class Branches:
                     deal_id=deal_id,
                     order_number=f"Q2C-{deal_id[-12:]}",
                     amount=D(amount),
-                    facts=facts(account, own_limit),
+                    facts=credit_facts(account, own_limit),
                     group=GroupCredit(facts=of_all, rate=D(1), members=members),
                 ),
             )

@@ -27,25 +27,11 @@ from domain.messages import CustomerChanged, LedgerNote
 from runs import names
 from runs.calls import NoAnswer
 from runs.ledgers import LedgerRefused, Ledgers
-from tests.workflows.feed_world import POLICY, FeedWorld, eventually
+from tests.workflows.feed_world import POLICY, FeedWorld, credit_facts, eventually
 from tests.workflows.task_time import MOST_SECONDS, Metered
 from workflows.credit_ledger import CreditLedger
 
 D = Decimal
-
-
-def facts(account: str, limit: str = "100000.00", **changes: Any) -> CreditFacts:
-    fields: dict[str, Any] = {
-        "company": "usmf",
-        "customer_account": account,
-        "currency": "USD",
-        "as_of": datetime.now(UTC),
-        "credit_limit": D(limit),
-        "unlimited": False,
-        "credit_management": True,
-        "open_ar": D(0),
-    }
-    return CreditFacts(**(fields | changes))
 
 
 def ask(account: str, deal_id: str, amount: str, of: CreditFacts | None = None) -> LedgerRequest:
@@ -53,7 +39,7 @@ def ask(account: str, deal_id: str, amount: str, of: CreditFacts | None = None) 
         deal_id=deal_id,
         order_number=f"Q2C-{uuid4().hex[:12]}",
         amount=D(amount),
-        facts=of or facts(account),
+        facts=of or credit_facts(account),
         terms=POLICY.credit_terms("usmf", account),
     )
 
@@ -162,7 +148,7 @@ async def test_s20_two_deals_on_one_customers_credit_never_both_and_never_neithe
     amounts = {first.id: chance.choice(["60.00", "100.00"]), second.id: chance.choice(["50.00", "41.00"])}
 
     async def deal(deal_id: str) -> bool:
-        read = facts(account, "100.00")
+        read = credit_facts(account, "100.00")
         await asyncio.sleep(chance.random() * 0.05)
         answer = await feeds.ledgers.reserve("usmf", account, ask(account, deal_id, amounts[deal_id], read))
         return bool(answer.decision and answer.decision.passed)
@@ -180,11 +166,11 @@ async def test_s20_two_deals_on_one_customers_credit_never_both_and_never_neithe
 
 async def test_one_reading_of_finance_serves_the_deals_that_had_to_wait(feeds: FeedWorld, account: str) -> None:
     """Facts a minute old decide nothing; the reading another deal brought since then does."""
-    old = facts(account, as_of=datetime.now(UTC) - timedelta(seconds=90))
+    old = credit_facts(account, as_of=datetime.now(UTC) - timedelta(seconds=90))
     alone = await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/slow", "1.00", old))
     assert alone.decision is None and "read them again" in alone.stale
 
-    fresh = facts(account, open_orders=(OpenOrder(order_number="SO-1", amount=D("99000.00")),))
+    fresh = credit_facts(account, open_orders=(OpenOrder(order_number="SO-1", amount=D("99000.00")),))
     await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/quick", "1.00", fresh))
     served = await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/slow", "1000.00", old))
 
@@ -194,8 +180,10 @@ async def test_one_reading_of_finance_serves_the_deals_that_had_to_wait(feeds: F
 
 
 async def test_a_reading_of_another_account_or_currency_serves_nobody_else(feeds: FeedWorld, account: str) -> None:
-    await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/a", "1.00", facts(account, currency="EUR")))
-    mine = facts(account, as_of=datetime.now(UTC) - timedelta(seconds=5))
+    await feeds.ledgers.reserve(
+        "usmf", account, ask(account, "q2c/usmf/a", "1.00", credit_facts(account, currency="EUR"))
+    )
+    mine = credit_facts(account, as_of=datetime.now(UTC) - timedelta(seconds=5))
     answer = await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/b", "1.00", mine))
     assert answer.decision and answer.decision.as_of == mine.as_of
 
@@ -285,7 +273,7 @@ async def test_impossible_numbers_park_the_deal_that_has_them_and_name_the_field
     feeds: FeedWorld, account: str, changes: dict[str, Any], named: str
 ) -> None:
     question = _question(account)
-    read = facts(account).model_copy(update=changes.pop("facts", {}))
+    read = credit_facts(account).model_copy(update=changes.pop("facts", {}))
     question = question.model_copy(update={"facts": read, **changes})
     with pytest.raises(ApplicationError, match=named) as failed:
         await ActivityEnvironment().run(CreditDesk(feeds.ledgers, POLICY).reserve_credit, question)
@@ -295,7 +283,7 @@ async def test_impossible_numbers_park_the_deal_that_has_them_and_name_the_field
 async def test_facts_from_a_clock_that_is_ahead_decide_nothing_and_are_asked_again_later(
     feeds: FeedWorld, account: str
 ) -> None:
-    ahead = facts(account, as_of=datetime.now(UTC) + timedelta(minutes=10))
+    ahead = credit_facts(account, as_of=datetime.now(UTC) + timedelta(minutes=10))
     with pytest.raises(NoAnswer, match="clock of the machine that read them is wrong"):
         await feeds.ledgers.reserve("usmf", account, ask(account, "q2c/usmf/a", "1.00", ahead))
 
@@ -322,8 +310,10 @@ async def test_the_reservation_of_a_terminated_deal_is_found_and_freed(
 ) -> None:
     """Before: it held the customer's credit forever."""
     gone, waits = await feeds.deal(), await feeds.deal()
-    await feeds.ledgers.reserve("usmf", account, ask(account, gone.id, "80.00", facts(account, "100.00")))
-    held = await feeds.ledgers.reserve("usmf", account, ask(account, waits.id, "80.00", facts(account, "100.00")))
+    await feeds.ledgers.reserve("usmf", account, ask(account, gone.id, "80.00", credit_facts(account, "100.00")))
+    held = await feeds.ledgers.reserve(
+        "usmf", account, ask(account, waits.id, "80.00", credit_facts(account, "100.00"))
+    )
     assert held.decision and not held.decision.passed
     await gone.terminate("by an operator")
 
@@ -339,7 +329,7 @@ async def test_a_deal_that_lives_keeps_its_reservation_and_is_asked_about_once_a
 ) -> None:
     lives, waits = await feeds.deal(), await feeds.deal()
     for deal in (lives, waits):
-        await feeds.ledgers.reserve("usmf", account, ask(account, deal.id, "80.00", facts(account, "100.00")))
+        await feeds.ledgers.reserve("usmf", account, ask(account, deal.id, "80.00", credit_facts(account, "100.00")))
 
     for _ in range(4):
         await environment.fast_forward(ledger(feeds, account), timedelta(minutes=20))
@@ -370,11 +360,11 @@ async def test_a_ledger_nobody_waits_in_asks_nobody_and_sets_no_timer(
 async def test_held_deals_that_are_gone_keep_none_from_being_woken(feeds: FeedWorld, account: str) -> None:
     """Before: woken one after another, each waited for."""
     holds = await feeds.deal()
-    await feeds.ledgers.reserve("usmf", account, ask(account, holds.id, "100.00", facts(account, "100.00")))
+    await feeds.ledgers.reserve("usmf", account, ask(account, holds.id, "100.00", credit_facts(account, "100.00")))
     for n in range(30):
         await feeds.ledgers.reserve("usmf", account, ask(account, f"q2c/usmf/gone-{uuid4()}", f"{n + 1}.00"))
     last = await feeds.deal()
-    await feeds.ledgers.reserve("usmf", account, ask(account, last.id, "50.00", facts(account, "100.00")))
+    await feeds.ledgers.reserve("usmf", account, ask(account, last.id, "50.00", credit_facts(account, "100.00")))
 
     await ledger(feeds, account).signal(names.CUSTOMER_CHANGED, CustomerChanged(event_id="limit/1", reason="raised"))
 
@@ -384,7 +374,7 @@ async def test_held_deals_that_are_gone_keep_none_from_being_woken(feeds: FeedWo
 
 async def test_an_event_of_the_customer_delivered_twice_wakes_once(feeds: FeedWorld, account: str) -> None:
     held = await feeds.deal()
-    await feeds.ledgers.reserve("usmf", account, ask(account, held.id, "200.00", facts(account, "100.00")))
+    await feeds.ledgers.reserve("usmf", account, ask(account, held.id, "200.00", credit_facts(account, "100.00")))
     change = CustomerChanged(event_id="finance/payment/1", reason="payment 1 posted", freed=D("150.00"))
     for _ in range(3):
         await ledger(feeds, account).signal(names.CUSTOMER_CHANGED, change)
@@ -413,7 +403,7 @@ def _question(account: str) -> ReserveCredit:
         deal_id="q2c/usmf/Q-1",
         order_number="Q2C-AAAABBBBCCCC",
         amount=D("10.00"),
-        facts=facts(account),
+        facts=credit_facts(account),
     )
 
 

@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.delivery import progress
-from activities.heartbeat import LARGE, KeptAlive, beating
+from activities.heartbeat import LARGE, KeptAlive, note_progress
 
 WATCHED = timedelta(seconds=0.15)
 
@@ -60,8 +60,7 @@ async def test_an_activity_that_is_over_at_once_gives_no_sign_and_one_that_nobod
         watched = Watched(silence)
 
         async def works(seconds: float = seconds) -> None:
-            async with beating():
-                await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)
 
         await watched.run(works)
         assert watched.signs == []
@@ -71,9 +70,8 @@ async def test_a_sign_tells_how_far_the_work_is_and_progress_of_its_own_stands()
     watched = Watched(WATCHED)
 
     async def writes() -> None:
-        async with beating() as beat:
-            beat.note(150)
-            await asyncio.sleep(0.2)
+        note_progress(150)
+        await asyncio.sleep(0.2)
 
     await watched.run(writes)
     assert set(watched.signs) == {(150,)}
