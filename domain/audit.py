@@ -36,6 +36,8 @@ WORDS: Final = 4_000
 """Characters of a text that are kept: what a comment may hold."""
 CODE: Final = 200
 """Characters of a code, an id or a fact that are kept."""
+ANSWER: Final = "answer"
+"""Fact of a record of a step that was parked: what the system answered, as it came; as long as a text."""
 SIGN_IN_UNKNOWN: Final = SignIn()
 STEP_DECIDED: Final = "StepDecided"
 """Event of a record of one person's decision of one step."""
@@ -302,7 +304,7 @@ def _of_sign_in(sign_in: SignIn) -> dict[str, str]:
 
 def facts_of(fact: Fact) -> dict[str, str]:
     """Numbers of documents and amounts a fact carries, as text."""
-    return {name: str(value)[:CODE] for name, value in _numbers_of(fact).items()}
+    return {name: str(value)[: WORDS if name == ANSWER else CODE] for name, value in _numbers_of(fact).items()}
 
 
 def _numbers_of(fact: Fact) -> dict[str, object]:
@@ -360,7 +362,7 @@ def _numbers_of(fact: Fact) -> dict[str, object]:
         case facts.InvoicesRecorded():
             return {"invoices": ",".join(fact.open_amounts)}
         case facts.StepParked():
-            return {"cause": fact.parked.cause}
+            return {"cause": fact.parked.cause, ANSWER: fact.parked.message}
         case _:
             return _of_change(fact)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from domain import facts
-from domain.causes import Cause
+from domain.causes import Cause, failure_of
 from domain.deal_state import DealState, OrderStatus, Outage, SalesDue
 from domain.facts import StepFact
 from domain.price_look import DriftDecision
@@ -52,7 +52,7 @@ def _parked(state: DealState, fact: facts.StepParked) -> Change:
     waits = replace(
         state, parked=parked, park_count={**state.park_count, activity: count}, resolution=None, outage=None
     )
-    return Change(waits, f"waits for a person: {parked.step} failed ({parked.cause}): {parked.message}")
+    return Change(waits, f"waits for a person: {failure_of(parked.step, Cause.of(parked.cause), parked.message)}")
 
 
 def _resumed(state: DealState, fact: facts.StepResumed) -> Change:

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from domain import customer_setup_facts, deposit_facts, facts, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalStatus
+from domain.audit import facts_of
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditStatus
 from domain.deal import apply
@@ -227,6 +228,17 @@ def test_what_people_read_is_bounded_however_many_lines_are_wrong() -> None:
     said = apply(state, Event(at=T0, actor=SYSTEM, fact=facts.StepResumed(action=Resolution.RETRY, reason="y" * 9_000)))
     assert len(said.audit.text) == 1_000
     assert put(state, over).exceptions[0].startswith("OVER_DELIVERY: line 1")
+
+
+def test_a_parked_step_is_a_sentence_on_the_timeline_and_its_raw_answer_a_fact_of_the_audit() -> None:
+    raw = "finance POST api/services/Q2CPostingService/confirm 400 AxException: Write failed. Infolog: Error: Closed."
+    parked = ParkedStep(
+        step="Confirm order 1", activity="a", cause="Refused", message=raw, suggestion="", since=T0, failures=0
+    )
+    fact = facts.StepParked(parked=parked)
+    told = apply(new_deal(), Event(at=T0, actor=SYSTEM, fact=fact))
+    assert told.audit.text == "waits for a person: Confirm order 1: Finance refused it: Closed"
+    assert facts_of(fact) == {"cause": "Refused", "answer": raw}
 
 
 class DealMachine(RuleBasedStateMachine):
