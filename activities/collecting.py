@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -10,7 +10,13 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.collection_signatures import CollectionActivities, HoldOrders, OpenItemsOf
+from activities.collection_signatures import (
+    CollectedInSales,
+    CollectionActivities,
+    HoldOrders,
+    OpenItemsOf,
+    ShowCollected,
+)
 from activities.delivery import temporal_failures
 from activities.failures import for_deal
 from activities.signatures import FailureType, Nothing
@@ -27,7 +33,10 @@ from domain.dunning import DunningPlan, DunningPolicy
 from domain.policy import Policy
 from dynamics.finance.client import Finance
 from dynamics.finance.receivables import Addressee, OpenDocument, read_receivables
+from dynamics.sales.client import Dataverse
+from dynamics.sales.deal_rows import DealOf, Standing
 from policies import business_hours
+from runs import names
 from runs.calls import Rejected
 from runs.collections import CollectionsDesk
 from runs.ledgers import Ledgers
@@ -103,6 +112,24 @@ class CollectionWork(CollectionActivities):
                 await self._ledgers.hold(ask.company, ask.account, ask.held)
         except Rejected as error:
             raise ApplicationError(error.detail, type=FailureType.REFUSED, non_retryable=True) from error
+        return Nothing()
+
+
+class CollectedShown(CollectedInSales):
+    """Shows in Sales what is collected for deals."""
+
+    def __init__(self, dataverse: Dataverse, page_of: Callable[[str, str], str]) -> None:
+        """Write through ``dataverse``; ``page_of`` is the address of a deal's page, by company and quote number."""
+        self._dataverse = dataverse
+        self._page_of = page_of
+
+    @activity.defn(name="show_collected")
+    async def show_collected(self, show: ShowCollected) -> Nothing:
+        """Say on a deal's own row what is collected for it: one write, whether the deal still runs or not."""
+        page = self._page_of(*names.parse_deal_id(show.deal_id))
+        with for_deal():
+            deal = DealOf(show.deal_id, activity.info().scheduled_time, page)
+            await self._dataverse.mirror.show_deal(deal, Standing(collected=show.text))
         return Nothing()
 
 

@@ -28,6 +28,21 @@ class HoldOrders(Record):
     held: OrdersHeld
 
 
+class ShowCollected(Record):
+    """What the rep reads in Sales of what is collected for a deal."""
+
+    deal_id: str = Field(description="Id of the deal, which may have ended")
+    text: str = Field(max_length=2_000, description="Empty: nothing any more")
+
+
+@declares_activities
+class CollectedInSales(Protocol):
+    """What Sales shows of what is collected (task queue q2c-dataverse)."""
+
+    async def show_collected(self, show: ShowCollected) -> Nothing:
+        """Say on a deal's own row what is collected for it: one write, whether the deal still runs or not."""
+
+
 @declares_activities
 class CollectionActivities(Protocol):
     """What is collected from an account (task queues q2c-finance and q2c)."""

@@ -357,6 +357,7 @@ class CollectionsStart(Record):
     state: Account | None = None
     held_told: str = Field("", description="What the credit ledger was told last; empty: that nothing is held")
     changed: bool = False
+    shown: dict[str, str] = Field(default_factory=dict, description="Mark of what Sales shows of each deal, by quote")
     outcomes: tuple[Outcome, ...] = ()
     heard: tuple[HeardMessage, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()

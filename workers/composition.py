@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
-from activities.collecting import Collecting, CollectionWork
+from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
@@ -96,6 +96,7 @@ def compose(settings: Settings, client: Client) -> Work:
     collecting = Collecting(CollectionsDesk(client), policy, rules)
     sales = DataverseSalesActivities(sales_system, quotes, postings, deal_pages(settings.web.url), collecting)
     collections = CollectionWork(finance_system, ledgers, policy, rules)
+    collected = CollectedShown(sales_system, deal_pages(settings.web.url))
     credit = CreditDesk(ledgers, policy)
     telling = notice_work(settings, client, policy)
     customers = CustomerDesk(sales_system, finance_system, policy)
@@ -117,7 +118,11 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.hold_orders,
             *telling.deal_activities,
         ],
-        dataverse_activities=[*_all_of(sales, sales_feed), customers.map_customer, unclaimed.hand_to_desk],
+        dataverse_activities=[
+            *_all_of(sales, sales_feed, collected),
+            customers.map_customer,
+            unclaimed.hand_to_desk,
+        ],
         finance_activities=[
             *_all_of(orders, finance_feed, unclaimed),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,

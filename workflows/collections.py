@@ -15,7 +15,13 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.collection_signatures import CollectionActivities, HoldOrders, OpenItemsOf
+    from activities.collection_signatures import (
+        CollectedInSales,
+        CollectionActivities,
+        HoldOrders,
+        OpenItemsOf,
+        ShowCollected,
+    )
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
     from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told, waits_of
@@ -27,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         InvoicesShown,
         OrdersHeld,
     )
+    from domain.collections_in_sales import mark_of, to_show
     from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.notices import Notice
@@ -67,6 +74,9 @@ class Collections(SpokenTo):
         self._account = start.state or Account(company=start.company, account=start.account)
         self._held_told = start.held_told
         self._changed = start.changed
+        self._in_sales = dict(start.shown)
+        self._put_off: set[str] = set()
+        self._put_off_until = workflow.now()
         self._news: list[InvoicesShown] = []
         self._courier = Courier(workflow.info().run_id, start.notices)
         self._published = Published()
@@ -87,15 +97,18 @@ class Collections(SpokenTo):
                 await self._hear_some()
             elif self._is_due(workflow.now()):
                 await self._look()
+            elif (stale := self._stale_in_sales()) is not None:
+                await self._show_in_sales(*stale)
             else:
                 await self._rest()
 
     async def _rest(self) -> None:
-        at = self._next_look()
+        planned = self._next_look()
+        at = min(planned or self._put_off_until, self._put_off_until) if self._put_off else planned
 
         def awake() -> bool:
             later = self._next_look()
-            sooner = later is not None and (at is None or later < at)
+            sooner = later is not None and (planned is None or later < planned)
             return bool(self._unheard or self._news) or sooner or is_long_enough(heard=self._something)
 
         try:
@@ -126,6 +139,7 @@ class Collections(SpokenTo):
                     "state": self._account,
                     "held_told": self._held_told,
                     "changed": self._changed,
+                    "shown": self._in_sales,
                     "notices": self._courier.pending,
                     **self._spoken(),
                 }
@@ -195,6 +209,39 @@ class Collections(SpokenTo):
             workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
         )
         self._held_told = reason
+
+    # Sales
+
+    def _stale_in_sales(self) -> tuple[str, str] | None:
+        """A deal of which Sales does not show what is collected, and what it is to show."""
+        now = workflow.now()
+        if self._put_off_until <= now:
+            self._put_off.clear()
+        today = local_date(now, self._plan.calendar.timezone)
+        return to_show(self._account, self._plan, today, self._in_sales, self._put_off)
+
+    async def _show_in_sales(self, quote_number: str, text: str) -> None:
+        """Have the rep read in Sales what is collected for a deal; what fails is tried again later."""
+        self._something = True
+        try:
+            await attempt(
+                CollectedInSales.show_collected,
+                ShowCollected(deal_id=names.deal_id(self._start.company, quote_number), text=text),
+                queue=names.DATAVERSE_QUEUE,
+                summary=f"Show in Sales what is collected for {quote_number}",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            cause, message = cause_of(error)
+            self._put_off.add(quote_number)
+            self._put_off_until = workflow.now() + LOOK_AGAIN
+            workflow.logger.warning("Sales does not show what is collected", extra={"cause": cause, "reason": message})
+            return
+        if text:
+            self._in_sales[quote_number] = mark_of(text)
+        else:
+            self._in_sales.pop(quote_number, None)
 
     def _failed(self, error: ActivityError) -> None:
         if is_cancelled_exception(error):

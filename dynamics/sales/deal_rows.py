@@ -27,7 +27,7 @@ _NAMESPACE = UUID("2f6a4bde-6f1c-5d0e-9a52-0c7a3f0d9b11")
 _TEXT = 200
 """Characters of q2c_name, q2c_caseid and q2c_waitingfor."""
 _MEMO = 2_000
-"""Characters of q2c_orderedinfinance."""
+"""Characters of q2c_orderedinfinance and q2c_collected."""
 _LINK = 500
 """Characters of q2c_link."""
 
@@ -56,6 +56,8 @@ class Standing:
     """What the deal waits for from now on, in words; empty: nothing."""
     ordered_in_finance: str | None = None
     """Quantities of the order that are not those of its lines in Sales, in words; empty: none."""
+    collected: str | None = None
+    """What is collected for the deal, in words; empty: nothing."""
 
 
 def deal_row_id(deal_id: str) -> UUID:
@@ -90,6 +92,8 @@ def deal_row(of: DealOf, standing: Standing, *, quote_id: UUID | None = None, or
         body["q2c_waitingsince"] = f"{of.at:%Y-%m-%dT%H:%M:%SZ}" if standing.waiting_for else None
     if standing.ordered_in_finance is not None:
         body["q2c_orderedinfinance"] = standing.ordered_in_finance[:_MEMO] or None
+    if standing.collected is not None:
+        body["q2c_collected"] = standing.collected[:_MEMO] or None
     return _write(deal_row_id(of.deal_id), body | _related(of, quote_id, order_id))
 
 

@@ -367,8 +367,8 @@ class SalesMirror:
         with self._forgetting(order_id):
             await self._change(ChangeSet((*states, *self._shown(order, invoices, deal, standing))))
 
-    async def show_deal(self, deal: DealOf, standing: Standing, *, quote_id: UUID) -> None:
-        """Show where a deal stands whose quote can be written no more."""
+    async def show_deal(self, deal: DealOf, standing: Standing, *, quote_id: UUID | None = None) -> None:
+        """Show where a deal stands whose quote can be written no more; it is related to ``quote_id``, where given."""
         await self._change(ChangeSet((deal_row(deal, standing, quote_id=quote_id),)))
 
     # --- inside ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,13 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.feeds import Unrouted
-from dynamics.core.auth import Credentials
 from dynamics.core.literals import key
-from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
-from dynamics.sales.client import Dataverse, DataverseSettings
-from dynamics.sales.deal_rows import deal_row_id
+from dynamics.sales.client import Dataverse
 from runs import names
+from tests.reaching import deal_row, in_sales, reaching
 from tests.stack import Deal, Stack, assert_sound, decimals, eventually, ledger, line, money
 
 NOWHERE = "http://127.0.0.1:9"
@@ -43,42 +41,6 @@ def deaf_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     yield running
     running.stop()
-
-
-class TokenOf:
-    """Tokens of a user of Sales."""
-
-    def __init__(self, stack: Stack, name: str) -> None:
-        self._stack, self._name = stack, name
-
-    async def token(self) -> str:
-        return self._stack.token_of(self._name, f"{self._stack.ready['dataverse']}/.default")
-
-    def drop(self, token: str) -> None: ...
-
-
-def reaching(stack: Stack, system: str) -> tuple[Endpoint, Credentials]:
-    """Where a system of the stack is, and the product's application there."""
-    ready = stack.ready
-    credentials = Credentials(
-        f"{ready['entra']}/{ready['tenant']}",
-        ready["client_id"],
-        ready["client_secret"],
-        ca_file=ready["ca_file"],
-        instance_discovery=False,
-    )
-    return Endpoint(ready[system], ca_file=ready["ca_file"]), credentials
-
-
-def in_sales(stack: Stack, act: Callable[[Dataverse], Awaitable[Any]], *, administrator: str = "") -> Any:
-    """Do something in Sales that the desk has no button for, as the product's application or as an administrator."""
-    tokens = TokenOf(stack, administrator) if administrator else None
-
-    async def done() -> Any:
-        async with Dataverse(DataverseSettings(*reaching(stack, "dataverse")), tokens=tokens) as sales:
-            return await act(sales)
-
-    return asyncio.run(done())
 
 
 def shown_to_a_person(stack: Stack, table: str = "quote") -> list[Unrouted]:
@@ -201,11 +163,9 @@ def held(stack: Stack, *lines: Any) -> tuple[Deal, str]:
         ["ar_manager", "customer"],
     )
     assert case["order_number"] in case["explanation"]["text"] and case["explanation"]["deadline"]
-    row = key("q2c_deals", deal_row_id(names.deal_id(deal.company, deal.quote)))
 
     def said_in_sales() -> bool:
-        shown = in_sales(stack, lambda sales: sales.odata.get(row))
-        return "waits for its deposit" in str(shown["q2c_waitingfor"])
+        return "waits for its deposit" in str(deal_row(deal)["q2c_waitingfor"])
 
     eventually(said_in_sales, "Sales says what the order waits for")
     return deal, str(case["order_number"])

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from dynamics.core.literals import key
-from dynamics.sales.deal_rows import deal_row_id
-from runs import names
-from tests.e2e.test_sweeps import in_sales
+from tests.reaching import deal_row
 from tests.stack import Deal, Json, Stack, assert_sound, eventually, line, money
 
 
@@ -20,8 +17,7 @@ def held(deal: Deal) -> Json:
 
 def in_the_deals_row(deal: Deal) -> str:
     """What Sales says the deal waits for, where the quote itself can only be read."""
-    row = key("q2c_deals", deal_row_id(names.deal_id(deal.company, deal.quote)))
-    return str(in_sales(deal.stack, lambda sales: sales.odata.get(row))["q2c_waitingfor"])
+    return str(deal_row(deal)["q2c_waitingfor"])
 
 
 def test_s15_microsofts_example_holds_at_95_per_cent_and_passes_at_90(stack: Stack) -> None:

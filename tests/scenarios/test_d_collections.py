@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from runs import names
 from tests.deadlines import PATIENCE
+from tests.reaching import deal_row
 from tests.sealing import KEYS_FILE
-from tests.stack import Json, Person, Refused, Stack, line, money
+from tests.stack import Deal, Json, Person, Refused, Stack, line, money
 from tests.time_travel import move_clock
 
 
@@ -49,6 +50,17 @@ async def q2c(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
+async def in_sales(deal: Deal, *parts: str) -> None:
+    """Until Sales shows so much of what is collected for a deal, in one text; no part: nothing."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        shown = (await asyncio.to_thread(deal_row, deal))["q2c_collected"]
+        if (shown is None) if not parts else all(part in str(shown) for part in parts):
+            return
+        assert time.monotonic() < deadline, shown
+        await asyncio.sleep(0.2)
+
+
 async def test_s33_an_overdue_invoice_brings_letters_holds_orders_and_payment_stops_all(
     automatic_stack: Stack, tmp_path: Path
 ) -> None:
@@ -75,6 +87,7 @@ async def test_s33_an_overdue_invoice_brings_letters_holds_orders_and_payment_st
     )  # fmt: skip
     dispute = {"args": {"invoice": number, "amount": "200.00", "reason": "two are missing"}}
     assert stack.person("rita").post(f"/collections/usmf/{customer}/commands/dispute_open", dispute).accepted
+    await in_sales(deal, f"{number}: reminder since ", "; 200.00 USD disputed since ", ": two are missing")
     upheld = {"args": {"invoice": number, "outcome": "uphold", "reason": "delivered"}}
     settle = f"/collections/usmf/{customer}/commands/dispute_resolve"
     assert stack.person("rita").post(settle, upheld).code == "NO_AUTHORITY"
@@ -99,6 +112,7 @@ async def test_s33_an_overdue_invoice_brings_letters_holds_orders_and_payment_st
     deal.ends("closed")
     shown = account(amy, customer, lambda a: not a["held"], "letting orders through")
     assert shown["state"]["invoices"][0]["settled_at"] and shown["next_look"] is None
+    await in_sales(deal)
     assert second.waits_for("shipment", patience=PATIENCE)["credit_status"] == "passed"
 
 

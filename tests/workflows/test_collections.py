@@ -19,7 +19,13 @@ from temporalio.worker import Worker
 
 import policies
 from activities.collecting import CollectionWork
-from activities.collection_signatures import CollectionActivities, HoldOrders, OpenItemsOf
+from activities.collection_signatures import (
+    CollectedInSales,
+    CollectionActivities,
+    HoldOrders,
+    OpenItemsOf,
+    ShowCollected,
+)
 from activities.signatures import FailureType, Nothing
 from domain.approvals import BusinessHours
 from domain.audit import AuditKind
@@ -83,6 +89,23 @@ class ScriptedFinance(CollectionActivities):
         return await self._real.hold_orders(ask)
 
 
+class ScriptedSales(CollectedInSales):
+    """What Sales shows of each deal."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, str] = {}
+        self.writes: list[str] = []
+        self.refuses: set[str] = set()
+
+    @activity.defn(name="show_collected")
+    async def show_collected(self, show: ShowCollected) -> Nothing:
+        if show.deal_id in self.refuses:
+            raise ApplicationError("refused", type=FailureType.REFUSED, non_retryable=True)
+        self.shown[show.deal_id] = show.text
+        self.writes.append(show.text)
+        return Nothing()
+
+
 class Collected:
     """One account on workers of its own, whose clock can be moved."""
 
@@ -92,10 +115,11 @@ class Collected:
         self.desk, self.ledgers = CollectionsDesk(self.client), Ledgers(self.client)
         real = CollectionWork(None, self.ledgers, POLICY, RULES)  # type: ignore[arg-type]  # Finance is scripted
         self.finance = ScriptedFinance(real)
+        self.sales = ScriptedSales()
         self.due = datetime.now(ZONE).date()
         self.run: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(names.collections_id("usmf", self.account))
 
-    def workers(self) -> tuple[Worker, Worker]:
+    def workers(self) -> tuple[Worker, Worker, Worker]:
         deals = Worker(
             self.client,
             task_queue=names.DEAL_QUEUE,
@@ -109,7 +133,8 @@ class Collected:
             workflow_runner=workflow_runner(),
         )
         finance = Worker(self.client, task_queue=names.FINANCE_QUEUE, activities=[self.finance.read_open_items])
-        return deals, finance
+        sales = Worker(self.client, task_queue=names.DATAVERSE_QUEUE, activities=[self.sales.show_collected])
+        return deals, finance, sales
 
     def open(self, amount: Decimal | str, number: str = "INV-1") -> None:
         """What Finance shows from now on; 0: nothing is open."""
@@ -175,6 +200,12 @@ class Collected:
                 await asyncio.sleep(0.1)
         return outcome.code
 
+    async def reads_in_sales(self, text: str) -> None:
+        """Until Sales shows this of the deal."""
+        async with asyncio.timeout(PATIENCE):
+            while self.sales.shown.get("q2c/usmf/Q-1", "") != text:
+                await asyncio.sleep(0.1)
+
     async def orders(self) -> tuple[str, ...]:
         """Why the credit ledger refuses an order of the customer; none: it does not."""
         answer = await self.ledgers.reserve("usmf", self.account, ask(self.account, "q2c/usmf/Q-2", "10.00"))
@@ -190,14 +221,17 @@ async def collected(
     monkeypatch.setitem(ROLES, AMY.oid, "ar_manager.usmf")
     monkeypatch.setitem(ROLES, CLEO.oid, "credit_clerk.usmf")
     place = Collected(environment, world)
-    deals, finance = place.workers()
-    async with deals, finance:
+    deals, finance, sales = place.workers()
+    async with deals, finance, sales:
         yield place
     await replays(environment.client, (names.COLLECTIONS, names.CREDIT_LEDGER))
     await place.run.terminate()
 
 
 async def test_s33_levels_a_dispute_a_promise_a_block_and_payment_stops_all(collected: Collected) -> None:
+    def day(after: int) -> str:
+        return str(collected.due + timedelta(days=after))
+
     with pytest.raises(NotFound):
         await collected.desk.view("usmf", collected.account)
     await collected.show()
@@ -208,21 +242,23 @@ async def test_s33_levels_a_dispute_a_promise_a_block_and_payment_stops_all(coll
     )
     await collected.pass_to(10)
     view = await collected.reaches(1)
-    assert [(letter.level, letter.on) for letter in view.state.letters] == [
-        ("reminder", collected.due + timedelta(days=5))
-    ]
+    assert [(letter.level, str(letter.on)) for letter in view.state.letters] == [("reminder", day(5))]
+    await collected.reads_in_sales(reminded := f"INV-1: reminder since {day(5)}")
     await collected.on(10)
     dispute = {"invoice": "INV-1", "amount": "200.00", "reason": "two are missing"}
     assert await collected.say(RITA, "promise_to_pay", invoice="INV-1") == "NO_AUTHORITY"
     assert await collected.say(CLEO, "dispute_open", **dispute) == ""
+    await collected.reads_in_sales(disputed := f"{reminded}; 200.00 USD disputed since {day(10)}: two are missing")
     await collected.pass_to(20)
     view = await collected.on(20)
     assert view.state.invoices[0].level == 1, "no further level while disputed (I27)"
     resolve = {"invoice": "INV-1", "outcome": "uphold", "reason": "delivered"}
     assert await collected.say(CLEO, "dispute_resolve", **resolve) == "NO_AUTHORITY"
     assert await collected.say(AMY, "dispute_resolve", **resolve) == ""
+    await collected.reads_in_sales(reminded)
     until = str(collected.due + timedelta(days=33))
     assert await collected.say(CLEO, "promise_to_pay", invoice="INV-1", amount="1045", until=until, reason="p") == ""
+    await collected.reads_in_sales(promised := f"{reminded}; 1,045.00 USD promised by {day(33)}")
     await collected.pass_to(33)
     assert (await collected.on(33)).state.invoices[0].level == 1, "promised for this day"
     assert await collected.orders() == ()
@@ -241,10 +277,31 @@ async def test_s33_levels_a_dispute_a_promise_a_block_and_payment_stops_all(coll
         "level_reached", "dispute_open", "dispute_resolve", "promise_to_pay", "promise_broken", "level_reached",
         "level_reached", "orders_held", "paid", "orders_released",
     ]  # fmt: skip
+    await collected.reads_in_sales("")
+    assert collected.sales.writes == [
+        *(reminded, disputed, reminded, promised),
+        f"INV-1: notice since {day(34)}",
+        f"INV-1: final since {day(49)}",
+        "",
+    ], "one write for each change"
     assert {n.kind for n in collected.world.notices} == {Kind.INVOICE_OVERDUE, Kind.ACCOUNT_WAITS}
     kinds = [record.kind for record in collected.world.audited]
     assert kinds.count(AuditKind.TRANSITION) == 3 and kinds.count(AuditKind.DECISION) == 3
     assert kinds.count(AuditKind.REFUSAL) == 2
+
+
+async def test_what_sales_refuses_is_shown_later_and_keeps_nothing_waiting(collected: Collected) -> None:
+    collected.sales.refuses.add("q2c/usmf/Q-1")
+    await collected.show()
+    await collected.pass_to(10)
+    assert (await collected.reaches(1)).state.letters_written == 1
+    await collected.on(10)
+    assert await collected.say(CLEO, "dispute_open", invoice="INV-1", amount="200.00", reason="two are missing") == ""
+    assert collected.sales.writes == []
+    collected.sales.refuses.clear()
+    await collected.pass_to(10, hour=12)
+    dated = f"200.00 USD disputed since {collected.due + timedelta(days=10)}: two are missing"
+    await collected.reads_in_sales(f"INV-1: reminder since {collected.due + timedelta(days=5)}; {dated}")
 
 
 async def test_paid_before_it_is_due_costs_one_start_and_no_read_and_a_bounce_begins_where_it_was(
