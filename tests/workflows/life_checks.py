@@ -110,7 +110,7 @@ def disagreements(life: Life, view: DealView, found: Tables) -> Iterator[str]:
     shows = {d.number: (d.amount, d.open_amount) for d in view.documents if d.kind in BILLS}
     if shows != found.bills:
         yield f"the deal shows {shows}, Finance has {found.bills}"
-    if view.order_change and not view.order_change.failure:
+    if view.order_change and not (view.order_change.failure and view.order_change.retry_at):  # it is being tried now
         yield f"a change is under way: {view.order_change}"
 
 
