@@ -17,6 +17,7 @@ Amounts go in and come out as Decimal, moments as text in UTC. A refused call ra
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -158,6 +159,7 @@ class Dataverse:
         self.application_role = _role_of_the_product(bare) if application_role is None else application_role
         self._bare = bare
         self._followed: set[str] = set()
+        self._kept_schema: tuple[int, bytes | None] = (0, None)
         self._change_set: Operation | None = None
         self._start()
 
@@ -382,6 +384,20 @@ class Dataverse:
         self.protection.clear()
         self._start()
 
+    def kept(self) -> bytes | None:
+        """The schema, where it is not as at the start: what lasts beside the tables. The same object while it stays."""
+        version, _ = self._kept_schema
+        if self.schema.version != version:
+            self._kept_schema = (self.schema.version, pickle.dumps(self.schema))
+        return self._kept_schema[1]
+
+    def take_back(self, kept: bytes | None) -> None:
+        """Go on from what `kept` gave."""
+        if kept is not None:
+            self.schema.restore(pickle.loads(kept))  # noqa: S301  # its own file
+            self.reader.forget()
+            self._followed = set(self.schema.by_name)
+
     async def aclose(self) -> None:
         """Stop sending webhooks."""
         await self.webhooks.aclose()
@@ -393,6 +409,7 @@ class Dataverse:
         self._followed = set(self.schema.by_name)
         self.reader.forget()
         self.db.copy_from(template.db)
+        self._kept_schema = (self.schema.version, None)
         self._table("organization").update((ORGANIZATION,), {"name": self.organization_name, **self._settings})
         self._table("businessunit").update((ROOT_UNIT,), {"name": self.organization_name})
 

@@ -102,6 +102,14 @@ class Autopilot:
         for memory in (self._paid, self._resubmitted, self._undecided, self.done, self.problems):
             memory.clear()
 
+    def kept(self) -> Any:
+        """What people did that the systems do not show: what lasts beside the configuration."""
+        return self._paid, self._resubmitted, self.done
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._paid, self._resubmitted, self.done = kept
+
     @property
     def submitting(self) -> bool:
         """Whether planned quotes are still being submitted."""
