@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import RLIMIT_FSIZE, prlimit
 from typing import Any
 from urllib.parse import quote as encoded
 
@@ -28,9 +29,10 @@ from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
 
+from demo.audited import wrong_audit
 from demo.desk import Desk
 from demo.doomed import Deaths, Place
-from demo.faults import AT_ONCE, KILLED, MOST_SKEW, STORM, Fault, boundaries, faults
+from demo.faults import AT_ONCE, FULL_DISK_SECONDS, KILLED, MOST_SKEW, STORM, Fault, boundaries, faults
 from demo.play import LOOK_EVERY, Demo, DemoOptions, on_stack
 from demo.recorded import list_deals
 from demo.relay import Relay, between
@@ -42,13 +44,13 @@ from runs.search import DealRow
 from workers.settings import Settings
 
 MOST_DEALS = 1_000
-STRIKE_LOOKS = 20
+STRIKE_LOOKS = 12
 """Looks, two a second, after which faults that found nothing to strike give their place to others."""
 RESTARTED_LOOKS = 60
 """Looks, one a second, for the process that takes the place of one that was killed."""
 COUNTED = (
     *("faults", "activity_boundaries", "activity_boundaries_killed_at", "clock_of_both_systems_ahead_by_seconds"),
-    *("deals", "orders", "orders_twice", "deals_lost", "credit_overrun", "seconds"),
+    *("deals", "orders", "orders_twice", "deals_lost", "credit_overrun", "wrong_in_audit", "seconds"),
 )
 """What the table shows of a report."""
 DRAINED_WITHIN = 300.0
@@ -126,7 +128,9 @@ class Chaos(Demo):
         finally:
             striking.cancel()
         outcomes = await self._settled()
-        report = judged(self.chaos, self.struck, outcomes, await self.desk.get("/state"), late)
+        ledger = self.stack.environment()["Q2C_LEDGER_URL"]
+        audit = await wrong_audit(ledger, self.client, self._company, set(self._expected) - set(late))
+        report = judged(self.chaos, self.struck, outcomes, await self.desk.get("/state"), late, audit)
         report |= self._coverage()
         report["seconds"] = round(time.monotonic() - began, 1)
         if self.chaos.report:
@@ -173,9 +177,7 @@ class Chaos(Demo):
             self.relay.due.extend(fault.fate for fault in some if fault.fate)
             missed, unkilled = await asyncio.gather(self._missed(of_systems), self._kill_each(some))
             missed += self._not_told([fault for fault in some if fault.fate])
-            for fault in some:
-                if fault not in missed and fault not in unkilled:
-                    self.struck[fault.name] += 1
+            self.struck += _names(some) - _names([*missed, *unkilled])
             left += [*missed, *(_anywhere() for _ in unkilled)]
             self._say(
                 f"{sum(self.struck.values())} of {self.chaos.faults} faults have struck, {len(self._expected)} deals"
@@ -200,6 +202,8 @@ class Chaos(Demo):
             if fault.kills:
                 await asyncio.sleep(LOOK_EVERY)
                 await self._kill(fault.kills)
+            elif fault.full_disk:
+                await self._fill_disk()
             elif fault.at_boundary and not await self._died_at_boundary():
                 unkilled.append(fault)
         return unkilled
@@ -213,6 +217,17 @@ class Chaos(Demo):
             await self._replaced(part, pid)
             if part == "sandbox":
                 await self.desk.answers()
+
+    async def _fill_disk(self) -> None:
+        """Let the worker write to no file for a while, as if there were no room left."""
+        pid = self.stack.pids()["worker"]
+        _, most = prlimit(pid, RLIMIT_FSIZE)
+        prlimit(pid, RLIMIT_FSIZE, (0, most))
+        try:
+            await asyncio.sleep(FULL_DISK_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):  # it died of something else
+                prlimit(pid, RLIMIT_FSIZE, (most, most))
 
     async def _replaced(self, part: str, pid: int) -> None:
         for _ in range(RESTARTED_LOOKS):
@@ -267,6 +282,10 @@ def skew(seed: int) -> int:
     return random.Random(seed).choice((-MOST_SKEW, MOST_SKEW))  # noqa: S311  # dice that repeat
 
 
+def _names(some: list[Fault]) -> Counter[str]:
+    return Counter(fault.name for fault in some)
+
+
 def _anywhere() -> Fault:
     """What is done where the worker did not come by where it was to die: it is killed where it is."""
     return Fault(f"kill -9 of the {KILLED[0]}", kills=KILLED[0])
@@ -279,7 +298,12 @@ def _key(of_system: Mapping[str, Any]) -> str:
 
 
 def judged(
-    options: ChaosOptions, struck: Counter[str], outcomes: list[Outcome], state: Mapping[str, Any], late: list[str]
+    options: ChaosOptions,
+    struck: Counter[str],
+    outcomes: list[Outcome],
+    state: Mapping[str, Any],
+    late: list[str],
+    audit: list[str],
 ) -> dict[str, Any]:
     """What a run came to.
 
@@ -289,6 +313,7 @@ def judged(
         outcomes: every deal, as the product, Sales and Finance have it.
         state: the desk's `GET /state`: what both systems hold.
         late: quotes whose deal had not ended in time.
+        audit: what is wrong with the audit.
 
     Returns:
         JSON types; `sound`: nothing is wrong.
@@ -300,7 +325,7 @@ def judged(
     overrun = sum("above the credit limit" in text for text in found)
     total = sum(struck.values())
     return {
-        "sound": not (found or twice or lost) and total >= options.faults,
+        "sound": not (found or twice or lost or audit) and total >= options.faults,
         "seed": options.seed,
         "faults": total,
         "struck": dict(sorted(struck.items())),
@@ -310,7 +335,8 @@ def judged(
         "deals_lost": len(lost),
         "lost": lost,
         "credit_overrun": overrun,
-        "mismatches": found,
+        "wrong_in_audit": len(audit),
+        "mismatches": [*found, *audit],
     }
 
 

@@ -48,6 +48,8 @@ KILL_EVERY: Final = 10
 STORM_EVERY: Final = 33
 DELIVERY_EVERY: Final = 4
 """One webhook or business event goes astray for so many faults."""
+FULL_DISK_EVERY: Final = 45
+FULL_DISK_SECONDS: Final = 6.0
 MOST_SKEW: Final = 75
 """Seconds by which both systems' clock may differ from the product's."""
 
@@ -75,6 +77,8 @@ class Fault:
     """The worker is killed in an activity, at a boundary where it was not yet."""
     fate: Fate | None = None
     """What becomes of the next webhook or business event."""
+    full_disk: bool = False
+    """The worker can write to no file for a while: neither to the audit nor to its log."""
     of_system: dict[str, Any] | None = None
     """How a system answers, as the desk's `PUT /faults` takes it."""
 
@@ -92,6 +96,8 @@ def faults(seed: int, most: int) -> Iterator[Fault]:
     for n in range(1, most + 1):
         if n % KILL_EVERY == 0:
             yield next(kills)
+        elif n % FULL_DISK_EVERY == FULL_DISK_EVERY // 2:
+            yield Fault("disk full under the audit", full_disk=True)
         elif n % STORM_EVERY == 0:
             yield _storm(chance)
         elif n % DELIVERY_EVERY == 0:
@@ -102,10 +108,10 @@ def faults(seed: int, most: int) -> Iterator[Fault]:
 
 
 def _kills(chance: random.Random) -> Iterator[Fault]:
-    """The worker at three boundaries, and then any process at any moment."""
+    """Any process at any moment, and after each the worker at two boundaries."""
     for part in itertools.cycle(chance.sample(KILLED, len(KILLED))):
-        yield from itertools.repeat(Fault("kill -9 of the worker at a boundary of an activity", at_boundary=True), 3)
         yield Fault(f"kill -9 of the {part}", kills=part)
+        yield from itertools.repeat(Fault("kill -9 of the worker at a boundary of an activity", at_boundary=True), 2)
 
 
 def _storm(chance: random.Random) -> Fault:
