@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from resource import RLIMIT_FSIZE, prlimit
 from typing import Any
 from urllib.parse import quote as encoded
 
@@ -220,6 +219,8 @@ class Chaos(Demo):
 
     async def _fill_disk(self) -> None:
         """Let the worker write to no file for a while, as if there were no room left."""
+        from resource import RLIMIT_FSIZE, prlimit  # of Linux alone
+
         pid = self.stack.pids()["worker"]
         _, most = prlimit(pid, RLIMIT_FSIZE)
         prlimit(pid, RLIMIT_FSIZE, (0, most))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,7 +97,7 @@ def faults(seed: int, most: int) -> Iterator[Fault]:
     for n in range(1, most + 1):
         if n % KILL_EVERY == 0:
             yield next(kills)
-        elif n % FULL_DISK_EVERY == FULL_DISK_EVERY // 2:
+        elif sys.platform == "linux" and n % FULL_DISK_EVERY == FULL_DISK_EVERY // 2:
             yield Fault("disk full under the audit", full_disk=True)
         elif n % STORM_EVERY == 0:
             yield _storm(chance)
