@@ -115,10 +115,16 @@ def doomed(deaths: Deaths) -> Callable[[Settings, Client], Work]:
 
     def composed(settings: Settings, client: Client) -> Work:
         work = compose(settings, client)
-        kinds = ("deal_activities", "dataverse_activities", "finance_activities", "notice_activities")
-        bound = {kind: [_bound(each, deaths) for each in getattr(work, kind)] for kind in kinds}
-        deaths.announce([_name(each) for activities in bound.values() for each in activities])
-        return replace(work, **bound)
+        work = replace(
+            work,
+            deal_activities=[_bound(each, deaths) for each in work.deal_activities],
+            dataverse_activities=[_bound(each, deaths) for each in work.dataverse_activities],
+            finance_activities=[_bound(each, deaths) for each in work.finance_activities],
+            notice_activities=[_bound(each, deaths) for each in work.notice_activities],
+        )
+        of_systems = [*work.dataverse_activities, *work.finance_activities]
+        deaths.announce([_name(each) for each in [*work.deal_activities, *of_systems, *work.notice_activities]])
+        return work
 
     return composed
 

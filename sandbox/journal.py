@@ -16,9 +16,8 @@ import pickle
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,24 +29,20 @@ _VERSIONS_LEFT_OUT: Final = 1_000_000
 """Versions that may have been given out by what was rolled back: after a restart they count on from beyond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What lasts beside the tables.
+class Lasting(Protocol):
+    """Something that lasts beside the tables."""
 
-    Attributes:
-        kept: gives it, as plain objects that can be pickled: a new object each time, or the same one as before where
-            nothing has changed.
-        take_back: makes it so again.
-    """
+    def kept(self) -> Any:
+        """What lasts, as plain objects that can be pickled: a new object, or the same one where nothing has changed."""
 
-    kept: Callable[[], Any]
-    take_back: Callable[[Any], None]
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
 
 
 class Journal:
     """The journal of one sandbox."""
 
-    def __init__(self, path: Path, databases: Mapping[str, Database], parts: Mapping[str, Part]) -> None:
+    def __init__(self, path: Path, databases: Mapping[str, Database], parts: Mapping[str, Lasting]) -> None:
         """Nothing is read or written yet.
 
         Args:

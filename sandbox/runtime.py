@@ -44,7 +44,7 @@ from sandbox.entra.tokens import TokenAuthority
 from sandbox.faults import SYSTEMS, FaultPlan, FaultsAndLog, RequestLog
 from sandbox.finance import Finance
 from sandbox.finance import build_app as finance_app
-from sandbox.journal import Journal, Keeping, Part
+from sandbox.journal import Journal, Keeping, Lasting
 from sandbox.serving import HttpServer
 from sandbox.shelf import ShelfError
 from sandbox.store import Clock
@@ -122,6 +122,8 @@ class Sandbox:
     `dataverse`, `finance` and `desk` are usable in-process once it runs, which is how tests set a scene.
     """
 
+    _journal: Journal | None = None
+
     def __init__(self, config: SandboxConfig) -> None:
         """Prepare everything but the servers' tasks; ports are bound here.
 
@@ -165,7 +167,6 @@ class Sandbox:
         self.finance = Finance(origins["finance"], clock=self.clock)
         self.finance.register_application(SERVICE_CLIENT_ID)
         self.finance.register_application(READER_CLIENT_ID, reads_only=True)
-        self._journal: Journal | None = None
         self.faults = FaultPlan(config.seed)
         self.requests = RequestLog()
         self.desk = Desk(
@@ -242,7 +243,7 @@ class Sandbox:
         if self.config.journal is None:
             return None
         desk, dataverse, finance = self.desk, self.dataverse, self.finance
-        lasting = {
+        lasting: dict[str, Lasting] = {
             "schema": dataverse,
             "deletions": dataverse.changes,
             "webhooks": dataverse.webhooks,
@@ -251,12 +252,11 @@ class Sandbox:
             "entra": entra,
             "desk": desk,
             "office": desk.office,
-            "people": desk.autopilot,
+            "play": desk.autopilot,
+            "played": desk.autopilot.played,
             "deciders": desk.deciders,
         }
-        parts = {name: Part(each.kept, each.take_back) for name, each in lasting.items()}
-        parts["play"] = Part(lambda: desk.autopilot.config, lambda config: setattr(desk.autopilot, "config", config))
-        return Journal(self.config.journal, {"dataverse": dataverse.db, "finance": finance.db}, parts)
+        return Journal(self.config.journal, {"dataverse": dataverse.db, "finance": finance.db}, lasting)
 
     @property
     def _is_here(self) -> bool:

@@ -101,6 +101,9 @@ _SETTINGS: Final = {"currencydecimalprecision": 2, "isduplicatedetectionenabled"
 class Dataverse:
     """An environment of Dynamics 365 Sales on Dataverse."""
 
+    _kept_schema: tuple[int, bytes | None] = (0, None)
+    """The schema's version, and what of it lasts (`kept`)."""
+
     def __init__(
         self,
         origin: str,
@@ -159,7 +162,6 @@ class Dataverse:
         self.application_role = _role_of_the_product(bare) if application_role is None else application_role
         self._bare = bare
         self._followed: set[str] = set()
-        self._kept_schema: tuple[int, bytes | None] = (0, None)
         self._change_set: Operation | None = None
         self._start()
 

@@ -299,7 +299,7 @@ class Desk:
         return {
             "config": self.autopilot.config,
             "submitting": self.autopilot.submitting,
-            "done": dict(self.autopilot.done + self.product.done),
+            "done": dict(self.autopilot.played.done + self.product.done),
             "problems": [*self.autopilot.problems, *self.product.problems],
         }
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def test_what_it_answered_is_true_after_kill_9_and_what_it_owed_is_sent(tmp_path
             json={"enabled": True, "submits_per_second": 0.001, "plans": {"Q-KILL": {"accept": "decline"}}},
         )
         for what in ("CustCreditLimitChanged", "PrimaryEntityId"):
-            eventually(lambda what=what: endpoint.heard(what), f"{what} is under way")
+            eventually(partial(endpoint.heard, what), f"{what} is under way")
         asked = ("/quotes/Q-KILL", "/customers/USMF/US-001", "/endpoints", "/faults", "/state")
         before = sandbox.said(*asked)
         sandbox.kill()
