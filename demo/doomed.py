@@ -89,8 +89,10 @@ class Deaths:
             threading.Timer(TOLD_AFTER, _die).start()
 
     def announce(self, activities: Sequence[str]) -> None:
-        """Say what the worker can be asked to do."""
+        """Say what the worker can be asked to do; once, as it may start where there is no room to write."""
         target = self._folder / _KNOWN
+        if target.exists():
+            return
         target.with_suffix(".new").write_text(json.dumps(sorted(activities)))
         target.with_suffix(".new").replace(target)
 
