@@ -36,8 +36,9 @@ from demo.play import LOOK_EVERY, Demo, DemoOptions, on_stack
 from demo.recorded import list_deals
 from demo.relay import Relay, between
 from demo.samples import SAMPLE, SampleDeal
-from demo.stack import Stack, StackOptions
+from demo.stack import START_TIMEOUT, Stack, StackOptions, wait_healthy
 from demo.stories import Stories
+from demo.temporal_server import wait_ready
 from demo.verdict import Expectation, Outcome, mismatches
 from runs.search import DealRow
 from workers.settings import Settings
@@ -45,8 +46,8 @@ from workers.settings import Settings
 MOST_DEALS = 1_000
 STRIKE_LOOKS = 12
 """Looks, two a second, after which faults that found nothing to strike give their place to others."""
-RESTARTED_LOOKS = 60
-"""Looks, one a second, for the process that takes the place of one that was killed."""
+ALIVE_SECONDS = 3.0
+"""How long a worker or web application lives at least: deals are to go on between the faults."""
 COUNTED = (
     *("faults", "activity_boundaries", "activity_boundaries_killed_at", "clock_of_both_systems_ahead_by_seconds"),
     *("deals", "orders", "orders_twice", "deals_lost", "credit_overrun", "wrong_in_audit", "seconds"),
@@ -88,11 +89,11 @@ class SteadyDesk(Desk):
 
     async def answers(self) -> None:
         """Wait until it answers; asked by who holds `awake`."""
-        for _ in range(RESTARTED_LOOKS):
+        while True:
             try:
                 await super()._send("GET", "/faults")
             except httpx.TransportError:
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(LOOK_EVERY / 4)
             else:
                 return
 
@@ -214,8 +215,6 @@ class Chaos(Demo):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             await self._replaced(part, pid)
-            if part == "sandbox":
-                await self.desk.answers()
 
     async def _fill_disk(self) -> None:
         """Let the worker write to no file for a while, as if there were no room left."""
@@ -231,10 +230,17 @@ class Chaos(Demo):
                 prlimit(pid, RLIMIT_FSIZE, (most, most))
 
     async def _replaced(self, part: str, pid: int) -> None:
-        for _ in range(RESTARTED_LOOKS):
-            if self.stack.pids()[part] != pid:
-                return
-            await asyncio.sleep(LOOK_EVERY)
+        """Wait until another process works in the place of one that was killed, and let it do something."""
+        while self.stack.pids()[part] == pid:
+            await asyncio.sleep(LOOK_EVERY / 4)
+        if part == "sandbox":
+            await self.desk.answers()
+        elif part == "temporal":
+            await wait_ready(self.stack.temporal_address, START_TIMEOUT)
+        else:
+            origin = self.stack.web_url if part == "web" else self.stack.worker_health_url
+            await wait_healthy(f"{origin}/health/ready")
+            await asyncio.sleep(ALIVE_SECONDS)
 
     async def _died_at_boundary(self) -> bool:
         """Have the worker die at a boundary where it did not yet, and wait until another one stands in its place."""
