@@ -231,7 +231,7 @@ class Chaos(Demo):
 
     async def _replaced(self, part: str, pid: int) -> None:
         """Wait until another process works in the place of one that was killed, and let it do something."""
-        while self.stack.pids()[part] == pid:
+        while self.stack.pids()[part] == pid:  # noqa: ASYNC110  # the supervisor has no event for it
             await asyncio.sleep(LOOK_EVERY / 4)
         if part == "sandbox":
             await self.desk.answers()
