@@ -33,7 +33,7 @@ from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
 from dynamics.sales.changes import SalesChanges

@@ -15,7 +15,7 @@ import httpx
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.literals import key, query
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings

@@ -16,8 +16,9 @@ from dynamics.core import telemetry
 from dynamics.core.auth import ClientCredentials, Credentials
 from dynamics.core.batch import ChangeSet, Read, Write
 from dynamics.core.errors import NotFound, System, Transient, Unauthorized, UnknownOutcome
-from dynamics.core.odata import Endpoint, ODataClient, operation_of
+from dynamics.core.odata import ODataClient
 from dynamics.core.telemetry import on_behalf_of
+from dynamics.core.transport import Endpoint, operation_of
 
 
 class FixedToken:
@@ -48,7 +49,8 @@ async def server(*answers: Callable[[str], bytes]) -> AsyncIterator[tuple[ODataC
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    client = ODataClient(System.FINANCE, Endpoint(origin), FixedToken(), service_path="data", headers={}, max_batch=100)
+    shape: Any = {"service_path": "data", "headers": {}, "max_batch": 100, "trial": "small"}
+    client = ODataClient(System.FINANCE, Endpoint(origin), FixedToken(), **shape)
     async with listening, client:
         yield client, asked
 
