@@ -26,6 +26,7 @@ from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
 from activities.postings import Postings
+from activities.reaching import Reaching
 from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
@@ -109,6 +110,7 @@ def compose(settings: Settings, client: Client) -> Work:
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
+    reaching = Reaching(sales_system, finance_system)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
     work = Work(
@@ -122,6 +124,7 @@ def compose(settings: Settings, client: Client) -> Work:
             *_all_of(sales, sales_feed, collected),
             customers.map_customer,
             unclaimed.hand_to_desk,
+            reaching.wait_for_sales,
         ],
         finance_activities=[
             *_all_of(orders, finance_feed, unclaimed),
@@ -131,6 +134,7 @@ def compose(settings: Settings, client: Client) -> Work:
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
+            reaching.wait_for_finance,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,

@@ -57,6 +57,7 @@ from tests.workflows.replaying import replays
 from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, ScriptedSalesChanges, billed_now
 from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
+from tests.workflows.scripted_outages import ScriptedReach
 from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
@@ -466,6 +467,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             customers.create_customer,
             changes.change_order,
             changes.look_at_larger,
+            ScriptedReach().wait_for_finance,
         ],
         interceptors=[KeptAlive()],
     )
@@ -484,6 +486,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_invoice,
             sales.record_payment,
             customers.map_customer,
+            ScriptedReach().wait_for_sales,
         ],
         interceptors=[KeptAlive()],
     )
