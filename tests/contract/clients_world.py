@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,8 @@ import httpx
 
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
+from dynamics.core.errors import System
 from dynamics.core.literals import key, query
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
@@ -97,9 +100,16 @@ def credentials(live: LiveSandbox, secret: str | None = None) -> Credentials:
 
 @asynccontextmanager
 async def clients_of(
-    live: LiveSandbox, *, budget: Budget | None = None, manual: bool = False, **endpoint: Any
+    live: LiveSandbox,
+    *,
+    budget: Budget | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    manual: bool = False,
+    **endpoint: Any,
 ) -> AsyncIterator[Clients]:
     """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out.
+
+    Their circuits go by the clock.
 
     Finance numbers sales orders itself, in all companies; with ``manual``, usmf takes the numbers it is given.
     """
@@ -107,8 +117,15 @@ async def clients_of(
     options = {"ca_file": info.ca_file} | endpoint
     manual_numbers = frozenset({"usmf"} if manual else ())
     async with (
-        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who), budget=budget) as dataverse,
-        Finance(FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers)) as finance,
+        Dataverse(
+            DataverseSettings(Endpoint(info.dataverse, **options), who),
+            budget=budget,
+            circuit=Circuit(System.DATAVERSE, clock=clock),
+        ) as dataverse,
+        Finance(
+            FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers),
+            circuit=Circuit(System.FINANCE, clock=clock),
+        ) as finance,
         httpx.AsyncClient(base_url=info.desk, timeout=30) as desk,
     ):
         clients = Clients(dataverse, finance, desk, live, manual)
