@@ -28,6 +28,7 @@ from temporalio.worker import Worker
 
 from activities import signatures as s
 from activities.heartbeat import KeptAlive
+from activities.reaching_signatures import WaitForSystem
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditRecord
@@ -132,6 +133,9 @@ class World:
     audit_away: bool = False
     audit_answers_lost: int = 0
     """How many batches the store takes without its answer arriving: the worker was killed in between."""
+    away: str = ""
+    """The system that answers nobody: Sales or Finance."""
+    waits: list[WaitForSystem] = field(default_factory=list)
 
     async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -467,7 +471,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             customers.create_customer,
             changes.change_order,
             changes.look_at_larger,
-            ScriptedReach().wait_for_finance,
+            ScriptedReach(world).wait_for_finance,
         ],
         interceptors=[KeptAlive()],
     )
@@ -486,7 +490,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_invoice,
             sales.record_payment,
             customers.map_customer,
-            ScriptedReach().wait_for_sales,
+            ScriptedReach(world).wait_for_sales,
         ],
         interceptors=[KeptAlive()],
     )

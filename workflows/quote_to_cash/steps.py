@@ -288,8 +288,10 @@ class Steps:
         )
         try:
             await self._waiting.until(lambda: handle.done() or overtaken())
-        finally:
+        except (Ended, asyncio.CancelledError):
             await _given_up(handle)
+            raise
+        await _given_up(handle)
         if overtaken():
             self._record.apply(facts.StepOvertaken(step=summary))
             raise Overtaken
