@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -103,11 +104,12 @@ async def clients_of(
     live: LiveSandbox,
     *,
     budget: Budget | None = None,
+    rate: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
     manual: bool = False,
     **endpoint: Any,
 ) -> AsyncIterator[Clients]:
-    """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out.
+    """Fresh clients of a running sandbox, Dataverse's with a budget, Finance's with a rate; no fault outlives them.
 
     Their circuits go by the clock.
 
@@ -124,6 +126,7 @@ async def clients_of(
         ) as dataverse,
         Finance(
             FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers),
+            budget=Budget(rate) if rate < math.inf else None,
             circuit=Circuit(System.FINANCE, clock=clock),
         ) as finance,
         httpx.AsyncClient(base_url=info.desk, timeout=30) as desk,

@@ -17,7 +17,7 @@ DEALS = 20
 SEVENTH = 6
 LINES = 310
 """Of order 7: two change sets and a part of a third."""
-OUTAGE = 20.0
+OUTAGE = 8.0
 """Seconds from when all deals wait."""
 DRAINED = 150.0
 """Seconds within which all go on: a trial once a minute at the latest, and a step each."""

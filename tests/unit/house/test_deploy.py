@@ -16,6 +16,7 @@ ROOMS = ("activities", "dynamics", "runs", "web", "workers", "workflows")
 MAKERS = {
     "create_counter": ("", "_total"),
     "create_gauge": ("",),
+    "create_up_down_counter": ("",),
     "create_histogram": ("", "_bucket", "_count", "_sum"),
     "create_histogram_float": ("", "_bucket", "_count", "_sum"),
 }
