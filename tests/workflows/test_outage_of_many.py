@@ -34,6 +34,7 @@ from tests.deadlines import PATIENCE
 from tests.workflows import conftest
 from tests.workflows.conftest import Stage, World, queues_of_its_own, workers
 from workflows.quote_to_cash import steps
+from workflows.steps import LOOK_AGAIN
 
 DEALS = 200
 PACE = 480
@@ -138,7 +139,7 @@ async def test_two_hundred_deals_meet_two_hours_without_finance_and_finance_is_a
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    monkeypatch.setattr(steps, "LOOK_AGAIN", steps.LOOK_AGAIN / PACE)
+    monkeypatch.setattr(steps, "LOOK_AGAIN", LOOK_AGAIN / PACE)
     async with at_work(live, stages, pace=PACE) as (clients, world):
         await clients.play("PUT", "/faults", [{"system": "finance", "effect": {"status": 503}}])
         before, began = await asked_of_finance(clients), time.monotonic()
