@@ -24,6 +24,8 @@ OPENS_AFTER = 5
 """Requests in a row without an answer after which nothing more is sent."""
 TRIALS = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds to each trial; the last ones hold from then on."""
+TRIAL_PATIENCE = 10.0
+"""Seconds a trial waits for its answer: a system that is there answers a small read sooner."""
 NO_ANSWER = frozenset({502, 503, 504})
 """Statuses of a gateway that has nobody behind it."""
 

@@ -19,7 +19,7 @@ import httpx
 from dynamics.core import telemetry
 from dynamics.core.auth import TokenSource
 from dynamics.core.budget import Budget
-from dynamics.core.circuit import NO_ANSWER, Circuit
+from dynamics.core.circuit import NO_ANSWER, TRIAL_PATIENCE, Circuit
 from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
 from dynamics.core.network import is_loopback
 
@@ -155,7 +155,9 @@ class Transport:
         url, small_read = self.root + self._trial, operation_of(self._trial)
         with self._circuit.trial():
             try:
-                await self._exchange(_Request("GET", url, small_read, write=False, is_trial=True))
+                await self._exchange(
+                    _Request("GET", url, small_read, write=False, patience=TRIAL_PATIENCE, is_trial=True)
+                )
             except DynamicsError as e:
                 if e.system is not self.system:
                     raise
