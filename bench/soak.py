@@ -147,11 +147,15 @@ class _Soak:
     async def _start_deals(self) -> None:
         async def start(_: int) -> None:
             order = self._world.order()
-            deal = await self._world.deal(order=order, stage="fulfilment")
+            deal = await self._world.deal(order=order, stage="fulfilment", listed=False)
             self._deals[order] = deal, order
             self._sent[deal.id] = set()
 
         await _all(start, range(self._load.deals))
+        deadline = time.monotonic() + LONGEST_SETTLING
+        while (await self._client.count_workflows(f"WorkflowType = '{names.QUOTE_TO_CASH}'")).count < self._load.deals:
+            assert time.monotonic() < deadline, "Temporal does not list all deals"
+            await asyncio.sleep(0.5)
 
     async def _tell_finance_feeds(self) -> None:
         """Events of foreign orders, and those of our deals three times each, in any order."""
