@@ -15,13 +15,13 @@ from tests.stack import Deal, Json, Stack, assert_sound, eventually, line
 
 DEALS = 20
 SEVENTH = 6
-LINES = 310
-"""Of order 7: two change sets and a part of a third."""
+LINES = 460
+"""Of order 7: three change sets and a part of a fourth."""
 OUTAGE = 8.0
 """Seconds from when all deals wait."""
 DRAINED = 150.0
 """Seconds within which all go on: a trial once a minute at the latest, and a step each."""
-SLOW_WRITES: Json = {"system": "finance", "method": "POST", "path": r"\$batch", "effect": {"delay_ms": 2000}}
+SLOW_WRITES: Json = {"system": "finance", "method": "POST", "path": "SalesOrderLines", "effect": {"delay_ms": 3000}}
 AWAY: Json = {"system": "finance", "effect": {"status": 503}}
 
 
