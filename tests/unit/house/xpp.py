@@ -64,7 +64,9 @@ class XppClass:
     @cached_property
     def own_members(self) -> dict[str, str]:
         """Data members that it declares itself: name → kind; a list is `[class of its items]`."""
-        assert len(_MEMBER.findall(self.source)) == self.source.count("DataMember('"), f"{self.name}: an odd data member"
+        assert len(_MEMBER.findall(self.source)) == self.source.count("DataMember('"), (
+            f"{self.name}: an odd data member"
+        )
         found = {}
         for member in _MEMBER.finditer(self.source):
             name, kind = member["name"], member["type"]
