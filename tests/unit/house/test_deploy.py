@@ -65,7 +65,7 @@ def test_the_operations_page_lists_every_metric_of_ours() -> None:
 
 
 def test_an_outage_is_one_alert_for_each_system_within_five_minutes() -> None:
-    """Given Finance away from 10:02 for all deals, one alert by 10:07 (S22): no label but the system tells two apart."""
+    """Finance away from 10:02: one alert by 10:07 (S22), and no label but the system tells two apart."""
     groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
     (down,) = [rule for group in groups for rule in group["rules"] if "q2c_circuit_open" in rule["expr"]]
     assert (down["alert"], down["labels"]["severity"]) == ("SystemDown", "page")
