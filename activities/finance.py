@@ -184,7 +184,7 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
                 )
             except Refused as refusal:
                 if await self._finance.in_credit_hold(ask.company, ask.order_number):
-                    raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
+                    raise refused(FailureType.CREDIT_HOLD, str(refusal), refusal) from refusal
                 if beyond := await self._beyond_confirmation(ask):
                     return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
                 raise

@@ -165,7 +165,9 @@ class ParkedStep(Record):
     suggestion: str = Field(description="What would help")
     since: datetime
     failures: int = Field(description="How often it was parked in this place, this one included")
-    can_skip: bool = Field(False, description="Whether a person may supply the result by hand")
+    can_skip: bool = Field(False, description="Whether a person may go on without it")
+    request: str = Field("", description="What was asked of the system, without secrets and personal data")
+    answer: str = Field("", description="What it answered, likewise; empty where nothing was sent")
 
 
 class Resolution(StrEnum):

@@ -23,6 +23,7 @@ from dynamics.core.auth import TokenSource
 from dynamics.core.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
 from dynamics.core.budget import Budget
 from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
+from dynamics.core.evidence import answer_shown, no_answer, part_shown, request_shown
 from dynamics.core.network import is_loopback
 
 SECONDS_PER_OPERATION = 0.1
@@ -397,7 +398,9 @@ class ODataClient:
         ).error()
         if isinstance(error, Throttled) and error.retry_after is not None:
             self._not_before = max(self._not_before, self._clock() + error.retry_after)
-        raise error
+        raise error.with_evidence(
+            request_shown(method, url, content), answer_shown(response.status_code, response.content)
+        )
 
     async def _send_once(
         self,
@@ -426,7 +429,7 @@ class ODataClient:
                     operation=f"{method} {operation}",
                 ).error()
                 observation.failed(error)
-                raise error from e
+                raise error.with_evidence(request_shown(method, url, content), no_answer(error.message)) from e
             observation.answered(
                 response.status_code, request_id_of(response.headers), response.headers.get("retry-after")
             )
@@ -451,28 +454,28 @@ class ODataClient:
         operation = f"{method} {operation_of(first.path)}"
         if not raw:
             return BatchAnswer((), self._unreadable("the batch gave no answer to this request", operation, write))
-        parts = tuple(self._part(p, operation, write=write) for p in raw)
+        parts = tuple(self._part(p, operation, item, n) for n, p in enumerate(raw))
         error = next((p.error for p in parts if p.error is not None), None)
         expected = len(item.writes) if isinstance(item, ChangeSet) else 1
         if error is None and len(parts) != expected:
             error = self._unreadable(f"{len(parts)} answers to {expected} requests", operation, write)
         return BatchAnswer(parts, error)
 
-    def _part(self, raw: RawPart, operation: str, *, write: bool) -> Part:
+    def _part(self, raw: RawPart, operation: str, item: BatchItem, n: int) -> Part:
         if not 200 <= raw.status < 300:
             answer = answer_of(
                 system=self.system,
-                write=write,
+                write=isinstance(item, ChangeSet),
                 status=raw.status,
                 headers=raw.headers,
                 body=raw.body,
                 operation=operation,
             )
-            return Part(None, answer.error())
+            return Part(None, answer.error().with_evidence(part_shown(item, n), answer_shown(raw.status, raw.body)))
         try:
             row = exact_json.loads(raw.body) if raw.body.strip() else None
         except msgspec.DecodeError as e:
-            return Part(None, self._unreadable(str(e), operation, write))
+            return Part(None, self._unreadable(str(e), operation, isinstance(item, ChangeSet)))
         return Part(row, None)
 
     def _object(self, response: httpx.Response, operation: str, *, write: bool) -> Row:
