@@ -31,6 +31,7 @@ from ledger.reading import AuditReading
 from ledger.signing import AuditKey
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
+from runs.bulk import BulkDesk
 from runs.calls import RunError
 from runs.collections import CollectionsDesk
 from runs.deals import Deals
@@ -39,10 +40,12 @@ from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
+from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
 from web.config import WebConfig
 from web.decisions import Decisions
@@ -60,6 +63,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
+from web.pages.bulk_runs import BulkRunPages
 from web.pages.collections import ACCOUNTS, CollectionPages
 from web.pages.deals import DEALS, DealPages
 from web.pages.delegations import DelegationPages
@@ -144,6 +148,8 @@ def create_app(
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
     accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
+    bulk = BulkRuns(access, search, BulkDesk(client), decisions)
+    add_bulk(api, bulk)
     _add_beside_deals(api, access, sessions, delegating, late, accounts)
     site_app = Starlette(
         routes=[
@@ -152,7 +158,8 @@ def create_app(
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
             *Inbox(site, access, approvals, search, views, late).routes(),
-            *BulkPages(site, access, approvals, search, decisions).routes(),
+            *BulkPages(site, access, approvals, decisions).routes(),
+            *BulkRunPages(site, bulk).routes(),
             *DealPages(site, access, deals, search, reviews, decisions, dynamics, late, views).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),

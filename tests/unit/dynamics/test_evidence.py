@@ -10,7 +10,7 @@ from dynamics.core.batch import ChangeSet, Read, Write, format_batch
 from dynamics.core.errors import System, answer_of
 from dynamics.core.evidence import MOST_BYTES, answer_shown, no_answer, part_shown, request_shown, without_secrets
 
-TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJvdHRvIn0.c2lnbmF0dXJlLW9mLXRoaXM"  # noqa: S105  # planted
+TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJvdHRvIn0.c2lnbmF0dXJlLW9mLXRoaXM"  # planted
 ROOT = "https://contoso.operations.dynamics.com/data/"
 SECRETS = (
     TOKEN,
