@@ -126,7 +126,7 @@ class DecisionSigner:
         content = f"{_base64url(header)}.{_base64url(claims)}"
         signature = base64.urlsafe_b64encode(self._key.sign(content.encode())).rstrip(b"=").decode()
         token = f"{content}.{signature}"
-        about = audience if isinstance(audience, str) else " ".join(audience)
+        about = audience if isinstance(audience, str) else f"{audience[0]} and {len(audience) - 1} more"
         security_log.key_used(person, key_id=self._key.kid, action=action, about=about, message_id=message_id)
         return SignedMessage(message_id=message_id, token=token)
 

@@ -31,6 +31,9 @@ PAGE = 100
 STEP = timedelta(minutes=2)
 """How long one step with the deals of a part may take: five at a time, each asked for five seconds at most."""
 
+SHORTEST = timedelta(milliseconds=100)
+"""What a wait takes at least: a timer that is over before it began would make a run spin."""
+
 
 @workflow.defn(name=names.BULK)
 class BulkRun(SpokenTo):
@@ -98,7 +101,7 @@ class BulkRun(SpokenTo):
                 self._bulk = rules.looked_at(self._bulk, items, found, workflow.now())
             case rules.Wait(until=until):
                 if not self._bulk.has_ended:
-                    await self._wait(max(until - now, timedelta(seconds=1)))
+                    await self._wait(max(until - now, SHORTEST))
 
     async def _wait(self, time: timedelta) -> None:
         try:
