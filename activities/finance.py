@@ -160,6 +160,9 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
         with for_deal():
             snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
             wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
+            if ask.given:
+                order = await self._finance.orders.claim(wanted, ask.given)
+                return created(snapshot, wanted, order, self._policy.tolerances.money)
             in_doubt = ask.probe or activity.info().attempt > 1
             if in_doubt:
                 await self._look_twice(ask.quote.company, ask.order_number)

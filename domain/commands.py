@@ -23,6 +23,8 @@ from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
+from domain.given import LONGEST as LONGEST_VALUE
+from domain.given import ValueGiven
 from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
@@ -91,6 +93,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         money = money_words(command, said)
         customer = CustomerArgs.model_validate(_given(said)) if command in OF_CUSTOMER else None
         lines = _Change.model_validate(said.args).lines if command is CommandName.CHANGE_ORDER else ()
+        value = _Skip.model_validate(_given(said)).value.strip() if command is CommandName.SKIP else ""
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
@@ -109,6 +112,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     if customer is not None:
         return _about_customer(command, customer, said, verdict)
     reason = str(said.args.get("reason") or "")
+    if value:
+        return ValueGiven(value=value, reason=reason, by=said.person.named, at=at)
     match command:
         case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
             return facts.StepResumed(action=Resolution(command.value), reason=reason, by=said.person.named)
@@ -233,6 +238,12 @@ def _about_customer(command: CommandName, asked: CustomerArgs, said: VerifiedMes
     if command is CommandName.NEW_CUSTOMER:
         return customer_setup_facts.CustomerIsNew(by=by, role=role, reason=reason)
     return customer_setup_facts.CustomerDenied(by=by, role=role, reason=reason)
+
+
+class _Skip(Record):
+    """Arguments of a skip: the value with which the step has ended, where the person knows it."""
+
+    value: str = Field("", max_length=LONGEST_VALUE, pattern=r"^[ -~]*$")
 
 
 class _Release(Record):

@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 
 from domain.bulk import Bulk, BulkItems, BulkStart, BulkView, UnsignedParts
 from domain.messages import Outcome, SignedMessage
+from domain.refusals import Refusal
 from runs import attributes, names, outcomes, query
 from runs.calls import answer, ask, ask_for, rejected
 
@@ -73,14 +74,16 @@ class BulkDesk:
         """Pass on what a person signed: pause, resume, cancel.
 
         Returns:
-            What became of it; None where it is recorded but not known within five seconds, or the run has ended.
+            What became of it; None where it is recorded but not known within five seconds.
 
         Raises:
             NoAnswer: Temporal is down and nothing was recorded.
         """
-        workflow_id = names.bulk_id(company, run)
-        await outcomes.send(self._client, workflow_id, names.COMMAND, message)
-        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=_CALLED)
+        workflow_id, mid = names.bulk_id(company, run), message.message_id
+        if await outcomes.send(self._client, workflow_id, names.COMMAND, message):
+            return await outcomes.awaited(self._client, workflow_id, mid, what=_CALLED)
+        known = await outcomes.known(self._client, workflow_id, mid, what=_CALLED)
+        return known or Outcome(message_id=mid, accepted=False, code=Refusal.NOT_OPEN_ANY_MORE)
 
     async def outcome(self, company: str, run: str, message_id: str) -> Outcome | None:
         """What became of a message, if it was heard. Raises as ``runs.calls.ask_for``."""

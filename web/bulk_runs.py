@@ -214,7 +214,8 @@ class BulkRuns:
             audience = self._audience(view.company, workflow_id, part.quotes)
             args = args_of(rules.RUN, workflow_id, part=part.n, reason=view.reason)
             message = await self._decisions.signed(audience, who, str(uuid.uuid4()), view.command, args)
-            await self._desk.sign(view.company, run, message)
+            if not await self._desk.sign(view.company, run, message):
+                raise saying.refused(Refusal.NOT_OPEN_ANY_MORE)
         return len(unsigned)
 
     def _audience(self, company: str, workflow_id: str, quotes: Sequence[str]) -> list[str]:

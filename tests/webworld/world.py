@@ -12,14 +12,20 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.bulk import BulkWork
+from activities.decisions import SignedDecisionActivities
+from activities.signatures import AuditActivities
 from domain.approvals import ApprovalRequest
+from domain.audit import AuditBatch, AuditReceipt
 from domain.views import DealView, TimelineEntry
 from runs import attributes, names, query
 from runs.attributes import Attribute
+from runs.deals import Deals
 from runs.labels import LABELS, DealLabels
 from sandbox import tls
 from sandbox.entra.app import EntraId
@@ -34,7 +40,9 @@ from tests.sealing import SEALING
 from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
 from web.app import create_app
 from web.config import WebConfig
-from workers.keys import ensure_decision_keys
+from workers.keys import ensure_decision_keys, keys_of
+from workflows.audit import AuditDelivery
+from workflows.bulk import BulkRun
 
 WEBHOOK_KEY = "webhook-key-of-the-test"
 EVENTS_SECRET = "events-secret-of-the-test"
@@ -106,13 +114,31 @@ async def dev_server() -> WorkflowEnvironment:
     )
 
 
+class _Audit(AuditActivities):
+    """Takes what runs of the product's own hand over; nothing is kept here."""
+
+    @activity.defn(name="record_audit")
+    async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
+        return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
+
+
 @pytest.fixture(scope="session")
-async def temporal() -> AsyncIterator[Client]:
+async def temporal(config: WebConfig) -> AsyncIterator[Client]:
+    """A server with stand-ins for deals and the like, and the product's own bulk runs over them."""
+    verifier = SignedDecisionActivities(keys_of(config.decision_private_key_file.with_name("public.json")), POLICY)
     async with await dev_server() as environment:
+        bulk = BulkWork(Deals(environment.client))
         worker = Worker(
             environment.client,
             task_queue=names.DEAL_QUEUE,
-            workflows=WORKFLOWS,
+            workflows=[*WORKFLOWS, BulkRun, AuditDelivery],
+            activities=[
+                verifier.verify_messages,
+                _Audit().record_audit,
+                bulk.check_deals,
+                bulk.tell_deals,
+                bulk.look_at_deals,
+            ],
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
         async with worker:

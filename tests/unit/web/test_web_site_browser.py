@@ -6,6 +6,7 @@ With `Q2C_SCREENSHOTS` set to a folder the pictures are kept there, to be looked
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from temporalio.client import Client
 
 from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
+from domain.bulk import BulkPhase
 from domain.causes import Cause
 from domain.credit_facts import Ageing
 from domain.views import Ending
@@ -28,7 +30,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, late, scenes
+from tests.webworld import accounts, bulk, late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -150,6 +152,9 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     await overpaid(stage, "AXE-O")
     previewed("AXE-X")
     await long_order(stage, "AXE-X", "SO-AXE", 120)
+    many = ["/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY"]
+    for run, phase in ((str(uuid.uuid4()), phase) for phase in (BulkPhase.READY, BulkPhase.PAUSED, BulkPhase.DONE)):
+        many.append(await bulk.put(stage.client, run, phase))
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -170,7 +175,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
-        "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused", "/late?matter=unclaimed"],
+        "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *many],
     }
 
 
