@@ -30,7 +30,7 @@ LONGEST_PART: Final = 4_000
 """Characters of the ids of one part, so that its signed message stays small in the deals that keep it."""
 PACE: Final = timedelta(seconds=5)
 """Pause after each part: 300 deals a minute at most. What they then ask of a system is limited by its queue."""
-SETTLES: Final = timedelta(seconds=15)
+SETTLES: Final = timedelta(seconds=10)
 """How long after the last part the deals are looked at: what they went on with, or parked for again."""
 MOST_LOOKS: Final = 8
 """How often a deal is looked at that does not answer."""

@@ -15,7 +15,7 @@ from dynamics.core.errors import Conflict, NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
-from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes
+from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes, reference_of
 from dynamics.finance.queries import same_text
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine, SalesStatus
 
@@ -128,7 +128,7 @@ class Ordering:
         """Take an order that people made in Finance for the one wanted: it bears our key from then on.
 
         It is compared as one of ours would be, marked only if nobody changed it since, and read again. Nothing else of
-        it is written, and none of it is made. Said again, it finds what was claimed.
+        it is written but a reference where it has none. Said again, it finds what was claimed.
 
         Raises:
             NotFound: Finance has no order of that number.
@@ -145,6 +145,8 @@ class Ordering:
                 return found
             if not last:
                 mark = {"CustomerRequisitionNumber": wanted.key}
+                if not found.header.reference:
+                    mark["CustomersOrderReference"] = reference_of(wanted)
                 await self._finance.odata.patch(path, mark, if_match=str(row["@odata.etag"]))
         raise Conflict(
             f"order {number} does not keep the requisition number {wanted.key}",

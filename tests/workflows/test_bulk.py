@@ -166,14 +166,16 @@ class Desk:
         return (await self.bulk.begin(who, body)).run
 
     async def until(self, run: str, ready: Callable[[BulkView], bool]) -> BulkView:
-        view = None
+        view: BulkView | None = None
         try:
             async with asyncio.timeout(PATIENCE):
-                while not ready(view := await self.bulk.shown(OTTO, "usmf", run)):
+                while True:
+                    view = await self.bulk.shown(OTTO, "usmf", run)
+                    if ready(view):
+                        return view
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise AssertionError(f"not so: {view}") from None
-        return view
 
     async def received(self, run: str, count: int) -> None:
         """Wait until the run was sent so many messages, its start with who asks among them."""
