@@ -57,10 +57,10 @@ class ItemStatus(StrEnum):
     UNCHECKED = "unchecked"
     READY = "ready"
     LEFT_OUT = "left_out"
-    TOLD = "told"
+    TOLD = "sent"
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    WENT_ON = "went_on"
+    WENT_ON = "moved_on"
     PARKED_AGAIN = "parked_again"
 
 

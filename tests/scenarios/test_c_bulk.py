@@ -81,7 +81,7 @@ def test_s28_parked_deals_of_one_cause_are_tried_dry_and_go_on_together(automati
     assert otto.post(f"{path}/run", {}).body["parts"] >= 1
     eventually(lambda: otto.get(path)["phase"] == "done", "all were told and looked at")
     ended = {item["quote"]: item["status"] for item in otto.get(f"{path}/items")["items"]}
-    assert {ended[deal.quote] for deal in (other, *rest)} == {"went_on"}
+    assert {ended[deal.quote] for deal in (other, *rest)} == {"moved_on"}
     for deal in (other, *rest):
         deal.waits_for("shipment")
         assert len(deal.orders()) == 1

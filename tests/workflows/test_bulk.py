@@ -228,13 +228,13 @@ async def test_s28_all_of_a_cause_are_tried_dry_signed_paused_resumed_and_told_e
     desk.deals.until_paused.set()
     paused = await pausing
     assert paused is not None and paused.accepted
-    view = await desk.until(run, lambda view: view.counts.get("went_on") == 3 * TOGETHER - 1)
+    view = await desk.until(run, lambda view: view.counts.get("moved_on") == 3 * TOGETHER - 1)
     assert (view.phase, view.told, view.counts["ready"]) == (BulkPhase.PAUSED, 3, MANY - 2 - 3 * TOGETHER)
     assert len(desk.deals.told) == 3 * TOGETHER, "what was under way when it was paused, and nothing after"
 
     await desk.bulk.move(OTTO, "usmf", run, "resume", str(uuid.uuid4()))
     view = await desk.at(run, BulkPhase.DONE)
-    assert view.counts == {"went_on": MANY - 3, "parked_again": 1, "left_out": 2}
+    assert view.counts == {"moved_on": MANY - 3, "parked_again": 1, "left_out": 2}
     assert desk.deals.told == dict.fromkeys(rest, 1), "each once, though an answer was lost"
     (again,) = (await desk.bulk.items(OTTO, "usmf", run, 0, "parked_again")).items
     assert (again.quote, again.code) == (rest[0], "Refused")

@@ -1,4 +1,4 @@
-"""Commands for many deals: the list of runs, a new one, and one run with what became of each deal."""
+"""Bulk commands: the list of runs, a new one, and one run with what became of each deal."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _GOOD = frozenset(
     {"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"}
 ) | {
     "done",
-    "went_on",
+    "moved_on",
     "ready",
 }
 _BAD = frozenset(

@@ -90,7 +90,7 @@ def test_a_deal_that_never_answers_does_not_keep_the_run() -> None:
         else:
             assert isinstance(due, rules.Wait)
             now = due.until
-    assert (looks, bulk.phase, bulk.counts) == (rules.MOST_LOOKS, BulkPhase.DONE, {"told": 2})
+    assert (looks, bulk.phase, bulk.counts) == (rules.MOST_LOOKS, BulkPhase.DONE, {"sent": 2})
 
 
 def test_more_deals_than_one_look_holds_are_all_looked_at() -> None:
@@ -104,7 +104,7 @@ def test_more_deals_than_one_look_holds_are_all_looked_at() -> None:
         assert isinstance(due, rules.LookAt)
         seen += len(due.items)
         bulk = rules.looked_at(bulk, due.items, {n: item(f"Q{n}", ItemStatus.WENT_ON) for n in due.items}, now)
-    assert (seen, bulk.counts) == (60, {"went_on": 60})
+    assert (seen, bulk.counts) == (60, {"moved_on": 60})
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ async def test_deals_parked_for_one_cause_are_retried_together(
     new = "/bulk/new?error=Refused&company=usmf"
     assert f'href="{new}"' in inbox
     page = (await otto.get(new)).text
-    assert "BULK-R0" in page and "BULK-R1" in page and "Try it dry: Retry" in page
+    assert "BULK-R0" in page and "BULK-R1" in page and "Dry run: Retry" in page
     begun = await otto.post("/bulk", data=form_of(page, "/bulk") | {"reason": "site restored"})
     assert begun.status_code == 303
     path, http.headers["Authorization"] = begun.headers["location"], f"Bearer {tenant.token('otto')}"
