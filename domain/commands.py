@@ -99,9 +99,8 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except ValueError:
         return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
-    subject = _subject(said.person, state, release)
-    if money is not None:
-        subject = money.subject(state, own=subject.own)
+    whole = _subject(said.person, state, release)
+    subject = whole if money is None else money.subject(state, own=whole.own)
     verdict = judge(said.granted, subject)
     if verdict.code is not None:
         return _refused(said, verdict.code, verdict.detail)
@@ -112,11 +111,9 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     if customer is not None:
         return _about_customer(command, customer, said, verdict)
     reason = str(said.args.get("reason") or "")
-    if value:
-        return ValueGiven(value=value, reason=reason, by=said.person.named, at=at)
     match command:
         case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
-            return facts.StepResumed(action=Resolution(command.value), reason=reason, by=said.person.named)
+            return _about_step(command, said.person.named, reason, value, at)
         case CommandName.REREAD:
             return _read_again(said.person, state, reason)
         case CommandName.WITHDRAW:
@@ -134,6 +131,13 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return _released(release, state, verdict, subject.currency, at)
         case _:
             return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
+
+
+def _about_step(command: CommandName, by: Person, reason: str, value: str, at: datetime) -> Fact:
+    """How a parked step goes on, as a person says; ``value``: what it came to, where they know that."""
+    if value:
+        return ValueGiven(value=value, reason=reason, by=by, at=at)
+    return facts.StepResumed(action=Resolution(command.value), reason=reason, by=by)
 
 
 def is_own(person: Person, state: DealState) -> bool:

@@ -100,7 +100,7 @@ class DynamicsError(Exception):
         self.request = ""
         self.answer = ""
 
-    def with_evidence(self, request: str, answer: str) -> Self:
+    def showing(self, request: str, answer: str) -> Self:
         """The error with what was asked and answered, as a person may read it (`dynamics.core.evidence`)."""
         self.request, self.answer = request, answer
         return self

@@ -398,9 +398,7 @@ class ODataClient:
         ).error()
         if isinstance(error, Throttled) and error.retry_after is not None:
             self._not_before = max(self._not_before, self._clock() + error.retry_after)
-        raise error.with_evidence(
-            request_shown(method, url, content), answer_shown(response.status_code, response.content)
-        )
+        raise error.showing(request_shown(method, url, content), answer_shown(response.status_code, response.content))
 
     async def _send_once(
         self,
@@ -429,7 +427,7 @@ class ODataClient:
                     operation=f"{method} {operation}",
                 ).error()
                 observation.failed(error)
-                raise error.with_evidence(request_shown(method, url, content), no_answer(error.message)) from e
+                raise error.showing(request_shown(method, url, content), no_answer(error.message)) from e
             observation.answered(
                 response.status_code, request_id_of(response.headers), response.headers.get("retry-after")
             )
@@ -471,7 +469,7 @@ class ODataClient:
                 body=raw.body,
                 operation=operation,
             )
-            return Part(None, answer.error().with_evidence(part_shown(item, n), answer_shown(raw.status, raw.body)))
+            return Part(None, answer.error().showing(part_shown(item, n), answer_shown(raw.status, raw.body)))
         try:
             row = exact_json.loads(raw.body) if raw.body.strip() else None
         except msgspec.DecodeError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 
 from temporalio.client import Client
@@ -20,9 +21,9 @@ ITEMS = (
 )
 
 
-async def put(client: Client, run: str, phase: BulkPhase) -> str:
+async def put(client: Client, phase: BulkPhase) -> str:
     """Begin a run that stands in a phase; the address of its page."""
-    now = datetime.now(UTC)
+    now, run = datetime.now(UTC), str(uuid.uuid4())
     told = phase is BulkPhase.PAUSED
     bulk = Bulk(
         company="usmf",

@@ -114,13 +114,7 @@ class Steps:
                     await self._wait_for(queue, message, summary, overtaken)
                     continue
                 resolution = await self.park(
-                    summary,
-                    step,
-                    cause,
-                    message,
-                    evidence=evidence_of(error),
-                    can_skip=skipped is not None,
-                    overtaken=overtaken,
+                    summary, step, cause, message, evidence_of(error), can_skip=skipped is not None, overtaken=overtaken
                 )
                 if resolution is Resolution.SKIP and skipped is not None:
                     return skipped
@@ -220,8 +214,8 @@ class Steps:
         step: str,
         cause: Cause,
         message: str,
-        *,
         evidence: tuple[str, str] = ("", ""),
+        *,
         can_skip: bool = False,
         overtaken: Callable[[], bool] = _never,
     ) -> Resolution | None:

@@ -6,7 +6,6 @@ With `Q2C_SCREENSHOTS` set to a folder the pictures are kept there, to be looked
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from importlib.util import find_spec
@@ -42,6 +41,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 FILE = Attachment(name="A-rather-long-name-of-a-drawing-of-both-halls-as-they-are-built-2026-11.pdf", size=5_400)
 NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
+NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -152,9 +152,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     await overpaid(stage, "AXE-O")
     previewed("AXE-X")
     await long_order(stage, "AXE-X", "SO-AXE", 120)
-    many = ["/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY"]
-    for run, phase in ((str(uuid.uuid4()), phase) for phase in (BulkPhase.READY, BulkPhase.PAUSED, BulkPhase.DONE)):
-        many.append(await bulk.put(stage.client, run, phase))
+    many = [await bulk.put(stage.client, phase) for phase in (BulkPhase.READY, BulkPhase.PAUSED, BulkPhase.DONE)]
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -175,7 +173,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
-        "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *many],
+        "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many],
     }
 
 
