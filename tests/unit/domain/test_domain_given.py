@@ -62,7 +62,7 @@ def test_two_people_give_the_same_value_and_the_step_is_tried_with_it() -> None:
 @pytest.mark.parametrize(
     "then",
     [
-        facts.StepParked(parked=parked().parked),  # type: ignore[arg-type]  # it is one
+        facts.StepParked(parked=parked().parked),
         facts.StepOvertaken(step="Create order Q2C-1"),
     ],
 )
