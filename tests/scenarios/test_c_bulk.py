@@ -78,7 +78,7 @@ def test_s28_parked_deals_of_one_cause_are_tried_dry_and_go_on_together(automati
     dry = {item["quote"]: item for item in otto.get(f"{path}/items", status="ready")["items"]}
     assert quotes - {by_hand.quote} <= dry.keys() and by_hand.quote not in dry
     assert all(deal.case()["parked"] for deal in rest), "nothing was sent"
-    assert otto.post(f"{path}/run", {}).body["parts"] >= 1
+    assert otto.post(f"{path}/commands/run", {}).body["parts"] >= 1
     eventually(lambda: otto.get(path)["phase"] == "done", "all were told and looked at")
     ended = {item["quote"]: item["status"] for item in otto.get(f"{path}/items")["items"]}
     assert {ended[deal.quote] for deal in (other, *rest)} == {"moved_on"}

@@ -57,12 +57,12 @@ def add_bulk(api: FastAPI, bulk: BulkRuns) -> None:
         """Deals of a run, 100 at a time, with what became of each."""
         return await bulk.items(who, company, run, offset, status)
 
-    @api.post("/bulk/{company}/{run}/run", operation_id="signBulkRun", responses=problems(403, 404, 409, 502))
+    @api.post("/bulk/{company}/{run}/commands/run", operation_id="signBulkRun", responses=problems(403, 404, 409, 502))
     async def sign_bulk(company: AskedCompany, run: AskedRun, who: Caller) -> BulkSigned:
         """Sign the command for every deal that would take it; they are told from then on."""
         return BulkSigned(parts=await bulk.sign(who, company, run))
 
-    @api.post("/bulk/{company}/{run}/{do}", operation_id="moveBulkRun", **answers)
+    @api.post("/bulk/{company}/{run}/commands/{do}", operation_id="moveBulkRun", **answers)
     async def move_bulk(
         company: AskedCompany, run: AskedRun, do: Move, who: Caller, body: MoveBody | None = None
     ) -> Response:

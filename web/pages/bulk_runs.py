@@ -49,7 +49,7 @@ class BulkRunPages:
         """The routes of the list, of a new run, and of one run with what is said to it."""
         return self.site.routes(
             pages={PAGE: self.listed, NEW: self.new, _RUN: self.show},
-            forms={PAGE: self.begin, f"{_RUN}/{{do}}": self.say},
+            forms={PAGE: self.begin, f"{_RUN}/commands/{{do}}": self.say},
         )
 
     async def listed(self, _request: Request, session: Session) -> Response:

@@ -131,7 +131,7 @@ async def test_deals_parked_for_one_cause_are_retried_together(
     assert "Nothing is sent before you sign." in dry and "Create the order in Finance" in dry
     assert await handles[0].query("received") == [], "tried dry: nothing was sent"
 
-    assert (await otto.post(f"{path}/run", data=form_of(dry, f"{path}/run"))).status_code == 303
+    assert (await otto.post(f"{path}/commands/run", data=form_of(dry, f"{path}/commands/run"))).status_code == 303
     view = await until(http, f"/api/v1{path}", "done")
     assert view["counts"].get("parked_again", 0) >= 2, "the stand-ins stay as they are"
     for handle in handles:
@@ -143,7 +143,7 @@ async def test_deals_parked_for_one_cause_are_retried_together(
     items = (await http.get(f"/api/v1{path}/items?status=parked_again")).json()
     assert {"BULK-R0", "BULK-R1"} <= {item["quote"] for item in items["items"]}
     assert path in (await otto.get("/bulk")).text
-    again = await otto.post(f"{path}/run", data=form_of(dry, f"{path}/run"))
+    again = await otto.post(f"{path}/commands/run", data=form_of(dry, f"{path}/commands/run"))
     assert again.status_code == 409 and "Nothing of this run waits for a signature." in again.text
 
 
@@ -159,16 +159,16 @@ async def test_who_may_not_retry_sees_and_does_nothing(
     path = f"/api/v1/bulk/usmf/{run}"
     for call in (
         http.post("/api/v1/bulk", json=body, headers=tenant.bearer("rita")),
-        http.post(f"{path}/run", headers=tenant.bearer("rita")),
-        http.post(f"{path}/cancel", headers=tenant.bearer("rita")),
+        http.post(f"{path}/commands/run", headers=tenant.bearer("rita")),
+        http.post(f"{path}/commands/cancel", headers=tenant.bearer("rita")),
         http.get(path, headers=tenant.bearer("greta")),
     ):
         refused = await call
         assert (refused.status_code, refused.json()["code"]) == (403, "NO_AUTHORITY"), refused.text
-    ended = await http.post(f"{path}/cancel", headers=headers)
+    ended = await http.post(f"{path}/commands/cancel", headers=headers)
     assert ended.status_code == 200, ended.text
     for wrong, status in (("skip-it", 404), ("pause", 409)):
-        assert (await http.post(f"{path}/{wrong}", headers=headers)).status_code == status
+        assert (await http.post(f"{path}/commands/{wrong}", headers=headers)).status_code == status
     assert (await http.get("/api/v1/bulk/usmf/nonsense", headers=headers)).status_code == 404
     nothing = await http.post("/api/v1/bulk", json=body | {"customer": "NOBODY"}, headers=headers)
     assert (nothing.status_code, nothing.json()["detail"]) == (400, "No running deal matches. Change the filters.")
