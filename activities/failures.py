@@ -1,7 +1,8 @@
 """How a failure of Dynamics reaches a workflow: one translation, used by every activity that talks to it.
 
 The class of the error was decided once, by the table of `dynamics.core.errors`; here it becomes the `type` of an
-`ApplicationError`, with whether and when to try again. Attributes of the error travel as details, never a body.
+`ApplicationError`, with whether and when to try again. Attributes of the error travel as details; of what was asked and
+answered only what a person may read (`dynamics.core.evidence`).
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ def failure_of(error: DynamicsError) -> ApplicationError:
     )
 
 
-def refused(kind: FailureType, message: str) -> ApplicationError:
-    """A failure that no retry fixes: a person must act."""
-    return ApplicationError(message, type=kind, non_retryable=True)
+def refused(kind: FailureType, message: str, because: DynamicsError | None = None) -> ApplicationError:
+    """A failure that no retry fixes: a person must act; ``because``: what a system answered."""
+    details = (because.details(),) if because else ()
+    return ApplicationError(message, *details, type=kind, non_retryable=True)
 
 
 @contextmanager

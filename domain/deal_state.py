@@ -153,6 +153,7 @@ class DealState:
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
         resolution: what a person said about the step that was parked last.
+        given: the value with which people say that step has ended, until it is proved; empty: none.
         sales_due: what Sales has to be told of the ending.
         given_up: the deal has ended, and a person ended the clean-up that was left.
     """
@@ -221,6 +222,7 @@ class DealState:
     parked: ParkedStep | None = None
     park_count: dict[str, int] = field(default_factory=dict)
     resolution: Resolution | None = None
+    given: str = ""
     sales_due: SalesDue = SalesDue.NOTHING
     credit_given_back: bool = False
     given_up: bool = False

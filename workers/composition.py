@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
+from activities.bulk import BulkWork
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.customers import CustomerDesk
@@ -57,6 +58,7 @@ from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
+from workflows.bulk import BulkRun
 from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
@@ -79,6 +81,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    BulkRun,
 )
 
 
@@ -114,7 +117,7 @@ def compose(settings: Settings, client: Client) -> Work:
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
+            *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
             collections.hold_orders,
             *telling.deal_activities,
         ],

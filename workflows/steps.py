@@ -80,6 +80,15 @@ def cause_of(error: ActivityError) -> tuple[Cause, str]:
     return Cause.UNEXPECTED, f"{type(cause).__name__}: {cause}"[:LONGEST_MESSAGE]
 
 
+def evidence_of(error: ActivityError) -> tuple[str, str]:
+    """What was asked of a system and what it answered, as ``activities.failures`` gives it along; empty where not."""
+    cause = error.cause
+    details = next(iter(cause.details), None) if isinstance(cause, ApplicationError) else None
+    found = details if isinstance(details, dict) else {}
+    request, answer = found.get("request"), found.get("answer")
+    return str(request or "")[:LONGEST_MESSAGE], str(answer or "")[:LONGEST_MESSAGE]
+
+
 def begin(
     activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
     argument: Argument,

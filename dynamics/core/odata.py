@@ -17,6 +17,7 @@ import msgspec
 from dynamics.core import exact_json
 from dynamics.core.batch import BatchItem, ChangeSet, MalformedBatch, RawPart, Read, Write, format_batch, parse_batch
 from dynamics.core.errors import Answer, DynamicsError, answer_of
+from dynamics.core.evidence import answer_shown, part_shown
 from dynamics.core.transport import Transport, operation_of
 
 SECONDS_PER_OPERATION = 0.1
@@ -264,28 +265,28 @@ class ODataClient(Transport):
         operation = f"{method} {operation_of(first.path)}"
         if not raw:
             return BatchAnswer((), self._unreadable("the batch gave no answer to this request", operation, write))
-        parts = tuple(self._part(p, operation, write=write) for p in raw)
+        parts = tuple(self._part(p, operation, item, n) for n, p in enumerate(raw))
         error = next((p.error for p in parts if p.error is not None), None)
         expected = len(item.writes) if isinstance(item, ChangeSet) else 1
         if error is None and len(parts) != expected:
             error = self._unreadable(f"{len(parts)} answers to {expected} requests", operation, write)
         return BatchAnswer(parts, error)
 
-    def _part(self, raw: RawPart, operation: str, *, write: bool) -> Part:
+    def _part(self, raw: RawPart, operation: str, item: BatchItem, n: int) -> Part:
         if not 200 <= raw.status < 300:
             answer = answer_of(
                 system=self.system,
-                write=write,
+                write=isinstance(item, ChangeSet),
                 status=raw.status,
                 headers=raw.headers,
                 body=raw.body,
                 operation=operation,
             )
-            return Part(None, answer.error())
+            return Part(None, answer.error().showing(part_shown(item, n), answer_shown(raw.status, raw.body)))
         try:
             row = exact_json.loads(raw.body) if raw.body.strip() else None
         except msgspec.DecodeError as e:
-            return Part(None, self._unreadable(str(e), operation, write))
+            return Part(None, self._unreadable(str(e), operation, isinstance(item, ChangeSet)))
         return Part(row, None)
 
     def _object(self, response: httpx.Response, operation: str, *, write: bool) -> Row:

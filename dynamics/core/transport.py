@@ -21,6 +21,7 @@ from dynamics.core.auth import TokenSource
 from dynamics.core.budget import Budget
 from dynamics.core.circuit import NO_ANSWER, TRIAL_PATIENCE, Circuit
 from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
+from dynamics.core.evidence import answer_shown, no_answer, request_shown
 from dynamics.core.network import is_loopback
 
 
@@ -218,7 +219,8 @@ class Transport:
         ).error()
         if isinstance(error, Throttled) and error.retry_after is not None:
             self._circuit.pause(error.retry_after)
-        raise error
+        shown = answer_shown(response.status_code, response.content)
+        raise error.showing(request_shown(request.method, request.url, request.content), shown)
 
     def _check(self, request: _Request) -> None:
         if not request.is_trial:
@@ -247,7 +249,8 @@ class Transport:
                 observation.failed(error)
                 if not isinstance(e, httpx.PoolTimeout):  # that one waited for its own process
                     self._circuit.missed(type(e).__name__)
-                raise error from e
+                asked = request_shown(request.method, request.url, request.content)
+                raise error.showing(asked, no_answer(error.message)) from e
             if response.status_code in NO_ANSWER:
                 self._circuit.missed(f"HTTP {response.status_code}")
             else:

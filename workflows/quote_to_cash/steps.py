@@ -38,6 +38,7 @@ from workflows.steps import (
     Result,
     begin,
     cause_of,
+    evidence_of,
 )
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order", "look_at_larger"})
@@ -115,7 +116,7 @@ class Steps:
                     await self._wait_for(queue, message, summary, overtaken)
                     continue
                 resolution = await self.park(
-                    summary, step, cause, message, can_skip=skipped is not None, overtaken=overtaken
+                    summary, step, cause, message, evidence_of(error), can_skip=skipped is not None, overtaken=overtaken
                 )
                 if resolution is Resolution.SKIP and skipped is not None:
                     return skipped
@@ -215,6 +216,7 @@ class Steps:
         step: str,
         cause: Cause,
         message: str,
+        evidence: tuple[str, str] = ("", ""),
         *,
         can_skip: bool = False,
         overtaken: Callable[[], bool] = _never,
@@ -226,6 +228,7 @@ class Steps:
             step: name of the activity.
             cause: why it does not go on.
             message: what the system said.
+            evidence: what was asked of it and what it answered, for the person.
             can_skip: whether the deal may go on without it.
             overtaken: whether it is needless by now.
 
@@ -249,6 +252,8 @@ class Steps:
             since=workflow.now(),
             failures=0,
             can_skip=can_skip,
+            request=evidence[0],
+            answer=evidence[1],
         )
         resolution = await self._waiting.park(parked, overtaken)
         self._goes_on_without(resolution, summary)
