@@ -56,9 +56,7 @@ MOST_SKEW: Final = 75
 
 OUTSIDE: Final = {
     **dict.fromkeys(("review_lines", "preview_quote", "read_order_lines"), "a page asks for it, no deal does"),
-    **dict.fromkeys(
-        ("send_message", "tell_people", "find_waiting"), "nobody is told anything: no target of messages is set"
-    ),
+    **dict.fromkeys(("send_message", "tell_people", "find_waiting"), "nobody is told: no target of messages is set"),
     **dict.fromkeys(("look_after_end", "find_ended"), "only of deals that have ended"),
     **dict.fromkeys(("prepare_refund", "change_order", "look_at_larger", "cancel_sales_order"), "no deal is changed"),
     **dict.fromkeys(("show_ordered",), "no deal is changed"),
