@@ -12,6 +12,7 @@ from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
+from domain.credit_recheck_facts import RecheckFact
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
@@ -251,10 +252,6 @@ class ReleaseAsked(Record):
     currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
-class HoldReleased(Record):
-    """Finance was told that its own hold on the order is released."""
-
-
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -319,6 +316,7 @@ class BillingChanged(Record):
     text: str
     invoice: str = Field("", description="Number of the invoice that was posted, to be read with the next look")
     payment: str = Field("", description="Id of the payment that was posted or reversed, likewise")
+    order: bool = Field(False, description="The order itself was changed: it may take more credit")
 
 
 class BillingRead(Record):
@@ -458,7 +456,6 @@ CreditFact = (
     | CreditRecheckDue
     | ReleaseAsked
     | CreditReleased
-    | HoldReleased
     | CreditRejected
 )
 OrderFact = (
@@ -479,6 +476,7 @@ Fact = (
     QuoteFact
     | CustomerFact
     | CreditFact
+    | RecheckFact
     | OrderFact
     | DeliveryFact
     | DepositFact

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 
-from domain import customer_setup_facts, facts, moves, order_change_facts
+from domain import credit_recheck_facts, customer_setup_facts, facts, moves, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus
 from domain.assessment import Problem, QuoteAssessment, QuoteInSales
 from domain.changing import ChangeStep, OrderChange
@@ -240,7 +240,7 @@ def _delivered(state: DealState) -> Iterator[Fact]:
         case DeliveryMove.SHOW_ORDER:
             yield facts.OrderRecorded(sales_order_id="so")
         case DeliveryMove.RELEASE_HOLD:
-            yield facts.HoldReleased()
+            yield credit_recheck_facts.HoldReleased()
         case DeliveryMove.READ_BILLING:
             for slips in ({}, {"S": 6}, {"S": 10}):
                 free = read(slips, covers=state.billing_told)

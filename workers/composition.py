@@ -17,6 +17,7 @@ from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
+from activities.credit_recheck import CreditRechecks
 from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -124,7 +125,7 @@ def compose(settings: Settings, client: Client) -> Work:
             unclaimed.hand_to_desk,
         ],
         finance_activities=[
-            *_all_of(orders, finance_feed, unclaimed),
+            *_all_of(orders, finance_feed, unclaimed, CreditRechecks(finance_system, policy, credit)),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,

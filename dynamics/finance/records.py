@@ -214,6 +214,7 @@ class OrderHeader(ReadRow):
     payment_terms: str = Field("", alias="PaymentTermsName")
     status: SalesStatus = Field(alias="SalesOrderStatus")
     processing: ProcessingStatus = Field(alias="SalesOrderProcessingStatus")
+    stopped: YesNo = Field(False, alias="IsSalesProcessingStopped", description="Do not process")
     prices_include_tax: YesNo = Field(False, alias="ArePricesIncludingSalesTax")
     totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
     total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
