@@ -117,6 +117,8 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         payments_told=frozenset() if all_told else state.payments_told,
         shown_paid=state.shown_paid and delivery.paid_up,
     )
+    if follows(after) and not follows(state):  # an order that was done is larger again
+        after = replace(after, recheck_told=after.recheck_told + 1)
     after, news = refunds.looked_at(after, fact.at)
     if delivery.cancelled and after.credit_undecided:
         return _cancelled_with_credit(after, news)

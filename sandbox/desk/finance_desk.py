@@ -151,8 +151,10 @@ class FinanceDesk:
         names = {"multiple": "RoundingRuleSalesOrders", "method": "RoundingMethodSalesOrders"}
         return {"currency": currency} | {name: row[column] for name, column in names.items()}
 
-    def change_line(self, company: str, number: str, line: int, quantity: Decimal) -> dict[str, Any]:
-        """Raise or lower the quantity of an order line.
+    def change_line(
+        self, company: str, number: str, line: int, quantity: Decimal, price: Decimal | None = None
+    ) -> dict[str, Any]:
+        """Raise or lower the quantity of an order line, and its unit price where one is given.
 
         Raises:
             DeskError: 404, no such line; 409, Finance refuses the quantity.
@@ -163,9 +165,8 @@ class FinanceDesk:
             raise DeskError(f"no line {line} of order {number} in company {company}", field="line", status=404)
         try:
             with self._finance.books.acting("desk"):
-                changed = self._finance.update(
-                    "SalesOrderLinesV3", (company, found["InventoryLotId"]), {"OrderedSalesQuantity": quantity}
-                )
+                wanted = {"OrderedSalesQuantity": quantity} | ({} if price is None else {"SalesPrice": price})
+                changed = self._finance.update("SalesOrderLinesV3", (company, found["InventoryLotId"]), wanted)
         except (FinanceError, PostingRefused) as error:
             raise DeskError(str(error), status=409, system="finance") from error
         return {"line": line, "quantity": changed["OrderedSalesQuantity"], "amount": changed["LineAmount"]}
