@@ -34,7 +34,8 @@ with workflow.unsafe.imports_passed_through():
         outdated,
     )
     from domain.credit_parts import without
-    from domain.credit_rule import FutureFacts, StaleFacts
+    from domain.credit_review import LedgerState, RebuildBook, RebuiltBook, rebuilt, unusable
+    from domain.credit_rule import CLOCK_SKEW, FutureFacts, StaleFacts
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
@@ -70,6 +71,8 @@ class CreditLedger:
         self._collections_hold = start.collections_hold
         self._groups = start.groups
         self._followed = dict.fromkeys(start.followed)
+        self._since = workflow.now()
+        self._gone: dict[str, datetime] = {}
         self._onward = start.handed_on
         self._not_before = workflow.now()
         self._failing = ""
@@ -187,6 +190,11 @@ class CreditLedger:
     def _give_back(self, deal_id: str, reason: str) -> None:
         self._changed_at = workflow.now()
         self._followed.pop(deal_id, None)
+        self._gone.pop(deal_id, None)
+        self._gone[deal_id] = self._changed_at
+        while len(self._gone) > MOST_DEALS:
+            first = next(iter(self._gone))
+            self._since = self._gone.pop(first)
         self._news.ended.add(deal_id)
         self._news.reason = reason
 
@@ -364,12 +372,36 @@ class CreditLedger:
             self._count("unreadable")
         return note
 
+    @workflow.update(name=names.REBUILD, description="Make the book anew from what the deals claim")
+    def rebuild(self, *message: Any) -> RebuiltBook:
+        """Take the place of the book in one step: no deal is answered in between."""
+        self._heard = True
+        rebuild = understood(message, RebuildBook)
+        if rebuild is None:
+            return RebuiltBook(refused="this is nothing a book can be made anew from")
+        self._catch_up()
+        now = workflow.now()
+        if why := unusable(rebuild, now, self._since):
+            return RebuiltBook(refused=why)
+        gone = [deal for deal, at in self._gone.items() if at + CLOCK_SKEW >= rebuild.read_at]
+        self._book, told = rebuilt(self._book, rebuild, gone, now)
+        self._changed_at = now
+        self._news.free(None)
+        self._news.reason = "the credit ledger was rebuilt"
+        self._count("rebuilt")
+        return told
+
     # --- what it shows ---------------------------------------------------------------------------------------------
 
     @workflow.query(name=names.STATE, description="Reservations and held deals")
     def state(self) -> CreditBook:
         """The customer's book."""
         return self._book
+
+    @workflow.query(name=names.LEDGER, description="The book, and the credit groups the ledger was told")
+    def ledger(self) -> LedgerState:
+        """The ledger as it stands."""
+        return LedgerState(book=self._book, groups=self._groups)
 
     @workflow.query(name=names.TALLY, description="Questions decided, refused or too early; deals woken and freed")
     def tally(self) -> dict[str, int]:
