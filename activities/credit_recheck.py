@@ -14,8 +14,8 @@ from activities.credit_recheck_signatures import (
     CreditRecheckActivities,
     RecheckCredit,
     RecheckedCredit,
-    StoppedOrder,
     StopOrder,
+    StoppedOrder,
 )
 from activities.failures import for_deal, refused
 from activities.finance_view import credit_facts

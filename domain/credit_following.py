@@ -13,7 +13,6 @@ from typing import Final
 from domain.credit_facts import CreditStatus
 from domain.credit_lifting import hold_in_words
 from domain.deal_state import DealState
-from domain.order_stop import OrderStop
 
 LOOK_AGAIN: Final = timedelta(hours=24)
 """How often credit of such an order is looked at though nothing was heard: due dates pass, limits and releases end."""

@@ -57,7 +57,9 @@ class Compared(Record):
 
     account: str
     book: CreditBook
-    claims: tuple[CreditClaim, ...] = Field(description="Of running deals with entries in the book or with this account")
+    claims: tuple[CreditClaim, ...] = Field(
+        description="Of running deals with entries in the book or with this account"
+    )
     counted: tuple[str, ...] = Field(description="Orders among Finance's open orders, by our key or their number")
     group: str = Field("", description="The credit group that Finance has the customer in")
     told_group: str = Field("", description="The one the ledger was told")
@@ -72,11 +74,17 @@ def differences(seen: Compared) -> tuple[Difference, ...]:
     found = [difference for entry in old if (difference := _of_entry(entry, claims, seen)) is not None]
     found += _twice(old, seen)
     reserved = {entry.deal_id for entry in seen.book.entries if entry.status is EntryStatus.RESERVED}
+    known = {entry.deal_id for entry in seen.book.entries}
     for claim in seen.claims:
-        if claim.account == seen.account and claim.kind is ClaimKind.RESERVED:
-            if claim.deal_id not in reserved and claim.order_number not in seen.counted:
-                text = f"the deal has credit of {plain(claim.amount)}, and the ledger holds none for it"
-                found.append(_difference(Refusal.CREDIT_NOT_RESERVED, claim.deal_id, claim.order_number, text, seen))
+        if claim.account != seen.account or claim.order_number in seen.counted:
+            continue
+        text = ""
+        if claim.kind is ClaimKind.RESERVED and claim.deal_id not in reserved:
+            text = f"the deal has credit of {plain(claim.amount)}, and the ledger holds none for it"
+        elif claim.kind is ClaimKind.HELD and claim.deal_id not in known:
+            text = "the deal waits for credit, and the ledger will not wake it"
+        if text:
+            found.append(_difference(Refusal.CREDIT_NOT_RESERVED, claim.deal_id, claim.order_number, text, seen))
     return (*found, *_of_group(old, claims, seen))
 
 
@@ -164,7 +172,7 @@ def _difference(code: Refusal, deal_id: str, order_number: str, text: str, seen:
     return Difference(code=code, account=seen.account, deal_id=deal_id, order_number=order_number, text=text)
 
 
-# --- the book made anew ------------------------------------------------------------------------------------------------
+# --- the book made anew ----------------------------------------------------------------------------------------------
 
 
 class RebuildBook(Record):

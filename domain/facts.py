@@ -449,15 +449,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = (
-    Prepared
-    | PricesMoved
-    | CreditDecided
-    | CreditRecheckDue
-    | ReleaseAsked
-    | CreditReleased
-    | CreditRejected
-)
+CreditFact = Prepared | PricesMoved | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = (
     OrderStarted
     | OrderPutOff

@@ -33,6 +33,7 @@ from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.calls import RunError
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
@@ -40,11 +41,13 @@ from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.collections import add_collections
+from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.collecting import Accounts
 from web.config import WebConfig
+from web.credit_review import CreditReviewing
 from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
@@ -144,7 +147,8 @@ def create_app(
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
     accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
-    _add_beside_deals(api, access, sessions, delegating, late, accounts)
+    credit = CreditReviewing(access, CreditReviews(client), decisions)
+    _add_beside_deals(api, access, sessions, delegating, late, accounts, credit)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -175,12 +179,19 @@ def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
 
 
 def _add_beside_deals(
-    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals, accounts: Accounts
+    api: FastAPI,
+    access: Access,
+    sessions: Sessions,
+    delegating: Delegating,
+    late: LateDeals,
+    accounts: Accounts,
+    credit: CreditReviewing,
 ) -> None:
     """Add the operations that are about no running deal."""
     add_people(api, access, sessions)
     add_delegations(api, access, delegating)
     add_late(api, late)
+    add_credit(api, credit)
     add_collections(api, accounts)
 
 

@@ -120,6 +120,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "POST /api/v1/delegations/{company}/end": _MESSAGE,
     "GET /api/v1/late": _READ,
     "POST /api/v1/late/{company}/{n}/dismiss": _MESSAGE,
+    "GET /api/v1/credit/{company}": _READ,
+    "POST /api/v1/credit/{company}/rebuild": _MESSAGE,
     "GET /api/v1/collections": _READ,
     "GET /api/v1/collections/{company}/{account}": _READ,
     "GET /api/v1/collections/{company}/{account}/letters/{n}": _READ,

@@ -18,6 +18,7 @@ from activities.audit import AuditDesk
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.credit_recheck import CreditRechecks
+from activities.credit_review import CreditReviewWork
 from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -44,6 +45,7 @@ from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
@@ -59,6 +61,7 @@ from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
+from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.notices import PeopleNotices
@@ -79,6 +82,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    CreditReview,
 )
 
 
@@ -108,6 +112,7 @@ def compose(settings: Settings, client: Client) -> Work:
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
+    reviews = CreditReviewWork(finance_system, policy, CreditReviews(client), desk)
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
@@ -117,6 +122,8 @@ def compose(settings: Settings, client: Client) -> Work:
         deal_activities=[
             *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
             collections.hold_orders,
+            reviews.find_ledgers,
+            reviews.tell_differences,
             *telling.deal_activities,
         ],
         dataverse_activities=[
@@ -132,9 +139,11 @@ def compose(settings: Settings, client: Client) -> Work:
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
+            reviews.review_ledgers,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
+        timezones={company: policy.calendar(company).timezone for company in companies},
         begin=lambda: note_rules(ledger, policy, companies),
     )
     work.connections.push_async_callback(sales_system.aclose)

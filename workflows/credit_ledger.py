@@ -230,7 +230,14 @@ class CreditLedger:
         now = workflow.now()
         try:
             book, decision = reserve(
-                self._book, ask.deal_id, ask.order_number, ask.amount, self._held(ask, facts), ask.terms, now, ask.release
+                self._book,
+                ask.deal_id,
+                ask.order_number,
+                ask.amount,
+                self._held(ask, facts),
+                ask.terms,
+                now,
+                ask.release,
             )
         except StaleFacts as reason:
             return CreditAnswer(decision=None, stale=str(reason))

@@ -73,7 +73,7 @@ class Recheck:
                     probe=self._record.is_in_doubt("stop_order"),
                 ),
                 queue=names.FINANCE_QUEUE,
-                summary=f"{'Keep' if stop else 'Keep no longer'} order {self._record.state.order_number} from the warehouse",
+                summary=f"{'Keep from' if stop else 'Give'} the warehouse order {self._record.state.order_number}",
                 priority=URGENT,
                 overtaken=lambda: self._overtaken() or not stop_due(self._record.state),
             )
