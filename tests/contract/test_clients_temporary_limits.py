@@ -63,7 +63,7 @@ async def test_finance_confirms_what_a_temporary_limit_allows_and_holds_what_it_
     limited(clients, str(used + D("1125.00")), -1, 1)
     await confirmed(clients, ACCOUNT, "10")
     facts = await credit(clients)
-    assert facts.open_ar + sum(order.amount for order in facts.open_orders) == facts.credit_limit < usual
+    assert finance.exposure("usmf", ACCOUNT).amount == facts.credit_limit < usual
     with pytest.raises(Refused, match="credit hold"):
         await confirmed(clients, ACCOUNT, "1")
 
