@@ -53,7 +53,7 @@ class TellDifferences(Record):
 
 @declares_activities
 class CreditReviewActivities(Protocol):
-    """Reviews of credit ledgers (task queues q2c, and q2c-finance where Finance is read)."""
+    """Reviews of credit ledgers (task queue q2c-finance)."""
 
     async def find_ledgers(self, find: FindLedgers) -> FoundLedgers:
         """Find the ledgers of a company, and running deals that claim credit of each account."""

@@ -139,7 +139,7 @@ def create_app(
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
-    late = LateDeals(access, AfterEndDesk(client), decisions)
+    late, credit = LateDeals(access, AfterEndDesk(client), decisions), _credit(access, client, decisions)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
@@ -147,7 +147,6 @@ def create_app(
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
     accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
-    credit = CreditReviewing(access, CreditReviews(client), decisions)
     _add_beside_deals(api, access, sessions, delegating, late, accounts, credit)
     site_app = Starlette(
         routes=[
@@ -176,6 +175,10 @@ def create_app(
 
 def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
     return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
+
+
+def _credit(access: Access, client: Client, decisions: Decisions) -> CreditReviewing:
+    return CreditReviewing(access, CreditReviews(client), decisions)
 
 
 def _add_beside_deals(

@@ -33,6 +33,7 @@ from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
+from domain.policy import Policy
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.odata import Endpoint
@@ -112,8 +113,10 @@ def compose(settings: Settings, client: Client) -> Work:
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
-    reviews = CreditReviewWork(finance_system, policy, CreditReviews(client), desk)
-    decisions = SignedDecisionActivities(decision_keys(settings), policy)
+    decisions, reviews = (
+        SignedDecisionActivities(decision_keys(settings), policy),
+        _reviews(client, finance_system, policy),
+    )
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
@@ -122,8 +125,6 @@ def compose(settings: Settings, client: Client) -> Work:
         deal_activities=[
             *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
             collections.hold_orders,
-            reviews.find_ledgers,
-            reviews.tell_differences,
             *telling.deal_activities,
         ],
         dataverse_activities=[
@@ -132,14 +133,13 @@ def compose(settings: Settings, client: Client) -> Work:
             unclaimed.hand_to_desk,
         ],
         finance_activities=[
-            *_all_of(orders, finance_feed, unclaimed, CreditRechecks(finance_system, policy, credit)),
+            *_all_of(orders, finance_feed, unclaimed, reviews, CreditRechecks(finance_system, policy, credit)),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
-            reviews.review_ledgers,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
@@ -150,6 +150,10 @@ def compose(settings: Settings, client: Client) -> Work:
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
     return work
+
+
+def _reviews(client: Client, finance_system: Finance, policy: Policy) -> CreditReviewWork:
+    return CreditReviewWork(finance_system, policy, CreditReviews(client), AfterEndDesk(client))
 
 
 def _all_of(*workers: object) -> list[Callable[..., Any]]:

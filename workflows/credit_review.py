@@ -100,7 +100,7 @@ class CreditReview(SpokenTo):
         if found:
             day = local_date(workflow.now(), self._start.timezone).isoformat()
             tell = TellDifferences(company=self._company, day=day, differences=tuple(found))
-            await self._asked(CreditReviewActivities.tell_differences, tell, names.DEAL_QUEUE, "Tell what differs")
+            await self._asked(CreditReviewActivities.tell_differences, tell, "Tell what differs")
 
     async def _review(self, args: RebuildArgs, message_id: str) -> tuple[CreditReviewView, list[Difference]]:
         """Review one ledger or all of them; what was found of all, and the differences that are told."""
@@ -112,7 +112,7 @@ class CreditReview(SpokenTo):
         for page in (accounts[first : first + AT_ONCE] for first in range(0, len(accounts), AT_ONCE)):
             ask = ReviewLedgers(company=self._company, accounts=dict(page), rebuild=not args.dry_run)
             what = f"{'Compare' if args.dry_run else 'Rebuild'} {len(page)} credit ledgers"
-            done, why = await self._asked(CreditReviewActivities.review_ledgers, ask, names.FINANCE_QUEUE, what)
+            done, why = await self._asked(CreditReviewActivities.review_ledgers, ask, what)
             ledgers = done.ledgers if done else tuple(ReviewedLedger(account=a, failed=why) for a, _ in page)
             for ledger in ledgers:
                 view = view.with_ledger(ledger)
@@ -123,7 +123,7 @@ class CreditReview(SpokenTo):
         """The ledgers to review, and why none could be found."""
         find = FindLedgers(company=self._company)
         found, why = await self._asked(
-            CreditReviewActivities.find_ledgers, find, names.DEAL_QUEUE, "Find the credit ledgers and who claims credit"
+            CreditReviewActivities.find_ledgers, find, "Find the credit ledgers and who claims credit"
         )
         if found is None:
             return FoundLedgers(accounts={}), {"": why}
@@ -136,7 +136,6 @@ class CreditReview(SpokenTo):
         self,
         activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
         argument: Argument,
-        queue: str,
         summary: str,
     ) -> tuple[Result | None, str]:
         """What an activity answers; None and why, where it failed for longer than is waited for."""
@@ -144,7 +143,7 @@ class CreditReview(SpokenTo):
             found: Result = await workflow.execute_activity_method(
                 activity,
                 argument,
-                task_queue=queue,
+                task_queue=names.FINANCE_QUEUE,
                 start_to_close_timeout=ONE_LOOK,
                 schedule_to_close_timeout=LONGEST_TRY,
                 heartbeat_timeout=SILENCE,

@@ -76,7 +76,7 @@ def test_s18_s19_a_limit_lowered_after_the_order_holds_it_and_a_release_carries_
 
     limited(stack, customer, "50000.00")
     lowered = time.monotonic()
-    case = deal.waits_for("credit", patience=60)
+    case = deal.waits_for("credit")
     assert time.monotonic() - lowered < 60
     assert (case["credit_status"], money(case["credit"]["exposure"])) == ("held", Decimal("56045.00"))
     assert "over by 6,045.00 (limit 50,000.00)" in case["explanation"]["text"]

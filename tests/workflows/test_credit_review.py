@@ -104,16 +104,16 @@ class Company:
                 await asyncio.sleep(0.05)
 
     def workers(self) -> list[Worker]:
-        scripted = [self.work.find_ledgers, self.work.tell_differences]
+        scripted = [self.work.find_ledgers, self.work.tell_differences, self.work.review_ledgers]
         proofs = [TrustingVerifier().verify_messages, ScriptedAudit(self.world).record_audit]
         deals = Worker(
             self.client,
             task_queue=names.DEAL_QUEUE,
             workflows=[CreditReview, AuditDelivery, CreditLedger],
-            activities=[*proofs, *scripted],
+            activities=proofs,
             workflow_runner=workflow_runner(),
         )
-        return [deals, Worker(self.client, task_queue=names.FINANCE_QUEUE, activities=[self.work.review_ledgers])]
+        return [deals, Worker(self.client, task_queue=names.FINANCE_QUEUE, activities=scripted)]
 
 
 @pytest.fixture
