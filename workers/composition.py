@@ -113,13 +113,10 @@ def compose(settings: Settings, client: Client) -> Work:
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
-    decisions, reviews = (
-        SignedDecisionActivities(decision_keys(settings), policy),
-        _reviews(client, finance_system, policy),
-    )
+    decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
-    companies = sorted(set(policy.entity_map.business_units.values()))
+    companies = _timezones(policy)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -133,7 +130,7 @@ def compose(settings: Settings, client: Client) -> Work:
             unclaimed.hand_to_desk,
         ],
         finance_activities=[
-            *_all_of(orders, finance_feed, unclaimed, reviews, CreditRechecks(finance_system, policy, credit)),
+            *_all_of(orders, finance_feed, unclaimed, *_of_credit(client, finance_system, policy, credit)),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
@@ -143,7 +140,6 @@ def compose(settings: Settings, client: Client) -> Work:
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
-        timezones={company: policy.calendar(company).timezone for company in companies},
         begin=lambda: note_rules(ledger, policy, companies),
     )
     work.connections.push_async_callback(sales_system.aclose)
@@ -152,8 +148,15 @@ def compose(settings: Settings, client: Client) -> Work:
     return work
 
 
-def _reviews(client: Client, finance_system: Finance, policy: Policy) -> CreditReviewWork:
-    return CreditReviewWork(finance_system, policy, CreditReviews(client), AfterEndDesk(client))
+def _timezones(policy: Policy) -> dict[str, str]:
+    """The time zone of each company, in their order."""
+    return {each: policy.calendar(each).timezone for each in sorted(set(policy.entity_map.business_units.values()))}
+
+
+def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:
+    """What looks at credit of confirmed orders, and at the ledgers themselves."""
+    reviews = CreditReviewWork(finance_system, policy, CreditReviews(client), AfterEndDesk(client))
+    return CreditRechecks(finance_system, policy, desk), reviews
 
 
 def _all_of(*workers: object) -> list[Callable[..., Any]]:
