@@ -173,7 +173,7 @@ class CreditReviewWork(CreditReviewActivities):
         """Hand differences to the desk, where each is an exception until a person settles it."""
         with temporal_failures():
             for found in tell.differences:
-                code = Refusal(found.code)
+                code = Refusal[found.code]
                 report = Unclaimed(
                     id=f"credit/{tell.day}/{found.code}/{found.reference}"[:300],
                     company=tell.company,

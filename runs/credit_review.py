@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -37,7 +37,7 @@ class CreditReviews:
         self._client = client
         self._lookup = Lookup(client)
 
-    async def ensure(self, companies: dict[str, str]) -> None:
+    async def ensure(self, companies: Mapping[str, str]) -> None:
         """Make sure that each company's ledgers are compared every night; a running review is left alone.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -104,8 +104,12 @@ class Company:
                 await asyncio.sleep(0.05)
 
     def workers(self) -> list[Worker]:
-        scripted = [self.work.find_ledgers, self.work.tell_differences, self.work.review_ledgers]
-        proofs = [TrustingVerifier().verify_messages, ScriptedAudit(self.world).record_audit]
+        scripted: list[Callable[..., Any]] = [
+            self.work.find_ledgers,
+            self.work.tell_differences,
+            self.work.review_ledgers,
+        ]
+        proofs: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, ScriptedAudit(self.world).record_audit]
         deals = Worker(
             self.client,
             task_queue=names.DEAL_QUEUE,
