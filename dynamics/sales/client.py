@@ -15,15 +15,18 @@ from cachetools import TTLCache
 from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.batch import ChangeSet, Write
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
 from dynamics.core.connection import Connection, Listing
 from dynamics.core.errors import NotFound, System
 from dynamics.core.literals import key, query
-from dynamics.core.odata import Endpoint, Row
+from dynamics.core.odata import Row
+from dynamics.core.transport import Endpoint
 from dynamics.sales import queries
 from dynamics.sales.accounts import Accounts
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 from dynamics.sales.records import AttachedFile, LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
+from dynamics.sales.writes import ours
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
@@ -46,9 +49,15 @@ class Dataverse(Connection):
     system = System.DATAVERSE
     service_path = "api/data/v9.2"
     max_batch = MAX_BATCH
+    trial = "WhoAmI"
 
     def __init__(
-        self, settings: DataverseSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+        self,
+        settings: DataverseSettings,
+        *,
+        tokens: TokenSource | None = None,
+        budget: Budget | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -56,8 +65,9 @@ class Dataverse(Connection):
             settings: Where and who.
             tokens: Another source of tokens than the client's secret, e.g. a managed identity.
             budget: How many requests a second this process may send; None: without limit.
+            circuit: The way to the system; None: one of its own.
         """
-        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget, circuit=circuit)
         self._price_decimals: TTLCache[None, int] = TTLCache(1, ORGANIZATION_SECONDS)
         self.accounts = Accounts(self)
         self.mirror = SalesMirror(self, price_decimals=self.price_decimals)
@@ -158,7 +168,7 @@ class Dataverse(Connection):
             "q2c_caseid": deal_id,
             **({} if credit is None else {"q2c_creditstatus": int(credit)}),
         }
-        await self.odata.patch(key("quotes", quote_id), body, if_match=etag or "*")
+        await self.odata.patch(key("quotes", quote_id), ours("quotes", body), if_match=etag or "*")
 
     async def close_quote(self, quote_id: UUID, status: QuoteStatus, subject: str) -> None:
         """Close an active quote as lost, cancelled or revised.
