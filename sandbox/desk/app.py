@@ -74,7 +74,7 @@ class DeskApi:
         self._order_actions = {
             "pick": desk.office.pick,
             "unpick": desk.office.unpick,
-            "hold": desk.office.hold,
+            "hold": desk.finance_desk.hold,
             "ship": desk.office.ship,
             "invoice": desk.office.invoice,
             "cancel-remainder": desk.office.cancel_remainder,

@@ -335,14 +335,6 @@ class BackOffice:
         """Reverse what is picked and not delivered, of all lines."""
         return self._desk.post(company, "unpick", {"SalesOrderId": number})
 
-    def hold(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
-        """Put the whole order on credit hold by hand, which only a release by hand takes away."""
-        try:
-            self._finance.place_hold(company, number, "Held by the credit department")
-        except PostingRefused as error:
-            raise DeskError(str(error), status=409, system="finance") from error
-        return {"SalesOrderId": number}
-
     def ship(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
         """Post a packing slip; without lines, for all that remains."""
         return self._desk.post(company, "packingSlip", {"SalesOrderId": number} | _lines(lines))

@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import Request
 
 from sandbox.currencies import minor_unit
-from sandbox.desk.requests import DeskError, ExchangeRateRequest, parse
+from sandbox.desk.requests import DeskError, ExchangeRateRequest, LineQuantity, parse
 from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.operations import OPERATIONS
@@ -170,6 +170,18 @@ class FinanceDesk:
         except (FinanceError, PostingRefused) as error:
             raise DeskError(str(error), status=409, system="finance") from error
         return {"line": line, "quantity": changed["OrderedSalesQuantity"], "amount": changed["LineAmount"]}
+
+    def hold(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Put the whole order on credit hold by hand, which only a release by hand takes away.
+
+        Raises:
+            DeskError: 409, no such order.
+        """
+        try:
+            self._finance.place_hold(company, number, "Held by the credit department")
+        except PostingRefused as error:
+            raise DeskError(str(error), status=409, system="finance") from error
+        return {"SalesOrderId": number}
 
     # --- over HTTP ---------------------------------------------------------------------------------------------------
 

@@ -116,10 +116,6 @@ class World:
     """What Finance holds of the order, where it is not what slips and invoices say."""
     hold: str = ""
     """Entry of Finance's hold list that stops the order's postings, until it is released."""
-    later: timedelta = timedelta(0)
-    """How much later it is for the activities than their clock says."""
-    stopped: bool = False
-    """Finance processes the order no further."""
     lines: int = 1
     credit_age: timedelta = timedelta(0)
     """How old the facts are on which credit is given."""
@@ -448,7 +444,7 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
     """The workers of a deal's three queues, with a scripted world behind them."""
     finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
-    changes, shows, rechecks = ScriptedChanges(world), ScriptedSalesChanges(world), ScriptedRechecks(world)
+    changes, shows = ScriptedChanges(world), ScriptedSalesChanges(world)
     deals = Worker(
         client,
         task_queue=names.DEAL_QUEUE,
@@ -476,8 +472,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             customers.create_customer,
             changes.change_order,
             changes.look_at_larger,
-            rechecks.recheck_credit,
-            rechecks.stop_order,
+            *ScriptedRechecks(world).activities,
             ScriptedReach(world).wait_for_finance,
         ],
         interceptors=[KeptAlive()],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
@@ -19,12 +20,17 @@ class ScriptedRechecks(c.CreditRecheckActivities):
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.activities: tuple[Callable[..., Any], ...] = (self.recheck_credit, self.stop_order)
 
     @activity.defn(name="recheck_credit")
     async def recheck_credit(self, ask: c.RecheckCredit) -> c.RecheckedCredit:
         await self.world.ask("recheck_credit", ask)
         decision = self.world.decision()
-        if not decision.passed and ask.release and ask.release.covers(decision, decision.as_of + self.world.later):
+        if (
+            not decision.passed
+            and ask.release
+            and ask.release.covers(decision, decision.as_of + self.world.order.later)
+        ):
             reasons = (CreditReason(code="RELEASED", text=f"released by {ask.release.released_by.name}"),)
             decision = decision.model_copy(update={"passed": True, "reasons": reasons})
         return c.RecheckedCredit(decision=decision)
@@ -32,7 +38,7 @@ class ScriptedRechecks(c.CreditRecheckActivities):
     @activity.defn(name="stop_order")
     async def stop_order(self, ask: c.StopOrder) -> c.StoppedOrder:
         await self.world.ask("stop_order", ask)
-        was, self.world.stopped = self.world.stopped, ask.stop
+        was, self.world.order.stopped = self.world.order.stopped, ask.stop
         if not ask.stop:
             return c.StoppedOrder(stop=OrderStop.NONE)
         return c.StoppedOrder(stop=OrderStop.FOUND if was and not ask.probe else OrderStop.OURS)

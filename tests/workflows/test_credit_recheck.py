@@ -36,7 +36,7 @@ async def held(stage: Stage, world: World) -> DealView:
     """The order, once there is no credit for it any more."""
     world.credit_passes = False
     await woken(stage, "the limit was lowered")
-    await until(stage, lambda view: view.credit_status == "held" and world.stopped)
+    await until(stage, lambda view: view.credit_status == "held" and world.order.stopped)
     return await until(stage, waits_for(WaitingFor.CREDIT))
 
 
@@ -56,18 +56,18 @@ async def test_a_confirmed_order_without_credit_is_held_in_finance_and_released_
     await until(stage, lambda view: len(shown(world)) == 1 and shown(world)[0].startswith("On credit hold: over by"))
 
     assert (await outcome(stage, await stage.say(CARL, "credit_release", **TERMS))).accepted
-    await until(stage, lambda view: view.credit_status == "released" and not world.stopped)
+    await until(stage, lambda view: view.credit_status == "released" and not world.order.stopped)
     await until(stage, lambda view: shown(world)[-1] == "Shipment")
     told = ["", "good payer"]
     await until(stage, lambda view: [a.release_reason for name, a in world.asked if name == "confirm_order"] == told)
 
     await stage.finance(FinanceEventKind.ORDER_CHANGED, "larger")
     await until(stage, lambda view: world.names().count("recheck_credit") == 4)
-    assert not world.stopped, "within what was released"
+    assert not world.order.stopped, "within what was released"
 
-    asked, world.later = world.names().count("recheck_credit"), timedelta(days=6)
-    await stage.env.fast_forward(stage.case, world.later)
-    await until(stage, lambda view: view.credit_status == "held" and world.stopped)
+    asked, world.order.later = world.names().count("recheck_credit"), timedelta(days=6)
+    await stage.env.fast_forward(stage.case, world.order.later)
+    await until(stage, lambda view: view.credit_status == "held" and world.order.stopped)
     assert asked + 5 <= world.names().count("recheck_credit") <= asked + 8, "once a day, and when the release ended"
 
 
@@ -76,17 +76,17 @@ async def test_a_hold_ends_by_itself_when_credit_is_there_and_leaves_somebody_el
     stage: Stage, world: World, by: str
 ) -> None:
     await confirmed(stage, world)
-    world.stopped = by != "its deal"
+    world.order.stopped = by != "its deal"
     await held(stage, world)
     world.credit_passes = True
     await woken(stage, "a payment came")
-    await until(stage, lambda view: view.credit_status == "passed" and world.stopped is (by != "its deal"))
+    await until(stage, lambda view: view.credit_status == "passed" and world.order.stopped is (by != "its deal"))
     await until(stage, waits_for(WaitingFor.SHIPMENT))
 
     await held(stage, world)
     await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 10))
     await until(stage, waits_for(WaitingFor.INVOICE))  # nothing is left to hold, and an invoice is to be posted
-    await until(stage, lambda view: world.stopped is (by != "its deal"))
+    await until(stage, lambda view: world.order.stopped is (by != "its deal"))
     asked = world.names().count("recheck_credit")
     await woken(stage, "too late")
     await stage.env.fast_forward(stage.case, timedelta(days=2))
@@ -110,4 +110,4 @@ async def test_a_held_order_can_be_refused_and_stays_away_from_the_warehouse(
     else:
         view = await until(stage, lambda view: view.credit_status == "rejected")
         assert [text.partition(":")[0] for text in view.exceptions] == ["CREDIT_REFUSED"]
-    assert world.stopped
+    assert world.order.stopped
