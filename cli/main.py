@@ -14,6 +14,7 @@ from cli import (
     chaos,
     codec,
     collections,
+    credit,
     demo,
     doctor,
     keys,
@@ -75,6 +76,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
+app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 
