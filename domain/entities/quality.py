@@ -6,6 +6,8 @@ checks are looked up among a million records is elsewhere (`cleansing.quality`);
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -167,6 +169,15 @@ class QualityRules(MapRecord):
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise ValueError(f"the number {twice[0]} is given twice; give each rule its own")
         return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of what the rules demand; names, owners and remedies explain and change no score."""
+        asked = [
+            rule.model_dump(mode="json", exclude={"name", "owner", "remedy", "dimension"})
+            for rule in sorted(self.rules, key=lambda rule: rule.number)
+        ]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 class Outcome(Record):

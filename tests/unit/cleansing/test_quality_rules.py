@@ -176,7 +176,10 @@ def test_a_tax_number_is_judged_where_its_rule_is_known(number: str, country: st
 
 
 def test_every_failing_record_is_listed_not_a_sample() -> None:
-    many = [CUSTOMER | {"key": f"D{n}", "account_number": f"D{n}", "tax_number": "", "email": f"x{n}"} for n in range(30_000)]
+    many = [
+        CUSTOMER | {"key": f"D{n}", "account_number": f"D{n}", "tax_number": "", "email": f"x{n}"}
+        for n in range(30_000)
+    ]
     result = found({"customer_finance": many})
     assert sum(1 for _ in result.failures([13])) == 30_000
 
