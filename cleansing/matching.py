@@ -128,15 +128,15 @@ def match(relations: Relations, model: MatchModel, policy: CustomerPolicy) -> Ma
     Raises:
         RelationsError: there are no customers, or the model is not what was trained.
     """
-    model.check()
+    settings = model.settings()
     left_out = make_faces(relations, policy)
-    return Matches(tuple(_pairs(relations, model)), left_out, relations)
+    return Matches(tuple(_pairs(relations, settings, model)), left_out, relations)
 
 
-def _pairs(relations: Relations, model: MatchModel) -> Iterator[Pair]:
+def _pairs(relations: Relations, settings: dict[str, Any], model: MatchModel) -> Iterator[Pair]:
     """Every pair of customers that is taken for one, by the faces of theirs that are most alike."""
-    scored = linker(relations, model.settings, "face").inference.predict().physical_name
-    comparisons = [str(each["output_column_name"]) for each in model.settings["comparisons"]]
+    scored = linker(relations, settings, "face").inference.predict().physical_name
+    comparisons = list(model.levels)
     parts = ", ".join(f"'{name}': [s.gamma_{name}::DOUBLE, s.mw_{name}]" for name in comparisons)
     rules = " UNION ALL ".join(
         f"SELECT l.customer AS one, r.customer AS other, '{rule}' AS rule"
@@ -164,14 +164,9 @@ def _pairs(relations: Relations, model: MatchModel) -> Iterator[Pair]:
 
 def _labels(model: MatchModel) -> Mapping[tuple[str, int], str]:
     """What each level of a comparison says: by the comparison and the number that Splink gives the level."""
-    labels: dict[tuple[str, int], str] = {}
-    for comparison in model.settings["comparisons"]:
-        levels: list[dict[str, Any]] = comparison["comparison_levels"]
-        counted = [level for level in levels if not level.get("is_null_level")]
-        name = str(comparison["output_column_name"])
-        labels[name, -1] = f"{name.replace('_', ' ')} not known"
-        for number, level in enumerate(reversed(counted)):
-            labels[name, number] = str(level["label_for_charts"])
+    labels = {(name, -1): f"{name.replace('_', ' ')} not known" for name in model.levels}
+    for name, levels in model.levels.items():
+        labels |= {(name, number): level.label for number, level in enumerate(reversed(levels))}
     return labels
 
 

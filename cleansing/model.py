@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from splink import DuckDBAPI, Linker
 
 from cleansing.faces import BLOCKS
@@ -31,32 +33,68 @@ _APART: Final = "l.customer <> r.customer"
 """A customer is not compared with itself, however differently it is written."""
 
 
+class Level(Record):
+    """One way in which two customers agree or differ, and the share of pairs that do."""
+
+    label: str
+    m: float = Field(gt=0, le=1, description="Of pairs that are one customer")
+    u: float = Field(gt=0, le=1, description="Of pairs that are strangers")
+
+
 class MatchModel(Record):
-    """A trained model."""
+    """A trained model: numbers alone. What they are numbers of is `COMPARISONS`."""
 
     version: str = Field(min_length=1, max_length=40)
-    trained_on: int = Field(ge=0, description="Faces it was trained on")
+    trained_on: int = Field(ge=0, description="Customers it was trained on")
     threshold: float = Field(0.95, ge=0.5, le=1, description="Probability from which two customers are taken for one")
-    settings: dict[str, Any] = Field(description="As Splink writes them")
-    sha256: str = Field(description="Of the settings; another one says that somebody changed them")
+    prior: float = Field(gt=0, lt=1, description="Share of all pairs that are one customer")
+    levels: dict[str, tuple[Level, ...]] = Field(description="By comparison, the closest agreement first")
+    sha256: str = Field(description="Of all that a score depends on; another one says that somebody changed it")
 
     @classmethod
-    def of(cls, version: str, trained_on: int, settings: dict[str, Any]) -> MatchModel:
+    def of(cls, version: str, trained_on: int, prior: float, levels: dict[str, tuple[Level, ...]]) -> MatchModel:
         """A model with its hash."""
-        return cls(version=version, trained_on=trained_on, settings=settings, sha256=_digest(settings))
+        made = cls(version=version, trained_on=trained_on, prior=prior, levels=levels, sha256="")
+        return made.model_copy(update={"sha256": made.digest})
 
-    def check(self) -> None:
-        """Refuse a model that is not what was trained.
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what a score depends on."""
+        content = self.model_dump(mode="json", include={"threshold", "prior", "levels"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """As Splink takes it.
 
         Raises:
-            RelationsError: its hash is another one.
+            RelationsError: its hash is another one, or it is of other comparisons than these.
         """
-        if _digest(self.settings) != self.sha256:
-            raise RelationsError("the model is not the one that was trained: its hash does not fit; train it again")
+        if self.digest != self.sha256:
+            raise RelationsError("the model is not the one that was trained: its hash does not match; train it again")
+        settings = _blank_settings()
+        settings["probability_two_random_records_match"] = self.prior
+        for comparison in settings["comparisons"]:
+            levels = self.levels.get(str(comparison["output_column_name"]), ())
+            blank = _counted(comparison)
+            if [level.label for level in levels] != [each["label_for_charts"] for each in blank]:
+                raise RelationsError(
+                    "the model was trained for other comparisons than this version makes; train it again"
+                )
+            for each, level in zip(blank, levels, strict=True):
+                each |= {"m_probability": level.m, "u_probability": level.u}
+        return settings
 
 
-def _digest(settings: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+def load_model(file: Path) -> MatchModel:
+    """The model of a file.
+
+    Raises:
+        RelationsError: it is none.
+    """
+    try:
+        return MatchModel.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise RelationsError(f"{file}: no model of q2c match train") from error
 
 
 def _level(condition: str, label: str) -> dict[str, Any]:
@@ -113,7 +151,7 @@ def _blank_settings() -> dict[str, Any]:
     return {
         "link_type": "dedupe_only",
         "unique_id_column_name": "unique_id",
-        "comparisons": list(COMPARISONS),
+        "comparisons": deepcopy(list(COMPARISONS)),
         "blocking_rules_to_generate_predictions": [
             {"blocking_rule": f"l.{block}_block = r.{block}_block AND {_APART}", "sql_dialect": "duckdb"}
             for block in BLOCKS
@@ -130,16 +168,23 @@ def linker(relations: Relations, settings: dict[str, Any], table: str) -> Linker
     return Linker(api.register(table), settings, log_level=_ERRORS)
 
 
-def _smooth(levels: list[dict[str, Any]], pairs: int) -> None:
-    """Give what was never seen the share of half a case, and make the shares of a comparison add up to one.
+def _counted(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The levels of a comparison that say something, the closest agreement first."""
+    return [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
+
+
+def _levels(comparison: Mapping[str, Any], pairs: int) -> tuple[Level, ...]:
+    """What was learnt of a comparison: shares that add up to one, with half a case for what was never seen.
 
     Splink takes each level's share from whichever passes saw it, and leaves one that none saw without any.
     """
-    for name, least in (("m_probability", _LEAST_SEEN), ("u_probability", 0.5 / pairs)):
-        known = [level for level in levels if not level.get("is_null_level")]
-        shares = [max(level.get(name) or 0, least) for level in known]
-        for level, share in zip(known, shares, strict=True):
-            level[name] = round(share / sum(shares), 12)
+    learnt = _counted(comparison)
+    m = [max(level.get("m_probability") or 0, _LEAST_SEEN) for level in learnt]
+    u = [max(level.get("u_probability") or 0, 0.5 / pairs) for level in learnt]
+    return tuple(
+        Level(label=level["label_for_charts"], m=round(one / sum(m), 12), u=round(other / sum(u), 12))
+        for level, one, other in zip(learnt, m, u, strict=True)
+    )
 
 
 def train(relations: Relations, version: str, *, pairs: int = MOST_RANDOM_PAIRS) -> MatchModel:
@@ -157,7 +202,7 @@ def train(relations: Relations, version: str, *, pairs: int = MOST_RANDOM_PAIRS)
     relations.database.execute("CREATE OR REPLACE VIEW one_face AS SELECT * FROM face WHERE unique_id = customer")
     learning = linker(relations, _blank_settings(), "one_face")
     training = learning.training
-    rules = [f"{certain(rule)} AND {_APART}" for rule in CERTAIN]
+    rules: list[Any] = [f"{certain(rule)} AND {_APART}" for rule in CERTAIN]
     try:
         training.estimate_probability_two_random_records_match(rules, recall=_FOUND_BY_RULES)
         training.estimate_u_using_random_sampling(max_pairs=pairs, seed=_SEED, min_count_per_level=None)
@@ -167,8 +212,7 @@ def train(relations: Relations, version: str, *, pairs: int = MOST_RANDOM_PAIRS)
             )
     except Exception as error:
         raise RelationsError(f"nothing can be learnt from these customers: {error}") from error
-    settings = json.loads(json.dumps(learning.misc.save_model_to_json()))
-    for comparison in settings["comparisons"]:
-        _smooth(comparison["comparison_levels"], pairs)
-    ((faces,),) = relations.database.execute("SELECT count(*) FROM face").fetchall()
-    return MatchModel.of(version, faces, settings)
+    learnt = learning.misc.save_model_to_json()
+    levels = {each["output_column_name"]: _levels(each, pairs) for each in learnt["comparisons"]}
+    ((customers,),) = relations.database.execute("SELECT count(*) FROM one_face").fetchall()
+    return MatchModel.of(version, customers, round(learnt["probability_two_random_records_match"], 15), levels)
