@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field, ValidationError
@@ -85,16 +84,16 @@ class MatchModel(Record):
         return settings
 
 
-def load_model(file: Path) -> MatchModel:
-    """The model of a file.
+def read_model(text: str, where: str) -> MatchModel:
+    """The model of a file's text.
 
     Raises:
-        RelationsError: it is none.
+        RelationsError: it is none; the text names ``where`` it stands.
     """
     try:
-        return MatchModel.model_validate_json(file.read_bytes())
+        return MatchModel.model_validate_json(text)
     except ValidationError as error:
-        raise RelationsError(f"{file}: no model of q2c match train") from error
+        raise RelationsError(f"{where}: not a model that q2c match train wrote") from error
 
 
 def _level(condition: str, label: str) -> dict[str, Any]:
@@ -193,13 +192,15 @@ def train(relations: Relations, version: str, *, pairs: int = MOST_RANDOM_PAIRS)
     Args:
         relations: with the table `face`.
         version: of the model.
-        pairs: taken at random, to learn how often strangers agree.
+        pairs: taken at random, to learn how often strangers agree; all of them where there are fewer.
 
     Raises:
         RelationsError: there are too few doubles among them to learn from.
     """
     # One face of each customer: how often strangers agree is not to be learnt from a customer and itself.
     relations.database.execute("CREATE OR REPLACE VIEW one_face AS SELECT * FROM face WHERE unique_id = customer")
+    ((customers,),) = relations.database.execute("SELECT count(*) FROM one_face").fetchall()
+    pairs = min(pairs, customers * (customers - 1) // 2)
     learning = linker(relations, _blank_settings(), "one_face")
     training = learning.training
     rules: list[Any] = [f"{certain(rule)} AND {_APART}" for rule in CERTAIN]
@@ -214,5 +215,4 @@ def train(relations: Relations, version: str, *, pairs: int = MOST_RANDOM_PAIRS)
         raise RelationsError(f"nothing can be learnt from these customers: {error}") from error
     learnt = learning.misc.save_model_to_json()
     levels = {each["output_column_name"]: _levels(each, pairs) for each in learnt["comparisons"]}
-    ((customers,),) = relations.database.execute("SELECT count(*) FROM one_face").fetchall()
     return MatchModel.of(version, customers, round(learnt["probability_two_random_records_match"], 15), levels)

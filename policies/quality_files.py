@@ -18,6 +18,18 @@ NAME: Final = "quality/rules.yaml"
 PACKAGED: Final = Path(__file__).parent / NAME
 
 
+def own_or_packaged(policies: Path | None, name: str) -> Path:
+    """A file of an installation, or the packaged one it has none in place of.
+
+    Args:
+        policies: folder of the installation's policies.
+        name: below it.
+    """
+    own = policies / name if policies is not None else None
+    # A name that is there but no file (a folder, a dangling link) is an error of its own, not the default.
+    return own if own is not None and (own.exists() or own.is_symlink()) else PACKAGED.parents[1] / name
+
+
 def load_quality_rules(maps: tuple[DataMap, ...], policies: Path | None = None) -> QualityRules:
     """The rules in force, held against the maps.
 
@@ -28,8 +40,7 @@ def load_quality_rules(maps: tuple[DataMap, ...], policies: Path | None = None) 
     Raises:
         PolicyError: the file cannot be read, or names what no map has; the text has a line for each problem.
     """
-    own = policies / NAME if policies is not None else None
-    file = own if own is not None and (own.exists() or own.is_symlink()) else PACKAGED
+    file = own_or_packaged(policies, NAME)
     rules, problems = read_model(file, QualityRules)
     if not isinstance(rules, QualityRules):
         raise PolicyError("\n".join(map(str, problems)))

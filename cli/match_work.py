@@ -1,0 +1,91 @@
+"""What is open on the customers of the plans: asked of both systems, in batches, and nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from cleansing.matching import Cluster, Member
+from cleansing.plans import Standings
+from cli import reach
+from domain.customers import ORDERS_SHOWN, Standing
+from dynamics.core.errors import DynamicsError
+from workers import composition
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+MOST_ASKED: Final = 2_000
+"""Records whose standing is asked for, on each side; how many are left is said."""
+_BATCH: Final = 20
+
+
+def standings(settings: Settings, clusters: Iterable[Cluster]) -> tuple[Standings, list[str]]:
+    """What is open on each customer that is a double, and in words why something is not known."""
+    return asyncio.run(_ask(settings, list(_doubles(clusters))))
+
+
+def _doubles(clusters: Iterable[Cluster]) -> Iterator[Member]:
+    """Records of customers that have another one in their company: those that plans speak of."""
+    for cluster in clusters:
+        if cluster.too_large:
+            continue
+        customers: dict[str, set[int]] = defaultdict(set)
+        for member in cluster.members:
+            customers[member.company].add(member.customer)
+        yield from (member for member in cluster.members if len(customers[member.company]) > 1)
+
+
+async def _ask(settings: Settings, members: list[Member]) -> tuple[Standings, list[str]]:
+    in_finance = [member for member in members if member.side == "finance"]
+    in_sales = [member.key for member in members if member.side == "sales"]
+    problems = [
+        f"{len(found) - MOST_ASKED:,} records of {system} were not asked about: {MOST_ASKED:,} are at most"
+        for system, found in (("Finance", in_finance), ("Sales", in_sales))
+        if len(found) > MOST_ASKED
+    ]
+    finance: dict[tuple[str, str], Standing] = {}
+    sales: dict[str, Standing] = {}
+    for name, url, variable in (
+        ("Finance", settings.finance.url, "Q2C_FINANCE_URL"),
+        ("Dataverse", settings.dataverse.url, "Q2C_DATAVERSE_URL"),
+    ):
+        if problem := await reach.origin(url, settings.ca_file):
+            problems.append(f"{problem.text} To do: set {variable}. {problem.hint}".strip())
+            continue
+        try:
+            if name == "Finance":
+                await _ask_finance(settings, in_finance[:MOST_ASKED], finance)
+            else:
+                await _ask_sales(settings, in_sales[:MOST_ASKED], sales)
+        except DynamicsError as error:
+            problems.append(f"{name}: {error}")
+    return Standings(finance, sales), problems
+
+
+async def _ask_finance(settings: Settings, members: list[Member], found: dict[tuple[str, str], Standing]) -> None:
+    of_company: dict[str, list[str]] = defaultdict(list)
+    for member in members:
+        of_company[member.company].append(member.number)
+    async with composition.finance(settings) as finance:
+        for company, numbers in of_company.items():
+            wanted = list(dict.fromkeys(numbers))
+            for begin in range(0, len(wanted), _BATCH):
+                open_on = await finance.customers.standing(company, wanted[begin : begin + _BATCH])
+                for number, on in open_on.items():
+                    found[company, number] = Standing(
+                        open_receivables=on.open_receivables,
+                        currency=on.currency,
+                        open_orders=len(on.orders),
+                        orders=on.orders[:ORDERS_SHOWN],
+                    )
+
+
+async def _ask_sales(settings: Settings, accounts: list[str], found: dict[str, Standing]) -> None:
+    async with composition.dataverse(settings) as dataverse:
+        for account in accounts:
+            if (read := await dataverse.accounts.read(UUID(account), "")) is not None:
+                found[account] = Standing(open_orders=len(read.orders), orders=read.orders[:ORDERS_SHOWN])
