@@ -81,7 +81,7 @@ def _name_forms(relations: Relations, sides: list[SideName], policy: CustomerPol
     database = relations.database
     if any("name" not in relations.columns(ENTITY, side) for side in sides):
         raise RelationsError("customers were read without a name")
-    names = " UNION ".join(f"SELECT name FROM {relations.view(ENTITY, side)}" for side in sides)
+    names = " UNION ".join(f"SELECT DISTINCT name FROM {relations.view(ENTITY, side)}" for side in sides)
     found = [str(row[0]) for row in database.execute(names).fetchall()]
     forms = [normal_form(name, policy.legal_forms) for name in found]
     database.register(

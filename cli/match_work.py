@@ -16,6 +16,8 @@ from dynamics.core.errors import DynamicsError
 from workers import composition
 
 if TYPE_CHECKING:
+    from dynamics.finance.client import Finance
+    from dynamics.sales.client import Dataverse
     from workers.settings import Settings
 
 MOST_ASKED: Final = 2_000
@@ -58,34 +60,40 @@ async def _ask(settings: Settings, members: list[Member]) -> tuple[Standings, li
             continue
         try:
             if name == "Finance":
-                await _ask_finance(settings, in_finance[:MOST_ASKED], finance)
+                async with composition.finance(settings) as client:
+                    finance = await of_finance(client, in_finance[:MOST_ASKED])
             else:
-                await _ask_sales(settings, in_sales[:MOST_ASKED], sales)
+                async with composition.dataverse(settings) as dataverse:
+                    sales = await of_sales(dataverse, in_sales[:MOST_ASKED])
         except DynamicsError as error:
             problems.append(f"{name}: {error}")
     return Standings(finance, sales), problems
 
 
-async def _ask_finance(settings: Settings, members: list[Member], found: dict[tuple[str, str], Standing]) -> None:
-    of_company: dict[str, list[str]] = defaultdict(list)
+async def of_finance(finance: Finance, members: Iterable[Member]) -> dict[tuple[str, str], Standing]:
+    """What is open on customers in Finance, by company and number."""
+    of_company: dict[str, dict[str, None]] = defaultdict(dict)
     for member in members:
-        of_company[member.company].append(member.number)
-    async with composition.finance(settings) as finance:
-        for company, numbers in of_company.items():
-            wanted = list(dict.fromkeys(numbers))
-            for begin in range(0, len(wanted), _BATCH):
-                open_on = await finance.customers.standing(company, wanted[begin : begin + _BATCH])
-                for number, on in open_on.items():
-                    found[company, number] = Standing(
-                        open_receivables=on.open_receivables,
-                        currency=on.currency,
-                        open_orders=len(on.orders),
-                        orders=on.orders[:ORDERS_SHOWN],
-                    )
+        of_company[member.company][member.number] = None
+    found: dict[tuple[str, str], Standing] = {}
+    for company, listed in of_company.items():
+        numbers = list(listed)
+        for begin in range(0, len(numbers), _BATCH):
+            open_on = await finance.customers.standing(company, numbers[begin : begin + _BATCH])
+            for number, on in open_on.items():
+                found[company, number] = Standing(
+                    open_receivables=on.open_receivables,
+                    currency=on.currency,
+                    open_orders=len(on.orders),
+                    orders=on.orders[:ORDERS_SHOWN],
+                )
+    return found
 
 
-async def _ask_sales(settings: Settings, accounts: list[str], found: dict[str, Standing]) -> None:
-    async with composition.dataverse(settings) as dataverse:
-        for account in accounts:
-            if (read := await dataverse.accounts.read(UUID(account), "")) is not None:
-                found[account] = Standing(open_orders=len(read.orders), orders=read.orders[:ORDERS_SHOWN])
+async def of_sales(dataverse: Dataverse, accounts: Iterable[str]) -> dict[str, Standing]:
+    """What is open on accounts in Sales, by their id; one that was deleted has nothing."""
+    found: dict[str, Standing] = {}
+    for account in accounts:
+        if (read := await dataverse.accounts.read(UUID(account), "")) is not None:
+            found[account] = Standing(open_orders=len(read.orders), orders=read.orders[:ORDERS_SHOWN])
+    return found
