@@ -19,6 +19,8 @@ from domain.entities.comparing import LISTED, ComparedField, Comparison, Differe
 from domain.entities.model import Normal, Owner
 from domain.money import UnknownCurrency, minor_digits
 
+Connection = duckdb.DuckDBPyConnection
+
 MEMORY: Final = "900MB"
 THREADS: Final = 2
 LONGEST_VALUE: Final = 400
@@ -50,7 +52,7 @@ _NORMAL: Final[dict[Normal | None, str]] = {
 
 
 @contextmanager
-def opened(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(spill: Path) -> Iterator[Connection]:
     """DuckDB in memory, which writes what does not fit into a folder."""
     settings = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)}
     connection = duckdb.connect(":memory:", config=settings)
@@ -60,7 +62,7 @@ def opened(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def find(db: duckdb.DuckDBPyConnection, of: Comparison, finance: Sequence[str], sales: Sequence[str]) -> None:
+def find(db: Connection, of: Comparison, finance: Sequence[str], sales: Sequence[str]) -> None:
     """Make the table ``found``: every difference between the records of both sides' files.
 
     Args:
@@ -86,7 +88,7 @@ def find(db: duckdb.DuckDBPyConnection, of: Comparison, finance: Sequence[str], 
     db.execute(f"CREATE OR REPLACE TABLE found AS {' UNION ALL '.join((*_records(), *_fields(of)))}")
 
 
-def candidates(db: duckdb.DuckDBPyConnection, of: Comparison) -> None:
+def candidates(db: Connection, of: Comparison) -> None:
     """Make the table ``candidates``: the records of ``found``, numbered, with their keys as one side spells them."""
     parts = range(len(of.finance_key))
     spelled = ", ".join(f"any_value(k{n}) AS k{n}" for n in parts)
@@ -99,7 +101,7 @@ def candidates(db: duckdb.DuckDBPyConnection, of: Comparison) -> None:
     )
 
 
-def keep_standing(db: duckdb.DuckDBPyConnection, first: str) -> int:
+def keep_standing(db: Connection, first: str) -> int:
     """Keep in ``found`` what an earlier look found as well, with the same values on both sides.
 
     Args:
@@ -120,13 +122,13 @@ def keep_standing(db: duckdb.DuckDBPyConnection, first: str) -> int:
     return int(earlier) - int(one(db, "SELECT count(*) FROM found"))
 
 
-def counts(db: duckdb.DuckDBPyConnection) -> dict[DifferenceClass, int]:
+def counts(db: Connection) -> dict[DifferenceClass, int]:
     """How many of each class are in ``found``."""
     rows = dict(db.execute("SELECT kind, count(*) FROM found GROUP BY kind").fetchall())
     return {kind: int(rows.get(kind.value, 0)) for kind in LISTED}
 
 
-def differences(db: duckdb.DuckDBPyConnection, of: Comparison) -> Iterator[list[Difference]]:
+def differences(db: Connection, of: Comparison) -> Iterator[list[Difference]]:
     """What is in ``found``, some thousands at a time, in the order of keys."""
     by_name = {field.name: field for field in of.fields}
     db.execute(f"CREATE OR REPLACE TABLE numbered AS SELECT row_number() OVER (ORDER BY {_COLUMNS}) AS n, * FROM found")
@@ -140,13 +142,13 @@ def differences(db: duckdb.DuckDBPyConnection, of: Comparison) -> Iterator[list[
         done += _BATCH
 
 
-def save(db: duckdb.DuckDBPyConnection, table: str, file: Path) -> int:
+def save(db: Connection, table: str, file: Path) -> int:
     """Write a table to a Parquet file; how many rows it has."""
     db.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)")
     return int(one(db, f"SELECT count(*) FROM {table}"))
 
 
-def one(db: duckdb.DuckDBPyConnection, question: str, arguments: Sequence[Any] = ()) -> Any:
+def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:
     """The only value of the only row of an answer."""
     return db.execute(question, list(arguments)).fetchall()[0][0]
 
@@ -167,7 +169,7 @@ def _difference(row: Sequence[Any], by_name: dict[str, ComparedField]) -> Differ
     )
 
 
-def _load(db: duckdb.DuckDBPyConnection, side: str, of: Comparison, files: Sequence[str]) -> None:
+def _load(db: Connection, side: str, of: Comparison, files: Sequence[str]) -> None:
     parts = range(len(of.finance_key))
     columns = ", ".join((*(f"k{n}" for n in parts), *(f"v{n}" for n in range(len(of.fields)))))
     row_id = "id, " if side == "sales" else ""

@@ -12,13 +12,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import Field
 from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.entities.comparing import Difference
 from domain.entities.comparison_view import ComparisonFigures
-from domain.record import Record
+from ledger.comparison_runs import ComparisonRun, KeptDifference
 from ledger.database import Database
 from ledger.tables import COMPARISONS, DIFFERENCES
 
@@ -42,35 +41,6 @@ _CHANGING: Final = (
 LONGEST_KEY: Final = 400
 
 
-class ComparisonRun(Record):
-    """A comparison, as it is kept."""
-
-    run_id: str
-    entity: str
-    company: str
-    map_hash: str
-    began_at: datetime
-    ended_at: datetime
-    whole: bool
-    figures: ComparisonFigures
-
-
-class KeptDifference(Difference):
-    """A difference as it is kept."""
-
-    difference_id: str
-    entity: str
-    company: str
-    first_seen_at: datetime
-    last_seen_at: datetime
-    resolution: str = Field("", description="Empty: open")
-    resolved_at: datetime | None = None
-
-    def age_days(self, now: datetime) -> int:
-        """Whole days since it was first seen."""
-        return max(0, (now - self.first_seen_at).days)
-
-
 async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[Difference]]) -> ComparisonRun:
     """Keep what a comparison found; tried again, it goes on where it was and comes to the same.
 
@@ -84,9 +54,8 @@ async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[
     Returns:
         The comparison as it is kept.
     """
-    async with database.reading() as connection:
-        if kept := await _run(connection, run.run_id):
-            return kept
+    if kept := await comparison(database, run.run_id):
+        return kept
     for some in found:
         async with database.writing() as connection:
             await _seen(connection, run, {row["difference_id"]: row for row in (_row(run, each) for each in some)})
@@ -102,6 +71,12 @@ async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[
             )
         )
     return done
+
+
+async def comparison(database: Database, run_id: str) -> ComparisonRun | None:
+    """A comparison that came to its end; None: none did."""
+    async with database.reading() as connection:
+        return await _run(connection, run_id)
 
 
 async def comparisons(

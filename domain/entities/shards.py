@@ -75,7 +75,8 @@ def to_count(plan: ShardPlan) -> list[Shard]:
     """What has to be counted next, in one request: the first open parts with the parts they fall into."""
     found: list[Shard] = []
     for split in plan.open:
-        parts = list(_parts(split.shard.prefix))
+        # How much there is in all is asked first: most companies are one part.
+        parts = list(_parts(split.shard.prefix)) if split.shard.rows else [split.shard]
         if found and len(found) + len(parts) > MOST_COUNTS:
             break
         found += parts
@@ -102,6 +103,9 @@ def counted(plan: ShardPlan, counts: Mapping[tuple[str, bool], int], *, page_row
         whole = counts[prefix, False]
         if whole <= page_rows:
             shards += [Shard(prefix=prefix, rows=whole)] if whole else []
+            continue
+        if not split.shard.rows:
+            still.append(Split(shard=Shard(prefix=prefix, rows=whole)))
             continue
         parts = [Shard(prefix=prefix + sign, rows=counts[prefix + sign, False]) for sign in ALPHABET]
         named = [Shard(prefix=prefix + sign, exact=True, rows=counts[prefix + sign, True]) for sign in ALPHABET]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from domain.entities.comparing import CannotCompare, Comparison, SalesTable
 from domain.entities.model import DataMap, Scope
+from domain.entities.shards import Shard
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE, text_of
 from dynamics.core.literals import key, literal, query
@@ -18,7 +19,6 @@ _CRM: Final = "Microsoft.Dynamics.CRM"
 _BUSINESS_UNIT: Final = "businessunit"
 _COMPANY: Final = "cdm_company"
 """Table of companies of Dual-Write's core solution (Microsoft Learn: "Company concept in Dataverse")."""
-_LOOKUPS: Final = frozenset({"Lookup", "Customer", "Owner"})
 
 
 async def read_table(reader: Reader, name: str) -> SalesTable:
@@ -28,32 +28,29 @@ async def read_table(reader: Reader, name: str) -> SalesTable:
         DynamicsError: it cannot be read, or there is no such table.
     """
     definition = key("EntityDefinitions", LogicalName=name)
-    relations = "ReferencingAttribute,ReferencingEntityNavigationPropertyName,ReferencedEntity"
-    described, texts = await reader.together(
+    relations = "ReferencingAttribute,ReferencingEntityNavigationPropertyName"
+    described, texts, lookups = await reader.together(
         [
             query(
                 definition,
                 select="LogicalName,EntitySetName,PrimaryIdAttribute",
-                expand=f"Attributes($select=LogicalName,AttributeType),ManyToOneRelationships($select={relations})",
+                expand=f"ManyToOneRelationships($select={relations})",
             ),
             query(f"{definition}/Attributes/{_CRM}.StringAttributeMetadata", select="LogicalName,MaxLength"),
+            query(f"{definition}/Attributes/{_CRM}.LookupAttributeMetadata", select="LogicalName,Targets"),
         ]
     )
     row = described.value()
-    lookups = {str(each["LogicalName"]) for each in row["Attributes"] if each["AttributeType"] in _LOOKUPS}
-    relations_of: dict[str, list[Row]] = {name: [] for name in sorted(lookups)}
+    links: dict[str, list[str]] = {}
     for each in row["ManyToOneRelationships"]:
-        relations_of.setdefault(str(each["ReferencingAttribute"]), []).append(each)
+        link = each["ReferencingEntityNavigationPropertyName"]
+        links.setdefault(str(each["ReferencingAttribute"]), []).append(str(link))
     return SalesTable(
         entity_set=str(row["EntitySetName"]),
         id=str(row["PrimaryIdAttribute"]),
         # A lookup to several tables has a property for each of them, and no path of a map says which.
-        links={
-            name: str(found[0]["ReferencingEntityNavigationPropertyName"])
-            for name, found in relations_of.items()
-            if len(found) == 1
-        },
-        targets={name: tuple(str(each["ReferencedEntity"]) for each in found) for name, found in relations_of.items()},
+        links={name: found[0] for name, found in links.items() if len(found) == 1},
+        targets={str(each["LogicalName"]): tuple(each["Targets"]) for each in lookups.rows()},
         lengths={str(each["LogicalName"]): int(each["MaxLength"]) for each in texts.rows() if each.get("MaxLength")},
     )
 
@@ -100,9 +97,16 @@ async def of_company(
     return " or ".join(f"_{column}_value eq {unit}" for unit in ids)
 
 
-def read(of: Comparison) -> str:
-    """The path of the first page of all rows."""
-    return _query(of, of.sales_filter)
+def read(of: Comparison, within: Sequence[Shard] = ()) -> str:
+    """The path of the first page of all rows, or of those of some parts of Finance."""
+    place = _place(of.sales, of.sales_key[0])
+    parts = [
+        f"{place} eq {literal(shard.prefix)}" if shard.exact else f"startswith({place},{literal(shard.prefix)})"
+        for shard in within
+        if shard.prefix
+    ]
+    either = f"({' or '.join(parts)})" if len(parts) > 1 else "".join(parts)
+    return _query(of, _and(of.sales_filter, either))
 
 
 def read_keys(of: Comparison, keys: Iterable[tuple[str | None, Sequence[str]]]) -> list[str]:

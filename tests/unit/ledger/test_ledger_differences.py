@@ -11,6 +11,7 @@ from domain.entities.comparing import Difference, DifferenceClass
 from domain.entities.comparison_view import ComparisonFigures
 from domain.entities.model import Owner
 from ledger import differences
+from ledger.comparison_runs import ComparisonRun, KeptDifference
 from ledger.database import Database
 
 MONDAY = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -32,7 +33,7 @@ def found(key: str, *, kind: str = "DIFF", field: str = "name", value: str = "A"
 async def compared(
     database: Database, day: int, *batches: Sequence[Difference], company: str = "usmf", whole: bool = True
 ) -> ComparisonFigures:
-    run = differences.ComparisonRun(
+    run = ComparisonRun(
         run_id=f"run-{company}-{day}",
         entity="customer",
         company=company,
@@ -45,7 +46,7 @@ async def compared(
     return (await differences.keep(database, run, batches)).figures
 
 
-async def shown(database: Database, company: str = "usmf") -> list[differences.KeptDifference]:
+async def shown(database: Database, company: str = "usmf") -> list[KeptDifference]:
     return [each async for some in differences.open_differences(database, "customer", company) for each in some]
 
 
