@@ -93,9 +93,17 @@ async def comparisons(
 
 
 async def open_differences(
-    database: Database, entity: str, company: str, *, most: int | None = None
+    database: Database, entity: str, company: str, *, run_id: str = "", most: int | None = None
 ) -> AsyncIterator[list[KeptDifference]]:
-    """The open differences of an entity in a company in the order of keys, ``most`` of them, some at a time."""
+    """The open differences of an entity in a company in the order of keys, some at a time.
+
+    Args:
+        database: the ledger.
+        entity: of the map.
+        company: legal entity, lower case.
+        run_id: only what this comparison found; empty: all.
+        most: at most so many; None: all.
+    """
     after: tuple[str, str] | None = None
     left = most
     async with database.reading() as connection:
@@ -107,6 +115,8 @@ async def open_differences(
                 .order_by(of.key, of.field)
                 .limit(_PAGE if left is None else min(_PAGE, left))
             )
+            if run_id:
+                wanted = wanted.where(of.last_run == run_id)
             if after is not None:
                 wanted = wanted.where(or_(of.key > after[0], and_(of.key == after[0], of.field > after[1])))
             rows = (await connection.execute(wanted)).all()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleUpdate,
+    WorkflowFailureError,
+)
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
@@ -15,6 +27,8 @@ from runs import attributes, names
 from runs.calls import NotFound, Unreadable, answer, ask, rejected
 
 BACKGROUND = Priority(priority_key=5)
+CATCH_UP = timedelta(hours=6)
+"""How late a comparison of the night may begin, after Temporal was away."""
 
 
 class Comparisons:
@@ -72,6 +86,52 @@ class Comparisons:
             raise Unreadable(f"The comparison failed: {_reason(error)}") from error
         except RPCError as error:
             raise NotFound(f"Comparison {workflow_id} not found.") from error
+
+    # Every night
+
+    async def nightly(self, start: CompareStart, hour: int, minute: int, timezone: str) -> None:
+        """Compare every night at a time of a time zone; what was said before of the same is replaced.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        plan = Schedule(
+            action=ScheduleActionStartWorkflow(
+                names.COMPARISON,
+                start,
+                id=names.nightly_id(start.entity, start.company),
+                task_queue=names.DEAL_QUEUE,
+                priority=BACKGROUND,
+                static_summary=f"{start.entity} of {start.company.upper()} in both systems, every night",
+                typed_search_attributes=attributes.typed({attributes.COMPANY: start.company}),
+            ),
+            spec=ScheduleSpec(
+                calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(hour)], minute=[ScheduleRange(minute)])],
+                time_zone_name=timezone,
+            ),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        )
+        schedule_id = names.nightly_id(start.entity, start.company)
+        try:
+            await answer(self._client.create_schedule(schedule_id, plan))
+        except ScheduleAlreadyRunningError:
+            handle = self._client.get_schedule_handle(schedule_id)
+            await answer(handle.update(lambda _: ScheduleUpdate(schedule=plan)))
+
+    async def stop_nightly(self, start: CompareStart) -> bool:
+        """Compare every night no more; False where nobody did.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        handle = self._client.get_schedule_handle(names.nightly_id(start.entity, start.company))
+        try:
+            await answer(handle.delete())
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
 
 
 def _reason(error: BaseException) -> str:

@@ -205,6 +205,11 @@ def comparison_id(entity: str, company: str, day: str) -> str:
     return f"compare/{_part(entity)}/{_part(company)}/{safe(day)}"
 
 
+def nightly_id(entity: str, company: str) -> str:
+    """Id of the schedule of comparisons every night; Temporal adds the time to it for each of their workflows."""
+    return f"compare/{_part(entity)}/{safe(company)}"
+
+
 def parse_collections_id(workflow_id: str) -> tuple[str, str]:
     """The company and account of the workflow id of what is collected.
 

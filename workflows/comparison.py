@@ -53,9 +53,9 @@ class CompareRecords:
     def __init__(self, start: CompareStart) -> None:
         """Make the state before the first question."""
         self._start = start
-        info = workflow.info()
-        place = f"compare/{start.entity}/{start.company}/{info.first_execution_run_id}"
-        self._progress = start.progress or Progress(place=place, began_at=workflow.now())
+        run_id = workflow.info().first_execution_run_id
+        self._progress = start.progress or Progress(run_id=run_id, began_at=workflow.now())
+        self._place = self._progress.place(start)
 
     @workflow.run
     async def run(self, start: CompareStart) -> ComparisonView:
@@ -84,7 +84,7 @@ class CompareRecords:
     async def _open(self) -> None:
         opened = await self._sales(
             SalesBulkActivities.open_comparison,
-            OpenComparison(place=self._progress.place, entity=self._start.entity, company=self._start.company),
+            OpenComparison(place=self._place, entity=self._start.entity, company=self._start.company),
             "Read what is compared",
         )
         self._set(map_hash=opened.map_hash, requests=self._progress.requests + opened.requests, stage="planning")
@@ -95,7 +95,7 @@ class CompareRecords:
             at = self._progress
             counted = await self._finance(
                 FinanceBulkActivities.count_parts,
-                CountParts(place=at.place, count=at.counts, sample=self._start.sample, outgrown=at.outgrown),
+                CountParts(place=self._place, count=at.counts, sample=self._start.sample, outgrown=at.outgrown),
                 "Count parts of Finance",
             )
             self._set(
@@ -145,7 +145,7 @@ class CompareRecords:
 
     async def _find(self) -> None:
         self._set(stage="comparing")
-        of = OfRun(place=self._progress.place)
+        of = OfRun(place=self._place)
         found = await self._finance(FinanceBulkActivities.find_candidates, of, "Join both sides")
         self._set(candidates=found.records, stage="confirming")
 
@@ -169,8 +169,8 @@ class CompareRecords:
         figures = await self._finance(
             FinanceBulkActivities.judge_comparison,
             JudgeComparison(
-                place=at.place,
-                run_id=workflow.info().first_execution_run_id,
+                place=self._place,
+                run_id=at.run_id,
                 entity=self._start.entity,
                 company=self._start.company,
                 map_hash=at.map_hash,
@@ -206,7 +206,7 @@ class CompareRecords:
         self._progress = self._progress.model_copy(update=changes)
 
     def _page(self, number: int) -> ReadPage:
-        return ReadPage(place=self._progress.place, number=number)
+        return ReadPage(place=self._place, number=number)
 
     async def _sales(self, activity: Any, argument: Any, summary: str) -> Any:
         return await begin(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)

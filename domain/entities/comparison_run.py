@@ -16,7 +16,7 @@ from domain.values import Company
 class Progress(Record):
     """How far a comparison is; what was read lies in its pages."""
 
-    place: str = Field(description="Of its pages, below the folder of data")
+    run_id: str = Field(description="Of the first run")
     began_at: datetime
     stage: Stage = "opening"
     map_hash: str = ""
@@ -35,6 +35,10 @@ class Progress(Record):
     requests: int = 0
     figures: ComparisonFigures | None = None
 
+    def place(self, start: CompareStart) -> str:
+        """Of its pages, below the folder of data."""
+        return f"compare/{start.entity}/{start.company}/{self.run_id}"
+
 
 class CompareStart(Record):
     """Which records are compared."""
@@ -49,6 +53,7 @@ class CompareStart(Record):
         return ComparisonView(
             entity=self.entity,
             company=self.company,
+            run_id=progress.run_id,
             stage=progress.stage,
             finance_done=progress.next_part,
             finance_parts=progress.parts,

@@ -30,6 +30,7 @@ class ComparisonView(Record):
 
     entity: str
     company: str
+    run_id: str = Field("", description="Under which its differences are kept")
     stage: Stage = "opening"
     finance_done: int = Field(0, description="Parts of Finance that were read")
     finance_parts: int = Field(0, description="Parts there are, as far as they are planned")

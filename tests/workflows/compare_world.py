@@ -1,4 +1,4 @@
-"""Comparisons in one process: the real workflow and activities, and the real sandbox over HTTP with customers of a test.
+"""Comparisons in one process: the real workflow and activities, and the sandbox over HTTP with customers of a test.
 
 What is on the two sides is written down as the sandbox loads it, so that a test says exactly what is there.
 """
