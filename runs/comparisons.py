@@ -25,6 +25,7 @@ from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
 from runs import attributes, names
 from runs.calls import NotFound, Unreadable, answer, ask, rejected
+from runs.codec import Addressed, start_of
 
 BACKGROUND = Priority(priority_key=5)
 CATCH_UP = timedelta(hours=6)
@@ -98,7 +99,8 @@ class Comparisons:
         plan = Schedule(
             action=ScheduleActionStartWorkflow(
                 names.COMPARISON,
-                start,
+                # A client marks what it starts itself; what a schedule starts is marked here.
+                Addressed(start_of(names.COMPARISON), start),
                 id=names.nightly_id(start.entity, start.company),
                 task_queue=names.DEAL_QUEUE,
                 priority=BACKGROUND,

@@ -88,6 +88,7 @@ _AFTER_MARK: Final = {
 _BEFORE: Final = {sign: text for text, sign in _AFTER_MARK.items()} | {"s": "/"}
 _SAFE: Final = str.maketrans({text: MARK + sign for text, sign in _AFTER_MARK.items()})
 _MARKED: Final = re.compile(f"{MARK}(.?)", re.DOTALL)
+_OF_SCHEDULE: Final = re.compile(r"^(compare/[^/]+/[^/]+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 
 def safe(text: str) -> str:
@@ -206,8 +207,16 @@ def comparison_id(entity: str, company: str, day: str) -> str:
 
 
 def nightly_id(entity: str, company: str) -> str:
-    """Id of the schedule of comparisons every night; Temporal adds the time to it for each of their workflows."""
+    """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
     return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def sealed_for(workflow_id: str) -> str:
+    """The id that what a run begins with was sealed for: of a run that a schedule began, without the time in its id.
+
+    No run ever has that id itself. A comparison only reads, so that one more of them is no harm.
+    """
+    return _OF_SCHEDULE.sub(r"\1", workflow_id)
 
 
 def parse_collections_id(workflow_id: str) -> tuple[str, str]:

@@ -41,6 +41,7 @@ PATIENCE = Patience(
         maximum_attempts=40,
     ),
     timedelta(minutes=10),
+    silence=timedelta(seconds=20),
 )
 """Nothing waits for a comparison: a system may be away for an hour, and it goes on."""
 

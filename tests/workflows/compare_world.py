@@ -134,8 +134,15 @@ class CompareWorld:
     """A sandbox, a ledger, and a worker that compares."""
 
     client: Client
-    sandbox: Sandbox
     settings: Settings
+    running: Sandbox | None = None
+    """Absent where it runs in another process."""
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Both systems."""
+        assert self.running is not None
+        return self.running
 
     async def compare(self, company: str = "usmf", *, sample: int = 0, day: date = DAY) -> ComparisonView:
         """Compare customers, to the end."""
@@ -222,4 +229,4 @@ async def compare_world(
     for queue in ("DATAVERSE_BULK_QUEUE", "FINANCE_BULK_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{folder.name}")
     async with running(SandboxConfig(state_dir=folder / "sandbox", data=str(data))) as sandbox:
-        yield CompareWorld(client, sandbox, settings_of(sandbox, folder, policies))
+        yield CompareWorld(client, settings_of(sandbox, folder, policies), sandbox)
