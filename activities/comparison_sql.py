@@ -54,7 +54,11 @@ _NORMAL: Final[dict[Normal | None, str]] = {
 @contextmanager
 def opened(spill: Path) -> Iterator[Connection]:
     """DuckDB in memory, which writes what does not fit into a folder."""
-    settings = {"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY,
+        "threads": THREADS,
+        "temp_directory": str(spill),
+    }
     connection = duckdb.connect(":memory:", config=settings)
     try:
         yield connection

@@ -157,7 +157,7 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
             if bool(resolution) == resolved
         ]
         if changes:
-            new = {name: bindparam(f"new_{name}") for name in changing}
+            new: dict[Any, Any] = {name: bindparam(f"new_{name}") for name in changing}
             await connection.execute(
                 update(DIFFERENCES).where(of.difference_id == bindparam("known_id")).values(new), changes
             )

@@ -82,11 +82,12 @@ class Comparisons:
         """
         handle = self._client.get_workflow_handle(workflow_id, result_type=ComparisonView)
         try:
-            return await handle.result()
+            done: ComparisonView = await handle.result()
         except WorkflowFailureError as error:
             raise Unreadable(f"The comparison failed: {_reason(error)}") from error
         except RPCError as error:
             raise NotFound(f"Comparison {workflow_id} not found.") from error
+        return done
 
     # Every night
 

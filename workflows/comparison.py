@@ -7,6 +7,7 @@ is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.entities.comparison_run import CompareStart, Progress
     from domain.entities.comparison_view import ComparisonFigures, ComparisonView
     from runs import names
-    from workflows.steps import Patience, begin
+    from workflows.steps import Argument, Patience, Result, begin
+
+Does = Callable[[Any, Argument], Coroutine[Any, Any, Result]]
 
 AT_ONCE = 4
 """Parts of Finance that are read at a time."""
@@ -209,8 +212,8 @@ class CompareRecords:
     def _page(self, number: int) -> ReadPage:
         return ReadPage(place=self._place, number=number)
 
-    async def _sales(self, activity: Any, argument: Any, summary: str) -> Any:
+    async def _sales(self, activity: Does[Argument, Result], argument: Argument, summary: str) -> Result:
         return await begin(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
-    async def _finance(self, activity: Any, argument: Any, summary: str) -> Any:
+    async def _finance(self, activity: Does[Argument, Result], argument: Argument, summary: str) -> Result:
         return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)

@@ -38,7 +38,8 @@ def main() -> None:
     from dynamics.bulk import sales
     from workflows import comparison
 
-    comparing.PAGE_ROWS = sales.PAGE_ROWS = PAGE  # type: ignore[misc]  # pages so small that there are many
+    for module in (comparing, sales):
+        setattr(module, "PAGE_ROWS", PAGE)  # noqa: B010  # a constant: pages so small that there are many
     comparison.PATIENCE = replace(comparison.PATIENCE, silence=SILENCE)
     asyncio.run(work())
 

@@ -36,14 +36,13 @@ from sandbox.generate import _ACCOUNT_COLUMNS, _CONTACT_COLUMNS, _FINANCE_COLUMN
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from workers import composition
 from workers.bulk import bulk_work
+from workers.reading_settings import DataSettings, ReaderSettings
 from workers.rules import load_policy
 from workers.settings import (
-    DataSettings,
     DataverseSettings,
     EntraSettings,
     FinanceSettings,
     LedgerSettings,
-    ReaderSettings,
     Settings,
 )
 from workers.worker import workflow_runner

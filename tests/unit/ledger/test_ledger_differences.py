@@ -13,6 +13,7 @@ from domain.entities.model import Owner
 from ledger import differences
 from ledger.comparison_runs import ComparisonRun, KeptDifference
 from ledger.database import Database
+from ledger.tables import COMPARISONS, DIFFERENCES
 
 MONDAY = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
@@ -81,9 +82,7 @@ async def test_a_comparison_that_is_kept_again_changes_nothing(database: Databas
     # Killed before it ended, its first batch is kept already; afterwards, all of it is.
     assert await compared(database, 1, [found("US-1"), found("US-2")]) == once
     async with database.writing() as connection:
-        await connection.execute(
-            differences.COMPARISONS.delete().where(differences.COMPARISONS.c.run_id == "run-usmf-1")
-        )
+        await connection.execute(COMPARISONS.delete().where(COMPARISONS.c.run_id == "run-usmf-1"))
     assert await compared(database, 1, [found("US-1"), found("US-2")]) == once
 
 
@@ -103,7 +102,7 @@ async def test_values_of_persons_go_when_a_difference_is_gone(database: Database
     await compared(database, 1)
 
     async with database.reading() as connection:
-        rows = (await connection.execute(differences.DIFFERENCES.select())).all()
+        rows = (await connection.execute(DIFFERENCES.select())).all()
     assert {(row.key, row.finance_value, row.resolution) for row in rows} == {
         ("US-1", "", "AGREES"),
         ("US-2", "A", "AGREES"),
