@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 from joserfc.jwk import KeySet
@@ -33,6 +35,7 @@ from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
+from dynamics.core.errors import System
 from dynamics.core.odata import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
@@ -47,6 +50,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from workers.bulk import bulk_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -57,6 +61,7 @@ from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.collections import Collections
+from workflows.comparison import CompareRecords
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
@@ -78,6 +83,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    CompareRecords,
 )
 
 
@@ -111,6 +117,7 @@ def compose(settings: Settings, client: Client) -> Work:
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
+    connections = AsyncExitStack()
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -133,8 +140,10 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.read_open_items,
         ],
         notice_activities=telling.notice_activities,
+        bulk_activities=bulk_work(settings, policy, ledger, connections, _endpoints(settings), reader(settings)),
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
+        connections=connections,
     )
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)
@@ -186,6 +195,14 @@ def _budget(requests_per_second: float, settings: Settings) -> Budget:
     return Budget(requests_per_second / settings.worker.processes)
 
 
+def _endpoints(settings: Settings) -> dict[System, Endpoint]:
+    """Where both systems are. Raises SettingsError as `authority_file`."""
+    return {
+        System.DATAVERSE: _endpoint(settings.dataverse.url, settings),
+        System.FINANCE: _endpoint(settings.finance.url, settings),
+    }
+
+
 def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(url, ca_file=authority_file(settings))
 
@@ -199,6 +216,12 @@ def credentials(settings: Settings) -> Credentials:
         ca_file=authority_file(settings),
         instance_discovery=settings.entra.instance_discovery,
     )
+
+
+def reader(settings: Settings) -> Credentials:
+    """The app registration that reads in bulk. Raises SettingsError as `authority_file`."""
+    own = settings.reader
+    return replace(credentials(settings), client_id=own.client_id, client_secret=own.client_secret.get_secret_value())
 
 
 def authority_file(settings: Settings) -> str | None:

@@ -1,0 +1,83 @@
+"""What a worker needs to read in bulk: its libraries, an application of its own, and a folder for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from typing import Any, Final
+
+import structlog
+
+from domain.policy import Policy
+from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
+from dynamics.core.errors import System
+from dynamics.core.odata import Endpoint
+from ledger.opening import Ledger
+from runs import names
+from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LIBRARIES: Final = ("duckdb", "pyarrow")
+INSTALL: Final = "install the product with its extra: quote-to-cash[data]"
+
+
+def lacking(settings: Settings) -> str:
+    """Why nothing is read in bulk here, and what to do; empty: it is."""
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: {INSTALL}"
+    if settings.mode == "production" and "client_secret" not in settings.reader.model_fields_set:
+        return "Q2C_READER_CLIENT_SECRET is not set: register an application that may only read"
+    return ""
+
+
+def bulk_work(
+    settings: Settings,
+    policy: Policy,
+    ledger: Ledger,
+    connections: AsyncExitStack,
+    endpoints: Mapping[System, Endpoint],
+    who: Credentials,
+) -> Mapping[str, Sequence[Callable[..., Any]]]:
+    """The activities that read in bulk, by queue; none where they cannot.
+
+    Args:
+        settings: whose budget and folder count.
+        policy: which business unit is which company.
+        ledger: where differences are kept.
+        connections: what is closed at the end; the readers are added.
+        endpoints: where both systems are.
+        who: the application that may only read.
+    """
+    if why := lacking(settings):
+        log.info("nothing is read in bulk", reason=why)
+        return {}
+    from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
+    from dynamics.bulk.reader import Reader
+
+    rates = {
+        System.DATAVERSE: settings.reader.dataverse_requests_per_second,
+        System.FINANCE: settings.reader.finance_requests_per_second,
+    }
+    readers = {
+        system: Reader(system, endpoints[system], who, budget=Budget(rate / settings.worker.processes))
+        for system, rate in rates.items()
+    }
+    for reader in readers.values():
+        connections.push_async_callback(reader.aclose)
+    data = settings.data.dir
+    in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, data)
+    in_finance = FinanceInBulk(readers[System.FINANCE], ledger, data)
+    return {
+        names.DATAVERSE_BULK_QUEUE: [in_sales.open_comparison, in_sales.read_sales_page, in_sales.confirm_in_sales],
+        names.FINANCE_BULK_QUEUE: [
+            in_finance.count_parts,
+            in_finance.read_part,
+            in_finance.confirm_in_finance,
+            in_finance.find_candidates,
+            in_finance.judge_comparison,
+        ],
+    }
