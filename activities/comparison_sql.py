@@ -15,8 +15,9 @@ from typing import Any, Final
 import duckdb
 from moneyed import CURRENCIES
 
+from cleansing.normal import normal
 from domain.entities.comparing import LISTED, ComparedField, Comparison, Difference, DifferenceClass
-from domain.entities.model import Normal, Owner
+from domain.entities.model import Owner
 from domain.money import UnknownCurrency, minor_digits
 
 Connection = duckdb.DuckDBPyConnection
@@ -34,21 +35,6 @@ _OF_CODE: Final = {
 }
 _COLUMNS: Final = "kind, key, field, lacking, finance_value, sales_value, sales_ids"
 _SEPARATOR: Final = "chr(31)"
-
-_NORMAL: Final[dict[Normal | None, str]] = {
-    None: "{0}",
-    "trim": "trim({0})",
-    "upper": "upper(trim({0}))",
-    "lower": "lower(trim({0}))",
-    "email": "lower(trim({0}))",
-    "iso_country": "upper(trim({0}))",
-    "e164": r"regexp_replace(regexp_replace(trim({0}), '^\+', '00'), '[^0-9]', '', 'g')",
-    "url": r"rtrim(regexp_replace(lower(trim({0})), '^[a-z]+://(www\.)?', ''), '/')",
-    "vat": "regexp_replace(upper({0}), '[^A-Z0-9]', '', 'g')",
-    # Finance has no empty day: it says 1900 (Microsoft Learn: "Date and time" of finance and operations).
-    "day": "replace(left({0}, 10), '1900-01-01', '')",
-}
-"""The form in which a text is compared; an empty text and none are the same, Finance has no null."""
 
 
 @contextmanager
@@ -296,7 +282,7 @@ def _of_values(field: ComparedField, finance: str, sales: str) -> str:
 
 
 def _normal(field: ComparedField, value: str) -> str:
-    return _NORMAL[field.normal].format(value)
+    return normal(value, field.normal)
 
 
 def _text(value: str) -> str:

@@ -8,7 +8,8 @@ from datetime import date
 from typing import Final, assert_never
 
 from cleansing import forms
-from cleansing.relations import Relations, literal, named, normal
+from cleansing.normal import normal
+from cleansing.relations import Relations, literal, named
 from domain.entities.model import SideName
 from domain.entities.quality import (
     Missing,
@@ -153,7 +154,7 @@ def _repeated(rule: QualityRule, side: SideName, check: Repeated, given: Given) 
     own = [_normal(given, rule.entity, field, named(field)) for field in check.fields]
     mine = [_normal(given, rule.entity, field, f"r.{named(field)}") for field in check.fields]
     named_own = ", ".join(f"{form} AS v{number}" for number, form in enumerate(own))
-    filled = " AND ".join(f"{form} <> ''" for form in own)
+    filled = " AND ".join(f"trim({value}) <> ''" for value in (*map(named, check.fields), *own))
     same = " AND ".join(f"twice.v{number} = {form}" for number, form in enumerate(mine))
     join = (
         f"JOIN (SELECT company, {named_own}, count(*) AS many FROM {view} WHERE {filled} GROUP BY ALL"

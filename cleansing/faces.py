@@ -11,10 +11,10 @@ from typing import Final
 
 import pyarrow as pa
 
-from cleansing.forms import E164
-from cleansing.relations import SIDES, Relations, RelationsError, literal, named, normal
+from cleansing.normal import normal
+from cleansing.relations import SIDES, Relations, RelationsError, literal, named
 from domain.customers_policy import CustomerPolicy
-from domain.entities.model import SideName
+from domain.entities.model import Normal, SideName
 from domain.likeness import normal_form
 
 ENTITY: Final = "customer"
@@ -22,6 +22,8 @@ TRACES: Final = ("name", "tax_number", "phone", "email", "street", "postal_code"
 """Fields by which customers are told apart; what was not read of them is blank."""
 BLOCKS: Final = ("tax_number", "phone", "email", "name", "address")
 """What two faces must have in common, at least one of them, to be compared."""
+_INTERNATIONAL: Final = "^00[1-9][0-9]{6,14}$"
+"""A phone number that is the same everywhere, in its normal form; another one is known in its own country alone."""
 MOST_OF_A_BLOCK: Final = 50
 """Faces that may share a value; what more of them share tells nobody apart (`N/A`, the number of a switchboard)."""
 
@@ -67,7 +69,8 @@ def make_faces(relations: Relations, policy: CustomerPolicy) -> tuple[LeftOut, .
         SELECT unique_id,
                CASE WHEN number = '' THEN unique_id ELSE min(unique_id) OVER same_number END AS customer,
                company, number, nullif(name, '') AS name, nullif(tax_number, '') AS tax_number,
-               CASE WHEN regexp_matches(phone, {literal(E164)}) THEN phone END AS phone, nullif(email, '') AS email,
+               CASE WHEN regexp_matches(phone, {literal(_INTERNATIONAL)}) THEN phone END AS phone,
+               nullif(email, '') AS email,
                CASE WHEN split_part(email, '@', 2) NOT IN ('', {public}) THEN split_part(email, '@', 2) END
                    AS mail_domain,
                CASE WHEN street <> '' AND postal_code <> '' THEN street || '|' || postal_code END AS address,
@@ -94,7 +97,7 @@ def _name_forms(relations: Relations, sides: list[SideName], policy: CustomerPol
 def _rows(relations: Relations, side: SideName) -> str:
     there = relations.columns(ENTITY, side)
 
-    def column(field: str, form: str | None = None) -> str:
+    def column(field: str, form: Normal | None = "trim") -> str:
         given = named(field) if field in there else "''"
         return normal(given, form)
 

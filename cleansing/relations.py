@@ -107,25 +107,3 @@ class Relations:
     def view(entity: str, side: SideName) -> str:
         """The name of a view."""
         return named(f"{entity}_{side}")
-
-
-def normal(column: str, form: str | None) -> str:
-    """SQL that gives a column in the form in which values are compared.
-
-    Args:
-        column: an SQL expression.
-        form: `normal` of the field's map.
-    """
-    match form:
-        case "vat":
-            return f"upper(regexp_replace({column}, '[^\\p{{L}}\\p{{N}}]', '', 'g'))"
-        case "e164":
-            return f"regexp_replace(regexp_replace({column}, '[^0-9+]', '', 'g'), '^00', '+')"
-        case "upper" | "iso_country":
-            return f"upper(trim({column}))"
-        case "lower" | "email" | "url":
-            return f"lower(trim({column}))"
-        case "day":
-            return f"left(trim({column}), 10)"
-        case _:
-            return f"trim({column})"
