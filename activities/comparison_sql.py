@@ -17,7 +17,7 @@ from moneyed import CURRENCIES
 
 from cleansing.normal import normal
 from domain.entities.comparing import LISTED, ComparedField, Comparison, Difference, DifferenceClass
-from domain.entities.model import Owner
+from domain.entities.model import Owner, SideName
 from domain.money import UnknownCurrency, minor_digits
 
 Connection = duckdb.DuckDBPyConnection
@@ -136,6 +136,18 @@ def save(db: Connection, table: str, file: Path) -> int:
     """Write a table to a Parquet file; how many rows it has."""
     db.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)")
     return int(one(db, f"SELECT count(*) FROM {table}"))
+
+
+def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> None:
+    """Write the records of a side's files to one, with the map's names, the company, and what people find them by."""
+    _load(db, side, of, files)
+    key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
+    columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
+    db.execute(
+        f"CREATE OR REPLACE TABLE records AS SELECT '{of.company}' AS company, {key} AS key, {columns} FROM {side}"
+    )
+    save(db, "records", file)
+    db.execute("DROP TABLE records")
 
 
 def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:

@@ -51,11 +51,13 @@ class ListFile:
 
     def __exit__(self, *_: object) -> None:
         """Close them."""
+        self._end_sheet()
         self._stack.close()
 
     def write(self, cells: Sequence[Cell]) -> None:
         """Write one row."""
         if self.rows and self.rows % self._most == 0:
+            self._end_sheet()
             self._begin_sheet()
         self._csv.writerow([_inert(cell) for cell in cells])
         line = self.rows % self._most + 1
@@ -65,6 +67,10 @@ class ListFile:
             elif cell is not None:
                 self._sheet.write_number(line, column, cell)
         self.rows += 1
+
+    def _end_sheet(self) -> None:
+        written = (self.rows - 1) % self._most + 1 if self.rows else 0
+        self._sheet.autofilter(0, 0, written, len(self._columns) - 1)
 
     def _begin_sheet(self) -> None:
         self._sheet = self._book.add_worksheet()
