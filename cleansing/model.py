@@ -137,13 +137,17 @@ CERTAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "same tax number": ("tax_number",),
     "same name and address": ("name", "address"),
     "same name and e-mail address": ("name", "email"),
+    "same name and mail domain": ("name", "mail_domain"),
 }
-"""Rules that need no probability: what two customers have in common, each in its normal form."""
+"""Rules that need no probability: what two customers have in common, each in its normal form; not by the first of it
+alone where too many share it, nor by a mail domain that is public.
+"""
 
 
 def certain(rule: str) -> str:
     """A rule as the condition of a join of faces."""
-    return " AND ".join(f"l.{block}_block = r.{block}_block" for block in CERTAIN[rule])
+    first, *others = CERTAIN[rule]
+    return " AND ".join((f"l.{first}_block = r.{first}_block", *(f"l.{other} = r.{other}" for other in others)))
 
 
 def _blank_settings() -> dict[str, Any]:

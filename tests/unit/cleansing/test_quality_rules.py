@@ -207,7 +207,7 @@ def test_the_score_weighs_rules_by_severity_and_counts_companies_apart() -> None
 
 
 def test_a_score_of_100_means_that_nothing_is_wrong() -> None:
-    many = [CUSTOMER | {"key": f"D{n}"} for n in range(100_000)]
+    many = [CUSTOMER | {"key": f"D{n}"} for n in range(20_000)]
     many[5] = many[5] | {"email": "x"}
     rules = RULES.model_copy(update={"rules": tuple(rule for rule in RULES.rules if rule.number in (13, 16))})
     assert found({"customer_finance": many}, rules).scores[0].score == Decimal("99.99")
