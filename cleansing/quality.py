@@ -6,7 +6,7 @@ All rules run in one pass over the views, in DuckDB. Nothing is sampled: what br
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -78,7 +78,14 @@ class Found:
                 yield Failure(*row)
 
 
-def run(rules: QualityRules, relations: Relations, *, companies: Iterable[str], today: date) -> Found:
+def run(
+    rules: QualityRules,
+    relations: Relations,
+    *,
+    companies: Iterable[str],
+    today: date,
+    countries: Mapping[str, str] | None = None,
+) -> Found:
     """Hold all records against all rules.
 
     Args:
@@ -86,6 +93,7 @@ def run(rules: QualityRules, relations: Relations, *, companies: Iterable[str], 
         relations: the records.
         companies: legal entities of the installation, lower case.
         today: the day on which records are looked at.
+        countries: code of Finance by name, as the installation translates them; in any case.
     """
     given = Given(relations, frozenset(companies), today)
     database = relations.database
@@ -94,6 +102,7 @@ def run(rules: QualityRules, relations: Relations, *, companies: Iterable[str], 
         "CREATE OR REPLACE TABLE failures (rule INTEGER, entity VARCHAR, side VARCHAR, company VARCHAR, key VARCHAR,"
         " field VARCHAR, value VARCHAR, why VARCHAR)"
     )
+    names = {name.strip().casefold(): code for name, code in (countries or {}).items()}
     checked: list[tuple[QualityRule, SideName]] = []
     not_checked: list[NotChecked] = []
     for rule in rules.rules:
@@ -103,7 +112,7 @@ def run(rules: QualityRules, relations: Relations, *, companies: Iterable[str], 
             except CannotCheck as problem:
                 not_checked.append(NotChecked(rule.number, rule.name, rule.entity, side, str(problem)))
                 continue
-            _judge(rule, side, given)
+            _judge(rule, side, given, names)
             database.execute(_insert(rule, side, found, given))
             checked.append((rule, side))
     outcomes = tuple(_outcomes(checked, relations))
@@ -123,7 +132,7 @@ def _insert(rule: QualityRule, side: SideName, found: Broken, given: Given) -> s
     )
 
 
-def _judge(rule: QualityRule, side: SideName, given: Given) -> None:
+def _judge(rule: QualityRule, side: SideName, given: Given, countries: Mapping[str, str]) -> None:
     """Look at the values of a field that only a library can tell, each once."""
     if not isinstance(rule.check, NotOfForm) or (judge := forms.JUDGES.get(rule.check.form)) is None:
         return
@@ -136,7 +145,12 @@ def _judge(rule: QualityRule, side: SideName, given: Given) -> None:
         f" AND judged.value = {column} AND judged.country = {country_of(rule, side, given)}"
         f" WHERE trim({column}) <> '' {regular}"
     ).to_arrow_table()
-    reasons = [judge(value, country) for value, country in zip(*(c.to_pylist() for c in values.columns), strict=True)]
+    found, places = (column.to_pylist() for column in values.columns)
+    if form == "country":
+        reasons = ["" if value.strip().casefold() in countries else judge(value, "") for value in found]
+    else:
+        known = [countries.get(place.strip().casefold(), place) for place in places]
+        reasons = [judge(value, place) for value, place in zip(found, known, strict=True)]
     if any(reasons) or form == "e164":
         wrong = values.append_column("why", [reasons])
         database.register("looked_at", wrong)

@@ -77,8 +77,9 @@ def check(source: FromOption, out: OutOption = None, json: JsonOption = False) -
     from cleansing.relations import RelationsError
 
     rules, now = _rules(), datetime.now(UTC)
-    companies = set(inputs.policy().entity_map.business_units.values())
-    found = run(rules, relations_of(source), companies=companies, today=now.date())
+    of = inputs.policy().entity_map
+    companies = set(of.business_units.values())
+    found = run(rules, relations_of(source), companies=companies, today=now.date(), countries=of.countries)
     scores, lists = found.scores, tuple[tuple[str, int], ...]()
     if out is not None:
         try:

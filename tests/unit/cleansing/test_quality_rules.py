@@ -175,6 +175,15 @@ def test_a_tax_number_is_judged_where_its_rule_is_known(number: str, country: st
     assert ((10, "sales", "guid-1") in broken(rows)) is wrong
 
 
+def test_a_country_is_known_as_the_installation_translates_it() -> None:
+    row = CUSTOMER | {"country": " deutschland ", "phone": "030 123456", "tax_number": "136695975"}
+    translated = run(
+        RULES, relations({"customer_finance": [row]}), companies=["demf"], today=TODAY, countries={"Deutschland": "DEU"}
+    )
+    assert {each.rule for each in translated.failures()} == {10, 12}
+    assert {each.rule for each in found({"customer_finance": [row]}).failures()} == {12, 15}
+
+
 def test_every_failing_record_is_listed_not_a_sample() -> None:
     many = [
         CUSTOMER | {"key": f"D{n}", "account_number": f"D{n}", "tax_number": "", "email": f"x{n}"}
