@@ -40,9 +40,9 @@ def reaching(stack: Stack, system: str) -> tuple[Endpoint, Credentials]:
     return Endpoint(ready[system], ca_file=ready["ca_file"]), credentials
 
 
-def in_sales(stack: Stack, act: Callable[[Dataverse], Awaitable[Any]], *, administrator: str = "") -> Any:
-    """Do something in Sales that the desk has no button for, as the product's application or as an administrator."""
-    tokens = TokenOf(stack, administrator) if administrator else None
+def in_sales(stack: Stack, act: Callable[[Dataverse], Awaitable[Any]], *, user: str = "") -> Any:
+    """Do something in Sales that the desk has no button for, as the product's application or as a user."""
+    tokens = TokenOf(stack, user) if user else None
 
     async def done() -> Any:
         async with Dataverse(DataverseSettings(*reaching(stack, "dataverse")), tokens=tokens) as sales:

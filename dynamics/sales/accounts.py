@@ -15,9 +15,9 @@ from pydantic import Field
 
 from dynamics.core.connection import Listing
 from dynamics.core.literals import any_of, key, query
-from dynamics.core.odata import Row
 from dynamics.core.rows import ReadRow, Text
 from dynamics.sales.records import Currency
+from dynamics.sales.writes import ours
 
 if TYPE_CHECKING:
     from dynamics.core.connection import Connection
@@ -115,7 +115,7 @@ class Accounts:
             Stale: somebody changed the account meanwhile.
             NotFound: it was deleted.
         """
-        body: Row = {"accountnumber": number}
+        body = ours("accounts", {"accountnumber": number})
         await self._dataverse.odata.patch(key("accounts", account.id), body, if_match=account.etag or "*")
 
 

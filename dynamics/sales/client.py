@@ -24,6 +24,7 @@ from dynamics.sales.accounts import Accounts
 from dynamics.sales.mirror import SalesMirror
 from dynamics.sales.options import ApprovalChoice, CreditChoice, QuoteState, QuoteStatus
 from dynamics.sales.records import AttachedFile, LineIdentity, Quote, QuoteLine, QuoteOfOpportunity, SalesOrder
+from dynamics.sales.writes import ours
 
 MAX_BATCH = 1000
 """Operations in one batch (Microsoft Learn: "Execute batch operations using the Web API")."""
@@ -158,7 +159,7 @@ class Dataverse(Connection):
             "q2c_caseid": deal_id,
             **({} if credit is None else {"q2c_creditstatus": int(credit)}),
         }
-        await self.odata.patch(key("quotes", quote_id), body, if_match=etag or "*")
+        await self.odata.patch(key("quotes", quote_id), ours("quotes", body), if_match=etag or "*")
 
     async def close_quote(self, quote_id: UUID, status: QuoteStatus, subject: str) -> None:
         """Close an active quote as lost, cancelled or revised.

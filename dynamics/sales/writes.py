@@ -7,11 +7,15 @@ that was paid take a change of their state, and no column beside it; what they s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from dynamics.core.batch import Write
 from dynamics.core.literals import key
+from dynamics.core.odata import Row
 from dynamics.sales.options import (
     OPPORTUNITY_WON_STATUS,
     InvoiceState,
@@ -21,6 +25,31 @@ from dynamics.sales.options import (
     PaymentChoice,
 )
 
+OURS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "quotes": frozenset({"q2c_approvalstatus", "q2c_approvalreason", "q2c_caseid", "q2c_creditstatus"}),
+        "salesorders": frozenset({"q2c_financeordernumber", "statecode", "statuscode"}),
+        "invoices": frozenset({"statecode", "statuscode"}),
+        "accounts": frozenset({"accountnumber"}),
+    }
+)
+"""Columns that may be changed of records that people edit as well, by entity set: docs/quote-to-order.md."""
+
+
+def ours(entity_set: str, body: Row) -> Row:
+    """A change of a record that people edit as well, which may name nothing but our columns.
+
+    Raises:
+        ValueError: it names another one, so that it could undo what somebody saved there.
+    """
+    if others := body.keys() - OURS[entity_set]:
+        raise ValueError(f"{', '.join(sorted(others))} of {entity_set} may be changed in Sales only")
+    return body
+
+
+def _changed(entity_set: str, record: UUID, body: Row) -> Write:
+    return Write("PATCH", key(entity_set, record), ours(entity_set, body), {"If-Match": "*"})
+
 
 def recorded(order_id: UUID, finance_number: str) -> Write:
     """PATCH of an order with its number in Finance; it is submitted and In Progress from then on."""
@@ -29,7 +58,7 @@ def recorded(order_id: UUID, finance_number: str) -> Write:
         "statecode": int(OrderState.SUBMITTED),
         "statuscode": int(OrderStatus.IN_PROGRESS),
     }
-    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
+    return _changed("salesorders", order_id, body)
 
 
 def win_opportunity(opportunity_id: UUID, quote_number: str, revenue: Decimal) -> Write:
@@ -45,7 +74,7 @@ def win_opportunity(opportunity_id: UUID, quote_number: str, revenue: Decimal) -
 def reopened(order_id: UUID) -> Write:
     """PATCH of an order that somebody submitted without its number: it can be written again."""
     body = {"statecode": int(OrderState.ACTIVE), "statuscode": int(OrderStatus.NEW)}
-    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
+    return _changed("salesorders", order_id, body)
 
 
 def fulfil(order_id: UUID, subject: str, *, complete: bool) -> Write:
@@ -75,7 +104,7 @@ def order_invoiced(order_id: UUID) -> Write:
         "statecode": int(OrderState.INVOICED),
         "statuscode": int(OrderStatus.INVOICED),
     }
-    return Write("PATCH", key("salesorders", order_id), body, {"If-Match": "*"})
+    return _changed("salesorders", order_id, body)
 
 
 def invoice_state(copy_id: UUID, payment: PaymentChoice) -> Write:
@@ -85,4 +114,4 @@ def invoice_state(copy_id: UUID, payment: PaymentChoice) -> Write:
         "statecode": int(InvoiceState.PAID if paid else InvoiceState.ACTIVE),
         "statuscode": int(InvoiceStatus.COMPLETE if paid else InvoiceStatus.BILLED),
     }
-    return Write("PATCH", key("invoices", copy_id), body, {"If-Match": "*"})
+    return _changed("invoices", copy_id, body)

@@ -116,7 +116,7 @@ def test_a_quote_deleted_while_approval_is_pending_ends_its_deal(deaf_stack: Sta
     deal.rep("submit")
     deal.waits_for("approval")
     quote = of(deal)
-    in_sales(deaf_stack, lambda sales: sales.odata.delete(key("quotes", quote)), administrator="ada")
+    in_sales(deaf_stack, lambda sales: sales.odata.delete(key("quotes", quote)), user="ada")
     ended = deal.ends("cancelled")
     assert "deleted in Sales" in str(ended["timeline"])
 

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from domain.messages import SalesEventKind
 from domain.tally import unaccounted
+from dynamics.core.literals import key
+from dynamics.sales.options import OrderState, OrderStatus
 from dynamics.webhooks import read_change
 from runs import names
+from tests.reaching import in_sales
 from tests.relay import relay
 from tests.stack import Deal, Json, Stack, assert_sound, eventually, ledger, line, money, refusals
 
@@ -199,3 +203,40 @@ def test_s27_a_write_that_sales_refuses_as_stale_three_times_goes_on_by_itself(s
     refused = [seen for seen in stack.desk.requests(began) if (seen["method"], seen["status"]) == ("PATCH", 412)]
     assert len(refused) == 3
     assert_sound(deal, orders=0)
+
+
+def test_s27_what_a_user_saves_on_the_order_meanwhile_is_kept_and_finance_s_word_counts(stack: Stack) -> None:
+    """A write names its own columns and no other, and is made again: the user's text stays, number and state do not."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.submitted()
+    deal.rep("activate")
+    deal.waits_for("customer")
+    stale = {
+        "system": "dataverse",
+        "method": "PATCH",
+        "path": r"salesorders\([^)]*\)$",
+        "effect": {"status": 412},
+        "times": 3,
+    }
+    stack.desk.put("/faults", stale)
+    began = datetime.now(UTC).isoformat()
+    deal.rep("accept")
+
+    deal.until(lambda _: deal.sales()["orders"], "made into an order in Sales")
+    order = key("salesorders", UUID(deal.sales()["orders"][0]["salesorderid"]))
+    saved = {
+        "description": "Ring the bell twice",
+        "q2c_financeordernumber": "BY HAND",
+        "statuscode": int(OrderStatus.PENDING),
+    }
+    by_rita = f"{order}?$select=salesorderid"  # the fault is for the product's writes
+    in_sales(stack, lambda sales: sales.odata.patch(by_rita, saved, if_match="*"), user="rita")
+    case = deal.until(lambda case: bool(case["sales_order_id"]), "Sales shows the order's number")
+
+    seen = stack.desk.requests(began)
+    assert len([row for row in seen if row["status"] == 412]) == 3
+    shown = in_sales(stack, lambda sales: sales.odata.get(order))
+    assert shown["description"] == saved["description"]
+    assert shown["q2c_financeordernumber"] == case["order_number"]
+    assert (shown["statecode"], shown["statuscode"]) == (OrderState.SUBMITTED, OrderStatus.IN_PROGRESS)
+    assert_sound(deal)

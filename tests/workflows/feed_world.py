@@ -266,8 +266,9 @@ class FeedWorld:
         stage: str = "",
         waits: str = "",
         customer: str = "",
+        listed: bool = True,
     ) -> WorkflowHandle[Any, Any]:
-        """A deal that shows itself in the list of runs; returns when it is to be seen there."""
+        """A deal that shows itself in the list of runs; returns when it is to be seen there, unless not ``listed``."""
         number = number or f"Q-{uuid4().hex[:10]}"
         shown = {
             "Q2CCompany": self.company,
@@ -291,7 +292,8 @@ class FeedWorld:
                 ]
             ),
         )
-        await self.listed(f"WorkflowId = '{handle.id}'")
+        if listed:
+            await self.listed(f"WorkflowId = '{handle.id}'")
         return handle
 
     async def listed(self, query: str) -> None:
