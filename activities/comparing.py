@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -48,6 +48,9 @@ from ledger.comparison_runs import ComparisonRun
 from ledger.opening import Ledger, LedgerAway
 from ledger.pages import PageDamaged, Pages
 from policies.map_files import load_maps
+
+ABANDONED = timedelta(days=2)
+"""After which the pages of a comparison that did not end are removed, when the next one begins."""
 
 
 @contextmanager
@@ -111,6 +114,7 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
             of = comparison(data, ask.company, table, condition)
             sales.require_readable(of)
             await asyncio.to_thread(pages.note, "comparison", of)
+            await asyncio.to_thread(pages.remove_abandoned, ABANDONED)
             return OpenedComparison(map_hash=of.map_hash, requests=2)
 
     @activity.defn(name="read_sales_page")
