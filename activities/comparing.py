@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +52,8 @@ from policies.map_files import load_maps
 
 RECORDS = "records"
 """Folder below that of data, of records that are kept: a folder for each entity and side, a file for each company."""
+ABANDONED = timedelta(days=2)
+"""After which the pages of a comparison that did not end are removed, when the next one begins."""
 
 
 @contextmanager
@@ -115,6 +117,7 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
             of = comparison(data, ask.company, table, condition)
             sales.require_readable(of)
             await asyncio.to_thread(pages.note, "comparison", of)
+            await asyncio.to_thread(pages.remove_abandoned, ABANDONED)
             return OpenedComparison(map_hash=of.map_hash, requests=2)
 
     @activity.defn(name="read_sales_page")

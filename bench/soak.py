@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -44,7 +44,7 @@ from runs.calls import NoAnswer, answer, rejected
 from runs.feeds import Feeds
 from runs.ledgers import Ledgers
 from tests.sealing import SEALING
-from tests.workflows.feed_world import POLICY, FeedWorld, feed_world
+from tests.workflows.feed_world import POLICY, FeedWorld, eventually, feed_world
 
 T = TypeVar("T")
 
@@ -65,6 +65,8 @@ LIMITS = {
 EVENTS_OF_EACH = 2
 """Events of each deal; each is told three times."""
 AT_ONCE = 30
+TOLD_AT_ONCE = MOST_WAITING // 4
+"""Reports that are told before it is looked whether the feeds have taken them."""
 LONGEST_SETTLING = 300.0
 STATUS = WorkflowExecutionStatus
 
@@ -170,14 +172,26 @@ class _Soak:
                 ours += [event] * 3
         events = [*strangers, *ours]
         self._chance.shuffle(events)
-        await _all(lambda event: self._persistently(lambda: self._feeds.tell(event)), events)
+        await self._told(self._feeds.tell, events, ("finance", "usmf"), ("finance", "demf"))
+
+    async def _told(
+        self, tell: Callable[[Any], Awaitable[object]], reports: Sequence[Any], *feeds: tuple[str, str]
+    ) -> None:
+        """Report no faster than the feeds take it: what goes above that is turned away, and left to the sweeps."""
+        for start in range(0, len(reports), TOLD_AT_ONCE):
+            some = reports[start : start + TOLD_AT_ONCE]
+            await _all(lambda report: self._persistently(lambda: tell(report)), some)
+            await eventually(lambda: self._room(feeds), LONGEST_SETTLING)
+
+    async def _room(self, feeds: Iterable[tuple[str, str]]) -> bool:
+        return all([(await self._feed(*feed)).waiting <= TOLD_AT_ONCE for feed in feeds])
 
     async def _look_at_quotes(self) -> None:
         quotes = [self._world.quote() for _ in range(self._load.changed_quotes)]
         for start in range(0, len(quotes), 50):
             self._world.sales.pages.append(Changes(quotes=tuple(quotes[start : start + 50]), deleted=()))
-        records = [self._chance.choice(quotes).id for _ in range(self._load.looks)]
-        await _all(lambda each: self._persistently(lambda: self._feeds.look_at("quote", str(each))), records)
+        records = [str(self._chance.choice(quotes).id) for _ in range(self._load.looks)]
+        await self._told(lambda record: self._feeds.look_at("quote", record), records, ("sales", "quote"))
 
     async def _ask_ledgers(self) -> None:
         """Deals ask, have their order, end, and pay; and now and then somebody sends nonsense."""

@@ -11,7 +11,9 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,6 +141,13 @@ class Pages:
         path = self._path(name, "note")
         return kind.model_validate_json(path.read_bytes()) if path.is_file() else None
 
+    def remove_abandoned(self, older_than: timedelta) -> None:
+        """Remove the pages of other runs beside this one that nobody has written to for so long: they failed."""
+        limit = time.time() - older_than.total_seconds()
+        for other in self.folder.parent.glob("*/"):
+            if other != self.folder and max(map(_written, (other, *other.iterdir())), default=0) < limit:
+                shutil.rmtree(other, ignore_errors=True)
+
     def remove(self) -> None:
         """Remove all of them: they hold personal data, and are only needed while a run lasts."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -162,6 +171,14 @@ class Pages:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a page")
         return self.folder / f"{name}.{suffix}"
+
+
+def _written(path: Path) -> float:
+    """When a file was written; 0 where it is gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _flush(path: Path) -> None:

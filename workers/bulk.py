@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -17,6 +16,7 @@ from dynamics.core.odata import Endpoint
 from ledger.opening import Ledger
 from runs import names
 from workers.settings import Settings
+from workers.worker import Work
 
 log = structlog.get_logger(__name__)
 
@@ -34,27 +34,27 @@ def lacking(settings: Settings) -> str:
     return ""
 
 
-def bulk_work(
+def add_bulk_work(
+    work: Work,
     settings: Settings,
     policy: Policy,
     ledger: Ledger,
-    connections: AsyncExitStack,
     endpoints: Mapping[System, Endpoint],
     who: Credentials,
-) -> Mapping[str, Sequence[Callable[..., Any]]]:
-    """The activities that read in bulk, by queue; none where they cannot.
+) -> None:
+    """Add the activities that read in bulk to what a worker does; none where it cannot.
 
     Args:
+        work: what the worker does; the readers are closed with its other connections.
         settings: whose budget and folder count.
         policy: which business unit is which company.
         ledger: where differences are kept.
-        connections: what is closed at the end; the readers are added.
         endpoints: where both systems are.
         who: the application that may only read.
     """
     if why := lacking(settings):
         log.info("nothing is read in bulk", reason=why)
-        return {}
+        return
     from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
     from dynamics.bulk.reader import Reader
 
@@ -67,17 +67,19 @@ def bulk_work(
         for system, rate in rates.items()
     }
     for reader in readers.values():
-        connections.push_async_callback(reader.aclose)
+        work.connections.push_async_callback(reader.aclose)
     data = settings.data.dir
     in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, data)
     in_finance = FinanceInBulk(readers[System.FINANCE], ledger, data)
-    return {
-        names.DATAVERSE_BULK_QUEUE: [in_sales.open_comparison, in_sales.read_sales_page, in_sales.confirm_in_sales],
-        names.FINANCE_BULK_QUEUE: [
-            in_finance.count_parts,
-            in_finance.read_part,
-            in_finance.confirm_in_finance,
-            in_finance.find_candidates,
-            in_finance.judge_comparison,
-        ],
-    }
+    work.bulk_activities[names.DATAVERSE_BULK_QUEUE] = [
+        in_sales.open_comparison,
+        in_sales.read_sales_page,
+        in_sales.confirm_in_sales,
+    ]
+    work.bulk_activities[names.FINANCE_BULK_QUEUE] = [
+        in_finance.count_parts,
+        in_finance.read_part,
+        in_finance.confirm_in_finance,
+        in_finance.find_candidates,
+        in_finance.judge_comparison,
+    ]

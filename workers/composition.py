@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +49,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.bulk import bulk_work
+from workers.bulk import add_bulk_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -117,7 +116,6 @@ def compose(settings: Settings, client: Client) -> Work:
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = sorted(set(policy.entity_map.business_units.values()))
-    connections = AsyncExitStack()
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -140,11 +138,10 @@ def compose(settings: Settings, client: Client) -> Work:
             collections.read_open_items,
         ],
         notice_activities=telling.notice_activities,
-        bulk_activities=bulk_work(settings, policy, ledger, connections, _endpoints(settings), reader(settings)),
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
-        connections=connections,
     )
+    add_bulk_work(work, settings, policy, ledger, _endpoints(settings), reader(settings))
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)

@@ -7,7 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -72,7 +72,7 @@ class Work:
     """What is done once beside everything else, from the start of the worker."""
     notice_activities: Sequence[Activity] = ()
     """Where none, the queue of messages is not polled."""
-    bulk_activities: Mapping[str, Sequence[Activity]] = field(default_factory=dict)
+    bulk_activities: dict[str, Sequence[Activity]] = field(default_factory=dict)
     """By queue; where none, nothing is read in bulk."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.comparison_signatures import (
@@ -30,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.entities.comparison_run import CompareStart, Progress
     from domain.entities.comparison_view import ComparisonFigures, ComparisonView
     from runs import names
-    from workflows.steps import Argument, Patience, Result, begin
+    from workflows.steps import Argument, Patience, Result, begin, cause_of
 
 Does = Callable[[Any, Argument], Coroutine[Any, Any, Result]]
 
@@ -63,6 +64,15 @@ class CompareRecords:
 
     @workflow.run
     async def run(self, start: CompareStart) -> ComparisonView:
+        """Compare, or end with the reason in words."""
+        try:
+            return await self._compare()
+        except ActivityError as error:
+            cause, text = cause_of(error)
+            # Of its own: what an activity failed with is sealed for the activity, and whoever waits could not read it.
+            raise ApplicationError(text, type=cause) from None
+
+    async def _compare(self) -> ComparisonView:
         """Open, cut into parts, read both sides, join, read again what differs, keep what stands."""
         if not self._progress.map_hash:
             await self._open()

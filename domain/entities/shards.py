@@ -44,10 +44,17 @@ class Shard(Record):
 
 
 class Split(Record):
-    """A part that is still to be cut, and how often its parts did not add up."""
+    """A part that is still to be cut.
+
+    Attributes:
+        shard: the part.
+        tries: how often its parts did not add up.
+        grown: it did not fit into an answer, whatever its count says.
+    """
 
     shard: Shard
     tries: int = 0
+    grown: bool = False
 
 
 class ShardPlan(Record):
@@ -101,7 +108,7 @@ def counted(plan: ShardPlan, counts: Mapping[tuple[str, bool], int], *, page_row
             still.append(split)
             continue
         whole = counts[prefix, False]
-        if whole <= page_rows:
+        if whole <= page_rows and not split.grown:
             shards += [Shard(prefix=prefix, rows=whole)] if whole else []
             continue
         if not split.shard.rows:
@@ -128,7 +135,7 @@ def counted(plan: ShardPlan, counts: Mapping[tuple[str, bool], int], *, page_row
 
 def outgrown(plan: ShardPlan, shards: tuple[Shard, ...]) -> ShardPlan:
     """The plan with parts that have grown beyond a page meanwhile: they are cut further."""
-    return plan.model_copy(update={"open": (*plan.open, *(Split(shard=shard) for shard in shards))})
+    return plan.model_copy(update={"open": (*plan.open, *(Split(shard=shard, grown=True) for shard in shards))})
 
 
 def _again(split: Split, whole: int, together: int) -> Split:

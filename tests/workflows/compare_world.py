@@ -5,6 +5,7 @@ What is on the two sides is written down as the sandbox loads it, so that a test
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,7 +36,7 @@ from sandbox.faults import SeenRequest
 from sandbox.generate import _ACCOUNT_COLUMNS, _CONTACT_COLUMNS, _FINANCE_COLUMNS
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from workers import composition
-from workers.bulk import bulk_work
+from workers.bulk import add_bulk_work
 from workers.reading_settings import DataSettings, ReaderSettings
 from workers.rules import load_policy
 from workers.settings import (
@@ -45,7 +46,7 @@ from workers.settings import (
     LedgerSettings,
     Settings,
 )
-from workers.worker import workflow_runner
+from workers.worker import Work, workflow_runner
 from workflows.comparison import CompareRecords
 
 DAY = date(2026, 11, 27)
@@ -174,11 +175,12 @@ class CompareWorld:
         ledger = Ledger(self.settings.ledger.url.get_secret_value())
         async with AsyncExitStack() as running_now:
             running_now.push_async_callback(ledger.close)
-            bulk = bulk_work(
+            work = Work((), (), (), (), (), begin=lambda: asyncio.sleep(0), connections=running_now)
+            add_bulk_work(
+                work,
                 self.settings,
                 policy,
                 ledger,
-                running_now,
                 composition._endpoints(self.settings),
                 composition.reader(self.settings),
             )
@@ -191,7 +193,7 @@ class CompareWorld:
                 ),
                 *(
                     Worker(self.client, task_queue=queue, activities=activities, interceptors=[KeptAlive()])
-                    for queue, activities in bulk.items()
+                    for queue, activities in work.bulk_activities.items()
                 ),
             ]
             for worker in workers:

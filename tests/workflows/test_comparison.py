@@ -21,16 +21,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from temporalio import workflow
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.testing import WorkflowEnvironment
 
+from activities import comparing
 from cli import compare_work, inputs
 from domain.entities.comparison_run import CompareStart
+from dynamics.bulk import sales
 from ledger.pages import Pages
 from runs import names
+from runs.calls import Unreadable
 from runs.comparisons import Comparisons
 from sandbox.data.ids import row_id
 from sandbox.faults import Fault, FaultEffect
+from sandbox.finance import odata_service
 from sandbox.generate import write
 from tests.contract.bulk_world import Bulk, product_of
 from tests.deadlines import PATIENCE
@@ -39,8 +44,9 @@ from tests.workflows.bulk_worker import QUEUES
 from tests.workflows.compare_world import DAY, LIMIT, CompareWorld, Rows, compare_world, map_with
 from tests.workflows.conftest import queues_of_its_own
 from tests.workflows.replaying import replays
-from workflows.comparison import AT_ONCE
+from workflows.comparison import AT_ONCE, CompareRecords
 
+COMPARISON_ID = names.comparison_id("customer", "usmf", DAY.isoformat())
 MakeWorld = Callable[..., AbstractAsyncContextManager[CompareWorld]]
 
 
@@ -335,6 +341,47 @@ async def test_a_worker_killed_at_half_reads_only_what_was_under_way_again_and_n
     assert sorted(each.key for each in found) == sorted(wrong)
     assert done.figures is not None
     assert (done.figures.finance_records, done.figures.sales_records, done.figures.open) == (3_000, 3_000, len(wrong))
+
+
+async def test_parts_that_do_not_fit_are_cut_further_and_a_long_run_goes_on_as_a_new_one(
+    world_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Rows()
+    wrong = {rows.pair(number, name="Another name") for number in range(0, 600, 50)}
+    for number in range(600):
+        if number % 50:
+            rows.pair(number)
+    monkeypatch.setattr(comparing, "PAGE_ROWS", 100)
+    monkeypatch.setattr(sales, "PAGE_ROWS", 100)
+    monkeypatch.setattr(odata_service, "MAX_PAGE", 60)
+    monkeypatch.setattr(CompareRecords, "_is_long", lambda _: workflow.info().get_current_history_length() > 60)
+
+    async with world_of(rows) as world, world.working():
+        done = await world.compare()
+        found = await world.open()
+        runs = [run async for run in world.client.list_workflows(f"WorkflowId = '{COMPARISON_ID}'")]
+
+    assert len(runs) > 2
+    assert done.finance_parts > 50, "six parts of 100 did not fit, and were cut into ten"
+    assert (done.finance_records, done.sales_records) == (600, 600)
+    assert sorted(each.key for each in found) == sorted(wrong)
+    assert {each.first_seen_at for each in found} == {found[0].first_seen_at}
+
+
+@pytest.mark.parametrize(
+    ("entity", "company", "said"),
+    [
+        ("order", "usmf", "order has the pattern orchestrated: there are no two stored records to compare"),
+        ("product", "demf", "Sales shows the product of usmf for all companies: compare that company"),
+    ],
+)
+async def test_what_cannot_be_compared_ends_with_the_reason(
+    world_of: MakeWorld, entity: str, company: str, said: str
+) -> None:
+    async with world_of(Rows()) as world, world.working():
+        desk = Comparisons(world.client)
+        with pytest.raises(Unreadable, match=said):
+            await desk.result(await desk.begin(CompareStart(entity=entity, company=company), DAY))
 
 
 async def until(ready: Callable[[], bool], log: Path) -> None:

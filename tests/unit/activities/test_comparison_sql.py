@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,13 @@ def test_a_page_is_there_with_its_manifest_alone_and_is_not_changed_unseen(tmp_p
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(PageDamaged, match="is not what"):
         pages.files("sales")
+    old, young = Pages(tmp_path, "compare/old"), Pages(tmp_path, "compare/young")
+    for other in (old, young):
+        other.write("sales-00001", ("id",), [{"id": "a"}])
+    for path in (old.folder, *old.folder.iterdir()):
+        os.utime(path, (0, 0))
+    pages.remove_abandoned(timedelta(days=1))
+    assert (old.folder.exists(), young.folder.exists(), pages.folder.exists()) == (False, True, True)
     for place in ("../up", "/etc", "a/../b", "", "a/.hidden"):
         with pytest.raises(ValueError, match="no place of pages"):
             Pages(tmp_path, place)

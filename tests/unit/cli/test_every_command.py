@@ -82,8 +82,10 @@ ANSWERS = {
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
-NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter"}
-"""They need a bus or a Temporal: tests/security/test_bus.py and tests/scenarios/test_d_collections.py ask them."""
+NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
+tests/workflows/test_comparison.py ask them.
+"""
 
 
 @pytest.fixture
