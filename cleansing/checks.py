@@ -146,7 +146,12 @@ def _too_long(rule: QualityRule, columns: dict[str, str], given: Given) -> Broke
 
 
 def _normal(given: Given, entity: str, field: str, column: str) -> str:
-    return normal(column, given.relations.field(entity, field).normal)
+    """A field in the form in which it is compared; keys without regard to case, as Finance does."""
+    data = given.relations.maps[entity]
+    of = data.fields[field]
+    if data.finance is not None and of.finance in data.finance.key:
+        return normal(column, "upper")
+    return normal(column, of.normal)
 
 
 def _repeated(rule: QualityRule, side: SideName, check: Repeated, given: Given) -> Broken:
@@ -200,8 +205,7 @@ def _translated(rule: QualityRule, side: SideName, field: str, given: Given) -> 
 
 def _nobody(check: Unknown | OnHold, column: str, given: Given, where: str = "true") -> str:
     other, field = given.relations.view(check.entity, check.side), check.field
-    theirs = _normal(given, check.entity, field, f"o.{named(field)}")
-    mine = _normal(given, check.entity, field, column)
+    theirs, mine = normal(f"o.{named(field)}", "upper"), normal(column, "upper")
     return f"NOT EXISTS (SELECT 1 FROM {other} o WHERE o.company = r.company AND {theirs} = {mine} AND {where})"
 
 

@@ -128,7 +128,7 @@ def test_a_number_is_known_in_its_own_company_alone() -> None:
 
 
 def test_repeated_values_are_compared_in_their_normal_form_within_a_company() -> None:
-    twin = ACCOUNT | {"key": "guid-2", "tax_number": "de 136.695.976"}
+    twin = ACCOUNT | {"key": "guid-2", "account_number": "de-1 ", "tax_number": "de 136.695.976"}
     elsewhere = CUSTOMER | {"key": "DE-1", "company": "usmf"}
     rows = with_row("customer_sales", twin) | {"customer_finance": [CUSTOMER, elsewhere]}
     assert broken(rows) == {
