@@ -28,6 +28,8 @@ from runs.calls import NotFound, Unreadable, answer, ask, rejected
 from runs.codec import Addressed, start_of
 
 BACKGROUND = Priority(priority_key=5)
+LONGEST = timedelta(hours=24)
+"""After which a comparison that nobody could carry out ends by itself, so that the next one begins."""
 CATCH_UP = timedelta(hours=6)
 """How late a comparison of the night may begin, after Temporal was away."""
 
@@ -54,6 +56,7 @@ class Comparisons:
             task_queue=names.DEAL_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=BACKGROUND,
+            execution_timeout=LONGEST,
             static_summary=f"{start.entity} of {start.company.upper()} in both systems",
             search_attributes=attributes.typed({attributes.COMPANY: start.company}),
         )
@@ -105,6 +108,7 @@ class Comparisons:
                 id=names.nightly_id(start.entity, start.company),
                 task_queue=names.DEAL_QUEUE,
                 priority=BACKGROUND,
+                execution_timeout=LONGEST,
                 static_summary=f"{start.entity} of {start.company.upper()} in both systems, every night",
                 typed_search_attributes=attributes.typed({attributes.COMPANY: start.company}),
             ),

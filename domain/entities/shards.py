@@ -134,7 +134,14 @@ def counted(plan: ShardPlan, counts: Mapping[tuple[str, bool], int], *, page_row
 
 
 def outgrown(plan: ShardPlan, shards: tuple[Shard, ...]) -> ShardPlan:
-    """The plan with parts that have grown beyond a page meanwhile: they are cut further."""
+    """The plan with parts that have grown beyond a page meanwhile: they are cut further.
+
+    Raises:
+        CannotBeSplit: records that do not fit have all the same first part of a key.
+    """
+    for shard in shards:
+        if shard.exact:
+            raise CannotBeSplit(f"more than a page of records have the key '{shard.prefix}'")
     return plan.model_copy(update={"open": (*plan.open, *(Split(shard=shard, grown=True) for shard in shards))})
 
 

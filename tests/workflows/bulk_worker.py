@@ -13,7 +13,7 @@ from datetime import timedelta
 from runs import names
 
 PAGE = 250
-SILENCE = timedelta(seconds=4)
+SILENCE = timedelta(seconds=8)
 QUEUES = ("DEAL_QUEUE", "DATAVERSE_BULK_QUEUE", "FINANCE_BULK_QUEUE")
 
 

@@ -8,6 +8,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,7 +32,6 @@ from domain.entities.comparison_run import CompareStart
 from dynamics.bulk import sales
 from ledger.pages import Pages
 from runs import names
-from runs.calls import Unreadable
 from runs.comparisons import Comparisons
 from sandbox.data.ids import row_id
 from sandbox.faults import Fault, FaultEffect
@@ -127,7 +127,11 @@ async def test_s42_every_finding_of_ten_thousand_accounts_is_listed_and_nothing_
 
 
 async def test_the_same_account_in_two_companies_a_sample_and_what_is_gone_the_next_day(
-    world_of: MakeWorld, tmp_path: Path
+    world_of: MakeWorld,
+    environment: WorkflowEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = Rows()
     for number in range(120):
@@ -156,6 +160,13 @@ async def test_the_same_account_in_two_companies_a_sample_and_what_is_gone_the_n
 
         second = await world.compare(day=DAY + timedelta(days=2))
         (left,) = await world.open()
+
+        command(environment.client, world, monkeypatch)
+        code = await asyncio.to_thread(compare_work.compare, "customer", "usmf", 0, None, as_json=False)
+        assert code == 1
+        shown = capsys.readouterr().out
+        assert "122 records of Finance and 122 of Sales: 1 difference stands, 0 new, 0 gone;" in shown
+        assert re.search(rf"DIFF +{wrong} +credit_limit +1000 +7 +0", shown)
 
     assert first.figures is not None
     assert second.figures is not None
@@ -376,12 +387,22 @@ async def test_parts_that_do_not_fit_are_cut_further_and_a_long_run_goes_on_as_a
     ],
 )
 async def test_what_cannot_be_compared_ends_with_the_reason(
-    world_of: MakeWorld, entity: str, company: str, said: str
+    world_of: MakeWorld,
+    environment: WorkflowEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    entity: str,
+    company: str,
+    said: str,
 ) -> None:
     async with world_of(Rows()) as world, world.working():
-        desk = Comparisons(world.client)
-        with pytest.raises(Unreadable, match=said):
-            await desk.result(await desk.begin(CompareStart(entity=entity, company=company), DAY))
+        command(environment.client, world, monkeypatch)
+        code = await asyncio.to_thread(compare_work.compare, entity, company, 0, None, as_json=True)
+
+    told = capsys.readouterr()
+    assert code == 1
+    assert said in json.loads(told.out)["failed"]
+    assert said in told.err
 
 
 async def until(ready: Callable[[], bool], log: Path) -> None:
@@ -394,7 +415,10 @@ async def until(ready: Callable[[], bool], log: Path) -> None:
 
 
 async def test_it_compares_every_night_by_the_clock_of_the_company(
-    world_of: MakeWorld, environment: WorkflowEnvironment
+    world_of: MakeWorld,
+    environment: WorkflowEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = Rows()
     rows.pair(1, name="Another name")
@@ -403,7 +427,9 @@ async def test_it_compares_every_night_by_the_clock_of_the_company(
         desk = Comparisons(world.client)
         assert not await desk.stop_nightly(start)
         await desk.nightly(start, 1, 15, "Europe/Berlin")
-        await desk.nightly(start, 2, 30, "America/New_York")
+        command(environment.client, world, monkeypatch)
+        await asyncio.to_thread(compare_work.schedule, "customer", "usmf", "02:30", as_json=False)
+        assert capsys.readouterr().out == "customer of USMF: compared every night at 02:30 (America/New_York)\n"
         schedule = world.client.get_schedule_handle(names.nightly_id("customer", "usmf"))
         spec = (await schedule.describe()).schedule.spec
         assert spec.time_zone_name == "America/New_York"
@@ -418,7 +444,8 @@ async def test_it_compares_every_night_by_the_clock_of_the_company(
         assert action.workflow_id.startswith("compare/customer/usmf-")
         done = await desk.result(action.workflow_id)
 
-        assert await desk.stop_nightly(start)
+        await asyncio.to_thread(compare_work.schedule, "customer", "usmf", "off", as_json=True)
+        assert json.loads(capsys.readouterr().out)["every_night"] is None
         assert not await desk.stop_nightly(start)
     assert done.figures is not None
     assert done.figures.open == 1

@@ -92,6 +92,11 @@ def test_a_part_that_has_grown_is_cut_further_and_the_others_stay() -> None:
     assert {shard.prefix for shard in plan.shards} >= {"A", "B", "A0", "A9"}
 
 
+def test_records_of_one_key_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(CannotBeSplit, match="more than a page of records have the key 'A'"):
+        outgrown(ShardPlan(), (Shard(prefix="A", exact=True, rows=1),))
+
+
 def test_a_sample_is_one_part_and_the_same_for_the_same_seed() -> None:
     keys = {f"{first}{n:02d}" for first in "ABC" for n in range(40)}
 
