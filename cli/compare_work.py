@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 SHOWN = 20
 LOOK_EVERY_SECONDS = 0.5
-NOBODY_AFTER_SECONDS = 20.0
+NOBODY_AFTER_SECONDS = 45.0
 NOBODY = (
     "No worker reads in bulk yet. A worker does so that is installed with its extra (quote-to-cash[data]) and, in "
     "production, has Q2C_READER_CLIENT_SECRET; its log says what is missing."

@@ -146,7 +146,7 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
-    add_bulk_work(work, settings, policy, ledger, _endpoints(settings), reader(settings))
+    add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
@@ -197,7 +197,7 @@ def _budget(requests_per_second: float, settings: Settings) -> Budget:
     return Budget(requests_per_second / settings.worker.processes)
 
 
-def _endpoints(settings: Settings) -> dict[System, Endpoint]:
+def endpoints(settings: Settings) -> dict[System, Endpoint]:
     """Where both systems are. Raises SettingsError as `authority_file`."""
     return {
         System.DATAVERSE: _endpoint(settings.dataverse.url, settings),

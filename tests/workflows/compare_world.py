@@ -181,7 +181,7 @@ class CompareWorld:
                 self.settings,
                 policy,
                 ledger,
-                composition._endpoints(self.settings),
+                composition.endpoints(self.settings),
                 composition.reader(self.settings),
             )
             workers = [
