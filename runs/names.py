@@ -24,6 +24,7 @@ QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
+COMPARISON: Final = "CompareRecords"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 
@@ -32,6 +33,9 @@ DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
 NOTICE_QUEUE: Final = "q2c-notices"
+# What is read in bulk has an application, a budget and queues of its own: it cannot spend what deals need
+DATAVERSE_BULK_QUEUE: Final = "q2c-dataverse-bulk"
+FINANCE_BULK_QUEUE: Final = "q2c-finance-bulk"
 
 # Signals
 SALES_EVENT: Final = "sales_event"
@@ -91,6 +95,7 @@ _AFTER_MARK: Final = {
 _BEFORE: Final = {sign: text for text, sign in _AFTER_MARK.items()} | {"s": "/"}
 _SAFE: Final = str.maketrans({text: MARK + sign for text, sign in _AFTER_MARK.items()})
 _MARKED: Final = re.compile(f"{MARK}(.?)", re.DOTALL)
+_OF_SCHEDULE: Final = re.compile(r"^(compare/[^/]+/[^/]+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 
 def safe(text: str) -> str:
@@ -211,6 +216,24 @@ def collections_id(company: str, account: str) -> str:
 def collections_record_id(company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of an account; the record's own id as well."""
     return f"audit/{_part(company)}/collections/{run_id}/{n}"
+
+
+def comparison_id(entity: str, company: str, day: str) -> str:
+    """Workflow id of a comparison of both systems' records; ``day`` is the company's, ISO 8601."""
+    return f"compare/{_part(entity)}/{_part(company)}/{safe(day)}"
+
+
+def nightly_id(entity: str, company: str) -> str:
+    """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
+    return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def sealed_for(workflow_id: str) -> str:
+    """The id that what a run begins with was sealed for: of a run that a schedule began, without the time in its id.
+
+    No run ever has that id itself. A comparison only reads, so that one more of them is no harm.
+    """
+    return _OF_SCHEDULE.sub(r"\1", workflow_id)
 
 
 def bulk_id(company: str, run: str) -> str:

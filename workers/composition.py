@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from joserfc.jwk import KeySet
@@ -38,6 +39,7 @@ from activities.unclaimed import UnclaimedWork
 from domain.policy import Policy
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
+from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
@@ -53,6 +55,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from workers.bulk import add_bulk_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -64,6 +67,7 @@ from workflows.approval import Approval
 from workflows.audit import AuditDelivery
 from workflows.bulk import BulkRun
 from workflows.collections import Collections
+from workflows.comparison import CompareRecords
 from workflows.credit_ledger import CreditLedger
 from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
@@ -86,6 +90,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    CompareRecords,
     BulkRun,
     CreditReview,
 )
@@ -147,6 +152,7 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
+    add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
     work.connections.push_async_callback(sales_system.aclose)
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
@@ -208,6 +214,14 @@ def _budget(requests_per_second: float, settings: Settings) -> Budget:
     return Budget(requests_per_second / settings.worker.processes)
 
 
+def endpoints(settings: Settings) -> dict[System, Endpoint]:
+    """Where both systems are. Raises SettingsError as `authority_file`."""
+    return {
+        System.DATAVERSE: _endpoint(settings.dataverse.url, settings),
+        System.FINANCE: _endpoint(settings.finance.url, settings),
+    }
+
+
 def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(url, ca_file=authority_file(settings))
 
@@ -221,6 +235,12 @@ def credentials(settings: Settings) -> Credentials:
         ca_file=authority_file(settings),
         instance_discovery=settings.entra.instance_discovery,
     )
+
+
+def reader(settings: Settings) -> Credentials:
+    """The app registration that reads in bulk. Raises SettingsError as `authority_file`."""
+    own = settings.reader
+    return replace(credentials(settings), client_id=own.client_id, client_secret=own.client_secret.get_secret_value())
 
 
 def authority_file(settings: Settings) -> str | None:

@@ -74,6 +74,8 @@ class Work:
     """What is done once beside everything else, from the start of the worker."""
     notice_activities: Sequence[Activity] = ()
     """Where none, the queue of messages is not polled."""
+    bulk_activities: dict[str, Sequence[Activity]] = field(default_factory=dict)
+    """By queue; where none, nothing is read in bulk."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -124,7 +126,24 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [deals, *systems, *_of_notices(client, settings, work, grace)]
+    return [deals, *systems, *_of_notices(client, settings, work, grace), *_of_bulk(client, settings, work, grace)]
+
+
+def _of_bulk(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+    """What reads in bulk: queues, budget and application of its own, so that it cannot spend what deals need."""
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=activities,
+            max_concurrent_activities=settings.reader.concurrent_activities,
+            disable_eager_activity_execution=True,
+            graceful_shutdown_timeout=grace,
+            interceptors=[KeptAlive()],
+            max_heartbeat_throttle_interval=MOST_OFTEN,
+        )
+        for queue, activities in work.bulk_activities.items()
+    ]
 
 
 def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
