@@ -27,12 +27,15 @@ from dynamics.core.errors import (
     Transient,
     Unauthorized,
     UnknownOutcome,
+    Unreachable,
 )
 from dynamics.core.telemetry import on_behalf_of
 from runs import names
 
 FAILURE_TYPES: tuple[tuple[type[DynamicsError], FailureType, bool], ...] = (
     (Throttled, FailureType.THROTTLED, True),
+    # Trying on would only burn attempts: the deal shows the outage and waits for the system (activities.reaching).
+    (Unreachable, FailureType.TRANSIENT, False),
     (Transient, FailureType.TRANSIENT, True),
     (Unauthorized, FailureType.UNAUTHORIZED, True),
     # May be tried again because every write is preceded by a look once its first attempt is not known to have failed.

@@ -9,7 +9,7 @@ The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
@@ -267,6 +267,12 @@ class DealState:
         """Whose credit the order takes: the account that is billed; empty before the quote was assessed."""
         found = self.assessment
         return (found.credit_account or found.customer_account) if found else ""
+
+    @property
+    def promised_at(self) -> datetime:
+        """What the customer waits for is due then, UTC: on the day they asked for, else since the deal began."""
+        wanted = self.assessment.requested_delivery if self.assessment else None
+        return datetime.combine(wanted, time.min, UTC) if wanted else self.started_at
 
     @property
     def running(self) -> bool:

@@ -27,7 +27,7 @@ RETRY = RetryPolicy(
 )
 START_TO_CLOSE = timedelta(seconds=45)
 LOOK_AGAIN = timedelta(seconds=30)
-"""How long to wait before a system is tried again that did not answer six times in a row."""
+"""How long a system is left alone at least that did not answer six times in a row, or is known not to answer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Patience:
 
 USUAL = Patience(RETRY, START_TO_CLOSE)
 ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
+UNTIL_IT_ANSWERS = Patience(
+    RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(seconds=60)), timedelta(minutes=2)
+)
+"""Tried without end; each try says itself when the next one is."""
 
 FEW_LINES = 150
 """Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""

@@ -6,7 +6,8 @@ It is data so that it can be read, and enumerated by a test.
 
     DynamicsError
     ├── Transient         nothing was done; try again with back-off
-    │   └── Throttled     the same, and the system said how long to wait (`retry_after`)
+    │   ├── Throttled     the same, and the system said how long to wait (`retry_after`)
+    │   └── Unreachable   not even sent, because the system does not answer (dynamics.core.circuit)
     ├── Unauthorized      no valid token, or the application is not known to the system
     ├── UnknownOutcome    a write left us and its answer did not come back: probe, never assume
     ├── Conflict          somebody was first: the key exists already
@@ -134,6 +135,10 @@ class Transient(DynamicsError):
 
 class Throttled(Transient):
     """The system asked us to slow down; `retry_after` is always set (seconds, 1 to 900)."""
+
+
+class Unreachable(Transient):
+    """Not sent, because the system answers nobody at present; `retry_after`: seconds to when it is tried again."""
 
 
 class Unauthorized(DynamicsError):

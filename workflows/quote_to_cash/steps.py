@@ -18,6 +18,7 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityHandle
 
+from activities.reaching_signatures import ReachActivities, WaitForSystem
 from activities.signatures import MarkQuote, SalesActivities
 from domain import facts
 from domain.causes import Cause
@@ -31,6 +32,7 @@ from workflows.steps import (
     NORMAL,
     ONCE,
     UNKNOWN_LINES,
+    UNTIL_IT_ANSWERS,
     URGENT,
     Argument,
     Result,
@@ -265,11 +267,37 @@ class Steps:
         return resolution is Resolution.SKIP
 
     async def _wait_for(self, queue: str, message: str, summary: str, overtaken: Callable[[], bool]) -> None:
+        """Leave a system alone for a while, then wait until it answers; however long that takes, it is one activity.
+
+        Raises:
+            Ended: the deal came to its end meanwhile.
+            Overtaken: the step is needless by now.
+        """
         system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
         if self._record.state.outage is None:
             self._record.apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
         again_at = workflow.now() + LOOK_AGAIN
         if await self._waiting.until(overtaken, deadline=again_at, summary=f"Waiting for {system}"):
+            self._record.apply(facts.StepOvertaken(step=summary))
+            raise Overtaken
+        if system == "Temporal":
+            return
+        state = self._record.state
+        handle = begin(
+            ReachActivities.wait_for_finance if system == "Finance" else ReachActivities.wait_for_sales,
+            WaitForSystem(deal_id=self._record.deal_id, accepted=state.accepted, promised=state.promised_at),
+            queue=queue,
+            summary=f"Wait until {system} answers",
+            patience=UNTIL_IT_ANSWERS,
+            wait_when_cancelled=False,
+        )
+        try:
+            await self._waiting.until(lambda: handle.done() or overtaken())
+        except (Ended, asyncio.CancelledError):
+            await _given_up(handle)
+            raise
+        await _given_up(handle)
+        if overtaken():
             self._record.apply(facts.StepOvertaken(step=summary))
             raise Overtaken
 
