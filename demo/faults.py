@@ -64,6 +64,13 @@ OUTSIDE: Final = {
     **dict.fromkeys(("show_cancelling", "close_quote", "read_quote"), "no deal is cancelled, and none expires"),
     **dict.fromkeys(("create_customer", "map_customer"), "every customer is in both systems"),
     **dict.fromkeys(("hand_to_desk", "offer_again"), "no report is of an order that no deal claims"),
+    **dict.fromkeys(
+        ("open_comparison", "count_parts", "read_part", "read_sales_page", "find_candidates", "judge_comparison"),
+        "no systems are compared",
+    ),
+    **dict.fromkeys(("confirm_in_finance", "confirm_in_sales"), "no systems are compared"),
+    **dict.fromkeys(("find_ledgers", "review_ledgers", "tell_differences"), "ledgers are compared at night"),
+    **dict.fromkeys(("recheck_credit", "stop_order"), "no limit changes after an order is confirmed"),
     **dict.fromkeys(("look_at_deals", "check_deals", "tell_deals"), "nobody gives a command to many deals"),
     **dict.fromkeys(("hold_orders", "read_open_items", "show_collected"), "no account is overdue"),
 }
