@@ -15,6 +15,7 @@ from cli import (
     codec,
     collections,
     compare,
+    credit,
     demo,
     doctor,
     keys,
@@ -81,6 +82,7 @@ app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
+app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 

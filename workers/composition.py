@@ -19,6 +19,8 @@ from activities.audit import AuditDesk
 from activities.bulk import BulkWork
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
+from activities.credit_recheck import CreditRechecks
+from activities.credit_review import CreditReviewWork
 from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -34,6 +36,7 @@ from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
+from domain.policy import Policy
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.errors import System
@@ -47,6 +50,7 @@ from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
@@ -65,6 +69,7 @@ from workflows.bulk import BulkRun
 from workflows.collections import Collections
 from workflows.comparison import CompareRecords
 from workflows.credit_ledger import CreditLedger
+from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.notices import PeopleNotices
@@ -87,6 +92,7 @@ WORKFLOWS = (
     Collections,
     CompareRecords,
     BulkRun,
+    CreditReview,
 )
 
 
@@ -118,7 +124,7 @@ def compose(settings: Settings, client: Client) -> Work:
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
-    companies = sorted(set(policy.entity_map.business_units.values()))
+    companies = _timezones(policy)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -133,7 +139,7 @@ def compose(settings: Settings, client: Client) -> Work:
             reaching.wait_for_sales,
         ],
         finance_activities=[
-            *_all_of(orders, finance_feed, unclaimed),
+            *_all_of(orders, finance_feed, unclaimed, *_of_credit(client, finance_system, policy, credit)),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
@@ -151,6 +157,17 @@ def compose(settings: Settings, client: Client) -> Work:
     work.connections.push_async_callback(finance_system.aclose)
     work.connections.push_async_callback(ledger.close)
     return work
+
+
+def _timezones(policy: Policy) -> dict[str, str]:
+    """The time zone of each company, in their order."""
+    return {each: policy.calendar(each).timezone for each in sorted(set(policy.entity_map.business_units.values()))}
+
+
+def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:
+    """What looks at credit of confirmed orders, and at the ledgers themselves."""
+    reviews = CreditReviewWork(finance_system, policy, CreditReviews(client), AfterEndDesk(client))
+    return CreditRechecks(finance_system, policy, desk), reviews
 
 
 def _all_of(*workers: object) -> list[Callable[..., Any]]:
