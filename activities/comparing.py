@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pyarrow.parquet as pq
 from temporalio import activity
@@ -36,7 +37,7 @@ from activities.failures import for_deal, refused
 from activities.signatures import FailureType
 from domain.entities.comparing import CannotCompare, Comparison, DifferenceClass, comparison, require_comparable
 from domain.entities.comparison_view import ComparisonFigures
-from domain.entities.model import DataMap
+from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
 from domain.policy import Policy
 from dynamics.bulk import finance, sales
@@ -49,6 +50,8 @@ from ledger.opening import Ledger, LedgerAway
 from ledger.pages import PageDamaged, Pages
 from policies.map_files import load_maps
 
+RECORDS = "records"
+"""Folder below that of data, of records that are kept: a folder for each entity and side, a file for each company."""
 ABANDONED = timedelta(days=2)
 """After which the pages of a comparison that did not end are removed, when the next one begins."""
 
@@ -253,11 +256,13 @@ class FinanceInBulk(_OverPages, FinanceBulkActivities):
             pages = self._pages(ask)
             of = await self._of(pages)
             with sql.opened(pages.folder / "spill") as db:
+                if ask.keep_records:
+                    await asyncio.to_thread(_keep_records, db, pages, of, self._data_dir / RECORDS)
                 gone = await asyncio.to_thread(_standing, db, pages, of)
                 counts = await asyncio.to_thread(sql.counts, db)
                 found = {kind: count for kind, count in counts.items() if count} | {DifferenceClass.TIMING: gone}
                 run = ComparisonRun(
-                    **ask.model_dump(exclude={"place", "figures"}),
+                    **ask.model_dump(exclude={"place", "figures", "keep_records"}),
                     figures=ask.figures.model_copy(update={"found": found}),
                 )
                 kept = await self._ledger.keep_comparison(run, sql.differences(db, of))
@@ -322,6 +327,16 @@ def _standing(db: sql.Connection, pages: Pages, of: Comparison) -> int:
     sql.find(db, of, pages.files("finance.again"), pages.files("sales.again"))
     (first,) = pages.files("found")
     return sql.keep_standing(db, first)
+
+
+def _keep_records(db: sql.Connection, pages: Pages, of: Comparison, folder: Path) -> None:
+    """Keep the records of both sides as they were read, in place of those of the run before."""
+    for side in get_args(SideName):
+        place = folder / f"{of.entity}_{side}"
+        place.mkdir(parents=True, exist_ok=True)
+        made = place / f"{of.company}.making"
+        sql.save_records(db, of, side, pages.files(side), made)
+        made.replace(place / f"{of.company}.parquet")
 
 
 def _now() -> str:

@@ -88,6 +88,7 @@ class JudgeComparison(OfRun):
     ended_at: datetime
     whole: bool
     figures: ComparisonFigures
+    keep_records: bool = False
 
 
 @declares_activities
@@ -121,4 +122,4 @@ class FinanceBulkActivities(Protocol):
         """Join what was read of both sides; no request."""
 
     async def judge_comparison(self, ask: JudgeComparison) -> ComparisonFigures:
-        """Keep in the ledger what differed both times, and remove the pages; no request."""
+        """Keep in the ledger what differed both times, and records if asked to; remove the pages; no request."""

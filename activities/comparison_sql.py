@@ -15,8 +15,9 @@ from typing import Any, Final
 import duckdb
 from moneyed import CURRENCIES
 
+from cleansing.normal import normal
 from domain.entities.comparing import LISTED, ComparedField, Comparison, Difference, DifferenceClass
-from domain.entities.model import Normal, Owner
+from domain.entities.model import Owner, SideName
 from domain.money import UnknownCurrency, minor_digits
 
 Connection = duckdb.DuckDBPyConnection
@@ -34,21 +35,6 @@ _OF_CODE: Final = {
 }
 _COLUMNS: Final = "kind, key, field, lacking, finance_value, sales_value, sales_ids"
 _SEPARATOR: Final = "chr(31)"
-
-_NORMAL: Final[dict[Normal | None, str]] = {
-    None: "{0}",
-    "trim": "trim({0})",
-    "upper": "upper(trim({0}))",
-    "lower": "lower(trim({0}))",
-    "email": "lower(trim({0}))",
-    "iso_country": "upper(trim({0}))",
-    "e164": r"regexp_replace(regexp_replace(trim({0}), '^\+', '00'), '[^0-9]', '', 'g')",
-    "url": r"rtrim(regexp_replace(lower(trim({0})), '^[a-z]+://(www\.)?', ''), '/')",
-    "vat": "regexp_replace(upper({0}), '[^A-Z0-9]', '', 'g')",
-    # Finance has no empty day: it says 1900 (Microsoft Learn: "Date and time" of finance and operations).
-    "day": "replace(left({0}, 10), '1900-01-01', '')",
-}
-"""The form in which a text is compared; an empty text and none are the same, Finance has no null."""
 
 
 @contextmanager
@@ -150,6 +136,18 @@ def save(db: Connection, table: str, file: Path) -> int:
     """Write a table to a Parquet file; how many rows it has."""
     db.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)")
     return int(one(db, f"SELECT count(*) FROM {table}"))
+
+
+def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> None:
+    """Write the records of a side's files to one, with the map's names, the company, and what people find them by."""
+    _load(db, side, of, files)
+    key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
+    columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
+    db.execute(
+        f"CREATE OR REPLACE TABLE records AS SELECT '{of.company}' AS company, {key} AS key, {columns} FROM {side}"
+    )
+    save(db, "records", file)
+    db.execute("DROP TABLE records")
 
 
 def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:
@@ -296,7 +294,7 @@ def _of_values(field: ComparedField, finance: str, sales: str) -> str:
 
 
 def _normal(field: ComparedField, value: str) -> str:
-    return _NORMAL[field.normal].format(value)
+    return normal(value, field.normal)
 
 
 def _text(value: str) -> str:

@@ -56,12 +56,18 @@ NightlyOption = Annotated[
 ]
 
 
+KeepOption = Annotated[
+    bool, typer.Option("--keep", help="Keep what was read in Q2C_DATA_DIR/records, for q2c quality and q2c match.")
+]
+
+
 def compare(
     entity: EntityArgument,
     company: CompanyOption,
     sample: SampleOption = 0,
     out: OutOption = None,
     every_night: NightlyOption = None,
+    keep: KeepOption = False,
     json: JsonOption = False,
 ) -> None:
     """Compare the records of both systems, and list what is not the same.
@@ -73,9 +79,11 @@ def compare(
     """
     if every_night is not None and (sample or out is not None):
         fail("--every-night compares everything and writes no files; leave out --sample and --out")
+    if keep and sample:
+        fail("--keep keeps all records; leave out --sample")
     from cli import compare_work as work
 
     if every_night is not None:
-        work.schedule(entity, company, every_night, as_json=json)
+        work.schedule(entity, company, every_night, keep=keep, as_json=json)
         return
-    raise typer.Exit(work.compare(entity, company, sample, out, as_json=json))
+    raise typer.Exit(work.compare(entity, company, sample, out, keep=keep, as_json=json))

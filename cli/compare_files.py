@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -10,8 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-import xlsxwriter
-
+from cleansing.files import ListFile
 from ledger.comparison_runs import KeptDifference
 
 COLUMNS: Final = (
@@ -26,8 +24,6 @@ COLUMNS: Final = (
     "first_seen_at",
     "age_days",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection)."""
 MOST_IN_HTML: Final = 10_000
 _STYLE: Final = (
     "body{font:14px system-ui;margin:2rem}table{border-collapse:collapse}th{background:#f4f4f4}"
@@ -78,40 +74,10 @@ def files(folder: Path, title: str, summary: str) -> Iterator[Files]:
     with ExitStack() as stack:
         yield Files(
             (
-                stack.enter_context(_csv(folder / "differences.csv")),
-                stack.enter_context(_xlsx(folder / "differences.xlsx")),
+                stack.enter_context(ListFile(folder / "differences", COLUMNS)).write,
                 stack.enter_context(_html(folder / "differences.html", title, summary)),
             )
         )
-
-
-@contextmanager
-def _csv(path: Path) -> Iterator[Callable[[Row], None]]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        yield lambda row: table.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row])
-
-
-@contextmanager
-def _xlsx(path: Path) -> Iterator[Callable[[Row], None]]:
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False})
-    sheet = book.add_worksheet("Differences")
-    sheet.write_row(0, 0, COLUMNS, book.add_format({"bold": True}))
-    sheet.freeze_panes(1, 0)
-    written = 0
-
-    def take(row: Row) -> None:
-        nonlocal written
-        written += 1
-        for column, cell in enumerate(row):
-            sheet.write_string(written, column, cell)
-
-    try:
-        yield take
-    finally:
-        sheet.autofilter(0, 0, written, len(COLUMNS) - 1)
-        book.close()
 
 
 @contextmanager

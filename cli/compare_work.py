@@ -41,12 +41,12 @@ NOBODY = (
 )
 
 
-def compare(entity: str, company: str, sample: int, out: Path | None, *, as_json: bool) -> int:
+def compare(entity: str, company: str, sample: int, out: Path | None, *, as_json: bool, keep: bool = False) -> int:
     """Compare, report, and say with which exit code."""
     settings, zone = _checked(entity, company)
     if out is not None and find_spec("xlsxwriter") is None:
         fail("--out: xlsxwriter is not installed: install the product with its extra: quote-to-cash[data]")
-    start = CompareStart(entity=entity, company=company, sample=sample)
+    start = CompareStart(entity=entity, company=company, sample=sample, keep_records=keep)
     done = _asked(settings, lambda desk: _followed(desk, start, zone, quiet=as_json))
     if isinstance(done, str):
         note(done)
@@ -70,10 +70,10 @@ def compare(entity: str, company: str, sample: int, out: Path | None, *, as_json
     return int(figures.open > 0)
 
 
-def schedule(entity: str, company: str, at: str, *, as_json: bool) -> None:
+def schedule(entity: str, company: str, at: str, *, as_json: bool, keep: bool = False) -> None:
     """Compare every night at a time of the company's clock, or no more."""
     settings, zone = _checked(entity, company)
-    start = CompareStart(entity=entity, company=company)
+    start = CompareStart(entity=entity, company=company, keep_records=keep)
     if at == "off":
         ended = _asked(settings, lambda desk: desk.stop_nightly(start))
         text = "compared every night no more" if ended else "was not compared every night"

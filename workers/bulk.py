@@ -12,7 +12,7 @@ from domain.policy import Policy
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
 from dynamics.core.errors import System
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from ledger.opening import Ledger
 from runs import names
 from workers.settings import Settings

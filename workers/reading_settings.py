@@ -30,4 +30,5 @@ class DataSettings(Group):
     """Where records of both systems lie while they are compared."""
 
     dir: Path = Path(".q2c/data")
-    """Folder of pages, which hold personal data; all workers that read in bulk share it. They go when a run ends."""
+    """Folder of pages, which hold personal data; all workers that read in bulk share it. They go when a run ends,
+    but for `records` (`q2c compare --keep`)."""

@@ -7,7 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.heartbeat import MOST_OFTEN, KeptAlive
+from runs.credit_review import CreditReviews
 from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, NOTICE_QUEUE
 from workers.gauges import report_deals
@@ -67,7 +68,8 @@ class Work:
     deal_activities: Sequence[Activity]
     dataverse_activities: Sequence[Activity]
     finance_activities: Sequence[Activity]
-    companies: Collection[str]
+    companies: Mapping[str, str]
+    """Time zones by legal entity."""
     begin: Callable[[], Coroutine[Any, Any, None]]
     """What is done once beside everything else, from the start of the worker."""
     notice_activities: Sequence[Activity] = ()
@@ -206,6 +208,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
                 counting = asyncio.create_task(report_deals(client))
                 running.callback(counting.cancel)
             await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
+            await CreditReviews(client).ensure(work.companies)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
             grace = settings.worker.graceful_shutdown_seconds

@@ -191,6 +191,7 @@ class CompareRecords:
                 began_at=at.began_at,
                 ended_at=workflow.now(),
                 whole=self._start.sample == 0,
+                keep_records=self._start.keep_records,
                 figures=ComparisonFigures(
                     finance_records=at.finance_records,
                     sales_records=at.sales_records,

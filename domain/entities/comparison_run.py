@@ -46,6 +46,9 @@ class CompareStart(Record):
     entity: EntityName
     company: Company
     sample: int = Field(0, ge=0, le=MOST_SAMPLED, description="Records of a part at most; 0: all records")
+    keep_records: bool = Field(
+        False, description="What was read stays, for quality and matching; else it goes at the end"
+    )
     progress: Progress | None = Field(None, description="Of the run before, where it has become too long")
 
     def view(self, progress: Progress, confirmed: int) -> ComparisonView:

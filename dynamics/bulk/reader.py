@@ -16,9 +16,11 @@ from dynamics.core.auth import ClientCredentials, Credentials
 from dynamics.core.batch import Read
 from dynamics.core.budget import Budget
 from dynamics.core.errors import System
-from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Page, Row
+from dynamics.core.odata import BatchAnswer, ODataClient, Page, Row
+from dynamics.core.transport import Endpoint
 
 _SERVICE: Final = {System.DATAVERSE: "api/data/v9.2", System.FINANCE: "data"}
+_TRIAL: Final = {System.DATAVERSE: "WhoAmI", System.FINANCE: "LegalEntities?$select=LegalEntityId&$top=1"}
 READS_PER_BATCH: Final = 1_000
 """Reads of one `$batch`: what Dataverse takes (Microsoft Learn: "Execute batch operations using the Web API"); Finance
 takes five times as many.
@@ -76,6 +78,7 @@ class _ReadingClient(ODataClient):
             service_path=_SERVICE[system],
             headers=_HEADERS,
             max_batch=READS_PER_BATCH,
+            trial=_TRIAL[system],
             budget=budget,
         )
         self._http.event_hooks = {"request": [refuse_writes]}

@@ -16,7 +16,7 @@ from dynamics.bulk.reader import Reader, WriteRefused, refuse_writes
 from dynamics.core.auth import Credentials
 from dynamics.core.batch import ChangeSet, Read, Write, format_batch
 from dynamics.core.errors import System
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from sandbox.runtime import Sandbox
 
 ROOT = "https://contoso.operations.dynamics.com/data/"

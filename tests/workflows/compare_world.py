@@ -175,7 +175,7 @@ class CompareWorld:
         ledger = Ledger(self.settings.ledger.url.get_secret_value())
         async with AsyncExitStack() as running_now:
             running_now.push_async_callback(ledger.close)
-            work = Work((), (), (), (), (), begin=lambda: asyncio.sleep(0), connections=running_now)
+            work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             add_bulk_work(
                 work,
                 self.settings,

@@ -15,7 +15,9 @@ from cli.main import app
 from workers.settings import secret_names, variables
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md", ".github/**/*.md") for page in ROOT.glob(pattern))
+PAGES = sorted(
+    page for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", ".github/**/*.md") for page in ROOT.glob(pattern)
+)
 SHELL = re.compile(r"```sh\n(.*?)```", re.S)
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
