@@ -59,6 +59,7 @@ from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, Sc
 from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
 from tests.workflows.scripted_outages import ScriptedReach
+from tests.workflows.scripted_recheck import ScriptedRechecks
 from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
@@ -471,6 +472,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             customers.create_customer,
             changes.change_order,
             changes.look_at_larger,
+            *ScriptedRechecks(world).activities,
             ScriptedReach(world).wait_for_finance,
         ],
         interceptors=[KeptAlive()],
