@@ -241,6 +241,12 @@ class WorkerSettings(Group):
     """Pause between two sweeps for what webhooks and business events missed. Worker and web must agree on it."""
     graceful_shutdown_seconds: int = Field(default=30, ge=0)
     """How long running activities may finish after SIGTERM."""
+    versioning: Literal["off", "auto_upgrade", "pinned"] = "off"
+    """Temporal's worker versioning: `auto_upgrade` runs to the current build, or deals `pinned` to theirs."""
+    deployment: str = Field(default="quote-to-cash", pattern=r"^[A-Za-z0-9_-]+$")
+    """Name of the worker deployment in Temporal, where versioning is on."""
+    build: str = ""
+    """Name of this build there, e.g. the image's tag; each build has its own."""
 
 
 class Settings(BaseSettings):

@@ -27,6 +27,7 @@ from workers.serving import leave_within, serve, stop_signals
 from workers.settings import Settings
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect, require_attributes
+from workers.versions import deployment, keeping
 
 log = structlog.get_logger(__name__)
 
@@ -90,20 +91,25 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
 
     Returns:
         Workers that have not started yet.
+
+    Raises:
+        SettingsError: versioning is on, and this build has no name.
     """
-    grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
-    watched: dict[str, Any] = {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
+    common: dict[str, Any] = {
+        "graceful_shutdown_timeout": timedelta(seconds=settings.worker.graceful_shutdown_seconds),
+        "deployment_config": deployment(settings),
+    }
+    watched = common | {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
     deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
         workflows=work.workflows,
         activities=work.deal_activities,
-        workflow_runner=workflow_runner(),
+        workflow_runner=keeping(workflow_runner(), settings),
         max_cached_workflows=settings.worker.max_cached_workflows,
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
         max_concurrent_activities=settings.worker.concurrent_activities,
         sticky_queue_schedule_to_start_timeout=STICKY,
-        graceful_shutdown_timeout=grace,
         **watched,
     )
     systems = [
@@ -114,7 +120,6 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             max_task_queue_activities_per_second=limits.activities_per_second,
             max_concurrent_activities=limits.concurrent_activities,
             disable_eager_activity_execution=True,
-            graceful_shutdown_timeout=grace,
             **watched,
         )
         for queue, activities, limits in (
@@ -122,10 +127,10 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [deals, *systems, *_of_notices(client, settings, work, grace)]
+    return [deals, *systems, *_of_notices(client, settings, work, common)]
 
 
-def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+def _of_notices(client: Client, settings: Settings, work: Work, common: dict[str, Any]) -> list[Worker]:
     """What sends messages to people, where there is anything to send them to."""
     if not work.notice_activities:
         return []
@@ -137,7 +142,7 @@ def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta
             max_task_queue_activities_per_second=settings.notice.activities_per_second,
             max_concurrent_activities=MESSAGES_AT_ONCE,
             disable_eager_activity_execution=True,
-            graceful_shutdown_timeout=grace,
+            **common,
         )
     ]
 
