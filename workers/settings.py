@@ -129,6 +129,8 @@ class WebSettings(Group):
     """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
+    drain_seconds: int = Field(default=0, ge=0)
+    """How long after SIGTERM requests are still taken, while *ready* says no: until no balancer sends any more."""
     url: Origin = "http://localhost:8000"
     """Origin people's browsers use; the sign-in redirect is `<url>/auth/callback`."""
     client_id: Text = SANDBOX_WEB_CLIENT

@@ -1,8 +1,8 @@
 """Which build of the workers a run keeps to, where Temporal's worker versioning is on.
 
-Off, any worker takes any run, and every change of a workflow is guarded by `workflow.patched`. With `auto_upgrade` it is
-the same, but that a new build takes nothing until it is made current, and the one before can be made current again at
-once. With `pinned` a deal and its requests for approval end on the build they began with; what never ends (feeds,
+Off, any worker takes any run, and every change of a workflow is guarded by `workflow.patched`. With `auto_upgrade` it
+is the same, but that a new build takes nothing until it is made current, and the one before can be made current again
+at once. With `pinned` a deal and its requests for approval end on the build they began with; what never ends (feeds,
 ledgers, accounts, delegations) goes on with the current build in any case, or an old build could never be stopped.
 """
 

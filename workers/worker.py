@@ -23,7 +23,7 @@ from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, NOTICE_QUEUE
 from workers.gauges import report_deals
 from workers.health import health_app
-from workers.serving import leave_within, serve, stop_signals
+from workers.serving import leave_within, serve, stop_signals, unready_once
 from workers.settings import Settings
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect, require_attributes
@@ -178,7 +178,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             running.push_async_exit(work.connections)
             await running.enter_async_context(
                 serve(
-                    health_app(client, lambda: _not_polling(workers)),
+                    unready_once(stop, health_app(client, lambda: _not_polling(workers))),
                     settings.worker.health_host,
                     settings.worker.health_port,
                     variables="Q2C_WORKER_HEALTH",
