@@ -109,6 +109,7 @@ class CreateOrder(Record):
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
     absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
     facts_as_of: datetime | None = Field(None, description="UTC: of the facts on which credit was given")
+    given: str = Field("", description="Number of an order that two people say is this one; nothing is made then")
 
 
 class CreatedOrder(Record):

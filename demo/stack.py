@@ -60,6 +60,8 @@ class StackOptions:
         worker: start a worker.
         web: start the web application.
         data: sample data of the sandbox: `fixtures`, `empty`, or a folder with Northwind's tables.
+        killed: parts are to be killed: Temporal and the sandbox keep what they know on disk, and the worker dies where
+            it is told to (`demo.doomed`).
         policies: given the desk's origin and the state folder, writes a folder of policies that fits the data and
             returns it; None: the policies as set.
     """
@@ -68,6 +70,7 @@ class StackOptions:
     worker: bool = True
     web: bool = True
     data: str = "fixtures"
+    killed: bool = False
     policies: Callable[[str, Path], Awaitable[Path]] | None = None
 
 
@@ -277,6 +280,8 @@ class Stack:
 
     def _temporal(self) -> Part:
         command = dev_server_command(self.ports.temporal, self.ports.temporal_ui, codec=self.codec_url)
+        if self.options.killed:
+            command += ["--db-filename", str(self.state.path / "temporal.db")]
         child = self._child("temporal", command, dict(os.environ))
 
         async def start() -> None:
@@ -287,14 +292,17 @@ class Stack:
             "Temporal",
             child,
             start,
-            lost="It keeps runs in memory: the deals from before are gone.",
-            dependents=("worker",),  # which starts the feeds
+            may_be_killed=self.options.killed,
+            lost="" if self.options.killed else "It keeps runs in memory: the deals from before are gone.",
+            dependents=() if self.options.killed else ("worker",),  # which starts the feeds
         )
 
     def _sandbox(self) -> Part:
         command = [sys.executable, "-m", "sandbox", "--state-dir", str(self.state.path), "--data", self.options.data]
         for system in ("entra", "dataverse", "finance", "desk"):
             command += [f"--{system}-port", str(getattr(self.ports, system))]
+        if self.options.killed:
+            command += ["--journal", str(self.state.path / "sandbox.journal")]
         environment = {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
@@ -310,14 +318,15 @@ class Stack:
             if not line:
                 raise _ended_early(child, await child.wait())
             self.sandbox = json.loads(line)
-            if again and self.options.web:
+            if again and self.options.web and not self.options.killed:  # it knows
                 await self._announce_intake()
 
         return Part(
             "The sandbox",
             child,
             start,
-            lost="It keeps Dynamics in memory: quotes, orders and invoices from before are gone.",
+            may_be_killed=self.options.killed,
+            lost="" if self.options.killed else "It keeps Dynamics in memory: quotes, orders and invoices are gone.",
         )
 
     def _codec(self) -> Part:
@@ -330,7 +339,8 @@ class Stack:
         return self._service("worker", "The worker", f"{self.worker_health_url}/health/ready", may_be_killed=True)
 
     def _service(self, name: str, title: str, ready_url: str, *, may_be_killed: bool = False) -> Part:
-        child = self._child(name, [sys.executable, "-m", "cli", name], self.environment(Process(f"q2c-{name}")))
+        run = ["demo.doomed"] if name == "worker" and self.options.killed else ["cli", name]
+        child = self._child(name, [sys.executable, "-m", *run], self.environment(Process(f"q2c-{name}")))
 
         async def start() -> None:
             await child.start()

@@ -192,6 +192,7 @@ def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
         makers=snapshot.makers,
         makers_known=snapshot.makers_known,
         opportunity_id=snapshot.opportunity_id,
+        requested_delivery=snapshot.requested_delivery,
         net=snapshot.net,
         tax=snapshot.tax,
         total=snapshot.total,

@@ -6,7 +6,7 @@ read again, by hash, where they are needed.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -66,6 +66,7 @@ class QuoteAssessment(QuoteHeader):
     )
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
+    requested_delivery: date | None = Field(None, description="When the customer wants it; None: as soon as possible")
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     pinned: PinnedPrices | None = Field(None, description="What the quote is pinned to until its order")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")

@@ -9,7 +9,7 @@ The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
@@ -153,6 +153,7 @@ class DealState:
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
         resolution: what a person said about the step that was parked last.
+        given: the value with which people say that step has ended, until it is proved; empty: none.
         sales_due: what Sales has to be told of the ending.
         given_up: the deal has ended, and a person ended the clean-up that was left.
     """
@@ -221,6 +222,7 @@ class DealState:
     parked: ParkedStep | None = None
     park_count: dict[str, int] = field(default_factory=dict)
     resolution: Resolution | None = None
+    given: str = ""
     sales_due: SalesDue = SalesDue.NOTHING
     credit_given_back: bool = False
     given_up: bool = False
@@ -265,6 +267,12 @@ class DealState:
         """Whose credit the order takes: the account that is billed; empty before the quote was assessed."""
         found = self.assessment
         return (found.credit_account or found.customer_account) if found else ""
+
+    @property
+    def promised_at(self) -> datetime:
+        """What the customer waits for is due then, UTC: on the day they asked for, else since the deal began."""
+        wanted = self.assessment.requested_delivery if self.assessment else None
+        return datetime.combine(wanted, time.min, UTC) if wanted else self.started_at
 
     @property
     def running(self) -> bool:

@@ -1,4 +1,4 @@
-"""What can happen to a deal. Each fact names one thing that is true from now on; ``domain.deal`` says what follows."""
+"""What can happen to a deal: each fact names one thing that is true from now on. The rules of its part follow it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from domain.credit_facts import CreditDecision
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
+from domain.given import ValueGiven
 from domain.messages import AskedNow, Reminding
 from domain.order_change_facts import ChangeFact
 from domain.people import Person
@@ -474,7 +475,7 @@ OrderFact = (
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 RefundFact = RefundProposed | RefundApproved | RefundPrepared | CreditKept
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
-StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
+StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable | ValueGiven
 Fact = (
     QuoteFact
     | CustomerFact
@@ -488,7 +489,6 @@ Fact = (
     | StepFact
     | Refused
 )
-"""Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 
 @dataclass(frozen=True, kw_only=True)

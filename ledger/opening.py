@@ -147,7 +147,15 @@ async def answered(work: Awaitable[T]) -> T:
     try:
         return await work
     except DATABASE_ERRORS as error:
-        raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
+        raise LedgerAway(f"{type(error).__name__}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the database itself says where it cannot work, e.g. that the disk is full; nothing of what was written."""
+    from sqlalchemy.exc import OperationalError
+
+    said = str(error.orig).partition("\n")[0] if isinstance(error, OperationalError) else ""
+    return said or "the ledger does not answer"
 
 
 async def _open(url: str, *, read_only: bool) -> Database:

@@ -24,6 +24,7 @@ QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
+BULK: Final = "BulkRun"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -70,6 +71,8 @@ EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
 UNROUTED: Final = "unrouted"
 TALLY: Final = "tally"
+ITEMS: Final = "items"
+UNSIGNED: Final = "unsigned"
 
 MARK: Final = "~"
 _CONTROLS = "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[|]^_"
@@ -194,6 +197,29 @@ def collections_id(company: str, account: str) -> str:
 def collections_record_id(company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of an account; the record's own id as well."""
     return f"audit/{_part(company)}/collections/{run_id}/{n}"
+
+
+def bulk_id(company: str, run: str) -> str:
+    """Workflow id of one command for many deals of a company; ``run`` tells it from others."""
+    return f"bulk/{_part(company)}/{safe(run)}"
+
+
+def bulk_record_id(bulk_id: str, message_id: str) -> str:
+    """Workflow id of the delivery of the audit record of a message to such a run; the record's own id as well."""
+    return f"audit/{bulk_id}/{safe(message_id)}"
+
+
+def parse_bulk_id(workflow_id: str) -> tuple[str, str]:
+    """The company of a bulk run's workflow id, and what tells it from others.
+
+    Raises:
+        ValueError: it is not the id of a bulk run.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, run = rest.partition("/")
+    if prefix != "bulk" or not (slash and run):
+        raise ValueError(f"{workflow_id!r} is not the id of a bulk run (bulk/company/run)")
+    return plain(company), plain(run)
 
 
 def parse_collections_id(workflow_id: str) -> tuple[str, str]:

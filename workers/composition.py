@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
+from activities.bulk import BulkWork
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
 from activities.customers import CustomerDesk
@@ -26,6 +27,7 @@ from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
 from activities.postings import Postings
+from activities.reaching import Reaching
 from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
@@ -33,7 +35,7 @@ from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
 from dynamics.sales.changes import SalesChanges
@@ -56,6 +58,7 @@ from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
+from workflows.bulk import BulkRun
 from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
@@ -78,6 +81,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    BulkRun,
 )
 
 
@@ -98,11 +102,10 @@ def compose(settings: Settings, client: Client) -> Work:
     collections = CollectionWork(finance_system, ledgers, policy, rules)
     collected = CollectedShown(sales_system, deal_pages(settings.web.url))
     credit = CreditDesk(ledgers, policy)
-    telling = notice_work(settings, client, policy)
-    customers = CustomerDesk(sales_system, finance_system, policy)
+    telling, customers = notice_work(settings, client, policy), CustomerDesk(sales_system, finance_system, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
-    desk = AfterEndDesk(client)
+    desk, reaching = AfterEndDesk(client), Reaching(sales_system, finance_system)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
@@ -114,7 +117,7 @@ def compose(settings: Settings, client: Client) -> Work:
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
+            *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
@@ -122,6 +125,7 @@ def compose(settings: Settings, client: Client) -> Work:
             *_all_of(sales, sales_feed, collected),
             customers.map_customer,
             unclaimed.hand_to_desk,
+            reaching.wait_for_sales,
         ],
         finance_activities=[
             *_all_of(orders, finance_feed, unclaimed),
@@ -131,6 +135,7 @@ def compose(settings: Settings, client: Client) -> Work:
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
+            reaching.wait_for_finance,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,

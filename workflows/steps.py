@@ -27,7 +27,7 @@ RETRY = RetryPolicy(
 )
 START_TO_CLOSE = timedelta(seconds=45)
 LOOK_AGAIN = timedelta(seconds=30)
-"""How long to wait before a system is tried again that did not answer six times in a row."""
+"""How long a system is left alone at least that did not answer six times in a row, or is known not to answer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Patience:
 
 USUAL = Patience(RETRY, START_TO_CLOSE)
 ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
+UNTIL_IT_ANSWERS = Patience(
+    RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(seconds=60)), timedelta(minutes=2)
+)
+"""Tried without end; each try says itself when the next one is."""
 
 FEW_LINES = 150
 """Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""
@@ -74,6 +78,15 @@ def cause_of(error: ActivityError) -> tuple[Cause, str]:
     if isinstance(cause, CancelledError):
         return Cause.TRANSIENT, "the try was interrupted"
     return Cause.UNEXPECTED, f"{type(cause).__name__}: {cause}"[:LONGEST_MESSAGE]
+
+
+def evidence_of(error: ActivityError) -> tuple[str, str]:
+    """What was asked of a system and what it answered, as ``activities.failures`` gives it along; empty where not."""
+    cause = error.cause
+    details = next(iter(cause.details), None) if isinstance(cause, ApplicationError) else None
+    found = details if isinstance(details, dict) else {}
+    request, answer = found.get("request"), found.get("answer")
+    return str(request or "")[:LONGEST_MESSAGE], str(answer or "")[:LONGEST_MESSAGE]
 
 
 def begin(

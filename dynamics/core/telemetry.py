@@ -25,6 +25,22 @@ _requests = _meter.create_counter(
 _durations = _meter.create_histogram(
     "q2c_http_request_duration_seconds", unit="s", description="From the request leaving to its answer read"
 )
+_circuits = _meter.create_up_down_counter(
+    "q2c_circuit_open", unit="{circuit}", description="Circuits that are open: nothing is sent to a system, by system"
+)
+_not_sent = _meter.create_counter(
+    "q2c_http_requests_not_sent", unit="{request}", description="Requests refused unsent, by system and reason"
+)
+
+
+def circuit_changed(system: System, by: int) -> None:
+    """A circuit of a system opened (+1), closed (-1), or is there and closed (0)."""
+    _circuits.add(by, {"system": system.value})
+
+
+def not_sent(system: System, reason: str) -> None:
+    """A request was refused before it left: in a `pause` the system asked for, or while the `circuit` is open."""
+    _not_sent.add(1, {"system": system.value, "reason": reason})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from decimal import Decimal
 from domain.exchange import Exchange
 from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.odata import Endpoint, Row
+from dynamics.core.odata import Row
+from dynamics.core.transport import Endpoint
 from dynamics.finance import queries
 from dynamics.finance.customers import Customers
 from dynamics.finance.documents import Documents
@@ -77,9 +79,15 @@ class Finance(Connection):
     system = System.FINANCE
     service_path = "data"
     max_batch = MAX_BATCH
+    trial = "LegalEntities?$select=LegalEntityId&$top=1"
 
     def __init__(
-        self, settings: FinanceSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+        self,
+        settings: FinanceSettings,
+        *,
+        tokens: TokenSource | None = None,
+        budget: Budget | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -87,8 +95,9 @@ class Finance(Connection):
             settings: Where, who and how numbered.
             tokens: Another source of tokens than the client's secret.
             budget: How many requests a second this process may send; None: without limit.
+            circuit: The way to the system; None: one of its own.
         """
-        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget, circuit=circuit)
         self._settings = settings
         self._taxes = Taxes(self)
         self.customers = Customers(self)

@@ -93,6 +93,14 @@ class BackOffice:
         """What is there now belongs to the data set, not to the deals."""
         self._from_before = {(row["dataAreaId"], row["SalesOrderNumber"]) for row in self._table("SalesOrders")}
 
+    def kept(self) -> Any:
+        """What belongs to the data set: what lasts. The same object until the next start."""
+        return self._from_before
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._from_before = kept
+
     # --- what Finance holds ----------------------------------------------------------------------------------------
 
     def orders(self, company: str | None = None) -> list[dict[str, Any]]:

@@ -89,6 +89,7 @@ class Order:
                 probe=self._record.is_in_doubt("create_order"),
                 absent_at=self._record.state.order_absent_at,
                 facts_as_of=self._facts_as_of,
+                given=self._record.state.given,
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create order {self._record.state.order_number}",
