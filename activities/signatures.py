@@ -69,6 +69,7 @@ class MarkQuote(Record):
     reason: str = ""
     deal_id: str
     credit_status: str | None = Field(None, description="notchecked, passed, held, released; None leaves it")
+    ordered: bool = Field(False, description="There is an order already: how far it is stays as Sales shows it")
 
 
 class CloseQuote(Record):
@@ -230,6 +231,7 @@ class ReserveCredit(Record):
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     queues: bool = Field(True, description="Whether it waits for credit that is refused")
+    follows: bool = Field(False, description="Its order is confirmed: it looks again whenever credit becomes less")
     raised: tuple[CreditReason, ...] = Field((), description="In what the terms are better than the customer's own")
     group: GroupCredit | None = Field(None, description="The credit that the customer shares with others")
 

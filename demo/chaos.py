@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as encoded
@@ -35,7 +36,7 @@ from demo.faults import AT_ONCE, FULL_DISK_SECONDS, KILLED, MOST_SKEW, STORM, Fa
 from demo.play import LOOK_EVERY, Demo, DemoOptions, on_stack
 from demo.recorded import list_deals
 from demo.relay import Relay, between
-from demo.samples import SAMPLE, SampleDeal
+from demo.samples import SAMPLE, TIGHT, TIGHT_DEAL, SampleDeal
 from demo.stack import START_TIMEOUT, Stack, StackOptions, wait_healthy
 from demo.stories import Stories
 from demo.temporal_server import wait_ready
@@ -69,8 +70,13 @@ class ChaosOptions:
 
 
 def chaos_deals() -> Iterator[tuple[str, SampleDeal]]:
-    """Deals without end, of every kind that needs no clock moved: number of the quote, and what it is."""
-    kinds = itertools.cycle(deal for deal in SAMPLE if not deal.expires)
+    """Deals without end, of every kind that needs no clock moved, some of which compete for the same credit.
+
+    Number of the quote, and what it is.
+    """
+    straight = [deal for deal in SAMPLE if not deal.expires]
+    by_three = (straight[n : n + 3] for n in range(0, len(straight), 3))
+    kinds = itertools.cycle([deal for some in by_three for deal in (TIGHT_DEAL, *some)])
     return ((f"{deal.prefix}{2001 + n}", deal) for n, deal in enumerate(kinds))
 
 
@@ -98,6 +104,21 @@ class SteadyDesk(Desk):
                 return
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """What a run found to be wrong beside the outcomes of its deals.
+
+    Attributes:
+        late: quotes whose deal had not ended in time.
+        overruns: where a credit limit was passed.
+        audit: what is wrong with the audit.
+    """
+
+    late: list[str] = field(default_factory=list)
+    overruns: list[str] = field(default_factory=list)
+    audit: list[str] = field(default_factory=list)
+
+
 @dataclass
 class Chaos(Demo):
     """One chaos run on a running stack."""
@@ -108,6 +129,7 @@ class Chaos(Demo):
     chaos: ChaosOptions = field(kw_only=True)
     struck: Counter[str] = field(default_factory=Counter)
     died_at: Counter[Place] = field(default_factory=Counter)
+    overruns: list[str] = field(default_factory=list)
     _said: str = ""
 
     async def run(self) -> int:
@@ -115,6 +137,7 @@ class Chaos(Demo):
         began = time.monotonic()
         self._stories = Stories(self.client, self.desk, {})
         await self.desk.put("/clock", {"offset_seconds": skew(self.chaos.seed)})
+        await self.desk.post("/customers", TIGHT)
         supply = list(itertools.islice(chaos_deals(), MOST_DEALS))
         await self._play({number: deal.plan | {"shows": deal.title} for number, deal in supply}, {})
         striking = asyncio.create_task(self._strike())
@@ -130,7 +153,8 @@ class Chaos(Demo):
         outcomes = await self._settled()
         ledger = self.stack.environment()["Q2C_LEDGER_URL"]
         audit = await wrong_audit(ledger, self.client, self._company, set(self._expected) - set(late))
-        report = judged(self.chaos, self.struck, outcomes, await self.desk.get("/state"), late, audit)
+        wrong = Wrong(late, self.overruns, audit)
+        report = judged(self.chaos, self.struck, outcomes, await self.desk.get("/state"), wrong)
         report |= self._coverage()
         report["seconds"] = round(time.monotonic() - began, 1)
         if self.chaos.report:
@@ -151,6 +175,7 @@ class Chaos(Demo):
     async def _keep_in_flight(self, waiting: Iterator[tuple[str, SampleDeal]], striking: asyncio.Task[None]) -> None:
         """Submit a deal for each that has ended, as long as there are faults to come."""
         while not striking.done():
+            await self._watch_credit()
             arrived = await self._arrived_of(await list_deals(self.client))
             for _ in range(self.chaos.deals - (len(self._expected) - arrived)):
                 number, deal = next(waiting, ("", None))
@@ -158,6 +183,12 @@ class Chaos(Demo):
                     break
                 await self._submit(number, deal)
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _watch_credit(self) -> None:
+        """Note where the customer with little credit owes more than its limit, by Finance's own tables."""
+        customer = await self.desk.get(f"/customers/{TIGHT['company']}/{TIGHT['account']}")
+        if Decimal(customer["exposure"]) > Decimal(customer["credit_limit"]):
+            self.overruns.append(f"{TIGHT['account']}: exposure of {customer['exposure']} above the credit limit")
 
     async def _submit(self, number: str, deal: SampleDeal) -> None:
         self._expected[number] = Expectation(deal.end, level=deal.levels, held=deal.held)
@@ -276,6 +307,7 @@ class Chaos(Demo):
         """Wait until all deals have ended; the quotes of those that have not in time."""
         until = time.monotonic() + DRAINED_WITHIN
         while True:
+            await self._watch_credit()
             rows = {row.quote: row for row in await list_deals(self.client)}
             late = [number for number in self._expected if number not in rows or not self._arrived(rows[number])]
             if not late or time.monotonic() > until:
@@ -309,8 +341,7 @@ def judged(
     struck: Counter[str],
     outcomes: list[Outcome],
     state: Mapping[str, Any],
-    late: list[str],
-    audit: list[str],
+    wrong: Wrong,
 ) -> dict[str, Any]:
     """What a run came to.
 
@@ -319,13 +350,13 @@ def judged(
         struck: how often what went wrong.
         outcomes: every deal, as the product, Sales and Finance have it.
         state: the desk's `GET /state`: what both systems hold.
-        late: quotes whose deal had not ended in time.
-        audit: what is wrong with the audit.
+        wrong: what is known to be wrong beside the outcomes.
 
     Returns:
         JSON types; `sound`: nothing is wrong.
     """
-    found = [text for outcome in outcomes for text in mismatches(outcome)]
+    late, audit = wrong.late, wrong.audit
+    found = [*wrong.overruns, *(text for outcome in outcomes for text in mismatches(outcome))]
     orders = state["orders"]
     twice = orders["duplicates"] + orders["without_quote"]
     lost = sorted({*late, *(outcome.quote for outcome in outcomes if outcome.deal is None)})

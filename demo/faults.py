@@ -62,6 +62,7 @@ OUTSIDE: Final = {
     **dict.fromkeys(("show_cancelling", "close_quote"), "no deal is cancelled, and none expires"),
     **dict.fromkeys(("create_customer",), "every customer is in both systems"),
     **dict.fromkeys(("hand_to_desk", "offer_again"), "no report is of an order that no deal claims"),
+    **dict.fromkeys(("look_at_deals", "check_deals", "tell_deals"), "nobody gives a command to many deals"),
     **dict.fromkeys(("hold_orders",), "no account is overdue"),
 }
 """Activities that a run's deals do not come by, and why; at every other the worker is killed."""

@@ -272,6 +272,7 @@ def _deal_policy(snapshot: QuoteSnapshot, facts: FinanceFacts, customer: Custome
         over_delivery_pct=policy.tolerances.over_delivery_pct.get(snapshot.company, Decimal(0)),
         release_valid_days=policy.credit.release.valid_days,
         release_deviation_pct=policy.credit.release.deviation_pct,
+        rechecks_credit=policy.credit.recheck_confirmed,
     )
 
 

@@ -44,6 +44,9 @@ class DealPolicy(Record):
     over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
     release_valid_days: int = Field(5, description="How long a release of a credit hold lasts unless said")
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
+    rechecks_credit: bool = Field(
+        False, description="Credit of a confirmed order is looked at again until all of it is shipped"
+    )
     deposit: DepositDue | None = Field(None, description="What the order needs before it is released; None: nothing")
     told: tuple[str, ...] = Field((), description="What anybody is told of (``domain.notices.Kind``); none: nothing")
 

@@ -19,6 +19,7 @@ from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
+from domain.credit_review_said import REBUILD_CREDIT
 from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
@@ -66,6 +67,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     DELEGATE_FOR: Action.DELEGATE_ANY,
     END_DELEGATION_FOR: Action.DELEGATE_ANY,
     DISMISS_LATE: Action.DISMISS_LATE,
+    REBUILD_CREDIT: Action.REBUILD_CREDIT,
     **RIGHTS_OF_ACCOUNTS,
 }
 """The right that each message of a person needs."""

@@ -23,6 +23,7 @@ from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import CustomerWork, UnknownCustomer
 from domain.delivered import Delivery, ShippedInSales
 from domain.fulfilment import Invoice
+from domain.order_stop import OrderStop
 from domain.payments import Refund, RefundStatus
 from domain.price_look import DriftDecision, PriceLook
 from domain.quote_header import QuoteHeader
@@ -129,6 +130,9 @@ class DealState:
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
         release_due: a hold that Finance placed after the confirmation is released here: Finance is to be told.
+        credit_looked_at: when credit of the confirmed order was decided last, UTC; None: not since it was given.
+        stop: whether the confirmed order is kept from the warehouse, because it was refused credit.
+        shown_hold: why it is held, as Sales shows it; empty: it does not.
         drift: what was found when Finance's prices had moved since the approval; None: they have not.
         drift_decision: what somebody said about it, where it held the deal.
         order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
@@ -191,6 +195,9 @@ class DealState:
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     release_due: bool = False
+    credit_looked_at: datetime | None = None
+    stop: OrderStop = OrderStop.NONE
+    shown_hold: str = ""
     drift: PriceLook | None = None
     drift_decision: DriftDecision | None = None
     order_absent_at: datetime | None = None

@@ -12,6 +12,7 @@ from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
+from domain.credit_recheck_facts import RecheckFact
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
@@ -252,10 +253,6 @@ class ReleaseAsked(Record):
     currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
-class HoldReleased(Record):
-    """Finance was told that its own hold on the order is released."""
-
-
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -320,6 +317,7 @@ class BillingChanged(Record):
     text: str
     invoice: str = Field("", description="Number of the invoice that was posted, to be read with the next look")
     payment: str = Field("", description="Id of the payment that was posted or reversed, likewise")
+    order: bool = Field(False, description="The order itself was changed: it may take more credit")
 
 
 class BillingRead(Record):
@@ -452,16 +450,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = (
-    Prepared
-    | PricesMoved
-    | CreditDecided
-    | CreditRecheckDue
-    | ReleaseAsked
-    | CreditReleased
-    | HoldReleased
-    | CreditRejected
-)
+CreditFact = Prepared | PricesMoved | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = (
     OrderStarted
     | OrderPutOff
@@ -480,6 +469,7 @@ Fact = (
     QuoteFact
     | CustomerFact
     | CreditFact
+    | RecheckFact
     | OrderFact
     | DeliveryFact
     | DepositFact

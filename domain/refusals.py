@@ -222,6 +222,14 @@ class Refusal(StrEnum):
     NO_DEAL = "NO_DEAL", 409, FixedBy.OPERATOR
     ORDER_WITHOUT_DEAL = "ORDER_WITHOUT_DEAL", 409, FixedBy.OPERATOR
 
+    # In what a credit ledger, the deals and Finance do not agree
+
+    CREDIT_OF_NO_DEAL = "CREDIT_OF_NO_DEAL", 409, FixedBy.OPERATOR
+    CREDIT_NOT_RESERVED = "CREDIT_NOT_RESERVED", 409, FixedBy.OPERATOR
+    CREDIT_COUNTED_TWICE = "CREDIT_COUNTED_TWICE", 409, FixedBy.OPERATOR
+    CREDIT_AMOUNT_DIFFERS = "CREDIT_AMOUNT_DIFFERS", 409, FixedBy.OPERATOR
+    CREDIT_GROUP_DIFFERS = "CREDIT_GROUP_DIFFERS", 409, FixedBy.OPERATOR
+
 
 def sentence_of(code: str) -> str:
     """The sentence of a code; of one this version does not know, that nothing changed."""

@@ -24,13 +24,18 @@ QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
+COMPARISON: Final = "CompareRecords"
 BULK: Final = "BulkRun"
+CREDIT_REVIEW: Final = "CreditReview"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
 NOTICE_QUEUE: Final = "q2c-notices"
+# What is read in bulk has an application, a budget and queues of its own: it cannot spend what deals need
+DATAVERSE_BULK_QUEUE: Final = "q2c-dataverse-bulk"
+FINANCE_BULK_QUEUE: Final = "q2c-finance-bulk"
 
 # Signals
 SALES_EVENT: Final = "sales_event"
@@ -60,6 +65,7 @@ RELEASE: Final = "release"
 CUSTOMER_CHANGED: Final = "customer_changed"
 ORDERS_HELD: Final = "orders_held"
 IN_GROUP: Final = "in_group"
+REBUILD: Final = "rebuild"
 
 # Signals of what is collected from an account
 INVOICES_SHOWN: Final = "invoices_shown"
@@ -70,6 +76,8 @@ TIMELINE: Final = "timeline"
 EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
 UNROUTED: Final = "unrouted"
+CLAIM: Final = "claim"
+LEDGER: Final = "ledger"
 TALLY: Final = "tally"
 ITEMS: Final = "items"
 UNSIGNED: Final = "unsigned"
@@ -87,6 +95,7 @@ _AFTER_MARK: Final = {
 _BEFORE: Final = {sign: text for text, sign in _AFTER_MARK.items()} | {"s": "/"}
 _SAFE: Final = str.maketrans({text: MARK + sign for text, sign in _AFTER_MARK.items()})
 _MARKED: Final = re.compile(f"{MARK}(.?)", re.DOTALL)
+_OF_SCHEDULE: Final = re.compile(r"^(compare/[^/]+/[^/]+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 
 def safe(text: str) -> str:
@@ -131,6 +140,16 @@ def approval_id(company: str, quote_number: str, n: int) -> str:
 def ledger_id(company: str, customer_account: str) -> str:
     """Workflow id of the one writer of a customer's credit reservations."""
     return f"credit/{_part(company)}/{safe(customer_account)}"
+
+
+def credit_review_id(company: str) -> str:
+    """Workflow id of the comparison of a company's credit ledgers with its deals and Finance."""
+    return f"credit-review/{_part(company)}"
+
+
+def credit_review_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of that comparison; the record's own id as well."""
+    return f"audit/{_part(company)}/credit-review/{run_id}/{n}"
 
 
 def delegations_id(company: str) -> str:
@@ -199,6 +218,24 @@ def collections_record_id(company: str, run_id: str, n: int) -> str:
     return f"audit/{_part(company)}/collections/{run_id}/{n}"
 
 
+def comparison_id(entity: str, company: str, day: str) -> str:
+    """Workflow id of a comparison of both systems' records; ``day`` is the company's, ISO 8601."""
+    return f"compare/{_part(entity)}/{_part(company)}/{safe(day)}"
+
+
+def nightly_id(entity: str, company: str) -> str:
+    """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
+    return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def sealed_for(workflow_id: str) -> str:
+    """The id that what a run begins with was sealed for: of a run that a schedule began, without the time in its id.
+
+    No run ever has that id itself. A comparison only reads, so that one more of them is no harm.
+    """
+    return _OF_SCHEDULE.sub(r"\1", workflow_id)
+
+
 def bulk_id(company: str, run: str) -> str:
     """Workflow id of one command for many deals of a company; ``run`` tells it from others."""
     return f"bulk/{_part(company)}/{safe(run)}"
@@ -232,6 +269,19 @@ def parse_collections_id(workflow_id: str) -> tuple[str, str]:
     company, slash, account = rest.partition("/")
     if prefix != "collections" or not (slash and account):
         raise ValueError(f"{workflow_id!r} is not the id of an account (collections/company/account)")
+    return plain(company), plain(account)
+
+
+def parse_ledger_id(workflow_id: str) -> tuple[str, str]:
+    """The company and account of a credit ledger's workflow id.
+
+    Raises:
+        ValueError: it is not the id of a ledger.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, account = rest.partition("/")
+    if prefix != "credit" or not (slash and account):
+        raise ValueError(f"{workflow_id!r} is not the id of a credit ledger (credit/company/account)")
     return plain(company), plain(account)
 
 

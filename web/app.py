@@ -34,6 +34,7 @@ from runs.approvals import Approvals
 from runs.bulk import BulkDesk
 from runs.calls import RunError
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
@@ -42,12 +43,14 @@ from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
 from web.api.collections import add_collections
+from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
 from web.config import WebConfig
+from web.credit_review import CreditReviewing
 from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
@@ -183,6 +186,7 @@ class _Beside(NamedTuple):
     late: LateDeals
     accounts: Accounts
     bulk: BulkRuns
+    credit: CreditReviewing
 
 
 def _beside_deals(
@@ -194,6 +198,7 @@ def _beside_deals(
         LateDeals(access, AfterEndDesk(client), decisions),
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
+        CreditReviewing(access, CreditReviews(client), decisions),
     )
 
 
@@ -202,6 +207,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_people(api, access, sessions)
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
+    add_credit(api, beside.credit)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
 

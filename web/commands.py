@@ -225,6 +225,16 @@ class DismissBody(_PersonsBody):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
+class RebuildCreditBody(_PersonsBody):
+    """Have credit ledgers compared with deals and Finance, and made anew."""
+
+    customer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = Field(
+        "", description="Account in Finance; empty: all customers of the company"
+    )
+    dry_run: bool = Field(False, description="Compare only")
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 InvoiceNumber = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=19, decimal_places=4, description="In the invoice's currency")]
 

@@ -129,6 +129,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /api/v1/bulk/{company}/{run}/items": _READ,
     "POST /api/v1/bulk/{company}/{run}/commands/run": _MESSAGE,
     "POST /api/v1/bulk/{company}/{run}/commands/{do}": _MESSAGE,
+    "GET /api/v1/credit/{company}": _READ,
+    "POST /api/v1/credit/{company}/rebuild": _MESSAGE,
     "GET /api/v1/collections": _READ,
     "GET /api/v1/collections/{company}/{account}": _READ,
     "GET /api/v1/collections/{company}/{account}/letters/{n}": _READ,

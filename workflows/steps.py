@@ -36,6 +36,8 @@ class Patience:
 
     retry: RetryPolicy
     start_to_close: timedelta
+    silence: timedelta | None = None
+    """After which it is taken for dead; None: as its size says."""
 
 
 USUAL = Patience(RETRY, START_TO_CLOSE)
@@ -119,7 +121,7 @@ def begin(
         argument,
         task_queue=queue,
         start_to_close_timeout=patience.start_to_close + (lines * PER_LINE if large else timedelta(0)),
-        heartbeat_timeout=HEARTBEAT if large else SHORT_HEARTBEAT,
+        heartbeat_timeout=patience.silence or (HEARTBEAT if large else SHORT_HEARTBEAT),
         retry_policy=patience.retry,
         summary=summary,
         priority=priority,

@@ -20,6 +20,7 @@ from dynamics.core.errors import Answer, NotFound, System, infolog_of
 from dynamics.core.odata import Row
 from dynamics.core.transport import Endpoint
 from dynamics.finance import queries
+from dynamics.finance.credit_limits import GroupLine, TemporaryLimit
 from dynamics.finance.customers import Customers
 from dynamics.finance.documents import Documents
 from dynamics.finance.ordering import Ordering
@@ -29,7 +30,6 @@ from dynamics.finance.records import (
     CreditHold,
     CreditRead,
     Customer,
-    GroupLine,
     Ledger,
     LineRest,
     OpenOrder,
@@ -208,6 +208,7 @@ class Finance(Connection):
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=pricing,
             member=exposure.one(GroupLine, "member") if shared else None,
+            temporary=_temporary(exposure, company, account),
         )
 
     async def _taxed(self, company: str, pricing: Pricing, today: date) -> Pricing:
@@ -388,11 +389,18 @@ class Finance(Connection):
         return self.row(Posted, answer)
 
 
+def _temporary(reading: Reading, company: str, account: str) -> tuple[TemporaryLimit, ...]:
+    """The temporary limits of an account; a `*` in its number may have brought others along."""
+    found = reading.all(TemporaryLimit, "temporary")
+    return tuple(t for t in found if same_text(t.company, company) and same_text(t.account, account) and not t.group)
+
+
 def _exposure(company: str, account: str) -> dict[str, list[Listing]]:
-    """Open orders and open transactions of an account."""
+    """Open orders, open transactions and temporary limits of an account."""
     return {
         "orders": [queries.open_orders(company, account)],
         "opens": [queries.open_transactions(company, account)],
+        "temporary": [queries.temporary_limits(company, account)],
     }
 
 

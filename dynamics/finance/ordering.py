@@ -87,6 +87,21 @@ class Ordering:
         (made,) = await self._finance.odata.batch([ChangeSet(writes)])
         made.check()
 
+    async def stop(self, company: str, number: str, *, stop: bool) -> bool:
+        """Mark an order as not to be processed ("Do not process"), or take the mark back; whether it was so before.
+
+        The warehouse gets nothing of an order that is marked: Finance posts no picking list and no packing slip of it.
+
+        Raises:
+            NotFound: no such order.
+        """
+        path = queries.order(company, number)
+        header = self._finance.row(OrderHeader, await self._finance.odata.get(path))
+        if header.stopped is not stop:
+            body = {"IsSalesProcessingStopped": "Yes" if stop else "No"}
+            await self._finance.odata.patch(path, body)
+        return header.stopped is stop
+
     async def create(
         self, wanted: NewOrder, *, in_doubt: bool = False, absent: bool = False, progress: Progress = _unheard
     ) -> FinanceOrder:

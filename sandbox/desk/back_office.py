@@ -276,7 +276,7 @@ class BackOffice:
         return [self.customer(row["dataAreaId"], row["CustomerAccount"]) for row in islice(rows, _LISTED_CUSTOMERS)]
 
     def customer(self, company: str, account: str) -> dict[str, Any]:
-        """A customer's credit figures: limit, hold, and what is open, in the company's currency.
+        """A customer's credit figures: limit, hold, what is open, and that with what is ordered, in company currency.
 
         Raises:
             DeskError: 404, there is none.
@@ -294,6 +294,7 @@ class BackOffice:
             "on_hold": row["OnHoldStatus"],
             "payment_terms": row["PaymentTerms"],
             "open_receivables": sum((entry["AmountMST"] for entry in opens), Decimal(0)),
+            "exposure": self._finance.exposure(company, account).amount,
             "open": [
                 {"invoice": posted["Invoice"], "amount": entry["AmountCur"], "due": entry["DueDate"]}
                 for entry in opens

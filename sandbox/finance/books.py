@@ -67,6 +67,7 @@ _INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "PaymentJournalLineSettledInvoices": (("JournalBatchNumber",), ("InvoiceNumber",)),
     "CredManTableBiEntities": (("SalesId",), ("CustAccount",)),
     "CustomerCreditGroupLines": (("CreditLimitId",),),
+    "TemporaryCreditLimits": (("CustAccount",), ("CreditLimitId",)),
     "CustPackingSlipJourBiEntities": (("SalesId",), ("PackingSlipId",), ("DeliveryDate",)),
     "CustPackingSlipTransBiEntities": (("SalesId",), ("PackingSlipId",), ("InventTransId",)),
     "SalesOrderConfirmationHeaders": (("SalesOrderNumber",), ("ConfirmationNumber",)),

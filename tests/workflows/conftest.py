@@ -59,6 +59,7 @@ from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, Sc
 from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
 from tests.workflows.scripted_outages import ScriptedReach
+from tests.workflows.scripted_recheck import ScriptedRechecks
 from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
@@ -456,7 +457,7 @@ def scripted(world: World) -> dict[str, list[Callable[..., Any]]]:
             ScriptedDelegations(world).read_delegations,
             ScriptedNotices(world).tell_people,
         ],
-        names.FINANCE_QUEUE: [*ordering, *billing, *changing],
+        names.FINANCE_QUEUE: [*ordering, *billing, *changing, *ScriptedRechecks(world).activities],
         names.DATAVERSE_QUEUE: [*quotes, *documents, *changed],
     }
 

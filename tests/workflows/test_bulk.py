@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import KeySet, OKPKey
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -269,3 +269,21 @@ async def test_what_nobody_signed_is_told_to_nobody_and_an_ended_run_leaves_the_
     await desk.bulk.move(OTTO, "usmf", run, "cancel", str(uuid.uuid4()), "not today")
     view = await desk.at(run, BulkPhase.CANCELLED)
     assert view.counts == {"refused": TOGETHER, "ready": 5} and desk.deals.told == {}
+
+
+async def test_a_long_run_goes_on_as_a_new_one_and_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = workflow.Info.get_current_history_length
+    monkeypatch.setattr("workflows.spoken.is_long_enough", lambda heard: heard and length(workflow.info()) > 20)
+    desk.deals.until_paused.set()
+    for quote in [*desk.deals.views][3 * TOGETHER :]:
+        del desk.deals.views[quote]
+    run = await desk.begin()
+    await desk.at(run, BulkPhase.READY)
+    assert await desk.bulk.sign(OTTO, "usmf", run) == 3
+    view = await desk.at(run, BulkPhase.DONE)
+    assert view.counts == {"moved_on": 3 * TOGETHER} and view.asked_by is not None
+    assert desk.deals.told == dict.fromkeys(desk.deals.views, 1)
+    mine = f"WorkflowId = '{names.bulk_id('usmf', run)}'"
+    async with asyncio.timeout(PATIENCE):  # the list follows the runs
+        while (await desk.client.count_workflows(mine)).count < 2:
+            await asyncio.sleep(0.1)

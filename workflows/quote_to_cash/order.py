@@ -130,7 +130,7 @@ class Order:
             facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
         )
         self._lag.heard()
-        await tell_ledger(self._record, names.ORDER_VISIBLE)
+        await tell_ledger(self._record, names.ORDER_VISIBLE, follows=self._record.state.policy.rechecks_credit)
 
     async def _show(self) -> None:
         recorded = await self._steps.run(

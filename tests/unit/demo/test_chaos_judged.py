@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import activities
-from demo.chaos import ChaosOptions, chaos_deals, judged, table_of
+from demo.chaos import ChaosOptions, Wrong, chaos_deals, judged, table_of
 from demo.doomed import Boundary, Deaths
 from demo.faults import KILL_EVERY, KILLED, OUTSIDE, STORM, boundaries, faults
 from demo.relay import Fate
@@ -27,10 +27,8 @@ STRUCK = Counter({"finance: 503": 1, "kill -9 of the worker": 1})
 BOOKS: dict[str, Any] = {"orders": {"total": 1, "duplicates": 0, "without_quote": 0}}
 
 
-def report(
-    outcome: Outcome = CLOSED, books: dict[str, Any] = BOOKS, late: tuple[str, ...] = (), audit: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    return judged(RUN, STRUCK, [outcome], books, list(late), list(audit))
+def report(outcome: Outcome = CLOSED, books: dict[str, Any] = BOOKS, **wrong: list[str]) -> dict[str, Any]:
+    return judged(RUN, STRUCK, [outcome], books, Wrong(**wrong))
 
 
 def test_the_same_seed_makes_the_same_faults_and_another_makes_others() -> None:
@@ -106,8 +104,9 @@ ABOVE = deal(credit=over_limit())
     [
         ({"books": {"orders": {"total": 2, "duplicates": 1, "without_quote": 0}}}, "orders_twice"),
         ({"books": {"orders": {"total": 2, "duplicates": 0, "without_quote": 1}}}, "orders_twice"),
-        ({"late": ("Q-1",)}, "deals_lost"),
-        ({"audit": ("Q-1: 2 of its records are not in the audit",)}, "wrong_in_audit"),
+        ({"late": ["Q-1"]}, "deals_lost"),
+        ({"audit": ["Q-1: 2 of its records are not in the audit"]}, "wrong_in_audit"),
+        ({"overruns": ["US-3001: exposure of 3135.00 above the credit limit"]}, "credit_overrun"),
         ({"outcome": replace(CLOSED, deal=None)}, "deals_lost"),
         ({"outcome": replace(CLOSED, deal=ABOVE)}, "credit_overrun"),
         ({"outcome": replace(CLOSED, order=finance(invoices=[]))}, ""),
@@ -124,4 +123,4 @@ def test_a_wrong_product_is_caught(wrong: dict[str, Any], counted: str) -> None:
 
 
 def test_a_run_whose_faults_did_not_all_strike_proves_nothing() -> None:
-    assert not judged(replace(RUN, faults=3), STRUCK, [CLOSED], BOOKS, [], [])["sound"]
+    assert not judged(replace(RUN, faults=3), STRUCK, [CLOSED], BOOKS, Wrong())["sound"]
