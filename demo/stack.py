@@ -21,10 +21,11 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
+from demo.budgets import SANDBOX_BUDGETS
 from demo.ports import Ports
 from demo.processes import ChildProcess
 from demo.state import StateFolder
-from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended
+from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended_early
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from runs import names
 from runs.codec_keys import ensure_codec_keys
@@ -42,13 +43,6 @@ STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STOP_ORDER = (("worker", "web"), ("codec", "sandbox", "temporal"))
 """First what works, then what it works with."""
-SANDBOX_BUDGETS = {
-    "Q2C_DATAVERSE_REQUESTS_PER_SECOND": "60",
-    "Q2C_DATAVERSE_ACTIVITIES_PER_SECOND": "120",
-    "Q2C_FINANCE_REQUESTS_PER_SECOND": "60",
-    "Q2C_FINANCE_ACTIVITIES_PER_SECOND": "120",
-}
-"""A sandbox on this machine serves nobody else; the budgets of a tenant would only make a demo slow."""
 
 
 @dataclass(frozen=True)
@@ -320,7 +314,7 @@ class Stack:
             await child.start(read_stdout=True)
             line = await _ready(child, child.first_line())
             if not line:
-                raise _ended_early(child, await child.wait())
+                raise ended_early(child, await child.wait())
             self.sandbox = json.loads(line)
             if again and self.options.web and not self.options.killed:  # it knows
                 await self._announce_intake()
@@ -447,11 +441,7 @@ async def _ready(child: ChildProcess, ready: Coroutine[Any, Any, T]) -> T:
     finally:
         ending.cancel()
         waiting.cancel()
-    raise _ended_early(child, await child.wait())
-
-
-def _ended_early(child: ChildProcess, code: int) -> StackFailed:
-    return StackFailed(f"{child.name} {ended(code)} before it was ready. {end_of_log(child)}")
+    raise ended_early(child, await child.wait())
 
 
 async def wait_healthy(url: str) -> None:

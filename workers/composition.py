@@ -153,9 +153,8 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: note_rules(ledger, policy, companies),
     )
     add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
-    work.connections.push_async_callback(sales_system.aclose)
-    work.connections.push_async_callback(finance_system.aclose)
-    work.connections.push_async_callback(ledger.close)
+    for close in (sales_system.aclose, finance_system.aclose, ledger.close):
+        work.connections.push_async_callback(close)
     return work
 
 
