@@ -440,16 +440,19 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"runs.{waits}", PATIENCE)
 
 
-def scripted(world: World) -> dict[str, list[Callable[..., Any]]]:
+Does = list[Callable[..., Any]]
+
+
+def scripted(world: World) -> dict[str, Does]:
     """Activities by the task queue they are on, with a scripted world behind them."""
     finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
     changes, shows, reach = ScriptedChanges(world), ScriptedSalesChanges(world), ScriptedReach(world)
-    quotes = [sales.mark_quote, sales.read_quote, sales.close_quote, customers.map_customer]
-    documents = [sales.record_order, sales.record_shipment, sales.record_invoice, sales.record_payment]
-    changed = [sales.cancel_sales_order, shows.show_cancelling, shows.show_ordered, reach.wait_for_sales]
-    ordering = [finance.assess_quote, finance.prepare_order, finance.create_order, finance.confirm_order]
-    billing = [finance.read_billing, ScriptedRefunds(world).prepare_refund, customers.create_customer]
-    changing = [changes.change_order, changes.look_at_larger, reach.wait_for_finance]
+    quotes: Does = [sales.mark_quote, sales.read_quote, sales.close_quote, customers.map_customer]
+    documents: Does = [sales.record_order, sales.record_shipment, sales.record_invoice, sales.record_payment]
+    changed: Does = [sales.cancel_sales_order, shows.show_cancelling, shows.show_ordered, reach.wait_for_sales]
+    ordering: Does = [finance.assess_quote, finance.prepare_order, finance.create_order, finance.confirm_order]
+    billing: Does = [finance.read_billing, ScriptedRefunds(world).prepare_refund, customers.create_customer]
+    changing: Does = [changes.change_order, changes.look_at_larger, reach.wait_for_finance]
     return {
         names.DEAL_QUEUE: [
             TrustingVerifier().verify_messages,

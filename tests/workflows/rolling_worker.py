@@ -49,7 +49,7 @@ def compose(_settings: Settings, _client: Client) -> Work:
         deal_activities=does[names.DEAL_QUEUE],
         dataverse_activities=does[names.DATAVERSE_QUEUE],
         finance_activities=does[names.FINANCE_QUEUE],
-        companies=(),
+        companies={},
         begin=lambda: asyncio.sleep(0),
     )
 

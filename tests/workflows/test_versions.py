@@ -36,7 +36,7 @@ def settings(how: How, name: str, build: str) -> Settings:
 @asynccontextmanager
 async def build(client: Client, of: Settings, *workflows: type) -> AsyncIterator[None]:
     """Workers of one build, while the block runs."""
-    work = Work(workflows, [nothing], [nothing], [nothing], companies=(), begin=nothing_to_begin)
+    work = Work(workflows, [nothing], [nothing], [nothing], companies={}, begin=nothing_to_begin)
     async with AsyncExitStack() as running:
         for worker in build_workers(client, of, work):
             await running.enter_async_context(worker)
