@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util.re import parse_env_headers
 from temporalio.client import Interceptor
-from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.runtime import (
     LoggingConfig,
     OpenTelemetryConfig,
@@ -32,6 +31,7 @@ from temporalio.runtime import (
 )
 
 from workers.settings import SettingsError
+from workers.tracing import tracing
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
@@ -114,7 +114,7 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
     runtime = Runtime(
         telemetry=TelemetryConfig(logging=_core_logging(), metrics=core, global_tags={"service_name": service})
     )
-    return Telemetry(runtime, [TracingInterceptor()], [tracers, meters])
+    return Telemetry(runtime, tracing(), [tracers, meters])
 
 
 def _core_logging() -> LoggingConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class SeenSpan:
     service: str
     name: str
     trace: str
+    seconds: float
     attributes: dict[str, str]
 
 
@@ -48,7 +50,13 @@ class Collector:
                 service = labels(resource.resource.attributes)["service.name"]
                 for scope in resource.scope_spans:
                     self.spans += [
-                        SeenSpan(service, span.name, span.trace_id.hex(), labels(span.attributes))
+                        SeenSpan(
+                            service,
+                            span.name,
+                            span.trace_id.hex(),
+                            (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+                            labels(span.attributes),
+                        )
                         for span in scope.spans
                     ]
         elif path == "/v1/metrics":
@@ -121,7 +129,8 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
     ordered: Deal, collector: Collector
 ) -> None:
     def requests() -> list[SeenSpan]:
-        return [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        seen = [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        return [span for span in seen if "q2c.system" in span.attributes]
 
     eventually(lambda: {"finance", "dataverse"} <= {span.attributes["q2c.system"] for span in requests()})
     first = requests()[0].trace
@@ -138,6 +147,50 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         assert span.attributes["http.response.status_code"] in ("200", "201", "204")
 
 
+def test_one_trace_runs_from_a_click_through_two_runs_to_the_request_that_dynamics_saw(
+    ordered: Deal, collector: Collector
+) -> None:
+    """Given a request for approval, when an approver decides, then what Sales is told names the trace of the click."""
+    stack = ordered.stack
+    deal = stack.deal(line("P100", 10, "12"))
+    deal.rep("submit")
+    asked, mona = deal.asks("mona"), stack.person("mona")
+    click = uuid.uuid4()
+    mona.http.headers["traceparent"] = f"00-{click.hex}-00f067aa0ba902b7-01"
+    decided = mona.decide(asked, "approve")
+    del mona.http.headers["traceparent"]
+    assert decided.accepted, decided.body
+    deal.until(lambda shown: shown["quote_status"] == "approved")
+
+    def told() -> list[dict[str, str]]:
+        named = [seen.get("named", {}) for seen in stack.desk.requests() if seen["system"] == "dataverse"]
+        return [names for names in named if click.hex in names.get("traceparent", "")]
+
+    eventually(told)
+    assert {names["x-ms-correlation-request-id"] for names in told()} == {str(click)}
+
+    def of_click() -> list[SeenSpan]:
+        return [span for span in collector.spans if span.trace == click.hex]
+
+    requests = {names["x-ms-client-request-id"] for names in told()}
+    eventually(lambda: requests & {span.attributes.get("q2c.client_request_id") for span in of_click()})
+    eventually(lambda: {"SignalWorkflow:decide"} <= {span.name for span in of_click()})
+    assert {span.service for span in of_click()} == {"q2c-web", "q2c-worker"}
+    assert deal.quote in {span.attributes.get("q2c.quote") for span in of_click()}
+
+
+def test_each_stage_a_deal_leaves_is_a_span_of_the_trace_that_began_it(ordered: Deal, collector: Collector) -> None:
+    def stages() -> dict[str, SeenSpan]:
+        seen = [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        return {span.name: span for span in seen if span.name.startswith("Stage ")}
+
+    eventually(lambda: {"Stage opportunity", "Stage quote", "Stage credit", "Stage order"} <= stages().keys())
+    (began,) = {span.trace for span in stages().values()}
+    assert "POST /intake/dataverse" in {span.name for span in collector.spans if span.trace == began}
+    assert stages()["Stage quote"].attributes["q2c.to"] == "credit"
+    assert stages()["Stage quote"].seconds > 0
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -146,6 +199,7 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "q2c_deals",
         "q2c_deals_waiting",
         "q2c_transitions",
+        "q2c_stage_duration_seconds",
         "q2c_write_back_lag_seconds",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
