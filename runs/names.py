@@ -24,12 +24,16 @@ QUOTE_PREVIEW: Final = "QuotePreview"
 AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
+GAUGES: Final = "Gauges"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
 DATAVERSE_QUEUE: Final = "q2c-dataverse"
 FINANCE_QUEUE: Final = "q2c-finance"
 NOTICE_QUEUE: Final = "q2c-notices"
+GAUGES_ID: Final = "gauges"
+GAUGE_QUEUE: Final = "q2c-gauges"
+"""Polled only by workers that export metrics: who counts must be heard."""
 
 # Signals
 SALES_EVENT: Final = "sales_event"
@@ -46,6 +50,9 @@ TELL: Final = "tell"
 REPORT_LATE: Final = "report_late"
 REPORT_UNCLAIMED: Final = "report_unclaimed"
 DROPPED: Final = "dropped"
+
+ESCALATED: Final = "escalated"
+"""The stage of a request for approval that somebody did not decide in time."""
 
 KEPT_BY_GATE: Final = "q2c_kept_by_gate"
 """What a run asks, outside its sandbox: how many signals the gate keeps for its next tasks."""

@@ -60,6 +60,7 @@ from workflows.collections import Collections
 from workflows.credit_ledger import CreditLedger
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
+from workflows.gauges import Gauges
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
@@ -78,6 +79,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    Gauges,
 )
 
 

@@ -332,6 +332,7 @@ class Approval(Counting):
                 attributes.AMOUNT: request.total,
                 attributes.CURRENCY: request.currency,
                 attributes.WAITING_FOR: "approval" if running else "none",
+                attributes.STAGE: names.ESCALATED if self._state.was_late else None,
                 attributes.APPROVERS: asked or None,
                 attributes.PEOPLE: decided or None,
                 attributes.DEADLINE: rules.next_deadline(self._state) if running else None,
