@@ -144,7 +144,9 @@ class _Feed:
     def _swept(self, now: datetime) -> None:
         """The sweep is through: the next one follows after the pause."""
         self._swept_at, self._sweep_at = now, now + self._every
-        at = workflow.metric_meter().create_gauge("q2c_feed_swept_at", "When a feed was last swept to its end", "s")
+        at = workflow.metric_meter().create_gauge(
+            "q2c_feed_swept_at", "When a feed was last swept to its end, seconds since the epoch"
+        )
         at.set(int(now.timestamp()), {"system": self._start.system, "feed": self._start.of})
 
     def _due(self) -> bool:

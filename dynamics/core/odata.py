@@ -380,7 +380,9 @@ class ODataClient:
             token = await self._tokens.token()
             sent["Authorization"] = f"Bearer {token}"
             if self._budget is not None:
+                asked = time.perf_counter()
                 await self._budget.take()
+                telemetry.waited(self.system, time.perf_counter() - asked)
             response = await self._send_once(method, url, content, sent, write, operation, patience)
             if response.status_code != httpx.codes.UNAUTHORIZED or attempt == 2:
                 break
@@ -427,9 +429,7 @@ class ODataClient:
                 ).error()
                 observation.failed(error)
                 raise error from e
-            observation.answered(
-                response.status_code, request_id_of(response.headers), response.headers.get("retry-after")
-            )
+            observation.answered(response.status_code, request_id_of(response.headers), response.headers)
             return response
 
     def _respect_cool_down(self, operation: str) -> None:

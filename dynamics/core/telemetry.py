@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,8 +26,17 @@ _requests = _meter.create_counter(
 _durations = _meter.create_histogram(
     "q2c_http_request_duration_seconds", unit="s", description="From the request leaving to its answer read"
 )
+_waits = _meter.create_histogram(
+    "q2c_budget_wait_seconds", unit="s", description="How long a request waited for its turn in the budget"
+)
+_remaining = _meter.create_gauge(
+    "q2c_requests_remaining", unit="{request}", description="What a system says is left of its limit"
+)
+_REMAINING = "x-ms-ratelimit-burst-remaining-xrm-requests"
+"""Dataverse says it on each answer, for the server that answered: good for a look, never for a decision."""
 
 CLIENT_REQUEST_ID = "x-ms-client-request-id"
+_LONGEST_NUMBER = 10
 CORRELATION_ID = "x-ms-correlation-request-id"
 
 
@@ -50,6 +59,11 @@ def on_behalf_of(company: str, quote: str) -> Iterator[None]:
         yield
     finally:
         _deal.reset(token)
+
+
+def waited(system: System, seconds: float) -> None:
+    """Count how long a request waited for its turn in the budget of a system."""
+    _waits.record(seconds, {"system": system.value})
 
 
 class Observation:
@@ -75,9 +89,12 @@ class Observation:
         if self._system is System.DATAVERSE and traced.is_valid:
             headers[CORRELATION_ID] = str(uuid.UUID(int=traced.trace_id))
 
-    def answered(self, status: int, request_id: str, retry_after: str | None) -> None:
-        """Record the status and the server's own id of the request."""
+    def answered(self, status: int, request_id: str, headers: Mapping[str, str]) -> None:
+        """Record the status, the server's own id of the request, and what it says of its limits."""
         self.outcome = str(status)
+        retry_after, remaining = headers.get("retry-after"), headers.get(_REMAINING, "")
+        if remaining.isascii() and remaining.isdecimal() and len(remaining) < _LONGEST_NUMBER:
+            _remaining.set(int(remaining), {"system": self._system.value})
         self._span.set_attribute("http.response.status_code", status)
         if request_id:
             self._span.set_attribute("q2c.request_id", request_id)

@@ -33,9 +33,7 @@ class StageClock:
             return
         self._at, self._since = _place(after), workflow.now()
         to = str(after.stage) if after.running else str(after.ending)
-        workflow.metric_meter().create_histogram_float(
-            "q2c_stage_duration_seconds", "How long deals were in a stage, when they leave it", "s"
-        ).record(max(0.0, (self._since - since).total_seconds()), {"stage": str(left), "to": to})
+        _measure(str(left), to, (self._since - since).total_seconds())
         write = workflow.extern_functions().get(names.SPAN)
         if write is None or workflow.unsafe.is_replaying():
             return
@@ -43,6 +41,17 @@ class StageClock:
         propagate.inject(carrier)
         about = {"q2c.company": after.company, "q2c.quote": after.quote_number, "q2c.to": to}
         write(carrier, f"Stage {left}", since.timestamp(), self._since.timestamp(), about)
+
+
+def _measure(stage: str, to: str, seconds: float) -> None:
+    """Record how long the stage took, and how long the history has become."""
+    meter, info = workflow.metric_meter(), workflow.info()
+    took = meter.create_histogram_float("q2c_stage_duration_seconds", "How long deals were in a stage they left", "s")
+    took.record(max(0.0, seconds), {"stage": stage, "to": to})
+    events = meter.create_histogram("q2c_history_events", "Events of a deal's history when it leaves a stage")
+    events.record(info.get_current_history_length(), {"stage": stage})
+    size = meter.create_histogram("q2c_history_bytes", "Size of a deal's history when it leaves a stage", "By")
+    size.record(info.get_current_history_size(), {"stage": stage})
 
 
 def _place(state: DealState) -> tuple[Stage, bool]:
