@@ -6,6 +6,7 @@ A collector of the test's own takes OTLP over HTTP, as the real one does.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -23,6 +25,7 @@ from tests.deadlines import PATIENCE
 from tests.stack import Deal, Stack, line
 
 TABLES = 3
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,13 @@ def test_each_stage_a_deal_leaves_is_a_span_of_the_trace_that_began_it(ordered: 
         "q2c_http_request_duration_seconds",
         "q2c_deals",
         "q2c_deals_waiting",
+        "q2c_deals_in_stage",
+        "q2c_runs_failing",
+        "q2c_feed_swept_at",
+        "q2c_budget_wait_seconds",
+        "q2c_requests_remaining",
+        "q2c_history_events",
+        "q2c_approval_duration_seconds",
         "q2c_transitions",
         "q2c_stage_duration_seconds",
         "q2c_write_back_lag_seconds",
@@ -215,6 +225,31 @@ def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered: Deal,
     eventually(lambda: "q2c_http_requests_total" in collector.metrics)
     assert {"system", "status"} <= collector.metrics["q2c_http_requests_total"][0].keys()
     eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_deals"]})
+
+
+def test_what_dashboards_and_alerts_group_and_filter_by_is_a_label_of_what_is_exported(
+    ordered: Deal, collector: Collector
+) -> None:
+    """Given a deal that was ordered, then each query over a metric that was exported names labels that it has."""
+    eventually(lambda: "q2c_approval_duration_seconds" in collector.metrics and "q2c_deals" in collector.metrics)
+    boards = [json.loads(file.read_text()) for file in (DEPLOY / "grafana/dashboards").glob("*.json")]
+    asked = [target["expr"] for board in boards for panel in board["panels"] for target in panel.get("targets", ())]
+    rules = yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text())
+    asked += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    labels_of = {name: set().union(*points) for name, points in dict(collector.metrics).items()}
+    checked = 0
+    for text in asked:
+        for name in re.findall(r"\b(?:q2c|temporal)_[a-z_]+", text):
+            exported = re.sub(r"_(bucket|count)$", "", name)
+            found = labels_of.get(exported, labels_of.get(exported.removesuffix("_total"), None))
+            found = labels_of.get(exported.removesuffix("_seconds")) if found is None else found
+            if found is None:
+                continue
+            named = {label for by in re.findall(r"by \(([^)]*)\)", text) for label in by.split(", ") if label}
+            named |= set(re.findall(r"[{,]\s*([a-z_]+)(?:=~|!=|=)\"", text))
+            assert named - {"le"} <= found, f"{text} names labels that {exported} has not: {found}"
+            checked += 1
+    assert checked > 40, "nearly nothing was exported"
 
 
 def test_headers_are_sent_as_they_are_meant_by_our_exporters_and_by_the_sdks(
