@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from opentelemetry import context, propagate, trace
+from opentelemetry.trace import Tracer
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Interceptor as ClientInterceptor
@@ -45,12 +46,15 @@ CAUSE_HOLDS: Final = 3_600.0
 """Seconds after which what was heard last is no longer the cause of what a run does."""
 _PARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
-_tracer = trace.get_tracer("q2c")
 
+def tracing(tracer: Tracer | None = None) -> list[ClientInterceptor]:
+    """The interceptors of a client that traces, and of its workers, outermost first.
 
-def tracing() -> list[ClientInterceptor]:
-    """The interceptors of a client that traces, and of its workers, outermost first."""
-    return [ReadableHeaders(), TracingInterceptor(), Causes()]
+    Args:
+        tracer: writes the spans; that of the process where None.
+    """
+    tracer = tracer or trace.get_tracer("q2c")
+    return [ReadableHeaders(), TracingInterceptor(tracer), Causes(tracer)]
 
 
 def parent_of(headers: Mapping[str, Payload]) -> str:
@@ -90,26 +94,23 @@ class _ReadableHeaders(WorkflowInboundInterceptor):
 class Causes(ClientInterceptor, Interceptor):
     """Makes what a run heard last the cause of what it does."""
 
+    def __init__(self, tracer: Tracer) -> None:
+        """Write spans that runs measure themselves with ``tracer``."""
+        self._tracer = tracer
+
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
         """See base class."""
-        input.unsafe_extern_functions[SPAN] = write_span
+        input.unsafe_extern_functions[SPAN] = self._write_span
         return _Told
 
-
-def write_span(carrier: Mapping[str, str], name: str, began: float, ended: float, attributes: dict[str, str]) -> None:
-    """Write down a span that is over.
-
-    Args:
-        carrier: the context it belongs to.
-        name: of the span.
-        began: seconds since the epoch.
-        ended: likewise.
-        attributes: of the span.
-    """
-    span = _tracer.start_span(
-        name, propagate.extract(carrier), attributes=attributes, start_time=int(began * 1e9), record_exception=False
-    )
-    span.end(end_time=int(ended * 1e9))
+    def _write_span(
+        self, carrier: Mapping[str, str], name: str, began: float, ended: float, attributes: dict[str, str]
+    ) -> None:
+        """Write down a span that is over, in the trace the carrier names; moments in seconds since the epoch."""
+        span = self._tracer.start_span(
+            name, propagate.extract(carrier), attributes=attributes, start_time=int(began * 1e9)
+        )
+        span.end(end_time=int(ended * 1e9))
 
 
 class _Cause:
