@@ -28,6 +28,7 @@ FROM build AS product-build
 RUN uv sync --frozen --no-default-groups --extra bus --no-install-project
 COPY README.md LICENSE ./
 COPY activities activities
+COPY cleansing cleansing
 COPY cli cli
 COPY domain domain
 COPY dynamics dynamics

@@ -54,12 +54,18 @@ class CreditDesk(CreditActivities):
             "facts": ask.facts,
             "release": ask.release,
             "keeps": keeps,
+            "follows": ask.follows,
             "group": group,
         }
         return await self._ask(ask, ask.company, ask.customer_account, self._terms(ask), asked)
 
     async def _shared(self, ask: ReserveCredit, group: GroupCredit) -> CreditAnswer:
-        asked = {"amount": group.amount(ask.amount), "facts": group.facts, "release": group.release(ask.release)}
+        asked = {
+            "amount": group.amount(ask.amount),
+            "facts": group.facts,
+            "release": group.release(ask.release),
+            "follows": ask.follows,
+        }
         return await self._ask(ask, GROUPS, group.facts.group, group_terms(self._terms(ask)), asked)
 
     def _terms(self, ask: ReserveCredit) -> CreditTerms:

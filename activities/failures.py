@@ -1,7 +1,8 @@
 """How a failure of Dynamics reaches a workflow: one translation, used by every activity that talks to it.
 
 The class of the error was decided once, by the table of `dynamics.core.errors`; here it becomes the `type` of an
-`ApplicationError`, with whether and when to try again. Attributes of the error travel as details, never a body.
+`ApplicationError`, with whether and when to try again. Attributes of the error travel as details; of what was asked and
+answered only what a person may read (`dynamics.core.evidence`).
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ from dynamics.core.errors import (
     Transient,
     Unauthorized,
     UnknownOutcome,
+    Unreachable,
 )
 from dynamics.core.telemetry import on_behalf_of
 from runs import names
 
 FAILURE_TYPES: tuple[tuple[type[DynamicsError], FailureType, bool], ...] = (
     (Throttled, FailureType.THROTTLED, True),
+    # Trying on would only burn attempts: the deal shows the outage and waits for the system (activities.reaching).
+    (Unreachable, FailureType.TRANSIENT, False),
     (Transient, FailureType.TRANSIENT, True),
     (Unauthorized, FailureType.UNAUTHORIZED, True),
     # May be tried again because every write is preceded by a look once its first attempt is not known to have failed.
@@ -65,9 +69,10 @@ def failure_of(error: DynamicsError) -> ApplicationError:
     )
 
 
-def refused(kind: FailureType, message: str) -> ApplicationError:
-    """A failure that no retry fixes: a person must act."""
-    return ApplicationError(message, type=kind, non_retryable=True)
+def refused(kind: FailureType, message: str, because: DynamicsError | None = None) -> ApplicationError:
+    """A failure that no retry fixes: a person must act; ``because``: what a system answered."""
+    details = (because.details(),) if because else ()
+    return ApplicationError(message, *details, type=kind, non_retryable=True)
 
 
 @contextmanager

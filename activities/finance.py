@@ -160,6 +160,9 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
         with for_deal():
             snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
             wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
+            if ask.given:
+                order = await self._finance.orders.claim(wanted, ask.given)
+                return created(snapshot, wanted, order, self._policy.tolerances.money)
             in_doubt = ask.probe or activity.info().attempt > 1
             if in_doubt:
                 await self._look_twice(ask.quote.company, ask.order_number)
@@ -184,7 +187,7 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
                 )
             except Refused as refusal:
                 if await self._finance.in_credit_hold(ask.company, ask.order_number):
-                    raise refused(FailureType.CREDIT_HOLD, str(refusal)) from refusal
+                    raise refused(FailureType.CREDIT_HOLD, str(refusal), refusal) from refusal
                 if beyond := await self._beyond_confirmation(ask):
                     return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
                 raise

@@ -22,6 +22,7 @@ from domain.quote import QuoteLine, QuoteSnapshot
 from domain.refusals import Refusal
 from domain.tax import TaxUnknown, before_tax, ordered_nets
 from dynamics.finance import records as finance
+from dynamics.finance.credit_limits import limit_on
 from dynamics.finance.prices import finance_terms, floor_price, list_price
 
 FLOOR_PRICE_GROUP = "FLOOR"
@@ -213,7 +214,7 @@ def credit_facts(read: finance.CreditRead, policy: Policy, *, today: date) -> Cr
         customer_group=payer.group,
         currency=currency,
         as_of=read.read_at,
-        credit_limit=exchange.accounting(payer.credit_limit).within(currency),
+        credit_limit=exchange.accounting(limit_on(today, payer.credit_limit, read.temporary)).within(currency),
         unlimited=payer.unlimited,
         excluded=payer.excluded,
         credit_management=company not in policy.credit.without_credit_management,

@@ -99,7 +99,7 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
             except Refused as refusal:
                 if refusal.code.lower() != READ_ONLY:
                     raise
-                stage = DealStage.CREDIT if credit is CreditChoice.HELD else None
+                stage = DealStage.CREDIT if credit is CreditChoice.HELD and not mark.ordered else None
                 standing = Standing(stage=stage, credit=credit, waiting_for=mark.reason)
                 await self._dataverse.mirror.show_deal(self._deal(), standing, quote_id=quote_id)
         return Nothing()

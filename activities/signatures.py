@@ -69,6 +69,7 @@ class MarkQuote(Record):
     reason: str = ""
     deal_id: str
     credit_status: str | None = Field(None, description="notchecked, passed, held, released; None leaves it")
+    ordered: bool = Field(False, description="There is an order already: how far it is stays as Sales shows it")
 
 
 class CloseQuote(Record):
@@ -109,6 +110,7 @@ class CreateOrder(Record):
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before writing")
     absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
     facts_as_of: datetime | None = Field(None, description="UTC: of the facts on which credit was given")
+    given: str = Field("", description="Number of an order that two people say is this one; nothing is made then")
 
 
 class CreatedOrder(Record):
@@ -229,6 +231,7 @@ class ReserveCredit(Record):
     facts: CreditFacts
     release: ReleaseToken | None = Field(None, description="A credit manager's release of this deal's hold")
     queues: bool = Field(True, description="Whether it waits for credit that is refused")
+    follows: bool = Field(False, description="Its order is confirmed: it looks again whenever credit becomes less")
     raised: tuple[CreditReason, ...] = Field((), description="In what the terms are better than the customer's own")
     group: GroupCredit | None = Field(None, description="The credit that the customer shares with others")
 

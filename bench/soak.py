@@ -68,6 +68,7 @@ AT_ONCE = 30
 TOLD_AT_ONCE = MOST_WAITING // 4
 """Reports that are told before it is looked whether the feeds have taken them."""
 LONGEST_SETTLING = 300.0
+LONGEST_ANSWER = 30.0
 STATUS = WorkflowExecutionStatus
 
 
@@ -241,8 +242,12 @@ class _Soak:
 
     async def _feed(self, system: str, of: str) -> FeedView:
         feed = self._client.get_workflow_handle(names.feed_id(system, of))
-        shown: FeedView = await feed.query(names.STATE, result_type=FeedView)
-        return shown
+
+        async def look() -> FeedView:
+            shown: FeedView = await answer(feed.query(names.STATE, result_type=FeedView), LONGEST_ANSWER)
+            return shown
+
+        return await self._persistently(look)
 
     async def _check_feeds(self) -> None:
         foreign = 0

@@ -33,8 +33,10 @@ def chaos(
     """Keep deals in flight while faults strike, then judge every one of them.
 
     Both systems break connections before and after they commit, throttle, fail
-    and answer late; worker and web application are killed with SIGKILL. The
-    verdict compares each deal with the sandbox's own tables.
+    and answer late; what they tell is lost, late or doubled; worker, web
+    application, sandbox and Temporal are killed with SIGKILL; the disk under
+    the audit fills. The verdict compares each deal with the sandbox's own
+    tables and the audit.
     """
     require_local_stack()
     from rich.console import Console

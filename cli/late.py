@@ -41,14 +41,14 @@ q2c late dismiss usmf 7 "written off by the credit committee" \\
 app = typer.Typer(help="What stands open after the end of deals.", no_args_is_help=True, epilog=EXAMPLES)
 
 
-def _company(given: str) -> str:
+def company_id(given: str) -> str:
     """A legal entity's id in lower case; empty: none."""
     if given and not (given.isascii() and given.isalnum() and len(given) <= 10):
         raise typer.BadParameter("is not the id of a legal entity, e.g. usmf")
     return given.lower()
 
 
-def _printable(given: str) -> str:
+def printable(given: str) -> str:
     """A text that says something and can be printed."""
     if not given.strip() or not given.isprintable():
         raise typer.BadParameter("is empty or holds control characters")
@@ -63,7 +63,7 @@ TokenOption = Annotated[
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_(
     token_file: TokenOption,
-    company: Annotated[str, typer.Option("--company", callback=_company, help="Legal entity, e.g. usmf.")] = "",
+    company: Annotated[str, typer.Option("--company", callback=company_id, help="Legal entity, e.g. usmf.")] = "",
     status: Annotated[
         Literal["open", "settled", "dismissed", "any"], typer.Option("--status", help="Which of them.")
     ] = "open",
@@ -82,9 +82,9 @@ def list_(
 
 @app.command(epilog=DISMISS_EXAMPLES)
 def dismiss(
-    company: Annotated[str, typer.Argument(callback=_company, help="Legal entity, e.g. usmf.")],
+    company: Annotated[str, typer.Argument(callback=company_id, help="Legal entity, e.g. usmf.")],
     number: Annotated[int, typer.Argument(min=1, max=999_999, help="Its number, as the list shows it.")],
-    reason: Annotated[str, typer.Argument(callback=_printable, help="How it was settled otherwise.")],
+    reason: Annotated[str, typer.Argument(callback=printable, help="How it was settled otherwise.")],
     token_file: TokenOption,
     json: JsonOption = False,
 ) -> None:

@@ -22,9 +22,9 @@ LONGEST_TOKEN = 64_000
 def listed(token_file: Path, wanted: Mapping[str, str], *, as_json: bool) -> int:
     """Print the list; the exit code."""
     query = {name: value for name, value in wanted.items() if value} | {"limit": "500"}
-    answer, refused = _asked("GET", "/late", token_file, params=query)
+    answer, refused = asked("GET", "/late", token_file, params=query)
     if refused:
-        return _refused(refused, {"failed": refused}, as_json=as_json)
+        return refusal(refused, {"failed": refused}, as_json=as_json)
     items = answer["items"]
     if as_json:
         result_as_json(answer)
@@ -44,9 +44,9 @@ def dismiss(token_file: Path, company: str, number: int, reason: str, *, as_json
     """Dismiss one; the exit code."""
     body = {"message_id": str(uuid.uuid4()), "reason": reason}
     path = f"/late/{quote(company, safe='')}/{number}/dismiss"
-    answer, refused = _asked("POST", path, token_file, json=body)
+    answer, refused = asked("POST", path, token_file, json=body)
     if refused:
-        return _refused(refused, {"accepted": False, "detail": refused}, as_json=as_json)
+        return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
     accepted = bool(answer.get("accepted"))
     if as_json:
         result_as_json({"accepted": accepted, "detail": answer["detail"], "message_id": answer["message_id"]})
@@ -63,14 +63,15 @@ def _line(item: Mapping[str, Any]) -> str:
     return f"{deal['company'].upper()} {item['n']} {number}{how} {codes} ({item['role']}): {item['text']}"
 
 
-def _refused(why: str, told: Mapping[str, Any], *, as_json: bool) -> int:
+def refusal(why: str, told: Mapping[str, Any], *, as_json: bool) -> int:
+    """Say why something was refused; the exit code."""
     note(why)
     if as_json:
         result_as_json(told)
     return 1
 
 
-def _asked(method: str, path: str, token_file: Path, **content: Any) -> tuple[Any, str]:
+def asked(method: str, path: str, token_file: Path, **content: Any) -> tuple[Any, str]:
     """The site's answer, or why there is none."""
     settings = inputs.settings()
     url = settings.web.url.rstrip("/")

@@ -14,12 +14,16 @@ from cli import (
     chaos,
     codec,
     collections,
+    compare,
+    credit,
     demo,
     doctor,
     keys,
     late,
     ledger,
+    match,
     policy,
+    quality,
     sandbox,
     setup,
     up,
@@ -73,8 +77,12 @@ app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
+app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
+app.add_typer(match.app, name="match", rich_help_panel=CHECK)
+app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
+app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 

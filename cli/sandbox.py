@@ -60,6 +60,7 @@ def sandbox(
     ] = None,
     data: Annotated[str | None, typer.Option(help="fixtures, empty, or a folder of tables.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the dice that faults are thrown with.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="File by which it survives kill -9.")] = None,
     bare: Annotated[
         bool, typer.Option("--bare", help="Leave out the product's tables, columns, role and webhook steps.")
     ] = False,
@@ -89,6 +90,7 @@ def sandbox(
         "state-dir": state_dir,
         "data": data,
         "seed": seed,
+        "journal": journal,
         "application-role": application_role,
         "pricing-precision": pricing_precision,
         "change-tracking-days": change_tracking_days,

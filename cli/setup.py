@@ -193,7 +193,7 @@ def _why(error: DynamicsError, settings: Settings) -> str:
 def _connected(settings: Settings, token: str) -> Dataverse:
     """Dataverse as whoever sets it up."""
     from dynamics.core.auth import GivenToken
-    from dynamics.core.odata import Endpoint
+    from dynamics.core.transport import Endpoint
     from dynamics.sales.client import Dataverse, DataverseSettings
     from workers import composition
     from workers.settings import SettingsError

@@ -32,7 +32,7 @@ def up(
     ports: PortsOption = "fixed",
     worker: Annotated[bool, typer.Option(help="Start a worker.")] = True,
     web: Annotated[bool, typer.Option(help="Start the web application.")] = True,
-    data: Annotated[str, typer.Option(help="fixtures, empty, or a folder with Northwind's tables.")] = "fixtures",
+    data: Annotated[str, typer.Option(help="fixtures, empty, or a folder: Northwind or a population.")] = "fixtures",
 ) -> None:
     """Start the whole stack, without deals.
 

@@ -194,6 +194,15 @@ STORIES = (
 )
 
 
+TIGHT = {"company": SAMPLE_COMPANY, "account": "US-3001", "name": "Narrow Street Audio", "credit_limit": "2500.00"}
+"""A customer of a chaos run with credit for two of its deals at a time: all others wait until one is paid."""
+TIGHT_DEAL = SampleDeal(
+    "Waits until there is credit",
+    _quote("Ten headphones, when there is credit", TIGHT["account"], ("P100", 10, 5)),
+    plan={"credit_release": False},
+)
+
+
 def sample_deals(count: int) -> Iterator[tuple[str, SampleDeal]]:
     """Number of the quote and the deal, `count` of them: the parked one, the sample, the stories, then the sample anew.
 

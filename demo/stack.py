@@ -24,7 +24,7 @@ import httpx
 from demo.ports import Ports
 from demo.processes import ChildProcess
 from demo.state import StateFolder
-from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended
+from demo.supervision import Part, Say, StackFailed, Supervisor, end_of_log, ended_early
 from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
 from runs import names
 from runs.codec_keys import ensure_codec_keys
@@ -60,6 +60,8 @@ class StackOptions:
         worker: start a worker.
         web: start the web application.
         data: sample data of the sandbox: `fixtures`, `empty`, or a folder with Northwind's tables.
+        killed: parts are to be killed: Temporal and the sandbox keep what they know on disk, and the worker dies where
+            it is told to (`demo.doomed`).
         policies: given the desk's origin and the state folder, writes a folder of policies that fits the data and
             returns it; None: the policies as set.
     """
@@ -68,6 +70,7 @@ class StackOptions:
     worker: bool = True
     web: bool = True
     data: str = "fixtures"
+    killed: bool = False
     policies: Callable[[str, Path], Awaitable[Path]] | None = None
 
 
@@ -116,7 +119,7 @@ class Stack:
     _parts: dict[str, Part] = field(default_factory=dict)
     _secrets: dict[str, str] = field(
         default_factory=lambda: (
-            {name: secrets.token_urlsafe(32) for name in ("client", "web", "webhook", "events", "session")}
+            {name: secrets.token_urlsafe(32) for name in ("client", "reader", "web", "webhook", "events", "session")}
             # Who sets up a bare sandbox registers the webhook, and names its key.
             | ({"webhook": given} if (given := os.environ.get("Q2C_SANDBOX_WEBHOOK_KEY")) else {})
         )
@@ -199,6 +202,7 @@ class Stack:
             "Q2C_STATE_DIR": str(self.state.path),
             "Q2C_DECISION_PRIVATE_KEY_FILE": str(private_key),
             "Q2C_DECISION_PUBLIC_KEYS_FILE": str(public_keys),
+            "Q2C_DATA_DIR": str(self.state.path / "data"),
             "Q2C_LEDGER_URL": f"sqlite:///{self.state.path / 'ledger.db'}",
             "Q2C_AUDIT_PRIVATE_KEY_FILE": str(self.audit_files[0]),
             "Q2C_AUDIT_PUBLIC_KEYS_FILE": str(self.audit_files[1]),
@@ -220,6 +224,7 @@ class Stack:
         """The secrets of this stack, by their setting."""
         return {
             ("entra", "client_secret"): self._secrets["client"],
+            ("reader", "client_secret"): self._secrets["reader"],
             ("dataverse", "webhook_key"): self._secrets["webhook"],
             ("finance", "events_secret"): self._secrets["events"],
             ("web", "client_secret"): self._secrets["web"],
@@ -234,6 +239,7 @@ class Stack:
             "Q2C_ENTRA_URL": self.sandbox["entra"],
             "Q2C_ENTRA_TENANT": self.sandbox["tenant"],
             "Q2C_ENTRA_CLIENT_ID": self.sandbox["client_id"],
+            "Q2C_READER_CLIENT_ID": self.sandbox["reader_client_id"],
             "Q2C_DATAVERSE_URL": self.sandbox["dataverse"],
             "Q2C_FINANCE_URL": self.sandbox["finance"],
             "Q2C_WEB_CLIENT_ID": self.sandbox["web_client_id"],
@@ -277,6 +283,8 @@ class Stack:
 
     def _temporal(self) -> Part:
         command = dev_server_command(self.ports.temporal, self.ports.temporal_ui, codec=self.codec_url)
+        if self.options.killed:
+            command += ["--db-filename", str(self.state.path / "temporal.db")]
         child = self._child("temporal", command, dict(os.environ))
 
         async def start() -> None:
@@ -287,18 +295,22 @@ class Stack:
             "Temporal",
             child,
             start,
-            lost="It keeps runs in memory: the deals from before are gone.",
-            dependents=("worker",),  # which starts the feeds
+            may_be_killed=self.options.killed,
+            lost="" if self.options.killed else "It keeps runs in memory: the deals from before are gone.",
+            dependents=() if self.options.killed else ("worker",),  # which starts the feeds
         )
 
     def _sandbox(self) -> Part:
         command = [sys.executable, "-m", "sandbox", "--state-dir", str(self.state.path), "--data", self.options.data]
         for system in ("entra", "dataverse", "finance", "desk"):
             command += [f"--{system}-port", str(getattr(self.ports, system))]
+        if self.options.killed:
+            command += ["--journal", str(self.state.path / "sandbox.journal")]
         environment = {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "Q2C_SANDBOX_CLIENT_SECRET": self._secrets["client"],
+            "Q2C_SANDBOX_READER_CLIENT_SECRET": self._secrets["reader"],
             "Q2C_SANDBOX_WEB_CLIENT_SECRET": self._secrets["web"],
         }
         child = self._child("sandbox", command, environment)
@@ -308,16 +320,17 @@ class Stack:
             await child.start(read_stdout=True)
             line = await _ready(child, child.first_line())
             if not line:
-                raise _ended_early(child, await child.wait())
+                raise ended_early(child, await child.wait())
             self.sandbox = json.loads(line)
-            if again and self.options.web:
+            if again and self.options.web and not self.options.killed:  # it knows
                 await self._announce_intake()
 
         return Part(
             "The sandbox",
             child,
             start,
-            lost="It keeps Dynamics in memory: quotes, orders and invoices from before are gone.",
+            may_be_killed=self.options.killed,
+            lost="" if self.options.killed else "It keeps Dynamics in memory: quotes, orders and invoices are gone.",
         )
 
     def _codec(self) -> Part:
@@ -330,7 +343,8 @@ class Stack:
         return self._service("worker", "The worker", f"{self.worker_health_url}/health/ready", may_be_killed=True)
 
     def _service(self, name: str, title: str, ready_url: str, *, may_be_killed: bool = False) -> Part:
-        child = self._child(name, [sys.executable, "-m", "cli", name], self.environment(Process(f"q2c-{name}")))
+        run = ["demo.doomed"] if name == "worker" and self.options.killed else ["cli", name]
+        child = self._child(name, [sys.executable, "-m", *run], self.environment(Process(f"q2c-{name}")))
 
         async def start() -> None:
             await child.start()
@@ -433,11 +447,7 @@ async def _ready(child: ChildProcess, ready: Coroutine[Any, Any, T]) -> T:
     finally:
         ending.cancel()
         waiting.cancel()
-    raise _ended_early(child, await child.wait())
-
-
-def _ended_early(child: ChildProcess, code: int) -> StackFailed:
-    return StackFailed(f"{child.name} {ended(code)} before it was ready. {end_of_log(child)}")
+    raise ended_early(child, await child.wait())
 
 
 async def wait_healthy(url: str) -> None:

@@ -152,3 +152,8 @@ def ended(code: int) -> str:
 def end_of_log(child: ChildProcess) -> str:
     """The last lines of a part's log, with where they stand."""
     return f"End of {child.log_file}:\n{child.log_tail()}"
+
+
+def ended_early(child: ChildProcess, code: int) -> StackFailed:
+    """What is said of a part that ended before it was ready."""
+    return StackFailed(f"{child.name} {ended(code)} before it was ready. {end_of_log(child)}")

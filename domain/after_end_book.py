@@ -28,7 +28,17 @@ from domain.digest import Digest
 from domain.pauses import Pauses
 from domain.people import Person
 from domain.record import Record
-from domain.unclaimed import OFFER_AGAIN, Offer, Taken, Unclaimed, entry_of, is_offered, offered, with_another
+from domain.unclaimed import (
+    OFFER_AGAIN,
+    Offer,
+    Taken,
+    Unclaimed,
+    beyond_room,
+    entry_of,
+    is_offered,
+    offered,
+    with_another,
+)
 from domain.views import Ending
 
 MOST_WAITING: Final = 1_000
@@ -148,15 +158,18 @@ class Book:
     # --- what no deal takes ----------------------------------------------------------------------------------------
 
     def receive_unclaimed(self, report: Unclaimed, now: datetime) -> LateEntry | None:
-        """Take what no deal takes; the exception it opened, None where one of its record is open, or has no room."""
+        """Take what no deal takes; the exception it opened, None where one of its record is open.
+
+        What has no room of its own is counted by one exception for all of its code: nothing leaves by being too much.
+        """
         self._count(Tally.RECEIVED)
         if report.key in self._seen:
             self._count(Tally.DUPLICATE)
             return None
         standing = next((e for e in self._entries.values() if e.is_open and report.is_of(e)), None)
         if standing is None and self._is_full:
-            self._count(Tally.FULL)
-            return None
+            report = beyond_room(report)
+            standing = next((e for e in self._entries.values() if e.is_open and report.is_of(e)), None)
         self._seen.add(report.key)
         if standing is not None:
             self._entries[standing.n] = with_another(standing, report)

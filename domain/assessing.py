@@ -192,6 +192,7 @@ def from_quote(snapshot: QuoteSnapshot) -> QuoteAssessment:
         makers=snapshot.makers,
         makers_known=snapshot.makers_known,
         opportunity_id=snapshot.opportunity_id,
+        requested_delivery=snapshot.requested_delivery,
         net=snapshot.net,
         tax=snapshot.tax,
         total=snapshot.total,
@@ -271,6 +272,7 @@ def _deal_policy(snapshot: QuoteSnapshot, facts: FinanceFacts, customer: Custome
         over_delivery_pct=policy.tolerances.over_delivery_pct.get(snapshot.company, Decimal(0)),
         release_valid_days=policy.credit.release.valid_days,
         release_deviation_pct=policy.credit.release.deviation_pct,
+        rechecks_credit=policy.credit.recheck_confirmed,
     )
 
 

@@ -6,7 +6,7 @@ read again, by hash, where they are needed.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -44,6 +44,9 @@ class DealPolicy(Record):
     over_delivery_pct: Decimal = Field(Decimal(0), description="How much more than ordered may be shipped, per cent")
     release_valid_days: int = Field(5, description="How long a release of a credit hold lasts unless said")
     release_deviation_pct: Decimal = Field(Decimal(0), description="By how much an order may exceed a release")
+    rechecks_credit: bool = Field(
+        False, description="Credit of a confirmed order is looked at again until all of it is shipped"
+    )
     deposit: DepositDue | None = Field(None, description="What the order needs before it is released; None: nothing")
     told: tuple[str, ...] = Field((), description="What anybody is told of (``domain.notices.Kind``); none: nothing")
 
@@ -66,6 +69,7 @@ class QuoteAssessment(QuoteHeader):
     )
     makers_known: bool = Field(False, description="Sales' audit tells all of them; else those who were seen")
     opportunity_id: str | None = None
+    requested_delivery: date | None = Field(None, description="When the customer wants it; None: as soon as possible")
     price_hash: str = Field("", description="Hash of the Finance prices the assessment is pinned to")
     pinned: PinnedPrices | None = Field(None, description="What the quote is pinned to until its order")
     expires_at: datetime | None = Field(None, description="UTC end of the expiry date in the company's time zone")

@@ -19,10 +19,13 @@ from domain.approval_people import ANSWER, ASK, REASSIGN
 from domain.approvals import LATE
 from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.credit import ReleaseToken
+from domain.credit_review_said import REBUILD_CREDIT
 from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
+from domain.given import LONGEST as LONGEST_VALUE
+from domain.given import ValueGiven
 from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person
@@ -64,6 +67,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     DELEGATE_FOR: Action.DELEGATE_ANY,
     END_DELEGATION_FOR: Action.DELEGATE_ANY,
     DISMISS_LATE: Action.DISMISS_LATE,
+    REBUILD_CREDIT: Action.REBUILD_CREDIT,
     **RIGHTS_OF_ACCOUNTS,
 }
 """The right that each message of a person needs."""
@@ -91,14 +95,14 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
         money = money_words(command, said)
         customer = CustomerArgs.model_validate(_given(said)) if command in OF_CUSTOMER else None
         lines = _Change.model_validate(said.args).lines if command is CommandName.CHANGE_ORDER else ()
+        value = _Skip.model_validate(_given(said)).value.strip() if command is CommandName.SKIP else ""
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return _refused(said, Refusal.BAD_ARGUMENT, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except ValueError:
         return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
-    subject = _subject(said.person, state, release)
-    if money is not None:
-        subject = money.subject(state, own=subject.own)
+    whole = _subject(said.person, state, release)
+    subject = whole if money is None else money.subject(state, own=whole.own)
     verdict = judge(said.granted, subject)
     if verdict.code is not None:
         return _refused(said, verdict.code, verdict.detail)
@@ -111,7 +115,7 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
     reason = str(said.args.get("reason") or "")
     match command:
         case CommandName.RETRY | CommandName.SKIP | CommandName.ABORT:
-            return facts.StepResumed(action=Resolution(command.value), reason=reason, by=said.person.named)
+            return _about_step(command, said.person.named, reason, value, at)
         case CommandName.REREAD:
             return _read_again(said.person, state, reason)
         case CommandName.WITHDRAW:
@@ -129,6 +133,13 @@ def fact_of(said: VerifiedMessage, state: DealState, *, deal_id: str, at: dateti
             return _released(release, state, verdict, subject.currency, at)
         case _:
             return _refused(said, Refusal.UNKNOWN_COMMAND, said.name)
+
+
+def _about_step(command: CommandName, by: Person, reason: str, value: str, at: datetime) -> Fact:
+    """How a parked step goes on, as a person says; ``value``: what it came to, where they know that."""
+    if value:
+        return ValueGiven(value=value, reason=reason, by=by, at=at)
+    return facts.StepResumed(action=Resolution(command.value), reason=reason, by=by)
 
 
 def is_own(person: Person, state: DealState) -> bool:
@@ -233,6 +244,12 @@ def _about_customer(command: CommandName, asked: CustomerArgs, said: VerifiedMes
     if command is CommandName.NEW_CUSTOMER:
         return customer_setup_facts.CustomerIsNew(by=by, role=role, reason=reason)
     return customer_setup_facts.CustomerDenied(by=by, role=role, reason=reason)
+
+
+class _Skip(Record):
+    """Arguments of a skip: the value with which the step has ended, where the person knows it."""
+
+    value: str = Field("", max_length=LONGEST_VALUE, pattern=r"^[ -~]*$")
 
 
 class _Release(Record):

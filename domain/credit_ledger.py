@@ -32,6 +32,7 @@ class LedgerRequest(Record):
     release: ReleaseToken | None = None
     queues: bool = Field(True, description="Whether it waits for credit that is refused; else nothing is kept of it")
     keeps: bool = Field(True, description="Whether credit that is given is kept: not where the group refuses")
+    follows: bool = Field(False, description="Its order is confirmed: it looks again whenever credit becomes less")
     group: str = Field("", max_length=100, description="The credit group in whose ledger the deal was decided before")
 
     @model_validator(mode="after")
@@ -86,6 +87,7 @@ class Onward(Record):
     visible: dict[str, datetime] = Field(default_factory=dict, description="Orders seen in Finance, by deal; UTC")
     ended: tuple[str, ...] = Field((), description="Deals that need no credit any more")
     changed: str = Field("", description="Why the credit changed, the last that was heard; empty: it did not")
+    lowers: bool = Field(False, description="There may be less of it than before")
 
     def __bool__(self) -> bool:
         return bool(self.visible or self.ended or self.changed)
@@ -108,6 +110,7 @@ class LedgerStart(Record):
     collections_hold: str = Field("", description="Why collections hold the customer's orders; empty: they do not")
     tally: dict[str, int] = Field(default_factory=dict)
     groups: tuple[str, ...] = Field((), description="Credit groups of the customer, to which news are handed on")
+    followed: tuple[str, ...] = Field((), description="Deals with a confirmed order, woken when credit becomes less")
     handed_on: Onward = Field(default_factory=lambda: Onward(), description="News still to be handed on to them")
 
 

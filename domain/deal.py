@@ -30,6 +30,7 @@ from domain.rules import (
     growing,
     order,
     quote,
+    recheck,
     refunds,
     step,
 )
@@ -92,6 +93,7 @@ RULES: Final = Rules(
         quote,
         customer,
         credit,
+        recheck,
         drift,
         order,
         changing,

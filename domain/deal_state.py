@@ -9,7 +9,7 @@ The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
@@ -23,6 +23,7 @@ from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import CustomerWork, UnknownCustomer
 from domain.delivered import Delivery, ShippedInSales
 from domain.fulfilment import Invoice
+from domain.order_stop import OrderStop
 from domain.payments import Refund, RefundStatus
 from domain.price_look import DriftDecision, PriceLook
 from domain.quote_header import QuoteHeader
@@ -129,6 +130,9 @@ class DealState:
         recheck_covered: how many of those times the last reading of Finance answers.
         release_asked: a release of the hold that waits for a second person.
         release_due: a hold that Finance placed after the confirmation is released here: Finance is to be told.
+        credit_looked_at: when credit of the confirmed order was decided last, UTC; None: not since it was given.
+        stop: whether the confirmed order is kept from the warehouse, because it was refused credit.
+        shown_hold: why it is held, as Sales shows it; empty: it does not.
         drift: what was found when Finance's prices had moved since the approval; None: they have not.
         drift_decision: what somebody said about it, where it held the deal.
         order_absent_at: when Finance was seen to have no order under this deal's key; None: it was not.
@@ -153,6 +157,7 @@ class DealState:
         shown_invoices: invoices that Sales shows, with the open amount it shows.
         park_count: how often each activity was parked.
         resolution: what a person said about the step that was parked last.
+        given: the value with which people say that step has ended, until it is proved; empty: none.
         sales_due: what Sales has to be told of the ending.
         given_up: the deal has ended, and a person ended the clean-up that was left.
     """
@@ -190,6 +195,9 @@ class DealState:
     release_asked: ReleaseToken | None = None
     release: ReleaseToken | None = None
     release_due: bool = False
+    credit_looked_at: datetime | None = None
+    stop: OrderStop = OrderStop.NONE
+    shown_hold: str = ""
     drift: PriceLook | None = None
     drift_decision: DriftDecision | None = None
     order_absent_at: datetime | None = None
@@ -221,6 +229,7 @@ class DealState:
     parked: ParkedStep | None = None
     park_count: dict[str, int] = field(default_factory=dict)
     resolution: Resolution | None = None
+    given: str = ""
     sales_due: SalesDue = SalesDue.NOTHING
     credit_given_back: bool = False
     given_up: bool = False
@@ -265,6 +274,12 @@ class DealState:
         """Whose credit the order takes: the account that is billed; empty before the quote was assessed."""
         found = self.assessment
         return (found.credit_account or found.customer_account) if found else ""
+
+    @property
+    def promised_at(self) -> datetime:
+        """What the customer waits for is due then, UTC: on the day they asked for, else since the deal began."""
+        wanted = self.assessment.requested_delivery if self.assessment else None
+        return datetime.combine(wanted, time.min, UTC) if wanted else self.started_at
 
     @property
     def running(self) -> bool:

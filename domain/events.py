@@ -57,4 +57,5 @@ def fact_of_finance(event: FinanceEvent) -> Fact | None:
         return None
     invoice = event.document if event.kind is FinanceEventKind.INVOICE_POSTED else ""
     payment = event.document if event.kind in _PAYMENTS else ""
-    return facts.BillingChanged(text=text.format(event.document), invoice=invoice, payment=payment)
+    changed = event.kind is FinanceEventKind.ORDER_CHANGED
+    return facts.BillingChanged(text=text.format(event.document), invoice=invoice, payment=payment, order=changed)

@@ -1,4 +1,4 @@
-"""What can happen to a deal. Each fact names one thing that is true from now on; ``domain.deal`` says what follows."""
+"""What can happen to a deal: each fact names one thing that is true from now on. The rules of its part follow it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from domain.approvals import ApprovalPlan, ApprovalState
 from domain.assessment import OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditDecision
+from domain.credit_recheck_facts import RecheckFact
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
+from domain.given import ValueGiven
 from domain.messages import AskedNow, Reminding
 from domain.order_change_facts import ChangeFact
 from domain.people import Person
@@ -251,10 +253,6 @@ class ReleaseAsked(Record):
     currency: str = Field("", description="In which Finance keeps the customer's credit")
 
 
-class HoldReleased(Record):
-    """Finance was told that its own hold on the order is released."""
-
-
 class CreditRejected(Record):
     """A credit manager refused credit for good."""
 
@@ -319,6 +317,7 @@ class BillingChanged(Record):
     text: str
     invoice: str = Field("", description="Number of the invoice that was posted, to be read with the next look")
     payment: str = Field("", description="Id of the payment that was posted or reversed, likewise")
+    order: bool = Field(False, description="The order itself was changed: it may take more credit")
 
 
 class BillingRead(Record):
@@ -451,16 +450,7 @@ QuoteFact = (
     | ExpiryDue
     | ExpiryChecked
 )
-CreditFact = (
-    Prepared
-    | PricesMoved
-    | CreditDecided
-    | CreditRecheckDue
-    | ReleaseAsked
-    | CreditReleased
-    | HoldReleased
-    | CreditRejected
-)
+CreditFact = Prepared | PricesMoved | CreditDecided | CreditRecheckDue | ReleaseAsked | CreditReleased | CreditRejected
 OrderFact = (
     OrderStarted
     | OrderPutOff
@@ -474,11 +464,12 @@ OrderFact = (
 DeliveryFact = BillingChanged | BillingRead | ShipmentRecorded | InvoicesRecorded | PaymentsRecorded
 RefundFact = RefundProposed | RefundApproved | RefundPrepared | CreditKept
 ClosingFact = RunCancelled | SalesTold | SalesNotTold | CreditGivenBack
-StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable
+StepFact = StepParked | StepResumed | StepOvertaken | Unreachable | Reachable | ValueGiven
 Fact = (
     QuoteFact
     | CustomerFact
     | CreditFact
+    | RecheckFact
     | OrderFact
     | DeliveryFact
     | DepositFact
@@ -488,7 +479,6 @@ Fact = (
     | StepFact
     | Refused
 )
-"""Everything that can happen. A fact belongs to the part of the deal whose rules say what follows from it."""
 
 
 @dataclass(frozen=True, kw_only=True)

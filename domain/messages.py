@@ -175,6 +175,7 @@ class CustomerChanged(Record):
     event_id: Id = Field(min_length=1)
     reason: Words
     freed: Number | None = Field(None, description="Amount by which exposure fell, incl. tax; None: not known")
+    lowers: bool = Field(False, description="There may be less credit than before: confirmed orders look again")
 
 
 class CreditRecheck(Record):
@@ -284,3 +285,4 @@ class LedgerNote(Record):
 
     deal_id: Id = Field(min_length=1)
     at: AwareDatetime = Field(description="UTC")
+    follows: bool = Field(False, description="Its order is to look again whenever credit becomes less")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from domain.credit_facts import CreditStatus
+from domain.credit_following import hold_unshown, recheck_due, stop_due
 from domain.deal_state import DealState, OrderStatus, QuoteStatus
 from domain.marks import mark_due
 from domain.views import Ending
@@ -89,9 +90,12 @@ class DeliveryMove(StrEnum):
     END_REQUEST = "end_request"
     CHANGE_ORDER = "change_order"
     SHOW_ORDER = "show_order"
+    STOP_ORDER = "stop_order"
     RELEASE_HOLD = "release_hold"
+    RECHECK_CREDIT = "recheck_credit"
     READ_BILLING = "read_billing"
     PREPARE_REFUND = "prepare_refund"
+    SHOW_HOLD = "show_hold"
     SHOW_ORDERED = "show_ordered"
     SHOW_SHIPMENT = "show_shipment"
     SHOW_INVOICES = "show_invoices"
@@ -105,8 +109,12 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.END_REQUEST
     if state.change_due:
         return DeliveryMove.CHANGE_ORDER
+    if stop_due(state):
+        return DeliveryMove.STOP_ORDER
     if state.release_due and not state.cancelling:
         return DeliveryMove.RELEASE_HOLD
+    if recheck_due(state):
+        return DeliveryMove.RECHECK_CREDIT
     if state.billing_unread:
         return DeliveryMove.READ_BILLING
     if state.refund_due is not None:
@@ -114,6 +122,8 @@ def in_delivery(state: DealState) -> DeliveryMove:
     if not state.sales_order_id:  # its order was to be cancelled before Sales showed it
         shows = state.confirmation_number and not state.cancelling and not state.delivery.cancelled
         return DeliveryMove.SHOW_ORDER if shows else DeliveryMove.WAIT
+    if hold_unshown(state):
+        return DeliveryMove.SHOW_HOLD
     if state.ordered_unrecorded:
         return DeliveryMove.SHOW_ORDERED
     if state.shipment_unrecorded:

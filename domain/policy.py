@@ -252,9 +252,8 @@ class CreditPolicy(Record):
         description="Tax to assume on an open order whose totals Finance has not calculated yet"
     )
     release: ReleaseDefaults
-    raised_terms: tuple[RaisedTerms, ...] = Field(
-        (), description="Terms of a quote that hold its order where they are better than the customer's own"
-    )
+    raised_terms: tuple[RaisedTerms, ...] = Field((), description="Terms better than the customer's that hold an order")
+    recheck_confirmed: bool = Field(True, description="Credit of a confirmed order is looked at until it is shipped")
 
     @model_validator(mode="after")
     def _default_complete(self) -> CreditPolicy:

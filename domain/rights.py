@@ -63,6 +63,8 @@ class Action(StrEnum):
     """Have the argument of a query sealed, to ask a run from there."""
     DISMISS_LATE = "late.dismiss"
     """Say that what stands open after a deal's end is settled otherwise."""
+    REBUILD_CREDIT = "credit.rebuild"
+    """Compare a company's credit ledgers with deals and Finance, and have them made anew."""
     END_SESSION = "session.end"
     """Sign somebody out everywhere."""
     SET_UP_CUSTOMER = "customer.set_up"
@@ -106,7 +108,9 @@ OF_ACCOUNTS: Final = frozenset(
     {Action.OPEN_DISPUTE, Action.RESOLVE_DISPUTE, Action.RECORD_PROMISE, Action.PAUSE_COLLECTIONS}
 )
 """Actions on what is collected from a customer: about no deal, and about no amount that the table could bound."""
-SIGNED: Final = OF_ONE_DEAL | OF_ACCOUNTS | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE}
+SIGNED: Final = (
+    OF_ONE_DEAL | OF_ACCOUNTS | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
+)
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})
 """Actions of which it is known what step of an approval they are about."""

@@ -26,6 +26,13 @@ MOST_OFFERED: Final = 10
 MOST_AT_ONCE: Final = 50
 """Exceptions that are offered in one activity."""
 
+MORE: Final = "(more)"
+"""Reference of the exception that stands for records without room of their own."""
+_SETTLE_THE_LISTED: Final = (
+    "Settle or dismiss those that are listed. The feed's query `unrouted` shows the latest 200 reports; the others are "
+    "found in Finance and Sales by their day"
+)
+
 Words = Annotated[str, StringConstraints(max_length=LONGEST_WHY)]
 
 
@@ -97,6 +104,15 @@ def entry_of(report: Unclaimed, company: str, n: int, now: datetime) -> LateEntr
         reference=report.reference,
         help=report.help,
         again=(report.again,) if report.again else (),
+    )
+
+
+def beyond_room(report: Unclaimed) -> Unclaimed:
+    """A report that has no room of its own: all of one code are one exception, which counts them and stays."""
+    last = f"{report.what} {report.reference}".strip()
+    reason = f"More records stand open that no deal takes than are listed one by one. The last: {last}: {report.reason}"
+    return report.model_copy(
+        update={"reference": MORE, "reason": reason[:LONGEST_WHY], "help": _SETTLE_THE_LISTED, "again": None}
     )
 
 

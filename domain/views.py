@@ -12,6 +12,7 @@ from domain.approvals import ApprovalPlan, ApprovalStatus, Reason
 from domain.assessment import Problem
 from domain.credit_facts import CreditDecision, CreditStatus
 from domain.customers import UnknownCustomer
+from domain.given import GivenValue
 from domain.payments import Refund
 from domain.people import Person
 from domain.phrases import Phrase, marked
@@ -165,7 +166,11 @@ class ParkedStep(Record):
     suggestion: str = Field(description="What would help")
     since: datetime
     failures: int = Field(description="How often it was parked in this place, this one included")
-    can_skip: bool = Field(False, description="Whether a person may supply the result by hand")
+    can_skip: bool = Field(False, description="Whether a person may go on without it")
+    request: str = Field("", description="What was asked of the system, without secrets and personal data")
+    answer: str = Field("", description="What it answered, likewise; empty where nothing was sent")
+    takes_value: bool = Field(False, description="Whether it may be ended with a value (``domain.given``)")
+    given: GivenValue | None = Field(None, description="A value that one person gave: a second one has to as well")
 
 
 class Resolution(StrEnum):

@@ -82,7 +82,14 @@ def waiting(state: DealState) -> Waiting:
                 "to as well",
                 who=state.release_asked.released_by.label,
             )
-        return WaitingFor.CREDIT, phrase("Credit held: {reasons}", reasons=listed(parts)), unblock, ("credit_manager",)
+        text = phrase("Credit held: {reasons}", reasons=listed(parts))
+        if state.confirmation_number:
+            text = phrase(
+                "Credit held, the warehouse gets none of order {order}: {reasons}",
+                order=state.order_number,
+                reasons=listed(parts),
+            )
+        return WaitingFor.CREDIT, text, unblock, ("credit_manager",)
     return _waiting_after_order(state)
 
 

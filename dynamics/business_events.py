@@ -25,6 +25,9 @@ __all__ = ["FOLLOWED", "OWN", "TEST_PING", "Malformed", "Report", "json_object",
 TEST_PING = "BusinessEventsTestEndpointContract"
 _TEST_CONTROL_NUMBER = -(2**63)
 
+NOT_BLOCKED = "No"
+"""OnHoldStatus of a customer without a hold."""
+
 MAX_ROWS = 20_000
 """Lines of a packing slip, or invoices a payment settles, that one event may carry: as many lines as an order has."""
 
@@ -272,7 +275,7 @@ def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Rep
         for (order, invoice), share in shares.items()
     )
     reason = f"payment {event.PaymentId} {kind.removeprefix('payment_')}"
-    changed = CustomerChanged(event_id=event_id, reason=reason, freed=freed)
+    changed = CustomerChanged(event_id=event_id, reason=reason, freed=freed, lowers=freed is None)
     return Report(company=event.company, orders=orders, customer_account=event.CustAccount, customer=changed)
 
 
@@ -280,17 +283,19 @@ def _limit_changed(body: Mapping[str, Any]) -> Report:
     event = _LimitChanged.read(body)
     old, new = (format_amount(limit, "") for limit in (event.OldLimit, event.NewLimit))
     reason = f"credit limit changed from {old} to {new}"
-    return _of_customer(event, event.CustAccount, FinanceEventKind.CREDIT_LIMIT_CHANGED, reason)
+    lowers = event.NewLimit < event.OldLimit
+    return _of_customer(event, event.CustAccount, FinanceEventKind.CREDIT_LIMIT_CHANGED, reason, lowers=lowers)
 
 
 def _blocked(body: Mapping[str, Any]) -> Report:
     event = _Blocked.read(body)
     reason = f"on-hold status is now {event.OnHoldStatus}"
-    return _of_customer(event, event.CustAccount, FinanceEventKind.CUSTOMER_BLOCKED, reason)
+    lowers = event.OnHoldStatus != NOT_BLOCKED
+    return _of_customer(event, event.CustAccount, FinanceEventKind.CUSTOMER_BLOCKED, reason, lowers=lowers)
 
 
-def _of_customer(event: _Event, account: str, kind: FinanceEventKind, reason: str) -> Report:
-    changed = CustomerChanged(event_id=event_ids.customer_fact(kind, event.EventId), reason=reason)
+def _of_customer(event: _Event, account: str, kind: FinanceEventKind, reason: str, *, lowers: bool) -> Report:
+    changed = CustomerChanged(event_id=event_ids.customer_fact(kind, event.EventId), reason=reason, lowers=lowers)
     return Report(company=event.company, customer_account=account, customer=changed)
 
 

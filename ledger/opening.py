@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from domain.entities.comparing import Difference
     from domain.policy import Policy
+    from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
 
 T = TypeVar("T")
@@ -86,6 +88,22 @@ class Ledger(Opening):
 
         return await answered(AuditReader(database).companies())
 
+    # Comparisons of both systems
+
+    async def comparison(self, run_id: str) -> ComparisonRun | None:
+        """A comparison that came to its end; None: none did. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.differences import comparison
+
+        return await answered(comparison(database, run_id))
+
+    async def keep_comparison(self, run: ComparisonRun, found: Iterable[Sequence[Difference]]) -> ComparisonRun:
+        """Keep what a comparison found, as `ledger.differences.keep` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.differences import keep
+
+        return await answered(keep(database, run, found))
+
     # Sessions of the web application
 
     async def session(self, key: str, now: float) -> str | None:
@@ -147,7 +165,15 @@ async def answered(work: Awaitable[T]) -> T:
     try:
         return await work
     except DATABASE_ERRORS as error:
-        raise LedgerAway(f"{type(error).__name__}: the ledger does not answer") from error
+        raise LedgerAway(f"{type(error).__name__}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the database itself says where it cannot work, e.g. that the disk is full; nothing of what was written."""
+    from sqlalchemy.exc import OperationalError
+
+    said = str(error.orig).partition("\n")[0] if isinstance(error, OperationalError) else ""
+    return said or "the ledger does not answer"
 
 
 async def _open(url: str, *, read_only: bool) -> Database:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -113,3 +125,42 @@ VIEWS: Final = Table(
     PrimaryKeyConstraint("owner", "list"),
 )
 """Names that people gave to filters of lists."""
+
+COMPARISONS: Final = Table(
+    "comparisons",
+    metadata,
+    Column("run_id", String(100), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("map_hash", String(64), nullable=False),
+    Column("began_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("ended_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("whole", Boolean, nullable=False, comment="all records were compared, not a sample"),
+    Column("figures", Text, nullable=False, comment="what was counted, as JSON"),
+    Index("comparisons_by_entity", "entity", "company", "ended_at"),
+)
+"""Comparisons that came to their end."""
+
+DIFFERENCES: Final = Table(
+    "differences",
+    metadata,
+    Column("difference_id", String(64), primary_key=True, comment="SHA-256 of entity, company, key and field"),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("key", String(400), nullable=False, comment="of the record, or the id of a row of Sales without one"),
+    Column("field", String(60), nullable=False, comment="of the map; empty: the record as a whole"),
+    Column("lacking", String(10), nullable=False),
+    Column("finance_value", Text, nullable=False),
+    Column("sales_value", Text, nullable=False),
+    Column("sales_ids", Text, nullable=False),
+    Column("owner", String(10), nullable=False, comment="whose value counts"),
+    Column("pii", Boolean, nullable=False, comment="the values are personal data: empty once resolved"),
+    Column("first_seen_at", String(27), nullable=False, comment="since when it stands, ISO 8601, UTC"),
+    Column("last_seen_at", String(27), nullable=False),
+    Column("last_run", String(100), nullable=False),
+    Column("resolution", String(20), nullable=False, comment="empty: open"),
+    Column("resolved_at", String(27), nullable=False),
+    Index("differences_open", "entity", "company", "resolution", "key", "field"),
+)
+"""What is not the same on both sides, each once however often it was seen."""

@@ -48,6 +48,7 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 from runs.codec_keys import KeyRing
+from runs.names import sealed_for
 
 ENCODING: Final = "binary/encrypted"
 REFUSED: Final = "q2c/refused"
@@ -208,7 +209,7 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
             return refused(sealed)
         if sealed.purpose == HAND:
             return Payload(metadata={"encoding": BY_HAND.encode()}, data=sealed.payload.SerializeToString())
-        if sealed.workflow_id != workflow_id:
+        if sealed.workflow_id not in (workflow_id, sealed_for(workflow_id)):
             return refused(f"it was sealed for the workflow {sealed.workflow_id}")
         if self._activity != _activity_of(sealed.purpose):
             return refused(f"it was sealed for {sealed.purpose or 'the workflow'}")

@@ -25,6 +25,9 @@ AUDIT_DELIVERY: Final = "AuditDelivery"
 NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
+COMPARISON: Final = "CompareRecords"
+BULK: Final = "BulkRun"
+CREDIT_REVIEW: Final = "CreditReview"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -34,6 +37,9 @@ NOTICE_QUEUE: Final = "q2c-notices"
 GAUGES_ID: Final = "gauges"
 GAUGE_QUEUE: Final = "q2c-gauges"
 """Polled only by workers that export metrics: who counts must be heard."""
+# What is read in bulk has an application, a budget and queues of its own: it cannot spend what deals need
+DATAVERSE_BULK_QUEUE: Final = "q2c-dataverse-bulk"
+FINANCE_BULK_QUEUE: Final = "q2c-finance-bulk"
 
 # Signals
 SALES_EVENT: Final = "sales_event"
@@ -68,6 +74,7 @@ RELEASE: Final = "release"
 CUSTOMER_CHANGED: Final = "customer_changed"
 ORDERS_HELD: Final = "orders_held"
 IN_GROUP: Final = "in_group"
+REBUILD: Final = "rebuild"
 
 # Signals of what is collected from an account
 INVOICES_SHOWN: Final = "invoices_shown"
@@ -78,7 +85,11 @@ TIMELINE: Final = "timeline"
 EXPLAIN: Final = "explain"
 OUTCOME: Final = "outcome"
 UNROUTED: Final = "unrouted"
+CLAIM: Final = "claim"
+LEDGER: Final = "ledger"
 TALLY: Final = "tally"
+ITEMS: Final = "items"
+UNSIGNED: Final = "unsigned"
 
 MARK: Final = "~"
 _CONTROLS = "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[|]^_"
@@ -93,6 +104,7 @@ _AFTER_MARK: Final = {
 _BEFORE: Final = {sign: text for text, sign in _AFTER_MARK.items()} | {"s": "/"}
 _SAFE: Final = str.maketrans({text: MARK + sign for text, sign in _AFTER_MARK.items()})
 _MARKED: Final = re.compile(f"{MARK}(.?)", re.DOTALL)
+_OF_SCHEDULE: Final = re.compile(r"^(compare/[^/]+/[^/]+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
 
 def safe(text: str) -> str:
@@ -137,6 +149,16 @@ def approval_id(company: str, quote_number: str, n: int) -> str:
 def ledger_id(company: str, customer_account: str) -> str:
     """Workflow id of the one writer of a customer's credit reservations."""
     return f"credit/{_part(company)}/{safe(customer_account)}"
+
+
+def credit_review_id(company: str) -> str:
+    """Workflow id of the comparison of a company's credit ledgers with its deals and Finance."""
+    return f"credit-review/{_part(company)}"
+
+
+def credit_review_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of that comparison; the record's own id as well."""
+    return f"audit/{_part(company)}/credit-review/{run_id}/{n}"
 
 
 def delegations_id(company: str) -> str:
@@ -205,6 +227,47 @@ def collections_record_id(company: str, run_id: str, n: int) -> str:
     return f"audit/{_part(company)}/collections/{run_id}/{n}"
 
 
+def comparison_id(entity: str, company: str, day: str) -> str:
+    """Workflow id of a comparison of both systems' records; ``day`` is the company's, ISO 8601."""
+    return f"compare/{_part(entity)}/{_part(company)}/{safe(day)}"
+
+
+def nightly_id(entity: str, company: str) -> str:
+    """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
+    return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def sealed_for(workflow_id: str) -> str:
+    """The id that what a run begins with was sealed for: of a run that a schedule began, without the time in its id.
+
+    No run ever has that id itself. A comparison only reads, so that one more of them is no harm.
+    """
+    return _OF_SCHEDULE.sub(r"\1", workflow_id)
+
+
+def bulk_id(company: str, run: str) -> str:
+    """Workflow id of one command for many deals of a company; ``run`` tells it from others."""
+    return f"bulk/{_part(company)}/{safe(run)}"
+
+
+def bulk_record_id(bulk_id: str, message_id: str) -> str:
+    """Workflow id of the delivery of the audit record of a message to such a run; the record's own id as well."""
+    return f"audit/{bulk_id}/{safe(message_id)}"
+
+
+def parse_bulk_id(workflow_id: str) -> tuple[str, str]:
+    """The company of a bulk run's workflow id, and what tells it from others.
+
+    Raises:
+        ValueError: it is not the id of a bulk run.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, run = rest.partition("/")
+    if prefix != "bulk" or not (slash and run):
+        raise ValueError(f"{workflow_id!r} is not the id of a bulk run (bulk/company/run)")
+    return plain(company), plain(run)
+
+
 def parse_collections_id(workflow_id: str) -> tuple[str, str]:
     """The company and account of the workflow id of what is collected.
 
@@ -215,6 +278,19 @@ def parse_collections_id(workflow_id: str) -> tuple[str, str]:
     company, slash, account = rest.partition("/")
     if prefix != "collections" or not (slash and account):
         raise ValueError(f"{workflow_id!r} is not the id of an account (collections/company/account)")
+    return plain(company), plain(account)
+
+
+def parse_ledger_id(workflow_id: str) -> tuple[str, str]:
+    """The company and account of a credit ledger's workflow id.
+
+    Raises:
+        ValueError: it is not the id of a ledger.
+    """
+    prefix, _, rest = workflow_id.partition("/")
+    company, slash, account = rest.partition("/")
+    if prefix != "credit" or not (slash and account):
+        raise ValueError(f"{workflow_id!r} is not the id of a credit ledger (credit/company/account)")
     return plain(company), plain(account)
 
 

@@ -54,6 +54,12 @@ def _arguments() -> argparse.Namespace:
         help="fixtures, empty, or a folder of Northwind's tables or of those python -m sandbox.generate writes",
     )
     parser.add_argument("--seed", type=int, default=int(env("Q2C_SANDBOX_SEED", "0")), help="of the faults' dice")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        default=Path(env("Q2C_SANDBOX_JOURNAL", "")) if env("Q2C_SANDBOX_JOURNAL") else None,
+        help="file by which it survives kill -9: started again with it, it is as it was",
+    )
     dataverse = parser.add_argument_group("Dataverse")
     dataverse.add_argument(
         "--bare",
@@ -102,6 +108,7 @@ def _config(arguments: argparse.Namespace) -> SandboxConfig:
         finance_events=os.environ.get("Q2C_SANDBOX_EVENTS_URL"),
         quote_link=os.environ.get("Q2C_SANDBOX_QUOTE_LINK", ""),
         seed=arguments.seed,
+        journal=arguments.journal,
         dataverse=_dataverse(arguments),
     )
 

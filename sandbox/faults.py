@@ -11,11 +11,12 @@ the effect is always that of the whole HTTP request.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -52,8 +53,8 @@ class FaultEffect(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """Which requests suffer, and how.
 
-    `path` is a regular expression searched in path and query; `times` limits how often the fault strikes, null never
-    ends; `probability` is per matching request, drawn from a seeded generator.
+    `path` is a regular expression searched in path and query; `times` limits how often the fault strikes, `seconds` for
+    how long from now on, null never ends; `probability` is per matching request, drawn from a seeded generator.
     """
 
     system: System
@@ -62,6 +63,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     path: str = ""
     probability: float = 1.0
     times: int | None = None
+    seconds: float | None = None
 
     def problem(self) -> tuple[str, str] | None:
         """The field that is wrong and why, or None."""
@@ -73,6 +75,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
             return "probability", "must be between 0 and 1"
         if self.times is not None and self.times < 1:
             return "times", "must be at least 1, or null"
+        if self.seconds is not None and self.seconds <= 0:
+            return "seconds", "must be above 0, or null"
         if self.effect.status is not None and not 400 <= self.effect.status <= 599:
             return "effect.status", "must be between 400 and 599"
         if self.effect.status is not None and self.effect.drop is not None:
@@ -157,20 +161,26 @@ class RequestLog:
 class FaultPlan:
     """The faults in force. Drawn from a seeded generator, so that a run can be repeated."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._seed = seed
+        self._clock = clock
         self._random = random.Random(seed)  # noqa: S311  # dice that repeat
-        self._faults: list[tuple[Fault, re.Pattern[str]]] = []
+        self._faults: list[tuple[Fault, re.Pattern[str], float]] = []
 
     @property
     def faults(self) -> list[Fault]:
         """What is in force now; `times` counts down."""
-        return [fault for fault, _ in self._faults]
+        self._forget()
+        return [fault for fault, _, _ in self._faults]
 
     def replace(self, faults: Iterable[Fault]) -> None:
         """Put these faults in force in place of all others, and start the generator anew."""
         self._random = random.Random(self._seed)  # noqa: S311  # dice that repeat
-        self._faults = [(fault, re.compile(fault.path)) for fault in faults]
+        now = self._clock()
+        self._faults = [
+            (fault, re.compile(fault.path), math.inf if fault.seconds is None else now + fault.seconds)
+            for fault in faults
+        ]
 
     def clear(self) -> None:
         """No faults any more."""
@@ -178,7 +188,12 @@ class FaultPlan:
 
     def concerns(self, system: System) -> bool:
         """Whether any fault names this system: spares reading bodies when none does."""
-        return any(fault.system == system for fault, _ in self._faults)
+        return any(fault.system == system for fault in self.faults)
+
+    def _forget(self) -> None:
+        """Those whose time is over are in force no more."""
+        now = self._clock()
+        self._faults = [entry for entry in self._faults if now < entry[2]]
 
     def draw(self, system: System, requests: Iterable[tuple[str, str]]) -> FaultEffect | None:
         """The effect on a request, if any: the first matching fault whose dice fall so.
@@ -187,8 +202,9 @@ class FaultPlan:
             system: which system is asked.
             requests: method and path of the request, then of each operation inside its batch.
         """
+        self._forget()
         asked = list(requests)
-        for position, (fault, pattern) in enumerate(self._faults):
+        for position, (fault, pattern, _) in enumerate(self._faults):
             if fault.system != system:
                 continue
             if not any(fault.method in (None, "", method) and pattern.search(path) for method, path in asked):

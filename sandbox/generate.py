@@ -28,7 +28,7 @@ _FINANCE_COLUMNS: Final = (
 _ACCOUNT_COLUMNS: Final = (
     "accountid,name,accountnumber,creditlimit,telephone1,emailaddress1,address1_line1,address1_city,"
     "address1_postalcode,address1_stateorprovince,address1_country,msdyn_taxexemptnumber,"
-    "_transactioncurrencyid_value,_owningbusinessunit_value,createdon,modifiedon"
+    "_transactioncurrencyid_value,_owningbusinessunit_value,customertypecode,paymenttermscode,createdon,modifiedon"
 )
 _CONTACT_COLUMNS: Final = (
     "contactid,firstname,lastname,telephone1,emailaddress1,_parentcustomerid_value,_owningbusinessunit_value,"
@@ -38,6 +38,10 @@ _TRUTH_COLUMNS: Final = (
     "kind,company,finance_account,sales_accountid,sales_accountnumber,field,finance_value,sales_value,base_value,"
     "same_as"
 )
+_CUSTOMER: Final = 3
+"""customertypecode of an account that is a customer (Microsoft Learn: table reference of account)."""
+_NET_30: Final = 1
+"""paymenttermscode of the terms that every customer has in Finance."""
 _GAP: Final = 4096
 _FIRST_ID: Final = 0x61A0_0000_0000
 
@@ -92,7 +96,8 @@ class _Writer:
         self._accounts.write(
             f"{account},{_cell(party.name)},{record.sales_number},{party.credit_limit},{party.phone},{party.email},"
             f"{_cell(party.street)},{party.city},{party.postal_code},{party.state},{region.country_name},"
-            f"{party.tax_number},{self._currencies[region.currency]},{unit},2024-01-01T00:00:00Z,{moment}\n"
+            f"{party.tax_number},{self._currencies[region.currency]},{unit},{_CUSTOMER},{_NET_30},2024-01-01T00:00:00Z,"
+            f"{moment}\n"
         )
         first, last = party.contact
         self._contacts.write(

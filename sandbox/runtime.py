@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from joserfc.jwk import RSAKey
+from starlette.types import ASGIApp
 
 from sandbox import tls
 from sandbox.data import bulk, fixtures, northwind
@@ -43,7 +44,9 @@ from sandbox.entra.tokens import TokenAuthority
 from sandbox.faults import SYSTEMS, FaultPlan, FaultsAndLog, RequestLog
 from sandbox.finance import Finance
 from sandbox.finance import build_app as finance_app
+from sandbox.journal import Journal, Keeping, Lasting
 from sandbox.serving import HttpServer
+from sandbox.shelf import ShelfError
 from sandbox.store import Clock
 
 ORIGINS = ("entra", "dataverse", "finance", "desk")
@@ -68,6 +71,7 @@ class SandboxConfig:
         finance_events: URL of the business events' endpoint, None until the desk is told.
         quote_link: address of a link on each draft quote at the desk, with `{company}` and `{quote}` in it.
         seed: of the faults' dice.
+        journal: file by which it survives being killed (`sandbox.journal`); None keeps everything in memory alone.
         dataverse: settings of the Dataverse environment: `bare`, `application_role`, `pricing_decimal_precision`,
             `change_tracking_days`, `sales_order_integration`, `auditing` (see `sandbox.dataverse.Dataverse`).
     """
@@ -85,6 +89,7 @@ class SandboxConfig:
     finance_events: str | None = None
     quote_link: str = ""
     seed: int = 0
+    journal: Path | None = None
     dataverse: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,15 +122,20 @@ class Sandbox:
     `dataverse`, `finance` and `desk` are usable in-process once it runs, which is how tests set a scene.
     """
 
+    _journal: Journal | None = None
+
     def __init__(self, config: SandboxConfig) -> None:
         """Prepare everything but the servers' tasks; ports are bound here.
 
         Raises:
             OSError: a port is taken.
             sandbox.data.northwind.NorthwindError: the data folder does not hold Northwind's tables.
+            sandbox.shelf.ShelfError: there is to be a journal of rows that lie in files.
         """
         self.config = config
         self.dataset = load_dataset(config.data)
+        if config.journal is not None and self.dataset.population is not None:
+            raise ShelfError("rows that lie in files have no journal")
         self.clock = Clock(timedelta(0))
         self._tls = tls.prepare(config.state_dir, config.public_host or config.host)
         self._servers = {name: self._bind(name) for name in ORIGINS}
@@ -194,8 +204,7 @@ class Sandbox:
         )
 
     async def start(self) -> SandboxInfo:
-        """Load the data, serve all four origins, and say where they are."""
-        self.desk.load()
+        """Load the data or take it from the journal, serve all four origins, and say where they are."""
         resources = (self.dataverse.origin, self.finance.origin)
         browser_base = self._servers["desk"].origin if self._is_here else ""
         entra = EntraId(self.authority, self.directory, resources, browser_base=browser_base)
@@ -204,6 +213,20 @@ class Sandbox:
             "dataverse": dataverse_app(self.dataverse, self.authority),
             "finance": finance_app(self.finance, self.authority),
         }
+        journal = self._journal = self._open_journal(entra)
+        if journal is None or not journal.recover():
+            self._load()
+        if journal is not None:
+            journal.begin()
+        for system in SYSTEMS:
+            await self._serve(system, FaultsAndLog(apps[system], system, self.faults, self.requests))
+        await self._serve("desk", desk_app(self.desk, page_routes(entra) if self._is_here else []))
+        if journal is not None:
+            await self.desk.play(self.desk.autopilot.config)
+        return self.info
+
+    def _load(self) -> None:
+        self.desk.load()
         webhook, events = self.config.dataverse_webhook, self.config.finance_events
         self.desk.set_endpoints(
             EndpointsRequest(
@@ -212,10 +235,28 @@ class Sandbox:
                 quote_link=self.config.quote_link,
             )
         )
-        for system in SYSTEMS:
-            await self._servers[system].start(FaultsAndLog(apps[system], system, self.faults, self.requests))
-        await self._servers["desk"].start(desk_app(self.desk, page_routes(entra) if self._is_here else []))
-        return self.info
+
+    async def _serve(self, name: str, app: ASGIApp) -> None:
+        await self._servers[name].start(app if self._journal is None else Keeping(app, self._journal))
+
+    def _open_journal(self, entra: EntraId) -> Journal | None:
+        if self.config.journal is None:
+            return None
+        desk, dataverse, finance = self.desk, self.dataverse, self.finance
+        lasting: dict[str, Lasting] = {
+            "schema": dataverse,
+            "deletions": dataverse.changes,
+            "webhooks": dataverse.webhooks,
+            "books": finance.books,
+            "events": finance.events,
+            "entra": entra,
+            "desk": desk,
+            "office": desk.office,
+            "play": desk.autopilot,
+            "played": desk.autopilot.played,
+            "deciders": desk.deciders,
+        }
+        return Journal(self.config.journal, {"dataverse": dataverse.db, "finance": finance.db}, lasting)
 
     @property
     def _is_here(self) -> bool:
@@ -228,6 +269,8 @@ class Sandbox:
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
         await self.dataverse.aclose()
         await self.finance.aclose()
+        if self._journal is not None:
+            self._journal.close()
 
     def _bind(self, name: str) -> HttpServer:
         port = self.config.ports.get(name, 0)

@@ -28,9 +28,10 @@ How to use it::
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sandbox.shelf import Key, Row
 from sandbox.table import Change, DuplicateKey, Kind, NoSuchRow, StoreError, Table, fold
@@ -77,6 +78,10 @@ class Database:
         self._listeners: list[Callable[[list[Change]], None]] = []
         self._committed: deque[tuple[list[Change], list[Callable[[], None]]]] = deque()
         self._notifying = False
+        self.era = 0
+        """Rises whenever everything is forgotten."""
+        self.keep: Callable[[list[Change]], None] | None = None
+        """Told of every outermost transaction once all listeners are through with it (`sandbox.journal`)."""
 
     def table(self, name: str, key: tuple[str, ...]) -> Table:
         """The table of this name, made on first use.
@@ -140,8 +145,32 @@ class Database:
 
     def clear(self) -> None:
         """Forget all rows of all tables; definitions, listeners and the version stay."""
+        self.era += 1
         for table in self.tables.values():
             table.clear()
+
+    def kept(self) -> dict[str, Any]:
+        """All tables and the version, as plain objects for `take_back`; the rows are not copied."""
+        return {"version": self.version, "tables": {name: table.kept() for name, table in self.tables.items()}}
+
+    def take_back(self, kept: Mapping[str, Any]) -> None:
+        """Hold what `kept` gave and nothing else; no listener is told."""
+        self.clear()
+        self.version = kept["version"]
+        for name, (key, *rest) in kept["tables"].items():
+            self.table(name, key).take_back(*rest)
+
+    def repeat(self, changes: Iterable[tuple[str, tuple[str, ...], Kind, Key, Row | None, int]]) -> None:
+        """Make changes once more, each a table with its key columns, what was done to which row, and the version then.
+
+        Of an update the row is what was laid over. No listener is told.
+        """
+        for name, columns, kind, key, row, version in changes:
+            table = self.table(name, columns)
+            if kind == "update" and row is not None:
+                row = {**(table.get(key) or {}), **row}
+            table.restore(key, row)
+            self.version = version
 
     def _undo_to(self, mark: int) -> None:
         while len(self._log) > mark:
@@ -158,9 +187,11 @@ class Database:
         if self._notifying:
             return
         self._notifying = True
+        told: list[Change] = []
         try:
             while self._committed:
                 committed, callbacks = self._committed.popleft()
+                told += committed
                 if committed:
                     for listener in list(self._listeners):
                         listener(committed)
@@ -168,3 +199,5 @@ class Database:
                     callback()
         finally:
             self._notifying = False
+            if self.keep is not None:
+                self.keep(told)

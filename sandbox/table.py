@@ -299,6 +299,18 @@ class Table:
             for columns, entries in other._indexes.items()
         }
 
+    def kept(self) -> tuple[tuple[str, ...], list[Row], list[tuple[str, ...]], set[tuple[str, ...]]]:
+        """Key columns, rows, indexed and unique columns, as `Database.take_back` wants them; not those of a shelf."""
+        return self.key, list(self._rows.values()), list(self._indexes), set(self._unique)
+
+    def take_back(self, rows: Iterable[Row], indexes: Iterable[tuple[str, ...]], unique: set[tuple[str, ...]]) -> None:
+        """Hold these rows, indexes and unique columns, and no others; the table is empty."""
+        self._unique = set(unique)
+        for columns in indexes:
+            self.index(*columns)
+        for row in rows:
+            self._put(self.key_of(row), row)
+
     def restore(self, key: Key, row: Row | None) -> None:
         """Undo one write: put `row` back, or take the row away where there was none."""
         if row is None:

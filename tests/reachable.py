@@ -13,11 +13,13 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 
-from domain import customer_setup_facts, facts, moves, order_change_facts
+from domain import credit_recheck_facts, customer_setup_facts, facts, moves, order_change_facts
 from domain.approvals import ApprovalPlan, ApprovalState, ApprovalStatus
-from domain.assessment import Problem, QuoteAssessment, QuoteInSales
+from domain.assessment import DealPolicy, Problem, QuoteAssessment, QuoteInSales
 from domain.changing import ChangeStep, OrderChange
 from domain.credit import ReleaseToken
+from domain.credit_following import held, hold_to_show, hold_unshown, recheck_due
+from domain.credit_rule import RELEASED
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
@@ -25,6 +27,7 @@ from domain.growing import RaisedLine
 from domain.line_change import LineChange
 from domain.marks import mark_due, wanted_mark
 from domain.moves import ClosingMove, CreditMove, DeliveryMove, QuoteMove
+from domain.order_stop import OrderStop
 from domain.payments import Payment
 from domain.price_look import AskedAnew, PinnedPrices, PriceLook, Verdict
 from domain.views import ParkedStep, Resolution
@@ -35,6 +38,7 @@ from tests.deals import (
     STEP,
     SYSTEM,
     T0,
+    TO_ORDER,
     approval,
     asked_terms,
     assessment,
@@ -42,6 +46,7 @@ from tests.deals import (
     invoice,
     larger_order,
     new_deal,
+    put,
     read,
     readiness,
 )
@@ -82,12 +87,25 @@ _ALWAYS: tuple[Fact, ...] = (
     order_change_facts.OrderChangeAsked(lines=_SMALLER, reason="", by=CARL, at=T0),
     order_change_facts.OrderChangeDue(reason=""),
 )
+_OF_CREDIT: tuple[Fact, ...] = (
+    facts.CreditRecheckDue(reason=""),
+    facts.CreditReleased(release=_RELEASE),
+    facts.CreditRejected(reason=""),
+    facts.BillingChanged(text="", order=True),
+    facts.RunCancelled(),
+    order_change_facts.OrderChangeAsked(reason="", by=CARL, at=T0),
+    order_change_facts.OrderChangeDue(reason=""),
+)
+"""What can happen to a confirmed order whose credit is looked at again; all else adds nothing to that."""
 _PARKS = facts.StepParked(parked=_PARKED)
 _ABORTS = facts.StepResumed(action=Resolution.ABORT, reason="")
 
 
 def told(state: DealState) -> Iterator[Fact]:
     """All that can happen to a deal from outside."""
+    if state.policy.rechecks_credit:
+        yield from _OF_CREDIT
+        return
     yield from _ALWAYS
     if not (state.delivery.any_shipped or state.billing_unread or state.held_by_finance or state.release_due):
         # what else became of the order adds nothing to what is asked about more
@@ -240,7 +258,18 @@ def _delivered(state: DealState) -> Iterator[Fact]:
         case DeliveryMove.SHOW_ORDER:
             yield facts.OrderRecorded(sales_order_id="so")
         case DeliveryMove.RELEASE_HOLD:
-            yield facts.HoldReleased()
+            yield credit_recheck_facts.HoldReleased()
+        case DeliveryMove.RECHECK_CREDIT:
+            for found in (decision(True), decision(True, RELEASED), decision(False), None):
+                yield credit_recheck_facts.CreditRechecked(decision=found, covers=state.recheck_told, at=T0)
+        case DeliveryMove.STOP_ORDER:
+            ways = (OrderStop.NONE,) if state.stop else (OrderStop.OURS, OrderStop.FOUND)
+            yield from (credit_recheck_facts.OrderStopped(stop=stop) for stop in ways)
+        case DeliveryMove.SHOW_HOLD:
+            yield credit_recheck_facts.HoldShown(text=hold_to_show(state))
+        case DeliveryMove.READ_BILLING if state.policy.rechecks_credit:
+            yield from (read(slips, covers=state.billing_told) for slips in ({}, {"S": 10}))
+            yield _cancelled(state)
         case DeliveryMove.READ_BILLING:
             for slips in ({}, {"S": 6}, {"S": 10}):
                 free = read(slips, covers=state.billing_told)
@@ -354,6 +383,7 @@ def essence(state: DealState) -> tuple[object, ...]:
             state.held_by_finance,
             state.release_due,
             *_change_of(state),
+            *_hold_of(state),
             state.credit_undecided,
             tuple(refund.status for refund in state.refunds),
         )
@@ -376,6 +406,13 @@ def essence(state: DealState) -> tuple[object, ...]:
         None if state.unknown_customer is None else bool(state.unknown_customer.candidates),
         None if state.customer is None else bool(state.customer.account),
     )
+
+
+def _hold_of(state: DealState) -> tuple[object, ...]:
+    """What decisions look at of a confirmed order whose credit is looked at again."""
+    if not state.policy.rechecks_credit:
+        return ()
+    return state.credit, held(state), state.stop, recheck_due(state), hold_unshown(state)
 
 
 def _change_of(state: DealState) -> tuple[object, ...]:
@@ -426,12 +463,19 @@ def _change_bounded(state: DealState, unread: int) -> OrderChange | None:
     return change.model_copy(update=bounded)
 
 
+def _followed() -> DealState:
+    """A confirmed order whose credit is looked at again until it is shipped."""
+    policy = DealPolicy(version="1", rechecks_credit=True)
+    followed = assessment().model_copy(update={"deal_policy": policy})
+    return put(new_deal(), facts.Assessed(assessment=followed, asked="q"), *TO_ORDER[1:])
+
+
 @cache
 def states() -> tuple[DealState, ...]:
     """One state for each essence that can be reached."""
-    first = new_deal()
-    found = {essence(first): first}
-    frontier = [first]
+    first = (new_deal(), _followed())
+    found = {essence(state): state for state in first}
+    frontier = list(first)
     while frontier:
         following: list[DealState] = []
         for state in frontier:

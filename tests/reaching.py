@@ -8,7 +8,7 @@ from typing import Any
 
 from dynamics.core.auth import Credentials
 from dynamics.core.literals import key
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.deal_rows import deal_row_id
 from runs import names

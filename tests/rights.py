@@ -52,6 +52,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.READ_RUN: dict.fromkeys(_SEES_MARGIN, ANY),
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.DISMISS_LATE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
+    Action.REBUILD_CREDIT: {"ops": ANY},
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},
     Action.READ_COLLECTIONS: dict.fromkeys(

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
@@ -31,20 +31,26 @@ from ledger.reading import AuditReading
 from ledger.signing import AuditKey
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
+from runs.bulk import BulkDesk
 from runs.calls import RunError
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
 from web.api.application import PREFIX, application
+from web.api.bulk import add_bulk
 from web.api.collections import add_collections
+from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
+from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
 from web.config import WebConfig
+from web.credit_review import CreditReviewing
 from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
@@ -60,6 +66,7 @@ from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
+from web.pages.bulk_runs import BulkRunPages
 from web.pages.collections import ACCOUNTS, CollectionPages
 from web.pages.deals import DEALS, DealPages
 from web.pages.delegations import DelegationPages
@@ -135,28 +142,26 @@ def create_app(
     ledger, audit = _stores(config)
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
-    delegating = Delegating(access, DelegationDesk(client), approvals, decisions)
-    late = LateDeals(access, AfterEndDesk(client), decisions)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
-    accounts = Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file)
-    _add_beside_deals(api, access, sessions, delegating, late, accounts)
+    beside = _beside_deals(config, client, access, approvals, search, decisions)
+    _add_beside_deals(api, access, sessions, beside)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
             *_intake(config, client, keys),
             _Below(PREFIX, api),
             *SignIn(config, sessions, entra, keys).routes(),
-            *Inbox(site, access, approvals, search, views, late).routes(),
-            *BulkPages(site, access, approvals, search, decisions).routes(),
-            *DealPages(site, access, deals, search, reviews, decisions, dynamics, late, views).routes(),
+            *Inbox(site, access, approvals, search, views, beside.late).routes(),
+            *BulkPages(site, access, approvals, decisions).routes(),
+            *DealPages(site, access, deals, search, reviews, decisions, dynamics, beside.late, views).routes(),
             *ExplanationPages(site, access, reviews).routes(),
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
-            *_pages_beside_deals(site, access, delegating, late, accounts, views),
+            *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
@@ -174,24 +179,46 @@ def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
     return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
 
 
-def _add_beside_deals(
-    api: FastAPI, access: Access, sessions: Sessions, delegating: Delegating, late: LateDeals, accounts: Accounts
-) -> None:
-    """Add the operations that are about no running deal."""
+class _Beside(NamedTuple):
+    """What people say to runs that are no single deal's."""
+
+    delegating: Delegating
+    late: LateDeals
+    accounts: Accounts
+    bulk: BulkRuns
+    credit: CreditReviewing
+
+
+def _beside_deals(
+    config: WebConfig, client: Client, access: Access, approvals: Approvals, search: Search, decisions: Decisions
+) -> _Beside:
+    """What is said to runs that are no single deal's, limited, signed and refused as what is said to deals."""
+    return _Beside(
+        Delegating(access, DelegationDesk(client), approvals, decisions),
+        LateDeals(access, AfterEndDesk(client), decisions),
+        Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
+        BulkRuns(access, search, BulkDesk(client), decisions),
+        CreditReviewing(access, CreditReviews(client), decisions),
+    )
+
+
+def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: _Beside) -> None:
+    """Add the operations that are about no single running deal."""
     add_people(api, access, sessions)
-    add_delegations(api, access, delegating)
-    add_late(api, late)
-    add_collections(api, accounts)
+    add_delegations(api, access, beside.delegating)
+    add_late(api, beside.late)
+    add_credit(api, beside.credit)
+    add_collections(api, beside.accounts)
+    add_bulk(api, beside.bulk)
 
 
-def _pages_beside_deals(
-    site: Site, access: Access, delegating: Delegating, late: LateDeals, accounts: Accounts, views: SavedViews
-) -> list[Route]:
-    """The pages that are about no running deal."""
+def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
+    """The pages that are about no single running deal."""
     return [
-        *DelegationPages(site, access, delegating).routes(),
-        *LatePages(site, late, views).routes(),
-        *CollectionPages(site, accounts, views).routes(),
+        *DelegationPages(site, access, beside.delegating).routes(),
+        *LatePages(site, beside.late, views).routes(),
+        *CollectionPages(site, beside.accounts, views).routes(),
+        *BulkRunPages(site, beside.bulk).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]

@@ -1,4 +1,4 @@
-"""Deciding or retrying several at once: which may go together, and what became of each.
+"""Deciding several requests at once: which may go together, and what became of each.
 
 Nothing is decided as a bundle. Each item is signed, sent, refused or recorded for itself, exactly as on its own page.
 """
@@ -25,7 +25,6 @@ from web.inbox import ApprovalItem
 from web.problems import Problem, of_run
 
 MOST_APPROVED: Final = 20
-MOST_RETRIED: Final = 50
 _AT_ONCE: Final = 5
 
 

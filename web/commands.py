@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from domain.approvals import Decision
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.customers import LONGEST
+from domain.given import LONGEST as LONGEST_VALUE
 from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName
 from domain.refusals import Refusal
@@ -50,6 +51,18 @@ class ReasonArgs(_Body):
     """A command that has to be explained."""
 
     reason: RequiredText
+
+
+class SkipArgs(_Body):
+    """Going on without a parked step, or with the value with which it has ended."""
+
+    reason: RequiredText
+    value: Short | None = Field(
+        None,
+        max_length=LONGEST_VALUE,
+        description="What the step came to, where it takes a value (`takes_value`), e.g. the order's number in "
+        "Finance. It is read there before it counts. Left out: the deal goes on without the step",
+    )
 
 
 class CreditReleaseArgs(_Body):
@@ -125,7 +138,7 @@ class ChangeOrderArgs(_Body):
 
 COMMAND_ARGS: dict[CommandName, type[_Body]] = {
     CommandName.RETRY: NoArgs,
-    CommandName.SKIP: ReasonArgs,
+    CommandName.SKIP: SkipArgs,
     CommandName.ABORT: ReasonArgs,
     CommandName.WITHDRAW: ReasonArgs,
     CommandName.CANCEL: ReasonArgs,
@@ -209,6 +222,16 @@ class EndDelegationBody(_PersonsBody):
 class DismissBody(_PersonsBody):
     """Say that what stands open after a deal's end is settled otherwise."""
 
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class RebuildCreditBody(_PersonsBody):
+    """Have credit ledgers compared with deals and Finance, and made anew."""
+
+    customer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = Field(
+        "", description="Account in Finance; empty: all customers of the company"
+    )
+    dry_run: bool = Field(False, description="Compare only")
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 

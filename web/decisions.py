@@ -9,7 +9,7 @@ it to those who follow the deal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -205,9 +205,9 @@ class Decisions:
         return check
 
     async def signed(
-        self, audience: str, who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
+        self, audience: str | Sequence[str], who: SignedIn, message_id: str, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
-        """What a person says, signed for them and for one run.
+        """What a person says, signed for them and for one run, or for each of several.
 
         Raises:
             Problem: 503, the key does not sign.

@@ -13,6 +13,7 @@ from typing import Any, Final
 from domain.after_end import LateStatus, Matter
 from domain.approvals import ApprovalStatus, Decision, StepStatus
 from domain.audit import AuditKind
+from domain.bulk import BulkPhase, ItemStatus
 from domain.causes import Cause
 from domain.credit_facts import CreditStatus
 from domain.customers import WORDS
@@ -27,9 +28,11 @@ from web.pages.words import role_words
 _CODES: Final[tuple[type[StrEnum], ...]] = (
     ApprovalStatus,
     AuditKind,
+    BulkPhase,
     CreditStatus,
     Decision,
     Ending,
+    ItemStatus,
     LateStatus,
     Matter,
     OrderStatus,

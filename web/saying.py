@@ -37,11 +37,24 @@ class Saying:
         Raises:
             Problem: they may not, signed in too long ago, or try too often.
         """
+        self.check_right()
+        if self.too_old:
+            raise self.refused(Refusal.SIGN_IN_TOO_OLD)
+
+    def check_right(self) -> None:
+        """The same for what needs no fresh sign-in, because it only stops something.
+
+        Raises:
+            Problem: they may not, or try too often.
+        """
         self.decisions.limits.attempt(self.who.person, self.workflow_id)
         if not self.decisions.access.saying(self.who.person, self.name, self.company).grants:
             raise self.refused(Refusal.NO_AUTHORITY)
-        if self.decisions.access.too_old_to_say(self.who, self.name, self.company, Subject()):
-            raise self.refused(Refusal.SIGN_IN_TOO_OLD)
+
+    @property
+    def too_old(self) -> bool:
+        """Whether its person has to sign in again before they say it."""
+        return bool(self.decisions.access.too_old_to_say(self.who, self.name, self.company, Subject()))
 
     def verified(self, now: datetime) -> VerifiedMessage:
         """As the run would take it, once its proof is checked there."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,12 +90,12 @@ class DecisionSigner:
         return cls(key)
 
     def sign(
-        self, *, audience: str, message_id: str, who: SignedIn, action: str, args: Mapping[str, Any]
+        self, *, audience: str | Sequence[str], message_id: str, who: SignedIn, action: str, args: Mapping[str, Any]
     ) -> SignedMessage:
         """Put a person's words under the signature; blocks for as long as the key takes.
 
         Args:
-            audience: id of the workflow they are meant for; no other will take them.
+            audience: id of the workflow they are meant for, or of each of several; no other will take them.
             message_id: id of the message; the same id said twice counts once.
             who: who says it, and how they signed in.
             action: name of the decision or command.
@@ -111,7 +111,7 @@ class DecisionSigner:
         issued_at, person = int(self._now()), who.person
         claims = {
             "iss": SIGNATURE_ISSUER,
-            "aud": audience,
+            "aud": audience if isinstance(audience, str) else list(audience),
             "jti": message_id,
             "iat": issued_at,
             "exp": issued_at + LIFETIME_SECONDS,
@@ -126,7 +126,8 @@ class DecisionSigner:
         content = f"{_base64url(header)}.{_base64url(claims)}"
         signature = base64.urlsafe_b64encode(self._key.sign(content.encode())).rstrip(b"=").decode()
         token = f"{content}.{signature}"
-        security_log.key_used(person, key_id=self._key.kid, action=action, about=audience, message_id=message_id)
+        about = audience if isinstance(audience, str) else f"{audience[0]} and {len(audience) - 1} more"
+        security_log.key_used(person, key_id=self._key.kid, action=action, about=about, message_id=message_id)
         return SignedMessage(message_id=message_id, token=token)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from joserfc.jwk import KeySet
@@ -15,8 +16,11 @@ from temporalio.client import Client
 
 from activities.after_end import AfterEndWork
 from activities.audit import AuditDesk
+from activities.bulk import BulkWork
 from activities.collecting import CollectedShown, Collecting, CollectionWork
 from activities.credit import CreditDesk
+from activities.credit_recheck import CreditRechecks
+from activities.credit_review import CreditReviewWork
 from activities.customers import CustomerDesk
 from activities.decisions import SignedDecisionActivities
 from activities.delegations import DelegationReading
@@ -26,14 +30,17 @@ from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
 from activities.postings import Postings
+from activities.reaching import Reaching
 from activities.refunds import FinanceRefundActivities
 from activities.sales import DataverseSalesActivities
 from activities.sales_feed import SalesFeedWork
 from activities.snapshots import SalesQuotes
 from activities.unclaimed import UnclaimedWork
+from domain.policy import Policy
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
-from dynamics.core.odata import Endpoint
+from dynamics.core.errors import System
+from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
 from dynamics.sales.changes import SalesChanges
@@ -43,10 +50,12 @@ from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.collections import CollectionsDesk
+from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from workers.bulk import add_bulk_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -56,8 +65,11 @@ from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
 from workflows.audit import AuditDelivery
+from workflows.bulk import BulkRun
 from workflows.collections import Collections
+from workflows.comparison import CompareRecords
 from workflows.credit_ledger import CreditLedger
+from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
@@ -80,6 +92,9 @@ WORKFLOWS = (
     PeopleNotices,
     Collections,
     Gauges,
+    CompareRecords,
+    BulkRun,
+    CreditReview,
 )
 
 
@@ -100,11 +115,10 @@ def compose(settings: Settings, client: Client) -> Work:
     collections = CollectionWork(finance_system, ledgers, policy, rules)
     collected = CollectedShown(sales_system, deal_pages(settings.web.url))
     credit = CreditDesk(ledgers, policy)
-    telling = notice_work(settings, client, policy)
-    customers = CustomerDesk(sales_system, finance_system, policy)
+    telling, customers = notice_work(settings, client, policy), CustomerDesk(sales_system, finance_system, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
     deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
-    desk = AfterEndDesk(client)
+    desk, reaching = AfterEndDesk(client), Reaching(sales_system, finance_system)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
@@ -112,11 +126,11 @@ def compose(settings: Settings, client: Client) -> Work:
     decisions = SignedDecisionActivities(decision_keys(settings), policy)
     standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
-    companies = sorted(set(policy.entity_map.business_units.values()))
+    companies = _timezones(policy)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, decisions, standing_in, AuditDesk(ledger)),
+            *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
@@ -124,24 +138,37 @@ def compose(settings: Settings, client: Client) -> Work:
             *_all_of(sales, sales_feed, collected),
             customers.map_customer,
             unclaimed.hand_to_desk,
+            reaching.wait_for_sales,
         ],
         finance_activities=[
-            *_all_of(orders, finance_feed, unclaimed),
+            *_all_of(orders, finance_feed, unclaimed, *_of_credit(client, finance_system, policy, credit)),
             FinanceRefundActivities(Refunds(finance_system), policy).prepare_refund,
             FinanceOrderChanges(finance_system, postings).change_order,
             LargerOrders(quotes, finance_system, policy, credit, postings).look_at_larger,
             customers.create_customer,
             after_end.look_after_end,
             collections.read_open_items,
+            reaching.wait_for_finance,
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
-    work.connections.push_async_callback(sales_system.aclose)
-    work.connections.push_async_callback(finance_system.aclose)
-    work.connections.push_async_callback(ledger.close)
+    add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
+    for close in (sales_system.aclose, finance_system.aclose, ledger.close):
+        work.connections.push_async_callback(close)
     return work
+
+
+def _timezones(policy: Policy) -> dict[str, str]:
+    """The time zone of each company, in their order."""
+    return {each: policy.calendar(each).timezone for each in sorted(set(policy.entity_map.business_units.values()))}
+
+
+def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:
+    """What looks at credit of confirmed orders, and at the ledgers themselves."""
+    reviews = CreditReviewWork(finance_system, policy, CreditReviews(client), AfterEndDesk(client))
+    return CreditRechecks(finance_system, policy, desk), reviews
 
 
 def _all_of(*workers: object) -> list[Callable[..., Any]]:
@@ -188,6 +215,14 @@ def _budget(requests_per_second: float, settings: Settings) -> Budget:
     return Budget(requests_per_second / settings.worker.processes)
 
 
+def endpoints(settings: Settings) -> dict[System, Endpoint]:
+    """Where both systems are. Raises SettingsError as `authority_file`."""
+    return {
+        System.DATAVERSE: _endpoint(settings.dataverse.url, settings),
+        System.FINANCE: _endpoint(settings.finance.url, settings),
+    }
+
+
 def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(url, ca_file=authority_file(settings))
 
@@ -201,6 +236,12 @@ def credentials(settings: Settings) -> Credentials:
         ca_file=authority_file(settings),
         instance_discovery=settings.entra.instance_discovery,
     )
+
+
+def reader(settings: Settings) -> Credentials:
+    """The app registration that reads in bulk. Raises SettingsError as `authority_file`."""
+    own = settings.reader
+    return replace(credentials(settings), client_id=own.client_id, client_secret=own.client_secret.get_secret_value())
 
 
 def authority_file(settings: Settings) -> str | None:

@@ -47,6 +47,7 @@ HOLDERS: Final[Mapping[Location, Process]] = {
     ("web", "session_secret"): Process.WEB,
     ("bus", "connection_string"): Process.BUS,
     ("notice", "targets"): Process.WORKER,
+    ("reader", "client_secret"): Process.WORKER,
 }
 """Each secret, and the one process that holds it. The ledger's URL may hold a password, and is worker's and web's; the
 codec's keys are a file, or `Q2C_CODEC_KEY_SET`, that every process needs. `Q2C_AZURE_CLIENT_SECRET` is of whichever
@@ -58,6 +59,7 @@ NOT_ALWAYS: Final = frozenset(
         ("finance", "events_secret_previous"),
         ("bus", "connection_string"),
         ("notice", "targets"),
+        ("reader", "client_secret"),
     }
 )
 """Secrets that a process may do without."""

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+SANDBOX_SECRET = "sandbox-only-secret"  # noqa: S105  # public, and refused in production
+
 
 def _origin(value: object) -> object:
     """An origin: scheme and host, lower case, no trailing slash, as token audiences must be written."""

@@ -23,12 +23,22 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from domain.record import problem_in_words
 from dynamics.core.network import is_loopback
-from workers.setting_types import FilePath, Group, OptionalPath, OptionalSecret, Origin, Rate, Secret, Text
+from workers.reading_settings import DataSettings, ReaderSettings
+from workers.setting_types import (
+    SANDBOX_SECRET,
+    FilePath,
+    Group,
+    OptionalPath,
+    OptionalSecret,
+    Origin,
+    Rate,
+    Secret,
+    Text,
+)
 
 SANDBOX_TENANT = "b05aafed-15fd-5db6-8981-4fa0293ccc6a"
 SANDBOX_CLIENT = "f1973746-371f-547b-9726-210a20b6af8c"
 SANDBOX_WEB_CLIENT = "c6e70c03-1294-5d1c-9e55-ce8cd818047d"
-SANDBOX_SECRET = "sandbox-only-secret"  # noqa: S105  # public, and refused in production
 
 
 ENV_FILE = Path(".env")
@@ -273,6 +283,8 @@ class Settings(BaseSettings):
     entra: EntraSettings = EntraSettings()
     dataverse: DataverseSettings = DataverseSettings()
     finance: FinanceSettings = FinanceSettings()
+    reader: ReaderSettings = ReaderSettings()
+    data: DataSettings = DataSettings()
     azure: AzureSettings = AzureSettings()
     bus: BusSettings = BusSettings()
     web: WebSettings = WebSettings()

@@ -7,7 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.heartbeat import MOST_OFTEN, KeptAlive
+from runs.credit_review import CreditReviews
 from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, GAUGE_QUEUE, NOTICE_QUEUE
 from workers.gauges import RunGauges, keep_counting
@@ -68,11 +69,14 @@ class Work:
     deal_activities: Sequence[Activity]
     dataverse_activities: Sequence[Activity]
     finance_activities: Sequence[Activity]
-    companies: Collection[str]
+    companies: Mapping[str, str]
+    """Time zones by legal entity."""
     begin: Callable[[], Coroutine[Any, Any, None]]
     """What is done once beside everything else, from the start of the worker."""
     notice_activities: Sequence[Activity] = ()
     """Where none, the queue of messages is not polled."""
+    bulk_activities: dict[str, Sequence[Activity]] = field(default_factory=dict)
+    """By queue; where none, nothing is read in bulk."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -123,7 +127,24 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [deals, *systems, *_of_notices(client, settings, work, grace)]
+    return [deals, *systems, *_of_notices(client, settings, work, grace), *_of_bulk(client, settings, work, grace)]
+
+
+def _of_bulk(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+    """What reads in bulk: queues, budget and application of its own, so that it cannot spend what deals need."""
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=activities,
+            max_concurrent_activities=settings.reader.concurrent_activities,
+            disable_eager_activity_execution=True,
+            graceful_shutdown_timeout=grace,
+            interceptors=[KeptAlive()],
+            max_heartbeat_throttle_interval=MOST_OFTEN,
+        )
+        for queue, activities in work.bulk_activities.items()
+    ]
 
 
 def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
@@ -204,6 +225,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             if telemetry.exports:
                 await keep_counting(client)
             await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
+            await CreditReviews(client).ensure(work.companies)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
             grace = settings.worker.graceful_shutdown_seconds

@@ -34,7 +34,8 @@ with workflow.unsafe.imports_passed_through():
         outdated,
     )
     from domain.credit_parts import without
-    from domain.credit_rule import FutureFacts, StaleFacts
+    from domain.credit_review import LedgerState, RebuildBook, RebuiltBook, rebuilt, unusable
+    from domain.credit_rule import CLOCK_SKEW, FutureFacts, StaleFacts
     from domain.credit_watch import checked, due_for_check, next_check
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
@@ -69,6 +70,9 @@ class CreditLedger:
         self._changed_at = start.changed_at
         self._collections_hold = start.collections_hold
         self._groups = start.groups
+        self._followed = dict.fromkeys(start.followed)
+        self._since = workflow.now()
+        self._gone: dict[str, datetime] = {}
         self._onward = start.handed_on
         self._not_before = workflow.now()
         self._failing = ""
@@ -118,6 +122,7 @@ class CreditLedger:
                         "collections_hold": self._collections_hold,
                         "tally": self._tally,
                         "groups": self._groups,
+                        "followed": tuple(self._followed),
                         "handed_on": self._onward,
                     }
                 )
@@ -184,6 +189,12 @@ class CreditLedger:
 
     def _give_back(self, deal_id: str, reason: str) -> None:
         self._changed_at = workflow.now()
+        self._followed.pop(deal_id, None)
+        self._gone.pop(deal_id, None)
+        self._gone[deal_id] = self._changed_at
+        while len(self._gone) > MOST_DEALS:
+            first = next(iter(self._gone))
+            self._since = self._gone.pop(first)
         self._news.ended.add(deal_id)
         self._news.reason = reason
 
@@ -219,7 +230,14 @@ class CreditLedger:
         now = workflow.now()
         try:
             book, decision = reserve(
-                self._book, ask.deal_id, ask.order_number, ask.amount, self._held(facts), ask.terms, now, ask.release
+                self._book,
+                ask.deal_id,
+                ask.order_number,
+                ask.amount,
+                self._held(ask, facts),
+                ask.terms,
+                now,
+                ask.release,
             )
         except StaleFacts as reason:
             return CreditAnswer(decision=None, stale=str(reason))
@@ -229,6 +247,8 @@ class CreditLedger:
             return CreditAnswer(decision=None, refused=f"{type(error).__name__}: {error}"[:500])
         self._facts = facts
         self._joins(ask.group)
+        if ask.follows:
+            self._follow(ask.deal_id)
         if why := outdated(facts, decision, self._changed_at):
             return CreditAnswer(decision=None, stale=why)
         kept = ask.keeps if decision.passed else ask.queues
@@ -239,9 +259,9 @@ class CreditLedger:
         self._book = book if kept else without(book, ask.deal_id)
         return CreditAnswer(decision=decision)
 
-    def _held(self, facts: CreditFacts) -> CreditFacts:
-        """The facts with what collections say of the customer, which Finance does not know."""
-        if facts.collections_hold == self._collections_hold:
+    def _held(self, ask: LedgerRequest, facts: CreditFacts) -> CreditFacts:
+        """The facts with what collections say of the customer's new orders, which Finance does not know."""
+        if ask.follows or facts.collections_hold == self._collections_hold:
             return facts
         return facts.model_copy(update={"collections_hold": self._collections_hold})
 
@@ -265,6 +285,8 @@ class CreditLedger:
         note = self._heard_of(understood(message, LedgerNote))
         if note is not None:
             self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
+            if note.follows:
+                self._follow(note.deal_id)
             self._pass_on({"visible": {**self._onward.visible, note.deal_id: note.at}})
 
     @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
@@ -287,7 +309,18 @@ class CreditLedger:
             self._changed_at = workflow.now()
             self._news.free(change.freed)
             self._news.reason = change.reason[:200]
-            self._pass_on({"changed": self._news.reason or "its credit changed"})
+            if change.lowers:
+                self._wake.update(dict.fromkeys(self._followed, self._news.reason))
+                self._followed.clear()
+            lowers = self._onward.lowers or change.lowers
+            self._pass_on({"changed": self._news.reason or "its credit changed", "lowers": lowers})
+
+    def _follow(self, deal_id: str) -> None:
+        """Wake a deal whose order is confirmed when credit becomes less, once: who looks again says so again."""
+        if len(self._followed) < MOST_DEALS:
+            self._followed[deal_id] = None
+        else:
+            self._count("not followed")
 
     @workflow.signal(name=names.IN_GROUP, description="The customer shares its credit limit with others")
     def in_group(self, *message: Any) -> None:
@@ -318,14 +351,17 @@ class CreditLedger:
         onward, self._onward = self._onward, Onward()
         for group in self._groups:
             handle = workflow.get_external_workflow_handle(names.ledger_id(GROUPS, group))
-            notes = [(names.ORDER_VISIBLE, LedgerNote(deal_id=deal, at=at)) for deal, at in onward.visible.items()]
+            notes = [
+                (names.ORDER_VISIBLE, LedgerNote(deal_id=deal, at=at, follows=deal in self._followed))
+                for deal, at in onward.visible.items()
+            ]
             notes += [(names.RELEASE, LedgerNote(deal_id=deal, at=workflow.now())) for deal in onward.ended]
             try:
                 for signal, note in notes:
                     await handle.signal(signal, note)
                 if onward.changed:
                     event_id = f"{self._start.company}/{self._start.customer_account}/{workflow.uuid4()}"
-                    change = CustomerChanged(event_id=event_id, reason=onward.changed)
+                    change = CustomerChanged(event_id=event_id, reason=onward.changed, lowers=onward.lowers)
                     await handle.signal(names.CUSTOMER_CHANGED, change)
             except FailureError as error:
                 if is_cancelled_exception(error):
@@ -343,12 +379,36 @@ class CreditLedger:
             self._count("unreadable")
         return note
 
+    @workflow.update(name=names.REBUILD, description="Make the book anew from what the deals claim")
+    def rebuild(self, *message: Any) -> RebuiltBook:
+        """Take the place of the book in one step: no deal is answered in between."""
+        self._heard = True
+        rebuild = understood(message, RebuildBook)
+        if rebuild is None:
+            return RebuiltBook(refused="this is nothing a book can be made anew from")
+        self._catch_up()
+        now = workflow.now()
+        if why := unusable(rebuild, now, self._since):
+            return RebuiltBook(refused=why)
+        gone = [deal for deal, at in self._gone.items() if at + CLOCK_SKEW >= rebuild.read_at]
+        self._book, told = rebuilt(self._book, rebuild, gone, now)
+        self._changed_at = now
+        self._news.free(None)
+        self._news.reason = "the credit ledger was rebuilt"
+        self._count("rebuilt")
+        return told
+
     # --- what it shows ---------------------------------------------------------------------------------------------
 
     @workflow.query(name=names.STATE, description="Reservations and held deals")
     def state(self) -> CreditBook:
         """The customer's book."""
         return self._book
+
+    @workflow.query(name=names.LEDGER, description="The book, and the credit groups the ledger was told")
+    def ledger(self) -> LedgerState:
+        """The ledger as it stands."""
+        return LedgerState(book=self._book, groups=self._groups)
 
     @workflow.query(name=names.TALLY, description="Questions decided, refused or too early; deals woken and freed")
     def tally(self) -> dict[str, int]:

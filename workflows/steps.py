@@ -27,7 +27,7 @@ RETRY = RetryPolicy(
 )
 START_TO_CLOSE = timedelta(seconds=45)
 LOOK_AGAIN = timedelta(seconds=30)
-"""How long to wait before a system is tried again that did not answer six times in a row."""
+"""How long a system is left alone at least that did not answer six times in a row, or is known not to answer."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,16 @@ class Patience:
 
     retry: RetryPolicy
     start_to_close: timedelta
+    silence: timedelta | None = None
+    """After which it is taken for dead; None: as its size says."""
 
 
 USUAL = Patience(RETRY, START_TO_CLOSE)
 ONCE = Patience(RetryPolicy(maximum_attempts=1), timedelta(seconds=10))
+UNTIL_IT_ANSWERS = Patience(
+    RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(seconds=60)), timedelta(minutes=2)
+)
+"""Tried without end; each try says itself when the next one is."""
 
 FEW_LINES = 150
 """Up to here a document goes to and from a system in one step, within ``START_TO_CLOSE``."""
@@ -76,6 +82,15 @@ def cause_of(error: ActivityError) -> tuple[Cause, str]:
     return Cause.UNEXPECTED, f"{type(cause).__name__}: {cause}"[:LONGEST_MESSAGE]
 
 
+def evidence_of(error: ActivityError) -> tuple[str, str]:
+    """What was asked of a system and what it answered, as ``activities.failures`` gives it along; empty where not."""
+    cause = error.cause
+    details = next(iter(cause.details), None) if isinstance(cause, ApplicationError) else None
+    found = details if isinstance(details, dict) else {}
+    request, answer = found.get("request"), found.get("answer")
+    return str(request or "")[:LONGEST_MESSAGE], str(answer or "")[:LONGEST_MESSAGE]
+
+
 def begin(
     activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
     argument: Argument,
@@ -106,7 +121,7 @@ def begin(
         argument,
         task_queue=queue,
         start_to_close_timeout=patience.start_to_close + (lines * PER_LINE if large else timedelta(0)),
-        heartbeat_timeout=HEARTBEAT if large else SHORT_HEARTBEAT,
+        heartbeat_timeout=patience.silence or (HEARTBEAT if large else SHORT_HEARTBEAT),
         retry_policy=patience.retry,
         summary=summary,
         priority=priority,

@@ -8,6 +8,7 @@ from typing import Final
 from domain import facts
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditStatus
+from domain.credit_following import follows, held
 from domain.credit_rule import RELEASED
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.refusals import Refusal
@@ -72,10 +73,11 @@ def _recheck_due(state: DealState, fact: facts.CreditRecheckDue) -> Change:
     """
     if state.held_by_finance:
         text = f"whether Finance still holds the order is looked at again: {fact.reason}"
+        state = replace(state, recheck_told=state.recheck_told + follows(state))
         if state.parked is not None:
             return Change(replace(state, parked=None, resolution=Resolution.RETRY), text)
         return Change(replace(state, billing_told=state.billing_told + 1), text)
-    if not state.awaits_credit:
+    if not (state.awaits_credit or follows(state)):
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     due = replace(state, recheck_told=state.recheck_told + 1, order_put_off=False)
     return Change(due, f"credit is looked at again: {fact.reason}")
@@ -89,7 +91,7 @@ def _releasable(state: DealState, release: ReleaseToken) -> None:
     """
     unconfirmed = state.order in (OrderStatus.NONE, OrderStatus.CREATING, OrderStatus.CREATED)
     ours = unconfirmed and state.credit in (CreditStatus.HELD, CreditStatus.PASSED)
-    if not (ours or state.held_by_finance):
+    if not (ours or held(state) or state.held_by_finance):
         raise Refused(Refusal.NOT_HELD, f"credit is {state.credit}")
     found = state.assessment
     makers = (found.owner, *found.makers) if found else ()
@@ -116,19 +118,6 @@ def _released(state: DealState, fact: facts.CreditReleased) -> Change:
         released = replace(released, release_due=not unparked)
     by = [person.label for person in (fact.release.released_by, fact.release.also_by) if person]
     return Change(released, f"credit hold released by {' and '.join(by)}: {fact.release.comment}")
-
-
-@RULES.rule
-def _hold_released(state: DealState, _fact: facts.HoldReleased) -> Change:
-    if not state.release_due:
-        illegal("no hold is to be released")
-    told = replace(
-        state,
-        release_due=False,
-        delivery=replace(state.delivery, hold=""),
-        billing_told=state.billing_told + 1,
-    )
-    return Change(told, "Finance was told that the hold is released")
 
 
 @RULES.rule

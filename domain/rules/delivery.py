@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from domain import facts
+from domain.credit_following import follows, let_go
 from domain.deal_state import DealState, OrderStatus, SalesDue
 from domain.delivered import Delivery
 from domain.facts import DeliveryFact
@@ -57,7 +58,13 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
             paid = state.payments_told
             if fact.payment and len(paid) < MOST_INVOICES_TOLD:
                 paid |= {fact.payment}
-            news = replace(state, billing_told=state.billing_told + 1, invoices_told=told, payments_told=paid)
+            news = replace(
+                state,
+                billing_told=state.billing_told + 1,
+                invoices_told=told,
+                payments_told=paid,
+                recheck_told=state.recheck_told + (fact.order and follows(state)),
+            )
             return Change(news, fact.text)
         case facts.BillingRead():
             return _billing_read(state, fact)
@@ -110,6 +117,8 @@ def _billing_read(state: DealState, fact: facts.BillingRead) -> Change:
         payments_told=frozenset() if all_told else state.payments_told,
         shown_paid=state.shown_paid and delivery.paid_up,
     )
+    if follows(after) and not follows(state):  # an order that was done is larger again
+        after = replace(after, recheck_told=after.recheck_told + 1)
     after, news = refunds.looked_at(after, fact.at)
     if delivery.cancelled and after.credit_undecided:
         return _cancelled_with_credit(after, news)
@@ -199,7 +208,7 @@ def _delivered(state: DealState, delivery: Delivery) -> DealState:
     """
     settled = () if delivery.lines.to_ship else (Refusal.CREDIT_REFUSED,)
     others = without_exceptions(state, *_NOT_AS_ORDERED, *settled)
-    return replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.lines.differences))
+    return let_go(replace(others, delivery=delivery, exceptions=(*others.exceptions, *delivery.lines.differences)))
 
 
 def _shipment_recorded(state: DealState, fact: facts.ShipmentRecorded) -> Change:

@@ -73,6 +73,7 @@ def _created(state: DealState, fact: facts.OrderCreated) -> Change:
         rounding_difference=fact.rounding_difference,
         rounding=fact.rounding,
         finance_read_at=fact.at,
+        given="",
     )
     plural = "" if fact.lines.count == 1 else "s"
     text = f"order {fact.order_number} created with {fact.lines.count} line{plural}"

@@ -1,7 +1,8 @@
 """Access tokens of the application, from Entra ID, without ever stopping the event loop.
 
 MSAL for Python is synchronous, so it runs in a thread; one token per resource is kept in memory and renewed before it
-ends. Many coroutines that find it stale cause one request to Entra ID, not many.
+ends. Many coroutines that find it stale cause one request to Entra ID, not many; while it does not answer, none but a
+trial from time to time (`dynamics.core.circuit`).
 
 Source: Microsoft Learn "Acquire tokens for web APIs from a daemon app" (scope `{resource}/.default`).
 """
@@ -19,6 +20,7 @@ from urllib.request import getproxies
 import msal
 import requests
 
+from dynamics.core.circuit import Circuit
 from dynamics.core.errors import DynamicsError, System, Transient, Unauthorized
 from dynamics.core.network import is_loopback
 
@@ -78,6 +80,7 @@ class ClientCredentials:
         self._token = ""
         self._ends = 0.0
         self._app: msal.ConfidentialClientApplication | None = None
+        self._circuit = Circuit(System.ENTRA, clock=clock)
 
     async def token(self) -> str:
         """A valid token; one request to Entra ID however many coroutines wait. See `TokenSource.token`."""
@@ -87,7 +90,7 @@ class ClientCredentials:
             if self._remaining() > RENEW_BEFORE_SECONDS:
                 return self._token
             try:
-                answer = await asyncio.to_thread(self._acquire)
+                answer = await self._asked()
             except Transient:
                 # Entra ID is away, the token is not stale yet: go on with it.
                 if self._remaining() > 0:
@@ -106,6 +109,22 @@ class ClientCredentials:
 
     def _remaining(self) -> float:
         return self._ends - self._clock() if self._token else 0.0
+
+    async def _asked(self) -> dict[str, Any]:
+        """What Entra ID answers. A token is read, never written: each request may be the trial."""
+        if self._circuit.is_open and not self._circuit.may_try:
+            raise self._circuit.refusal(f"token for {self._scope}")
+        with self._circuit.trial():
+            try:
+                answer = await asyncio.to_thread(self._acquire)
+            except Transient as away:
+                self._circuit.missed(away.message)
+                raise
+            except Unauthorized:
+                self._circuit.answered()
+                raise
+        self._circuit.answered()
+        return answer
 
     def _acquire(self) -> dict[str, Any]:
         """Ask MSAL; runs in a thread, under the lock."""

@@ -15,9 +15,11 @@ from typing import Any, ClassVar, Self, TypeVar
 from dynamics.core.auth import ClientCredentials, Credentials, TokenSource
 from dynamics.core.batch import BatchItem, Read
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
 from dynamics.core.errors import NotFound, Refused, System
-from dynamics.core.odata import BatchAnswer, Endpoint, ODataClient, Row
+from dynamics.core.odata import BatchAnswer, ODataClient, Row
 from dynamics.core.rows import ReadRow
+from dynamics.core.transport import Endpoint
 
 R = TypeVar("R", bound=ReadRow)
 
@@ -80,6 +82,8 @@ class Connection:
     system: ClassVar[System]
     service_path: ClassVar[str]
     max_batch: ClassVar[int]
+    trial: ClassVar[str]
+    """Path of a small read that shows whether a system that was away answers again."""
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Connection:
         *,
         tokens: TokenSource | None = None,
         budget: Budget | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -96,6 +101,7 @@ class Connection:
             credentials: As which application.
             tokens: Another source of tokens than the client's secret, e.g. a managed identity.
             budget: How many requests a second this process may send; None: without limit.
+            circuit: The way to the system; None: one of its own.
         """
         self.odata = ODataClient(
             self.system,
@@ -104,7 +110,9 @@ class Connection:
             service_path=self.service_path,
             headers=_HEADERS,
             max_batch=self.max_batch,
+            trial=self.trial,
             budget=budget,
+            circuit=circuit,
         )
 
     async def __aenter__(self) -> Self:

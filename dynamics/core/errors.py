@@ -6,7 +6,8 @@ It is data so that it can be read, and enumerated by a test.
 
     DynamicsError
     ├── Transient         nothing was done; try again with back-off
-    │   └── Throttled     the same, and the system said how long to wait (`retry_after`)
+    │   ├── Throttled     the same, and the system said how long to wait (`retry_after`)
+    │   └── Unreachable   not even sent, because the system does not answer (dynamics.core.circuit)
     ├── Unauthorized      no valid token, or the application is not known to the system
     ├── UnknownOutcome    a write left us and its answer did not come back: probe, never assume
     ├── Conflict          somebody was first: the key exists already
@@ -26,9 +27,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
+
+from dynamics.core.evidence import without_secrets
 
 MAX_MESSAGE_BYTES = 2048
 """Longest message kept: errors travel in workflow history, where every byte stays for weeks."""
@@ -77,7 +80,7 @@ class DynamicsError(Exception):
         """Keep what a person needs to act on.
 
         Args:
-            message: What the system said, cut to `MAX_MESSAGE_BYTES` of UTF-8.
+            message: What the system said; kept without secrets and cut to `MAX_MESSAGE_BYTES` of UTF-8.
             system: Who said it.
             status: HTTP status; None when no answer came.
             code: Error code of the system (`0x80060882`, `AADSTS7000215`, exception type of Finance); may be empty.
@@ -86,7 +89,7 @@ class DynamicsError(Exception):
             operation: Method and entity set or action, e.g. `POST SalesOrderHeadersV4`.
             retry_after: Seconds the system asked us to wait, clamped.
         """
-        self.message = truncated(message)
+        self.message = truncated(without_secrets(message))
         super().__init__(self.message)
         self.system = system
         self.status = status
@@ -95,6 +98,13 @@ class DynamicsError(Exception):
         self.request_id = request_id
         self.operation = operation
         self.retry_after = retry_after
+        self.request = ""
+        self.answer = ""
+
+    def showing(self, request: str, answer: str) -> Self:
+        """The error with what was asked and answered, as a person may read it (`dynamics.core.evidence`)."""
+        self.request, self.answer = request, answer
+        return self
 
     def __str__(self) -> str:
         head = " ".join(p for p in (self.system.value, self.operation, str(self.status or ""), self.code) if p)
@@ -112,6 +122,8 @@ class DynamicsError(Exception):
             "infolog": list(self.infolog),
             "request_id": self.request_id,
             "retry_after": self.retry_after,
+            "request": self.request,
+            "answer": self.answer,
         }
 
 
@@ -123,6 +135,10 @@ class Transient(DynamicsError):
 
 class Throttled(Transient):
     """The system asked us to slow down; `retry_after` is always set (seconds, 1 to 900)."""
+
+
+class Unreachable(Transient):
+    """Not sent, because the system answers nobody at present; `retry_after`: seconds to when it is tried again."""
 
 
 class Unauthorized(DynamicsError):

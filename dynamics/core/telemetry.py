@@ -32,12 +32,27 @@ _waits = _meter.create_histogram(
 _remaining = _meter.create_gauge(
     "q2c_requests_remaining", unit="{request}", description="What a system says is left of its limit"
 )
+_circuits = _meter.create_up_down_counter(
+    "q2c_circuit_open", unit="{circuit}", description="Circuits that are open: nothing is sent to a system, by system"
+)
+_not_sent = _meter.create_counter(
+    "q2c_http_requests_not_sent", unit="{request}", description="Requests refused unsent, by system and reason"
+)
 _REMAINING = "x-ms-ratelimit-burst-remaining-xrm-requests"
 """Dataverse says it on each answer, for the server that answered: good for a look, never for a decision."""
-
 CLIENT_REQUEST_ID = "x-ms-client-request-id"
 _LONGEST_NUMBER = 10
 CORRELATION_ID = "x-ms-correlation-request-id"
+
+
+def circuit_changed(system: System, by: int) -> None:
+    """A circuit of a system opened (+1), closed (-1), or is there and closed (0)."""
+    _circuits.add(by, {"system": system.value})
+
+
+def not_sent(system: System, reason: str) -> None:
+    """A request was refused before it left: in a `pause` the system asked for, or while the `circuit` is open."""
+    _not_sent.add(1, {"system": system.value, "reason": reason})
 
 
 @dataclass(frozen=True, slots=True)

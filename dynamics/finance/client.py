@@ -14,10 +14,13 @@ from decimal import Decimal
 from domain.exchange import Exchange
 from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
 from dynamics.core.connection import Connection, Listing, Reading
 from dynamics.core.errors import Answer, NotFound, System, infolog_of
-from dynamics.core.odata import Endpoint, Row
+from dynamics.core.odata import Row
+from dynamics.core.transport import Endpoint
 from dynamics.finance import queries
+from dynamics.finance.credit_limits import GroupLine, TemporaryLimit
 from dynamics.finance.customers import Customers
 from dynamics.finance.documents import Documents
 from dynamics.finance.ordering import Ordering
@@ -27,7 +30,6 @@ from dynamics.finance.records import (
     CreditHold,
     CreditRead,
     Customer,
-    GroupLine,
     Ledger,
     LineRest,
     OpenOrder,
@@ -77,9 +79,15 @@ class Finance(Connection):
     system = System.FINANCE
     service_path = "data"
     max_batch = MAX_BATCH
+    trial = "LegalEntities?$select=LegalEntityId&$top=1"
 
     def __init__(
-        self, settings: FinanceSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+        self,
+        settings: FinanceSettings,
+        *,
+        tokens: TokenSource | None = None,
+        budget: Budget | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -87,8 +95,9 @@ class Finance(Connection):
             settings: Where, who and how numbered.
             tokens: Another source of tokens than the client's secret.
             budget: How many requests a second this process may send; None: without limit.
+            circuit: The way to the system; None: one of its own.
         """
-        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget, circuit=circuit)
         self._settings = settings
         self._taxes = Taxes(self)
         self.customers = Customers(self)
@@ -199,6 +208,7 @@ class Finance(Connection):
             own_order=next(iter(reading.all(OrderHeader, "own order")), None) if order_key else None,
             pricing=pricing,
             member=exposure.one(GroupLine, "member") if shared else None,
+            temporary=_temporary(exposure, company, account),
         )
 
     async def _taxed(self, company: str, pricing: Pricing, today: date) -> Pricing:
@@ -379,11 +389,18 @@ class Finance(Connection):
         return self.row(Posted, answer)
 
 
+def _temporary(reading: Reading, company: str, account: str) -> tuple[TemporaryLimit, ...]:
+    """The temporary limits of an account; a `*` in its number may have brought others along."""
+    found = reading.all(TemporaryLimit, "temporary")
+    return tuple(t for t in found if same_text(t.company, company) and same_text(t.account, account) and not t.group)
+
+
 def _exposure(company: str, account: str) -> dict[str, list[Listing]]:
-    """Open orders and open transactions of an account."""
+    """Open orders, open transactions and temporary limits of an account."""
     return {
         "orders": [queries.open_orders(company, account)],
         "opens": [queries.open_transactions(company, account)],
+        "temporary": [queries.temporary_limits(company, account)],
     }
 
 

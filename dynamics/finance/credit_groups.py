@@ -22,8 +22,9 @@ from dynamics.core.literals import key, literal, query
 from dynamics.core.rows import Exact, FinanceDay, ReadRow
 from dynamics.finance import queries
 from dynamics.finance.client import Finance
+from dynamics.finance.credit_limits import GroupLine, TemporaryLimit, limit_on
 from dynamics.finance.queries import same_text
-from dynamics.finance.records import GroupLine, OpenOrder, OpenTransaction
+from dynamics.finance.records import OpenOrder, OpenTransaction
 
 
 class CreditGroup(ReadRow):
@@ -76,11 +77,16 @@ async def group_of(
     same = f"CreditLimitId eq {literal(member.group)}"
     reading = await finance.read(
         {"group": query(key("CustomerCreditGroups", CreditLimitId=member.group), cross_company="true")},
-        {"lines": [queries.listing("CustomerCreditGroupLines", same)]},
+        {
+            "lines": [queries.listing("CustomerCreditGroupLines", same)],
+            "temporary": [queries.temporary_group_limits(member.group)],
+        },
     )
     group = reading.one(CreditGroup, "group")
     if group is None:
         return None
+    temporary = [t for t in reading.all(TemporaryLimit, "temporary") if same_text(t.group, member.group)]
+    group = group.model_copy(update={"limit": limit_on(today, group.limit, temporary)})
     lines = [line for line in reading.all(GroupLine, "lines") if same_text(line.group, member.group)]
     if len(lines) > MOST_MEMBERS:
         raise Refused(

@@ -15,8 +15,9 @@ from dynamics.core.errors import Conflict, NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
-from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes
-from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine
+from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes, reference_of
+from dynamics.finance.queries import same_text
+from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine, SalesStatus
 
 if TYPE_CHECKING:
     from dynamics.core.connection import Connection, Listing
@@ -86,6 +87,21 @@ class Ordering:
         (made,) = await self._finance.odata.batch([ChangeSet(writes)])
         made.check()
 
+    async def stop(self, company: str, number: str, *, stop: bool) -> bool:
+        """Mark an order as not to be processed ("Do not process"), or take the mark back; whether it was so before.
+
+        The warehouse gets nothing of an order that is marked: Finance posts no picking list and no packing slip of it.
+
+        Raises:
+            NotFound: no such order.
+        """
+        path = queries.order(company, number)
+        header = self._finance.row(OrderHeader, await self._finance.odata.get(path))
+        if header.stopped is not stop:
+            body = {"IsSalesProcessingStopped": "Yes" if stop else "No"}
+            await self._finance.odata.patch(path, body)
+        return header.stopped is stop
+
     async def create(
         self, wanted: NewOrder, *, in_doubt: bool = False, absent: bool = False, progress: Progress = _unheard
     ) -> FinanceOrder:
@@ -122,6 +138,37 @@ class Ordering:
         order = self._made(made)
         progress(len(order.lines))
         return order if len(first) == len(wanted.lines) else await self._complete(wanted, order, progress)
+
+    async def claim(self, wanted: NewOrder, number: str) -> FinanceOrder:
+        """Take an order that people made in Finance for the one wanted: it bears our key from then on.
+
+        It is compared as one of ours would be, marked only if nobody changed it since, and read again. Nothing else of
+        it is written but a reference where it has none. Said again, it finds what was claimed.
+
+        Raises:
+            NotFound: Finance has no order of that number.
+            Conflict: it is not the one wanted, or belongs to another deal; nothing was changed.
+        """
+        path = queries.order(wanted.company, number)
+        for last in (False, True):
+            row = await self._finance.odata.get(path)
+            found = await self.read(wanted.company, number)
+            if found is None:
+                raise NotFound(f"order {number} is gone", system=System.FINANCE, operation="GET SalesOrderHeadersV4")
+            _refuse_other(wanted, found)
+            if same_text(found.header.requisition, wanted.key):
+                return found
+            if not last:
+                mark = {"CustomerRequisitionNumber": wanted.key}
+                if not found.header.reference:
+                    mark["CustomersOrderReference"] = reference_of(wanted)
+                await self._finance.odata.patch(path, mark, if_match=str(row["@odata.etag"]))
+        raise Conflict(
+            f"order {number} does not keep the requisition number {wanted.key}",
+            system=System.FINANCE,
+            code="ORDER_DIFFERS",
+            operation="PATCH SalesOrderHeadersV4",
+        )
 
     async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
         found = self._finance.row(OrderHeader, header.value())
@@ -182,6 +229,25 @@ class Ordering:
         items: list[BatchItem] = [ChangeSet(tuple(line_writes(wanted, number, lines)))]
         made = (await self._finance.odata.batch(items))[0]
         return [self._finance.row(OrderLine, part.value()) for part in made.check()]
+
+
+def _refuse_other(wanted: NewOrder, found: FinanceOrder) -> None:
+    """Refuse an order that people made and that is not the one wanted.
+
+    Raises:
+        Conflict: it names what differs.
+    """
+    difference = compare(wanted, found)
+    wrong = [*difference.conflicts, *(f"line {line.line_no} ({line.item}) is missing" for line in difference.missing)]
+    if found.header.status is SalesStatus.CANCELED:
+        wrong.insert(0, "it is cancelled")
+    if wrong:
+        raise Conflict(
+            f"order {found.header.number} is not the one wanted: " + "; ".join(wrong[:20]),
+            system=System.FINANCE,
+            code="ORDER_DIFFERS",
+            operation="GET SalesOrderHeadersV4",
+        )
 
 
 def _order_reads(company: str, number: str) -> list[BatchItem]:

@@ -62,7 +62,7 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         "CurrencyCode": order.currency,
         "ArePricesIncludingSalesTax": "No",
         "CustomerRequisitionNumber": order.key,
-        "CustomersOrderReference": (order.customer_reference or order.quote_number)[:REFERENCE_LENGTH],
+        "CustomersOrderReference": reference_of(order),
         **({"SalesOrderName": order.name} if order.name else {}),
         **({"PaymentTermsName": order.payment_terms} if order.payment_terms else {}),
         **({"CashDiscountCode": order.cash_discount} if order.cash_discount else {}),
@@ -74,6 +74,11 @@ def header_write(order: NewOrder, *, number: str | None) -> Write:
         ),
     }
     return Write("POST", "SalesOrderHeadersV4?cross-company=true", body, {"Prefer": "return=representation"})
+
+
+def reference_of(order: NewOrder) -> str:
+    """What a person finds the order by: the customer's own number, or the quote's."""
+    return (order.customer_reference or order.quote_number)[:REFERENCE_LENGTH]
 
 
 def _address(address: DeliveryAddress) -> dict[str, Any]:

@@ -41,6 +41,7 @@ _KEYS = {
     "SalesOrderLinesV3": ("InventoryLotId",),
     "SalesPriceAgreements": ("RecordId",),
     "SalesTableBiEntities": ("SalesId",),
+    "TemporaryCreditLimits": ("CustAccount", "CustAccountDataArea", "CreditLimitId", "FromDate", "ToDate"),
     "TaxCodeValuesV2": ("TaxCodeId", "FromDate", "ToDate", "MinimumLimit", "MaximumLimit"),
     "TaxCodes": ("TaxCode",),
     "TaxGroupDatas": ("TaxGroupId", "TaxCodeId"),
@@ -121,6 +122,17 @@ def customer(company: str, account: str) -> str:
 def membership(company: str, account: str) -> str:
     """A customer's place in a credit group, by its key: a customer is in one group at most."""
     return query(key("CustomerCreditGroupLines", Company=company, CustAccount=account), cross_company="true")
+
+
+def temporary_limits(company: str, account: str) -> Listing:
+    """Limits of a customer that hold for some days only; the set has no company of its own."""
+    whose = f"CustAccountDataArea eq {literal(company)} and CustAccount eq {literal(account)}"
+    return listing("TemporaryCreditLimits", whose)
+
+
+def temporary_group_limits(group: str) -> Listing:
+    """The same of a customer credit group."""
+    return listing("TemporaryCreditLimits", f"CreditLimitId eq {literal(group)}")
 
 
 def ledger(company: str) -> str:

@@ -18,6 +18,7 @@ from domain.money import spread
 from domain.quote import DeliveryAddress
 from domain.tax import SalesTax
 from dynamics.core.rows import Exact, FinanceDay, FinanceInstant, ReadRow, YesNo
+from dynamics.finance.credit_limits import GroupLine, TemporaryLimit
 from dynamics.finance.settlements import Settlement
 
 
@@ -214,6 +215,7 @@ class OrderHeader(ReadRow):
     payment_terms: str = Field("", alias="PaymentTermsName")
     status: SalesStatus = Field(alias="SalesOrderStatus")
     processing: ProcessingStatus = Field(alias="SalesOrderProcessingStatus")
+    stopped: YesNo = Field(False, alias="IsSalesProcessingStopped", description="Do not process")
     prices_include_tax: YesNo = Field(False, alias="ArePricesIncludingSalesTax")
     totals_calculated: YesNo = Field(False, alias="AreTotalsCalculated")
     total: Exact = Field(Decimal(0), alias="OrderTotalAmount", description="Meaningless until totals are calculated")
@@ -433,14 +435,6 @@ class Pricing(ReadRow):
         return self.products.get(item.casefold())
 
 
-class GroupLine(ReadRow):
-    """CustomerCreditGroupLines: a customer's place in a group that shares a credit limit."""
-
-    company: str = Field(alias="Company")
-    account: str = Field(alias="CustAccount")
-    group: str = Field("", alias="CreditLimitId")
-
-
 class CreditRead(ReadRow):
     """What Finance says of a customer's credit, read at one moment."""
 
@@ -453,6 +447,7 @@ class CreditRead(ReadRow):
     own_order: OrderHeader | None = Field(None, description="The order under our key, where it exists already")
     pricing: Pricing | None = None
     member: GroupLine | None = Field(None, description="The payer's place in a credit group, where that was asked")
+    temporary: tuple[TemporaryLimit, ...] = Field((), description="Of the payer, whenever they hold")
 
     @property
     def tax(self) -> SalesTax:

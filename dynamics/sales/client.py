@@ -15,10 +15,12 @@ from cachetools import TTLCache
 from dynamics.core.auth import Credentials, TokenSource
 from dynamics.core.batch import ChangeSet, Write
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
 from dynamics.core.connection import Connection, Listing
 from dynamics.core.errors import NotFound, System
 from dynamics.core.literals import key, query
-from dynamics.core.odata import Endpoint, Row
+from dynamics.core.odata import Row
+from dynamics.core.transport import Endpoint
 from dynamics.sales import queries
 from dynamics.sales.accounts import Accounts
 from dynamics.sales.mirror import SalesMirror
@@ -47,9 +49,15 @@ class Dataverse(Connection):
     system = System.DATAVERSE
     service_path = "api/data/v9.2"
     max_batch = MAX_BATCH
+    trial = "WhoAmI"
 
     def __init__(
-        self, settings: DataverseSettings, *, tokens: TokenSource | None = None, budget: Budget | None = None
+        self,
+        settings: DataverseSettings,
+        *,
+        tokens: TokenSource | None = None,
+        budget: Budget | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -57,8 +65,9 @@ class Dataverse(Connection):
             settings: Where and who.
             tokens: Another source of tokens than the client's secret, e.g. a managed identity.
             budget: How many requests a second this process may send; None: without limit.
+            circuit: The way to the system; None: one of its own.
         """
-        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget)
+        super().__init__(settings.endpoint, settings.credentials, tokens=tokens, budget=budget, circuit=circuit)
         self._price_decimals: TTLCache[None, int] = TTLCache(1, ORGANIZATION_SECONDS)
         self.accounts = Accounts(self)
         self.mirror = SalesMirror(self, price_decimals=self.price_decimals)

@@ -17,6 +17,7 @@ Amounts go in and come out as Decimal, moments as text in UTC. A refused call ra
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -99,6 +100,9 @@ _SETTINGS: Final = {"currencydecimalprecision": 2, "isduplicatedetectionenabled"
 
 class Dataverse:
     """An environment of Dynamics 365 Sales on Dataverse."""
+
+    _kept_schema: tuple[int, bytes | None] = (0, None)
+    """The schema's version, and what of it lasts (`kept`)."""
 
     def __init__(
         self,
@@ -382,6 +386,20 @@ class Dataverse:
         self.protection.clear()
         self._start()
 
+    def kept(self) -> bytes | None:
+        """The schema, where it is not as at the start: what lasts beside the tables. The same object while it stays."""
+        version, _ = self._kept_schema
+        if self.schema.version != version:
+            self._kept_schema = (self.schema.version, pickle.dumps(self.schema))
+        return self._kept_schema[1]
+
+    def take_back(self, kept: bytes | None) -> None:
+        """Go on from what `kept` gave."""
+        if kept is not None:
+            self.schema.restore(pickle.loads(kept))  # noqa: S301  # its own file
+            self.reader.forget()
+            self._followed = set(self.schema.by_name)
+
     async def aclose(self) -> None:
         """Stop sending webhooks."""
         await self.webhooks.aclose()
@@ -393,6 +411,7 @@ class Dataverse:
         self._followed = set(self.schema.by_name)
         self.reader.forget()
         self.db.copy_from(template.db)
+        self._kept_schema = (self.schema.version, None)
         self._table("organization").update((ORGANIZATION,), {"name": self.organization_name, **self._settings})
         self._table("businessunit").update((ROOT_UNIT,), {"name": self.organization_name})
 

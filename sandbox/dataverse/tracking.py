@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sandbox.dataverse.errors import DataverseError
 from sandbox.dataverse.schema import Schema
@@ -94,6 +94,14 @@ class ChangeLog:
         """End the life of every delta link that was given out until now."""
         self._db.version += 1
         self._oldest = self._db.version
+
+    def kept(self) -> Any:
+        """The deletions: what lasts beside the tables."""
+        return self._oldest, self._deleted
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._oldest, self._deleted = kept
 
     def clear(self) -> None:
         """Forget the deletions, for a reset of the sandbox."""

@@ -15,7 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
@@ -94,6 +94,17 @@ class Webhooks:
                 if not step.filtering or not step.filtering.isdisjoint(_sent_columns(message)):
                     self._enqueue(self._job(step, message))
 
+    def kept(self) -> Any:
+        """The jobs that are not done, and what became of others: what lasts beside the tables."""
+        return [job for queue in self._queues.values() for job in queue], self.sent, list(self.failures)
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave: what was under way is sent again."""
+        jobs, self.sent, failures = kept
+        self.failures.extend(failures)
+        for job in jobs:
+            self._enqueue(job)
+
     def steps_of(self, entity: str, message: str) -> tuple[Step, ...]:
         """The enabled steps of a message of a table that go to a webhook."""
         stamp = tuple(self._rows(name).revision for name in _REGISTRATIONS)
@@ -166,7 +177,8 @@ class Webhooks:
         try:
             while queue:
                 async with self._slots:
-                    await self._send(queue.popleft())
+                    await self._send(queue[0])
+                queue.popleft()
         finally:
             self._queues.pop(row_id, None)
 

@@ -74,6 +74,7 @@ class DeskApi:
         self._order_actions = {
             "pick": desk.office.pick,
             "unpick": desk.office.unpick,
+            "hold": desk.finance_desk.hold,
             "ship": desk.office.ship,
             "invoice": desk.office.invoice,
             "cancel-remainder": desk.office.cancel_remainder,
@@ -168,7 +169,7 @@ class DeskApi:
         return self._desk.office.order(request.path_params["company"].lower(), request.path_params["number"])
 
     async def act_on_order(self, request: Request) -> Any:
-        """pick, ship, invoice, cancel-remainder; in part with `lines`."""
+        """pick, ship, invoice, cancel-remainder; in part with `lines`. hold: credit management holds it, by hand."""
         company, number = request.path_params["company"].lower(), request.path_params["number"]
         action = self._order_actions.get(request.path_params["action"])
         if action is None:
@@ -176,11 +177,11 @@ class DeskApi:
         return action(company, number, parse(await request.body(), LinesRequest).lines)
 
     async def change_line(self, request: Request) -> Any:
-        """Raise or lower a line's quantity in Finance."""
+        """Raise or lower a line's quantity in Finance, and its unit price."""
         company, number = request.path_params["company"].lower(), request.path_params["number"]
         line = _whole_number(request.path_params["line"], "line")
-        quantity = parse(await request.body(), LineChangeRequest).quantity
-        return self._desk.finance_desk.change_line(company, number, line, quantity)
+        change = parse(await request.body(), LineChangeRequest)
+        return self._desk.finance_desk.change_line(company, number, line, change.quantity, change.price)
 
     async def pay(self, request: Request) -> Any:
         """Post money received."""

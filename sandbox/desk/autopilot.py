@@ -30,6 +30,28 @@ _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 _PROBLEMS_KEPT = 200
 
 
+class Played:
+    """What people did that the systems do not show: all of it lasts."""
+
+    def __init__(self) -> None:
+        self.done: Counter[str] = Counter()
+        self.paid: Counter[tuple[str, str]] = Counter()
+        self.resubmitted: set[str] = set()
+
+    def kept(self) -> Any:
+        """All of it."""
+        return self.done, self.paid, self.resubmitted
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self.done, self.paid, self.resubmitted = kept
+
+    def clear(self) -> None:
+        """Forget it: the deals are gone."""
+        for memory in (self.done, self.paid, self.resubmitted):
+            memory.clear()
+
+
 class Autopilot:
     """People without hands of their own: looks at what changed and does what the plan says."""
 
@@ -40,11 +62,9 @@ class Autopilot:
         self._dataset = dataset
         self._own_plans = {quote.number: quote.plan for quote in dataset.quotes}
         self.config = AutopilotConfig()
-        self.done: Counter[str] = Counter()
+        self.played = Played()
         self.problems: deque[dict[str, Any]] = deque(maxlen=_PROBLEMS_KEPT)
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
-        self._paid: Counter[tuple[str, str]] = Counter()
-        self._resubmitted: set[str] = set()
         self._quotes_to_look_at: set[str] = set()
         self._orders_to_look_at: set[tuple[str, str]] = set()
         self._looking: asyncio.Handle | None = None
@@ -92,15 +112,23 @@ class Autopilot:
 
     def will_pay(self, company: str, invoice: str, plan: Plan) -> bool:
         """Whether the customer still pays something of an invoice by this plan."""
-        return self._paid[company, invoice] < len(plan.payments)
+        return self.played.paid[company, invoice] < len(plan.payments)
 
     def forget(self) -> None:
         """Start anew: the deals are gone."""
         self.config = AutopilotConfig()
         self._submitting = None
         self._playing.clear()
-        for memory in (self._paid, self._resubmitted, self._undecided, self.done, self.problems):
+        for memory in (self.played, self._undecided, self.problems):
             memory.clear()
+
+    def kept(self) -> AutopilotConfig:
+        """By what it plays: what lasts. The same object until it is configured anew."""
+        return self.config
+
+    def take_back(self, kept: AutopilotConfig) -> None:
+        """Go on from what `kept` gave, once it is configured."""
+        self.config = kept
 
     @property
     def submitting(self) -> bool:
@@ -166,7 +194,7 @@ class Autopilot:
         if quote["state"] == "draft" and quote["approval"] == "approved" and plan.activate:
             self._later(("activate", key), delays.activate, lambda: self._activate(number))
         elif quote["state"] == "draft" and quote["approval"] == "rejected" and plan.after_rejection == "resubmit":
-            if number not in self._resubmitted:
+            if number not in self.played.resubmitted:
                 self._later(("resubmit", key), delays.activate, lambda: self._resubmit(number, plan))
         elif quote["state"] == "active" and plan.accept == "accept":
             self._later(("accept", key), delays.accept, lambda: self._accept(number, quote["company"], plan))
@@ -191,7 +219,7 @@ class Autopilot:
     def _resubmit(self, number: str, plan: Plan) -> None:
         quote = self._rep.latest(number)
         if quote["state"] == "draft" and quote["approval"] == "rejected":
-            self._resubmitted.add(number)
+            self.played.resubmitted.add(number)
             self._rep.lower_discount(number, plan.resubmit_discount_pct)
             self._rep.submit(number)
 
@@ -229,7 +257,7 @@ class Autopilot:
         if plan.returns and invoices and self._look_at_return(company, number, plan, progress):
             return
         for invoice, open_amount in progress.invoices.items():
-            paid = self._paid[company, invoice]
+            paid = self.played.paid[company, invoice]
             if open_amount > 0 and paid < len(plan.payments):
                 self._later_pay(company, progress.customer, progress.currency, invoice, plan.payments[paid])
 
@@ -277,23 +305,23 @@ class Autopilot:
             self._office.invoice(company, number)
 
     def _later_pay(self, company: str, customer: str, currency: str, invoice: str, part: str) -> None:
-        count = self._paid[company, invoice]
+        count = self.played.paid[company, invoice]
 
         def pay() -> None:
-            if self._paid[company, invoice] != count:
+            if self.played.paid[company, invoice] != count:
                 return
             open_amount = self._office.open_amount(company, invoice)
             amount = open_amount if part == REST else Decimal(part)
             settled = min(amount, open_amount)
             if settled <= 0:
                 return
-            self._paid[company, invoice] += 1
+            self.played.paid[company, invoice] += 1
             try:
                 self._office.pay(
                     PaymentRequest(company, customer, amount, currency, [SettlementRequest(invoice, settled)])
                 )
             except DeskError:
-                self._paid[company, invoice] -= 1
+                self.played.paid[company, invoice] -= 1
                 raise
 
         self._later(("pay", company, invoice, count), self.config.delays.pay, pay)
@@ -319,7 +347,7 @@ class Autopilot:
             )
             self._later(key, delay, action, attempt + 1)
         else:
-            self.done[str(key[0])] += 1
+            self.played.done[str(key[0])] += 1
 
     def _drop_timers(self) -> None:
         for timer in self._timers.values():

@@ -93,6 +93,14 @@ class BackOffice:
         """What is there now belongs to the data set, not to the deals."""
         self._from_before = {(row["dataAreaId"], row["SalesOrderNumber"]) for row in self._table("SalesOrders")}
 
+    def kept(self) -> Any:
+        """What belongs to the data set: what lasts. The same object until the next start."""
+        return self._from_before
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._from_before = kept
+
     # --- what Finance holds ----------------------------------------------------------------------------------------
 
     def orders(self, company: str | None = None) -> list[dict[str, Any]]:
@@ -268,7 +276,7 @@ class BackOffice:
         return [self.customer(row["dataAreaId"], row["CustomerAccount"]) for row in islice(rows, _LISTED_CUSTOMERS)]
 
     def customer(self, company: str, account: str) -> dict[str, Any]:
-        """A customer's credit figures: limit, hold, and what is open, in the company's currency.
+        """A customer's credit figures: limit, hold, what is open, and that with what is ordered, in company currency.
 
         Raises:
             DeskError: 404, there is none.
@@ -286,6 +294,7 @@ class BackOffice:
             "on_hold": row["OnHoldStatus"],
             "payment_terms": row["PaymentTerms"],
             "open_receivables": sum((entry["AmountMST"] for entry in opens), Decimal(0)),
+            "exposure": self._finance.exposure(company, account).amount,
             "open": [
                 {"invoice": posted["Invoice"], "amount": entry["AmountCur"], "due": entry["DueDate"]}
                 for entry in opens

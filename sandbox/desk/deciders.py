@@ -82,6 +82,14 @@ class Deciders:
             memory.clear()
         self._clerks.forget()
 
+    def kept(self) -> Any:
+        """Which requests of a deal were seen: what lasts. When one last looked does not."""
+        return self._requests
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._requests = kept
+
     # --- approvers -------------------------------------------------------------------------------------------------
 
     async def _decide_inbox(self, http: httpx.AsyncClient, person: Person) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -241,6 +241,29 @@ class Desk:
             "finance_retry_after": self._finance.high_utilization or 0,
         }
 
+    def kept(self) -> Any:
+        """Endpoints, limits and whatever else was set here: what lasts beside both systems."""
+        finance = self._finance
+        return (
+            (self._webhook, self._quote_link, self.runs_link, self._clock.offset),
+            (self.directory.people, self.directory.applications),
+            (self._dataverse.protection.limits, finance.high_utilization),
+            (finance.behaviour, finance.odata.default_company),
+            self.faults.faults,
+        )
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        endpoints, people, (limits, high_utilization), (behaviour, company), faults = kept
+        self._webhook, self._quote_link, self.runs_link, self._clock.offset = endpoints
+        self.directory.people, self.directory.applications = people
+        self._dataverse.protection.limits = limits
+        self._finance.high_utilization = high_utilization
+        for setting in fields(behaviour):
+            setattr(self._finance.behaviour, setting.name, getattr(behaviour, setting.name))
+        self._finance.odata.default_company = company
+        self.faults.replace(faults)
+
     def deliveries(self) -> dict[str, Any]:
         """Webhooks sent and lost, business events raised and stuck in the error log."""
         webhooks, events = self._dataverse.webhooks, self._finance.events
@@ -276,7 +299,7 @@ class Desk:
         return {
             "config": self.autopilot.config,
             "submitting": self.autopilot.submitting,
-            "done": dict(self.autopilot.done + self.product.done),
+            "done": dict(self.autopilot.played.done + self.product.done),
             "problems": [*self.autopilot.problems, *self.product.problems],
         }
 

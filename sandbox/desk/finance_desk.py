@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import Request
 
 from sandbox.currencies import minor_unit
-from sandbox.desk.requests import DeskError, ExchangeRateRequest, parse
+from sandbox.desk.requests import DeskError, ExchangeRateRequest, LineQuantity, parse
 from sandbox.finance import BadServiceRequest, Finance, FinanceError, PostingRefused
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.operations import OPERATIONS
@@ -151,8 +151,10 @@ class FinanceDesk:
         names = {"multiple": "RoundingRuleSalesOrders", "method": "RoundingMethodSalesOrders"}
         return {"currency": currency} | {name: row[column] for name, column in names.items()}
 
-    def change_line(self, company: str, number: str, line: int, quantity: Decimal) -> dict[str, Any]:
-        """Raise or lower the quantity of an order line.
+    def change_line(
+        self, company: str, number: str, line: int, quantity: Decimal, price: Decimal | None = None
+    ) -> dict[str, Any]:
+        """Raise or lower the quantity of an order line, and its unit price where one is given.
 
         Raises:
             DeskError: 404, no such line; 409, Finance refuses the quantity.
@@ -163,12 +165,23 @@ class FinanceDesk:
             raise DeskError(f"no line {line} of order {number} in company {company}", field="line", status=404)
         try:
             with self._finance.books.acting("desk"):
-                changed = self._finance.update(
-                    "SalesOrderLinesV3", (company, found["InventoryLotId"]), {"OrderedSalesQuantity": quantity}
-                )
+                wanted = {"OrderedSalesQuantity": quantity} | ({} if price is None else {"SalesPrice": price})
+                changed = self._finance.update("SalesOrderLinesV3", (company, found["InventoryLotId"]), wanted)
         except (FinanceError, PostingRefused) as error:
             raise DeskError(str(error), status=409, system="finance") from error
         return {"line": line, "quantity": changed["OrderedSalesQuantity"], "amount": changed["LineAmount"]}
+
+    def hold(self, company: str, number: str, lines: list[LineQuantity] | None = None) -> dict[str, Any]:
+        """Put the whole order on credit hold by hand, which only a release by hand takes away.
+
+        Raises:
+            DeskError: 409, no such order.
+        """
+        try:
+            self._finance.place_hold(company, number, "Held by the credit department")
+        except PostingRefused as error:
+            raise DeskError(str(error), status=409, system="finance") from error
+        return {"SalesOrderId": number}
 
     # --- over HTTP ---------------------------------------------------------------------------------------------------
 

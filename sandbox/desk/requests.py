@@ -175,9 +175,10 @@ class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LineChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The quantity an order line shall have, in Finance."""
+    """The quantity an order line shall have in Finance, and its unit price where that changes."""
 
     quantity: Decimal
+    price: Decimal | None = None
 
 
 class MapRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

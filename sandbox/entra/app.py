@@ -79,6 +79,14 @@ class EntraId:
             loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
         )
 
+    def kept(self) -> Any:
+        """Codes and refresh tokens that were given out: what lasts."""
+        return self._codes, self._redeemed, self._refresh
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self._codes, self._redeemed, self._refresh = kept
+
     @property
     def tenant(self) -> str:
         """The tenant's id."""

@@ -67,6 +67,7 @@ _INDEXES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "PaymentJournalLineSettledInvoices": (("JournalBatchNumber",), ("InvoiceNumber",)),
     "CredManTableBiEntities": (("SalesId",), ("CustAccount",)),
     "CustomerCreditGroupLines": (("CreditLimitId",),),
+    "TemporaryCreditLimits": (("CustAccount",), ("CreditLimitId",)),
     "CustPackingSlipJourBiEntities": (("SalesId",), ("PackingSlipId",), ("DeliveryDate",)),
     "CustPackingSlipTransBiEntities": (("SalesId",), ("PackingSlipId",), ("InventTransId",)),
     "SalesOrderConfirmationHeaders": (("SalesOrderNumber",), ("ConfirmationNumber",)),
@@ -189,12 +190,19 @@ class Books:
 
     def clear(self) -> None:
         """Forget companies, sequences and all rows."""
-        for table in self.db.tables.values():
-            table.clear()
+        self.db.clear()
         self.companies.clear()
         self.open_values.clear()
         self.tax_rates.clear()
         self._sequences.clear()
+
+    def kept(self) -> Any:
+        """Companies and what was counted: what lasts beside the tables."""
+        return self.companies, self._sequences, self._last_record
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave."""
+        self.companies, self._sequences, self._last_record = kept
 
     def company(self, identifier: str) -> Company:
         """The company of a dataAreaId.

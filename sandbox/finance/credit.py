@@ -11,7 +11,9 @@ limit of 0.00 means no credit, unlimited is a flag of the customer).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -160,7 +162,9 @@ def _passed(books: Books, company: Company, expiry: str) -> bool:
 def _used(books: Books, company: Company, order: Row, customer: Row) -> Verdict | None:
     if customer.get("CredManCustUnlimitedCredit") == "Yes":
         return None
-    account, limit = customer["CustomerAccount"], customer.get("CreditLimit", Decimal(0))
+    account = customer["CustomerAccount"]
+    mine = books.find("TemporaryCreditLimits", CustAccount=account, CustAccountDataArea=company.id, CreditLimitId="")
+    limit = _limit_today(books, company, mine, customer.get("CreditLimit", Decimal(0)))
     settings = company.credit
     threshold = settings.thresholds.get(
         account.lower(), settings.thresholds.get(customer.get("CredManGroupId", "").lower(), settings.threshold_pct)
@@ -186,6 +190,7 @@ def _group_used(books: Books, company: Company, order: Row, customer: Row) -> Ve
     if group is None:
         return None
     name, currency = group["CreditLimitId"], group["CurrencyCode"]
+    limit = _limit_today(books, company, books.find("TemporaryCreditLimits", CreditLimitId=name), group["CreditMax"])
     if _passed(books, company, group.get("ExpiryDate", EMPTY_DATE)):
         return Verdict("CreditLimitExpired", f"The credit limit of customer credit group {name} has expired.")
     used = Decimal(0)
@@ -195,13 +200,24 @@ def _group_used(books: Books, company: Company, order: Row, customer: Row) -> Ve
         amount = exposure(books, home, line["CustAccount"], own).amount
         rate = books.rate_or_refuse(home.currency, currency, home, rate_type=books.credit_rate_type(home))
         used += round_money(amount * rate, currency)
-    if used <= group["CreditMax"]:
+    if used <= limit:
         return None
     return Verdict(
         "CreditExceeded",
-        f"Credit limit used by customer credit group {name} is {used} {currency}, which exceeds {group['CreditMax']} "
-        f"by {used - group['CreditMax']}.",
+        f"Credit limit used by customer credit group {name} is {used} {currency}, which exceeds {limit} "
+        f"by {used - limit}.",
     )
+
+
+def _limit_today(books: Books, company: Company, temporary: Iterable[Row], usual: Decimal) -> Decimal:
+    """The limit in force: a temporary credit limit takes the place of the usual one from its first day to its last."""
+    today = books.today(company)
+    in_force = [row["CreditMax"] for row in temporary if day_of(row["FromDate"]) <= today <= _last(row)]
+    return min(in_force, default=usual)
+
+
+def _last(row: Row) -> date:
+    return date.max if row["ToDate"] == EMPTY_DATE else day_of(row["ToDate"])
 
 
 def check(books: Books, company: Company, order: Row, checkpoint: Checkpoint) -> Verdict | None:

@@ -126,10 +126,22 @@ class BusinessEvents:
         self.history: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         """Every event raised, newest last, delivered or not."""
         self.error_log: deque[FailedEvent] = deque(maxlen=_KEPT)
+        self._owed: dict[int, dict[str, Any]] = {}
 
     def set_endpoint(self, url: str | None) -> None:
         """Send events to this URL from now on; None stops sending (events raised meanwhile are not kept for later)."""
         self.endpoint = url
+
+    def kept(self) -> Any:
+        """How events travel, and those that are not delivered yet: what lasts beside the tables."""
+        return self._control_number, self.delivery, self.endpoint, list(self._owed.values()), list(self.error_log)
+
+    def take_back(self, kept: Any) -> None:
+        """Go on from what `kept` gave: what was under way is sent again."""
+        self._control_number, self.delivery, self.endpoint, owed, failed = kept
+        self.error_log.extend(failed)
+        for event in owed:
+            self._send_later(event)
 
     def activations(self, companies: Iterable[str]) -> list[dict[str, Any]]:
         """Which events are activated for which companies, as rows of `ACTIVATIONS`."""
@@ -220,6 +232,7 @@ class BusinessEvents:
         except RuntimeError as problem:
             self.error_log.append(FailedEvent(event, str(problem)))
             return
+        self._owed[event["ControlNumber"]] = event
         task = loop.create_task(self._deliver(event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -235,9 +248,11 @@ class BusinessEvents:
             try:
                 async with self._slots:
                     await self._post(event)
+                self._owed.pop(event["ControlNumber"], None)
                 return
             except httpx.HTTPError as problem:
                 reason = f"{type(problem).__name__}: {problem}"
+        self._owed.pop(event["ControlNumber"], None)
         log.warning("business event not delivered", extra={"event": event["BusinessEventId"], "reason": reason})
         self.error_log.append(FailedEvent(event, reason))
 

@@ -17,7 +17,7 @@ from sandbox.finance.amounts import due_date, round_money
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.books import DEFAULT_RATE_TYPE, Books, Company, CreditSettings
 from sandbox.finance.errors import MalformedRequest, PostingRefused, RecordNotFound
-from sandbox.finance.model import SALES_ORDERS, EntitySet, day_of, entity_sets
+from sandbox.finance.model import SALES_ORDERS, EntitySet, day_of, day_stamp, entity_sets
 from sandbox.finance.odata_service import ODataService
 from sandbox.finance.reads import row_of
 from sandbox.finance.setup import add_exchange_rate, add_tax_code, set_up_company
@@ -314,6 +314,30 @@ class Environment:
             for account, company in members.items():
                 row = {"Company": self.company(company).id, "CustAccount": account, "CreditLimitId": group}
                 self.books.insert("CustomerCreditGroupLines", row)
+
+    def limit_for_days(
+        self, company: str, account: str, amount: Decimal, begins: date, ends: date, *, group: str = ""
+    ) -> None:
+        """A posted credit limit adjustment: another limit of a customer, or of a credit group, on some days.
+
+        Args:
+            company: Of the customer; empty for a group.
+            account: The customer; empty for a group.
+            amount: In the company's currency, or the group's.
+            begins: First day.
+            ends: Last day.
+            group: Customer credit group; empty for a customer.
+        """
+        row = {
+            "CustAccount": account,
+            "CustAccountDataArea": self.company(company).id if company else "",
+            "CreditLimitId": group,
+            "FromDate": day_stamp(begins),
+            "ToDate": day_stamp(ends),
+            "CreditMax": amount,
+        }
+        with self.db.transaction():
+            self.books.insert("TemporaryCreditLimits", row)
 
     def set_credit_limit(self, company: str, account: str, amount: Decimal) -> None:
         """Set a customer's credit limit, in the company's currency."""

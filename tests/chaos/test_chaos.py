@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-FAULTS = int(os.environ.get("Q2C_CHAOS_FAULTS", "45"))
-"""Three of them kill a process, which costs some ten seconds. The scenario's 200 take eight minutes, 1,000 forty."""
-DEALS = int(os.environ.get("Q2C_CHAOS_DEALS", "8"))
+FAULTS = int(os.environ.get("Q2C_CHAOS_FAULTS", "100"))
+"""Ten of them kill a process: each of the four once, and the worker at six boundaries. 1,000 take half an hour."""
+DEALS = int(os.environ.get("Q2C_CHAOS_DEALS", "12"))
 SEED = int(os.environ.get("Q2C_CHAOS_SEED", "20261123"))
 
 
@@ -35,4 +35,7 @@ def test_deals_end_as_they_must_whatever_strikes_them(tmp_path: Path) -> None:
     assert (found["orders_twice"], found["lost"], found["credit_overrun"]) == (0, [], 0), shown
     assert found["mismatches"] == [], shown
     assert (found["faults"], found["sound"], run.returncode) == (FAULTS, True, 0), shown
-    assert found["deals"] >= DEALS and any(name.startswith("kill -9") for name in found["struck"])
+    assert found["wrong_in_audit"] == 0
+    killed = {name.removeprefix("kill -9 of the ") for name in found["struck"] if name.startswith("kill -9")}
+    assert found["deals"] >= DEALS and killed > {"worker", "web", "sandbox", "temporal"}, shown
+    assert found["activity_boundaries_killed_at"] > 0

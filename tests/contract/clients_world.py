@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,8 +16,10 @@ import httpx
 
 from dynamics.core.auth import Credentials
 from dynamics.core.budget import Budget
+from dynamics.core.circuit import Circuit
+from dynamics.core.errors import System
 from dynamics.core.literals import key, query
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
@@ -97,9 +101,17 @@ def credentials(live: LiveSandbox, secret: str | None = None) -> Credentials:
 
 @asynccontextmanager
 async def clients_of(
-    live: LiveSandbox, *, budget: Budget | None = None, manual: bool = False, **endpoint: Any
+    live: LiveSandbox,
+    *,
+    budget: Budget | None = None,
+    rate: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+    manual: bool = False,
+    **endpoint: Any,
 ) -> AsyncIterator[Clients]:
-    """Fresh clients of a running sandbox, Dataverse's with a budget; faults are cleared on the way out.
+    """Fresh clients of a running sandbox, Dataverse's with a budget, Finance's with a rate; no fault outlives them.
+
+    Their circuits go by the clock.
 
     Finance numbers sales orders itself, in all companies; with ``manual``, usmf takes the numbers it is given.
     """
@@ -107,8 +119,16 @@ async def clients_of(
     options = {"ca_file": info.ca_file} | endpoint
     manual_numbers = frozenset({"usmf"} if manual else ())
     async with (
-        Dataverse(DataverseSettings(Endpoint(info.dataverse, **options), who), budget=budget) as dataverse,
-        Finance(FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers)) as finance,
+        Dataverse(
+            DataverseSettings(Endpoint(info.dataverse, **options), who),
+            budget=budget,
+            circuit=Circuit(System.DATAVERSE, clock=clock),
+        ) as dataverse,
+        Finance(
+            FinanceSettings(Endpoint(info.finance, **options), who, manual_numbers=manual_numbers),
+            budget=Budget(rate) if rate < math.inf else None,
+            circuit=Circuit(System.FINANCE, clock=clock),
+        ) as finance,
         httpx.AsyncClient(base_url=info.desk, timeout=30) as desk,
     ):
         clients = Clients(dataverse, finance, desk, live, manual)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamics.core.auth import Credentials, GivenToken
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.setup.environment import Outcome, examine, set_up
 from dynamics.sales.setup.findings import Finding

@@ -12,7 +12,7 @@ import pytest
 
 from dynamics.core.auth import ClientCredentials
 from dynamics.core.errors import NotFound, Throttled, Transient, Unauthorized, UnknownOutcome
-from dynamics.core.odata import Endpoint
+from dynamics.core.transport import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.options import (
     ApprovalChoice,

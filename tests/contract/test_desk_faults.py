@@ -94,6 +94,18 @@ async def test_a_status_comes_with_its_retry_after_and_the_systems_own_body(
     assert (await product.get(f"{sandbox.info.finance}/data/CustomersV3")).status_code == 401
 
 
+def test_an_outage_of_two_hours_ends_by_itself() -> None:
+    now = [0.0]
+    plan = FaultPlan(clock=lambda: now[0])
+    plan.replace([Fault("finance", FaultEffect(status=503), seconds=7_200)])
+    assert plan.draw("finance", [("GET", "/data/CustomersV3")]) and not plan.concerns("dataverse")
+    now[0] = 7_199.9
+    assert plan.draw("finance", [("POST", "/data/$batch")])
+    now[0] = 7_200
+    assert not plan.concerns("finance") and plan.faults == []
+    assert Fault("finance", FaultEffect(status=503), seconds=0).problem() == ("seconds", "must be above 0, or null")
+
+
 async def test_a_delay_only_delays(sandbox: Sandbox, desk: httpx.AsyncClient, product: httpx.AsyncClient) -> None:
     headers = await bearer(sandbox, product, sandbox.info.finance)
     await desk.put("/faults", json={"system": "finance", "path": "/data/", "effect": {"delay_ms": 250}})

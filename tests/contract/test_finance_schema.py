@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def test_keys_begin_with_the_company_where_a_set_belongs_to_one() -> None:
         "ExchangeRates",
         "LegalEntities",
         "Ledgers",
+        "TemporaryCreditLimits",
         "UnitOfMeasureConversions",
         "UnitsOfMeasure",
     }
@@ -103,6 +105,7 @@ async def test_rows_carry_exactly_their_columns(world: World) -> None:
     world.finance.seed_open_invoice("usmf", "US-001", Decimal(100), due_in_days=3)
     world.finance.set_exchange_rate("EUR", "USD", Decimal("1.10"))
     world.finance.share_credit("GROUP", Decimal(1_000_000), "USD", {"US-001": "usmf", "US-003": "usmf"})
+    world.finance.limit_for_days("usmf", "US-001", Decimal(1_000_000), date(2026, 1, 1), date(2099, 1, 1))
     world.order("SO-1", CashDiscountCode="2%D10", PaymentScheduleName="3 x monthly")
     world.ok("addCharge", SalesOrderId="SO-1", ChargeCode="FREIGHT", Value=Decimal("12.50"))
     world.ok("confirm", SalesOrderId="SO-1")

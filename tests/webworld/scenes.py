@@ -277,6 +277,9 @@ def parked(quote: str = "Q-1030") -> DealView:
             since=T0,
             failures=2,
             can_skip=True,
+            request='POST /data/SalesOrderHeadersV4?cross-company=true\n{\n "dataAreaId": "usmf",\n '
+            '"SalesOrderName": "(24 characters)"\n}',
+            answer='HTTP 400\n{\n "error": {\n  "message": "Site 9 does not exist."\n }\n}',
         ),
         explanation=explanation(
             WaitingFor.OPERATOR,

@@ -6,20 +6,26 @@ import asyncio
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
+from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.bulk import BulkWork
+from activities.signatures import AuditActivities, DecisionActivities, Proofs, Verified
 from domain.approvals import ApprovalRequest
+from domain.audit import AuditBatch, AuditReceipt
 from domain.views import DealView, TimelineEntry
 from runs import attributes, names, query
 from runs.attributes import Attribute
+from runs.deals import Deals
 from runs.labels import LABELS, DealLabels
 from sandbox import tls
 from sandbox.entra.app import EntraId
@@ -31,10 +37,13 @@ from sandbox.serving import HttpServer
 from tests.deadlines import PATIENCE
 from tests.rights import POLICY
 from tests.sealing import SEALING
+from tests.webworld.claims import verified
 from tests.webworld.standins import WORKFLOWS, Scene, SceneStart
 from web.app import create_app
 from web.config import WebConfig
 from workers.keys import ensure_decision_keys
+from workflows.audit import AuditDelivery
+from workflows.bulk import BulkRun
 
 WEBHOOK_KEY = "webhook-key-of-the-test"
 EVENTS_SECRET = "events-secret-of-the-test"
@@ -106,13 +115,39 @@ async def dev_server() -> WorkflowEnvironment:
     )
 
 
+class _Believing(DecisionActivities):
+    """Believes what a message says, as the stand-ins do; the real proof is tested with real keys."""
+
+    @activity.defn(name="verify_messages")
+    async def verify_messages(self, proofs: Proofs) -> Verified:
+        now = datetime.now(UTC)
+        return Verified(said=tuple(verified(message, proofs.company, now) for message in proofs.messages))
+
+
+class _Audit(AuditActivities):
+    """Takes what runs of the product's own hand over; nothing is kept here."""
+
+    @activity.defn(name="record_audit")
+    async def record_audit(self, batch: AuditBatch) -> AuditReceipt:
+        return AuditReceipt(through=batch.records[-1].n, stored=len(batch.records))
+
+
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
+    """A server with stand-ins for deals and the like, and the product's own bulk runs over them."""
     async with await dev_server() as environment:
+        bulk = BulkWork(Deals(environment.client))
         worker = Worker(
             environment.client,
             task_queue=names.DEAL_QUEUE,
-            workflows=WORKFLOWS,
+            workflows=[*WORKFLOWS, BulkRun, AuditDelivery],
+            activities=[
+                _Believing().verify_messages,
+                _Audit().record_audit,
+                bulk.check_deals,
+                bulk.tell_deals,
+                bulk.look_at_deals,
+            ],
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
         async with worker:

@@ -28,6 +28,7 @@ from temporalio.worker import Worker
 
 from activities import signatures as s
 from activities.heartbeat import KeptAlive
+from activities.reaching_signatures import WaitForSystem
 from domain.approvals import ApprovalPlan, BusinessHours, Reason, StepPlan
 from domain.assessment import DealPolicy, OrderReadiness, QuoteAssessment, QuoteInSales
 from domain.audit import AuditRecord
@@ -57,6 +58,8 @@ from tests.workflows.replaying import replays
 from tests.workflows.scripted_changes import OrderInFinance, ScriptedChanges, ScriptedSalesChanges, billed_now
 from tests.workflows.scripted_customers import ScriptedCustomers
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedDelegations, ScriptedNotices
+from tests.workflows.scripted_outages import ScriptedReach
+from tests.workflows.scripted_recheck import ScriptedRechecks
 from tests.workflows.scripted_refunds import ScriptedRefunds
 from tests.workflows.scripted_sales import ScriptedSales
 from tests.workflows.task_time import Metered
@@ -131,6 +134,9 @@ class World:
     audit_away: bool = False
     audit_answers_lost: int = 0
     """How many batches the store takes without its answer arriving: the worker was killed in between."""
+    away: str = ""
+    """The system that answers nobody: Sales or Finance."""
+    waits: list[WaitForSystem] = field(default_factory=list)
 
     async def ask(self, name: str, argument: Any) -> None:
         self.asked.append((name, argument))
@@ -466,6 +472,8 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             customers.create_customer,
             changes.change_order,
             changes.look_at_larger,
+            *ScriptedRechecks(world).activities,
+            ScriptedReach(world).wait_for_finance,
         ],
         interceptors=[KeptAlive()],
     )
@@ -484,6 +492,7 @@ async def workers(client: Client, world: World, meter: Metered | None = None) ->
             sales.record_invoice,
             sales.record_payment,
             customers.map_customer,
+            ScriptedReach(world).wait_for_sales,
         ],
         interceptors=[KeptAlive()],
     )

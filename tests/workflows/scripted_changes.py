@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class OrderInFinance:
     """Who has to approve a larger one."""
     no_credit: str = ""
     """Why there is no credit for more; empty: there is."""
+    later: timedelta = timedelta(0)
+    """How much later it is, for credit, than the clock says."""
+    stopped: bool = False
+    """Finance processes it no further."""
     raise_refused: str = ""
     """Why Finance takes no more of it; empty: it does."""
 

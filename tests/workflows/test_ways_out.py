@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 
@@ -21,6 +22,7 @@ from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.explain import explain
 from domain.facts import Event, Fact
+from domain.given import TAKES, ValueGiven
 from domain.messages import CommandName
 from domain.people import Person
 from domain.refusals import Refusal
@@ -137,6 +139,27 @@ def test_whatever_waits_can_be_read_again() -> None:
         if not after.accepted:
             refused.add((str(waiting_for), state.quote, after.code))
     assert refused <= {("rep", "superseded", Refusal.ILLEGAL_TRANSITION)}, "a new revision is read when it is submitted"
+
+
+@pytest.mark.timeout(600)
+def test_a_step_of_which_people_know_the_outcome_is_ended_with_it_wherever_it_waits() -> None:
+    """In every state in which the order is being made, two of them give its number, and the step is tried with it."""
+    olga = Person(oid="oid-olga", name="olga", roles=("ops",))
+    tried = 0
+    making = (state for state in states() if state.order is OrderStatus.CREATING)
+    for blocked in chain.from_iterable(map(waiting, making)):
+        if blocked.parked is None:
+            continue
+        for activity in TAKES:
+            state = replace(blocked, parked=blocked.parked.model_copy(update={"activity": activity}))
+            for who in (OTTO, olga):
+                given = ValueGiven(value="SO-1", reason="by hand", by=who, at=T0)
+                after = apply(state, Event(at=T0, actor=who, fact=given))
+                assert after.accepted, essence(state)
+                state = after.state
+            assert (state.parked, state.given) == (None, "SO-1"), essence(blocked)
+            tried += 1
+    assert tried > 10
 
 
 SHIPPED = read({"S": 10})

@@ -1,4 +1,4 @@
-"""Several at once: approvals that are small and alike, or parked deals of one cause. Preview, then each by itself."""
+"""Several approvals at once: those that are small and alike. Preview, then each by itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -14,22 +13,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain.approvals import ApprovalState, Decision
-from domain.messages import CommandName, Outcome
+from domain.messages import Outcome
 from domain.phrases import known, phrase
 from domain.refusals import Refusal
 from domain.rights import Action
-from domain.views import WaitingFor
 from runs.approvals import Approvals
 from runs.calls import RunError
-from runs.search import DealFilter, Search
 from web import bulk
 from web.access import Access
-from web.addresses import Deal
-from web.bulk import MOST_APPROVED, MOST_RETRIED, Picked, each, sorted_out, total_net
-from web.commands import DecisionBody, NoArgs, parsed, said
+from web.bulk import MOST_APPROVED, Picked, each, sorted_out, total_net
+from web.commands import DecisionBody, parsed, said
 from web.confidential import request_for_reader
 from web.decisions import Decisions
-from web.languages import gettext
 from web.pages.site import Site
 from web.problems import Problem
 from web.session import Session
@@ -39,23 +34,16 @@ _LOOK_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class BulkPages:
-    """The pages under /bulk.
-
-    Show what would be said, and say it through ``decisions``, each by itself.
-    """
+    """The preview of several approvals; each is said by itself through ``decisions``."""
 
     site: Site
     access: Access
     approvals: Approvals
-    search: Search
     decisions: Decisions
 
     def routes(self) -> list[Route]:
-        """The routes of both previews and what they send."""
-        return self.site.routes(
-            pages={"/bulk/approve": self.approve_preview, "/bulk/retry": self.retry_preview},
-            forms={"/bulk/approve": self.approve, "/bulk/retry": self.retry},
-        )
+        """The routes of the preview and of what it sends."""
+        return self.site.routes(pages={"/bulk/approve": self.approve_preview}, forms={"/bulk/approve": self.approve})
 
     async def approve_preview(self, request: Request, session: Session) -> Response:
         """What of the picked steps would be approved together, and what stays on its own page."""
@@ -98,47 +86,7 @@ class BulkPages:
             return say
 
         results = await each([(p.approval.deal.quote, p.approval.path(), saying(p)) for p in picks])
-        return await self._done(
-            session, gettext("Approved together"), results, back="/", back_to=gettext("Back to your inbox")
-        )
-
-    async def retry_preview(self, request: Request, session: Session) -> Response:
-        """The deals parked for one cause that would be retried."""
-        error = request.query_params.get("error", "")[:100]
-        companies = self.access.covered(session.identity, Action.RETRY_STEP)
-        if not error or (companies is not None and not companies):
-            raise Problem(Refusal.NO_AUTHORITY if error else Refusal.BAD_ARGUMENT)
-        wanted = DealFilter(readable=companies, waiting_for=WaitingFor.OPERATOR, error=error, status="running")
-        page = await self.search.deals(wanted, limit=MOST_RETRIED)
-        context = {
-            "error": error,
-            "rows": page.items,
-            "more": bool(page.next_cursor),
-            "most": MOST_RETRIED,
-            "batch": str(uuid.uuid4()),
-        }
-        return await self.site.render("bulk_retry.html", session, context)
-
-    async def retry(self, _request: Request, session: Session, form: FormData) -> Response:
-        """Retry the parked step of each picked deal."""
-        texts = _texts(form, "pick")
-        if len(texts) > MOST_RETRIED:
-            raise Problem(Refusal.BAD_ARGUMENT, phrase("At most {most} at once.", most=MOST_RETRIED), field="pick")
-        deals = [Deal.of(company, quote) for company, _, quote in (text.partition("/") for text in texts)]
-        args = parsed(NoArgs, {"reason": str(form.get("reason", ""))})
-        batch = str(form.get("batch", ""))
-
-        def saying(deal: Deal) -> Callable[[], Awaitable[Outcome | None]]:
-            async def say() -> Outcome | None:
-                mid = bulk.message_id(batch, f"{deal.company}/{deal.quote}")
-                return await self.decisions.command(deal, session.who, mid, CommandName.RETRY, args)
-
-            return say
-
-        results = await each([(deal.quote, deal.path(), saying(deal)) for deal in deals])
-        return await self._done(
-            session, gettext("Retried together"), results, back="/#parked", back_to=gettext("Back to the parked steps")
-        )
+        return await self.site.render("bulk_done.html", session, {"results": results})
 
     async def _sorted_out(
         self, picks: list[Picked], session: Session
@@ -160,12 +108,6 @@ class BulkPages:
         shows_margin = self.access.may(session.identity, Action.READ_MARGIN, picked.approval.deal.company)
         shown = request_for_reader(state, shows_margin=shows_margin)
         return picked, shown, next(step for step in shown.steps if step.plan.step == picked.step)
-
-    async def _done(
-        self, session: Session, title: str, results: list[bulk.Result], *, back: str, back_to: str
-    ) -> Response:
-        context: dict[str, Any] = {"title": title, "results": results, "back": back, "back_to": back_to}
-        return await self.site.render("bulk_done.html", session, context)
 
 
 def _texts(form: FormData, name: str) -> list[str]:

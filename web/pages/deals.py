@@ -19,6 +19,7 @@ from domain.approvals import ApprovalStatus
 from domain.commands import OF_CUSTOMER
 from domain.credit_facts import CreditStatus
 from domain.customers import WORDS, UnknownCustomer
+from domain.given import TAKES
 from domain.line_change import MOST_LINES
 from domain.messages import CommandName, Outcome
 from domain.payments import ON_ITS_WAY, RefundStatus
@@ -184,6 +185,7 @@ class DealPages(AboutDeals):
             "stale": [name for name, too_old in commands.items() if too_old],
             "sign_in_again": sign_in_again(deal.path()),
             "command_path": lambda name: deal.path("commands", name),
+            "takes": TAKES.get(view.parked.activity) if view.parked else None,
             "approval_path": lambda n: Approval(deal, n).path(),
             "message_id": str(uuid.uuid4()),
             "typed": typed or {},
@@ -301,7 +303,7 @@ def _fitting(view: DealView) -> list[CommandName]:
     fitting: list[CommandName] = []
     if view.parked:
         fitting += [CommandName.RETRY, CommandName.ABORT]
-        fitting += [CommandName.SKIP] if view.parked.can_skip else []
+        fitting += [CommandName.SKIP] if view.parked.can_skip or view.parked.takes_value else []
     if view.credit_status is CreditStatus.HELD or view.explanation.waiting_for is WaitingFor.CREDIT:
         fitting += [CommandName.CREDIT_RELEASE, CommandName.CREDIT_REJECT, CommandName.CREDIT_RECHECK]
     if view.unknown_customer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,6 +101,11 @@ class CauseGroup:
     def shown(self) -> tuple[DealRow, ...]:
         """The first of them."""
         return self.rows[:_SHOWN_OF_A_CAUSE]
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """The companies with several of them: a bulk run is of one."""
+        return tuple(company for company, count in Counter(row.company for row in self.rows).items() if count > 1)
 
 
 @dataclass(frozen=True, slots=True)

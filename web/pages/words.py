@@ -33,13 +33,22 @@ _WAITING = {
     WaitingFor.OPERATOR: marked("Operations"),
     WaitingFor.CUSTOMER_SETUP: marked("Customer set-up"),
 }
-_GOOD = frozenset({"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"})
+_GOOD = frozenset(
+    {"approved", "completed", "passed", "released", "closed", "paid", "accepted", "invoiced", "shipped"}
+) | {
+    "done",
+    "moved_on",
+    "ready",
+}
 _BAD = frozenset(
     {"rejected", "held", "failed", "expired", "aborted", "lost", "cancelled", "terminated", "operator"}
-) | {"compensating", "critical"}
+) | {"compensating", "critical", "refused", "parked_again"}
 _WARN = frozenset({"pending", "approval", "credit", "finance", "sales", "unknown", "withdrawn", "superseded"}) | {
     "cancelling",
     "high",
+    "paused",
+    "left_out",
+    "lapsed",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -16,7 +16,8 @@ from activities.signatures import (
     RecordShipment,
     SalesActivities,
 )
-from domain import facts, moves, order_change_facts
+from domain import credit_recheck_facts, facts, moves, order_change_facts
+from domain.credit_following import follows, next_look
 from domain.deal_state import DealState
 from domain.delivered import ShippedInSales
 from domain.moves import DeliveryMove
@@ -26,6 +27,7 @@ from workflows.quote_to_cash.billing import Billing
 from workflows.quote_to_cash.changing import Changing
 from workflows.quote_to_cash.collecting import told_to_account
 from workflows.quote_to_cash.order import Order, confirmation_of
+from workflows.quote_to_cash.recheck import Recheck
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.refunding import Refunding
 from workflows.quote_to_cash.steps import Overtaken, Steps
@@ -70,13 +72,17 @@ class Delivery:
         self._steps = steps
         self._background = background
         self._refunding = Refunding(record, steps)
+        recheck = Recheck(record, steps, self._order_changes)
         self._act: dict[DeliveryMove, Callable[[], Awaitable[None]]] = {
             DeliveryMove.END_REQUEST: changing.end_request,
             DeliveryMove.CHANGE_ORDER: changing.carry_out,
             DeliveryMove.SHOW_ORDER: lambda: _show_order(order),
+            DeliveryMove.STOP_ORDER: recheck.stop,
             DeliveryMove.RELEASE_HOLD: self._release_hold,
+            DeliveryMove.RECHECK_CREDIT: recheck.decide,
             DeliveryMove.READ_BILLING: self._read_billing,
             DeliveryMove.PREPARE_REFUND: self._refunding.prepare,
+            DeliveryMove.SHOW_HOLD: recheck.show,
             DeliveryMove.SHOW_ORDERED: self._show_ordered,
             DeliveryMove.SHOW_SHIPMENT: self._show_shipment,
             DeliveryMove.SHOW_INVOICES: self._show_invoices,
@@ -118,15 +124,28 @@ class Delivery:
 
     async def _look_daily(self) -> None:
         """One long timer for the whole way from order to cash, should every event and every sweep have been missed."""
-        now = workflow.now()
-        due = (self._record.state.finance_read_at or now) + SAFETY_LOOK
+        read_at = self._record.state.finance_read_at or workflow.now()
+        credit_at = self._credit_looked_at or workflow.now()
         while True:
+            due = read_at + SAFETY_LOOK
+            if follows(self._record.state):
+                due = min(due, next_look(self._record.state, credit_at))
             await workflow.sleep(max(due - workflow.now(), timedelta(0)), summary="Daily safety check of Finance")
-            now, read_at = workflow.now(), self._record.state.finance_read_at
-            if read_at is None or now - read_at >= SAFETY_LOOK:
+            now = workflow.now()
+            read_at = max(self._record.state.finance_read_at or read_at, read_at)
+            credit_at = max(self._credit_looked_at or credit_at, credit_at)
+            if now - read_at >= SAFETY_LOOK:
                 self._record.apply(facts.BillingChanged(text="a day has passed: looking at Finance"))
                 read_at = now
-            due = read_at + SAFETY_LOOK
+            if follows(self._record.state) and now >= next_look(self._record.state, credit_at):
+                self._record.apply(facts.CreditRecheckDue(reason="a day has passed, or a release has ended"))
+                credit_at = now
+
+    @property
+    def _credit_looked_at(self) -> datetime | None:
+        """When credit of the order was decided last, before its order was made or after it."""
+        state = self._record.state
+        return state.credit_looked_at or (state.credit_decision.as_of if state.credit_decision else None)
 
     async def _release_hold(self) -> None:
         """A hold that Finance placed after the confirmation: released with the confirmation that is there already."""
@@ -137,7 +156,7 @@ class Delivery:
             summary=f"Release order {self._record.state.order_number} from its credit hold",
             overtaken=self._order_changes,
         )
-        self._record.apply(facts.HoldReleased())
+        self._record.apply(credit_recheck_facts.HoldReleased())
 
     async def _read_billing(self) -> None:
         await self._billing.read(self._order_changes)

@@ -10,20 +10,22 @@ from runs import names
 from workflows.quote_to_cash.record import DealRecord
 
 
-async def tell_ledger(record: DealRecord, signal: str, entry: str = "") -> None:
+async def tell_ledger(record: DealRecord, signal: str, entry: str = "", *, follows: bool = False) -> None:
     """Tell the ledger that the order is in Finance, or that no credit is needed any more.
 
     Args:
         record: the deal.
         signal: which of the two.
         entry: of what was reserved for a larger order; empty: the deal's own.
+        follows: the order is to be looked at again whenever credit becomes less.
     """
     account = record.state.credit_account
     if not account:
         return
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     try:
-        await handle.signal(signal, LedgerNote(deal_id=entry or record.deal_id, at=workflow.now()))
+        note = LedgerNote(deal_id=entry or record.deal_id, at=workflow.now(), follows=follows)
+        await handle.signal(signal, note)
     except FailureError as error:  # no ledger runs: then nothing is reserved there either
         workflow.logger.info("the credit ledger does not run: %s", error)
 

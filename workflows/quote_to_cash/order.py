@@ -89,6 +89,7 @@ class Order:
                 probe=self._record.is_in_doubt("create_order"),
                 absent_at=self._record.state.order_absent_at,
                 facts_as_of=self._facts_as_of,
+                given=self._record.state.given,
             ),
             queue=names.FINANCE_QUEUE,
             summary=f"Create order {self._record.state.order_number}",
@@ -129,7 +130,7 @@ class Order:
             facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
         )
         self._lag.heard()
-        await tell_ledger(self._record, names.ORDER_VISIBLE)
+        await tell_ledger(self._record, names.ORDER_VISIBLE, follows=self._record.state.policy.rechecks_credit)
 
     async def _show(self) -> None:
         recorded = await self._steps.run(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from temporalio import workflow
 
 from domain import explain, facts
+from domain.credit_claims import CreditClaim, claim_of
 from domain.deal import Transition
 from domain.deal_start import DealStart
 from domain.deal_state import DealState
@@ -201,6 +202,12 @@ class QuoteToCash(Counting):
     def state(self) -> DealView:
         """The deal as it stands."""
         return explain.view(self._record.state)
+
+    @workflow.query(name=names.CLAIM, description="What the deal holds of its customer's credit")
+    def claim(self) -> CreditClaim | None:
+        """What the deal holds of its customer's credit, or waits for; None: nothing."""
+        record = self._record
+        return claim_of(record.state, deal_id=record.deal_id, order_key=record.order_number)
 
     @workflow.query(name=names.TIMELINE, description="Every transition and refusal: who, when, what, why")
     def timeline(self) -> list[TimelineEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain import facts
+from domain.credit_following import follows
 from domain.events import fact_of_finance, fact_of_sales
 from domain.messages import SWEEP, CreditRecheck, FinanceEvent, SalesEvent, SalesEventKind
 from domain.people import Person
@@ -47,7 +48,8 @@ class Reports:
     def from_ledger(self, message: CreditRecheck) -> None:
         """Credit may have become free."""
         self._record.receive()
-        if self._record.state.awaits_credit or self._record.state.held_by_finance:
+        state = self._record.state
+        if state.awaits_credit or state.held_by_finance or follows(state):
             self._record.apply(facts.CreditRecheckDue(reason=message.reason), event_id=message.message_id)
         else:
             self._record.count(IGNORED)

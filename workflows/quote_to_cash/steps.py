@@ -18,6 +18,7 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityHandle
 
+from activities.reaching_signatures import ReachActivities, WaitForSystem
 from activities.signatures import MarkQuote, SalesActivities
 from domain import facts
 from domain.causes import Cause
@@ -31,11 +32,13 @@ from workflows.steps import (
     NORMAL,
     ONCE,
     UNKNOWN_LINES,
+    UNTIL_IT_ANSWERS,
     URGENT,
     Argument,
     Result,
     begin,
     cause_of,
+    evidence_of,
 )
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order", "look_at_larger"})
@@ -113,7 +116,7 @@ class Steps:
                     await self._wait_for(queue, message, summary, overtaken)
                     continue
                 resolution = await self.park(
-                    summary, step, cause, message, can_skip=skipped is not None, overtaken=overtaken
+                    summary, step, cause, message, evidence_of(error), can_skip=skipped is not None, overtaken=overtaken
                 )
                 if resolution is Resolution.SKIP and skipped is not None:
                     return skipped
@@ -213,6 +216,7 @@ class Steps:
         step: str,
         cause: Cause,
         message: str,
+        evidence: tuple[str, str] = ("", ""),
         *,
         can_skip: bool = False,
         overtaken: Callable[[], bool] = _never,
@@ -224,6 +228,7 @@ class Steps:
             step: name of the activity.
             cause: why it does not go on.
             message: what the system said.
+            evidence: what was asked of it and what it answered, for the person.
             can_skip: whether the deal may go on without it.
             overtaken: whether it is needless by now.
 
@@ -247,6 +252,8 @@ class Steps:
             since=workflow.now(),
             failures=0,
             can_skip=can_skip,
+            request=evidence[0],
+            answer=evidence[1],
         )
         resolution = await self._waiting.park(parked, overtaken)
         self._goes_on_without(resolution, summary)
@@ -260,11 +267,37 @@ class Steps:
         return resolution is Resolution.SKIP
 
     async def _wait_for(self, queue: str, message: str, summary: str, overtaken: Callable[[], bool]) -> None:
+        """Leave a system alone for a while, then wait until it answers; however long that takes, it is one activity.
+
+        Raises:
+            Ended: the deal came to its end meanwhile.
+            Overtaken: the step is needless by now.
+        """
         system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
         if self._record.state.outage is None:
             self._record.apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
         again_at = workflow.now() + LOOK_AGAIN
         if await self._waiting.until(overtaken, deadline=again_at, summary=f"Waiting for {system}"):
+            self._record.apply(facts.StepOvertaken(step=summary))
+            raise Overtaken
+        if system == "Temporal":
+            return
+        state = self._record.state
+        handle = begin(
+            ReachActivities.wait_for_finance if system == "Finance" else ReachActivities.wait_for_sales,
+            WaitForSystem(deal_id=self._record.deal_id, accepted=state.accepted, promised=state.promised_at),
+            queue=queue,
+            summary=f"Wait until {system} answers",
+            patience=UNTIL_IT_ANSWERS,
+            wait_when_cancelled=False,
+        )
+        try:
+            await self._waiting.until(lambda: handle.done() or overtaken())
+        except (Ended, asyncio.CancelledError):
+            await _given_up(handle)
+            raise
+        await _given_up(handle)
+        if overtaken():
             self._record.apply(facts.StepOvertaken(step=summary))
             raise Overtaken
 

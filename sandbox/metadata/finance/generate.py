@@ -65,6 +65,7 @@ SETS: dict[str, str] = {
     "CreditManagementParameters": "CreditManagementParameter",
     "CustomerCreditGroups": "CustomerCreditGroup",
     "CustomerCreditGroupLines": "CustomerCreditGroupLine",
+    "TemporaryCreditLimits": "TemporaryCreditLimit",
     "TaxGroups": "TaxGroup",
     "TaxGroupDatas": "TaxGroupData",
     "TaxItemGroupHeadings": "TaxItemGroupHeading",

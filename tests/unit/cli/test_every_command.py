@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 import policies
 from cli.main import app
+from sandbox.generate import write
+from tests.population import as_parquet
 
 PAGE = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
 OURS = ("Q2C_", "TEMPORAL_", "OTEL_")
@@ -61,6 +63,10 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "quality rules": "quality rules --json",
+    "quality check": "quality check --from records --out fixes --json",
+    "match run": "match run --from records --out doubles --standing --json",
+    "match train": "match train --from records --out model.json --json",
     "ledger migrate": "ledger migrate --json",
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
@@ -76,8 +82,10 @@ ANSWERS = {
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
-NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter"}
-"""They need a bus or a Temporal: tests/security/test_bus.py and tests/scenarios/test_d_collections.py ask them."""
+NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
+tests/workflows/test_comparison.py ask them.
+"""
 
 
 @pytest.fixture
@@ -135,6 +143,10 @@ def test_json_is_alone_on_standard_output(run: Run, tmp_path: Path, name: str) -
     (tmp_path / "quote.json").write_text(json.dumps(QUOTE))
     (tmp_path / "none.json").write_text("[]")
     (tmp_path / "token").write_text("a.b.c")
+    if "records" in ANSWERS[name]:
+        rates = dict.fromkeys(("same_tax_number", "near_name", "sales_twin", "other_company"), 0.1)
+        write(tmp_path / "population", 300, rates=rates)
+        as_parquet(tmp_path / "population", tmp_path / "records")
     made = json.loads(clean(run("keys", "--json")).stdout)
     assert made["sealing"] == ".q2c/codec-keys.json"
     newest = json.loads(clean(run("codec", "add-key", "--json")).stdout)["keys"][-1]
@@ -180,6 +192,9 @@ WITH_A_FILE = (
     "policy diff {} {} --deals {}",
     "policy conflicts --people {}",
     "map lint --offline --map {}",
+    "match run --from {} --out doubles",
+    "match run --from folder --out doubles --model {}",
+    "quality check --from {}",
     "audit verify {}",
     "audit report conflicts --people {}",
     "audit report access --company usmf --people {}",

@@ -8,6 +8,7 @@ differ. The book is asked as the ledger asks it: on the newest reading it was gi
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,8 +16,10 @@ from decimal import Decimal
 import pytest
 
 from domain.credit import CreditBook, customer_changed, mark_visible, release, reserve
+from domain.credit_claims import ClaimKind, CreditClaim
 from domain.credit_facts import CreditFacts
 from domain.credit_ledger import newest, outdated
+from domain.credit_review import RebuildBook, RebuiltBook, rebuilt, unusable
 from domain.credit_rule import CLOCK_SKEW, StaleFacts
 from tests.unit.domain.makers import POLICY, T0, facts
 
@@ -154,3 +157,84 @@ def test_the_races_would_catch_a_book_that_wakes_nobody(monkeypatch: pytest.Monk
     monkeypatch.setattr(World, "wake", lambda self, names: None)
     with pytest.raises(AssertionError, match="never given"):
         test_s20_five_hundred_interleavings_never_both_and_never_neither(0)
+
+
+@dataclass
+class Rebuilding(World):
+    """The same, while somebody makes the book anew again and again: deals are asked one by one, the book is last."""
+
+    read_at: datetime | None = None
+    claims: dict[str, CreditClaim | None] = field(default_factory=dict)
+    gone: dict[str, datetime] = field(default_factory=dict)
+    rebuilds: int = 0
+
+    def claim(self, deal: Deal) -> CreditClaim | None:
+        if deal.ended:
+            return None
+        asking = deal.read is not None or not (deal.held or deal.passed)
+        unseen = ClaimKind.HELD if deal.held and not deal.passed else ClaimKind.RESERVED
+        kind = ClaimKind.ASKING if asking and not deal.passed else ClaimKind.IN_FINANCE if deal.told else unseen
+        order = f"Q2C-{deal.name}"
+        return CreditClaim(deal_id=deal.name, account="US-001", order_number=order, amount=deal.amount, kind=kind)
+
+    def step(self, deal: Deal) -> bool:
+        was = deal.ended
+        went_on = super().step(deal)
+        if deal.ended and not was:
+            self.gone[deal.name] = self.now
+        if self.read_at is None and self.chance.random() < 0.3:
+            self.read_at, self.claims = self.now, {}
+        elif self.read_at is not None and len(self.claims) < len(self.deals):
+            unread = next(deal for deal in self.deals if deal.name not in self.claims)
+            self.claims[unread.name] = self.claim(unread)
+        elif self.read_at is not None:
+            self.rebuild(self.read_at)
+            self.read_at = None
+        return went_on
+
+    def rebuild(self, read_at: datetime) -> None:
+        known = tuple(claim for claim in self.claims.values() if claim)
+        rebuild = RebuildBook(account="US-001", claims=known, read_at=read_at)
+        if unusable(rebuild, self.now, T0 - timedelta(days=1)):
+            return
+        gone = [name for name, at in self.gone.items() if at + CLOCK_SKEW >= read_at]
+        self.book, _ = rebuilt(self.book, rebuild, gone, self.now)
+        self.changed_at = self.now
+        self.book, woken = customer_changed(self.book, None)
+        self.wake(woken)
+        self.rebuilds += 1
+
+
+def raced(seeds: range) -> int:
+    rebuilds = 0
+    for seed in seeds:
+        world = Rebuilding(random.Random(seed))
+        world.begin()
+        idle = 0
+        while idle < 4:
+            world.now += timedelta(seconds=world.chance.choice([0, 0.01, 0.5, 3, 20]))
+            turn = world.chance.choice(world.deals)
+            idle = 0 if any(world.step(deal) for deal in (turn, *world.deals)) else idle + 1
+        assert [deal.passes for deal in world.deals] == [1, 1], f"seed {seed}"
+        rebuilds += world.rebuilds
+    return rebuilds
+
+
+def test_a_book_that_is_rebuilt_in_the_midst_of_it_lets_no_second_deal_pass() -> None:
+    assert raced(range(300)) > 300
+
+
+def test_the_races_would_catch_a_rebuild_that_believes_old_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that drops what was asked since the deals were read."""
+    fair = rebuilt
+
+    def careless(
+        book: CreditBook, rebuild: RebuildBook, gone: Collection[str], now: datetime
+    ) -> tuple[CreditBook, RebuiltBook]:
+        entries = tuple(entry.model_copy(update={"asked_at": None}) for entry in book.entries)
+        return fair(CreditBook(entries=entries), rebuild, gone, now)
+
+    monkeypatch.setattr(f"{__name__}.rebuilt", careless)
+    monkeypatch.setattr(Rebuilding, "claim", lambda self, deal: None)
+    with pytest.raises(AssertionError, match="two passed|seed"):
+        raced(range(100))

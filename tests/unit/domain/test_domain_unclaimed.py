@@ -10,7 +10,7 @@ from domain.after_end_book import MOST_OPEN, Book, Tally
 from domain.feeds import MOST_TO_HAND_OVER, FeedCursor, Look, Reports, typed_order, unrouted_event
 from domain.messages import FinanceEvent, FinanceEventKind
 from domain.people import Person
-from domain.unclaimed import MOST_OFFERED, OFFER_AGAIN, Taken, Unclaimed
+from domain.unclaimed import MORE, MOST_OFFERED, OFFER_AGAIN, Taken, Unclaimed
 
 T0 = datetime(2026, 11, 27, 9, tzinfo=UTC)
 OTTO = Person(oid="oid-otto", name="Otto")
@@ -78,13 +78,23 @@ def test_what_only_a_person_can_settle_is_not_offered() -> None:
     assert book.next_at is None and book.to_offer(T0 + timedelta(days=9)) is None
 
 
-def test_without_room_it_is_counted_and_heard_when_it_comes_again() -> None:
+def test_what_has_no_room_of_its_own_is_one_exception_that_leaves_as_others_do() -> None:
+    """More than are listed one by one: nothing of it is purged, and it is counted until a person decides."""
     book = Book("usmf")
     for n in range(MOST_OPEN):
         book.receive_unclaimed(report(n, f"{n:06d}"), T0)
-    assert book.receive_unclaimed(report(9_999, "999999"), T0) is None and book.tally[Tally.FULL] == 1
+    more = book.receive_unclaimed(report(9_000, "900000"), T0)
+    assert more is not None and (more.reference, more.codes) == (MORE, ("NO_DEAL",)) and "900000" in more.text
+    for n in range(1, 50):
+        assert book.receive_unclaimed(report(9_000 + n, f"9{n:05d}"), T0) is None
+    assert book.receive_unclaimed(report(9_000, "900000"), T0) is None and book.tally[Tally.DUPLICATE] == 1
+    (entry,) = (e for e in book.entries if e.reference == MORE)
+    assert entry.reports == 50 and balanced(book) and len(book.entries) == MOST_OPEN + 1
+    assert entry.again == (), "no deal is asked about it: a person is"
     book.dismiss(1, OTTO, "done", T0)
+    book.dismiss(entry.n, OTTO, "found in Finance", T0)
     assert book.receive_unclaimed(report(9_999, "999999"), T0) is not None and balanced(book)
+    assert not any(e.is_open and e.reference == MORE for e in book.entries)
 
 
 def test_a_feed_keeps_what_the_desk_was_not_handed_from_run_to_run() -> None:

@@ -13,7 +13,8 @@ import pytest
 from dynamics.core.auth import Credentials
 from dynamics.core.batch import BatchItem, ChangeSet, Read
 from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, System, Transient
-from dynamics.core.odata import BatchAnswer, Endpoint, Part, Row
+from dynamics.core.odata import BatchAnswer, Part, Row
+from dynamics.core.transport import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from dynamics.sales.deal_rows import DealOf, Standing, deal_row, deal_row_id
 from dynamics.sales.mirror import (

@@ -15,9 +15,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from dynamics.core import telemetry
 from dynamics.core.auth import ClientCredentials, Credentials
 from dynamics.core.batch import ChangeSet, Read, Write
+from dynamics.core.circuit import OPENS_AFTER, TRIALS
 from dynamics.core.errors import NotFound, System, Transient, Unauthorized, UnknownOutcome
-from dynamics.core.odata import Endpoint, ODataClient, operation_of
+from dynamics.core.odata import ODataClient
 from dynamics.core.telemetry import on_behalf_of
+from dynamics.core.transport import Endpoint, operation_of
 
 
 class FixedToken:
@@ -48,7 +50,8 @@ async def server(*answers: Callable[[str], bytes]) -> AsyncIterator[tuple[ODataC
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    client = ODataClient(System.FINANCE, Endpoint(origin), FixedToken(), service_path="data", headers={}, max_batch=100)
+    shape: Any = {"service_path": "data", "headers": {}, "max_batch": 100, "trial": "small"}
+    client = ODataClient(System.FINANCE, Endpoint(origin), FixedToken(), **shape)
     async with listening, client:
         yield client, asked
 
@@ -202,6 +205,19 @@ async def test_a_token_still_good_is_used_on_while_entra_is_away(
     now[0] = 3600.0
     with pytest.raises(Transient):
         await source.token()
+
+
+async def test_an_entra_that_is_away_is_left_alone_and_asked_again(
+    tokens: tuple[ClientCredentials, Entra, list[float]],
+) -> None:
+    source, entra, now = tokens
+    entra.away = True
+    for _ in range(OPENS_AFTER + 10):
+        with pytest.raises(Transient):
+            await source.token()
+    assert entra.asked == OPENS_AFTER
+    entra.away, now[0] = False, TRIALS[0]
+    assert await source.token() == f"token {OPENS_AFTER + 1}"
 
 
 async def test_only_the_refused_token_is_dropped(tokens: tuple[ClientCredentials, Entra, list[float]]) -> None:

@@ -21,6 +21,7 @@ MAKERS = {
     "create_counter": ("", "_total"),
     "create_gauge": ("",),
     "create_observable_gauge": ("",),
+    "create_up_down_counter": ("",),
     "create_histogram": ("", "_bucket", "_count", "_sum"),
     "create_histogram_float": ("", "_bucket", "_count", "_sum"),
 }
@@ -139,3 +140,12 @@ def test_the_operations_page_lists_every_metric_of_ours() -> None:
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     missing = [name for name in metrics() if f"`{name}" not in page]
     assert missing == []
+
+
+def test_an_outage_is_one_alert_for_each_system_within_five_minutes() -> None:
+    """Finance away from 10:02: one alert by 10:07 (S22), and no label but the system tells two apart."""
+    groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    (down,) = [rule for group in groups for rule in group["rules"] if "q2c_circuit_open" in rule["expr"]]
+    assert (down["alert"], down["labels"]["severity"]) == ("SystemDown", "page")
+    assert set(re.findall(r" by \(([^)]*)\)", down["expr"])) == {"system"}
+    assert int(down["for"].removesuffix("m")) <= 4

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import json
 import re
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
+import httpx
 import pytest
 
 from domain.approvals import ApprovalRequest, StepPlan
+from tests.deadlines import PATIENCE
 from tests.webworld import scenes
 from tests.webworld.browsing import Browser, form_of
 from tests.webworld.standins import REVIEWED
-from tests.webworld.world import Stage
+from tests.webworld.world import Stage, Tenant
 from web.addresses import Approval, Deal
 from web.bulk import Picked, message_id
 from web.problems import Problem
@@ -95,36 +102,76 @@ async def test_content_that_changed_after_the_preview_is_not_approved(browser: B
     assert "Approved together: 0 of 1" in done and "changed" in done
 
 
-async def test_deals_parked_for_one_cause_are_retried_together(browser: Browser, stage: Stage) -> None:
+async def until(client: httpx.AsyncClient, path: str, phase: str) -> dict[str, Any]:
+    """The run as soon as it is in a phase."""
+    async with asyncio.timeout(PATIENCE):
+        while (found := (await client.get(path)).json())["phase"] != phase:
+            await asyncio.sleep(0.1)
+    return dict(found)
+
+
+async def test_deals_parked_for_one_cause_are_retried_together(
+    browser: Browser, stage: Stage, http: httpx.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.bulk.SETTLES", timedelta(0))
     handles = [await stage.deal(scenes.parked(f"BULK-R{n}")) for n in range(2)]
     otto = await browser("otto")
-    inbox = (await otto.get("/")).text
+    inbox = html.unescape((await otto.get("/")).text)
     assert "Refused by the system" in inbox and "Correct what the message names in Sales or Finance" in inbox
-    assert "/bulk/retry?error=Refused" in inbox
-    preview = (await otto.get("/bulk/retry?error=Refused")).text
-    assert 'value="usmf/BULK-R0" checked' in preview
-    form = form_of(preview, "/bulk/retry")
-    body = {
-        "csrf": form["csrf"],
-        "batch": form["batch"],
-        "reason": "site restored",
-        "pick": ["usmf/BULK-R0", "usmf/NONE"],
-    }
-    done = (await otto.post("/bulk/retry", data=body)).text
-    assert "Retried together: 1 of 2" in done and "NONE" in done
-    assert await handles[0].query("received") == ['retry {"reason": "site restored"}']
-    assert await handles[1].query("received") == []
+    new = "/bulk/new?error=Refused&company=usmf"
+    assert f'href="{new}"' in inbox
+    page = (await otto.get(new)).text
+    assert "BULK-R0" in page and "BULK-R1" in page and "Dry run: Retry" in page
+    begun = await otto.post("/bulk", data=form_of(page, "/bulk") | {"reason": "site restored"})
+    assert begun.status_code == 303
+    path, http.headers["Authorization"] = begun.headers["location"], f"Bearer {tenant.token('otto')}"
+    view = await until(http, f"/api/v1{path}", "ready")
+    assert view["counts"]["ready"] >= 2 and view["asked_by"]["name"] == "Otto Olsen"
+    dry = (await otto.get(path)).text
+    assert "Nothing is sent before you sign." in dry and "Create the order in Finance" in dry
+    assert await handles[0].query("received") == [], "tried dry: nothing was sent"
+
+    assert (await otto.post(f"{path}/commands/run", data=form_of(dry, f"{path}/commands/run"))).status_code == 303
+    view = await until(http, f"/api/v1{path}", "done")
+    assert view["counts"].get("parked_again", 0) >= 2, "the stand-ins stay as they are"
+    for handle in handles:
+        (heard,) = await handle.query("received")
+        name, _, args = heard.partition(" ")
+        assert (name, json.loads(args)["reason"]) == ("retry", "site restored")
+    done = (await otto.get(f"{path}?status=parked_again")).text
+    assert "BULK-R0" in done and "Sign and run" not in done
+    items = (await http.get(f"/api/v1{path}/items?status=parked_again")).json()
+    assert {"BULK-R0", "BULK-R1"} <= {item["quote"] for item in items["items"]}
+    assert path in (await otto.get("/bulk")).text
+    again = await otto.post(f"{path}/commands/run", data=form_of(dry, f"{path}/commands/run"))
+    assert again.status_code == 409 and "Nothing of this run waits for a signature." in again.text
 
 
-async def test_who_may_not_retry_sees_and_does_nothing(browser: Browser, stage: Stage) -> None:
+async def test_who_may_not_retry_sees_and_does_nothing(
+    browser: Browser, stage: Stage, http: httpx.AsyncClient, tenant: Tenant
+) -> None:
     handle = await stage.deal(scenes.parked("BULK-R9"))
     rita = await browser("rita")
-    refused = await rita.get("/bulk/retry?error=Refused")
-    assert refused.status_code == 403
-    csrf = form_of((await rita.get("/cases")).text, "/auth/sign-out")["csrf"]
-    body = {"csrf": csrf, "batch": "6c6b1c7e-7c57-4a55-9f1e-0a7f6a8f5b11", "pick": "usmf/BULK-R9"}
-    done = (await rita.post("/bulk/retry", data=body)).text
-    assert "Retried together: 0 of 1" in done and "Your roles do not allow this" in done
+    assert (await rita.get("/bulk/new?error=Refused")).status_code == 403
+    headers = tenant.bearer("otto")
+    body = {"company": "usmf", "error": "Refused", "command": "retry"}
+    run = (await http.post("/api/v1/bulk", json=body, headers=headers)).json()["run"]
+    path = f"/api/v1/bulk/usmf/{run}"
+    for call in (
+        http.post("/api/v1/bulk", json=body, headers=tenant.bearer("rita")),
+        http.post(f"{path}/commands/run", headers=tenant.bearer("rita")),
+        http.post(f"{path}/commands/cancel", headers=tenant.bearer("rita")),
+        http.get(path, headers=tenant.bearer("greta")),
+    ):
+        refused = await call
+        assert (refused.status_code, refused.json()["code"]) == (403, "NO_AUTHORITY"), refused.text
+    ended = await http.post(f"{path}/commands/cancel", headers=headers)
+    assert ended.status_code == 200, ended.text
+    for wrong, status in (("skip-it", 404), ("pause", 409)):
+        assert (await http.post(f"{path}/commands/{wrong}", headers=headers)).status_code == status
+    assert (await http.get("/api/v1/bulk/usmf/nonsense", headers=headers)).status_code == 404
+    nothing = await http.post("/api/v1/bulk", json=body | {"customer": "NOBODY"}, headers=headers)
+    assert (nothing.status_code, nothing.json()["detail"]) == (400, "No running deal matches. Change the filters.")
     assert await handle.query("received") == []
 
 

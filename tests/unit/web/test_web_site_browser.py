@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from demo.ports import free_ports
 from domain.assessment import Attachment, RivalQuote
+from domain.bulk import BulkPhase
 from domain.causes import Cause
 from domain.credit_facts import Ageing
 from domain.views import Ending
@@ -28,7 +29,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, late, scenes
+from tests.webworld import accounts, bulk, late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -40,6 +41,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 FILE = Attachment(name="A-rather-long-name-of-a-drawing-of-both-halls-as-they-are-built-2026-11.pdf", size=5_400)
 NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
+NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -150,6 +152,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     await overpaid(stage, "AXE-O")
     previewed("AXE-X")
     await long_order(stage, "AXE-X", "SO-AXE", 120)
+    many = [await bulk.put(stage.client, phase) for phase in (BulkPhase.READY, BulkPhase.PAUSED, BulkPhase.DONE)]
     picks = "pick=usmf/1/1/AXE-1&pick=usmf/1/1/AXE-2&pick=usmf/1/2/AXE-2"
     return {
         "mona": [
@@ -170,7 +173,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
-        "otto": ["/", "/cases/usmf/AXE-P1", "/bulk/retry?error=Refused", "/late?matter=unclaimed"],
+        "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many],
     }
 
 

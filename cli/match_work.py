@@ -1,0 +1,99 @@
+"""What is open on the customers of the plans: asked of both systems, in batches, and nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from cleansing.matching import Cluster, Member
+from cleansing.plans import Standings
+from cli import reach
+from domain.customers import ORDERS_SHOWN, Standing
+from dynamics.core.errors import DynamicsError
+from workers import composition
+
+if TYPE_CHECKING:
+    from dynamics.finance.client import Finance
+    from dynamics.sales.client import Dataverse
+    from workers.settings import Settings
+
+MOST_ASKED: Final = 2_000
+"""Records whose standing is asked for, on each side; how many are left is said."""
+_BATCH: Final = 20
+
+
+def standings(settings: Settings, clusters: Iterable[Cluster]) -> tuple[Standings, list[str]]:
+    """What is open on each customer that is a double, and in words why something is not known."""
+    return asyncio.run(_ask(settings, list(_doubles(clusters))))
+
+
+def _doubles(clusters: Iterable[Cluster]) -> Iterator[Member]:
+    """Records of customers that have another one in their company: those that plans speak of."""
+    for cluster in clusters:
+        if cluster.too_large:
+            continue
+        customers: dict[str, set[int]] = defaultdict(set)
+        for member in cluster.members:
+            customers[member.company].add(member.customer)
+        yield from (member for member in cluster.members if len(customers[member.company]) > 1)
+
+
+async def _ask(settings: Settings, members: list[Member]) -> tuple[Standings, list[str]]:
+    in_finance = [member for member in members if member.side == "finance"]
+    in_sales = [member.key for member in members if member.side == "sales"]
+    problems = [
+        f"{len(found) - MOST_ASKED:,} records of {system} were not asked about: {MOST_ASKED:,} are at most"
+        for system, found in (("Finance", in_finance), ("Sales", in_sales))
+        if len(found) > MOST_ASKED
+    ]
+    finance: dict[tuple[str, str], Standing] = {}
+    sales: dict[str, Standing] = {}
+    for name, url, variable in (
+        ("Finance", settings.finance.url, "Q2C_FINANCE_URL"),
+        ("Dataverse", settings.dataverse.url, "Q2C_DATAVERSE_URL"),
+    ):
+        if problem := await reach.origin(url, settings.ca_file):
+            problems.append(f"{problem.text} To do: set {variable}. {problem.hint}".strip())
+            continue
+        try:
+            if name == "Finance":
+                async with composition.finance(settings) as client:
+                    finance = await of_finance(client, in_finance[:MOST_ASKED])
+            else:
+                async with composition.dataverse(settings) as dataverse:
+                    sales = await of_sales(dataverse, in_sales[:MOST_ASKED])
+        except DynamicsError as error:
+            problems.append(f"{name}: {error}")
+    return Standings(finance, sales), problems
+
+
+async def of_finance(finance: Finance, members: Iterable[Member]) -> dict[tuple[str, str], Standing]:
+    """What is open on customers in Finance, by company and number."""
+    of_company: dict[str, dict[str, None]] = defaultdict(dict)
+    for member in members:
+        of_company[member.company][member.number] = None
+    found: dict[tuple[str, str], Standing] = {}
+    for company, listed in of_company.items():
+        numbers = list(listed)
+        for begin in range(0, len(numbers), _BATCH):
+            open_on = await finance.customers.standing(company, numbers[begin : begin + _BATCH])
+            for number, on in open_on.items():
+                found[company, number] = Standing(
+                    open_receivables=on.open_receivables,
+                    currency=on.currency,
+                    open_orders=len(on.orders),
+                    orders=on.orders[:ORDERS_SHOWN],
+                )
+    return found
+
+
+async def of_sales(dataverse: Dataverse, accounts: Iterable[str]) -> dict[str, Standing]:
+    """What is open on accounts in Sales, by their id; one that was deleted has nothing."""
+    found: dict[str, Standing] = {}
+    for account in accounts:
+        if (read := await dataverse.accounts.read(UUID(account), "")) is not None:
+            found[account] = Standing(open_orders=len(read.orders), orders=read.orders[:ORDERS_SHOWN])
+    return found

@@ -1,0 +1,143 @@
+"""What a person says about credit ledgers, what a review of them found, and when the next one is due. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+
+from domain.credit_review import Difference, RebuiltBook
+from domain.heard import HeardMessage
+from domain.messages import Outcome, SignedMessage, VerifiedMessage
+from domain.record import Record
+from domain.refusals import Refusal
+from domain.rights import Subject, judge, weak_sign_in
+
+REBUILD_CREDIT: Final = "rebuild_credit"
+"""Name of a message: a person has credit ledgers made anew, or only compared."""
+NIGHT: Final = time(2, 30)
+"""When a company's ledgers are compared, in its own time."""
+MOST_TOLD: Final = 100
+"""Differences of a whole review that are shown; of more, their number is."""
+
+
+class RebuildArgs(Record):
+    """What a person says who has ledgers made anew."""
+
+    customer: Annotated[str, StringConstraints(max_length=100)] = Field("", description="Account; empty: all of them")
+    dry_run: bool = Field(False, description="Compare only")
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+
+
+class RebuildVerdict(NamedTuple):
+    """What is to be done; the code and the reason where the message does not count."""
+
+    args: RebuildArgs | None = None
+    code: Refusal | None = None
+    detail: str = ""
+
+
+def said_to_review(said: VerifiedMessage) -> RebuildVerdict:
+    """What a person's message comes to, whatever the ledgers hold.
+
+    Args:
+        said: the message, its proof checked and the person's rights looked up.
+    """
+    if said.refused:
+        return RebuildVerdict(code=Refusal.UNAUTHENTICATED, detail=said.refused)
+    if said.name != REBUILD_CREDIT:
+        return RebuildVerdict(code=Refusal.UNKNOWN_COMMAND, detail=said.name)
+    verdict = judge(said.granted, Subject())
+    if verdict.code is not None:
+        return RebuildVerdict(code=verdict.code, detail=verdict.detail)
+    if weak := weak_sign_in(said.granted, Subject(), sign_in=said.sign_in, said_at=said.signed_at):
+        return RebuildVerdict(code=Refusal.SIGN_IN_TOO_OLD, detail=weak)
+    try:
+        return RebuildVerdict(args=RebuildArgs.model_validate(said.args))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return RebuildVerdict(code=Refusal.BAD_ARGUMENT, detail=detail)
+
+
+class ReviewedLedger(Record):
+    """One ledger, compared or made anew."""
+
+    account: str
+    differences: tuple[Difference, ...] = ()
+    more: int = Field(0, description="Differences beyond those")
+    rebuilt: RebuiltBook | None = None
+    failed: str = Field("", description="Why it could not be; empty: it could")
+
+
+class CreditReviewView(Record):
+    """What the last review of a company's credit ledgers found."""
+
+    company: str
+    message_id: str = Field("", description="Of the person who asked for it; empty: it was the nightly one")
+    at: AwareDatetime | None = Field(None, description="When it ended; null: there was none yet")
+    ledgers: int = Field(0, description="Ledgers that were looked at")
+    differences: tuple[Difference, ...] = Field((), description="The first hundred")
+    more: int = Field(0, description="Differences beyond those")
+    rebuilt: int = Field(0, description="Ledgers that were made anew")
+    dropped: int = Field(0, description="Entries that no deal holds")
+    added: int = Field(0, description="Entries that were missing")
+    changed: int = Field(0, description="Entries that were otherwise")
+    failed: dict[str, str] = Field(default_factory=dict, description="Why, by account; at most a hundred")
+    left_out: int = Field(0, description="Deals that were too many to be asked")
+    next_at: AwareDatetime | None = None
+
+    def with_ledger(self, ledger: ReviewedLedger) -> CreditReviewView:
+        """The same after one more ledger."""
+        room = MOST_TOLD - len(self.differences)
+        book = ledger.rebuilt or RebuiltBook()
+        failed = ledger.failed or book.refused
+        done = ledger.rebuilt is not None and not book.refused
+        return self.model_copy(
+            update={
+                "ledgers": self.ledgers + 1,
+                "differences": (*self.differences, *ledger.differences[:room]),
+                "more": self.more + ledger.more + max(0, len(ledger.differences) - room),
+                "rebuilt": self.rebuilt + done,
+                "dropped": self.dropped + book.dropped,
+                "added": self.added + book.added,
+                "changed": self.changed + book.changed,
+                "failed": {**self.failed, ledger.account: failed}
+                if failed and len(self.failed) < MOST_TOLD
+                else self.failed,
+            }
+        )
+
+    @property
+    def words(self) -> str:
+        """In one sentence."""
+        text = f"{self.ledgers} credit ledgers compared, {len(self.differences) + self.more} differences"
+        if self.rebuilt:
+            text += (
+                f"; {self.rebuilt} rebuilt: {self.dropped} entries dropped, {self.added} added, {self.changed} changed"
+            )
+        return f"{text}; {len(self.failed)} could not be" if self.failed else text
+
+
+class CreditReviewStart(Record):
+    """Whose ledgers; the rest is what the run before it held (set when it continues as new)."""
+
+    company: str = Field(description="Legal entity, lower case")
+    timezone: str = "UTC"
+    view: CreditReviewView | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    heard: tuple[HeardMessage, ...] = ()
+    unheard: tuple[SignedMessage, ...] = ()
+    tally: dict[str, int] = Field(default_factory=dict)
+
+
+def next_night(now: datetime, timezone: str) -> datetime:
+    """When the ledgers are compared next: UTC."""
+    zone = ZoneInfo(timezone)
+    here = now.astimezone(zone)
+    tonight = datetime.combine(here.date(), NIGHT, zone)
+    if tonight <= here:
+        tonight = datetime.combine(here.date() + timedelta(days=1), NIGHT, zone)
+    return tonight.astimezone(UTC)

@@ -1,0 +1,142 @@
+"""A client that reads and cannot write: it has no method for it, and what it sends is looked at before it leaves.
+
+Nothing of ``dynamics.sales`` and ``dynamics.finance`` is imported here (a contract of the build): whoever reads in bulk
+holds no client that could write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from dynamics.core.auth import ClientCredentials, Credentials
+from dynamics.core.batch import Read
+from dynamics.core.budget import Budget
+from dynamics.core.errors import System
+from dynamics.core.odata import BatchAnswer, ODataClient, Page, Row
+from dynamics.core.transport import Endpoint
+
+_SERVICE: Final = {System.DATAVERSE: "api/data/v9.2", System.FINANCE: "data"}
+_TRIAL: Final = {System.DATAVERSE: "WhoAmI", System.FINANCE: "LegalEntities?$select=LegalEntityId&$top=1"}
+READS_PER_BATCH: Final = 1_000
+"""Reads of one `$batch`: what Dataverse takes (Microsoft Learn: "Execute batch operations using the Web API"); Finance
+takes five times as many.
+"""
+_HEADERS: Final = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
+_CRLF: Final = b"\r\n"
+
+
+class WriteRefused(Exception):
+    """A request that could have changed something; it was not sent."""
+
+
+async def refuse_writes(request: httpx.Request) -> None:
+    """Let a request leave only if it cannot change anything: a GET, or a batch of nothing but GETs.
+
+    Raises:
+        WriteRefused: it is something else.
+    """
+    if request.method == "GET":
+        return
+    if request.method == "POST" and request.url.path.endswith("/$batch") and _only_reads(request):
+        return
+    raise WriteRefused(f"{request.method} {request.url.path}: the reader sends nothing that could write")
+
+
+def _only_reads(request: httpx.Request) -> bool:
+    """Whether each part of a batch is a GET by itself: no change set, no other verb, nothing beside the parts."""
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    name, _, boundary = rest.strip().partition("=")
+    if kind.strip().lower() != "multipart/mixed" or name != "boundary" or not boundary.strip('"'):
+        return False
+    before, *parts = request.content.split(b"--" + boundary.strip('"').encode())
+    if before or not parts or parts.pop() != b"--" + _CRLF:
+        return False
+    return bool(parts) and all(_is_read(part) for part in parts)
+
+
+def _is_read(part: bytes) -> bool:
+    head, _, asked = part.removeprefix(_CRLF).partition(_CRLF + _CRLF)
+    headers = {line.partition(b":")[0].strip().lower(): line.partition(b":")[2].strip() for line in head.split(_CRLF)}
+    line, _, rest = asked.partition(_CRLF)
+    # A GET has no body; a second request line after the blank one would be one.
+    body = rest.partition(_CRLF + _CRLF)[2]
+    return headers.get(b"content-type") == b"application/http" and line.startswith(b"GET ") and not body.strip()
+
+
+class _ReadingClient(ODataClient):
+    """The client of all, in which every request is looked at just before it is sent."""
+
+    def __init__(self, system: System, endpoint: Endpoint, credentials: Credentials, budget: Budget | None) -> None:
+        super().__init__(
+            system,
+            endpoint,
+            ClientCredentials(credentials, endpoint.origin),
+            service_path=_SERVICE[system],
+            headers=_HEADERS,
+            max_batch=READS_PER_BATCH,
+            trial=_TRIAL[system],
+            budget=budget,
+        )
+        self._http.event_hooks = {"request": [refuse_writes]}
+
+
+class Reader:
+    """One system, to be read in bulk. Use as an async context manager, or call `aclose`."""
+
+    def __init__(
+        self, system: System, endpoint: Endpoint, credentials: Credentials, *, budget: Budget | None = None
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            system: Dataverse or Finance.
+            endpoint: Where.
+            credentials: As which application: one that may only read.
+            budget: How many requests a second this process may send; None: without limit.
+        """
+        self.system = system
+        self._odata = _ReadingClient(system, endpoint, credentials, budget)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._odata.aclose()
+
+    async def row(self, path: str) -> Row:
+        """One row, or any other single object; one request.
+
+        Raises:
+            DynamicsError: as the error table says; NotFound where there is none.
+        """
+        return await self._odata.get(path)
+
+    async def page(self, path_or_link: str, *, rows: int | None = None) -> Page:
+        """One page of a collection; one request.
+
+        Args:
+            path_or_link: a path with options, or a next link as it came.
+            rows: rows a page has at most, the same for every page of a query; None: as the system likes.
+
+        Raises:
+            DynamicsError: as the error table says.
+        """
+        return await self._odata.page(path_or_link, prefer=None if rows is None else f"odata.maxpagesize={rows}")
+
+    async def together(self, paths: Sequence[str]) -> list[BatchAnswer]:
+        """Several reads in one request, answered in their order, errors inside the answers.
+
+        Raises:
+            DynamicsError: the request as a whole failed.
+        """
+        return await self._odata.batch([Read(path) for path in paths])

@@ -1,0 +1,190 @@
+"""What is asked of Dataverse in bulk, and what an answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from domain.entities.comparing import CannotCompare, Comparison, SalesTable
+from domain.entities.model import DataMap, Scope
+from domain.entities.shards import Shard
+from dynamics.bulk.reader import Reader
+from dynamics.bulk.texts import KEY, ROW_ID, VALUE, text_of
+from dynamics.core.literals import key, literal, query
+from dynamics.core.odata import Row
+
+PAGE_ROWS: Final = 5_000
+"""Rows of a page at most (Microsoft Learn: "Query data using the Web API", standard tables)."""
+_CRM: Final = "Microsoft.Dynamics.CRM"
+_BUSINESS_UNIT: Final = "businessunit"
+_COMPANY: Final = "cdm_company"
+"""Table of companies of Dual-Write's core solution (Microsoft Learn: "Company concept in Dataverse")."""
+
+
+async def read_table(reader: Reader, name: str) -> SalesTable:
+    """How Dataverse calls a table, its lookups and its columns of text; one request.
+
+    Raises:
+        DynamicsError: it cannot be read, or there is no such table.
+    """
+    definition = key("EntityDefinitions", LogicalName=name)
+    relations = "ReferencingAttribute,ReferencingEntityNavigationPropertyName"
+    described, texts, lookups = await reader.together(
+        [
+            query(
+                definition,
+                select="LogicalName,EntitySetName,PrimaryIdAttribute",
+                expand=f"ManyToOneRelationships($select={relations})",
+            ),
+            query(f"{definition}/Attributes/{_CRM}.StringAttributeMetadata", select="LogicalName,MaxLength"),
+            query(f"{definition}/Attributes/{_CRM}.LookupAttributeMetadata", select="LogicalName,Targets"),
+        ]
+    )
+    row = described.value()
+    links: dict[str, list[str]] = {}
+    for each in row["ManyToOneRelationships"]:
+        link = each["ReferencingEntityNavigationPropertyName"]
+        links.setdefault(str(each["ReferencingAttribute"]), []).append(str(link))
+    return SalesTable(
+        entity_set=str(row["EntitySetName"]),
+        id=str(row["PrimaryIdAttribute"]),
+        # A lookup to several tables has a property for each of them, and no path of a map says which.
+        links={name: found[0] for name, found in links.items() if len(found) == 1},
+        targets={str(each["LogicalName"]): tuple(each["Targets"]) for each in lookups.rows()},
+        lengths={str(each["LogicalName"]): int(each["MaxLength"]) for each in texts.rows() if each.get("MaxLength")},
+    )
+
+
+async def of_company(
+    reader: Reader, data: DataMap, table: SalesTable, company: str, business_units: Mapping[str, str]
+) -> str:
+    """The condition on rows of Sales that are a company's; empty: all are. One request where it is a business unit.
+
+    Args:
+        reader: of Dataverse.
+        data: the map.
+        table: of the map.
+        company: legal entity, lower case.
+        business_units: legal entity by name of the business unit.
+
+    Raises:
+        CannotCompare: Sales has no such company, or the map's column tells none.
+        DynamicsError: the business units cannot be read.
+    """
+    column = data.company.sales
+    if data.company.scope is not Scope.PER_COMPANY or column is None:
+        return ""
+    first, dot, last = column.partition(".")
+    if dot:
+        return f"{_link(table, first)}/{last} eq {literal(company)}"
+    targets = table.targets.get(column)
+    if targets is None:
+        return f"{column} eq {literal(company)}"
+    if _COMPANY in targets:
+        return f"{_link(table, column)}/cdm_companycode eq {literal(company)}"
+    if _BUSINESS_UNIT not in targets:
+        raise CannotCompare(
+            f"{data.entity}: company.sales is {column}, which leads to {', '.join(targets) or 'no table'}: name a "
+            "column of the row it leads to, e.g. msdyn_company.cdm_companycode"
+        )
+    wanted = {name.casefold() for name, of in business_units.items() if of == company}
+    rows = (await reader.page(query("businessunits", select="businessunitid,name"))).rows
+    ids = sorted(str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in wanted)
+    if not ids:
+        raise CannotCompare(
+            f"Sales has no business unit of the company {company}: see business_units in entity_map.yaml"
+        )
+    return " or ".join(f"_{column}_value eq {unit}" for unit in ids)
+
+
+def read(of: Comparison, within: Sequence[Shard] = ()) -> str:
+    """The path of the first page of all rows, or of those of some parts of Finance."""
+    place = _place(of.sales, of.sales_key[0])
+    parts = [
+        f"{place} eq {literal(shard.prefix)}" if shard.exact else f"startswith({place},{literal(shard.prefix)})"
+        for shard in within
+        if shard.prefix
+    ]
+    either = f"({' or '.join(parts)})" if len(parts) > 1 else "".join(parts)
+    return _query(of, _and(of.sales_filter, either))
+
+
+def read_keys(of: Comparison, keys: Iterable[tuple[str | None, Sequence[str]]]) -> list[str]:
+    """Paths that read what has a key, a read for each; a row without one by its id.
+
+    Args:
+        of: the comparison.
+        keys: id of a row and its key, which is empty where it has none.
+    """
+    return [_query(of, _and(of.sales_filter, _of_key(of, row_id, parts))) for row_id, parts in keys]
+
+
+def records(of: Comparison, rows: Iterable[Row]) -> Iterator[Mapping[str, str | None]]:
+    """Rows as the columns of a page."""
+    for row in rows:
+        keys = {f"{KEY}{n}": text_of(_value(of.sales, row, column)) for n, column in enumerate(of.sales_key)}
+        values = {f"{VALUE}{n}": text_of(_value(of.sales, row, field.sales)) for n, field in enumerate(of.fields)}
+        yield {ROW_ID: str(row[of.sales.id])} | keys | values
+
+
+def require_readable(of: Comparison) -> None:
+    """Refuse paths that no navigation property can be told for.
+
+    Raises:
+        CannotCompare: as its text says.
+    """
+    for column in of.sales_columns:
+        first, dot, _ = column.partition(".")
+        if dot:
+            _link(of.sales, first)
+
+
+def _of_key(of: Comparison, row_id: str | None, parts: Sequence[str]) -> str:
+    if not parts:
+        return f"{of.sales.id} eq {row_id}"
+    return " and ".join(
+        f"{_place(of.sales, column)} eq {literal(value)}" for column, value in zip(of.sales_key, parts, strict=True)
+    )
+
+
+def _and(*conditions: str) -> str:
+    return " and ".join(filter(None, conditions))
+
+
+def _query(of: Comparison, condition: str) -> str:
+    plain = [_column(of.sales, column) for column in of.sales_columns if "." not in column]
+    paths: dict[str, list[str]] = {}
+    for column in of.sales_columns:
+        first, dot, last = column.partition(".")
+        if dot:
+            paths.setdefault(_link(of.sales, first), []).append(last)
+    expand = ",".join(f"{link}($select={','.join(columns)})" for link, columns in paths.items())
+    select = ",".join(dict.fromkeys((of.sales.id, *plain)))
+    return query(of.sales.entity_set, select=select, expand=expand or None, filter=condition or None)
+
+
+def _column(table: SalesTable, column: str) -> str:
+    return f"_{column}_value" if column in table.targets else column
+
+
+def _place(table: SalesTable, column: str) -> str:
+    """A column as a filter names it."""
+    first, dot, last = column.partition(".")
+    return f"{_link(table, first)}/{last}" if dot else _column(table, column)
+
+
+def _link(table: SalesTable, lookup: str) -> str:
+    found = table.links.get(lookup)
+    if found is None:
+        raise CannotCompare(
+            f"{lookup} leads to {len(table.targets.get(lookup, ()))} tables of Sales: a comparison follows lookups "
+            "that lead to one"
+        )
+    return found
+
+
+def _value(table: SalesTable, row: Row, column: str) -> Any:
+    first, dot, last = column.partition(".")
+    if dot:
+        return (row.get(table.links[first]) or {}).get(last)
+    return row.get(_column(table, column))

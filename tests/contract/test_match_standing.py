@@ -1,0 +1,98 @@
+"""S39 with records that were read in bulk: doubles with what hangs on each, asked of the running sandbox."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from domain.likeness import tax_form
+from tests.contract.dataverse_world import LiveSandbox
+
+
+@pytest.fixture
+def at_the_sandbox(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings that point at the sandbox, and no others."""
+    for name in [name for name in os.environ if name.startswith("Q2C_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    info = live_sandbox.info
+    given = {
+        "ENTRA_URL": info.entra,
+        "ENTRA_TENANT": info.tenant,
+        "ENTRA_CLIENT_ID": info.client_id,
+        "ENTRA_CLIENT_SECRET": info.client_secret,
+        "DATAVERSE_URL": info.dataverse,
+        "FINANCE_URL": info.finance,
+        "CA_FILE": str(info.ca_file),
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"Q2C_{name}", value)
+
+
+def contosos(live: LiveSandbox, folder: Path) -> list[dict[str, Any]]:
+    """US-9950 and all accounts with its tax number, as a bulk reader writes them; the accounts."""
+    (customer,) = live.sandbox.finance.query("CustomersV3", CustomerAccount="US-9950")
+    accounts = [
+        row
+        for row in live.sandbox.dataverse.rows("account")
+        if tax_form(row.get("msdyn_taxexemptnumber") or "") == tax_form(customer["TaxExemptNumber"])
+    ]
+    finance = {
+        "company": "usmf",
+        "key": "US-9950",
+        "account_number": "US-9950",
+        "name": customer["OrganizationName"],
+        "tax_number": customer["TaxExemptNumber"],
+    }
+    sales = [
+        {
+            "company": "usmf",
+            "key": str(row["accountid"]),
+            "account_number": row.get("accountnumber") or "",
+            "name": row["name"],
+            "tax_number": row["msdyn_taxexemptnumber"],
+        }
+        for row in accounts
+    ]
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist([finance]), folder / "customer_finance.parquet")
+    pq.write_table(pa.Table.from_pylist(sales), folder / "customer_sales.parquet")
+    return sales
+
+
+@pytest.mark.usefixtures("at_the_sandbox")
+def test_s39_a_plan_shows_what_is_open_on_both_sides_and_nothing_is_written(
+    live_sandbox: LiveSandbox, tmp_path: Path
+) -> None:
+    accounts = contosos(live_sandbox, tmp_path / "records")
+    assert sorted(row["account_number"] for row in accounts) == ["", "US-9950"]
+    before = live_sandbox.sandbox.finance.query("CustomersV3"), live_sandbox.sandbox.dataverse.rows("account")
+
+    found = CliRunner().invoke(app, ["match", "run", "--from", "records", "--out", "out", "--standing", "--json"])
+    assert found.exit_code == 1, found.output
+    told = json.loads(found.stdout)
+    assert (told["doubles"], told["parties"], told["problems"]) == (1, 0, [])
+
+    with (tmp_path / "out" / "plans.csv").open(newline="", encoding="utf-8") as file:
+        kept, given_up = csv.DictReader(file)
+    assert (kept["proposal"], kept["customer"], kept["open receivables"], kept["currency"]) == (
+        "keep",
+        "US-9950",
+        "1200.00",
+        "USD",
+    )
+    assert kept["open orders in Finance"] == "1"
+    mapped, twin = (next(row["key"] for row in accounts if row["account_number"] == n) for n in ("US-9950", ""))
+    assert (given_up["proposal"], given_up["accounts"], given_up["open orders in Sales"]) == ("give up", twin, "0")
+    assert kept["to do"] == f"Sales: merge {twin} into {mapped}; its quotes and orders go with it."
+    after = live_sandbox.sandbox.finance.query("CustomersV3"), live_sandbox.sandbox.dataverse.rows("account")
+    assert after == before

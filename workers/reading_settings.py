@@ -1,0 +1,34 @@
+"""Settings of reading in bulk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from workers.setting_types import SANDBOX_SECRET, Group, Rate, Secret, Text
+
+SANDBOX_READER_CLIENT = "9592d9e0-fb7d-5100-a539-c08b5e50bb74"
+
+
+class ReaderSettings(Group):
+    """The application that reads in bulk, so that comparisons spend neither the rights nor the budgets of deals."""
+
+    client_id: Text = SANDBOX_READER_CLIENT
+    """Application (client) id of an app registration of its own, which may read in both systems and do nothing else."""
+    client_secret: Secret = SecretStr(SANDBOX_SECRET)
+    """Its client secret; in production nothing is read in bulk where it is not set."""
+    dataverse_requests_per_second: Rate = 10.0
+    """Budget of requests to Sales, all workers together."""
+    finance_requests_per_second: Rate = 5.0
+    """Budget of requests to Finance, all workers together. Give the application a low priority in Finance as well."""
+    concurrent_activities: int = Field(default=4, gt=0)
+    """Pages of a system that one worker reads at a time."""
+
+
+class DataSettings(Group):
+    """Where records of both systems lie while they are compared."""
+
+    dir: Path = Path(".q2c/data")
+    """Folder of pages, which hold personal data; all workers that read in bulk share it. They go when a run ends,
+    but for `records` (`q2c compare --keep`)."""
