@@ -20,14 +20,22 @@ from dynamics.core.errors import DynamicsError, System
 
 _tracer = trace.get_tracer("dynamics")
 _meter = metrics.get_meter("dynamics")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""The SDK's own boundaries are milliseconds: every request in seconds would lie below the first."""
 _requests = _meter.create_counter(
     "q2c_http_requests_total", unit="{request}", description="HTTP requests to Dynamics, by system, operation, status"
 )
 _durations = _meter.create_histogram(
-    "q2c_http_request_duration_seconds", unit="s", description="From the request leaving to its answer read"
+    "q2c_http_request_duration_seconds",
+    unit="s",
+    description="From the request leaving to its answer read",
+    explicit_bucket_boundaries_advisory=_SECONDS,
 )
 _waits = _meter.create_histogram(
-    "q2c_budget_wait_seconds", unit="s", description="How long a request waited for its turn in the budget"
+    "q2c_budget_wait_seconds",
+    unit="s",
+    description="How long a request waited for its turn in the budget",
+    explicit_bucket_boundaries_advisory=_SECONDS,
 )
 _remaining = _meter.create_gauge(
     "q2c_requests_remaining", unit="{request}", description="What a system says is left of its limit"
