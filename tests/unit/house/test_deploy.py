@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from workers.settings import variables
+from workers.telemetry import BUCKETS
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("activities", "dynamics", "runs", "web", "workers", "workflows")
@@ -49,6 +50,20 @@ def metrics() -> dict[str, set[str]]:
                     assert isinstance(name, ast.Constant) and isinstance(name.value, str), f"{file}: write it out"
                     found[name.value] = {f"{name.value}{suffix}" for suffix in MAKERS[node.func.attr]}
     return found
+
+
+def test_every_histogram_has_buckets_of_its_own() -> None:
+    """Those of the SDKs are for milliseconds: of what is measured in seconds every percentile would read the same."""
+    for room in ROOMS:
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                    continue
+                if node.func.attr in ("create_histogram", "create_histogram_float"):
+                    advised = {keyword.arg for keyword in node.keywords} & {"explicit_bucket_boundaries_advisory"}
+                    (name, *_) = node.args
+                    assert isinstance(name, ast.Constant)
+                    assert advised or name.value in BUCKETS, f"{file}: {name.value}"
 
 
 def asked_for(text: str) -> set[str]:
