@@ -39,6 +39,8 @@ MOST_READ: Final = 1_000
 MOST_NAMED: Final = 20
 """Failing runs that are named in the log."""
 
+UNKNOWN: Final = "unknown"
+_CAUSES: Final = frozenset(map(str, Cause))
 OURS: Final = (
     names.QUOTE_TO_CASH,
     names.APPROVAL,
@@ -172,9 +174,10 @@ class RunGauges(GaugeActivities):
 def _cause_of(run: WorkflowExecution) -> str:
     """The cause a parked deal shows; of one that shows none of ours, that it is unknown."""
     try:
-        return Cause(attributes.ERROR.of(run) or "")
+        shown = attributes.ERROR.of(run) or ""
     except ValueError:
-        return "unknown"
+        return UNKNOWN
+    return shown if shown in _CAUSES else UNKNOWN
 
 
 def _type_of(run: WorkflowExecution) -> str:

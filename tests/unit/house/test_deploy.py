@@ -63,7 +63,7 @@ def test_every_histogram_has_buckets_of_its_own() -> None:
                     advised = {keyword.arg for keyword in node.keywords} & {"explicit_bucket_boundaries_advisory"}
                     (name, *_) = node.args
                     assert isinstance(name, ast.Constant)
-                    assert advised or name.value in BUCKETS, f"{file}: {name.value}"
+                    assert advised or name.value in BUCKETS, f"{file}: {name.value!r}"
 
 
 def asked_for(text: str) -> set[str]:
