@@ -36,6 +36,12 @@ def named(name: str) -> str:
     return f'"{name}"'
 
 
+def _text(column: str) -> str:
+    """A column as text; companies in lower case, as the rules name them."""
+    text = f"coalesce(CAST({named(column)} AS VARCHAR), '')"
+    return f"lower(trim({text}))" if column == "company" else text
+
+
 class Relations:
     """The views of one run, in a database that lives as long as it."""
 
@@ -64,7 +70,7 @@ class Relations:
             raise RelationsError(f"{entity} of {side} cannot be read: {error}") from error
         if lacking := [column for column in ALWAYS if column not in found]:
             raise RelationsError(f"{entity} of {side} has no column {' and '.join(lacking)}")
-        columns = ", ".join(f"coalesce(CAST({named(column)} AS VARCHAR), '') AS {named(column)}" for column in found)
+        columns = ", ".join(f"{_text(column)} AS {named(column)}" for column in found)
         self.database.execute(f"CREATE OR REPLACE VIEW {self.view(entity, side)} AS SELECT {columns} FROM ({select})")
         self._columns[entity, side] = tuple(found)
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonOption, fail
-from domain.entities.comparing import MOST_SAMPLED
 
 EXAMPLES = """Examples:
 
@@ -43,7 +42,7 @@ def _company(given: str) -> str:
 EntityArgument = Annotated[str, typer.Argument(help="Entity of a map, as `q2c map list` shows it.")]
 CompanyOption = Annotated[str, typer.Option("--company", callback=_company, help="Legal entity, e.g. usmf.")]
 SampleOption = Annotated[
-    int, typer.Option("--sample", min=0, max=MOST_SAMPLED, help="A part of at most so many records; 0: all of them.")
+    int, typer.Option("--sample", min=0, help="A part of at most so many records, up to 1,000; 0: all of them.")
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Write differences.csv, .xlsx and .html there.")
@@ -82,7 +81,10 @@ def compare(
     if keep and sample:
         fail("--keep keeps all records; leave out --sample")
     from cli import compare_work as work
+    from domain.entities.comparing import MOST_SAMPLED
 
+    if sample > MOST_SAMPLED:
+        fail(f"--sample takes at most {MOST_SAMPLED:,} records; leave it out to compare all of them")
     if every_night is not None:
         work.schedule(entity, company, every_night, keep=keep, as_json=json)
         return

@@ -43,8 +43,7 @@ def rebuild(
 
     Each book is replaced in one step: no deal is given credit in between.
 
-    The exit code is 1 where something differed in a dry run, where a ledger could not be looked at, and where it was
-    refused or the site does not answer.
+    The exit code is 1 where a dry run finds something, and where it failed.
     """
     if bool(customer.strip()) is every:
         raise typer.BadParameter("give either --customer or --all")

@@ -56,14 +56,23 @@ MOST_SKEW: Final = 75
 
 OUTSIDE: Final = {
     **dict.fromkeys(("review_lines", "preview_quote", "read_order_lines"), "a page asks for it, no deal does"),
-    **dict.fromkeys(("send_message", "tell_people"), "nobody is told anything: no target of messages is set"),
+    **dict.fromkeys(("send_message", "tell_people", "find_waiting"), "nobody is told: no target of messages is set"),
     **dict.fromkeys(("look_after_end", "find_ended"), "only of deals that have ended"),
     **dict.fromkeys(("prepare_refund", "change_order", "look_at_larger", "cancel_sales_order"), "no deal is changed"),
-    **dict.fromkeys(("show_cancelling", "close_quote"), "no deal is cancelled, and none expires"),
-    **dict.fromkeys(("create_customer",), "every customer is in both systems"),
+    **dict.fromkeys(("show_ordered",), "no deal is changed"),
+    **dict.fromkeys(("read_approvers", "find_made_quote"), "nobody delegates"),
+    **dict.fromkeys(("show_cancelling", "close_quote", "read_quote"), "no deal is cancelled, and none expires"),
+    **dict.fromkeys(("create_customer", "map_customer"), "every customer is in both systems"),
     **dict.fromkeys(("hand_to_desk", "offer_again"), "no report is of an order that no deal claims"),
+    **dict.fromkeys(
+        ("open_comparison", "count_parts", "read_part", "read_sales_page", "find_candidates", "judge_comparison"),
+        "no systems are compared",
+    ),
+    **dict.fromkeys(("confirm_in_finance", "confirm_in_sales"), "no systems are compared"),
+    **dict.fromkeys(("find_ledgers", "review_ledgers", "tell_differences"), "ledgers are compared at night"),
+    **dict.fromkeys(("recheck_credit", "stop_order"), "no limit changes after an order is confirmed"),
     **dict.fromkeys(("look_at_deals", "check_deals", "tell_deals"), "nobody gives a command to many deals"),
-    **dict.fromkeys(("hold_orders",), "no account is overdue"),
+    **dict.fromkeys(("hold_orders", "read_open_items", "show_collected"), "no account is overdue"),
 }
 """Activities that a run's deals do not come by, and why; at every other the worker is killed."""
 

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
+from demo.budgets import SANDBOX_BUDGETS
 from demo.ports import Ports
 from demo.processes import ChildProcess
 from demo.state import StateFolder
@@ -42,13 +43,6 @@ STOP_TIMEOUT = 20.0
 WORKER_GRACE = 5
 STOP_ORDER = (("worker", "web"), ("codec", "sandbox", "temporal"))
 """First what works, then what it works with."""
-SANDBOX_BUDGETS = {
-    "Q2C_DATAVERSE_REQUESTS_PER_SECOND": "60",
-    "Q2C_DATAVERSE_ACTIVITIES_PER_SECOND": "120",
-    "Q2C_FINANCE_REQUESTS_PER_SECOND": "60",
-    "Q2C_FINANCE_ACTIVITIES_PER_SECOND": "120",
-}
-"""A sandbox on this machine serves nobody else; the budgets of a tenant would only make a demo slow."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.facts import Fact
 from domain.given import LONGEST as LONGEST_VALUE
-from domain.given import ValueGiven
+from domain.given_facts import ValueGiven
 from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName, VerifiedMessage
 from domain.people import Person

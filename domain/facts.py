@@ -16,7 +16,7 @@ from domain.credit_recheck_facts import RecheckFact
 from domain.customer_setup_facts import CustomerFact
 from domain.deposit_facts import DepositFact
 from domain.fulfilment import Billing, LineTotals
-from domain.given import ValueGiven
+from domain.given_facts import ValueGiven
 from domain.messages import AskedNow, Reminding
 from domain.order_change_facts import ChangeFact
 from domain.people import Person

@@ -57,12 +57,3 @@ class GivenValue(Record):
     by: Person
     at: datetime = Field(description="UTC")
     reason: str = ""
-
-
-class ValueGiven(Record):
-    """A person says with which value a parked step has ended."""
-
-    value: str = Field(min_length=1, max_length=LONGEST)
-    reason: str
-    by: Person
-    at: datetime = Field(description="UTC")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from decimal import (
+    ROUND_DOWN,
     ROUND_FLOOR,
     ROUND_HALF_UP,
     Context,
@@ -74,6 +75,12 @@ def round_money(amount: Decimal, currency: str) -> Decimal:
     """
     with arithmetic():
         return amount.quantize(minor_unit(currency)) + 0  # + 0: never "-0.00"
+
+
+def cut(number: Decimal, decimals: int) -> Decimal:
+    """A number without what is beyond so many decimals: never more than it is, where it is not negative."""
+    with arithmetic():
+        return number.quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN)
 
 
 def is_money(amount: Decimal, currency: str) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -103,6 +104,21 @@ async def answer(call: Awaitable[T], patience: float | None = None) -> T:
         if error.status in _NO_ANSWER:
             raise NoAnswer from error
         raise
+
+
+async def trouble(client: Client) -> str:
+    """Why this process cannot work with Temporal now, in words; empty: it can.
+
+    The namespace is asked for: a frontend whose database is away, that does not know the namespace or does not let us
+    in says of itself that it serves.
+    """
+    try:
+        await answer(client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace)))
+    except NoAnswer:
+        return "Temporal does not answer"
+    except RPCError as error:
+        return f"Temporal refuses namespace {client.namespace!r}: {error.message}"
+    return ""
 
 
 async def listed(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:

@@ -6,24 +6,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from temporalio.client import Client
-from temporalio.service import RPCError
 
-from runs.calls import NoAnswer, answer
+from runs.calls import trouble
 from web.tokens import KeysUnavailable, SigningKeys
 
 
 def health_routes(client: Client, keys: SigningKeys) -> list[Route]:
-    """``/health/live``: the process answers. ``/health/ready``: Temporal answers and Entra's keys are known."""
+    """``/health/live``: the process answers. ``/health/ready``: Temporal lets us in and Entra's keys are known."""
 
     async def live(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> JSONResponse:
         problems = {}
-        try:
-            await answer(client.service_client.check_health())
-        except (NoAnswer, RPCError) as error:
-            problems["temporal"] = str(error)
+        if wrong := await trouble(client):
+            problems["temporal"] = wrong
         try:
             await keys.current()
         except KeysUnavailable as error:

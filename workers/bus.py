@@ -31,7 +31,7 @@ from web.intake.reports import NotUnderstood, Reports, System
 from workers.health import health_app
 from workers.identity import Identity
 from workers.rules import load_policy
-from workers.serving import serve, stop_signals
+from workers.serving import serve, stop_signals, unready_once
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect
@@ -406,7 +406,7 @@ async def run_bus(settings: Settings, telemetry: Telemetry) -> int:
             receiving = [Receiving(source, reports, temporal) for source in named]
             health = health_app(temporal, lambda: "; ".join(filter(None, (each.trouble for each in receiving))))
             where = settings.bus.health_host, settings.bus.health_port
-            await held.enter_async_context(serve(health, *where, variables="Q2C_BUS_HEALTH"))
+            await held.enter_async_context(serve(unready_once(stop, health), *where, variables="Q2C_BUS_HEALTH"))
             log.info("bus ready", sources=[f"{source.system}: {source.name}" for source in named])
             code = await _until_stopped(stop, [each.run(client) for each in receiving])
     telemetry.close()

@@ -37,7 +37,7 @@ from web.tokens import InvalidToken, KeysUnavailable, SigningKeys, TokenVerifier
 from workers.mode import is_sandbox
 from workers.rules import load_policy
 from workers.sealing import codec_keys
-from workers.serving import serve, stop_signals
+from workers.serving import serve, stop_signals, unready_once
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 
@@ -226,7 +226,9 @@ async def run_codec_server(settings: Settings, telemetry: Telemetry) -> int:
     """
     app: Any = codec_server_app(settings)
     with stop_signals() as stop:
-        async with serve(app, settings.codec.host, settings.codec.port, variables="Q2C_CODEC") as port:
+        async with serve(
+            unready_once(stop, app), settings.codec.host, settings.codec.port, variables="Q2C_CODEC"
+        ) as port:
             log.info("codec server ready", port=port, sign_in=settings.codec.sign_in)
             await stop.wait()
     telemetry.close()

@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers.patience import IDLE_SECONDS, PatientProtocol
 
@@ -82,6 +83,21 @@ async def serve(app: ASGIApp, host: str, port: int, *, variables: str) -> AsyncI
     finally:
         server.should_exit = True
         await task
+
+
+def unready_once(stop: asyncio.Event, app: ASGIApp) -> ASGIApp:
+    """An application whose `/health/ready` says no from the moment its process is told to stop.
+
+    What sends requests looks there and goes elsewhere; whatever is asked meanwhile is answered as before.
+    """
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if stop.is_set() and scope["type"] == "http" and scope["path"] == "/health/ready":
+            await JSONResponse({"status": "unready", "reason": "the process is stopping"}, 503)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return served
 
 
 @contextmanager

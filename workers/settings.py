@@ -139,6 +139,8 @@ class WebSettings(Group):
     """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
+    drain_seconds: int = Field(default=0, ge=0)
+    """How long after SIGTERM requests are still taken, while *ready* says no: until no balancer sends any more."""
     url: Origin = "http://localhost:8000"
     """Origin people's browsers use; the sign-in redirect is `<url>/auth/callback`."""
     client_id: Text = SANDBOX_WEB_CLIENT
@@ -251,6 +253,12 @@ class WorkerSettings(Group):
     """Pause between two sweeps for what webhooks and business events missed. Worker and web must agree on it."""
     graceful_shutdown_seconds: int = Field(default=30, ge=0)
     """How long running activities may finish after SIGTERM."""
+    versioning: Literal["off", "auto_upgrade", "pinned"] = "off"
+    """Temporal's worker versioning: `auto_upgrade` runs to the current build, or deals `pinned` to theirs."""
+    deployment: str = Field(default="quote-to-cash", pattern=r"^[A-Za-z0-9_-]+$")
+    """Name of the worker deployment in Temporal, where versioning is on."""
+    build: str = ""
+    """Name of this build there, e.g. the image's tag; each build has its own."""
 
 
 class Settings(BaseSettings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,7 +15,7 @@ from web.app import create_app
 from web.config import WebConfig
 from workers.audit_keys import DOWNLOADS, AuditVaultKey
 from workers.rules import load_policy
-from workers.serving import serve, stop_signals
+from workers.serving import serve, stop_signals, unready_once
 from workers.settings import Settings, SettingsError
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect
@@ -93,11 +94,11 @@ async def run_web(settings: Settings, telemetry: Telemetry) -> int:
     """
     with stop_signals() as stop:
         client: Client = await connect(telemetry, settings.codec)
-        async with serve(
-            _application(settings, client), settings.web.host, settings.web.port, variables="Q2C_WEB"
-        ) as port:
+        app = unready_once(stop, _application(settings, client))
+        async with serve(app, settings.web.host, settings.web.port, variables="Q2C_WEB") as port:
             log.info("web ready", port=port, url=settings.web.url)
             await stop.wait()
-            log.info("web stopping")
+            log.info("web stopping", drain_seconds=settings.web.drain_seconds)
+            await asyncio.sleep(settings.web.drain_seconds)
     telemetry.close()
     return 0

@@ -25,10 +25,11 @@ from runs.feeds import Feeds
 from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, GAUGE_QUEUE, NOTICE_QUEUE
 from workers.gauges import RunGauges, keep_counting
 from workers.health import health_app
-from workers.serving import leave_within, serve, stop_signals
+from workers.serving import leave_within, serve, stop_signals, unready_once
 from workers.settings import Settings
 from workers.telemetry import Telemetry
 from workers.temporal_client import connect, require_attributes
+from workers.versions import deployment, keeping
 
 log = structlog.get_logger(__name__)
 
@@ -95,20 +96,25 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
 
     Returns:
         Workers that have not started yet.
+
+    Raises:
+        SettingsError: versioning is on, and this build has no name.
     """
-    grace = timedelta(seconds=settings.worker.graceful_shutdown_seconds)
-    watched: dict[str, Any] = {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
+    common: dict[str, Any] = {
+        "graceful_shutdown_timeout": timedelta(seconds=settings.worker.graceful_shutdown_seconds),
+        "deployment_config": deployment(settings),
+    }
+    watched = common | {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
     deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
         workflows=work.workflows,
         activities=work.deal_activities,
-        workflow_runner=workflow_runner(),
+        workflow_runner=keeping(workflow_runner(), settings),
         max_cached_workflows=settings.worker.max_cached_workflows,
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
         max_concurrent_activities=settings.worker.concurrent_activities,
         sticky_queue_schedule_to_start_timeout=STICKY,
-        graceful_shutdown_timeout=grace,
         **watched,
     )
     systems = [
@@ -119,7 +125,6 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             max_task_queue_activities_per_second=limits.activities_per_second,
             max_concurrent_activities=limits.concurrent_activities,
             disable_eager_activity_execution=True,
-            graceful_shutdown_timeout=grace,
             **watched,
         )
         for queue, activities, limits in (
@@ -127,10 +132,11 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, work.finance_activities, settings.finance),
         )
     ]
-    return [deals, *systems, *_of_notices(client, settings, work, grace), *_of_bulk(client, settings, work, grace)]
+    notices, bulk = _of_notices(client, settings, work, common), _of_bulk(client, settings, work, watched)
+    return [deals, *systems, *notices, *bulk]
 
 
-def _of_bulk(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+def _of_bulk(client: Client, settings: Settings, work: Work, watched: dict[str, Any]) -> list[Worker]:
     """What reads in bulk: queues, budget and application of its own, so that it cannot spend what deals need."""
     return [
         Worker(
@@ -139,15 +145,13 @@ def _of_bulk(client: Client, settings: Settings, work: Work, grace: timedelta) -
             activities=activities,
             max_concurrent_activities=settings.reader.concurrent_activities,
             disable_eager_activity_execution=True,
-            graceful_shutdown_timeout=grace,
-            interceptors=[KeptAlive()],
-            max_heartbeat_throttle_interval=MOST_OFTEN,
+            **watched,
         )
         for queue, activities in work.bulk_activities.items()
     ]
 
 
-def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta) -> list[Worker]:
+def _of_notices(client: Client, settings: Settings, work: Work, common: dict[str, Any]) -> list[Worker]:
     """What sends messages to people, where there is anything to send them to."""
     if not work.notice_activities:
         return []
@@ -159,7 +163,7 @@ def _of_notices(client: Client, settings: Settings, work: Work, grace: timedelta
             max_task_queue_activities_per_second=settings.notice.activities_per_second,
             max_concurrent_activities=MESSAGES_AT_ONCE,
             disable_eager_activity_execution=True,
-            graceful_shutdown_timeout=grace,
+            **common,
         )
     ]
 
@@ -174,6 +178,7 @@ def _counting(client: Client, settings: Settings) -> Worker:
         max_concurrent_activity_task_polls=1,
         disable_eager_activity_execution=True,
         graceful_shutdown_timeout=timedelta(seconds=settings.worker.graceful_shutdown_seconds),
+        deployment_config=deployment(settings),
         interceptors=[KeptAlive()],
         max_heartbeat_throttle_interval=MOST_OFTEN,
     )
@@ -212,7 +217,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             running.push_async_exit(work.connections)
             await running.enter_async_context(
                 serve(
-                    health_app(client, lambda: _not_polling(workers)),
+                    unready_once(stop, health_app(client, lambda: _not_polling(workers))),
                     settings.worker.health_host,
                     settings.worker.health_port,
                     variables="Q2C_WORKER_HEALTH",

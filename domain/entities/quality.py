@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.entities.model import EntityName, FieldName, MapRecord, Sentence, SideName, Value
+from domain.money import cut
 from domain.record import Record
 from domain.values import Number
 
@@ -235,7 +236,7 @@ def _score(entity: str, company: str, outcomes: list[Outcome]) -> Score:
     return Score(
         entity=entity,
         company=company,
-        score=(100 * (1 - share)).quantize(Decimal("0.01"), ROUND_DOWN),
+        score=cut(100 * (1 - share), 2),
         records=sum(of_side.values()),
         critical=sum(each.failing for each in outcomes if each.severity is Severity.CRITICAL),
         failing=sum(each.failing for each in outcomes),

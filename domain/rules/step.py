@@ -9,7 +9,8 @@ from domain import facts
 from domain.causes import Cause, failure_of
 from domain.deal_state import DealState, OrderStatus, Outage, SalesDue
 from domain.facts import StepFact
-from domain.given import TAKES, GivenValue, ValueGiven
+from domain.given import TAKES, GivenValue
+from domain.given_facts import ValueGiven
 from domain.price_look import DriftDecision
 from domain.refusals import Refusal
 from domain.rules import drift

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -15,42 +12,13 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from demo.ports import free_ports
-from demo.temporal_server import NAMESPACE, dev_server_command, wait_ready
+from demo.temporal_server import NAMESPACE
 from domain.messages import SalesEventKind
 from domain.views import WaitingFor
 from tests.sealing import SEALING
+from tests.temporal_server import persistent
 from tests.workflows.acting import until, waits_for
 from tests.workflows.conftest import Stage, World, queues_of_its_own
-
-
-class Server:
-    """A server of Temporal that keeps what it knows in a file."""
-
-    def __init__(self, folder: Path) -> None:
-        port, ui_port = free_ports(2)
-        self.address = f"127.0.0.1:{port}"
-        self._command = [*dev_server_command(port, ui_port), "--db-filename", str(folder / "temporal.db")]
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(*self._command, stdout=DEVNULL, stderr=DEVNULL)
-        await wait_ready(self.address)
-
-    async def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
-
-
-@asynccontextmanager
-async def persistent(folder: Path) -> AsyncIterator[Server]:
-    server = Server(folder)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.kill()
 
 
 @pytest.mark.timeout(240)

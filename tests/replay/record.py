@@ -19,6 +19,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from runs import names
+from tests.replay import fingerprints
 from tests.stack import Deal, Json, Refused, Stack, eventually, line, money
 from tests.time_travel import move_clock
 
@@ -258,9 +259,11 @@ async def keep(stack: Stack, name: str, deal: Deal) -> None:
 
 
 async def write(client: Client, file: str, workflow_id: str) -> None:
-    """Write the history of one run; stack traces in it name files from the project's root."""
+    """Write the history of one run with its fingerprint; stack traces name files from the project's root."""
     history = await client.get_workflow_handle(workflow_id).fetch_history()
-    (HISTORIES / f"{file}.json").write_text(history.to_json().replace(f"{PROJECT}/", "") + "\n")
+    kept = HISTORIES / f"{file}.json"
+    kept.write_text(history.to_json().replace(f"{PROJECT}/", "") + "\n")
+    await fingerprints.write([kept])
 
 
 async def keep_feeds(stack: Stack) -> None:

@@ -440,61 +440,51 @@ def queues_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"runs.{waits}", PATIENCE)
 
 
-@asynccontextmanager
-async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
-    """The workers of a deal's three queues, with a scripted world behind them."""
+Activities = list[Callable[..., Any]]
+
+
+def scripted(world: World) -> dict[str, Activities]:
+    """Activities by the task queue they are on, with a scripted world behind them."""
     finance, sales, customers = ScriptedFinance(world), ScriptedSales(world), ScriptedCustomers(world)
-    changes, shows = ScriptedChanges(world), ScriptedSalesChanges(world)
-    deals = Worker(
-        client,
-        task_queue=names.DEAL_QUEUE,
-        workflows=[QuoteToCash, Approval, CreditLedger, AuditDelivery],
-        activities=[
+    changes, shows, reach = ScriptedChanges(world), ScriptedSalesChanges(world), ScriptedReach(world)
+    quotes: Activities = [sales.mark_quote, sales.read_quote, sales.close_quote, customers.map_customer]
+    documents: Activities = [sales.record_order, sales.record_shipment, sales.record_invoice, sales.record_payment]
+    changed: Activities = [sales.cancel_sales_order, shows.show_cancelling, shows.show_ordered, reach.wait_for_sales]
+    ordering: Activities = [finance.assess_quote, finance.prepare_order, finance.create_order, finance.confirm_order]
+    billing: Activities = [finance.read_billing, ScriptedRefunds(world).prepare_refund, customers.create_customer]
+    changing: Activities = [changes.change_order, changes.look_at_larger, reach.wait_for_finance]
+    return {
+        names.DEAL_QUEUE: [
             TrustingVerifier().verify_messages,
             ScriptedAudit(world).record_audit,
             ScriptedDelegations(world).read_delegations,
             ScriptedNotices(world).tell_people,
         ],
+        names.FINANCE_QUEUE: [*ordering, *billing, *changing, *ScriptedRechecks(world).activities],
+        names.DATAVERSE_QUEUE: [*quotes, *documents, *changed],
+    }
+
+
+SCRIPTED = (QuoteToCash, Approval, CreditLedger, AuditDelivery)
+"""Processes that a scripted world carries."""
+
+
+@asynccontextmanager
+async def workers(client: Client, world: World, meter: Metered | None = None) -> AsyncIterator[None]:
+    """The workers of a deal's three queues, with a scripted world behind them."""
+    does = scripted(world)
+    deals = Worker(
+        client,
+        task_queue=names.DEAL_QUEUE,
+        workflows=SCRIPTED,
+        activities=does[names.DEAL_QUEUE],
         workflow_runner=meter or workflow_runner(),
         interceptors=[KeptAlive()],
         debug_mode=meter is not None,
     )
-    fin = Worker(
-        client,
-        task_queue=names.FINANCE_QUEUE,
-        activities=[
-            finance.assess_quote,
-            finance.prepare_order,
-            finance.create_order,
-            finance.confirm_order,
-            finance.read_billing,
-            ScriptedRefunds(world).prepare_refund,
-            customers.create_customer,
-            changes.change_order,
-            changes.look_at_larger,
-            *ScriptedRechecks(world).activities,
-            ScriptedReach(world).wait_for_finance,
-        ],
-        interceptors=[KeptAlive()],
-    )
-    dv = Worker(
-        client,
-        task_queue=names.DATAVERSE_QUEUE,
-        activities=[
-            sales.mark_quote,
-            sales.read_quote,
-            sales.close_quote,
-            sales.record_order,
-            sales.record_shipment,
-            sales.cancel_sales_order,
-            shows.show_cancelling,
-            shows.show_ordered,
-            sales.record_invoice,
-            sales.record_payment,
-            customers.map_customer,
-            ScriptedReach(world).wait_for_sales,
-        ],
-        interceptors=[KeptAlive()],
+    fin, dv = (
+        Worker(client, task_queue=queue, activities=does[queue], interceptors=[KeptAlive()])
+        for queue in (names.FINANCE_QUEUE, names.DATAVERSE_QUEUE)
     )
     async with deals, fin, dv:
         yield

@@ -22,7 +22,8 @@ from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.explain import explain
 from domain.facts import Event, Fact
-from domain.given import TAKES, ValueGiven
+from domain.given import TAKES
+from domain.given_facts import ValueGiven
 from domain.messages import CommandName
 from domain.people import Person
 from domain.refusals import Refusal

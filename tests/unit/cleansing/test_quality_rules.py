@@ -265,7 +265,7 @@ def test_a_folder_of_csv_and_parquet_is_read_as_relations_are(tmp_path: Path) ->
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    bad = CUSTOMER | {"email": "x"}
+    bad = CUSTOMER | {"company": "DEMF", "email": "x"}
     pc.write_csv(pa.Table.from_pylist([bad]), tmp_path / "customer_finance.csv")
     (tmp_path / "customer_sales").mkdir()
     pq.write_table(pa.Table.from_pylist([ACCOUNT]), tmp_path / "customer_sales" / "page-1.parquet")

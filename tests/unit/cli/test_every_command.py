@@ -70,6 +70,7 @@ ANSWERS = {
     "ledger migrate": "ledger migrate --json",
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
+    "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
     "audit export": f"audit export {PERIOD} --out out.jsonl --json",
     "audit verify": "audit verify --database --json",
     "audit prune": "audit prune --json",

@@ -10,7 +10,8 @@ from domain.deal import apply
 from domain.deal_state import DealState
 from domain.explain import view
 from domain.facts import Event, Fact
-from domain.given import TAKES, ValueGiven
+from domain.given import TAKES
+from domain.given_facts import ValueGiven
 from domain.messages import CommandName
 from domain.people import Person
 from domain.views import ParkedStep, Resolution

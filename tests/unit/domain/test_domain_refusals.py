@@ -26,6 +26,8 @@ NO_CODES = {
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     # A column's value in Finance.
     "FLOOR",
+    # What is wrong with a record or a field of both systems.
+    *("MISSING", "DIFF", "ROUNDING", "DUPLICATE", "UNMAPPED", "TIMING"),
     # Who owns a field of a map.
     *("FINANCE", "SALES", "NEWEST", "MANUAL"),
 }

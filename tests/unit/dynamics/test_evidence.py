@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -99,4 +100,16 @@ def test_of_a_batch_the_part_that_failed_is_shown_and_of_a_whole_batch_its_reque
 def test_whatever_comes_is_cut(body: bytes) -> None:
     assert len(answer_shown(502, body).encode()) <= MOST_BYTES
     assert len(request_shown("POST", f"{ROOT}X", body).encode()) <= MOST_BYTES
-    assert len(without_secrets("password" * 90_000)) <= 8_000
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["password", "password-", "ey", "ey-", "eyaaaaaa.", "a/", "A+", "bearer ", "a@a", "a.", "'", '"', "sig=", " "],
+)
+def test_a_hostile_answer_takes_no_longer_than_another(unit: str) -> None:
+    """It is read beside everything else that the worker does: twice as long a text may take twice as long, not more."""
+    began = time.process_time()
+    for _ in range(5):
+        assert len(no_answer(unit * 90_000)) <= MOST_BYTES
+        assert len(without_secrets(unit * 90_000)) <= 90_000
+    assert time.process_time() - began < 2

@@ -345,6 +345,8 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("POST", "/bulk/{company}/{run}/commands/{do}"),
         ("GET", "/late"),
         ("POST", "/late/{company}/{n}/dismiss"),
+        ("GET", "/credit/{company}"),
+        ("POST", "/credit/{company}/rebuild"),
         ("GET", "/collections"),
         ("GET", "/collections/{company}/{account}"),
         ("GET", "/collections/{company}/{account}/letters/{n}"),

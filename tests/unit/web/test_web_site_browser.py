@@ -312,7 +312,7 @@ async def test_a_parked_step_fits_on_the_narrowest_phone_whatever_the_answer_was
             if pictures:
                 await page.screenshot(path=f"{pictures}/parked-{name}-{width}.png")
             await page.locator(".waiting summary").click()
-            await expect(page.locator(".waiting pre")).to_be_visible()
+            await expect(page.locator(".waiting pre").first).to_be_visible()
             wide = await page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{name} is {wide} wide on a screen of {width}"
             assert (await page.locator(".waiting h2").inner_text()).count(" ") > 4
