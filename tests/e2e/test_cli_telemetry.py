@@ -239,14 +239,14 @@ def test_what_dashboards_and_alerts_group_and_filter_by_is_a_label_of_what_is_ex
     labels_of = {name: set().union(*points) for name, points in dict(collector.metrics).items()}
     checked = 0
     for text in asked:
-        for name in re.findall(r"\b(?:q2c|temporal)_[a-z_]+", text):
+        grouped = {label for by in re.findall(r"by \(([^)]*)\)", text) for label in by.split(", ") if label}
+        for name, selector in re.findall(r"\b((?:q2c|temporal)_[a-z_]+)(\{[^}]*\})?", text):
             exported = re.sub(r"_(bucket|count)$", "", name)
-            found = labels_of.get(exported, labels_of.get(exported.removesuffix("_total"), None))
-            found = labels_of.get(exported.removesuffix("_seconds")) if found is None else found
+            names = (exported, exported.removesuffix("_total"), exported.removesuffix("_seconds"))
+            found = next((labels_of[known] for known in names if known in labels_of), None)
             if found is None:
                 continue
-            named = {label for by in re.findall(r"by \(([^)]*)\)", text) for label in by.split(", ") if label}
-            named |= set(re.findall(r"[{,]\s*([a-z_]+)(?:=~|!=|=)\"", text))
+            named = grouped | set(re.findall(r"[{,]\s*([a-z_]+)(?:=~|!=|=)\"", selector))
             assert named - {"le"} <= found, f"{text} names labels that {exported} has not: {found}"
             checked += 1
     assert checked > 40, "nearly nothing was exported"
