@@ -28,6 +28,8 @@ RETRY = RetryPolicy(
 START_TO_CLOSE = timedelta(seconds=45)
 LOOK_AGAIN = timedelta(seconds=30)
 """How long a system is left alone at least that did not answer six times in a row, or is known not to answer."""
+PROBES = (LOOK_AGAIN, timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1))
+"""Pauses before each further look at what became of a write whose outcome stays unknown; the last one holds."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tests.workflows.conftest import Stage, World
 from tests.workflows.trusting import OTTO
 
 REFUSED_UNSENT = ApplicationError("not sent while Finance does not answer", type="Transient", non_retryable=True)
+UNKNOWN = ApplicationError("the connection broke", type="UnknownOutcome", non_retryable=True)
 MOST_EVENTS = 20
 """That one step adds to the history of a deal which meets an outage in it, however long that is."""
 
@@ -92,3 +93,22 @@ async def test_a_wait_for_sales_is_one_of_its_own(stage: Stage, world: World) ->
     world.away = ""
     await until(stage, waits_for(WaitingFor.REP))
     assert world.names().count("mark_quote") == 2
+
+
+async def test_an_outcome_that_stays_unknown_is_looked_for_at_longer_and_longer_intervals(
+    stage: Stage, world: World
+) -> None:
+    """Finance answers, and nobody can tell what became of the write: in half a minute, then two, ten, sixty."""
+    world.fail["create_order"] = [UNKNOWN] * 5
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.sales(SalesEventKind.ACCEPTED)
+    pauses = (30, 120, 600, 3600, 3600)
+    for tries, seconds in enumerate(pauses, 1):
+        await eventually(lambda tries=tries: world.names().count("create_order") == tries, f"try {tries}")
+        await until(stage, waits_for(WaitingFor.FINANCE))
+        await stage.env.fast_forward(stage.case, timedelta(seconds=seconds - 2))
+        assert world.names().count("create_order") == tries
+        await stage.env.fast_forward(stage.case, timedelta(seconds=3))
+    await until(stage, waits_for(WaitingFor.SHIPMENT))
+    assert world.names().count("create_order") == 6

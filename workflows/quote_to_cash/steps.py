@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -31,6 +32,7 @@ from workflows.steps import (
     LOOK_AGAIN,
     NORMAL,
     ONCE,
+    PROBES,
     UNKNOWN_LINES,
     UNTIL_IT_ANSWERS,
     URGENT,
@@ -103,6 +105,7 @@ class Steps:
             resolution = await self._waiting.resumed(overtaken)
             if self._goes_on_without(resolution, summary) and skipped is not None:
                 return skipped
+        unknown = 0
         while True:
             await self._waiting.turn()
             try:
@@ -113,7 +116,10 @@ class Steps:
                 cause, message = cause_of(error)
                 self._record.doubt(step)
                 if cause.passes:
-                    await self._wait_for(queue, message, summary, overtaken)
+                    pause = LOOK_AGAIN
+                    if cause is Cause.UNKNOWN_OUTCOME:
+                        pause, unknown = PROBES[min(unknown, len(PROBES) - 1)], unknown + 1
+                    await self._wait_for(queue, message, summary, overtaken, pause)
                     continue
                 resolution = await self.park(
                     summary, step, cause, message, evidence_of(error), can_skip=skipped is not None, overtaken=overtaken
@@ -266,7 +272,9 @@ class Steps:
             raise Overtaken
         return resolution is Resolution.SKIP
 
-    async def _wait_for(self, queue: str, message: str, summary: str, overtaken: Callable[[], bool]) -> None:
+    async def _wait_for(
+        self, queue: str, message: str, summary: str, overtaken: Callable[[], bool], pause: timedelta
+    ) -> None:
         """Leave a system alone for a while, then wait until it answers; however long that takes, it is one activity.
 
         Raises:
@@ -276,7 +284,7 @@ class Steps:
         system = {names.FINANCE_QUEUE: "Finance", names.DATAVERSE_QUEUE: "Sales"}.get(queue, "Temporal")
         if self._record.state.outage is None:
             self._record.apply(facts.Unreachable(system=system, since=workflow.now(), message=message))
-        again_at = workflow.now() + LOOK_AGAIN
+        again_at = workflow.now() + pause
         if await self._waiting.until(overtaken, deadline=again_at, summary=f"Waiting for {system}"):
             self._record.apply(facts.StepOvertaken(step=summary))
             raise Overtaken
