@@ -38,3 +38,4 @@ class ApprovalAnswer(Record):
     proofs: tuple[SignedMessage, ...] = Field((), description="The decisions that counted, as people signed them")
     handed_over: ApprovalCheckpoint | None = None
     notices: tuple[Notice, ...] = Field((), description="What approvers are told, which the deal passes on")
+    trace_parent: str = Field("", description="W3C trace parent of what was said last; the tracing fills it")

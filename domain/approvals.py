@@ -416,6 +416,11 @@ class ApprovalState(Record):
         )
 
     @property
+    def was_late(self) -> bool:
+        """Whether somebody did not decide in time what is asked now, so that others are asked."""
+        return any(step.escalations for step in self.pending)
+
+    @property
     def pending(self) -> tuple[StepState, ...]:
         """The steps somebody is asked to decide now, one per chain."""
         return tuple(step for step in self.steps if step.status is StepStatus.PENDING)

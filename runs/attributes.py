@@ -110,7 +110,7 @@ def _finite(stored: float) -> Decimal:
 STAGE: Final = _text(
     "Q2CStage",
     "opportunity, quote, credit, order, fulfilment, invoice, payment or closed; of an account that is "
-    "billed, the highest dunning level reached",
+    "billed, the highest dunning level reached; of a request for approval, escalated once nobody decided in time",
 )
 WAITING_FOR: Final = _text(
     "Q2CWaitingFor",

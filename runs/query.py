@@ -20,6 +20,9 @@ RUNNING: Final = Condition("ExecutionStatus = 'Running'")
 LATEST: Final = Condition("ExecutionStatus != 'ContinuedAsNew'")
 """One row per run of a deal that went on as a new one: the newest."""
 
+FAILING: Final = Condition("TemporalReportedProblems IS NOT NULL")
+"""Runs whose workflow task failed several times in a row: the server says so, and tries on for ever."""
+
 
 def of_type(workflow: str) -> Condition:
     """Runs of one workflow type."""

@@ -385,9 +385,27 @@ def open_deals(waiting_for: WaitingFor | None = None) -> str:
     return query.all_of(query.of_type(names.QUOTE_TO_CASH), query.RUNNING, *waiting)
 
 
+def open_deals_in(stage: Stage) -> str:
+    """The query for running deals in one stage."""
+    return query.all_of(query.of_type(names.QUOTE_TO_CASH), query.RUNNING, query.equals(attributes.STAGE, stage))
+
+
+def failing_runs() -> str:
+    """The query for runs whose workflow task fails again and again: they stand still until somebody helps."""
+    return query.all_of(query.RUNNING, query.FAILING)
+
+
 def overdue_approvals(now: datetime) -> str:
-    """The query for requests for approval whose next decision was due before a moment (aware)."""
-    return query.all_of(query.of_type(names.APPROVAL), query.RUNNING, query.before(attributes.DEADLINE, now))
+    """The query for open requests that were not decided in time.
+
+    A deadline that passes is taken up within seconds: somebody else is asked, with a deadline of their own. So a
+    request that was handed on is overdue until it is decided, and one whose deadline passed and stands is as well.
+
+    Args:
+        now: aware; deadlines before it have passed.
+    """
+    late = query.any_of(query.equals(attributes.STAGE, names.ESCALATED), query.before(attributes.DEADLINE, now))
+    return query.all_of(query.of_type(names.APPROVAL), query.RUNNING, late)
 
 
 def _asking(approver: str) -> str:

@@ -88,7 +88,10 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request as it ended: `status` 0 is a connection broken by a fault; `at` is seconds since the epoch."""
+    """One request as it ended: `status` 0 is a connection broken by a fault; `at` is seconds since the epoch.
+
+    `named` holds the headers by which a caller names its request; both systems keep them in their telemetry.
+    """
 
     system: System
     method: str
@@ -97,6 +100,7 @@ class SeenRequest:
     at: float
     ms: float
     operations: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The entry as `GET /requests` shows it, `at` in UTC."""
@@ -110,7 +114,16 @@ class SeenRequest:
         }
         if self.operations:
             entry["operations"] = list(self.operations)
+        if self.named:
+            entry["named"] = dict(self.named)
         return entry
+
+
+_NAMING = frozenset({b"traceparent", b"x-ms-client-request-id", b"x-ms-correlation-request-id"})
+
+
+def _named(scope: Scope) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode(), value.decode("latin-1")[:100]) for name, value in scope["headers"] if name in _NAMING)
 
 
 @dataclass
@@ -244,7 +257,7 @@ class FaultsAndLog:
                 await self._suffer(effect, scope, receive, watched)
         finally:
             ms = (time.perf_counter() - started) * 1000
-            self._log.add(SeenRequest(self._system, scope["method"], path, status, at, ms, operations))
+            self._log.add(SeenRequest(self._system, scope["method"], path, status, at, ms, operations, _named(scope)))
 
     async def _suffer(self, effect: FaultEffect, scope: Scope, receive: Receive, send: Send) -> None:
         if effect.delay_ms:

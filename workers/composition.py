@@ -72,6 +72,7 @@ from workflows.credit_ledger import CreditLedger
 from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
+from workflows.gauges import Gauges
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
@@ -90,6 +91,7 @@ WORKFLOWS = (
     AuditDelivery,
     PeopleNotices,
     Collections,
+    Gauges,
     CompareRecords,
     BulkRun,
     CreditReview,

@@ -8,12 +8,26 @@ in hand, and the trace it belongs to.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from opentelemetry import trace
+
+DEEPEST: Final = 3
+"""Levels of lists and mappings in a record that are looked into."""
+_HIDDEN: Final = (
+    (re.compile(r"(?i)\b(bearer|basic|sharedaccesssignature)\s+[\w.~+/=%&-]{8,}"), r"\1 …"),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), "…"),
+    (
+        re.compile(r"(?i)([?&](?:code|sig|key)=|\b(?:password|client_secret|secret|sharedaccesskey)=)[^&\s;\"']+"),
+        r"\1…",
+    ),
+    (re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"), "…@…"),
+)
+"""What no line of a log holds, and what stands there instead."""
 
 
 def configure_logging(level: str, style: Literal["json", "console"], stream: TextIO = sys.stdout) -> None:
@@ -34,9 +48,9 @@ def configure_logging(level: str, style: Literal["json", "console"], stream: Tex
         add_trace,
     ]
     rendering: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        [structlog.processors.format_exc_info, hide, structlog.processors.JSONRenderer(default=str)]
         if style == "json"
-        else [structlog.dev.ConsoleRenderer()]
+        else [hide, structlog.dev.ConsoleRenderer()]
     )
     structlog.configure(
         processors=[*shared[:4], add_deal, add_trace, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -69,6 +83,26 @@ def drop_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     """Leave out uvicorn's second copy of its message, made for terminals."""
     event.pop("color_message", None)
     return event
+
+
+def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what a text of another system or library may hold: tokens, secrets, addresses of people."""
+    for key, value in event.items():
+        event[key] = _hidden(value, DEEPEST)
+    return event
+
+
+def _hidden(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        for pattern, instead in _HIDDEN:
+            value = pattern.sub(instead, value)
+    elif isinstance(value, Mapping) and depth:
+        return {name: _hidden(inner, depth - 1) for name, inner in value.items()}
+    elif isinstance(value, list | tuple) and depth:
+        return [_hidden(inner, depth - 1) for inner in value]
+    elif isinstance(value, BaseException):
+        return _hidden(str(value), 0)
+    return value
 
 
 def add_deal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -8,9 +8,11 @@ without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is created, so that an unobserved 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -22,7 +24,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util.re import parse_env_headers
 from temporalio.client import Interceptor
-from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.runtime import (
     LoggingConfig,
     OpenTelemetryConfig,
@@ -32,6 +33,7 @@ from temporalio.runtime import (
 )
 
 from workers.settings import SettingsError
+from workers.tracing import tracing
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
@@ -40,10 +42,17 @@ METRICS_EVERY = timedelta(seconds=15)
 """Pause between two exports of metrics, unless OpenTelemetry's variable says otherwise."""
 # Core's defaults start at 100 ms, where nearly all of our tasks lie: without these every percentile reads the same.
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-_WRITE_BACK_LAG = {
-    "q2c_write_back_lag_seconds": (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 86_400.0)
+_OF_PEOPLE = (60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0, 345_600.0, 604_800.0, 1_209_600.0)
+"""What waits for people: minutes to weeks."""
+BUCKETS: Final[Mapping[str, Sequence[float]]] = {
+    # Sales is meant to show what Finance has within 120 seconds.
+    "q2c_write_back_lag_seconds": (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 86_400.0),
+    "q2c_stage_duration_seconds": (1.0, 10.0, *_OF_PEOPLE, 2_419_200.0, 7_776_000.0),
+    "q2c_approval_duration_seconds": (1.0, 10.0, *_OF_PEOPLE),
+    "q2c_history_events": (50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0, 16_000.0, 51_200.0),
+    "q2c_history_bytes": (2**14, 2**15, 2**16, 2**17, 2**18, 2**19, 2**20, 2**21, 2**22, 2**23, 2**24, 50 * 2**20),
 }
-"""Sales is meant to show what Finance has within 120 seconds."""
+"""Buckets of what runs measure, by metric; the runtime is told them, as a run cannot say them itself."""
 _LATENCY_METRICS = (
     "temporal_workflow_task_schedule_to_start_latency",
     "temporal_workflow_task_execution_latency",
@@ -90,7 +99,9 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
     endpoint, interval = _endpoint(environment), _interval(environment)
     if not endpoint:
         return Telemetry(Runtime(telemetry=TelemetryConfig(logging=_core_logging())))
-    resource = Resource.create({"service.name": service})
+    # Two processes of one name must be told apart, or the counters of one take the place of the other's.
+    instance = str(uuid.uuid4())
+    resource = Resource.create({"service.name": service, "service.instance.id": instance})
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracers)
@@ -109,12 +120,11 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
         headers=dict(parse_env_headers(environment.get(HEADERS, ""), liberal=True)),
         durations_as_seconds=True,
         metric_periodicity=interval,
-        histogram_bucket_overrides={**dict.fromkeys(_LATENCY_METRICS, _LATENCY_BUCKETS), **_WRITE_BACK_LAG},
+        histogram_bucket_overrides={**dict.fromkeys(_LATENCY_METRICS, _LATENCY_BUCKETS), **BUCKETS},
     )
-    runtime = Runtime(
-        telemetry=TelemetryConfig(logging=_core_logging(), metrics=core, global_tags={"service_name": service})
-    )
-    return Telemetry(runtime, [TracingInterceptor()], [tracers, meters])
+    tags = {"service_name": service, "service_instance_id": instance}
+    runtime = Runtime(telemetry=TelemetryConfig(logging=_core_logging(), metrics=core, global_tags=tags))
+    return Telemetry(runtime, tracing(), [tracers, meters])
 
 
 def _core_logging() -> LoggingConfig:

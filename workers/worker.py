@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from opentelemetry import metrics
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -21,8 +22,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.heartbeat import MOST_OFTEN, KeptAlive
 from runs.credit_review import CreditReviews
 from runs.feeds import Feeds
-from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, NOTICE_QUEUE
-from workers.gauges import report_deals
+from runs.names import DATAVERSE_QUEUE, DEAL_QUEUE, FINANCE_QUEUE, GAUGE_QUEUE, NOTICE_QUEUE
+from workers.gauges import RunGauges, keep_counting
 from workers.health import health_app
 from workers.serving import leave_within, serve, stop_signals, unready_once
 from workers.settings import Settings
@@ -167,6 +168,22 @@ def _of_notices(client: Client, settings: Settings, work: Work, common: dict[str
     ]
 
 
+def _counting(client: Client, settings: Settings) -> Worker:
+    """What counts for the metrics, where anything is exported: one worker of all has the work at a time."""
+    return Worker(
+        client,
+        task_queue=GAUGE_QUEUE,
+        activities=[RunGauges(client, metrics.get_meter("q2c")).count_runs],
+        max_concurrent_activities=1,
+        max_concurrent_activity_task_polls=1,
+        disable_eager_activity_execution=True,
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker.graceful_shutdown_seconds),
+        deployment_config=deployment(settings),
+        interceptors=[KeptAlive()],
+        max_heartbeat_throttle_interval=MOST_OFTEN,
+    )
+
+
 def _not_polling(workers: Sequence[Worker]) -> str:
     stopped = [worker.task_queue for worker in workers if not worker.is_running]
     return f"not polling: {', '.join(stopped)}" if stopped else ""
@@ -194,6 +211,8 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
         await require_attributes(client)
         work = compose(settings, client)
         workers = build_workers(client, settings, work)
+        if telemetry.exports:
+            workers.append(_counting(client, settings))
         async with AsyncExitStack() as running:
             running.push_async_exit(work.connections)
             await running.enter_async_context(
@@ -209,8 +228,7 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             beginning = asyncio.create_task(work.begin(), name="note the rules in force")
             running.callback(beginning.cancel)
             if telemetry.exports:
-                counting = asyncio.create_task(report_deals(client))
-                running.callback(counting.cancel)
+                await keep_counting(client)
             await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
             await CreditReviews(client).ensure(work.companies)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])

@@ -122,7 +122,17 @@ class Approval(Counting):
             await self._something_came()
             await self._hear_some()
         self._publish()
+        self._measure()
         return ApprovalAnswer(state=self._state, proofs=tuple(self._proofs), notices=self._courier.pending)
+
+    def _measure(self) -> None:
+        """Record how long it took from asking to the answer."""
+        asked, ended = self._state.requested_at, self._state.ended_at
+        if asked is None or ended is None:
+            return
+        workflow.metric_meter().create_histogram_float(
+            "q2c_approval_duration_seconds", "From asking for approval to its end", "s"
+        ).record(max(0.0, (ended - asked).total_seconds()), {"status": str(self._state.status)})
 
     async def _something_came(self) -> None:
         """Until there is something to hear, where more is on its way."""
@@ -332,6 +342,7 @@ class Approval(Counting):
                 attributes.AMOUNT: request.total,
                 attributes.CURRENCY: request.currency,
                 attributes.WAITING_FOR: "approval" if running else "none",
+                attributes.STAGE: names.ESCALATED if self._state.was_late else None,
                 attributes.APPROVERS: asked or None,
                 attributes.PEOPLE: decided or None,
                 attributes.DEADLINE: rules.next_deadline(self._state) if running else None,

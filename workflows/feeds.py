@@ -141,6 +141,14 @@ class _Feed:
             self._failing.pop("desk", None)
             self._reports.handed_over(reports)
 
+    def _swept(self, now: datetime) -> None:
+        """The sweep is through: the next one follows after the pause."""
+        self._swept_at, self._sweep_at = now, now + self._every
+        at = workflow.metric_meter().create_gauge(
+            "q2c_feed_swept_at", "When a feed was last swept to its end, seconds since the epoch"
+        )
+        at.set(int(now.timestamp()), {"system": self._start.system, "feed": self._start.of})
+
     def _due(self) -> bool:
         next_at = self._reports.next_at
         return next_at is not None and next_at <= workflow.now()
@@ -318,7 +326,8 @@ class SalesFeed(_Feed):
         self._hand_out(page.unrouted)
         self._link = page.next_link or page.delta_link
         if page.delta_link:
-            self._anew, self._swept_at, self._sweep_at = False, now, now + self._every
+            self._anew = False
+            self._swept(now)
 
     def _begin_anew(self, why: str) -> None:
         """Sales does not take the link: read all records. What was deleted since the last sweep shows in none."""
@@ -425,8 +434,7 @@ class FinanceFeed(_Feed):
         for event in swept.unresolved:
             self._take(event)
         if not swept.more:
-            self._swept_at = workflow.now()
-            self._sweep_at = self._swept_at + self._every
+            self._swept(workflow.now())
 
     def _cursor(self) -> FeedCursor:
         more = {"marks": self._marks, "told": self._told.packed(), "key_numbered": self._key_numbered}

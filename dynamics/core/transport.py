@@ -7,6 +7,7 @@ asked for a pause, nothing is sent (`dynamics.core.circuit`).
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -201,7 +202,9 @@ class Transport:
         for attempt in (1, 2):
             token = await self._tokens.token()
             if self._budget is not None:
+                asked = time.perf_counter()
                 await self._budget.take()
+                telemetry.waited(self.system, time.perf_counter() - asked)
             self._check(request)  # what became of the system while the request stood in line counts for it too
             response = await self._send_once(request, token)
             if response.status_code != httpx.codes.UNAUTHORIZED or attempt == 2:
@@ -255,9 +258,7 @@ class Transport:
                 self._circuit.missed(f"HTTP {response.status_code}")
             else:
                 self._circuit.answered()
-            observation.answered(
-                response.status_code, request_id_of(response.headers), response.headers.get("retry-after")
-            )
+            observation.answered(response.status_code, request_id_of(response.headers), response.headers)
             return response
 
 

@@ -6,8 +6,10 @@ A collector of the test's own takes OTLP over HTTP, as the real one does.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -22,6 +25,7 @@ from tests.deadlines import PATIENCE
 from tests.stack import Deal, Stack, line
 
 TABLES = 3
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class SeenSpan:
     service: str
     name: str
     trace: str
+    seconds: float
     attributes: dict[str, str]
 
 
@@ -48,7 +53,13 @@ class Collector:
                 service = labels(resource.resource.attributes)["service.name"]
                 for scope in resource.scope_spans:
                     self.spans += [
-                        SeenSpan(service, span.name, span.trace_id.hex(), labels(span.attributes))
+                        SeenSpan(
+                            service,
+                            span.name,
+                            span.trace_id.hex(),
+                            (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+                            labels(span.attributes),
+                        )
                         for span in scope.spans
                     ]
         elif path == "/v1/metrics":
@@ -121,7 +132,8 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
     ordered: Deal, collector: Collector
 ) -> None:
     def requests() -> list[SeenSpan]:
-        return [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        seen = [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        return [span for span in seen if "q2c.system" in span.attributes]
 
     eventually(lambda: {"finance", "dataverse"} <= {span.attributes["q2c.system"] for span in requests()})
     first = requests()[0].trace
@@ -138,6 +150,50 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         assert span.attributes["http.response.status_code"] in ("200", "201", "204")
 
 
+def test_one_trace_runs_from_a_click_through_two_runs_to_the_request_that_dynamics_saw(
+    ordered: Deal, collector: Collector
+) -> None:
+    """Given a request for approval, when an approver decides, then what Sales is told names the trace of the click."""
+    stack = ordered.stack
+    deal = stack.deal(line("P100", 10, "12"))
+    deal.rep("submit")
+    asked, mona = deal.asks("mona"), stack.person("mona")
+    click = uuid.uuid4()
+    mona.http.headers["traceparent"] = f"00-{click.hex}-00f067aa0ba902b7-01"
+    decided = mona.decide(asked, "approve")
+    del mona.http.headers["traceparent"]
+    assert decided.accepted, decided.body
+    deal.until(lambda shown: shown["quote_status"] == "approved")
+
+    def told() -> list[dict[str, str]]:
+        named = [seen.get("named", {}) for seen in stack.desk.requests() if seen["system"] == "dataverse"]
+        return [names for names in named if click.hex in names.get("traceparent", "")]
+
+    eventually(told)
+    assert {names["x-ms-correlation-request-id"] for names in told()} == {str(click)}
+
+    def of_click() -> list[SeenSpan]:
+        return [span for span in collector.spans if span.trace == click.hex]
+
+    requests = {names["x-ms-client-request-id"] for names in told()}
+    eventually(lambda: requests & {span.attributes.get("q2c.client_request_id") for span in of_click()})
+    eventually(lambda: {"SignalWorkflow:decide"} <= {span.name for span in of_click()})
+    assert {span.service for span in of_click()} == {"q2c-web", "q2c-worker"}
+    assert deal.quote in {span.attributes.get("q2c.quote") for span in of_click()}
+
+
+def test_each_stage_a_deal_leaves_is_a_span_of_the_trace_that_began_it(ordered: Deal, collector: Collector) -> None:
+    def stages() -> dict[str, SeenSpan]:
+        seen = [span for span in collector.spans if span.attributes.get("q2c.quote") == ordered.quote]
+        return {span.name: span for span in seen if span.name.startswith("Stage ")}
+
+    eventually(lambda: {"Stage opportunity", "Stage quote", "Stage credit", "Stage order"} <= stages().keys())
+    (began,) = {span.trace for span in stages().values()}
+    assert "POST /intake/dataverse" in {span.name for span in collector.spans if span.trace == began}
+    assert stages()["Stage quote"].attributes["q2c.to"] == "credit"
+    assert stages()["Stage quote"].seconds > 0
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -145,7 +201,15 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
         "q2c_http_request_duration_seconds",
         "q2c_deals",
         "q2c_deals_waiting",
+        "q2c_deals_in_stage",
+        "q2c_runs_failing",
+        "q2c_feed_swept_at",
+        "q2c_budget_wait_seconds",
+        "q2c_requests_remaining",
+        "q2c_history_events",
+        "q2c_approval_duration_seconds",
         "q2c_transitions",
+        "q2c_stage_duration_seconds",
         "q2c_write_back_lag_seconds",
         "temporal_num_pollers",
         "temporal_workflow_task_schedule_to_start_latency",
@@ -161,6 +225,31 @@ def test_they_carry_the_labels_that_alerts_and_dashboard_group_by(ordered: Deal,
     eventually(lambda: "q2c_http_requests_total" in collector.metrics)
     assert {"system", "status"} <= collector.metrics["q2c_http_requests_total"][0].keys()
     eventually(lambda: {"open", "parked", "overdue"} <= {labels["state"] for labels in collector.metrics["q2c_deals"]})
+
+
+def test_what_dashboards_and_alerts_group_and_filter_by_is_a_label_of_what_is_exported(
+    ordered: Deal, collector: Collector
+) -> None:
+    """Given a deal that was ordered, then each query over a metric that was exported names labels that it has."""
+    eventually(lambda: "q2c_approval_duration_seconds" in collector.metrics and "q2c_deals" in collector.metrics)
+    boards = [json.loads(file.read_text()) for file in (DEPLOY / "grafana/dashboards").glob("*.json")]
+    asked = [target["expr"] for board in boards for panel in board["panels"] for target in panel.get("targets", ())]
+    rules = yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text())
+    asked += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    labels_of = {name: set().union(*points) for name, points in dict(collector.metrics).items()}
+    checked = 0
+    for text in asked:
+        grouped = {label for by in re.findall(r"by \(([^)]*)\)", text) for label in by.split(", ") if label}
+        for name, selector in re.findall(r"\b((?:q2c|temporal)_[a-z_]+)(\{[^}]*\})?", text):
+            exported = re.sub(r"_(bucket|count)$", "", name)
+            names = (exported, exported.removesuffix("_total"), exported.removesuffix("_seconds"))
+            found = next((labels_of[known] for known in names if known in labels_of), None)
+            if found is None:
+                continue
+            named = grouped | set(re.findall(r"[{,]\s*([a-z_]+)(?:=~|!=|=)\"", selector))
+            assert named - {"le"} <= found, f"{text} names labels that {exported} has not: {found}"
+            checked += 1
+    assert checked > 40, "nearly nothing was exported"
 
 
 def test_headers_are_sent_as_they_are_meant_by_our_exporters_and_by_the_sdks(

@@ -14,6 +14,7 @@ from domain.tally import RECEIVED
 from domain.views import DealView, Ending, WaitingFor
 from domain.views import Stage as CaseStage
 from runs import names
+from runs.search import overdue_approvals
 from tests.deadlines import PATIENCE
 from tests.workflows.acting import asked_people, marked, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
@@ -151,6 +152,12 @@ async def test_a_step_not_decided_in_working_hours_is_asked_of_the_next(stage: S
         await asyncio.sleep(0.1)
     assert [p["name"] for p in state["steps"][0]["assignees"]] == ["mona", "dirk"]
     assert state["status"] == "pending"
+    overdue = f"{overdue_approvals(datetime.now(UTC))} AND Q2CQuote = '{world.quote}'"
+    for _ in range(int(PATIENCE / 0.1)):
+        if (found := await stage.client.count_workflows(overdue)).count:
+            break
+        await asyncio.sleep(0.1)
+    assert found.count == 1, "it is overdue until somebody decides, though a new deadline runs"
 
 
 async def test_held_credit_waits_for_a_release_by_somebody_else_than_the_rep(stage: Stage, world: World) -> None:

@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from domain import explain, facts
 from domain.credit_claims import CreditClaim, claim_of
+from domain.deal import Transition
 from domain.deal_start import DealStart
 from domain.deal_state import DealState
 from domain.messages import (
@@ -38,6 +39,7 @@ from workflows.quote_to_cash.quote import Quote
 from workflows.quote_to_cash.record import DealRecord, report
 from workflows.quote_to_cash.reports import Reports
 from workflows.quote_to_cash.request import Request
+from workflows.quote_to_cash.stage_clock import StageClock
 from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Ended, Waiting
 from workflows.quote_to_cash.write_back_lag import WriteBackLag
@@ -57,8 +59,9 @@ class QuoteToCash(Counting):
             environment=info.namespace,
             run_id=info.run_id,
             clock=workflow.now,
-            report=report,
+            report=self._report,
         )
+        self._clock = StageClock(record.state)
         self._background = background = Background()
         lag = WriteBackLag()
         self._reports = Reports(record, lag)
@@ -108,6 +111,10 @@ class QuoteToCash(Counting):
         if cancelled:
             raise asyncio.CancelledError
         return explain.view(self._record.state)
+
+    def _report(self, transition: Transition) -> None:
+        report(transition)
+        self._clock.look(transition)
 
     async def _stages(self) -> None:
         await self._request.resume()

@@ -59,6 +59,23 @@ def test_a_record_carries_the_trace_in_hand(lines: io.StringIO) -> None:
     assert record["amount"] == "1045.00"
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("refused: Bearer eyJhbGciOi.eyJzdWIi.c2ln", "refused: Bearer …"),
+        ("POST /api/updates?id=7&code=s3cret-of-the-sender HTTP/1.1", "POST /api/updates?id=7&code=… HTTP/1.1"),
+        ("Endpoint=sb://bus/;SharedAccessKey=abc+/=;EntityPath=q", "Endpoint=sb://bus/;SharedAccessKey=…;EntityPath=q"),
+        ("rita.rep@contoso.example has no mailbox", "…@… has no mailbox"),
+        ("order SO-1001 of q2c/usmf/Q-1001 was refused, code NO_AUTHORITY", None),
+    ],
+)
+def test_no_line_holds_a_token_a_secret_or_an_address(lines: io.StringIO, said: str, kept: str | None) -> None:
+    structlog.get_logger("q2c").warning(said, reason=said, more={"inner": [said]}, error=ValueError(said))
+    record, wanted = only(lines), kept or said
+    assert (record["event"], record["reason"], record["more"]) == (wanted, wanted, {"inner": [wanted]})
+    assert record["error"] == wanted
+
+
 def test_an_exception_is_part_of_its_line(lines: io.StringIO) -> None:
     try:
         raise ValueError("wrong currency")
