@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from temporalio.exceptions import ApplicationError
 
@@ -32,6 +33,10 @@ async def eventually(condition: Callable[[], bool], what: str) -> None:
 
 async def events(stage: Stage) -> int:
     return len((await stage.case.fetch_history()).events)
+
+
+def tried(world: World, times: int) -> bool:
+    return world.names().count("create_order") == times
 
 
 async def past_the_rest(stage: Stage, world: World) -> None:
@@ -105,7 +110,7 @@ async def test_an_outcome_that_stays_unknown_is_looked_for_at_longer_and_longer_
     await stage.sales(SalesEventKind.ACCEPTED)
     pauses = (30, 120, 600, 3600, 3600)
     for tries, seconds in enumerate(pauses, 1):
-        await eventually(lambda tries=tries: world.names().count("create_order") == tries, f"try {tries}")
+        await eventually(partial(tried, world, tries), f"try {tries}")
         await until(stage, waits_for(WaitingFor.FINANCE))
         await stage.env.fast_forward(stage.case, timedelta(seconds=seconds - 2))
         assert world.names().count("create_order") == tries
