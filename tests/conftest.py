@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import hypothesis
 import pytest
@@ -53,6 +53,12 @@ def automatic_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
 def stack(automatic_stack: Stack) -> Stack:
     """The running product; the scenarios run on another one as well."""
     return automatic_stack
+
+
+@pytest.fixture
+def record_property(record_property: Callable[[str, object], None]) -> Callable[[str, object], None]:
+    """What was measured, as text: pytest's own process takes nothing else from those that run the tests."""
+    return lambda name, value: record_property(name, str(value))
 
 
 @pytest.fixture(autouse=True)
