@@ -412,8 +412,9 @@ def _posted(company: str, found: Sweep) -> Iterator[tuple[FinanceEvent, date]]:
         yield event, paid.posted_on or today
     for settled in found.settled:
         payment, account = found.payment_of(settled), settled.account
+        event_id = event_ids.settlement(payment, settled.invoice)
         for number in _orders(found, settled.invoice, found.settled_orders.get(settled.invoice, "")):
-            event = told(FinanceEventKind.PAYMENT_POSTED, number, payment, account=account)
+            event = told(FinanceEventKind.PAYMENT_POSTED, number, payment, account=account, event_id=event_id)
             yield event, settled.last_settled_on or today
 
 

@@ -12,8 +12,8 @@ Three facts have an id that only one teller can give, and one is told in full by
   the quote, and its reading names the fact.
 * An order changed in Finance has no document: each change is named by the event that told it. A sweep tells of orders
   that were cancelled, once each.
-* A reversed payment is told in full by its event only. A sweep sees the payment cancelled, and not which invoices it
-  had settled: it tells, with the event's id, every order of the customer that has an open invoice and whose deal ended.
+* A reversed payment is told in full by its event only. A sweep sees which invoices are open and were changed: each such
+  change is a fact of its own, and whoever is told reads what it is.
 * A changed credit limit or hold has no document: the event's own id names it. A sweep does not tell it; every credit
   check reads the customer anew.
 """
@@ -81,9 +81,19 @@ def finance_document(kind: FinanceEventKind, document: str) -> str:
 
     Args:
         kind: What was posted.
-        document: Its number: packing slip, invoice, entry of the hold list; of a payment ``payment_number``.
+        document: Its number: packing slip, invoice, entry of the hold list, payment that was reversed.
     """
     return f"finance/{_DOCUMENTS[kind]}/{document.upper()}"
+
+
+def settlement(payment: str, invoice: str) -> str:
+    """A payment settled an invoice: what is left of it may settle the next one later on, which is another fact.
+
+    Args:
+        payment: ``payment_number``.
+        invoice: Number of the invoice; empty where the teller names none.
+    """
+    return finance_document(FinanceEventKind.PAYMENT_POSTED, f"{payment}/{invoice}" if invoice else payment)
 
 
 def payment_number(payment_id: str, voucher: str) -> str:

@@ -249,19 +249,20 @@ def _reversed(body: Mapping[str, Any]) -> Report:
 
 
 def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Report:
-    """A payment settles invoices of several orders: each deal is told what of it is its own.
+    """A payment settles invoices of several orders, some of them later on: each deal is told what of it is its own.
 
     An invoice over several orders names none of them: it is told by its number, and its feed finds the orders.
     """
-    shares: dict[tuple[str, str], Decimal] = {}
-    for settlement in event.Settlements:
-        of = (settlement.SalesOrderId, "" if settlement.SalesOrderId else settlement.InvoiceId)
-        if any(of):
-            shares[of] = shares.get(of, Decimal(0)) + settlement.Amount
-    event_id = event_ids.finance_document(kind, event.PaymentId)
+    whole = event_ids.finance_document(kind, event.PaymentId)
+    shares: dict[tuple[str, str, str], Decimal] = {}
+    for settled in event.Settlements:
+        fact = whole if freed is None else event_ids.settlement(event.PaymentId, settled.InvoiceId)
+        of = (fact, settled.SalesOrderId, "" if settled.SalesOrderId else settled.InvoiceId)
+        if any(of[1:]):
+            shares[of] = shares.get(of, Decimal(0)) + settled.Amount
     orders = tuple(
         FinanceEvent(
-            event_id=event_id,
+            event_id=fact,
             kind=kind,
             company=event.company,
             customer_account=event.CustAccount,
@@ -272,10 +273,10 @@ def _payment(event: _Paid, kind: FinanceEventKind, freed: Decimal | None) -> Rep
             control_number=event.ControlNumber,
             occurred_at=event.EventTime,
         )
-        for (order, invoice), share in shares.items()
+        for (fact, order, invoice), share in shares.items()
     )
     reason = f"payment {event.PaymentId} {kind.removeprefix('payment_')}"
-    changed = CustomerChanged(event_id=event_id, reason=reason, freed=freed, lowers=freed is None)
+    changed = CustomerChanged(event_id=whole, reason=reason, freed=freed, lowers=freed is None)
     return Report(company=event.company, orders=orders, customer_account=event.CustAccount, customer=changed)
 
 

@@ -134,3 +134,20 @@ def test_s34_a_credit_note_over_what_is_paid_is_paid_back_by_two(stack: Stack) -
     stack.desk.post("/finance/usmf/postPaymentJournal", {"JournalBatchNumber": journal})
     assert amounts(deal.ends("closed", LONG)) == decimals(836, 0, 209, 1045)
     assert_sound(deal)
+
+
+def test_s31_one_payment_pays_the_second_invoice_of_an_order_later_on(stack: Stack) -> None:
+    """What is left of a payment is settled when the rest is invoiced: the same payment, and another fact."""
+    deal = stack.deal(line("P100", 10, "5"))
+    deal.accepted()
+    deal.ship(_1="6")
+    first = str(deal.invoice()["InvoiceId"])
+    payment = deal.pay("1045.00", first)
+    deal.until(lambda case: money(case["paid"]) == 627, "627.00 paid", LONG)
+    deal.ship(_1="4")
+    second = str(deal.invoice()["InvoiceId"])
+    deal.until(lambda case: money(case["open_amount"]) == 418, "418.00 open", LONG)
+    part = {"InvoiceId": second, "Amount": "418.00"}
+    stack.desk.post("/finance/usmf/settle", {"PaymentId": payment, "Settlements": [part]})
+    assert amounts(deal.ends("closed", LONG)) == decimals(1045, 0, 0, 1045)
+    assert_sound(deal)

@@ -162,15 +162,19 @@ def test_what_happened_to_an_order(name: str, fields: dict[str, Any], kind: Fina
 
 def test_a_payment_is_shared_out_to_its_orders_and_frees_credit() -> None:
     report = read_report(business_event("Q2CCustPaymentPostedBusinessEvent", **PAYMENT), COMPANIES.values())
-    assert [(event.order_number, event.invoice, event.amount) for event in report.orders] == [
-        ("Q2C-AAAA", "", Decimal("227.30")),
-        ("Q2C-BBBB", "", Decimal("400")),
-        ("", "FTI-1", Decimal("72.70")),  # of several orders, or of none: the feed finds out
+    paid = "finance/payment/" + str(PAYMENT["PaymentId"])
+    told = [(event.event_id, event.order_number, event.invoice, event.amount) for event in report.orders]
+    assert told == [
+        (f"{paid}/INV-7", "Q2C-AAAA", "", Decimal("227.10")),
+        (f"{paid}/INV-8", "Q2C-BBBB", "", Decimal("400")),
+        (f"{paid}/INV-9", "Q2C-AAAA", "", Decimal("0.20")),  # what is left may settle another one later on
+        (f"{paid}/FTI-1", "", "FTI-1", Decimal("72.70")),  # of several orders, or of none: the feed finds out
     ]
     assert report.customer is not None and report.customer.freed == Decimal("700.00")
     back = read_report(business_event("Q2CCustPaymentReversedBusinessEvent", **PAYMENT), COMPANIES.values())
     assert back.customer is not None and back.customer.freed is None
     assert {event.kind for event in back.orders} == {FinanceEventKind.PAYMENT_REVERSED}
+    assert [event.amount for event in back.orders] == [Decimal("227.30"), Decimal("400"), Decimal("72.70")]
     assert back.orders[0].event_id != report.orders[0].event_id
 
 
@@ -327,8 +331,8 @@ async def test_finance_events_reach_the_deals_of_their_orders_and_the_customers_
         ],
     }
     assert (await event(http, business_event("Q2CCustPaymentPostedBusinessEvent", **paid))).status_code == 202
-    assert await one.query("received") == ["finance/slip/PS-77 None", "finance/payment/PAY-77 627.1"]
-    assert await two.query("received") == ["finance/payment/PAY-77 72.9"]
+    assert await one.query("received") == ["finance/slip/PS-77 None", "finance/payment/PAY-77/A 627.1"]
+    assert await two.query("received") == ["finance/payment/PAY-77/B 72.9"]
     (told,) = [CustomerChanged.model_validate(change) for change in await ledger.query("received")]
     assert (told.freed, told.event_id) == (Decimal("700.00"), "finance/payment/PAY-77")
 
