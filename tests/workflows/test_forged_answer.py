@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from tests.workflows.acting import until
     from tests.workflows.conftest import Stage, World, queues_of_its_own, step
     from tests.workflows.trusting import MONA
+    from workflows.approval import Approval
 
 
 @workflow.defn(name=names.APPROVAL)
@@ -39,7 +40,9 @@ class Forged:
 async def forged(
     environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(conftest, "Approval", Forged)
+    genuine = conftest.SCRIPTED
+    assert Approval in genuine
+    monkeypatch.setattr(conftest, "SCRIPTED", tuple(Forged if each is Approval else each for each in genuine))
     queues_of_its_own(monkeypatch)
     stage = Stage(environment, world)
     await stage.start_work()
