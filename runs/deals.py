@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from cachetools import LRUCache
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -20,6 +22,8 @@ _KNOWN_ORDERS = 10_000
 _KNOWN_ENDED = 500
 _RESULT_SECONDS = 10.0
 """How long it may take to read what a run left."""
+_TASK_TIMEOUT = timedelta(seconds=7)
+"""How long a task of a deal's run may take before another worker gets it: the one that had it may have been killed."""
 
 
 class Deals:
@@ -117,6 +121,7 @@ class Deals:
             ),
             id=names.deal_id(event.company, event.quote_number),
             task_queue=names.DEAL_QUEUE,
+            task_timeout=_TASK_TIMEOUT,
             id_reuse_policy=reuse or WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING if reaches else WorkflowIDConflictPolicy.FAIL,
             start_signal=names.SALES_EVENT if reaches else None,
