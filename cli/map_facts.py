@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cli import reach
 from domain.entities.facts import Facts, Table
 from domain.entities.model import DataMap
-from dynamics.core.errors import DynamicsError
 from dynamics.finance.metadata import read_sets
 from dynamics.sales.metadata import read_running_maps, read_tables
 from workers import composition
@@ -25,25 +24,18 @@ async def ask(settings: Settings, maps: Iterable[DataMap]) -> tuple[Facts, list[
     Raises:
         SettingsError: a setting is wrong.
     """
-    asked, problems = tuple(maps), list[str]()
+    asked, facts = tuple(maps), Facts()
     composition.authority_file(settings)
-    facts = Facts()
-    for name, url, variable in (
-        ("Finance", settings.finance.url, "Q2C_FINANCE_URL"),
-        ("Dataverse", settings.dataverse.url, "Q2C_DATAVERSE_URL"),
-    ):
-        if problem := await reach.origin(url, settings.ca_file):
-            problems.append(f"{problem.text} To do: set {variable}. {problem.hint}".strip())
-            continue
-        try:
-            if name == "Finance":
-                async with composition.finance(settings) as finance:
-                    facts = facts.model_copy(update={"finance": await of_finance(finance, asked)})
-            else:
-                async with composition.dataverse(settings) as dataverse:
-                    facts = facts.model_copy(update=await of_dataverse(dataverse, asked))
-        except DynamicsError as error:
-            problems.append(f"{name}: {error}")
+
+    async def ask_finance(client: Finance) -> None:
+        nonlocal facts
+        facts = facts.model_copy(update={"finance": await of_finance(client, asked)})
+
+    async def ask_sales(client: Dataverse) -> None:
+        nonlocal facts
+        facts = facts.model_copy(update=await of_dataverse(client, asked))
+
+    problems = await reach.both(settings, ask_finance, ask_sales)
     return facts, problems
 
 

@@ -12,8 +12,6 @@ from cleansing.matching import Cluster, Member
 from cleansing.plans import Standings
 from cli import reach
 from domain.customers import ORDERS_SHOWN, Standing
-from dynamics.core.errors import DynamicsError
-from workers import composition
 
 if TYPE_CHECKING:
     from dynamics.finance.client import Finance
@@ -51,22 +49,14 @@ async def _ask(settings: Settings, members: list[Member]) -> tuple[Standings, li
     ]
     finance: dict[tuple[str, str], Standing] = {}
     sales: dict[str, Standing] = {}
-    for name, url, variable in (
-        ("Finance", settings.finance.url, "Q2C_FINANCE_URL"),
-        ("Dataverse", settings.dataverse.url, "Q2C_DATAVERSE_URL"),
-    ):
-        if problem := await reach.origin(url, settings.ca_file):
-            problems.append(f"{problem.text} To do: set {variable}. {problem.hint}".strip())
-            continue
-        try:
-            if name == "Finance":
-                async with composition.finance(settings) as client:
-                    finance = await of_finance(client, in_finance[:MOST_ASKED])
-            else:
-                async with composition.dataverse(settings) as dataverse:
-                    sales = await of_sales(dataverse, in_sales[:MOST_ASKED])
-        except DynamicsError as error:
-            problems.append(f"{name}: {error}")
+
+    async def ask_finance(client: Finance) -> None:
+        finance.update(await of_finance(client, in_finance[:MOST_ASKED]))
+
+    async def ask_sales(client: Dataverse) -> None:
+        sales.update(await of_sales(client, in_sales[:MOST_ASKED]))
+
+    problems += await reach.both(settings, ask_finance, ask_sales)
     return Standings(finance, sales), problems
 
 

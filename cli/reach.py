@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+
+if TYPE_CHECKING:
+    from dynamics.finance.client import Finance
+    from dynamics.sales.client import Dataverse
+    from workers.settings import Settings
 
 PATIENCE_SECONDS = 10.0
 CERTIFICATE_HINT = "Where its certificate is of an authority of your own, Q2C_CA_FILE names that authority's file."
@@ -47,6 +52,38 @@ async def origin(url: str, ca_file: Path | None) -> Problem | None:
     """Whether a server answers at an origin, with whatever status; None: it does."""
     answer = await _get(url, ca_file)
     return answer if isinstance(answer, Problem) else None
+
+
+async def both(
+    settings: Settings,
+    ask_finance: Callable[[Finance], Awaitable[None]],
+    ask_sales: Callable[[Dataverse], Awaitable[None]],
+) -> list[str]:
+    """Ask both systems, each for itself; in words, why one could not be asked."""
+    from dynamics.core.errors import DynamicsError
+    from workers import composition
+
+    async def finance() -> None:
+        async with composition.finance(settings) as client:
+            await ask_finance(client)
+
+    async def sales() -> None:
+        async with composition.dataverse(settings) as client:
+            await ask_sales(client)
+
+    problems = []
+    for name, url, variable, ask in (
+        ("Finance", settings.finance.url, "Q2C_FINANCE_URL", finance),
+        ("Dataverse", settings.dataverse.url, "Q2C_DATAVERSE_URL", sales),
+    ):
+        if problem := await origin(url, settings.ca_file):
+            problems.append(f"{problem.text} To do: set {variable}. {problem.hint}".strip())
+            continue
+        try:
+            await ask()
+        except DynamicsError as error:
+            problems.append(f"{name}: {error}")
+    return problems
 
 
 async def ready(url: str) -> httpx.Response | Problem:

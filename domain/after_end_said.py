@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from domain.after_end import DISMISS_LATE
 from domain.messages import VerifiedMessage
 from domain.record import Record
 from domain.refusals import Refusal
-from domain.rights import Subject, judge, weak_sign_in
+from domain.said import judged
 
 LONGEST_REASON = 1_000
 
@@ -37,19 +37,5 @@ def said_to_after_end(said: VerifiedMessage) -> DismissVerdict:
     Args:
         said: the message, its proof checked and the person's rights looked up.
     """
-    if said.refused:
-        return DismissVerdict(code=Refusal.UNAUTHENTICATED, detail=said.refused)
-    if said.name != DISMISS_LATE:
-        return DismissVerdict(code=Refusal.UNKNOWN_COMMAND, detail=said.name)
-    verdict = judge(said.granted, Subject())
-    if verdict.code is not None:
-        return DismissVerdict(code=verdict.code, detail=verdict.detail)
-    if weak := weak_sign_in(said.granted, Subject(), sign_in=said.sign_in, said_at=said.signed_at):
-        return DismissVerdict(code=Refusal.SIGN_IN_TOO_OLD, detail=weak)
-    try:
-        asked = DismissArgs.model_validate(said.args)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        return DismissVerdict(code=Refusal.BAD_ARGUMENT, detail=detail)
-    return DismissVerdict(n=asked.n, reason=asked.reason)
+    asked, code, detail = judged(said, DISMISS_LATE, DismissArgs)
+    return DismissVerdict(asked.n, asked.reason) if asked else DismissVerdict(code=code, detail=detail)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from domain.credit_review import Difference, RebuiltBook
 from domain.heard import HeardMessage
 from domain.messages import Outcome, SignedMessage, VerifiedMessage
 from domain.record import Record
-from domain.refusals import Refusal
-from domain.rights import Subject, judge, weak_sign_in
+from domain.said import Said, judged
 
 REBUILD_CREDIT: Final = "rebuild_credit"
 """Name of a message: a person has credit ledgers made anew, or only compared."""
@@ -31,35 +30,13 @@ class RebuildArgs(Record):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
 
 
-class RebuildVerdict(NamedTuple):
-    """What is to be done; the code and the reason where the message does not count."""
-
-    args: RebuildArgs | None = None
-    code: Refusal | None = None
-    detail: str = ""
-
-
-def said_to_review(said: VerifiedMessage) -> RebuildVerdict:
+def said_to_review(said: VerifiedMessage) -> Said[RebuildArgs]:
     """What a person's message comes to, whatever the ledgers hold.
 
     Args:
         said: the message, its proof checked and the person's rights looked up.
     """
-    if said.refused:
-        return RebuildVerdict(code=Refusal.UNAUTHENTICATED, detail=said.refused)
-    if said.name != REBUILD_CREDIT:
-        return RebuildVerdict(code=Refusal.UNKNOWN_COMMAND, detail=said.name)
-    verdict = judge(said.granted, Subject())
-    if verdict.code is not None:
-        return RebuildVerdict(code=verdict.code, detail=verdict.detail)
-    if weak := weak_sign_in(said.granted, Subject(), sign_in=said.sign_in, said_at=said.signed_at):
-        return RebuildVerdict(code=Refusal.SIGN_IN_TOO_OLD, detail=weak)
-    try:
-        return RebuildVerdict(args=RebuildArgs.model_validate(said.args))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        return RebuildVerdict(code=Refusal.BAD_ARGUMENT, detail=detail)
+    return judged(said, REBUILD_CREDIT, RebuildArgs)
 
 
 class ReviewedLedger(Record):

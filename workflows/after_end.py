@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.after_end_signatures import AfterEndActivities
@@ -27,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.money import format_money
     from domain.notices import LONGEST_NAME, LONGEST_TEXT, Kind, Notice
     from domain.people import Person
-    from domain.record import Record
     from domain.refusals import Refusal
     from domain.unclaimed import Offer, Taken, Unclaimed
     from runs import names
@@ -35,15 +33,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.hearing import hear
     from workflows.notices_courier import Courier
     from workflows.spoken import SpokenTo, as_said
-    from workflows.steps import RETRY, cause_of
+    from workflows.steps import Argument, Result, long_look
 
-Argument = TypeVar("Argument", bound=Record)
-Result = TypeVar("Result")
-
-ONE_LOOK = timedelta(minutes=5)
 """How long one look may take; it says every few seconds that it lives."""
 LONGEST_TRY = timedelta(minutes=15)
-SILENCE = timedelta(seconds=45)
 SHOWN = 30
 SYSTEMS = Person(oid="systems", name="Finance and Sales")
 
@@ -136,24 +129,8 @@ class AfterEnd(SpokenTo):
         summary: str,
     ) -> Result | None:
         """What an activity answers; None where it failed for longer than is waited for, and why is shown."""
-        try:
-            found: Result = await workflow.execute_activity_method(
-                activity,
-                argument,
-                task_queue=names.FINANCE_QUEUE,
-                start_to_close_timeout=ONE_LOOK,
-                schedule_to_close_timeout=LONGEST_TRY,
-                heartbeat_timeout=SILENCE,
-                retry_policy=RETRY,
-                summary=summary,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            cause, message = cause_of(error)
-            self._failing = f"{about}: {cause}: {message}"
-            return None
-        self._failing = ""
+        found, why = await long_look(activity, argument, longest=LONGEST_TRY, summary=summary)
+        self._failing = f"{about}: {why}" if why else ""
         return found
 
     async def _tell_of_opened(self) -> None:

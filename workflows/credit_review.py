@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.credit_review_signatures import (
@@ -35,19 +34,13 @@ with workflow.unsafe.imports_passed_through():
         said_to_review,
     )
     from domain.messages import SignedMessage, VerifiedMessage
-    from domain.record import Record
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.spoken import SpokenTo, as_said
-    from workflows.steps import RETRY, cause_of
+    from workflows.steps import Argument, Result, long_look
 
-Argument = TypeVar("Argument", bound=Record)
-Result = TypeVar("Result")
-
-ONE_LOOK = timedelta(minutes=5)
 LONGEST_TRY = timedelta(minutes=30)
-SILENCE = timedelta(seconds=45)
 
 
 @workflow.defn(name=names.CREDIT_REVIEW)
@@ -139,24 +132,10 @@ class CreditReview(SpokenTo):
         summary: str,
     ) -> tuple[Result | None, str]:
         """What an activity answers; None and why, where it failed for longer than is waited for."""
-        try:
-            found: Result = await workflow.execute_activity_method(
-                activity,
-                argument,
-                task_queue=names.FINANCE_QUEUE,
-                start_to_close_timeout=ONE_LOOK,
-                schedule_to_close_timeout=LONGEST_TRY,
-                heartbeat_timeout=SILENCE,
-                retry_policy=RETRY,
-                summary=summary,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            cause, message = cause_of(error)
-            workflow.logger.warning("credit ledgers cannot be reviewed: %s", message)
-            return None, f"{cause}: {message}"[:500]
-        return found, ""
+        found, why = await long_look(activity, argument, longest=LONGEST_TRY, summary=summary)
+        if why:
+            workflow.logger.warning("credit ledgers cannot be reviewed: %s", why)
+        return found, why[:500]
 
     # --- people ----------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from domain.causes import Cause
 from domain.record import Record
+from runs import names
 
 Argument = TypeVar("Argument", bound=Record)
 Result = TypeVar("Result", bound=Record)
@@ -61,6 +62,10 @@ SHORT_HEARTBEAT = timedelta(seconds=4)
 """The same for a short one: what a worker had in hand when it was killed is tried again within seconds. A write that is
 tried again looks first whether the earlier try has done it.
 """
+
+ONE_LOOK = timedelta(minutes=5)
+ONE_LOOK_SILENT = timedelta(seconds=45)
+"""How long one try of a look at many records may take, and how long it may be silent."""
 
 URGENT = Priority(priority_key=1)
 NORMAL = Priority(priority_key=3)
@@ -146,3 +151,34 @@ async def attempt(
         ActivityError: it was refused, or did not succeed in six attempts.
     """
     return await begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines)
+
+
+async def long_look(
+    activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+    argument: Argument,
+    *,
+    longest: timedelta,
+    summary: str,
+) -> tuple[Result | None, str]:
+    """What a look at many records of Finance comes to, tried again for so long at most.
+
+    Returns:
+        The answer; or None, and why it failed.
+    """
+    try:
+        found: Result = await workflow.execute_activity_method(
+            activity,
+            argument,
+            task_queue=names.FINANCE_QUEUE,
+            start_to_close_timeout=ONE_LOOK,
+            schedule_to_close_timeout=longest,
+            heartbeat_timeout=ONE_LOOK_SILENT,
+            retry_policy=RETRY,
+            summary=summary,
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        cause, message = cause_of(error)
+        return None, f"{cause}: {message}"
+    return found, ""

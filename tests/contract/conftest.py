@@ -109,3 +109,23 @@ async def ready(bare: Setup) -> Setup:
     assert await bare.problems() == {}
     make_administrator(bare)
     return bare
+
+
+@pytest.fixture
+def at_the_sandbox(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings that point at the sandbox, and no others."""
+    for name in [name for name in os.environ if name.startswith("Q2C_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    info = live_sandbox.info
+    given = {
+        "ENTRA_URL": info.entra,
+        "ENTRA_TENANT": info.tenant,
+        "ENTRA_CLIENT_ID": info.client_id,
+        "ENTRA_CLIENT_SECRET": info.client_secret,
+        "DATAVERSE_URL": info.dataverse,
+        "FINANCE_URL": info.finance,
+        "CA_FILE": str(info.ca_file),
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"Q2C_{name}", value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -164,26 +163,6 @@ async def test_what_dual_write_runs_is_read_from_its_own_table(bare: Setup) -> N
     row = {"msdyn_internalentityname": "account", "msdyn_externalentityname": "Customers V3"}
     await bare.client.odata.post("msdyn_dualwriteruntimeconfigs", row)
     assert await read_running_maps(bare.client) == (DUAL_WRITE,)
-
-
-@pytest.fixture
-def at_the_sandbox(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Settings that point at the sandbox, and no others."""
-    for name in [name for name in os.environ if name.startswith("Q2C_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    info = live_sandbox.info
-    given = {
-        "ENTRA_URL": info.entra,
-        "ENTRA_TENANT": info.tenant,
-        "ENTRA_CLIENT_ID": info.client_id,
-        "ENTRA_CLIENT_SECRET": info.client_secret,
-        "DATAVERSE_URL": info.dataverse,
-        "FINANCE_URL": info.finance,
-        "CA_FILE": str(info.ca_file),
-    }
-    for name, value in given.items():
-        monkeypatch.setenv(f"Q2C_{name}", value)
 
 
 @pytest.fixture

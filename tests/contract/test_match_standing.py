@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,6 @@ from typer.testing import CliRunner
 from cli.main import app
 from domain.likeness import tax_form
 from tests.contract.dataverse_world import LiveSandbox
-
-
-@pytest.fixture
-def at_the_sandbox(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Settings that point at the sandbox, and no others."""
-    for name in [name for name in os.environ if name.startswith("Q2C_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    info = live_sandbox.info
-    given = {
-        "ENTRA_URL": info.entra,
-        "ENTRA_TENANT": info.tenant,
-        "ENTRA_CLIENT_ID": info.client_id,
-        "ENTRA_CLIENT_SECRET": info.client_secret,
-        "DATAVERSE_URL": info.dataverse,
-        "FINANCE_URL": info.finance,
-        "CA_FILE": str(info.ca_file),
-    }
-    for name, value in given.items():
-        monkeypatch.setenv(f"Q2C_{name}", value)
 
 
 def contosos(live: LiveSandbox, folder: Path) -> list[dict[str, Any]]:
