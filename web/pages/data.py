@@ -25,7 +25,8 @@ KINDS: Final = {
     DifferenceClass.UNMAPPED.value: marked("Not mapped"),
 }
 """Classes of difference that are listed, as people say them."""
-AGE_WORDS: Final = (marked("Up to a day"), marked("Up to a week"), marked("Up to a month"), marked("Older"))
+AGE_WORDS: Final = (marked("1 day"), marked("7 days"), marked("30 days"), marked("Older"))
+"""Until which age each number counts; the last one counts the rest."""
 _WIDTH: Final = 600
 _LINE: Final = 28
 
