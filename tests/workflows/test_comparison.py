@@ -44,7 +44,8 @@ from tests.workflows.bulk_worker import QUEUES
 from tests.workflows.compare_world import DAY, LIMIT, CompareWorld, Rows, compare_world, map_with
 from tests.workflows.conftest import queues_of_its_own
 from tests.workflows.replaying import replays
-from workflows.comparison import AT_ONCE, CompareRecords
+from workflows.both_sides import AT_ONCE
+from workflows.comparison import CompareRecords
 
 COMPARISON_ID = names.comparison_id("customer", "usmf", DAY.isoformat())
 MakeWorld = Callable[..., AbstractAsyncContextManager[CompareWorld]]
