@@ -15,6 +15,7 @@ from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
     from domain.entities.comparing import Difference
+    from domain.entities.initial import DryRun
     from domain.policy import Policy
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
@@ -103,6 +104,13 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    async def keep_dry_run(self, run: DryRun) -> None:
+        """Keep a dry run, as `ledger.initial_runs.keep_dry_run` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.initial_runs import keep_dry_run
+
+        await answered(keep_dry_run(database, run))
 
     # Sessions of the web application
 

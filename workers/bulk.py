@@ -56,6 +56,7 @@ def add_bulk_work(
         log.info("nothing is read in bulk", reason=why)
         return
     from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
+    from activities.planning import InitialInBulk
     from dynamics.bulk.reader import Reader
 
     rates = {
@@ -82,4 +83,5 @@ def add_bulk_work(
         in_finance.confirm_in_finance,
         in_finance.find_candidates,
         in_finance.judge_comparison,
+        InitialInBulk(ledger, settings.policies, data).make_plan,
     ]

@@ -73,6 +73,7 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
+from workflows.initial import PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
@@ -93,6 +94,7 @@ WORKFLOWS = (
     Collections,
     Gauges,
     CompareRecords,
+    PlanInitialSync,
     BulkRun,
     CreditReview,
 )

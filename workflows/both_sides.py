@@ -61,8 +61,7 @@ class BothSides(Generic[Start]):
 
     async def _read(self) -> None:
         """Open, cut into parts, read both sides, join, read again what differs."""
-        if not self._progress.map_hash:
-            await self._open()
+        await self._open_once()
         if self._progress.stage in ("opening", "planning"):
             await self._cut()
         if self._progress.stage == "reading":
@@ -76,7 +75,9 @@ class BothSides(Generic[Start]):
 
     # What is read
 
-    async def _open(self) -> None:
+    async def _open_once(self) -> None:
+        if self._progress.map_hash:
+            return
         opened = await self._sales(
             SalesBulkActivities.open_comparison,
             OpenComparison(place=self._place, entity=self._start.entity, company=self._start.company),

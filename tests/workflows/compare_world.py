@@ -48,6 +48,7 @@ from workers.settings import (
 )
 from workers.worker import Work, workflow_runner
 from workflows.comparison import CompareRecords
+from workflows.initial import PlanInitialSync
 
 DAY = date(2026, 11, 27)
 
@@ -188,7 +189,7 @@ class CompareWorld:
                 Worker(
                     self.client,
                     task_queue=names.DEAL_QUEUE,
-                    workflows=[CompareRecords],
+                    workflows=[CompareRecords, PlanInitialSync],
                     workflow_runner=workflow_runner(),
                 ),
                 *(
