@@ -266,7 +266,7 @@ class FinanceInBulk(OverPages, FinanceBulkActivities):
             with sql.opened(pages.folder / "spill") as db:
                 if ask.keep_records:
                     await asyncio.to_thread(_keep_records, db, pages, of, self._data_dir / RECORDS)
-                gone = await asyncio.to_thread(_standing, db, pages, of)
+                gone = await asyncio.to_thread(standing, db, pages, of)
                 counts = await asyncio.to_thread(sql.counts, db)
                 found = {kind: count for kind, count in counts.items() if count} | {DifferenceClass.TIMING: gone}
                 run = ComparisonRun(

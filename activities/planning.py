@@ -1,4 +1,4 @@
-"""The plan of a dry run, made of what was read: pages of every record, and the records as quality and matching take them.
+"""The plan of a dry run, made of what was read: pages of every record, and the records for quality and matching.
 
 It asks neither system, and nothing it writes leaves the folder of data and the ledger.
 """

@@ -43,8 +43,8 @@ class Plan:
             raise PlanGone(f"The plan was changed after the dry run: {error}. {again}") from error
         if not self._pages.folder.is_dir():
             raise PlanGone(
-                f"{self._pages.folder} is not there: run this where Q2C_DATA_DIR is the folder of the workers that read "
-                f"in bulk. Plans go after two days. {again}"
+                f"{self._pages.folder} is not there: run this where Q2C_DATA_DIR is the folder of the workers that "
+                f"read in bulk. Plans go after two days. {again}"
             )
         if hash_of_pages(found) != run.plan_hash:
             raise PlanGone(f"The plan was changed after the dry run: its hash is another one. {again}")

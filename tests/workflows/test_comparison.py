@@ -27,7 +27,7 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.testing import WorkflowEnvironment
 
 from activities import comparing
-from cli import compare_work, inputs
+from cli import bulk_runs, compare_work, inputs
 from domain.entities.comparison_run import CompareStart
 from dynamics.bulk import sales
 from ledger.pages import Pages
@@ -89,7 +89,7 @@ def command(client: Client, world: CompareWorld, monkeypatch: pytest.MonkeyPatch
         config = client.service_client.config
         return await Client.connect(config.target_host, plugins=client.config()["plugins"])
 
-    monkeypatch.setattr(compare_work, "connect", connected)
+    monkeypatch.setattr(bulk_runs, "connect", connected)
     monkeypatch.setattr(inputs, "settings", lambda: world.settings.model_copy(update={"policies": None}))
 
 
