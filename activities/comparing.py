@@ -41,7 +41,7 @@ from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
 from domain.policy import Policy
 from dynamics.bulk import finance, sales
-from dynamics.bulk.reader import Reader
+from dynamics.bulk.reader import Reader, WriteRefused
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE
 from dynamics.core.errors import Answer
 from dynamics.core.odata import Row
@@ -62,7 +62,7 @@ def in_words() -> Iterator[None]:
     try:
         with for_deal():
             yield
-    except (CannotCompare, CannotBeSplit, PageDamaged) as error:
+    except (CannotCompare, CannotBeSplit, PageDamaged, WriteRefused) as error:
         raise refused(FailureType.REFUSED, str(error)) from error
     except LedgerAway as error:
         raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error

@@ -148,10 +148,10 @@ def _print(run: DryRun, shown: list[PlannedRecord], out: Path | None) -> None:
             reasons.add_row(text, f"{count:,}")
     console.print(reasons)
     if shown:
-        rows = Table("Action", "Key", "Changes", "Why", box=None)
+        rows = Table("Action", "Key", "Fields", box=None)
         for record in shown:
-            action, key, _, _, changes, why = row_of(record)
-            rows.add_row(action, key, changes, why)
+            action, key, _, _, changes, _ = row_of(record)
+            rows.add_row(action, key, changes)
         console.print(rows)
     if run.figures.blocked > len(shown):
         more = run.figures.blocked - len(shown)

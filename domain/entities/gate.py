@@ -205,7 +205,7 @@ def _of_records(limits: Limits, run: DryRun, look: Look) -> Iterator[Reason]:
     for why in look.not_checked:
         yield Reason(code=GateCode.NOT_CHECKED, text=f"A critical rule was not checked: {why}.")
     if targets := len(look.ambiguous) + look.ambiguous_more:
-        which = "1 customer of Finance has" if targets == 1 else f"{targets:,} customers of Finance have"
+        which = "1 customer has" if targets == 1 else f"{targets:,} customers have"
         text = f"{which} several accounts in Sales. Merge them in Sales, or give each its own customer number."
         yield Reason(code=GateCode.AMBIGUOUS_TARGET, text=text, records=targets)
     for field, count in look.conflicts.items():
