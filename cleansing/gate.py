@@ -16,6 +16,7 @@ from cleansing.plans import called, reasons
 from cleansing.quality import Found, run
 from cleansing.relations import SIDES, Relations, literal
 from domain.customers_policy import CustomerPolicy
+from domain.entities.cross_reference import CrossReference, customer_ref
 from domain.entities.gate import MOST_NAMED, Account, AmbiguousTarget, BrokenRule, Limits, Look
 from domain.entities.initial import Action
 from domain.entities.model import DataMap, SideName
@@ -38,6 +39,7 @@ class Held:
         companies: legal entities of the installation, lower case.
         countries: code of Finance by name.
         today: the company's day.
+        decided: what people said of customers that may be one.
     """
 
     maps: tuple[DataMap, ...]
@@ -48,6 +50,7 @@ class Held:
     companies: frozenset[str]
     countries: Mapping[str, str]
     today: date
+    decided: CrossReference
 
 
 def look(entity: str, company: str, held: Held, plan: Sequence[str], records: Mapping[SideName, Sequence[str]]) -> Look:
@@ -153,10 +156,16 @@ def _matched(relations: Relations, company: str, held: Held) -> Iterator[Ambiguo
         if cluster.too_large:
             continue
         members = [member for member in cluster.members if member.company == company]
-        in_finance = {member.number: member for member in members if member.side == "finance"}
-        accounts = [member for member in members if member.side == "sales"]
-        if in_finance and len(accounts) > len(in_finance):
-            yield _target(cluster, sorted(in_finance), accounts)
+        customers = sorted({member.number for member in members if member.side == "finance"})
+        accounts = [each for each in members if each.side == "sales" and not _set_apart(each, customers, held.decided)]
+        if customers and len(accounts) > len(customers):
+            yield _target(cluster, customers, accounts)
+
+
+def _set_apart(account: Member, customers: Iterable[str], decided: CrossReference) -> bool:
+    """Whether people said that an account is none of some customers."""
+    itself = customer_ref(account.company, account.number, account.key)
+    return all(decided.verdict(itself, customer_ref(account.company, number)) is False for number in customers)
 
 
 def _target(cluster: Cluster, customers: Sequence[str], accounts: Iterable[Member]) -> AmbiguousTarget:

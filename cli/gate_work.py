@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from cli.data_extra import maps_in_force, require_data_extra
 from cli.output import fail, note, result, result_as_json
 from domain.calendar import local_date
 from domain.entities.comparing import CannotCompare
+from domain.entities.cross_reference import CrossReference
 from domain.entities.facts import RunningMap
 from domain.entities.gate import Look, Verdict, judge
 from domain.entities.identity import hash_of
@@ -25,7 +27,7 @@ from domain.policy import Policy, PolicyError
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.sales import read_running_maps
 from dynamics.core.errors import DynamicsError, System
-from ledger import initial_runs
+from ledger import cross_reference, initial_runs
 from ledger.database import DATABASE_ERRORS, Database, open_database
 from policies.activation_files import load_limits
 from policies.quality_files import load_quality_rules
@@ -46,10 +48,11 @@ def gate(entity: str, company: str, *, as_json: bool) -> int:
         require_synced(data)
     except CannotCompare as error:
         fail(str(error))
-    held, now = _held(settings, policy, company), datetime.now(UTC)
+    undecided, now = _held(settings, policy, company), datetime.now(UTC)
     map_hash = hash_of(data)
 
     async def judged(database: Database) -> Verdict:
+        held = replace(undecided, decided=await cross_reference.read(database, company))
         dry_run = await initial_runs.last_dry_run(database, entity, company)
         look, gone = None, ""
         if dry_run is not None and dry_run.map_hash == map_hash:
@@ -94,6 +97,7 @@ def _held(settings: Settings, policy: Policy, company: str) -> Held:
         customers=policy.customers,
         companies=frozenset(of.business_units.values()),
         countries=of.countries,
+        decided=CrossReference(),
         today=local_date(datetime.now(UTC), policy.calendar(company).timezone),
     )
 

@@ -158,7 +158,7 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
             if row.resolution == SETTLED and all(values[name] == rows[row.difference_id][name] for name in _SAME):
                 still.append(row.difference_id)
     for some in _chunked(still):
-        seen = {"last_seen_at": _text(run.ended_at), "last_run": run.run_id}
+        seen = {"last_seen_at": moment_text(run.ended_at), "last_run": run.run_id}
         await connection.execute(update(DIFFERENCES).where(of.difference_id.in_(some)).values(seen))
     if fresh := [row for key, row in rows.items() if key not in stood]:
         await connection.execute(insert(DIFFERENCES), fresh)

@@ -115,6 +115,8 @@ class Ledger(Opening):
 
         return await answered(read(database, company))
 
+    # Dry runs of initial syncs
+
     async def keep_dry_run(self, run: DryRun) -> None:
         """Keep a dry run, as `ledger.initial_runs.keep_dry_run` does. Raises LedgerAway as `append`."""
         database = await self._opened()
