@@ -63,6 +63,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -84,8 +85,9 @@ ANSWERS = {
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
-"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
-tests/workflows/test_comparison.py ask them.
+NOT_HERE |= {"initial"}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
+tests/workflows/test_comparison.py and test_initial.py ask them.
 """
 
 
