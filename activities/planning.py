@@ -6,6 +6,7 @@ It asks neither system, and nothing it writes leaves the folder of data and the 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
@@ -41,7 +42,7 @@ class InitialInBulk(OverPages, PlanBulkActivities):
         """See the signature."""
         with in_words():
             pages = self.pages(ask)
-            done = await asyncio.to_thread(pages.noted, DONE, DryRun)
+            done: DryRun | None = await asyncio.to_thread(pages.noted, DONE, DryRun)
             if done is None:
                 of = await self.of(pages)
                 data = await asyncio.to_thread(map_of, self._policies, ask.entity)
@@ -70,7 +71,7 @@ def _planned(pages: Pages, of: Comparison, data: DataMap) -> PlanFigures:
         initial_sql.make(db, of, data, finance, sales, first)
         for number in range(initial_sql.pages(db)):
             name = f"{PLAN}-{number:05d}"
-            kept_page(pages, name, lambda file, at=number: initial_sql.save_page(db, at, file))
+            kept_page(pages, name, partial(initial_sql.save_page, db, number))
         figures = initial_sql.figures(db)
         for side in get_args(SideName):
             _keep_records(db, pages, of, side)

@@ -15,7 +15,7 @@ q2c gate customer --company usmf
 q2c gate customer --company usmf --json | jq '.reasons[].code'
     the reasons, for a program
 
-docs/initial-sync.md says what refuses a run, and what leaves one record alone.
+docs/initial-sync.md says what refuses a run, and what only one record.
 """
 
 

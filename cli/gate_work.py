@@ -23,6 +23,7 @@ from domain.entities.facts import RunningMap
 from domain.entities.gate import Look, Verdict, judge
 from domain.entities.identity import hash_of
 from domain.entities.initial import DryRun, require_synced
+from domain.entities.model import SideName
 from domain.policy import Policy, PolicyError
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.sales import read_running_maps
@@ -111,7 +112,7 @@ def _looked(settings: Settings, dry_run: DryRun, held: Held) -> tuple[Look | Non
         plan = Plan(settings.data.dir, dry_run)
     except PlanGone as error:
         return None, str(error)
-    records = {"finance": plan.records("finance"), "sales": plan.records("sales")}
+    records: dict[SideName, list[str]] = {"finance": plan.records("finance"), "sales": plan.records("sales")}
     return look(dry_run.entity, dry_run.company, held, plan.files, records), ""
 
 

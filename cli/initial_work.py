@@ -150,8 +150,8 @@ def _print(run: DryRun, shown: list[PlannedRecord], out: Path | None) -> None:
     if shown:
         rows = Table("Action", "Key", "Fields", box=None)
         for record in shown:
-            action, key, _, _, changes, _ = row_of(record)
-            rows.add_row(action, key, changes)
+            named, key, _, _, changes, _ = row_of(record)
+            rows.add_row(named, key, changes)
         console.print(rows)
     if run.figures.blocked > len(shown):
         more = run.figures.blocked - len(shown)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
@@ -117,9 +118,9 @@ async def test_a_record_is_left_alone_where_only_it_is_wrong_and_a_run_is_refuse
     async with world_of(rows) as world, world.working():
         command(environment.client, world, monkeypatch)
 
-        async def gate(code: int) -> dict[str, object]:
+        async def gate(code: int) -> dict[str, Any]:
             assert await asyncio.to_thread(gate_work.gate, "customer", "usmf", as_json=True) == code
-            told: dict[str, object] = json.loads(capsys.readouterr().out)
+            told: dict[str, Any] = json.loads(capsys.readouterr().out)
             return told
 
         assert [each["code"] for each in (await gate(1))["reasons"]] == [GateCode.NO_DRY_RUN]

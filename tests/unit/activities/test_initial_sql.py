@@ -12,7 +12,7 @@ from activities import initial_sql
 from domain.entities.comparing import SalesTable, comparison
 from domain.entities.identity import hash_of
 from domain.entities.initial import DryRun, PlannedRecord
-from domain.entities.model import DataMap
+from domain.entities.model import DataMap, SideName
 from ledger.pages import Pages
 from ledger.plans import PLAN, RECORDS, Plan, PlanGone, hash_of_pages
 
@@ -54,7 +54,7 @@ SAME = {"name": "Contoso", "city": "Berlin", "country": "DEU", "terms": "Net 30"
 SPELLED = SAME | {"country": "germany", "terms": "1"}
 
 
-def row(names: dict[str, str], key: str, changes: dict[str, str]) -> dict[str, str | None]:
+def row(names: dict[str, str], key: str, changes: dict[str, str]) -> dict[str, str]:
     values = names | {"number": key} | changes
     return {"k0": key} | {f"v{n}": values.get(name, "") for n, name in enumerate(FIELDS)}
 
@@ -90,10 +90,10 @@ def planned(
             name = f"{RECORDS}.{side}-00000"
             pages.seal(name, pages.making(name), sql.save_records(db, of, side, pages.files(side), pages.making(name)))
         figures = initial_sql.figures(db)
-    found = [record for some in Plan(folder, dry_run(data, pages, figures)).rows() for record in some]
-    assert figures.records == len(found)
-    assert [record.key for record in found] == sorted(record.key for record in found)
-    return {record.key: record for record in found}
+    records = [record for some in Plan(folder, dry_run(data, pages, figures)).rows() for record in some]
+    assert figures.records == len(records)
+    assert [record.key for record in records] == sorted(record.key for record in records)
+    return {record.key: record for record in records}
 
 
 def dry_run(data: DataMap, pages: Pages, figures: object, **changes: object) -> DryRun:
@@ -112,12 +112,15 @@ def dry_run(data: DataMap, pages: Pages, figures: object, **changes: object) -> 
     )
 
 
-def said(record: PlannedRecord) -> tuple[str, str, list[tuple[str, str | None, str, str]]]:
-    changes = [(change.field, change.to, change.value, change.trouble) for change in record.changes]
+Said = tuple[str, str, list[tuple[str, SideName | None, str, str]]]
+
+
+def said(record: PlannedRecord) -> Said:
+    changes = [(change.field, change.to, change.value, str(change.trouble)) for change in record.changes]
     return record.action.value, record.why.value, changes
 
 
-Case = tuple[dict[str, str], dict[str, str], tuple[str, str, list[tuple[str, str | None, str, str]]]]
+Case = tuple[dict[str, str], dict[str, str], Said]
 CASES: list[Case] = [
     ({}, {}, ("skip", "agrees", [])),
     ({"limit": "10.001"}, {}, ("skip", "agrees", [])),
