@@ -72,6 +72,14 @@ class Deals:
         deal = (await self._lookup.of_orders(company, [order_number])).get(order_number)
         return deal.deal_id if deal is not None and deal.running else None
 
+    async def begin(self, event: SalesEvent) -> bool:
+        """Begin the deal of a submission that never had one; False where it has one, or had. Raises as ``tell``."""
+        try:
+            await self._start(event, None)
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
     async def _submit(self, event: SalesEvent) -> bool:
         """Begin the deal, or reach the one that runs; whether the submission is one to begin or go on with."""
         for reuse in (None, WorkflowIDReusePolicy.REJECT_DUPLICATE):

@@ -83,9 +83,12 @@ ANSWERS = {
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
-NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
-"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
-tests/workflows/test_comparison.py ask them.
+NOT_HERE = {
+    *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
+    "import",
+}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
+tests/workflows/test_comparison.py and tests/scenarios/test_e_import.py ask them.
 """
 
 
