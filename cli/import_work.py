@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,11 @@ AT_ONCE = 4
 SHOWN = 30
 NOBODY = "No worker answers: start one, and say it again."
 _STATES = {QuoteState.DRAFT: "draft", QuoteState.ACTIVE: "active"}
-_APPROVALS = {None: "none", ApprovalChoice.NONE: "none", ApprovalChoice.REQUESTED: "requested"}
+_APPROVALS: Mapping[int | None, str] = {
+    None: "none",
+    ApprovalChoice.NONE: "none",
+    ApprovalChoice.REQUESTED: "requested",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ async def _imported(settings: Settings, policy: Policy, asked: Asked) -> list[Im
     async with composition.dataverse(settings) as sales:
         units = await sales.business_units()
         listing = Listing(SalesChanges(sales.odata), units, policy, asked.company)
-        desk = Desk(client, asked)
+        desk = Desk(client, asked, policy.entity_map.shadow)
         listed = [each async for each in listing.all()]
     return await desk.take(listed)
 
@@ -154,10 +158,10 @@ async def _pages(read: Callable[[str | None], Awaitable[Changes]]) -> AsyncItera
 class Desk:
     """Asks the rules about quotes, and begins deals."""
 
-    def __init__(self, client: Client, asked: Asked) -> None:
-        """Do as asked, through a connected client."""
+    def __init__(self, client: Client, asked: Asked, shadow: Collection[str]) -> None:
+        """Do as asked, through a connected client; in companies in shadow mode quotes are looked at only."""
         self._asked = asked
-        self._deals, self._lookup, self._reviews = Deals(client), Lookup(client), Reviews(client)
+        self._deals, self._lookup, self._reviews = Deals(client, shadow=shadow), Lookup(client), Reviews(client)
         self._pace = Budget(asked.per_minute / 60)
 
     async def take(self, listed: list[Listed]) -> list[ImportedQuote]:

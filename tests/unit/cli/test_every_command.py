@@ -56,6 +56,8 @@ ANSWERS = {
     "codec retire-key": "codec retire-key {newest} --json",
     "setup dataverse": "setup dataverse --json",
     "doctor": "doctor --json",
+    "shadow report": "shadow report --json",
+    "shadow forget": "shadow forget --company usmf --json",
     "policy explain": "policy explain quote.json --json",
     "policy check": "policy check --json",
     "policy diff": f"policy diff {DISCOUNT} {DISCOUNT} --deals quote.json --json",
