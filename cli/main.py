@@ -19,6 +19,7 @@ from cli import (
     demo,
     doctor,
     gate,
+    imports,
     initial,
     keys,
     late,
@@ -28,6 +29,7 @@ from cli import (
     quality,
     sandbox,
     setup,
+    shadow,
     up,
     web,
     worker,
@@ -77,6 +79,8 @@ app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
+app.command("import", epilog=imports.EXAMPLES, rich_help_panel=CHECK)(imports.import_quotes)
+app.add_typer(shadow.app, name="shadow", rich_help_panel=CHECK)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)

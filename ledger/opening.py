@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from domain.entities.cross_reference import CrossReference
     from domain.entities.initial import DryRun
     from domain.policy import Policy
+    from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
 
@@ -105,6 +106,22 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    # Shadow mode
+
+    async def keep_shadow(self, look: ShadowLook) -> None:
+        """Keep what would have been decided, as `ledger.shadow.keep` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import keep
+
+        await answered(keep(database, look))
+
+    async def note_shadow_order(self, company: str, quote: str, revision: int, order: PeoplesOrder) -> None:
+        """Keep which order people entered, as `ledger.shadow.note_order` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import note_order
+
+        await answered(note_order(database, company, quote, revision, order))
 
     # What people decided about customers that may be one
 

@@ -169,6 +169,20 @@ DIFFERENCES: Final = Table(
 )
 """What is not the same on both sides, each once however often it was seen."""
 
+SHADOW_LOOKS: Final = Table(
+    "shadow_looks",
+    metadata,
+    Column("company", String(10), nullable=False),
+    Column("quote", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("moment", String(20), nullable=False),
+    Column("at", String(27), nullable=False, comment="when people did it, ISO 8601, UTC"),
+    Column("content", Text, nullable=False, comment="what would have been decided, as JSON"),
+    PrimaryKeyConstraint("company", "quote", "revision", "moment"),
+    Index("shadow_looks_by_time", "company", "at"),
+)
+"""What would have been decided about quotes of companies in shadow mode: a row for each moment of a revision."""
+
 MATCH_CLUSTERS: Final = Table(
     "match_clusters",
     metadata,

@@ -29,6 +29,7 @@ COMPARISON: Final = "CompareRecords"
 INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
+SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -195,6 +196,11 @@ def order_review_id(company: str, order_number: str, nonce: str) -> str:
 def preview_id(company: str, quote_number: str, nonce: str) -> str:
     """Workflow id of one look at what the rules would ask of a quote."""
     return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
+
+
+def shadow_id(company: str, quote_number: str, event_id: str) -> str:
+    """Workflow id of what the product would have done because of something that people did with a quote."""
+    return f"shadow/{_part(company)}/{_part(quote_number)}/{safe(event_id)}"
 
 
 def notices_id(recipient: str) -> str:

@@ -37,7 +37,7 @@ from sandbox.faults import SeenRequest
 from sandbox.generate import _ACCOUNT_COLUMNS, _CONTACT_COLUMNS, _FINANCE_COLUMNS
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from workers import composition
-from workers.bulk import add_bulk_work
+from workers.bulk import add_bulk_work, reading_budgets
 from workers.reading_settings import DataSettings, ReaderSettings
 from workers.rules import load_policy
 from workers.settings import (
@@ -185,6 +185,7 @@ class CompareWorld:
                 ledger,
                 composition.endpoints(self.settings),
                 composition.reader(self.settings),
+                reading_budgets(self.settings),
             )
             workers = [
                 Worker(
