@@ -112,7 +112,7 @@ def run(
     from cleansing.matching import Kind, match
     from cleansing.relations import RelationsError
 
-    trained, problems = _model(model), list[str]()
+    trained, problems = model_in_force(model), list[str]()
     verdicts = _verdicts(problems, keep=keep)
     try:
         found = match(relations_of(source), trained, inputs.policy().customers, verdicts)
@@ -173,7 +173,8 @@ def _kept(found: Matches, clusters: Sequence[Cluster], standings: Standings, mod
         fail(str(error))
 
 
-def _model(file: Path | None) -> MatchModel:
+def model_in_force(file: Path | None) -> MatchModel:
+    """The model of a file, or the one in force; ends the command where it cannot be used."""
     from cleansing.model import read_model
     from cleansing.relations import RelationsError
     from policies.given_files import GivenFileError, read_text
