@@ -27,7 +27,7 @@ def metadata() -> bytes:
     for table in TABLES:
         entity_set = {"Name": table.set, "EntityType": f"{NAMESPACE}.{table.name}"}
         _read_only(SubElement(container, "EntitySet", entity_set))
-    return tostring(edmx, encoding="utf-8", xml_declaration=True)
+    return bytes(tostring(edmx, encoding="utf-8", xml_declaration=True))
 
 
 def _property(entity: Element, column: Column) -> None:

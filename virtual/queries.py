@@ -106,7 +106,7 @@ def chosen(rows: Iterable[dict[str, Any]], wanted: Asked, table: Table) -> list[
     found.sort(key=lambda row: str(row[table.id]))
     for name, greatest_first in reversed(wanted.orderby):
         known = [row for row in found if row.get(name) is not None]
-        known.sort(key=lambda row: comparable(row[name]), reverse=greatest_first)  # noqa: B023  # used at once
+        known.sort(key=lambda row: comparable(row[name]), reverse=greatest_first)
         missing = [row for row in found if row.get(name) is None]
         found = [*known, *missing] if greatest_first else [*missing, *known]
     return found

@@ -204,7 +204,7 @@ class Reading:
         return self._now().astimezone(ZoneInfo(self._timezones[company])).date()
 
     async def _number_of(self, link: Link, ask: Ask) -> str | None:
-        """The number that a row of Sales tells, if it is this company's; None: there is none."""
+        """The number that a row of Sales tells, unless it is another company's; None: there is none."""
         named = (link.entity_set, ask.company, ask.value)
         known = self._numbers.get(named)
         if known is not None and self._clock() - known[0] <= _LINK_KEPT:
@@ -219,8 +219,9 @@ class Reading:
         number = row.get(link.number) or None
         if link.of_company:
             name = (row.get("owningbusinessunit") or {}).get("name")
-            units = (str(name), str(row.get("_owningbusinessunit_value")))
-            number = number if ask.company in map(self._business_units, units) else None
+            told = {self._business_units(str(name)), self._business_units(str(row.get("_owningbusinessunit_value")))}
+            # A unit that is no company's tells nothing: a customer may buy of several.
+            number = None if told - {None, ask.company} else number
         self._numbers[named] = (self._clock(), number)
         while len(self._numbers) > _MOST_LINKS:
             self._numbers.popitem(last=False)

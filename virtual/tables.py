@@ -213,7 +213,12 @@ def _payments(ask: Ask, read: Mapping[str, list[Row]], today: date) -> Iterator[
 
 # --- what a customer may have ---------------------------------------------------------------------------------------
 
-_CREDIT_COLUMNS: Final = "dataAreaId,CustomerAccount,InvoiceAccount,CreditLimit,CredManCustUnlimitedCredit,CredManCreditLimitExpiryDate,OnHoldStatus"
+_CREDIT_COLUMNS: Final = ",".join(
+    (
+        *("dataAreaId", "CustomerAccount", "InvoiceAccount", "CreditLimit", "CredManCustUnlimitedCredit"),
+        *("CredManCreditLimitExpiryDate", "OnHoldStatus"),
+    )
+)
 
 
 def _credit_reads(ask: Ask, condition: str) -> Mapping[str, str]:
@@ -256,7 +261,7 @@ def _terms(ask: Ask, read: Mapping[str, list[Row]], today: date) -> Iterator[dic
         }
 
 
-# --- what is in stock -----------------------------------------------------------------------------------------------
+# --- what is in stock ----------------------------------------------------------------------------------------------
 
 _DIMENSIONS: Final = (
     *("ProductColorId", "ProductConfigurationId", "ProductSizeId", "ProductStyleId", "ProductVersionId"),
