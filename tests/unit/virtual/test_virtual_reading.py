@@ -19,6 +19,8 @@ from virtual.refused import Refused
 from virtual.tables import MOST_ROWS, Ask
 
 BEGUN = datetime(2026, 11, 27, 12, tzinfo=UTC)
+SOON = 0.05
+"""Seconds the answers of these tests wait for a Finance that does not answer."""
 US_001 = Ask("q2c_customerbalance", "usmf", "q2c_account", "US-001")
 
 
@@ -61,7 +63,7 @@ class World:
             stale_seconds=3_600,
             clock=lambda: self.seconds,
             now=lambda: BEGUN + timedelta(seconds=self.seconds),
-            patience=0.05,
+            patience=SOON,
         )
 
     async def read(self, ask: Ask = US_001) -> tuple[Freshness, Decimal, float]:
