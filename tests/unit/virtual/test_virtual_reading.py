@@ -66,9 +66,9 @@ class World:
             patience=SOON,
         )
 
-    async def read(self, ask: Ask = US_001) -> tuple[Freshness, Decimal, float]:
+    async def read(self, ask: Ask = US_001) -> tuple[Freshness, int, int]:
         found = await self.reading.read(ask, self.reading.deadline())
-        return found.freshness, found.rows[0]["q2c_balance"], (found.as_of - BEGUN).total_seconds()
+        return found.freshness, int(found.rows[0]["q2c_balance"]), (found.as_of - BEGUN).seconds
 
     async def refused(self, ask: Ask = US_001) -> Refusal:
         with pytest.raises(Refused) as refused:
