@@ -185,6 +185,10 @@ class Refusal(StrEnum):
     ALREADY_DISPUTED = "ALREADY_DISPUTED", 409, FixedBy.CALLER
     NOT_PAUSED = "NOT_PAUSED", 409, FixedBy.CALLER
 
+    # What is said of data: differences, and customers that may be one
+
+    CHANGED_MEANWHILE = "CHANGED_MEANWHILE", 409, FixedBy.CALLER
+
     # Requests to pages, API and intake
 
     BAD_ARGUMENT = "BAD_ARGUMENT", 400, FixedBy.CALLER

@@ -34,6 +34,8 @@ class KeptDifference(Difference):
     last_seen_at: datetime
     resolution: str = Field("", description="Empty: open")
     resolved_at: datetime | None = None
+    resolved_name: str = Field("", description="Who settled it; empty: a comparison closed it")
+    reason: str = ""
 
     def age_days(self, now: datetime) -> int:
         """Whole days since it was first seen."""

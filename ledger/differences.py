@@ -1,7 +1,7 @@
 """What comparisons found, as rows: each difference once, since when it stands, and when it was gone.
 
 A comparison of all records closes what it does not find any more; one of a sample closes nothing. The values of a
-closed difference that are personal data are removed.
+closed difference that are personal data are removed. What a person settled stays settled while its values are the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from ledger.tables import COMPARISONS, DIFFERENCES
 
 AGREES: Final = "AGREES"
 """Resolution of a difference that a comparison of all records did not find any more."""
+SETTLED: Final = "SETTLED"
+"""Resolution of a difference that a person lets stand; with other values it is open again."""
 _KNOWN_AT_ONCE: Final = 500
 _PAGE: Final = 1_000
+_NOT_SETTLED: Final = dict.fromkeys(
+    ("resolution", "resolved_at", "resolved_by", "resolved_name", "reason", "settled_id"), ""
+)
 _CHANGING: Final = (
     "lacking",
     "finance_value",
@@ -34,10 +39,11 @@ _CHANGING: Final = (
     "pii",
     "last_seen_at",
     "last_run",
-    "resolution",
-    "resolved_at",
+    *_NOT_SETTLED,
 )
 """What another look says anew of a difference that is known."""
+_SAME: Final = ("kind", "lacking", "finance_value", "sales_value", "sales_ids")
+"""What makes a settled difference the one that was settled."""
 LONGEST_KEY: Final = 400
 
 
@@ -143,18 +149,27 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
     """Keep some differences."""
     of = DIFFERENCES.c
     stood: dict[str, str] = {}
+    still: list[str] = []
     for some in _chunked(list(rows)):
-        known = select(of.difference_id, of.resolution).where(of.difference_id.in_(some))
-        stood |= {row.difference_id: row.resolution for row in await connection.execute(known)}
+        known = select(of.difference_id, of.resolution, *(of[name] for name in _SAME))
+        for row in await connection.execute(known.where(of.difference_id.in_(some)).with_for_update()):
+            stood[row.difference_id] = row.resolution
+            values = row._mapping
+            if row.resolution == SETTLED and all(values[name] == rows[row.difference_id][name] for name in _SAME):
+                still.append(row.difference_id)
+    for some in _chunked(still):
+        seen = {"last_seen_at": _text(run.ended_at), "last_run": run.run_id}
+        await connection.execute(update(DIFFERENCES).where(of.difference_id.in_(some)).values(seen))
     if fresh := [row for key, row in rows.items() if key not in stood]:
         await connection.execute(insert(DIFFERENCES), fresh)
-    # What was gone and is back stands since now.
+    # What was gone or settled and is back stands since now.
+    settled = set(still)
     for resolved in (False, True):
         changing = ("kind", *_CHANGING, *(("first_seen_at",) if resolved else ()))
         changes = [
             {"known_id": key} | {f"new_{name}": rows[key][name] for name in changing}
             for key, resolution in stood.items()
-            if bool(resolution) == resolved
+            if bool(resolution) == resolved and key not in settled
         ]
         if changes:
             new: dict[Any, Any] = {name: bindparam(f"new_{name}") for name in changing}
@@ -171,7 +186,8 @@ def _chunked(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def _close_others(connection: AsyncConnection, run: ComparisonRun) -> None:
     of = DIFFERENCES.c
-    others = and_(of.entity == run.entity, of.company == run.company, of.resolution == "", of.last_run != run.run_id)
+    standing = of.resolution.in_(["", SETTLED])
+    others = and_(of.entity == run.entity, of.company == run.company, standing, of.last_run != run.run_id)
     hidden = {"finance_value": "", "sales_value": ""}
     await connection.execute(update(DIFFERENCES).where(others, of.pii).values(hidden))
     closed = {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
@@ -224,8 +240,7 @@ def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
         "first_seen_at": now,
         "last_seen_at": now,
         "last_run": run.run_id,
-        "resolution": "",
-        "resolved_at": "",
+        **_NOT_SETTLED,
     }
 
 

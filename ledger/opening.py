@@ -15,6 +15,7 @@ from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
     from domain.entities.comparing import Difference
+    from domain.entities.cross_reference import CrossReference
     from domain.policy import Policy
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
@@ -103,6 +104,15 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    # What people decided about customers that may be one
+
+    async def cross_reference(self, company: str = "") -> CrossReference:
+        """What is in force, as `ledger.cross_reference.read` says it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.cross_reference import read
+
+        return await answered(read(database, company))
 
     # Sessions of the web application
 

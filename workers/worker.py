@@ -54,9 +54,10 @@ Activity = Callable[..., Any]
 
 MESSAGES_AT_ONCE = 5
 """Messages one worker sends at a time."""
-STICKY = timedelta(seconds=2)
+STICKY = timedelta(seconds=5)
 """How long a run's next task waits for the worker that has it in memory, before any worker may take it: one that was
-killed does not come back for it.
+killed does not come back for it. After a shorter wait a worker that is only behind loses what it has in memory, and
+replays those runs whole, which puts it further behind.
 """
 LATEST_SECONDS = 20.0
 """After the grace for activities, the process has this long to end by itself."""
