@@ -22,6 +22,7 @@ from cli import (
     keys,
     late,
     ledger,
+    load,
     match,
     policy,
     quality,
@@ -79,6 +80,7 @@ app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
 app.command("import", epilog=imports.EXAMPLES, rich_help_panel=CHECK)(imports.import_quotes)
 app.add_typer(shadow.app, name="shadow", rich_help_panel=CHECK)
+app.command("load", epilog=load.EXAMPLES, rich_help_panel=CHECK)(load.load)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
