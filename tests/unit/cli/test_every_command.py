@@ -87,10 +87,11 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load"),
+    *("import", "load", "bench"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py and tests/scenarios/test_e_going_live.py ask them.
+tests/workflows/test_comparison.py and tests/scenarios/test_e_going_live.py ask them; what `bench` runs
+is minutes long.
 """
 
 
