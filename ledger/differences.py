@@ -72,7 +72,7 @@ async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[
         await connection.execute(
             insert(COMPARISONS).values(
                 done.model_dump(exclude={"began_at", "ended_at", "figures"})
-                | {"began_at": _text(run.began_at), "ended_at": _text(run.ended_at)}
+                | {"began_at": moment_text(run.began_at), "ended_at": moment_text(run.ended_at)}
                 | {"figures": done.figures.model_dump_json()}
             )
         )
@@ -95,7 +95,7 @@ async def comparisons(
     if company:
         wanted = wanted.where(COMPARISONS.c.company == company)
     async with database.reading() as connection:
-        return [_comparison(row) for row in await connection.execute(wanted)]
+        return [kept_comparison(row) for row in await connection.execute(wanted)]
 
 
 async def open_differences(
@@ -130,7 +130,7 @@ async def open_differences(
                 return
             after = rows[-1].key, rows[-1].field
             left = None if left is None else left - len(rows)
-            yield [_difference(row) for row in rows]
+            yield [kept_difference(row) for row in rows]
 
 
 async def count_open(database: Database, entity: str, company: str) -> dict[str, int]:
@@ -158,7 +158,7 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
             if row.resolution == SETTLED and all(values[name] == rows[row.difference_id][name] for name in _SAME):
                 still.append(row.difference_id)
     for some in _chunked(still):
-        seen = {"last_seen_at": _text(run.ended_at), "last_run": run.run_id}
+        seen = {"last_seen_at": moment_text(run.ended_at), "last_run": run.run_id}
         await connection.execute(update(DIFFERENCES).where(of.difference_id.in_(some)).values(seen))
     if fresh := [row for key, row in rows.items() if key not in stood]:
         await connection.execute(insert(DIFFERENCES), fresh)
@@ -190,12 +190,12 @@ async def _close_others(connection: AsyncConnection, run: ComparisonRun) -> None
     others = and_(of.entity == run.entity, of.company == run.company, standing, of.last_run != run.run_id)
     hidden = {"finance_value": "", "sales_value": ""}
     await connection.execute(update(DIFFERENCES).where(others, of.pii).values(hidden))
-    closed = {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
+    closed = _NOT_SETTLED | {"resolution": AGREES, "resolved_at": moment_text(run.ended_at)}
     await connection.execute(update(DIFFERENCES).where(others).values(closed))
 
 
 async def _counted(connection: AsyncConnection, run: ComparisonRun) -> ComparisonFigures:
-    of, now = DIFFERENCES.c, _text(run.ended_at)
+    of, now = DIFFERENCES.c, moment_text(run.ended_at)
     ours = and_(of.entity == run.entity, of.company == run.company)
 
     async def count(*conditions: Any) -> int:
@@ -213,17 +213,18 @@ async def _counted(connection: AsyncConnection, run: ComparisonRun) -> Compariso
 
 async def _run(connection: AsyncConnection, run_id: str) -> ComparisonRun | None:
     rows = (await connection.execute(select(COMPARISONS).where(COMPARISONS.c.run_id == run_id))).all()
-    return _comparison(rows[0]) if rows else None
+    return kept_comparison(rows[0]) if rows else None
 
 
-def _comparison(row: Row[Any]) -> ComparisonRun:
+def kept_comparison(row: Row[Any]) -> ComparisonRun:
+    """A row as a comparison."""
     values = dict(row._mapping)
     return ComparisonRun.model_validate(values | {"figures": json.loads(values["figures"])})
 
 
 def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
     key = found.key if len(found.key) <= LONGEST_KEY else found.key[: LONGEST_KEY - 65] + "~" + _hash(found.key)
-    now = _text(run.ended_at)
+    now = moment_text(run.ended_at)
     return {
         "difference_id": _hash(run.entity, run.company, found.key, found.field),
         "entity": run.entity,
@@ -244,7 +245,8 @@ def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
     }
 
 
-def _difference(row: Row[Any]) -> KeptDifference:
+def kept_difference(row: Row[Any]) -> KeptDifference:
+    """A row as a difference."""
     values = dict(row._mapping)
     return KeptDifference.model_validate(
         values | {"lacking": values["lacking"] or None, "resolved_at": values["resolved_at"] or None}
@@ -255,5 +257,6 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
-def _text(moment: datetime) -> str:
+def moment_text(moment: datetime) -> str:
+    """A moment as rows hold it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

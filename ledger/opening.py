@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
@@ -16,6 +16,7 @@ from domain.audit import AuditReceipt, AuditRecord
 if TYPE_CHECKING:
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
+    from domain.entities.initial import DryRun
     from domain.policy import Policy
     from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
@@ -90,6 +91,14 @@ class Ledger(Opening):
 
         return await answered(AuditReader(database).companies())
 
+    async def ask(self, question: Callable[[Database], Awaitable[T]], *, seconds: float = PAGE_SECONDS) -> T:
+        """What the database answers to ``question``, the opening included. Raises LedgerAway as `append`."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await answered(question(await self._opened()))
+        except TimeoutError as error:
+            raise LedgerAway(f"the ledger does not answer within {seconds:.0f} s") from error
+
     # Comparisons of both systems
 
     async def comparison(self, run_id: str) -> ComparisonRun | None:
@@ -130,6 +139,15 @@ class Ledger(Opening):
         from ledger.cross_reference import read
 
         return await answered(read(database, company))
+
+    # Dry runs of initial syncs
+
+    async def keep_dry_run(self, run: DryRun) -> None:
+        """Keep a dry run, as `ledger.initial_runs.keep_dry_run` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.initial_runs import keep_dry_run
+
+        await answered(keep_dry_run(database, run))
 
     # Sessions of the web application
 

@@ -26,6 +26,7 @@ NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
+INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 SHADOW: Final = "ShadowOfQuote"
@@ -241,6 +242,11 @@ def comparison_id(entity: str, company: str, day: str) -> str:
 def nightly_id(entity: str, company: str) -> str:
     """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
     return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def initial_id(entity: str, company: str, map_hash: str) -> str:
+    """Workflow id of the dry run of an initial sync under a map."""
+    return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
 def sealed_for(workflow_id: str) -> str:

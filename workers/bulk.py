@@ -67,6 +67,7 @@ def add_bulk_work(
         log.info("nothing is read in bulk", reason=why)
         return
     from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
+    from activities.planning import InitialInBulk
     from dynamics.bulk.reader import Reader
 
     readers = {system: Reader(system, endpoints[system], who, budget=budget) for system, budget in budgets.items()}
@@ -86,4 +87,5 @@ def add_bulk_work(
         in_finance.confirm_in_finance,
         in_finance.find_candidates,
         in_finance.judge_comparison,
+        InitialInBulk(ledger, settings.policies, data).make_plan,
     ]

@@ -195,12 +195,15 @@ class Ordering:
         )
 
     async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
+        """An order as it was sold: without the lines by which credit notes take something of it back."""
         found = self._finance.row(OrderHeader, header.value())
         rows = await self._finance.rows_of(lines, queries.order_lines(found.company, found.number).key)
         read = (self._finance.row(OrderLine, row) for row in rows)
         return FinanceOrder(
             header=found,
-            lines=tuple(line for line in read if queries.same_text(line.order_number, found.number)),
+            lines=tuple(
+                line for line in read if queries.same_text(line.order_number, found.number) and line.quantity >= 0
+            ),
             found=True,
         )
 
