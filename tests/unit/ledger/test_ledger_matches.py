@@ -85,6 +85,11 @@ async def test_clusters_are_listed_for_who_may_see_all_their_companies(database:
     back = await matched(database, 2, OWING, PLAIN, GERMAN)
     assert (back.new, back.gone) == (1, 0)
 
+    await matches.decide(database, PLAIN.id, word(PLAIN, "m-1", said=Said.LATER))
+    assert (await matched(database, 3)).gone == 3
+    await matched(database, 3 + matches.GONE_KEPT.days)
+    assert [await matches.one(database, each.id) is None for each in (OWING, GERMAN, PLAIN)] == [True, True, False]
+
 
 async def test_one_person_decides_where_no_money_hangs_and_takes_it_back(
     database: Database, reader: AuditReader
