@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from collections.abc import Callable
+
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.tables import DIFFERENCES, MATCH_DECISIONS
@@ -10,12 +12,13 @@ from ledger.tables import DIFFERENCES, MATCH_DECISIONS
 ERASED = "(erased)"
 
 
-async def forget(connection: AsyncConnection, oid: str) -> None:
+async def forget(connection: AsyncConnection, oid: str, blotted: Callable[[str], str]) -> None:
     """Remove who a person is; what they decided stays in force.
 
     Args:
         connection: that writes.
         oid: Entra object id, lower case.
+        blotted: gives a text without the person's names.
     """
     settled = DIFFERENCES.c
     await connection.execute(
@@ -28,3 +31,12 @@ async def forget(connection: AsyncConnection, oid: str) -> None:
     ):
         values = {who: "", name: ERASED, proof: ""}
         await connection.execute(update(MATCH_DECISIONS).where(MATCH_DECISIONS.c[who] == oid).values(values))
+    for table, key, reasons in (
+        (DIFFERENCES, "difference_id", ("reason",)),
+        (MATCH_DECISIONS, "decision_id", ("why", "second_why", "end_why")),
+    ):
+        given = select(table).where(or_(*(table.c[reason] != "" for reason in reasons)))
+        for row in (await connection.execute(given)).mappings().all():
+            changed = {reason: blotted(row[reason]) for reason in reasons}
+            if any(row[reason] != text for reason, text in changed.items()):
+                await connection.execute(update(table).where(table.c[key] == row[key]).values(changed))
