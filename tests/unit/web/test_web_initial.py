@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ from starlette.applications import Starlette
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from domain.entities.gate import GateCode, Reason, Verdict
-from domain.entities.initial import DryRun, InitialStart, PlanFigures
-from ledger import initial_runs
-from ledger.database import open_database
+from domain.entities.initial import InitialStart
 from runs import names
 from runs.initial import Initials
+from tests.webworld import first_syncs
 from tests.webworld.browsing import Browser
 from web.app import create_app
 from web.config import WebConfig
@@ -27,51 +24,13 @@ from workers.worker import workflow_runner
 from workflows.initial import PlanInitialSync
 
 PAGE = "/data/initial"
-NOW = datetime.now(UTC)
-FIGURES = PlanFigures.model_validate(
-    {"records": 9_300, "actions": {"skip": 8_800, "unmapped": 300, "duplicate": 150, "conflict": 50}}
-)
-
-
-def dry_run(entity: str, company: str, days: int = 0) -> DryRun:
-    ended = NOW - timedelta(days=days)
-    of = {"run_id": f"{entity}-{company}-{days}", "entity": entity, "company": company, "map_hash": "m"}
-    return DryRun.model_validate(of | {"plan_hash": "p", "began_at": ended, "ended_at": ended, "figures": FIGURES})
-
-
-def verdict(run: DryRun, *reasons: Reason) -> Verdict:
-    return Verdict(
-        entity=run.entity,
-        company=run.company,
-        at=run.ended_at,
-        allowed=not reasons,
-        map_hash=run.map_hash,
-        run_id=run.run_id,
-        critical=200 if reasons else 0,
-        blocked=500,
-        proceeds=8_800,
-        reasons=reasons,
-    )
 
 
 @pytest.fixture
 async def url(tmp_path: Path) -> str:
     """A ledger with dry runs and verdicts."""
     made = f"sqlite:///{tmp_path}/ledger.db"
-    database = await open_database(made)
-    refused = Reason(code=GateCode.CRITICAL_CONFLICT, text="currency differs in 50 records.", records=50)
-    runs = [
-        dry_run("customer", "usmf", 3),
-        dry_run("customer", "usmf"),
-        dry_run("unit", "usmf"),
-        dry_run("unit", "demf"),
-    ]
-    for run in (*runs, runs[-1]):
-        await initial_runs.keep_dry_run(database, run)
-    await initial_runs.keep_verdict(database, verdict(runs[0]))
-    await initial_runs.keep_verdict(database, verdict(runs[1], refused))
-    await initial_runs.keep_verdict(database, verdict(runs[3]))
-    await database.close()
+    await first_syncs.fill(made)
     return made
 
 
