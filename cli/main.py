@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from cli import (
     assess,
     audit,
+    bench,
     bus,
     chaos,
     codec,
@@ -25,6 +26,7 @@ from cli import (
     keys,
     late,
     ledger,
+    load,
     match,
     policy,
     quality,
@@ -82,8 +84,10 @@ app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
+app.command("bench", epilog=bench.EXAMPLES, rich_help_panel=TRY)(bench.bench)
 app.command("import", epilog=imports.EXAMPLES, rich_help_panel=CHECK)(imports.import_quotes)
 app.add_typer(shadow.app, name="shadow", rich_help_panel=CHECK)
+app.command("load", epilog=load.EXAMPLES, rich_help_panel=CHECK)(load.load)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
