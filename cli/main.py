@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import (
+    assess,
     audit,
     bench,
     bus,
@@ -91,6 +92,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
+app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)

@@ -65,6 +65,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "assess": "assess --json",
     "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
