@@ -267,6 +267,9 @@ def test_whatever_a_variable_names_is_named_with_it(run: Run, odd: dict[str, str
         ("up --ports 80", "--ports"),
         ("sandbox --entra-port 99999", "--entra-port"),
         ("bus dead-letters --limit x", "--limit"),
+        ("bench --only nothing", "--only"),
+        ("load --deals 1 --rate 1 --until x", "--until"),
+        ("import --company nowhere", "--company"),
     ],
 )
 def test_a_wrong_argument_is_named(run: Run, words: str, says: str) -> None:
