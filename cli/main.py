@@ -22,6 +22,7 @@ from cli import (
     late,
     ledger,
     match,
+    mcp,
     policy,
     quality,
     sandbox,
@@ -72,6 +73,7 @@ app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.san
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
+app.command("mcp", epilog=mcp.EXAMPLES, rich_help_panel=RUN)(mcp.mcp)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)

@@ -13,7 +13,10 @@ _NOT_YET: Final = "not yet: this version checks and describes it"
 PATTERNS: Final[Mapping[Pattern, tuple[str, str]]] = {
     Pattern.ORCHESTRATED: ("Orchestrated: a step of a deal, done once and read back", "by the deals"),
     Pattern.SYNC: ("Sync: each field follows its owner", _NOT_YET),
-    Pattern.VIRTUAL: ("Virtual: read from Finance when somebody looks, kept nowhere else", _NOT_YET),
+    Pattern.VIRTUAL: (
+        "Virtual: read from Finance when somebody looks, kept nowhere else",
+        "by virtual tables of Dataverse",
+    ),
     Pattern.BATCH: ("Batch: moved in one go", _NOT_YET),
     Pattern.DUAL_WRITE: ("Dual-Write: kept by Microsoft's Dual-Write", "by Dual-Write"),
     Pattern.NONE: ("None: not moved", ""),
