@@ -202,4 +202,4 @@ class Lineage(Answer):
     changed_on_the_way: str
     personal: bool
     compared_at: datetime | None
-    open_differences: int | None = Field(description="Null: you may not see them, or there was no comparison")
+    open_differences: int | None = Field(description="Of this field, 20 for 20 or more; null: you may not see them, or none was made")

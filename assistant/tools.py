@@ -120,7 +120,7 @@ class Tools:
         status: Literal["running", "closed", "any"] = "any",
     ) -> answers.Deals:
         """Find deals by quote, order or customer number, name, or the customer's reference."""
-        caller = await self._callers.current()
+        caller = await self._covered(company)
         page = await self._listed(caller, q=text, company=company.lower(), status="" if status == "any" else status)
         return answers.Deals(as_of=self._now(), deals=_rows(page), more=bool(page.next_cursor))
 
@@ -131,7 +131,7 @@ class Tools:
 
     async def holds(self, company: Company = "") -> answers.Holds:
         """List deals on credit hold, and deals with a step that failed for good, with what would move them."""
-        caller = await self._callers.current()
+        caller = await self._covered(company)
         asked = {"company": company.lower(), "status": "running"}
         credit = await self._listed(caller, **asked, waiting_for="credit")
         parked = await self._listed(caller, **asked, waiting_for="operator")
@@ -145,7 +145,7 @@ class Tools:
         account: Annotated[str, Field(min_length=1, max_length=20, description="Customer account in Finance")],
     ) -> answers.Customer:
         """Show a customer's deals and, for who may see collections, what is overdue of its account."""
-        caller = await self._callers.current()
+        caller = await self._covered(company)
         page = await self._listed(caller, company=company.lower(), customer=account)
         owed: dict[str, Any] = {}
         if self._access.may(caller.person, Action.READ_COLLECTIONS, company.lower()):
@@ -197,7 +197,7 @@ class Tools:
 
     async def map_describe(self, entity: Entity) -> answers.Described:
         """Say what the map says of an entity: systems, key, pattern, and the owner of each field."""
-        await self._in_the_product()
+        await self._covered()
         data = self._map(entity)
         return described(data, hash_of(data), self._now())
 
@@ -223,7 +223,7 @@ class Tools:
         company: Company = "",
     ) -> answers.Lineage:
         """Say where a field is owned, how it travels, and how often both systems differ about it in a company."""
-        caller = await self._in_the_product()
+        caller = await self._covered()
         data = self._map(entity)
         if field not in data.fields:
             raise refusal(Refusal.NOT_FOUND, f"The map of {entity} has no field {field!r}.")
@@ -238,11 +238,13 @@ class Tools:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    async def _in_the_product(self) -> Caller:
-        """Who asks, if they have any role in the product."""
+    async def _covered(self, company: str = "") -> Caller:
+        """Who asks, if they may read deals of the company; empty: of any."""
         caller = await self._callers.current()
         try:
             self._access.readable(caller.person)
+            if company:
+                self._access.check_readable(caller.person, company.lower())
         except Problem as problem:
             raise refusal(problem.code, problem.detail) from problem
         return caller
