@@ -8,6 +8,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from assistant.stored import Stored
+from domain.entities.dictionary import Place
 from domain.record import Record
 
 
@@ -183,23 +184,15 @@ class Quality(Answer):
     scores: tuple[Scored, ...]
 
 
-class Step(Record):
-    """A place where a field is."""
-
-    system: str
-    place: str
-    role: str = Field(description="owner, copy, shown or compared")
-
-
 class Lineage(Answer):
     """Where a field comes from, where it goes, and who is asked about it."""
 
     entity: str
     field: str
-    path: tuple[Step, ...] = Field(description="From where it is owned to where it is seen")
+    path: tuple[Place, ...] = Field(description="From where it is owned to where it is seen")
     owner: str
     carried_by: str
     changed_on_the_way: str
     personal: bool
     compared_at: datetime | None
-    open_differences: int | None = Field(description="Of this field, 20 for 20 or more; null: you may not see them, or none was made")
+    open_differences: int | None = Field(description="Of this field; 20 or more are 20. Null: not known to you")

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from assistant import answers
-from domain.entities.model import DataMap, Direction, FieldMap, Owner, Pattern
-from policies import map_words
+from domain.entities.model import DataMap
+from policies import dictionary, map_words
 
 
-def described(data: DataMap, map_hash: str, at: datetime) -> answers.Described:
+def described(data: DataMap, at: datetime) -> answers.Described:
     """A map."""
-    shown = map_words.described(data)
-    how = {row[0]: row[-1] for row in shown.fields}
+    told = dictionary.entity(data)
     return answers.Described(
         as_of=at,
         entity=data.entity,
         title=data.title,
-        map_hash=map_hash,
-        facts=dict(shown.facts),
+        map_hash=told.map_hash,
+        facts=dict(map_words.described(data).facts),
         fields=tuple(
             answers.MappedField(
-                name=name,
-                finance=field.finance,
-                sales=field.sales or "",
-                owner=map_words.OWNERS[field.owner],
-                how=how.get(name, ""),
-                personal=field.pii,
+                name=field.name,
+                finance=field.source("Finance"),
+                sales=field.source("Sales"),
+                owner=field.owner,
+                how=field.how,
+                personal=field.personal,
             )
-            for name, field in data.fields.items()
+            for field in told.fields
         ),
         unconfirmed=data.unconfirmed,
     )
@@ -37,37 +35,17 @@ def described(data: DataMap, map_hash: str, at: datetime) -> answers.Described:
 
 def path_of(data: DataMap, name: str, at: datetime) -> answers.Lineage:
     """Where a field comes from and where it goes."""
-    field = data.fields[name]
-    how = next((row[-1] for row in map_words.described(data).fields if row[0] == name), "")
+    told = dictionary.entity(data)
+    field = next(each for each in told.fields if each.name == name)
     return answers.Lineage(
         as_of=at,
         entity=data.entity,
         field=name,
-        path=tuple(_path(data, field)),
-        owner=map_words.OWNERS[field.owner],
-        carried_by=map_words.PATTERNS[data.pattern][0],
-        changed_on_the_way=how,
-        personal=field.pii,
+        path=field.lineage,
+        owner=field.owner,
+        carried_by=told.pattern,
+        changed_on_the_way=field.how,
+        personal=field.personal,
         compared_at=None,
         open_differences=None,
     )
-
-
-def _path(data: DataMap, field: FieldMap) -> Iterator[answers.Step]:
-    finance = answers.Step(
-        system="Finance",
-        place=f"{data.finance.set}.{field.finance}" if data.finance else field.finance,
-        role="owner" if field.owner is Owner.FINANCE else "compared" if field.owner is Owner.MANUAL else "copy",
-    )
-    if data.sales is None or field.sales is None:
-        yield finance
-        if data.pattern is Pattern.VIRTUAL:
-            yield answers.Step(system="Sales", place="virtual table", role="shown")
-        return
-    sales = answers.Step(
-        system="Sales",
-        place=f"{data.sales.table}.{field.sales}",
-        role="owner" if field.owner is Owner.SALES else "compared" if field.owner is Owner.MANUAL else "copy",
-    )
-    first = field.owner is Owner.SALES or (field.owner is not Owner.FINANCE and data.direction is Direction.TO_FINANCE)
-    yield from (sales, finance) if first else (finance, sales)

@@ -15,7 +15,6 @@ from assistant.caller import Caller, Callers, refusal
 from assistant.deals import Site
 from assistant.maps import described, path_of
 from assistant.stored import Stored, stored
-from domain.entities.identity import hash_of
 from domain.entities.model import DataMap
 from domain.entities.quality import Score
 from domain.record import Record
@@ -199,7 +198,7 @@ class Tools:
         """Say what the map says of an entity: systems, key, pattern, and the owner of each field."""
         await self._covered()
         data = self._map(entity)
-        return described(data, hash_of(data), self._now())
+        return described(data, self._now())
 
     async def quality_score(self, entity: Entity = "", company: Company = "") -> answers.Quality:
         """Show the scores of the last check of data quality, for companies whose data you may see."""

@@ -16,6 +16,7 @@ from cli import (
     collections,
     compare,
     credit,
+    data,
     demo,
     doctor,
     keys,
@@ -83,6 +84,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
+app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
