@@ -27,7 +27,7 @@ DICTIONARY_EXAMPLES = """Examples:
 q2c data dictionary --out dictionary.md
     as a page to read
 
-q2c data dictionary --format json | jq '.entities[].fields[] | select(.personal)'
+q2c data dictionary --json | jq '.entities[].fields[] | select(.personal)'
     which fields are personal, for a program
 """
 
