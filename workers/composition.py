@@ -61,6 +61,7 @@ from workers.notices import notice_work
 from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
+from workers.syncing import add_sync_work
 from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
@@ -75,7 +76,9 @@ from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
+from workflows.replay import Replay
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
+from workflows.sync import Sync
 
 WORKFLOWS = (
     QuoteToCash,
@@ -95,6 +98,8 @@ WORKFLOWS = (
     CompareRecords,
     BulkRun,
     CreditReview,
+    Sync,
+    Replay,
 )
 
 
@@ -155,6 +160,7 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: note_rules(ledger, policy, companies),
     )
     add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
+    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
