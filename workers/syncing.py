@@ -15,7 +15,7 @@ from ledger.syncs import SyncLedger
 from runs import names
 from workers.bulk import lacking
 from workers.settings import Settings
-from workers.worker import Work
+from workers.worker import Activity, Work
 
 
 def add_sync_work(
@@ -62,7 +62,7 @@ def add_sync_work(
         SyncWriter(dataverse.odata, finance.odata),
         ledger,
     )
-    more = {
+    more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
         names.FINANCE_BULK_QUEUE: [
             in_finance.read_finance_changes,
