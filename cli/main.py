@@ -21,11 +21,13 @@ from cli import (
     keys,
     late,
     ledger,
+    letters,
     match,
     policy,
     quality,
     sandbox,
     setup,
+    sync,
     up,
     web,
     worker,
@@ -83,6 +85,8 @@ app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.c
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
+app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+app.add_typer(letters.app, name="letters", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 

@@ -30,7 +30,6 @@ from runs.syncs import Syncs
 from sandbox.data.ids import row_id
 from sandbox.runtime import SandboxConfig, running
 from tests.contract.bulk_world import Bulk, product_of
-from tests.deadlines import PATIENCE
 from tests.workflows.compare_world import CompareWorld, Rows, settings_of
 from tests.workflows.trusting import OTTO, TrustingVerifier
 from workers import composition
@@ -139,10 +138,7 @@ class SyncWorld(CompareWorld):
     def writes(self) -> tuple[int, int]:
         """Writes to rows of Sales and to records of Finance that the product has sent."""
         sales = sum(part.startswith("PATCH") for each in self.asked() for part in each.operations)
-        finance = sum(
-            each.system == "finance" and each.method == "PATCH"
-            for each in self.asked()
-        )
+        finance = sum(each.system == "finance" and each.method == "PATCH" for each in self.asked())
         return sales, finance - self.edits
 
     async def letters(self, **wanted: Any) -> list[Letter]:
@@ -195,5 +191,3 @@ async def sync_world(
             await client.get_workflow_handle(names.sync_id(world.entity, "usmf")).terminate("the test is over")
         if world.database is not None:
             await world.database.close()
-
-
