@@ -20,7 +20,7 @@ from activities import signatures as s
 from activities.heartbeat import KeptAlive
 from domain.audit import AuditBatch, AuditReceipt, AuditRecord
 from domain.entities.letters import Letter
-from domain.entities.sync_run import SyncStart, SyncView
+from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger.database import Database, open_database
@@ -30,6 +30,7 @@ from runs.syncs import Syncs
 from sandbox.data.ids import row_id
 from sandbox.runtime import SandboxConfig, running
 from tests.contract.bulk_world import Bulk, product_of
+from tests.deadlines import PATIENCE
 from tests.workflows.compare_world import CompareWorld, Rows, settings_of
 from tests.workflows.trusting import OTTO, TrustingVerifier
 from workers import composition
@@ -67,6 +68,7 @@ class SyncWorld(CompareWorld):
     audit: KeptAudit = field(default_factory=KeptAudit)
     database: Database | None = None
     finance: Bulk | None = None
+    sweep_seconds: int = 86_400
     edits: int = 0
     """Of people in Finance."""
 
@@ -79,7 +81,7 @@ class SyncWorld(CompareWorld):
         """A signed message of a person."""
         rest = ";".join(f"{key}={value}" for key, value in {"reason": "a test", **args}.items())
         message = SignedMessage(message_id=message_id or str(uuid.uuid4()), token=f"{person.oid}|{name}|{rest}")
-        start = SyncStart(entity=self.entity, company="usmf", every_seconds=1, sweep_seconds=86_400)
+        start = SyncStart(entity=self.entity, company="usmf", every_seconds=1, sweep_seconds=self.sweep_seconds)
         return await self.syncs.say(start, message, begins=True)
 
     async def start(self) -> SyncView:
@@ -87,7 +89,7 @@ class SyncWorld(CompareWorld):
         begun = await self.say(OTTO, "run_sync", do="start")
         assert begun is not None
         assert begun.accepted, begun
-        return await self.until(lambda view: view.swept_at is not None and view.waiting == 0)
+        return await self.until(lambda view: view.round_at is not None and view.swept_at is not None)
 
     async def view(self) -> SyncView:
         """How it stands."""
@@ -96,7 +98,7 @@ class SyncWorld(CompareWorld):
     async def until(self, is_so: Callable[[SyncView], bool]) -> SyncView:
         """Wait until the sync stands so."""
         view = await self.view()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while not is_so(view):
             assert time.monotonic() < deadline, view
             await asyncio.sleep(0.05)
@@ -110,6 +112,16 @@ class SyncWorld(CompareWorld):
             last = view.round_at
             view = await self.until(lambda view, last=last: view.round_at != last)  # type: ignore[misc]
         return view
+
+    async def replayed(self, person: Person, **args: object) -> ReplayView:
+        """Letters that a person has tried again, and what became of them."""
+        message_id = str(uuid.uuid4())
+        said = await self.say(person, "run_sync", message_id=message_id, do="replay", **args)
+        assert said is not None
+        assert said.accepted, said
+        handle = self.client.get_workflow_handle(said.detail, result_type=ReplayView)
+        done: ReplayView = await handle.result()
+        return done
 
     async def in_finance(self, account: str, **values: object) -> None:
         """Somebody edits a customer in Finance."""
@@ -176,18 +188,26 @@ class SyncWorld(CompareWorld):
 
 @asynccontextmanager
 async def sync_world(
-    client: Client, folder: Path, data: Rows | str, monkeypatch: pytest.MonkeyPatch, *, policies: Path | None = None
+    client: Client,
+    folder: Path,
+    data: Rows | str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    policies: Path | None = None,
+    dataverse: dict[str, Any] | None = None,
 ) -> AsyncIterator[SyncWorld]:
     """A sandbox with records, and a worker that keeps them in step."""
     for queue in ("DATAVERSE_BULK_QUEUE", "FINANCE_BULK_QUEUE"):
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{folder.name}")
     rows = data if isinstance(data, str) else str(data.write(folder / "rows"))
-    async with running(SandboxConfig(state_dir=folder / "sandbox", data=rows)) as sandbox:
+    async with running(SandboxConfig(state_dir=folder / "sandbox", data=rows, dataverse=dataverse or {})) as sandbox:
         fast = SyncSettings(dataverse_requests_per_second=500.0, finance_requests_per_second=500.0)
         settings = settings_of(sandbox, folder, policies).model_copy(update={"sync": fast})
         world = SyncWorld(client, settings, sandbox)
-        async with product_of(sandbox.info) as world.finance, world.syncing():
-            yield world
-            await client.get_workflow_handle(names.sync_id(world.entity, "usmf")).terminate("the test is over")
-        if world.database is not None:
-            await world.database.close()
+        try:
+            async with product_of(sandbox.info) as world.finance, world.syncing():
+                yield world
+                await client.get_workflow_handle(names.sync_id(world.entity, "usmf")).terminate("the test is over")
+        finally:
+            if world.database is not None:
+                await world.database.close()
