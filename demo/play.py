@@ -45,6 +45,8 @@ STANDARD_OUTPUT = Path("-")
 CASES = 17
 """Sample deals where nobody says how many: each kind once."""
 LOOK_EVERY = 1.0
+LOOKS_TO_REST = 10
+"""A look at many deals is work for Temporal: it rests ten times as long as the last one took."""
 TIMEOUT_SAMPLE = 420.0
 TIMEOUT_DATA = 1200.0
 READS_AT_ONCE = 6
@@ -267,6 +269,7 @@ class Demo:
         """Show the deals until all have arrived where they must; without `auto` until somebody ends the demo."""
         expiring: set[str] = set()
         while True:
+            began = time.monotonic()
             self._require_memory()
             if submitting.done():
                 submitting.result()
@@ -279,7 +282,7 @@ class Demo:
                 arrived = len(rows) == len(self._expected) and all(map(self._arrived, rows.values()))
                 if arrived and await self._stories.ended():
                     return
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(max(LOOK_EVERY, (time.monotonic() - began) * LOOKS_TO_REST))
 
     async def _go_on(self, rows: Mapping[str, DealRow]) -> None:
         """Go on with the stories; where people decide, a sandbox that is being started again is no end."""

@@ -225,12 +225,17 @@ class Reports:
         OVERFLOW. So whoever reports of orders that do not exist, as often as they like, keeps nothing true from being
         tried.
 
+        A record told of again has changed again: whoever is looking at it now may have read it before, so it is looked
+        at once more. An event is the same however often it is told.
+
         Returns:
             WAITING; KNOWN: it waits already; OVERFLOW: what waits is all to be tried for the first time.
         """
         key, size = key_of(report), _size(report)
         if key in self._waiting:
             became = Became.KNOWN
+            if isinstance(report, Look):
+                self._waiting[key] = self._waiting[key].model_copy(update={"next_at": now})
         elif not self._make_room(size):
             became = Became.OVERFLOW
         else:
@@ -278,11 +283,19 @@ class Reports:
         due = sorted((e for e in self._waiting.values() if e.next_at <= now), key=lambda entry: entry.next_at)
         return tuple(due[:most])
 
-    def settle(self, entry: Waiting, became: Became) -> None:
-        """This became of a report; nothing where it has lost its room meanwhile, and is counted."""
-        if self._waiting.pop(key_of(entry.report), None) is not None:
-            self._bytes -= _size(entry.report)
-            self.tally[became] = self.tally.get(became, 0) + 1
+    def settle(self, entry: Waiting, became: Became) -> bool:
+        """This became of a report, as it stood when it was due.
+
+        Returns:
+            False: it has lost its room meanwhile, and is counted, or was told again, and is tried again.
+        """
+        key = key_of(entry.report)
+        if self._waiting.get(key) is not entry:
+            return False
+        del self._waiting[key]
+        self._bytes -= _size(entry.report)
+        self.tally[became] = self.tally.get(became, 0) + 1
+        return True
 
     def again(self, entry: Waiting, now: datetime) -> bool:
         """The deal of a report was looked for and is not to be seen: try again later.

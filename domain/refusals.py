@@ -185,6 +185,10 @@ class Refusal(StrEnum):
     ALREADY_DISPUTED = "ALREADY_DISPUTED", 409, FixedBy.CALLER
     NOT_PAUSED = "NOT_PAUSED", 409, FixedBy.CALLER
 
+    # What is said of data: differences, and customers that may be one
+
+    CHANGED_MEANWHILE = "CHANGED_MEANWHILE", 409, FixedBy.CALLER
+
     # Requests to pages, API and intake
 
     BAD_ARGUMENT = "BAD_ARGUMENT", 400, FixedBy.CALLER
@@ -205,6 +209,9 @@ class Refusal(StrEnum):
     SIGNING_UNAVAILABLE = "SIGNING_UNAVAILABLE", 503, FixedBy.OPERATOR
     KEY_MISSING = "KEY_MISSING", 503, FixedBy.OPERATOR
     ENTRA_UNAVAILABLE = "ENTRA_UNAVAILABLE", 503, FixedBy.OPERATOR
+    FINANCE_UNAVAILABLE = "FINANCE_UNAVAILABLE", 503, FixedBy.OPERATOR
+    FINANCE_REFUSED = "FINANCE_REFUSED", 502, FixedBy.OPERATOR
+    VIRTUAL_KEY_REFUSED = "VIRTUAL_KEY_REFUSED", 401, FixedBy.ADMINISTRATOR
 
     # What stands open after a deal's end
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import AuditKind, AuditReceipt, AuditRecord
 from domain.people import SYSTEM, Person
-from ledger import views
+from ledger import deciders, views
 from ledger.chain import START, canonical, moment, record_hash, seal
 from ledger.database import Database
 from ledger.tables import CHAINS, PEOPLE, RECORDS, WORDS
@@ -90,6 +90,7 @@ class AuditStore:
                 .where(PEOPLE.c.person_id == person["person_id"])
                 .values(oid=None, name="(erased)", upn="", salt=None, erased_at=moment(self._now()))
             )
+            await deciders.forget(connection, oid.lower())
             for company in sorted({company for company, _ in touched}):
                 chain = await Chain.locked(connection, company, self._now())
                 await chain.note(
@@ -107,7 +108,7 @@ class Chain:
 
     def __init__(self, connection: AsyncConnection, company: str, head: Mapping[str, Any], now: datetime) -> None:
         self._connection = connection
-        self._company = company
+        self.company = company
         self.seq: int = head["seq"]
         self.hash: str = head["hash"]
         self.appended = 0
@@ -157,7 +158,7 @@ class Chain:
         """Add a record of the store's own, once for its id."""
         record = AuditRecord(
             record_id=record_id,
-            company=self._company,
+            company=self.company,
             kind=kind,
             event=event,
             at=datetime.fromisoformat(self._now),
@@ -179,16 +180,16 @@ class Chain:
             "RecordConflict",
             "a record came under the id of another one and was not stored",
             {"record": record.record_id[:200], "seq": str(before["seq"])},
-            record_id=f"conflict/{self._company}/{before['seq']}/{digest}",
+            record_id=f"conflict/{self.company}/{before['seq']}/{digest}",
         )
-        log.error("audit record conflicts", company=self._company, record_id=record.record_id, seq=before["seq"])
+        log.error("audit record conflicts", company=self.company, record_id=record.record_id, seq=before["seq"])
 
     def _row(self, record: AuditRecord, person: tuple[str, str | None]) -> tuple[dict[str, Any], dict[str, Any]]:
         self.seq += 1
         person_id, person_salt = person
         salt = secrets.token_hex(16)
         row = {
-            "company": self._company,
+            "company": self.company,
             "seq": self.seq,
             "record_id": record.record_id,
             "kind": str(record.kind),
@@ -209,7 +210,7 @@ class Chain:
             "prev_hash": self.hash,
         }
         row["hash"] = self.hash = record_hash(row)
-        words = {"company": self._company, "seq": self.seq, "salt": salt, "what": record.what, "why": record.why}
+        words = {"company": self.company, "seq": self.seq, "salt": salt, "what": record.what, "why": record.why}
         return row, words
 
     async def _write(self, rows: list[dict[str, Any]], words: list[dict[str, Any]]) -> None:
@@ -218,7 +219,7 @@ class Chain:
         await self._connection.execute(insert(RECORDS), rows)
         await self._connection.execute(insert(WORDS), words)
         head = {"seq": self.seq, "hash": self.hash, "last_at": self._now}
-        await self._connection.execute(update(CHAINS).where(CHAINS.c.company == self._company).values(head))
+        await self._connection.execute(update(CHAINS).where(CHAINS.c.company == self.company).values(head))
         self.appended += len(rows)
 
     async def _there(self, record_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What comparisons found, as rows: each difference once, since when it stands, and when it was gone.
 
 A comparison of all records closes what it does not find any more; one of a sample closes nothing. The values of a
-closed difference that are personal data are removed.
+closed difference that are personal data are removed. What a person settled stays settled while its values are the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from ledger.tables import COMPARISONS, DIFFERENCES
 
 AGREES: Final = "AGREES"
 """Resolution of a difference that a comparison of all records did not find any more."""
+SETTLED: Final = "SETTLED"
+"""Resolution of a difference that a person lets stand; with other values it is open again."""
 _KNOWN_AT_ONCE: Final = 500
 _PAGE: Final = 1_000
+_NOT_SETTLED: Final = dict.fromkeys(
+    ("resolution", "resolved_at", "resolved_by", "resolved_name", "reason", "settled_id"), ""
+)
 _CHANGING: Final = (
     "lacking",
     "finance_value",
@@ -34,10 +39,11 @@ _CHANGING: Final = (
     "pii",
     "last_seen_at",
     "last_run",
-    "resolution",
-    "resolved_at",
+    *_NOT_SETTLED,
 )
 """What another look says anew of a difference that is known."""
+_SAME: Final = ("kind", "lacking", "finance_value", "sales_value", "sales_ids")
+"""What makes a settled difference the one that was settled."""
 LONGEST_KEY: Final = 400
 
 
@@ -66,7 +72,7 @@ async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[
         await connection.execute(
             insert(COMPARISONS).values(
                 done.model_dump(exclude={"began_at", "ended_at", "figures"})
-                | {"began_at": _text(run.began_at), "ended_at": _text(run.ended_at)}
+                | {"began_at": moment_text(run.began_at), "ended_at": moment_text(run.ended_at)}
                 | {"figures": done.figures.model_dump_json()}
             )
         )
@@ -89,7 +95,7 @@ async def comparisons(
     if company:
         wanted = wanted.where(COMPARISONS.c.company == company)
     async with database.reading() as connection:
-        return [_comparison(row) for row in await connection.execute(wanted)]
+        return [kept_comparison(row) for row in await connection.execute(wanted)]
 
 
 async def open_differences(
@@ -124,7 +130,7 @@ async def open_differences(
                 return
             after = rows[-1].key, rows[-1].field
             left = None if left is None else left - len(rows)
-            yield [_difference(row) for row in rows]
+            yield [kept_difference(row) for row in rows]
 
 
 async def count_open(database: Database, entity: str, company: str) -> dict[str, int]:
@@ -143,18 +149,27 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
     """Keep some differences."""
     of = DIFFERENCES.c
     stood: dict[str, str] = {}
+    still: list[str] = []
     for some in _chunked(list(rows)):
-        known = select(of.difference_id, of.resolution).where(of.difference_id.in_(some))
-        stood |= {row.difference_id: row.resolution for row in await connection.execute(known)}
+        known = select(of.difference_id, of.resolution, *(of[name] for name in _SAME))
+        for row in await connection.execute(known.where(of.difference_id.in_(some)).with_for_update()):
+            stood[row.difference_id] = row.resolution
+            values = row._mapping
+            if row.resolution == SETTLED and all(values[name] == rows[row.difference_id][name] for name in _SAME):
+                still.append(row.difference_id)
+    for some in _chunked(still):
+        seen = {"last_seen_at": moment_text(run.ended_at), "last_run": run.run_id}
+        await connection.execute(update(DIFFERENCES).where(of.difference_id.in_(some)).values(seen))
     if fresh := [row for key, row in rows.items() if key not in stood]:
         await connection.execute(insert(DIFFERENCES), fresh)
-    # What was gone and is back stands since now.
+    # What was gone or settled and is back stands since now.
+    settled = set(still)
     for resolved in (False, True):
         changing = ("kind", *_CHANGING, *(("first_seen_at",) if resolved else ()))
         changes = [
             {"known_id": key} | {f"new_{name}": rows[key][name] for name in changing}
             for key, resolution in stood.items()
-            if bool(resolution) == resolved
+            if bool(resolution) == resolved and key not in settled
         ]
         if changes:
             new: dict[Any, Any] = {name: bindparam(f"new_{name}") for name in changing}
@@ -171,15 +186,16 @@ def _chunked(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def _close_others(connection: AsyncConnection, run: ComparisonRun) -> None:
     of = DIFFERENCES.c
-    others = and_(of.entity == run.entity, of.company == run.company, of.resolution == "", of.last_run != run.run_id)
+    standing = of.resolution.in_(["", SETTLED])
+    others = and_(of.entity == run.entity, of.company == run.company, standing, of.last_run != run.run_id)
     hidden = {"finance_value": "", "sales_value": ""}
     await connection.execute(update(DIFFERENCES).where(others, of.pii).values(hidden))
-    closed = {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
+    closed = _NOT_SETTLED | {"resolution": AGREES, "resolved_at": moment_text(run.ended_at)}
     await connection.execute(update(DIFFERENCES).where(others).values(closed))
 
 
 async def _counted(connection: AsyncConnection, run: ComparisonRun) -> ComparisonFigures:
-    of, now = DIFFERENCES.c, _text(run.ended_at)
+    of, now = DIFFERENCES.c, moment_text(run.ended_at)
     ours = and_(of.entity == run.entity, of.company == run.company)
 
     async def count(*conditions: Any) -> int:
@@ -197,17 +213,18 @@ async def _counted(connection: AsyncConnection, run: ComparisonRun) -> Compariso
 
 async def _run(connection: AsyncConnection, run_id: str) -> ComparisonRun | None:
     rows = (await connection.execute(select(COMPARISONS).where(COMPARISONS.c.run_id == run_id))).all()
-    return _comparison(rows[0]) if rows else None
+    return kept_comparison(rows[0]) if rows else None
 
 
-def _comparison(row: Row[Any]) -> ComparisonRun:
+def kept_comparison(row: Row[Any]) -> ComparisonRun:
+    """A row as a comparison."""
     values = dict(row._mapping)
     return ComparisonRun.model_validate(values | {"figures": json.loads(values["figures"])})
 
 
 def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
     key = found.key if len(found.key) <= LONGEST_KEY else found.key[: LONGEST_KEY - 65] + "~" + _hash(found.key)
-    now = _text(run.ended_at)
+    now = moment_text(run.ended_at)
     return {
         "difference_id": _hash(run.entity, run.company, found.key, found.field),
         "entity": run.entity,
@@ -224,12 +241,12 @@ def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
         "first_seen_at": now,
         "last_seen_at": now,
         "last_run": run.run_id,
-        "resolution": "",
-        "resolved_at": "",
+        **_NOT_SETTLED,
     }
 
 
-def _difference(row: Row[Any]) -> KeptDifference:
+def kept_difference(row: Row[Any]) -> KeptDifference:
+    """A row as a difference."""
     values = dict(row._mapping)
     return KeptDifference.model_validate(
         values | {"lacking": values["lacking"] or None, "resolved_at": values["resolved_at"] or None}
@@ -240,5 +257,6 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
-def _text(moment: datetime) -> str:
+def moment_text(moment: datetime) -> str:
+    """A moment as rows hold it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

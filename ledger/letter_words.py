@@ -14,7 +14,7 @@ from domain.entities.merge import Said
 from domain.entities.sync_records import Of
 from domain.entities.sync_said import SettleArgs, Taken, Word
 from domain.refusals import Refusal
-from ledger import letters, shadow
+from ledger import agreed, letters
 from ledger.database import Database
 from ledger.letters import LetterFilter
 from ledger.tables import LETTERS
@@ -34,7 +34,7 @@ async def settle(database: Database, of: Of, word: Word, now: datetime) -> Taken
         if args.do == "dismiss":
             await letters.dismiss(connection, letter.letter_id, word.name or word.oid, now)
             if letter.cause in OF_RECORDS:
-                await shadow.part(connection, of, letter.at)
+                await agreed.part(connection, of, letter.at)
             return Taken(text=f"letter {letter.letter_id} is dismissed")
         if letter.cause in OF_RECORDS:
             return Taken(code=Refusal.BAD_ARGUMENT, text=_OF_NO_VALUE)
@@ -98,6 +98,6 @@ async def _again(
         if letter.field:
             fields[letter.field] = said.get(letter.letter_id)
     if keys:
-        await shadow.ask_again(connection, of, keys, now)
+        await agreed.ask_again(connection, of, keys, now)
     values = {"status": LetterStatus.QUEUED.value, "replay": replay[:200]}
     await letters.change(connection, [letter.letter_id for letter in found], values)

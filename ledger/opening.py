@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
     from domain.entities.comparing import Difference
+    from domain.entities.cross_reference import CrossReference
+    from domain.entities.initial import DryRun
     from domain.policy import Policy
+    from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
 
@@ -88,6 +91,14 @@ class Ledger(Opening):
 
         return await answered(AuditReader(database).companies())
 
+    async def ask(self, question: Callable[[Database], Awaitable[T]], *, seconds: float = PAGE_SECONDS) -> T:
+        """What the database answers to ``question``, the opening included. Raises LedgerAway as `append`."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await answered(question(await self._opened()))
+        except TimeoutError as error:
+            raise LedgerAway(f"the ledger does not answer within {seconds:.0f} s") from error
+
     # Comparisons of both systems
 
     async def comparison(self, run_id: str) -> ComparisonRun | None:
@@ -103,6 +114,40 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    # Shadow mode
+
+    async def keep_shadow(self, look: ShadowLook) -> None:
+        """Keep what would have been decided, as `ledger.shadow.keep` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import keep
+
+        await answered(keep(database, look))
+
+    async def note_shadow_order(self, company: str, quote: str, revision: int, order: PeoplesOrder) -> None:
+        """Keep which order people entered, as `ledger.shadow.note_order` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import note_order
+
+        await answered(note_order(database, company, quote, revision, order))
+
+    # What people decided about customers that may be one
+
+    async def cross_reference(self, company: str = "") -> CrossReference:
+        """What is in force, as `ledger.cross_reference.read` says it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.cross_reference import read
+
+        return await answered(read(database, company))
+
+    # Dry runs of initial syncs
+
+    async def keep_dry_run(self, run: DryRun) -> None:
+        """Keep a dry run, as `ledger.initial_runs.keep_dry_run` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.initial_runs import keep_dry_run
+
+        await answered(keep_dry_run(database, run))
 
     # Sessions of the web application
 

@@ -26,16 +26,16 @@ class SyncLedger(Opening):
     async def place(self, of: Of, source: str) -> dict[str, Any]:
         """Where the next look begins; empty: nobody has looked yet."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.place(database, of, source))
+        return await answered(agreed.place(database, of, source))
 
     async def move(self, of: Of, source: str, place: Mapping[str, Any]) -> None:
         """Keep where the next look begins."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        await answered(shadow.move(database, of, source, place))
+        await answered(agreed.move(database, of, source, place))
 
     async def note_sales(
         self,
@@ -47,48 +47,48 @@ class SyncLedger(Opening):
         reading: int,
         all_read: bool,
     ) -> Noted:
-        """Note a page of what changed in Sales, as ``ledger.shadow.note_sales`` does."""
+        """Note a page of what changed in Sales, as ``ledger.agreed.note_sales`` does."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.note_sales(database, of, rows, deleted, place, reading=reading, all_read=all_read))
+        return await answered(agreed.note_sales(database, of, rows, deleted, place, reading=reading, all_read=all_read))
 
     async def note_finance(self, of: Of, rows: Sequence[FinanceChange], place: Mapping[str, Any]) -> Noted:
         """Note a page of what changed in Finance."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.note_finance(database, of, rows, place))
+        return await answered(agreed.note_finance(database, of, rows, place))
 
     async def note_swept(
         self, of: Of, rows: Sequence[SweptRecord], place: Mapping[str, Any], *, sweep: int, all_read: bool, since: str
     ) -> Noted:
-        """Note a part of Finance that was read whole, as ``ledger.shadow.note_swept`` does."""
+        """Note a part of Finance that was read whole, as ``ledger.agreed.note_swept`` does."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.note_swept(database, of, rows, place, sweep=sweep, all_read=all_read, since=since))
+        return await answered(agreed.note_swept(database, of, rows, place, sweep=sweep, all_read=all_read, since=since))
 
     async def due(self, of: Of, now: datetime, most: int) -> list[Due]:
         """Records that are to be looked at now."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.due(database, of, now, most))
+        return await answered(agreed.due(database, of, now, most))
 
     async def waiting(self, of: Of, now: datetime) -> tuple[int, int]:
         """How many records are to be looked at now, and how many at all."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.waiting(database, of, now))
+        return await answered(agreed.waiting(database, of, now))
 
     async def keep(self, of: Of, looked: Looked, now: datetime) -> Kept:
         """Keep what a look at a record came to."""
         database = await self._opened()
-        from ledger import shadow
+        from ledger import agreed
 
-        return await answered(shadow.keep(database, of, looked, now))
+        return await answered(agreed.keep(database, of, looked, now))
 
     # Letters
 

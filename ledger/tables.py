@@ -162,9 +162,151 @@ DIFFERENCES: Final = Table(
     Column("last_run", String(100), nullable=False),
     Column("resolution", String(20), nullable=False, comment="empty: open"),
     Column("resolved_at", String(27), nullable=False),
+    Column("resolved_by", String(200), nullable=False, comment="Entra object id; empty: a comparison, or erased"),
+    Column("resolved_name", String(400), nullable=False),
+    Column("reason", Text, nullable=False, comment="in the words of who settled it"),
+    Column("settled_id", String(100), nullable=False, comment="of the message that settled it"),
     Index("differences_open", "entity", "company", "resolution", "key", "field"),
 )
 """What is not the same on both sides, each once however often it was seen."""
+
+SHADOW_LOOKS: Final = Table(
+    "shadow_looks",
+    metadata,
+    Column("company", String(10), nullable=False),
+    Column("quote", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("moment", String(20), nullable=False),
+    Column("at", String(27), nullable=False, comment="when people did it, ISO 8601, UTC"),
+    Column("content", Text, nullable=False, comment="what would have been decided, as JSON"),
+    PrimaryKeyConstraint("company", "quote", "revision", "moment"),
+    Index("shadow_looks_by_time", "company", "at"),
+)
+"""What would have been decided about quotes of companies in shadow mode: a row for each moment of a revision."""
+
+MATCH_CLUSTERS: Final = Table(
+    "match_clusters",
+    metadata,
+    Column("cluster_id", String(64), primary_key=True, comment="SHA-256 of its customers"),
+    Column("status", String(10), nullable=False),
+    Column("needs_two", Boolean, nullable=False),
+    Column("customers", Integer, nullable=False),
+    Column("name", String(400), nullable=False, comment="of its first customer"),
+    Column("score", Float, nullable=False, comment="of its best pair"),
+    Column("digest", String(64), nullable=False, comment="of what a decision would come to"),
+    Column("content", Text, nullable=False, comment="customers and pairs, as JSON"),
+    Column("first_seen_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("last_seen_at", String(27), nullable=False),
+    Column("last_run", String(100), nullable=False),
+    Column("decision_id", String(100), nullable=False, comment="in force or proposed; empty: none"),
+    Index("match_clusters_listed", "status", "score", "cluster_id"),
+)
+"""Customers that may be one, for people to decide about."""
+
+MATCH_COMPANIES: Final = Table(
+    "match_companies",
+    metadata,
+    Column("cluster_id", String(64), ForeignKey("match_clusters.cluster_id"), nullable=False),
+    Column("company", String(10), nullable=False),
+    PrimaryKeyConstraint("cluster_id", "company"),
+)
+"""The companies of each cluster: who may see it may see all of them."""
+
+MATCH_RUNS: Final = Table(
+    "match_runs",
+    metadata,
+    Column("run_id", String(100), primary_key=True),
+    Column("model", String(64), nullable=False, comment="hash of the model"),
+    Column("ended_at", String(27), nullable=False),
+    Column("figures", Text, nullable=False, comment="what was counted, as JSON"),
+)
+"""Matchings whose clusters were kept."""
+
+MATCH_DECISIONS: Final = Table(
+    "match_decisions",
+    metadata,
+    Column("decision_id", String(100), primary_key=True, comment="id of the message that began it"),
+    Column("cluster_id", String(64), ForeignKey("match_clusters.cluster_id"), nullable=False),
+    Column("status", String(10), nullable=False, comment="proposed, decided, later, lapsed or ended"),
+    Column("said", String(10), nullable=False),
+    Column("chosen", Text, nullable=False, comment="the customers that are one, as JSON"),
+    Column("why", Text, nullable=False),
+    Column("at", String(27), nullable=False),
+    Column("by", String(200), nullable=False, comment="Entra object id, lower case; empty once erased"),
+    Column("by_name", String(400), nullable=False),
+    Column("proof", Text, nullable=False, comment="the signed message; empty once erased"),
+    Column("second_id", String(100), nullable=False, comment="message of the second person"),
+    Column("second_at", String(27), nullable=False),
+    Column("second_by", String(200), nullable=False),
+    Column("second_name", String(400), nullable=False),
+    Column("second_why", Text, nullable=False),
+    Column("second_proof", Text, nullable=False),
+    Column("end_id", String(100), nullable=False, comment="message of who took it back"),
+    Column("ended_at", String(27), nullable=False),
+    Column("ended_by", String(200), nullable=False),
+    Column("ended_name", String(400), nullable=False),
+    Column("end_why", Text, nullable=False),
+    Column("end_proof", Text, nullable=False),
+    Index("match_decisions_of", "cluster_id", "at"),
+)
+"""What people decided about clusters, and who took it back."""
+
+MATCH_PAIRS: Final = Table(
+    "match_pairs",
+    metadata,
+    Column("decision_id", String(100), ForeignKey("match_decisions.decision_id"), nullable=False),
+    Column("one", String(200), nullable=False),
+    Column("other", String(200), nullable=False),
+    Column("same", Boolean, nullable=False),
+    PrimaryKeyConstraint("decision_id", "one", "other"),
+)
+"""What decisions say of each two customers."""
+
+CROSS_REFERENCE: Final = Table(
+    "cross_reference",
+    metadata,
+    Column("decision_id", String(100), ForeignKey("match_decisions.decision_id"), nullable=False),
+    Column("account", String(40), nullable=False, comment="id of the row in Sales, lower case"),
+    Column("company", String(10), nullable=False),
+    Column("number", String(60), nullable=False, comment="account number in Finance"),
+    Column("since", String(27), nullable=False),
+    Column("until", String(27), nullable=False, comment="empty: in force"),
+    PrimaryKeyConstraint("decision_id", "account", "company"),
+    Index("cross_reference_in_force", "until", "company", "account"),
+)
+"""Which account of Sales is which customer of Finance, as people decided."""
+
+DRY_RUNS: Final = Table(
+    "dry_runs",
+    metadata,
+    Column("run_id", String(100), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("map_hash", String(64), nullable=False),
+    Column("plan_hash", String(64), nullable=False, comment="SHA-256 over the pages of the plan"),
+    Column("began_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("ended_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("figures", Text, nullable=False, comment="what was counted, as JSON"),
+    Index("dry_runs_by_entity", "entity", "company", "ended_at"),
+)
+"""Dry runs of initial syncs that came to their end."""
+
+GATE_VERDICTS: Final = Table(
+    "gate_verdicts",
+    metadata,
+    Column("verdict_id", String(32), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("allowed", Boolean, nullable=False),
+    Column("run_id", String(100), nullable=False, comment="the dry run; empty: there was none"),
+    Column("map_hash", String(64), nullable=False),
+    Column("plan_hash", String(64), nullable=False),
+    Column("quality_hash", String(64), nullable=False, comment="SHA-256 over the rules, the model and their outcomes"),
+    Column("content", Text, nullable=False, comment="the whole verdict with its reasons, as JSON"),
+    Index("gate_verdicts_by_entity", "entity", "company", "at"),
+)
+"""What the activation gate said, each time."""
 
 SYNC_CURSORS: Final = Table(
     "sync_cursors",

@@ -26,10 +26,12 @@ NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
+INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 SYNC: Final = "SyncRecords"
 REPLAY: Final = "ReplayLetters"
+SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -198,6 +200,11 @@ def preview_id(company: str, quote_number: str, nonce: str) -> str:
     return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
 
 
+def shadow_id(company: str, quote_number: str, event_id: str) -> str:
+    """Workflow id of what the product would have done because of something that people did with a quote."""
+    return f"shadow/{_part(company)}/{_part(quote_number)}/{safe(event_id)}"
+
+
 def notices_id(recipient: str) -> str:
     """Workflow id of the messages to one recipient: an Entra object id, or a role of a company."""
     return f"notices/{safe(recipient)}"
@@ -252,6 +259,11 @@ def sync_record_id(entity: str, company: str, run_id: str, n: int) -> str:
 def replay_id(entity: str, company: str, message_id: str) -> str:
     """Workflow id of letters that a person has tried again together."""
     return f"replay/{_part(entity)}/{_part(company)}/{safe(message_id)}"
+
+
+def initial_id(entity: str, company: str, map_hash: str) -> str:
+    """Workflow id of the dry run of an initial sync under a map."""
+    return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
 def sealed_for(workflow_id: str) -> str:

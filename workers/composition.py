@@ -55,12 +55,13 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.bulk import add_bulk_work
+from workers.bulk import add_bulk_work, reading_budgets
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
+from workers.shadow import add_shadow_work
 from workers.syncing import add_sync_work
 from workers.worker import Work
 from workflows.after_end import AfterEnd
@@ -74,10 +75,12 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
+from workflows.initial import PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.replay import Replay
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
+from workflows.shadow import ShadowOfQuote
 from workflows.sync import Sync
 
 WORKFLOWS = (
@@ -96,8 +99,10 @@ WORKFLOWS = (
     Collections,
     Gauges,
     CompareRecords,
+    PlanInitialSync,
     BulkRun,
     CreditReview,
+    ShadowOfQuote,
     Sync,
     Replay,
 )
@@ -122,20 +127,19 @@ def compose(settings: Settings, client: Client) -> Work:
     credit = CreditDesk(ledgers, policy)
     telling, customers = notice_work(settings, client, policy), CustomerDesk(sales_system, finance_system, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
-    deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
+    deals, lookup = Deals(client, shadow=policy.entity_map.shadow), Lookup(client)
+    changes = SalesChanges(sales_system.odata)
     desk, reaching = AfterEndDesk(client), Reaching(sales_system, finance_system)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
-    decisions = SignedDecisionActivities(decision_keys(settings), policy)
-    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = _timezones(policy)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
+            *_all_of(credit, *_of_people(settings, client, policy), AuditDesk(ledger), BulkWork(deals)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
@@ -159,16 +163,29 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
-    add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
+    _add_reading(work, settings, policy, ledger, ledgers)
     add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
 
 
+def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
+    """What is done as the application that only reads: comparisons, and the looks of shadow mode."""
+    where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
+    add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+    add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
+
+
 def _timezones(policy: Policy) -> dict[str, str]:
     """The time zone of each company, in their order."""
     return {each: policy.calendar(each).timezone for each in sorted(set(policy.entity_map.business_units.values()))}
+
+
+def _of_people(settings: Settings, client: Client, policy: Policy) -> tuple[object, ...]:
+    """What checks who decided, and who stands in for whom."""
+    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
+    return SignedDecisionActivities(decision_keys(settings), policy), standing_in
 
 
 def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:

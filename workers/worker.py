@@ -54,9 +54,10 @@ Activity = Callable[..., Any]
 
 MESSAGES_AT_ONCE = 5
 """Messages one worker sends at a time."""
-STICKY = timedelta(seconds=2)
+STICKY = timedelta(seconds=5)
 """How long a run's next task waits for the worker that has it in memory, before any worker may take it: one that was
-killed does not come back for it.
+killed does not come back for it. After a shorter wait a worker that is only behind loses what it has in memory, and
+replays those runs whole, which puts it further behind.
 """
 LATEST_SECONDS = 20.0
 """After the grace for activities, the process has this long to end by itself."""
@@ -78,6 +79,8 @@ class Work:
     """Where none, the queue of messages is not polled."""
     bulk_activities: dict[str, Sequence[Activity]] = field(default_factory=dict)
     """By queue; where none, nothing is read in bulk."""
+    shadow_activities: list[Activity] = field(default_factory=list)
+    """On Finance's queue; where none, no company can be in shadow mode."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -129,7 +132,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         )
         for queue, activities, limits in (
             (DATAVERSE_QUEUE, work.dataverse_activities, settings.dataverse),
-            (FINANCE_QUEUE, work.finance_activities, settings.finance),
+            (FINANCE_QUEUE, [*work.finance_activities, *work.shadow_activities], settings.finance),
         )
     ]
     notices, bulk = _of_notices(client, settings, work, common), _of_bulk(client, settings, work, watched)

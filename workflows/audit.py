@@ -23,7 +23,10 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
 
 LONGEST_WAIT = timedelta(seconds=5)
-"""How long the store has to answer a deal; so long a deal waits for it at most, at its end."""
+"""How long the store has to answer a deal."""
+LONGEST_LINE = timedelta(seconds=30)
+"""How long a batch may wait for its turn and be stored; so long a deal waits at most, at its end. A busy worker takes
+stages first, and what it gets to later is no store that does not answer."""
 DELIVERY_ATTEMPT = timedelta(seconds=30)
 DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=10)
@@ -100,7 +103,8 @@ class Trail:
                 AuditActivities.record_audit,
                 batch,
                 task_queue=names.DEAL_QUEUE,
-                schedule_to_close_timeout=LONGEST_WAIT,
+                start_to_close_timeout=LONGEST_WAIT,
+                schedule_to_close_timeout=LONGEST_LINE,
                 retry_policy=RetryPolicy(maximum_attempts=1),
                 summary=_stored(batch),
                 priority=LAST,

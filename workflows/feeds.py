@@ -207,8 +207,8 @@ class _Feed:
         self._measure(became)
 
     def _settle(self, entry: Waiting, became: Became) -> None:
-        self._reports.settle(entry, became)
-        self._measure({became: 1})
+        if self._reports.settle(entry, became):
+            self._measure({became: 1})
 
     def _measure(self, became: Mapping[str, int]) -> None:
         self._version += 1

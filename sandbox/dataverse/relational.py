@@ -6,6 +6,7 @@ A query works on bindings: one row for each table that takes part, by its alias 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Binding = dict[str, "Row | None"]
 Condition = Callable[[Binding], bool]
+ByValue = defaultdict[Any, list["Row"]]
 
 AGGREGATE_LIMIT: Final = 50_000
 """Rows an aggregate may look at."""
@@ -116,8 +118,9 @@ class Runner:
     def bindings(self, query: Query) -> list[Binding]:
         """The joined rows that satisfy every condition."""
         found: list[Binding] = [{query.alias: row} for row in self._readable(query.entity)]
+        tables: dict[int, ByValue] = {}
         for link in query.links:
-            found = self._join(found, link)
+            found = self._join(found, link, tables)
         if query.condition is not None:
             condition = query.condition
             found = [binding for binding in found if condition(binding)]
@@ -151,13 +154,20 @@ class Runner:
         rows = list(self._dataverse.table(entity))
         return rows if allowed is None else [row for row in rows if allowed(row)]
 
-    def _join(self, found: list[Binding], link: Link) -> list[Binding]:
-        """Join a table to bindings: by one look at it, or through its index where few rows are joined."""
-        allowed = self._dataverse.security.reader(self._user, link.entity)
-        by_value: dict[Any, list[Row]] = {}
-        for row in self._dataverse.table(link.entity):
-            if allowed is None or allowed(row):
-                by_value.setdefault(fold(row.get(link.column.stored)), []).append(row)
+    def _by_value(self, link: Link) -> ByValue:
+        """The rows of a joined table by the value they are joined by."""
+        column, found = link.column.stored, ByValue(list)
+        for row in self._readable(link.entity):
+            found[fold(row.get(column))].append(row)
+        return found
+
+    def _join(self, found: list[Binding], link: Link, tables: dict[int, ByValue]) -> list[Binding]:
+        """Join a table to bindings; ``tables`` keeps each joined table as it was looked through once in this query."""
+        if not found:
+            return []
+        if id(link) not in tables:
+            tables[id(link)] = self._by_value(link)
+        by_value = tables[id(link)]
         joined: list[Binding] = []
         for binding in found:
             value = fold(link.to.read(binding))
@@ -165,7 +175,7 @@ class Runner:
                 {**binding, link.alias: row} for row in (by_value.get(value, ()) if value is not None else ())
             ]
             for inner in link.links:
-                matches = self._join(matches, inner)
+                matches = self._join(matches, inner, tables)
             if link.condition is not None:
                 condition = link.condition
                 matches = [match for match in matches if condition(match)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from dynamics.sales.records import Changes, OpportunityChange, OrderChange, Quot
 from runs import names
 from runs.after_end import AfterEndDesk
 from runs.lookup import Lookup
+from tests.deadlines import PATIENCE
 from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
 
 REQUESTED, APPROVED, NONE = 100000001, 100000003, 100000000
@@ -399,6 +401,34 @@ async def test_a_webhook_that_cannot_be_understood_is_looked_at_by_record_id(fee
     assert await eventually(lambda: told(other)) == [f"dv/quote/{gone}/deleted"]
     shown = await until(feed, looked_at=3)
     assert shown.tally == {"received": 5, "looked_at": 3, "delivered": 2}
+
+
+async def test_a_quote_won_while_the_feed_reads_its_activation_is_told_as_well(
+    feeds: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: told of while it was looked at, it counted as known, and the deal heard at the next sweep."""
+    active = feeds.quote(**ACTIVE)
+    deal = await feeds.deal(active.number, quote_id=active.id, stage="quote", waits="approval")
+    feed = await seen_once(feeds, every=86_400)
+    look = Look(table="quote", record_id=active.id).model_dump(mode="json")
+    read, reading, go_on = feeds.sales.now, asyncio.Event(), asyncio.Event()
+
+    async def slowly(table: str, ids: Any) -> Changes:
+        found = await read(table, ids)
+        reading.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(feeds.sales, "now", slowly)
+    await feed.signal(names.LOOK_AT, look)
+    await asyncio.wait_for(reading.wait(), PATIENCE)
+    feeds.sales.quotes[active.id] = active.model_copy(update={**WON, "version": active.version + 1})
+    await feed.signal(names.LOOK_AT, look)
+    go_on.set()
+
+    shown = await until(feed, looked_at=1)
+    heard = await told(deal)
+    assert [fact.rsplit("/")[3] for fact in heard] == ["activated", "accepted"], (heard, shown)
 
 
 async def test_no_message_harms_a_feed(feeds: FeedWorld) -> None:

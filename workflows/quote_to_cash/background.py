@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -91,10 +92,12 @@ class Background:
         self._tasks[part] = task
 
     def _ended(self, part: Part, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(part) is not task or task.cancelled():
+        error = None if task.cancelled() else task.exception()
+        if error is None:
             return
-        error = task.exception()
-        if error is not None:
+        if self._tasks.get(part) is task:
             workflow.logger.error("%s stopped", part, exc_info=error)
             self._dead[part] = None
             self._unreported[part] = f"{type(error).__name__}: {error}"[:1_000]
+        elif not is_cancelled_exception(error):  # it was stopped; what it was waiting for ends so
+            workflow.logger.warning("%s failed while it was being stopped", part, exc_info=error)

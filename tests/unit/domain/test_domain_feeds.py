@@ -224,6 +224,28 @@ def test_a_report_that_waits_already_is_counted_as_known() -> None:
     assert balanced(reports)
 
 
+def test_a_record_told_of_again_while_it_is_looked_at_is_looked_at_once_more() -> None:
+    """Who looks may have read it before it changed again: what came of that look is not the end of it."""
+    reports, look = Reports(FeedCursor()), Look(table="quote", record_id=UUID(int=1))
+    reports.receive(look, T0)
+    (looked_at,) = reports.due(T0, 10)
+    later = T0 + timedelta(seconds=1)
+    assert reports.receive(look, later) is Became.KNOWN
+    assert not reports.settle(looked_at, Became.LOOKED_AT)
+    (again,) = reports.due(later, 10)
+    assert reports.settle(again, Became.LOOKED_AT)
+    assert not reports.waiting and balanced(reports)
+
+
+def test_an_event_told_again_while_it_is_tried_is_the_same_event() -> None:
+    reports = Reports(FeedCursor())
+    reports.receive(event(1), T0)
+    (tried,) = reports.due(T0, 10)
+    assert reports.receive(event(1), T0) is Became.KNOWN
+    assert reports.settle(tried, Became.DELIVERED)
+    assert not reports.waiting and balanced(reports)
+
+
 def test_one_payment_for_two_orders_is_two_reports() -> None:
     assert key_of(event(1, order="A")) != key_of(event(1, order="B"))
 
