@@ -59,6 +59,8 @@ def writable(data: DataMap, field: FieldMap) -> frozenset[SideName]:
     sides: set[SideName] = {side for side in ("finance", "sales") if side in DIRECTIONS[data.direction]}
     if is_price(data, field) or is_credit(field):
         sides.discard("finance")
+    if "." in (field.sales or ""):
+        sides.discard("sales")  # a column of the row that a lookup leads to
     return frozenset(sides)
 
 

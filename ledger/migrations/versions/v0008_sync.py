@@ -11,6 +11,11 @@ down_revision = "0007"
 
 def upgrade() -> None:
     """Make the tables."""
+    _of_records()
+    _of_letters()
+
+
+def _of_records() -> None:
     op.create_table(
         "sync_cursors",
         sa.Column("entity", sa.String(40), nullable=False),
@@ -51,6 +56,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entity", "company", "key"),
     )
     op.create_index("sync_pending_due", "sync_pending", ["entity", "company", "next_at"])
+
+
+def _of_letters() -> None:
     op.create_table(
         "sync_letters",
         sa.Column("letter_id", sa.String(12), primary_key=True),
