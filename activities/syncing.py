@@ -216,7 +216,7 @@ class FinanceSync(FinanceSyncActivities):
         self._writer = writer
         self._ledger = ledger
         self._lag = metrics.get_meter("q2c").create_histogram(
-            "q2c_sync_lag",
+            "q2c_sync_lag_seconds",
             unit="s",
             description="How old a change was when it was applied to the other system",
             explicit_bucket_boundaries_advisory=_LAGS,
