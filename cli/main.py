@@ -27,6 +27,7 @@ from cli import (
     keys,
     late,
     ledger,
+    letters,
     load,
     match,
     mcp,
@@ -35,6 +36,7 @@ from cli import (
     sandbox,
     setup,
     shadow,
+    sync,
     up,
     virtual,
     web,
@@ -103,6 +105,8 @@ app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
+app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+app.add_typer(letters.app, name="letters", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 
