@@ -66,7 +66,6 @@ ANSWERS = {
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
     "assess": "assess --json",
-    "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -89,7 +88,7 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial"),
+    *("import", "load", "bench", "initial", "gate"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
 tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_going_live.py ask them;
