@@ -75,7 +75,7 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
-from workflows.initial import PlanInitialSync
+from workflows.initial import AskWriters, PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.quote_to_cash import QuoteToCash
 from workflows.replay import Replay
@@ -100,6 +100,7 @@ WORKFLOWS = (
     Gauges,
     CompareRecords,
     PlanInitialSync,
+    AskWriters,
     BulkRun,
     CreditReview,
     ShadowOfQuote,
