@@ -41,6 +41,7 @@ from runs.delegations import DelegationDesk
 from runs.initial import Initials
 from runs.reviews import Reviews
 from runs.search import Search
+from runs.syncs import Syncs
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
@@ -48,6 +49,7 @@ from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
+from web.api.sync import add_sync
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
@@ -91,6 +93,7 @@ from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner, SigningKey
+from web.syncing import Syncing
 from web.tokens import SigningKeys, TokenVerifier
 from web.view_store import LedgerViews, MemoryViews
 
@@ -197,6 +200,7 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
+    syncing: Syncing
 
 
 def _beside_deals(
@@ -209,6 +213,7 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
+        Syncing(access, Syncs(client), decisions),
     )
 
 
@@ -218,6 +223,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
     add_credit(api, beside.credit)
+    add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
 

@@ -12,9 +12,9 @@ from temporalio.client import Client
 
 import policies
 from activities.sales_feed import SalesFeedWork
-from demo.stack import ensure_decision_keys
 from domain.policy import PolicyError
 from workers import bus, composition
+from workers.keys import ensure_decision_keys
 from workers.rules import load_policy
 from workers.settings import Settings, SettingsError, load_settings
 
