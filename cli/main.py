@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import (
+    assess,
     audit,
     bench,
     bus,
@@ -26,6 +27,7 @@ from cli import (
     keys,
     late,
     ledger,
+    letters,
     load,
     match,
     mcp,
@@ -35,6 +37,7 @@ from cli import (
     sandbox,
     setup,
     shadow,
+    sync,
     up,
     virtual,
     web,
@@ -96,6 +99,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
+app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
 app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
@@ -103,6 +107,8 @@ app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
+app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+app.add_typer(letters.app, name="letters", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 

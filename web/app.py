@@ -38,8 +38,10 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.initial import Initials
 from runs.reviews import Reviews
 from runs.search import Search
+from runs.syncs import Syncs
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
@@ -47,6 +49,7 @@ from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
+from web.api.sync import add_sync
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
@@ -57,6 +60,7 @@ from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.initial import InitialSyncs
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -76,6 +80,7 @@ from web.pages.delegations import DelegationPages
 from web.pages.differences import DifferencePages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
+from web.pages.initial import InitialPages
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.matches import MatchPages
@@ -88,6 +93,7 @@ from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner, SigningKey
+from web.syncing import Syncing
 from web.tokens import SigningKeys, TokenVerifier
 from web.view_store import LedgerViews, MemoryViews
 
@@ -145,6 +151,7 @@ def create_app(
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search, entra = _search(config, client), EntraSignIn(config)
     ledger, audit = _stores(config)
+    desk = DataDesk(ledger) if ledger else None
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
@@ -168,7 +175,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions)),
+            *_pages_of_data(site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk)),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -193,6 +200,7 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
+    syncing: Syncing
 
 
 def _beside_deals(
@@ -205,6 +213,7 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
+        Syncing(access, Syncs(client), decisions),
     )
 
 
@@ -214,6 +223,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
     add_credit(api, beside.credit)
+    add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
 
@@ -230,12 +240,13 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, initial: InitialSyncs) -> list[Route]:
     """The pages about what both systems hold."""
     return [
         *DataPages(site, data).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
+        *InitialPages(site, initial).routes(),
     ]
 
 

@@ -26,6 +26,15 @@ class ReaderSettings(Group):
     """Pages of a system that one worker reads at a time."""
 
 
+class SyncSettings(Group):
+    """Keeping records of both systems in step: what it asks and writes has a budget beside that of deals."""
+
+    dataverse_requests_per_second: Rate = 4.0
+    """Budget of requests to Sales, all workers together. Its writes count for the same user as those of deals."""
+    finance_requests_per_second: Rate = 4.0
+    """Budget of requests to Finance, all workers together."""
+
+
 class DataSettings(Group):
     """Where records of both systems lie while they are compared."""
 

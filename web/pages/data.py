@@ -50,6 +50,11 @@ ROOMS: Final = (
         marked("Customers that may be one"),
         marked("Doubles to decide: the same, not the same, or later. Nothing is merged by it."),
     ),
+    Room(
+        "/data/initial",
+        marked("Initial sync"),
+        marked("What the first sync would do with each record, and whether it may begin."),
+    ),
 )
 """The pages about data; each may have a number of what waits there."""
 

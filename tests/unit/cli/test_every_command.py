@@ -65,6 +65,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "assess": "assess --json",
     "data dictionary": "data dictionary --json",
     "data export": "data export customer --company usmf --from records --out exported --json",
     "gate": "gate customer --company usmf --json",
@@ -77,6 +78,17 @@ ANSWERS = {
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
+    "sync start": "sync start customer --company usmf --reason why --token-file token --json",
+    "sync stop": "sync stop customer --company usmf --reason why --token-file token --json",
+    "sync conflicts": "sync conflicts customer --company usmf --json",
+    "sync settle": "sync settle 0a1b2c3d4e5f --take sales --reason why --token-file token --json",
+    "letters list": "letters list --json",
+    "letters show": "letters show 0a1b2c3d4e5f --json",
+    "letters propose": "letters propose 0a1b2c3d4e5f --value A --reason why --token-file token --json",
+    "letters approve": "letters approve 0a1b2c3d4e5f --reason why --token-file token --json",
+    "letters dismiss": "letters dismiss 0a1b2c3d4e5f --reason why --token-file token --json",
+    "letters replay": "letters replay --entity customer --company usmf --cause conflict --reason why "
+    "--token-file token --json",
     "audit export": f"audit export {PERIOD} --out out.jsonl --json",
     "audit verify": "audit verify --database --json",
     "audit prune": "audit prune --json",
@@ -91,11 +103,11 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial"),
+    *("import", "load", "bench", "initial", "sync status"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_going_live.py ask them;
-what `bench` runs is minutes long.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py and
+tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
 """
 
 
@@ -270,6 +282,9 @@ def test_whatever_a_variable_names_is_named_with_it(run: Run, odd: dict[str, str
         ("up --ports 80", "--ports"),
         ("sandbox --entra-port 99999", "--entra-port"),
         ("bus dead-letters --limit x", "--limit"),
+        ("bench --only nothing", "--only"),
+        ("load --deals 1 --rate 1 --until x", "--until"),
+        ("import --company nowhere", "--company"),
     ],
 )
 def test_a_wrong_argument_is_named(run: Run, words: str, says: str) -> None:
