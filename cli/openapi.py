@@ -43,10 +43,10 @@ def openapi(
     Q2C_WEB_CLIENT_ID.
     """
     from web.api import older_documents
-    from web.api.document import document
+    from web.app import api_document
     from workers.web import web_config
 
-    found = document(web_config(inputs.settings()))
+    found = api_document(web_config(inputs.settings()))
     made = {Form.GATEWAY: older_documents.as_3_0, Form.CONNECTOR: older_documents.as_2_0}
     told = made[form](found) if form in made else found
     if out is None:

@@ -16,8 +16,8 @@ from schemathesis.core.result import Ok
 
 from tests.webworld import scenes
 from tests.webworld.world import Stage, Tenant, until
-from web.api.document import document
 from web.api.older_documents import as_2_0, as_3_0
+from web.app import api_document
 from web.config import WebConfig
 from workers.settings import load_settings
 from workers.web import web_config
@@ -34,7 +34,7 @@ EXAMPLE = {
 
 
 def rendered(form: str) -> str:
-    return json.dumps(FORMS[form](document(web_config(load_settings()))), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(FORMS[form](api_document(web_config(load_settings()))), indent=2, ensure_ascii=False) + "\n"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def contoso(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_file_is_todays_and_says_nothing_its_form_does_not_know(contoso: None, form: str) -> None:
     text = (FOLDER / f"openapi-{form}.json").read_text(encoding="utf-8")
     assert text == rendered(form), f"write them again: python {__file__}"
-    kept, newest = json.loads(text), document(web_config(load_settings()))
+    kept, newest = json.loads(text), api_document(web_config(load_settings()))
     unknown = {"3.0": ("const",), "2.0": ("const", "anyOf", "oneOf", "nullable", "requestBody", "content")}[form]
     assert {name for name in words(kept) if name in unknown} == set()
     assert operations(kept) == operations(newest)
@@ -75,14 +75,14 @@ def operations(of: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 async def test_what_is_exported_is_what_the_site_serves(http: httpx.AsyncClient, config: WebConfig) -> None:
-    assert (await http.get("/api/v1/openapi.json")).json() == json.loads(json.dumps(document(config)))
+    assert (await http.get("/api/v1/openapi.json")).json() == json.loads(json.dumps(api_document(config)))
 
 
 async def test_a_flow_waits_for_a_decision_by_the_exported_contract(
     http: httpx.AsyncClient, tenant: Tenant, stage: Stage, config: WebConfig
 ) -> None:
     """As docs/azure.md tells Power Automate to: *Do until* the request is pending no more."""
-    contract = as_2_0(document(config))
+    contract = as_2_0(api_document(config))
     where = {each["operationId"]: path for path, of in contract["paths"].items() for each in of.values()}
     await stage.approval(scenes.request("FLOW-1"))
     place = {"company": "usmf", "quote": "FLOW-1", "n": 1}
