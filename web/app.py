@@ -158,10 +158,8 @@ def create_app(
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
-    add_operations(api, access, deals, approvals, search, decisions)
-    add_readings(api, access, deals, reviews)
     beside = _beside_deals(config, client, access, approvals, search, decisions)
-    _add_beside_deals(api, access, sessions, beside)
+    _add_all(api, access, _OfDeals(deals, approvals, search, decisions, reviews), sessions, beside)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -192,6 +190,16 @@ def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
     return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
 
 
+class _OfDeals(NamedTuple):
+    """By what deals are read, and told what people say."""
+
+    deals: Deals
+    approvals: Approvals
+    search: Search
+    decisions: Decisions
+    reviews: Reviews
+
+
 class _Beside(NamedTuple):
     """What people say to runs that are no single deal's."""
 
@@ -217,8 +225,20 @@ def _beside_deals(
     )
 
 
-def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: _Beside) -> None:
-    """Add the operations that are about no single running deal."""
+def api_document(config: WebConfig) -> dict[str, Any]:
+    """The OpenAPI document of an installation with these addresses; no run, ledger or key is needed to say it."""
+    nothing: Any = None  # what operations use when they are called, and none is
+    api = application(config, nothing, {})
+    beside = _Beside(*(nothing for _ in _Beside._fields))
+    _add_all(api, Access(config.policy), _OfDeals(*(nothing for _ in _OfDeals._fields)), nothing, beside)
+    document: dict[str, Any] = api.openapi()
+    return document
+
+
+def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, beside: _Beside) -> None:
+    """Add every operation there is."""
+    add_operations(api, access, of.deals, of.approvals, of.search, of.decisions)
+    add_readings(api, access, of.deals, of.reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)

@@ -68,6 +68,7 @@ ANSWERS = {
     "assess": "assess --json",
     "data dictionary": "data dictionary --json",
     "data export": "data export customer --company usmf --from records --out exported --json",
+    "openapi": "openapi --form 2.0 --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
