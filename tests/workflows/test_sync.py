@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.entities.merge import LetterCause
 from policies import map_files
 from runs import names
+from sandbox.dataverse.dualwrite import Map, set_maps
 from tests.workflows.compare_world import LIMIT, Rows, map_with
 from tests.workflows.conftest import queues_of_its_own
 from tests.workflows.replaying import replays
@@ -94,7 +95,13 @@ async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_p
         world.in_sales(ids[one], "rita", telephone1="+1 425 555 0000")
         assert not (await world.view()).running
         assert world.writes() == before
-        assert {record.event for record in world.audit.records} == {"run_sync", "settle_letter"}
+        await world.until(lambda _: {each.event for each in world.audit.records} == {"run_sync", "settle_letter"})
+
+        set_maps(world.sandbox.dataverse, [Map("account", "Customers V3")])
+        await world.say(OTTO, "run_sync", do="start")
+        view = await world.until(lambda view: bool(view.resting) and view.waiting > 0)
+        assert "Dual-Write" in view.resting
+        assert world.writes() == before
 
 
 async def test_what_nobody_told_is_found(world_of: MakeWorld) -> None:
