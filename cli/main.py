@@ -18,6 +18,7 @@ from cli import (
     collections,
     compare,
     credit,
+    data,
     demo,
     doctor,
     gate,
@@ -29,6 +30,7 @@ from cli import (
     letters,
     load,
     match,
+    mcp,
     policy,
     quality,
     sandbox,
@@ -81,6 +83,7 @@ app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.san
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
+app.command("mcp", epilog=mcp.EXAMPLES, rich_help_panel=RUN)(mcp.mcp)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
@@ -95,6 +98,7 @@ app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
+app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
