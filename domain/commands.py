@@ -24,6 +24,7 @@ from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
+from domain.entities.map_change_said import RIGHTS as RIGHTS_OF_MAPS
 from domain.facts import Fact
 from domain.given import LONGEST as LONGEST_VALUE
 from domain.given_facts import ValueGiven
@@ -71,6 +72,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     REBUILD_CREDIT: Action.REBUILD_CREDIT,
     **RIGHTS_OF_ACCOUNTS,
     **RIGHTS_OF_DATA,
+    **RIGHTS_OF_MAPS,
 }
 """The right that each message of a person needs."""
 
