@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.map_tables import MAP_APPROVALS, MAP_PROPOSALS, MAP_VERSIONS
 from ledger.tables import DIFFERENCES, MATCH_DECISIONS
 
 ERASED = "(erased)"
@@ -28,3 +29,11 @@ async def forget(connection: AsyncConnection, oid: str) -> None:
     ):
         values = {who: "", name: ERASED, proof: ""}
         await connection.execute(update(MATCH_DECISIONS).where(MATCH_DECISIONS.c[who] == oid).values(values))
+    for table, who, name, proof in (
+        (MAP_VERSIONS, "by", "by_name", "proof"),
+        (MAP_PROPOSALS, "by", "by_name", "proof"),
+        (MAP_PROPOSALS, "ended_by", "ended_name", "end_proof"),
+        (MAP_APPROVALS, "by", "by_name", "proof"),
+    ):
+        values = {who: "", name: ERASED, proof: ""}
+        await connection.execute(update(table).where(table.c[who] == oid).values(values))

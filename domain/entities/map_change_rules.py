@@ -48,7 +48,7 @@ class MapChangeRules(Record):
 
     records_days: int = Field(7, ge=1, le=90)
     approvals: dict[ChangeClass, Approvers] = Field(
-        {kind: _EVERYBODY for kind in ChangeClass}, description="Every class"
+        dict.fromkeys(ChangeClass, _EVERYBODY), description="Every class"
     )
 
     @model_validator(mode="after")
