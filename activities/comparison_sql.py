@@ -138,16 +138,21 @@ def save(db: Connection, table: str, file: Path) -> int:
     return int(one(db, f"SELECT count(*) FROM {table}"))
 
 
-def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> None:
-    """Write the records of a side's files to one, with the map's names, the company, and what people find them by."""
+def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> int:
+    """Write the records of a side's files to one, with the map's names, the company, and what people find them by.
+
+    Returns:
+        How many there are.
+    """
     _load(db, side, of, files)
     key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
     columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
     db.execute(
         f"CREATE OR REPLACE TABLE records AS SELECT '{of.company}' AS company, {key} AS key, {columns} FROM {side}"
     )
-    save(db, "records", file)
+    rows = save(db, "records", file)
     db.execute("DROP TABLE records")
+    return rows
 
 
 def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:

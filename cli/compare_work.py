@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from cli import inputs
+from cli.maps_in_force import maps_in_force
 from cli.output import fail, note, result, result_as_json
 from domain.calendar import local_date
 from domain.entities.comparing import LISTED, DifferenceClass
@@ -23,7 +24,6 @@ from domain.entities.comparison_view import ComparisonFigures, ComparisonView
 from ledger import differences
 from ledger.comparison_runs import KeptDifference
 from ledger.database import DATABASE_ERRORS, open_database
-from policies.map_files import load_maps
 from runs.calls import NoAnswer, RunError
 from runs.comparisons import Comparisons
 from workers.settings import Settings, SettingsError
@@ -90,9 +90,7 @@ def schedule(entity: str, company: str, at: str, *, as_json: bool, keep: bool = 
 def _checked(entity: str, company: str) -> tuple[Settings, str]:
     """The settings, and the company's time zone; ends the command where there is nothing to compare."""
     policy, settings = inputs.policy(), inputs.settings()
-    maps = load_maps(settings.policies)
-    if maps.problems:
-        fail("\n".join(map(str, maps.problems)))
+    maps = maps_in_force(settings)
     if maps.of(entity) is None:
         fail(f"{entity!r} has no map; the maps are {', '.join(data.entity for data in maps.all)}")
     companies = sorted(set(policy.entity_map.business_units.values()))

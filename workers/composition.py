@@ -59,7 +59,7 @@ from workers.bulk import add_bulk_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
-from workers.rules import load_policy, note_rules
+from workers.rules import load_policy, note_all
 from workers.settings import Settings, SettingsError
 from workers.worker import Work
 from workflows.after_end import AfterEnd
@@ -152,7 +152,7 @@ def compose(settings: Settings, client: Client) -> Work:
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
-        begin=lambda: note_rules(ledger, policy, companies),
+        begin=lambda: note_all(ledger, settings, policy, companies),
     )
     add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):

@@ -47,9 +47,7 @@ class MapChangeRules(Record):
     """Whose approvals a plan takes, and how old the records may be that it was counted over."""
 
     records_days: int = Field(7, ge=1, le=90)
-    approvals: dict[ChangeClass, Approvers] = Field(
-        dict.fromkeys(ChangeClass, _EVERYBODY), description="Every class"
-    )
+    approvals: dict[ChangeClass, Approvers] = Field(dict.fromkeys(ChangeClass, _EVERYBODY), description="Every class")
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> MapChangeRules:
