@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.entities.identity import hash_of, hash_of_all
-from domain.entities.map_change import Base, KeptRecords, MapPlan, snapshot_of
+from domain.entities.map_change import Base, KeptRecords, MapPlan, countable, snapshot_of
 from domain.entities.map_change_rules import MapChangeRules
 from domain.entities.map_change_said import (
     MOST_OPEN,
@@ -283,10 +283,11 @@ async def _in_force(connection: AsyncConnection) -> dict[str, DataMap]:
 
 async def _situation(connection: AsyncConnection, entity: str, rules: MapChangeRules, now: datetime) -> MapSituation:
     maps = await _in_force(connection)
+    base = Base.of(maps.values(), entity)
     return MapSituation(
-        base_hash=Base.of(maps.values(), entity).hash,
+        base_hash=base.hash,
         around_hash=hash_of_all(maps.values()),
-        snapshot=snapshot_of(await _records(connection, entity)),
+        snapshot=snapshot_of(countable(base.data, await _records(connection, entity))),
         rules=rules,
         now=now,
     )

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
+from domain.entities.comparing import COMPARABLE
 from domain.entities.findings import Finding
 from domain.entities.identity import hash_of, hash_of_all
 from domain.entities.lint import lint
@@ -26,6 +27,7 @@ from domain.record import Record
 MOST_CHANGES: Final = 500
 """Changes of one plan that are listed; how many more there are is counted."""
 MOST_CONFLICTS: Final = 100
+KEEP: Final = "run `q2c compare {entity} --company … --keep`, and make the plan again"
 LONGEST_TEXT: Final = 200
 """Characters of a value of a map that a plan shows."""
 
@@ -232,6 +234,12 @@ def snapshot_of(records: Iterable[KeptRecords]) -> str:
     return _digest(parts) if parts else ""
 
 
+def countable(base: DataMap | None, records: Iterable[KeptRecords]) -> tuple[KeptRecords, ...]:
+    """The records that a plan is counted over: those that were read by the map in force."""
+    now = "" if base is None else hash_of(base)
+    return tuple(each for each in records if each.map_hash == now)
+
+
 def conflicts(base: Base, after: DataMap) -> tuple[str, ...]:
     """Rules the maps would break with the proposed one that they do not break now, as far as the maps tell."""
     now = () if base.data is None else (base.data,)
@@ -252,7 +260,10 @@ def plan_of(
     made_at: datetime,
 ) -> MapPlan:
     """The plan of a proposal."""
-    kept, counted = tuple(records), tuple(impacts)
+    kept, counted = countable(base.data, records), tuple(impacts)
+    wrong = conflicts(base, after)
+    if base.data is not None and base.data.pattern in COMPARABLE and not kept:
+        wrong = (f"no records of the map in force are kept: {KEEP.format(entity=after.entity)}", *wrong)
     kinds = {impact.change.kind for impact in counted}
     return MapPlan(
         entity=after.entity,
@@ -265,7 +276,7 @@ def plan_of(
         impacts=counted[:MOST_CHANGES],
         more_changes=max(0, len(counted) - MOST_CHANGES),
         classes=tuple(kind for kind in ChangeClass if kind in kinds),
-        conflicts=conflicts(base, after),
+        conflicts=wrong[:MOST_CONFLICTS],
         made_at=made_at,
     )
 

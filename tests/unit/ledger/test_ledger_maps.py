@@ -52,7 +52,9 @@ def word(person: Person, message: str, *roles: str, seen: str = "", why: str = "
 
 def records(run: str) -> KeptRecords:
     about: dict[str, Any] = {"finance_sha256": "f", "sales_sha256": "s", "finance_records": 10, "sales_records": 9}
-    return KeptRecords(entity="customer", company="usmf", run_id=run, map_hash="h", kept_at=MONDAY, **about)
+    return KeptRecords(
+        entity="customer", company="usmf", run_id=run, map_hash=hash_of(CUSTOMER), kept_at=MONDAY, **about
+    )
 
 
 async def planned(database: Database, number: int) -> str:
