@@ -61,8 +61,8 @@ def find(db: Connection, of: Comparison, finance: Sequence[str], sales: Sequence
         finance: Parquet files of Finance's records. A record that stands in several is one record.
         sales: those of Sales; a row that stands in several is one row.
     """
-    _load(db, "finance", of, finance)
-    _load(db, "sales", of, sales)
+    load(db, "finance", of, finance)
+    load(db, "sales", of, sales)
     db.execute(
         "CREATE OR REPLACE TABLE doubled AS "
         "SELECT key FROM sales WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
@@ -144,7 +144,7 @@ def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence
     Returns:
         How many there are.
     """
-    _load(db, side, of, files)
+    load(db, side, of, files)
     key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
     columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
     db.execute(
@@ -176,7 +176,8 @@ def _difference(row: Sequence[Any], by_name: dict[str, ComparedField]) -> Differ
     )
 
 
-def _load(db: Connection, side: str, of: Comparison, files: Sequence[str]) -> None:
+def load(db: Connection, side: SideName, of: Comparison, files: Sequence[str]) -> None:
+    """Make the table of a side: its records, each once, under their key as it is compared."""
     parts = range(len(of.finance_key))
     columns = ", ".join((*(f"k{n}" for n in parts), *(f"v{n}" for n in range(len(of.fields)))))
     row_id = "id, " if side == "sales" else ""
@@ -219,7 +220,7 @@ def _fields(of: Comparison) -> Iterator[str]:
     for n, field in enumerate(of.fields):
         kinds = " ".join(f"WHEN {code} THEN '{kind}'" for code, kind in _OF_CODE.items())
         values = ", ".join(f"left(coalesce({side}{n}, ''), {LONGEST_VALUE})" for side in ("f", "s"))
-        yield f"SELECT CASE c{n} {kinds} END, key, {_text(field.name)}, '', {values}, id FROM wrong WHERE c{n} > 0"
+        yield f"SELECT CASE c{n} {kinds} END, key, {text(field.name)}, '', {values}, id FROM wrong WHERE c{n} > 0"
 
 
 def code(fields: Sequence[ComparedField], n: int) -> str:
@@ -261,7 +262,7 @@ def _step(fields: Sequence[ComparedField], field: ComparedField) -> str:
         return "0.01"
     other = {digits: codes for digits, codes in _by_digits().items() if digits != 2}
     cases = " ".join(
-        f"WHEN upper(trim(f.v{names[0]})) IN ({', '.join(map(_text, codes))}) THEN {_unit(digits)}"
+        f"WHEN upper(trim(f.v{names[0]})) IN ({', '.join(map(text, codes))}) THEN {_unit(digits)}"
         for digits, codes in other.items()
     )
     return f"CASE {cases} ELSE 0.01 END"
@@ -283,12 +284,12 @@ def _by_digits() -> dict[int, list[str]]:
 
 def _of_values(field: ComparedField, finance: str, sales: str) -> str:
     assert field.values is not None
-    known = " ".join(f"WHEN {_text(key)} THEN {_text(value)}" for key, value in field.values.items())
+    known = " ".join(f"WHEN {text(key)} THEN {text(value)}" for key, value in field.values.items())
     there = f"(CASE trim({finance}) {known} END)"
     translated = _normal(field, f"coalesce({there}, '')")
-    targets = ", ".join(_normal(field, _text(value)) for value in dict.fromkeys(field.values.values()))
+    targets = ", ".join(_normal(field, text(value)) for value in dict.fromkeys(field.values.values()))
     owner = finance if field.owner is Owner.FINANCE else sales
-    refused = ", ".join(map(_text, field.refused))
+    refused = ", ".join(map(text, field.refused))
     left_alone = f"WHEN trim({owner}) IN ({refused}) THEN {_SAME} " if refused else ""
     return (
         f"CASE {left_alone}"
@@ -302,5 +303,6 @@ def _normal(field: ComparedField, value: str) -> str:
     return normal(value, field.normal)
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """A text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"

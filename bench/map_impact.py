@@ -21,13 +21,14 @@ from domain.entities.model import DataMap
 from ledger.pages import sha256_of
 from policies.map_files import load_maps
 
-_ROW = (
-    "'usmf' AS company, i::VARCHAR AS key, printf('US-%07d', i) AS account_number, 'Customer ' || i AS name, "
-    "'USD' AS currency, CASE WHEN i % 3 = 0 THEN 'US' || i ELSE '' END AS tax_number, "
-    "'a' || i || '@x.example' AS email, printf('+1 206 %07d', i + (CASE WHEN i % {differs} = 0 THEN {shift} ELSE 0 END)) AS phone, '' AS website, "
-    "i || ' Main Street' AS street, 'Seattle' AS city, '98101' AS postal_code, '{country}' AS country, "
-    "'{terms}' AS payment_terms"
-)
+_ROW = """
+    'usmf' AS company, i::VARCHAR AS key, printf('US-%07d', i) AS account_number, 'Customer ' || i AS name,
+    'USD' AS currency, CASE WHEN i % 3 = 0 THEN 'US' || i ELSE '' END AS tax_number,
+    'a' || i || '@x.example' AS email,
+    printf('+1 206 %07d', i + (CASE WHEN i % {differs} = 0 THEN {shift} ELSE 0 END)) AS phone,
+    '' AS website, i || ' Main Street' AS street, 'Seattle' AS city, '98101' AS postal_code,
+    '{country}' AS country, '{terms}' AS payment_terms
+"""
 
 
 def main() -> None:

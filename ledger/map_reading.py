@@ -21,12 +21,12 @@ class MapReading(Opening):
         Raises:
             LedgerAway: it does not answer.
         """
-        from ledger.database import NoLedgerYet
+        from ledger.database import LedgerAbsent
 
         try:
             database = await self._opened()
         except LedgerAway as error:
-            if isinstance(error.__cause__, NoLedgerYet):
+            if isinstance(error.__cause__, LedgerAbsent):
                 return {}
             raise
         from ledger.map_versions import in_force

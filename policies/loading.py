@@ -23,13 +23,13 @@ from domain.deposits import DepositPolicy
 from domain.deposits import misfits as deposit_misfits
 from domain.dunning import DunningPolicy
 from domain.dunning import misfits as dunning_misfits
+from domain.entity_map import EntityMap
 from domain.notices_policy import NoticePolicy
 from domain.notices_policy import misfits as notice_misfits
 from domain.policy import (
     AuthorityPolicy,
     CreditPolicy,
     DiscountPolicy,
-    EntityMap,
     Policy,
     PolicyError,
     PublishedCalendars,

@@ -26,8 +26,10 @@ NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
+INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
+SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -196,6 +198,11 @@ def preview_id(company: str, quote_number: str, nonce: str) -> str:
     return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
 
 
+def shadow_id(company: str, quote_number: str, event_id: str) -> str:
+    """Workflow id of what the product would have done because of something that people did with a quote."""
+    return f"shadow/{_part(company)}/{_part(quote_number)}/{safe(event_id)}"
+
+
 def notices_id(recipient: str) -> str:
     """Workflow id of the messages to one recipient: an Entra object id, or a role of a company."""
     return f"notices/{safe(recipient)}"
@@ -235,6 +242,11 @@ def comparison_id(entity: str, company: str, day: str) -> str:
 def nightly_id(entity: str, company: str) -> str:
     """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
     return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def initial_id(entity: str, company: str, map_hash: str) -> str:
+    """Workflow id of the dry run of an initial sync under a map."""
+    return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
 def sealed_for(workflow_id: str) -> str:

@@ -31,4 +31,4 @@ class DataSettings(Group):
 
     dir: Path = Path(".q2c/data")
     """Folder of pages, which hold personal data; all workers that read in bulk share it. They go when a run ends,
-    but for `records` (`q2c compare --keep`)."""
+    but for `records` (`q2c compare --keep`) and the last plans (`q2c initial`)."""

@@ -56,6 +56,8 @@ ANSWERS = {
     "codec retire-key": "codec retire-key {newest} --json",
     "setup dataverse": "setup dataverse --json",
     "doctor": "doctor --json",
+    "shadow report": "shadow report --json",
+    "shadow forget": "shadow forget --company usmf --json",
     "policy explain": "policy explain quote.json --json",
     "policy check": "policy check --json",
     "policy diff": f"policy diff {DISCOUNT} {DISCOUNT} --deals quote.json --json",
@@ -63,6 +65,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -83,9 +86,12 @@ ANSWERS = {
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
-NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
-"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
-tests/workflows/test_comparison.py ask them.
+NOT_HERE = {
+    *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
+    *("import", "initial"),
+}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_import.py ask them.
 """
 
 
