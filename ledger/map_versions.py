@@ -28,7 +28,7 @@ from domain.entities.map_change_said import (
     ProposalStatus,
     judge_activation,
     judge_approval,
-    judge_refusal,
+    judge_end,
 )
 from domain.entities.model import DataMap
 from domain.people import Person
@@ -207,7 +207,7 @@ async def end(database: Database, entity: str, number: int, word: MapWord, statu
             return Refusal.NOT_FOUND
         if await _ended_by(connection, found.id) == word.message_id:
             return None
-        if (refused := judge_refusal(found, word)) is not None:
+        if (refused := judge_end(found, status, word)) is not None:
             return refused
         await _end(connection, found, word, status)
         event = "MapRefused" if status is ProposalStatus.REFUSED else "MapWithdrawn"

@@ -27,6 +27,7 @@ from temporalio.client import Client
 
 from domain.refusals import Refusal
 from ledger.data_desk import DataDesk
+from ledger.map_desk import MapDesk
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
@@ -46,6 +47,7 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
+from web.api.maps import add_maps
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
@@ -64,6 +66,7 @@ from web.languages import Languages, chosen, using
 from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
+from web.maps import MapChanges
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
@@ -78,6 +81,7 @@ from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
+from web.pages.maps import MapPages
 from web.pages.matches import MatchPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
@@ -153,7 +157,7 @@ def create_app(
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
     add_operations(api, access, deals, approvals, search, decisions)
     add_readings(api, access, deals, reviews)
-    beside = _beside_deals(config, client, access, approvals, search, decisions)
+    beside = _beside_deals(config, client, access, approvals, search, decisions, ledger)
     _add_beside_deals(api, access, sessions, beside)
     site_app = Starlette(
         routes=[
@@ -168,7 +172,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions)),
+            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions), beside.maps),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -193,10 +197,17 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
+    maps: MapChanges
 
 
 def _beside_deals(
-    config: WebConfig, client: Client, access: Access, approvals: Approvals, search: Search, decisions: Decisions
+    config: WebConfig,
+    client: Client,
+    access: Access,
+    approvals: Approvals,
+    search: Search,
+    decisions: Decisions,
+    ledger: Ledger | None,
 ) -> _Beside:
     """What is said to runs that are no single deal's, limited, signed and refused as what is said to deals."""
     return _Beside(
@@ -205,6 +216,7 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
+        MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
     )
 
 
@@ -216,6 +228,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_credit(api, beside.credit)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
+    add_maps(api, beside.maps)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -230,12 +243,13 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, maps: MapChanges) -> list[Route]:
     """The pages about what both systems hold."""
     return [
-        *DataPages(site, data).routes(),
+        *DataPages(site, data, maps).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
+        *MapPages(site, maps).routes(),
     ]
 
 

@@ -151,10 +151,12 @@ def judge_approval(proposal: Proposal, situation: MapSituation, word: MapWord) -
     return None if situation.rules.are_filled(classes, [*others, mine]) else Refusal.MAP_OTHER_SIDE
 
 
-def judge_refusal(proposal: Proposal, word: MapWord) -> Refusal | None:
-    """Why a refusal or withdrawal counts for nothing; None: it counts."""
+def judge_end(proposal: Proposal, status: ProposalStatus, word: MapWord) -> Refusal | None:
+    """Why a refusal or withdrawal counts for nothing; None: it counts. Who proposed it withdraws it."""
     if proposal.status is not ProposalStatus.OPEN:
         return Refusal.NOT_OPEN_ANY_MORE
+    if status is ProposalStatus.WITHDRAWN and not word.person.is_same(proposal.by):
+        return Refusal.NOT_PROPOSER
     return None if word.why.strip() else Refusal.BAD_ARGUMENT
 
 

@@ -205,6 +205,8 @@ async def test_a_proposal_is_refused_or_withdrawn_with_a_reason_and_there_are_no
     assert await maps.end(filled, "customer", 1, empty, ProposalStatus.REFUSED) is Refusal.BAD_ARGUMENT
     for _ in range(2):
         assert await maps.end(filled, "customer", 1, word(AMY, "no-2"), ProposalStatus.REFUSED) is None
+    other = word(AMY, "other")
+    assert await maps.end(filled, "customer", 2, other, ProposalStatus.WITHDRAWN) is Refusal.NOT_PROPOSER
     assert await maps.end(filled, "customer", 2, word(REX, "mine"), ProposalStatus.WITHDRAWN) is None
     late = word(REX, "late")
     assert await maps.end(filled, "customer", 1, late, ProposalStatus.WITHDRAWN) is Refusal.NOT_OPEN_ANY_MORE
