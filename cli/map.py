@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import inputs
+from cli.map_change import add_commands
 from cli.output import JsonOption, fail, note, result, result_as_json
 
 if TYPE_CHECKING:
@@ -173,6 +174,9 @@ def list_maps(json: JsonOption = False) -> None:
             f"{row['fields']:>3} fields  {str(row['hash'])[:8]}"
             + ("  its file says something else" if row["file_differs"] else "")
         )
+
+
+add_commands(app)
 
 
 def _maps(settings: Settings) -> Maps:
