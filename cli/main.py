@@ -31,6 +31,7 @@ from cli import (
     setup,
     shadow,
     up,
+    virtual,
     web,
     worker,
 )
@@ -74,6 +75,7 @@ app.command("up", epilog=up.EXAMPLES, rich_help_panel=TRY)(up.up)
 app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.sandbox)
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
+app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)

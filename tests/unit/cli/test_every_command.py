@@ -43,7 +43,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 ALL: dict[str, TyperCommand | TyperGroup] = dict(walk(get_command(app)))
-LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus"}
+LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus", "virtual"}
 """Processes: they run until they are stopped, and report by their logs."""
 LEAVES = {name: command for name, command in ALL.items() if not isinstance(command, TyperGroup)}
 REPORTING = {name for name in LEAVES if name not in LONG}
@@ -284,7 +284,7 @@ def test_what_the_operating_system_refuses_is_one_line(run: Run, tmp_path: Path)
         assert (found.exit_code, found.stderr.count("\n"), "file" in found.stderr) == (2, 1, True), found.stderr
 
 
-WORDS = sorted({word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web"})
+WORDS = sorted({word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web", "virtual"})
 OPTIONS = sorted({option for command in ALL.values() for parameter in command.params for option in parameter.opts})
 ANY_TEXT = st.text(st.characters(exclude_characters="\0"), max_size=6)
 
