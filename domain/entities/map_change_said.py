@@ -16,6 +16,7 @@ from domain.entities.map_change import MapPlan
 from domain.entities.map_change_rules import Approved, MapChangeRules
 from domain.entities.model import DataMap
 from domain.people import Person
+from domain.phrases import Phrase, phrase
 from domain.record import Record
 from domain.refusals import Refusal
 from domain.rights import Action
@@ -114,23 +115,23 @@ class MapSituation(Record):
     now: datetime
 
 
-def staleness(proposal: Proposal, situation: MapSituation) -> str:
-    """Why a proposal's plan no longer counts; empty: it does."""
+def staleness(proposal: Proposal, situation: MapSituation) -> Phrase | None:
+    """Why a proposal's plan does not count; None: it does."""
     plan = proposal.plan
     if plan is None:
-        return "it has no plan yet"
+        return phrase("There is no plan yet.")
     if (plan.entity, plan.number) != (proposal.entity, proposal.number) or plan.proposed_hash != hash_of(proposal.data):
-        return "the plan is not that of the proposed map"
+        return phrase("The plan is not that of the proposed map.")
     if plan.base_hash != situation.base_hash:
-        return "another version of the map is in force"
+        return phrase("Another version of the map is in force.")
     if plan.around_hash != situation.around_hash:
-        return "another map beside it was changed"
+        return phrase("Another map beside it was changed.")
     if plan.snapshot != situation.snapshot:
-        return "other records were kept since it was made"
+        return phrase("Other records were kept since it was made.")
     since, most = plan.counted_since, timedelta(days=situation.rules.records_days)
     if since is not None and situation.now - since > most:
-        return f"the records it was counted over are more than {most.days} days old"
-    return ""
+        return phrase("The records it was counted over are more than {days} days old.", days=most.days)
+    return None
 
 
 def judge_approval(proposal: Proposal, situation: MapSituation, word: MapWord) -> Refusal | None:
@@ -177,6 +178,6 @@ def _ready(proposal: Proposal, situation: MapSituation, word: MapWord) -> Refusa
         return Refusal.NOT_OPEN_ANY_MORE
     if proposal.plan is not None and word.seen != proposal.plan.hash:
         return Refusal.CHANGED_MEANWHILE
-    if staleness(proposal, situation):
+    if staleness(proposal, situation) is not None:
         return Refusal.MAP_PLAN_STALE
     return Refusal.MAP_CONFLICTS if proposal.plan and proposal.plan.conflicts else None

@@ -42,7 +42,7 @@ class ProposalBody(Record):
         return cls(
             proposal=found,
             plan_hash=found.plan.hash if found.plan else "",
-            stale=staleness(found, shown.situation),
+            stale=str(staleness(found, shown.situation) or ""),
             approved=len(found.counting),
         )
 

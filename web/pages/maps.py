@@ -134,7 +134,7 @@ class MapPages:
         return {
             "proposal": found,
             "plan": plan,
-            "stale": staleness(found, shown.situation) if is_open else "",
+            "stale": staleness(found, shown.situation) if is_open else None,
             "is_open": is_open,
             "own": own,
             "may_approve": is_open and not own and may(person, Action.APPROVE_MAP) and _may_still(found, person),
