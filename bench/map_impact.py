@@ -54,7 +54,8 @@ def main() -> None:
 
 
 def _fill(folder: Path, data: DataMap, rows: int) -> KeptRecords:
-    db, about = duckdb.connect(), {}
+    db = duckdb.connect()
+    about: dict[str, str | int] = {}
     for side, country, terms, shift in (("finance", "USA", "Net 30", 0), ("sales", "United States", "1", 1)):
         file = folder / f"customer_{side}" / "usmf.parquet"
         file.parent.mkdir()

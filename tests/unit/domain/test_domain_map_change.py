@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from domain.entities.identity import EXPLAINS, hash_of
 from domain.entities.map_change import CLASSES, Base, Impact, KeptRecords, MapPlan, changes, plan_of, snapshot_of
@@ -50,7 +51,12 @@ def changed(**updates: Any) -> DataMap:
 
 
 def test_every_attribute_of_a_map_has_its_class_or_only_explains() -> None:
-    parts = {"company": CompanyScope, "finance": FinanceSide, "sales": SalesSide, "fields": FieldMap}
+    parts: dict[str, type[BaseModel]] = {
+        "company": CompanyScope,
+        "finance": FinanceSide,
+        "sales": SalesSide,
+        "fields": FieldMap,
+    }
     attributes = {name for name in DataMap.model_fields if name not in parts}
     attributes |= {f"{part}.{name}" for part, model in parts.items() for name in model.model_fields}
     explaining = {name for name in attributes if name.rpartition(".")[2] in EXPLAINS} - {"sales.guard"}

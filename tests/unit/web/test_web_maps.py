@@ -69,9 +69,7 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
     otto, cleo, ada = [await browser(name) for name in ("otto", "cleo", "ada")]
     assert "Customers" in (await otto.get(LIST)).text and "Maps" in (await otto.get("/data")).text
     page = (await cleo.get(ONE)).text
-    assert (
-        "There is no plan yet" in page and "q2c map plan customer 1" in page and "Approve this plan" not in page
-    )
+    assert "There is no plan yet" in page and "q2c map plan customer 1" in page and "Approve this plan" not in page
     await maps.plan(ledger, 1)
 
     page = (await cleo.get(ONE)).text
