@@ -9,7 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from cli import (
+    assess,
     audit,
+    bench,
     bus,
     chaos,
     codec,
@@ -24,6 +26,7 @@ from cli import (
     keys,
     late,
     ledger,
+    load,
     match,
     policy,
     quality,
@@ -81,12 +84,15 @@ app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
+app.command("bench", epilog=bench.EXAMPLES, rich_help_panel=TRY)(bench.bench)
 app.command("import", epilog=imports.EXAMPLES, rich_help_panel=CHECK)(imports.import_quotes)
 app.add_typer(shadow.app, name="shadow", rich_help_panel=CHECK)
+app.command("load", epilog=load.EXAMPLES, rich_help_panel=CHECK)(load.load)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
+app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)

@@ -249,6 +249,18 @@ def initial_id(entity: str, company: str, map_hash: str) -> str:
     return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
+def parse_initial_id(workflow_id: str) -> tuple[str, str]:
+    """The entity and company of the workflow id of a dry run.
+
+    Raises:
+        ValueError: it is not the id of a dry run.
+    """
+    parts = workflow_id.split("/")
+    if len(parts) != 5 or (parts[0], parts[4]) != ("initial", "dry"):
+        raise ValueError(f"{workflow_id!r} is not the id of a dry run (initial/entity/company/map/dry)")
+    return plain(parts[1]), plain(parts[2])
+
+
 def sealed_for(workflow_id: str) -> str:
     """The id that what a run begins with was sealed for: of a run that a schedule began, without the time in its id.
 

@@ -39,6 +39,7 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.initial import Initials
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
@@ -59,6 +60,7 @@ from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.initial import InitialSyncs
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -79,6 +81,7 @@ from web.pages.delegations import DelegationPages
 from web.pages.differences import DifferencePages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
+from web.pages.initial import InitialPages
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.maps import MapPages
@@ -149,6 +152,7 @@ def create_app(
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search, entra = _search(config, client), EntraSignIn(config)
     ledger, audit = _stores(config)
+    desk = DataDesk(ledger) if ledger else None
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
@@ -172,7 +176,9 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions), beside.maps),
+            *_pages_of_data(
+                site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk), beside.maps
+            ),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -243,13 +249,14 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data, maps: MapChanges) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChanges) -> list[Route]:
     """The pages about what both systems hold."""
     return [
         *DataPages(site, data, maps).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
         *MapPages(site, maps).routes(),
+        *InitialPages(site, initial).routes(),
     ]
 
 

@@ -95,6 +95,7 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "POST /audit/comparison": RouteLimit(_HEAVY.rate, body=1_024 * KIB),
     "GET /audit/export": RouteLimit(Rate(burst=5, per_second=0.1)),
     "GET /data": _PAGE,
+    "GET /data/initial": RouteLimit(Rate(burst=60, per_second=4)),
     "GET /data/differences": _PAGE,
     "GET /data/differences.csv": _HEAVY,
     "POST /data/differences/{difference}": _FORM,

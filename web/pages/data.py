@@ -56,6 +56,11 @@ ROOMS: Final = (
         marked("Maps"),
         marked("Which record is which, and whose value counts: every version, and changes that wait for approval."),
     ),
+    Room(
+        "/data/initial",
+        marked("Initial sync"),
+        marked("What the first sync would do with each record, and whether it may begin."),
+    ),
 )
 """The pages about data; each may have a number of what waits there."""
 

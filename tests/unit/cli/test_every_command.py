@@ -65,6 +65,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "assess": "assess --json",
     "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
@@ -88,10 +89,11 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "initial"),
+    *("import", "load", "bench", "initial"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_import.py ask them.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_going_live.py ask them;
+what `bench` runs is minutes long.
 """
 
 
