@@ -34,6 +34,10 @@ SAY_EXAMPLES = """Examples:
 q2c map approve customer 3 "agreed with sales" --token-file token
     a signed approval of the plan as it is now
 
+q2c map refuse customer 3 "phones are needed" --token-file token
+q2c map withdraw customer 3 "a mistake" --token-file token
+    it ends without effect; only who proposed it withdraws it
+
 q2c map activate customer 3 "approved by both" --token-file token
     once two others have approved
 """
