@@ -42,6 +42,7 @@ from runs.delegations import DelegationDesk
 from runs.initial import Initials
 from runs.reviews import Reviews
 from runs.search import Search
+from runs.syncs import Syncs
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
@@ -50,6 +51,7 @@ from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.maps import add_maps
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
+from web.api.sync import add_sync
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
@@ -95,6 +97,7 @@ from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner, SigningKey
+from web.syncing import Syncing
 from web.tokens import SigningKeys, TokenVerifier
 from web.view_store import LedgerViews, MemoryViews
 
@@ -204,6 +207,7 @@ class _Beside(NamedTuple):
     bulk: BulkRuns
     credit: CreditReviewing
     maps: MapChanges
+    syncing: Syncing
 
 
 def _beside_deals(
@@ -223,6 +227,7 @@ def _beside_deals(
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
         MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        Syncing(access, Syncs(client), decisions),
     )
 
 
@@ -232,6 +237,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
     add_credit(api, beside.credit)
+    add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)
