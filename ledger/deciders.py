@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.map_tables import MAP_APPROVALS, MAP_PROPOSALS, MAP_VERSIONS
 from ledger.tables import DIFFERENCES, MATCH_DECISIONS
 
 ERASED = "(erased)"
@@ -31,12 +32,24 @@ async def forget(connection: AsyncConnection, oid: str, blotted: Callable[[str],
     ):
         values = {who: "", name: ERASED, proof: ""}
         await connection.execute(update(MATCH_DECISIONS).where(MATCH_DECISIONS.c[who] == oid).values(values))
-    for table, key, reasons in (
-        (DIFFERENCES, "difference_id", ("reason",)),
-        (MATCH_DECISIONS, "decision_id", ("why", "second_why", "end_why")),
+    for table, who, name, proof in (
+        (MAP_VERSIONS, "by", "by_name", "proof"),
+        (MAP_PROPOSALS, "by", "by_name", "proof"),
+        (MAP_PROPOSALS, "ended_by", "ended_name", "end_proof"),
+        (MAP_APPROVALS, "by", "by_name", "proof"),
+    ):
+        values = {who: "", name: ERASED, proof: ""}
+        await connection.execute(update(table).where(table.c[who] == oid).values(values))
+    for table, reasons in (
+        (DIFFERENCES, ("reason",)),
+        (MATCH_DECISIONS, ("why", "second_why", "end_why")),
+        (MAP_VERSIONS, ("why",)),
+        (MAP_PROPOSALS, ("why", "end_why")),
+        (MAP_APPROVALS, ("why",)),
     ):
         given = select(table).where(or_(*(table.c[reason] != "" for reason in reasons)))
         for row in (await connection.execute(given)).mappings().all():
             changed = {reason: blotted(row[reason]) for reason in reasons}
             if any(row[reason] != text for reason, text in changed.items()):
-                await connection.execute(update(table).where(table.c[key] == row[key]).values(changed))
+                same = and_(*(column == row[column.name] for column in table.primary_key.columns))
+                await connection.execute(update(table).where(same).values(changed))
