@@ -23,6 +23,7 @@ from domain.credit_review_said import REBUILD_CREDIT
 from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
+from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
 from domain.facts import Fact
 from domain.given import LONGEST as LONGEST_VALUE
 from domain.given_facts import ValueGiven
@@ -69,6 +70,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     DISMISS_LATE: Action.DISMISS_LATE,
     REBUILD_CREDIT: Action.REBUILD_CREDIT,
     **RIGHTS_OF_ACCOUNTS,
+    **RIGHTS_OF_DATA,
 }
 """The right that each message of a person needs."""
 

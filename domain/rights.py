@@ -80,6 +80,14 @@ class Action(StrEnum):
     """Note until when a customer promised to pay an invoice."""
     PAUSE_COLLECTIONS = "collections.pause"
     """Have an invoice, or a whole account, rest until a day, and end that."""
+    READ_DATA = "data.read"
+    """See where both systems differ, and customers that may be one."""
+    READ_PERSONAL = "data.read_personal"
+    """See personal data among them."""
+    SETTLE_DIFFERENCE = "difference.settle"
+    """Say that a difference may stand."""
+    DECIDE_MATCH = "match.decide"
+    """Say which customers are one."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -108,8 +116,13 @@ OF_ACCOUNTS: Final = frozenset(
     {Action.OPEN_DISPUTE, Action.RESOLVE_DISPUTE, Action.RECORD_PROMISE, Action.PAUSE_COLLECTIONS}
 )
 """Actions on what is collected from a customer: about no deal, and about no amount that the table could bound."""
+OF_DATA: Final = frozenset({Action.SETTLE_DIFFERENCE, Action.DECIDE_MATCH})
+"""Actions on what both systems hold: about no deal and no amount."""
 SIGNED: Final = (
-    OF_ONE_DEAL | OF_ACCOUNTS | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
+    OF_ONE_DEAL
+    | OF_ACCOUNTS
+    | OF_DATA
+    | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
 )
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})

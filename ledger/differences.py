@@ -95,7 +95,7 @@ async def comparisons(
     if company:
         wanted = wanted.where(COMPARISONS.c.company == company)
     async with database.reading() as connection:
-        return [_comparison(row) for row in await connection.execute(wanted)]
+        return [kept_comparison(row) for row in await connection.execute(wanted)]
 
 
 async def open_differences(
@@ -130,7 +130,7 @@ async def open_differences(
                 return
             after = rows[-1].key, rows[-1].field
             left = None if left is None else left - len(rows)
-            yield [_difference(row) for row in rows]
+            yield [kept_difference(row) for row in rows]
 
 
 async def count_open(database: Database, entity: str, company: str) -> dict[str, int]:
@@ -190,7 +190,7 @@ async def _close_others(connection: AsyncConnection, run: ComparisonRun) -> None
     others = and_(of.entity == run.entity, of.company == run.company, standing, of.last_run != run.run_id)
     hidden = {"finance_value": "", "sales_value": ""}
     await connection.execute(update(DIFFERENCES).where(others, of.pii).values(hidden))
-    closed = {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
+    closed = _NOT_SETTLED | {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
     await connection.execute(update(DIFFERENCES).where(others).values(closed))
 
 
@@ -213,10 +213,11 @@ async def _counted(connection: AsyncConnection, run: ComparisonRun) -> Compariso
 
 async def _run(connection: AsyncConnection, run_id: str) -> ComparisonRun | None:
     rows = (await connection.execute(select(COMPARISONS).where(COMPARISONS.c.run_id == run_id))).all()
-    return _comparison(rows[0]) if rows else None
+    return kept_comparison(rows[0]) if rows else None
 
 
-def _comparison(row: Row[Any]) -> ComparisonRun:
+def kept_comparison(row: Row[Any]) -> ComparisonRun:
+    """A row as a comparison."""
     values = dict(row._mapping)
     return ComparisonRun.model_validate(values | {"figures": json.loads(values["figures"])})
 
@@ -244,7 +245,8 @@ def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
     }
 
 
-def _difference(row: Row[Any]) -> KeptDifference:
+def kept_difference(row: Row[Any]) -> KeptDifference:
+    """A row as a difference."""
     values = dict(row._mapping)
     return KeptDifference.model_validate(
         values | {"lacking": values["lacking"] or None, "resolved_at": values["resolved_at"] or None}

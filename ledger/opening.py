@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
@@ -88,6 +88,14 @@ class Ledger(Opening):
         from ledger.reads import AuditReader
 
         return await answered(AuditReader(database).companies())
+
+    async def ask(self, question: Callable[[Database], Awaitable[T]], *, seconds: float = PAGE_SECONDS) -> T:
+        """What the database answers to ``question``, the opening included. Raises LedgerAway as `append`."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await answered(question(await self._opened()))
+        except TimeoutError as error:
+            raise LedgerAway(f"the ledger does not answer within {seconds:.0f} s") from error
 
     # Comparisons of both systems
 

@@ -62,6 +62,12 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.RESOLVE_DISPUTE: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
     Action.RECORD_PROMISE: dict.fromkeys(("credit_clerk", "credit_manager", "ar_manager"), ANY),
     Action.PAUSE_COLLECTIONS: dict.fromkeys(("credit_manager", "ar_manager"), ANY),
+    Action.READ_DATA: dict.fromkeys(
+        ("sales_manager", "cfo", "credit_manager", "ar_manager", "ops", "admin", "auditor"), ANY
+    ),
+    Action.READ_PERSONAL: dict.fromkeys(("credit_manager", "ar_manager", "ops", "auditor"), ANY),
+    Action.SETTLE_DIFFERENCE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
+    Action.DECIDE_MATCH: dict.fromkeys(("cfo", "credit_manager", "ar_manager"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)

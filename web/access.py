@@ -108,6 +108,22 @@ class Access:
         """
         _check_among(self.auditing(person), person, company, "the audit")
 
+    def seeing_data(self, person: Person) -> tuple[str, ...] | None:
+        """The companies of which a person may see what both systems hold; None: all.
+
+        Raises:
+            Problem: 403, none at all.
+        """
+        return self._covered_at_all(person, Action.READ_DATA, "Data of both systems is")
+
+    def check_seeing_data(self, person: Person, company: str) -> None:
+        """Refuse who may not see what both systems hold of a company.
+
+        Raises:
+            Problem: 403.
+        """
+        _check_among(self.seeing_data(person), person, company, "the data")
+
     def _covered_at_all(self, person: Person, action: Action, what: str) -> tuple[str, ...] | None:
         companies = self.covered(person, action)
         if companies is not None and not companies:

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Scope
 from temporalio.client import Client
 
 from domain.refusals import Refusal
+from ledger.data_desk import DataDesk
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
@@ -51,6 +52,7 @@ from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
 from web.config import WebConfig
 from web.credit_review import CreditReviewing
+from web.data import Data
 from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
@@ -68,12 +70,15 @@ from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
 from web.pages.bulk_runs import BulkRunPages
 from web.pages.collections import ACCOUNTS, CollectionPages
+from web.pages.data import DataPages
 from web.pages.deals import DEALS, DealPages
 from web.pages.delegations import DelegationPages
+from web.pages.differences import DifferencePages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
+from web.pages.matches import MatchPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
 from web.problems import Problem, of_run
@@ -163,6 +168,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
+            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions)),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -221,6 +227,15 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
         *BulkRunPages(site, beside.bulk).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
+    ]
+
+
+def _pages_of_data(site: Site, data: Data) -> list[Route]:
+    """The pages about what both systems hold."""
+    return [
+        *DataPages(site, data).routes(),
+        *DifferencePages(site, data).routes(),
+        *MatchPages(site, data).routes(),
     ]
 
 

@@ -155,24 +155,19 @@ class Site:
                 "person": session.identity if session else None,
                 "csrf": session.csrf if session else "",
                 "waiting_for_me": waiting,
-                "reads_audit": self._reads_audit(session),
-                "reads_collections": self._reads_collections(session),
+                "reads_audit": self._reads(session, Action.READ_AUDIT),
+                "reads_collections": self._reads(session, Action.READ_COLLECTIONS),
+                "reads_data": self._reads(session, Action.READ_DATA),
                 "temporal_ui": in_temporal_web(self._config.temporal_ui, self._namespace, of_type(names.QUOTE_TO_CASH)),
             }
         )
         return HTMLResponse(content, status, _language_headers())
 
-    def _reads_audit(self, session: Session | None) -> bool:
-        """Whether the way to the audit is shown."""
+    def _reads(self, session: Session | None, action: Action) -> bool:
+        """Whether the way to what a right shows is shown."""
         if session is None:
             return False
-        return self._config.policy.rights.companies_of(session.identity, Action.READ_AUDIT) != frozenset()
-
-    def _reads_collections(self, session: Session | None) -> bool:
-        """Whether the way to collections is shown."""
-        if session is None:
-            return False
-        return self._config.policy.rights.companies_of(session.identity, Action.READ_COLLECTIONS) != frozenset()
+        return self._config.policy.rights.companies_of(session.identity, action) != frozenset()
 
     async def said(self, session: Session, outcome: Outcome | None, address: str) -> Response:
         """To the page at ``address``, which shows what became of what was said.
@@ -195,8 +190,9 @@ class Site:
             person=session.identity if session else None,
             csrf=session.csrf if session else "",
             waiting_for_me=0,
-            reads_audit=self._reads_audit(session),
-            reads_collections=self._reads_collections(session),
+            reads_audit=self._reads(session, Action.READ_AUDIT),
+            reads_collections=self._reads(session, Action.READ_COLLECTIONS),
+            reads_data=self._reads(session, Action.READ_DATA),
             temporal_ui=self._config.temporal_ui,
             address=request.url.path if request.method == "GET" else "",
         )

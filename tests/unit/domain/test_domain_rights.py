@@ -16,6 +16,7 @@ from domain.collection_words import RIGHTS as RIGHTS_OF_ACCOUNTS
 from domain.commands import DECIDE, RIGHT_OF
 from domain.credit_review_said import REBUILD_CREDIT
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
+from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
 from domain.messages import CommandName
 from domain.people import Person
 from domain.policy import PolicyError, assemble
@@ -68,7 +69,7 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert set(RIGHTS.roles) == set(ROLES)
     assert RIGHTS.every_company == EVERY_COMPANY
     delegating = {DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
-    beside = {REASSIGN, ASK, ANSWER, *delegating, DISMISS_LATE, REBUILD_CREDIT, *RIGHTS_OF_ACCOUNTS}
+    beside = {REASSIGN, ASK, ANSWER, *delegating, DISMISS_LATE, REBUILD_CREDIT, *RIGHTS_OF_ACCOUNTS, *RIGHTS_OF_DATA}
     assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
     assert set(RIGHT_OF.values()) == SIGNED >= OF_ONE_DEAL >= BY_TWO
 

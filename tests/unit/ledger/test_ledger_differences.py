@@ -9,10 +9,15 @@ import pytest
 
 from domain.entities.comparing import Difference, DifferenceClass
 from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.data_words import DifferenceWord, seen_of
 from domain.entities.model import Owner
-from ledger import differences
-from ledger.comparison_runs import ComparisonRun, KeptDifference
+from domain.people import Person
+from domain.refusals import Refusal
+from ledger import difference_pages, differences
+from ledger.audit import AuditStore
+from ledger.comparison_runs import ComparisonRun, DifferenceFilter, KeptDifference
 from ledger.database import Database
+from ledger.reads import AuditReader
 from ledger.tables import COMPARISONS, DIFFERENCES
 
 MONDAY = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -127,3 +132,93 @@ async def test_every_class_can_be_kept(database: Database, kind: DifferenceClass
     await compared(database, 0, [found("US-1", kind=kind)])
 
     assert [row.kind for row in await shown(database)] == [kind]
+
+
+def word(of: KeptDifference, message: str, *, settles: bool = True) -> DifferenceWord:
+    return DifferenceWord(
+        message_id=message,
+        person=Person(oid="INES", name="Ines Iqbal"),
+        at=MONDAY + timedelta(days=1),
+        settles=settles,
+        seen=seen_of(of),
+        reason="the branch keeps its old name",
+    )
+
+
+async def test_what_a_person_settled_stays_settled_while_its_values_are_the_same(
+    database: Database, store: AuditStore, reader: AuditReader
+) -> None:
+    await compared(database, 0, [found("US-1", pii=True), found("US-2")])
+    one, two = await shown(database)
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-1")) is None
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-1")) is None, (
+        "said twice, it counts once"
+    )
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-2")) is Refusal.NOT_OPEN_ANY_MORE
+    stale = word(two, "m-3").model_copy(update={"seen": seen_of(found("US-2", value="B"))})
+    assert await difference_pages.say(database, two.difference_id, stale) is Refusal.CHANGED_MEANWHILE
+    assert await difference_pages.say(database, "none", stale) is Refusal.NOT_FOUND
+
+    again = await compared(database, 2, [found("US-1", pii=True), found("US-2")])
+    assert (again.open, again.new, again.gone) == (1, 0, 0)
+    settled = await difference_pages.one(database, one.difference_id)
+    assert settled is not None
+    assert (settled.resolution, settled.resolved_name, settled.finance_value) == ("SETTLED", "Ines Iqbal", "A")
+
+    other = await compared(database, 3, [found("US-1", value="B", pii=True), found("US-2")])
+    assert (other.open, other.new) == (2, 1)
+    back = await difference_pages.one(database, one.difference_id)
+    assert back is not None and (back.resolution, back.reason, back.resolved_name) == ("", "", "")
+    assert await difference_pages.say(database, one.difference_id, word(back, "m-4")) is None
+    await store.erase("ines")
+    gone = await compared(database, 4)
+    assert gone.gone == 2
+    closed = await difference_pages.one(database, one.difference_id)
+    assert closed is not None
+    assert (closed.resolution, closed.finance_value, closed.resolved_name) == ("AGREES", "", "")
+    rows = await reader.newest("usmf", limit=10)
+    assert [row.event for row in rows] == ["PersonErased", "DifferenceSettled", "DifferenceSettled"]
+
+
+async def test_who_settles_can_open_it_again(database: Database) -> None:
+    await compared(database, 0, [found("US-1")])
+    (one,) = await shown(database)
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-1", settles=False)) is (
+        Refusal.NOT_OPEN_ANY_MORE
+    )
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-2")) is None
+    assert await shown(database) == []
+    assert await difference_pages.say(database, one.difference_id, word(one, "m-3", settles=False)) is None
+    assert [row.key for row in await shown(database)] == ["US-1"]
+
+
+async def test_differences_are_shown_in_pages_with_filters_counts_and_coverage(database: Database) -> None:
+    await compared(database, 0, [found("US-2", field="name"), found("US-1", field="phone")])
+    await compared(
+        database, 9, [found("US-1", field="phone"), found("US-2", field="name"), found("US-3", kind="MISSING")]
+    )
+    await compared(database, 10, [found("US-3", kind="MISSING")], whole=False)
+    await compared(database, 3, [found("DE-1")], company="demf")
+    now = MONDAY + timedelta(days=10, hours=1)
+
+    async def keys(rows: int = 10, **wanted: object) -> list[str]:
+        page = await difference_pages.page(database, DifferenceFilter.model_validate(wanted), now=now, rows=rows)
+        return [row.key for row in page.rows]
+
+    assert await keys() == ["DE-1", "US-1", "US-2", "US-3"]
+    assert await keys(companies=("usmf",), older_than=7) == ["US-1", "US-2"]
+    assert await keys(kind="MISSING") == await keys(key="US-3") == ["US-3"]
+    assert await keys(company="usmf", field="phone", owner="FINANCE") == ["US-1"]
+    assert await keys(key="U%") == await keys(companies=()) == await keys(state="settled") == []
+    for sort in ("key", "oldest", "newest"):
+        whole = await keys(sort=sort)
+        first = await difference_pages.page(database, DifferenceFilter(sort=sort), now=now, rows=2)
+        rest = await keys(sort=sort, after=first.next)
+        assert [row.key for row in first.rows] + rest == whole, sort
+
+    page = await difference_pages.page(database, DifferenceFilter(companies=("usmf",)), now=now, rows=1)
+    assert {count.kind: count.ages for count in page.counts} == {"DIFF": (0, 0, 2, 0), "MISSING": (0, 1, 0, 0)}
+    assert page.fields == ("name", "phone")
+    (coverage,) = page.coverage.values()
+    assert (coverage.last.run_id, coverage.last.whole) == ("run-usmf-10", False)
+    assert coverage.whole is not None and coverage.whole.run_id == "run-usmf-9"

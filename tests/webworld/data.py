@@ -1,0 +1,81 @@
+"""Differences and clusters in a ledger, for the pages about data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from domain.customers import Standing
+from domain.entities.clusters import Cluster, MatchedCustomer, MatchedPair, SalesAccount
+from domain.entities.comparing import Difference, DifferenceClass
+from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.model import Owner
+from ledger import differences, matches
+from ledger.comparison_runs import ComparisonRun
+from ledger.database import open_database
+from ledger.match_records import MatchRun
+
+NOW = datetime.now(UTC)
+ACCOUNT = "5c0a6b9e-0000-4000-8000-00000000000{}"
+
+
+def difference(key: str, field: str, finance: str, sales: str, **more: object) -> Difference:
+    given = {"kind": "DIFF", "key": key, "field": field, "finance_value": finance, "sales_value": sales}
+    return Difference.model_validate(given | {"owner": Owner.FINANCE, "sales_ids": ACCOUNT.format(1)} | more)
+
+
+FOUND = (
+    difference("US-001", "credit_limit", "50000", "45000"),
+    difference("US-001", "phone", "+1 206 555 0100", "+1 206 555 0199", owner=Owner.SALES, pii=True),
+    difference("US-002", "name", "Contoso Ltd", "=Contoso", owner=Owner.MANUAL),
+    difference("US-003", "", "", "", kind=DifferenceClass.MISSING, lacking="sales", owner=Owner.MANUAL),
+)
+
+
+def customer(
+    number: str, place: int, *, name: str = "Contoso Retail", owed: int = 0, company: str = "usmf"
+) -> MatchedCustomer:
+    return MatchedCustomer(
+        company=company,
+        number=number,
+        finance_name=name,
+        accounts=(SalesAccount(id=ACCOUNT.format(place), name=f"{name} (Sales)"),),
+        finance=Standing(open_receivables=Decimal(owed), currency="USD", open_orders=1, orders=(f"SO-{place}",)),
+        sales=Standing(open_orders=0),
+    )
+
+
+def cluster(*customers: MatchedCustomer, score: float = 97.4) -> Cluster:
+    reasons = ("name differs by one letter +20.1", "same street and postal code +20.0", "another tax number -1.4")
+    pair = MatchedPair(one=customers[0].ref, other=customers[1].ref, score=score, reasons=reasons)
+    return Cluster(customers=customers, pairs=(pair,))
+
+
+def quiet(each: MatchedCustomer) -> MatchedCustomer:
+    """The same, with nothing open on it."""
+    return each.model_copy(update={"finance": Standing(open_receivables=Decimal(0), currency="USD")})
+
+
+OWING = cluster(customer("US-010", 2, owed=12_000), customer("US-011", 3, owed=350), score=100)
+PLAIN = cluster(*(quiet(customer(f"US-02{n}", 4 + n, name="Fabrikam")) for n in range(3)))
+GERMAN = cluster(*(customer(f"DE-1{n}", 7 + n, name="Adventure Works", company="demf") for n in range(2)))
+
+
+async def fill(url: str) -> None:
+    """Two comparisons, one of them older, and a matching."""
+    database = await open_database(url)
+    for days, found, whole in ((20, FOUND[:1], True), (0, FOUND, True)):
+        run = ComparisonRun(
+            run_id=f"run-{days}",
+            entity="customer",
+            company="usmf",
+            map_hash="h",
+            began_at=NOW - timedelta(days=days, minutes=5),
+            ended_at=NOW - timedelta(days=days),
+            whole=whole,
+            figures=ComparisonFigures(finance_records=10_000, sales_records=9_000),
+        )
+        await differences.keep(database, run, [found])
+    made = MatchRun(run_id="match-1", model="h", ended_at=NOW, companies=("demf", "usmf"))
+    await matches.keep(database, made, [OWING, PLAIN, GERMAN])
+    await database.close()
