@@ -88,6 +88,8 @@ class Action(StrEnum):
     """Say that a difference may stand."""
     DECIDE_MATCH = "match.decide"
     """Say which customers are one."""
+    EXIT_PARALLEL = "parallel.exit"
+    """Be one of the two who end a company's parallel run."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -116,7 +118,7 @@ OF_ACCOUNTS: Final = frozenset(
     {Action.OPEN_DISPUTE, Action.RESOLVE_DISPUTE, Action.RECORD_PROMISE, Action.PAUSE_COLLECTIONS}
 )
 """Actions on what is collected from a customer: about no deal, and about no amount that the table could bound."""
-OF_DATA: Final = frozenset({Action.SETTLE_DIFFERENCE, Action.DECIDE_MATCH})
+OF_DATA: Final = frozenset({Action.SETTLE_DIFFERENCE, Action.DECIDE_MATCH, Action.EXIT_PARALLEL})
 """Actions on what both systems hold: about no deal and no amount."""
 SIGNED: Final = (
     OF_ONE_DEAL

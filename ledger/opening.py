@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
+    from domain.entities.parallel import Critical, Standing
     from domain.policy import Policy
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
@@ -112,6 +115,20 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    async def whole_since(self, entity: str, company: str, since: datetime) -> ComparisonRun | None:
+        """The newest comparison, as `ledger.parallel.whole_since` finds it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import whole_since
+
+        return await answered(whole_since(database, entity, company, since))
+
+    async def standing(self, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
+        """What stands, as `ledger.parallel.standing` counts it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import standing
+
+        return await answered(standing(database, entity, company, critical, now))
 
     # What people decided about customers that may be one
 

@@ -29,6 +29,7 @@ from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
+from activities.parallel import ParallelWork
 from activities.postings import Postings
 from activities.reaching import Reaching
 from activities.refunds import FinanceRefundActivities
@@ -50,6 +51,7 @@ from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.collections import CollectionsDesk
+from runs.comparisons import Comparisons
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
@@ -74,6 +76,7 @@ from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.notices import PeopleNotices
+from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
 
@@ -95,6 +98,7 @@ WORKFLOWS = (
     CompareRecords,
     BulkRun,
     CreditReview,
+    ParallelRun,
 )
 
 
@@ -131,6 +135,7 @@ def compose(settings: Settings, client: Client) -> Work:
         workflows=WORKFLOWS,
         deal_activities=[
             *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
+            *_all_of(ParallelWork(Comparisons(client), ledger, policy, settings.policies)),
             collections.hold_orders,
             *telling.deal_activities,
         ],

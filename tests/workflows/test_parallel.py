@@ -1,0 +1,272 @@
+"""Thirty days of both systems beside each other: the real engine over small pages, on a clock that is moved.
+
+What the two systems hold is written down day by day; how it is read is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+import policies
+from activities.comparing import FinanceInBulk
+from activities.comparison_signatures import JudgeComparison, OfRun
+from activities.heartbeat import KeptAlive
+from activities.parallel import ParallelWork
+from activities.parallel_signatures import CompareEntity, OfCompany
+from domain.entities.comparing import ComparedField, Comparison, DifferenceClass, SalesTable
+from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.model import Owner
+from domain.entities.parallel import EntityDay, Standing
+from domain.entities.parallel_run import DayPlan, ParallelView
+from domain.messages import Outcome, SignedMessage
+from domain.people import Person
+from ledger.comparison_runs import ComparisonRun
+from ledger.opening import Ledger
+from ledger.pages import Pages
+from runs import names
+from runs.calls import NoAnswer, NotFound
+from runs.parallel import ParallelRuns
+from tests.deadlines import PATIENCE
+from tests.workflows.conftest import World, queues_of_its_own
+from tests.workflows.replaying import replays
+from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
+from tests.workflows.trusting import AMY, CFO, OTTO, TrustingVerifier
+from workers.worker import workflow_runner
+from workflows.audit import AuditDelivery
+from workflows.parallel import ParallelRun
+
+RULES = policies.parallel().model_copy(update={"tolerated": {}})
+NAMES = ("name", "limit", "country")
+COMPARED = Comparison(
+    entity="customer",
+    company="usmf",
+    map_hash="h",
+    finance_set="CustomersV3",
+    finance_filter="",
+    finance_key=("CustomerAccount",),
+    sales=SalesTable(entity_set="accounts", id="accountid"),
+    sales_filter="",
+    sales_key=("accountnumber",),
+    fields=(
+        ComparedField(name="name", finance="name", sales="name", owner=Owner.MANUAL),
+        ComparedField(name="limit", finance="limit", sales="limit", owner=Owner.FINANCE, number=True, decimals=2),
+        ComparedField(name="country", finance="c", sales="c", owner=Owner.SALES, values={"USA": "United States"}),
+    ),
+)
+Row = dict[str, str | None]
+FAILED_ON = 21
+MOMENTARY_ON = 20
+DEFECTS: dict[int, tuple[DifferenceClass, Callable[[dict[str, Row], list[Row]], Any]]] = {
+    3: (DifferenceClass.MISSING, lambda finance, sales: sales.pop(0)),
+    5: (DifferenceClass.MISSING, lambda finance, sales: finance.pop("US-001")),
+    7: (DifferenceClass.DIFF, lambda finance, sales: sales[2].update(v0="Another name")),
+    9: (DifferenceClass.ROUNDING, lambda finance, sales: finance["US-003"].update(v1="1000.004")),
+    11: (DifferenceClass.DUPLICATE, lambda finance, sales: sales.append(sales[4] | {"id": "twin"})),
+    13: (DifferenceClass.UNMAPPED, lambda finance, sales: sales[5].update(v2="Atlantis")),
+    15: (DifferenceClass.UNMAPPED, lambda finance, sales: sales.append(sales[6] | {"id": "none", "k0": None})),
+}
+"""What goes wrong on which day; on the day after the next it is mended."""
+
+
+def both(day: int) -> tuple[list[Row], list[Row]]:
+    """What both systems hold on a day."""
+    finance: dict[str, Row] = {
+        f"US-{n:03}": {"k0": f"US-{n:03}", "v0": f"Customer {n}", "v1": "1000", "v2": "USA"} for n in range(60)
+    }
+    sales: list[Row] = [row | {"id": f"a-{key}", "v2": "United States"} for key, row in finance.items()]
+    for began, (_, break_it) in DEFECTS.items():
+        if began <= day < began + 2:
+            break_it(finance, sales)
+    return list(finance.values()), sales
+
+
+class ScriptedDays(ParallelWork):
+    """Customers by the real engine over a day's records; contacts that are always the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+        super().__init__(None, self.ledger, None, None)  # type: ignore[arg-type]  # nothing is begun and no map is read
+        self.folder = folder
+        self.bulk = FinanceInBulk(None, self.ledger, folder)  # type: ignore[arg-type]  # nothing is read of Finance
+        self.days: list[date] = []
+        self.entities: tuple[str, ...] = ("contact", "customer")
+
+    @activity.defn(name="plan_day")
+    async def plan_day(self, of: OfCompany) -> DayPlan:
+        return DayPlan(rules=RULES, timezone="America/New_York", entities=self.entities)
+
+    @activity.defn(name="compare_entity")
+    async def compare_entity(self, ask: CompareEntity) -> EntityDay:
+        if ask.entity == "contact":
+            return EntityDay(entity="contact", status="compared", finance=5, sales=5, standing=Standing())
+        if ask.day not in self.days:
+            self.days.append(ask.day)
+        if len(self.days) == FAILED_ON:
+            return EntityDay(entity="customer", status="failed", why="The comparison failed: Finance was away")
+        return await self._counted(ask, await self._compare(ask, len(self.days)))
+
+    async def _compare(self, ask: CompareEntity, day: int) -> ComparisonRun:
+        place = f"compare/customer/usmf/day-{day}"
+        pages, (finance, sales) = Pages(self.folder, place), both(day)
+        pages.note("comparison", COMPARED)
+        columns = ("k0", "v0", "v1", "v2")
+        first = [row | ({"v0": "In between"} if day == MOMENTARY_ON and not n else {}) for n, row in enumerate(sales)]
+        for side, some, before in (("finance", columns, finance), ("sales", ("id", *columns), first)):
+            pages.write(f"{side}-00000", some, before)
+        for side, some, after in (("finance", columns, finance), ("sales", ("id", *columns), sales)):
+            pages.write(f"{side}.again-00000", some, after)
+        await self.bulk.find_candidates(OfRun(place=place))
+        judge = JudgeComparison(
+            place=place,
+            run_id=f"run-{day}",
+            entity="customer",
+            company="usmf",
+            map_hash="h",
+            began_at=ask.since,
+            ended_at=ask.since + timedelta(minutes=5),
+            whole=True,
+            figures=ComparisonFigures(finance_records=len(finance), sales_records=len(sales)),
+        )
+        await self.bulk.judge_comparison(judge)
+        kept = await self.ledger.comparison(judge.run_id)
+        assert kept is not None
+        return kept
+
+
+class Company:
+    """A company whose records are compared every night."""
+
+    def __init__(self, environment: WorkflowEnvironment, world: World, folder: Path) -> None:
+        self.env, self.world, self.work = environment, world, ScriptedDays(folder)
+        self.runs = ParallelRuns(environment.client)
+        self.run = environment.client.get_workflow_handle(names.parallel_id("usmf"))
+
+    async def view(self) -> ParallelView:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    view = await self.runs.read("usmf")
+                except NoAnswer:  # it has just gone on as a new run
+                    view = None
+                if view is not None:
+                    return view
+                await asyncio.sleep(0.05)
+
+    async def says(self, person: Person, reason: str = "the data agree") -> Outcome | None:
+        message = SignedMessage(message_id=str(uuid.uuid4()), token=f"{person.oid}|exit_parallel|reason={reason}")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    return await self.runs.tell("usmf", message)
+                except NotFound:  # it goes on as a new run: nothing listens for a moment
+                    await asyncio.sleep(0.1)
+
+    async def pass_days(self, to: int) -> ParallelView:
+        """Until so many days were compared."""
+        async with asyncio.timeout(2 * PATIENCE):
+            while len((view := await self.view()).state.days) < to:
+                if view.state.now is None:
+                    await self.env.fast_forward(self.run, timedelta(hours=24))
+                await asyncio.sleep(0.02)
+        return view
+
+    def worker(self) -> Worker:
+        return Worker(
+            self.env.client,
+            task_queue=names.DEAL_QUEUE,
+            workflows=[ParallelRun, AuditDelivery],
+            activities=[
+                self.work.plan_day,
+                self.work.compare_entity,
+                TrustingVerifier().verify_messages,
+                ScriptedAudit(self.world).record_audit,
+                ScriptedNotices(self.world).tell_people,
+            ],
+            interceptors=[KeptAlive()],
+            workflow_runner=workflow_runner(),
+        )
+
+
+@pytest.fixture
+async def company(
+    environment: WorkflowEnvironment, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Company]:
+    queues_of_its_own(monkeypatch)
+    suffix = uuid.uuid4().hex[:8]
+    monkeypatch.setattr(names, "parallel_id", lambda company: f"parallel/{company}-{suffix}")
+    made = Company(environment, world, tmp_path)
+    async with made.worker():
+        yield made
+    await made.work.ledger.close()
+    await replays(environment.client, (names.PARALLEL,))
+
+
+def goes_on_anew(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
+    def soon(*, heard: bool) -> bool:
+        return heard and workflow.info().get_current_history_length() > events
+
+    monkeypatch.setattr("workflows.spoken.is_long_enough", soon)
+
+
+async def test_seven_defects_of_thirty_days_are_found_within_a_day_and_two_roles_end_it_when_it_is_clean(
+    company: Company, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on_anew(monkeypatch, 120)
+    await company.runs.begin("usmf")
+    early = await company.says(OTTO)
+    assert early is not None and early.code == "PARALLEL_NOT_READY" and "Nothing was compared yet." in early.detail
+
+    view = await company.pass_days(26)
+    dirty = await company.says(OTTO)
+    assert dirty is not None and dirty.code == "PARALLEL_NOT_READY"
+    assert "customer: 5 clean days in a row, and it takes 7." in dirty.detail
+    assert "26 days were compared, and it takes 30." in dirty.detail
+    view = await company.pass_days(30)
+    customers = [found for each in view.state.days if (found := each.of("customer"))]
+    found = {n: found.standing.open for n, found in enumerate(customers, 1) if found.open}
+    assert found == {day + more: {kind: 1} for day, (kind, _) in DEFECTS.items() for more in (0, 1)}
+    began, mended = set(DEFECTS), {day + 2 for day in DEFECTS}
+    assert {n for n, each in enumerate(customers, 1) if each.new} == began
+    assert {n for n, each in enumerate(customers, 1) if each.still} == {day + 1 for day in DEFECTS}
+    assert {n for n, each in enumerate(customers, 1) if each.gone} == mended
+    assert [each.timing for each in customers].count(1) == 1 and customers[MOMENTARY_ON - 1].timing == 1
+    assert [n for n, each in enumerate(customers, 1) if not each.is_clean(RULES)] == sorted([*found, FAILED_ON])
+    assert {kind for each in customers for kind in each.standing.owners} == {Owner.MANUAL, Owner.FINANCE, Owner.SALES}
+    assert customers[FAILED_ON - 1].why.startswith("The comparison failed")
+    assert view.clean_days == 9 and view.state.days[-1].day - view.state.days[0].day == timedelta(days=29)
+
+    told = [notice for name, ask in world.asked if name == "tell_people" for notice in ask.notices]
+    assert {(notice.role, notice.kind) for notice in told} == {
+        ("ar_manager", "parallel.digest"),
+        ("sales_manager", "parallel.digest"),
+    }
+    assert len(told) == 60 and len({notice.notice_id for notice in told}) == 60
+
+    nobody = await company.says(AMY)
+    assert nobody is not None and nobody.code == "NO_AUTHORITY"
+    first = await company.says(OTTO)
+    assert first is not None and first.accepted and "second" in first.detail
+    again = await company.says(OTTO)
+    assert again is not None and again.code == "PARALLEL_SECOND_ROLE"
+    second = await company.says(CFO)
+    assert second is not None and second.accepted, second
+    ended = ParallelView.model_validate(await company.run.result())
+    assert [word.person.name for word in ended.state.exit] == ["otto", "cfo"] and ended.state.status == "exited"
+    described = await company.run.describe()
+    assert described.run_id != company.run.first_execution_run_id
+    async with asyncio.timeout(PATIENCE):
+        while len(world.audited) < 6:
+            await asyncio.sleep(0.05)
+    codes = [record.code for record in world.audited]
+    assert sorted(codes) == ["", "", "NO_AUTHORITY", "PARALLEL_NOT_READY", "PARALLEL_NOT_READY", "PARALLEL_SECOND_ROLE"]
+    assert {record.facts["digest"] for record in world.audited[-4:]} == {ended.digest}
