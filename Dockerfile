@@ -36,6 +36,7 @@ COPY ledger ledger
 COPY notices notices
 COPY policies policies
 COPY runs runs
+COPY virtual virtual
 COPY web web
 COPY workers workers
 COPY workflows workflows

@@ -41,7 +41,7 @@ from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
 from domain.policy import Policy
 from dynamics.bulk import finance, sales
-from dynamics.bulk.reader import Reader
+from dynamics.bulk.reader import Reader, WriteRefused
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE
 from dynamics.core.errors import Answer
 from dynamics.core.odata import Row
@@ -57,27 +57,44 @@ ABANDONED = timedelta(days=2)
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Failures as a workflow knows them."""
     try:
         with for_deal():
             yield
-    except (CannotCompare, CannotBeSplit, PageDamaged) as error:
+    except (CannotCompare, CannotBeSplit, PageDamaged, WriteRefused) as error:
         raise refused(FailureType.REFUSED, str(error)) from error
     except LedgerAway as error:
         raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
 
 
-class _OverPages:
-    """What both sides' activities share."""
+def map_of(policies: Path | None, entity: str) -> DataMap:
+    """The map in force of an entity.
+
+    Raises:
+        CannotCompare: it has none, or a file of maps is wrong.
+    """
+    found = load_maps(policies)
+    if found.problems:
+        raise CannotCompare("\n".join(map(str, found.problems)))
+    file = found.of(entity)
+    if file is None:
+        raise CannotCompare(f"{entity} has no map; the maps are {', '.join(each.entity for each in found.all)}")
+    return file.data
+
+
+class OverPages:
+    """What activities over the pages of a run share."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
 
-    def _pages(self, ask: OfRun) -> Pages:
+    def pages(self, ask: OfRun) -> Pages:
+        """The pages of a run."""
         return Pages(self._data_dir, ask.place)
 
-    async def _of(self, pages: Pages) -> Comparison:
+    async def of(self, pages: Pages) -> Comparison:
+        """What is read in a run."""
         found = await asyncio.to_thread(pages.noted, "comparison", Comparison)
         if found is None:
             raise refused(
@@ -89,7 +106,7 @@ class _OverPages:
         return found
 
 
-class SalesInBulk(_OverPages, SalesBulkActivities):
+class SalesInBulk(OverPages, SalesBulkActivities):
     """Sales, read in bulk."""
 
     def __init__(self, reader: Reader, policy: Policy, policies: Path | None, data_dir: Path) -> None:
@@ -102,11 +119,11 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
     @activity.defn(name="open_comparison")
     async def open_comparison(self, ask: OpenComparison) -> OpenedComparison:
         """See the signature."""
-        with _in_words():
-            pages = self._pages(ask)
+        with in_words():
+            pages = self.pages(ask)
             if (known := await asyncio.to_thread(pages.noted, "comparison", Comparison)) is not None:
                 return OpenedComparison(map_hash=known.map_hash)
-            data = await asyncio.to_thread(self._map, ask.entity)
+            data = await asyncio.to_thread(map_of, self._policies, ask.entity)
             units = self._policy.entity_map.business_units
             if ask.company not in units.values():
                 raise CannotCompare(f"{ask.company} is no company of business_units in entity_map.yaml")
@@ -123,11 +140,11 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
     @activity.defn(name="read_sales_page")
     async def read_sales_page(self, ask: ReadPage) -> PageRead:
         """See the signature."""
-        with _in_words():
-            pages, name = self._pages(ask), f"sales-{ask.number:05d}"
+        with in_words():
+            pages, name = self.pages(ask), f"sales-{ask.number:05d}"
             if (known := await asyncio.to_thread(pages.manifest, name)) is not None:
                 return PageRead(records=known.rows, more=bool(known.next_link))
-            of = await self._of(pages)
+            of = await self.of(pages)
             where = await asyncio.to_thread(self._where, pages, of, ask.number)
             page = await self._reader.page(where, rows=sales.PAGE_ROWS)
             if page.next_link == where:
@@ -138,25 +155,16 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
     @activity.defn(name="confirm_in_sales")
     async def confirm_in_sales(self, ask: ReadPage) -> PageRead:
         """See the signature."""
-        with _in_words():
-            pages, name = self._pages(ask), f"sales.again-{ask.number:05d}"
+        with in_words():
+            pages, name = self.pages(ask), f"sales.again-{ask.number:05d}"
             if (known := await asyncio.to_thread(pages.manifest, name)) is not None:
                 return PageRead(records=known.rows)
-            of = await self._of(pages)
+            of = await self.of(pages)
             wanted = await asyncio.to_thread(_candidates, pages, of, ask.number, SALES_CHUNK)
             answers = await self._reader.together(sales.read_keys(of, wanted))
             rows = [row for answer in answers for row in answer.rows()]
             await asyncio.to_thread(_write_sales, pages, name, of, rows, "")
             return PageRead(records=len(rows), requests=1)
-
-    def _map(self, entity: str) -> DataMap:
-        found = load_maps(self._policies)
-        if found.problems:
-            raise CannotCompare("\n".join(map(str, found.problems)))
-        file = found.of(entity)
-        if file is None:
-            raise CannotCompare(f"{entity} has no map; the maps are {', '.join(each.entity for each in found.all)}")
-        return file.data
 
     def _where(self, pages: Pages, of: Comparison, number: int) -> str:
         """Where a page begins: as the page before it said, the first one by what is compared."""
@@ -169,7 +177,7 @@ class SalesInBulk(_OverPages, SalesBulkActivities):
         return sales.read(of, () if sample is None else sample.shards)
 
 
-class FinanceInBulk(_OverPages, FinanceBulkActivities):
+class FinanceInBulk(OverPages, FinanceBulkActivities):
     """Finance, read in bulk, and both sides held against each other."""
 
     def __init__(self, reader: Reader, ledger: Ledger, data_dir: Path) -> None:
@@ -181,11 +189,11 @@ class FinanceInBulk(_OverPages, FinanceBulkActivities):
     @activity.defn(name="count_parts")
     async def count_parts(self, ask: CountParts) -> CountedParts:
         """See the signature."""
-        with _in_words():
-            pages, name = self._pages(ask), f"plan-{ask.count:05d}"
+        with in_words():
+            pages, name = self.pages(ask), f"plan-{ask.count:05d}"
             plan, asked = await asyncio.to_thread(pages.noted, name, ShardPlan), 0
             if plan is None:
-                of = await self._of(pages)
+                of = await self.of(pages)
                 before = await asyncio.to_thread(self._plan, pages, ask.count)
                 before = outgrown(before, tuple(before.shards[number] for number in ask.outgrown))
                 plan = await self._counted(of, before, ask.sample)
@@ -208,11 +216,11 @@ class FinanceInBulk(_OverPages, FinanceBulkActivities):
     @activity.defn(name="read_part")
     async def read_part(self, ask: ReadPage) -> PageRead:
         """See the signature."""
-        with _in_words():
-            pages, name = self._pages(ask), f"finance-{ask.number:05d}"
+        with in_words():
+            pages, name = self.pages(ask), f"finance-{ask.number:05d}"
             if (known := await asyncio.to_thread(pages.manifest, name)) is not None:
                 return PageRead(records=known.rows)
-            of = await self._of(pages)
+            of = await self.of(pages)
             plan = await asyncio.to_thread(self._plan, pages, None)
             answer = await self._reader.row(finance.read(of, plan.shards[ask.number]))
             rows, count = list(answer.get("value", ())), answer.get("@odata.count")
@@ -227,11 +235,11 @@ class FinanceInBulk(_OverPages, FinanceBulkActivities):
     @activity.defn(name="confirm_in_finance")
     async def confirm_in_finance(self, ask: ReadPage) -> PageRead:
         """See the signature."""
-        with _in_words():
-            pages, name = self._pages(ask), f"finance.again-{ask.number:05d}"
+        with in_words():
+            pages, name = self.pages(ask), f"finance.again-{ask.number:05d}"
             if (known := await asyncio.to_thread(pages.manifest, name)) is not None:
                 return PageRead(records=known.rows)
-            of = await self._of(pages)
+            of = await self.of(pages)
             wanted = await asyncio.to_thread(_candidates, pages, of, ask.number, FINANCE_CHUNK)
             reads = finance.read_keys(of, [parts for _, parts in wanted if parts])
             answers = await self._reader.together(reads) if reads else []
@@ -242,23 +250,23 @@ class FinanceInBulk(_OverPages, FinanceBulkActivities):
     @activity.defn(name="find_candidates")
     async def find_candidates(self, ask: OfRun) -> Candidates:
         """See the signature."""
-        with _in_words():
-            pages = self._pages(ask)
-            of = await self._of(pages)
+        with in_words():
+            pages = self.pages(ask)
+            of = await self.of(pages)
             return Candidates(records=await asyncio.to_thread(_found, pages, of))
 
     @activity.defn(name="judge_comparison")
     async def judge_comparison(self, ask: JudgeComparison) -> ComparisonFigures:
         """See the signature."""
-        with _in_words():
+        with in_words():
             if (known := await self._ledger.comparison(ask.run_id)) is not None:
                 return known.figures
-            pages = self._pages(ask)
-            of = await self._of(pages)
+            pages = self.pages(ask)
+            of = await self.of(pages)
             with sql.opened(pages.folder / "spill") as db:
                 if ask.keep_records:
                     await asyncio.to_thread(_keep_records, db, pages, of, self._data_dir / RECORDS)
-                gone = await asyncio.to_thread(_standing, db, pages, of)
+                gone = await asyncio.to_thread(standing, db, pages, of)
                 counts = await asyncio.to_thread(sql.counts, db)
                 found = {kind: count for kind, count in counts.items() if count} | {DifferenceClass.TIMING: gone}
                 run = ComparisonRun(
@@ -311,18 +319,19 @@ def _found(pages: Pages, of: Comparison) -> int:
     with sql.opened(pages.folder / "spill") as db:
         sql.find(db, of, pages.files("finance"), pages.files("sales"))
         sql.candidates(db, of)
-        _kept(pages, "found-00000", lambda file: sql.save(db, "found", file))
-        return _kept(pages, "candidates-00000", lambda file: sql.save(db, "candidates", file))
+        kept_page(pages, "found-00000", lambda file: sql.save(db, "found", file))
+        return kept_page(pages, "candidates-00000", lambda file: sql.save(db, "candidates", file))
 
 
-def _kept(pages: Pages, name: str, save: Callable[[Path], int]) -> int:
+def kept_page(pages: Pages, name: str, save: Callable[[Path], int]) -> int:
+    """Keep as a page what is written to a file; how many rows it has."""
     made = pages.making(name)
     rows = save(made)
     pages.seal(name, made, rows)
     return rows
 
 
-def _standing(db: sql.Connection, pages: Pages, of: Comparison) -> int:
+def standing(db: sql.Connection, pages: Pages, of: Comparison) -> int:
     """Find what differs in what was read again, and keep what differed the first time as well; how much does not."""
     sql.find(db, of, pages.files("finance.again"), pages.files("sales.again"))
     (first,) = pages.files("found")

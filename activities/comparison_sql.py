@@ -61,8 +61,8 @@ def find(db: Connection, of: Comparison, finance: Sequence[str], sales: Sequence
         finance: Parquet files of Finance's records. A record that stands in several is one record.
         sales: those of Sales; a row that stands in several is one row.
     """
-    _load(db, "finance", of, finance)
-    _load(db, "sales", of, sales)
+    load(db, "finance", of, finance)
+    load(db, "sales", of, sales)
     db.execute(
         "CREATE OR REPLACE TABLE doubled AS "
         "SELECT key FROM sales WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
@@ -138,16 +138,17 @@ def save(db: Connection, table: str, file: Path) -> int:
     return int(one(db, f"SELECT count(*) FROM {table}"))
 
 
-def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> None:
+def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> int:
     """Write the records of a side's files to one, with the map's names, the company, and what people find them by."""
-    _load(db, side, of, files)
+    load(db, side, of, files)
     key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
     columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
     db.execute(
         f"CREATE OR REPLACE TABLE records AS SELECT '{of.company}' AS company, {key} AS key, {columns} FROM {side}"
     )
-    save(db, "records", file)
+    written = save(db, "records", file)
     db.execute("DROP TABLE records")
+    return written
 
 
 def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:
@@ -171,7 +172,8 @@ def _difference(row: Sequence[Any], by_name: dict[str, ComparedField]) -> Differ
     )
 
 
-def _load(db: Connection, side: str, of: Comparison, files: Sequence[str]) -> None:
+def load(db: Connection, side: SideName, of: Comparison, files: Sequence[str]) -> None:
+    """Make the table of a side: its records, each once, under their key as it is compared."""
     parts = range(len(of.finance_key))
     columns = ", ".join((*(f"k{n}" for n in parts), *(f"v{n}" for n in range(len(of.fields)))))
     row_id = "id, " if side == "sales" else ""
@@ -214,7 +216,7 @@ def _fields(of: Comparison) -> Iterator[str]:
     for n, field in enumerate(of.fields):
         kinds = " ".join(f"WHEN {code} THEN '{kind}'" for code, kind in _OF_CODE.items())
         values = ", ".join(f"left(coalesce({side}{n}, ''), {LONGEST_VALUE})" for side in ("f", "s"))
-        yield f"SELECT CASE c{n} {kinds} END, key, {_text(field.name)}, '', {values}, id FROM wrong WHERE c{n} > 0"
+        yield f"SELECT CASE c{n} {kinds} END, key, {text(field.name)}, '', {values}, id FROM wrong WHERE c{n} > 0"
 
 
 def _code(of: Comparison, n: int) -> str:
@@ -256,7 +258,7 @@ def _step(of: Comparison, field: ComparedField) -> str:
         return "0.01"
     other = {digits: codes for digits, codes in _by_digits().items() if digits != 2}
     cases = " ".join(
-        f"WHEN upper(trim(f.v{names[0]})) IN ({', '.join(map(_text, codes))}) THEN {_unit(digits)}"
+        f"WHEN upper(trim(f.v{names[0]})) IN ({', '.join(map(text, codes))}) THEN {_unit(digits)}"
         for digits, codes in other.items()
     )
     return f"CASE {cases} ELSE 0.01 END"
@@ -278,12 +280,12 @@ def _by_digits() -> dict[int, list[str]]:
 
 def _of_values(field: ComparedField, finance: str, sales: str) -> str:
     assert field.values is not None
-    known = " ".join(f"WHEN {_text(key)} THEN {_text(value)}" for key, value in field.values.items())
+    known = " ".join(f"WHEN {text(key)} THEN {text(value)}" for key, value in field.values.items())
     there = f"(CASE trim({finance}) {known} END)"
     translated = _normal(field, f"coalesce({there}, '')")
-    targets = ", ".join(_normal(field, _text(value)) for value in dict.fromkeys(field.values.values()))
+    targets = ", ".join(_normal(field, text(value)) for value in dict.fromkeys(field.values.values()))
     owner = finance if field.owner is Owner.FINANCE else sales
-    refused = ", ".join(map(_text, field.refused))
+    refused = ", ".join(map(text, field.refused))
     left_alone = f"WHEN trim({owner}) IN ({refused}) THEN {_SAME} " if refused else ""
     return (
         f"CASE {left_alone}"
@@ -297,5 +299,6 @@ def _normal(field: ComparedField, value: str) -> str:
     return normal(value, field.normal)
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """A text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from temporalio.client import Client
 
-from cli import inputs
+from cli.bulk_runs import asked, checked, followed, require_spreadsheets
 from cli.output import fail, note, result, result_as_json
 from domain.calendar import local_date
 from domain.entities.comparing import LISTED, DifferenceClass
@@ -23,31 +20,26 @@ from domain.entities.comparison_view import ComparisonFigures, ComparisonView
 from ledger import differences
 from ledger.comparison_runs import KeptDifference
 from ledger.database import DATABASE_ERRORS, open_database
-from policies.map_files import load_maps
-from runs.calls import NoAnswer, RunError
 from runs.comparisons import Comparisons
-from workers.settings import Settings, SettingsError
-from workers.telemetry import start_telemetry
-from workers.temporal_client import TemporalUnusable, connect
+from workers.settings import Settings
 
-T = TypeVar("T")
-
+SERVICE = "q2c-compare"
 SHOWN = 20
-LOOK_EVERY_SECONDS = 0.5
-NOBODY_AFTER_SECONDS = 45.0
-NOBODY = (
-    "No worker reads in bulk yet. A worker does so that is installed with its extra (quote-to-cash[data]) and, in "
-    "production, has Q2C_READER_CLIENT_SECRET; its log says what is missing."
-)
 
 
 def compare(entity: str, company: str, sample: int, out: Path | None, *, as_json: bool, keep: bool = False) -> int:
     """Compare, report, and say with which exit code."""
-    settings, zone = _checked(entity, company)
-    if out is not None and find_spec("xlsxwriter") is None:
-        fail("--out: xlsxwriter is not installed: install the product with its extra: quote-to-cash[data]")
+    settings, policy, _ = checked(entity, company)
+    if out is not None:
+        require_spreadsheets()
+    zone = policy.calendar(company).timezone
     start = CompareStart(entity=entity, company=company, sample=sample, keep_records=keep)
-    done = _asked(settings, lambda desk: _followed(desk, start, zone, quiet=as_json))
+
+    async def compared(client: Client) -> ComparisonView | str:
+        desk = Comparisons(client)
+        return await followed(desk, await desk.begin(start, local_date(datetime.now(UTC), zone)), quiet=as_json)
+
+    done = asked(settings, SERVICE, compared)
     if isinstance(done, str):
         note(done)
         if as_json:
@@ -72,88 +64,20 @@ def compare(entity: str, company: str, sample: int, out: Path | None, *, as_json
 
 def schedule(entity: str, company: str, at: str, *, as_json: bool, keep: bool = False) -> None:
     """Compare every night at a time of the company's clock, or no more."""
-    settings, zone = _checked(entity, company)
+    settings, policy, _ = checked(entity, company)
+    zone = policy.calendar(company).timezone
     start = CompareStart(entity=entity, company=company, keep_records=keep)
     if at == "off":
-        ended = _asked(settings, lambda desk: desk.stop_nightly(start))
+        ended = asked(settings, SERVICE, lambda client: Comparisons(client).stop_nightly(start))
         text = "compared every night no more" if ended else "was not compared every night"
     else:
         hour, _, minute = at.partition(":")
-        _asked(settings, lambda desk: desk.nightly(start, int(hour), int(minute), zone))
+        asked(settings, SERVICE, lambda client: Comparisons(client).nightly(start, int(hour), int(minute), zone))
         text = f"compared every night at {at} ({zone})"
     if as_json:
         result_as_json({"entity": entity, "company": company, "every_night": None if at == "off" else at})
     else:
         result(f"{entity} of {company.upper()}: {text}")
-
-
-def _checked(entity: str, company: str) -> tuple[Settings, str]:
-    """The settings, and the company's time zone; ends the command where there is nothing to compare."""
-    policy, settings = inputs.policy(), inputs.settings()
-    maps = load_maps(settings.policies)
-    if maps.problems:
-        fail("\n".join(map(str, maps.problems)))
-    if maps.of(entity) is None:
-        fail(f"{entity!r} has no map; the maps are {', '.join(data.entity for data in maps.all)}")
-    companies = sorted(set(policy.entity_map.business_units.values()))
-    if company not in companies:
-        fail(f"--company: {company} is none of {', '.join(companies)}")
-    return settings, policy.calendar(company).timezone
-
-
-def _asked(settings: Settings, question: Callable[[Comparisons], Awaitable[T]]) -> T:
-    async def asked() -> T:
-        client = await connect(start_telemetry("q2c-compare", environment={}), settings.codec)
-        return await question(Comparisons(client))
-
-    try:
-        return asyncio.run(asked())
-    except (RunError, SettingsError, TemporalUnusable) as error:
-        fail(str(error))
-
-
-async def _followed(desk: Comparisons, start: CompareStart, zone: str, *, quiet: bool) -> ComparisonView | str:
-    """Begin a comparison and show how far it is until it ends; in words why it failed."""
-    workflow_id = await desk.begin(start, local_date(datetime.now(UTC), zone))
-    ended = asyncio.ensure_future(desk.result(workflow_id))
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bars:
-        tasks = [bars.add_task(name, total=None) for name in ("Finance", "Sales", "Read again")]
-        began, told = asyncio.get_running_loop().time(), False
-        while not ended.done():
-            await asyncio.wait([ended], timeout=LOOK_EVERY_SECONDS)
-            view = await _view(desk, workflow_id)
-            if view is not None:
-                _show(bars, tasks, view)
-            waited = asyncio.get_running_loop().time() - began
-            if not told and waited > NOBODY_AFTER_SECONDS and (view is None or view.stage == "opening"):
-                note(NOBODY)
-                told = True
-    try:
-        return await ended
-    except RunError as error:
-        return str(error)
-
-
-async def _view(desk: Comparisons, workflow_id: str) -> ComparisonView | None:
-    try:
-        return await desk.view(workflow_id)
-    except NoAnswer:
-        return None
-
-
-def _show(bars: Progress, tasks: list[TaskID], view: ComparisonView) -> None:
-    done = view.stage in ("comparing", "confirming", "keeping", "done")
-    bars.update(tasks[0], completed=view.finance_done, total=view.finance_parts or None)
-    bars.update(tasks[1], completed=view.sales_pages, total=view.sales_pages if done else None)
-    bars.update(tasks[2], completed=view.confirmed, total=view.candidates if done else None)
 
 
 def _kept(settings: Settings, done: ComparisonView, out: Path | None) -> list[KeptDifference]:
@@ -168,11 +92,12 @@ def _kept(settings: Settings, done: ComparisonView, out: Path | None) -> list[Ke
             )
             if out is None:
                 return [each async for some in found for each in some]
-            from cli.compare_files import files, row_of  # its library is an extra
+            from cli.compare_files import COLUMNS, row_of  # its library is an extra
+            from cli.report_files import files
 
             title = f"{done.entity} of {done.company.upper()}: differences between Finance and Sales"
             now = datetime.now(UTC)
-            with files(out, title, _counted(done.figures or ComparisonFigures())) as report:
+            with files(out, "differences", COLUMNS, title, _counted(done.figures or ComparisonFigures())) as report:
                 async for some in found:
                     first += some[: SHOWN - len(first)]
                     report.add([row_of(each, now) for each in some])

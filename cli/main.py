@@ -18,6 +18,9 @@ from cli import (
     credit,
     demo,
     doctor,
+    gate,
+    imports,
+    initial,
     keys,
     late,
     ledger,
@@ -26,7 +29,9 @@ from cli import (
     quality,
     sandbox,
     setup,
+    shadow,
     up,
+    virtual,
     web,
     worker,
 )
@@ -70,16 +75,21 @@ app.command("up", epilog=up.EXAMPLES, rich_help_panel=TRY)(up.up)
 app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.sandbox)
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
+app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
 app.command("doctor", epilog=doctor.EXAMPLES, rich_help_panel=CHECK)(doctor.doctor)
+app.command("import", epilog=imports.EXAMPLES, rich_help_panel=CHECK)(imports.import_quotes)
+app.add_typer(shadow.app, name="shadow", rich_help_panel=CHECK)
 app.add_typer(policy.app, name="policy", rich_help_panel=CHECK)
 app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
+app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
+app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)

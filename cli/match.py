@@ -99,7 +99,7 @@ def run(
     from cleansing.matching import Kind, match
     from cleansing.relations import RelationsError
 
-    trained = _model(model)
+    trained = model_in_force(model)
     try:
         found = match(relations_of(source), trained, inputs.policy().customers)
     except RelationsError as error:
@@ -129,7 +129,8 @@ def run(
     raise typer.Exit(1 if doubles or problems else 0)
 
 
-def _model(file: Path | None) -> MatchModel:
+def model_in_force(file: Path | None) -> MatchModel:
+    """The model of a file, or the one in force; ends the command where it cannot be used."""
     from cleansing.model import read_model
     from cleansing.relations import RelationsError
     from policies.given_files import GivenFileError, read_text

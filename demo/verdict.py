@@ -139,12 +139,14 @@ def _wrong_order(outcome: Outcome, deal: DealView) -> list[str]:
     found = []
     if deal.credit is not None and deal.credit.over_by and deal.credit_released_by is None:
         found.append(f"ordered {deal.credit.over_by} above the credit limit without a release")
-    net = sum((Decimal(line["LineAmount"]) for line in outcome.order["lines"]), Decimal(0))
+    # Lines with negative quantities are of credit notes: they take back what was sold.
+    sold = [line for line in outcome.order["lines"] if Decimal(line["OrderedSalesQuantity"]) > 0]
+    net = sum((Decimal(line["LineAmount"]) for line in sold), Decimal(0))
     if net != deal.net:
         found.append(f"net {deal.net} in the deal, {net} in Finance")
     if outcome.expected.net is not None and net != outcome.expected.net:
         found.append(f"net {net} in Finance, {outcome.expected.net} in the input")
-    references = Counter(line["CustomersLineNumber"] for line in outcome.order["lines"])
+    references = Counter(line["CustomersLineNumber"] for line in sold)
     if any(count > 1 for count in references.values()) or len(references) != deal.line_count:
         found.append(f"{deal.line_count} lines in the deal, in Finance {dict(references)}")
     if outcome.expected.end is End.FULFILMENT and (outcome.order["slips"] or outcome.order["invoices"]):

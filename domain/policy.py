@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from domain.credit_facts import CreditReason
 from domain.customers_policy import CustomerPolicy
 from domain.deposits import DepositPolicy
+from domain.entity_map import EntityMap
 from domain.money import DocumentTolerance
 from domain.people import Person
 from domain.quorum import Quorum
@@ -328,43 +329,6 @@ class PublishedCalendars(Record):
 
     version: str = Field(min_length=1)
     companies: dict[Company, WorkingCalendar]
-
-
-class EntityMap(Record):
-    """How records of Sales and Finance find each other."""
-
-    version: str = Field(min_length=1)
-    business_units: dict[str, Company] = Field(
-        description="Name or id of a quote's owning business unit → legal entity"
-    )
-    payment_terms: dict[int, str] = Field(description="Dataverse paymenttermscode → name of Finance's payment terms")
-    cash_discounts: dict[int, str] = Field(
-        default_factory=dict,
-        description="Dataverse paymenttermscode → code of Finance's cash discount that it promises",
-    )
-    countries: dict[str, str] = Field(
-        default_factory=dict, description="Country, as reps write it in a ship-to address → Finance's country/region"
-    )
-    order_numbers: dict[Company, Literal["manual", "automatic"]] = Field(
-        description="manual: we send the sales order number; automatic: Finance numbers, we find by requisition number"
-    )
-
-    refund_journals: dict[Company, str] = Field(
-        default_factory=dict,
-        description="Name of the payment journal in which refunds are prepared; absent: they are entered by hand",
-    )
-
-    def company_of(self, business_unit: str) -> str | None:
-        """The legal entity of a business unit, its name compared without regard to case; None: not mapped."""
-        wanted = business_unit.strip().casefold()
-        return next((company for name, company in self.business_units.items() if name.casefold() == wanted), None)
-
-    def country_of(self, text: str) -> str | None:
-        """Finance's country of what a rep wrote, in any case, or of its own code; None: not mapped."""
-        wanted = text.strip().casefold()
-        written = {name.casefold(): country for name, country in self.countries.items()}
-        codes = {country.casefold(): country for country in self.countries.values()}
-        return written.get(wanted) or codes.get(wanted)
 
 
 class TolerancePolicy(Record):

@@ -72,7 +72,7 @@ async def keep(database: Database, run: ComparisonRun, found: Iterable[Sequence[
         await connection.execute(
             insert(COMPARISONS).values(
                 done.model_dump(exclude={"began_at", "ended_at", "figures"})
-                | {"began_at": _text(run.began_at), "ended_at": _text(run.ended_at)}
+                | {"began_at": moment_text(run.began_at), "ended_at": moment_text(run.ended_at)}
                 | {"figures": done.figures.model_dump_json()}
             )
         )
@@ -158,7 +158,7 @@ async def _seen(connection: AsyncConnection, run: ComparisonRun, rows: Mapping[s
             if row.resolution == SETTLED and all(values[name] == rows[row.difference_id][name] for name in _SAME):
                 still.append(row.difference_id)
     for some in _chunked(still):
-        seen = {"last_seen_at": _text(run.ended_at), "last_run": run.run_id}
+        seen = {"last_seen_at": moment_text(run.ended_at), "last_run": run.run_id}
         await connection.execute(update(DIFFERENCES).where(of.difference_id.in_(some)).values(seen))
     if fresh := [row for key, row in rows.items() if key not in stood]:
         await connection.execute(insert(DIFFERENCES), fresh)
@@ -190,12 +190,12 @@ async def _close_others(connection: AsyncConnection, run: ComparisonRun) -> None
     others = and_(of.entity == run.entity, of.company == run.company, standing, of.last_run != run.run_id)
     hidden = {"finance_value": "", "sales_value": ""}
     await connection.execute(update(DIFFERENCES).where(others, of.pii).values(hidden))
-    closed = _NOT_SETTLED | {"resolution": AGREES, "resolved_at": _text(run.ended_at)}
+    closed = _NOT_SETTLED | {"resolution": AGREES, "resolved_at": moment_text(run.ended_at)}
     await connection.execute(update(DIFFERENCES).where(others).values(closed))
 
 
 async def _counted(connection: AsyncConnection, run: ComparisonRun) -> ComparisonFigures:
-    of, now = DIFFERENCES.c, _text(run.ended_at)
+    of, now = DIFFERENCES.c, moment_text(run.ended_at)
     ours = and_(of.entity == run.entity, of.company == run.company)
 
     async def count(*conditions: Any) -> int:
@@ -224,7 +224,7 @@ def kept_comparison(row: Row[Any]) -> ComparisonRun:
 
 def _row(run: ComparisonRun, found: Difference) -> dict[str, Any]:
     key = found.key if len(found.key) <= LONGEST_KEY else found.key[: LONGEST_KEY - 65] + "~" + _hash(found.key)
-    now = _text(run.ended_at)
+    now = moment_text(run.ended_at)
     return {
         "difference_id": _hash(run.entity, run.company, found.key, found.field),
         "entity": run.entity,
@@ -257,5 +257,6 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
-def _text(moment: datetime) -> str:
+def moment_text(moment: datetime) -> str:
+    """A moment as rows hold it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
+    from domain.entities.initial import DryRun
     from domain.entities.parallel import Critical, Standing
     from domain.policy import Policy
+    from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
     from ledger.database import Database
 
@@ -130,6 +132,22 @@ class Ledger(Opening):
 
         return await answered(standing(database, entity, company, critical, now))
 
+    # Shadow mode
+
+    async def keep_shadow(self, look: ShadowLook) -> None:
+        """Keep what would have been decided, as `ledger.shadow.keep` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import keep
+
+        await answered(keep(database, look))
+
+    async def note_shadow_order(self, company: str, quote: str, revision: int, order: PeoplesOrder) -> None:
+        """Keep which order people entered, as `ledger.shadow.note_order` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.shadow import note_order
+
+        await answered(note_order(database, company, quote, revision, order))
+
     # What people decided about customers that may be one
 
     async def cross_reference(self, company: str = "") -> CrossReference:
@@ -138,6 +156,15 @@ class Ledger(Opening):
         from ledger.cross_reference import read
 
         return await answered(read(database, company))
+
+    # Dry runs of initial syncs
+
+    async def keep_dry_run(self, run: DryRun) -> None:
+        """Keep a dry run, as `ledger.initial_runs.keep_dry_run` does. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.initial_runs import keep_dry_run
+
+        await answered(keep_dry_run(database, run))
 
     # Sessions of the web application
 

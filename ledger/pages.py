@@ -152,6 +152,12 @@ class Pages:
         """Remove all of them: they hold personal data, and are only needed while a run lasts."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def remove_kind(self, kind: str) -> None:
+        """Remove all pages whose name begins so; of each its manifest first, so that none is there by half."""
+        for suffix in ("json", "parquet"):
+            for path in self.folder.glob(f"{kind}-*.{suffix}"):
+                path.unlink(missing_ok=True)
+
     def _seal(self, name: str, made: Path, rows: int, read_at: str, next_link: str) -> Manifest:
         target = self._path(name, "parquet")
         found = Manifest(file=target.name, sha256=_hash(made), rows=rows, read_at=read_at, next_link=next_link)

@@ -169,6 +169,20 @@ DIFFERENCES: Final = Table(
 )
 """What is not the same on both sides, each once however often it was seen."""
 
+SHADOW_LOOKS: Final = Table(
+    "shadow_looks",
+    metadata,
+    Column("company", String(10), nullable=False),
+    Column("quote", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("moment", String(20), nullable=False),
+    Column("at", String(27), nullable=False, comment="when people did it, ISO 8601, UTC"),
+    Column("content", Text, nullable=False, comment="what would have been decided, as JSON"),
+    PrimaryKeyConstraint("company", "quote", "revision", "moment"),
+    Index("shadow_looks_by_time", "company", "at"),
+)
+"""What would have been decided about quotes of companies in shadow mode: a row for each moment of a revision."""
+
 MATCH_CLUSTERS: Final = Table(
     "match_clusters",
     metadata,
@@ -260,3 +274,35 @@ CROSS_REFERENCE: Final = Table(
     Index("cross_reference_in_force", "until", "company", "account"),
 )
 """Which account of Sales is which customer of Finance, as people decided."""
+
+DRY_RUNS: Final = Table(
+    "dry_runs",
+    metadata,
+    Column("run_id", String(100), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("map_hash", String(64), nullable=False),
+    Column("plan_hash", String(64), nullable=False, comment="SHA-256 over the pages of the plan"),
+    Column("began_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("ended_at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("figures", Text, nullable=False, comment="what was counted, as JSON"),
+    Index("dry_runs_by_entity", "entity", "company", "ended_at"),
+)
+"""Dry runs of initial syncs that came to their end."""
+
+GATE_VERDICTS: Final = Table(
+    "gate_verdicts",
+    metadata,
+    Column("verdict_id", String(32), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("at", String(27), nullable=False, comment="ISO 8601, UTC"),
+    Column("allowed", Boolean, nullable=False),
+    Column("run_id", String(100), nullable=False, comment="the dry run; empty: there was none"),
+    Column("map_hash", String(64), nullable=False),
+    Column("plan_hash", String(64), nullable=False),
+    Column("quality_hash", String(64), nullable=False, comment="SHA-256 over the rules, the model and their outcomes"),
+    Column("content", Text, nullable=False, comment="the whole verdict with its reasons, as JSON"),
+    Index("gate_verdicts_by_entity", "entity", "company", "at"),
+)
+"""What the activation gate said, each time."""

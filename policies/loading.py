@@ -25,13 +25,13 @@ from domain.dunning import DunningPolicy
 from domain.dunning import misfits as dunning_misfits
 from domain.entities.parallel import ParallelPolicy
 from domain.entities.parallel import misfits as parallel_misfits
+from domain.entity_map import EntityMap
 from domain.notices_policy import NoticePolicy
 from domain.notices_policy import misfits as notice_misfits
 from domain.policy import (
     AuthorityPolicy,
     CreditPolicy,
     DiscountPolicy,
-    EntityMap,
     Policy,
     PolicyError,
     PublishedCalendars,

@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
+from opentelemetry import metrics
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Interceptor,
@@ -61,8 +62,18 @@ _NONCE_BYTES = 12
 _PACK_ABOVE = 1_024
 _LARGEST = 16 * 1024 * 1024
 """Bytes a packed payload may unpack to: eight times what Temporal lets a payload be."""
+STATE: Final = "state"
+"""Kind under which payloads are measured that a run writes for itself: arguments, memos, summaries, details."""
 HAND: Final = "hand"
 """Purpose of what a person typed through the codec server: it belongs to no workflow, and counts as a question only."""
+
+
+_sizes = metrics.get_meter("q2c").create_histogram(
+    "q2c_payload_bytes",
+    unit="By",
+    description="Size of the payloads that are sealed, by what they are for",
+    explicit_bucket_boundaries_advisory=(2**10, 2**12, 2**14, 2**16, 2**17, 2**18, 2**19, 2**20, 2**21),
+)
 
 
 class PayloadRefused(ApplicationError):
@@ -201,6 +212,7 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
             outer.metadata[_PACKED] = b"zlib"
         nonce = os.urandom(_NONCE_BYTES)
         outer.data = nonce + self._keys.writing_cipher.encrypt(nonce, plain, _bound(outer, namespace))
+        _sizes.record(len(outer.data), {"kind": (outer.metadata[PURPOSE].decode() or STATE).partition("/")[0]})
         return outer
 
     def _open(self, payload: Payload, namespace: str, workflow_id: str) -> Payload:

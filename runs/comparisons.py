@@ -100,7 +100,7 @@ class Comparisons:
         try:
             done: ComparisonView = await handle.result()
         except WorkflowFailureError as error:
-            raise Unreadable(f"The comparison failed: {_reason(error)}") from error
+            raise Unreadable(f"The comparison failed: {reason(error)}") from error
         except RPCError as error:
             raise NotFound(f"Comparison {workflow_id} not found.") from error
         return done
@@ -154,7 +154,7 @@ class Comparisons:
         return True
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What an activity said: the errors around it only say that something did, and those below it are sealed."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, ApplicationError):

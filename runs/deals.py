@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from cachetools import LRUCache
@@ -17,6 +18,7 @@ from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs import attributes, names, outcomes
 from runs.calls import NotFound, Unreadable, answer, ask, latest, rejected, tell
 from runs.lookup import Lookup
+from runs.shadow import Shadows
 
 _KNOWN_ORDERS = 10_000
 _KNOWN_ENDED = 500
@@ -29,9 +31,15 @@ _TASK_TIMEOUT = timedelta(seconds=7)
 class Deals:
     """The deals, as sweeps, intake and people reach them."""
 
-    def __init__(self, client: Client) -> None:
-        """Reach deals through ``client``, connected to their namespace with the pydantic data converter."""
+    def __init__(self, client: Client, *, shadow: Collection[str] = ()) -> None:
+        """Reach deals through ``client``, connected to their namespace with the pydantic data converter.
+
+        Args:
+            client: connected.
+            shadow: companies in shadow mode: no deal of theirs begins. Whoever passes on what Sales reports names them.
+        """
         self._client = client
+        self._shadow, self._shadows = frozenset(shadow), Shadows(client)
         self._lookup = Lookup(client)
         self._orders: LRUCache[tuple[str, str], str] = LRUCache(_KNOWN_ORDERS)
         self._ended: LRUCache[str, DealView] = LRUCache(_KNOWN_ENDED)
@@ -47,9 +55,15 @@ class Deals:
             NoAnswer: Temporal does not answer.
             Rejected: Temporal takes no run under this quote number.
         """
-        if event.kind is SalesEventKind.SUBMITTED:
+        if event.kind is SalesEventKind.SUBMITTED and event.company not in self._shadow:
             return await self._submit(event)
-        return await tell(self._client, names.deal_id(event.company, event.quote_number), names.SALES_EVENT, event)
+        deal_id = names.deal_id(event.company, event.quote_number)
+        if await tell(self._client, deal_id, names.SALES_EVENT, event):
+            return True
+        if event.company in self._shadow:  # a deal that began before has its own, and a shadow has the rest: never both
+            await self._shadows.tell(event)
+            return True
+        return False
 
     async def tell_finance(self, deal_id: str, event: FinanceEvent) -> bool:
         """Give an event of Finance to a deal; False where it has ended. Raises as ``tell``."""
@@ -71,6 +85,19 @@ class Deals:
     async def _running_deal(self, company: str, order_number: str) -> str | None:
         deal = (await self._lookup.of_orders(company, [order_number])).get(order_number)
         return deal.deal_id if deal is not None and deal.running else None
+
+    async def begin(self, event: SalesEvent) -> bool:
+        """Begin the deal of a submission that never had one; False where it has one, or had. Raises as ``tell``.
+
+        In a company in shadow mode a shadow looks at it instead.
+        """
+        if event.company in self._shadow:
+            return await self._shadows.tell(event)
+        try:
+            await self._start(event, None)
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     async def _submit(self, event: SalesEvent) -> bool:
         """Begin the deal, or reach the one that runs; whether the submission is one to begin or go on with."""

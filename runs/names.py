@@ -26,9 +26,11 @@ NOTICES: Final = "Notices"
 COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
+INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 PARALLEL: Final = "ParallelRun"
+SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
 DEAL_QUEUE: Final = "q2c"
@@ -197,6 +199,11 @@ def preview_id(company: str, quote_number: str, nonce: str) -> str:
     return f"review/{_part(company)}/preview/{safe(quote_number)}/{_part(nonce)}"
 
 
+def shadow_id(company: str, quote_number: str, event_id: str) -> str:
+    """Workflow id of what the product would have done because of something that people did with a quote."""
+    return f"shadow/{_part(company)}/{_part(quote_number)}/{safe(event_id)}"
+
+
 def notices_id(recipient: str) -> str:
     """Workflow id of the messages to one recipient: an Entra object id, or a role of a company."""
     return f"notices/{safe(recipient)}"
@@ -246,6 +253,11 @@ def parallel_id(company: str) -> str:
 def parallel_record_id(company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of such days; the record's own id as well."""
     return f"audit/{_part(company)}/parallel/{run_id}/{n}"
+
+
+def initial_id(entity: str, company: str, map_hash: str) -> str:
+    """Workflow id of the dry run of an initial sync under a map."""
+    return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
 def sealed_for(workflow_id: str) -> str:

@@ -268,7 +268,9 @@ def _middleware(headers: dict[str, str], refused: Refuse, limits: Mapping[str, R
 
 def _intake(config: WebConfig, client: Client, keys: SigningKeys) -> list[Route]:
     """Where the two systems report, each way that is open to them."""
-    reports = Reports.through(client, config.companies, sweep_seconds=config.sweep_seconds)
+    reports = Reports.through(
+        client, config.companies, shadow=config.policy.entity_map.shadow, sweep_seconds=config.sweep_seconds
+    )
     grid = EventGrid(reports, keys, config.client_id, config.event_grid_clients)
     return [*Intake(config, reports).routes(), *grid.routes()]
 

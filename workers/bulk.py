@@ -34,6 +34,15 @@ def lacking(settings: Settings) -> str:
     return ""
 
 
+def reading_budgets(settings: Settings) -> dict[System, Budget]:
+    """This process's share of the requests of the application that reads: all its clients of a system share one."""
+    rates = {
+        System.DATAVERSE: settings.reader.dataverse_requests_per_second,
+        System.FINANCE: settings.reader.finance_requests_per_second,
+    }
+    return {system: Budget(rate / settings.worker.processes) for system, rate in rates.items()}
+
+
 def add_bulk_work(
     work: Work,
     settings: Settings,
@@ -41,6 +50,7 @@ def add_bulk_work(
     ledger: Ledger,
     endpoints: Mapping[System, Endpoint],
     who: Credentials,
+    budgets: Mapping[System, Budget],
 ) -> None:
     """Add the activities that read in bulk to what a worker does; none where it cannot.
 
@@ -51,21 +61,16 @@ def add_bulk_work(
         ledger: where differences are kept.
         endpoints: where both systems are.
         who: the application that may only read.
+        budgets: of that application.
     """
     if why := lacking(settings):
         log.info("nothing is read in bulk", reason=why)
         return
     from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
+    from activities.planning import InitialInBulk
     from dynamics.bulk.reader import Reader
 
-    rates = {
-        System.DATAVERSE: settings.reader.dataverse_requests_per_second,
-        System.FINANCE: settings.reader.finance_requests_per_second,
-    }
-    readers = {
-        system: Reader(system, endpoints[system], who, budget=Budget(rate / settings.worker.processes))
-        for system, rate in rates.items()
-    }
+    readers = {system: Reader(system, endpoints[system], who, budget=budget) for system, budget in budgets.items()}
     for reader in readers.values():
         work.connections.push_async_callback(reader.aclose)
     data = settings.data.dir
@@ -82,4 +87,5 @@ def add_bulk_work(
         in_finance.confirm_in_finance,
         in_finance.find_candidates,
         in_finance.judge_comparison,
+        InitialInBulk(ledger, settings.policies, data).make_plan,
     ]

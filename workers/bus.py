@@ -381,8 +381,9 @@ def _in_words() -> Iterator[None]:
 
 def reports_of(settings: Settings, temporal: Client) -> Reports:
     """The intake, as the web process has it."""
-    companies = load_policy(settings).entity_map.business_units
-    return Reports.through(temporal, companies, sweep_seconds=settings.worker.sweep_seconds)
+    entities = load_policy(settings).entity_map
+    seconds = settings.worker.sweep_seconds
+    return Reports.through(temporal, entities.business_units, shadow=entities.shadow, sweep_seconds=seconds)
 
 
 async def run_bus(settings: Settings, telemetry: Telemetry) -> int:

@@ -57,12 +57,13 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.bulk import add_bulk_work
+from workers.bulk import add_bulk_work, reading_budgets
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
+from workers.shadow import add_shadow_work
 from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
@@ -75,10 +76,12 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
+from workflows.initial import PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
+from workflows.shadow import ShadowOfQuote
 
 WORKFLOWS = (
     QuoteToCash,
@@ -96,9 +99,11 @@ WORKFLOWS = (
     Collections,
     Gauges,
     CompareRecords,
+    PlanInitialSync,
     BulkRun,
     CreditReview,
     ParallelRun,
+    ShadowOfQuote,
 )
 
 
@@ -121,7 +126,8 @@ def compose(settings: Settings, client: Client) -> Work:
     credit = CreditDesk(ledgers, policy)
     telling, customers = notice_work(settings, client, policy), CustomerDesk(sales_system, finance_system, policy)
     orders = DynamicsFinanceActivities(quotes, finance_system, policy, credit, postings, customers, told=telling.told)
-    deals, lookup, changes = Deals(client), Lookup(client), SalesChanges(sales_system.odata)
+    deals, lookup = Deals(client, shadow=policy.entity_map.shadow), Lookup(client)
+    changes = SalesChanges(sales_system.odata)
     desk, reaching = AfterEndDesk(client), Reaching(sales_system, finance_system)
     sales_feed = SalesFeedWork(deals, lookup, changes, sales_system.business_units, policy, desk)
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
@@ -159,10 +165,17 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_rules(ledger, policy, companies),
     )
-    add_bulk_work(work, settings, policy, ledger, endpoints(settings), reader(settings))
+    _add_reading(work, settings, policy, ledger, ledgers)
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
+
+
+def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
+    """What is done as the application that only reads: comparisons, and the looks of shadow mode."""
+    where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
+    add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+    add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 
 
 def _timezones(policy: Policy) -> dict[str, str]:

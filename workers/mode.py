@@ -33,6 +33,7 @@ class Process(StrEnum):
     WEB = "q2c-web"
     CODEC = "q2c-codec"
     BUS = "q2c-bus"
+    VIRTUAL = "q2c-virtual"
 
 
 Location = tuple[str, str]
@@ -48,6 +49,8 @@ HOLDERS: Final[Mapping[Location, Process]] = {
     ("bus", "connection_string"): Process.BUS,
     ("notice", "targets"): Process.WORKER,
     ("reader", "client_secret"): Process.WORKER,
+    ("virtual", "client_secret"): Process.VIRTUAL,
+    ("virtual", "secrets"): Process.VIRTUAL,
 }
 """Each secret, and the one process that holds it. The ledger's URL may hold a password, and is worker's and web's; the
 codec's keys are a file, or `Q2C_CODEC_KEY_SET`, that every process needs. `Q2C_AZURE_CLIENT_SECRET` is of whichever
@@ -103,7 +106,7 @@ def weaknesses(settings: Settings) -> list[str]:
     given = _secrets(settings)
     return [
         *_in_clear(settings),
-        *(problem for location, value in given.items() if (problem := _weak(location, value))),
+        *(problem for at, value in given.items() if (problem := weak_secret(variable_name(at), value))),
         *_shared(given),
     ]
 
@@ -134,8 +137,8 @@ def _of_process(settings: Settings, process: Process) -> Iterator[str]:
             yield f"{variable_name(location)}: {process} can read {file}, which {whose}; do not mount it there."
 
 
-def _weak(location: Location, value: str) -> str:
-    name = variable_name(location)
+def weak_secret(name: str, value: str) -> str:
+    """What is wrong with a secret in production; empty: nothing. `name`: its variable."""
     if value.lower().startswith("sandbox"):
         return f"{name}: is the sandbox's, which everybody knows; set your own."
     if len(value) < SHORTEST or len(set(value)) < FEWEST_DIFFERENT:

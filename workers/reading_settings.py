@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from workers.setting_types import SANDBOX_SECRET, Group, Rate, Secret, Text
+from workers.setting_types import SANDBOX_SECRET, Group, OptionalSecret, Rate, Secret, Text
 
 SANDBOX_READER_CLIENT = "9592d9e0-fb7d-5100-a539-c08b5e50bb74"
 
@@ -31,4 +31,27 @@ class DataSettings(Group):
 
     dir: Path = Path(".q2c/data")
     """Folder of pages, which hold personal data; all workers that read in bulk share it. They go when a run ends,
-    but for `records` (`q2c compare --keep`)."""
+    but for `records` (`q2c compare --keep`) and the last plans (`q2c initial`)."""
+
+
+class VirtualSettings(Group):
+    """The OData service that Dataverse's virtual tables read (`q2c virtual`)."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8092, ge=0, le=65535)
+    """Port to listen on."""
+    client_id: Text = SANDBOX_READER_CLIENT
+    """Application (client) id that reads: an app registration of its own, which may read in both systems and do
+    nothing else, with a higher priority in Finance than the reader's."""
+    client_secret: Secret = SecretStr(SANDBOX_SECRET)
+    """Its client secret."""
+    secrets: OptionalSecret = None
+    """Key of each company, a JSON object: `{"usmf": "…"}`; `["newest", "previous"]` takes both while one replaces the
+    other."""
+    requests_per_second: Rate = 5.0
+    """Budget of requests to Finance, and the same to Sales, of this process."""
+    fresh_seconds: int = Field(default=30, ge=1, le=300)
+    """How long what was read is shown again without asking Finance."""
+    stale_hours: int = Field(default=24, ge=1, le=168)
+    """How long it is shown, marked STALE, while Finance does not answer."""

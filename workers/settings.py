@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from domain.record import problem_in_words
 from dynamics.core.network import is_loopback
-from workers.reading_settings import DataSettings, ReaderSettings
+from workers.reading_settings import DataSettings, ReaderSettings, VirtualSettings
 from workers.setting_types import (
     SANDBOX_SECRET,
     FilePath,
@@ -293,6 +293,7 @@ class Settings(BaseSettings):
     finance: FinanceSettings = FinanceSettings()
     reader: ReaderSettings = ReaderSettings()
     data: DataSettings = DataSettings()
+    virtual: VirtualSettings = VirtualSettings()
     azure: AzureSettings = AzureSettings()
     bus: BusSettings = BusSettings()
     web: WebSettings = WebSettings()

@@ -79,6 +79,8 @@ class Work:
     """Where none, the queue of messages is not polled."""
     bulk_activities: dict[str, Sequence[Activity]] = field(default_factory=dict)
     """By queue; where none, nothing is read in bulk."""
+    shadow_activities: list[Activity] = field(default_factory=list)
+    """On Finance's queue; where none, no company can be in shadow mode."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -130,7 +132,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         )
         for queue, activities, limits in (
             (DATAVERSE_QUEUE, work.dataverse_activities, settings.dataverse),
-            (FINANCE_QUEUE, work.finance_activities, settings.finance),
+            (FINANCE_QUEUE, [*work.finance_activities, *work.shadow_activities], settings.finance),
         )
     ]
     notices, bulk = _of_notices(client, settings, work, common), _of_bulk(client, settings, work, watched)

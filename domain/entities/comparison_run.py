@@ -1,8 +1,12 @@
-"""What a comparison begins with, and how far one is that goes on as a new run."""
+"""What reading both systems begins with, and how far it is where it goes on as a new run.
+
+A comparison and the dry run of an initial sync read the same way; they differ in what they make of it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -14,7 +18,7 @@ from domain.values import Company
 
 
 class Progress(Record):
-    """How far a comparison is; what was read lies in its pages."""
+    """How far reading is; what was read lies in its pages."""
 
     run_id: str = Field(description="Of the first run")
     began_at: datetime
@@ -35,25 +39,34 @@ class Progress(Record):
     requests: int = 0
     figures: ComparisonFigures | None = None
 
-    def place(self, start: CompareStart) -> str:
-        """Of its pages, below the folder of data."""
-        return f"compare/{start.entity}/{start.company}/{self.run_id}"
+    def counted(self) -> ComparisonFigures:
+        """What was counted while both sides were read."""
+        return ComparisonFigures(
+            finance_records=self.finance_records,
+            sales_records=self.sales_records,
+            requests=self.requests,
+            candidates=self.candidates,
+        )
 
 
-class CompareStart(Record):
-    """Which records are compared."""
+View = TypeVar("View", bound=ComparisonView)
+
+
+class ReadingStart(Record):
+    """Which records of both systems are read."""
 
     entity: EntityName
     company: Company
     sample: int = Field(0, ge=0, le=MOST_SAMPLED, description="Records of a part at most; 0: all records")
-    keep_records: bool = Field(
-        False, description="What was read stays, for quality and matching; else it goes at the end"
-    )
     progress: Progress | None = Field(None, description="Of the run before, where it has become too long")
 
-    def view(self, progress: Progress, confirmed: int) -> ComparisonView:
+    def place(self, run_id: str) -> str:
+        """Of its pages, below the folder of data."""
+        raise NotImplementedError
+
+    def seen(self, kind: type[View], progress: Progress, confirmed: int) -> View:
         """How it stands; ``confirmed``: candidates read again on both sides."""
-        return ComparisonView(
+        return kind(
             entity=self.entity,
             company=self.company,
             run_id=progress.run_id,
@@ -68,3 +81,15 @@ class CompareStart(Record):
             requests=progress.requests,
             figures=progress.figures,
         )
+
+
+class CompareStart(ReadingStart):
+    """Which records are compared."""
+
+    keep_records: bool = Field(
+        False, description="What was read stays, for quality and matching; else it goes at the end"
+    )
+
+    def place(self, run_id: str) -> str:
+        """Of its pages, below the folder of data."""
+        return f"compare/{self.entity}/{self.company}/{run_id}"

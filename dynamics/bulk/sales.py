@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from domain.entities.comparing import CannotCompare, Comparison, SalesTable
+from domain.entities.facts import RunningMap
 from domain.entities.model import DataMap, Scope
 from domain.entities.shards import Shard
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE, text_of
+from dynamics.core.dual_write import running_maps
 from dynamics.core.literals import key, literal, query
 from dynamics.core.odata import Row
 
@@ -95,6 +97,15 @@ async def of_company(
             f"Sales has no business unit of the company {company}: see business_units in entity_map.yaml"
         )
     return " or ".join(f"_{column}_value eq {unit}" for unit in ids)
+
+
+async def read_running_maps(reader: Reader) -> tuple[RunningMap, ...] | None:
+    """The maps that Dual-Write runs, as `dynamics.core.dual_write.running_maps` tells them: a page has them all."""
+
+    async def rows(path: str) -> Sequence[Row]:
+        return (await reader.page(path, rows=PAGE_ROWS)).rows
+
+    return await running_maps(reader.row, rows)
 
 
 def read(of: Comparison, within: Sequence[Shard] = ()) -> str:

@@ -24,6 +24,7 @@ from dynamics.core.circuit import NO_ANSWER, TRIAL_PATIENCE, Circuit
 from dynamics.core.errors import Answer, DynamicsError, Failure, System, Throttled, answer_of, request_id_of
 from dynamics.core.evidence import answer_shown, no_answer, request_shown
 from dynamics.core.network import is_loopback
+from dynamics.core.reading import refuse_writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,10 @@ class Transport:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+    def only_read(self) -> None:
+        """Let nothing leave from now on that could change something: ``dynamics.core.reading.WriteRefused``."""
+        self._http.event_hooks = {"request": [refuse_writes]}
 
     async def reach(self, operation: str = "trial") -> None:
         """Return where requests may be sent; a system that was away is tried first, where that is due.

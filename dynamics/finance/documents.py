@@ -66,8 +66,8 @@ class Documents:
             NotFound: no such order.
         """
         header, reading = await self._order(company, order_number, known)
-        returned = reading.all(ReturnedLine, "returned")
-        sold = sold_lots(returned)
+        returned, rests = reading.all(ReturnedLine, "returned"), reading.all(LineRest, "rests")
+        sold = sold_lots(returned, rests)
         returns = {line.return_number for line in returned}
         slips, posted = reading.all(SlipLine, "slips"), reading.all(PostedInvoice, "invoices")
         origins = Origins(order_number, reading.all(InvoiceOrigin, "origins"), sold)
@@ -96,11 +96,10 @@ class Documents:
         if left := _unseen(own, transactions, but=unopened):
             last = await self._connection.read(collections={"transactions": _transactions(company, left)})
             transactions = (*transactions, *last.all(Transaction, "transactions"))
-        rests = reading.all(LineRest, "rests")
         read = BillingRead(
             header=header,
-            lines=reading.all(OrderLine, "lines"),
-            rests={rest.lot: rest for rest in rests if same_text(rest.order_number, order_number)},
+            lines=tuple(line for line in reading.all(OrderLine, "lines") if line.lot not in sold),
+            rests={r.lot: r for r in rests if same_text(r.order_number, order_number) and r.lot not in sold},
             slips=slips_of(order_number, slips, sold),
             invoices=tuple(own),
             transactions=transactions,

@@ -15,7 +15,15 @@ from dynamics.core.errors import Conflict, NotFound, System
 from dynamics.core.literals import key, query
 from dynamics.core.odata import BatchAnswer
 from dynamics.finance import queries
-from dynamics.finance.orders import RaisedBy, compare, header_write, line_raise, line_writes, reference_of
+from dynamics.finance.orders import (
+    REFERENCE_LENGTH,
+    RaisedBy,
+    compare,
+    header_write,
+    line_raise,
+    line_writes,
+    reference_of,
+)
 from dynamics.finance.queries import same_text
 from dynamics.finance.records import FinanceOrder, NewOrder, NewOrderLine, OrderHeader, OrderLine, SalesStatus
 
@@ -24,6 +32,9 @@ if TYPE_CHECKING:
 
 LINES_PER_CHANGE_SET = 150
 """Lines written together: few enough that X++ answers within a request's patience and holds no long transaction."""
+
+MOST_REFERRING = 5
+"""Orders that are read of those that name one reference."""
 
 Progress = Callable[[int], None]
 """Told how many lines are written so far."""
@@ -69,6 +80,19 @@ class Ordering:
         """The order of a number, with its lines, in one batch; None where there is none."""
         header, lines = await self._finance.odata.batch(_order_reads(company, number))
         return None if isinstance(header.error, NotFound) else await self._as_order(header, lines)
+
+    async def referring(self, company: str, references: Sequence[str]) -> list[FinanceOrder]:
+        """Orders that are not cancelled and name one of these as the customer's reference; the first five, with lines.
+
+        One batch, and one for each order.
+        """
+        asked = [
+            queries.orders_marked(company, "CustomersOrderReference", each[:REFERENCE_LENGTH]) for each in references
+        ]
+        reading = await self._finance.read(collections={"orders": asked})
+        headers = [each for each in reading.all(OrderHeader, "orders") if each.status is not SalesStatus.CANCELED]
+        read = [await self.read(company, each.number) for each in headers[:MOST_REFERRING]]
+        return [order for order in read if order is not None]
 
     async def delete_empty(self, header: OrderHeader) -> None:
         """Delete the header of an order that has no lines yet; nothing was ever posted on it."""
@@ -171,12 +195,15 @@ class Ordering:
         )
 
     async def _as_order(self, header: BatchAnswer, lines: BatchAnswer) -> FinanceOrder:
+        """An order as it was sold: without the lines by which credit notes take something of it back."""
         found = self._finance.row(OrderHeader, header.value())
         rows = await self._finance.rows_of(lines, queries.order_lines(found.company, found.number).key)
         read = (self._finance.row(OrderLine, row) for row in rows)
         return FinanceOrder(
             header=found,
-            lines=tuple(line for line in read if queries.same_text(line.order_number, found.number)),
+            lines=tuple(
+                line for line in read if queries.same_text(line.order_number, found.number) and line.quantity >= 0
+            ),
             found=True,
         )
 

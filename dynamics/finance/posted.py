@@ -1,7 +1,8 @@
-"""What Finance posted on an order, put together: goods and credits that came by a return order, invoices over several.
+"""What Finance posted on an order, put together: goods that came back, credits, invoices over several orders.
 
-A return order has a number and lots of its own, and so have its packing slips and credit notes; an invoice over several
-orders names none. Which order and line each of their rows belongs to is told by other rows beside them. Pure.
+A return order has a number and lots of its own, and so have its packing slips and credit notes. A credit note without
+one adds lines with negative quantities to the order, with lots of their own. An invoice over several orders names none.
+Which order and line each of their rows belongs to is told by other rows beside them. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from dynamics.core.rows import FinanceInstant, ReadRow, YesNo
 from dynamics.finance.queries import same_text
-from dynamics.finance.records import InvoiceLine, PostedInvoice, SlipLine
+from dynamics.finance.records import InvoiceLine, LineRest, PostedInvoice, SlipLine
 
 RETURN_ITEM = "ReturnItem"
 """SalesType of a return order's packing slip."""
@@ -50,9 +51,15 @@ Place = tuple[str, datetime, int]
 """Invoice, its date and a line's number: what tells a posted line from every other."""
 
 
-def sold_lots(returned: Iterable[ReturnedLine]) -> dict[str, str]:
-    """The lots that were sold, by those of the return orders' lines."""
-    return {line.lot: line.sold_lot for line in returned}
+def sold_lots(returned: Iterable[ReturnedLine], rests: Iterable[LineRest]) -> dict[str, str]:
+    """The lots that were sold, by those of the lines that take them back.
+
+    Args:
+        returned: lines of return orders.
+        rests: lines of the order; those that credit notes added name what was sold.
+    """
+    of_returns = {line.lot: line.sold_lot for line in returned}
+    return of_returns | {rest.lot: rest.sold_lot for rest in rests if rest.sold_lot}
 
 
 def slips_of(order_number: str, rows: Iterable[SlipLine], sold: Mapping[str, str]) -> tuple[SlipLine, ...]:
@@ -61,14 +68,14 @@ def slips_of(order_number: str, rows: Iterable[SlipLine], sold: Mapping[str, str
     Args:
         order_number: SalesOrderNumber.
         rows: of the order, and of return orders, which may take back goods of other orders as well.
-        sold: the order's lots by those of the return orders' lines.
+        sold: the order's lots by those of the lines that take them back.
     """
     kept = []
     for row in rows:
-        if same_text(row.order_number, order_number):
-            kept.append(row)
-        elif row.lot in sold:
+        if row.lot in sold:
             kept.append(row.model_copy(update={"lot": sold[row.lot]}))
+        elif same_text(row.order_number, order_number):
+            kept.append(row)
     return tuple(kept)
 
 
@@ -81,7 +88,7 @@ class Origins:
         Args:
             order_number: SalesOrderNumber.
             rows: of the order and of return orders.
-            sold: the order's lots by those of the return orders' lines.
+            sold: the order's lots by those of the lines that take them back.
         """
         self._order = order_number.casefold()
         self._sold = sold

@@ -157,7 +157,8 @@ def order_lines(company: str, number: str) -> Listing:
 
 
 _REST_COLUMNS = (
-    "SalesId,LineCreationSequenceNumber,InventTransId,RemainSalesPhysical,RemainSalesFinancial,SysModifiedBy"
+    "SalesId,LineCreationSequenceNumber,InventTransId,InventTransIdReturn,RemainSalesPhysical,RemainSalesFinancial,"
+    "SysModifiedBy"
 )
 
 

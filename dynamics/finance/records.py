@@ -267,6 +267,9 @@ class LineRest(ReadRow):
     lot: str = Field(alias="InventTransId")
     to_deliver: Exact = Field(Decimal(0), alias="RemainSalesPhysical", description="Without what was cancelled")
     to_invoice: Exact = Field(Decimal(0), alias="RemainSalesFinancial", description="Delivered and not invoiced")
+    sold_lot: str = Field(
+        "", alias="InventTransIdReturn", description="Of a line that a credit note added to the order: what was sold"
+    )
     changed_by: str = Field("", alias="SysModifiedBy")
 
 

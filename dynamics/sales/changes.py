@@ -101,6 +101,25 @@ class SalesChanges:
             tuple(each for each, gone in zip(ids, missing, strict=True) if gone),
         )
 
+    async def open_quotes(self, link: str | None) -> Changes:
+        """One page of the quotes that are drafts or active, whenever they changed. Takes and raises as `page`."""
+        wanted = query("quotes", select=_QUOTE_COLUMNS, filter="statecode eq 0 or statecode eq 1", orderby="quoteid")
+        return await self._filtered("quote", link or wanted)
+
+    async def orders_under_way(self, link: str | None) -> Changes:
+        """One page of the open orders made from quotes that no order of Finance is known of. As `open_quotes`."""
+        wanted = query(
+            "salesorders",
+            select=_ORDER_COLUMNS,
+            filter="(statecode eq 0 or statecode eq 1) and q2c_financeordernumber eq null and _quoteid_value ne null",
+            orderby="salesorderid",
+        )
+        return await self._filtered("salesorder", link or wanted)
+
+    async def _filtered(self, table: Table, path_or_link: str) -> Changes:
+        page = await self._odata.page(path_or_link, prefer=f"odata.maxpagesize={self._page_rows}")
+        return _changes(table, page.rows, ()).model_copy(update={"next_link": page.next_link})
+
     async def quotes_of(self, opportunity_ids: Sequence[UUID]) -> tuple[QuoteChange, ...]:
         """How the quotes of opportunities stand now; those that cannot be read are left out."""
         rows = await self._related("quotes", _QUOTE_COLUMNS, "_opportunityid_value", opportunity_ids)

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from domain.entities.facts import Column, Kind, RunningMap, Table
 from dynamics.core.batch import Read
-from dynamics.core.errors import NotFound, Refused
+from dynamics.core.dual_write import running_maps
+from dynamics.core.errors import NotFound
 from dynamics.core.literals import key, query
 from dynamics.core.odata import Row
 from dynamics.sales.client import Dataverse
@@ -44,9 +45,6 @@ _DETAILS: Final[Mapping[str, tuple[str, str | None]]] = {
 _OF_ORGANIZATION, _OF_CURRENCY = 1, 2
 """PrecisionSource of an amount."""
 _REQUIRED: Final = frozenset({"SystemRequired", "ApplicationRequired"})
-_RUNNING: Final = "msdyn_dualwriteruntimeconfig"
-"""Table of Dual-Write's core solution with a row for each map that runs. Its two columns here are known from scripts of
-Microsoft's solution alone; which columns a map writes is not known from it."""
 
 
 async def read_tables(dataverse: Dataverse, names: Collection[str]) -> dict[str, Table]:
@@ -74,24 +72,8 @@ async def read_tables(dataverse: Dataverse, names: Collection[str]) -> dict[str,
 
 
 async def read_running_maps(dataverse: Dataverse) -> tuple[RunningMap, ...] | None:
-    """The maps that Dual-Write runs; None: whether there are any may not be read.
-
-    An environment without Dual-Write has not even the table, so nothing runs there.
-    """
-    try:
-        definition = await dataverse.odata.get(
-            query(key("EntityDefinitions", LogicalName=_RUNNING), select="EntitySetName")
-        )
-        columns = "msdyn_internalentityname,msdyn_externalentityname"
-        rows = await dataverse.odata.all_rows(query(str(definition["EntitySetName"]), select=columns))
-    except NotFound:
-        return ()
-    except Refused:
-        return None
-    return tuple(
-        RunningMap(table=str(row["msdyn_internalentityname"] or ""), entity=str(row["msdyn_externalentityname"] or ""))
-        for row in rows
-    )
+    """The maps that Dual-Write runs, as `dynamics.core.dual_write.running_maps` tells them."""
+    return await running_maps(dataverse.odata.get, dataverse.odata.all_rows)
 
 
 def _definition(table: str) -> str:

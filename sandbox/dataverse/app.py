@@ -19,8 +19,9 @@ from starlette.routing import Route
 from sandbox.dataverse import errors
 from sandbox.dataverse.environment import Dataverse
 from sandbox.dataverse.service import Service
+from sandbox.dataverse.virtual_tables import VirtualTables
 from sandbox.entra.tokens import InvalidToken
-from sandbox.odata.batch import Request
+from sandbox.odata.batch import Answer, Request
 
 _METHODS: Final = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
@@ -53,6 +54,7 @@ class _Endpoint:
         self._dataverse = dataverse
         self._authority = authority
         self._service = Service(dataverse)
+        self._virtual = VirtualTables(dataverse)
 
     async def answer(self, http: HttpRequest) -> Response:
         """Check the token and the limits, then let the Web API answer."""
@@ -76,11 +78,18 @@ class _Endpoint:
             if self._dataverse.execution_seconds:
                 await asyncio.sleep(self._dataverse.execution_seconds)
             request = Request(http.method, self._url(http), dict(http.headers), body)
-            found = self._service.handle(request, user)
+            found = await self._answered(request, user)
         finally:
             self._dataverse.protection.leave(user, time.perf_counter() - started)
         headers = {**found.headers, **self._dataverse.protection.remaining(user)}
         return Response(found.body, found.status, headers)
+
+    async def _answered(self, request: Request, user: str) -> Answer:
+        """By the service behind a virtual table, or by the Web API itself."""
+        found = await self._virtual.answer(request, user)
+        if found is None:
+            return self._service.handle(request, user)
+        return self._service.refusal(found) if isinstance(found, errors.DataverseError) else found
 
     def _caller(self, http: HttpRequest, claims: Mapping[str, Any]) -> str:
         """The user of the token, or the one it asks to act for (`CallerObjectId`, `MSCRMCallerID`)."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sandbox.dataverse import errors
 from sandbox.dataverse.describing import label_text, managed_value
-from sandbox.dataverse.schema import Column, Entity, Navigation, OptionSet, Schema
+from sandbox.dataverse.schema import Column, Entity, Navigation, OptionSet, Schema, VirtualSource
 
 Body = Mapping[str, Any]
 
@@ -101,6 +101,7 @@ def described(body: Body, kind: str) -> Column:
         maximum=body.get("MaxValue"),
         audited=managed_value(body.get("IsAuditEnabled"), True),
         format=str((body.get("FormatName") or {}).get("Value") or body.get("Format") or ""),
+        external=str(body.get("ExternalName") or ""),
     )
 
 
@@ -120,6 +121,31 @@ def schema_name_of(body: Body) -> str:
             " underscore, and hold letters, digits and underscores only."
         )
     return name
+
+
+def source_of(body: Body) -> VirtualSource | None:
+    """Where the rows of a table are, if it is a virtual one.
+
+    Virtual tables are owned by the organization, and neither audited nor tracked (Microsoft Learn: "Get started with
+    virtual tables", limitations).
+
+    Raises:
+        DataverseError: It lacks its data source or its names there, or somebody is to own its rows.
+    """
+    if not body.get("DataProviderId"):
+        return None
+    for member in ("DataSourceId", "ExternalName", "ExternalCollectionName"):
+        if not body.get(member):
+            raise errors.invalid_argument(f"A virtual table needs '{member}'.")
+    if str(body.get("OwnershipType")) != "OrganizationOwned":
+        raise errors.invalid_argument("A virtual table must be owned by the organization.")
+    given = (body["DataProviderId"], body["DataSourceId"], body["ExternalCollectionName"], body["ExternalName"])
+    return VirtualSource(*(str(item) for item in given))
+
+
+def key_column(name: str) -> dict[str, Column]:
+    """The one column that a virtual table has of its own."""
+    return {f"{name}id": Column(f"{name}id", "Guid", required="SystemRequired", schema_name=f"{name}id")}
 
 
 def standard_columns(name: str, *, owned: bool) -> dict[str, Column]:

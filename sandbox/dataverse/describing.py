@@ -176,7 +176,7 @@ def table_item(schema: Schema, entity: Entity) -> Item:
         "PrimaryNameAttribute": entity.primary_name,
         "ObjectTypeCode": entity.object_type_code,
         "OwnershipType": entity.ownership,
-        "TableType": "Standard",
+        **_of_source(entity),
         "IsActivity": entity.activity,
         "IsIntersect": entity.intersect,
         "IsCustomEntity": entity.custom,
@@ -209,6 +209,19 @@ def table_item(schema: Schema, entity: Entity) -> Item:
             ],
         },
     )
+
+
+def _of_source(entity: Entity) -> Row:
+    """Where the rows of a table are."""
+    if entity.source is None:
+        return {"TableType": "Standard"}
+    return {
+        "TableType": "Virtual",
+        "DataProviderId": entity.source.provider,
+        "DataSourceId": entity.source.data_source,
+        "ExternalName": entity.source.name,
+        "ExternalCollectionName": entity.source.collection,
+    }
 
 
 def _key_item(entity: Entity, key: str) -> Item:
@@ -245,6 +258,7 @@ def column_item(entity: Entity, column: Column) -> Item:
         "DisplayName": label(column.label or column.name, owner=f"{entity.name}.{column.name}.display"),
         "Description": label(column.description, owner=f"{entity.name}.{column.name}.description"),
         "IsCustomAttribute": column.custom,
+        "ExternalName": column.external or None,
         "IsPrimaryId": column.name == entity.key,
         "IsPrimaryName": column.name == entity.primary_name,
         "IsManaged": False,

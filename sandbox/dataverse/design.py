@@ -14,9 +14,11 @@ from typing import Any, Final
 from sandbox.dataverse import errors
 from sandbox.dataverse.blueprints import (
     column_of,
+    key_column,
     money_columns,
     plural_of,
     schema_name_of,
+    source_of,
     standard_columns,
     standard_navigations,
     with_column,
@@ -88,7 +90,8 @@ class TableDesign(Design):
         primary = next((item for item in given if item.get("IsPrimaryName")), None)
         if primary is None:
             raise errors.invalid_argument("The Attributes of a new table must include its primary name column.")
-        columns = standard_columns(name, owned=ownership == "UserOwned")
+        source = source_of(body)
+        columns = key_column(name) if source else standard_columns(name, owned=ownership == "UserOwned")
         for item in given:
             column = column_of(self.schema, item)
             columns[column.name] = column
@@ -98,7 +101,7 @@ class TableDesign(Design):
             key=f"{name}id",
             primary_name=schema_name_of(primary).lower(),
             columns=columns,
-            states={1: 0, 2: 1},
+            states={} if source else {1: 0, 2: 1},
             navigations=standard_navigations(columns),
             collections={},
             alternate_keys={},
@@ -109,9 +112,10 @@ class TableDesign(Design):
             ownership=ownership,
             object_type_code=self.next_code(),
             custom=True,
-            change_tracking=bool(body.get("ChangeTrackingEnabled", False)),
+            change_tracking=bool(body.get("ChangeTrackingEnabled", False)) and source is None,
             privilege=schema_name,
-            audited=managed_value(body.get("IsAuditEnabled"), False),
+            audited=managed_value(body.get("IsAuditEnabled"), False) and source is None,
+            source=source,
         )
         if entity.entity_set in self.schema.by_set:
             raise errors.name_taken()
@@ -186,6 +190,7 @@ class TableDesign(Design):
             max_length=body.get("MaxLength") or column.max_length,
             required=column.required if required is None else None if required == "None" else required,
             audited=managed_value(body.get("IsAuditEnabled"), column.audited),
+            external=str(body.get("ExternalName") or column.external),
         )
         self.put(with_column(entity, changed))
         return changed

@@ -34,6 +34,8 @@ class RowService(Responder):
     def answer(self, call: Call, entity: Entity) -> Answer:
         """Answer a request whose address begins with an entity set."""
         segments = call.segments
+        if entity.source is not None:
+            raise errors.bad_query("The sandbox reads a virtual table by a request of its own, not in a batch.")
         if segments[0].key is None:
             return self._collection(call, entity)
         if len(segments) > 1:

@@ -71,6 +71,7 @@ class Column:
         option_set: Name of the global choice it takes its options from.
         secret: Can be written, is never shown.
         audited: Its changes are written down where those of its table are (`IsAuditEnabled`).
+        external: Its name at the source of a virtual table (`ExternalName`).
     """
 
     name: str
@@ -94,6 +95,7 @@ class Column:
     option_set: str = ""
     secret: bool = False
     audited: bool = True
+    external: str = ""
 
     @property
     def stored(self) -> str:
@@ -212,6 +214,16 @@ class OptionSet:
         return metadata_id_of(f"optionset:{self.name}")
 
 
+@dataclass(frozen=True, slots=True)
+class VirtualSource:
+    """Where rows of a virtual table are: provider, row of the data source, and there the set's and the type's names."""
+
+    provider: str
+    data_source: str
+    collection: str
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Entity:
     """One table.
@@ -242,6 +254,8 @@ class Entity:
     privilege: str = ""
     privilege_of: str = ""
     audited: bool = False
+    source: VirtualSource | None = None
+    """Set for a virtual table, which has no rows here."""
 
     @cached_property
     def by_stored(self) -> Mapping[str, Column]:

@@ -1,13 +1,14 @@
 """Posting sales invoices and credit notes of orders.
 
 An invoice bills what has been delivered and not yet invoiced, in whole or in part, of one order or of several orders of
-one invoice account. A credit note takes back the whole of an invoice or some quantities of it; it settles what is open
-of the invoice, and the rest is the customer's credit.
+one invoice account. A credit note takes back the whole of an invoice or some quantities of it, by lines with negative
+quantities that are added to the order; it settles what is open of the invoice, and the rest is the customer's credit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from sandbox.finance.amounts import part_of
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import PostingRefused
 from sandbox.finance.invoice_journal import CREDIT_NOTE_NUMBERS, Billed, Document, PostedInvoice, Returned, post
-from sandbox.finance.lines import save_line
+from sandbox.finance.lines import save_line, with_quantities
 from sandbox.finance.masterdata import blocks, stopped_text
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS
 from sandbox.finance.payments import settle_credit
@@ -178,14 +179,14 @@ def _credit(
     original = _transaction_of(books, company, header["InvoiceNumber"])
     untouched = not any(row["_credited"] for row in _invoice_lines(books, company, header))
     billed = _to_credit(books, company, header, wanted)
-    orders: list[Row] = []
-    for item in billed:
-        if not any(order is item.order for order in orders):
-            orders.append(item.order)
+    if returned is None and not correction:
+        billed = [_on_a_line_of_its_own(books, company, item) for item in billed]
+    orders = {number: books.order(company, number) for number in dict.fromkeys(map(_number_of, billed))}
+    billed = [replace(item, order=orders[_number_of(item)]) for item in billed]
     taken_back = header["_charges"] if wanted is None and untouched else ()
     charges = [row | {"Value": -row["Value"]} for row in taken_back]
     document = Document(
-        tuple(orders),
+        tuple(orders.values()),
         billed,
         charges,
         CREDIT_NOTE_NUMBERS,
@@ -244,6 +245,36 @@ def _credited(books: Books, company: Company, header: Row, row: Row, quantity: D
     books.update(INVOICE_LINES, row, {"_credited": row["_credited"] + quantity})
     order = books.order(company, row["_SalesId"])
     return Billed(order, _order_line(books, company, row), -quantity, -part)
+
+
+def _number_of(item: Billed) -> str:
+    return str(item.order["SalesOrderNumber"])
+
+
+def _on_a_line_of_its_own(books: Books, company: Company, item: Billed) -> Billed:
+    """What is credited, on a line that is added to the order with a negative quantity, as the button Credit note does.
+
+    The line has a lot of its own and names the one that was sold (`SalesLine.InventTransIdReturn`). The line that was
+    sold stays as it was: delivered and invoiced.
+    """
+    order = books.order(company, _number_of(item))
+    place = order["_last_line"] + 1
+    added = {
+        "InventoryLotId": books.next_number(company, "lot", "{:06d}"),
+        "LineCreationSequenceNumber": place,
+        "LineNumber": Decimal(place),
+        "CustomersLineNumber": 0,
+        "OrderedSalesQuantity": item.quantity,
+        "LineAmount": item.amount,
+        "SalesOrderLineStatus": "Invoiced",
+        "_cancelled": Decimal(0),
+        "_delivered": item.quantity,
+        "_invoiced": item.quantity,
+        "_returned_lot": item.line["InventoryLotId"],
+    }
+    line = books.insert(SALES_LINES, with_quantities({**item.line, **added}))
+    books.update(SALES_ORDERS, order, {"_last_line": place})
+    return replace(item, line=line)
 
 
 def _order_line(books: Books, company: Company, invoice_line: Row) -> Row:

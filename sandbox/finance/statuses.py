@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.finance.books import Books, Company, total
+from sandbox.finance.books import Books, Company
 from sandbox.finance.model import SALES_LINES, SALES_ORDERS
 from sandbox.store import Row
 
@@ -39,10 +39,9 @@ def line_status(line: Mapping[str, Any]) -> str:
 
 def order_status(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """(SalesOrderStatus, SalesOrderProcessingStatus) that follow from the quantities of an order's lines."""
-    kept = total(line["OrderedSalesQuantity"] - line["_cancelled"] for line in lines)
-    delivered = total(line["_delivered"] for line in lines)
-    invoiced = total(line["_invoiced"] for line in lines)
-    if lines and kept == 0:
+    delivered = any(line["_delivered"] for line in lines)
+    invoiced = any(line["_invoiced"] for line in lines)
+    if lines and all(line_status(line) == "Canceled" for line in lines):
         return "Canceled", "Canceled"
     if lines and all(line_status(line) in ("Invoiced", "Canceled") for line in lines):
         return "Invoiced", "Invoiced"

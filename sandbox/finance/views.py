@@ -75,6 +75,7 @@ STORED_AS: Final[Mapping[str, Mapping[str, str]]] = {
         **_MODIFIER,
         "SalesId": "SalesOrderNumber",
         "InventTransId": "InventoryLotId",
+        "InventTransIdReturn": "_returned_lot",
         "ItemId": "ItemNumber",
         "Name": "LineDescription",
         "SalesQty": "OrderedSalesQuantity",

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from dynamics.bulk.reader import Reader, WriteRefused, refuse_writes
+from dynamics.bulk.reader import Reader
 from dynamics.core.auth import Credentials
 from dynamics.core.batch import ChangeSet, Read, Write, format_batch
 from dynamics.core.errors import System
+from dynamics.core.reading import WriteRefused, refuse_writes
 from dynamics.core.transport import Endpoint
 from sandbox.runtime import Sandbox
 

@@ -382,6 +382,25 @@ async def test_a_credit_note_settles_its_invoice(world: World) -> None:
     assert "nothing left to credit" in world.refused("creditNote", SalesOrderId="SO-1", InvoiceId=invoice)
 
 
+async def test_a_credit_note_adds_lines_with_negative_quantities_that_name_what_was_sold(world: World) -> None:
+    """As the button Credit note does; what was sold stays delivered and invoiced."""
+    invoice = _invoiced(world)
+    of_order = "SalesOrderLinesV3?$filter=dataAreaId eq 'usmf' and SalesOrderNumber eq 'SO-1'"
+    sold = await world.rows(of_order)
+    world.ok("creditNote", SalesOrderId="SO-1", InvoiceId=invoice, Lines=[{"LineNumber": 1, "Quantity": 2}])
+    lines = await world.rows(of_order)
+    (added,) = lines[len(sold) :]
+    assert lines[: len(sold)] == sold
+    assert (added["OrderedSalesQuantity"], added["LineAmount"]) == (-2, -190)
+    assert (added["SalesOrderLineStatus"], added["LineNumber"]) == ("Invoiced", len(sold) + 1)
+    (rest,) = await world.rows("SalesLineBiEntities?$filter=SalesId eq 'SO-1' and InventTransIdReturn ne ''")
+    assert (rest["InventTransId"], rest["InventTransIdReturn"]) == (added["InventoryLotId"], sold[0]["InventoryLotId"])
+    assert (rest["RemainSalesPhysical"], rest["RemainSalesFinancial"]) == (0, 0)
+    world.ok("creditNote", SalesOrderId="SO-1", InvoiceId=invoice)
+    (order,) = await world.rows("SalesOrderHeadersV2?$filter=SalesOrderNumber eq 'SO-1'")
+    assert order["SalesOrderStatus"] == "Invoiced"
+
+
 async def test_a_credit_note_of_a_paid_invoice_is_the_customers_credit(world: World) -> None:
     invoice = _invoiced(world)
     _pay(world, "1045.00", (invoice, "1045.00"))

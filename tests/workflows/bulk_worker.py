@@ -36,11 +36,11 @@ def main() -> None:
         setattr(names, name, queue)
     from activities import comparing
     from dynamics.bulk import sales
-    from workflows import comparison
+    from workflows import both_sides
 
     for module in (comparing, sales):
         setattr(module, "PAGE_ROWS", PAGE)  # noqa: B010  # a constant: pages so small that there are many
-    comparison.PATIENCE = replace(comparison.PATIENCE, silence=SILENCE)
+    both_sides.PATIENCE = replace(both_sides.PATIENCE, silence=SILENCE)
     asyncio.run(work())
 
 

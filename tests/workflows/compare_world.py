@@ -21,6 +21,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.heartbeat import KeptAlive
+from cli import bulk_runs, inputs
 from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
 from ledger import differences
@@ -36,7 +37,7 @@ from sandbox.faults import SeenRequest
 from sandbox.generate import _ACCOUNT_COLUMNS, _CONTACT_COLUMNS, _FINANCE_COLUMNS
 from sandbox.runtime import Sandbox, SandboxConfig, running
 from workers import composition
-from workers.bulk import add_bulk_work
+from workers.bulk import add_bulk_work, reading_budgets
 from workers.reading_settings import DataSettings, ReaderSettings
 from workers.rules import load_policy
 from workers.settings import (
@@ -48,6 +49,7 @@ from workers.settings import (
 )
 from workers.worker import Work, workflow_runner
 from workflows.comparison import CompareRecords
+from workflows.initial import PlanInitialSync
 
 DAY = date(2026, 11, 27)
 
@@ -183,12 +185,13 @@ class CompareWorld:
                 ledger,
                 composition.endpoints(self.settings),
                 composition.reader(self.settings),
+                reading_budgets(self.settings),
             )
             workers = [
                 Worker(
                     self.client,
                     task_queue=names.DEAL_QUEUE,
-                    workflows=[CompareRecords],
+                    workflows=[CompareRecords, PlanInitialSync],
                     workflow_runner=workflow_runner(),
                 ),
                 *(
@@ -231,3 +234,14 @@ async def compare_world(
         monkeypatch.setattr(names, queue, f"{getattr(names, queue)}-{folder.name}")
     async with running(SandboxConfig(state_dir=folder / "sandbox", data=str(data))) as sandbox:
         yield CompareWorld(client, settings_of(sandbox, folder, policies), sandbox)
+
+
+def command(client: Client, world: CompareWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands be of this world."""
+
+    async def connected(*_: object) -> Client:
+        config = client.service_client.config
+        return await Client.connect(config.target_host, plugins=client.config()["plugins"])
+
+    monkeypatch.setattr(bulk_runs, "connect", connected)
+    monkeypatch.setattr(inputs, "settings", lambda: world.settings.model_copy(update={"policies": None}))

@@ -115,7 +115,7 @@ class LifeWorld:
         self.client: Client = env.client
         companies = load_policy(settings).entity_map.business_units
         self.companies = sorted(set(companies.values()))
-        self.reports = Reports.through(self.client, companies, sweep_seconds=SWEEPS)
+        self.reports = Reports.through(self.client, companies, shadow=(), sweep_seconds=SWEEPS)
         self.post = PostOffice(self.reports)
         self.deals = Deals(self.client)
         self.signer = DecisionSigner.from_file(settings.decision.private_key_file)

@@ -23,11 +23,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from temporalio import workflow
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
+from temporalio.client import ScheduleActionExecutionStartWorkflow
 from temporalio.testing import WorkflowEnvironment
 
 from activities import comparing
-from cli import compare_work, inputs
+from cli import compare_work
 from domain.entities.comparison_run import CompareStart
 from dynamics.bulk import sales
 from ledger.pages import Pages
@@ -41,10 +41,11 @@ from tests.contract.bulk_world import Bulk, product_of
 from tests.deadlines import PATIENCE
 from tests.sealing import KEYS_FILE
 from tests.workflows.bulk_worker import QUEUES
-from tests.workflows.compare_world import DAY, LIMIT, CompareWorld, Rows, compare_world, map_with
+from tests.workflows.compare_world import DAY, LIMIT, CompareWorld, Rows, command, compare_world, map_with
 from tests.workflows.conftest import queues_of_its_own
 from tests.workflows.replaying import replays
-from workflows.comparison import AT_ONCE, CompareRecords
+from workflows.both_sides import AT_ONCE
+from workflows.comparison import CompareRecords
 
 COMPARISON_ID = names.comparison_id("customer", "usmf", DAY.isoformat())
 MakeWorld = Callable[..., AbstractAsyncContextManager[CompareWorld]]
@@ -79,17 +80,6 @@ def s42() -> Rows:
         rows.account("", name=f"Prospect {number}", customertypecode="1")
     assert (len(rows.finance), len(rows.sales)) == (9_000, 10_000)
     return rows
-
-
-def command(client: Client, world: CompareWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `q2c compare` be of this world."""
-
-    async def connected(*_: object) -> Client:
-        config = client.service_client.config
-        return await Client.connect(config.target_host, plugins=client.config()["plugins"])
-
-    monkeypatch.setattr(compare_work, "connect", connected)
-    monkeypatch.setattr(inputs, "settings", lambda: world.settings.model_copy(update={"policies": None}))
 
 
 async def test_s42_every_finding_of_ten_thousand_accounts_is_listed_and_nothing_is_written(

@@ -20,6 +20,7 @@ from dynamics.sales.records import Changes, OpportunityChange, OrderChange, Quot
 from runs import names
 from runs.after_end import AfterEndDesk
 from runs.lookup import Lookup
+from tests.deadlines import PATIENCE
 from tests.workflows.feed_world import POLICY, UNIT, FeedWorld, eventually, told, unrouted, until, view
 
 REQUESTED, APPROVED, NONE = 100000001, 100000003, 100000000
@@ -420,7 +421,7 @@ async def test_a_quote_won_while_the_feed_reads_its_activation_is_told_as_well(
 
     monkeypatch.setattr(feeds.sales, "now", slowly)
     await feed.signal(names.LOOK_AT, look)
-    await asyncio.wait_for(reading.wait(), 90)
+    await asyncio.wait_for(reading.wait(), PATIENCE)
     feeds.sales.quotes[active.id] = active.model_copy(update={**WON, "version": active.version + 1})
     await feed.signal(names.LOOK_AT, look)
     go_on.set()

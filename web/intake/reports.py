@@ -8,7 +8,7 @@ forget it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -91,10 +91,19 @@ class Reports:
         }
 
     @classmethod
-    def through(cls, client: Client, companies: Mapping[str, str], *, sweep_seconds: int) -> Reports:
-        """Take reports for what runs in a client's namespace; ``sweep_seconds`` is the rhythm of feeds begun here."""
-        feeds = Feeds(client, every_seconds=sweep_seconds)
-        return cls(companies, Deals(client), feeds, Ledgers(client), CollectionsDesk(client), AfterEndDesk(client))
+    def through(
+        cls, client: Client, companies: Mapping[str, str], *, shadow: Collection[str], sweep_seconds: int
+    ) -> Reports:
+        """Take reports for what runs in a client's namespace.
+
+        Args:
+            client: connected.
+            companies: owning business unit of a quote → legal entity, lower case.
+            shadow: companies in shadow mode, whose quotes begin no deals.
+            sweep_seconds: the rhythm of feeds that are begun here.
+        """
+        feeds, deals = Feeds(client, every_seconds=sweep_seconds), Deals(client, shadow=shadow)
+        return cls(companies, deals, feeds, Ledgers(client), CollectionsDesk(client), AfterEndDesk(client))
 
     async def take(self, system: System, body: bytes) -> Taken:
         """Take one report.

@@ -43,7 +43,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 ALL: dict[str, TyperCommand | TyperGroup] = dict(walk(get_command(app)))
-LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus"}
+LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus", "virtual"}
 """Processes: they run until they are stopped, and report by their logs."""
 LEAVES = {name: command for name, command in ALL.items() if not isinstance(command, TyperGroup)}
 REPORTING = {name for name in LEAVES if name not in LONG}
@@ -56,6 +56,8 @@ ANSWERS = {
     "codec retire-key": "codec retire-key {newest} --json",
     "setup dataverse": "setup dataverse --json",
     "doctor": "doctor --json",
+    "shadow report": "shadow report --json",
+    "shadow forget": "shadow forget --company usmf --json",
     "policy explain": "policy explain quote.json --json",
     "policy check": "policy check --json",
     "policy diff": f"policy diff {DISCOUNT} {DISCOUNT} --deals quote.json --json",
@@ -63,6 +65,7 @@ ANSWERS = {
     "map list": "map list --json",
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
+    "gate": "gate customer --company usmf --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -83,9 +86,12 @@ ANSWERS = {
     "audit report unknown-documents": "audit report unknown-documents --company usmf --finance none.json --json",
 }
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
-NOT_HERE = {"bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"}
-"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py and
-tests/workflows/test_comparison.py ask them.
+NOT_HERE = {
+    *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
+    *("import", "initial"),
+}
+"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_import.py ask them.
 """
 
 
@@ -278,7 +284,7 @@ def test_what_the_operating_system_refuses_is_one_line(run: Run, tmp_path: Path)
         assert (found.exit_code, found.stderr.count("\n"), "file" in found.stderr) == (2, 1, True), found.stderr
 
 
-WORDS = sorted({word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web"})
+WORDS = sorted({word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web", "virtual"})
 OPTIONS = sorted({option for command in ALL.values() for parameter in command.params for option in parameter.opts})
 ANY_TEXT = st.text(st.characters(exclude_characters="\0"), max_size=6)
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dynamics.finance.posted import InvoiceOrigin, Origins, ReturnedLine, slips_of, sold_lots
-from dynamics.finance.records import InvoiceLine, PostedInvoice, SlipLine
+from dynamics.finance.records import InvoiceLine, LineRest, PostedInvoice, SlipLine
 
 D = Decimal
 NONE = D(0)
@@ -90,7 +90,7 @@ def test_a_credit_note_of_a_return_order_over_goods_of_two_orders_is_a_share() -
         ReturnedLine(return_number="RO-1", lot="R1", sold_lot="L1", order_number="SO-1"),
         ReturnedLine(return_number="RO-1", lot="R2", sold_lot="L7", order_number="SO-2"),
     ]
-    sold = sold_lots(line for line in returned if line.order_number == "SO-1")
+    sold = sold_lots((line for line in returned if line.order_number == "SO-1"), ())
     rows = [origin(1, "RO-1", "R1"), origin(2, "RO-1", "R2")]
     note = Origins("SO-1", rows, sold).of(invoice([(D(-190), D(-19)), (D(-50), D(-5))], order="RO-1"), ())
     assert note is not None and (note.total, [line.lot for line in note.lines]) == (D(-209), ["L1"])
@@ -103,3 +103,18 @@ def test_a_credit_note_of_a_return_order_over_goods_of_two_orders_is_a_share() -
         ("PS-1", "L1", D(10)),
         ("PS-2", "L1", D(-2)),
     ]
+
+
+def test_a_credit_note_without_a_return_order_is_on_lines_of_its_own_which_name_what_was_sold() -> None:
+    rests = [
+        LineRest(order_number="SO-1", lot="L1"),
+        LineRest(order_number="SO-1", lot="L9", sold_lot="L1"),
+    ]
+    sold = sold_lots((), rests)
+    note = Origins("SO-1", [origin(1, "SO-1", "L9")], sold).of(invoice([(D(-190), D(-19))], order="SO-1"), ())
+    assert note is not None and (note.total, [line.lot for line in note.lines]) == (D(-209), ["L1"])
+    slips = [
+        SlipLine(slip="PS-1", order_number="SO-1", lot="L1", shipped=D(10)),
+        SlipLine(slip="PS-2", order_number="SO-1", lot="L9", shipped=D(-2)),
+    ]
+    assert [(s.lot, s.shipped) for s in slips_of("SO-1", slips, sold)] == [("L1", D(10)), ("L1", D(-2))]

@@ -252,7 +252,7 @@ def test_a_pod_reaches_and_is_reached_by_what_it_needs_alone(name: str, pod: Obj
         wanted |= {"q2c-to-temporal", "q2c-to-microsoft"}
     if name in ("q2c-worker", "q2c-web", "q2c-migration"):
         wanted |= {"q2c-to-ledger"}
-    if name in ("q2c-web", "q2c-codec"):
+    if name in ("q2c-web", "q2c-codec", "q2c-virtual"):
         wanted |= {"q2c-from-ingress"}
     if name == "q2c-worker":
         wanted |= {"q2c-to-mail"}

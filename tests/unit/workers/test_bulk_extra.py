@@ -10,7 +10,7 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from cli import compare_work
+from cli import bulk_runs, compare_work
 from workers import bulk
 from workers.reading_settings import ReaderSettings
 from workers.settings import Settings
@@ -52,7 +52,7 @@ def test_in_production_the_reader_has_a_secret_of_its_own_or_nothing_is_read() -
 def test_files_are_refused_before_anything_is_compared_where_their_library_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without(monkeypatch, compare_work, "xlsxwriter")
+    without(monkeypatch, bulk_runs, "xlsxwriter")
 
     with pytest.raises(typer.Exit):
         compare_work.compare("customer", "usmf", 0, tmp_path, as_json=False)

@@ -1,0 +1,87 @@
+"""The one way to begin the dry run of an initial sync, to ask how far one is, and to list them."""
+
+from __future__ import annotations
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from domain.entities.initial import InitialStart, InitialView
+from runs import attributes, names, query
+from runs.calls import NotFound, Unreadable, answer, ask, rejected
+from runs.comparisons import BACKGROUND, LONGEST, reason
+
+MOST_LISTED = 50
+
+
+class Initials:
+    """Dry runs of initial syncs."""
+
+    def __init__(self, client: Client) -> None:
+        """Reach them through a connected client."""
+        self._client = client
+
+    async def begin(self, start: InitialStart) -> str:
+        """Begin a dry run, or join the one of the same map that goes on; its workflow id.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Rejected: Temporal takes no such run.
+        """
+        workflow_id = names.initial_id(start.entity, start.company, start.map_hash)
+        begun = self._client.start_workflow(
+            names.INITIAL,
+            start,
+            id=workflow_id,
+            task_queue=names.DEAL_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            priority=BACKGROUND,
+            execution_timeout=LONGEST,
+            static_summary=f"Dry run of the initial sync: {start.entity} of {start.company.upper()}",
+            search_attributes=attributes.typed({attributes.COMPANY: start.company}),
+        )
+        try:
+            await answer(begun)
+        except RPCError as error:
+            raise rejected(error) from error
+        return workflow_id
+
+    async def view(self, workflow_id: str, *, patience: float | None = None) -> InitialView:
+        """How far a dry run is; ``patience`` in seconds.
+
+        Raises:
+            NotFound: there is none.
+            NoAnswer: Temporal or every worker is down.
+            Unreadable: what runs under the id is not ours.
+        """
+        what = f"Dry run {workflow_id}"
+        return await ask(self._client, workflow_id, names.STATE, InitialView, what=what, patience=patience)
+
+    async def result(self, workflow_id: str) -> InitialView:
+        """What a dry run came to, as soon as it has ended.
+
+        Raises:
+            Unreadable: it failed; the text says why.
+            NotFound: there is none.
+        """
+        handle = self._client.get_workflow_handle(workflow_id, result_type=InitialView)
+        try:
+            done: InitialView = await handle.result()
+        except WorkflowFailureError as error:
+            raise Unreadable(f"The dry run failed: {reason(error)}") from error
+        except RPCError as error:
+            raise NotFound(f"Dry run {workflow_id} not found.") from error
+        return done
+
+    async def listed(self, companies: tuple[str, ...] | None) -> list[str]:
+        """Workflow ids of the newest dry runs, newest first; ``companies`` None: of all.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        conditions = [query.of_type(names.INITIAL), query.LATEST]
+        if companies is not None:
+            conditions.append(query.among(attributes.COMPANY, companies))
+        rows = self._client.list_workflows(query.all_of(*conditions), page_size=MOST_LISTED)
+        await answer(rows.fetch_next_page())
+        return list(dict.fromkeys(row.id for row in rows.current_page or ()))
