@@ -38,6 +38,7 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
 from web.access import Access
@@ -46,6 +47,7 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
+from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
@@ -79,8 +81,10 @@ from web.pages.inbox import INBOX, Inbox
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.matches import MatchPages
+from web.pages.parallel import ParallelPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
+from web.parallel import Parallel
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.saved_views import SavedViews
@@ -193,6 +197,7 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
+    parallel: Parallel
 
 
 def _beside_deals(
@@ -205,6 +210,7 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
+        Parallel(access, ParallelRuns(client), decisions),
     )
 
 
@@ -216,6 +222,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_credit(api, beside.credit)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
+    add_parallel(api, beside.parallel)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -225,6 +232,7 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
         *LatePages(site, beside.late, views).routes(),
         *CollectionPages(site, beside.accounts, views).routes(),
         *BulkRunPages(site, beside.bulk).routes(),
+        *ParallelPages(site, beside.parallel).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]

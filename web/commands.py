@@ -225,6 +225,12 @@ class DismissBody(_PersonsBody):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
+class ExitParallelBody(_PersonsBody):
+    """Be one of the two who end a company's parallel run."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 class RebuildCreditBody(_PersonsBody):
     """Have credit ledgers compared with deals and Finance, and made anew."""
 

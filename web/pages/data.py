@@ -49,6 +49,11 @@ ROOMS: Final = (
         marked("Customers that may be one"),
         marked("Doubles to decide: the same, not the same, or later. Nothing is merged by it."),
     ),
+    Room(
+        "/data/parallel",
+        marked("Parallel run"),
+        marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
+    ),
 )
 """The pages about data; each may have a number of what waits there."""
 
