@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import pyarrow as pa
+
 from cleansing.faces import LeftOut, make_faces
 from cleansing.model import CERTAIN, MatchModel, certain, linker
 from cleansing.relations import Relations
 from domain.customers_policy import CustomerPolicy
+from domain.entities.clusters import MOST_CUSTOMERS
+from domain.entities.cross_reference import LONGEST_OF_REF, OF_ACCOUNT
 
-MOST_OF_A_CLUSTER: Final = 50
+MOST_OF_A_CLUSTER: Final = MOST_CUSTOMERS
 """Customers of a cluster that a person can decide about; a larger one is a chain of coincidences, and says so."""
 
 
@@ -47,12 +51,14 @@ class Pair:
         right: id of the other one, which is larger.
         score: from 0 to 100; 100 by a certain rule.
         reasons: certain rules first, then the comparisons of the model.
+        decided: people said so: it holds customers together and is not proposed again.
     """
 
     left: int
     right: int
     score: float
     reasons: tuple[Reason, ...]
+    decided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,35 +108,83 @@ class Matches:
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...]
     relations: Relations
+    different: tuple[Pair, ...] = ()
+    """Customers of which people said that they are different ones."""
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """Legal entities whose customers were compared."""
+        found = "SELECT DISTINCT company FROM face WHERE company <> '' ORDER BY company"
+        return tuple(str(row[0]) for row in self.relations.database.execute(found).fetchall())
 
     def clusters(self) -> Iterator[Cluster]:
-        """The clusters, by company and number of their first member."""
-        groups = _components(self.pairs)
+        """The clusters in which something is to be decided, by company and number of their first member."""
+        of_pair = _components(self.pairs)
+        undecided = {pair.left for pair in self.pairs if not pair.decided}
+        groups = [group for group in of_pair if not undecided.isdisjoint(group)]
         of_customer = {customer: number for number, group in enumerate(groups) for customer in group}
         members: dict[int, list[Member]] = defaultdict(list)
         for member in _members(self.relations, of_customer):
             members[of_customer[member.customer]].append(member)
         pairs: dict[int, list[Pair]] = defaultdict(list)
-        for pair in self.pairs:
-            pairs[of_customer[pair.left]].append(pair)
+        for pair in (*self.pairs, *self.different):
+            if (group := of_customer.get(pair.left)) is not None and group == of_customer.get(pair.right):
+                pairs[group].append(pair)
         found = [_cluster(members[number], pairs[number]) for number in members]
         return iter(sorted(found, key=lambda c: (c.members[0].company, c.members[0].number, c.members[0].key)))
 
 
-def match(relations: Relations, model: MatchModel, policy: CustomerPolicy) -> Matches:
+def match(
+    relations: Relations,
+    model: MatchModel,
+    policy: CustomerPolicy,
+    verdicts: Mapping[tuple[str, str], bool] | None = None,
+) -> Matches:
     """Compare the customers of both sides with one another.
 
     Args:
         relations: with the customers.
         model: trained.
         policy: legal forms and public mail domains.
+        verdicts: what people said of two customers, named by `domain.entities.cross_reference.customer_ref`.
 
     Raises:
         RelationsError: there are no customers, or the model is not what was trained.
     """
     settings = model.settings()
     left_out = make_faces(relations, policy)
-    return Matches(tuple(_pairs(relations, settings, model)), left_out, relations)
+    same, different = _decided(relations, verdicts or {})
+    known = {(pair.left, pair.right) for pair in (*same, *different)}
+    found = [pair for pair in _pairs(relations, settings, model) if (pair.left, pair.right) not in known]
+    pairs = sorted((*found, *same), key=lambda pair: (pair.left, pair.right))
+    return Matches(tuple(pairs), left_out, relations, different)
+
+
+def _decided(
+    relations: Relations, verdicts: Mapping[tuple[str, str], bool]
+) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """The customers here of which people said that they are the same, and those that are different."""
+    if not verdicts:
+        return (), ()
+    named = pa.table({"ref": pa.array(sorted({ref for pair in verdicts for ref in pair}), pa.string())})
+    relations.database.register("named", named)
+    rows = relations.database.execute(f"""
+        SELECT ref, min(customer) FROM (
+            SELECT customer, company || '/' || left(CASE
+                WHEN number <> '' THEN number
+                WHEN members[1].side = 'finance' THEN upper(members[1].key)
+                ELSE '{OF_ACCOUNT}' || lower(members[1].key) END, {LONGEST_OF_REF}) AS ref FROM face
+        ) JOIN named USING (ref) GROUP BY ref
+    """).fetchall()
+    relations.database.unregister("named")
+    of_ref = dict(rows)
+    found: tuple[list[Pair], list[Pair]] = [], []
+    for (one, other), same in sorted(verdicts.items()):
+        left, right = sorted((of_ref.get(one, -1), of_ref.get(other, -1)))
+        if 0 <= left < right:
+            said = Reason("decided: the same" if same else "decided: not the same")
+            found[not same].append(Pair(left, right, 100.0 if same else 0.0, (said,), decided=True))
+    return tuple(found[0]), tuple(found[1])
 
 
 def _pairs(relations: Relations, settings: dict[str, Any], model: MatchModel) -> Iterator[Pair]:

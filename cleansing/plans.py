@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from cleansing.files import ListFile
-from cleansing.matching import Cluster, Kind, Member, Pair
+from cleansing.matching import Cluster, Kind, Member, Pair, Reason
 from domain.customers import Standing
+from domain.entities.clusters import Cluster as PeoplesCluster
+from domain.entities.clusters import MatchedCustomer, MatchedPair, SalesAccount
 from domain.entities.survivors import SurvivorPlan, Twin, survivor_plan
 
 CLUSTER_COLUMNS: Final = ("cluster", "kind", "company", "customer", "side", "key", "name")
@@ -19,6 +21,8 @@ PLAN_COLUMNS: Final = (
     "cluster", "company", "proposal", "customer", "name", "accounts", "open receivables", "currency",
     "open orders in Finance", "open orders in Sales", "why", "to do",
 )  # fmt: skip
+_COMPANY: Final = 10
+"""Characters of a company; Finance has 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +38,55 @@ class Standings:
     sales: Mapping[str, Standing] = field(default_factory=dict)
 
 
+def customers_of(cluster: Cluster, standings: Standings) -> dict[int, MatchedCustomer]:
+    """The customers of a cluster by id, each with its records on both sides and what is open on it."""
+    found: dict[int, list[Member]] = defaultdict(list)
+    for member in cluster.members:
+        found[member.customer].append(member)
+    customers = {}
+    for customer, members in found.items():
+        in_finance = next((member for member in members if member.side == "finance"), None)
+        accounts = [member for member in members if member.side == "sales"]
+        in_sales = [standings.sales[each.key] for each in accounts if each.key in standings.sales]
+        number = members[0].number or (in_finance.key if in_finance else "")
+        customers[customer] = MatchedCustomer(
+            company=members[0].company[:_COMPANY],
+            number=number,
+            finance_name=in_finance.name if in_finance else None,
+            accounts=tuple(SalesAccount(id=each.key, name=each.name) for each in accounts),
+            finance=standings.finance.get((members[0].company, number)),
+            sales=Standing(open_orders=sum(each.open_orders for each in in_sales)) if in_sales else None,
+        )
+    return customers
+
+
+def for_people(cluster: Cluster, standings: Standings) -> PeoplesCluster | None:
+    """A cluster as people decide about it; None: it is too large for that."""
+    if cluster.too_large:
+        return None
+    customers = customers_of(cluster, standings)
+    return PeoplesCluster(
+        customers=tuple(customers.values()),
+        pairs=tuple(
+            MatchedPair(
+                one=customers[pair.left].ref,
+                other=customers[pair.right].ref,
+                score=pair.score,
+                reasons=tuple(map(_reason, pair.reasons)),
+            )
+            for pair in cluster.pairs
+        ),
+    )
+
+
 def plans(cluster: Cluster, standings: Standings) -> tuple[SurvivorPlan, ...]:
     """A proposal for each company that has several customers in a cluster; none for one that is too large to decide."""
     if cluster.too_large:
         return ()
-    found: dict[str, dict[int, list[Member]]] = defaultdict(lambda: defaultdict(list))
-    for member in cluster.members:
-        found[member.company][member.customer].append(member)
-    return tuple(
-        survivor_plan(company, [_twin(members, standings) for members in customers.values()])
-        for company, customers in sorted(found.items())
-        if len(customers) > 1
-    )
-
-
-def _twin(members: list[Member], standings: Standings) -> Twin:
-    first = members[0]
-    accounts = tuple(member.key for member in members if member.side == "sales")
-    in_sales = [standings.sales[account] for account in accounts if account in standings.sales]
-    return Twin(
-        number=first.number,
-        name=first.name,
-        in_finance=any(member.side == "finance" for member in members),
-        accounts=accounts,
-        finance=standings.finance.get((first.company, first.number)),
-        sales=Standing(open_orders=sum(each.open_orders for each in in_sales)) if in_sales else None,
-    )
+    found: dict[str, list[Twin]] = defaultdict(list)
+    for customer in customers_of(cluster, standings).values():
+        found[customer.company].append(customer.twin)
+    return tuple(survivor_plan(company, twins) for company, twins in sorted(found.items()) if len(twins) > 1)
 
 
 @dataclass(slots=True)
@@ -105,7 +132,11 @@ def called(member: Member) -> str:
 
 def reasons(pair: Pair) -> str:
     """What speaks for a pair and against it, in words, with its weight in bits."""
-    return "; ".join(each.text if each.weight is None else f"{each.text} {each.weight:+.1f}" for each in pair.reasons)
+    return "; ".join(map(_reason, pair.reasons))
+
+
+def _reason(reason: Reason) -> str:
+    return reason.text if reason.weight is None else f"{reason.text} {reason.weight:+.1f}"
 
 
 def _plan_rows(number: int, plan: SurvivorPlan) -> Iterator[Sequence[str | int | float | None]]:

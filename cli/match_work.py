@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from cleansing.matching import Cluster, Member
+from cleansing import plans
+from cleansing.matching import Cluster, Kind, Member
 from cleansing.plans import Standings
 from cli import reach
 from domain.customers import ORDERS_SHOWN, Standing
@@ -24,19 +25,16 @@ _BATCH: Final = 20
 
 
 def standings(settings: Settings, clusters: Iterable[Cluster]) -> tuple[Standings, list[str]]:
-    """What is open on each customer that is a double, and in words why something is not known."""
-    return asyncio.run(_ask(settings, list(_doubles(clusters))))
+    """What is open on each customer about which people decide, and in words why something is not known."""
+    return asyncio.run(_ask(settings, list(_to_decide(clusters))))
 
 
-def _doubles(clusters: Iterable[Cluster]) -> Iterator[Member]:
-    """Records of customers that have another one in their company: those that plans speak of."""
+def _to_decide(clusters: Iterable[Cluster]) -> Iterator[Member]:
+    """Records of clusters in which people have something to decide: those that plans and the page speak of."""
     for cluster in clusters:
-        if cluster.too_large:
-            continue
-        customers: dict[str, set[int]] = defaultdict(set)
-        for member in cluster.members:
-            customers[member.company].add(member.customer)
-        yield from (member for member in cluster.members if len(customers[member.company]) > 1)
+        for_people = plans.for_people(cluster, Standings())
+        if for_people is not None and (cluster.kind is Kind.DOUBLE or for_people.is_to_decide):
+            yield from cluster.members
 
 
 async def _ask(settings: Settings, members: list[Member]) -> tuple[Standings, list[str]]:

@@ -37,6 +37,10 @@ class LedgerError(Exception):
     """The ledger's database cannot be used; the text says what to do and holds no password."""
 
 
+class LedgerAbsent(LedgerError):
+    """There is no file yet."""
+
+
 DATABASE_ERRORS: tuple[type[Exception], ...] = (LedgerError, SQLAlchemyError, OSError)
 """What the database raises where it does not answer or refuses."""
 
@@ -88,7 +92,7 @@ async def open_database(url: str, *, read_only: bool = False) -> Database:
     parsed = _parsed(url)
     is_postgresql = parsed.get_backend_name() == "postgresql"
     if not is_postgresql and read_only and not await asyncio.to_thread(Path(str(parsed.database)).exists):
-        raise LedgerError(f"{_shown(parsed)} is not there yet: the first record makes it")
+        raise LedgerAbsent(f"{_shown(parsed)} is not there yet: the first record makes it")
     if not is_postgresql and not read_only:
         await asyncio.to_thread(migrate, url)
     # Every transaction is ended by a context: nothing is left to undo when a connection goes back to the pool.

@@ -138,7 +138,8 @@ async def _rows(connection: AsyncConnection, wanted: DifferenceFilter, now: date
 
 
 def _scope(wanted: DifferenceFilter) -> list[Any]:
-    of, conditions = DIFFERENCES.c, []
+    of = DIFFERENCES.c
+    conditions: list[Any] = []
     if wanted.companies is not None:
         conditions.append(of.company.in_(wanted.companies))
     if wanted.company:
@@ -192,7 +193,7 @@ async def _fields(connection: AsyncConnection, wanted: DifferenceFilter) -> tupl
 async def _coverage(connection: AsyncConnection, wanted: DifferenceFilter) -> dict[str, Coverage]:
     """The newest comparison of each entity and company, and the newest one of all records."""
     of = COMPARISONS.c
-    conditions = []
+    conditions: list[Any] = []
     if wanted.companies is not None:
         conditions.append(of.company.in_(wanted.companies))
     if wanted.company:

@@ -21,13 +21,14 @@ V = TypeVar("V")
 OF_ACCOUNT: Final = "account:"
 """Begins the name of a customer that has no number: the id of its row in Sales follows."""
 
-_NUMBER: Final = 100
-"""Characters that tell a number from others; Finance has 20."""
+LONGEST_OF_REF: Final = 100
+"""Characters that tell a customer from others of its company; a number of Finance has 20."""
 
 
 def customer_ref(company: str, number: str, account: str = "") -> str:
     """How a customer is called wherever people decided about it: by its number, else by its row in Sales."""
-    return f"{company.lower()}/{number.upper()[:_NUMBER] or OF_ACCOUNT + account.lower()[:_NUMBER]}"
+    called = number.upper() or OF_ACCOUNT + account.lower()
+    return f"{company.lower()}/{called[:LONGEST_OF_REF]}"
 
 
 class Link(Record):

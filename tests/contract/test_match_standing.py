@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from domain.entities.clusters import Said, Status, Word
 from domain.likeness import tax_form
+from domain.people import Person
+from ledger import cross_reference, matches
+from ledger.database import open_database
 from tests.contract.dataverse_world import LiveSandbox
 
 
@@ -56,10 +62,13 @@ def test_s39_a_plan_shows_what_is_open_on_both_sides_and_nothing_is_written(
     assert sorted(row["account_number"] for row in accounts) == ["", "US-9950"]
     before = live_sandbox.sandbox.finance.query("CustomersV3"), live_sandbox.sandbox.dataverse.rows("account")
 
-    found = CliRunner().invoke(app, ["match", "run", "--from", "records", "--out", "out", "--standing", "--json"])
+    found = CliRunner().invoke(
+        app, ["match", "run", "--from", "records", "--out", "out", "--standing", "--keep", "--json"]
+    )
     assert found.exit_code == 1, found.output
     told = json.loads(found.stdout)
     assert (told["doubles"], told["parties"], told["problems"]) == (1, 0, [])
+    assert told["kept"] == {"found": 1, "kept": 1, "new": 1, "gone": 0}
 
     with (tmp_path / "out" / "plans.csv").open(newline="", encoding="utf-8") as file:
         kept, given_up = csv.DictReader(file)
@@ -75,3 +84,30 @@ def test_s39_a_plan_shows_what_is_open_on_both_sides_and_nothing_is_written(
     assert kept["to do"] == f"Sales: merge {twin} into {mapped}; its quotes and orders go with it."
     after = live_sandbox.sandbox.finance.query("CustomersV3"), live_sandbox.sandbox.dataverse.rows("account")
     assert after == before
+
+    assert asyncio.run(said_to_be_one("sqlite:///.q2c/ledger.db")) == {(twin, "US-9950"), (mapped, "US-9950")}
+    again = CliRunner().invoke(app, ["match", "run", "--from", "records", "--out", "out", "--keep", "--json"])
+    assert again.exit_code == 0, again.output
+    told = json.loads(again.stdout)
+    assert (told["doubles"], told["pairs"], told["kept"]["gone"]) == (0, 0, 0), "it is decided, and proposed no more"
+
+
+async def said_to_be_one(url: str) -> set[tuple[str, str]]:
+    """The one cluster that is kept, decided; the cross-reference that follows."""
+    database = await open_database(url)
+    (row,) = (await matches.page(database, companies=["usmf"])).rows
+    kept = await matches.one(database, row.id)
+    assert kept is not None and not kept.cluster.needs_two, "receivables and an order are open on one of them alone"
+    word = Word(
+        message_id="m",
+        person=Person(oid="ines", name="Ines"),
+        at=datetime.now(UTC),
+        said=Said.SAME,
+        chosen=tuple(customer.ref for customer in kept.cluster.customers),
+        seen=kept.cluster.digest,
+        why="one tax number",
+    )
+    assert await matches.decide(database, row.id, word) is Status.DECIDED
+    links = (await cross_reference.read(database, "usmf")).links
+    await database.close()
+    return {(link.account, link.number) for link in links}

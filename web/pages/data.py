@@ -25,7 +25,8 @@ KINDS: Final = {
     DifferenceClass.UNMAPPED.value: marked("Not mapped"),
 }
 """Classes of difference that are listed, as people say them."""
-AGE_WORDS: Final = (marked("Up to a day"), marked("Up to a week"), marked("Up to a month"), marked("Older"))
+AGE_WORDS: Final = (marked("1 day"), marked("7 days"), marked("30 days"), marked("Older"))
+"""Until which age each number counts; the last one counts the rest."""
 _WIDTH: Final = 600
 _LINE: Final = 28
 
@@ -62,7 +63,7 @@ class Part(NamedTuple):
     """A stretch of a bar: an age."""
 
     age: int
-    count: int
+    number: int
     x: float
     width: float
 
@@ -95,11 +96,12 @@ def chart_of(counts: Iterable[OpenCount]) -> Chart:
         for place, number in enumerate(count.ages):
             ages[place] += number
     longest = max((sum(ages) for ages in by_kind.values()), default=0)
-    bars = []
+    bars: list[Bar] = []
     for kind, title in KINDS.items():
-        if not (ages := by_kind.get(kind)):
+        ages = by_kind.get(kind, [])
+        if not any(ages):
             continue
-        x, parts = 0.0, []
+        x, parts = 0.0, list[Part]()
         for age, number in enumerate(ages):
             width = round(_WIDTH * number / longest, 1)
             parts += [Part(age, number, x, width)] if number else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from cleansing.faces import MOST_OF_A_BLOCK, make_faces
 from cleansing.matching import MOST_OF_A_CLUSTER, Cluster, Kind, Matches, match
 from cleansing.model import MatchModel, read_model, train
-from cleansing.plans import Standings, plans, write_lists
+from cleansing.plans import Standings, for_people, plans, reasons, write_lists
 from cleansing.relations import Relations, RelationsError
 from cli.match import MODEL
 from policies.loading import load
@@ -33,17 +34,24 @@ CONTOSO = {
 NOBODY = dict.fromkeys(("tax_number", "phone", "email", "street", "postal_code"), "")
 
 
-def found(finance: list[dict[str, str]], sales: list[dict[str, str]], model: MatchModel = SHIPPED) -> Matches:
+def found(
+    finance: list[dict[str, str]],
+    sales: list[dict[str, str]],
+    model: MatchModel = SHIPPED,
+    verdicts: Mapping[tuple[str, str], bool] | None = None,
+) -> Matches:
     given = Relations(MAPS)
     for side, rows in (("finance", finance), ("sales", sales)):
         if rows:
             given.database.register(f"given_{side}", pa.Table.from_pylist(rows))
             given.add("customer", "finance" if side == "finance" else "sales", f"SELECT * FROM given_{side}")
-    return match(given, model, POLICY)
+    return match(given, model, POLICY, verdicts)
 
 
-def clusters(finance: list[dict[str, str]], sales: list[dict[str, str]]) -> list[Cluster]:
-    return list(found(finance, sales).clusters())
+def clusters(
+    finance: list[dict[str, str]], sales: list[dict[str, str]], verdicts: Mapping[tuple[str, str], bool] | None = None
+) -> list[Cluster]:
+    return list(found(finance, sales, verdicts=verdicts).clusters())
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +204,26 @@ def test_pairs_and_clusters_do_not_depend_on_the_order_of_records() -> None:
     forward, backward = clusters(rows, []), clusters(rows[::-1], [])
     assert [replace(each) for each in forward] == backward
     assert forward[0].customers == 3
+
+
+def test_what_people_decided_is_not_proposed_again_but_holds_customers_together() -> None:
+    finance = [CONTOSO, CONTOSO | {"key": "US-2", "account_number": "US-2", "name": "Contoso Lt"}]
+    sales = [CONTOSO | {"key": "A9", "account_number": "", "name": "Contosso Ltd"}]
+    one, two, account = "usmf/US-1", "usmf/US-2", "usmf/account:a9"
+
+    (cluster,) = clusters(finance, sales)
+    shown = for_people(cluster, Standings())
+    assert shown is not None
+    assert [customer.ref for customer in shown.customers] == [account, one, two]
+    assert {(pair.one, pair.other) for pair in shown.pairs} >= {(one, two), (account, one)}
+    assert shown.needs_two, "nobody read what is open"
+    assert found(finance, sales).companies == ("usmf",)
+
+    (again,) = clusters(finance, sales, {(one, two): True, ("usmf/US-7", "usmf/US-9"): True})
+    assert {reasons(pair) for pair in again.pairs if pair.decided} == {"decided: the same"}
+    assert again.customers == 3
+    decided = dict.fromkeys(((account, one), (account, two)), False)
+    assert clusters(finance, sales, decided | {(one, two): True}) == []
+    (apart,) = clusters(finance, sales, {(one, two): False})
+    assert [pair.score for pair in apart.pairs if pair.decided] == [0], "it is shown beside what is proposed"
+    assert clusters(finance, [], {(one, two): False}) == []

@@ -63,7 +63,7 @@ async def test_differences_are_shown_by_right_filtered_and_given_as_a_file(brows
         f'href="{LIST}"' in entrance and f'href="{MATCHES}"' in entrance and '<span class="count">4</span>' in entrance
     )
     page = (await ines.get(LIST)).text
-    for shown in ("US-001", "50000", "45000", "+1 206 555 0100", "Up to a month", "all records", "10,000 of Finance"):
+    for shown in ("US-001", "50000", "45000", "+1 206 555 0100", "30 days", "all records", "10,000 of Finance"):
         assert shown in page, shown
     assert len(settling(page)) == 4
     hidden = (await mona.get(LIST)).text

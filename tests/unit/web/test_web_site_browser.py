@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import pytest
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, async_playwright, expect
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from demo.ports import free_ports
@@ -29,7 +30,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, bulk, late, scenes
+from tests.webworld import accounts, bulk, data, late, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -42,6 +43,7 @@ FILE = Attachment(name="A-rather-long-name-of-a-drawing-of-both-halls-as-they-ar
 NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
+DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -56,12 +58,14 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="module")
-async def site(config: WebConfig, temporal: Client) -> AsyncIterator[str]:
+async def site(config: WebConfig, temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The origin the application is served at, by the server of production."""
     (port,) = free_ports(1)
-    origin = f"http://localhost:{port}"
+    origin, ledger = f"http://localhost:{port}", f"sqlite:///{tmp_path_factory.mktemp('data')}/ledger.db"
+    await data.fill(ledger)
     there = {"sales_url": "https://contoso.crm.dynamics.com", "finance_url": "https://contoso.operations.dynamics.com"}
-    app = create_app(config.model_copy(update={"public_url": origin, **there}), temporal)
+    update = {"public_url": origin, "ledger_url": SecretStr(ledger), **there}
+    app = create_app(config.model_copy(update=update), temporal)
     async with serve(app, "127.0.0.1", port, variables="Q2C_WEB"):
         yield origin
 
@@ -172,7 +176,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "carl": ["/", "/cases/usmf/AXE-H"],
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
-        "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2"],
+        "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
         "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many],
     }
 
