@@ -25,6 +25,7 @@ from cli import (
     late,
     ledger,
     match,
+    parallel,
     policy,
     quality,
     sandbox,
@@ -88,6 +89,7 @@ app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
+app.add_typer(parallel.app, name="parallel", rich_help_panel=CHECK)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)

@@ -6,14 +6,18 @@ What the two systems hold is written down day by day; how it is read is tested e
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 from temporalio import activity, workflow
+from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -23,6 +27,8 @@ from activities.comparison_signatures import JudgeComparison, OfRun
 from activities.heartbeat import KeptAlive
 from activities.parallel import ParallelWork
 from activities.parallel_signatures import CompareEntity, OfCompany
+from cli import inputs, parallel_work
+from cli.parallel_export import TABLES
 from domain.entities.comparing import ComparedField, Comparison, DifferenceClass, SalesTable
 from domain.entities.comparison_view import ComparisonFigures
 from domain.entities.model import Owner
@@ -41,6 +47,8 @@ from tests.workflows.conftest import World, queues_of_its_own
 from tests.workflows.replaying import replays
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
 from tests.workflows.trusting import AMY, CFO, OTTO, TrustingVerifier
+from workers.audit_keys import ensure_audit_keys
+from workers.settings import AuditSettings, LedgerSettings, Settings
 from workers.worker import workflow_runner
 from workflows.audit import AuditDelivery
 from workflows.parallel import ParallelRun
@@ -219,7 +227,11 @@ def goes_on_anew(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
 
 
 async def test_seven_defects_of_thirty_days_are_found_within_a_day_and_two_roles_end_it_when_it_is_clean(
-    company: Company, world: World, monkeypatch: pytest.MonkeyPatch
+    company: Company,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     goes_on_anew(monkeypatch, 120)
     await company.runs.begin("usmf")
@@ -270,3 +282,57 @@ async def test_seven_defects_of_thirty_days_are_found_within_a_day_and_two_roles
     codes = [record.code for record in world.audited]
     assert sorted(codes) == ["", "", "NO_AUTHORITY", "PARALLEL_NOT_READY", "PARALLEL_NOT_READY", "PARALLEL_SECOND_ROLE"]
     assert {record.facts["digest"] for record in world.audited[-4:]} == {ended.digest}
+    await asyncio.to_thread(commands_say, company, monkeypatch, capsys, tmp_path)
+
+
+def commands_say(
+    company: Company, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    """What the commands make of a run that has ended: how it stands, a signed report, and tables."""
+    client, keys = company.env.client, folder / "keys"
+    keys.mkdir()
+
+    async def connected(*_: object) -> Client:
+        return await Client.connect(client.service_client.config.target_host, plugins=client.config()["plugins"])
+
+    settings = Settings(
+        state_dir=folder,
+        ledger=LedgerSettings(url=SecretStr(f"sqlite:///{folder}/ledger.db")),
+        audit=AuditSettings(private_key_file=keys / "private.json", public_keys_file=keys / "public.json"),
+    )
+    ensure_audit_keys(keys / "private.json", keys / "web.json", keys / "public.json")
+    monkeypatch.setattr(parallel_work, "connect", connected)
+    monkeypatch.setattr(inputs, "settings", lambda: settings)
+
+    assert parallel_work.status("usmf", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["clean_days"] == 9
+    assert parallel_work.status("usmf", as_json=False) == 0
+    assert "USMF: exited" in capsys.readouterr().out
+    assert parallel_work.report("usmf", folder / "report", as_json=False) == 0
+    page, pdf = folder / "report" / "parallel-usmf.html", folder / "report" / "parallel-usmf.pdf"
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<td>not clean: 1 ") == 14 and "Ended by cfo (cfo)" in text and text.count("not compared: ") == 1
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert [parallel_work.verify(file, as_json=False) for file in (page, pdf)] == [0, 0]
+    page.write_text(text.replace("not clean", "clean"), encoding="utf-8")
+    assert parallel_work.verify(page, as_json=False) == 1
+    assert "is not the one that was signed" in capsys.readouterr().out
+    pdf.with_name("parallel-usmf.pdf.sig").write_text("no signature")
+    assert parallel_work.verify(pdf, as_json=False) == 1
+
+    assert parallel_work.export("usmf", folder / "tables", as_json=True) == 0
+    tables = {name: pq.read_table(folder / "tables" / f"{name}.parquet").to_pylist() for name in TABLES}
+    assert {name: len(rows) for name, rows in tables.items()} == {
+        "calendar": 30,
+        "entities": 2,
+        "days": 60,
+        "day_classes": 300,
+        "comparisons": 29,
+        "differences": 7,
+    }
+    keys_of = {row["entity_key"] for row in tables["entities"]}
+    assert all(row["entity_key"] in keys_of for name in TABLES if name != "calendar" for row in tables[name])
+    assert all(row["day"] in {each["day"] for each in tables["calendar"]} for row in tables["days"])
+    assert {row["resolution"] for row in tables["differences"]} == {"AGREES"}
+    begins = json.loads((folder / "tables" / "parallel.pbids").read_text())
+    assert begins["connections"][0]["details"]["address"]["path"] == str((folder / "tables").resolve())

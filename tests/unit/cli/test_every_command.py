@@ -74,6 +74,8 @@ ANSWERS = {
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
+    "parallel verify": "parallel verify none.json --json",
+    "parallel exit": "parallel exit usmf --reason why --token-file token --json",
     "audit export": f"audit export {PERIOD} --out out.jsonl --json",
     "audit verify": "audit verify --database --json",
     "audit prune": "audit prune --json",
@@ -88,10 +90,11 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "initial"),
+    *("import", "initial", "parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_import.py ask them.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_parallel.py and
+tests/scenarios/test_e_import.py ask them.
 """
 
 

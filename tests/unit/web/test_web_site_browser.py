@@ -44,6 +44,7 @@ NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}")
+PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -179,8 +180,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
         "otto": [
-            "/data/parallel?company=usmf",
-            "/data/parallel?company=jpmf",
+            *PARALLEL,
             "/",
             "/cases/usmf/AXE-P1",
             "/late?matter=unclaimed",
