@@ -41,10 +41,11 @@ from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
 from domain.policy import Policy
 from dynamics.bulk import finance, sales
-from dynamics.bulk.reader import Reader, WriteRefused
+from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE
 from dynamics.core.errors import Answer
 from dynamics.core.odata import Row
+from dynamics.core.reading import WriteRefused
 from ledger.comparison_runs import ComparisonRun
 from ledger.opening import Ledger, LedgerAway
 from ledger.pages import PageDamaged, Pages

@@ -11,6 +11,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain import event_ids
 from domain.deal_start import DealStart, may_follow
 from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
@@ -81,6 +82,23 @@ class Deals:
             return True
         self._orders.pop(key, None)
         return False
+
+    async def tell_won(self, event: SalesEvent) -> SalesEvent | None:
+        """Give the running deal of a quote that it was won; the event as the deal got it. Raises as ``tell``.
+
+        Sales tells it with nothing but the quote's id. A revision is a row of its own, so that its deal is known by it,
+        and the deal reads the quote before it orders anything.
+
+        Returns:
+            None: no running deal of it is to be seen.
+        """
+        deal = (await self._lookup.of_quote_ids([event.quote_id])).get(event.quote_id)
+        if deal is None:
+            return None
+        fact = event_ids.quote_fact(event.quote_id, event.kind, event.version)
+        known = {"event_id": fact, "company": deal.company, "quote_number": deal.quote_number}
+        event = event.model_copy(update=known)
+        return event if await tell(self._client, deal.deal_id, names.SALES_EVENT, event) else None
 
     async def _running_deal(self, company: str, order_number: str) -> str | None:
         deal = (await self._lookup.of_orders(company, [order_number])).get(order_number)

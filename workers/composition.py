@@ -133,14 +133,12 @@ def compose(settings: Settings, client: Client) -> Work:
     finance_feed = FinanceFeedWork(deals, lookup, finance_system, policy, LateReports(deals, desk))
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
-    decisions = SignedDecisionActivities(decision_keys(settings), policy)
-    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
     ledger = Ledger(settings.ledger.url.get_secret_value())
     companies = _timezones(policy)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, decisions, standing_in, AuditDesk(ledger), BulkWork(deals)),
+            *_all_of(credit, *_of_people(settings, client, policy), AuditDesk(ledger), BulkWork(deals)),
             *_all_of(ParallelWork(Comparisons(client), ledger, policy, settings.policies)),
             collections.hold_orders,
             *telling.deal_activities,
@@ -181,6 +179,12 @@ def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger,
 def _timezones(policy: Policy) -> dict[str, str]:
     """The time zone of each company, in their order."""
     return {each: policy.calendar(each).timezone for each in sorted(set(policy.entity_map.business_units.values()))}
+
+
+def _of_people(settings: Settings, client: Client, policy: Policy) -> tuple[object, ...]:
+    """What checks who decided, and who stands in for whom."""
+    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
+    return SignedDecisionActivities(decision_keys(settings), policy), standing_in
 
 
 def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:

@@ -15,8 +15,8 @@ from runs import names
 from tests.replay.record import happy_path
 from tests.stack import Deal, Stack
 
-MOST_REQUESTS = 16
-"""One of them because Finance numbers its orders itself, and one because a webhook of Win has no image to read."""
+MOST_REQUESTS = 15
+"""One of them because Finance numbers its orders itself."""
 MOST_ACTIONS = 31
 """Of the deal and its customer's ledger, without the audit trail's own activities."""
 MOST_FOR_AUDIT = 7

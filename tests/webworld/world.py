@@ -200,6 +200,7 @@ class Stage:
             attributes.COMPANY: view.company,
             attributes.CUSTOMER: view.customer_account,
             attributes.QUOTE: view.quote_number,
+            attributes.QUOTE_ID: view.quote_id or None,
             attributes.ORDER: view.order_number or None,
             attributes.ERROR: view.parked.cause if view.parked else None,
             attributes.DEADLINE: view.explanation.deadline,

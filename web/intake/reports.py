@@ -17,7 +17,7 @@ from opentelemetry import metrics
 from pydantic import ValidationError
 from temporalio.client import Client
 
-from domain.messages import FinanceEvent, SalesEvent
+from domain.messages import FinanceEvent, SalesEvent, SalesEventKind
 from dynamics import business_events as finance
 from dynamics import webhooks as dataverse
 from runs.after_end import AfterEndDesk
@@ -134,6 +134,9 @@ class Reports:
         change = dataverse.read_change(body, self._companies)
         event = change.event
         if change.route == "feed":
+            won = event is not None and event.kind is SalesEventKind.ACCEPTED
+            if event is not None and won and (told := await self._deals.tell_won(event)) is not None:
+                return _taken(System.DATAVERSE, event.kind, "taken", told)
             await self._feeds.look_at(dataverse.FOLLOWED[change.entity], change.record_id)
             return _taken(System.DATAVERSE, event.kind if event else change.why, "feed")
         if event is None:

@@ -31,6 +31,8 @@ class Reports:
         if submitted and not self._record.state.running and self._record.keep(event):
             self._record.count(APPLIED)
             return  # the deal begins anew with it as soon as it has cleaned up
+        if event.quote_id == self._record.state.quote_id:  # a revision is a row of its own: its id names it
+            event = event.model_copy(update={"revision": self._record.state.revision})
         actor = Person(oid=event.actor, name="Sales")
         self._record.apply(fact_of_sales(event), event_id=event.event_id, actor=actor, at=event.occurred_at)
 

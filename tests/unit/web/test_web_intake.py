@@ -299,7 +299,21 @@ async def test_what_is_reported_of_a_quote_after_its_deal_ended_goes_to_the_rece
     assert view.tally["waiting"] == 1
 
 
-@pytest.mark.parametrize(("message", "table"), [("Delete", "quote"), ("Lose", "opportunity"), ("Cancel", "salesorder")])
+async def test_that_a_quote_was_won_reaches_its_deal_by_the_quotes_id_alone(
+    http: httpx.AsyncClient, stage: Stage, temporal: Client
+) -> None:
+    """Win has no image in Dataverse: who has the deal is asked of Temporal, and Sales is read by the deal alone."""
+    handle = await stage.deal(scenes.shipping("WON-1").model_copy(update={"quote_id": str(uuid.uuid4())}))
+    won = str((await handle.query(names.STATE))["quote_id"])
+    body = context("Win", PostEntityImages=[], PrimaryEntityId=won.upper())
+    assert (await webhook(http, body)).json() == {"status": "taken", "kind": "accepted"}
+    assert (await webhook(http, body)).json() == {"status": "taken", "kind": "accepted"}
+    assert set(await handle.query("received")) == {f"dv/quote/{won}/accepted"}
+
+
+@pytest.mark.parametrize(
+    ("message", "table"), [("Win", "quote"), ("Delete", "quote"), ("Lose", "opportunity"), ("Cancel", "salesorder")]
+)
 async def test_the_record_of_an_event_without_images_is_looked_at_by_the_feed_of_its_table(
     http: httpx.AsyncClient, temporal: Client, message: str, table: str
 ) -> None:
