@@ -185,7 +185,7 @@ class Company:
             while len((view := await self.view()).state.days) < to:
                 if view.state.now is None:
                     await self.env.fast_forward(self.run, timedelta(hours=24))
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
         return view
 
     def worker(self) -> Worker:
