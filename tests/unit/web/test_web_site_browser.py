@@ -179,15 +179,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
-        "otto": [
-            *PARALLEL,
-            "/",
-            "/cases/usmf/AXE-P1",
-            "/late?matter=unclaimed",
-            "/bulk",
-            *NEW,
-            *many,
-        ],
+        "otto": [*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many],
     }
 
 
