@@ -53,6 +53,8 @@ class ParallelWork(ParallelActivities):
             raise refused(FailureType.REFUSED, "\n".join(map(str, maps.problems)))
         found = []
         for data in maps.all:
+            if data.entity in rules.not_compared:
+                continue
             try:
                 require_comparable(data, of.company)
             except CannotCompare:

@@ -127,6 +127,7 @@ def _criteria(rules: ParallelPolicy) -> Iterator[str]:
         f"{rules.days} days compared, of these the last {rules.clean_days} clean. On a clean day all records were "
         f"compared, and of differences there stand at most: {tolerated}."
     )
+    yield from (f"Not compared: {entity}. {why}" for entity, why in sorted(rules.not_compared.items()))
     yield f"Critical: {', '.join(sorted(rules.critical.classes)) or 'no class'}. {fields}".rstrip()
 
 

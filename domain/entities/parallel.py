@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -50,6 +50,9 @@ class ParallelPolicy(Record):
     critical: Critical = Critical()
     owners: Mapping[EntityName, str] = Field(default_factory=dict, max_length=200)
     otherwise: str = Field(min_length=1, max_length=40)
+    not_compared: Mapping[EntityName, Annotated[str, Field(min_length=1, max_length=400)]] = Field(
+        default_factory=dict, max_length=MOST_ENTITIES, description="Why, and what is done instead"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -41,8 +41,10 @@ from ledger.opening import Ledger
 from ledger.pages import Pages
 from runs import names
 from runs.calls import NoAnswer, NotFound
+from runs.comparisons import Comparisons
 from runs.parallel import ParallelRuns
 from tests.deadlines import PATIENCE
+from tests.workflows.compare_world import Rows, compare_world
 from tests.workflows.conftest import World, queues_of_its_own
 from tests.workflows.replaying import replays
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
@@ -283,6 +285,42 @@ async def test_seven_defects_of_thirty_days_are_found_within_a_day_and_two_roles
     assert sorted(codes) == ["", "", "NO_AUTHORITY", "PARALLEL_NOT_READY", "PARALLEL_NOT_READY", "PARALLEL_SECOND_ROLE"]
     assert {record.facts["digest"] for record in world.audited[-4:]} == {ended.digest}
     await asyncio.to_thread(commands_say, company, monkeypatch, capsys, tmp_path)
+
+
+async def test_a_night_has_every_entity_compared_by_the_real_comparisons_of_both_systems(
+    environment: WorkflowEnvironment, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues_of_its_own(monkeypatch)
+    suffix = uuid.uuid4().hex[:8]
+    monkeypatch.setattr(names, "parallel_id", lambda company: f"parallel/{company}-{suffix}")
+    rows, client = Rows(), environment.client
+    for number in range(20):
+        rows.pair(number)
+    wrong = rows.pair(900, name="Renamed")
+    async with compare_world(client, tmp_path, rows.write(tmp_path / "rows"), monkeypatch) as there:
+        ledger = Ledger(there.settings.ledger.url.get_secret_value())
+        work = ParallelWork(Comparisons(client), ledger, policies.load(), None)
+        asked = (work.plan_day, work.compare_entity, ScriptedNotices(world).tell_people)
+        async with there.working((ParallelRun,), asked):
+            runs, run = ParallelRuns(client), client.get_workflow_handle(names.parallel_id("usmf"))
+            await runs.begin("usmf")
+            async with asyncio.timeout(PATIENCE):
+                while (view := await runs.read("usmf")) is None or view.state.rules is None:
+                    await asyncio.sleep(0.1)
+            await environment.fast_forward(run, timedelta(hours=24))
+            async with asyncio.timeout(PATIENCE):
+                while (view := await runs.read("usmf")) is None or not view.state.days:
+                    await asyncio.sleep(0.1)
+        await ledger.close()
+        verbs = there.verbs()
+    (day,) = view.state.days
+    found = {each.entity: (each.status, each.open, each.finance, each.sales) for each in day.entities}
+    assert found.keys() == {"currency", "customer", "product"}
+    assert found["customer"] == ("compared", 1, 21, 21), wrong
+    assert {status for status, *_ in found.values()} == {"compared"}, [(e.entity, e.why) for e in day.entities]
+    assert verbs == {"GET"}
+    told = [notice.role for name, ask in world.asked if name == "tell_people" for notice in ask.notices]
+    assert sorted(told) == ["ar_manager", "ops", "sales_manager"]
 
 
 def commands_say(
