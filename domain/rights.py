@@ -63,6 +63,10 @@ class Action(StrEnum):
     """Have the argument of a query sealed, to ask a run from there."""
     DISMISS_LATE = "late.dismiss"
     """Say that what stands open after a deal's end is settled otherwise."""
+    RUN_SYNC = "sync.run"
+    """Have records of both systems kept in step, or not, and letters tried again."""
+    SETTLE_LETTER = "sync.settle"
+    """Say what a value is to be that both systems do not agree on, or approve what somebody else said."""
     REBUILD_CREDIT = "credit.rebuild"
     """Compare a company's credit ledgers with deals and Finance, and have them made anew."""
     END_SESSION = "session.end"
@@ -125,6 +129,7 @@ SIGNED: Final = (
     | OF_ACCOUNTS
     | OF_DATA
     | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
+    | {Action.RUN_SYNC, Action.SETTLE_LETTER}
 )
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})

@@ -14,6 +14,8 @@ from ledger.opening import Ledger
 if TYPE_CHECKING:
     from domain.entities.clusters import Status, Word
     from domain.entities.data_words import DifferenceWord
+    from domain.entities.gate import Verdict
+    from domain.entities.initial import DryRun
     from domain.refusals import Refusal
     from ledger.comparison_runs import DifferenceFilter, DifferencePage, KeptDifference
     from ledger.database import Database
@@ -49,6 +51,19 @@ class DataDesk:
             from ledger.difference_pages import one
 
             return await one(database, difference_id)
+
+        return await self._ask(asked)
+
+    async def initial_syncs(
+        self, companies: Collection[str] | None
+    ) -> tuple[list[DryRun], dict[tuple[str, str], Verdict]]:
+        """The last dry run of each entity and company, and what the gate said last of it."""
+
+        async def asked(database: Database) -> tuple[list[DryRun], dict[tuple[str, str], Verdict]]:
+            from ledger.initial_runs import last_dry_runs, last_verdicts
+
+            runs = await last_dry_runs(database, companies)
+            return runs, await last_verdicts(database, [(run.entity, run.company) for run in runs])
 
         return await self._ask(asked)
 

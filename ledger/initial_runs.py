@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.entities.gate import Verdict
@@ -45,6 +45,22 @@ async def last_dry_run(database: Database, entity: str, company: str) -> DryRun 
     async with database.reading() as connection:
         rows = (await connection.execute(wanted)).all()
     return _dry_run(rows[0]) if rows else None
+
+
+async def last_dry_runs(database: Database, companies: Collection[str] | None) -> list[DryRun]:
+    """The dry run that ended last of each entity and company, newest first; None: of all companies."""
+    of = DRY_RUNS.c
+    last = (
+        select(of.entity, of.company, func.max(of.ended_at).label("ended_at"))
+        .group_by(of.entity, of.company)
+        .subquery()
+    )
+    same = and_(of.entity == last.c.entity, of.company == last.c.company, of.ended_at == last.c.ended_at)
+    wanted = select(DRY_RUNS).join(last, same).order_by(of.ended_at.desc(), of.run_id).limit(MOST_READ)
+    if companies is not None:
+        wanted = wanted.where(of.company.in_(sorted(companies)))
+    async with database.reading() as connection:
+        return [_dry_run(row) for row in await connection.execute(wanted)]
 
 
 async def keep_verdict(database: Database, verdict: Verdict) -> None:

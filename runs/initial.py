@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client, WorkflowFailureError
+from datetime import datetime
+from typing import NamedTuple
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
@@ -12,6 +15,17 @@ from runs.calls import NotFound, Unreadable, answer, ask, rejected
 from runs.comparisons import BACKGROUND, LONGEST, reason
 
 MOST_LISTED = 50
+
+
+class ListedRun(NamedTuple):
+    """A dry run as a list shows it."""
+
+    workflow_id: str
+    entity: str
+    company: str
+    began_at: datetime
+    goes_on: bool
+    failed: bool
 
 
 class Initials:
@@ -73,8 +87,8 @@ class Initials:
             raise NotFound(f"Dry run {workflow_id} not found.") from error
         return done
 
-    async def listed(self, companies: tuple[str, ...] | None) -> list[str]:
-        """Workflow ids of the newest dry runs, newest first; ``companies`` None: of all.
+    async def listed(self, companies: tuple[str, ...] | None) -> list[ListedRun]:
+        """The newest dry runs, newest first, one of each entity and company; ``companies`` None: of all.
 
         Raises:
             NoAnswer: Temporal does not answer.
@@ -84,4 +98,14 @@ class Initials:
             conditions.append(query.among(attributes.COMPANY, companies))
         rows = self._client.list_workflows(query.all_of(*conditions), page_size=MOST_LISTED)
         await answer(rows.fetch_next_page())
-        return list(dict.fromkeys(row.id for row in rows.current_page or ()))
+        found: dict[tuple[str, str], ListedRun] = {}
+        for row in rows.current_page or ():
+            try:
+                entity, company = names.parse_initial_id(row.id)
+            except ValueError:
+                continue  # somebody else's run under our type
+            goes_on = row.status is WorkflowExecutionStatus.RUNNING
+            failed = not goes_on and row.status is not WorkflowExecutionStatus.COMPLETED
+            begun = ListedRun(row.id, entity, company, row.start_time, goes_on, failed)
+            found.setdefault((entity, company), begun)
+        return list(found.values())

@@ -30,6 +30,8 @@ INITIAL: Final = "PlanInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 PARALLEL: Final = "ParallelRun"
+SYNC: Final = "SyncRecords"
+REPLAY: Final = "ReplayLetters"
 SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -255,9 +257,36 @@ def parallel_record_id(company: str, run_id: str, n: int) -> str:
     return f"audit/{_part(company)}/parallel/{run_id}/{n}"
 
 
+def sync_id(entity: str, company: str) -> str:
+    """Workflow id of what keeps the records of an entity in step, in one company: the only writer of them."""
+    return f"sync/{_part(entity)}/{safe(company)}"
+
+
+def sync_record_id(entity: str, company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of a sync; the record's own id as well."""
+    return f"audit/{_part(company)}/sync/{_part(entity)}/{run_id}/{n}"
+
+
+def replay_id(entity: str, company: str, message_id: str) -> str:
+    """Workflow id of letters that a person has tried again together."""
+    return f"replay/{_part(entity)}/{_part(company)}/{safe(message_id)}"
+
+
 def initial_id(entity: str, company: str, map_hash: str) -> str:
     """Workflow id of the dry run of an initial sync under a map."""
     return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
+
+
+def parse_initial_id(workflow_id: str) -> tuple[str, str]:
+    """The entity and company of the workflow id of a dry run.
+
+    Raises:
+        ValueError: it is not the id of a dry run.
+    """
+    parts = workflow_id.split("/")
+    if len(parts) != 5 or (parts[0], parts[4]) != ("initial", "dry"):
+        raise ValueError(f"{workflow_id!r} is not the id of a dry run (initial/entity/company/map/dry)")
+    return plain(parts[1]), plain(parts[2])
 
 
 def sealed_for(workflow_id: str) -> str:

@@ -38,9 +38,11 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.initial import Initials
 from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
+from runs.syncs import Syncs
 from web.access import Access
 from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
@@ -49,6 +51,7 @@ from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
+from web.api.sync import add_sync
 from web.attempts import Attempts
 from web.bulk_runs import BulkRuns
 from web.collecting import Accounts
@@ -59,6 +62,7 @@ from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.initial import InitialSyncs
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -78,6 +82,7 @@ from web.pages.delegations import DelegationPages
 from web.pages.differences import DifferencePages
 from web.pages.explanations import ExplanationPages
 from web.pages.inbox import INBOX, Inbox
+from web.pages.initial import InitialPages
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.matches import MatchPages
@@ -92,6 +97,7 @@ from web.session import Sessions
 from web.session_store import LedgerSessions, MemorySessions
 from web.signin import SignIn
 from web.signing import DecisionSigner, SigningKey
+from web.syncing import Syncing
 from web.tokens import SigningKeys, TokenVerifier
 from web.view_store import LedgerViews, MemoryViews
 
@@ -149,6 +155,7 @@ def create_app(
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search, entra = _search(config, client), EntraSignIn(config)
     ledger, audit = _stores(config)
+    desk = DataDesk(ledger) if ledger else None
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
@@ -172,7 +179,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, DataDesk(ledger) if ledger else None, decisions)),
+            *_pages_of_data(site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk)),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -198,6 +205,7 @@ class _Beside(NamedTuple):
     bulk: BulkRuns
     credit: CreditReviewing
     parallel: Parallel
+    syncing: Syncing
 
 
 def _beside_deals(
@@ -211,6 +219,7 @@ def _beside_deals(
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
         Parallel(access, ParallelRuns(client), decisions),
+        Syncing(access, Syncs(client), decisions),
     )
 
 
@@ -220,6 +229,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
     add_credit(api, beside.credit)
+    add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_parallel(api, beside.parallel)
@@ -238,12 +248,13 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, initial: InitialSyncs) -> list[Route]:
     """The pages about what both systems hold."""
     return [
         *DataPages(site, data).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
+        *InitialPages(site, initial).routes(),
     ]
 
 

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from domain.approvals import Decision
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.customers import LONGEST
+from domain.entities.merge import LetterCause
+from domain.entities.sync_said import MOST_NAMED
 from domain.given import LONGEST as LONGEST_VALUE
 from domain.line_change import MOST_LINES, LineChange
 from domain.messages import CommandName
@@ -239,6 +241,28 @@ class RebuildCreditBody(_PersonsBody):
     )
     dry_run: bool = Field(False, description="Compare only")
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class RunSyncBody(_PersonsBody):
+    """Have records of both systems kept in step, or not any more, or letters tried again."""
+
+    do: Literal["start", "stop", "replay"]
+    letters: tuple[str, ...] = Field((), max_length=MOST_NAMED, description="replay: these letters")
+    of_reason: str = Field("", max_length=12, description="replay: all letters of one reason")
+    of_cause: LetterCause | None = Field(None, description="replay: all letters of one cause")
+    of_key: str = Field("", max_length=400, description="replay: the letters of one record")
+    dry_run: bool = Field(False, description="replay: only say what would become of each letter")
+    reason: RequiredShortText
+
+
+class SettleLetterBody(_PersonsBody):
+    """Say what becomes of a letter."""
+
+    do: Literal["take", "propose", "approve", "dismiss"]
+    letter: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    take: Literal["finance", "sales"] | None = Field(None, description="take: the side whose value is right")
+    value: str | None = Field(None, max_length=4000, description="propose: the value, in the words of Sales")
+    reason: RequiredShortText
 
 
 InvoiceNumber = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]

@@ -64,6 +64,7 @@ from workers.pages import deal_pages
 from workers.rules import load_policy, note_rules
 from workers.settings import Settings, SettingsError
 from workers.shadow import add_shadow_work
+from workers.syncing import add_sync_work
 from workers.worker import Work
 from workflows.after_end import AfterEnd
 from workflows.approval import Approval
@@ -80,8 +81,10 @@ from workflows.initial import PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
+from workflows.replay import Replay
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
 from workflows.shadow import ShadowOfQuote
+from workflows.sync import Sync
 
 WORKFLOWS = (
     QuoteToCash,
@@ -104,6 +107,8 @@ WORKFLOWS = (
     CreditReview,
     ParallelRun,
     ShadowOfQuote,
+    Sync,
+    Replay,
 )
 
 
@@ -164,6 +169,7 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: note_rules(ledger, policy, companies),
     )
     _add_reading(work, settings, policy, ledger, ledgers)
+    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work

@@ -55,6 +55,11 @@ ROOMS: Final = (
         marked("Parallel run"),
         marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
     ),
+    Room(
+        "/data/initial",
+        marked("Initial sync"),
+        marked("What the first sync would do with each record, and whether it may begin."),
+    ),
 )
 """The pages about data; each may have a number of what waits there."""
 

@@ -1,4 +1,4 @@
-"""Going live: quotes that are open in Sales begin deals by `q2c import`, each once, and nothing else is touched."""
+"""Going live: quotes that are open begin deals by `q2c import`, each once; a load test measures, and cleans up."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.sealing import KEYS_FILE
 from tests.stack import Deal, Stack, line, texts
 
 
-def imported(stack: Stack, *words: str) -> tuple[int, dict[str, Any]]:
-    """What `q2c import` says: its exit code, and each quote by number."""
+def said(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a command says that reaches the stack as the worker does."""
     ready = stack.ready
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("Q2C_", "TEMPORAL_"))} | {
         "TEMPORAL_ADDRESS": ready["temporal"],
@@ -26,10 +26,17 @@ def imported(stack: Stack, *words: str) -> tuple[int, dict[str, Any]]:
         "Q2C_ENTRA_URL": ready["entra"],
         "Q2C_ENTRA_CLIENT_SECRET": ready["client_secret"],
         "Q2C_DATAVERSE_URL": ready["dataverse"],
+        "Q2C_WEB_CLIENT_SECRET": ready["web_client_secret"],
     }
-    command = [sys.executable, "-m", "cli", "import", "--company", "usmf", "--json", *words]
+    command = [sys.executable, "-m", "cli", *words]
     done = subprocess.run(command, env=ours, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout, done.stderr
+    return done
+
+
+def imported(stack: Stack, *words: str) -> tuple[int, dict[str, Any]]:
+    """What `q2c import` says: its exit code, and each quote by number."""
+    done = said(stack, "import", "--company", "usmf", "--json", *words)
     return done.returncode, {quote["quote"]: quote for quote in json.loads(done.stdout)["quotes"]}
 
 
@@ -86,3 +93,19 @@ def has_deal(deal: Deal) -> bool:
     answer = deal.stack.person("otto").http.get(f"/api/v1/cases/{deal.company}/{deal.quote}")
     assert answer.status_code in (200, 404), answer.text
     return answer.status_code == 200
+
+
+def test_a_load_is_measured_by_the_deals_own_records_and_cleans_up(automatic_stack: Stack, tmp_path: Path) -> None:
+    page = tmp_path / "load.html"
+    done = said(automatic_stack, "load", "--deals", "3", "--rate", "600", "--json", "--html", str(page))
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["came_so_far"], report["errors"]) == (0, 3, {}), done.stderr
+    stages = {stage["name"]: stage["count"] for stage in report["stages"]}
+    assert stages["submitted → shown in Sales"] == stages["won → order shown in Sales"] == 3
+    assert report["requests"]["sent"] >= 15 and report["left"] == {"drafts": 0, "orders in Finance": 3}
+    assert len(set(report["orders"])) == 3 and "<svg" in page.read_text(encoding="utf-8")
+    quote = automatic_stack.deal(line("P100", 10, "22"), name="To be copied").quote
+    words = ("load", "--deals", "2", "--rate", "600", "--until", "decided", "--like", quote, "--json")
+    decided = json.loads(said(automatic_stack, *words).stdout)
+    assert (decided["came_so_far"], decided["waiting_for_approval"]) == (2, 2)
+    assert decided["left"] == {"drafts": 0, "orders in Finance": 0}

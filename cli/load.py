@@ -1,0 +1,53 @@
+"""`q2c load`: a load test as a user would run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import JsonOption, fail, require_writable
+
+EXAMPLES = """Examples:
+
+q2c load --deals 50 --rate 60
+    fifty quotes like the sample, one a second: made, submitted, activated,
+    won; how long until each stands in Finance and in Sales
+
+q2c load --deals 200 --rate 300 --like QUO-01001 --until decided
+    copies of a quote, up to the decision about them; they are deleted then
+
+q2c load --deals 50 --rate 60 --html load.html --json > load.json
+    the report with a chart, and as data
+"""
+
+
+def load(
+    deals: Annotated[int, typer.Option(min=1, max=10_000, help="How many quotes are made.")],
+    rate: Annotated[float, typer.Option(min=1, max=6_000, help="How many are submitted in a minute.")],
+    like: Annotated[str, typer.Option(help="Quote that is copied, by number; else a sample of the sandbox.")] = "",
+    until: Annotated[str, typer.Option(help="decided, or ordered: the rep activates and wins them too.")] = "ordered",
+    rep: Annotated[str, typer.Option(help="User of the sandbox who acts.")] = "rita",
+    patience: Annotated[int, typer.Option(min=10, max=3_600, help="Seconds after the last quote.")] = 300,
+    html: Annotated[Path | None, typer.Option(help="Write the report with a chart here.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the quotes in Sales.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make quotes in Sales at a steady rate, and measure what becomes of them.
+
+    A rep is played through Dataverse's Web API. The deals' own records say how
+    long each part took; their orders stay in Finance, and are named. Drafts are
+    deleted at the end, so that their deals end.
+
+    Refused in production (Q2C_MODE): it makes orders that nobody wants. The exit
+    code is 1 where a request failed or a deal did not come as far as asked.
+    """
+    if until not in ("decided", "ordered"):
+        fail("--until: is neither decided nor ordered")
+    if html is not None:
+        require_writable(html, "--html")
+    from cli import load_work
+
+    asked = load_work.Asked(deals=deals, rate=rate, like=like, until=until, rep=rep, patience=patience, keep=keep)
+    raise typer.Exit(load_work.run(asked, html, as_json=json))
