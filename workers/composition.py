@@ -143,8 +143,7 @@ def compose(settings: Settings, client: Client) -> Work:
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, *_of_people(settings, client, policy), AuditDesk(ledger), BulkWork(deals)),
-            *_all_of(ParallelWork(Comparisons(client), ledger, policy, settings.policies)),
+            *_all_of(credit, *_of_people(settings, client, policy), *_beside(deals, client, ledger, policy, settings)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
@@ -180,6 +179,12 @@ def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger,
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
     add_bulk_work(work, settings, policy, ledger, where, who, budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
+
+
+def _beside(deals: Deals, client: Client, ledger: Ledger, policy: Policy, settings: Settings) -> tuple[object, ...]:
+    """What is done beside deals, and touches neither system itself."""
+    days = ParallelWork(Comparisons(client), ledger, policy, settings.policies)
+    return AuditDesk(ledger), BulkWork(deals), days
 
 
 def _timezones(policy: Policy) -> dict[str, str]:
