@@ -30,6 +30,7 @@ INITIAL: Final = "PlanInitialSync"
 WRITERS: Final = "AskWriters"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
+PARALLEL: Final = "ParallelRun"
 SYNC: Final = "SyncRecords"
 REPLAY: Final = "ReplayLetters"
 SHADOW: Final = "ShadowOfQuote"
@@ -245,6 +246,16 @@ def comparison_id(entity: str, company: str, day: str) -> str:
 def nightly_id(entity: str, company: str) -> str:
     """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
     return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def parallel_id(company: str) -> str:
+    """Workflow id of the days on which a company's records are compared in both systems."""
+    return f"parallel/{_part(company)}"
+
+
+def parallel_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of such days; the record's own id as well."""
+    return f"audit/{_part(company)}/parallel/{run_id}/{n}"
 
 
 def sync_id(entity: str, company: str) -> str:

@@ -40,6 +40,7 @@ from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.initial import Initials
+from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
 from runs.syncs import Syncs
@@ -50,6 +51,7 @@ from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.maps import add_maps
+from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
 from web.attempts import Attempts
@@ -88,8 +90,10 @@ from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.maps import MapPages
 from web.pages.matches import MatchPages
+from web.pages.parallel import ParallelPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
+from web.parallel import Parallel
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.saved_views import SavedViews
@@ -215,6 +219,7 @@ class _Beside(NamedTuple):
     bulk: BulkRuns
     credit: CreditReviewing
     maps: MapChanges
+    parallel: Parallel
     syncing: Syncing
 
 
@@ -235,6 +240,7 @@ def _beside_deals(
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
         MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), decisions),
     )
 
@@ -261,6 +267,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)
+    add_parallel(api, beside.parallel)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -270,6 +277,7 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
         *LatePages(site, beside.late, views).routes(),
         *CollectionPages(site, beside.accounts, views).routes(),
         *BulkRunPages(site, beside.bulk).routes(),
+        *ParallelPages(site, beside.parallel).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]

@@ -77,6 +77,8 @@ ANSWERS = {
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
+    "parallel verify": "parallel verify none.json --json",
+    "parallel exit": "parallel exit usmf --reason why --token-file token --json",
     "sync start": "sync start customer --company usmf --reason why --token-file token --json",
     "sync stop": "sync stop customer --company usmf --reason why --token-file token --json",
     "sync conflicts": "sync conflicts customer --company usmf --json",
@@ -103,10 +105,11 @@ ANSWERS = {
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
     *("import", "load", "bench", "initial", "gate", "sync status"),
+    *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py and
-tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py,
+tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
 """
 
 
