@@ -98,7 +98,9 @@ def _policies(settings: Settings) -> tuple[Policy | None, Check]:
     except PolicyError as error:
         return None, failed("policies", str(error))
     companies = ", ".join(sorted(set(policy.entity_map.business_units.values())))
-    return policy, ok("policies", f"version {policy.version}, companies {companies}")
+    shadow = ", ".join(policy.entity_map.shadow)
+    said = f"version {policy.version}, companies {companies}" + (f"; in shadow mode: {shadow}" if shadow else "")
+    return policy, ok("policies", said)
 
 
 def _decision_keys(settings: Settings) -> Check:

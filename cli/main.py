@@ -18,6 +18,7 @@ from cli import (
     collections,
     compare,
     credit,
+    data,
     demo,
     doctor,
     gate,
@@ -26,13 +27,18 @@ from cli import (
     keys,
     late,
     ledger,
+    letters,
     load,
     match,
+    mcp,
+    openapi,
+    parallel,
     policy,
     quality,
     sandbox,
     setup,
     shadow,
+    sync,
     up,
     virtual,
     web,
@@ -79,7 +85,9 @@ app.command("sandbox", epilog=sandbox.EXAMPLES, rich_help_panel=TRY)(sandbox.san
 app.command("worker", epilog=worker.EXAMPLES, rich_help_panel=RUN)(worker.worker)
 app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
+app.command("mcp", epilog=mcp.EXAMPLES, rich_help_panel=RUN)(mcp.mcp)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
+app.command("openapi", epilog=openapi.EXAMPLES, rich_help_panel=RUN)(openapi.openapi)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
@@ -93,12 +101,16 @@ app.add_typer(data_map.app, name="map", rich_help_panel=CHECK)
 app.add_typer(quality.app, name="quality", rich_help_panel=CHECK)
 app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
+app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
+app.add_typer(parallel.app, name="parallel", rich_help_panel=CHECK)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
+app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+app.add_typer(letters.app, name="letters", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)
 

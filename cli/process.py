@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from cli import inputs
 from cli.output import UNUSABLE, fail, note
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 Main = Callable[["Settings", "Telemetry"], Coroutine[Any, Any, int]]
 
 
-def run(process: Process, main: Main) -> NoReturn:
+def run(process: Process, main: Main, *, logs: TextIO = sys.stdout) -> NoReturn:
     """Run a process to its end and leave with its exit code.
 
     Args:
         process: which one: in production it begins with its own secrets alone.
         main: what it does; what a person can fix ends it with one message and exit code 2.
+        logs: where its log goes.
     """
     from workers import mode
     from workers.logs import configure_logging
@@ -30,7 +32,7 @@ def run(process: Process, main: Main) -> NoReturn:
     from workers.telemetry import start_telemetry
 
     settings = inputs.settings()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, logs)
     try:
         mode.require(settings, process)
         telemetry = start_telemetry(process)

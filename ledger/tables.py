@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -306,3 +307,82 @@ GATE_VERDICTS: Final = Table(
     Index("gate_verdicts_by_entity", "entity", "company", "at"),
 )
 """What the activation gate said, each time."""
+
+SYNC_CURSORS: Final = Table(
+    "sync_cursors",
+    metadata,
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("source", String(20), nullable=False, comment="sales, finance or sweep"),
+    Column("place", Text, nullable=False, comment="where the next look begins, as JSON"),
+    PrimaryKeyConstraint("entity", "company", "source"),
+)
+"""How far a sync has looked."""
+
+SYNC_RECORDS: Final = Table(
+    "sync_records",
+    metadata,
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("key", String(400), nullable=False, comment="without the company, in capitals"),
+    Column("sales_id", String(40), nullable=False, comment="empty: Sales has none, or several"),
+    Column("paired", Boolean, nullable=False, comment="both sides had it"),
+    Column("fields", Text, nullable=False, comment="the values of both sides when they were looked at last, as JSON"),
+    Column("sales_version", BigInteger, nullable=False, comment="of the row when it was looked at or written last"),
+    Column("finance_hash", String(64), nullable=False, comment="of the record when it was looked at last"),
+    Column("finance_at", String(40), nullable=False, comment="time of change that was seen last"),
+    Column("finance_looks", Integer, nullable=False, comment="how often this time was seen"),
+    Column("in_sales", Integer, nullable=False, comment="reading of all rows that found it last"),
+    Column("in_finance", Integer, nullable=False, comment="sweep that found it last"),
+    PrimaryKeyConstraint("entity", "company", "key"),
+    Index("sync_records_by_row", "entity", "company", "sales_id"),
+)
+"""What was agreed last."""
+
+SYNC_PENDING: Final = Table(
+    "sync_pending",
+    metadata,
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("source", String(20), nullable=False, comment="who found it: sales, finance, sweep or a person"),
+    Column("changed_at", String(40), nullable=False, comment="when it was changed, at the earliest; empty: not known"),
+    Column("seen_at", String(27), nullable=False, comment="when it was found last"),
+    Column("next_at", String(27), nullable=False, comment="when it is looked at"),
+    Column("tries", Integer, nullable=False),
+    Column("said", Text, nullable=False, comment="what people say of fields, as JSON"),
+    Column("anew", Text, nullable=False, comment="fields that are judged anew, as JSON"),
+    PrimaryKeyConstraint("entity", "company", "key"),
+    Index("sync_pending_due", "entity", "company", "next_at"),
+)
+"""Records that have changed and were not looked at since."""
+
+LETTERS: Final = Table(
+    "sync_letters",
+    metadata,
+    Column("letter_id", String(12), primary_key=True),
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("sales_id", String(40), nullable=False),
+    Column("field", String(60), nullable=False, comment="of the map; empty: the record as a whole"),
+    Column("cause", String(30), nullable=False),
+    Column("reason", String(12), nullable=False, comment="the same for letters of one cause and text"),
+    Column("text", Text, nullable=False),
+    Column("finance_value", Text, nullable=False),
+    Column("sales_value", Text, nullable=False),
+    Column("pii", Boolean, nullable=False, comment="the values are personal data: empty once it has ended"),
+    Column("status", String(12), nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("first_at", String(27), nullable=False),
+    Column("last_at", String(27), nullable=False),
+    Column("proposed", Text, nullable=True),
+    Column("proposed_by", String(200), nullable=False),
+    Column("replay", String(200), nullable=False),
+    Column("ended_by", String(200), nullable=False),
+    Column("ended_at", String(27), nullable=False),
+    Index("sync_letters_by_status", "entity", "company", "status", "reason"),
+    Index("sync_letters_by_key", "entity", "company", "key"),
+    Index("sync_letters_by_replay", "replay"),
+)
+"""What could not be applied. Nothing removes a letter that stands."""

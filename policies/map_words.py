@@ -13,7 +13,10 @@ _NOT_YET: Final = "not yet: this version checks and describes it"
 PATTERNS: Final[Mapping[Pattern, tuple[str, str]]] = {
     Pattern.ORCHESTRATED: ("Orchestrated: a step of a deal, done once and read back", "by the deals"),
     Pattern.SYNC: ("Sync: each field follows its owner", _NOT_YET),
-    Pattern.VIRTUAL: ("Virtual: read from Finance when somebody looks, kept nowhere else", _NOT_YET),
+    Pattern.VIRTUAL: (
+        "Virtual: read from Finance when somebody looks, kept nowhere else",
+        "by virtual tables of Dataverse",
+    ),
     Pattern.BATCH: ("Batch: moved in one go", _NOT_YET),
     Pattern.DUAL_WRITE: ("Dual-Write: kept by Microsoft's Dual-Write", "by Dual-Write"),
     Pattern.NONE: ("None: not moved", ""),
@@ -159,23 +162,23 @@ def as_markdown(maps: tuple[DataMap, ...]) -> str:
 
 
 def _markdown(found: Described) -> Iterator[str]:
-    yield from (f"# {_plain(found.title)}", "", f"Entity `{found.entity}`, map `{found.hash[:12]}`.", "")
+    yield from (f"# {plain(found.title)}", "", f"Entity `{found.entity}`, map `{found.hash[:12]}`.", "")
     yield from ("| | |", "|---|---|")
-    yield from (f"| {name} | {_plain(text)} |" for name, text in found.facts)
+    yield from (f"| {name} | {plain(text)} |" for name, text in found.facts)
     yield ""
     if found.fields:
         yield from (f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS))
-        yield from (f"| {' | '.join(map(_plain, row))} |" for row in found.fields)
+        yield from (f"| {' | '.join(map(plain, row))} |" for row in found.fields)
         yield ""
     for name, pairs in found.values:
         yield from (f"Values of {name}:", "", "| Finance | Sales |", "|---|---|")
-        yield from (f"| {_plain(finance)} | {_plain(sales)} |" for finance, sales in pairs)
+        yield from (f"| {plain(finance)} | {plain(sales)} |" for finance, sales in pairs)
         yield ""
     if found.unconfirmed:
-        yield from ("Not confirmed:", "", *(f"- {_plain(text)}" for text in found.unconfirmed), "")
+        yield from ("Not confirmed:", "", *(f"- {plain(text)}" for text in found.unconfirmed), "")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text of a file as Markdown shows it: no table, no HTML, no line of its own."""
     for sign in ("\\", "|", "<", ">", "`", "*", "_", "["):
         text = text.replace(sign, f"\\{sign}")

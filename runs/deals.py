@@ -15,6 +15,7 @@ from domain import event_ids
 from domain.deal_start import DealStart, may_follow
 from domain.messages import FinanceEvent, Outcome, SalesEvent, SalesEventKind, SignedMessage
 from domain.refusals import Refusal
+from domain.shadow import OF_EVENT
 from domain.views import DealView, Stage, TimelineEntry, WaitingFor
 from runs import attributes, names, outcomes
 from runs.calls import NotFound, Unreadable, answer, ask, latest, rejected, tell
@@ -61,8 +62,8 @@ class Deals:
         deal_id = names.deal_id(event.company, event.quote_number)
         if await tell(self._client, deal_id, names.SALES_EVENT, event):
             return True
-        if event.company in self._shadow:  # a deal that began before has its own, and a shadow has the rest: never both
-            await self._shadows.tell(event)
+        if event.company in self._shadow and event.kind in OF_EVENT:
+            await self._shadows.tell(event)  # a deal that began before has its own, and a shadow the rest: never both
             return True
         return False
 

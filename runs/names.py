@@ -30,6 +30,9 @@ INITIAL: Final = "PlanInitialSync"
 WRITERS: Final = "AskWriters"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
+PARALLEL: Final = "ParallelRun"
+SYNC: Final = "SyncRecords"
+REPLAY: Final = "ReplayLetters"
 SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -243,6 +246,31 @@ def comparison_id(entity: str, company: str, day: str) -> str:
 def nightly_id(entity: str, company: str) -> str:
     """Id of the schedule of comparisons every night, and the beginning of their ids: Temporal adds the time."""
     return f"compare/{_part(entity)}/{safe(company)}"
+
+
+def parallel_id(company: str) -> str:
+    """Workflow id of the days on which a company's records are compared in both systems."""
+    return f"parallel/{_part(company)}"
+
+
+def parallel_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of such days; the record's own id as well."""
+    return f"audit/{_part(company)}/parallel/{run_id}/{n}"
+
+
+def sync_id(entity: str, company: str) -> str:
+    """Workflow id of what keeps the records of an entity in step, in one company: the only writer of them."""
+    return f"sync/{_part(entity)}/{safe(company)}"
+
+
+def sync_record_id(entity: str, company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of a sync; the record's own id as well."""
+    return f"audit/{_part(company)}/sync/{_part(entity)}/{run_id}/{n}"
+
+
+def replay_id(entity: str, company: str, message_id: str) -> str:
+    """Workflow id of letters that a person has tried again together."""
+    return f"replay/{_part(entity)}/{_part(company)}/{safe(message_id)}"
 
 
 def initial_id(entity: str, company: str, map_hash: str) -> str:

@@ -74,7 +74,7 @@ def add_bulk_work(
     for reader in readers.values():
         work.connections.push_async_callback(reader.aclose)
     data = settings.data.dir
-    in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, data)
+    in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, ledger, data)
     in_finance = FinanceInBulk(readers[System.FINANCE], ledger, data)
     work.bulk_activities[names.DATAVERSE_BULK_QUEUE] = [
         in_sales.open_comparison,

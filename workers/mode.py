@@ -34,6 +34,7 @@ class Process(StrEnum):
     CODEC = "q2c-codec"
     BUS = "q2c-bus"
     VIRTUAL = "q2c-virtual"
+    MCP = "q2c-mcp"
 
 
 Location = tuple[str, str]

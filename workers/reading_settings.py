@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from workers.setting_types import SANDBOX_SECRET, Group, OptionalSecret, Rate, Secret, Text
+from workers.setting_types import SANDBOX_SECRET, Group, OptionalPath, OptionalSecret, Origin, Rate, Secret, Text
 
 SANDBOX_READER_CLIENT = "9592d9e0-fb7d-5100-a539-c08b5e50bb74"
 
@@ -24,6 +24,15 @@ class ReaderSettings(Group):
     """Budget of requests to Finance, all workers together. Give the application a low priority in Finance as well."""
     concurrent_activities: int = Field(default=4, gt=0)
     """Pages of a system that one worker reads at a time."""
+
+
+class SyncSettings(Group):
+    """Keeping records of both systems in step: what it asks and writes has a budget beside that of deals."""
+
+    dataverse_requests_per_second: Rate = 4.0
+    """Budget of requests to Sales, all workers together. Its writes count for the same user as those of deals."""
+    finance_requests_per_second: Rate = 4.0
+    """Budget of requests to Finance, all workers together."""
 
 
 class DataSettings(Group):
@@ -55,3 +64,16 @@ class VirtualSettings(Group):
     """How long what was read is shown again without asking Finance."""
     stale_hours: int = Field(default=24, ge=1, le=168)
     """How long it is shown, marked STALE, while Finance does not answer."""
+
+
+class McpSettings(Group):
+    """What assistants may ask (`q2c mcp`)."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8093, ge=0, le=65535)
+    """Port to listen on."""
+    url: Origin = "http://localhost:8093"
+    """Origin that assistants use; tools are at `<url>/mcp`."""
+    scores: OptionalPath = None
+    """`scores.jsonl` of `q2c quality check --out`, for the tool quality_score; empty: it knows none."""

@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from domain.record import problem_in_words
 from dynamics.core.network import is_loopback
-from workers.reading_settings import DataSettings, ReaderSettings, VirtualSettings
+from workers.reading_settings import DataSettings, McpSettings, ReaderSettings, SyncSettings, VirtualSettings
 from workers.setting_types import (
     SANDBOX_SECRET,
     FilePath,
@@ -292,8 +292,10 @@ class Settings(BaseSettings):
     dataverse: DataverseSettings = DataverseSettings()
     finance: FinanceSettings = FinanceSettings()
     reader: ReaderSettings = ReaderSettings()
+    sync: SyncSettings = SyncSettings()
     data: DataSettings = DataSettings()
     virtual: VirtualSettings = VirtualSettings()
+    mcp: McpSettings = McpSettings()
     azure: AzureSettings = AzureSettings()
     bus: BusSettings = BusSettings()
     web: WebSettings = WebSettings()

@@ -42,6 +42,14 @@ def is_credit(field: FieldMap) -> bool:
     return bool(CREDIT_FINANCE.match(field.finance)) or field.sales in CREDIT_SALES
 
 
+def is_price(data: DataMap, field: FieldMap) -> bool:
+    """Whether a field is a price, or part of a list of prices."""
+    list_of_prices = bool(
+        (data.sales and data.sales.table in PRICE_TABLES) or (data.finance and PRICE_SETS.match(data.finance.set))
+    )
+    return field.finance in PRICES_FINANCE or field.sales in PRICES_SALES or list_of_prices
+
+
 def credit_never_batch(known: Known) -> Found:
     """Rule 1."""
     for data in known.maps:
@@ -70,12 +78,8 @@ def price_never_to_finance(known: Known) -> Found:
     for data in known.maps:
         if data.pattern is Pattern.ORCHESTRATED:
             continue
-        list_of_prices = bool(
-            (data.sales and data.sales.table in PRICE_TABLES) or (data.finance and PRICE_SETS.match(data.finance.set))
-        )
         for name, field in data.fields.items():
-            price = field.finance in PRICES_FINANCE or field.sales in PRICES_SALES or list_of_prices
-            if price and field.writes("finance"):
+            if is_price(data, field) and field.writes("finance"):
                 yield Break(data.entity, name, f"{field.finance} is a price, and {field.owner} writes it to Finance")
 
 

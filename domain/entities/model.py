@@ -94,12 +94,13 @@ WRITES: Final[Mapping[Owner, frozenset[str]]] = {
 }
 """Sides that a field of each owner is written to."""
 
-_WRITTEN: Final[Mapping[Direction, frozenset[str]]] = {
+DIRECTIONS: Final[Mapping[Direction, frozenset[str]]] = {
     Direction.TO_SALES: frozenset({"sales"}),
     Direction.TO_FINANCE: frozenset({"finance"}),
     Direction.BOTH: frozenset({"finance", "sales"}),
     Direction.NONE: frozenset(),
 }
+"""Sides that each direction writes."""
 
 _FINANCE_COLUMN = r"^[A-Za-z][A-Za-z0-9_]*$"
 _SALES_COLUMN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
@@ -247,7 +248,7 @@ class DataMap(MapRecord):
                 return f"fields.{name}.sales: " + (
                     "is missing; add it" if self.sales else "the map has no sales side; remove it or add the side"
                 )
-            beyond = WRITES[field.owner] - _WRITTEN[self.direction] if self.sales else frozenset()
+            beyond = WRITES[field.owner] - DIRECTIONS[self.direction] if self.sales else frozenset()
             if beyond:
                 return (
                     f"fields.{name}.owner: {field.owner} writes {' and '.join(sorted(beyond)).title()}, "

@@ -80,17 +80,20 @@ class Reader:
         """
         return await self._odata.get(path)
 
-    async def page(self, path_or_link: str, *, rows: int | None = None) -> Page:
+    async def page(self, path_or_link: str, *, rows: int | None = None, track: bool = False) -> Page:
         """One page of a collection; one request.
 
         Args:
             path_or_link: a path with options, or a next link as it came.
             rows: rows a page has at most, the same for every page of a query; None: as the system likes.
+            track: ask Dataverse for a link to what changes from now on.
 
         Raises:
             DynamicsError: as the error table says.
         """
-        return await self._odata.page(path_or_link, prefer=None if rows is None else f"odata.maxpagesize={rows}")
+        wanted = ["odata.track-changes"] if track else []
+        wanted += [] if rows is None else [f"odata.maxpagesize={rows}"]
+        return await self._odata.page(path_or_link, prefer=",".join(wanted) or None)
 
     async def together(self, paths: Sequence[str]) -> list[BatchAnswer]:
         """Several reads in one request, answered in their order, errors inside the answers.

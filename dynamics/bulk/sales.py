@@ -133,8 +133,8 @@ def read_keys(of: Comparison, keys: Iterable[tuple[str | None, Sequence[str]]]) 
 def records(of: Comparison, rows: Iterable[Row]) -> Iterator[Mapping[str, str | None]]:
     """Rows as the columns of a page."""
     for row in rows:
-        keys = {f"{KEY}{n}": text_of(_value(of.sales, row, column)) for n, column in enumerate(of.sales_key)}
-        values = {f"{VALUE}{n}": text_of(_value(of.sales, row, field.sales)) for n, field in enumerate(of.fields)}
+        keys = {f"{KEY}{n}": text_of(value_of(of.sales, row, column)) for n, column in enumerate(of.sales_key)}
+        values = {f"{VALUE}{n}": text_of(value_of(of.sales, row, field.sales)) for n, field in enumerate(of.fields)}
         yield {ROW_ID: str(row[of.sales.id])} | keys | values
 
 
@@ -194,7 +194,8 @@ def _link(table: SalesTable, lookup: str) -> str:
     return found
 
 
-def _value(table: SalesTable, row: Row, column: str) -> Any:
+def value_of(table: SalesTable, row: Row, column: str) -> Any:
+    """What a row holds in a column of the map, lookups by path."""
     first, dot, last = column.partition(".")
     if dot:
         return (row.get(table.links[first]) or {}).get(last)

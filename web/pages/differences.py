@@ -24,8 +24,8 @@ from web.session import Session
 
 PAGE: Final = "/data/differences"
 OWNERS: Final = {
-    "FINANCE": marked("Finance"),
-    "SALES": marked("Sales"),
+    "FINANCE": marked("The value of Finance"),
+    "SALES": marked("The value of Sales"),
     "NEWEST": marked("The newest value"),
     "MANUAL": marked("A person decides"),
 }

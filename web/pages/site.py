@@ -212,6 +212,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "unit_price": words.unit_price,
         "percent": words.percent,
         "quantity": words.quantity,
+        "figure": words.figure,
         "size": words.size,
         "moment": words.moment,
         "day": words.day,

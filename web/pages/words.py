@@ -86,6 +86,11 @@ def quantity(value: Decimal) -> str:
     return with_marks(f"{int(whole):,}{point}{rest}")
 
 
+def figure(value: float) -> str:
+    """A figure that is no amount, ``97.4``."""
+    return with_marks(f"{value:,.1f}")
+
+
 def size(count: int) -> str:
     """A number of bytes, ``512 bytes``, ``14 kB`` or ``2.3 MB``."""
     if count < 1000:

@@ -274,8 +274,8 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
     ),
     "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, "q2c_deal"),
-    "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
-    "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal"),
+    "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal", "annotation"),
+    "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal", "annotation"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
     "Assign": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
 }

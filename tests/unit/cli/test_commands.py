@@ -110,7 +110,9 @@ def test_completion_is_offered_for_every_shell(tmp_path: Path, shell: str) -> No
     assert "_Q2C_COMPLETE" in shown.stdout
 
 
-@pytest.mark.parametrize(("words", "answers"), [("q2c d", {"demo", "doctor"}), ("q2c up --ports ", {"fixed", "auto"})])
+@pytest.mark.parametrize(
+    ("words", "answers"), [("q2c d", {"data", "demo", "doctor"}), ("q2c up --ports ", {"fixed", "auto"})]
+)
 def test_completion_knows_commands_and_the_values_of_options(tmp_path: Path, words: str, answers: set[str]) -> None:
     given = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_Q2C_COMPLETE": "complete_bash"}
     assert set(q2c(cwd=tmp_path, **given).stdout.split()) == answers

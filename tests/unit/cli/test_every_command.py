@@ -43,7 +43,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 ALL: dict[str, TyperCommand | TyperGroup] = dict(walk(get_command(app)))
-LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus", "virtual"}
+LONG = {"demo", "chaos", "up", "sandbox", "worker", "web", "codec", "bus", "virtual", "mcp"}
 """Processes: they run until they are stopped, and report by their logs."""
 LEAVES = {name: command for name, command in ALL.items() if not isinstance(command, TyperGroup)}
 REPORTING = {name for name in LEAVES if name not in LONG}
@@ -66,6 +66,9 @@ ANSWERS = {
     "map lint": "map lint --offline --json",
     "map describe": "map describe --json",
     "assess": "assess --json",
+    "data dictionary": "data dictionary --json",
+    "data export": "data export customer --company usmf --from records --out exported --json",
+    "openapi": "openapi --form 2.0 --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -74,6 +77,19 @@ ANSWERS = {
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
+    "parallel verify": "parallel verify none.json --json",
+    "parallel exit": "parallel exit usmf --reason why --token-file token --json",
+    "sync start": "sync start customer --company usmf --reason why --token-file token --json",
+    "sync stop": "sync stop customer --company usmf --reason why --token-file token --json",
+    "sync conflicts": "sync conflicts customer --company usmf --json",
+    "sync settle": "sync settle 0a1b2c3d4e5f --take sales --reason why --token-file token --json",
+    "letters list": "letters list --json",
+    "letters show": "letters show 0a1b2c3d4e5f --json",
+    "letters propose": "letters propose 0a1b2c3d4e5f --value A --reason why --token-file token --json",
+    "letters approve": "letters approve 0a1b2c3d4e5f --reason why --token-file token --json",
+    "letters dismiss": "letters dismiss 0a1b2c3d4e5f --reason why --token-file token --json",
+    "letters replay": "letters replay --entity customer --company usmf --cause conflict --reason why "
+    "--token-file token --json",
     "audit export": f"audit export {PERIOD} --out out.jsonl --json",
     "audit verify": "audit verify --database --json",
     "audit prune": "audit prune --json",
@@ -88,11 +104,12 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial", "gate"),
+    *("import", "load", "bench", "initial", "gate", "sync status"),
+    *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py and tests/scenarios/test_e_going_live.py ask them;
-what `bench` runs is minutes long.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py,
+tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
 """
 
 
@@ -203,6 +220,7 @@ WITH_A_FILE = (
     "match run --from {} --out doubles",
     "match run --from folder --out doubles --model {}",
     "quality check --from {}",
+    "data export customer --company usmf --out exported --from {}",
     "audit verify {}",
     "audit report conflicts --people {}",
     "audit report access --company usmf --people {}",
@@ -266,6 +284,9 @@ def test_whatever_a_variable_names_is_named_with_it(run: Run, odd: dict[str, str
         ("up --ports 80", "--ports"),
         ("sandbox --entra-port 99999", "--entra-port"),
         ("bus dead-letters --limit x", "--limit"),
+        ("bench --only nothing", "--only"),
+        ("load --deals 1 --rate 1 --until x", "--until"),
+        ("import --company nowhere", "--company"),
     ],
 )
 def test_a_wrong_argument_is_named(run: Run, words: str, says: str) -> None:
@@ -285,7 +306,9 @@ def test_what_the_operating_system_refuses_is_one_line(run: Run, tmp_path: Path)
         assert (found.exit_code, found.stderr.count("\n"), "file" in found.stderr) == (2, 1, True), found.stderr
 
 
-WORDS = sorted({word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web", "virtual"})
+WORDS = sorted(
+    {word for name in ALL for word in name.split()} - {"demo", "up", "sandbox", "worker", "web", "virtual", "mcp"}
+)
 OPTIONS = sorted({option for command in ALL.values() for parameter in command.params for option in parameter.opts})
 ANY_TEXT = st.text(st.characters(exclude_characters="\0"), max_size=6)
 

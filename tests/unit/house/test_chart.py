@@ -185,6 +185,13 @@ def test_a_pod_is_one_that_the_restricted_policy_takes(name: str, pod: Object) -
 
 
 @pytest.mark.parametrize("process", list(Process))
+def test_what_knows_nothing_of_runs_is_not_given_the_keys_that_open_them(process: Process) -> None:
+    pod = of_kind("Deployment")[process]["spec"]["template"]["spec"]
+    opens = process not in (Process.VIRTUAL, Process.MCP)
+    assert any(path.endswith("codec-keys.json") for path in files(pod)) is opens
+
+
+@pytest.mark.parametrize("process", list(Process))
 def test_a_process_is_watched_where_it_answers(process: Process) -> None:
     name = process.removeprefix("q2c-")
     of, settings = container(name), Settings.model_fields
@@ -250,9 +257,9 @@ def test_a_pod_reaches_and_is_reached_by_what_it_needs_alone(name: str, pod: Obj
     wanted = {"q2c-closed"}
     if name != "q2c-migration":
         wanted |= {"q2c-to-temporal", "q2c-to-microsoft"}
-    if name in ("q2c-worker", "q2c-web", "q2c-migration"):
+    if name in ("q2c-worker", "q2c-web", "q2c-mcp", "q2c-migration"):
         wanted |= {"q2c-to-ledger"}
-    if name in ("q2c-web", "q2c-codec", "q2c-virtual"):
+    if name in ("q2c-web", "q2c-codec", "q2c-virtual", "q2c-mcp"):
         wanted |= {"q2c-from-ingress"}
     if name == "q2c-worker":
         wanted |= {"q2c-to-mail"}

@@ -89,7 +89,14 @@ def test_a_clone_installs_everything() -> None:
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "sandbox"])
 def test_what_a_room_of_the_product_imports_is_declared(room: str) -> None:
-    of_room = {"workers": "bus", "activities": "data", "cleansing": "data", "ledger": "data", "cli": "data"}
+    of_room = {
+        "assistant": "mcp",
+        "workers": "bus",
+        "activities": "data",
+        "cleansing": "data",
+        "ledger": "data",
+        "cli": "data",
+    }
     extras = PROJECT["project"]["optional-dependencies"][of_room[room]] if room in of_room else []
     assert undeclared(room, declared([*PROJECT["project"]["dependencies"], *extras])) == set()
 

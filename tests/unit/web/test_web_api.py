@@ -347,6 +347,9 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("POST", "/late/{company}/{n}/dismiss"),
         ("GET", "/credit/{company}"),
         ("POST", "/credit/{company}/rebuild"),
+        ("GET", "/sync/{company}/{entity}"),
+        ("POST", "/sync/{company}/{entity}/run"),
+        ("POST", "/sync/{company}/{entity}/settle"),
         ("GET", "/collections"),
         ("GET", "/collections/{company}/{account}"),
         ("GET", "/collections/{company}/{account}/letters/{n}"),
@@ -358,6 +361,12 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/order-lines/{company}/{quote}"),
         ("POST", "/explain"),
         ("POST", "/people/{oid}/sign-out"),
+        ("GET", "/maps"),
+        ("GET", "/maps/{entity}"),
+        ("POST", "/maps/proposals"),
+        ("POST", "/maps/{entity}/rollback"),
+        ("GET", "/maps/{entity}/proposals/{n}"),
+        ("POST", "/maps/{entity}/proposals/{n}/{do}"),
     }
     for operation in operations.values():
         assert operation["security"] and operation["summary"]

@@ -69,10 +69,17 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
+{{/* Whether a process opens runs: virtual tables and assistants do not, and are not given the keys. */}}
+{{- define "q2c.opensRuns" -}}
+{{- if not (has .process (list "virtual" "mcp")) }}yes{{ end }}
+{{- end }}
+
 {{/* Files of a process: a secret of its own, the codec's keys, public keys, policies; nothing of another process. */}}
 {{- define "q2c.mounts" -}}
 - {name: scratch, mountPath: /tmp}
+{{- if include "q2c.opensRuns" . }}
 - {name: codec-keys, mountPath: /run/q2c/codec, readOnly: true}
+{{- end }}
 - {name: public-keys, mountPath: /run/q2c/public, readOnly: true}
 {{- if .root.Values.policiesConfigMap }}
 - {name: policies, mountPath: /run/q2c/policies, readOnly: true}
@@ -88,8 +95,10 @@ capabilities: {drop: [ALL]}
 {{- define "q2c.volumes" -}}
 - name: scratch
   emptyDir: {sizeLimit: 64Mi}
+{{- if include "q2c.opensRuns" . }}
 - name: codec-keys
   secret: {secretName: {{ .root.Values.codecKeysSecret }}, items: [{key: codec-keys.json, path: codec-keys.json}]}
+{{- end }}
 - name: public-keys
   configMap: {name: {{ .root.Values.publicKeysConfigMap }}}
 {{- with .root.Values.policiesConfigMap }}

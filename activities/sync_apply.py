@@ -1,0 +1,265 @@
+"""One look at a record that has changed: both sides are read, merged, written where it is to be, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from domain.entities.letters import NewLetter
+from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
+from domain.entities.merge_forms import number_of
+from domain.entities.model import SideName
+from domain.entities.sync_records import Due, Looked, key_of, parts_of
+from dynamics.bulk import changes, finance
+from dynamics.bulk.changes import SyncPlan
+from dynamics.bulk.reader import Reader
+from dynamics.core.errors import (
+    Conflict,
+    DynamicsError,
+    NotFound,
+    Refused,
+    Stale,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+    Unreachable,
+)
+from dynamics.core.odata import Row
+from dynamics.synced import SyncWriter
+
+AGAIN: Final = timedelta(seconds=5)
+LONGEST: Final = timedelta(minutes=5)
+"""How long a record that people edit at this moment is left alone, at most."""
+SALES_READS: Final = 1_000
+_WHOLE: Final = ""
+_REFUSED: Final[Mapping[SideName, LetterCause]] = {
+    "finance": LetterCause.REFUSED_BY_FINANCE,
+    "sales": LetterCause.REFUSED_BY_SALES,
+}
+
+
+@dataclass
+class Records:
+    """Records of both sides by their key."""
+
+    finance: dict[str, Row]
+    sales: dict[str, list[Row]]
+
+
+@dataclass
+class Done:
+    """What a look did, beside what is kept of it."""
+
+    looked: Looked
+    to_finance: bool = False
+    to_sales: bool = False
+    undone: int = 0
+
+
+async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
+    """The records of keys on both sides; a request each.
+
+    Raises:
+        DynamicsError: one side cannot be read.
+    """
+    parts = [parts_of(key) for key in keys]
+    there = await in_finance.together(finance.read_keys(plan, parts))
+    found = {key_of(changes.finance_key(plan, row)): row for answer in there for row in answer.rows()}
+    here = await in_sales.together(changes.rows_of_keys(plan, parts))
+    rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
+    return Records({key: row for key, row in found.items() if key in rows}, rows)
+
+
+def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
+    """Both sides' values of a record, with what is known of it."""
+    now = changes.values_of(plan, there, row)
+    currency = now[plan.currency].finance if plan.currency else ""
+    return Pair(
+        now=now,
+        last=due.known.fields,
+        sales_at=_moment(row.get(plan.modified)),
+        currency=currency,
+        said={name: said for name, said in due.said.items() if name in now},
+        anew=frozenset(due.anew),
+    )
+
+
+def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Looked | None:
+    """What a look comes to where there are not one record and one row; None: there are.
+
+    A record that only one side has is left to the steps that create it, unless both sides had it.
+    """
+    known = due.known
+    if there is not None and len(rows) == 1:
+        return None
+    if there is None and not rows:
+        return Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in plan.fields)}))
+    row = rows[0] if len(rows) == 1 else None
+    cause = None
+    if len(rows) > 1:
+        cause = LetterCause.DUPLICATE
+    elif known.paired:
+        cause = LetterCause.DELETED_IN_FINANCE if there is None else LetterCause.DELETED_IN_SALES
+    letters = [] if cause is None else [NewLetter(cause=cause, text=_OF_RECORD[cause])]
+    return Looked(
+        due=due,
+        sales_id="" if row is None else str(row[plan.sales.id]),
+        paired=known.paired,
+        fields=known.fields,
+        sales_version=0 if row is None else changes.version_of(row),
+        content="" if there is None else changes.content_of(plan, there),
+        letters=tuple(letters),
+    )
+
+
+_OF_RECORD: Final[Mapping[LetterCause, str]] = {
+    LetterCause.DUPLICATE: "Several rows of Sales have this key; none of them is written",
+    LetterCause.DELETED_IN_FINANCE: "Finance has the record no more; the row of Sales stays as it is",
+    LetterCause.DELETED_IN_SALES: "Sales has the row no more; the record of Finance stays as it is",
+}
+
+
+class Applying:
+    """Looks at records of one sync, one after the other."""
+
+    def __init__(self, plan: SyncPlan, in_finance: Reader, in_sales: Reader, writer: SyncWriter) -> None:
+        """Read by the readers, write by the writer."""
+        self._plan = plan
+        self._in_finance = in_finance
+        self._in_sales = in_sales
+        self._writer = writer
+
+    async def look(self, due: Due, there: Row | None, rows: Sequence[Row]) -> Done:
+        """Look at one record as it was read, and write what is to be.
+
+        Raises:
+            DynamicsError: a system does not answer; nothing is known of what was written, and a look finds out.
+        """
+        alone = lone(self._plan, due, there, rows)
+        if alone is not None or there is None:
+            assert alone is not None
+            return Done(alone)
+        pair = pair_of(self._plan, due, there, rows[0])
+        merged = merge(self._plan.fields, pair)
+        return await self._write(due, there, rows[0], pair, merged)
+
+    async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+        findings = list(merged.findings)
+        written: set[SideName] = set()
+        stale = False
+        for side in ("finance", "sales"):
+            wanted, unfit = self._fitting(side, merged.to(side))
+            findings += unfit
+            if not wanted:
+                continue
+            try:
+                await self._send(side, there, row, wanted, merged, pair)
+                written.add(side)
+            except (Unreachable, Throttled):
+                raise  # so would all others
+            except (Stale, Transient, UnknownOutcome):
+                # Looked at again, while others are; what an unknown write came to is seen then.
+                stale = True
+            except (Refused, NotFound, Conflict) as error:
+                findings += [Finding(field=name, cause=_REFUSED[side], text=_words(error)) for name in wanted]
+        shown = pair.now
+        if written:
+            read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
+            there, rows = read.finance.get(due.key, there), read.sales.get(due.key) or [row]
+            row, shown = rows[0], changes.values_of(self._plan, there, rows[0])
+            done = Merged(
+                to_finance=merged.to_finance if "finance" in written else {},
+                to_sales=merged.to_sales if "sales" in written else {},
+            )
+            known = {finding.field for finding in findings}
+            findings += [
+                each for each in not_taken(self._plan.fields, done, shown, pair.currency) if each.field not in known
+            ]
+        agreed = merge(self._plan.fields, Pair(now=shown, currency=pair.currency)).agreed
+        looked = Looked(
+            due=due,
+            sales_id=str(row[self._plan.sales.id]),
+            paired=True,
+            fields=remembered(due.known.fields, shown),
+            sales_version=changes.version_of(row),
+            content=changes.content_of(self._plan, there),
+            letters=tuple(self._letters(findings, shown)),
+            agreed=frozenset({_WHOLE, *agreed}),
+            again_at=datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST) if stale else None,
+        )
+        return Done(looked, "finance" in written, "sales" in written, len(merged.undone) if written else 0)
+
+    def _fitting(self, side: SideName, wanted: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
+        """Values as a side's columns take them, by field, and those that they do not take."""
+        fields = {field.name: field for field in self._plan.fields}
+        found: dict[str, Any] = {}
+        unfit: list[Finding] = []
+        for name, value in wanted.items():
+            field = fields[name]
+            try:
+                if side == "sales":
+                    found[name] = changes.json_of(self._plan.kinds.get(field.sales, ""), value)
+                else:
+                    found[name] = (number_of(value) or Decimal(0)) if field.number else value
+            except (ValueError, ArithmeticError):
+                text = f"{value[:100]!r} is no value of {field.sales if side == 'sales' else field.finance}"
+                unfit.append(Finding(field=name, cause=LetterCause.NOT_TELLABLE, text=text))
+        return found, unfit
+
+    async def _send(
+        self, side: SideName, there: Row, row: Row, wanted: Mapping[str, Any], merged: Merged, pair: Pair
+    ) -> None:
+        plan = self._plan
+        fields = {field.name: field for field in plan.fields}
+        if side == "finance":
+            of = {plan.company_column: plan.company} if plan.company_column else {}
+            of |= dict(zip(plan.finance_key, changes.finance_key(plan, there), strict=True))
+            body = {fields[name].finance: value for name, value in wanted.items()}
+            await self._writer.to_finance(plan.finance_set, of, body, str(there.get("@odata.etag", "")))
+            return
+        body = {fields[name].sales: value for name, value in wanted.items()}
+        undone = [name for name in merged.undone if name in wanted]
+        note = None if not undone else (_NOTE, "\n".join(_undone(name, pair.now[name]) for name in undone))
+        await self._writer.to_sales(
+            plan.sales.entity_set, str(row[plan.sales.id]), body, str(row.get("@odata.etag", "")), note
+        )
+
+    def _letters(self, findings: Iterable[Finding], shown: Mapping[str, Both]) -> Iterable[NewLetter]:
+        private = {field.name for field in self._plan.fields if field.pii}
+        for finding in findings:
+            both = shown[finding.field]
+            yield NewLetter(
+                field=finding.field,
+                cause=finding.cause,
+                text=finding.text,
+                finance_value=both.finance,
+                sales_value=both.sales,
+                pii=finding.field in private,
+            )
+
+
+_NOTE: Final = "Changed back: the value is kept in Finance"
+
+
+def _undone(name: str, now: Both) -> str:
+    """What the person is told whose value was changed back."""
+    label = name.replace("_", " ").capitalize()
+    return (
+        f"{label}: {now.sales or 'nothing'} was changed back to what Finance has, {now.finance or 'nothing'}. Finance "
+        "owns this field: have it changed there, and it is shown here."
+    )
+
+
+def _words(error: DynamicsError) -> str:
+    """What a system said; the last line of an infolog says why."""
+    return " ".join(error.infolog) if error.infolog else error.message
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None

@@ -1,0 +1,212 @@
+"""Records of both systems kept in step: who wins, how often is written, what is lost to nobody, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from temporalio.testing import WorkflowEnvironment
+
+from domain.entities.merge import LetterCause
+from policies import map_files
+from runs import names
+from sandbox.dataverse.dualwrite import Map, set_maps
+from tests.workflows.compare_world import LIMIT, Rows, map_with
+from tests.workflows.conftest import queues_of_its_own
+from tests.workflows.replaying import replays
+from tests.workflows.sync_world import SyncWorld, sync_world
+from tests.workflows.trusting import AMY, OTTO, RITA
+
+MakeWorld = Callable[..., AbstractAsyncContextManager[SyncWorld]]
+
+
+@pytest.fixture
+async def world_of(
+    environment: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeWorld]:
+    """Makes a world of rows."""
+    queues_of_its_own(monkeypatch)
+
+    def make(
+        rows: Rows | str, policies: Path | None = None, **dataverse: Any
+    ) -> AbstractAsyncContextManager[SyncWorld]:
+        return sync_world(environment.client, tmp_path, rows, monkeypatch, policies=policies, dataverse=dataverse)
+
+    yield make
+    await replays(environment.client, (names.SYNC, names.REPLAY))
+
+
+def customers(number: int = 5) -> tuple[Rows, dict[str, str]]:
+    """Customers that agree, and the id of each one's account."""
+    rows = Rows()
+    accounts = [
+        rows.pair(n, telephone1="+1 206 555 0100", there={"PrimaryContactPhone": "+12065550100"}) for n in range(number)
+    ]
+    return rows, dict(zip(accounts, rows.sales, strict=True))
+
+
+async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_path: Path) -> None:
+    rows, ids = customers()
+    one, other, *_ = ids
+    async with world_of(rows, map_with(tmp_path / "policies", credit_limit=LIMIT)) as world:
+        assert (await world.start()).letters == {}
+        assert world.writes() == (0, 0)
+
+        world.in_sales(ids[one], "rita", telephone1="+1 425 555 0199")
+        world.in_sales(ids[one], "ravi", paymenttermscode=4)
+        await world.in_finance(one, CreditLimit=2500)
+        await world.until(lambda view: view.figures.to_sales == view.figures.to_finance == 1)
+        view = await world.rounds(4)
+
+        assert world.writes() == (1, 1)
+        assert world.customer(one)["PrimaryContactPhone"] == "+1 425 555 0199"
+        assert world.customer(one)["PaymentTerms"] == "Net 30"
+        assert (world.account(ids[one])["paymenttermscode"], world.account(ids[one])["creditlimit"]) == (1, 2500)
+        assert view.figures.undone == 1
+        (note,) = world.sandbox.dataverse.rows("annotation")
+        assert note["_objectid_value"] == ids[one]
+        assert "Payment terms: 4 was changed back to what Finance has, Net 30" in note["notetext"]
+
+        world.in_sales(ids[other], "rita", name="Northwind Traders")
+        await world.in_finance(other, OrganizationName="Northwind Ltd", CreditLimit=900)
+        await world.until(lambda view: view.letters == {LetterCause.CONFLICT: 1})
+        (letter,) = await world.letters()
+        assert (letter.key, letter.field, letter.sales_value) == (other, "name", "Northwind Traders")
+        told = await world.say(RITA, "settle_letter", do="take", letter=letter.letter_id, take="sales")
+        assert told is not None
+        assert told.code == "NO_AUTHORITY"
+        settled = await world.say(AMY, "settle_letter", do="take", letter=letter.letter_id, take="sales")
+        assert settled is not None
+        assert settled.accepted, settled
+        view = await world.until(lambda view: not view.letters)
+        assert world.customer(other)["OrganizationName"] == "Northwind Traders"
+        (ended,) = await world.letters(ended=True, ids=(letter.letter_id,))
+        assert (ended.status, ended.ended_by) == ("done", "success")
+
+        stopped = await world.say(OTTO, "run_sync", do="stop")
+        assert stopped is not None
+        assert stopped.accepted
+        before = world.writes()
+        world.in_sales(ids[one], "rita", telephone1="+1 425 555 0000")
+        assert not (await world.view()).running
+        assert world.writes() == before
+        await world.until(lambda _: {each.event for each in world.audit.records} == {"run_sync", "settle_letter"})
+
+        set_maps(world.sandbox.dataverse, [Map("account", "Customers V3")])
+        await world.say(OTTO, "run_sync", do="start")
+        view = await world.until(lambda view: bool(view.resting) and view.waiting > 0)
+        assert "Dual-Write" in view.resting
+        assert world.writes() == before
+
+
+async def test_what_nobody_told_is_found(world_of: MakeWorld) -> None:
+    rows, ids = customers(6)
+    one, two, three, four, *_ = ids
+    async with world_of(rows) as world:
+        world.sweep_seconds = 2
+        await world.start()
+        assert await world.say(OTTO, "run_sync", do="stop")
+        world.sandbox.clock.offset += timedelta(days=8)
+        world.in_sales(ids[one], telephone1="+1 425 555 0111")
+        world.sandbox.dataverse.delete("accounts", ids[two])
+        assert world.finance is not None
+        path = f"CustomersV3(dataAreaId='usmf',CustomerAccount='{three}')?cross-company=true"
+        assert (await world.finance.ask("finance", path, "DELETE")).status_code == 204
+        world.in_sales(ids[three], description="looked at")
+        await world.in_finance(four, PrimaryContactPhone="+1 425 555 0222")
+
+        await world.say(OTTO, "run_sync", do="start")
+        view = await world.until(lambda view: view.figures.to_finance == 2 and len(view.letters) == 2)
+
+        assert world.customer(one)["PrimaryContactPhone"] == "+1 425 555 0111"
+        assert view.letters == {LetterCause.DELETED_IN_SALES: 1, LetterCause.DELETED_IN_FINANCE: 1}
+        assert {letter.key: letter.cause for letter in await world.letters()} == {
+            two: LetterCause.DELETED_IN_SALES,
+            three: LetterCause.DELETED_IN_FINANCE,
+        }
+        assert world.customer(four)["PrimaryContactPhone"] == "+1 206 555 0100", "found by a sweep, which says how late"
+        assert view.lag_seconds["sweep"] > 0
+        assert world.writes() == (0, 2)
+
+
+POISONED = 60
+"""Half of them refused by Finance, half with a value that the map does not list; 200 take ten seconds more."""
+HALF = POISONED // 2
+TERMS = {"finance": "DeliveryTerms", "sales": "description", "owner": "SALES", "normal": "trim"}
+
+
+async def test_what_cannot_be_applied_is_kept_grouped_and_tried_again(world_of: MakeWorld, tmp_path: Path) -> None:
+    rows, ids = customers(POISONED)
+    accounts = list(ids)
+    async with world_of(rows, map_with(tmp_path / "policies", delivery_terms=TERMS)) as world:
+        await world.start()
+        for number, account in enumerate(accounts):
+            poison = {"description": f"BAD{number}"} if number < HALF else {"address1_country": f"Atlantis {number}"}
+            world.in_sales(ids[account], **poison)
+        view = await world.until(lambda view: sum(view.letters.values()) == POISONED)
+        assert view.letters == {LetterCause.REFUSED_BY_FINANCE: HALF, LetterCause.NOT_LISTED: HALF}
+        await world.rounds()
+        letters = {letter.key: letter for letter in await world.letters()}
+        assert len(letters) == POISONED
+        assert len({letter.reason for letter in letters.values()}) == 2
+        assert {letter.seen for letter in letters.values()} == {1}, "what was refused is not tried again by itself"
+
+        world.in_sales(ids[accounts[-1]], address1_country="United States")
+        await world.until(lambda view: sum(view.letters.values()) == POISONED - 1)
+
+        dry = await world.replayed(OTTO, of_cause="NOT_LISTED", dry_run="true")
+        assert (dry.tried, dry.done, dry.failed, len(dry.items)) == (HALF - 1, 0, HALF - 1, HALF - 1)
+        assert world.finance is not None
+        terms = {"dataAreaId": "usmf", "TermsCode": "BAD7", "TermsDescription": "mended"}
+        assert (await world.finance.ask("finance", "DeliveryTerms", "POST", json=terms)).status_code == 201
+        done = await world.replayed(OTTO, of_cause="REFUSED_BY_FINANCE")
+        assert (done.tried, done.done, done.failed, done.ended) == (HALF, 1, HALF - 1, True)
+        assert world.customer(accounts[7])["DeliveryTerms"] == "BAD7"
+
+        last = letters[accounts[-2]].letter_id
+        for person, do, more, code in (
+            (AMY, "propose", {"value": "Germany"}, ""),
+            (AMY, "approve", {}, "NEEDS_SECOND_PERSON"),
+            (OTTO, "approve", {}, ""),
+            (OTTO, "dismiss", {"letter": letters[accounts[-3]].letter_id}, ""),
+        ):
+            said = await world.say(person, "settle_letter", do=do, **{"letter": last, **more})
+            assert said is not None
+            assert said.code == code
+        left = {LetterCause.REFUSED_BY_FINANCE: HALF - 1, LetterCause.NOT_LISTED: HALF - 3}
+        await world.until(lambda view: view.letters == left)
+        assert world.customer(accounts[-2])["AddressCountryRegionId"] == "DEU"
+        assert world.account(ids[accounts[-2]])["address1_country"] == "Germany"
+
+
+PRICE = {"finance": "SalesPrice", "sales": "price", "owner": "FINANCE", "tolerance": "0", "decimals": 2}
+
+
+async def test_a_price_edited_in_sales_never_reaches_finance(world_of: MakeWorld, tmp_path: Path) -> None:
+    folder = map_with(tmp_path / "policies")
+    product = yaml.safe_load((map_files.PACKAGED / "products.yaml").read_text(encoding="utf-8"))
+    product["fields"]["price"] = PRICE
+    (folder / "maps" / "products.yaml").write_text(yaml.safe_dump(product), encoding="utf-8")
+    async with world_of("fixtures", folder, application_role="System Administrator") as world:
+        world.entity = "product"
+        await world.start()
+        row = next(row for row in world.sandbox.dataverse.rows("product") if row["productnumber"] == "P100")
+        listed = world.sandbox.finance.get("ReleasedProductsV2", ("usmf", "P100"))
+        assert listed is not None
+        price = listed["SalesPrice"]
+        world.sandbox.dataverse.update("products", row["productid"], {"price": price})
+        await world.rounds()
+
+        world.sandbox.dataverse.update("products", row["productid"], {"price": price - 1})
+        view = await world.until(lambda view: view.figures.undone == 1)
+
+        changed = world.sandbox.dataverse.get("products", row["productid"])
+        assert changed is not None
+        assert changed["price"] == price
+        assert (view.figures.to_finance, view.letters) == (0, {})
+        assert world.writes() == (1, 0)

@@ -1,0 +1,86 @@
+"""What a worker needs to keep records of both systems in step: readers, a writer, and one budget for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from domain.policy import Policy
+from dynamics.core.auth import Credentials
+from dynamics.core.budget import Budget
+from dynamics.core.errors import System
+from dynamics.core.transport import Endpoint
+from dynamics.finance.client import Finance, FinanceSettings
+from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.map_reading import MapReading
+from ledger.syncs import SyncLedger
+from runs import names
+from workers.bulk import lacking
+from workers.settings import Settings
+from workers.worker import Activity, Work
+
+
+def add_sync_work(
+    work: Work,
+    settings: Settings,
+    policy: Policy,
+    endpoints: Mapping[System, Endpoint],
+    reads_as: Credentials,
+    writes_as: Credentials,
+) -> None:
+    """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
+
+    Args:
+        work: what the worker does; connections are closed with its others.
+        settings: whose budget and ledger count.
+        policy: which business unit is which company.
+        endpoints: where both systems are.
+        reads_as: the application that may only read.
+        writes_as: the application of the deals.
+    """
+    if lacking(settings):
+        return
+    from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
+    from dynamics.bulk.reader import Reader
+    from dynamics.synced import SyncWriter
+
+    rates = {
+        System.DATAVERSE: settings.sync.dataverse_requests_per_second,
+        System.FINANCE: settings.sync.finance_requests_per_second,
+    }
+    budgets = {system: Budget(rate / settings.worker.processes) for system, rate in rates.items()}
+    readers = {system: Reader(system, endpoints[system], reads_as, budget=budgets[system]) for system in rates}
+    dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
+    finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
+    url = settings.ledger.url.get_secret_value()
+    ledger, kept = SyncLedger(url), MapReading(url)
+    for close in (
+        *(reader.aclose for reader in readers.values()),
+        dataverse.aclose,
+        finance.aclose,
+        ledger.close,
+        kept.close,
+    ):
+        work.connections.push_async_callback(close)
+    plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
+    in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
+    in_finance = FinanceSync(
+        plans,
+        readers[System.FINANCE],
+        readers[System.DATAVERSE],
+        SyncWriter(dataverse.odata, finance.odata),
+        ledger,
+    )
+    more: dict[str, list[Activity]] = {
+        names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
+        names.FINANCE_BULK_QUEUE: [
+            in_finance.read_finance_changes,
+            in_finance.sweep_finance_records,
+            in_finance.apply_changes,
+            in_finance.settle_letter,
+            in_finance.try_letters,
+            in_finance.queue_letters,
+            in_finance.look_at_replay,
+        ],
+    }
+    for queue, activities in more.items():
+        work.bulk_activities[queue] = [*work.bulk_activities.get(queue, ()), *activities]
